@@ -1,0 +1,30 @@
+"""Where it runs: the contract that a network is lowered to, and the backends that fulfil it.
+
+Read `program.py` (what is to be computed), `base.py` (every operation once), `stage_by_stage.py` (the training loop),
+`numpy_backend.py` (the first backend) and `registry.py` (which one is chosen).
+"""
+
+if __name__ != "dnnkit.backends":  # a second copy would have its own registry: refuse it
+    raise ImportError(f"import this package as dnnkit.backends, not as {__name__!r}")
+
+from dnnkit.backends.base import Backend
+from dnnkit.backends.registry import (
+    BackendInfo,
+    Choice,
+    available,
+    choice,
+    get_backend,
+    set_backend,
+    use_backend,
+)
+
+__all__ = [
+    "Backend",
+    "BackendInfo",
+    "Choice",
+    "available",
+    "choice",
+    "get_backend",
+    "set_backend",
+    "use_backend",
+]

@@ -1,0 +1,38 @@
+"""Loss and metrics summed over the batches of an epoch, on the device until they are read."""
+
+from typing import Any
+
+from dnnkit.backends.program import Totals
+from dnnkit.kernels.array import Array
+
+
+class Accumulator:
+    """Running sums. Adding never waits for the device; `read` does."""
+
+    def __init__(self, metrics: int, reduction: Any) -> None:
+        self._loss: Any = 0.0
+        self._weight = 0.0
+        self._metrics: list[Any] = [0.0] * metrics
+        self._reduction = reduction
+        self._steps = 0
+        self._sound_steps: Any = 0
+
+    def add(self, loss: Array, weight: float, metrics: list[Array]) -> None:
+        """A batch's loss sum, sum of row weights, and metric sums."""
+        self._loss = self._loss + loss
+        self._weight += weight
+        self._metrics = [total + value for total, value in zip(self._metrics, metrics, strict=True)]
+        self._steps += 1
+        # A total that is NaN stays NaN, so the steps before that are counted without asking the device.
+        self._sound_steps = self._sound_steps + (self._loss == self._loss) * 1
+
+    def read(self) -> Totals:
+        """The sums as plain numbers."""
+        sound = int(self._sound_steps)
+        return Totals(
+            float(self._loss),
+            self._weight,
+            tuple(float(total) for total in self._metrics),
+            self._reduction,
+            nan_step=-1 if sound == self._steps else sound,
+        )

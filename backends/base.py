@@ -1,0 +1,214 @@
+"""Every operation once, as a pure function on an array-API namespace `xp`: read this to understand the other backends.
+
+Nothing here writes into an array that was passed in, so a library of immutable arrays can be a backend too: subclass,
+set `name` and `xp`, done. A backend overrides what it does better. Operations that take `out` may ignore it (as here)
+or write into it; callers use what is returned.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+
+from dnnkit.backends.executable import Executable
+from dnnkit.backends.program import HostArray, Metric, Plan, Program
+from dnnkit.backends.program import Loss as LossDescription
+from dnnkit.kernels import contract
+from dnnkit.kernels.accuracy import reference as accuracy
+from dnnkit.kernels.array import Array, Namespace
+from dnnkit.kernels.contract import Activation
+from dnnkit.kernels.dense_activation import reference as dense_activation
+from dnnkit.kernels.dropout import reference as dropout
+from dnnkit.kernels.gather import reference as gather
+from dnnkit.kernels.update.reference import Rule
+
+
+class Backend:
+    """An array library, and what dnnkit needs to be done with it."""
+
+    api_version = 1
+    name: str
+    """As in `DNNKIT_BACKEND`."""
+    install = ""
+    """The pip command that makes the backend work where it does not."""
+
+    def __init__(self, device: str | None = None) -> None:
+        """`device` is what stands behind the colon of `cupy:1`."""
+        if device is not None:
+            raise ValueError(f"backend {self.name!r} has no devices to choose from, but {device!r} was asked for")
+
+    @classmethod
+    def unavailable_reason(cls) -> str | None:
+        """Why the backend cannot work here, in words; None if it can. Must be cheap and must not raise."""
+        return None
+
+    @property
+    def xp(self) -> Namespace:
+        """The array-API namespace."""
+        raise NotImplementedError(f"{type(self).__name__} sets no array namespace `xp`")
+
+    @property
+    def version(self) -> str:
+        """The array library's version."""
+        return str(getattr(self.xp, "__version__", "unknown"))
+
+    @property
+    def device(self) -> str:
+        """Where it computes, in words."""
+        return "cpu"
+
+    # -- building ----------------------------------------------------------------------------------------------------
+
+    def supports(self, program: Program) -> str | None:
+        """Why the backend's fast path cannot take the program; None if it can."""
+        parts = program.custom_parts
+        return f"{', '.join(parts)}: not built in, so not compiled or preallocated" if parts else None
+
+    def build(self, program: Program) -> Executable:
+        """The program, ready to run, its parameters zero."""
+        from dnnkit.backends.stage_by_stage import StageByStage
+
+        return StageByStage(self, program, self.plan(program, "stage by stage"))
+
+    def plan(self, program: Program, execution: str, **details: Any) -> Plan:
+        """How the program is run, for the record."""
+        return Plan(self.name, self.version, self.device, execution, self.supports(program), details)
+
+    def threads(self, count: int | None) -> AbstractContextManager[Any]:
+        """A context in which the backend computes with that many threads, None for its own choice."""
+        return nullcontext()
+
+    # -- arrays ------------------------------------------------------------------------------------------------------
+
+    def asarray(self, x: Any, dtype: Any = None) -> Array:
+        """The backend's own array; no copy where none is needed. `dtype` is a name such as "float32"."""
+        array = self.xp.asarray(x) if self.owns(x) else self.xp.asarray(self._host(x))
+        return array if dtype is None else self.xp.astype(array, self.dtype(dtype), copy=False)
+
+    def _host(self, x: Any) -> HostArray:
+        return np.asarray(x)
+
+    def dtype(self, name: str) -> Any:
+        """The namespace's dtype of that name."""
+        return getattr(self.xp, name)
+
+    def to_numpy(self, x: Array) -> HostArray:
+        """A NumPy array of the same numbers, sharing memory where it can."""
+        return np.asarray(x)
+
+    def owns(self, x: Any) -> bool:
+        """Whether x is already an array of this backend, to be used where it is."""
+        namespace = getattr(x, "__array_namespace__", None)
+        return namespace is not None and namespace() is self.xp
+
+    def adopt(self, x: Any) -> Array:
+        """x as data to train on: left where it is if the backend can read it there, else a NumPy array."""
+        return x if self.owns(x) else np.asarray(x)
+
+    def buffer(self, shape: tuple[int, ...], dtype: Any) -> Array | None:
+        """Memory for a result, to be passed as `out`; None for a backend that returns new arrays."""
+        return None
+
+    def zeros(self, size: int, dtype: Any) -> Array:
+        """A flat array of zeros."""
+        return self.xp.zeros(size, dtype=dtype)
+
+    def pack(self, parts: list[Array], out: Array) -> Array:
+        """The parts' elements one after the other in one flat array, like `out`."""
+        return self.xp.concat([self.xp.reshape(part, (-1,)) for part in parts]) if parts else out
+
+    # -- operations; contracts in the kernels' packages --------------------------------------------------------------
+
+    def gather(
+        self, data: Array, rows: Array, scale: float, offset: float, dtype: Any, out: Array | None = None
+    ) -> Array:
+        """See `kernels/gather`."""
+        return gather.gather(data, rows, scale, offset, dtype, self.xp)
+
+    def take(self, values: Array, rows: Array, out: Array | None = None) -> Array:
+        """values[rows], as they are."""
+        return self.xp.take(values, rows, axis=0)
+
+    def affine(self, x: Array, scale: float, offset: float, out: Array | None = None) -> Array:
+        """x · scale + offset."""
+        return x * scale + offset
+
+    def activation(self, activation: Activation, x: Array, out: Array | None = None) -> Array:
+        """See `kernels/<activation>`."""
+        return activation.forward(x, self.xp)
+
+    def activation_backward(
+        self, activation: Activation, dy: Array, saved: Array, out: Array | None = None
+    ) -> Array:
+        """See `kernels/<activation>`."""
+        return activation.backward(dy, saved, self.xp)
+
+    def dense(
+        self,
+        x: Array,
+        w: Array,
+        b: Array | None,
+        activation: Activation,
+        out: tuple[Array | None, Array | None] = (None, None),
+    ) -> tuple[Array, Array]:
+        """See `kernels/dense_activation`; `out` is for y and, if the activation saves its input, z."""
+        return dense_activation.forward(x, w, b, activation, self.xp)
+
+    def dense_backward(
+        self,
+        dy: Array,
+        x: Array,
+        w: Array,
+        saved: Array,
+        activation: Activation,
+        needs_dx: bool,
+        out: tuple[Array | None, Array | None, Array | None] = (None, None, None),
+    ) -> tuple[Array | None, Array, Array]:
+        """See `kernels/dense_activation`; `out` is for dx, dw, db, and dy may be overwritten."""
+        return dense_activation.backward(dy, x, w, saved, activation, needs_dx, self.xp)
+
+    def dropout_mask(
+        self, shape: tuple[int, ...], rate: float, seed: int, layer: int, step: int, out: Array | None = None
+    ) -> Array:
+        """See `kernels/dropout`."""
+        keep = dropout.mask(0, int(np.prod(shape)), rate, seed, layer, step, self.xp)
+        return self.xp.reshape(keep, shape)
+
+    def dropout(self, x: Array, keep: Array, rate: float, out: Array | None = None) -> Array:
+        """See `kernels/dropout`."""
+        return dropout.apply(x, keep, rate, self.xp)
+
+    def loss(
+        self,
+        loss: LossDescription,
+        scores: Array,
+        targets: Array,
+        weights: Array | None,
+        scale: float,
+        out: Array | None = None,
+    ) -> tuple[Array, Array]:
+        """(weighted sum of the row losses, `scale` times its gradient in the scores); see `kernels/<loss>`."""
+        known = isinstance(loss.kernel, str)
+        function = contract.loss(loss.kernel).loss_and_gradient if known else loss.kernel.loss_and_gradient
+        return function(scores, targets, weights, scale, self.xp)
+
+    def metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None) -> Array:
+        """The metric's weighted sum over rows; see `kernels/accuracy`."""
+        if metric.kernel == "categorical":
+            return accuracy.categorical(scores, targets, weights, self.xp)
+        if metric.kernel == "binary":
+            return accuracy.binary(scores, targets, weights, metric.threshold, self.xp)
+        rows = self.xp.astype(metric.kernel(self.xp, targets, scores), self.xp.float64)
+        return self.xp.sum(rows if weights is None else rows * self.xp.astype(weights, self.xp.float64))
+
+    def clip_norm(self, x: Array, bound: float, out: Array | None = None) -> Array:
+        """x, scaled down to the Euclidean norm `bound` if its own is larger."""
+        norm = self.xp.sqrt(self.xp.sum(x * x))
+        return x * (bound / self.xp.maximum(norm, self.xp.full_like(norm, bound)))
+
+    def update(
+        self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float
+    ) -> tuple[Array, list[Array]]:
+        """The parameter and the slots after a step of the rule; see `kernels/update`."""
+        parameter, *slots = rule.function(step, parameter, gradient, *slots, *numbers, self.xp)
+        return parameter, slots

@@ -1,0 +1,100 @@
+"""What a backend builds from a program: the executable, owner of every buffer.
+
+The contract only. `stage_by_stage.py` fulfils it for every backend, one operation after another; a backend with a
+faster way (a compiled epoch, a resident GPU kernel) has its own.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dnnkit.backends.program import HostArray, Hyperparameters, Plan, Program, Snapshot, Totals, TrainingState
+from dnnkit.kernels.array import Array
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """The loss of a batch and its gradient in every parameter, on the backend; `input` only if asked for."""
+
+    loss: float
+    parameters: Mapping[str, Array]
+    input: Array | None = None
+
+
+class Executable(ABC):
+    """A built network. After `build`, a training step allocates nothing that grows.
+
+    One epoch: `begin_epoch(data, order, batch_size)`, then `run_steps(0, steps, ...)` in one call or in several, then
+    `totals()`. Nothing is read back from the device before `totals`.
+    """
+
+    program: Program
+    plan: Plan
+    state: TrainingState
+
+    # -- data --------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def load(self, x: Array, y: Array | None, weights: Array | None) -> Any:
+        """Take checked data (N, ...), targets and row weights (N,); the result is what the other calls want.
+
+        Arrays are the host's, or the backend's own. They must not change while the executable uses them.
+        """
+
+    # -- training ----------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def begin_epoch(self, data: Any, order: HostArray, batch_size: int) -> None:
+        """Hand over data and the order of its rows once for many steps, and set the totals to zero."""
+
+    @abstractmethod
+    def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:
+        """Run steps first … last - 1 of the epoch; return the step after the last one that was run.
+
+        That is `last`, or less after `request_stop`. `learning_rates[i]` is for step first + i.
+        """
+
+    @abstractmethod
+    def request_stop(self) -> None:
+        """Make the running or next `run_steps` return between two steps; callable from a signal handler."""
+
+    @abstractmethod
+    def totals(self) -> Totals:
+        """Loss and metrics summed over the steps since `begin_epoch`, as they were before each update."""
+
+    @abstractmethod
+    def gradients(self, data: Any, *, with_input: bool = False) -> Gradients:
+        """Loss and gradients of all rows of the data as one batch, in training mode; changes no state."""
+
+    @abstractmethod
+    def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:
+        """One step of the optimizer with gradients by name, such as the mean of those of several ranks."""
+
+    # -- inference ---------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def evaluate(self, data: Any, batch_size: int) -> Totals:
+        """Loss and metrics summed over all rows, dropout off."""
+
+    @abstractmethod
+    def predict(self, data: Any, batch_size: int) -> HostArray:
+        """Predictions (N, O) on the host, dropout off."""
+
+    # -- numbers in and out ------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def read_parameter(self, name: str) -> HostArray:
+        """A copy of one parameter in its canonical shape."""
+
+    @abstractmethod
+    def write_parameter(self, name: str, value: HostArray) -> None:
+        """Replace one parameter; the value has its shape and dtype."""
+
+    @abstractmethod
+    def snapshot(self) -> Snapshot:
+        """Copies of all parameters, slots and state."""
+
+    @abstractmethod
+    def restore(self, snapshot: Snapshot) -> None:
+        """Take over a snapshot's numbers; slots that it lacks become zero."""

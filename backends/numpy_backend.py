@@ -1,0 +1,223 @@
+"""NumPy: the operations of `base.py`, written into buffers that are made once.
+
+Products go to BLAS with `out`. Everything else is the kernels' reference formula, applied block by block: a block's
+temporaries stay in the first cache levels, which is faster than passes over whole arrays, and what a step allocates is
+bounded by the block, whatever the batch or the network.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from dnnkit.backends.base import Backend
+from dnnkit.backends.program import Loss, Metric
+from dnnkit.kernels.array import Array, Namespace
+from dnnkit.kernels.contract import Activation
+from dnnkit.kernels.dropout import reference as dropout
+from dnnkit.kernels.update.reference import Rule
+
+BLOCK = 16384
+"""Elements in a block: 64 KiB of float32, so that the few temporaries of a formula fit the second-level cache."""
+
+
+class NumpyBackend(Backend):
+    """NumPy and the BLAS it was built with."""
+
+    name = "numpy"
+
+    @property
+    def xp(self) -> Namespace:
+        """NumPy itself."""
+        return np
+
+    def buffer(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Memory for a result."""
+        return np.empty(shape, dtype)
+
+    @cached_property
+    def _thread_controller(self) -> Any:
+        from threadpoolctl import ThreadpoolController
+
+        return ThreadpoolController()
+
+    def threads(self, count: int | None) -> AbstractContextManager[Any]:
+        """A context in which BLAS has that many threads."""
+        if count is None:
+            return nullcontext()
+        limited: AbstractContextManager[Any] = self._thread_controller.limit(limits=count, user_api="blas")
+        return limited
+
+    def pack(self, parts: list[Array], out: Array) -> Array:
+        """Built-in stages have already written into views of `out`; a user's own layer has not."""
+        start = 0
+        for part in parts:
+            if part.base is not out:
+                out[start : start + part.size] = part.reshape(-1)
+            start += part.size
+        return out
+
+    # -- operations: as in base.py, into `out` ---------------------------------------------------------------------
+
+    def gather(
+        self, data: Array, rows: Array, scale: float, offset: float, dtype: Any, out: Array | None = None
+    ) -> Array:
+        """See `kernels/gather`; other dtypes pass through a block of rows, never a whole batch."""
+        if out is None:
+            return super().gather(data, rows, scale, offset, dtype)
+        if data.dtype == out.dtype:
+            np.take(data, rows, axis=0, out=out, mode="clip")  # "clip" writes to `out` without a buffer
+        else:
+            for block in _row_blocks(out):
+                out[block] = data[rows[block]]
+        return self.affine(out, scale, offset, out=out)
+
+    def take(self, values: Array, rows: Array, out: Array | None = None) -> Array:
+        """values[rows]."""
+        return np.take(values, rows, axis=0, out=out, mode="clip")
+
+    def affine(self, x: Array, scale: float, offset: float, out: Array | None = None) -> Array:
+        """x · scale + offset, without the pass that would do nothing."""
+        if out is None:
+            return super().affine(x, scale, offset)
+        if scale != 1.0 or x is not out:
+            np.multiply(x, scale, out=out)
+        if offset != 0.0:
+            np.add(out, offset, out=out)
+        return out
+
+    def activation(self, activation: Activation, x: Array, out: Array | None = None) -> Array:
+        """See `kernels/<activation>`."""
+        if out is None:
+            return super().activation(activation, x)
+        return _by_block(activation.forward, out, x, flat=activation.elementwise)
+
+    def activation_backward(
+        self, activation: Activation, dy: Array, saved: Array, out: Array | None = None
+    ) -> Array:
+        """See `kernels/<activation>`."""
+        if out is None:
+            return super().activation_backward(activation, dy, saved)
+        return _by_block(activation.backward, out, dy, saved, flat=activation.elementwise)
+
+    def dense(
+        self,
+        x: Array,
+        w: Array,
+        b: Array | None,
+        activation: Activation,
+        out: tuple[Array | None, Array | None] = (None, None),
+    ) -> tuple[Array, Array]:
+        """See `kernels/dense_activation`."""
+        y, z = out
+        if y is None:
+            return super().dense(x, w, b, activation)
+        z = np.matmul(x, w, out=y if z is None else z)
+        if b is not None:
+            np.add(z, b, out=z)
+        self.activation(activation, z, out=y)
+        return y, (y if activation.saves == "output" else z)
+
+    def dense_backward(
+        self,
+        dy: Array,
+        x: Array,
+        w: Array,
+        saved: Array,
+        activation: Activation,
+        needs_dx: bool,
+        out: tuple[Array | None, Array | None, Array | None] = (None, None, None),
+    ) -> tuple[Array | None, Array, Array]:
+        """See `kernels/dense_activation`; dy becomes dz."""
+        dx, dw, db = out
+        if dw is None:
+            return super().dense_backward(dy, x, w, saved, activation, needs_dx)
+        dz = self.activation_backward(activation, dy, saved, out=dy)
+        np.matmul(x.T, dz, out=dw)
+        if needs_dx:
+            dx = np.matmul(dz, w.T, out=dx)
+        return dx, dw, dz.sum(axis=0, out=db)
+
+    def dropout_mask(
+        self, shape: tuple[int, ...], rate: float, seed: int, layer: int, step: int, out: Array | None = None
+    ) -> Array:
+        """See `kernels/dropout`."""
+        if out is None:
+            return super().dropout_mask(shape, rate, seed, layer, step)
+        flat = out.reshape(-1)
+        for start in range(0, flat.size, BLOCK):
+            count = min(BLOCK, flat.size - start)
+            flat[start : start + count] = dropout.mask(start, count, rate, seed, layer, step)
+        return out
+
+    def dropout(self, x: Array, keep: Array, rate: float, out: Array | None = None) -> Array:
+        """See `kernels/dropout`."""
+        if out is None:
+            return super().dropout(x, keep, rate)
+        np.multiply(x, keep, out=out)
+        return np.multiply(out, 1 / (1 - rate), out=out)
+
+    def loss(
+        self,
+        loss: Loss,
+        scores: Array,
+        targets: Array,
+        weights: Array | None,
+        scale: float,
+        out: Array | None = None,
+    ) -> tuple[Array, Array]:
+        """See `kernels/<loss>`."""
+        if out is None or not isinstance(loss.kernel, str):
+            return super().loss(loss, scores, targets, weights, scale)
+        total = 0.0
+        for block in _row_blocks(scores):
+            row_weights = None if weights is None else weights[block]
+            part, out[block] = super().loss(loss, scores[block], targets[block], row_weights, scale)
+            total += float(part)
+        return total, out
+
+    def metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None) -> Array:
+        """See `kernels/accuracy`."""
+        if not isinstance(metric.kernel, str):
+            return super().metric(metric, scores, targets, weights)
+        return sum(
+            float(super(NumpyBackend, self).metric(metric, scores[block], targets[block], row_weights))
+            for block in _row_blocks(scores)
+            for row_weights in [None if weights is None else weights[block]]
+        )
+
+    def clip_norm(self, x: Array, bound: float, out: Array | None = None) -> Array:
+        """x, scaled down to the Euclidean norm `bound` if its own is larger."""
+        norm = float(np.sqrt(np.dot(x, x)))
+        return np.multiply(x, bound / norm, out=out) if norm > bound else x
+
+    def update(
+        self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float
+    ) -> tuple[Array, list[Array]]:
+        """See `kernels/update`; in place."""
+        for start in range(0, parameter.size, BLOCK):
+            block = slice(start, start + BLOCK)
+            held = (parameter[block], *(slot[block] for slot in slots))
+            new = rule.function(step, held[0], gradient[block], *held[1:], *numbers)
+            for target, value in zip(held, new, strict=True):
+                target[...] = value
+        return parameter, slots
+
+
+def _row_blocks(rows: Array) -> Iterator[slice]:
+    """Slices of whole rows, about BLOCK elements each."""
+    step = max(1, BLOCK // max(1, rows[:1].size))
+    return (slice(start, start + step) for start in range(0, len(rows), step))
+
+
+def _by_block(function: Callable[..., Array], out: Array, *inputs: Array, flat: bool) -> Array:
+    """out[...] = function(*inputs) on arrays of one shape, block by block; `flat` where rows do not matter."""
+    if flat:
+        target, *sources = (array.reshape(-1) for array in (out, *inputs))
+    else:
+        target, *sources = out, *inputs
+    for block in _row_blocks(target):
+        target[block] = function(*(source[block] for source in sources))
+    return out

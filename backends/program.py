@@ -1,0 +1,262 @@
+"""The contract between networks and backends: a network as a frozen, flat description, and its state as plain arrays.
+
+`dnnkit` lowers a network to a `Program`; a backend builds the program into an executable and runs it. A program says
+what is computed and in which order the parameters are named, never where or how they are stored. Programs compare
+and hash by value, so a backend may keep what it compiled for one.
+
+    scores      = the stages, one after the other, on a batch of inputs
+    loss        = program.loss(scores, targets)
+    predictions = program.head(scores)
+
+A softmax or sigmoid output with its cross-entropy is already lowered: the scores are logits, the head is the softmax,
+the loss kernel is the fused one on logits.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnnkit.kernels.array import Array, Namespace
+
+HostArray: TypeAlias = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A trainable array: its canonical name, such as `dense_1/kernel`, and its shape."""
+
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+
+# -- stages: what is done to a batch (B, I) to give a batch (B, O) ---------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """x · scale + offset. As the first stage it is part of gathering the batch."""
+
+    scale: float
+    offset: float
+
+
+@dataclass(frozen=True)
+class Dense:
+    """activation(x · kernel + bias); kernel (I, O), bias (O,) or None."""
+
+    kernel: Parameter
+    bias: Parameter | None
+    activation: str
+
+
+@dataclass(frozen=True)
+class Activate:
+    """activation(x)."""
+
+    activation: str
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Zero a random share `rate` while training; `layer` selects the stream of random bits."""
+
+    rate: float
+    layer: int
+
+
+class CustomFunction(Protocol):
+    """What a user's own layer computes, on the backend's array namespace `xp`."""
+
+    def forward(self, xp: Namespace, x: Array, *parameters: Array) -> tuple[Array, Any]:
+        """From x (B, *input_shape): y (B, *output_shape), and whatever `backward` wants to see again."""
+        ...
+
+    def backward(self, xp: Namespace, dy: Array, saved: Any, *parameters: Array) -> tuple[Array, ...]:
+        """From dy: (dx, gradient of the first parameter, of the second, ...)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Custom:
+    """A user's own layer; no backend has a compiled path for it."""
+
+    function: CustomFunction
+    parameters: tuple[Parameter, ...]
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+
+
+Stage: TypeAlias = Rescale | Dense | Activate | Dropout | Custom
+
+
+def stage_parameters(stage: Stage) -> tuple[Parameter, ...]:
+    """The stage's parameters in canonical order: kernel, then bias."""
+    match stage:
+        case Dense(kernel=kernel, bias=None):
+            return (kernel,)
+        case Dense(kernel=kernel, bias=bias) if bias is not None:
+            return (kernel, bias)
+        case Custom(parameters=parameters):
+            return parameters
+        case _:
+            return ()
+
+
+# -- what is measured and how it is improved -------------------------------------------------------------------------
+
+
+class CustomLoss(Protocol):
+    """What a user's own loss computes, on the backend's array namespace `xp`."""
+
+    def loss_and_gradient(
+        self, predictions: Array, targets: Array, weights: Array | None, scale: float, xp: Namespace
+    ) -> tuple[Array, Array]:
+        """As a loss kernel: the weighted sum of the row losses, and `scale` times its gradient (B, K)."""
+        ...
+
+
+class CustomMetric(Protocol):
+    """What a user's own metric computes: one value a row, (B,), from targets and predictions."""
+
+    def __call__(self, xp: Namespace, targets: Array, predictions: Array) -> Array:
+        """One value a row."""
+        ...
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss kernel by name, or a user's own; `targets` are class labels (N,) or values (N, K)."""
+
+    kernel: str | CustomLoss
+    targets: Literal["labels", "values"]
+    reduction: Literal["mean", "sum"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number reported beside the loss: a mean over rows, weighted like the loss.
+
+    `categorical` and `binary` are the accuracies of `kernels/accuracy`; `threshold` is the binary one's, on scores.
+    """
+
+    name: str
+    kernel: Literal["categorical", "binary"] | CustomMetric
+    threshold: float = 0.5
+
+
+@dataclass(frozen=True)
+class Program:
+    """A network, whole: what it computes, what it minimises, how it is updated.
+
+    `loss` and `update` are None in a network that was never compiled: it predicts only. `update` names a rule of
+    `kernels/update`. `seed` (32 bits) decides dropout masks; `num_threads` None leaves the choice to the backend.
+    """
+
+    input_shape: tuple[int, ...]
+    output_features: int
+    stages: tuple[Stage, ...]
+    head: str
+    loss: Loss | None
+    metrics: tuple[Metric, ...]
+    update: str | None
+    dtype: Literal["float32", "float64"]
+    seed: int
+    num_threads: int | None
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Every parameter in canonical order."""
+        return tuple(parameter for stage in self.stages for parameter in stage_parameters(stage))
+
+    @property
+    def custom_parts(self) -> tuple[str, ...]:
+        """What the user wrote and no kernel knows, in words; empty for most networks."""
+        parts = [f"layer {type(s.function).__name__}" for s in self.stages if isinstance(s, Custom)]
+        if self.loss is not None and not isinstance(self.loss.kernel, str):
+            parts.append(f"loss {type(self.loss.kernel).__name__}")
+        parts += [f"metric {metric.name}" for metric in self.metrics if not isinstance(metric.kernel, str)]
+        return tuple(parts)
+
+
+# -- what changes while it runs --------------------------------------------------------------------------------------
+
+
+@dataclass
+class TrainingState:
+    """Everything besides parameters and optimizer slots that decides how training goes on.
+
+    `step` counts updates: it enters Adam's bias correction, schedules and dropout masks. `epoch` counts epochs begun
+    and ended: with the seed it decides the order of the samples. `position` is the next step within an epoch that was
+    interrupted, of `steps` in all, else 0.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    position: int = 0
+    steps: int = 0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A network's numbers on the host, independent of the executable that holds them."""
+
+    parameters: Mapping[str, HostArray]
+    slots: Mapping[str, HostArray]
+    """The optimizer's state, `slot/parameter` -> array; empty before the first compile."""
+    state: TrainingState
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """The optimizer's numbers, inputs of every run: changing one rebuilds nothing.
+
+    `learning_rates` has one entry a step of the run; `constants` holds what the rule takes besides, by name;
+    `clip_norm` bounds the global norm of the gradient, None for no bound.
+    """
+
+    learning_rates: NDArray[np.float64]
+    constants: Mapping[str, float]
+    clip_norm: float | None = None
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over the rows seen, read from the device in one go.
+
+    `nan_step` is the first step (counted within the epoch) whose loss was not a number, -1 if there was none.
+    """
+
+    loss: float
+    weight: float
+    metrics: tuple[float, ...]
+    reduction: Literal["mean", "sum"]
+    nan_step: int = -1
+
+    def means(self, metrics: Sequence[Metric]) -> dict[str, float]:
+        """`{"loss": ..., "accuracy": ...}`: means over the sum of weights (a summed loss stays a sum)."""
+        weight = self.weight or 1.0
+        loss = self.loss if self.reduction == "sum" else self.loss / weight
+        named = zip(metrics, self.metrics, strict=True)
+        return {"loss": loss} | {metric.name: total / weight for metric, total in named}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a backend runs a program, for people and for exact repetition; saved with the network."""
+
+    backend: str
+    version: str
+    device: str
+    execution: str
+    reason: str | None = None
+    """Why the backend's fast path was not taken, None where it was."""
+    details: Mapping[str, Any] = field(default_factory=dict)

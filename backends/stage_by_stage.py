@@ -1,0 +1,328 @@
+"""The executable that every backend has: one operation of the backend after another, stage by stage.
+
+Parameters, gradient and each optimizer slot are one flat array each. Where the backend writes into buffers
+(`Backend.buffer`), they are made in the first step and used again in all others.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dnnkit.backends.accumulator import Accumulator
+from dnnkit.backends.executable import Executable, Gradients
+from dnnkit.backends.layout import FlatLayout
+from dnnkit.backends.program import (
+    Activate,
+    Custom,
+    Dense,
+    Dropout,
+    HostArray,
+    Hyperparameters,
+    Plan,
+    Program,
+    Rescale,
+    Snapshot,
+    Stage,
+    Totals,
+    TrainingState,
+    stage_parameters,
+)
+from dnnkit.kernels import contract
+from dnnkit.kernels.array import Array
+from dnnkit.kernels.update.reference import RULES
+
+if TYPE_CHECKING:
+    from dnnkit.backends.base import Backend
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows on the backend: inputs (N, F), targets, row weights; the weights on the host too, for their sums."""
+
+    x: Array
+    y: Array | None
+    weights: Array | None
+    host_weights: HostArray | None
+
+    def __len__(self) -> int:
+        return int(self.x.shape[0])
+
+
+class StageByStage(Executable):
+    """A program on a backend's operations."""
+
+    def __init__(self, backend: "Backend", program: Program, plan: Plan) -> None:
+        self.program, self.plan, self.state = program, plan, TrainingState()
+        self._backend, self._xp = backend, backend.xp
+        self._dtype = backend.dtype(program.dtype)
+        self._stages, self._rescale = program.stages, Rescale(1.0, 0.0)
+        if self._stages and isinstance(self._stages[0], Rescale):  # done while the batch is gathered
+            self._rescale, self._stages = self._stages[0], self._stages[1:]
+        with_parameters = [index for index, stage in enumerate(self._stages) if stage_parameters(stage)]
+        self._first_trained = with_parameters[0] if with_parameters else len(self._stages)
+        self._head = contract.activation(program.head)
+        self._reduction = program.loss.reduction if program.loss else "mean"
+        self._rule = RULES[program.update] if program.update else None
+        self._slot_names = self._rule.slots if self._rule else ()
+        self._layout = FlatLayout(program.parameters)
+        self._parameters = backend.zeros(self._layout.size, self._dtype)
+        self._gradient = backend.zeros(self._layout.size, self._dtype)
+        self._slots = [backend.zeros(self._layout.size, self._dtype) for _ in self._slot_names]
+        self._buffers: dict[tuple[str, int], Array] = {}
+        self._stop = False
+
+    # -- data --------------------------------------------------------------------------------------------------------
+
+    def load(self, x: Array, y: Array | None, weights: Array | None) -> Data:  # noqa: D102 - as in Executable
+        backend, dtype, loss = self._backend, self.program.dtype, self.program.loss
+        source = x.__array_namespace__()
+        integers = source.isdtype(x.dtype, ("bool", "integral"))  # kept as they are: fewer bytes to gather
+        x = backend.asarray(source.reshape(x, (x.shape[0], -1)), None if integers else dtype)
+        if y is not None and loss is not None:
+            y = backend.asarray(y, "int64" if loss.targets == "labels" else dtype)
+        if weights is None:
+            return Data(x, y, None, None)
+        weights = backend.asarray(weights, dtype)
+        return Data(x, y, weights, backend.to_numpy(weights).astype(np.float64))
+
+    def _batch(self, data: Data, rows: Array) -> tuple[Array, Array | None, Array | None]:
+        shape = (rows.shape[0], data.x.shape[1])
+        scale, offset = self._rescale.scale, self._rescale.offset
+        x = self._backend.gather(data.x, rows, scale, offset, self._dtype, out=self._buffer("x", shape))
+        return x, self._take("y", data.y, rows), self._take("weights", data.weights, rows)
+
+    def _take(self, name: str, values: Array | None, rows: Array) -> Array | None:
+        if values is None:
+            return None
+        out = self._buffer(name, (rows.shape[0], *values.shape[1:]), dtype=values.dtype)
+        return self._backend.take(values, rows, out=out)
+
+    def _weight_sums(self, data: Data, order: HostArray, batch_size: int) -> HostArray:
+        """The sum of the row weights of each batch, (steps,)."""
+        starts = np.arange(0, len(order), batch_size)
+        if data.host_weights is None:
+            return np.minimum(batch_size, len(order) - starts).astype(np.float64)
+        return np.add.reduceat(data.host_weights[order], starts)
+
+    def _buffer(self, name: str, shape: tuple[int, ...], stage: int = -1, dtype: Any = None) -> Array | None:
+        """Memory for `shape`, the same at every call; it grows to the largest batch seen and is cut to smaller."""
+        held = self._buffers.get((name, stage))
+        if held is None or held.shape[0] < shape[0]:
+            held = self._backend.buffer(shape, self._dtype if dtype is None else dtype)
+            self._buffers[name, stage] = held
+        return None if held is None else held[: shape[0]]
+
+    # -- training ----------------------------------------------------------------------------------------------------
+
+    def begin_epoch(self, data: Data, order: HostArray, batch_size: int) -> None:  # noqa: D102
+        self._data, self._batch_size = data, batch_size
+        self._order = self._backend.asarray(order)
+        self._batch_weights = self._weight_sums(data, order, batch_size)
+        self._epoch = Accumulator(len(self.program.metrics), self._reduction)
+        self._stop = False
+
+    def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
+        with self._backend.threads(self.program.num_threads):
+            step = first
+            while step < last and not self._stop:
+                rows = self._order[step * self._batch_size : (step + 1) * self._batch_size]
+                x, y, weights = self._batch(self._data, rows)
+                weight = float(self._batch_weights[step])
+                loss, scores, _ = self._backpropagate(x, y, weights, weight)
+                self._epoch.add(loss, weight, self._measure(scores, y, weights))
+                self._improve(float(hyperparameters.learning_rates[step - first]), hyperparameters)
+                step += 1
+            self._stop = False
+        return step
+
+    def request_stop(self) -> None:  # noqa: D102
+        self._stop = True
+
+    def totals(self) -> Totals:  # noqa: D102
+        return self._epoch.read()
+
+    def gradients(self, data: Data, *, with_input: bool = False) -> Gradients:  # noqa: D102
+        order = np.arange(len(data))
+        weight = float(self._weight_sums(data, order, len(data))[0])
+        with self._backend.threads(self.program.num_threads):
+            x, y, weights = self._batch(data, self._backend.asarray(order))
+            total, _, dx = self._backpropagate(x, y, weights, weight, needs_dx=with_input)
+            if with_input:
+                dx = self._backend.affine(dx, self._rescale.scale, 0.0)
+        loss = float(total) if self._reduction == "sum" else float(total) / (weight or 1.0)
+        return Gradients(loss, self._layout.views(self._gradient, self._xp), dx if with_input else None)
+
+    def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
+        parts = [self._backend.asarray(gradients[name], self.program.dtype) for name in self._layout.names]
+        self._gradient = self._backend.pack(parts, self._gradient)
+        with self._backend.threads(self.program.num_threads):
+            self._improve(float(hyperparameters.learning_rates[0]), hyperparameters)
+
+    def _backpropagate(
+        self, x: Array, y: Array | None, weights: Array | None, weight: float, needs_dx: bool = False
+    ) -> tuple[Array, Array, Array]:
+        """(loss sum, scores, gradient in x if asked for) of a batch; the parameters' goes to `_gradient`."""
+        assert self.program.loss is not None, "the network checks that it is compiled"
+        scores, saved = self._forward(x, training=True)
+        scale = 1.0 if self._reduction == "sum" else (1.0 / weight if weight else 0.0)
+        out = self._buffer("dscores", tuple(scores.shape))
+        loss, d = self._backend.loss(self.program.loss, scores, y, weights, scale, out=out)
+        gradients: list[Array] = []
+        for index in range(len(self._stages) - 1, -1 if needs_dx else self._first_trained - 1, -1):
+            needed = needs_dx or index > self._first_trained
+            d, parts = self._backward(index, self._stages[index], d, saved[index], needed)
+            gradients[:0] = parts
+        self._gradient = self._backend.pack(gradients, self._gradient)
+        return loss, scores, d
+
+    def _improve(self, learning_rate: float, hyperparameters: Hyperparameters) -> None:
+        """One step of the optimizer with `_gradient`."""
+        assert self._rule is not None, "the network checks that it is compiled"
+        gradient = self._gradient
+        if hyperparameters.clip_norm is not None:
+            gradient = self._backend.clip_norm(gradient, hyperparameters.clip_norm, out=gradient)
+        numbers = [hyperparameters.constants[name] for name in self._rule.hyperparameters]
+        self.state.step += 1
+        self._parameters, self._slots = self._backend.update(
+            self._rule, self.state.step, self._parameters, gradient, self._slots, learning_rate, *numbers
+        )
+
+    def _measure(self, scores: Array, y: Array | None, weights: Array | None) -> list[Array]:
+        """The weighted sum of each metric; a user's own sees predictions, ours can read scores."""
+        metrics = self.program.metrics
+        predictions = scores
+        if any(not isinstance(metric.kernel, str) for metric in metrics):
+            predictions = self._backend.activation(self._head, scores)
+        return [
+            self._backend.metric(m, scores if isinstance(m.kernel, str) else predictions, y, weights)
+            for m in metrics
+        ]
+
+    # -- stages ------------------------------------------------------------------------------------------------------
+
+    def _forward(self, x: Array, training: bool) -> tuple[Array, list[Any]]:
+        """Scores (B, O), and what each stage's backward pass needs."""
+        saved = []
+        for index, stage in enumerate(self._stages):
+            x, kept = self._apply(index, stage, x, training)
+            saved.append(kept)
+        return x, saved
+
+    def _trained(self, flat: Array, stage: Dense | Custom) -> list[Array]:
+        return [self._layout.view(flat, parameter.name, self._xp) for parameter in stage_parameters(stage)]
+
+    def _apply(self, index: int, stage: Stage, x: Array, training: bool) -> tuple[Array, Any]:
+        """(output of the stage, what its backward pass needs)."""
+        backend, shape = self._backend, tuple(x.shape)
+        match stage:
+            case Dense(kernel=kernel, activation=name):
+                w, b = (*self._trained(self._parameters, stage), None)[:2]
+                activation, shape = contract.activation(name), (shape[0], kernel.shape[1])
+                z = self._buffer("z", shape, index) if activation.saves == "input" else None
+                y, kept = backend.dense(x, w, b, activation, out=(self._buffer("y", shape, index), z))
+                return y, (x, kept)
+            case Activate(activation=name):
+                activation = contract.activation(name)
+                y = backend.activation(activation, x, out=self._buffer("y", shape, index))
+                return y, (y if activation.saves == "output" else x)
+            case Rescale(scale=scale, offset=offset):
+                return backend.affine(x, scale, offset, out=self._buffer("y", shape, index)), None
+            case Dropout(rate=rate, layer=layer):
+                if not training:
+                    return x, None
+                out = self._buffer("keep", shape, index, backend.dtype("bool"))
+                keep = backend.dropout_mask(shape, rate, self.program.seed, layer, self.state.step, out=out)
+                return backend.dropout(x, keep, rate, out=self._buffer("y", shape, index)), keep
+            case Custom(function=function, input_shape=input_shape):
+                inputs = self._xp.reshape(x, (-1, *input_shape))
+                y, kept = function.forward(self._xp, inputs, *self._trained(self._parameters, stage))
+                return self._xp.reshape(y, (shape[0], -1)), (kept, tuple(y.shape))
+
+    def _backward(
+        self, index: int, stage: Stage, dy: Array, saved: Any, needs_dx: bool
+    ) -> tuple[Array, list[Array]]:
+        """(gradient in the stage's input, gradients of its parameters in canonical order)."""
+        backend, shape = self._backend, tuple(dy.shape)
+        match stage:
+            case Dense(kernel=kernel, activation=name):
+                x, kept = saved
+                w = self._trained(self._parameters, stage)[0]
+                dw, db = (*self._trained(self._gradient, stage), None)[:2]
+                dx = self._buffer("dx", (shape[0], kernel.shape[0]), index) if needs_dx else None
+                activation = contract.activation(name)
+                dx, *gradients = backend.dense_backward(
+                    dy, x, w, kept, activation, needs_dx, out=(dx, dw, db)
+                )
+                return dx, gradients[: len(stage_parameters(stage))]
+            case Activate(activation=name):
+                out = self._buffer("dx", shape, index)
+                return backend.activation_backward(contract.activation(name), dy, saved, out=out), []
+            case Rescale(scale=scale):
+                return backend.affine(dy, scale, 0.0, out=self._buffer("dx", shape, index)), []
+            case Dropout(rate=rate):
+                return backend.dropout(dy, saved, rate, out=self._buffer("dx", shape, index)), []
+            case Custom(function=function):
+                kept, y_shape = saved
+                dy = self._xp.reshape(dy, y_shape)
+                dx, *parts = function.backward(self._xp, dy, kept, *self._trained(self._parameters, stage))
+                return self._xp.reshape(dx, (shape[0], -1)), parts
+
+    # -- inference ---------------------------------------------------------------------------------------------------
+
+    def evaluate(self, data: Data, batch_size: int) -> Totals:  # noqa: D102
+        assert self.program.loss is not None, "the network checks that it is compiled"
+        sums = Accumulator(len(self.program.metrics), self._reduction)
+        order = np.arange(len(data))
+        rows = self._backend.asarray(order)
+        with self._backend.threads(self.program.num_threads):
+            for step, weight in enumerate(self._weight_sums(data, order, batch_size)):
+                x, y, weights = self._batch(data, rows[step * batch_size : (step + 1) * batch_size])
+                scores, _ = self._forward(x, training=False)
+                out = self._buffer("dscores", tuple(scores.shape))
+                loss, _ = self._backend.loss(self.program.loss, scores, y, weights, 0.0, out=out)
+                sums.add(loss, float(weight), self._measure(scores, y, weights))
+        return sums.read()
+
+    def predict(self, data: Data, batch_size: int) -> HostArray:  # noqa: D102
+        result = np.empty((len(data), self.program.output_features), self.program.dtype)
+        rows = self._backend.asarray(np.arange(len(data)))
+        with self._backend.threads(self.program.num_threads):
+            for start in range(0, len(data), batch_size):
+                x, _, _ = self._batch(data, rows[start : start + batch_size])
+                scores, _ = self._forward(x, training=False)
+                predictions = self._backend.activation(self._head, scores)
+                result[start : start + batch_size] = self._backend.to_numpy(predictions)
+        return result
+
+    # -- numbers in and out ------------------------------------------------------------------------------------------
+
+    def _read(self, flat: Array, name: str) -> HostArray:
+        return np.array(self._backend.to_numpy(self._layout.view(flat, name, self._xp)))
+
+    def _write(self, values: Mapping[str, HostArray]) -> Array:
+        return self._backend.asarray(self._layout.flatten(values, self.program.dtype))
+
+    def read_parameter(self, name: str) -> HostArray:  # noqa: D102
+        return self._read(self._parameters, name)
+
+    def write_parameter(self, name: str, value: HostArray) -> None:  # noqa: D102
+        self._parameters = self._write({**self.snapshot().parameters, name: value})
+
+    def snapshot(self) -> Snapshot:  # noqa: D102
+        names, slots = self._layout.names, zip(self._slot_names, self._slots, strict=True)
+        return Snapshot(
+            {name: self._read(self._parameters, name) for name in names},
+            {f"{slot}/{name}": self._read(flat, name) for slot, flat in slots for name in names},
+            replace(self.state),
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
+        self._parameters = self._write(snapshot.parameters)
+        self._slots = []
+        for slot in self._slot_names:
+            values = {name.removeprefix(f"{slot}/"): value for name, value in snapshot.slots.items()
+                      if name.startswith(f"{slot}/")}
+            self._slots.append(self._write(values))
+        self.state = replace(snapshot.state)

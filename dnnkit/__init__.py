@@ -1,0 +1,96 @@
+"""dnnkit: train dense neural networks at the speed of the machine, on swappable backends.
+
+    import dnnkit as dk
+
+    (x, y), (x_test, y_test) = dk.datasets.digits.load_data()
+    net = dk.Sequential([dk.Rescaling(1 / 16), dk.Flatten(), dk.Dense(64, activation="relu"),
+                         dk.Dense(10, activation="softmax")], seed=0)
+    net.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    net.fit(x, y, epochs=10, validation_data=(x_test, y_test))
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dnnkit import (
+    backends,
+    callbacks,
+    datasets,
+    errors,
+    initializers,
+    losses,
+    metrics,
+    ops,
+    optimizers,
+    plots,
+    schedules,
+)
+from dnnkit.backends import get_backend, set_backend, use_backend
+from dnnkit.callbacks import Callback, CSVLogger, EarlyStopping, LossPlot, ModelCheckpoint, TerminateOnNaN
+from dnnkit.errors import DnnkitError
+from dnnkit.history import History
+from dnnkit.layers import Activation, Dense, Dropout, Flatten, Layer, Rescaling
+from dnnkit.numerical import check_gradients, gradient_descent, numerical_diff, numerical_gradient
+from dnnkit.optimizers import SGD, Adam, AdamW, RMSprop
+from dnnkit.seeds import reset_seed
+from dnnkit.sequential import Sequential
+
+__version__ = "0.1.0"
+
+
+def load(
+    path: str | Path, *, backend: str | None = None, custom_objects: Mapping[str, Any] | None = None
+) -> Sequential:
+    """The network that was saved in a folder, ready to predict and to train on.
+
+    `custom_objects` maps the class names of your own layers, losses and schedules, and the names of your own metrics,
+    to the classes and functions: a save holds names and numbers, never code.
+    """
+    from dnnkit.saving import load_network
+
+    return load_network(path, backend, custom_objects)
+
+
+__all__ = [
+    "SGD",
+    "Activation",
+    "Adam",
+    "AdamW",
+    "CSVLogger",
+    "Callback",
+    "Dense",
+    "DnnkitError",
+    "Dropout",
+    "EarlyStopping",
+    "Flatten",
+    "History",
+    "Layer",
+    "LossPlot",
+    "ModelCheckpoint",
+    "RMSprop",
+    "Rescaling",
+    "Sequential",
+    "TerminateOnNaN",
+    "__version__",
+    "backends",
+    "callbacks",
+    "check_gradients",
+    "datasets",
+    "errors",
+    "get_backend",
+    "gradient_descent",
+    "initializers",
+    "load",
+    "losses",
+    "metrics",
+    "numerical_diff",
+    "numerical_gradient",
+    "ops",
+    "optimizers",
+    "plots",
+    "reset_seed",
+    "schedules",
+    "set_backend",
+    "use_backend",
+]

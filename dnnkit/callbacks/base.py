@@ -1,0 +1,123 @@
+"""What a callback can hear, and the list that tells them all."""
+
+from collections.abc import Mapping, Sequence
+from math import inf
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from dnnkit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from dnnkit.sequential import Sequential
+
+Logs: TypeAlias = Mapping[str, float]
+
+
+class Callback:
+    """Base of all callbacks: override what you want to hear. `self.model` is the network that trains.
+
+    `logs` holds loss and metrics as plain numbers; at the end of an epoch also `val_...`. Set
+    `self.model.stop_training = True` to end training after the epoch, or after the batch from a batch's method.
+    A callback that overrides a batch's method makes training go step by step; the others cost nothing within an epoch.
+    """
+
+    model: "Sequential"
+    params: Mapping[str, Any]
+    """`epochs`, `steps` (batches an epoch), `samples`, `batch_size`."""
+
+    def on_train_begin(self, logs: Logs) -> None:
+        """Before the first epoch."""
+
+    def on_train_end(self, logs: Logs) -> None:
+        """After the last epoch; not after an exception."""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs) -> None:
+        """Before an epoch; epochs count from 0."""
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        """After an epoch and its validation."""
+
+    def on_batch_begin(self, batch: int, logs: Logs) -> None:
+        """Before a batch; batches count from 0 in every epoch."""
+
+    def on_batch_end(self, batch: int, logs: Logs) -> None:
+        """After a batch; logs are means over the epoch so far."""
+
+    @property
+    def wants_batches(self) -> bool:
+        """Whether a batch's method is overridden."""
+        kind = type(self)
+        return (kind.on_batch_begin, kind.on_batch_end) != (Callback.on_batch_begin, Callback.on_batch_end)
+
+
+class CallbackList(Callback):
+    """Several callbacks as one."""
+
+    def __init__(self, callbacks: Sequence[Callback]) -> None:
+        for callback in callbacks:
+            if not isinstance(callback, Callback):
+                raise ConfigurationError(f"callbacks must be objects of class Callback; got {callback!r}")
+        self.callbacks = list(callbacks)
+
+    def attach(self, model: "Sequential", params: Mapping[str, Any]) -> None:
+        """Tell every callback whom it watches."""
+        for callback in self.callbacks:
+            callback.model, callback.params = model, params
+
+    @property
+    def wants_batches(self) -> bool:
+        """Whether any of them wants to hear of batches."""
+        return any(callback.wants_batches for callback in self.callbacks)
+
+    def on_train_begin(self, logs: Logs) -> None:  # noqa: D102
+        for callback in self.callbacks:
+            callback.on_train_begin(logs)
+
+    def on_train_end(self, logs: Logs) -> None:  # noqa: D102
+        for callback in self.callbacks:
+            callback.on_train_end(logs)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs) -> None:  # noqa: D102
+        for callback in self.callbacks:
+            callback.on_epoch_begin(epoch, logs)
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: D102
+        for callback in self.callbacks:
+            callback.on_epoch_end(epoch, logs)
+
+    def on_batch_begin(self, batch: int, logs: Logs) -> None:  # noqa: D102
+        for callback in self.callbacks:
+            callback.on_batch_begin(batch, logs)
+
+    def on_batch_end(self, batch: int, logs: Logs) -> None:  # noqa: D102
+        for callback in self.callbacks:
+            callback.on_batch_end(batch, logs)
+
+
+class Best:
+    """The best value so far of a monitored number, of which more or less is better."""
+
+    def __init__(self, monitor: str, mode: Literal["auto", "min", "max"], min_delta: float = 0.0) -> None:
+        if mode not in ("auto", "min", "max"):
+            raise ConfigurationError(f"mode is {mode!r}: expected 'auto', 'min' or 'max'")
+        self.monitor = monitor
+        self._sign = 1.0 if mode == "max" or (mode == "auto" and "accuracy" in monitor) else -1.0
+        self._min_delta = abs(min_delta)
+        self.forget()
+
+    def forget(self) -> None:
+        """As if nothing had been seen."""
+        self.value: float | None = None
+
+    def improves(self, logs: Logs) -> bool:
+        """Whether the number in the logs is better than all before; if so it is the best from now on."""
+        if self.monitor not in logs:
+            raise ConfigurationError(
+                f"monitor={self.monitor!r} is not measured; what is: {', '.join(logs)}. "
+                "For val_... pass validation_data or validation_split to fit"
+            )
+        value = float(logs[self.monitor])
+        best = -inf if self.value is None else self._sign * self.value
+        if self._sign * value <= best + (self._min_delta if self.value is not None else 0.0) or value != value:
+            return False
+        self.value = value
+        return True

@@ -1,0 +1,56 @@
+"""Stop when it no longer gets better."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from dnnkit.callbacks.base import Best, Callback, Logs
+from dnnkit.data import check_count
+
+
+class EarlyStopping(Callback):
+    """End training after `patience` epochs without improvement of `monitor` by more than `min_delta`.
+
+    The parameters of the best epoch are put back at the end, also when training ran to its last epoch, unless
+    `restore_best_weights` is false. `best_epoch` and `stopped_epoch` (None if it ran to the end) tell what happened.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        *,
+        min_delta: float = 0.0,
+        patience: int = 0,
+        mode: Literal["auto", "min", "max"] = "auto",
+        restore_best_weights: bool = True,
+    ) -> None:
+        self._best = Best(monitor, mode, min_delta)
+        self.patience = check_count("patience", patience, 0)
+        self.restore_best_weights = restore_best_weights
+        self.best_epoch: int | None = None
+        self.stopped_epoch: int | None = None
+
+    @property
+    def best(self) -> float | None:
+        """The best value seen."""
+        return self._best.value
+
+    def on_train_begin(self, logs: Logs) -> None:  # noqa: D102
+        self._best.forget()
+        self._weights: Mapping[str, Any] | None = None
+        self._waited = 0
+        self.best_epoch = self.stopped_epoch = None
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: D102
+        if self._best.improves(logs):
+            self.best_epoch, self._waited = epoch, 0
+            if self.restore_best_weights:
+                self._weights = dict(self.model.parameters)
+            return
+        self._waited += 1
+        if self._waited >= self.patience:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Logs) -> None:  # noqa: D102
+        if self._weights is not None:
+            self.model.set_parameters(self._weights)

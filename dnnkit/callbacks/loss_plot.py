@@ -1,0 +1,80 @@
+"""A picture of the loss that grows while training goes on."""
+
+from pathlib import Path
+
+from dnnkit.callbacks.base import Callback, Logs
+
+
+class LossPlot(Callback):
+    """Training and validation loss by epoch: live in a notebook, and as a file if `path` is given.
+
+    As a callback it does everything by itself. With your own training loop call `init()`, then `add(epoch, loss,
+    val_loss)` as often as you like, then `finish()`; the file is written every `every` epochs and at the end.
+    """
+
+    def __init__(self, path: str | Path | None = None, *, every: int = 1) -> None:
+        self.path = None if path is None else Path(path)
+        self.every = every
+
+    def init(self) -> None:
+        """Start an empty plot."""
+        self._epochs: list[int] = []
+        self._losses: dict[str, list[float]] = {}
+        self._display = _notebook_display()
+
+    def add(self, epoch: int, loss: float, val_loss: float | None = None) -> None:
+        """Append a point to the curves."""
+        self._epochs.append(epoch)
+        self._losses.setdefault("training", []).append(float(loss))
+        if val_loss is not None:
+            self._losses.setdefault("validation", []).append(float(val_loss))
+        if len(self._epochs) % self.every == 0:
+            self._draw()
+
+    def finish(self) -> None:
+        """Draw the whole plot a last time."""
+        if self._epochs:
+            self._draw()
+
+    def on_train_begin(self, logs: Logs) -> None:  # noqa: D102
+        self.init()
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: D102
+        self.add(epoch + 1, logs["loss"], logs.get("val_loss"))
+
+    def on_train_end(self, logs: Logs) -> None:  # noqa: D102
+        self.finish()
+
+    def _draw(self) -> None:
+        from dnnkit.plots import plot_curves, save_figure
+
+        figure = plot_curves({"loss": self._losses}, self._epochs)
+        if self.path is not None:
+            save_figure(figure, self.path)
+        if self._display is not None:
+            self._display.update(figure)
+
+
+class _NotebookDisplay:
+    """A cell's output that is replaced by each new figure."""
+
+    def __init__(self) -> None:
+        from IPython.display import DisplayHandle  # only ever reached inside IPython
+
+        self._handle = DisplayHandle()
+        self._shown = False
+
+    def update(self, figure: object) -> None:
+        if self._shown:
+            self._handle.update(figure)
+        else:
+            self._handle.display(figure)
+        self._shown = True
+
+
+def _notebook_display() -> _NotebookDisplay | None:
+    import sys
+
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return _NotebookDisplay() if type(shell).__name__ == "ZMQInteractiveShell" else None

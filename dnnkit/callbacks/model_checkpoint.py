@@ -1,0 +1,39 @@
+"""Save while training."""
+
+from pathlib import Path
+from typing import Literal
+
+from dnnkit.callbacks.base import Best, Callback, Logs
+from dnnkit.errors import ConfigurationError
+
+
+class ModelCheckpoint(Callback):
+    """Save the network after every epoch, or only after the best so far.
+
+    `path` may name the epoch (from 1) and the logs: `"runs/{epoch:03d}-{val_loss:.3f}"`. The save is whole at any
+    moment; the same path is replaced by each new one.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        monitor: str = "val_loss",
+        *,
+        save_best_only: bool = False,
+        mode: Literal["auto", "min", "max"] = "auto",
+    ) -> None:
+        self.path = str(path)
+        self.save_best_only = save_best_only
+        self._best = Best(monitor, mode)
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: D102
+        if self.save_best_only and not self._best.improves(logs):
+            return
+        try:
+            path = self.path.format(epoch=epoch + 1, **logs)
+        except (KeyError, ValueError, IndexError) as error:
+            raise ConfigurationError(
+                f"ModelCheckpoint path {self.path!r} cannot be filled in ({error!r}); it may name epoch, "
+                f"{', '.join(logs)}"
+            ) from error
+        self.model.save(path)

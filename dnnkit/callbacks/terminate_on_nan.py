@@ -1,0 +1,16 @@
+"""Stop when the loss is no longer a number."""
+
+from math import isfinite
+
+from dnnkit.callbacks.base import Callback, Logs
+
+
+class TerminateOnNaN(Callback):
+    """End training at the end of the epoch in which the loss became NaN or infinite.
+
+    It looks once an epoch, so that it costs nothing; the warning that `fit` gives names the very step.
+    """
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: D102
+        if not isfinite(logs["loss"]):
+            self.model.stop_training = True

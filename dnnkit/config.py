@@ -1,0 +1,54 @@
+"""Layers, losses, optimizers and schedules as JSON and back: their class name and their fields."""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from dnnkit.errors import CheckpointError, ConfigurationError, UnknownName
+
+
+def describe(thing: Any) -> Any:
+    """A JSON value: `{"type": "Dense", "units": 10, ...}` for a dataclass, a plain value as it is."""
+    if is_dataclass(thing) and not isinstance(thing, type):
+        values = {field.name: describe(getattr(thing, field.name)) for field in fields(thing) if field.init}
+        return {"type": type(thing).__name__, **values}
+    if thing is None or isinstance(thing, str | bool | int | float):
+        return thing
+    if isinstance(thing, list | tuple):
+        return [describe(item) for item in thing]
+    raise ConfigurationError(
+        f"{thing!r} cannot be written to a save: only dataclasses, numbers and strings can. "
+        "Write it as a dataclass and pass it to load(custom_objects=...)"
+    )
+
+
+def rebuild(description: Any, known: Mapping[str, type]) -> Any:
+    """What `describe` described; only classes in `known` are ever made."""
+    if isinstance(description, list):
+        return tuple(rebuild(item, known) for item in description)
+    if not isinstance(description, dict):
+        return description
+    values = dict(description)
+    name = values.pop("type", None)
+    if name not in known:
+        raise CheckpointError(
+            f"the save names a class {name!r} that dnnkit does not have; "
+            f"pass it as custom_objects={{{name!r}: the class}}"
+        )
+    try:
+        return known[name](**{key: rebuild(value, known) for key, value in values.items()})
+    except TypeError as error:
+        raise CheckpointError(f"the save's description of a {name} does not fit this version: {error}") from error
+
+
+def find(kind: str, given: Any, names: Mapping[str, type], base: type) -> Any:
+    """An object of class `base`: given as one, as its class, or by name."""
+    if isinstance(given, base):
+        return given
+    if isinstance(given, type) and issubclass(given, base):
+        return given()
+    if isinstance(given, str) and given in names:
+        return names[given]()
+    raise UnknownName(
+        f"unknown {kind} {given!r}: choose one of {', '.join(names)}, or pass an object of class {base.__name__}"
+    )

@@ -1,0 +1,99 @@
+"""IDX files, gzipped or not: the layout of MNIST and its relatives.
+
+An IDX file is: two zero bytes, one for the type (8 for unsigned bytes), one for the number of axes, each axis's size
+as four bytes, the most significant first, then the numbers in row-major order.
+"""
+
+import gzip
+import hashlib
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnnkit.errors import DataError
+
+UNSIGNED_BYTE = 8
+
+
+@dataclass(frozen=True)
+class IdxFile:
+    """A file of a data set: its name without `.gz`, and the size and MD5 of the published uncompressed bytes."""
+
+    name: str
+    axes: int
+    bytes: int
+    md5: str
+
+
+def data_folder() -> Path:
+    """`$DNNKIT_DATA_DIR`, else `$XDG_CACHE_HOME/dnnkit`, else `~/.cache/dnnkit`."""
+    if folder := os.environ.get("DNNKIT_DATA_DIR"):
+        return Path(folder)
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "dnnkit"
+
+
+def load_pairs(
+    name: str, files: tuple[IdxFile, IdxFile, IdxFile, IdxFile]
+) -> tuple[tuple[NDArray[np.uint8], NDArray[np.uint8]], tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Training and test images (N, H, W) and labels (N,) from the data folder, both uint8."""
+    folder = data_folder() / name
+    missing = [file.name for file in files if _find(folder, file.name) is None]
+    if missing:
+        raise DataError(
+            f"{name} is not in {folder}: {', '.join(missing)} missing. Put the IDX files there, gzipped or not, or set "
+            f"DNNKIT_DATA_DIR to the folder that holds {name}/"
+        )
+    x, y, x_test, y_test = (read_idx(folder, file) for file in files)
+    for images, labels, part in ((x, y, "training"), (x_test, y_test, "test")):
+        if len(images) != len(labels):
+            raise DataError(f"{name} in {folder}: {len(images)} {part} images but {len(labels)} labels; replace both")
+        if len(images) == 0:
+            raise DataError(f"{name} in {folder}: no {part} images; replace the files")
+    return (x, y), (x_test, y_test)
+
+
+def read_idx(folder: Path, file: IdxFile) -> NDArray[np.uint8]:
+    """The numbers of a file, checked: its layout always, its MD5 if it has the published size."""
+    path = _find(folder, file.name)
+    if path is None:
+        raise DataError(f"{folder / file.name} is missing, with or without .gz")
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            array, content = _parse(stream, path, file.axes)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path} is damaged: {error}; replace it") from error
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    if len(content) == file.bytes and hashlib.md5(content).hexdigest() != file.md5:
+        raise DataError(
+            f"{path} is damaged: its {len(content)} uncompressed bytes do not have the published MD5 sum {file.md5}; "
+            "replace it"
+        )
+    return array
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    return next((path for path in (folder / name, folder / f"{name}.gz") if path.exists()), None)
+
+
+def _parse(stream: Any, path: Path, axes: int) -> tuple[NDArray[np.uint8], bytes]:
+    magic = bytes([0, 0, UNSIGNED_BYTE, axes])
+    header = stream.read(4 + 4 * axes)
+    if header[:4] != magic:
+        raise DataError(f"{path} begins with {header[:4].hex()}: an IDX file of bytes with {axes} axes begins with "
+                        f"{magic.hex()}; replace it")
+    if len(header) < 4 + 4 * axes:
+        raise DataError(f"{path} is truncated: it ends within its header; replace it")
+    shape = tuple(int.from_bytes(header[4 * axis : 4 * axis + 4], "big") for axis in range(1, axes + 1))
+    size = int(np.prod(shape, dtype=object))
+    body = stream.read(size + 1)  # one more than announced: a file that goes on, or unpacks to gigabytes, is refused
+    if len(body) != size:
+        more = "more" if len(body) > size else f"only {len(body)}"
+        raise DataError(f"{path} announces {size} numbers, {shape}, but holds {more}; replace it")
+    return np.frombuffer(body, np.uint8).reshape(shape), header + body

@@ -1,0 +1,40 @@
+"""One family of errors. Each message says what was given, what was expected and what to do.
+
+A leaf: it imports nothing, so that kernels and backends may raise these too.
+"""
+
+
+class DnnkitError(Exception):
+    """Base of every error that dnnkit raises on purpose."""
+
+
+class UnknownName(DnnkitError, ValueError):
+    """A name (of an activation, loss, optimizer, data set, ...) that dnnkit does not know."""
+
+
+class BackendUnavailable(DnnkitError, RuntimeError):
+    """The backend asked for does not exist or cannot work on this machine."""
+
+
+class ConfigurationError(DnnkitError, ValueError):
+    """An argument with a value that cannot work, such as a batch size of 0."""
+
+
+class ShapeError(DnnkitError, ValueError):
+    """An array of the wrong shape."""
+
+
+class DataError(DnnkitError, ValueError):
+    """Data that cannot be used: empty, not finite, labels out of range, a damaged data file."""
+
+
+class CheckpointError(DnnkitError, RuntimeError):
+    """A save that cannot be written, or is damaged, incomplete or of another network."""
+
+
+class NotReady(DnnkitError, RuntimeError):
+    """Something was asked of a network that has not been built or compiled."""
+
+
+class TrainingWarning(UserWarning):
+    """Training went on, but its result is in doubt (a loss that is not a number, say)."""

@@ -1,0 +1,97 @@
+"""Initial values of parameters. Each is a function of a generator and a shape; the values are made in float64."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod, sqrt
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnnkit.errors import UnknownName
+
+Shape: TypeAlias = tuple[int, ...]
+Values: TypeAlias = NDArray[np.float64]
+
+
+class Initializer:
+    """Base of initializers with parameters; subclass it as a frozen dataclass."""
+
+    def __call__(self, rng: np.random.Generator, shape: Shape) -> Values:
+        """Values of the shape."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Constant(Initializer):
+    """The same value everywhere."""
+
+    value: float = 0.0
+
+    def __call__(self, rng: np.random.Generator, shape: Shape) -> Values:  # noqa: D102
+        return np.full(shape, float(self.value))
+
+
+@dataclass(frozen=True)
+class RandomNormal(Initializer):
+    """Normal with mean 0."""
+
+    stddev: float = 0.05
+
+    def __call__(self, rng: np.random.Generator, shape: Shape) -> Values:  # noqa: D102
+        return self.stddev * rng.standard_normal(shape)
+
+
+@dataclass(frozen=True)
+class RandomUniform(Initializer):
+    """Uniform between two bounds."""
+
+    low: float = -0.05
+    high: float = 0.05
+
+    def __call__(self, rng: np.random.Generator, shape: Shape) -> Values:  # noqa: D102
+        return rng.uniform(self.low, self.high, shape)
+
+
+@dataclass(frozen=True)
+class VarianceScaling(Initializer):
+    """Mean 0 and variance `scale` over the number of inputs, or over the mean of inputs and outputs.
+
+    Glorot and Bengio (2010): scale 1, average. He et al. (2015): scale 2, inputs. LeCun (1998): scale 1, inputs.
+    """
+
+    scale: float = 1.0
+    average: bool = False
+    uniform: bool = False
+
+    def __call__(self, rng: np.random.Generator, shape: Shape) -> Values:  # noqa: D102
+        inputs, outputs = (prod(shape[:-1]), shape[-1]) if len(shape) > 1 else (shape[0], shape[0])
+        stddev = sqrt(self.scale / max(1.0, (inputs + outputs) / 2 if self.average else inputs))
+        if self.uniform:
+            return rng.uniform(-sqrt(3) * stddev, sqrt(3) * stddev, shape)
+        return stddev * rng.standard_normal(shape)
+
+
+INITIALIZERS: dict[str, Initializer] = {
+    "zeros": Constant(0.0),
+    "ones": Constant(1.0),
+    "random_normal": RandomNormal(),
+    "random_uniform": RandomUniform(),
+    "glorot_uniform": VarianceScaling(1.0, average=True, uniform=True),
+    "glorot_normal": VarianceScaling(1.0, average=True),
+    "he_uniform": VarianceScaling(2.0, uniform=True),
+    "he_normal": VarianceScaling(2.0),
+    "lecun_uniform": VarianceScaling(1.0, uniform=True),
+    "lecun_normal": VarianceScaling(1.0),
+}
+
+
+def get_initializer(given: Any) -> Callable[[np.random.Generator, Shape], Values]:
+    """The initializer of that name, or the one given."""
+    if isinstance(given, Initializer):
+        return given
+    if isinstance(given, str) and given in INITIALIZERS:
+        return INITIALIZERS[given]
+    raise UnknownName(
+        f"unknown initializer {given!r}: choose one of {', '.join(INITIALIZERS)}, or pass an Initializer"
+    )

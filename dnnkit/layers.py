@@ -1,0 +1,137 @@
+"""Layers: what a network is made of. A layer is a frozen description; its parameters live in the network."""
+
+import re
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from dnnkit.backends.program import Activate, Custom, Parameter, Stage
+from dnnkit.backends.program import Dense as DenseStage
+from dnnkit.backends.program import Dropout as DropoutStage
+from dnnkit.backends.program import Rescale as RescaleStage
+from dnnkit.errors import ConfigurationError, ShapeError
+from dnnkit.initializers import Initializer, Shape, get_initializer
+from dnnkit.kernels import contract
+from dnnkit.kernels.array import Array, Namespace
+
+
+class Layer:
+    """Base of all layers, and of your own.
+
+    Your own layer is a frozen dataclass with `forward` and `backward` (see `dnnkit.backends.program.CustomFunction`),
+    and, where they differ from the defaults, `output_shape` and `parameters`. It runs on every backend, stage by stage.
+    """
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Shape of one sample after the layer; here unchanged."""
+        return input_shape
+
+    def parameters(self, input_shape: Shape) -> dict[str, tuple[Shape, str | Initializer]]:
+        """Name within the layer -> shape and initializer, in canonical order; here none."""
+        return {}
+
+    def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Stage | None:
+        """The stage that backends run, None for nothing; `index` is the layer's place in the network."""
+        return Custom(self, parameters, input_shape, self.output_shape(input_shape))
+
+    def forward(self, xp: Namespace, x: Array, *parameters: Array) -> tuple[Array, Any]:
+        """From x (B, ...): y (B, ...), and what `backward` wants to see again."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, xp: Namespace, dy: Array, saved: Any, *parameters: Array) -> tuple[Array, ...]:
+        """From dy: (dx, gradient of the first parameter, ...)."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    @classmethod
+    def base_name(cls) -> str:
+        """`dense` for Dense: the first layer's name; the next are `dense_1`, `dense_2`, ..."""
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+
+
+@dataclass(frozen=True)
+class Rescaling(Layer):
+    """x · scale + offset, in the network's dtype. As the first layer it costs nothing beyond reading the data."""
+
+    scale: float
+    offset: float = 0.0
+
+    def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Stage:  # noqa: D102
+        return RescaleStage(float(self.scale), float(self.offset))
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """One axis from all axes of a sample, in row-major order."""
+
+    def output_shape(self, input_shape: Shape) -> Shape:  # noqa: D102
+        return (prod(input_shape),)
+
+    def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> None:  # noqa: D102
+        return None  # samples are flat rows already when stages see them
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """activation(x · kernel + bias): x (B, I), kernel (I, units), bias (units,)."""
+
+    units: int
+    activation: str | None = None
+    use_bias: bool = True
+    kernel_initializer: str | Initializer = "glorot_uniform"
+    bias_initializer: str | Initializer = "zeros"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.units, bool) or not isinstance(self.units, int) or self.units < 1:
+            raise ConfigurationError(f"Dense needs a whole number of units, 1 or more; got {self.units!r}")
+        contract.activation(self.activation or "linear")
+        get_initializer(self.kernel_initializer)
+        get_initializer(self.bias_initializer)
+
+    def output_shape(self, input_shape: Shape) -> Shape:  # noqa: D102
+        if len(input_shape) != 1:
+            raise ShapeError(
+                f"Dense({self.units}) takes samples with one axis, but these have shape {input_shape}: "
+                "put Flatten() before it"
+            )
+        return (self.units,)
+
+    def parameters(self, input_shape: Shape) -> dict[str, tuple[Shape, str | Initializer]]:  # noqa: D102
+        kernel = {"kernel": ((input_shape[0], self.units), self.kernel_initializer)}
+        return kernel | ({"bias": ((self.units,), self.bias_initializer)} if self.use_bias else {})
+
+    def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Stage:  # noqa: D102
+        kernel, bias = (*parameters, None)[:2]
+        assert kernel is not None
+        return DenseStage(kernel, bias, self.activation or "linear")
+
+
+@dataclass(frozen=True)
+class Activation(Layer):
+    """An activation as a layer of its own."""
+
+    activation: str
+
+    def __post_init__(self) -> None:
+        contract.activation(self.activation)
+
+    def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Stage:  # noqa: D102
+        return Activate(self.activation)
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """While training, zero a random share `rate` of the elements and scale up the others; else nothing."""
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rate < 1:
+            raise ConfigurationError(f"a dropout rate is at least 0 and below 1; got {self.rate!r}")
+
+    def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Stage:  # noqa: D102
+        return DropoutStage(float(self.rate), index)
+
+
+LAYERS: dict[str, type[Layer]] = {
+    layer.__name__: layer for layer in (Rescaling, Flatten, Dense, Activation, Dropout)
+}

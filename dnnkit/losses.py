@@ -1,0 +1,90 @@
+"""Losses: what training minimises. A cross-entropy after its own activation is fused with it, on logits."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from dnnkit.backends.program import Loss as LossDescription
+from dnnkit.kernels import contract
+from dnnkit.kernels.array import Array, Namespace
+
+
+class Loss:
+    """Base of all losses, and of your own.
+
+    Your own loss is a frozen dataclass with `loss_and_gradient`; set `targets` to "labels" if it wants class numbers
+    (N,) and `reduction` to "sum" if it is not a mean over rows.
+    """
+
+    kernel: ClassVar[str | None] = None
+    """The loss kernel on what the network puts out."""
+    fused: ClassVar[tuple[str, str] | None] = None
+    """(activation, kernel): the kernel on logits that takes the place of the activation and the loss."""
+    targets: ClassVar[Literal["labels", "values"]] = "values"
+    reduction: ClassVar[Literal["mean", "sum"]] = "mean"
+    from_logits: bool = False
+
+    def lower(self, last_activation: str) -> tuple[LossDescription, bool]:
+        """The loss as backends see it, and whether it has taken over the network's last activation."""
+        if self.kernel is None:
+            return LossDescription(self, self.targets, self.reduction), False
+        takes_over = self.fused is not None and last_activation == self.fused[0] and not self.from_logits
+        on_logits = takes_over or self.from_logits
+        kernel = self.fused[1] if self.fused is not None and on_logits else self.kernel
+        return LossDescription(kernel, self.targets, contract.loss(kernel).reduction), takes_over
+
+    def loss_and_gradient(
+        self, predictions: Array, targets: Array, weights: Array | None, scale: float, xp: Namespace
+    ) -> tuple[Array, Array]:
+        """Your own loss: weighted sum of row losses, and `scale` times its gradient in the predictions (B, K)."""
+        raise NotImplementedError(f"{type(self).__name__} has no loss_and_gradient")
+
+
+@dataclass(frozen=True)
+class MeanSquaredError(Loss):
+    """Mean over rows and outputs of (y - t)²."""
+
+    kernel = "mean_squared_error"
+
+
+@dataclass(frozen=True)
+class SumSquaredError(Loss):
+    """½ Σ (y - t)², over outputs and rows."""
+
+    kernel = "sum_squared_error"
+
+
+@dataclass(frozen=True)
+class BinaryCrossentropy(Loss):
+    """-mean(t log p + (1 - t) log(1 - p)); targets in [0, 1]."""
+
+    from_logits: bool = False
+    kernel = "binary_crossentropy"
+    fused = ("sigmoid", "sigmoid_cross_entropy")
+
+
+@dataclass(frozen=True)
+class CategoricalCrossentropy(Loss):
+    """-Σ t log p, mean over rows; targets are rows of probabilities, usually one-hot."""
+
+    from_logits: bool = False
+    kernel = "categorical_crossentropy"
+    fused = ("softmax", "softmax_cross_entropy")
+
+
+@dataclass(frozen=True)
+class SparseCategoricalCrossentropy(Loss):
+    """-log p of the true class, mean over rows; targets are class numbers (N,)."""
+
+    from_logits: bool = False
+    kernel = "categorical_crossentropy"
+    fused = ("softmax", "softmax_cross_entropy")
+    targets = "labels"
+
+
+LOSSES: dict[str, type[Loss]] = {
+    "mean_squared_error": MeanSquaredError,
+    "sum_squared_error": SumSquaredError,
+    "binary_crossentropy": BinaryCrossentropy,
+    "categorical_crossentropy": CategoricalCrossentropy,
+    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
+}

@@ -1,0 +1,116 @@
+"""Derivatives by differences, and what they are good for: descending a function, checking backpropagation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnnkit.data import check_count
+
+if TYPE_CHECKING:
+    from dnnkit.sequential import Sequential
+
+Values: TypeAlias = NDArray[np.float64]
+
+
+def numerical_diff(f: Callable[[Any], Any], x: Any, h: float = 1e-4) -> Any:
+    """Central difference (f(x + h) - f(x - h)) / 2h of a function of one number, element by element on an array."""
+    return (f(x + h) - f(x - h)) / (2 * h)
+
+
+def numerical_gradient(f: Callable[[Any], Any], x: Any, h: float = 1e-4) -> Values:
+    """Gradient at x, of any shape, of a function of an array that returns one number; by central differences.
+
+    x is changed in place while f is evaluated if it is a float64 array (so f may also read it from elsewhere), and is
+    as before when this returns.
+    """
+    point = np.asarray(x, np.float64)
+    gradient = np.empty_like(point)
+    for index in np.ndindex(point.shape):
+        kept = point[index].copy()
+        try:
+            point[index] = kept + h
+            above = f(point)
+            point[index] = kept - h
+            below = f(point)
+        finally:
+            point[index] = kept
+        gradient[index] = (float(above) - float(below)) / (2 * h)
+    return gradient
+
+
+def gradient_descent(
+    f: Callable[[Any], Any], init_x: Any, lr: float = 0.01, step_num: int = 100
+) -> Values:
+    """The point after `step_num` steps of `lr` down the numerical gradient of f, from `init_x` (left unchanged)."""
+    x = np.array(init_x, np.float64)
+    for _ in range(check_count("step_num", step_num, 0)):
+        x -= lr * numerical_gradient(f, x)
+    return x
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """How far backpropagation is from central differences.
+
+    `errors` is, for each parameter, the largest |difference| over the largest |gradient| among all entries checked
+    there; `passed` says whether all are within `tolerance`.
+    """
+
+    errors: dict[str, float]
+    tolerance: float
+
+    @property
+    def largest(self) -> float:
+        """The largest of the errors."""
+        return max(self.errors.values(), default=0.0)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every error is within the tolerance."""
+        return self.largest <= self.tolerance
+
+
+def check_gradients(
+    net: "Sequential",
+    x: Any,
+    y: Any,
+    *,
+    samples: int | None = None,
+    h: float | None = None,
+    tolerance: float | None = None,
+    seed: int = 0,
+) -> GradientCheck:
+    """Compare the network's gradients with central differences of its loss, parameter by parameter.
+
+    `samples` entries of each parameter are checked, drawn by `seed`; None checks all. Use dtype="float64": there the
+    step `h` is 1e-5 and the tolerance 1e-6 by default; in float32, 1e-2 and 2e-2. The network is left as it was.
+    """
+    double = net.dtype == "float64"
+    h = h or (1e-5 if double else 1e-2)
+    tolerance = tolerance or (1e-6 if double else 2e-2)
+    rng = np.random.default_rng(seed)
+    _, gradients = net.get_gradients(x, y)
+    errors = {}
+    for name, gradient in gradients.items():
+        kept = net.parameters[name]
+        count = kept.size if samples is None else min(samples, kept.size)
+        entries = rng.choice(kept.size, count, replace=False)
+        differences = np.empty(count)
+        try:
+            for place, entry in enumerate(entries):
+                losses = []
+                for step in (h, -h):
+                    moved = kept.copy()
+                    moved.flat[entry] += step
+                    net.parameters[name] = moved
+                    losses.append(net.get_gradients(x, y)[0])
+                differences[place] = (losses[0] - losses[1]) / (2 * h)
+        finally:
+            net.parameters[name] = kept
+        exact = gradient.reshape(-1)[entries]
+        scale = max(float(np.abs(gradient).max()), float(np.abs(differences).max()), 1e-12)
+        errors[name] = float(np.abs(exact - differences).max()) / scale
+    return GradientCheck(errors, tolerance)

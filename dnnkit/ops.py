@@ -1,0 +1,131 @@
+"""The kernels as functions on arrays, on the current backend.
+
+    ops.sigmoid(x)                        every activation by its name; softmax takes `axis`
+    ops.sigmoid_grad(x)                   its derivative at input x; for softmax the Jacobian (..., C, C)
+    ops.sigmoid_grad_from_output(y)       its derivative from its output y, where that exists
+    ops.mean_squared_error(y_true, y_pred)              every loss, as one number
+    ops.mean_squared_error_backward(y_true, y_pred)     its gradient in y_pred
+
+Losses also answer to the longer names `binary_cross_entropy_loss`, `binary_cross_entropy_loss_backward`, and so on.
+Arrays may be anything `np.asarray` takes, or the backend's own; the result is the backend's own. Rows of a loss are
+samples; a vector counts as one sample. Cross-entropies clip probabilities (see `kernels/binary_crossentropy` and
+`kernels/categorical_crossentropy`), so they are never infinite.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from dnnkit.backends.base import Backend
+from dnnkit.backends.program import Loss
+from dnnkit.backends.registry import get_backend
+from dnnkit.data import check_labels
+from dnnkit.errors import DataError, ShapeError
+from dnnkit.kernels import contract
+from dnnkit.kernels.array import Array
+from dnnkit.losses import LOSSES
+
+__all__ = ["softmax"]
+
+
+def softmax(x: Any, axis: int = -1) -> Array:
+    """exp(x) / Σ exp(x) along an axis."""
+    backend = get_backend()
+    xp = backend.xp
+    moved = xp.moveaxis(_floats(x, backend), axis, -1)
+    return xp.moveaxis(backend.activation(contract.activation("softmax"), moved), -1, axis)
+
+
+def __getattr__(name: str) -> Callable[..., Array]:
+    function = _activation(name) or _loss(name)
+    if function is None:
+        raise AttributeError(f"dnnkit.ops has no function {name!r}; it has {', '.join(__dir__())}")
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+def __dir__() -> list[str]:
+    activations = contract.names("activation")
+    from_output = [n for n in activations if hasattr(contract.activation(n).reference, "derivative_from_output")]
+    return sorted(
+        [
+            *activations,
+            *(f"{name}_grad" for name in activations),
+            *(f"{name}_grad_from_output" for name in from_output),
+            *LOSSES,
+            *(f"{name}_backward" for name in LOSSES),
+        ]
+    )
+
+
+def _activation(name: str) -> Callable[..., Array] | None:
+    base, suffix = name, ""
+    for ending in ("_grad_from_output", "_grad"):
+        if name.endswith(ending):
+            base, suffix = name.removesuffix(ending), ending
+            break
+    if base not in contract.names("activation"):
+        return None
+    activation = contract.activation(base)
+    if not suffix:
+
+        def forward(x: Any) -> Array:
+            backend = get_backend()
+            return backend.activation(activation, _floats(x, backend))
+
+        forward.__doc__ = f"{base} of x, element by element."
+        return forward
+
+    attribute = "derivative" if suffix == "_grad" else "derivative_from_output"
+    formula = getattr(activation.reference, attribute if activation.elementwise else "jacobian", None)
+    if formula is None:
+        return None
+
+    def derivative(x: Any) -> Array:
+        backend = get_backend()
+        return formula(_floats(x, backend), xp=backend.xp)
+
+    derivative.__doc__ = f"Derivative of {base}, {'at its input' if suffix == '_grad' else 'from its output'}."
+    return derivative
+
+
+def _loss(name: str) -> Callable[..., Array] | None:
+    backward = name.endswith("_backward")
+    base = name.removesuffix("_backward").removesuffix("_loss").replace("cross_entropy", "crossentropy")
+    if base not in LOSSES:
+        return None
+    loss, _ = LOSSES[base]().lower("linear")
+
+    def function(y_true: Any, y_pred: Any) -> Array:
+        backend = get_backend()
+        predictions = _floats(y_pred, backend)
+        shape = tuple(predictions.shape)
+        rows = backend.xp.reshape(predictions, (1, -1) if predictions.ndim < 2 else (shape[0], -1))
+        targets = _targets(y_true, shape, rows, loss, backend)
+        scale = 1.0 if loss.reduction == "sum" else 1.0 / rows.shape[0]
+        total, gradient = backend.loss(loss, rows, targets, None, scale)
+        return backend.xp.reshape(gradient, shape) if backward else total * scale
+
+    what = "Gradient, in y_pred, of the" if backward else "The"
+    function.__doc__ = f"{what} loss {base}, as `dnnkit.losses` defines it."
+    return function
+
+
+def _targets(y_true: Any, shape: tuple[int, ...], rows: Array, loss: Loss, backend: Backend) -> Array:
+    targets = backend.asarray(y_true)
+    if loss.targets == "labels":
+        if not backend.xp.isdtype(targets.dtype, "integral"):
+            raise DataError(f"y_true has dtype {targets.dtype}: expected whole class numbers")
+        labels = backend.xp.reshape(targets, (-1,))
+        if labels.shape[0] != rows.shape[0]:
+            raise ShapeError(f"y_true has {labels.shape[0]} labels for {rows.shape[0]} rows of y_pred")
+        check_labels(labels, int(rows.shape[1]), "y_true")
+        return labels
+    if tuple(targets.shape) != shape:
+        raise ShapeError(f"y_true has shape {tuple(targets.shape)} but y_pred has {shape}: expected the same")
+    return backend.xp.astype(backend.xp.reshape(targets, rows.shape), rows.dtype)
+
+
+def _floats(x: Any, backend: Backend) -> Array:
+    """x as the backend's array of real numbers; whole numbers become float64."""
+    array = backend.asarray(x)
+    return array if backend.xp.isdtype(array.dtype, "real floating") else backend.asarray(array, "float64")

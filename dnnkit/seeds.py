@@ -1,0 +1,35 @@
+"""Where randomness comes from: every stream is a function of a network's seed and a purpose."""
+
+from typing import Literal
+
+import numpy as np
+
+from dnnkit.errors import ConfigurationError
+
+PURPOSES = {"weights": 1, "order": 2}
+Purpose = Literal["weights", "order"]
+
+_source = np.random.default_rng()
+
+
+def reset_seed(seed: int) -> None:
+    """Fix which seeds networks made with `seed=None` will draw from now on."""
+    global _source
+    _source = np.random.default_rng(check_seed(seed))
+
+
+def draw_seed() -> int:
+    """A seed for a network that was given none."""
+    return int(_source.integers(2**32))
+
+
+def check_seed(seed: int) -> int:
+    """The seed, if it is a whole number of 32 bits."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
+        raise ConfigurationError(f"a seed is a whole number from 0 to 2**32 - 1; got {seed!r}")
+    return int(seed)
+
+
+def stream(seed: int, purpose: Purpose, index: int = 0) -> np.random.Generator:
+    """The generator of a network for a purpose, such as the order of the samples in epoch `index`."""
+    return np.random.default_rng([PURPOSES[purpose], index, seed])

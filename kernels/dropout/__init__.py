@@ -1,0 +1,14 @@
+"""Dropout: zero a random share of the elements and scale up the rest.
+
+Maths:    keep_e = bits_e ≥ ⌊rate · 2³²⌋, bits from `philox` at (step, layer, element e);
+          y = x keep / (1 - rate), dx = dy keep / (1 - rate)
+Shapes:   x, y of any shape, element e counted in row-major order; keep has x's shape.
+Units:    none.
+Traffic:  reads x, writes y; the mask need not be stored, it can be drawn again in the backward pass.
+Errors:   rate must be in [0, 1): whoever calls checks.
+Accuracy: masks are equal bit for bit on every backend and in every dtype; one rounding for the product.
+Source:   N. Srivastava et al., JMLR 15, 2014 (inverted form).
+"""
+
+PURPOSE = 0xD20
+"""The second word of the Philox key: no other use of the seed shares its random bits."""

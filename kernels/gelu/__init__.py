@@ -1,0 +1,13 @@
+"""GELU: the Gaussian error linear unit, exact.
+
+Maths:    y = x Φ(x), Φ(x) = ½ (1 + erf(x / √2));  dy/dx = Φ(x) + x φ(x)
+Shapes:   x, y of any shape, float32 or float64; the result has x's shape and dtype.
+Units:    none.
+Traffic:  forward reads x and writes y; backward reads dy and the input and writes dx.
+Errors:   none; NaN in gives NaN out.
+Accuracy: a few ulp of the larger term: Φ by erfc, accurate also where it is tiny.
+Source:   D. Hendrycks, K. Gimpel, arXiv:1606.08415
+"""
+
+KIND = "activation"
+SAVES = "input"
