@@ -56,41 +56,41 @@ class LineProgress(Progress):
 
 
 class LiveProgress(Progress):
-    """Two lines an epoch, the second a bar with steps, time left, time per sample, loss and metrics."""
+    """While an epoch runs, a bar with steps, time left, time per sample, loss and metrics; then a line in its place."""
 
     wants_updates = True
 
     def __init__(self, epochs: int, steps: int, samples: int) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-        from rich.progress import Progress as Bar
 
         super().__init__(epochs, steps, samples)
-        self._console = Console()
-        # The numbers are made here, not by rich's own time columns: they must agree with the line's end.
-        self._columns = (MofNCompleteColumn(), BarColumn(24), TextColumn("{task.fields[text]}"))
-        self._make_bar: Any = Bar
+        self._console = Console(highlight=False)
         self._bar: Any = None
 
     def begin_epoch(self, epoch: int) -> None:  # noqa: D102
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as Bar
+
         super().begin_epoch(epoch)
-        self._console.print(f"Epoch {epoch + 1}/{self.epochs}", highlight=False)
-        self._bar = self._make_bar(*self._columns, console=self._console, auto_refresh=False)
-        self._bar.start()
+        self._console.print(f"Epoch {epoch + 1}/{self.epochs}")
+        # The numbers are made here, not by rich's own columns: they must agree with the line that stays.
+        columns = (TextColumn("{task.completed}/{task.total}"), BarColumn(20), TextColumn("{task.fields[text]}"))
+        self._bar = Bar(*columns, console=self._console, auto_refresh=False, transient=True)
         self._task = self._bar.add_task("", total=self.steps, text="")
+        self._bar.start()
 
     def advance(self, step: int, logs: Mapping[str, float]) -> None:  # noqa: D102
         elapsed = perf_counter() - self._start
         left = elapsed / step * (self.steps - step)
-        text = f"ETA {_duration(left)} - {_per_sample(elapsed, self.samples * step / self.steps)} - {_numbers(logs)}"
-        self._bar.update(self._task, completed=step, text=text)
+        speed = _per_sample(elapsed, self.samples * step / self.steps)
+        self._bar.update(self._task, completed=step, text=f"ETA {_duration(left)} - {speed} - {_numbers(logs)}")
         self._bar.refresh()
 
     def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:  # noqa: D102
-        text = f"{_speed(seconds, self.samples)} - {_numbers(logs)}"
-        self._bar.update(self._task, completed=self.steps, text=text)
-        self._bar.refresh()
         self.close()
+        self._console.print(
+            f"{self.steps}/{self.steps} - {_speed(seconds, self.samples)} - {_numbers(logs)}", soft_wrap=True
+        )
 
     def close(self) -> None:  # noqa: D102
         if self._bar is not None:

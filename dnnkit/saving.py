@@ -166,15 +166,17 @@ def _arrays(data: bytes, path: str = "") -> dict[str, HostArray]:
 
 
 def check_writable(folder: Path) -> None:
-    """Raise `CheckpointError` if a save could not be written there; makes the folder."""
+    """Raise `CheckpointError` if a save could not be written there; leaves nothing behind."""
+    place = folder
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    probe = place / f".writable-{os.getpid()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".writable-{os.getpid()}"
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
         raise CheckpointError(
-            f"cannot write to {folder}: {error.strerror}; choose a folder you may write to"
+            f"cannot write to {folder}: {error.strerror} ({place}); choose a folder you may write to"
         ) from error
 
 
@@ -184,6 +186,7 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
 
     check_writable(folder)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):  # two writers would take the same version number
             versions = folder / "versions"
             present = sorted(int(entry.name) for entry in versions.glob("[0-9]*")) if versions.exists() else []

@@ -1,6 +1,7 @@
 """Sequential: the network people make, train, ask and save."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from dnnkit import data, lowering, saving, training
 from dnnkit.backends.base import Backend
 from dnnkit.backends.executable import Executable
+from dnnkit.backends.program import Snapshot, TrainingState
 from dnnkit.backends.registry import get_backend
 from dnnkit.callbacks.base import Callback
 from dnnkit.config import find
@@ -91,8 +93,7 @@ class Sequential:
         lowering.shapes(self.layers, self.input_shape)
         self._backend = get_backend(self._backend_asked)
         self._rebuild()
-        for name, value in self.initial_parameters().items():
-            self.parameters[name] = value
+        self.executable.restore(Snapshot(self.initial_parameters(), {}, TrainingState()))
 
     def initial_parameters(self) -> dict[str, NDArray[Any]]:
         """The parameters that the seed gives, by canonical name."""
@@ -125,8 +126,7 @@ class Sequential:
         if self._executable is not None:
             snapshot = self._executable.snapshot()
             if not keep_slots:
-                snapshot.state.step = 0
-                snapshot = type(snapshot)(snapshot.parameters, {}, snapshot.state)
+                snapshot = Snapshot(snapshot.parameters, {}, replace(snapshot.state, step=0))
             executable.restore(snapshot)
         self._executable = executable
         if self._history is None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 Images: TypeAlias = NDArray[np.uint8]
 Labels: TypeAlias = NDArray[np.int64]
 
+LARGEST_VALUE = 16
 CLASS_NAMES = tuple("0123456789")
 
 

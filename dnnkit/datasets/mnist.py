@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from dnnkit.datasets.idx import IdxFile, load_pairs
 
+LARGEST_VALUE = 255
 CLASS_NAMES = tuple("0123456789")
 
 FILES = (

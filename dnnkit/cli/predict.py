@@ -1,0 +1,71 @@
+"""`dnnkit predict`: ask a trained network."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from dnnkit.cli.output import json_output
+from dnnkit.errors import DataError
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="A run folder, as `dnnkit train` or `net.save` writes it.")],
+    file: Annotated[Path, typer.Argument(help="Samples: .npy, .npz with one array, or .csv of numbers, one a line.")],
+    backend: Annotated[str | None, typer.Option(help="Where to compute; see `dnnkit backends`.")] = None,
+    json: Annotated[str | None, typer.Option(help="Write predictions as JSON to this file; - is standard output.")] = None,
+) -> None:
+    """Print what a network predicts for each sample of a file: class and probability, or its outputs.
+
+    Examples:
+
+        dnnkit predict runs/digits samples.npy
+
+        dnnkit predict runs/digits samples.csv --json predictions.json
+    """
+    from dnnkit.saving import load_network
+
+    net = load_network(run, backend, None)
+    assert net.input_shape is not None
+    with json_output(json) as result:
+        predictions = net.predict(_fit_shape(read_samples(file), net.input_shape))
+        result["predictions"] = predictions.tolist()
+        if getattr(net.layers[-1], "activation", None) == "softmax":
+            classes = predictions.argmax(axis=1)
+            result["classes"] = classes.tolist()
+            typer.echo("sample  class  probability")
+            for number, (row, label) in enumerate(zip(predictions, classes, strict=True)):
+                typer.echo(f"{number:6d}  {label:5d}  {row[label]:11.4f}")
+        else:
+            for number, row in enumerate(predictions):
+                typer.echo(f"{number:6d}  " + "  ".join(f"{value:.6g}" for value in row))
+
+
+def read_samples(file: Path) -> NDArray[Any]:
+    """The array of numbers in a file; raises `DataError` if there is none."""
+    try:
+        if file.suffix == ".npy":
+            return np.asarray(np.load(file, allow_pickle=False))
+        if file.suffix == ".npz":
+            with np.load(file, allow_pickle=False) as archive:
+                if len(archive.files) != 1:
+                    raise DataError(f"{file} holds {len(archive.files)} arrays ({', '.join(archive.files)}): expected one")
+                return np.asarray(archive[archive.files[0]])
+        if file.suffix == ".csv":
+            return np.loadtxt(file, delimiter=",", ndmin=2)
+    except OSError as error:
+        raise DataError(f"cannot read {file}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise DataError(f"{file} does not hold plain numbers: {error}") from error
+    raise DataError(f"{file} ends in {file.suffix or 'nothing'}: expected .npy, .npz or .csv")
+
+
+def _fit_shape(samples: NDArray[Any], input_shape: tuple[int, ...]) -> NDArray[Any]:
+    """One sample alone, and samples written as flat rows, are understood."""
+    if samples.shape == input_shape:
+        return samples[None]
+    if samples.ndim == 2 and samples.shape[1] == np.prod(input_shape):
+        return samples.reshape(-1, *input_shape)
+    return samples
