@@ -3,19 +3,20 @@
 from typing import Any
 
 from dnnkit.backends.program import Totals
-from dnnkit.kernels.array import Array
+from dnnkit.kernels.array import Array, Namespace
 
 
 class Accumulator:
     """Running sums. Adding never waits for the device; `read` does."""
 
-    def __init__(self, metrics: int, reduction: Any) -> None:
-        self._loss: Any = 0.0
+    def __init__(self, metrics: int, reduction: Any, xp: Namespace) -> None:
+        self._xp = xp
+        self._loss: Array = xp.asarray(0.0, dtype=xp.float64)
         self._weight = 0.0
         self._metrics: list[Any] = [0.0] * metrics
         self._reduction = reduction
         self._steps = 0
-        self._sound_steps: Any = 0
+        self._sound_steps: Array = xp.asarray(0)
 
     def add(self, loss: Array, weight: float, metrics: list[Array]) -> None:
         """A batch's loss sum, sum of row weights, and metric sums."""
@@ -24,7 +25,8 @@ class Accumulator:
         self._metrics = [total + value for total, value in zip(self._metrics, metrics, strict=True)]
         self._steps += 1
         # A total that is NaN stays NaN, so the steps before that are counted without asking the device.
-        self._sound_steps = self._sound_steps + (self._loss == self._loss) * 1
+        sound = self._loss == self._loss
+        self._sound_steps = self._xp.where(sound, self._sound_steps + 1, self._sound_steps)
 
     def read(self) -> Totals:
         """The sums as plain numbers."""

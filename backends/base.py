@@ -137,9 +137,7 @@ class Backend:
         """See `kernels/<activation>`."""
         return activation.forward(x, self.xp)
 
-    def activation_backward(
-        self, activation: Activation, dy: Array, saved: Array, out: Array | None = None
-    ) -> Array:
+    def activation_backward(self, activation: Activation, dy: Array, saved: Array, out: Array | None = None) -> Array:
         """See `kernels/<activation>`."""
         return activation.backward(dy, saved, self.xp)
 
@@ -188,9 +186,8 @@ class Backend:
         out: Array | None = None,
     ) -> tuple[Array, Array]:
         """(weighted sum of the row losses, `scale` times its gradient in the scores); see `kernels/<loss>`."""
-        known = isinstance(loss.kernel, str)
-        function = contract.loss(loss.kernel).loss_and_gradient if known else loss.kernel.loss_and_gradient
-        return function(scores, targets, weights, scale, self.xp)
+        kernel = contract.loss(loss.kernel) if isinstance(loss.kernel, str) else loss.kernel
+        return kernel.loss_and_gradient(scores, targets, weights, scale, self.xp)
 
     def metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None) -> Array:
         """The metric's weighted sum over rows; see `kernels/accuracy`."""

@@ -94,9 +94,7 @@ class NumpyBackend(Backend):
             return super().activation(activation, x)
         return _by_block(activation.forward, out, x, flat=activation.elementwise)
 
-    def activation_backward(
-        self, activation: Activation, dy: Array, saved: Array, out: Array | None = None
-    ) -> Array:
+    def activation_backward(self, activation: Activation, dy: Array, saved: Array, out: Array | None = None) -> Array:
         """See `kernels/<activation>`."""
         if out is None:
             return super().activation_backward(activation, dy, saved)

@@ -241,12 +241,15 @@ class Totals:
     reduction: Literal["mean", "sum"]
     nan_step: int = -1
 
+    @property
+    def mean_loss(self) -> float:
+        """The loss over the sum of weights; a summed loss stays a sum."""
+        return self.loss if self.reduction == "sum" else self.loss / (self.weight or 1.0)
+
     def means(self, metrics: Sequence[Metric]) -> dict[str, float]:
-        """`{"loss": ..., "accuracy": ...}`: means over the sum of weights (a summed loss stays a sum)."""
-        weight = self.weight or 1.0
-        loss = self.loss if self.reduction == "sum" else self.loss / weight
+        """`{"loss": ..., "accuracy": ...}`: the mean loss, and the metrics over the sum of weights."""
         named = zip(metrics, self.metrics, strict=True)
-        return {"loss": loss} | {metric.name: total / weight for metric, total in named}
+        return {"loss": self.mean_loss} | {metric.name: total / (self.weight or 1.0) for metric, total in named}
 
 
 @dataclass(frozen=True)

@@ -120,15 +120,14 @@ class StageByStage(Executable):
         self._data, self._batch_size = data, batch_size
         self._order = self._backend.asarray(order)
         self._batch_weights = self._weight_sums(data, order, batch_size)
-        self._epoch = Accumulator(len(self.program.metrics), self._reduction)
+        self._epoch = Accumulator(len(self.program.metrics), self._reduction, self._xp)
         self._stop = False
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
         with self._backend.threads(self.program.num_threads):
             step = first
             while step < last and not self._stop:
-                rows = self._order[step * self._batch_size : (step + 1) * self._batch_size]
-                x, y, weights = self._batch(self._data, rows)
+                x, y, weights = self._batch(self._data, _part(self._order, step, self._batch_size))
                 weight = float(self._batch_weights[step])
                 loss, scores, _ = self._backpropagate(x, y, weights, weight)
                 self._epoch.add(loss, weight, self._measure(scores, y, weights))
@@ -196,8 +195,7 @@ class StageByStage(Executable):
         if any(not isinstance(metric.kernel, str) for metric in metrics):
             predictions = self._backend.activation(self._head, scores)
         return [
-            self._backend.metric(m, scores if isinstance(m.kernel, str) else predictions, y, weights)
-            for m in metrics
+            self._backend.metric(m, scores if isinstance(m.kernel, str) else predictions, y, weights) for m in metrics
         ]
 
     # -- stages ------------------------------------------------------------------------------------------------------
@@ -240,9 +238,7 @@ class StageByStage(Executable):
                 y, kept = function.forward(self._xp, inputs, *self._trained(self._parameters, stage))
                 return self._xp.reshape(y, (shape[0], -1)), (kept, tuple(y.shape))
 
-    def _backward(
-        self, index: int, stage: Stage, dy: Array, saved: Any, needs_dx: bool
-    ) -> tuple[Array, list[Array]]:
+    def _backward(self, index: int, stage: Stage, dy: Array, saved: Any, needs_dx: bool) -> tuple[Array, list[Array]]:
         """(gradient in the stage's input, gradients of its parameters in canonical order)."""
         backend, shape = self._backend, tuple(dy.shape)
         match stage:
@@ -252,9 +248,7 @@ class StageByStage(Executable):
                 dw, db = (*self._trained(self._gradient, stage), None)[:2]
                 dx = self._buffer("dx", (shape[0], kernel.shape[0]), index) if needs_dx else None
                 activation = contract.activation(name)
-                dx, *gradients = backend.dense_backward(
-                    dy, x, w, kept, activation, needs_dx, out=(dx, dw, db)
-                )
+                dx, *gradients = backend.dense_backward(dy, x, w, kept, activation, needs_dx, out=(dx, dw, db))
                 return dx, gradients[: len(stage_parameters(stage))]
             case Activate(activation=name):
                 out = self._buffer("dx", shape, index)
@@ -273,12 +267,12 @@ class StageByStage(Executable):
 
     def evaluate(self, data: Data, batch_size: int) -> Totals:  # noqa: D102
         assert self.program.loss is not None, "the network checks that it is compiled"
-        sums = Accumulator(len(self.program.metrics), self._reduction)
+        sums = Accumulator(len(self.program.metrics), self._reduction, self._xp)
         order = np.arange(len(data))
         rows = self._backend.asarray(order)
         with self._backend.threads(self.program.num_threads):
             for step, weight in enumerate(self._weight_sums(data, order, batch_size)):
-                x, y, weights = self._batch(data, rows[step * batch_size : (step + 1) * batch_size])
+                x, y, weights = self._batch(data, _part(rows, step, batch_size))
                 scores, _ = self._forward(x, training=False)
                 out = self._buffer("dscores", tuple(scores.shape))
                 loss, _ = self._backend.loss(self.program.loss, scores, y, weights, 0.0, out=out)
@@ -289,11 +283,11 @@ class StageByStage(Executable):
         result = np.empty((len(data), self.program.output_features), self.program.dtype)
         rows = self._backend.asarray(np.arange(len(data)))
         with self._backend.threads(self.program.num_threads):
-            for start in range(0, len(data), batch_size):
-                x, _, _ = self._batch(data, rows[start : start + batch_size])
+            for step in range(-(-len(data) // batch_size)):
+                x, _, _ = self._batch(data, _part(rows, step, batch_size))
                 scores, _ = self._forward(x, training=False)
                 predictions = self._backend.activation(self._head, scores)
-                result[start : start + batch_size] = self._backend.to_numpy(predictions)
+                _part(result, step, batch_size)[...] = self._backend.to_numpy(predictions)
         return result
 
     # -- numbers in and out ------------------------------------------------------------------------------------------
@@ -322,7 +316,15 @@ class StageByStage(Executable):
         self._parameters = self._write(snapshot.parameters)
         self._slots = []
         for slot in self._slot_names:
-            values = {name.removeprefix(f"{slot}/"): value for name, value in snapshot.slots.items()
-                      if name.startswith(f"{slot}/")}
+            values = {
+                name.removeprefix(f"{slot}/"): value
+                for name, value in snapshot.slots.items()
+                if name.startswith(f"{slot}/")
+            }
             self._slots.append(self._write(values))
         self.state = replace(snapshot.state)
+
+
+def _part(rows: Array, step: int, batch_size: int) -> Array:
+    """The rows of a batch; the last may be smaller."""
+    return rows[step * batch_size : min((step + 1) * batch_size, rows.shape[0])]

@@ -1,12 +1,12 @@
 """dnnkit: train dense neural networks at the speed of the machine, on swappable backends.
 
-    import dnnkit as dk
+import dnnkit as dk
 
-    (x, y), (x_test, y_test) = dk.datasets.digits.load_data()
-    net = dk.Sequential([dk.Rescaling(1 / 16), dk.Flatten(), dk.Dense(64, activation="relu"),
-                         dk.Dense(10, activation="softmax")], seed=0)
-    net.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    net.fit(x, y, epochs=10, validation_data=(x_test, y_test))
+(x, y), (x_test, y_test) = dk.datasets.digits.load_data()
+net = dk.Sequential([dk.Rescaling(1 / 16), dk.Flatten(), dk.Dense(64, activation="relu"),
+                     dk.Dense(10, activation="softmax")], seed=0)
+net.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+net.fit(x, y, epochs=10, validation_data=(x_test, y_test))
 """
 
 from collections.abc import Mapping

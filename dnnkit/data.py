@@ -148,7 +148,7 @@ def _check_finite(name: str, array: Array) -> None:
         return
     rows = max(1, CHUNK // max(1, int(np.prod(array.shape[1:]))))
     for start in range(0, array.shape[0], rows):
-        finite = xp.isfinite(array[start : start + rows])
+        finite = xp.isfinite(array[start : min(start + rows, array.shape[0])])
         if not bool(xp.all(finite)):
             sound = xp.all(xp.reshape(finite, (finite.shape[0], -1)), axis=1)
             first = start + int(xp.argmin(xp.astype(sound, xp.int8)))

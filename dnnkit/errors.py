@@ -8,8 +8,10 @@ class DnnkitError(Exception):
     """Base of every error that dnnkit raises on purpose."""
 
 
-class UnknownName(DnnkitError, ValueError):
-    """A name (of an activation, loss, optimizer, data set, ...) that dnnkit does not know."""
+class UnknownName(DnnkitError, KeyError, ValueError):
+    """A name (of an activation, loss, optimizer, parameter, ...) that dnnkit does not know."""
+
+    __str__ = Exception.__str__  # KeyError would put the message in quotation marks
 
 
 class BackendUnavailable(DnnkitError, RuntimeError):

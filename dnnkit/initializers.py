@@ -92,6 +92,4 @@ def get_initializer(given: Any) -> Callable[[np.random.Generator, Shape], Values
         return given
     if isinstance(given, str) and given in INITIALIZERS:
         return INITIALIZERS[given]
-    raise UnknownName(
-        f"unknown initializer {given!r}: choose one of {', '.join(INITIALIZERS)}, or pass an Initializer"
-    )
+    raise UnknownName(f"unknown initializer {given!r}: choose one of {', '.join(INITIALIZERS)}, or pass an Initializer")

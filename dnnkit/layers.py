@@ -132,6 +132,4 @@ class Dropout(Layer):
         return DropoutStage(float(self.rate), index)
 
 
-LAYERS: dict[str, type[Layer]] = {
-    layer.__name__: layer for layer in (Rescaling, Flatten, Dense, Activation, Dropout)
-}
+LAYERS: dict[str, type[Layer]] = {layer.__name__: layer for layer in (Rescaling, Flatten, Dense, Activation, Dropout)}

@@ -35,9 +35,7 @@ def lower(
     stages: list[Stage] = []
     shape = input_shape
     for index, (layer, name) in enumerate(zip(layers, layer_names(layers), strict=True)):
-        parameters = tuple(
-            Parameter(f"{name}/{part}", size) for part, (size, _) in layer.parameters(shape).items()
-        )
+        parameters = tuple(Parameter(f"{name}/{part}", size) for part, (size, _) in layer.parameters(shape).items())
         stage = layer.lower(index, shape, parameters)
         shape = layer.output_shape(shape)
         if stage is not None:
@@ -85,9 +83,7 @@ def shapes(layers: Sequence[Layer], input_shape: Shape) -> list[Shape]:
     return result
 
 
-def initial_parameters(
-    layers: Sequence[Layer], input_shape: Shape, seed: int, dtype: Dtype
-) -> dict[str, NDArray[Any]]:
+def initial_parameters(layers: Sequence[Layer], input_shape: Shape, seed: int, dtype: Dtype) -> dict[str, NDArray[Any]]:
     """Every parameter's first value by canonical name: a function of layers and seed alone."""
     rng = stream(seed, "weights")
     names, before = layer_names(layers), shapes(layers, input_shape)

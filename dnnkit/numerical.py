@@ -41,9 +41,7 @@ def numerical_gradient(f: Callable[[Any], Any], x: Any, h: float = 1e-4) -> Valu
     return gradient
 
 
-def gradient_descent(
-    f: Callable[[Any], Any], init_x: Any, lr: float = 0.01, step_num: int = 100
-) -> Values:
+def gradient_descent(f: Callable[[Any], Any], init_x: Any, lr: float = 0.01, step_num: int = 100) -> Values:
     """The point after `step_num` steps of `lr` down the numerical gradient of f, from `init_x` (left unchanged)."""
     x = np.array(init_x, np.float64)
     for _ in range(check_count("step_num", step_num, 0)):

@@ -111,7 +111,8 @@ class Sequential:
 
     def _rebuild(self, keep_slots: bool = True) -> None:
         """A new executable for the network as it is now, with the numbers of the old one."""
-        assert self._backend is not None and self.input_shape is not None
+        assert self._backend is not None
+        assert self.input_shape is not None
         program = lowering.lower(
             self.layers,
             self.input_shape,
@@ -228,8 +229,9 @@ class Sequential:
         if validation_data is not None:
             if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
                 raise ConfigurationError("validation_data is not (x, y) or (x, y, sample_weight)")
-            given = (*validation_data, None)[:3]
-            validation = self.executable.load(*self._check(*given, class_weight))
+            x_held_out, y_held_out, *weight = validation_data
+            checked = self._check(x_held_out, y_held_out, weight[0] if weight else None, class_weight)
+            validation = self.executable.load(*checked)
         elif validation_split:
             cut = int(x.shape[0] * (1 - validation_split))
             if not 0 < cut < x.shape[0]:
@@ -254,7 +256,7 @@ class Sequential:
         executable, samples = self.executable, int(x.shape[0])
         executable.begin_epoch(executable.load(x, y, weights), np.arange(samples), samples)
         executable.run_steps(0, 1, self.optimizer.hyperparameters(executable.state.step, 1))
-        return executable.totals().means(())["loss"]
+        return executable.totals().mean_loss
 
     def get_gradients(
         self, x: Any, y: Any, with_input: bool = False, *, sample_weight: Any = None

@@ -69,9 +69,7 @@ def names(kind: str) -> tuple[str, ...]:
 def activation(name: str) -> Activation:
     """The activation of that name; raises `UnknownName` with the names there are."""
     package = _find(name, "activation")
-    return Activation(
-        name, package.SAVES, getattr(package, "ELEMENTWISE", True), _package(f"{name}.reference")
-    )
+    return Activation(name, package.SAVES, getattr(package, "ELEMENTWISE", True), _package(f"{name}.reference"))
 
 
 @cache

@@ -15,7 +15,9 @@ def predict(
     run: Annotated[Path, typer.Argument(help="A run folder, as `dnnkit train` or `net.save` writes it.")],
     file: Annotated[Path, typer.Argument(help="Samples: .npy, .npz with one array, or .csv of numbers, one a line.")],
     backend: Annotated[str | None, typer.Option(help="Where to compute; see `dnnkit backends`.")] = None,
-    json: Annotated[str | None, typer.Option(help="Write predictions as JSON to this file; - is standard output.")] = None,
+    json: Annotated[
+        str | None, typer.Option(help="Write predictions as JSON to this file; - is standard output.")
+    ] = None,
 ) -> None:
     """Print what a network predicts for each sample of a file: class and probability, or its outputs.
 
@@ -51,7 +53,9 @@ def read_samples(file: Path) -> NDArray[Any]:
         if file.suffix == ".npz":
             with np.load(file, allow_pickle=False) as archive:
                 if len(archive.files) != 1:
-                    raise DataError(f"{file} holds {len(archive.files)} arrays ({', '.join(archive.files)}): expected one")
+                    raise DataError(
+                        f"{file} holds {len(archive.files)} arrays ({', '.join(archive.files)}): expected one"
+                    )
                 return np.asarray(archive[archive.files[0]])
         if file.suffix == ".csv":
             return np.loadtxt(file, delimiter=",", ndmin=2)

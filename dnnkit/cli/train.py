@@ -99,9 +99,14 @@ def train(
     check_writable(folder)
 
     with json_output(json) as result:
-        say = (lambda text: None) if quiet else typer.echo
+
+        def say(text: str) -> None:
+            if not quiet:
+                typer.echo(text)
+
         shape = " - ".join(map(str, (x[0].size, *units, classes)))
-        say(f"{dataset.value}: {len(x):,} training and {len(x_test):,} test images; network {shape}, {activation}, seed {seed}")
+        say(f"{dataset.value}: {len(x):,} training and {len(x_test):,} test images")
+        say(f"network {shape}, {activation}, seed {seed}")
         say(f"backend {net.backend.name} {net.backend.version} on {net.backend.device}, {dtype}")
         interrupted = False
         try:
@@ -143,7 +148,9 @@ def train(
 def _units(hidden: list[str] | None) -> list[int]:
     numbers = [number for item in hidden or ["128"] for number in item.split(",")]
     if any(not number.strip().isdecimal() or int(number) == 0 for number in numbers):
-        raise ConfigurationError(f"--hidden {','.join(numbers)}: expected whole numbers above 0, such as 128 or 256,128")
+        raise ConfigurationError(
+            f"--hidden {','.join(numbers)}: expected whole numbers above 0, such as 128 or 256,128"
+        )
     return [int(number) for number in numbers]
 
 

@@ -86,8 +86,10 @@ def _parse(stream: Any, path: Path, axes: int) -> tuple[NDArray[np.uint8], bytes
     magic = bytes([0, 0, UNSIGNED_BYTE, axes])
     header = stream.read(4 + 4 * axes)
     if header[:4] != magic:
-        raise DataError(f"{path} begins with {header[:4].hex()}: an IDX file of bytes with {axes} axes begins with "
-                        f"{magic.hex()}; replace it")
+        raise DataError(
+            f"{path} begins with {header[:4].hex()}: an IDX file of bytes with {axes} axes begins with "
+            f"{magic.hex()}; replace it"
+        )
     if len(header) < 4 + 4 * axes:
         raise DataError(f"{path} is truncated: it ends within its header; replace it")
     shape = tuple(int.from_bytes(header[4 * axis : 4 * axis + 4], "big") for axis in range(1, axes + 1))

@@ -11,9 +11,7 @@ def categorical(scores: Array, targets: Array, weights: Array | None, xp: Namesp
     return _total(xp.argmax(scores, axis=1) == labels, weights, xp)
 
 
-def binary(
-    scores: Array, targets: Array, weights: Array | None, threshold: float, xp: Namespace = np
-) -> Array:
+def binary(scores: Array, targets: Array, weights: Array | None, threshold: float, xp: Namespace = np) -> Array:
     """Weighted share of outputs on the right side of the threshold, summed over rows."""
     right = (scores > threshold) == (targets > 0.5)
     return _total(xp.mean(xp.astype(right, xp.float64), axis=1), weights, xp)

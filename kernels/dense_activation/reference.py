@@ -6,9 +6,7 @@ from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.contract import Activation
 
 
-def forward(
-    x: Array, w: Array, b: Array | None, activation: Activation, xp: Namespace = np
-) -> tuple[Array, Array]:
+def forward(x: Array, w: Array, b: Array | None, activation: Activation, xp: Namespace = np) -> tuple[Array, Array]:
     """(y, what the backward pass needs of z and y)."""
     z = x @ w
     if b is not None:

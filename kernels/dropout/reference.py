@@ -7,9 +7,7 @@ from dnnkit.kernels.dropout import PURPOSE
 from dnnkit.kernels.philox.reference import random_bits
 
 
-def mask(
-    start: int, count: int, rate: float, seed: int, layer: int, step: int, xp: Namespace = np
-) -> Array:
+def mask(start: int, count: int, rate: float, seed: int, layer: int, step: int, xp: Namespace = np) -> Array:
     """Which of the elements start … start + count - 1 are kept: bool (count,)."""
     bits = random_bits(start, count, layer, step, seed, PURPOSE, xp)
     return bits >= xp.asarray(int(rate * 2**32), dtype=xp.uint32)

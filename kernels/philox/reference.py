@@ -27,9 +27,7 @@ def philox(counter: tuple[Array, ...], key: tuple[int, int], xp: Namespace = np)
     return c0, c1, c2, c3
 
 
-def random_bits(
-    start: int, count: int, layer: int, step: int, seed: int, purpose: int, xp: Namespace = np
-) -> Array:
+def random_bits(start: int, count: int, layer: int, step: int, seed: int, purpose: int, xp: Namespace = np) -> Array:
     """Words start … start + count - 1 of a layer's stream at a step, uint32 (count,)."""
     first = start // 4
     blocks = xp.arange(first, (start + count + 3) // 4, dtype=xp.uint64)

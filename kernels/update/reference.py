@@ -120,7 +120,5 @@ RULES = {
     "nesterov": Rule(nesterov, ("velocity",), ("momentum", "weight_decay")),
     "rmsprop": Rule(rmsprop, ("square",), ("rho", "epsilon")),
     "adam": Rule(adam, ("first_moment", "second_moment"), ("beta_1", "beta_2", "epsilon")),
-    "adamw": Rule(
-        adamw, ("first_moment", "second_moment"), ("beta_1", "beta_2", "epsilon", "weight_decay")
-    ),
+    "adamw": Rule(adamw, ("first_moment", "second_moment"), ("beta_1", "beta_2", "epsilon", "weight_decay")),
 }

@@ -1,0 +1,56 @@
+"""What the NumPy backend adds: buffers that are made once, and control of BLAS threads."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+import dnnkit as dk
+from dnnkit.backends import get_backend
+from dnnkit.backends.numpy_backend import BLOCK
+from tests.backends.networks import CASES
+
+BOUND = 16 * 8 * BLOCK
+"""Bytes of a dozen float64 blocks: what the formula with the most temporaries takes, whatever the network."""
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(("samples", "units"), [(2000, 300), (20000, 50)])
+def test_a_step_allocates_no_more_than_blocks(name: str, samples: int, units: int) -> None:
+    case = CASES[name]
+    rng = np.random.default_rng(0)
+    x, labels = rng.integers(0, 17, (samples, 40), dtype=np.uint8), rng.integers(0, 10, samples)
+    net = dk.Sequential([dk.Rescaling(1 / 16), dk.Dense(units, activation="gelu"), *case.hidden, case.last], seed=0)
+    net.compile(optimizer=case.optimizer, loss=case.loss, metrics=["accuracy"])
+    net.build(40)
+    executable = net.executable
+    executable.begin_epoch(executable.load(x, case.targets(labels), np.ones(samples)), np.arange(samples), samples // 4)
+    executable.run_steps(0, 2, net.optimizer.hyperparameters(0, 2))
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    executable.run_steps(2, 4, net.optimizer.hyperparameters(2, 2))
+    peak = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    assert peak < BOUND
+    # The largest buffer is larger than that: an allocation that grew with the batch would have been seen.
+    assert samples // 4 * units * 4 > peak / 8
+
+
+def test_num_threads_holds_while_it_runs_and_no_longer() -> None:
+    backend = get_backend("numpy")
+    before = [pool["num_threads"] for pool in threadpool_info()]
+    with backend.threads(1):
+        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
+    assert [pool["num_threads"] for pool in threadpool_info()] == before
+
+
+def test_float64_is_not_computed_in_float32() -> None:
+    x = np.random.default_rng(0).normal(size=(50, 6))
+    predictions = []
+    for dtype in ("float64", "float32"):
+        net = dk.Sequential([dk.Dense(30, activation="mish"), dk.Dense(2)], seed=0, dtype=dtype)
+        predictions.append(net.predict(x))
+    difference = np.abs(predictions[0] - predictions[1]).max()
+    assert predictions[0].dtype == np.float64
+    assert 1e-9 < difference < 1e-4

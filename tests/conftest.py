@@ -1,0 +1,50 @@
+"""Fixtures for all tests: which backends they run on, and a clean slate for what a process can set."""
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import dnnkit as dk
+from dnnkit.backends import Backend, available, get_backend, registry
+from tests.strict_backend import StrictBackend
+
+STRICT = "strict"
+"""An array-API library without mutation and without `base.py` overridden: see `strict_backend.py`."""
+
+
+def tested_backends() -> list[str]:
+    """`DNNKIT_TEST_BACKENDS`, separated by commas; else all that work here and the strict one."""
+    if requested := os.environ.get("DNNKIT_TEST_BACKENDS"):
+        return [name.strip() for name in requested.split(",")]
+    return [info.name for info in available() if info.available] + [STRICT]
+
+
+@pytest.fixture(params=tested_backends())
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Each backend in turn, in force for the test; one that was requested and cannot work is a failure."""
+    if request.param == STRICT:
+        instance: Backend = StrictBackend()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(registry.BUILT_IN, STRICT, "tests.strict_backend:StrictBackend")
+            with dk.use_backend(STRICT):
+                yield instance
+        return
+    instance = get_backend(request.param)
+    with dk.use_backend(request.param):
+        yield instance
+
+
+@pytest.fixture(autouse=True)
+def _clean_slate(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test sees the user's choice of backend, nor another test's."""
+    monkeypatch.delenv("DNNKIT_BACKEND", raising=False)
+    dk.set_backend(None)
+    yield
+    dk.set_backend(None)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20261122)

@@ -1,0 +1,141 @@
+"""Optimizers as users meet them: their numbers, schedules, clipping, and the formulas through a whole network."""
+
+import numpy as np
+import pytest
+
+import dnnkit as dk
+from dnnkit.backends import Backend
+from dnnkit.errors import ConfigurationError
+
+X = np.random.default_rng(0).normal(size=(8, 3))
+Y = np.random.default_rng(1).normal(size=(8, 2))
+
+
+def network(optimizer: dk.optimizers.Optimizer, backend: Backend) -> dk.Sequential:
+    net = dk.Sequential([dk.Dense(2)], seed=0, dtype="float64", backend=backend)
+    net.compile(optimizer=optimizer, loss="mean_squared_error")
+    net.build(3)
+    return net
+
+
+def published(name: str, p: np.ndarray, gradient, steps: int) -> np.ndarray:
+    """The published update, written out, with the numbers of `MAKE`."""
+    m, s = np.zeros_like(p), np.zeros_like(p)
+    for t in range(1, steps + 1):
+        g = gradient(p)
+        if name == "sgd":
+            p = p - 0.1 * (g + 0.01 * p)
+        elif name == "momentum":
+            m = 0.9 * m + g + 0.01 * p
+            p = p - 0.05 * m
+        elif name == "nesterov":
+            g = g + 0.01 * p
+            m = 0.9 * m + g
+            p = p - 0.05 * (g + 0.9 * m)
+        elif name == "rmsprop":
+            s = 0.8 * s + 0.2 * g**2
+            p = p - 0.001 * g / (np.sqrt(s) + 1e-7)
+        else:
+            if name == "adamw":
+                p = p - 0.02 * 0.05 * p
+            m = 0.8 * m + 0.2 * g
+            s = 0.99 * s + 0.01 * g**2
+            m_hat, s_hat = m / (1 - 0.8**t), s / (1 - 0.99**t)
+            p = p - 0.02 * m_hat / (np.sqrt(s_hat) + 1e-7)
+    return p
+
+
+# Rates small enough that none settles: around a minimum rmsprop blows rounding errors up to the size of its steps.
+MAKE = {
+    "sgd": lambda: dk.SGD(0.1, weight_decay=0.01),
+    "momentum": lambda: dk.SGD(0.05, momentum=0.9, weight_decay=0.01),
+    "nesterov": lambda: dk.SGD(0.05, momentum=0.9, nesterov=True, weight_decay=0.01),
+    "rmsprop": lambda: dk.RMSprop(0.001, rho=0.8, epsilon=1e-7),
+    "adam": lambda: dk.Adam(0.02, beta_1=0.8, beta_2=0.99, epsilon=1e-7),
+    "adamw": lambda: dk.AdamW(0.02, beta_1=0.8, beta_2=0.99, epsilon=1e-7, weight_decay=0.05),
+}
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_a_hundred_steps_are_those_of_the_published_formula(backend: Backend, name: str) -> None:
+    net = network(MAKE[name](), backend)
+    flat = np.concatenate([value.reshape(-1) for value in net.parameters.values()])
+
+    def gradient(p: np.ndarray) -> np.ndarray:
+        w, b = p[:6].reshape(3, 2), p[6:]
+        d = (X @ w + b - Y) * 2 / Y.size
+        return np.concatenate([(X.T @ d).reshape(-1), d.sum(axis=0)])
+
+    for _ in range(100):
+        net.train_step(X, Y)
+    actual = np.concatenate([value.reshape(-1) for value in net.parameters.values()])
+    np.testing.assert_allclose(actual, published(name, flat, gradient, 100), rtol=1e-12, atol=1e-12)
+
+
+def test_a_schedule_is_asked_for_every_step(backend: Backend) -> None:
+    schedule = dk.schedules.PiecewiseConstantDecay([2, 5], [0.1, 0.0, 0.05])
+    scheduled, by_hand = network(dk.SGD(schedule), backend), network(dk.SGD(0.1), backend)
+    scheduled.fit(X, Y, epochs=4, batch_size=4, shuffle=False, verbose=0)
+    for step in range(8):
+        by_hand.optimizer.learning_rate = schedule(step)
+        half = slice(0, 4) if step % 2 == 0 else slice(4, 8)
+        by_hand.train_step(X[half], Y[half])
+    np.testing.assert_equal(dict(scheduled.parameters), dict(by_hand.parameters))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [
+        (dk.schedules.ExponentialDecay(1.0, 10, 0.5), {0: 1.0, 10: 0.5, 5: 0.5**0.5}),
+        (dk.schedules.ExponentialDecay(1.0, 10, 0.5, staircase=True), {9: 1.0, 10: 0.5, 19: 0.5}),
+        (dk.schedules.CosineDecay(2.0, 10), {0: 2.0, 5: 1.0, 10: 0.0, 99: 0.0}),
+        (dk.schedules.CosineDecay(2.0, 10, alpha=0.1, warmup_steps=4), {0: 0.5, 3: 2.0, 4: 2.0, 14: 0.2}),
+        (dk.schedules.PiecewiseConstantDecay([3], [1.0, 0.1]), {0: 1.0, 3: 1.0, 4: 0.1}),
+    ],
+)
+def test_schedules(schedule: dk.schedules.Schedule, rates: dict[int, float]) -> None:
+    for step, rate in rates.items():
+        assert schedule(step) == pytest.approx(rate, abs=1e-15)
+
+
+def test_a_schedule_with_the_wrong_number_of_values() -> None:
+    with pytest.raises(ConfigurationError, match="one value more"):
+        dk.schedules.PiecewiseConstantDecay([1, 2], [0.1])
+
+
+def test_clipping_bounds_the_norm_of_the_whole_gradient(backend: Backend) -> None:
+    clipped, free = network(dk.SGD(1.0, global_clipnorm=1e-3), backend), network(dk.SGD(1.0), backend)
+    before = np.concatenate([value.reshape(-1) for value in clipped.parameters.values()])
+    steps = []
+    for net in (clipped, free):
+        net.train_step(X, Y)
+        steps.append(np.concatenate([value.reshape(-1) for value in net.parameters.values()]) - before)
+    assert np.linalg.norm(steps[0]) == pytest.approx(1e-3, rel=1e-9)
+    cosine = steps[0] @ steps[1] / np.linalg.norm(steps[0]) / np.linalg.norm(steps[1])
+    assert cosine == pytest.approx(1, rel=1e-9)
+    loose = network(dk.SGD(1.0, global_clipnorm=1e6), backend)
+    loose.train_step(X, Y)
+    np.testing.assert_equal(dict(loose.parameters), dict(free.parameters))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: dk.SGD(-0.1), "learning_rate=-0.1"),
+        (lambda: dk.SGD(float("nan")), "learning_rate=nan"),
+        (lambda: dk.SGD("fast"), "learning_rate='fast'"),
+        (lambda: dk.Adam(epsilon=-1), "epsilon=-1"),
+        (lambda: dk.Adam(global_clipnorm=0), "global_clipnorm=0"),
+        (lambda: dk.RMSprop(rho=None), "rho=None"),
+    ],
+)
+def test_bad_numbers(make, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        make()
+
+
+def test_defaults_are_those_of_the_documentation() -> None:
+    assert dk.SGD() == dk.SGD(learning_rate=0.01, momentum=0.0, nesterov=False, weight_decay=0.0)
+    assert dk.RMSprop() == dk.RMSprop(learning_rate=1e-3, rho=0.9, epsilon=1e-8)
+    assert dk.Adam() == dk.Adam(learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
+    assert dk.AdamW().weight_decay == 0.01

@@ -1,0 +1,32 @@
+"""A backend that gives its namespace and nothing else: array-api-strict, with assignment to elements forbidden.
+
+What passes on it needs nothing of NumPy beyond the array-API standard and writes into no array.
+"""
+
+from typing import Any
+
+import array_api_strict
+import numpy as np
+
+from dnnkit.backends.base import Backend
+
+
+class StrictBackend(Backend):
+    name = "strict"
+
+    @property
+    def xp(self) -> Any:
+        return array_api_strict
+
+    def buffer(self, shape: tuple[int, ...], dtype: Any) -> None:
+        return None
+
+    def to_numpy(self, x: Any) -> Any:
+        return np.asarray(x)
+
+
+def _immutable(self: Any, key: Any, value: Any) -> None:
+    raise TypeError("base.py wrote into an array")
+
+
+type(array_api_strict.asarray(0)).__setitem__ = _immutable
