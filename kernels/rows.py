@@ -7,8 +7,8 @@ def one_hot(targets: Array, scores: Array, xp: Namespace) -> Array:
     """Targets (B, C) as they are; labels (B,) as rows with one 1, in the dtype of scores (B, C)."""
     if targets.ndim == 2:
         return targets
-    classes = xp.arange(scores.shape[1], dtype=targets.dtype)
-    return xp.astype(targets[:, None] == classes[None, :], scores.dtype)
+    labels = xp.astype(targets, xp.int64)  # a narrow dtype could not count the classes
+    return xp.astype(labels[:, None] == xp.arange(scores.shape[1])[None, :], scores.dtype)
 
 
 def weigh(rows: Array, gradient: Array, weights: Array | None, xp: Namespace) -> tuple[Array, Array]:

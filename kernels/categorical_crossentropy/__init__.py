@@ -4,6 +4,7 @@ Maths:    p = max(y, ε), ε = 1e-7;  l_i = -Σ_k t_ik log p_ik;
           gradient = -scale w_i t_ik / p_ik where y_ik > ε, else 0
 Shapes:   predictions y (B, C); targets t (B, C), or class labels (B,) standing for one-hot rows;
           weights w (B,) or None; the gradient is like y.
+          All but labels in the dtype of y.
 Units:    nats.
 Traffic:  reads y, t, w; writes the gradient: 3 B C + B numbers.
 Errors:   labels must be in [0, C): whoever calls checks. Probabilities below ε are clipped, so that no loss is

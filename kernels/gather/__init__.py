@@ -6,6 +6,6 @@ Units:    none.
 Traffic:  reads B F numbers of the data's dtype and writes B F of the network's: uint8 data moves a quarter of the
           bytes that float32 data would.
 Errors:   rows must be in [0, N): whoever calls checks.
-Accuracy: the conversion is exact, then one rounding each for product and sum.
+Accuracy: one rounding each for conversion (none for 8 and 16 bits), product and sum.
 Source:   -
 """

@@ -4,6 +4,7 @@ Maths:    p = softmax(z);  l_i = -Σ_k t_ik log p_ik = Σ_k t_ik (log Σ_j exp(z
           gradient = scale w_i (p_ik Σ_j t_ij - t_ik)
 Shapes:   logits z (B, C); targets t (B, C), or class labels (B,) standing for one-hot rows;
           weights w (B,) or None; the gradient is like z.
+          All but labels in the dtype of z.
 Units:    nats.
 Traffic:  reads z, t, w; writes the gradient: 3 B C + B numbers (2 B C + 2 B with labels).
 Errors:   labels must be in [0, C): whoever calls checks.

@@ -1,0 +1,308 @@
+"""Every loss kernel against its formula written anew, and its gradient against central differences of the loss."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import special
+
+from dnnkit.kernels import contract
+from tests.oracles import central_difference
+
+LOSSES = [
+    "mean_squared_error",
+    "sum_squared_error",
+    "binary_crossentropy",
+    "categorical_crossentropy",
+    "softmax_cross_entropy",
+    "sigmoid_cross_entropy",
+]
+TAKE_LABELS = ["categorical_crossentropy", "softmax_cross_entropy"]
+ON_PROBABILITIES = ["binary_crossentropy", "categorical_crossentropy"]
+CLIPPED = 1e-7
+
+ROW_LOSSES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "mean_squared_error": lambda y, t: np.mean(np.square(y - t)),
+    "sum_squared_error": lambda y, t: np.linalg.norm(y - t) ** 2 / 2,
+    "binary_crossentropy": lambda y, t: -np.mean(special.xlogy(t, y) + special.xlog1py(1 - t, -y)),
+    "categorical_crossentropy": lambda y, t: -np.sum(special.xlogy(t, y)),
+    "softmax_cross_entropy": lambda z, t: -np.sum(t * special.log_softmax(z)),
+    "sigmoid_cross_entropy": lambda z, t: -np.mean(t * special.log_expit(z) + (1 - t) * special.log_expit(-z)),
+}
+"""The loss of one row, (K,) and (K,) to a number."""
+
+
+def call(name: str, scores, targets, weights=None, scale=1.0):
+    return contract.loss(name).loss_and_gradient(scores, targets, weights, scale)
+
+
+def sample(name: str, rows: int, outputs: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and targets (B, K) that the loss is made for."""
+    scores, targets = rng.normal(size=(rows, outputs)), rng.normal(size=(rows, outputs))
+    if name in ON_PROBABILITIES:
+        scores = rng.uniform(0.05, 0.95, (rows, outputs))
+    if name in ("binary_crossentropy", "sigmoid_cross_entropy"):
+        targets = rng.uniform(0, 1, (rows, outputs))
+    if name in TAKE_LABELS:
+        targets = special.softmax(targets, axis=1)
+    return scores, targets
+
+
+def test_these_are_all_losses():
+    assert set(contract.names("loss")) == set(LOSSES)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_reduction_is_the_mean_but_for_the_sum(name):
+    assert contract.loss(name).reduction == ("sum" if name == "sum_squared_error" else "mean")
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 10])
+@pytest.mark.parametrize("rows", [1, 7, 64, 65])
+@pytest.mark.parametrize("name", LOSSES)
+def test_value_is_the_sum_of_the_rows_formula(name, rows, outputs, rng):
+    scores, targets = sample(name, rows, outputs, rng)
+    expected = sum(ROW_LOSSES[name](y, t) for y, t in zip(scores, targets, strict=True))
+    loss, gradient = call(name, scores, targets)
+    np.testing.assert_allclose(loss, expected, rtol=1e-12, atol=1e-14)
+    assert np.shape(loss) == ()
+    assert gradient.shape == scores.shape
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("outputs", [1, 2, 10])
+@pytest.mark.parametrize("rows", [1, 7])
+@pytest.mark.parametrize("name", LOSSES)
+def test_gradient_against_central_differences(name, rows, outputs, weighted, rng):
+    scores, targets = sample(name, rows, outputs, rng)
+    weights = rng.uniform(0, 2, rows) if weighted else None
+    numerical = central_difference(lambda y: call(name, y, targets, weights)[0], scores)
+    gradient = call(name, scores, targets, weights)[1]
+    np.testing.assert_allclose(gradient, numerical, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_scale_multiplies_the_gradient_and_not_the_loss(name, rng):
+    scores, targets = sample(name, 7, 3, rng)
+    loss, gradient = call(name, scores, targets)
+    scaled_loss, scaled_gradient = call(name, scores, targets, scale=0.125)
+    assert scaled_loss == loss
+    np.testing.assert_allclose(scaled_gradient, 0.125 * gradient, rtol=1e-14)
+    np.testing.assert_array_equal(call(name, scores, targets, scale=0.0)[1], np.zeros_like(scores))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@settings(deadline=None, max_examples=25)
+@given(weights=st.lists(st.floats(0, 1e3), min_size=1, max_size=9), seed=st.integers(0, 2**32 - 1))
+def test_weights_equal_rows_one_by_one_times_their_weight(name, weights, seed):
+    scores, targets = sample(name, len(weights), 3, np.random.default_rng(seed))
+    loss, gradient = call(name, scores, targets, np.array(weights))
+    rows = [call(name, scores[i : i + 1], targets[i : i + 1]) for i in range(len(weights))]
+    np.testing.assert_allclose(loss, sum(w * row for w, (row, _) in zip(weights, rows, strict=True)), rtol=1e-12)
+    expected = np.concatenate([w * g for w, (_, g) in zip(weights, rows, strict=True)])
+    np.testing.assert_allclose(gradient, expected, rtol=1e-12, atol=1e-300)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@settings(deadline=None, max_examples=25)
+@given(counts=st.lists(st.integers(0, 4), min_size=1, max_size=7), seed=st.integers(0, 2**32 - 1))
+def test_a_whole_weight_repeats_the_row_and_zero_removes_it(name, counts, seed):
+    scores, targets = sample(name, len(counts), 3, np.random.default_rng(seed))
+    loss, gradient = call(name, scores, targets, np.array(counts, np.float64))
+    repeated_loss, repeated_gradient = call(name, scores.repeat(counts, axis=0), targets.repeat(counts, axis=0))
+    np.testing.assert_allclose(loss, repeated_loss, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(gradient.sum(axis=0), repeated_gradient.sum(axis=0), rtol=1e-11, atol=1e-12)
+    np.testing.assert_array_equal(gradient[np.array(counts) == 0], 0)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_weights_of_one_change_nothing(name, rng):
+    scores, targets = sample(name, 7, 3, rng)
+    for plain, weighted in zip(call(name, scores, targets), call(name, scores, targets, np.ones(7)), strict=True):
+        np.testing.assert_array_equal(plain, weighted)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8])
+@pytest.mark.parametrize("classes", [1, 2, 10])
+@pytest.mark.parametrize("rows", [1, 7, 64, 65])
+@pytest.mark.parametrize("name", TAKE_LABELS)
+def test_labels_equal_one_hot_rows(name, rows, classes, dtype, rng):
+    scores, _ = sample(name, rows, classes, rng)
+    labels = rng.integers(0, classes, rows)
+    weights = rng.uniform(0, 2, rows)
+    by_label = call(name, scores, labels.astype(dtype), weights)
+    by_row = call(name, scores, np.eye(classes)[labels], weights)
+    for actual, expected in zip(by_label, by_row, strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
+@pytest.mark.parametrize("name", TAKE_LABELS)
+def test_labels_of_a_narrow_dtype_with_more_classes_than_it_can_count(name, rng):
+    scores, _ = sample(name, 3, 300, rng)
+    labels = np.array([0, 7, 255])
+    for actual, expected in zip(call(name, scores, labels.astype(np.uint8)), call(name, scores, labels), strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_rows_cost_nothing(name, dtype):
+    for weights in (None, np.empty(0, dtype)):
+        loss, gradient = call(name, np.empty((0, 3), dtype), np.empty((0, 3), dtype), weights)
+        assert loss == 0.0
+        assert gradient.shape == (0, 3)
+        assert gradient.dtype == dtype
+
+
+@pytest.mark.parametrize("name", TAKE_LABELS)
+def test_no_labels_cost_nothing(name):
+    loss, gradient = call(name, np.empty((0, 3)), np.empty(0, np.int64))
+    assert loss == 0.0
+    assert gradient.shape == (0, 3)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_float32_stays_float32_and_is_accurate(name, rng):
+    scores, targets = (array.astype(np.float32) for array in sample(name, 65, 10, rng))
+    weights = rng.uniform(0, 2, 65).astype(np.float32)
+    loss, gradient = call(name, scores, targets, weights, 1 / 65)
+    exact = call(name, *(array.astype(np.float64) for array in (scores, targets, weights)), 1 / 65)
+    assert gradient.dtype == np.float32
+    assert loss.dtype == np.float64  # summed over rows in float64
+    few = 16 * np.finfo(np.float32).eps
+    np.testing.assert_allclose(loss, exact[0], rtol=few)
+    np.testing.assert_allclose(gradient, exact[1], rtol=few, atol=few * np.abs(exact[1]).max())
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_sum_over_rows_does_not_lose_small_rows_in_float32(name):
+    rows = 2**16
+    scores, targets = np.full((rows, 1), 0.3, np.float32), np.ones((rows, 1), np.float32)
+    one = call(name, scores[:1], targets[:1])[0]
+    np.testing.assert_allclose(call(name, scores, targets)[0], rows * one, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_inputs_are_not_modified(name, rng):
+    given = [*sample(name, 7, 3, rng), rng.uniform(0, 2, 7)]
+    before = [array.copy() for array in given]
+    call(name, *given, scale=0.5)
+    for array, copy in zip(given, before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_strided_and_fortran_inputs_equal_the_contiguous(name, rng):
+    scores, targets = sample(name, 14, 3, rng)
+    weights = rng.uniform(0, 2, 14)
+    views = [array[::2] for array in (scores, targets, weights)]
+    for order in "CF":
+        expected = call(name, *(view.copy(order="C") for view in views))
+        for actual, wanted in zip(call(name, *(view.copy(order=order) for view in views)), expected, strict=True):
+            np.testing.assert_allclose(actual, wanted, rtol=1e-14)
+        for actual, wanted in zip(call(name, *views), expected, strict=True):
+            np.testing.assert_allclose(actual, wanted, rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_nan_is_not_hidden(name):
+    loss, gradient = call(name, np.array([[np.nan, 0.5]]), np.array([[1.0, 0.0]]))
+    assert np.isnan(loss)
+    assert np.isnan(gradient[0, 0])
+
+
+# Fused losses, on logits
+
+
+def test_fused_softmax_equals_its_two_halves(rng):
+    z, t = sample("softmax_cross_entropy", 7, 5, rng)
+    loss, dz = call("softmax_cross_entropy", z, t)
+    softmax = contract.activation("softmax")
+    y = softmax.forward(z)
+    two_step_loss, dy = call("categorical_crossentropy", y, t)
+    np.testing.assert_allclose(loss, two_step_loss, rtol=1e-12)
+    np.testing.assert_allclose(dz, softmax.backward(dy, y), rtol=1e-10, atol=1e-14)
+
+
+def test_fused_sigmoid_equals_its_two_halves(rng):
+    z, t = sample("sigmoid_cross_entropy", 7, 5, rng)
+    loss, dz = call("sigmoid_cross_entropy", z, t)
+    sigmoid = contract.activation("sigmoid")
+    y = sigmoid.forward(z)
+    two_step_loss, dy = call("binary_crossentropy", y, t)
+    np.testing.assert_allclose(loss, two_step_loss, rtol=1e-12)
+    np.testing.assert_allclose(dz, sigmoid.backward(dy, y), rtol=1e-10, atol=1e-14)
+
+
+def test_softmax_gradient_for_targets_that_do_not_sum_to_one(rng):
+    z, t = rng.normal(size=(4, 3)), rng.uniform(0, 2, (4, 3))
+    numerical = central_difference(lambda v: call("softmax_cross_entropy", v, t)[0], z)
+    np.testing.assert_allclose(call("softmax_cross_entropy", z, t)[1], numerical, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_fused_softmax_at_extreme_logits(dtype):
+    z = np.array([[1e4, -1e4], [-1e4, 1e4], [1e4, 1e4], [-1e4, -1e4]], dtype)
+    loss, gradient = call("softmax_cross_entropy", z[:1], np.array([1]))
+    assert loss == 2e4
+    np.testing.assert_array_equal(gradient, [[1, -1]])
+    loss, gradient = call("softmax_cross_entropy", z, np.array([0, 1, 0, 1]))
+    np.testing.assert_allclose(loss, 2 * np.log(2), rtol=1e-6)
+    np.testing.assert_array_equal(gradient, [[0, 0], [0, 0], [-0.5, 0.5], [0.5, -0.5]])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("z", "t", "loss", "gradient"),
+    [(1e4, 0, 1e4, 1), (1e4, 1, 0, 0), (-1e4, 0, 0, 0), (-1e4, 1, 1e4, -1), (1e4, 0.5, 5e3, 0.5)],
+)
+def test_fused_sigmoid_at_extreme_logits(z, t, loss, gradient, dtype):
+    actual = call("sigmoid_cross_entropy", np.array([[z]], dtype), np.array([[t]], dtype))
+    assert actual[0] == loss
+    assert actual[1] == gradient
+
+
+@settings(deadline=None)
+@given(z=st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=6), label=st.integers(0, 1))
+def test_fused_losses_are_finite_and_not_negative(z, label):
+    row = np.array([z])
+    for name, targets in (
+        ("softmax_cross_entropy", np.array([label])),
+        ("sigmoid_cross_entropy", np.full_like(row, label)),
+    ):
+        loss, gradient = call(name, row, targets)
+        assert np.isfinite(loss)
+        assert loss >= 0
+        assert np.isfinite(gradient).all()
+        assert np.abs(gradient).max() <= 1
+
+
+# Clipping, on probabilities
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("y", [-0.5, 0.0, 1.0, 1.5])
+@pytest.mark.parametrize("t", [0.0, 0.5, 1.0])
+def test_binary_crossentropy_clips(y, t, dtype):
+    loss, gradient = call("binary_crossentropy", np.array([[y]], dtype), np.array([[t]], dtype))
+    one = np.float64(dtype(1) - dtype(CLIPPED)) if dtype is np.float32 else 1 - CLIPPED
+    p = np.clip(y, CLIPPED, one)
+    np.testing.assert_allclose(loss, -(t * np.log(p) + (1 - t) * np.log1p(-p)), rtol=1e-6, atol=2e-7)
+    assert np.isfinite(loss)
+    assert gradient == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("y", [-0.5, 0.0])
+def test_categorical_crossentropy_clips(y, dtype):
+    loss, gradient = call("categorical_crossentropy", np.array([[y, 0.25]], dtype), np.array([[0.5, 0.5]], dtype))
+    np.testing.assert_allclose(loss, -0.5 * np.log(CLIPPED) - 0.5 * np.log(0.25), rtol=1e-6)
+    np.testing.assert_array_equal(gradient, [[0, -2]])
+
+
+def test_categorical_crossentropy_does_not_clip_one():
+    loss, gradient = call("categorical_crossentropy", np.array([[1.0, 0.0]]), np.array([0]))
+    assert loss == 0
+    np.testing.assert_array_equal(gradient, [[-1, 0]])

@@ -1,0 +1,56 @@
+"""Documents are executed: Python blocks run in order, as one program a document; commands run as they stand."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted(path.relative_to(ROOT) for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+NEEDS_MNIST = "mnist"
+SETS_UP = ("make ", "python3 -m venv", ". .venv", "pip install", "git ", "pytest", "python -m pytest")
+"""Commands that make an environment or run these very tests; CI runs the first two README commands itself."""
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def has_mnist() -> bool:
+    return (Path(os.environ.get("DNNKIT_DATA_DIR", "nowhere")) / "mnist").is_dir()
+
+
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if blocks(d, "python")], ids=str)
+def test_python_blocks(document: Path, tmp_path: Path) -> None:
+    code = "\n".join(blocks(document, "python"))
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if blocks(d, "console")], ids=str)
+def test_commands(document: Path, tmp_path: Path) -> None:
+    commands = [
+        line.removeprefix("$ ").split("  #")[0]
+        for block in blocks(document, "console")
+        for line in block.splitlines()
+        if line.startswith("$ ")
+    ]
+    for command in commands:
+        if command.startswith(SETS_UP) or (NEEDS_MNIST in command and not has_mnist()):
+            continue
+        environment = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+        result = subprocess.run(
+            command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+        )
+        assert result.returncode == 0, f"{command}: {result.stderr}"
+
+
+def test_every_link_between_documents_leads_somewhere() -> None:
+    for document in [*DOCUMENTS, Path("CONTRIBUTING.md"), Path("CHANGELOG.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text()):
+            assert (ROOT / document).parent.joinpath(target).exists(), f"{document}: {target}"

@@ -1,0 +1,126 @@
+"""The house: which way imports point, what importing costs, what is installed, what the documents promise."""
+
+import ast
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import dnnkit
+
+ROOT = Path(__file__).parents[1]
+ALLOWED = {
+    "kernels": {"dnnkit.kernels", "dnnkit.errors"},
+    "backends": {"dnnkit.backends", "dnnkit.kernels", "dnnkit.errors"},
+}
+ARRAY_LIBRARIES = {"numba", "cupy", "cupyx", "llvmlite"}
+
+
+def imported(file: Path) -> set[str]:
+    """Every module that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def sources(folder: str) -> list[Path]:
+    links = {ROOT / "dnnkit" / "backends", ROOT / "dnnkit" / "kernels"}
+    files = [file for file in (ROOT / folder).rglob("*.py") if not links & set(file.parents)]
+    assert files
+    return files
+
+
+@pytest.mark.parametrize("folder", ["kernels", "backends"])
+def test_imports_point_one_way(folder: str) -> None:
+    for file in sources(folder):
+        for name in imported(file):
+            if name == "dnnkit" or name.startswith("dnnkit."):
+                assert any(f"{name}.".startswith(f"{allowed}.") for allowed in ALLOWED[folder]), f"{file}: {name}"
+
+
+def test_dnnkit_itself_imports_no_array_library_but_numpy() -> None:
+    for file in sources("dnnkit"):
+        assert not {name.split(".")[0] for name in imported(file)} & ARRAY_LIBRARIES, file
+
+
+def test_errors_are_a_leaf() -> None:
+    assert imported(ROOT / "dnnkit" / "errors.py") == set()
+
+
+def test_a_planted_import_in_the_wrong_direction_fails_lint(tmp_path: Path) -> None:
+    """The lint rule is there and works: a copy of the configuration refuses each forbidden import."""
+    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    for folder, line in [
+        ("dnnkit", "import numba"),
+        ("dnnkit", "import cupy"),
+        ("kernels", "from dnnkit.backends import program"),
+        ("backends", "from dnnkit.sequential import Sequential"),
+    ]:
+        place = tmp_path / folder
+        place.mkdir(exist_ok=True)
+        rules = ROOT / folder / "ruff.toml"
+        if rules.exists():
+            (place / "ruff.toml").write_text(rules.read_text())
+        (place / "planted.py").write_text(f'"""Planted."""\n\n{line}\n')
+        command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--select", "TID251", "planted.py"]
+        result = subprocess.run(command, cwd=place, capture_output=True, text=True)
+        assert "TID251" in result.stdout, (folder, line, result.stdout + result.stderr)
+
+
+def test_import_loads_neither_compilers_nor_plots_nor_data() -> None:
+    heavy = ["numba", "cupy", "matplotlib", "sklearn", "scipy", "rich", "typer", "threadpoolctl", "safetensors"]
+    code = f"import dnnkit, sys; print([name for name in {heavy} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("folder", ["backends", "kernels"])
+def test_a_second_copy_under_another_name_is_refused(folder: str) -> None:
+    result = subprocess.run([sys.executable, "-c", f"import {folder}"], cwd=ROOT, capture_output=True, text=True)
+    assert "ImportError" in result.stderr
+    assert f"import this package as dnnkit.{folder}" in result.stderr
+
+
+def test_the_symlinks_are_relative_and_committed() -> None:
+    for folder in ("backends", "kernels"):
+        link = ROOT / "dnnkit" / folder
+        assert link.is_symlink()
+        assert str(link.readlink()) == f"../{folder}"
+
+
+@pytest.mark.slow
+def test_the_wheel_and_the_source_distribution_hold_dnnkit_alone(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    if files.returncode != 0:
+        pytest.skip("not a git checkout")
+    for name in files.stdout.split("\n")[:-1]:
+        target = source / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_symlink():
+            target.symlink_to((ROOT / name).readlink())
+        elif (ROOT / name).exists():
+            target.write_bytes((ROOT / name).read_bytes())
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*pip, "-w", str(tmp_path), str(source)], check=True, capture_output=True, text=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names} == {"dnnkit", f"dnnkit-{dnnkit.__version__}.dist-info"}
+    expected = {f"dnnkit/{name}" for name in files.stdout.split() if re.match(r"(backends|kernels)/.*\.py$", name)}
+    expected |= {name for name in files.stdout.split() if re.match(r"dnnkit/.*\.py$", name)}
+    assert {name for name in names if name.endswith(".py")} == expected
+    assert "dnnkit/py.typed" in names
+
+
+def test_the_version_is_written_once_more_only() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    assert f'version = "{dnnkit.__version__}"' in text
+    assert dnnkit.__version__ in (ROOT / "CHANGELOG.md").read_text()
