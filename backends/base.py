@@ -74,8 +74,8 @@ class Backend:
         """How the program is run, for the record."""
         return Plan(self.name, self.version, self.device, execution, self.supports(program), details)
 
-    def threads(self, count: int | None) -> AbstractContextManager[Any]:
-        """A context in which the backend computes with that many threads, None for its own choice."""
+    def running(self, num_threads: int | None) -> AbstractContextManager[Any]:
+        """A context in which steps are run, with that many threads, None for the backend's own choice."""
         return nullcontext()
 
     # -- arrays ------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ bounded by the block, whatever the batch or the network.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -43,12 +43,14 @@ class NumpyBackend(Backend):
 
         return ThreadpoolController()
 
-    def threads(self, count: int | None) -> AbstractContextManager[Any]:
-        """A context in which BLAS has that many threads."""
-        if count is None:
-            return nullcontext()
-        limited: AbstractContextManager[Any] = self._thread_controller.limit(limits=count, user_api="blas")
-        return limited
+    @contextmanager
+    def running(self, num_threads: int | None) -> Iterator[None]:
+        """BLAS has that many threads; a loss that overflows is reported by who reads it, not operation by operation."""
+        limits = nullcontext()
+        if num_threads is not None:
+            limits = self._thread_controller.limit(limits=num_threads, user_api="blas")
+        with limits, np.errstate(all="ignore"):
+            yield
 
     def pack(self, parts: list[Array], out: Array) -> Array:
         """Built-in stages have already written into views of `out`; a user's own layer has not."""

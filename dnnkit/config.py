@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from math import isfinite
 from typing import Any
 
 from dnnkit.errors import CheckpointError, ConfigurationError, UnknownName
@@ -20,6 +21,15 @@ def describe(thing: Any) -> Any:
         f"{thing!r} cannot be written to a save: only dataclasses, numbers and strings can. "
         "Write it as a dataclass and pass it to load(custom_objects=...)"
     )
+
+
+def without_nan(value: Any) -> Any:
+    """A JSON value with null for numbers that are not finite, which JSON cannot write."""
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def rebuild(description: Any, known: Mapping[str, type]) -> Any:

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dnnkit.backends.program import Plan
+from dnnkit.config import without_nan
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 class History:
     """`history["loss"]` is the list of training losses, one an epoch; so are `accuracy`, `val_loss`, ...
 
-    `epoch` numbers the epochs, `seconds` is the time each took without validation, `seed` repeats the run, `plan`
+    All lists are as long as `epoch`, NaN where something was not measured. `epoch` numbers the epochs from 0,
+    `seconds` is the time each took without validation, `seed` repeats the run, `plan`
     says which backend ran it and how.
     """
 
@@ -30,10 +33,12 @@ class History:
 
     def add(self, epoch: int, logs: Mapping[str, float], seconds: float) -> None:
         """Append an epoch."""
+        for name in logs:
+            self.history.setdefault(name, [nan] * len(self.epoch))
+        for name, values in self.history.items():
+            values.append(logs.get(name, nan))
         self.epoch.append(epoch)
         self.seconds.append(seconds)
-        for name, value in logs.items():
-            self.history.setdefault(name, []).append(value)
 
     def plot(self, path: str | Path | None = None) -> "Figure":
         """Loss and metrics by epoch, training and validation; written to `path` if given."""
@@ -42,10 +47,13 @@ class History:
         return plot_history(self, path)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
+        """As JSON values; null stands for what is not a number."""
+        return dict(without_nan(asdict(self)))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "History":
         """What `to_json` gave."""
-        return cls(**{**values, "plan": Plan(**values["plan"])})
+        history = {
+            name: [nan if value is None else value for value in series] for name, series in values["history"].items()
+        }
+        return cls(**{**values, "history": history, "plan": Plan(**values["plan"])})

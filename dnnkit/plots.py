@@ -39,7 +39,7 @@ def plot_curves(panels: Mapping[str, Mapping[str, Sequence[float]]], epochs: Seq
     for axes, (name, curves) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True):
         for part, values in curves.items():
             marker = "o" if len(values) < 3 else None
-            axes.plot(epochs[-len(values) :], values, label=part, marker=marker, **STYLES[part])
+            axes.plot(epochs, values, label=part, marker=marker, **STYLES[part])
         axes.set(xlabel="epoch", ylabel=name, title=name)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.25)
@@ -61,6 +61,8 @@ def plot_predictions(
 
     images, labels, probabilities = np.asarray(images), np.asarray(labels), np.asarray(probabilities)
     names = class_names or [str(number) for number in range(probabilities.shape[1])]
+    if len(images) == 0:
+        raise DataError("there are no images to plot")
     rows = -(-len(images) // columns)
     figure = Figure(figsize=(1.35 * columns, 1.6 * rows), layout="constrained")
     grid = np.atleast_1d(figure.subplots(rows, columns)).reshape(-1)

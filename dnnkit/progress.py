@@ -107,14 +107,15 @@ def _speed(seconds: float, samples: float) -> str:
 
 
 def _per_sample(seconds: float, samples: float) -> str:
-    return f"{1e6 * seconds / samples:.0f} µs/sample"
+    microseconds = 1e6 * seconds / samples
+    return f"{microseconds:.0f} µs/sample" if microseconds >= 10 else f"{microseconds:.1f} µs/sample"
 
 
 def _duration(seconds: float) -> str:
     if seconds < 10:
         return f"{seconds:.2f} s"
-    if seconds < 60:
+    if seconds < 59.5:
         return f"{seconds:.0f} s"
-    minutes, seconds = divmod(int(seconds), 60)
+    minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

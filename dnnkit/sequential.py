@@ -209,7 +209,7 @@ class Sequential:
         shuffle: bool = True,
         sample_weight: Any = None,
         class_weight: Mapping[int, float] | None = None,
-        callbacks: Sequence[Callback] = (),
+        callbacks: Callback | Sequence[Callback] = (),
         verbose: Verbosity = "auto",
         initial_epoch: int = 0,
     ) -> History:
@@ -248,7 +248,8 @@ class Sequential:
             epochs=epochs,
             shuffle=shuffle,
         )
-        return training.train(self, run, callbacks, verbose)
+        watchers = [callbacks] if isinstance(callbacks, Callback) else callbacks
+        return training.train(self, run, watchers, verbose)
 
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """One update on all of x and y as one batch; returns the loss before it."""

@@ -53,22 +53,25 @@ def train(net: "Sequential", run: Run, callbacks: Sequence[Callback], verbose: V
         net,
         {"epochs": run.epochs, "steps": run.steps, "samples": run.samples, "batch_size": run.batch_size},
     )
-    history = History(net.seed, executable.plan)
+    history, counter = History(net.seed, executable.plan), executable.state
     logs: dict[str, float] = {}
-    net.stop_training = False
+    net.stop_training = warned = False
     watchers.on_train_begin(logs)
     try:
         with _stopping_on_interrupt(executable) as interrupted:
             for epoch in range(run.first_epoch, run.epochs):
                 watchers.on_epoch_begin(epoch, {})
                 progress.begin_epoch(epoch)
-                logs, seconds = _train_epoch(net, run, watchers, progress, interrupted)
+                logs, seconds, nan_step = _train_epoch(net, run, watchers, progress, interrupted)
+                if nan_step >= 0 and not warned:
+                    warned = True
+                    warnings.warn(_lost(counter.epoch, nan_step), TrainingWarning, stacklevel=3)
                 if run.validation is not None:
                     totals = executable.evaluate(run.validation, max(run.batch_size, 256))
                     measured = totals.means(executable.program.metrics)
                     logs |= {f"val_{name}": value for name, value in measured.items()}
-                for record in (history, net.history):
-                    record.add(epoch, logs, seconds)
+                history.add(epoch, logs, seconds)
+                net.history.add(counter.epoch - 1, logs, seconds)
                 progress.end_epoch(logs, seconds)
                 watchers.on_epoch_end(epoch, logs)
                 if interrupted:
@@ -83,8 +86,11 @@ def train(net: "Sequential", run: Run, callbacks: Sequence[Callback], verbose: V
 
 def _train_epoch(
     net: "Sequential", run: Run, watchers: CallbackList, progress: Progress, interrupted: list[int]
-) -> tuple[dict[str, float], float]:
-    """Loss and metrics of an epoch, and the seconds it took. The executable's state says where it stands."""
+) -> tuple[dict[str, float], float, int]:
+    """Loss and metrics of an epoch, the seconds it took, and the first step whose loss was not a number, or -1.
+
+    The executable's state says where it stands.
+    """
     executable, state = net.executable, net.executable.state
     if state.steps != run.steps:  # not the epoch that was interrupted, if any was
         state.position, state.steps = 0, run.steps
@@ -110,14 +116,14 @@ def _train_epoch(
     totals = executable.totals()
     seconds = perf_counter() - start
     state.position, state.epoch = 0, state.epoch + 1
-    if totals.nan_step >= 0:
-        warnings.warn(
-            f"the loss is not a number since epoch {state.epoch}, step {totals.nan_step + 1}: the parameters are "
-            "lost. Try a smaller learning rate, global_clipnorm, or scaled inputs",
-            TrainingWarning,
-            stacklevel=4,
-        )
-    return totals.means(executable.program.metrics), seconds
+    return totals.means(executable.program.metrics), seconds, totals.nan_step
+
+
+def _lost(epoch: int, nan_step: int) -> str:
+    return (
+        f"the loss is not a number since epoch {epoch}, step {nan_step + 1}: the parameters are lost. "
+        "Try a smaller learning rate, global_clipnorm, or scaled inputs"
+    )
 
 
 def _stretches(first: int, steps: int, one_by_one: bool, in_view: bool) -> Iterator[int]:

@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 from dnnkit.callbacks.base import Callback, Logs
+from dnnkit.errors import ConfigurationError
 
 
 class CSVLogger(Callback):
@@ -16,7 +17,12 @@ class CSVLogger(Callback):
     def on_train_begin(self, logs: Logs) -> None:  # noqa: D102
         self._has_header = self.append and self.path.exists() and self.path.stat().st_size > 0
         if not self._has_header:
-            self.path.write_text("")
+            try:
+                self.path.write_text("")
+            except OSError as error:
+                raise ConfigurationError(
+                    f"CSVLogger cannot write {self.path}: {error.strerror}; choose a file in a folder that exists"
+                ) from error
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: D102
         with self.path.open("a", newline="") as file:

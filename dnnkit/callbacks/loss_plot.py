@@ -1,8 +1,10 @@
 """A picture of the loss that grows while training goes on."""
 
+from math import nan
 from pathlib import Path
 
 from dnnkit.callbacks.base import Callback, Logs
+from dnnkit.data import check_count
 
 
 class LossPlot(Callback):
@@ -14,7 +16,8 @@ class LossPlot(Callback):
 
     def __init__(self, path: str | Path | None = None, *, every: int = 1) -> None:
         self.path = None if path is None else Path(path)
-        self.every = every
+        self.every = check_count("every", every)
+        self.init()
 
     def init(self) -> None:
         """Start an empty plot."""
@@ -27,7 +30,9 @@ class LossPlot(Callback):
         self._epochs.append(epoch)
         self._losses.setdefault("training", []).append(float(loss))
         if val_loss is not None:
-            self._losses.setdefault("validation", []).append(float(val_loss))
+            self._losses.setdefault("validation", [nan] * (len(self._epochs) - 1)).append(float(val_loss))
+        elif "validation" in self._losses:
+            self._losses["validation"].append(nan)
         if len(self._epochs) % self.every == 0:
             self._draw()
 

@@ -31,7 +31,7 @@ class ModelCheckpoint(Callback):
             return
         try:
             path = self.path.format(epoch=epoch + 1, **logs)
-        except (KeyError, ValueError, IndexError) as error:
+        except (KeyError, ValueError, IndexError, AttributeError) as error:
             raise ConfigurationError(
                 f"ModelCheckpoint path {self.path!r} cannot be filled in ({error!r}); it may name epoch, "
                 f"{', '.join(logs)}"

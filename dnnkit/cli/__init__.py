@@ -1,6 +1,7 @@
 """The command line: one file a command."""
 
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -41,8 +42,12 @@ def _options(
 
 def main() -> None:
     """Run the command line; what the user can mend is one line on standard error and exit status 2."""
+    warnings.formatwarning = lambda message, *_, **__: f"dnnkit: warning: {message}\n"
     try:
         app()
     except DnnkitError as error:
         typer.echo(f"dnnkit: {error}", err=True)
+        sys.exit(2)
+    except MemoryError as error:
+        typer.echo(f"dnnkit: not enough memory: {error}; choose a smaller network or batch", err=True)
         sys.exit(2)

@@ -7,7 +7,9 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from dnnkit.config import without_nan
 from dnnkit.errors import ConfigurationError
+from dnnkit.saving import check_writable
 
 
 @contextmanager
@@ -23,12 +25,18 @@ def json_output(target: str | None) -> Iterator[dict[str, Any]]:
     elif target == "-":
         with redirect_stdout(sys.stderr):
             yield result
-        print(json.dumps(result, indent=1))
+        print(_text(result))
     else:
         path = Path(target)
+        if path.is_dir() or not path.absolute().parent.is_dir():
+            raise ConfigurationError(f"cannot write {path}: expected a file in a folder that exists")
+        check_writable(path.absolute().parent)
+        yield result
         try:
-            path.open("a").close()
-            yield result
-            path.write_text(json.dumps(result, indent=1) + "\n")
+            path.write_text(_text(result) + "\n")
         except OSError as error:
             raise ConfigurationError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _text(result: dict[str, Any]) -> str:
+    return json.dumps(without_nan(result), indent=1, allow_nan=False)

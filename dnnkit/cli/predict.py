@@ -1,7 +1,10 @@
 """`dnnkit predict`: ask a trained network."""
 
+import warnings
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any
+from zipfile import BadZipFile
 
 import numpy as np
 import typer
@@ -47,29 +50,40 @@ def predict(
 
 def read_samples(file: Path) -> NDArray[Any]:
     """The array of numbers in a file; raises `DataError` if there is none."""
+    if file.suffix not in (".npy", ".npz", ".csv"):
+        raise DataError(f"{file} ends in {file.suffix or 'nothing'}: expected .npy, .npz or .csv")
     try:
-        if file.suffix == ".npy":
-            return np.asarray(np.load(file, allow_pickle=False))
-        if file.suffix == ".npz":
-            with np.load(file, allow_pickle=False) as archive:
-                if len(archive.files) != 1:
-                    raise DataError(
-                        f"{file} holds {len(archive.files)} arrays ({', '.join(archive.files)}): expected one"
-                    )
-                return np.asarray(archive[archive.files[0]])
-        if file.suffix == ".csv":
-            return np.loadtxt(file, delimiter=",", ndmin=2)
+        samples = _read_csv(file) if file.suffix == ".csv" else _read_numpy(file)
     except OSError as error:
         raise DataError(f"cannot read {file}: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, EOFError, BadZipFile) as error:
         raise DataError(f"{file} does not hold plain numbers: {error}") from error
-    raise DataError(f"{file} ends in {file.suffix or 'nothing'}: expected .npy, .npz or .csv")
+    if samples.size == 0:
+        raise DataError(f"{file} is empty: expected at least one sample")
+    return samples
+
+
+def _read_csv(file: Path) -> NDArray[Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that it is empty is said better by the caller
+        return np.loadtxt(file, delimiter=",", ndmin=2)
+
+
+def _read_numpy(file: Path) -> NDArray[Any]:
+    """NumPy knows .npy from .npz by its content."""
+    loaded = np.load(file, allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    with loaded as archive:
+        if len(archive.files) != 1:
+            raise DataError(f"{file} holds {len(archive.files)} arrays ({', '.join(archive.files)}): expected one")
+        return np.asarray(archive[archive.files[0]])
 
 
 def _fit_shape(samples: NDArray[Any], input_shape: tuple[int, ...]) -> NDArray[Any]:
     """One sample alone, and samples written as flat rows, are understood."""
-    if samples.shape == input_shape:
-        return samples[None]
-    if samples.ndim == 2 and samples.shape[1] == np.prod(input_shape):
+    if samples.shape in (input_shape, (prod(input_shape),)):
+        return samples.reshape(1, *input_shape)
+    if samples.ndim == 2 and samples.shape[1] == prod(input_shape):
         return samples.reshape(-1, *input_shape)
     return samples

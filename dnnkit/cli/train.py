@@ -70,6 +70,7 @@ def train(
     """
     from dnnkit import plots
     from dnnkit.config import find
+    from dnnkit.data import check_count
     from dnnkit.layers import Dense, Flatten, Rescaling
     from dnnkit.optimizers import OPTIMIZERS, Optimizer
     from dnnkit.saving import check_writable
@@ -77,6 +78,8 @@ def train(
 
     module: Any = import_module(f"dnnkit.datasets.{dataset.value}")
     units = _units(hidden)
+    batch_size = check_count("--batch-size", batch_size)
+    epochs = EPOCHS[dataset] if epochs is None else check_count("--epochs", epochs)
     chosen = find("optimizer", optimizer, OPTIMIZERS, Optimizer)
     if learning_rate is not None:
         chosen = type(chosen)(learning_rate=learning_rate)
@@ -114,7 +117,7 @@ def train(
                 x,
                 y,
                 batch_size=batch_size,
-                epochs=epochs if epochs is not None else EPOCHS[dataset],
+                epochs=epochs,
                 validation_data=(x_test, y_test),
                 verbose=0 if quiet else "auto",
             )
@@ -123,7 +126,9 @@ def train(
             say("interrupted: keeping what was learned so far")
         scores = net.evaluate(x_test, y_test)
         net.save(folder)
+        curves = ""
         if net.history.epoch:
+            curves = "curves.png, "
             net.history.plot(folder / "curves.png")
         shown = slice(0, GRID)
         plots.plot_predictions(
@@ -140,7 +145,7 @@ def train(
             **net.history.to_json(),
         }
         say(f"test accuracy {scores['accuracy']:.4f}, loss {scores['loss']:.4f}, after {seconds:.1f} s of training")
-        say(f"run folder {folder}: weights and history, curves.png, predictions.png")
+        say(f"run folder {folder}: weights and history, {curves}predictions.png")
     if interrupted:
         raise typer.Exit(130)
 

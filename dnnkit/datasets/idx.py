@@ -9,6 +9,7 @@ import hashlib
 import os
 import zlib
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from dnnkit.errors import DataError
 
 UNSIGNED_BYTE = 8
+LARGEST = 2**30
+"""Numbers in a file at most; MNIST has 47 million. What a damaged header announces may be any size."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def _find(folder: Path, name: str) -> Path | None:
 def _parse(stream: Any, path: Path, axes: int) -> tuple[NDArray[np.uint8], bytes]:
     magic = bytes([0, 0, UNSIGNED_BYTE, axes])
     header = stream.read(4 + 4 * axes)
-    if header[:4] != magic:
+    if len(header) >= 4 and header[:4] != magic:
         raise DataError(
             f"{path} begins with {header[:4].hex()}: an IDX file of bytes with {axes} axes begins with "
             f"{magic.hex()}; replace it"
@@ -93,7 +96,9 @@ def _parse(stream: Any, path: Path, axes: int) -> tuple[NDArray[np.uint8], bytes
     if len(header) < 4 + 4 * axes:
         raise DataError(f"{path} is truncated: it ends within its header; replace it")
     shape = tuple(int.from_bytes(header[4 * axis : 4 * axis + 4], "big") for axis in range(1, axes + 1))
-    size = int(np.prod(shape, dtype=object))
+    size = prod(shape)
+    if size > LARGEST:
+        raise DataError(f"{path} announces {size:,} numbers, {shape}: more than the {LARGEST:,} that fit; replace it")
     body = stream.read(size + 1)  # one more than announced: a file that goes on, or unpacks to gigabytes, is refused
     if len(body) != size:
         more = "more" if len(body) > size else f"only {len(body)}"

@@ -40,7 +40,7 @@ def test_a_step_allocates_no_more_than_blocks(name: str, samples: int, units: in
 def test_num_threads_holds_while_it_runs_and_no_longer() -> None:
     backend = get_backend("numpy")
     before = [pool["num_threads"] for pool in threadpool_info()]
-    with backend.threads(1):
+    with backend.running(1):
         assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
     assert [pool["num_threads"] for pool in threadpool_info()] == before
 

@@ -1,0 +1,68 @@
+"""CSVLogger: a table that other programs read, row by row."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dnnkit as dk
+from dnnkit.errors import DnnkitError
+
+DATA = np.random.default_rng(1).normal(size=(20, 3))
+TARGETS = (DATA[:, :1] > 0).astype(float)
+
+
+def fit(*callbacks: dk.Callback, epochs: int = 3, initial_epoch: int = 0) -> dk.History:
+    net = dk.Sequential([dk.Dense(1, activation="sigmoid")], seed=0)
+    net.compile("adam", "binary_crossentropy", ["accuracy"])
+    return net.fit(
+        DATA, TARGETS, epochs=epochs, initial_epoch=initial_epoch, validation_split=0.2, callbacks=callbacks, verbose=0
+    )
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_epoch_is_a_row_with_the_numbers_of_the_history(backend, tmp_path):
+    history = fit(dk.CSVLogger(tmp_path / "log.csv"))
+    rows = read(tmp_path / "log.csv")
+    assert list(rows[0]) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    assert [int(row["epoch"]) for row in rows] == [0, 1, 2]
+    for name, values in history.history.items():
+        assert [float(row[name]) for row in rows] == values
+
+
+def test_a_row_is_on_disk_when_its_epoch_ends(tmp_path):
+    seen = []
+
+    class Look(dk.Callback):
+        def on_epoch_end(self, epoch, logs):
+            seen.append(len(read(tmp_path / "log.csv")))
+
+    fit(dk.CSVLogger(str(tmp_path / "log.csv")), Look())
+    assert seen == [1, 2, 3]
+
+
+def test_a_new_run_replaces_the_file(tmp_path):
+    fit(dk.CSVLogger(tmp_path / "log.csv"))
+    fit(dk.CSVLogger(tmp_path / "log.csv"), epochs=2)
+    assert [row["epoch"] for row in read(tmp_path / "log.csv")] == ["0", "1"]
+
+
+@pytest.mark.parametrize("start", [None, ""], ids=["no file", "empty file"])
+def test_append_adds_rows_under_one_heading(tmp_path, start):
+    path = tmp_path / "log.csv"
+    if start is not None:
+        path.write_text(start)
+    logger = dk.CSVLogger(path, append=True)
+    fit(logger, epochs=2)
+    fit(logger, epochs=4, initial_epoch=2)
+    assert [row["epoch"] for row in read(path)] == ["0", "1", "2", "3"]
+
+
+def test_a_place_that_cannot_be_written_is_an_error_of_the_family(tmp_path):
+    with pytest.raises(DnnkitError, match="missing"):
+        fit(dk.CSVLogger(tmp_path / "missing" / "log.csv"))

@@ -1,0 +1,46 @@
+"""`dnnkit backends`: what works here, what is chosen, and why."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import dnnkit as dk
+
+
+def dnnkit_backends(**variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "200", **variables}
+    return subprocess.run([sys.executable, "-m", "dnnkit", "backends"], env=environment, capture_output=True, text=True)
+
+
+def test_every_backend_is_listed_with_whether_it_works():
+    done = dnnkit_backends()
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = {words[0]: words[1:] for line in done.stdout.splitlines() if (words := line.split())}
+    for info in dk.backends.available():
+        assert rows[info.name][0] == ("yes" if info.available else "no")
+    assert rows["numpy"][0] == "yes"
+
+
+def test_without_a_choice_the_default_is_named():
+    last = dnnkit_backends().stdout.splitlines()[-1]
+    assert last == f"chosen: {dk.get_backend().name} (default: auto, the fastest that works)"
+
+
+@pytest.mark.parametrize("name", ["numpy", "auto"])
+def test_a_choice_of_the_environment_is_named_with_its_variable(name):
+    done = dnnkit_backends(DNNKIT_BACKEND=name)
+    last = done.stdout.splitlines()[-1]
+    chosen = "numpy" if name == "numpy" else dk.get_backend().name
+    assert done.returncode == 0
+    assert last.startswith(f"chosen: {chosen} (environment variable DNNKIT_BACKEND: {name}")
+
+
+def test_an_unknown_choice_is_one_line_after_the_list():
+    done = dnnkit_backends(DNNKIT_BACKEND="nonsense")
+    assert done.returncode == 2
+    assert "numpy" in done.stdout
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("dnnkit: there is no backend 'nonsense' (from: environment variable DNNKIT_BACKEND)")
+    assert "numpy" in line.partition("What works here:")[2]

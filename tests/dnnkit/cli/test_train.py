@@ -1,0 +1,334 @@
+"""`dnnkit train` as people run it: a process of its own, in a folder of its own."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dnnkit as dk
+
+SMALL = ("--epochs", "2", "--hidden", "8")
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def dnnkit(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), cwd=folder, env=environment(variables), capture_output=True, text=True)
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "dnnkit", *arguments]
+
+
+def environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """This process's own variables but for a choice of backend, of which fixtures of a module are not rid yet."""
+    inherited = {name: value for name, value in os.environ.items() if name != "DNNKIT_BACKEND"}
+    return {**inherited, "COLUMNS": "120", "TERM": "xterm", **variables}
+
+
+def of_training(results: Mapping[str, Any]) -> dict[str, Any]:
+    """The results that depend on arguments and seed alone."""
+    return {name: results[name] for name in ("test_loss", "test_accuracy", "seed", "epoch", "history")}
+
+
+def put_small_mnist(folder: Path) -> None:
+    """Ten images a part, fewer than predictions.png has room for."""
+    (folder / "mnist").mkdir()
+    images, labels = np.tile(np.arange(10, dtype=np.uint8)[:, None, None], (1, 28, 28)), np.arange(10, dtype=np.uint8)
+    for part in ("train", "t10k"):
+        for name, array in (("images-idx3", images), ("labels-idx1", labels)):
+            content = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+            (folder / "mnist" / f"{part}-{name}-ubyte").write_bytes(content + array.tobytes())
+
+
+# -- what a run leaves -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A folder in which `dnnkit train` ran once with the defaults but for its size."""
+    folder = tmp_path_factory.mktemp("first")
+    return folder, dnnkit(folder, "train", *SMALL)
+
+
+def test_a_run_says_what_it_does_one_line_an_epoch(first_run):
+    _, done = first_run
+    assert done.returncode == 0
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert "1,437 training and 360 test images" in lines[0]
+    assert any("64 - 8 - 10" in line for line in lines)
+    assert any(line.startswith("backend ") for line in lines)
+    epochs = [line for line in lines if line.startswith("Epoch ")]
+    pattern = (
+        r"Epoch %d/2 - [\d.: s]+ - [\d.]+ µs/sample - loss: \S+ - accuracy: \S+ - val_loss: \S+ - val_accuracy: \S+"
+    )
+    assert len(epochs) == 2
+    assert all(re.fullmatch(pattern % number, line) for number, line in enumerate(epochs, 1))
+    assert re.match(r"test accuracy 0\.\d{4}, loss \d", lines[-2])
+    assert str(Path("runs/digits")) in lines[-1]
+
+
+def test_a_run_folder_holds_a_save_and_two_plots(first_run):
+    folder, _ = first_run
+    run = folder / "runs" / "digits"
+    assert (run / "manifest.json").is_file()
+    for name in ("curves.png", "predictions.png"):
+        picture = (run / name).read_bytes()
+        assert picture.startswith(PNG)
+        assert len(picture) > 10_000
+    assert os.listdir(folder) == ["runs"]
+    assert os.listdir(folder / "runs") == ["digits"]
+
+
+def test_a_run_folder_is_a_network_that_load_reads(first_run):
+    folder, done = first_run
+    net = dk.load(folder / "runs" / "digits")
+    _, (x_test, y_test) = dk.datasets.digits.load_data()
+    assert f"test accuracy {net.evaluate(x_test, y_test)['accuracy']:.4f}" in done.stdout
+    assert net.history.epoch == [0, 1]
+
+
+def test_a_second_run_has_its_own_folder_and_quiet_prints_nothing(first_run):
+    folder, _ = first_run
+    before = (folder / "runs" / "digits" / "manifest.json").read_bytes()
+    done = dnnkit(folder, "train", *SMALL, "--quiet", "--json", "results.json")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (folder / "runs" / "digits" / "manifest.json").read_bytes() == before
+    results = json.loads((folder / "results.json").read_text())
+    assert results["run_folder"] == str(Path("runs/digits-2"))
+    assert (folder / "runs" / "digits-2" / "manifest.json").is_file()
+    assert results["interrupted"] is False
+    # The same seed gives the same training, whatever is printed.
+    assert results["history"] == dk.load(folder / "runs" / "digits").history.history
+
+
+def test_two_ways_to_write_hidden_layers_train_the_same_network(tmp_path):
+    one = dnnkit(tmp_path, "train", "--epochs", "2", "--hidden", "16,8", "--out", "deep/er", "--json", "-")
+    two = dnnkit(tmp_path, "train", "--epochs", "2", "--hidden", "16", "--hidden", "8", "--json", "two.json", "--quiet")
+    assert (one.returncode, two.returncode) == (0, 0)
+    results = json.loads(one.stdout)
+    assert of_training(results) == of_training(json.loads((tmp_path / "two.json").read_text()))
+    assert results["run_folder"] == str(Path("deep/er"))
+    shapes = [parameter.shape for parameter in dk.load(tmp_path / "deep" / "er").parameters.values()]
+    assert shapes == [(64, 16), (16,), (16, 8), (8,), (8, 10), (10,)]
+    assert one.stderr.count("µs/sample") == 2  # with --json - the progress goes to standard error
+
+
+def test_every_option_reaches_the_network(tmp_path):
+    arguments = (
+        "--epochs 1 --hidden 8 --activation gelu --optimizer sgd --learning-rate 0.5 --batch-size 100 --seed 9 "
+        "--dtype float64 --backend numpy --out run --quiet --json -"
+    )
+    done = dnnkit(tmp_path, "train", "digits", *arguments.split())
+    assert done.returncode == 0
+    results = json.loads(done.stdout)
+    net = dk.load(tmp_path / "run")
+    assert (results["seed"], results["plan"]["backend"], results["dataset"]) == (9, "numpy", "digits")
+    assert net.layers[2].activation == "gelu"
+    assert net.optimizer == dk.SGD(learning_rate=0.5)
+    assert (net.seed, net.dtype) == (9, "float64")
+    assert net.executable.state.step == 15  # batches of 100 in 1,437
+
+
+def test_out_replaces_the_run_that_is_there(tmp_path):
+    other = dk.Sequential([dk.Dense(1)], seed=1)
+    other.build(3)
+    other.save(tmp_path / "run")
+    assert dnnkit(tmp_path, "train", *SMALL, "--out", "run", "--seed", "2", "--quiet").returncode == 0
+    assert dk.load(tmp_path / "run").seed == 2
+    assert os.listdir(tmp_path) == ["run"]
+
+
+def test_mnist_files_of_ones_own_can_be_trained_on(tmp_path):
+    put_small_mnist(tmp_path)
+    done = dnnkit(tmp_path, "train", "mnist", *SMALL, DNNKIT_DATA_DIR=str(tmp_path))
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert "784 - 8 - 10" in done.stdout
+    assert (tmp_path / "runs" / "mnist" / "predictions.png").read_bytes().startswith(PNG)
+
+
+def test_results_are_json_for_every_parser_also_when_the_loss_explodes(tmp_path):
+    done = dnnkit(
+        tmp_path,
+        "train",
+        *SMALL,
+        "--optimizer",
+        "sgd",
+        "--learning-rate",
+        "1e30",
+        "--json",
+        "-",
+        PYTHONWARNINGS="ignore",
+    )
+    assert done.returncode == 0
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    json.loads(done.stdout, parse_constant=refuse)
+
+
+# -- help ------------------------------------------------------------------------------------------------------------
+
+
+def test_help_of_the_whole_lists_the_commands(tmp_path):
+    done = dnnkit(tmp_path, "--help")
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in ("train", "predict", "backends"))
+
+
+@pytest.mark.parametrize("name", ["train", "predict"])
+def test_help_of_a_command_shows_examples(tmp_path, name):
+    done = dnnkit(tmp_path, name, "--help")
+    assert done.returncode == 0
+    assert "Examples" in done.stdout
+    assert done.stdout.count(f"dnnkit {name}") >= 2
+
+
+def test_help_of_backends_says_what_it_does(tmp_path):
+    done = dnnkit(tmp_path, "backends", "--help")
+    assert done.returncode == 0
+    assert "backends" in done.stdout
+
+
+def test_version_is_the_packages(tmp_path):
+    assert dnnkit(tmp_path, "--version").stdout.strip() == f"dnnkit {dk.__version__}"
+
+
+# -- what the user can mend ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--hidden 0", "--hidden 0"),
+        ("--hidden x", "--hidden x"),
+        ("--hidden 16,,8", "--hidden"),
+        ("--hidden=-5", "--hidden -5"),
+        ("--activation nonsense", "nonsense"),
+        ("--optimizer nonsense", "nonsense"),
+        ("--batch-size 0", "--batch-size is 0"),
+        ("--epochs 0", "epochs is 0"),
+        ("--epochs 0 --json results.json", "epochs is 0"),
+        ("--seed -1", "-1"),
+        ("--dtype float16", "float16"),
+        ("--backend nonsense", "nonsense"),
+        ("--learning-rate -1", "learning_rate"),
+        ("--learning-rate nan", "learning_rate"),
+        ("--out ../file/run", "file/run"),
+        ("--json missing/results.json", "missing/results.json"),
+    ],
+)
+def test_an_argument_that_cannot_work_is_one_line_and_leaves_nothing(tmp_path, arguments, words):
+    (tmp_path / "file").write_text("a regular file")
+    here = tmp_path / "here"
+    here.mkdir()
+    expect_one_line(dnnkit(here, "train", "--epochs", "1", *arguments.split()), words)
+    assert os.listdir(here) == []
+
+
+def test_a_backend_of_the_environment_that_does_not_exist_is_one_line(tmp_path):
+    done = dnnkit(tmp_path, "train", *SMALL, DNNKIT_BACKEND="nonsense")
+    expect_one_line(done, "'nonsense' (from: environment variable DNNKIT_BACKEND)")
+    assert os.listdir(tmp_path) == []
+
+
+def test_missing_data_is_one_line(tmp_path):
+    folder = tmp_path / "nothing"
+    expect_one_line(dnnkit(tmp_path, "train", "mnist", DNNKIT_DATA_DIR=str(folder)), str(folder / "mnist"))
+    assert os.listdir(tmp_path) == []
+
+
+def expect_one_line(done: subprocess.CompletedProcess[str], words: str) -> None:
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("dnnkit: ")
+    assert words in line
+    assert len(line) < 400
+
+
+@pytest.mark.parametrize(
+    "arguments", ["train nonsense", "train --epochs two", "train --nonsense", "nonsense", "predict"]
+)
+def test_usage_errors_are_explained_without_a_traceback(tmp_path, arguments):
+    done = dnnkit(tmp_path, *arguments.split())
+    assert done.returncode == 2
+    assert "Usage:" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert os.listdir(tmp_path) == []
+
+
+# -- while it runs ---------------------------------------------------------------------------------------------------
+
+
+def test_an_interrupted_run_keeps_what_was_learned(tmp_path):
+    # A child inherits that signals are ignored, not that they are handled: make Ctrl-C work wherever pytest runs.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            command("train", "--hidden", "8", "--epochs", "100000", "--out", "run", "--json", "results.json"),
+            cwd=tmp_path,
+            env=environment({}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    try:
+        assert any(line.startswith("Epoch 2/100000") for line in process.stdout)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130
+    assert "interrupted" in output
+    assert errors == ""
+    net = dk.load(tmp_path / "run")
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["interrupted"] is True
+    assert 2 <= len(net.history.epoch) == len(results["epoch"]) < 100_000
+    _, (x_test, y_test) = dk.datasets.digits.load_data()
+    assert net.evaluate(x_test, y_test)["accuracy"] == pytest.approx(results["test_accuracy"])
+    assert (tmp_path / "run" / "curves.png").read_bytes().startswith(PNG)
+
+
+def test_a_terminal_shows_progress_within_an_epoch(tmp_path):
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command("train", *SMALL), cwd=tmp_path, env=environment({}), stdout=theirs, stderr=theirs, stdin=theirs
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while part := _read(ours):
+            shown += part
+        assert process.wait(60) == 0
+    finally:
+        os.close(ours)
+        process.kill()
+        process.wait()
+    text = shown.decode()
+    assert "Epoch 1/2" in text
+    assert re.search(r"ETA [\d.: s]+ - [\d.]+ µs/sample - loss: \d+\.\d{4} - accuracy: ", text)
+    assert re.search(r"45/45 - [\d.: s]+ - [\d.]+ µs/sample - loss: \S+ - accuracy: \S+ - val_loss: \S+", text)
+
+
+def _read(terminal: int) -> bytes:
+    """What has been written; nothing once the other side is closed, which Linux reports as an error."""
+    try:
+        return os.read(terminal, 65536)
+    except OSError:
+        return b""
