@@ -6,29 +6,25 @@ Parameters, gradient and each optimizer slot are one flat array each. Where the 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dnnkit.backends.accumulator import Accumulator
+from dnnkit.backends.buffers import Buffers
 from dnnkit.backends.executable import Executable, Gradients
 from dnnkit.backends.layout import FlatLayout
 from dnnkit.backends.program import (
-    Activate,
-    Custom,
-    Dense,
-    Dropout,
     HostArray,
     Hyperparameters,
     Plan,
     Program,
     Rescale,
     Snapshot,
-    Stage,
     Totals,
     TrainingState,
-    stage_parameters,
 )
+from dnnkit.backends.stages import Stages
 from dnnkit.kernels import contract
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.update.reference import RULES
@@ -57,11 +53,9 @@ class StageByStage(Executable):
         self.program, self.plan, self.state = program, plan, TrainingState()
         self._backend, self._xp = backend, backend.xp
         self._dtype = backend.dtype(program.dtype)
-        self._stages, self._rescale = program.stages, Rescale(1.0, 0.0)
-        if self._stages and isinstance(self._stages[0], Rescale):  # done while the batch is gathered
-            self._rescale, self._stages = self._stages[0], self._stages[1:]
-        with_parameters = [index for index, stage in enumerate(self._stages) if stage_parameters(stage)]
-        self._first_trained = with_parameters[0] if with_parameters else len(self._stages)
+        stages, self._rescale = program.stages, Rescale(1.0, 0.0)
+        if stages and isinstance(stages[0], Rescale):  # done while the batch is gathered
+            self._rescale, stages = stages[0], stages[1:]
         self._head = contract.activation(program.head)
         self._reduction = program.loss.reduction if program.loss else "mean"
         self._rule = RULES[program.update] if program.update else None
@@ -70,7 +64,8 @@ class StageByStage(Executable):
         self._parameters = backend.zeros(self._layout.size, self._dtype)
         self._gradient = backend.zeros(self._layout.size, self._dtype)
         self._slots = [backend.zeros(self._layout.size, self._dtype) for _ in self._slot_names]
-        self._buffers: dict[tuple[str, int], Array] = {}
+        self._buffers = Buffers(backend, self._dtype)
+        self._stages = Stages(backend, stages, self._layout, self._buffers, program.seed)
         self._stop = False
 
     # -- data --------------------------------------------------------------------------------------------------------
@@ -90,13 +85,13 @@ class StageByStage(Executable):
     def _batch(self, data: Data, rows: Array) -> tuple[Array, Array | None, Array | None]:
         shape = (rows.shape[0], data.x.shape[1])
         scale, offset = self._rescale.scale, self._rescale.offset
-        x = self._backend.gather(data.x, rows, scale, offset, self._dtype, out=self._buffer("x", shape))
+        x = self._backend.gather(data.x, rows, scale, offset, self._dtype, out=self._buffers.get("x", shape))
         return x, self._take("y", data.y, rows), self._take("weights", data.weights, rows)
 
     def _take(self, name: str, values: Array | None, rows: Array) -> Array | None:
         if values is None:
             return None
-        out = self._buffer(name, (rows.shape[0], *values.shape[1:]), dtype=values.dtype)
+        out = self._buffers.get(name, (rows.shape[0], *values.shape[1:]), dtype=values.dtype)
         return self._backend.take(values, rows, out=out)
 
     def _weight_sums(self, data: Data, order: HostArray, batch_size: int) -> HostArray:
@@ -105,14 +100,6 @@ class StageByStage(Executable):
         if data.host_weights is None:
             return np.minimum(batch_size, len(order) - starts).astype(np.float64)
         return np.add.reduceat(data.host_weights[order], starts)
-
-    def _buffer(self, name: str, shape: tuple[int, ...], stage: int = -1, dtype: Any = None) -> Array | None:
-        """Memory for `shape`, the same at every call; it grows to the largest batch seen and is cut to smaller."""
-        held = self._buffers.get((name, stage))
-        if held is None or held.shape[0] < shape[0]:
-            held = self._backend.buffer(shape, self._dtype if dtype is None else dtype)
-            self._buffers[name, stage] = held
-        return None if held is None else held[: shape[0]]
 
     # -- training ----------------------------------------------------------------------------------------------------
 
@@ -164,17 +151,13 @@ class StageByStage(Executable):
     ) -> tuple[Array, Array, Array]:
         """(loss sum, scores, gradient in x if asked for) of a batch; the parameters' goes to `_gradient`."""
         assert self.program.loss is not None, "the network checks that it is compiled"
-        scores, saved = self._forward(x, training=True)
+        scores, saved = self._stages.forward(self._parameters, x, training=True, step=self.state.step)
         scale = 1.0 if self._reduction == "sum" else (1.0 / weight if weight else 0.0)
-        out = self._buffer("dscores", tuple(scores.shape))
+        out = self._buffers.get("dscores", tuple(scores.shape))
         loss, d = self._backend.loss(self.program.loss, scores, y, weights, scale, out=out)
-        gradients: list[Array] = []
-        for index in range(len(self._stages) - 1, -1 if needs_dx else self._first_trained - 1, -1):
-            needed = needs_dx or index > self._first_trained
-            d, parts = self._backward(index, self._stages[index], d, saved[index], needed)
-            gradients[:0] = parts
+        dx, gradients = self._stages.backward(self._parameters, d, saved, needs_dx, out=self._gradient)
         self._gradient = self._backend.pack(gradients, self._gradient)
-        return loss, scores, d
+        return loss, scores, dx
 
     def _improve(self, learning_rate: float, hyperparameters: Hyperparameters) -> None:
         """One step of the optimizer with `_gradient`."""
@@ -198,71 +181,6 @@ class StageByStage(Executable):
             self._backend.metric(m, scores if isinstance(m.kernel, str) else predictions, y, weights) for m in metrics
         ]
 
-    # -- stages ------------------------------------------------------------------------------------------------------
-
-    def _forward(self, x: Array, training: bool) -> tuple[Array, list[Any]]:
-        """Scores (B, O), and what each stage's backward pass needs."""
-        saved = []
-        for index, stage in enumerate(self._stages):
-            x, kept = self._apply(index, stage, x, training)
-            saved.append(kept)
-        return x, saved
-
-    def _trained(self, flat: Array, stage: Dense | Custom) -> list[Array]:
-        return [self._layout.view(flat, parameter.name, self._xp) for parameter in stage_parameters(stage)]
-
-    def _apply(self, index: int, stage: Stage, x: Array, training: bool) -> tuple[Array, Any]:
-        """(output of the stage, what its backward pass needs)."""
-        backend, shape = self._backend, tuple(x.shape)
-        match stage:
-            case Dense(kernel=kernel, activation=name):
-                w, b = (*self._trained(self._parameters, stage), None)[:2]
-                activation, shape = contract.activation(name), (shape[0], kernel.shape[1])
-                z = self._buffer("z", shape, index) if activation.saves == "input" else None
-                y, kept = backend.dense(x, w, b, activation, out=(self._buffer("y", shape, index), z))
-                return y, (x, kept)
-            case Activate(activation=name):
-                activation = contract.activation(name)
-                y = backend.activation(activation, x, out=self._buffer("y", shape, index))
-                return y, (y if activation.saves == "output" else x)
-            case Rescale(scale=scale, offset=offset):
-                return backend.affine(x, scale, offset, out=self._buffer("y", shape, index)), None
-            case Dropout(rate=rate, layer=layer):
-                if not training:
-                    return x, None
-                out = self._buffer("keep", shape, index, backend.dtype("bool"))
-                keep = backend.dropout_mask(shape, rate, self.program.seed, layer, self.state.step, out=out)
-                return backend.dropout(x, keep, rate, out=self._buffer("y", shape, index)), keep
-            case Custom(function=function, input_shape=input_shape):
-                inputs = self._xp.reshape(x, (-1, *input_shape))
-                y, kept = function.forward(self._xp, inputs, *self._trained(self._parameters, stage))
-                return self._xp.reshape(y, (shape[0], -1)), (kept, tuple(y.shape))
-
-    def _backward(self, index: int, stage: Stage, dy: Array, saved: Any, needs_dx: bool) -> tuple[Array, list[Array]]:
-        """(gradient in the stage's input, gradients of its parameters in canonical order)."""
-        backend, shape = self._backend, tuple(dy.shape)
-        match stage:
-            case Dense(kernel=kernel, activation=name):
-                x, kept = saved
-                w = self._trained(self._parameters, stage)[0]
-                dw, db = (*self._trained(self._gradient, stage), None)[:2]
-                dx = self._buffer("dx", (shape[0], kernel.shape[0]), index) if needs_dx else None
-                activation = contract.activation(name)
-                dx, *gradients = backend.dense_backward(dy, x, w, kept, activation, needs_dx, out=(dx, dw, db))
-                return dx, gradients[: len(stage_parameters(stage))]
-            case Activate(activation=name):
-                out = self._buffer("dx", shape, index)
-                return backend.activation_backward(contract.activation(name), dy, saved, out=out), []
-            case Rescale(scale=scale):
-                return backend.affine(dy, scale, 0.0, out=self._buffer("dx", shape, index)), []
-            case Dropout(rate=rate):
-                return backend.dropout(dy, saved, rate, out=self._buffer("dx", shape, index)), []
-            case Custom(function=function):
-                kept, y_shape = saved
-                dy = self._xp.reshape(dy, y_shape)
-                dx, *parts = function.backward(self._xp, dy, kept, *self._trained(self._parameters, stage))
-                return self._xp.reshape(dx, (shape[0], -1)), parts
-
     # -- inference ---------------------------------------------------------------------------------------------------
 
     def evaluate(self, data: Data, batch_size: int) -> Totals:  # noqa: D102
@@ -273,8 +191,8 @@ class StageByStage(Executable):
         with self._backend.running(self.program.num_threads):
             for step, weight in enumerate(self._weight_sums(data, order, batch_size)):
                 x, y, weights = self._batch(data, _part(rows, step, batch_size))
-                scores, _ = self._forward(x, training=False)
-                out = self._buffer("dscores", tuple(scores.shape))
+                scores, _ = self._stages.forward(self._parameters, x, training=False, step=self.state.step)
+                out = self._buffers.get("dscores", tuple(scores.shape))
                 loss, _ = self._backend.loss(self.program.loss, scores, y, weights, 0.0, out=out)
                 sums.add(loss, float(weight), self._measure(scores, y, weights))
         return sums.read()
@@ -285,7 +203,7 @@ class StageByStage(Executable):
         with self._backend.running(self.program.num_threads):
             for step in range(-(-len(data) // batch_size)):
                 x, _, _ = self._batch(data, _part(rows, step, batch_size))
-                scores, _ = self._forward(x, training=False)
+                scores, _ = self._stages.forward(self._parameters, x, training=False, step=self.state.step)
                 predictions = self._backend.activation(self._head, scores)
                 _part(result, step, batch_size)[...] = self._backend.to_numpy(predictions)
         return result

@@ -19,7 +19,7 @@ class StrictBackend(Backend):
         return array_api_strict
 
     def running(self, num_threads: int | None) -> Any:
-        return np.errstate(all="ignore")  # array-api-strict computes with NumPy, and overflows are for the reader to see
+        return np.errstate(all="ignore")  # array-api-strict computes with NumPy
 
 
 def _immutable(self: Any, key: Any, value: Any) -> None:

@@ -1,0 +1,24 @@
+"""Memory that is made once and used in every step."""
+
+from typing import TYPE_CHECKING, Any
+
+from dnnkit.kernels.array import Array
+
+if TYPE_CHECKING:
+    from dnnkit.backends.base import Backend
+
+
+class Buffers:
+    """Arrays by name and place; none for a backend that returns new arrays (`Backend.buffer` gives None)."""
+
+    def __init__(self, backend: "Backend", dtype: Any) -> None:
+        self._backend, self._dtype = backend, dtype
+        self._held: dict[tuple[str, int], Array | None] = {}
+
+    def get(self, name: str, shape: tuple[int, ...], place: int = -1, dtype: Any = None) -> Array | None:
+        """Memory for `shape`, the same at every call; it grows to the largest batch seen and is cut to smaller ones."""
+        held = self._held.get((name, place))
+        if held is None or held.shape[0] < shape[0]:
+            held = self._backend.buffer(shape, self._dtype if dtype is None else dtype)
+            self._held[name, place] = held
+        return None if held is None else held[: shape[0]]
