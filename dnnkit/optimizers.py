@@ -10,7 +10,6 @@ import numpy as np
 
 from dnnkit.backends.program import Hyperparameters
 from dnnkit.errors import ConfigurationError
-from dnnkit.kernels.update.reference import RULES
 from dnnkit.schedules import Schedule
 
 
@@ -37,7 +36,7 @@ class Optimizer:
 
     @property
     def rule(self) -> str:
-        """The update rule in `kernels/update`; fixed when the network is built."""
+        """The update rule in `kernels/update`."""
         return self.name
 
     def hyperparameters(self, first: int, count: int) -> Hyperparameters:
@@ -46,7 +45,8 @@ class Optimizer:
             rates = np.array([self.learning_rate(step) for step in range(first, first + count)], np.float64)
         else:
             rates = np.full(count, float(self.learning_rate))
-        constants = {name: float(getattr(self, name)) for name in RULES[self.rule].hyperparameters}
+        given = {field.name for field in fields(self)} - {"learning_rate", "global_clipnorm"}
+        constants = {name: float(getattr(self, name)) for name in given}
         return Hyperparameters(rates, constants, self.global_clipnorm)
 
 

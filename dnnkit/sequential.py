@@ -306,8 +306,10 @@ class Sequential:
         self, x: Any, y: Any, sample_weight: Any = None, class_weight: Mapping[int, float] | None = None
     ) -> tuple[Any, Any, Any]:
         """Samples, targets and row weights as the executable loads them; builds the network if need be."""
-        _ = self.optimizer
+        rule = self.optimizer.rule
         x = self._check_samples(x)
+        if self.executable.program.update != rule:  # momentum was turned on or off
+            self._rebuild()
         samples, program, backend = int(x.shape[0]), self.executable.program, self.backend
         y = data.as_targets(y, samples, program, backend)
         weights = data.as_weights(sample_weight, samples, backend)

@@ -139,3 +139,20 @@ def test_defaults_are_those_of_the_documentation() -> None:
     assert dk.RMSprop() == dk.RMSprop(learning_rate=1e-3, rho=0.9, epsilon=1e-8)
     assert dk.Adam() == dk.Adam(learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
     assert dk.AdamW().weight_decay == 0.01
+
+
+def test_momentum_can_be_turned_off_and_on_between_steps(backend: Backend) -> None:
+    net, tiny = network(dk.SGD(0.1, momentum=0.9), backend), network(dk.SGD(0.1, momentum=0.9), backend)
+    for each, momentum in ((net, 0.0), (tiny, 1e-300)):
+        each.train_step(X, Y)
+        each.optimizer.momentum = momentum
+        each.train_step(X, Y)
+    np.testing.assert_equal(dict(net.parameters), dict(tiny.parameters))
+
+    fresh = network(dk.SGD(0.1, momentum=0.9), backend)
+    fresh.set_parameters(net.parameters)
+    net.optimizer.momentum = 0.9
+    for each in (net, fresh):
+        each.train_step(X, Y)
+        each.train_step(X, Y)
+    np.testing.assert_equal(dict(net.parameters), dict(fresh.parameters))
