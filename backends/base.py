@@ -101,6 +101,10 @@ class Backend:
         namespace = getattr(x, "__array_namespace__", None)
         return namespace is not None and namespace() is self.xp
 
+    def gathers(self, source: Namespace, dtype: Any) -> bool:
+        """Whether data of a dtype of the library `source` stay as they are, and are converted batch by batch."""
+        return bool(source.isdtype(dtype, ("bool", "integral")))
+
     def adopt(self, x: Any) -> Array:
         """x as data to train on: left where it is if the backend can read it there, else a NumPy array."""
         return x if self.owns(x) else np.asarray(x)

@@ -1,86 +1,37 @@
 """The executable that every backend has: one operation of the backend after another, stage by stage.
 
-Parameters, gradient and each optimizer slot are one flat array each. Where the backend writes into buffers
-(`Backend.buffer`), they are made in the first step and used again in all others.
+Where the backend writes into buffers (`Backend.buffer`), they are made in the first step and used again in all others.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dnnkit.backends.accumulator import Accumulator
 from dnnkit.backends.buffers import Buffers
-from dnnkit.backends.executable import Executable, Gradients
-from dnnkit.backends.layout import FlatLayout
-from dnnkit.backends.program import (
-    HostArray,
-    Hyperparameters,
-    Plan,
-    Program,
-    Rescale,
-    Snapshot,
-    Totals,
-    TrainingState,
-)
+from dnnkit.backends.executable import Gradients
+from dnnkit.backends.flat_executable import Data, FlatExecutable
+from dnnkit.backends.program import HostArray, Hyperparameters, Plan, Program, Totals
 from dnnkit.backends.stages import Stages
 from dnnkit.kernels import contract
 from dnnkit.kernels.array import Array
-from dnnkit.kernels.update.reference import RULES
 
 if TYPE_CHECKING:
     from dnnkit.backends.base import Backend
 
 
-@dataclass(frozen=True)
-class Data:
-    """Rows on the backend: inputs (N, F), targets, row weights; the weights on the host too, for their sums."""
-
-    x: Array
-    y: Array | None
-    weights: Array | None
-    host_weights: HostArray | None
-
-    def __len__(self) -> int:
-        return int(self.x.shape[0])
-
-
-class StageByStage(Executable):
+class StageByStage(FlatExecutable):
     """A program on a backend's operations."""
 
     def __init__(self, backend: "Backend", program: Program, plan: Plan) -> None:
-        self.program, self.plan, self.state = program, plan, TrainingState()
-        self._backend, self._xp = backend, backend.xp
-        self._dtype = backend.dtype(program.dtype)
-        stages, self._rescale = program.stages, Rescale(1.0, 0.0)
-        if stages and isinstance(stages[0], Rescale):  # done while the batch is gathered
-            self._rescale, stages = stages[0], stages[1:]
+        super().__init__(backend, program, plan)
         self._head = contract.activation(program.head)
-        self._reduction = program.loss.reduction if program.loss else "mean"
-        self._rule = RULES[program.update] if program.update else None
-        self._slot_names = self._rule.slots if self._rule else ()
-        self._layout = FlatLayout(program.parameters)
-        self._parameters = backend.zeros(self._layout.size, self._dtype)
-        self._gradient = backend.zeros(self._layout.size, self._dtype)
-        self._slots = [backend.zeros(self._layout.size, self._dtype) for _ in self._slot_names]
         self._buffers = Buffers(backend, self._dtype)
-        self._stages = Stages(backend, stages, self._layout, self._buffers, program.seed)
+        self._run = Stages(backend, self._stages, self._layout, self._buffers, program.seed)
         self._stop = False
 
     # -- data --------------------------------------------------------------------------------------------------------
-
-    def load(self, x: Array, y: Array | None, weights: Array | None) -> Data:  # noqa: D102 - as in Executable
-        backend, dtype, loss = self._backend, self.program.dtype, self.program.loss
-        source = x.__array_namespace__()
-        integers = source.isdtype(x.dtype, ("bool", "integral"))  # kept as they are: fewer bytes to gather
-        x = backend.asarray(source.reshape(x, (x.shape[0], -1)), None if integers else dtype)
-        if y is not None and loss is not None:
-            y = backend.asarray(y, "int64" if loss.targets == "labels" else dtype)
-        if weights is None:
-            return Data(x, y, None, None)
-        weights = backend.asarray(weights, dtype)
-        return Data(x, y, weights, backend.to_numpy(weights).astype(np.float64))
 
     def _batch(self, data: Data, rows: Array) -> tuple[Array, Array | None, Array | None]:
         shape = (rows.shape[0], data.x.shape[1])
@@ -93,13 +44,6 @@ class StageByStage(Executable):
             return None
         out = self._buffers.get(name, (rows.shape[0], *values.shape[1:]), dtype=values.dtype)
         return self._backend.take(values, rows, out=out)
-
-    def _weight_sums(self, data: Data, order: HostArray, batch_size: int) -> HostArray:
-        """The sum of the row weights of each batch, (steps,)."""
-        starts = np.arange(0, len(order), batch_size)
-        if data.host_weights is None:
-            return np.minimum(batch_size, len(order) - starts).astype(np.float64)
-        return np.add.reduceat(data.host_weights[order], starts)
 
     # -- training ----------------------------------------------------------------------------------------------------
 
@@ -151,11 +95,11 @@ class StageByStage(Executable):
     ) -> tuple[Array, Array, Array]:
         """(loss sum, scores, gradient in x if asked for) of a batch; the parameters' goes to `_gradient`."""
         assert self.program.loss is not None, "the network checks that it is compiled"
-        scores, saved = self._stages.forward(self._parameters, x, training=True, step=self.state.step)
+        scores, saved = self._run.forward(self._parameters, x, training=True, step=self.state.step)
         scale = 1.0 if self._reduction == "sum" else (1.0 / weight if weight else 0.0)
         out = self._buffers.get("dscores", tuple(scores.shape))
         loss, d = self._backend.loss(self.program.loss, scores, y, weights, scale, out=out)
-        dx, gradients = self._stages.backward(self._parameters, d, saved, needs_dx, out=self._gradient)
+        dx, gradients = self._run.backward(self._parameters, d, saved, needs_dx, out=self._gradient)
         self._gradient = self._backend.pack(gradients, self._gradient)
         return loss, scores, dx
 
@@ -191,7 +135,7 @@ class StageByStage(Executable):
         with self._backend.running(self.program.num_threads):
             for step, weight in enumerate(self._weight_sums(data, order, batch_size)):
                 x, y, weights = self._batch(data, _part(rows, step, batch_size))
-                scores, _ = self._stages.forward(self._parameters, x, training=False, step=self.state.step)
+                scores, _ = self._run.forward(self._parameters, x, training=False, step=self.state.step)
                 out = self._buffers.get("dscores", tuple(scores.shape))
                 loss, _ = self._backend.loss(self.program.loss, scores, y, weights, 0.0, out=out)
                 sums.add(loss, float(weight), self._measure(scores, y, weights))
@@ -203,44 +147,10 @@ class StageByStage(Executable):
         with self._backend.running(self.program.num_threads):
             for step in range(-(-len(data) // batch_size)):
                 x, _, _ = self._batch(data, _part(rows, step, batch_size))
-                scores, _ = self._stages.forward(self._parameters, x, training=False, step=self.state.step)
+                scores, _ = self._run.forward(self._parameters, x, training=False, step=self.state.step)
                 predictions = self._backend.activation(self._head, scores)
                 _part(result, step, batch_size)[...] = self._backend.to_numpy(predictions)
         return result
-
-    # -- numbers in and out ------------------------------------------------------------------------------------------
-
-    def _read(self, flat: Array, name: str) -> HostArray:
-        return np.array(self._backend.to_numpy(self._layout.view(flat, name, self._xp)))
-
-    def _write(self, values: Mapping[str, HostArray]) -> Array:
-        return self._backend.asarray(self._layout.flatten(values, self.program.dtype))
-
-    def read_parameter(self, name: str) -> HostArray:  # noqa: D102
-        return self._read(self._parameters, name)
-
-    def write_parameter(self, name: str, value: HostArray) -> None:  # noqa: D102
-        self._parameters = self._write({**self.snapshot().parameters, name: value})
-
-    def snapshot(self) -> Snapshot:  # noqa: D102
-        names, slots = self._layout.names, zip(self._slot_names, self._slots, strict=True)
-        return Snapshot(
-            {name: self._read(self._parameters, name) for name in names},
-            {f"{slot}/{name}": self._read(flat, name) for slot, flat in slots for name in names},
-            replace(self.state),
-        )
-
-    def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
-        self._parameters = self._write(snapshot.parameters)
-        self._slots = []
-        for slot in self._slot_names:
-            values = {
-                name.removeprefix(f"{slot}/"): value
-                for name, value in snapshot.slots.items()
-                if name.startswith(f"{slot}/")
-            }
-            self._slots.append(self._write(values))
-        self.state = replace(snapshot.state)
 
 
 def _part(rows: Array, step: int, batch_size: int) -> Array:

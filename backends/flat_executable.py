@@ -1,0 +1,106 @@
+"""What executables with flat parameters share: data on the backend, and numbers in and out.
+
+Parameters, gradient and each optimizer slot are one flat array each, in canonical order.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dnnkit.backends.executable import Executable
+from dnnkit.backends.layout import FlatLayout
+from dnnkit.backends.program import HostArray, Plan, Program, Rescale, Snapshot, TrainingState
+from dnnkit.kernels.array import Array
+from dnnkit.kernels.update.reference import RULES
+
+if TYPE_CHECKING:
+    from dnnkit.backends.base import Backend
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows on the backend: inputs (N, F), targets, row weights; the weights on the host too, for their sums."""
+
+    x: Array
+    y: Array | None
+    weights: Array | None
+    host_weights: HostArray | None
+
+    def __len__(self) -> int:
+        return int(self.x.shape[0])
+
+
+class FlatExecutable(Executable):
+    """A program's parameters, gradient and slots as flat arrays of a backend."""
+
+    def __init__(self, backend: "Backend", program: Program, plan: Plan) -> None:
+        self.program, self.plan, self.state = program, plan, TrainingState()
+        self._backend, self._xp = backend, backend.xp
+        self._dtype = backend.dtype(program.dtype)
+        self._stages, self._rescale = program.stages, Rescale(1.0, 0.0)
+        if self._stages and isinstance(self._stages[0], Rescale):  # done while the batch is gathered
+            self._rescale, self._stages = self._stages[0], self._stages[1:]
+        self._reduction = program.loss.reduction if program.loss else "mean"
+        self._rule = RULES[program.update] if program.update else None
+        self._slot_names = self._rule.slots if self._rule else ()
+        self._layout = FlatLayout(program.parameters)
+        self._parameters = backend.zeros(self._layout.size, self._dtype)
+        self._gradient = backend.zeros(self._layout.size, self._dtype)
+        self._slots = [backend.zeros(self._layout.size, self._dtype) for _ in self._slot_names]
+
+    # -- data --------------------------------------------------------------------------------------------------------
+
+    def load(self, x: Array, y: Array | None, weights: Array | None) -> Data:  # noqa: D102 - as in Executable
+        backend, dtype, loss = self._backend, self.program.dtype, self.program.loss
+        source = x.__array_namespace__()
+        kept = backend.gathers(source, x.dtype)  # converted while a batch is gathered: fewer bytes to read
+        x = backend.asarray(source.reshape(x, (x.shape[0], -1)), None if kept else dtype)
+        if y is not None and loss is not None:
+            y = backend.asarray(y, "int64" if loss.targets == "labels" else dtype)
+        if weights is None:
+            return Data(x, y, None, None)
+        weights = backend.asarray(weights, dtype)
+        return Data(x, y, weights, backend.to_numpy(weights).astype(np.float64))
+
+    def _weight_sums(self, data: Data, order: HostArray, batch_size: int) -> HostArray:
+        """The sum of the row weights of each batch, (steps,)."""
+        starts = np.arange(0, len(order), batch_size)
+        if data.host_weights is None:
+            return np.minimum(batch_size, len(order) - starts).astype(np.float64)
+        return np.add.reduceat(data.host_weights[order], starts)
+
+    # -- numbers in and out ------------------------------------------------------------------------------------------
+
+    def _read(self, flat: Array, name: str) -> HostArray:
+        return np.array(self._backend.to_numpy(self._layout.view(flat, name, self._xp)))
+
+    def _write(self, values: Mapping[str, HostArray]) -> Array:
+        return self._backend.asarray(self._layout.flatten(values, self.program.dtype))
+
+    def read_parameter(self, name: str) -> HostArray:  # noqa: D102
+        return self._read(self._parameters, name)
+
+    def write_parameter(self, name: str, value: HostArray) -> None:  # noqa: D102
+        self._parameters = self._write({**self.snapshot().parameters, name: value})
+
+    def snapshot(self) -> Snapshot:  # noqa: D102
+        names, slots = self._layout.names, zip(self._slot_names, self._slots, strict=True)
+        return Snapshot(
+            {name: self._read(self._parameters, name) for name in names},
+            {f"{slot}/{name}": self._read(flat, name) for slot, flat in slots for name in names},
+            replace(self.state),
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
+        self._parameters = self._write(snapshot.parameters)
+        self._slots = []
+        for slot in self._slot_names:
+            values = {
+                name.removeprefix(f"{slot}/"): value
+                for name, value in snapshot.slots.items()
+                if name.startswith(f"{slot}/")
+            }
+            self._slots.append(self._write(values))
+        self.state = replace(snapshot.state)
