@@ -74,8 +74,8 @@ class Backend:
         """How the program is run, for the record."""
         return Plan(self.name, self.version, self.device, execution, self.supports(program), details)
 
-    def running(self, num_threads: int | None) -> AbstractContextManager[Any]:
-        """A context in which steps are run, with that many threads, None for the backend's own choice."""
+    def running(self, program: Program, rows: int) -> AbstractContextManager[Any]:
+        """A context in which batches of so many rows are computed, with the program's number of threads."""
         return nullcontext()
 
     # -- arrays ------------------------------------------------------------------------------------------------------

@@ -95,12 +95,11 @@ class FlatExecutable(Executable):
 
     def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
         self._parameters = self._write(snapshot.parameters)
-        self._slots = []
-        for slot in self._slot_names:
+        for place, slot in enumerate(self._slot_names):
             values = {
                 name.removeprefix(f"{slot}/"): value
                 for name, value in snapshot.slots.items()
                 if name.startswith(f"{slot}/")
             }
-            self._slots.append(self._write(values))
+            self._slots[place] = self._write(values)
         self.state = replace(snapshot.state)

@@ -24,6 +24,10 @@ class FlatLayout:
         """The parameters' names in order."""
         return tuple(self._places)
 
+    def offset(self, name: str) -> int:
+        """Where the parameter begins."""
+        return int(self._places[name][0].start)
+
     def view(self, flat: Array, name: str, xp: Namespace) -> Array:
         """One parameter in its shape; shares memory with `flat` where the library's slices do."""
         elements, shape = self._places[name]

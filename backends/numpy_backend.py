@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.base import Backend
-from dnnkit.backends.program import Loss, Metric
+from dnnkit.backends.program import Loss, Metric, Program
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.contract import Activation
 from dnnkit.kernels.dropout import reference as dropout
@@ -21,6 +21,10 @@ from dnnkit.kernels.update.reference import Rule
 
 BLOCK = 16384
 """Elements in a block: 64 KiB of float32, so that the few temporaries of a formula fit the second-level cache."""
+
+WORTH_THREADS = 1 << 25
+"""FLOPs of a product from which BLAS may use its threads. Below, waking them costs about what they save, and on a busy
+machine, where one of them waits for a processor, ten times as much (docs/design/0006-blas-threads.md)."""
 
 
 class NumpyBackend(Backend):
@@ -44,11 +48,14 @@ class NumpyBackend(Backend):
         return ThreadpoolController()
 
     @contextmanager
-    def running(self, num_threads: int | None) -> Iterator[None]:
-        """BLAS has that many threads; a loss that overflows is reported by who reads it, not operation by operation."""
+    def running(self, program: Program, rows: int) -> Iterator[None]:
+        """BLAS has as many threads as asked for, or as pay for the largest product; who reads a loss sees overflows."""
+        threads = program.num_threads
+        if threads is None and program.largest_product(rows) < WORTH_THREADS:
+            threads = 1
         limits = nullcontext()
-        if num_threads is not None:
-            limits = self._thread_controller.limit(limits=num_threads, user_api="blas")
+        if threads is not None:
+            limits = self._thread_controller.limit(limits=threads, user_api="blas")
         with limits, np.errstate(all="ignore"):
             yield
 

@@ -177,6 +177,10 @@ class Program:
         """Every parameter in canonical order."""
         return tuple(parameter for stage in self.stages for parameter in stage_parameters(stage))
 
+    def largest_product(self, rows: int) -> int:
+        """FLOPs of the largest matrix product for a batch of that many rows."""
+        return max((2 * rows * s.kernel.size for s in self.stages if isinstance(s, Dense)), default=0)
+
     @property
     def custom_parts(self) -> tuple[str, ...]:
         """What the user wrote and no kernel knows, in words; empty for most networks."""

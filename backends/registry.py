@@ -21,7 +21,10 @@ from dnnkit.errors import BackendUnavailable
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-BUILT_IN = {"numpy": "dnnkit.backends.numpy_backend:NumpyBackend"}
+BUILT_IN = {
+    "numba": "dnnkit.backends.numba_backend:NumbaBackend",
+    "numpy": "dnnkit.backends.numpy_backend:NumpyBackend",
+}
 """Name -> where its class is. A new built-in backend adds its line here."""
 
 AUTO = ("cupy", "numba", "numpy")

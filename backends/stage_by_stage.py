@@ -55,7 +55,7 @@ class StageByStage(FlatExecutable):
         self._stop = False
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
-        with self._backend.running(self.program.num_threads):
+        with self._backend.running(self.program, self._batch_size):
             step = first
             while step < last and not self._stop:
                 x, y, weights = self._batch(self._data, _part(self._order, step, self._batch_size))
@@ -76,7 +76,7 @@ class StageByStage(FlatExecutable):
     def gradients(self, data: Data, *, with_input: bool = False) -> Gradients:  # noqa: D102
         order = np.arange(len(data))
         weight = float(self._weight_sums(data, order, len(data))[0])
-        with self._backend.running(self.program.num_threads):
+        with self._backend.running(self.program, len(data)):
             x, y, weights = self._batch(data, self._backend.asarray(order))
             total, _, dx = self._backpropagate(x, y, weights, weight, needs_dx=with_input)
             if with_input:
@@ -87,7 +87,7 @@ class StageByStage(FlatExecutable):
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
         parts = [self._backend.asarray(gradients[name], self.program.dtype) for name in self._layout.names]
         self._gradient = self._backend.pack(parts, self._gradient)
-        with self._backend.running(self.program.num_threads):
+        with self._backend.running(self.program, 1):
             self._improve(float(hyperparameters.learning_rates[0]), hyperparameters)
 
     def _backpropagate(
@@ -132,7 +132,7 @@ class StageByStage(FlatExecutable):
         sums = Accumulator(len(self.program.metrics), self._reduction, self._xp)
         order = np.arange(len(data))
         rows = self._backend.asarray(order)
-        with self._backend.running(self.program.num_threads):
+        with self._backend.running(self.program, batch_size):
             for step, weight in enumerate(self._weight_sums(data, order, batch_size)):
                 x, y, weights = self._batch(data, _part(rows, step, batch_size))
                 scores, _ = self._run.forward(self._parameters, x, training=False, step=self.state.step)
@@ -144,7 +144,7 @@ class StageByStage(FlatExecutable):
     def predict(self, data: Data, batch_size: int) -> HostArray:  # noqa: D102
         result = np.empty((len(data), self.program.output_features), self.program.dtype)
         rows = self._backend.asarray(np.arange(len(data)))
-        with self._backend.running(self.program.num_threads):
+        with self._backend.running(self.program, batch_size):
             for step in range(-(-len(data) // batch_size)):
                 x, _, _ = self._batch(data, _part(rows, step, batch_size))
                 scores, _ = self._run.forward(self._parameters, x, training=False, step=self.state.step)

@@ -5,10 +5,14 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 import dnnkit as dk
 from dnnkit.backends import Backend, available, get_backend, registry
 from tests.strict_backend import StrictBackend
+
+settings.register_profile("dnnkit", deadline=None)  # timing never decides a test
+settings.load_profile("dnnkit")
 
 STRICT = "strict"
 """An array-API library without mutation and without `base.py` overridden: see `strict_backend.py`."""

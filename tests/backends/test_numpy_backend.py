@@ -7,7 +7,6 @@ import pytest
 from threadpoolctl import threadpool_info
 
 import dnnkit as dk
-from dnnkit.backends import get_backend
 from dnnkit.backends.numpy_backend import BLOCK
 from tests.backends.networks import CASES
 
@@ -37,12 +36,28 @@ def test_a_step_allocates_no_more_than_blocks(name: str, samples: int, units: in
     assert samples // 4 * units * 4 > peak / 8
 
 
-def test_num_threads_holds_while_it_runs_and_no_longer() -> None:
-    backend = get_backend("numpy")
-    before = [pool["num_threads"] for pool in threadpool_info()]
-    with backend.running(1):
-        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
-    assert [pool["num_threads"] for pool in threadpool_info()] == before
+def blas_threads() -> set[int]:
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+@pytest.mark.parametrize(("num_threads", "rows", "expected"), [(1, 100000, 1), (2, 1, 2), (None, 8, 1)])
+def test_blas_has_the_threads_asked_for_while_it_runs_and_no_longer(
+    num_threads: int | None, rows: int, expected: int
+) -> None:
+    net = dk.Sequential([dk.Dense(512)], seed=0, backend="numpy", num_threads=num_threads)
+    net.build(784)
+    before = blas_threads()
+    with net.backend.running(net.executable.program, rows):
+        assert blas_threads() == {expected}
+    assert blas_threads() == before
+
+
+def test_large_products_get_the_threads_that_blas_has() -> None:
+    net = dk.Sequential([dk.Dense(512)], seed=0, backend="numpy")
+    net.build(784)
+    before = blas_threads()
+    with net.backend.running(net.executable.program, 1000):
+        assert blas_threads() == before
 
 
 def test_float64_is_not_computed_in_float32() -> None:

@@ -30,7 +30,7 @@ def test_lines_are_one_an_epoch_with_the_numbers_of_the_history(backend, capsys)
     assert len(lines) == 3
     for epoch, line in enumerate(lines):
         shown = re.escape(numbers(history, epoch))
-        assert re.fullmatch(rf"Epoch {epoch + 1}/3 - [\d.: s]+ - \d+ µs/sample - {shown}", line)
+        assert re.fullmatch(rf"Epoch {epoch + 1}/3 - [\d.: s]+ - [\d.]+ µs/sample - {shown}", line)
 
 
 def test_epochs_are_numbered_to_the_end_of_the_whole_training(capsys):
@@ -57,7 +57,7 @@ def test_the_live_bar_leaves_the_epoch_and_its_numbers(backend, capsys, monkeypa
     shown = capsys.readouterr().out
     for epoch in range(2):
         assert f"Epoch {epoch + 1}/2" in shown
-        assert re.search(rf"4/4 - [\d.: s]+ - \d+ µs/sample - {re.escape(numbers(history, epoch))}", shown)
+        assert re.search(rf"4/4 - [\d.: s]+ - [\d.]+ µs/sample - {re.escape(numbers(history, epoch))}", shown)
 
 
 def test_the_live_bar_changes_nothing():

@@ -1,0 +1,216 @@
+"""Numba: the epoch in one compiled call, and every operation by a compiled kernel.
+
+Importing this module does not import Numba: whether it is there is asked for first, and what needs it comes later.
+"""
+
+import importlib.util
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from dnnkit.backends.executable import Executable
+from dnnkit.backends.numpy_backend import NumpyBackend
+from dnnkit.backends.program import Activate, Dense, Loss, Metric, Program
+from dnnkit.kernels.array import Array, Namespace
+from dnnkit.kernels.contract import Activation
+from dnnkit.kernels.update.reference import Rule
+
+
+class NumbaBackend(NumpyBackend):
+    """NumPy arrays, kernels compiled by Numba, products by the BLAS that SciPy brings."""
+
+    name = "numba"
+    install = "pip install numba scipy"
+
+    @classmethod
+    def unavailable_reason(cls) -> str | None:
+        """Numba and SciPy must be installed, and Numba must load."""
+        for package in ("numba", "scipy"):
+            if importlib.util.find_spec(package) is None:
+                return f"the package {package} is not installed"
+        return None
+
+    @property
+    def version(self) -> str:
+        """Numba's version."""
+        return version("numba")
+
+    # -- building ----------------------------------------------------------------------------------------------------
+
+    def supports(self, program: Program) -> str | None:
+        """Why the compiled epoch cannot take the program: parts without a compiled kernel."""
+        reason = super().supports(program)
+        if reason is not None:
+            return reason
+        from dnnkit.kernels.slices import has_cpu_version
+
+        activations = {s.activation for s in program.stages if isinstance(s, Dense | Activate)} | {program.head}
+        losses = {program.loss.kernel} if program.loss is not None and isinstance(program.loss.kernel, str) else set()
+        missing = sorted(name for name in activations | losses if not has_cpu_version(name))
+        return f"no compiled version of {', '.join(missing)}" if missing else None
+
+    def build(self, program: Program) -> Executable:
+        """The compiled epoch where the program can take it, else one compiled operation after another."""
+        if self.supports(program) is not None:
+            return super().build(program)
+        from dnnkit.backends.compiled_epoch import CompiledEpoch
+
+        return CompiledEpoch(self, program, self.plan(program, "compiled epoch"))
+
+    def gathers(self, source: Namespace, dtype: Any) -> bool:
+        """Bytes are gathered as bytes; the compiled epoch knows no other integers."""
+        return bool(dtype == source.uint8)
+
+    # -- operations: the kernels that the compiled epoch calls -------------------------------------------------------
+
+    def activation(self, activation: Activation, x: Array, out: Array | None = None) -> Array:
+        """See `kernels/<activation>`."""
+        from dnnkit.kernels import slices
+
+        if x.ndim == 0 or not slices.has_cpu_version(activation.name):
+            return super().activation(activation, x, out)
+        x = np.ascontiguousarray(x)
+        out = np.empty_like(x) if out is None else out
+        self._call(slices.activation_slices(activation.name, x.dtype.name), "forward", x, out)
+        return out
+
+    def activation_backward(self, activation: Activation, dy: Array, saved: Array, out: Array | None = None) -> Array:
+        """See `kernels/<activation>`."""
+        from dnnkit.kernels import slices
+
+        if dy.ndim == 0 or not slices.has_cpu_version(activation.name):
+            return super().activation_backward(activation, dy, saved, out)
+        dy, saved = np.ascontiguousarray(dy), np.ascontiguousarray(saved)
+        out = np.empty_like(dy) if out is None else out
+        self._call(slices.activation_slices(activation.name, dy.dtype.name), "backward", dy, saved, out)
+        return out
+
+    @staticmethod
+    def _call(slices: Any, name: str, *arrays: Array) -> None:
+        columns = arrays[0].shape[-1]
+        slices.call(name, *(a.ctypes.data for a in arrays), arrays[0].size // max(1, columns), columns)
+
+    def dense(
+        self,
+        x: Array,
+        w: Array,
+        b: Array | None,
+        activation: Activation,
+        out: tuple[Array | None, Array | None] = (None, None),
+    ) -> tuple[Array, Array]:
+        """See `kernels/dense_activation`."""
+        from dnnkit.kernels import slices
+        from dnnkit.kernels.dense_activation import cpu
+
+        if not slices.has_cpu_version(activation.name):
+            return super().dense(x, w, b, activation, out)
+        y = np.empty((x.shape[0], w.shape[1]), x.dtype) if out[0] is None else out[0]
+        z = np.empty_like(y) if out[1] is None else out[1]
+        bias = np.empty(0, x.dtype) if b is None else b
+        address = slices.activation_slices(activation.name, x.dtype.name).address("forward")
+        cpu.forward(np.ascontiguousarray(x), np.ascontiguousarray(w), bias, address, z, y)
+        return y, (y if activation.saves == "output" else z)
+
+    def dense_backward(
+        self,
+        dy: Array,
+        x: Array,
+        w: Array,
+        saved: Array,
+        activation: Activation,
+        needs_dx: bool,
+        out: tuple[Array | None, Array | None, Array | None] = (None, None, None),
+    ) -> tuple[Array | None, Array, Array]:
+        """See `kernels/dense_activation`."""
+        from dnnkit.kernels import slices
+        from dnnkit.kernels.dense_activation import cpu
+
+        if not slices.has_cpu_version(activation.name):
+            return super().dense_backward(dy, x, w, saved, activation, needs_dx, out)
+        dx, dw, db = out
+        dx = np.empty_like(x) if dx is None else dx
+        dw = np.empty_like(w) if dw is None else dw
+        db = np.empty(w.shape[1], w.dtype) if db is None else db
+        address = slices.activation_slices(activation.name, x.dtype.name).address("backward")
+        arrays = [np.ascontiguousarray(array) for array in (dy, x, w, saved)]
+        cpu.backward(*arrays, address, needs_dx, np.empty_like(arrays[0]), dx, dw, db)
+        return (dx if needs_dx else None), dw, db
+
+    def gather(
+        self, data: Array, rows: Array, scale: float, offset: float, dtype: Any, out: Array | None = None
+    ) -> Array:
+        """See `kernels/gather`."""
+        from dnnkit.kernels.gather import cpu
+
+        out = np.empty((rows.shape[0], data.shape[1]), dtype) if out is None else out
+        cpu.gather(data, rows, scale, offset, out)
+        return out
+
+    def dropout_mask(
+        self, shape: tuple[int, ...], rate: float, seed: int, layer: int, step: int, out: Array | None = None
+    ) -> Array:
+        """See `kernels/dropout`."""
+        from dnnkit.kernels.dropout import cpu
+
+        out = np.empty(shape, np.bool_) if out is None else out
+        cpu.mask(0, out.size, rate, seed, layer, step, out.reshape(-1))
+        return out
+
+    def dropout(self, x: Array, keep: Array, rate: float, out: Array | None = None) -> Array:
+        """See `kernels/dropout`."""
+        from dnnkit.kernels.dropout import cpu
+
+        x = np.ascontiguousarray(x)
+        out = np.empty_like(x) if out is None else out
+        cpu.apply(x.reshape(-1), keep.reshape(-1), rate, out.reshape(-1))
+        return out
+
+    def loss(
+        self,
+        loss: Loss,
+        scores: Array,
+        targets: Array,
+        weights: Array | None,
+        scale: float,
+        out: Array | None = None,
+    ) -> tuple[Array, Array]:
+        """See `kernels/<loss>`."""
+        from dnnkit.kernels import slices
+
+        if not isinstance(loss.kernel, str) or not slices.has_cpu_version(loss.kernel):
+            return super().loss(loss, scores, targets, weights, scale, out)
+        scores, targets = np.ascontiguousarray(scores), np.ascontiguousarray(targets)
+        kind = "labels" if targets.ndim == 1 else "values"
+        targets = targets.astype(np.int64 if kind == "labels" else scores.dtype, copy=False)
+        row_weights = np.ones(len(scores), scores.dtype) if weights is None else np.ascontiguousarray(weights)
+        out = np.empty_like(scores) if out is None else out
+        total = np.zeros(1)
+        slices.loss_slices(loss.kernel, kind, scores.dtype.name).call(
+            "loss_and_metrics",
+            *(a.ctypes.data for a in (scores, targets, row_weights)),
+            *scores.shape,
+            scale,
+            0,
+            *(a.ctypes.data for a in (total, total, out, total)),
+        )
+        return total[0], out
+
+    def metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None) -> Array:
+        """See `kernels/accuracy`."""
+        from dnnkit.kernels.accuracy import cpu
+
+        if metric.kernel == "categorical":
+            return cpu.categorical(scores, targets, weights)
+        if metric.kernel == "binary":
+            return cpu.binary(scores, targets, weights, metric.threshold)
+        return super().metric(metric, scores, targets, weights)
+
+    def update(
+        self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float
+    ) -> tuple[Array, list[Array]]:
+        """See `kernels/update`; in place."""
+        from dnnkit.kernels.update import cpu
+
+        getattr(cpu, rule.function.__name__)(step, parameter, gradient, *slots, *numbers)
+        return parameter, slots

@@ -1,0 +1,45 @@
+"""Accuracy, row by row. Contract: the package's docstring."""
+
+from dnnkit.kernels.compiled import compiled
+from dnnkit.kernels.rows_cpu import target, weight
+
+
+@compiled
+def categorical_row(i, scores, targets):
+    """1 if the largest score of row i is that of its class, else 0; the first where several are equal."""
+    best = right = 0
+    zero = scores.dtype.type(0)
+    for k in range(1, scores.shape[1]):
+        if scores[i, k] > scores[i, best]:
+            best = k
+        if target(targets, i, k, zero) > target(targets, i, right, zero):
+            right = k
+    # The labels' one-hot rows have no maximum where a label is out of range; no class is right then.
+    return 1.0 if best == right and target(targets, i, right, zero) > 0 else 0.0
+
+
+@compiled
+def binary_row(i, scores, targets, threshold):
+    """Share of the outputs of row i on the right side of the threshold."""
+    count, zero = 0, scores.dtype.type(0)
+    for k in range(scores.shape[1]):
+        count += (scores[i, k] > threshold) == (target(targets, i, k, zero) > 0.5)
+    return count / scores.shape[1]
+
+
+@compiled
+def categorical(scores, targets, weights):
+    """Weighted number of rows whose largest score is that of their class."""
+    total, zero = 0.0, scores.dtype.type(0)
+    for i in range(scores.shape[0]):
+        total += weight(weights, i, zero) * categorical_row(i, scores, targets)
+    return total
+
+
+@compiled
+def binary(scores, targets, weights, threshold):
+    """Weighted share of outputs on the right side of the threshold, summed over rows."""
+    total, zero = 0.0, scores.dtype.type(0)
+    for i in range(scores.shape[0]):
+        total += weight(weights, i, zero) * binary_row(i, scores, targets, threshold)
+    return total

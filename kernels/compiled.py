@@ -1,0 +1,114 @@
+"""How Numba compiles our kernels: one set of options, and one cache on disk that is never stale.
+
+Numba's own cache looks at the date of the file a function stands in, not at what that function calls. Here the cache
+folder's name is a hash of every kernel source, of Numba's version and of the processor: whatever changes, old results
+are not found. Set `NUMBA_DISABLE_JIT=1` to debug kernels as plain Python.
+"""
+
+import hashlib
+import importlib.util
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import llvmlite.binding
+import numba
+
+FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
+"""Not "nnan" or "ninf": with them, a NaN in training would go unseen."""
+
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": FASTMATH}
+"""With Python's error model every division tests for zero, and no loop with one is vectorised."""
+
+ROOT = Path(__file__).parent
+log = logging.getLogger("dnnkit")
+
+
+def scalar(function: Callable[..., Any]) -> Any:
+    """A function of numbers, compiled into each of its callers."""
+    return numba.njit(**OPTIONS)(function)
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """A function of arrays, compiled for each kind of arguments it is called with, and cached on disk."""
+    with _numba_cache():
+        return numba.njit(nogil=True, cache=True, **OPTIONS)(function)
+
+
+def exported(function: Callable[..., Any], signature: Any) -> Any:
+    """A function of pointers and numbers, compiled now or read from the cache, to be called by its `address`."""
+    with _numba_cache():
+        return numba.cfunc(signature, cache=True, **OPTIONS)(function)
+
+
+def generated(name: str, source: str) -> ModuleType:
+    """The module of that source, from a file named by its content: Numba cannot cache what was never in a file."""
+    path = cache_folder() / "generated" / f"{name}_{hashlib.sha256(source.encode()).hexdigest()[:16]}.py"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}")
+        temporary.write_text(source)
+        os.replace(temporary, path)
+    specification = importlib.util.spec_from_file_location(f"dnnkit_generated_{path.stem}", path)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[module.__name__] = module  # what Numba reads from its cache refers to the module by name
+    specification.loader.exec_module(module)
+    return module
+
+
+def announce(what: str) -> None:
+    """Tell once for each cache that something takes seconds now and will not again."""
+    marker = cache_folder() / f"compiled-{what}"
+    if not marker.exists():
+        log.warning(
+            "dnnkit: compiling %s for this machine; it takes some seconds and is kept in %s", what, marker.parent
+        )
+        marker.touch()
+
+
+@cache
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: under the user's cache, or in the temporary folder if that cannot be written."""
+    name = f"compiled-{fingerprint()}"
+    user_cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    for parent in (Path(user_cache) / "dnnkit", Path(tempfile.gettempdir()) / f"dnnkit-{os.getuid()}"):
+        folder = parent / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+        except OSError as error:
+            log.warning("dnnkit: compiled kernels cannot be kept in %s: %s", parent, error.strerror)
+    return Path(tempfile.mkdtemp(prefix="dnnkit-"))
+
+
+def fingerprint(root: Path = ROOT) -> str:
+    """A hash of all that decides what a kernel compiles to: sources, Numba, processor."""
+    digest = hashlib.sha256()
+    for file in sorted(root.rglob("*.py")):
+        digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes() + b"\0")
+    processor = (llvmlite.binding.get_host_cpu_name(), llvmlite.binding.get_host_cpu_features().flatten())
+    for part in (numba.__version__, llvmlite.__version__, *processor):
+        digest.update(part.encode() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _numba_cache() -> Iterator[None]:
+    """Numba reads its setting where a function is declared; other users of Numba keep theirs."""
+    settings: Any = numba.config
+    kept = settings.CACHE_DIR
+    settings.CACHE_DIR = str(cache_folder())
+    try:
+        yield
+    finally:
+        settings.CACHE_DIR = kept

@@ -1,0 +1,36 @@
+"""Dense layer: the product by BLAS, bias and activation in loops around it. Contract: the package's docstring.
+
+`activation` is the address of the activation's slice function, forward or backward; a layer without a bias passes an
+empty b or db. The arrays after the reference's arguments are written: all contiguous, none the same as another.
+"""
+
+import numpy as np
+
+from dnnkit.kernels.calls import at, call_backward, call_forward
+from dnnkit.kernels.compiled import compiled
+
+
+@compiled
+def forward(x, w, b, activation, z, y):
+    rows, outputs = z.shape
+    np.dot(x, w, z)
+    if b.size > 0:
+        for i in range(rows):
+            for j in range(outputs):
+                z[i, j] += b[j]
+    call_forward(activation, (at(z), at(y), rows, outputs))
+
+
+@compiled
+def backward(dy, x, w, saved, activation, needs_dx, dz, dx, dw, db):
+    rows, outputs = dz.shape
+    call_backward(activation, (at(dy), at(saved), at(dz), rows, outputs))
+    np.dot(x.T, dz, dw)
+    if db.size > 0:
+        for j in range(outputs):
+            db[j] = 0
+        for i in range(rows):
+            for j in range(outputs):
+                db[j] += dz[i, j]
+    if needs_dx:
+        np.dot(dz, w.T, dx)

@@ -1,0 +1,14 @@
+"""Gather, row by row, converted and rescaled on the way. Contract: the package's docstring."""
+
+from dnnkit.kernels.compiled import compiled
+
+
+@compiled
+def gather(data, rows, scale, offset, out):
+    """The rows of data (N, F) as rows of out (B, F), in out's dtype."""
+    kind = out.dtype.type
+    factor, shift = kind(scale), kind(offset)
+    for i in range(rows.size):
+        row = rows[i]
+        for j in range(data.shape[1]):
+            out[i, j] = kind(data[row, j]) * factor + shift

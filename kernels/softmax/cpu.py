@@ -1,0 +1,32 @@
+"""Softmax, row by row. Contract: the package's docstring."""
+
+import math
+
+from dnnkit.kernels.compiled import compiled
+
+
+@compiled
+def forward(x, out):
+    """Rows of x (B, C) to rows of out (B, C), which may be x."""
+    for i in range(x.shape[0]):
+        largest = x[i, 0]
+        for k in range(1, x.shape[1]):
+            # A NaN must win, as in the reference: then no row with one looks sound.
+            largest = x[i, k] if x[i, k] > largest or x[i, k] != x[i, k] else largest
+        total = x[i, 0] * 0
+        for k in range(x.shape[1]):
+            out[i, k] = math.exp(x[i, k] - largest)
+            total += out[i, k]
+        for k in range(x.shape[1]):
+            out[i, k] /= total
+
+
+@compiled
+def backward(dy, y, out):
+    """Rows of dy and y (B, C) to rows of out (B, C), which may be dy."""
+    for i in range(dy.shape[0]):
+        dot = dy[i, 0] * 0
+        for k in range(dy.shape[1]):
+            dot += y[i, k] * dy[i, k]
+        for k in range(dy.shape[1]):
+            out[i, k] = y[i, k] * (dy[i, k] - dot)
