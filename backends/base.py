@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.executable import Executable
+from dnnkit.backends.finding import Finding
 from dnnkit.backends.program import HostArray, Metric, Plan, Program
 from dnnkit.backends.program import Loss as LossDescription
 from dnnkit.kernels import contract
@@ -56,6 +57,10 @@ class Backend:
     def device(self) -> str:
         """Where it computes, in words."""
         return "cpu"
+
+    def diagnose(self) -> list[Finding]:
+        """What `dnnkit doctor` should tell of a backend that works, beyond its version."""
+        return []
 
     # -- building ----------------------------------------------------------------------------------------------------
 

@@ -3,13 +3,16 @@
 Importing this module does not import Numba: whether it is there is asked for first, and what needs it comes later.
 """
 
+import importlib
 import importlib.util
+import os
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
 from dnnkit.backends.executable import Executable
+from dnnkit.backends.finding import Finding
 from dnnkit.backends.numpy_backend import NumpyBackend
 from dnnkit.backends.program import Activate, Dense, Loss, Metric, Program
 from dnnkit.kernels.array import Array, Namespace
@@ -29,12 +32,44 @@ class NumbaBackend(NumpyBackend):
         for package in ("numba", "scipy"):
             if importlib.util.find_spec(package) is None:
                 return f"the package {package} is not installed"
+        if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
+            return "NUMBA_DISABLE_JIT is set, so nothing is compiled; unset it"
         return None
 
     @property
     def version(self) -> str:
         """Numba's version."""
         return version("numba")
+
+    def diagnose(self) -> list[Finding]:
+        """The BLAS that compiled code uses, and the cache of compiled kernels."""
+        from dnnkit.kernels import compiled
+
+        importlib.import_module("scipy.linalg")  # Numba calls SciPy's BLAS: loaded, it is listed
+        folder = compiled.cache_folder()
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        compiled_now = any(folder.glob("compiled-*"))
+        others = [entry for entry in folder.parent.glob("compiled-*") if entry != folder]
+        findings = [
+            Finding(
+                "compiled kernels",
+                "good" if compiled_now else "note",
+                f"{folder}, {size / 2**20:.1f} MiB, "
+                + ("valid for these sources" if compiled_now else "nothing compiled yet for these sources"),
+                "" if compiled_now else "the first training compiles for about ten seconds, once",
+            )
+        ]
+        if others:
+            findings.append(
+                Finding(
+                    "older compiled kernels",
+                    "note",
+                    f"{len(others)} folders of other versions beside it",
+                    f"to free the space: rm -r {' '.join(str(entry) for entry in others[:3])}"
+                    + (" ..." if len(others) > 3 else ""),
+                )
+            )
+        return super().diagnose() + findings
 
     # -- building ----------------------------------------------------------------------------------------------------
 

@@ -8,11 +8,13 @@ bounded by the block, whatever the batch or the network.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dnnkit.backends.base import Backend
+from dnnkit.backends.finding import Finding
 from dnnkit.backends.program import Loss, Metric, Program
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.contract import Activation
@@ -58,6 +60,21 @@ class NumpyBackend(Backend):
             limits = self._thread_controller.limit(limits=threads, user_api="blas")
         with limits, np.errstate(all="ignore"):
             yield
+
+    def diagnose(self) -> list[Finding]:
+        """Which BLAS computes products, and with how many threads."""
+        pools = [pool for pool in self._thread_controller.info() if pool["user_api"] == "blas"]
+        if not pools:
+            return [Finding("BLAS", "note", "no BLAS library that threadpoolctl knows: num_threads has no effect")]
+        return [
+            Finding(
+                f"BLAS of {_owner(pool['filepath'])}",
+                "good",
+                f"{pool['internal_api']} {pool['version']}, {pool.get('architecture', '?')}, "
+                f"{pool['num_threads']} threads",
+            )
+            for pool in pools
+        ]
 
     def pack(self, parts: list[Array], out: Array) -> Array:
         """Built-in stages have already written into views of `out`; a user's own layer has not."""
@@ -211,6 +228,11 @@ class NumpyBackend(Backend):
             for target, value in zip(held, new, strict=True):
                 target[...] = value
         return parameter, slots
+
+
+def _owner(library: str) -> str:
+    """The package that brought a library: `numpy` for .../numpy.libs/libscipy_openblas64_.so."""
+    return next((part.removesuffix(".libs") for part in Path(library).parts if part.endswith(".libs")), library)
 
 
 def _row_blocks(rows: Array) -> Iterator[slice]:

@@ -118,7 +118,7 @@ def resolve(name: str, origin: str = "argument") -> Backend:
         raise BackendUnavailable(f"there is no backend {base!r} (from: {origin}). {_what_works()}")
     reason = _load(base).unavailable_reason()
     if reason is not None:
-        install = f" To install it: {_load(base).install}." if _load(base).install else ""
+        install = f" To install it: {install_command(base)}." if install_command(base) else ""
         raise BackendUnavailable(
             f"backend {base!r} (from: {origin}) cannot work here: {reason}.{install} {_what_works()}"
         )
@@ -126,6 +126,14 @@ def resolve(name: str, origin: str = "argument") -> Backend:
         return _instance(base, device or None)
     except (ValueError, RuntimeError) as error:
         raise BackendUnavailable(f"backend {name!r} (from: {origin}): {error}") from error
+
+
+def install_command(name: str) -> str:
+    """The pip command that makes a backend work; empty if it names none."""
+    try:
+        return _load(name).install
+    except BackendUnavailable:
+        return ""
 
 
 # -- finding them ----------------------------------------------------------------------------------------------------
@@ -193,7 +201,7 @@ def _what_works() -> str:
     works = ", ".join(info.name for info in infos if info.available)
     broken = "".join(
         f"; {info.name} does not: {info.reason}"
-        + (f" (to install it: {_load(info.name).install})" if _load(info.name).install else "")
+        + (f" (to install it: {install_command(info.name)})" if install_command(info.name) else "")
         for info in infos
         if not info.available and info.name in BUILT_IN
     )

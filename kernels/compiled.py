@@ -2,7 +2,7 @@
 
 Numba's own cache looks at the date of the file a function stands in, not at what that function calls. Here the cache
 folder's name is a hash of every kernel source, of Numba's version and of the processor: whatever changes, old results
-are not found. Set `NUMBA_DISABLE_JIT=1` to debug kernels as plain Python.
+are not found.
 """
 
 import hashlib

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dnnkit import __version__
-from dnnkit.cli import backends, predict, train
+from dnnkit.cli import backends, doctor, predict, train
 from dnnkit.errors import DnnkitError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("backends")(backends.backends)
+app.command("doctor")(doctor.doctor)
 
 
 def _print_version(asked: bool) -> None:

@@ -68,6 +68,8 @@ def train(
 
     A run folder can be read again: `dnnkit predict runs/digits FILE`, or `dk.load("runs/digits")` in Python.
     """
+    import logging
+
     from dnnkit import plots
     from dnnkit.config import find
     from dnnkit.data import check_count
@@ -76,6 +78,8 @@ def train(
     from dnnkit.saving import check_writable
     from dnnkit.sequential import Sequential
 
+    if quiet:
+        logging.getLogger("dnnkit").setLevel(logging.ERROR)
     module: Any = import_module(f"dnnkit.datasets.{dataset.value}")
     units = _units(hidden)
     batch_size = check_count("--batch-size", batch_size)

@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import os
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -42,16 +43,17 @@ def data_folder() -> Path:
 
 
 def load_pairs(
-    name: str, files: tuple[IdxFile, IdxFile, IdxFile, IdxFile]
+    name: str, files: tuple[IdxFile, IdxFile, IdxFile, IdxFile], mirrors: Sequence[str]
 ) -> tuple[tuple[NDArray[np.uint8], NDArray[np.uint8]], tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Training and test images (N, H, W) and labels (N,) from the data folder, both uint8."""
+    """Training and test images (N, H, W) and labels (N,), both uint8, from the data folder.
+
+    Files that are missing there are downloaded first, from the mirrors: URLs that hold `<file>.gz`.
+    """
     folder = data_folder() / name
-    missing = [file.name for file in files if _find(folder, file.name) is None]
-    if missing:
-        raise DataError(
-            f"{name} is not in {folder}: {', '.join(missing)} missing. Put the IDX files there, gzipped or not, or set "
-            f"DNNKIT_DATA_DIR to the folder that holds {name}/"
-        )
+    if any(find_file(folder, file.name) is None for file in files):
+        from dnnkit.datasets.download import download_missing
+
+        download_missing(name, folder, files, mirrors)
     x, y, x_test, y_test = (read_idx(folder, file) for file in files)
     for images, labels, part in ((x, y, "training"), (x_test, y_test, "test")):
         if len(images) != len(labels):
@@ -63,35 +65,53 @@ def load_pairs(
 
 def read_idx(folder: Path, file: IdxFile) -> NDArray[np.uint8]:
     """The numbers of a file, checked: its layout always, its MD5 if it has the published size."""
-    path = _find(folder, file.name)
+    path = find_file(folder, file.name)
     if path is None:
         raise DataError(f"{folder / file.name} is missing, with or without .gz")
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            array, content = _parse(stream, path, file.axes)
+            array, header = _parse(stream, path, file.axes)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path} is damaged: {error}; replace it") from error
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    if len(content) == file.bytes and hashlib.md5(content).hexdigest() != file.md5:
+    if len(header) + array.nbytes == file.bytes and _md5(header, array) != file.md5:
         raise DataError(
-            f"{path} is damaged: its {len(content)} uncompressed bytes do not have the published MD5 sum {file.md5}; "
+            f"{path} is damaged: its {file.bytes} uncompressed bytes do not have the published MD5 sum {file.md5}; "
             "replace it"
         )
     return array
 
 
-def _find(folder: Path, name: str) -> Path | None:
-    return next((path for path in (folder / name, folder / f"{name}.gz") if path.exists()), None)
+def find_file(folder: Path, name: str) -> Path | None:
+    """The file, plain or gzipped, or None where it is not, or where this user may not look."""
+    return next((path for path in (folder / name, folder / f"{name}.gz") if os.path.exists(path)), None)
+
+
+def advice(name: str, folder: Path, files: Sequence[IdxFile]) -> str:
+    """What to do by hand about the files that are missing."""
+    missing = [f"{file.name}.gz" for file in files if find_file(folder, file.name) is None]
+    return f"Put {', '.join(missing)} there, or set DNNKIT_DATA_DIR to the folder that holds {name}/"
+
+
+def magic(axes: int) -> bytes:
+    """The first four bytes of a file of unsigned bytes with so many axes."""
+    return bytes([0, 0, UNSIGNED_BYTE, axes])
+
+
+def _md5(header: bytes, array: NDArray[np.uint8]) -> str:
+    content = hashlib.md5(header, usedforsecurity=False)
+    content.update(array.data)
+    return content.hexdigest()
 
 
 def _parse(stream: Any, path: Path, axes: int) -> tuple[NDArray[np.uint8], bytes]:
-    magic = bytes([0, 0, UNSIGNED_BYTE, axes])
+    expected = magic(axes)
     header = stream.read(4 + 4 * axes)
-    if len(header) >= 4 and header[:4] != magic:
+    if len(header) >= 4 and header[:4] != expected:
         raise DataError(
             f"{path} begins with {header[:4].hex()}: an IDX file of bytes with {axes} axes begins with "
-            f"{magic.hex()}; replace it"
+            f"{expected.hex()}; replace it"
         )
     if len(header) < 4 + 4 * axes:
         raise DataError(f"{path} is truncated: it ends within its header; replace it")
@@ -103,4 +123,4 @@ def _parse(stream: Any, path: Path, axes: int) -> tuple[NDArray[np.uint8], bytes
     if len(body) != size:
         more = "more" if len(body) > size else f"only {len(body)}"
         raise DataError(f"{path} announces {size} numbers, {shape}, but holds {more}; replace it")
-    return np.frombuffer(body, np.uint8).reshape(shape), header + body
+    return np.frombuffer(body, np.uint8).reshape(shape), header

@@ -18,7 +18,12 @@ FILES = (
     IdxFile("t10k-labels-idx1-ubyte", 1, 10_008, "27ae3e4e09519cfbb04c329615203637"),
 )
 
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+
 
 def load_data() -> tuple[tuple[NDArray[np.uint8], NDArray[np.uint8]], tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    """60,000 and 10,000 images (N, 28, 28) uint8 with values 0–255, and their labels."""
-    return load_pairs("mnist", FILES)
+    """60,000 and 10,000 images (N, 28, 28) uint8 with values 0–255, and their labels; downloaded where missing."""
+    return load_pairs("mnist", FILES, MIRRORS)

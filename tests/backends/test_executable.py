@@ -6,7 +6,6 @@ import pytest
 import dnnkit as dk
 from dnnkit.backends import Backend
 from tests.backends.networks import CASES, Case, data
-from tests.oracles import relative_error
 
 SMALL = CASES["leaky_relu elu, dropout, softmax, categorical, rmsprop"]
 
@@ -32,13 +31,12 @@ def parameters(net: dk.Sequential) -> np.ndarray:
 def test_every_backend_follows_the_trajectory_of_numpy(
     backend: Backend, name: str, dtype: str, tolerance: float
 ) -> None:
-    x, labels = data()
+    (x, labels), _ = dk.datasets.digits.load_data()
     losses = []
     for where in (backend, "numpy"):
         net = CASES[name].network(where, dtype)
-        history = net.fit(x, CASES[name].targets(labels), epochs=5, batch_size=32, verbose=0)
-        losses.append(history["loss"] + history["accuracy"])
-    assert relative_error(*losses) < tolerance
+        losses.append(net.fit(x, CASES[name].targets(labels), epochs=5, batch_size=32, verbose=0)["loss"])
+    assert np.abs(np.divide(*losses) - 1).max() < tolerance
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -244,8 +244,10 @@ def test_a_backend_of_the_environment_that_does_not_exist_is_one_line(tmp_path):
 
 def test_missing_data_is_one_line(tmp_path):
     folder = tmp_path / "nothing"
-    expect_one_line(dnnkit(tmp_path, "train", "mnist", DNNKIT_DATA_DIR=str(folder)), str(folder / "mnist"))
-    assert os.listdir(tmp_path) == []
+    offline = {"DNNKIT_MIRROR": "http://127.0.0.1:9", "no_proxy": "*"}
+    done = dnnkit(tmp_path, "train", "mnist", DNNKIT_DATA_DIR=str(folder), **offline)
+    expect_one_line(done, str(folder / "mnist"))
+    assert os.listdir(tmp_path) == ["nothing"]  # no run folder
 
 
 def expect_one_line(done: subprocess.CompletedProcess[str], words: str) -> None:

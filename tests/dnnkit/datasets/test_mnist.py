@@ -66,6 +66,7 @@ def test_without_files_the_message_says_where_to_put_them(data_dir, name, module
         module.load_data()
     message = str(caught.value)
     assert str(data_dir / name) in message
+    assert f"http://127.0.0.1:9/{name}/" in message
     assert all(file in message for file in FILES)
 
 

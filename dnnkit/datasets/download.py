@@ -1,0 +1,124 @@
+"""Downloads of data files: mirrors in turn, and a file gets its name only after every byte of it was checked.
+
+Everything is bounded: the wait for the next bytes, the tries, what is written to the disk and what is unpacked.
+"""
+
+import math
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from time import sleep
+from urllib.parse import urlsplit
+
+from dnnkit.datasets.idx import IdxFile, advice, find_file
+from dnnkit.datasets.mirror import Content, MirrorFailure, Report, receive, show_progress
+from dnnkit.errors import DataError
+
+TIMEOUT = 30.0
+"""Seconds without an answer or a byte after which a try has failed; `DNNKIT_DOWNLOAD_TIMEOUT` changes it."""
+
+PAUSES = (0.5, 1.0)
+"""Seconds between the tries of a mirror; there is one try more than pauses."""
+
+
+def download_missing(name: str, folder: Path, files: Sequence[IdxFile], mirrors: Sequence[str]) -> None:
+    """Download the files that the folder lacks, as `<file>.gz`; of several processes one does it, the others wait."""
+    mirrors, timeout = _chosen_mirrors(name, mirrors), _timeout()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _lock(name, folder):
+            for leftover in folder.glob(".*.part"):  # of a process that was killed: nobody else is here now
+                leftover.unlink()
+            for file in files:
+                if find_file(folder, file.name) is None:  # else another process has just downloaded it
+                    good = _download(name, folder, files, file, mirrors, timeout)
+                    mirrors = sorted(mirrors, key=lambda mirror: mirror != good)  # do not wait for a dead one again
+    except (OSError, NotImplementedError) as error:  # the latter from filelock, where the file system has no locks
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(
+            f"cannot write {name} to {folder}: {reason}; make room or give the right to write there, or set "
+            "DNNKIT_DATA_DIR to another folder"
+        ) from error
+
+
+def _chosen_mirrors(name: str, mirrors: Sequence[str]) -> Sequence[str]:
+    own = os.environ.get("DNNKIT_MIRROR")
+    if not own:
+        return mirrors
+    if urlsplit(own).scheme not in ("http", "https"):
+        raise DataError(
+            f"DNNKIT_MIRROR is {own!r}: expected a URL that begins with http:// or https://; for a folder set "
+            "DNNKIT_DATA_DIR"
+        )
+    return [f"{own.rstrip('/')}/{name}"]
+
+
+def _timeout() -> float:
+    given = os.environ.get("DNNKIT_DOWNLOAD_TIMEOUT")
+    if not given:
+        return TIMEOUT
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= 86_400:
+        raise DataError(f"DNNKIT_DOWNLOAD_TIMEOUT is {given!r}: expected seconds, more than 0 and at most 86400")
+    return seconds
+
+
+@contextmanager
+def _lock(name: str, folder: Path) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"waiting for another process that downloads {name} to {folder}", file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _download(
+    name: str, folder: Path, files: Sequence[IdxFile], file: IdxFile, mirrors: Sequence[str], timeout: float
+) -> str:
+    """The mirror that gave the file."""
+    failures = []
+    for mirror in mirrors:
+        url = f"{mirror.rstrip('/')}/{file.name}.gz"
+        for pause in (*PAUSES, None):
+            try:
+                with show_progress(url) as report:
+                    _store(url, folder, file, timeout, report)
+                return mirror
+            except MirrorFailure as failure:
+                tries = f" ({len(PAUSES) + 1} tries)" if failure.again else ""
+                reason, again = f"{url}: {failure}{tries}", failure.again
+            if not again or pause is None:
+                break
+            sleep(pause)
+        failures.append(reason)
+    raise DataError(f"{name} is not in {folder}; {'; '.join(failures)}. {advice(name, folder, files)}")
+
+
+def _store(url: str, folder: Path, file: IdxFile, timeout: float, report: Report) -> None:
+    """Give the file its name if the mirror sent the published bytes; else leave nothing."""
+    temporary = folder / f".{file.name}.gz-{os.getpid()}.part"
+    content = Content(file)
+    most = int(1.2 * file.bytes) + (1 << 20)
+    try:
+        with temporary.open("wb") as target, closing(receive(url, most, timeout, report)) as chunks:
+            for chunk in chunks:
+                content.add(chunk)
+                target.write(chunk)
+            content.finish()
+            target.flush()
+            os.fsync(target.fileno())  # some file systems find out only now that the disk is full
+        os.replace(temporary, folder / f"{file.name}.gz")
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,136 @@
+"""One file from one mirror: its bytes as they come, whether they are the published ones, and how far they are."""
+
+import hashlib
+import sys
+import zlib
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+from typing import TypeAlias
+from urllib.error import HTTPError, URLError
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+    UnknownHandler,
+)
+
+from dnnkit.datasets.idx import IdxFile, magic
+
+CHUNK = 1 << 16
+
+Report: TypeAlias = Callable[[int, int | None], None]
+"""Told how many bytes came, and how many will come if the server says so."""
+
+
+class MirrorFailure(Exception):
+    """A mirror did not give the file; with `again`, it might at the next try."""
+
+    def __init__(self, reason: str, again: bool = False) -> None:
+        super().__init__(" ".join(reason.split()))  # one line, whatever a server put into its answer
+        self.again = again
+
+
+def receive(url: str, most: int, timeout: float, report: Report) -> Generator[bytes, None, None]:
+    """What the URL holds, in chunks, not more than `most` bytes; all that can go wrong is a `MirrorFailure`."""
+    try:
+        with _opener().open(Request(url, headers={"User-Agent": "dnnkit"}), timeout=timeout) as response:
+            total, received = response.length, 0
+            report(received, total)
+            while total is None or received < total:
+                chunk = response.read1(CHUNK)
+                if not chunk:
+                    break
+                received += len(chunk)
+                if max(received, total or 0) > most:
+                    raise MirrorFailure(f"sends more than the {most:,} bytes that this file can have")
+                report(received, total)
+                yield chunk
+            if total is not None and received < total:
+                raise MirrorFailure(f"ended after {received:,} of {total:,} bytes", again=True)
+    except HTTPError as error:
+        error.close()
+        raise MirrorFailure(f"HTTP status {error.code}", again=error.code >= 500 or error.code in (408, 429)) from None
+    except (OSError, HTTPException, ValueError) as error:
+        cause = error.reason if isinstance(error, URLError) else error
+        reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+        if isinstance(cause, TimeoutError):
+            reason = f"nothing came for {timeout:g} s"
+        raise MirrorFailure(reason, again=True) from error
+
+
+def _opener() -> OpenerDirector:
+    """HTTP and HTTPS with redirects and the user's proxies; unlike urlopen, no mirror can lead it to ftp: or file:."""
+    opener = OpenerDirector()
+    transport = (ProxyHandler(), HTTPHandler(), HTTPSHandler(), HTTPRedirectHandler())
+    for handler in (*transport, HTTPErrorProcessor(), HTTPDefaultErrorHandler(), UnknownHandler()):
+        opener.add_handler(handler)
+    return opener
+
+
+class Content:
+    """Checks compressed bytes as they come; never unpacks more than one byte above the published size."""
+
+    def __init__(self, file: IdxFile) -> None:
+        self._file, self._size, self._start = file, 0, b""
+        self._unpacker, self._sum = zlib.decompressobj(wbits=31), hashlib.md5(usedforsecurity=False)
+
+    def add(self, chunk: bytes) -> None:
+        """Raise `MirrorFailure` as soon as these can no longer be the published bytes."""
+        while chunk:
+            if self._unpacker.eof:
+                raise MirrorFailure("goes on after the end of its gzip data")
+            most = min(CHUNK, self._file.bytes + 1 - self._size)
+            try:
+                unpacked = self._unpacker.decompress(chunk, most)
+            except zlib.error as error:
+                raise MirrorFailure(f"not a gzip file, or a damaged one: {error}") from error
+            self._size += len(unpacked)
+            self._start = (self._start + unpacked)[:4]
+            self._sum.update(unpacked)
+            if self._size > self._file.bytes:
+                raise MirrorFailure(f"unpacks to more than the published {self._file.bytes:,} bytes")
+            chunk = self._unpacker.unconsumed_tail or self._unpacker.unused_data
+
+    def finish(self) -> None:
+        """Raise `MirrorFailure` if what came is not the published bytes, all of them."""
+        expected = magic(self._file.axes)
+        if not self._unpacker.eof:
+            raise MirrorFailure("ended before the end of its gzip data", again=True)
+        if self._start != expected:
+            raise MirrorFailure(f"unpacked, it begins with {self._start.hex()}: expected {expected.hex()}")
+        if self._size != self._file.bytes:
+            raise MirrorFailure(f"unpacks to {self._size:,} bytes: expected {self._file.bytes:,}")
+        if self._sum.hexdigest() != self._file.md5:
+            raise MirrorFailure(f"unpacked, its MD5 sum is {self._sum.hexdigest()}: expected {self._file.md5}")
+
+
+@contextmanager
+def show_progress(url: str) -> Iterator[Report]:
+    """One line once the mirror answers; on a terminal or in a notebook also a bar."""
+
+    def announce(received: int, total: int | None) -> None:
+        if received == 0:
+            size = "" if total is None else f", {total:,} bytes"
+            print(f"downloading {url}{size}", file=sys.stderr, flush=True)
+
+    if not (sys.stderr.isatty() or "ipykernel" in sys.modules):
+        yield announce
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(20), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(url.rpartition("/")[2], total=None)
+
+        def advance(received: int, total: int | None) -> None:
+            announce(received, total)  # rich prints it above the bar
+            bar.update(task, completed=received, total=total)
+
+        yield advance

@@ -1,0 +1,98 @@
+"""The state of this machine, one finding after another, each with what to do about it."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, requires, version
+
+from dnnkit.backends import available, choice, get_backend
+from dnnkit.backends.finding import Finding
+from dnnkit.backends.registry import install_command
+from dnnkit.errors import BackendUnavailable
+
+
+def examine() -> list[Finding]:
+    """Every check, in the order in which one would look."""
+    findings = [*_versions(), *_choice(), *_backends(), *_data(), *_gpu()]
+    return list(dict.fromkeys(findings))  # two backends may tell the same of one library
+
+
+def _versions() -> Iterator[Finding]:
+    from packaging.requirements import Requirement
+
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"
+    yield Finding("Python", "good", f"{platform.python_version()} at {sys.executable}, {machine}")
+    try:
+        needed = [Requirement(line) for line in requires("dnnkit") or ()]
+    except PackageNotFoundError:
+        yield Finding("dnnkit", "note", "runs from a folder, not installed", "pip install -e .")
+        return
+    yield Finding("dnnkit", "good", version("dnnkit"))
+    for requirement in needed:
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        install = f"pip install '{requirement.name}{requirement.specifier}'"
+        try:
+            found = version(requirement.name)
+        except PackageNotFoundError:
+            yield Finding(requirement.name, "problem", "is not installed", install)
+            continue
+        if requirement.specifier.contains(found, prereleases=True):
+            yield Finding(requirement.name, "good", found)
+        else:
+            yield Finding(requirement.name, "problem", f"{found}, but {requirement.specifier} is needed", install)
+
+
+def _choice() -> Iterator[Finding]:
+    chosen = choice()
+    try:
+        backend = get_backend()
+    except BackendUnavailable as error:
+        yield Finding("chosen backend", "problem", str(error), "choose another, or install it as above")
+        return
+    yield Finding("chosen backend", "good", f"{backend.name} ({chosen.origin}: {chosen.name})")
+
+
+def _backends() -> Iterator[Finding]:
+    for info in available():
+        subject = f"backend {info.name}"
+        if not info.available:
+            yield Finding(subject, "note", f"cannot work here: {info.reason}", install_command(info.name))
+            continue
+        yield Finding(subject, "good", f"{info.version} on {info.device}")
+        yield from get_backend(info.name).diagnose()
+
+
+def _data() -> Iterator[Finding]:
+    from dnnkit.datasets.idx import data_folder
+
+    folder = data_folder()
+    origin = "DNNKIT_DATA_DIR" if os.environ.get("DNNKIT_DATA_DIR") else "default"
+    there = [name for name in ("mnist", "fashion_mnist") if (folder / name).is_dir()]
+    text = f"{folder} ({origin}), holds {', '.join(there) or 'no data set yet'}"
+    place = folder
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if os.access(place, os.W_OK):
+        yield Finding("data folder", "good", text)
+    else:
+        advice = "" if there else "set DNNKIT_DATA_DIR to a folder you may write to"
+        yield Finding("data folder", "note", f"{text}; cannot be written to, so nothing is downloaded", advice)
+
+
+def _gpu() -> Iterator[Finding]:
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        yield Finding("GPU", "note", "no NVIDIA driver is installed: training runs on the CPU")
+        return
+    query = [tool, "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError) as error:
+        yield Finding("GPU", "note", f"the NVIDIA driver does not answer: {error}", "check nvidia-smi by itself")
+        return
+    for line in answer.splitlines():
+        yield Finding("GPU", "good", line)
