@@ -21,6 +21,6 @@ def doctor() -> None:
         table.add_row(marks[finding.state], finding.subject, text)
     Console(highlight=False).print(table)
     problems = sum(finding.state == "problem" for finding in findings)
-    typer.echo(f"\n{problems} problems" if problems else "\nnothing to mend")
+    typer.echo(f"\n{problems} problem{'s' * (problems != 1)}" if problems else "\nnothing to mend")
     if problems:
         raise typer.Exit(1)

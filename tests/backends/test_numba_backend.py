@@ -1,0 +1,181 @@
+"""What the Numba backend adds: the compiled epoch for every network, one compilation for all, and honest fallbacks."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dnnkit as dk
+from dnnkit.backends import get_backend
+from dnnkit.backends.compiled_epoch import CompiledEpoch
+from dnnkit.backends.numba_backend import NumbaBackend
+from dnnkit.errors import TrainingWarning
+from dnnkit.kernels.train_steps import cpu
+from tests.backends.networks import CASES, data
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", CASES)
+def test_the_compiled_epoch_runs_every_network_and_says_so(name: str, dtype: str) -> None:
+    x, labels = data()
+    net = CASES[name].network("numba", dtype)
+    history = net.fit(x, CASES[name].targets(labels), verbose=0)
+    assert isinstance(net.executable, CompiledEpoch)
+    assert (history.plan.execution, history.plan.reason) == ("compiled epoch", None)
+
+
+def test_one_compilation_serves_all_networks_and_all_data() -> None:
+    """Depths, widths, losses, optimizers, data of any dtype and flag: no second signature in the same dtype."""
+    x, labels = data()
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    for name, case in CASES.items():
+        for samples in (x, frozen, x.astype(np.float64), x[:, ::-1], x.astype(np.int64), np.asfortranarray(x)):
+            net = case.network("numba", "float32")
+            weights = np.ones(len(x)) if "adam" in name else None
+            net.fit(samples, case.targets(labels), sample_weight=weights, validation_split=0.1, verbose=0)
+            net.predict(samples)
+    for function in (cpu.run_steps, cpu.evaluate, cpu.predict):
+        parameters = [signature[0][2].dtype.name for signature in function.signatures]
+        assert parameters.count("float32") == 1
+        assert parameters.count("float64") <= 1  # of other tests
+
+
+def test_read_only_data_are_used_where_they_are() -> None:
+    x = np.frombuffer(np.random.default_rng(0).bytes(4000 * 16), np.uint8).reshape(4000, 16)
+    net = dk.Sequential([dk.Dense(4)], seed=0, backend="numba")
+    net.build(16)
+    loaded = net.executable.load(x, None, None)
+    assert np.shares_memory(loaded.x, x)
+    assert net.predict(x).shape == (4000, 4)
+
+
+def test_a_part_of_your_own_goes_stage_by_stage_on_compiled_operations() -> None:
+    class Same(dk.Layer):
+        def forward(self, xp, x):
+            return x, None
+
+        def backward(self, xp, dy, saved):
+            return (dy,)
+
+    x, labels = data()
+    case = CASES["relu sigmoid tanh, softmax, sparse, adam"]
+    plain, own = case.network("numba"), dk.Sequential(
+        [dk.Rescaling(1 / 16, -0.5), dk.Flatten(), *case.hidden, Same(), case.last],
+        backend="numba", seed=3, dtype="float64",
+    )  # fmt: skip
+    own.compile(optimizer=case.optimizer, loss=case.loss, metrics=["accuracy"])
+    histories = [net.fit(x, labels, epochs=3, verbose=0) for net in (plain, own)]
+    assert "layer Same" in (histories[1].plan.reason or "")
+    assert histories[1].plan.backend == "numba"
+    assert histories[0]["loss"] == pytest.approx(histories[1]["loss"], rel=1e-9)
+
+
+def test_an_activation_without_a_compiled_version_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import dnnkit.kernels
+    from dnnkit.kernels import contract
+
+    (tmp_path / "cube").mkdir()
+    (tmp_path / "cube" / "__init__.py").write_text('KIND = "activation"\nSAVES = "input"\n')
+    (tmp_path / "cube" / "reference.py").write_text(
+        "def forward(x, xp):\n    return x * x * x\n\n\ndef derivative(x, xp):\n    return 3 * x * x\n"
+    )
+    monkeypatch.setattr(dnnkit.kernels, "__path__", [*dnnkit.kernels.__path__, str(tmp_path)])
+    contract.names.cache_clear()
+    try:
+        rng = np.random.default_rng(0)
+        x, y = rng.normal(size=(30, 3)), rng.normal(size=(30, 1))
+        losses = []
+        for backend in ("numpy", "numba"):
+            net = dk.Sequential([dk.Dense(4, activation="cube"), dk.Dense(1)], seed=0, backend=backend, dtype="float64")
+            net.compile(optimizer="sgd", loss="mean_squared_error")
+            history = net.fit(x, y, epochs=2, verbose=0)
+            losses.append(history["loss"])
+        assert history.plan.reason == "no compiled version of cube"
+        assert losses[0] == pytest.approx(losses[1], rel=1e-9)
+    finally:
+        contract.names.cache_clear()
+        sys.modules.pop("dnnkit.kernels.cube", None)
+
+
+def test_a_nan_is_seen_in_compiled_training_with_its_step() -> None:
+    x = np.ones((40, 2))
+    net = dk.Sequential([dk.Dense(4, activation="relu"), dk.Dense(1)], seed=0, backend="numba")
+    net.compile(optimizer=dk.SGD(1e20), loss="mean_squared_error")
+    with pytest.warns(TrainingWarning, match=r"not a number since epoch 1, step [2-4]:"):
+        net.fit(x, np.ones((40, 1)), batch_size=10, verbose=0)
+
+
+def test_num_threads_reaches_the_blas_that_compiled_code_uses() -> None:
+    from threadpoolctl import threadpool_info
+
+    net = dk.Sequential([dk.Dense(4)], seed=0, backend="numba", num_threads=1)
+    net.build(3)
+    with net.backend.running(net.executable.program, 10):
+        pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    assert any("scipy" in pool["filepath"] for pool in pools)
+    assert {pool["num_threads"] for pool in pools} == {1}
+
+
+def test_ctrl_c_is_heard_while_an_epoch_runs() -> None:
+    """A stop request from the signal handler ends the compiled call between two steps, long before the epoch's end."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(200_000, 200)).astype(np.float32), rng.integers(0, 10, 200_000)
+    net = dk.Sequential([dk.Dense(64, activation="relu"), dk.Dense(10, activation="softmax")], seed=0, backend="numba")
+    net.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+    net.fit(x[:100], y[:100], verbose=0)
+    steps = net.executable.state.step
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(x, y, batch_size=2, epochs=50, verbose=0)
+    timer.join()
+    state = net.executable.state
+    done = state.step - steps
+    assert 0 < done < 50 * 100_000
+    assert state.position == done % 100_000
+
+
+def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
+    code = """
+import sys, time
+import numpy as np, dnnkit as dk
+net = dk.Sequential([dk.Dense(8, activation="relu"), dk.Dense(3, activation="softmax")], seed=0, backend="numba")
+net.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+net.fit(np.ones((20, 4), np.uint8), np.arange(20) % 3, verbose=0)
+from dnnkit.kernels.train_steps import cpu
+print(sum(cpu.run_steps.stats.cache_misses.values()), sum(cpu.run_steps.stats.cache_hits.values()))
+"""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    runs = []
+    for _ in range(2):
+        result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        runs.append((result.stdout.split(), "compiling" in result.stderr))
+    assert runs == [(["1", "0"], True), (["0", "1"], False)]
+
+
+def test_what_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    assert "NUMBA_DISABLE_JIT" in (NumbaBackend.unavailable_reason() or "")
+    with pytest.raises(dk.errors.BackendUnavailable, match="NUMBA_DISABLE_JIT is set"):
+        get_backend("numba")
+    assert get_backend("auto").name == "numpy"
+
+
+def test_auto_takes_numba() -> None:
+    assert get_backend("auto").name == "numba"
+
+
+def test_threads_end_with_the_run() -> None:
+    x, labels = data()
+    case = next(iter(CASES.values()))
+    net = case.network("numba")
+    before = threading.active_count()
+    net.fit(np.repeat(x, 50, axis=0), np.repeat(labels, 50), batch_size=2, verbose=0)
+    assert threading.active_count() == before
