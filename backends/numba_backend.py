@@ -245,7 +245,15 @@ class NumbaBackend(NumpyBackend):
         self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float
     ) -> tuple[Array, list[Array]]:
         """See `kernels/update`; in place."""
-        from dnnkit.kernels.update import cpu
+        from dnnkit.kernels import slices
 
-        getattr(cpu, rule.function.__name__)(step, parameter, gradient, *slots, *numbers)
+        # Stacked and unstacked again: a slice function wants its slots in one array. Only stage by stage costs this.
+        stacked = np.stack(slots) if slots else parameter
+        rate, *constants = numbers
+        places = [array.ctypes.data for array in (parameter, gradient, stacked)]
+        given = np.array([*constants, 0.0])
+        update = slices.update_slices(rule.function.__name__, parameter.dtype.name)
+        update.call("update", step, *places, parameter.size, parameter.size, rate, given.ctypes.data)
+        for slot, row in zip(slots, stacked, strict=False):
+            slot[...] = row
         return parameter, slots

@@ -180,8 +180,7 @@ class NumpyBackend(Backend):
         """See `kernels/dropout`."""
         if out is None:
             return super().dropout(x, keep, rate)
-        np.multiply(x, keep, out=out)
-        return np.multiply(out, 1 / (1 - rate), out=out)
+        return _by_block(lambda x, keep: dropout.apply(x, keep, rate), out, x, keep, flat=True)
 
     def loss(
         self,

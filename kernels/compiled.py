@@ -5,12 +5,14 @@ folder's name is a hash of every kernel source, of Numba's version and of the pr
 are not found.
 """
 
+import errno
 import hashlib
 import importlib.util
 import logging
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -21,8 +23,9 @@ from typing import Any
 import llvmlite.binding
 import numba
 
-FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
-"""Not "nnan" or "ninf": with them, a NaN in training would go unseen."""
+FASTMATH = {"contract", "nsz"}
+"""Not "nnan" or "ninf": with them a NaN in training would go unseen. Not "reassoc" or "arcp": they undo what the stable
+formulas are written for (docs/design/0008-fastmath.md)."""
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": FASTMATH}
 """With Python's error model every division tests for zero, and no loop with one is vectorised."""
@@ -31,15 +34,20 @@ ROOT = Path(__file__).parent
 log = logging.getLogger("dnnkit")
 
 
+INLINED: dict[str, Any] = {"forceinline": True}
+"""A function that is called, not inlined, exists twice, optimised differently: by itself and in its caller's library.
+Which copy runs depends on whether the caller was compiled or read from the cache, and so would the last bits."""
+
+
 def scalar(function: Callable[..., Any]) -> Any:
     """A function of numbers, compiled into each of its callers."""
-    return numba.njit(**OPTIONS)(function)
+    return numba.njit(**OPTIONS, **INLINED)(function)
 
 
 def compiled(function: Callable[..., Any]) -> Any:
     """A function of arrays, compiled for each kind of arguments it is called with, and cached on disk."""
     with _numba_cache():
-        return numba.njit(nogil=True, cache=True, **OPTIONS)(function)
+        return numba.njit(nogil=True, cache=True, **OPTIONS, **INLINED)(function)
 
 
 def exported(function: Callable[..., Any], signature: Any) -> Any:
@@ -53,7 +61,7 @@ def generated(name: str, source: str) -> ModuleType:
     path = cache_folder() / "generated" / f"{name}_{hashlib.sha256(source.encode()).hexdigest()[:16]}.py"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}")
+        temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         temporary.write_text(source)
         os.replace(temporary, path)
     specification = importlib.util.spec_from_file_location(f"dnnkit_generated_{path.stem}", path)
@@ -80,15 +88,28 @@ def cache_folder() -> Path:
     """Where compiled kernels are kept: under the user's cache, or in the temporary folder if that cannot be written."""
     name = f"compiled-{fingerprint()}"
     user_cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    for parent in (Path(user_cache) / "dnnkit", Path(tempfile.gettempdir()) / f"dnnkit-{os.getuid()}"):
+    for parent in (Path(user_cache) / "dnnkit", Path(tempfile.gettempdir()) / f"dnnkit-{_user()}"):
         folder = parent / name
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _check_owner(parent)
+            folder.mkdir(exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 return folder
         except OSError as error:
             log.warning("dnnkit: compiled kernels cannot be kept in %s: %s", parent, error.strerror)
     return Path(tempfile.mkdtemp(prefix="dnnkit-"))
+
+
+def _user() -> str:
+    return str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+
+
+def _check_owner(folder: Path) -> None:
+    """Raise `OSError` if others may write there: what is read from the cache is run."""
+    status = folder.stat()
+    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o002):
+        raise PermissionError(errno.EPERM, "others may write there, and what is kept there would be run")
 
 
 def fingerprint(root: Path = ROOT) -> str:

@@ -1,21 +1,13 @@
 """Accuracy, row by row. Contract: the package's docstring."""
 
 from dnnkit.kernels.compiled import compiled
-from dnnkit.kernels.rows_cpu import target, weight
+from dnnkit.kernels.rows_cpu import label, largest, target, weight
 
 
 @compiled
 def categorical_row(i, scores, targets):
     """1 if the largest score of row i is that of its class, else 0; the first where several are equal."""
-    best = right = 0
-    zero = scores.dtype.type(0)
-    for k in range(1, scores.shape[1]):
-        if scores[i, k] > scores[i, best]:
-            best = k
-        if target(targets, i, k, zero) > target(targets, i, right, zero):
-            right = k
-    # The labels' one-hot rows have no maximum where a label is out of range; no class is right then.
-    return 1.0 if best == right and target(targets, i, right, zero) > 0 else 0.0
+    return 1.0 if largest(scores[i]) == label(targets, i) else 0.0
 
 
 @compiled

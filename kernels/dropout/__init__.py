@@ -7,7 +7,7 @@ Units:    none.
 Traffic:  reads x, writes y; the mask need not be stored, it can be drawn again in the backward pass.
 Errors:   rate must be in [0, 1): whoever calls checks.
 Accuracy: masks are equal bit for bit on every backend and in every dtype; a rounding each for 1 / (1 - rate)
-          and for the product. A dropped Inf gives NaN.
+          and for the product.
 Source:   N. Srivastava et al., JMLR 15, 2014 (inverted form).
 """
 

@@ -27,4 +27,4 @@ def apply(x, keep, rate, out):
     """x where kept, scaled by 1 / (1 - rate), else 0, to out; all flat. Also the backward pass, on dy."""
     factor = out.dtype.type(1 / (1 - rate))
     for e in range(x.size):
-        out[e] = x[e] * factor * out.dtype.type(keep[e])
+        out[e] = x[e] * factor if keep[e] else out.dtype.type(0)

@@ -15,4 +15,4 @@ def mask(start: int, count: int, rate: float, seed: int, layer: int, step: int, 
 
 def apply(x: Array, keep: Array, rate: float, xp: Namespace = np) -> Array:
     """x where kept, scaled by 1 / (1 - rate), else 0; also the backward pass, on dy."""
-    return x * xp.astype(keep, x.dtype) * (1 / (1 - rate))
+    return xp.where(keep, x, xp.zeros_like(x)) * (1 / (1 - rate))

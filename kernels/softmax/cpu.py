@@ -13,7 +13,7 @@ def forward(x, out):
         for k in range(1, x.shape[1]):
             # A NaN must win, as in the reference: then no row with one looks sound.
             largest = x[i, k] if x[i, k] > largest or x[i, k] != x[i, k] else largest
-        total = x[i, 0] * 0
+        total = out.dtype.type(0)
         for k in range(x.shape[1]):
             out[i, k] = math.exp(x[i, k] - largest)
             total += out[i, k]
@@ -25,7 +25,7 @@ def forward(x, out):
 def backward(dy, y, out):
     """Rows of dy and y (B, C) to rows of out (B, C), which may be dy."""
     for i in range(dy.shape[0]):
-        dot = dy[i, 0] * 0
+        dot = out.dtype.type(0)
         for k in range(dy.shape[1]):
             dot += y[i, k] * dy[i, k]
         for k in range(dy.shape[1]):

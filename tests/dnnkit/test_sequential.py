@@ -243,8 +243,8 @@ def test_class_weights_of_one_hot_rows_and_of_one_output() -> None:
     net.compile(optimizer="sgd", loss="categorical_crossentropy")
     sparse = dk.Sequential([dk.Dense(3, activation="softmax")], seed=0)
     sparse.compile(optimizer="sgd", loss="sparse_categorical_crossentropy")
-    one = net.fit(x, np.eye(3)[y], class_weight={1: 3.0}, verbose=0)
-    assert one.history == sparse.fit(x, y, class_weight={1: 3.0}, verbose=0).history
+    one = net.fit(x, np.eye(3)[y], class_weight={1: 3.0}, verbose=0)["loss"]
+    assert one == pytest.approx(sparse.fit(x, y, class_weight={1: 3.0}, verbose=0)["loss"], rel=1e-6)
     binary = dk.Sequential([dk.Dense(1, activation="sigmoid")], seed=0)
     binary.compile(optimizer="sgd", loss="binary_crossentropy", metrics=["binary_accuracy"])
     assert np.isfinite(binary.fit(x, (y == 1)[:, None], class_weight={1: 3.0}, verbose=0)["loss"]).all()

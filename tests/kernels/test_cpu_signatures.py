@@ -1,0 +1,161 @@
+"""Compiled kernels stand beside their references: the same functions, the same parameters, and common options."""
+
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+
+import pytest
+from numba.core.dispatcher import Dispatcher
+
+import dnnkit.kernels
+from dnnkit.kernels import contract, rows_cpu
+from dnnkit.kernels.compiled import OPTIONS
+from dnnkit.kernels.slices import activation_slices, has_cpu_version, loss_slices, update_slices
+from dnnkit.kernels.update.reference import RULES
+
+FOLDERS = sorted(module.name for module in pkgutil.iter_modules(dnnkit.kernels.__path__) if module.ispkg)
+KERNELS = [name for name in FOLDERS if importlib.util.find_spec(f"dnnkit.kernels.{name}.reference") is not None]
+WITH_CPU = [name for name in FOLDERS if has_cpu_version(name)]
+DTYPES = ["float32", "float64"]
+
+REPLACED = {"counter": ["c0", "c1", "c2", "c3"], "key": ["k0", "k1"], "xp": [], "dtype": [], "axis": []}
+"""Parameters of a reference that compiled code takes otherwise, or not at all."""
+
+WRITTEN = {
+    ("accuracy", "binary"): [],
+    ("accuracy", "categorical"): [],
+    ("dense_activation", "backward"): ["dz", "dx", "dw", "db"],
+    ("dense_activation", "forward"): ["z", "y"],
+    ("dropout", "apply"): ["out"],
+    ("dropout", "mask"): ["out"],
+    ("gather", "gather"): ["out"],
+    ("philox", "philox"): [],
+    ("philox", "random_bits"): ["out"],
+    ("softmax", "backward"): ["out"],
+    ("softmax", "forward"): ["out"],
+    **{(name, "loss_and_gradient"): ["out"] for name in contract.names("loss")},
+    **{("update", name): [] for name in RULES},
+}
+"""The parameters after the reference's: arrays that are written."""
+
+
+def module(kernel: str, name: str):
+    return importlib.import_module(f"dnnkit.kernels.{kernel}.{name}")
+
+
+def parameters(function) -> list[str]:
+    return list(inspect.signature(getattr(function, "py_func", function)).parameters)
+
+
+def elementwise() -> list[str]:
+    return [name for name in contract.names("activation") if contract.activation(name).elementwise]
+
+
+def functions_with_arrays() -> list[tuple[str, str]]:
+    """(kernel, function) of every public reference function, but for the activations of one number."""
+    found = []
+    for kernel in KERNELS:
+        reference = module(kernel, "reference")
+        for name, function in inspect.getmembers(reference, inspect.isfunction):
+            own = (
+                function.__module__ == reference.__name__ and not name.startswith("_") and "xp" in parameters(function)
+            )
+            if own and kernel not in elementwise() and name not in ("derivative", "derivative_from_output", "jacobian"):
+                found.append((kernel, name))
+    return found
+
+
+def dispatchers() -> list[tuple[str, str, Dispatcher]]:
+    """Every compiled function that a `cpu.py` or the code they share declares."""
+    modules = [module(kernel, "cpu") for kernel in WITH_CPU] + [importlib.import_module("dnnkit.kernels.calls")]
+    members = [(m.__name__, *member) for m in modules for member in inspect.getmembers(m)]
+    return [m for m in members if isinstance(m[2], Dispatcher) and m[2].py_func.__module__ == m[0]]
+
+
+def takes_labels(loss: str) -> bool:
+    return "one-hot" in (importlib.import_module(f"dnnkit.kernels.{loss}").__doc__ or "")
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_every_reference_has_a_compiled_version(kernel):
+    assert has_cpu_version(kernel)
+    assert module(kernel, "cpu").__doc__
+
+
+def test_the_table_of_written_arrays_is_complete():
+    assert set(functions_with_arrays()) == set(WRITTEN)
+
+
+@pytest.mark.parametrize(("kernel", "name"), functions_with_arrays())
+def test_parameters_are_those_of_the_reference_and_then_what_is_written(kernel, name):
+    taken = [new for old in parameters(getattr(module(kernel, "reference"), name)) for new in REPLACED.get(old, [old])]
+    compiled = getattr(module(kernel, "cpu"), name)
+    assert isinstance(compiled, Dispatcher)
+    assert parameters(compiled) == taken + WRITTEN[kernel, name]
+
+
+@pytest.mark.parametrize("name", elementwise())
+def test_an_activation_is_two_functions_of_one_number(name):
+    activation, cpu = contract.activation(name), module(name, "cpu")
+    slope = "derivative_from_output" if activation.saves == "output" else "derivative"
+    for function in ("forward", slope):
+        assert isinstance(getattr(cpu, function), Dispatcher)
+        assert parameters(getattr(cpu, function)) == parameters(getattr(activation.reference, function))[:-1]
+
+
+@pytest.mark.parametrize("name", contract.names("loss"))
+def test_a_loss_has_the_row_that_the_epoch_calls(name):
+    scores = parameters(module(name, "reference").loss_and_gradient)[0]
+    assert parameters(module(name, "cpu").row) == ["i", scores, "targets", "factor", "out"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", contract.names("activation"))
+def test_every_activation_has_slices(name, dtype):
+    slices = activation_slices(name, dtype)
+    assert set(slices.functions) == {"forward", "backward"}
+    assert slices.address("forward") != slices.address("backward")
+    assert slices is activation_slices(name, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", contract.names("loss"))
+def test_every_loss_has_slices_for_each_kind_of_targets(name, dtype):
+    for targets in ["values", "labels"][: 1 + takes_labels(name)]:
+        assert loss_slices(name, targets, dtype).address("loss_and_metrics") > 0
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", RULES)
+def test_every_rule_has_slices(name, dtype):
+    assert update_slices(name, dtype).address("update") > 0
+
+
+def check_options(options) -> None:
+    assert options["error_model"] == "numpy"
+    assert isinstance(options["fastmath"], set)  # True would mean all of them
+    assert not {"fast", "nnan", "ninf"} & options["fastmath"]
+    assert options["fastmath"] == OPTIONS["fastmath"]
+
+
+def test_all_compiled_functions_have_the_common_options():
+    found = dispatchers()
+    assert {name.split(".")[2] for name, _, _ in found} == {*WITH_CPU, "calls"}
+    for _, _, dispatcher in found:
+        assert dispatcher.targetoptions["nopython"]
+        check_options(dispatcher.targetoptions)
+
+
+def test_slices_and_what_is_resolved_by_type_have_the_common_options():
+    slices = activation_slices("relu", "float32"), loss_slices("mean_squared_error", "values", "float32")
+    for function in (*slices[0].functions.values(), *slices[1].functions.values()):
+        check_options(function._compiler.targetoptions)
+    check_options(rows_cpu.RESOLVED)
+
+
+def test_functions_of_arrays_release_the_lock_and_are_cached():
+    for kernel, name in functions_with_arrays():
+        dispatcher = getattr(module(kernel, "cpu"), name)
+        assert dispatcher.targetoptions["nogil"]
+        assert dispatcher._cache.cache_path.rpartition("dnnkit")[1], "not in dnnkit's own folder"
