@@ -1,13 +1,14 @@
 """ELU, one element at a time: Numba compiles it into loops over slices. Contract: the package's docstring."""
 
-import math
-
 from dnnkit.kernels.compiled import scalar
+from dnnkit.kernels.elementary import expm1_of_negative
 
 
 @scalar
 def forward(x):
-    return x if x > 0 else type(x)(math.expm1(x))
+    # Both are computed: a choice between values is vectorised, a branch around a call is not.
+    negative = expm1_of_negative(type(x)(0) if x > 0 else x)
+    return x if x > 0 else negative
 
 
 @scalar

@@ -3,6 +3,7 @@
 import math
 
 from dnnkit.kernels.compiled import scalar
+from dnnkit.kernels.elementary import exp
 
 ROOT_2 = math.sqrt(2)
 ROOT_2_PI = math.sqrt(2 * math.pi)
@@ -17,5 +18,5 @@ def forward(x):
 @scalar
 def derivative(x):
     kind = type(x)
-    density = kind(math.exp(kind(-0.5) * x * x)) / kind(ROOT_2_PI)
+    density = exp(kind(-0.5) * x * x) / kind(ROOT_2_PI)
     return kind(0.5) * kind(math.erfc(-x / kind(ROOT_2))) + x * density

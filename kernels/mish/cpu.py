@@ -1,8 +1,7 @@
 """Mish, one element at a time: Numba compiles it into loops over slices. Contract: the package's docstring."""
 
-import math
-
 from dnnkit.kernels.compiled import scalar
+from dnnkit.kernels.elementary import exp
 from dnnkit.kernels.sigmoid import cpu as sigmoid
 
 
@@ -11,7 +10,7 @@ def _gate(x):
     """t = tanh(softplus(x)) and 1 - t², as in the reference."""
     kind = type(x)
     one, two = kind(1), kind(2)
-    z = kind(math.exp(-abs(x)))
+    z = exp(-abs(x))
     numerator = one + two * z if x >= 0 else z * (z + two)
     denominator = numerator + (two * z * z if x >= 0 else two)
     root = two * (one + z) * (z if x >= 0 else one) / denominator

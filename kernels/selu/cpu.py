@@ -1,15 +1,15 @@
 """SELU, one element at a time: Numba compiles it into loops over slices. Contract: the package's docstring."""
 
-import math
-
 from dnnkit.kernels.compiled import scalar
+from dnnkit.kernels.elementary import expm1_of_negative
 from dnnkit.kernels.selu.reference import ALPHA, SCALE
 
 
 @scalar
 def forward(x):
     kind = type(x)
-    return kind(SCALE) * (x if x > 0 else kind(ALPHA) * kind(math.expm1(x)))
+    negative = kind(ALPHA) * expm1_of_negative(kind(0) if x > 0 else x)
+    return kind(SCALE) * (x if x > 0 else negative)
 
 
 @scalar

@@ -1,14 +1,13 @@
 """Sigmoid, one element at a time: Numba compiles it into loops over slices. Contract: the package's docstring."""
 
-import math
-
 from dnnkit.kernels.compiled import scalar
+from dnnkit.kernels.elementary import exp
 
 
 @scalar
 def forward(x):
     one = type(x)(1)
-    z = math.exp(-abs(x))
+    z = exp(-abs(x))
     return one / (one + z) if x >= 0 else z / (one + z)
 
 

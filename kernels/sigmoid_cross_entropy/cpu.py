@@ -1,8 +1,7 @@
 """Sigmoid cross-entropy, row by row. Contract: the package's docstring."""
 
-import math
-
 from dnnkit.kernels.compiled import compiled
+from dnnkit.kernels.elementary import exp, log1p_of_share
 from dnnkit.kernels.rows_cpu import target, weight
 from dnnkit.kernels.sigmoid import cpu as sigmoid
 
@@ -15,7 +14,7 @@ def row(i, logits, targets, factor, out):
     total = zero
     for k in range(outputs):
         z, t = logits[i, k], target(targets, i, k, zero)
-        total += (zero if z < zero else z) - z * t + kind(math.log1p(math.exp(-abs(z))))
+        total += (zero if z < zero else z) - z * t + log1p_of_share(exp(-abs(z)))
         out[i, k] = step * (sigmoid.forward(z) - t)
     return total / kind(outputs)
 

@@ -1,8 +1,7 @@
 """Softmax, row by row. Contract: the package's docstring."""
 
-import math
-
 from dnnkit.kernels.compiled import compiled
+from dnnkit.kernels.elementary import exp
 
 
 @compiled
@@ -13,9 +12,10 @@ def forward(x, out):
         for k in range(1, x.shape[1]):
             # A NaN must win, as in the reference: then no row with one looks sound.
             largest = x[i, k] if x[i, k] > largest or x[i, k] != x[i, k] else largest
+        for k in range(x.shape[1]):  # apart from the sum, which must keep its order: so this loop is vectorised
+            out[i, k] = exp(x[i, k] - largest)
         total = out.dtype.type(0)
         for k in range(x.shape[1]):
-            out[i, k] = math.exp(x[i, k] - largest)
             total += out[i, k]
         for k in range(x.shape[1]):
             out[i, k] /= total

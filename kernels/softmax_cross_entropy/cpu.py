@@ -3,6 +3,7 @@
 import math
 
 from dnnkit.kernels.compiled import compiled
+from dnnkit.kernels.elementary import exp
 from dnnkit.kernels.rows_cpu import target, weight
 
 
@@ -14,8 +15,9 @@ def row(i, logits, targets, factor, out):
     for k in range(1, classes):
         largest = logits[i, k] if logits[i, k] > largest or logits[i, k] != logits[i, k] else largest
     total, target_sum = kind(0), kind(0)
+    for k in range(classes):  # apart from the sum, which must keep its order: so this loop is vectorised
+        out[i, k] = exp(logits[i, k] - largest)
     for k in range(classes):
-        out[i, k] = math.exp(logits[i, k] - largest)
         total += out[i, k]
         target_sum += target(targets, i, k, kind(0))
     log_total, loss = kind(math.log(total)), kind(0)

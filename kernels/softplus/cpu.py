@@ -1,16 +1,15 @@
 """Softplus, one element at a time: Numba compiles it into loops over slices. Contract: the package's docstring."""
 
-import math
-
 from dnnkit.kernels.compiled import scalar
+from dnnkit.kernels.elementary import exp, expm1_of_negative, log1p_of_share
 
 
 @scalar
 def forward(x):
     zero = type(x)(0)
-    return (zero if x < zero else x) + type(x)(math.log1p(math.exp(-abs(x))))
+    return (zero if x < zero else x) + log1p_of_share(exp(-abs(x)))
 
 
 @scalar
 def derivative_from_output(y):
-    return -type(y)(math.expm1(-y))
+    return -expm1_of_negative(-y)

@@ -1,13 +1,12 @@
 """Tanh, one element at a time: Numba compiles it into loops over slices. Contract: the package's docstring."""
 
-import math
-
 from dnnkit.kernels.compiled import scalar
+from dnnkit.kernels.elementary import tanh
 
 
 @scalar
 def forward(x):
-    return math.tanh(x)
+    return tanh(x)
 
 
 @scalar
