@@ -101,6 +101,7 @@ class CompiledEpoch(FlatExecutable):
         self._first_trained = trained[0] if trained else len(self.stages)
         self._control = np.array([0, 0, -1], np.int64)
         self._workspaces: dict[int, Workspace] = {}
+        self._compiled = False
 
     def _join_slots(self) -> None:
         """The slots as rows of one array, which is what an update takes."""
@@ -188,6 +189,15 @@ class CompiledEpoch(FlatExecutable):
             workspace.batch[3].fill(1)
         return workspace, self._network(workspace), self._arrays(data)
 
+    def load(self, x: Array, y: Array | None, weights: Array | None) -> Data:  # noqa: D102
+        data = super().load(x, y, weights)
+        if y is not None and self._rule is not None and not self._compiled:
+            # Compile, or read from the cache, before any clock runs: a run of no steps.
+            self._compiled = True
+            self.begin_epoch(data, np.arange(len(data)), 1)
+            self._call(0, 0, Hyperparameters(np.empty(0), dict.fromkeys(self._rule.hyperparameters, 0.0)))
+        return data
+
     # -- training ----------------------------------------------------------------------------------------------------
 
     def begin_epoch(self, data: Data, order: HostArray, batch_size: int) -> None:  # noqa: D102
@@ -199,6 +209,9 @@ class CompiledEpoch(FlatExecutable):
         self._control[cpu.STOP], self._control[cpu.NAN_STEP] = 0, -1
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
+        return self._call(first, last, hyperparameters)
+
+    def _call(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:
         assert self._update is not None, "the network checks that it is compiled"
         workspace, network, data = self._prepare(self._data, self._batch_size)
         self._control[cpu.STEP] = self.state.step

@@ -160,6 +160,19 @@ print(sum(cpu.run_steps.stats.cache_misses.values()), sum(cpu.run_steps.stats.ca
     assert runs == [(["1", "0"], True), (["0", "1"], False)]
 
 
+def test_compiling_is_no_part_of_the_first_epoch() -> None:
+    x, labels = data()
+    case = next(iter(CASES.values()))
+    net = case.network("numba")
+    net.build(x.shape[1:])
+    net.executable.load(x, case.targets(labels), None)
+    assert cpu.run_steps.signatures
+    assert net.executable.state.step == 0
+    untouched = case.network("numba")
+    untouched.build(x.shape[1:])
+    np.testing.assert_equal(dict(net.parameters), dict(untouched.parameters))
+
+
 def test_what_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
     assert "NUMBA_DISABLE_JIT" in (NumbaBackend.unavailable_reason() or "")
