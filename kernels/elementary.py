@@ -118,7 +118,9 @@ def _expm1_of_negative(x):
     return expm1_64
 
 
-@overload(log1p_of_share, jit_options=RESOLVED)
+# Without "contract": its last sum adds a constant or nothing. Where it adds nothing, a caller's sum would be fused with
+# the product; not so in vectors, which compute both cases.
+@overload(log1p_of_share, jit_options={**RESOLVED, "fastmath": {"nsz"}})
 def _log1p_of_share(z):
     kind, terms = (np.float32 if z == types.float32 else np.float64), ATANH_TERMS[z]
 
