@@ -14,6 +14,9 @@ from numba.extending import overload
 from dnnkit.kernels.compiled import INLINED, OPTIONS, scalar
 
 RESOLVED: Any = {**OPTIONS, **INLINED}
+UNFUSED: Any = {**RESOLVED, "fastmath": {"nsz"}}
+"""For log1p, whose last sum adds a constant or nothing. Where it adds nothing, "contract" would fuse a caller's sum
+with the product; not so in vectors, which compute both cases."""
 LOG2_E, LOG_2, ROOT_2 = math.log2(math.e), math.log(2), math.sqrt(2)
 ATANH_TERMS = {types.float32: 5, types.float64: 11}
 """Terms of atanh(s) / s = Σ s²ᵏ / (2 k + 1) for |s| ≤ 3 - √8: the first left out is below half an ulp."""
@@ -118,9 +121,7 @@ def _expm1_of_negative(x):
     return expm1_64
 
 
-# Without "contract": its last sum adds a constant or nothing. Where it adds nothing, a caller's sum would be fused with
-# the product; not so in vectors, which compute both cases.
-@overload(log1p_of_share, jit_options={**RESOLVED, "fastmath": {"nsz"}})
+@overload(log1p_of_share, jit_options=UNFUSED)
 def _log1p_of_share(z):
     kind, terms = (np.float32 if z == types.float32 else np.float64), ATANH_TERMS[z]
 
