@@ -201,7 +201,7 @@ class CompiledEpoch(FlatExecutable):
     # -- training ----------------------------------------------------------------------------------------------------
 
     def begin_epoch(self, data: Data, order: HostArray, batch_size: int) -> None:  # noqa: D102
-        self._data, self._batch_size = data, min(batch_size, len(data))
+        self._data, self._batch_size = data, min(batch_size, len(order))
         self._order = np.ascontiguousarray(order, np.int64)
         self._batch_weights = self._weight_sums(data, order, batch_size)
         self._totals = np.zeros(1 + len(self.program.metrics))

@@ -28,6 +28,7 @@ from dnnkit import (
 )
 from dnnkit.backends import get_backend, set_backend, use_backend
 from dnnkit.callbacks import Callback, CSVLogger, EarlyStopping, LossPlot, ModelCheckpoint, TerminateOnNaN
+from dnnkit.confidence import iterations_to_confidence
 from dnnkit.errors import DnnkitError
 from dnnkit.history import History
 from dnnkit.layers import Activation, Dense, Dropout, Flatten, Layer, Rescaling
@@ -81,6 +82,7 @@ __all__ = [
     "get_backend",
     "gradient_descent",
     "initializers",
+    "iterations_to_confidence",
     "load",
     "losses",
     "metrics",

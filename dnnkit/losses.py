@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from dnnkit.backends.program import Loss as LossDescription
+from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import contract
 from dnnkit.kernels.array import Array, Namespace
+from dnnkit.kernels.rows import one_hot, weigh
 
 
 class Loss:
@@ -64,20 +66,39 @@ class BinaryCrossentropy(Loss):
 
 @dataclass(frozen=True)
 class CategoricalCrossentropy(Loss):
-    """-Σ t log p, mean over rows; targets are rows of probabilities, usually one-hot."""
+    """-Σ t log p, mean over rows; targets are rows of probabilities, usually one-hot.
+
+    With an `epsilon` the loss is -Σ t log(p + ε), as textbooks write it to keep away from log 0. It is then no longer
+    the fused kernel on logits, but computed stage by stage.
+    """
 
     from_logits: bool = False
+    epsilon: float = 0.0
     kernel = "categorical_crossentropy"
     fused = ("softmax", "softmax_cross_entropy")
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.epsilon < 1:
+            raise ConfigurationError(f"epsilon is {self.epsilon!r}: expected at least 0 and below 1, such as 1e-7")
+        if self.epsilon and self.from_logits:
+            raise ConfigurationError("epsilon is added to probabilities: it cannot go with from_logits=True")
+
+    def lower(self, last_activation: str) -> tuple[LossDescription, bool]:  # noqa: D102
+        if self.epsilon:
+            return LossDescription(self, self.targets, "mean"), False
+        return super().lower(last_activation)
+
+    def loss_and_gradient(  # noqa: D102
+        self, predictions: Array, targets: Array, weights: Array | None, scale: float, xp: Namespace
+    ) -> tuple[Array, Array]:
+        t, p = one_hot(targets, predictions, xp), predictions + self.epsilon
+        return weigh(-xp.sum(t * xp.log(p), axis=1), -t / p * scale, weights, xp)
 
 
 @dataclass(frozen=True)
-class SparseCategoricalCrossentropy(Loss):
-    """-log p of the true class, mean over rows; targets are class numbers (N,)."""
+class SparseCategoricalCrossentropy(CategoricalCrossentropy):
+    """-log p of the true class, mean over rows; targets are class numbers (N,). See CategoricalCrossentropy."""
 
-    from_logits: bool = False
-    kernel = "categorical_crossentropy"
-    fused = ("softmax", "softmax_cross_entropy")
     targets = "labels"
 
 

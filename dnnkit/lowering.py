@@ -1,5 +1,6 @@
 """Lowering: from layers, loss, metrics and optimizer to the program that backends run."""
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit import metrics as metrics_module
-from dnnkit.backends.program import Activate, Dense, Parameter, Program, Stage
+from dnnkit.backends.program import Activate, Parameter, Program, Stage
+from dnnkit.backends.program import Dense as DenseStage
+from dnnkit.errors import TrainingWarning
 from dnnkit.initializers import Shape, get_initializer
-from dnnkit.layers import Layer
+from dnnkit.kernels import contract
+from dnnkit.layers import Dense, Layer
 from dnnkit.losses import Loss
 from dnnkit.optimizers import Optimizer
 from dnnkit.seeds import stream
@@ -44,11 +48,11 @@ def lower(
     head, lowered_loss = "linear", None
     if loss is not None:
         last = stages[-1] if stages else None
-        activation = last.activation if isinstance(last, Dense | Activate) else "linear"
+        activation = last.activation if isinstance(last, DenseStage | Activate) else "linear"
         lowered_loss, takes_over = loss.lower(activation)
         if takes_over:
             head = activation
-            stages[-1:] = [replace(last, activation="linear")] if isinstance(last, Dense) else []
+            stages[-1:] = [replace(last, activation="linear")] if isinstance(last, DenseStage) else []
     outputs = prod(shape)
     return Program(
         input_shape=input_shape,
@@ -62,6 +66,21 @@ def lower(
         seed=seed,
         num_threads=num_threads,
     )
+
+
+def warn_if_flat(layers: Sequence[Layer]) -> None:
+    """Say so where an activation keeps layers from learning, for its gradient is zero."""
+    names = layer_names(layers)
+    for index, layer in enumerate(layers):
+        activation = getattr(layer, "activation", None)
+        kept = [name for name, before in zip(names, layers[: index + 1], strict=False) if isinstance(before, Dense)]
+        if kept and isinstance(activation, str) and contract.activation(activation).is_flat:
+            warnings.warn(
+                f"the activation {activation!r} has gradient 0 everywhere: {', '.join(kept)} will not learn through "
+                "it. Train with a smooth one, such as 'sigmoid', and round its predictions",
+                TrainingWarning,
+                stacklevel=3,
+            )
 
 
 def layer_names(layers: Sequence[Layer]) -> list[str]:

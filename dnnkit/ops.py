@@ -5,18 +5,20 @@
     ops.sigmoid_grad_from_output(y)       its derivative from its output y, where that exists
     ops.mean_squared_error(y_true, y_pred)              every loss, as one number
     ops.mean_squared_error_backward(y_true, y_pred)     its gradient in y_pred
+    ops.binary_accuracy(y_true, y_pred), ops.categorical_accuracy(y_true, y_pred)     shares of what is right
 
 Losses also answer to the longer names `binary_cross_entropy_loss`, `binary_cross_entropy_loss_backward`, and so on.
-Arrays may be anything `np.asarray` takes, or the backend's own; the result is the backend's own. Rows of a loss are
-samples; a vector counts as one sample. Cross-entropies clip probabilities (see `kernels/binary_crossentropy` and
-`kernels/categorical_crossentropy`), so they are never infinite.
+The options of a loss's class are keyword arguments here (`from_logits=True`; `epsilon=1e-7` for cross-entropies of
+classes). Arrays may be anything `np.asarray` takes, or the backend's own; the result is the backend's own. Rows of a
+loss are samples; a vector counts as one sample. Cross-entropies clip probabilities (see `kernels/binary_crossentropy`
+and `kernels/categorical_crossentropy`), so they are never infinite.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from dnnkit.backends.base import Backend
-from dnnkit.backends.program import Loss
+from dnnkit.backends.program import Loss, Metric
 from dnnkit.backends.registry import get_backend
 from dnnkit.data import check_labels
 from dnnkit.errors import DataError, ShapeError
@@ -24,7 +26,7 @@ from dnnkit.kernels import contract
 from dnnkit.kernels.array import Array
 from dnnkit.losses import LOSSES
 
-__all__ = ["softmax"]
+__all__ = ["binary_accuracy", "categorical_accuracy", "softmax"]
 
 
 def softmax(x: Any, axis: int = -1) -> Array:
@@ -33,6 +35,32 @@ def softmax(x: Any, axis: int = -1) -> Array:
     xp = backend.xp
     moved = xp.moveaxis(_floats(x, backend), axis, -1)
     return xp.moveaxis(backend.activation(contract.activation("softmax"), moved), -1, axis)
+
+
+def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> float:
+    """Share of predictions on the same side of the threshold as their targets are of ½."""
+    backend = get_backend()
+    predictions = _floats(y_pred, backend)
+    targets = backend.asarray(y_true)
+    shape = tuple(predictions.shape)
+    if tuple(targets.shape) != shape:
+        raise ShapeError(f"y_true has shape {tuple(targets.shape)} but y_pred has {shape}: expected the same")
+    metric = Metric("binary_accuracy", "binary", threshold)
+    scores, targets = (backend.xp.reshape(a, (-1, 1)) for a in (predictions, targets))
+    return float(backend.metric(metric, scores, targets, None)) / int(scores.shape[0])
+
+
+def categorical_accuracy(y_true: Any, y_pred: Any) -> float:
+    """Share of rows of y_pred (N, C) whose largest entry is that of their class; y_true (N,) or one-hot (N, C)."""
+    backend = get_backend()
+    predictions = _floats(y_pred, backend)
+    targets = backend.asarray(y_true)
+    if predictions.ndim != 2 or tuple(targets.shape) not in (tuple(predictions.shape), (predictions.shape[0],)):
+        raise ShapeError(
+            f"y_true has shape {tuple(targets.shape)} and y_pred {tuple(predictions.shape)}: expected (N,) or (N, C) "
+            "for predictions (N, C)"
+        )
+    return float(backend.metric(Metric("accuracy", "categorical"), predictions, targets, None)) / int(targets.shape[0])
 
 
 def __getattr__(name: str) -> Callable[..., Array]:
@@ -48,6 +76,7 @@ def __dir__() -> list[str]:
     from_output = [n for n in activations if hasattr(contract.activation(n).reference, "derivative_from_output")]
     return sorted(
         [
+            *__all__,
             *activations,
             *(f"{name}_grad" for name in activations),
             *(f"{name}_grad_from_output" for name in from_output),
@@ -93,9 +122,9 @@ def _loss(name: str) -> Callable[..., Array] | None:
     base = name.removesuffix("_backward").removesuffix("_loss").replace("cross_entropy", "crossentropy")
     if base not in LOSSES:
         return None
-    loss, _ = LOSSES[base]().lower("linear")
 
-    def function(y_true: Any, y_pred: Any) -> Array:
+    def function(y_true: Any, y_pred: Any, **options: Any) -> Array:
+        loss, _ = LOSSES[base](**options).lower("linear")
         backend = get_backend()
         predictions = _floats(y_pred, backend)
         shape = tuple(predictions.shape)
@@ -106,7 +135,7 @@ def _loss(name: str) -> Callable[..., Array] | None:
         return backend.xp.reshape(gradient, shape) if backward else total * scale
 
     what = "Gradient, in y_pred, of the" if backward else "The"
-    function.__doc__ = f"{what} loss {base}, as `dnnkit.losses` defines it."
+    function.__doc__ = f"{what} loss {base}, as `dnnkit.losses` defines it; options are that class's."
     return function
 
 

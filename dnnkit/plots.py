@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from dnnkit.history import History
 
 RIGHT, WRONG = "#1f6fb4", "#c8321e"
-STYLES = {"training": {"color": RIGHT, "linestyle": "-"}, "validation": {"color": "#e08214", "linestyle": "--"}}
+SEEN, HELD_OUT = {"color": RIGHT, "linestyle": "-"}, {"color": "#e08214", "linestyle": "--"}
+STYLES = {"training": SEEN, "validation": HELD_OUT, "test": HELD_OUT}
 
 
 def plot_history(history: "History", path: str | Path | None = None) -> "Figure":
@@ -32,8 +33,11 @@ def plot_history(history: "History", path: str | Path | None = None) -> "Figure"
 
 
 def plot_curves(panels: Mapping[str, Mapping[str, Sequence[float]]], epochs: Sequence[int]) -> "Figure":
-    """One panel a quantity, one curve a part: `{"loss": {"training": [...], "validation": [...]}}`."""
-    from matplotlib.figure import Figure
+    """One panel a quantity, one curve a part: `{"loss": {"training": [...], "validation": [...]}}`.
+
+    What was trained on is a solid line; validation and test are dashed.
+    """
+    from dnnkit.figures import Figure
 
     figure = Figure(figsize=(4.8 * len(panels), 3.6), layout="constrained")
     for axes, (name, curves) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True):
@@ -47,6 +51,30 @@ def plot_curves(panels: Mapping[str, Mapping[str, Sequence[float]]], epochs: Seq
     return figure
 
 
+def plot_images(
+    images: Any,
+    labels: Any = None,
+    class_names: Sequence[str] | None = None,
+    path: str | Path | None = None,
+    *,
+    columns: int = 5,
+) -> "Figure":
+    """A grid of images (N, H, W), each with the name of its class below it if `labels` are given."""
+    from dnnkit.figures import Figure
+
+    images = _check_images(images)
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(1.7 * columns, 1.9 * rows), layout="constrained")
+    for index, (image, axes) in enumerate(zip(images, _grid(figure, rows, columns), strict=False)):
+        _show_image(axes, image)
+        if labels is not None:
+            label = int(labels[index])
+            axes.set_xlabel(class_names[label] if class_names else str(label))
+    if path is not None:
+        save_figure(figure, path)
+    return figure
+
+
 def plot_predictions(
     images: Any,
     labels: Any,
@@ -54,35 +82,76 @@ def plot_predictions(
     class_names: Sequence[str] | None = None,
     path: str | Path | None = None,
     *,
-    columns: int = 8,
+    columns: int | None = None,
+    bars: bool = False,
 ) -> "Figure":
-    """A grid of images (N, H, W) with predicted class and probability; a wrong one in red, with the true class."""
-    from matplotlib.figure import Figure
+    """A grid of images (N, H, W) with predicted class, its probability, and where it is wrong the true class.
 
-    images, labels, probabilities = np.asarray(images), np.asarray(labels), np.asarray(probabilities)
+    Blue is right, red is wrong. With `bars` each image has the true class in brackets, and beside it the probabilities
+    (N, C) of all classes: the true class in blue, a wrong prediction in red.
+    """
+    from dnnkit.figures import Figure
+
+    images, labels, probabilities = _check_images(images), np.asarray(labels), np.asarray(probabilities)
     names = class_names or [str(number) for number in range(probabilities.shape[1])]
-    if len(images) == 0:
-        raise DataError("there are no images to plot")
-    rows = -(-len(images) // columns)
-    figure = Figure(figsize=(1.35 * columns, 1.6 * rows), layout="constrained")
-    grid = np.atleast_1d(figure.subplots(rows, columns)).reshape(-1)
-    for axes in grid:
-        axes.axis("off")
-    for axes, image, label, row in zip(grid, images, labels, probabilities, strict=False):
+    columns = columns or (3 if bars else 8)
+    rows, panels = -(-len(images) // columns), 2 if bars else 1
+    figure = Figure(figsize=((3.6 if bars else 1.35) * columns, 1.6 * rows), layout="constrained")
+    grid = _grid(figure, rows, columns * panels)
+    for index, (image, label, row) in enumerate(zip(images, labels, probabilities, strict=True)):
         predicted = int(row.argmax())
         right = predicted == label
-        title = f"{names[predicted]}  {row[predicted]:.0%}" + ("" if right else f"\ntrue: {names[label]}")
-        axes.imshow(image, cmap="gray_r", interpolation="nearest")
+        title = f"{names[predicted]}  {row[predicted]:.0%}"
+        if bars:
+            title += f"  ({names[label]})"
+        elif not right:
+            title += f"\ntrue: {names[label]}"
+        axes = grid[panels * index]
+        _show_image(axes, image)
         axes.set_title(title, fontsize=9, color=RIGHT if right else WRONG)
-        axes.axis("on")
-        axes.set(xticks=[], yticks=[])
         for spine in axes.spines.values():
             spine.set(color=RIGHT if right else WRONG, linewidth=1 if right else 2.5)
+        if bars:
+            _show_bars(grid[panels * index + 1], row, int(label))
     wrong = int((probabilities.argmax(axis=1) != labels).sum())
     figure.suptitle(f"Predictions on test images: {len(images) - wrong} of these {len(images)} right", fontsize=11)
     if path is not None:
         save_figure(figure, path)
     return figure
+
+
+def _check_images(images: Any) -> Any:
+    images = np.asarray(images)
+    if len(images) == 0:
+        raise DataError("there are no images to plot")
+    return images
+
+
+def _grid(figure: "Figure", rows: int, columns: int) -> list[Any]:
+    """Empty axes, row by row."""
+    grid = list(np.atleast_1d(figure.subplots(rows, columns)).reshape(-1))
+    for axes in grid:
+        axes.axis("off")
+    return grid
+
+
+def _show_image(axes: Any, image: Any) -> None:
+    axes.imshow(image, cmap="gray_r", interpolation="nearest")
+    axes.axis("on")
+    axes.set(xticks=[], yticks=[])
+
+
+def _show_bars(axes: Any, probabilities: Any, label: int) -> None:
+    """The probability of every class; the true class in blue, a wrong prediction in red."""
+    colors = ["#b0b0b0"] * len(probabilities)
+    colors[int(probabilities.argmax())] = WRONG
+    colors[label] = RIGHT
+    axes.axis("on")
+    axes.bar(range(len(probabilities)), probabilities, color=colors)
+    axes.set(ylim=(0, 1), yticks=[], xticks=range(len(probabilities)))
+    axes.tick_params(labelsize=7, length=0)
+    for side in ("top", "left", "right"):
+        axes.spines[side].set_visible(False)
 
 
 def save_figure(figure: "Figure", path: str | Path) -> None:

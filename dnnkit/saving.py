@@ -115,12 +115,7 @@ def load_network(path: str | Path, backend: str | None, custom_objects: Mapping[
 
 def save_weights(net: "Sequential", path: str | Path) -> None:
     """Write the parameters alone, as one safetensors file."""
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, _tensors(net.executable.snapshot().parameters))
-    except OSError as error:
-        raise CheckpointError(f"cannot write {path}: {error.strerror}; choose a place you may write to") from error
+    replace_files({Path(path): _tensors(net.executable.snapshot().parameters)})
 
 
 def load_weights(net: "Sequential", path: str | Path) -> None:
@@ -178,6 +173,16 @@ def check_writable(folder: Path) -> None:
         raise CheckpointError(
             f"cannot write to {folder}: {error.strerror} ({place}); choose a folder you may write to"
         ) from error
+
+
+def replace_files(files: Mapping[Path, bytes]) -> None:
+    """Write single files, each of which has its old contents or the new ones at any moment."""
+    for path, data in files.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _replace(path, data)
+        except OSError as error:
+            raise CheckpointError(f"cannot write {path}: {error.strerror}; choose a place you may write to") from error
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:

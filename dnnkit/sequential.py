@@ -8,7 +8,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from dnnkit import data, lowering, saving, training
+from dnnkit import data, lowering, numpy_source, saving, training
 from dnnkit.backends.base import Backend
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.program import Snapshot, TrainingState
@@ -22,6 +22,7 @@ from dnnkit.losses import LOSSES, Loss
 from dnnkit.optimizers import OPTIMIZERS, Optimizer
 from dnnkit.parameters import Parameters
 from dnnkit.progress import Verbosity
+from dnnkit.sampling import Shuffle, check_shuffle
 from dnnkit.seeds import check_seed, draw_seed
 
 INFERENCE_BATCH = 1024
@@ -74,6 +75,7 @@ class Sequential:
         metrics: Sequence[str | Callable[..., Any]] = (),
     ) -> None:
         """Say what to minimise, how, and what to report; keeps the parameters, forgets an optimizer's state."""
+        lowering.warn_if_flat(self.layers)
         self._optimizer = find("optimizer", optimizer, OPTIMIZERS, Optimizer)
         self.loss = find("loss", loss, LOSSES, Loss)
         self.metrics = tuple([metrics] if isinstance(metrics, str) else metrics)
@@ -203,10 +205,12 @@ class Sequential:
         y: Any,
         *,
         batch_size: int = 32,
-        epochs: int = 1,
+        epochs: int | None = None,
+        steps: int | None = None,
+        steps_per_epoch: int | None = None,
         validation_data: Sequence[Any] | None = None,
         validation_split: float = 0.0,
-        shuffle: bool = True,
+        shuffle: Shuffle = True,
         sample_weight: Any = None,
         class_weight: Mapping[int, float] | None = None,
         callbacks: Callback | Sequence[Callback] = (),
@@ -217,11 +221,18 @@ class Sequential:
 
         `validation_data` is (x, y) or (x, y, sample_weight); `validation_split` takes that share from the end of the
         data instead, before it is shuffled. Weights multiply losses and metrics of their rows, in validation too.
-        Epochs run from `initial_epoch` to `epochs`. Errors in the data are raised before anything is trained.
+        Epochs run from `initial_epoch` to `epochs`, by default one; or `steps` counts the updates instead, and the
+        last epoch may be shorter. An epoch is one pass over the samples, or `steps_per_epoch` updates. `shuffle`:
+        True shows every sample once before any again, "with_replacement" draws each from all, False keeps their order.
+        Errors in the data are raised before anything is trained.
         """
         data.check_count("batch_size", batch_size)
-        data.check_count("epochs", epochs)
         data.check_count("initial_epoch", initial_epoch, 0)
+        for name, count in {"epochs": epochs, "steps": steps, "steps_per_epoch": steps_per_epoch}.items():
+            if count is not None:
+                data.check_count(name, count)
+        if epochs is not None and steps is not None:
+            raise ConfigurationError(f"epochs={epochs} and steps={steps} both say how long to train: give one of them")
         if not 0 <= validation_split < 1:
             raise ConfigurationError(f"validation_split is {validation_split!r}: expected at least 0 and below 1")
         x, y, weights = self._check(x, y, sample_weight, class_weight)
@@ -245,8 +256,10 @@ class Sequential:
             validation=validation,
             batch_size=batch_size,
             first_epoch=initial_epoch,
-            epochs=epochs,
-            shuffle=shuffle,
+            epochs=epochs or 1,
+            shuffle=check_shuffle(shuffle),
+            steps_per_epoch=steps_per_epoch,
+            limit=steps,
         )
         watchers = [callbacks] if isinstance(callbacks, Callback) else callbacks
         return training.train(self, run, watchers, verbose)
@@ -324,6 +337,14 @@ class Sequential:
     def save(self, path: str | Path) -> None:
         """Write architecture, parameters, optimizer state and history to a folder; `dk.load` reads it."""
         saving.save_network(self, path)
+
+    def to_numpy_source(self, path: str | Path) -> Path:
+        """Write the network as a script of at most 40 lines that needs NumPy alone; return its path.
+
+        `path` ends in `.py`; the parameters go to the `.npz` of that name beside it. The script has `predict(x)`, and
+        as a command prints the predictions for samples in a `.npy` file.
+        """
+        return numpy_source.write(self, path)
 
     def save_weights(self, path: str | Path) -> None:
         """Write the parameters to one safetensors file."""

@@ -10,17 +10,16 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from dnnkit.backends.executable import Executable
 from dnnkit.callbacks.base import Callback, CallbackList
 from dnnkit.errors import TrainingWarning
 from dnnkit.history import History
 from dnnkit.progress import REFRESH, Progress, Verbosity, make_progress
-from dnnkit.seeds import stream
+from dnnkit.sampling import Shuffle, epoch_order
 
 if TYPE_CHECKING:
     from dnnkit.sequential import Sequential
@@ -36,33 +35,49 @@ class Run:
     batch_size: int
     first_epoch: int
     epochs: int
-    shuffle: bool
+    shuffle: Shuffle
+    steps_per_epoch: int | None = None
+    limit: int | None = None
+    """Steps in all, after which training ends, perhaps within an epoch."""
 
     @property
     def steps(self) -> int:
-        """Batches an epoch, the last one perhaps smaller."""
-        return -(-self.samples // self.batch_size)
+        """Batches an epoch; the last of a single pass over the samples may be smaller."""
+        return self.steps_per_epoch or -(-self.samples // self.batch_size)
+
+    @property
+    def rows(self) -> int:
+        """Samples that an epoch shows."""
+        single_pass = self.steps_per_epoch is None and self.shuffle != "with_replacement"
+        return self.samples if single_pass else self.steps * self.batch_size
 
 
 def train(net: "Sequential", run: Run, callbacks: Sequence[Callback], verbose: Verbosity) -> History:
     """Run the epochs first_epoch … epochs - 1 and return what they measured."""
     executable = net.executable
-    progress = make_progress(verbose, run.epochs, run.steps, run.samples)
+    history, counter = History(net.seed, executable.plan), executable.state
+    if counter.steps != run.steps:  # not the epoch that was interrupted, if any was
+        counter.position, counter.steps = 0, run.steps
+    left, epochs = inf, run.epochs
+    if run.limit is not None:
+        left, epochs = run.limit, run.first_epoch + -(-(counter.position + run.limit) // run.steps)
+    progress = make_progress(verbose, epochs)
     watchers = CallbackList(callbacks)
     watchers.attach(
         net,
-        {"epochs": run.epochs, "steps": run.steps, "samples": run.samples, "batch_size": run.batch_size},
+        {"epochs": epochs, "steps": run.steps, "samples": run.samples, "batch_size": run.batch_size},
     )
-    history, counter = History(net.seed, executable.plan), executable.state
     logs: dict[str, float] = {}
     net.stop_training = warned = False
     watchers.on_train_begin(logs)
     try:
         with _stopping_on_interrupt(executable) as interrupted:
-            for epoch in range(run.first_epoch, run.epochs):
+            for epoch in range(run.first_epoch, epochs):
                 watchers.on_epoch_begin(epoch, {})
-                progress.begin_epoch(epoch)
-                logs, seconds, nan_step = _train_epoch(net, run, watchers, progress, interrupted)
+                first, end = counter.position, int(min(run.steps, counter.position + left))
+                progress.begin_epoch(epoch, first, end, min(run.rows, end * run.batch_size))
+                logs, seconds, nan_step = _train_epoch(net, run, end, watchers, progress, interrupted)
+                left -= end - first
                 if nan_step >= 0 and not warned:
                     warned = True
                     warnings.warn(_lost(counter.epoch, nan_step), TrainingWarning, stacklevel=3)
@@ -85,27 +100,22 @@ def train(net: "Sequential", run: Run, callbacks: Sequence[Callback], verbose: V
 
 
 def _train_epoch(
-    net: "Sequential", run: Run, watchers: CallbackList, progress: Progress, interrupted: list[int]
+    net: "Sequential", run: Run, end: int, watchers: CallbackList, progress: Progress, interrupted: list[int]
 ) -> tuple[dict[str, float], float, int]:
     """Loss and metrics of an epoch, the seconds it took, and the first step whose loss was not a number, or -1.
 
-    The executable's state says where it stands.
+    The executable's state says where it stands; the epoch is over before step `end`.
     """
     executable, state = net.executable, net.executable.state
-    if state.steps != run.steps:  # not the epoch that was interrupted, if any was
-        state.position, state.steps = 0, run.steps
-    order = np.arange(run.samples)
-    if run.shuffle:
-        order = stream(net.seed, "order", state.epoch).permutation(run.samples)
-
+    order = epoch_order(run.shuffle, run.samples, run.rows, net.seed, state.epoch)
     start = perf_counter()
     executable.begin_epoch(run.data, order, run.batch_size)
     logs: Mapping[str, float] = {}
-    for last in _stretches(state.position, run.steps, watchers.wants_batches, progress.wants_updates):
+    for last in _stretches(state.position, end, watchers.wants_batches, progress.wants_updates):
         watchers.on_batch_begin(state.position, logs)
         hyperparameters = net.optimizer.hyperparameters(state.step, last - state.position)
         state.position = executable.run_steps(state.position, last, hyperparameters)
-        if interrupted and state.position < run.steps:
+        if interrupted and state.position < end:
             raise KeyboardInterrupt
         if watchers.wants_batches or progress.wants_updates:
             logs = executable.totals().means(executable.program.metrics)

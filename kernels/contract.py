@@ -7,7 +7,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from types import ModuleType
 from typing import Literal
 
@@ -23,12 +23,14 @@ class Activation:
 
     `saves` names what its backward pass reads: the `"output"` y, so that x may be overwritten, or the `"input"` x
     where the derivative from y does not exist or is inaccurate. `elementwise` is false only where one element's
-    output depends on others (softmax, along the last axis).
+    output depends on others (softmax, along the last axis). `numpy_source` are the expressions in x, math and NumPy
+    that compute it one after the other, for programs that do without dnnkit.
     """
 
     name: str
     saves: Literal["input", "output"]
     elementwise: bool
+    numpy_source: tuple[str, ...]
     reference: ModuleType
 
     def forward(self, x: Array, xp: Namespace = np) -> Array:
@@ -42,6 +44,13 @@ class Activation:
         from_output = self.saves == "output"
         slope = self.reference.derivative_from_output if from_output else self.reference.derivative
         return dy * slope(saved, xp=xp)
+
+    @cached_property
+    def is_flat(self) -> bool:
+        """Whether the derivative is zero everywhere, so that nothing before the activation learns."""
+        x = np.linspace(-8.0, 8.0, 129)
+        saved = self.forward(x) if self.saves == "output" else x
+        return not self.backward(np.ones_like(x), saved).any() if self.elementwise else False
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,8 @@ def names(kind: str) -> tuple[str, ...]:
 def activation(name: str) -> Activation:
     """The activation of that name; raises `UnknownName` with the names there are."""
     package = _find(name, "activation")
-    return Activation(name, package.SAVES, getattr(package, "ELEMENTWISE", True), _package(f"{name}.reference"))
+    elementwise = getattr(package, "ELEMENTWISE", True)
+    return Activation(name, package.SAVES, elementwise, package.NUMPY, _package(f"{name}.reference"))
 
 
 @cache

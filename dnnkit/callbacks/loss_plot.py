@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dnnkit.callbacks.base import Callback, Logs
 from dnnkit.data import check_count
+from dnnkit.notebook import Cell, in_notebook
 
 
 class LossPlot(Callback):
@@ -23,7 +24,7 @@ class LossPlot(Callback):
         """Start an empty plot."""
         self._epochs: list[int] = []
         self._losses: dict[str, list[float]] = {}
-        self._display = _notebook_display()
+        self._cell = Cell() if in_notebook() else None
 
     def add(self, epoch: int, loss: float, val_loss: float | None = None) -> None:
         """Append a point to the curves."""
@@ -56,30 +57,5 @@ class LossPlot(Callback):
         figure = plot_curves({"loss": self._losses}, self._epochs)
         if self.path is not None:
             save_figure(figure, self.path)
-        if self._display is not None:
-            self._display.update(figure)
-
-
-class _NotebookDisplay:
-    """A cell's output that is replaced by each new figure."""
-
-    def __init__(self) -> None:
-        from IPython.display import DisplayHandle  # only ever reached inside IPython
-
-        self._handle = DisplayHandle()
-        self._shown = False
-
-    def update(self, figure: object) -> None:
-        if self._shown:
-            self._handle.update(figure)
-        else:
-            self._handle.display(figure)
-        self._shown = True
-
-
-def _notebook_display() -> _NotebookDisplay | None:
-    import sys
-
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return _NotebookDisplay() if type(shell).__name__ == "ZMQInteractiveShell" else None
+        if self._cell is not None:
+            self._cell.show(figure)

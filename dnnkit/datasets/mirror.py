@@ -112,14 +112,14 @@ class Content:
 
 @contextmanager
 def show_progress(url: str) -> Iterator[Report]:
-    """One line once the mirror answers; on a terminal or in a notebook also a bar."""
+    """One line once the mirror answers; on a terminal also a bar."""
 
     def announce(received: int, total: int | None) -> None:
         if received == 0:
             size = "" if total is None else f", {total:,} bytes"
             print(f"downloading {url}{size}", file=sys.stderr, flush=True)
 
-    if not (sys.stderr.isatty() or "ipykernel" in sys.modules):
+    if not sys.stderr.isatty():
         yield announce
         return
     from rich.console import Console

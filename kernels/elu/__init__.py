@@ -11,3 +11,4 @@ Source:   D.-A. Clevert et al., ICLR 2016
 
 KIND = "activation"
 SAVES = "output"
+NUMPY = ("np.where(x > 0, x, np.expm1(np.minimum(x, 0)))",)

@@ -11,3 +11,4 @@ Source:   M. Courbariaux et al., NeurIPS 2015; slope 1/6 from A. Howard et al., 
 
 KIND = "activation"
 SAVES = "output"
+NUMPY = ("np.clip(x / 6 + 0.5, 0, 1)",)

@@ -11,3 +11,4 @@ Source:   A. Maas et al., ICML workshop 2013
 
 KIND = "activation"
 SAVES = "output"
+NUMPY = ("np.where(x > 0, x, 0.01 * x)",)

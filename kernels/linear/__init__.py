@@ -11,3 +11,4 @@ Source:   -
 
 KIND = "activation"
 SAVES = "output"
+NUMPY = ()

@@ -11,3 +11,4 @@ Source:   D. Misra, BMVC 2020
 
 KIND = "activation"
 SAVES = "input"
+NUMPY = ("x * np.tanh(np.logaddexp(0, x))",)

@@ -11,3 +11,4 @@ Source:   V. Nair, G. Hinton, ICML 2010
 
 KIND = "activation"
 SAVES = "output"
+NUMPY = ("np.maximum(x, 0)",)

@@ -11,3 +11,4 @@ Source:   P.-F. Verhulst, 1838; the two-sided form is the usual stable one (e.g.
 
 KIND = "activation"
 SAVES = "output"
+NUMPY = ("np.exp(-np.logaddexp(0, -x))",)

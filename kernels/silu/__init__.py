@@ -11,3 +11,4 @@ Source:   S. Elfwing et al., Neural Networks 107, 2018
 
 KIND = "activation"
 SAVES = "input"
+NUMPY = ("x * np.exp(-np.logaddexp(0, -x))",)

@@ -12,3 +12,4 @@ Source:   J. Bridle, NeurIPS 1989
 KIND = "activation"
 SAVES = "output"
 ELEMENTWISE = False
+NUMPY = ("np.exp(x - x.max(axis=-1, keepdims=True))", "x / x.sum(axis=-1, keepdims=True)")

@@ -11,3 +11,4 @@ Source:   C. Dugas et al., NeurIPS 2000
 
 KIND = "activation"
 SAVES = "output"
+NUMPY = ("np.logaddexp(0, x)",)

@@ -11,3 +11,4 @@ Source:   J. Bergstra et al., 2009; X. Glorot, Y. Bengio, AISTATS 2010
 
 KIND = "activation"
 SAVES = "input"
+NUMPY = ("x / (1 + np.abs(x))",)

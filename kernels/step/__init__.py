@@ -11,3 +11,4 @@ Source:   F. Rosenblatt, 1958
 
 KIND = "activation"
 SAVES = "output"
+NUMPY = ("(x > 0).astype(x.dtype)",)

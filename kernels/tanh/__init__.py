@@ -11,3 +11,4 @@ Source:   Y. LeCun et al., Efficient BackProp, 1998
 
 KIND = "activation"
 SAVES = "output"
+NUMPY = ("np.tanh(x)",)

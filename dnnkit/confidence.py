@@ -1,0 +1,38 @@
+"""How long a network must be trained until it is sure."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dnnkit.data import check_count
+from dnnkit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from dnnkit.sequential import Sequential
+
+
+def iterations_to_confidence(
+    net: "Sequential", x: Any, y: Any, *, confidence: float = 0.95, limit: int = 100_000
+) -> int | None:
+    """Train on all of x and y at once until every prediction is sure; return the number of updates that took.
+
+    A prediction is sure if it is within 1 - `confidence` of its target, or, where y are class numbers, if its true
+    class has a probability of at least `confidence`. The network keeps what it learned. None: not within `limit`
+    updates. It looks at the predictions after every update, so the first time counts.
+    """
+    if not 0 < confidence < 1:
+        raise ConfigurationError(f"confidence is {confidence!r}: expected more than 0 and less than 1, such as 0.95")
+    check_count("limit", limit)
+    for iteration in range(limit + 1):
+        if iteration:
+            net.train_step(x, y)
+        if _least(net.predict(x), np.asarray(y)) >= confidence:
+            return iteration
+    return None
+
+
+def _least(predictions: np.ndarray[Any, Any], targets: np.ndarray[Any, Any]) -> float:
+    """The confidence of the least sure prediction."""
+    if targets.ndim == 1:
+        return float(predictions[np.arange(len(targets)), targets].min())
+    return float(1 - np.abs(predictions - targets).max())

@@ -1,0 +1,40 @@
+"""Two rings of points, one in the other: two classes that no straight line separates."""
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnnkit.data import check_count
+from dnnkit.errors import ConfigurationError
+from dnnkit.seeds import check_seed
+
+Points: TypeAlias = NDArray[np.float64]
+Labels: TypeAlias = NDArray[np.int64]
+
+CLASS_NAMES = ("outside", "inside")
+
+
+def load_data(
+    samples: int = 1000, *, noise: float = 0.1, factor: float = 0.5, seed: int = 0
+) -> tuple[tuple[Points, Labels], tuple[Points, Labels]]:
+    """Points (N, 2) and labels (N, 1): so many to train on, and a quarter as many to validate with.
+
+    Class 0 lies on a circle of radius 1, class 1 on one of radius `factor`, at random angles; each coordinate then
+    gets normal noise of standard deviation `noise`. Half of the points are of each class.
+    """
+    check_count("samples", samples, 4)
+    if not noise >= 0:
+        raise ConfigurationError(f"noise is {noise!r}: expected a standard deviation, 0 or more")
+    if not 0 < factor < 1:
+        raise ConfigurationError(f"factor is {factor!r}: expected more than 0 and less than 1")
+    rng = np.random.default_rng(check_seed(seed))
+    return _draw(rng, samples, noise, factor), _draw(rng, samples // 4, noise, factor)
+
+
+def _draw(rng: np.random.Generator, samples: int, noise: float, factor: float) -> tuple[Points, Labels]:
+    labels = rng.permutation(np.arange(samples) % 2)
+    angles = rng.uniform(0, 2 * np.pi, samples)
+    radii = np.where(labels == 1, factor, 1.0)
+    points = radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return points + noise * rng.standard_normal((samples, 2)), labels[:, None]

@@ -1,0 +1,70 @@
+"""Answers of an exercise, checked: what is wrong with one, in the words of someone who looks over your shoulder."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+
+def check_answer(name: str, given: Any, expected: Any, *, tolerance: float = 1e-6) -> bool:
+    """Print whether an answer is right, and if not what is wrong: its shape, its sign, its scale; return that too.
+
+    Right is within `tolerance` times the largest number expected.
+    """
+    fault = find_fault(given, expected, tolerance)
+    print(f"✓ {name} is right" if fault is None else f"✗ {name}: {fault}")
+    return fault is None
+
+
+def find_fault(given: Any, expected: Any, tolerance: float = 1e-6) -> str | None:
+    """What is wrong with an answer, in words; None for nothing."""
+    if given is None or given is ...:
+        return "not answered yet: put your code in place of ..."
+    try:
+        answer = np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        return f"expected numbers, not {type(given).__name__}"
+    right = np.asarray(expected, np.float64)
+    if answer.shape != right.shape:
+        return _shape_fault(answer, right)
+    if not np.isfinite(answer).all():
+        return "it has NaN or infinite numbers: is there a division by 0, or a logarithm of 0?"
+    bound = tolerance * max(float(np.abs(right).max(initial=0.0)), tolerance)
+    if (np.abs(answer - right) <= bound).all():
+        return None
+    return _value_fault(answer, right, bound)
+
+
+def _shape_fault(answer: Values, right: Values) -> str:
+    found = f"shape {answer.shape} where {right.shape} is expected"
+    if answer.ndim == 2 and answer.T.shape == right.shape:
+        return f"{found}: it is transposed"
+    if answer.size == right.size:
+        return f"{found}: the numbers are as many, reshape them"
+    if right.ndim == 0:
+        return f"{found}: one number is missing its sum or mean"
+    if answer.ndim == 0:
+        return f"{found}: a sum or mean too many"
+    return found
+
+
+def _value_fault(answer: Values, right: Values, bound: float) -> str:
+    def is_right(other: Values) -> bool:
+        return bool((np.abs(other - right) <= bound).all())
+
+    if is_right(-answer):
+        return "the sign is wrong: it points the other way"
+    ratio = float(np.vdot(right, answer) / max(float(np.vdot(right, right)), 1e-300))
+    if ratio and is_right(answer / ratio):
+        size = f"{abs(ratio):.4g} times too large" if abs(ratio) > 1 else f"{1 / abs(ratio):.4g} times too small"
+        sign = ", and the sign is wrong" if ratio < 0 else ""
+        return f"the scale is wrong: it is {size}{sign}. Is there a factor, or a mean in place of a sum?"
+    if answer.ndim == 2 and answer.shape[0] == answer.shape[1] and is_right(answer.T):
+        return "it is transposed"
+    worst = np.unravel_index(int(np.abs(answer - right).argmax()), right.shape)
+    place = f" at {tuple(int(i) for i in worst)}" if right.ndim else ""
+    wrong = int((np.abs(answer - right) > bound).sum())
+    share = f"; {wrong} of {right.size} numbers are wrong" if right.size > 1 else ""
+    return f"it is {answer[worst]:.6g}{place} where {right[worst]:.6g} is expected{share}"

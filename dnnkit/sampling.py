@@ -1,0 +1,33 @@
+"""Which samples an epoch shows, in which order: a function of the network's seed and the epoch alone."""
+
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnnkit.errors import ConfigurationError
+from dnnkit.seeds import stream
+
+Shuffle: TypeAlias = bool | Literal["with_replacement"]
+
+
+def check_shuffle(shuffle: Shuffle) -> Shuffle:
+    """The way of shuffling, if there is one of that name."""
+    if isinstance(shuffle, bool | np.bool_) or shuffle in get_args(Literal["with_replacement"]):
+        return shuffle
+    raise ConfigurationError(f"shuffle is {shuffle!r}: expected True, False or 'with_replacement'")
+
+
+def epoch_order(shuffle: Shuffle, samples: int, rows: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """The samples (rows,) that an epoch shows.
+
+    True: every sample once before any is shown again. "with_replacement": each row is drawn from all samples. False:
+    one after the other, each epoch going on where the one before it ended.
+    """
+    if shuffle == "with_replacement":
+        return stream(seed, "order", epoch).integers(samples, size=rows)
+    if not shuffle:
+        return (np.arange(rows) + epoch * rows) % samples
+    generator = stream(seed, "order", epoch)
+    passes = [generator.permutation(samples) for _ in range(-(-rows // samples))]
+    return np.concatenate(passes)[:rows]

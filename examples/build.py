@@ -1,0 +1,49 @@
+"""Run the notebooks, so that their outputs are those of today's dnnkit, and make the exercises from them.
+
+    python examples/build.py                        all of them
+    python examples/build.py 1_one_neuron           one of them
+    python examples/build.py --exercises-only       nothing is run
+
+Run it where MNIST is (`DNNKIT_DATA_DIR`), on a machine that does nothing else: the notebooks show times.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import nbformat
+from exercises import make_exercise
+from nbclient import NotebookClient
+
+HERE = Path(__file__).parent
+
+
+def execute(path: Path) -> float:
+    """Run a notebook in place; return the seconds it took."""
+    notebook = nbformat.read(path, as_version=4)
+    start = time.perf_counter()
+    NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(HERE)}}).execute()
+    seconds = time.perf_counter() - start
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)  # times of day, new each time
+    nbformat.write(notebook, path)
+    return seconds
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="notebooks without their ending; all if none is named")
+    parser.add_argument("--exercises-only", action="store_true")
+    arguments = parser.parse_args()
+    for path in sorted(HERE.glob("[0-9]_*.ipynb")):
+        if arguments.names and path.stem not in arguments.names:
+            continue
+        if not arguments.exercises_only:
+            print(f"{path.stem}: {execute(path):.1f} s", flush=True)
+        exercise = make_exercise(nbformat.read(path, as_version=4))
+        nbformat.write(nbformat.from_dict(exercise), HERE / "exercises" / path.name)
+
+
+if __name__ == "__main__":
+    main()

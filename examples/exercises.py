@@ -1,0 +1,81 @@
+"""Exercises from solutions: the same notebook with blanks, so that the two cannot drift apart.
+
+In a solution, what a reader is to find stands between two comments:
+
+    # blank: sigmoid backward
+    dx = dy * y * (1 - y)
+    # end blank
+
+The exercise has `dx = ...` there. Everything else, the cells that check the answers too, is the same.
+"""
+
+import ast
+import copy
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+BLANK = re.compile(r"^([ \t]*)# blank: (.+)\n(.*?)^[ \t]*# end blank$", re.MULTILINE | re.DOTALL)
+
+NOTICE = """\
+> **This is the exercise.** Put your code where `...` stands between `# blank` and `# end blank`; the cells after it
+> check your answer and say what is wrong. The solution has the same name, one folder up."""
+
+
+def answers(notebook: Mapping[str, Any]) -> dict[str, str]:
+    """What stands in each blank, by its name, without its indentation."""
+    return {name: body for _, _, name, body in _blanks(notebook)}
+
+
+def fill(notebook: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
+    """The notebook with these bodies in its blanks, and without outputs; other blanks stay as they are."""
+    filled = copy.deepcopy(dict(notebook))
+    for cell in filled["cells"]:
+        if cell["cell_type"] == "code":
+            cell["source"] = BLANK.sub(lambda match: _replaced(match, given), _text(cell))
+            cell["outputs"], cell["execution_count"] = [], None
+    return filled
+
+
+def make_exercise(solution: Mapping[str, Any]) -> dict[str, Any]:
+    """The solution with its blanks empty."""
+    exercise = fill(solution, {name: _emptied(body) for name, body in answers(solution).items()})
+    notice = {"cell_type": "markdown", "id": "exercise", "metadata": {}, "source": NOTICE}
+    exercise["cells"].insert(1, notice)
+    return exercise
+
+
+def _blanks(notebook: Mapping[str, Any]) -> Iterator[tuple[int, str, str, str]]:
+    for index, cell in enumerate(notebook["cells"]):
+        if cell["cell_type"] == "code":
+            for indent, name, body in BLANK.findall(_text(cell)):
+                yield index, indent, name, textwrap.dedent(body)
+
+
+def _replaced(match: re.Match[str], given: Mapping[str, str]) -> str:
+    indent, name, body = match.groups()
+    if name in given:
+        body = textwrap.indent(given[name].rstrip("\n") + "\n", indent)
+    return f"{indent}# blank: {name}\n{body}{indent}# end blank"
+
+
+def _emptied(body: str) -> str:
+    """The body with `...` for what is to be found: for the value of an assignment or a return, else for all of it."""
+    lines = []
+    for statement in ast.parse(body).body:
+        match statement:
+            case ast.Assign(targets=targets):
+                lines.append(f"{', '.join(ast.unparse(target) for target in targets)} = ...")
+            case ast.AugAssign(target=target):
+                lines.append(f"{ast.unparse(target)} = ...")
+            case ast.Return():
+                lines.append("return ...")
+            case _:
+                lines.append("...")
+    return "\n".join(lines)
+
+
+def _text(cell: Mapping[str, Any]) -> str:
+    source = cell["source"]
+    return source if isinstance(source, str) else "".join(source)

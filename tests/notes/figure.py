@@ -1,0 +1,52 @@
+"""A figure of the notes: what it is, what the notes say, and how dnnkit computes it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Compute: TypeAlias = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`compute()` gives the figure on the current backend; `expected` is what it must be close to, or at least or
+    at most. `tolerance` is relative to the largest number expected, or absolute where `absolute` says so."""
+
+    name: str
+    compute: Compute
+    expected: Any
+    tolerance: float = 0.0
+    relation: str = "="
+    absolute: bool = True
+    needs_mnist: bool = False
+
+    def difference(self, value: Any) -> float:
+        """How far a value is from the figure; of a bound, by how much it misses it."""
+        value, expected = np.asarray(value, np.float64), np.asarray(self.expected, np.float64)
+        if self.relation == "=":
+            scale = 1.0 if self.absolute else float(np.abs(expected).max())
+            return float(np.abs(value.reshape(expected.shape) - expected).max()) / scale
+        short = expected - value if self.relation == ">=" else value - expected
+        return max(0.0, float(np.max(short)))
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value is as the notes say. NaN is not."""
+        return bool(np.isfinite(np.asarray(value, np.float64)).all()) and self.difference(value) <= self.tolerance
+
+
+def figure(
+    name: str, expected: Any, tolerance: float = 0.0, *, relation: str = "=", absolute: bool = True, mnist: bool = False
+) -> Callable[[Compute], Figure]:
+    """Make a function a figure: `@figure("weights after 1 iteration", (0.12, 0.50, -0.85), 1e-8)`."""
+
+    def make(compute: Compute) -> Figure:
+        return Figure(name, compute, expected, tolerance, relation, absolute, mnist)
+
+    return make
+
+
+def figures_of(module: Any) -> list[Figure]:
+    """The figures of a module, in the order they are written."""
+    return [value for value in vars(module).values() if isinstance(value, Figure)]
