@@ -6,6 +6,7 @@ Importing this module does not import Numba: whether it is there is asked for fi
 import importlib
 import importlib.util
 import os
+import sys
 from importlib.metadata import version
 from typing import Any
 
@@ -30,7 +31,7 @@ class NumbaBackend(NumpyBackend):
     def unavailable_reason(cls) -> str | None:
         """Numba and SciPy must be installed, and Numba must load."""
         for package in ("numba", "scipy"):
-            if importlib.util.find_spec(package) is None:
+            if package not in sys.modules and importlib.util.find_spec(package) is None:
                 return f"the package {package} is not installed"
         if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
             return "NUMBA_DISABLE_JIT is set, so nothing is compiled; unset it"

@@ -112,7 +112,7 @@ def resolve(name: str, origin: str = "argument") -> Backend:
     if not isinstance(name, str):
         raise BackendUnavailable(f"a backend is chosen by its name, such as 'numpy'; got {name!r}")
     if name == "auto":
-        name = next((n for n in AUTO if n in _names() and _info(n).available), "numpy")
+        name = next((n for n in AUTO if n in _names() and _reason(n) is None), "numpy")
     base, _, device = name.partition(":")
     if base not in _names():
         raise BackendUnavailable(f"there is no backend {base!r} (from: {origin}). {_what_works()}")
@@ -185,15 +185,23 @@ def _load(name: str) -> type[Backend]:
     return loaded
 
 
-def _info(name: str) -> BackendInfo:
+def _reason(name: str) -> str | None:
+    """Why a backend cannot work here; None if it can. Cheap: whoever asks for "auto" asks this."""
     try:
         reason = _load(name).unavailable_reason()
-        if reason is not None:
-            return BackendInfo(name, False, reason, None, None)
-        backend = _instance(name, None)
-        return BackendInfo(name, True, None, backend.version, backend.device)
+        if reason is None:
+            _instance(name, None)
+        return reason
     except (BackendUnavailable, ValueError, RuntimeError) as error:
-        return BackendInfo(name, False, str(error), None, None)
+        return str(error)
+
+
+def _info(name: str) -> BackendInfo:
+    reason = _reason(name)
+    if reason is not None:
+        return BackendInfo(name, False, reason, None, None)
+    backend = _instance(name, None)
+    return BackendInfo(name, True, None, backend.version, backend.device)
 
 
 def _what_works() -> str:

@@ -57,10 +57,13 @@ def _value_fault(answer: Values, right: Values, bound: float) -> str:
     if is_right(-answer):
         return "the sign is wrong: it points the other way"
     ratio = float(np.vdot(right, answer) / max(float(np.vdot(right, right)), 1e-300))
-    if ratio and is_right(answer / ratio):
+    # One number is a multiple of any other: only a simple factor is a likely cause there.
+    simple = right.size > 1 or _is_simple(ratio, bound)
+    if ratio and simple and is_right(answer / ratio):
         size = f"{abs(ratio):.4g} times too large" if abs(ratio) > 1 else f"{1 / abs(ratio):.4g} times too small"
+        hint = "a mean" if abs(ratio) > 1 else "a sum"
         sign = ", and the sign is wrong" if ratio < 0 else ""
-        return f"the scale is wrong: it is {size}{sign}. Is there a factor, or a mean in place of a sum?"
+        return f"the scale is wrong: it is {size}{sign}. Is {hint} expected, or another factor?"
     if answer.ndim == 2 and answer.shape[0] == answer.shape[1] and is_right(answer.T):
         return "it is transposed"
     worst = np.unravel_index(int(np.abs(answer - right).argmax()), right.shape)
@@ -68,3 +71,9 @@ def _value_fault(answer: Values, right: Values, bound: float) -> str:
     wrong = int((np.abs(answer - right) > bound).sum())
     share = f"; {wrong} of {right.size} numbers are wrong" if right.size > 1 else ""
     return f"it is {answer[worst]:.6g}{place} where {right[worst]:.6g} is expected{share}"
+
+
+def _is_simple(ratio: float, bound: float) -> bool:
+    """Whether a number is a whole one from 2, or one over that; of either sign."""
+    large = max(abs(ratio), 1 / abs(ratio)) if ratio else 0.0
+    return round(large) >= 2 and abs(large - round(large)) <= max(bound, 1e-6 * large)

@@ -32,7 +32,7 @@ from pathlib import Path
 
 import numpy as np
 
-parameters = np.load(Path(__file__).with_suffix(".npz"))
+parameters = dict(np.load(Path(__file__).with_suffix(".npz")))
 
 
 def predict(x):

@@ -46,6 +46,7 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> float:
     if tuple(targets.shape) != shape:
         raise ShapeError(f"y_true has shape {tuple(targets.shape)} but y_pred has {shape}: expected the same")
     metric = Metric("binary_accuracy", "binary", threshold)
+    targets = backend.xp.astype(targets, predictions.dtype)
     scores, targets = (backend.xp.reshape(a, (-1, 1)) for a in (predictions, targets))
     return float(backend.metric(metric, scores, targets, None)) / int(scores.shape[0])
 

@@ -32,7 +32,9 @@ def plot_history(history: "History", path: str | Path | None = None) -> "Figure"
     return figure
 
 
-def plot_curves(panels: Mapping[str, Mapping[str, Sequence[float]]], epochs: Sequence[int]) -> "Figure":
+def plot_curves(
+    panels: Mapping[str, Mapping[str, Sequence[float]]], epochs: Sequence[float], label: str = "epoch"
+) -> "Figure":
     """One panel a quantity, one curve a part: `{"loss": {"training": [...], "validation": [...]}}`.
 
     What was trained on is a solid line; validation and test are dashed.
@@ -44,7 +46,7 @@ def plot_curves(panels: Mapping[str, Mapping[str, Sequence[float]]], epochs: Seq
         for part, values in curves.items():
             marker = "o" if len(values) < 3 else None
             axes.plot(epochs, values, label=part, marker=marker, **STYLES[part])
-        axes.set(xlabel="epoch", ylabel=name, title=name)
+        axes.set(xlabel=label, ylabel=name, title=name)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.25)
         axes.legend(frameon=False)
@@ -103,7 +105,7 @@ def plot_predictions(
         right = predicted == label
         title = f"{names[predicted]}  {row[predicted]:.0%}"
         if bars:
-            title += f"  ({names[label]})"
+            title += f"\n({names[label]})"
         elif not right:
             title += f"\ntrue: {names[label]}"
         axes = grid[panels * index]

@@ -22,7 +22,14 @@ def execute(path: Path) -> float:
     """Run a notebook in place; return the seconds it took."""
     notebook = nbformat.read(path, as_version=4)
     start = time.perf_counter()
-    NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(HERE)}}).execute()
+    client = NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        coalesce_streams=True,  # one output a cell for what it prints, not one a line
+        resources={"metadata": {"path": str(HERE)}},
+    )
+    client.execute()
     seconds = time.perf_counter() - start
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # times of day, new each time

@@ -16,7 +16,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-BLANK = re.compile(r"^([ \t]*)# blank: (.+)\n(.*?)^[ \t]*# end blank$", re.MULTILINE | re.DOTALL)
+BLANK = re.compile(r"^([ \t]*)# blank: ([^\n]+)\n(.*?)^[ \t]*# end blank$", re.MULTILINE | re.DOTALL)
 
 NOTICE = """\
 > **This is the exercise.** Put your code where `...` stands between `# blank` and `# end blank`; the cells after it

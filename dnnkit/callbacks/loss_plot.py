@@ -13,11 +13,13 @@ class LossPlot(Callback):
 
     As a callback it does everything by itself. With your own training loop call `init()`, then `add(epoch, loss,
     val_loss)` as often as you like, then `finish()`; the file is written every `every` epochs and at the end.
+    `label` says what is counted, if not epochs.
     """
 
-    def __init__(self, path: str | Path | None = None, *, every: int = 1) -> None:
+    def __init__(self, path: str | Path | None = None, *, every: int = 1, label: str = "epoch") -> None:
         self.path = None if path is None else Path(path)
         self.every = check_count("every", every)
+        self.label = label
         self.init()
 
     def init(self) -> None:
@@ -54,7 +56,7 @@ class LossPlot(Callback):
     def _draw(self) -> None:
         from dnnkit.plots import plot_curves, save_figure
 
-        figure = plot_curves({"loss": self._losses}, self._epochs)
+        figure = plot_curves({"loss": self._losses}, self._epochs, self.label)
         if self.path is not None:
             save_figure(figure, self.path)
         if self._cell is not None:

@@ -1,11 +1,20 @@
 """Networks that between them use every activation, loss, optimizer and stage: for trajectories and conformance."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 
 import dnnkit as dk
+from dnnkit.errors import TrainingWarning
+
+STEP = "the activation 'step' has gradient 0"
+"""What compiling a network with it says."""
+
+may_be_flat = pytest.mark.filterwarnings(f"ignore:{STEP}:dnnkit.errors.TrainingWarning")
+"""For tests that compile or load networks of all activations themselves."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,9 @@ class Case:
             seed=seed,
             dtype=dtype,
         )
-        net.compile(optimizer=self.optimizer, loss=self.loss, metrics=["accuracy"])
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", STEP, TrainingWarning)
+            net.compile(optimizer=self.optimizer, loss=self.loss, metrics=["accuracy"])
         return net
 
     def targets(self, labels: np.ndarray) -> np.ndarray:

@@ -81,7 +81,7 @@ def test_an_activation_without_a_compiled_version_is_named(tmp_path: Path, monke
     from dnnkit.kernels import contract
 
     (tmp_path / "cube").mkdir()
-    (tmp_path / "cube" / "__init__.py").write_text('KIND = "activation"\nSAVES = "input"\n')
+    (tmp_path / "cube" / "__init__.py").write_text('KIND = "activation"\nSAVES = "input"\nNUMPY = ("x * x * x",)\n')
     (tmp_path / "cube" / "reference.py").write_text(
         "def forward(x, xp):\n    return x * x * x\n\n\ndef derivative(x, xp):\n    return 3 * x * x\n"
     )

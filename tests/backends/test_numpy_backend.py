@@ -8,12 +8,13 @@ from threadpoolctl import threadpool_info
 
 import dnnkit as dk
 from dnnkit.backends.numpy_backend import BLOCK
-from tests.backends.networks import CASES
+from tests.backends.networks import CASES, may_be_flat
 
 BOUND = 16 * 8 * BLOCK
 """Bytes of a dozen float64 blocks: what the formula with the most temporaries takes, whatever the network."""
 
 
+@may_be_flat
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize(("samples", "units"), [(2000, 300), (20000, 50)])
 def test_a_step_allocates_no_more_than_blocks(name: str, samples: int, units: int) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 import dnnkit as dk
 from dnnkit.backends import Backend
-from tests.backends.networks import CASES, data
+from tests.backends.networks import CASES, data, may_be_flat
 from tests.oracles import ACTIVATIONS, LOSSES, central_difference
 
 TOLERANCE = 1e-6
@@ -45,6 +45,7 @@ def targets(loss: str, rows: int, outputs: int, rng: np.random.Generator) -> np.
     return values / values.sum(axis=1, keepdims=True) if loss == "categorical_crossentropy" else values
 
 
+@may_be_flat
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_activations(backend: Backend, activation: str, rng: np.random.Generator) -> None:
     net = dk.Sequential(

@@ -1,14 +1,13 @@
 """Progress: one line an epoch, a live bar, or silence."""
 
 import re
-import sys
 
 import numpy as np
 import pytest
 
 import dnnkit as dk
 from dnnkit.errors import ConfigurationError
-from dnnkit.progress import LineProgress
+from dnnkit.progress import LineProgress, LiveProgress
 
 DATA = np.random.default_rng(1).normal(size=(40, 3))
 LABELS = (DATA[:, 0] > 0).astype(int)
@@ -39,7 +38,6 @@ def test_epochs_are_numbered_to_the_end_of_the_whole_training(capsys):
     assert [line.split(" - ")[0] for line in lines] == ["Epoch 6/7", "Epoch 7/7"]
 
 
-@pytest.mark.skipif("ipykernel" in sys.modules, reason="in a notebook, auto is the live bar")
 def test_auto_is_lines_where_output_is_no_terminal(capsys):
     fit("auto", epochs=2)
     lines = capsys.readouterr().out.splitlines()
@@ -83,7 +81,26 @@ def test_another_verbosity_is_an_error(verbose):
     ],
 )
 def test_times_are_written_as_people_say_them(capsys, seconds, words):
-    line = LineProgress(epochs=3, steps=10, samples=1000)
-    line.begin_epoch(1)
+    line = LineProgress(epochs=3)
+    line.begin_epoch(1, 0, 10, 1000)
     line.end_epoch({"loss": 0.25}, seconds)
     assert capsys.readouterr().out == f"Epoch 2/3 - {words} - {1000 * seconds:.0f} µs/sample - loss: 0.2500\n"
+
+
+def test_an_epoch_that_goes_on_after_an_interrupt_counts_the_samples_it_shows(capsys):
+    """Steps 4 to 9 of 10, 100 samples each: 600 samples."""
+    line = LineProgress(epochs=1)
+    line.begin_epoch(0, 4, 10, 1000)
+    line.end_epoch({"loss": 0.25}, 0.06)
+    assert capsys.readouterr().out == "Epoch 1/1 - 0.06 s - 100 µs/sample - loss: 0.2500\n"
+
+
+def test_the_live_bar_of_a_short_epoch_ends_where_it_ends(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    bar = LiveProgress(epochs=2)
+    bar.begin_epoch(1, 1, 3, 30)
+    bar.advance(2, {"loss": 0.5})
+    bar.end_epoch({"loss": 0.25}, 0.002)
+    shown = capsys.readouterr().out
+    assert "Epoch 2/2" in shown
+    assert "3/3 - 0.00 s - 100 µs/sample - loss: 0.2500" in shown

@@ -15,7 +15,7 @@ import dnnkit as dk
 from dnnkit import saving
 from dnnkit.backends import Backend
 from dnnkit.errors import CheckpointError, ConfigurationError
-from tests.backends.networks import CASES, data
+from tests.backends.networks import CASES, data, may_be_flat
 
 FILES = {"architecture.json", "weights.safetensors", "optimizer.safetensors", "state.json", "history.json"}
 
@@ -31,6 +31,7 @@ def version(folder: Path) -> Path:
     return folder / "versions" / json.loads((folder / "manifest.json").read_text())["version"]
 
 
+@may_be_flat
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", CASES)
 def test_a_loaded_network_predicts_and_trains_on_bit_for_bit(

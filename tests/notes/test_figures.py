@@ -1,28 +1,31 @@
-"""Every figure of the notes, on every backend."""
+"""Every figure of the notes, on every backend, and in the table of the documents."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.notes import binary_classifier, from_scratch, image_classifier, one_neuron
-from tests.notes.figure import Figure, figures_of
+import dnnkit as dk
+from tests import conftest
+from tests.notes.figure import Figure
+from tests.notes.table import FIGURES, TABLE, expected
 from tests.test_documents import has_mnist
 
-NOTES = {
-    "one neuron": one_neuron,
-    "from scratch": from_scratch,
-    "binary classifier": binary_classifier,
-    "image classifier": image_classifier,
-}
-FIGURES = [
-    pytest.param(figure, id=f"{note}: {figure.name}") for note, module in NOTES.items() for figure in figures_of(module)
-]
+# The strict library is there to be strict, and takes minutes for what these take seconds for.
+REAL = [name for name in conftest.tested_backends() if name != conftest.STRICT]
 
 
-@pytest.mark.parametrize("figure", FIGURES)
-def test_figure(figure: Figure, backend) -> None:
+@pytest.mark.parametrize("backend", REAL)
+@pytest.mark.parametrize("figure", [pytest.param(figure, id=f"{note}: {figure.name}") for note, figure in FIGURES])
+def test_figure(figure: Figure, backend: str) -> None:
     if figure.needs_mnist and not has_mnist():
         pytest.skip("needs MNIST in DNNKIT_DATA_DIR")
-    if figure.needs_mnist and backend.name == "strict":
-        pytest.skip("minutes, on a library that is here to be strict, not fast")
-    value = figure.compute()
+    with dk.use_backend(backend):
+        value = figure.compute()
     assert figure.holds(value), f"{np.asarray(value)} is {figure.difference(value):.3g} from {figure.expected}"
+
+
+def test_the_table_has_every_figure() -> None:
+    rows = [line.split(" | ") for line in Path(TABLE).read_text().splitlines() if line.startswith("| ")]
+    listed = {(row[0].removeprefix("| "), row[1]) for row in rows}
+    assert {(figure.name, expected(figure)) for _, figure in FIGURES} <= listed

@@ -1,0 +1,1 @@
+"""Typical wrong answers to the exercises: one module a notebook."""

@@ -1,0 +1,85 @@
+"""The table of the documents: each figure of the notes beside what every backend gives.
+
+    DNNKIT_DATA_DIR=... python -m tests.notes.table
+
+writes docs/notes.md; the file says which versions it was made with.
+"""
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import dnnkit as dk
+from tests.notes import binary_classifier, image_classifier, network_from_scratch, one_neuron
+from tests.notes.figure import Figure, figures_of
+
+NOTES = {
+    "One neuron, trained by the delta rule": one_neuron,
+    "A network from scratch on MNIST": network_from_scratch,
+    "Training a three-layer binary classifier": binary_classifier,
+    "The image classifier of the tutorial": image_classifier,
+}
+FIGURES = [(note, figure) for note, module in NOTES.items() for figure in figures_of(module)]
+TABLE = Path(__file__).parents[2] / "docs" / "notes.md"
+BACKENDS = ("numpy", "numba")
+
+TEXT = """\
+# The figures of the course notes
+
+dnnkit grew out of four sets of notes on training networks. Each has a notebook in [examples](../examples), with an
+exercise made from it in [examples/exercises](../examples/exercises); the tests compute every figure below on every
+backend that works where they run. The table is what `python -m tests.notes.table` wrote, with {versions}.
+
+The difference is the largest of the numbers', or, for a bound, by how much it is missed. The CuPy backend is not
+here yet.
+"""
+
+
+def number(value: float) -> str:
+    """Nine digits, as the notes print them."""
+    return f"{value:.9g}"
+
+
+def numbers(value: Any) -> str:
+    """A number, or a list of them."""
+    flat = np.asarray(value, np.float64).reshape(-1)
+    return number(flat[0]) if flat.size == 1 else "(" + ", ".join(number(v) for v in flat) + ")"
+
+
+def expected(figure: Figure) -> str:
+    """What the notes say."""
+    return ("" if figure.relation == "=" else {">=": "at least ", "<=": "at most "}[figure.relation]) + numbers(
+        figure.expected
+    )
+
+
+def rows(note: str) -> list[str]:
+    """The note's rows of the table."""
+    lines = []
+    for figure in (figure for where, figure in FIGURES if where == note):
+        cells = [figure.name, expected(figure)]
+        for backend in BACKENDS:
+            with dk.use_backend(backend):
+                value = figure.compute()
+            cells += [numbers(value), f"{figure.difference(value):.2g}"]
+        lines.append("| " + " | ".join(cells) + " |")
+        print(lines[-1], flush=True)
+    return lines
+
+
+def main() -> None:
+    """Write the table."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "dnnkit"))
+    text = [TEXT.format(versions=f"Python {platform.python_version()}, {packages}")]
+    heads = " | ".join(f"{name} | difference" for name in BACKENDS)
+    for note in NOTES:
+        text += [f"## {note}\n", f"| figure | notes | {heads} |", "| --- | --- |" + " --- | --- |" * len(BACKENDS)]
+        text += [*rows(note), ""]
+    TABLE.write_text("\n".join(text).rstrip() + "\n")
+
+
+if __name__ == "__main__":
+    main()
