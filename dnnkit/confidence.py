@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dnnkit.data import check_count
 from dnnkit.errors import ConfigurationError
@@ -23,16 +24,19 @@ def iterations_to_confidence(
     if not 0 < confidence < 1:
         raise ConfigurationError(f"confidence is {confidence!r}: expected more than 0 and less than 1, such as 0.95")
     check_count("limit", limit)
+    net.evaluate(x, y)  # checks both before anything is trained
+    assert net.loss is not None
+    are_labels = net.loss.targets == "labels"
     for iteration in range(limit + 1):
         if iteration:
             net.train_step(x, y)
-        if _least(net.predict(x), np.asarray(y)) >= confidence:
+        if _least(net.predict(x), np.asarray(y), are_labels) >= confidence:
             return iteration
     return None
 
 
-def _least(predictions: np.ndarray[Any, Any], targets: np.ndarray[Any, Any]) -> float:
+def _least(predictions: NDArray[Any], targets: NDArray[Any], are_labels: bool) -> float:
     """The confidence of the least sure prediction."""
-    if targets.ndim == 1:
+    if are_labels:
         return float(predictions[np.arange(len(targets)), targets].min())
     return float(1 - np.abs(predictions - targets).max())

@@ -109,6 +109,11 @@ def check_count(name: str, value: Any, least: int = 1) -> int:
     return int(value)
 
 
+def check_optional_count(name: str, value: Any) -> int | None:
+    """As `check_count`; None stays None."""
+    return None if value is None else check_count(name, value)
+
+
 # -- one property each -----------------------------------------------------------------------------------------------
 
 

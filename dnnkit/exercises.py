@@ -23,9 +23,12 @@ def find_fault(given: Any, expected: Any, tolerance: float = 1e-6) -> str | None
     if given is None or given is ...:
         return "not answered yet: put your code in place of ..."
     try:
-        answer = np.asarray(given, np.float64)
-    except (TypeError, ValueError):
+        numbers = np.asarray(given)
+    except ValueError:
+        numbers = np.asarray(None)  # rows that are not equally long
+    if numbers.dtype.kind not in "biuf":
         return f"expected numbers, not {type(given).__name__}"
+    answer = numbers.astype(np.float64)
     right = np.asarray(expected, np.float64)
     if answer.shape != right.shape:
         return _shape_fault(answer, right)
@@ -34,7 +37,7 @@ def find_fault(given: Any, expected: Any, tolerance: float = 1e-6) -> str | None
     bound = tolerance * max(float(np.abs(right).max(initial=0.0)), tolerance)
     if (np.abs(answer - right) <= bound).all():
         return None
-    return _value_fault(answer, right, bound)
+    return _value_fault(answer, right, bound, tolerance)
 
 
 def _shape_fault(answer: Values, right: Values) -> str:
@@ -50,7 +53,7 @@ def _shape_fault(answer: Values, right: Values) -> str:
     return found
 
 
-def _value_fault(answer: Values, right: Values, bound: float) -> str:
+def _value_fault(answer: Values, right: Values, bound: float, tolerance: float) -> str:
     def is_right(other: Values) -> bool:
         return bool((np.abs(other - right) <= bound).all())
 
@@ -58,8 +61,8 @@ def _value_fault(answer: Values, right: Values, bound: float) -> str:
         return "the sign is wrong: it points the other way"
     ratio = float(np.vdot(right, answer) / max(float(np.vdot(right, right)), 1e-300))
     # One number is a multiple of any other: only a simple factor is a likely cause there.
-    simple = right.size > 1 or _is_simple(ratio, bound)
-    if ratio and simple and is_right(answer / ratio):
+    telling = abs(abs(ratio) - 1) > 0.01 if right.size > 1 else _is_simple(ratio, tolerance)
+    if ratio and telling and is_right(answer / ratio):
         size = f"{abs(ratio):.4g} times too large" if abs(ratio) > 1 else f"{1 / abs(ratio):.4g} times too small"
         hint = "a mean" if abs(ratio) > 1 else "a sum"
         sign = ", and the sign is wrong" if ratio < 0 else ""
@@ -73,7 +76,7 @@ def _value_fault(answer: Values, right: Values, bound: float) -> str:
     return f"it is {answer[worst]:.6g}{place} where {right[worst]:.6g} is expected{share}"
 
 
-def _is_simple(ratio: float, bound: float) -> bool:
+def _is_simple(ratio: float, tolerance: float) -> bool:
     """Whether a number is a whole one from 2, or one over that; of either sign."""
     large = max(abs(ratio), 1 / abs(ratio)) if ratio else 0.0
-    return round(large) >= 2 and abs(large - round(large)) <= max(bound, 1e-6 * large)
+    return round(large) >= 2 and abs(large - round(large)) <= max(tolerance, 1e-6) * large

@@ -78,7 +78,7 @@ class CategoricalCrossentropy(Loss):
     fused = ("softmax", "softmax_cross_entropy")
 
     def __post_init__(self) -> None:
-        if not 0 <= self.epsilon < 1:
+        if not isinstance(self.epsilon, int | float) or not 0 <= self.epsilon < 1:
             raise ConfigurationError(f"epsilon is {self.epsilon!r}: expected at least 0 and below 1, such as 1e-7")
         if self.epsilon and self.from_logits:
             raise ConfigurationError("epsilon is added to probabilities: it cannot go with from_logits=True")

@@ -16,7 +16,7 @@ from dnnkit.backends.program import Dense as DenseStage
 from dnnkit.errors import TrainingWarning
 from dnnkit.initializers import Shape, get_initializer
 from dnnkit.kernels import contract
-from dnnkit.layers import Dense, Layer
+from dnnkit.layers import Activation, Dense, Layer
 from dnnkit.losses import Loss
 from dnnkit.optimizers import Optimizer
 from dnnkit.seeds import stream
@@ -72,9 +72,9 @@ def warn_if_flat(layers: Sequence[Layer]) -> None:
     """Say so where an activation keeps layers from learning, for its gradient is zero."""
     names = layer_names(layers)
     for index, layer in enumerate(layers):
-        activation = getattr(layer, "activation", None)
+        activation = layer.activation if isinstance(layer, Dense | Activation) else None
         kept = [name for name, before in zip(names, layers[: index + 1], strict=False) if isinstance(before, Dense)]
-        if kept and isinstance(activation, str) and contract.activation(activation).is_flat:
+        if kept and activation is not None and contract.activation(activation).is_flat:
             warnings.warn(
                 f"the activation {activation!r} has gradient 0 everywhere: {', '.join(kept)} will not learn through "
                 "it. Train with a smooth one, such as 'sigmoid', and round its predictions",

@@ -75,7 +75,7 @@ def source(net: "Sequential", name: str) -> str:
     if not any("math." in statement for statement in statements):
         text = text.replace("import math\n", "")
     room = LINES - (len(text.splitlines()) - 1)
-    together = ceil(len(statements) / room)
+    together = max(1, ceil(len(statements) / room))
     lines = ["; ".join(f"x = {s}" for s in statements[i : i + together]) for i in range(0, len(statements), together)]
     return text.replace("    {statements}\n", "".join(f"    {line}\n" for line in lines))
 

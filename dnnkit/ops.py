@@ -45,6 +45,8 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> float:
     shape = tuple(predictions.shape)
     if tuple(targets.shape) != shape:
         raise ShapeError(f"y_true has shape {tuple(targets.shape)} but y_pred has {shape}: expected the same")
+    if 0 in shape:
+        raise DataError(f"y_pred is empty, of shape {shape}: an accuracy needs at least one prediction")
     metric = Metric("binary_accuracy", "binary", threshold)
     targets = backend.xp.astype(targets, predictions.dtype)
     scores, targets = (backend.xp.reshape(a, (-1, 1)) for a in (predictions, targets))
@@ -61,6 +63,12 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> float:
             f"y_true has shape {tuple(targets.shape)} and y_pred {tuple(predictions.shape)}: expected (N,) or (N, C) "
             "for predictions (N, C)"
         )
+    if 0 in predictions.shape:
+        raise DataError(f"y_pred is empty, of shape {tuple(predictions.shape)}: an accuracy needs at least one row")
+    if targets.ndim == 1:
+        if not backend.xp.isdtype(targets.dtype, "integral"):
+            raise DataError(f"y_true has dtype {targets.dtype}: expected whole class numbers")
+        check_labels(targets, int(predictions.shape[1]), "y_true")
     return float(backend.metric(Metric("accuracy", "categorical"), predictions, targets, None)) / int(targets.shape[0])
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnnkit.errors import ConfigurationError, DataError
+from dnnkit.data import check_count
+from dnnkit.errors import ConfigurationError, DataError, ShapeError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,8 +65,8 @@ def plot_images(
     """A grid of images (N, H, W), each with the name of its class below it if `labels` are given."""
     from dnnkit.figures import Figure
 
-    images = _check_images(images)
-    rows = -(-len(images) // columns)
+    images = _check_images(images, labels)
+    rows = -(-len(images) // check_count("columns", columns))
     figure = Figure(figsize=(1.7 * columns, 1.9 * rows), layout="constrained")
     for index, (image, axes) in enumerate(zip(images, _grid(figure, rows, columns), strict=False)):
         _show_image(axes, image)
@@ -94,9 +95,10 @@ def plot_predictions(
     """
     from dnnkit.figures import Figure
 
-    images, labels, probabilities = _check_images(images), np.asarray(labels), np.asarray(probabilities)
+    images, probabilities = _check_images(images, labels, probabilities), np.asarray(probabilities)
+    labels = np.asarray(labels)
     names = class_names or [str(number) for number in range(probabilities.shape[1])]
-    columns = columns or (3 if bars else 8)
+    columns = (3 if bars else 8) if columns is None else check_count("columns", columns)
     rows, panels = -(-len(images) // columns), 2 if bars else 1
     figure = Figure(figsize=((3.6 if bars else 1.35) * columns, 1.6 * rows), layout="constrained")
     grid = _grid(figure, rows, columns * panels)
@@ -122,10 +124,13 @@ def plot_predictions(
     return figure
 
 
-def _check_images(images: Any) -> Any:
+def _check_images(images: Any, *others: Any) -> Any:
     images = np.asarray(images)
     if len(images) == 0:
         raise DataError("there are no images to plot")
+    for other in others:
+        if other is not None and len(other) != len(images):
+            raise ShapeError(f"there are {len(images)} images but {len(other)} labels or rows of probabilities")
     return images
 
 

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from dnnkit import config
 from dnnkit.backends.program import HostArray, Snapshot, TrainingState
-from dnnkit.errors import CheckpointError, DnnkitError
+from dnnkit.errors import CheckpointError, DnnkitError, TrainingWarning
 from dnnkit.history import History
 from dnnkit.initializers import INITIALIZERS
 from dnnkit.layers import LAYERS
@@ -94,11 +95,13 @@ def load_network(path: str | Path, backend: str | None, custom_objects: Mapping[
             num_threads=architecture["num_threads"],
         )
         if architecture["optimizer"] is not None:
-            net.compile(
-                optimizer=config.rebuild(architecture["optimizer"], known),
-                loss=config.rebuild(architecture["loss"], known),
-                metrics=[custom.get(name, name) for name in architecture["metrics"]],
-            )
+            with warnings.catch_warnings():  # whoever compiled it was warned
+                warnings.simplefilter("ignore", TrainingWarning)
+                net.compile(
+                    optimizer=config.rebuild(architecture["optimizer"], known),
+                    loss=config.rebuild(architecture["loss"], known),
+                    metrics=[custom.get(name, name) for name in architecture["metrics"]],
+                )
         net.build(tuple(architecture["input_shape"]))
         state = json.loads(files["state.json"])
         state.pop("plan")

@@ -223,14 +223,14 @@ class Sequential:
         data instead, before it is shuffled. Weights multiply losses and metrics of their rows, in validation too.
         Epochs run from `initial_epoch` to `epochs`, by default one; or `steps` counts the updates instead, and the
         last epoch may be shorter. An epoch is one pass over the samples, or `steps_per_epoch` updates. `shuffle`:
-        True shows every sample once before any again, "with_replacement" draws each from all, False keeps their order.
-        Errors in the data are raised before anything is trained.
+        within an epoch, True shows every sample once before any again, "with_replacement" draws each from all, False
+        keeps their order. Errors in the data are raised before anything is trained.
         """
-        data.check_count("batch_size", batch_size)
-        data.check_count("initial_epoch", initial_epoch, 0)
-        for name, count in {"epochs": epochs, "steps": steps, "steps_per_epoch": steps_per_epoch}.items():
-            if count is not None:
-                data.check_count(name, count)
+        batch_size = data.check_count("batch_size", batch_size)
+        initial_epoch = data.check_count("initial_epoch", initial_epoch, 0)
+        epochs = data.check_optional_count("epochs", epochs)
+        steps = data.check_optional_count("steps", steps)
+        steps_per_epoch = data.check_optional_count("steps_per_epoch", steps_per_epoch)
         if epochs is not None and steps is not None:
             raise ConfigurationError(f"epochs={epochs} and steps={steps} both say how long to train: give one of them")
         if not 0 <= validation_split < 1:

@@ -56,6 +56,8 @@ def train(net: "Sequential", run: Run, callbacks: Sequence[Callback], verbose: V
     """Run the epochs first_epoch … epochs - 1 and return what they measured."""
     executable = net.executable
     history, counter = History(net.seed, executable.plan), executable.state
+    if counter.position >= counter.steps > 0:  # interrupted after the epoch's last step
+        counter.position, counter.epoch = 0, counter.epoch + 1
     if counter.steps != run.steps:  # not the epoch that was interrupted, if any was
         counter.position, counter.steps = 0, run.steps
     left, epochs = inf, run.epochs

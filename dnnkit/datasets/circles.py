@@ -1,5 +1,6 @@
 """Two rings of points, one in the other: two classes that no straight line separates."""
 
+from math import inf
 from typing import TypeAlias
 
 import numpy as np
@@ -24,8 +25,8 @@ def load_data(
     gets normal noise of standard deviation `noise`. Half of the points are of each class.
     """
     check_count("samples", samples, 4)
-    if not noise >= 0:
-        raise ConfigurationError(f"noise is {noise!r}: expected a standard deviation, 0 or more")
+    if not 0 <= noise < inf:
+        raise ConfigurationError(f"noise is {noise!r}: expected a standard deviation, 0 or more and finite")
     if not 0 < factor < 1:
         raise ConfigurationError(f"factor is {factor!r}: expected more than 0 and less than 1")
     rng = np.random.default_rng(check_seed(seed))

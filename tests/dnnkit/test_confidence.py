@@ -135,7 +135,6 @@ def test_targets_that_do_not_fit_are_an_error():
         iterations_to_confidence(classifier(), X, CLASSES[:3])
 
 
-@pytest.mark.xfail(raises=(IndexError, pytest.fail.Exception), strict=True, reason="y is used before it is checked")
 @pytest.mark.parametrize(
     ("make", "y"),
     [

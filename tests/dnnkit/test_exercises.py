@@ -99,7 +99,6 @@ def test_what_is_no_numbers_is_named(thing, kind):
     assert find_fault(thing, [1, 2]).startswith(f"expected numbers, not {kind}")
 
 
-@pytest.mark.xfail(raises=(AssertionError, Warning), strict=True, reason="np.asarray makes numbers of them")
 @pytest.mark.parametrize(("thing", "right"), [("0.5", 0.5), (["1", "2"], [1, 2]), (np.array([1 + 2j]), [1.0])])
 def test_texts_and_complex_numbers_are_no_numbers_either(thing, right):
     assert str(find_fault(thing, right)).startswith("expected numbers")
@@ -207,7 +206,6 @@ def test_else_a_single_wrong_number_is_a_wrong_number(right, ratio):
     assert find_fault([ratio * right], [right]) == f"it is {ratio * right:.6g} at (0,) where {right:.6g} is expected"
 
 
-@pytest.mark.xfail(raises=AssertionError, strict=True, reason="a ratio is compared within a bound on numbers")
 @pytest.mark.parametrize("right", [1e6, 1e9])
 def test_a_large_single_number_is_no_other(right):
     assert find_fault(1.7 * right, right) == f"it is {1.7 * right:.6g} where {right:.6g} is expected"
@@ -244,7 +242,6 @@ def test_zeros_are_neither_a_scale_nor_a_sign():
     assert find_fault(2.0, 0.0) == "it is 2 where 0 is expected"
 
 
-@pytest.mark.xfail(raises=AssertionError, strict=True, reason="a ratio of 1.000002 is written with four digits")
 def test_a_scale_is_never_1_times_wrong():
     assert "is 1 times" not in find_fault([2.000004, -4.000008], [2, -4])
 
@@ -274,11 +271,6 @@ def test_what_is_wrong_is_printed_and_returned(capsys):
 def test_a_blank_is_printed(capsys):
     assert check_answer("dw", ..., RIGHT) is False
     assert capsys.readouterr().out == "✗ dw: not answered yet: put your code in place of ...\n"
-
-
-def test_a_cell_that_ends_with_a_check_shows_it_once():
-    assert check_answer("dx", 1, 1) is None
-    assert check_answer("dx", 1, 2) is None
 
 
 def test_the_tolerance_is_the_callers(capsys):

@@ -1,0 +1,58 @@
+"""Images and labels for all peers: written once by the parent, read by each child."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+NAMES = ("x", "y", "x_test", "y_test")
+LARGEST = 255
+ALIGNMENT = 64
+
+
+class Samples(NamedTuple):
+    """Rows and labels, to train on and to test with."""
+
+    x: NDArray[Any]
+    y: NDArray[np.int64]
+    x_test: NDArray[Any]
+    y_test: NDArray[np.int64]
+
+
+def write(folder: Path, source: str, samples: int) -> None:
+    """Put at most so many samples there, as bytes; `source` is mnist or random."""
+    if source == "mnist":
+        import dnnkit as dk
+
+        (x, y), (x_test, y_test) = dk.datasets.mnist.load_data()
+    else:
+        x, y, x_test, y_test = random_digits(min(samples, 60_000), 1_000)
+    for name, array in zip(NAMES, (x[:samples], y[:samples], x_test, y_test), strict=True):
+        np.save(folder / f"{name}.npy", np.ascontiguousarray(array.reshape(len(array), -1).squeeze()))
+
+
+def read(folder: Path, samples: int, as_bytes: bool) -> Samples:
+    """At most so many samples to train on, as bytes or as float32 from 0 to 1."""
+    x, y, x_test, y_test = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES)
+    convert = np.array if as_bytes else _scaled
+    return Samples(convert(x[:samples]), y[:samples].astype(np.int64), convert(x_test), y_test.astype(np.int64))
+
+
+def random_digits(samples: int, tests: int) -> tuple[NDArray[np.uint8], ...]:
+    """Something to learn where there is no MNIST: ten patterns of 784 pixels, each seen through noise."""
+    rng = np.random.default_rng(0)
+    patterns = rng.random((10, 784)) < 0.2
+    y = rng.integers(0, 10, samples + tests)
+    x = np.where(rng.random((len(y), 784)) < 0.3, rng.random((len(y), 784)) < 0.2, patterns[y])
+    x, y = (LARGEST * x).astype(np.uint8), y.astype(np.uint8)
+    return x[:samples], y[:samples], x[samples:], y[samples:]
+
+
+def _scaled(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """From 0 to 1, in memory that begins a cache line: there JAX takes an array as it is, and needs no copy."""
+    memory = np.empty(images.size * 4 + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    result = memory[start : start + images.size * 4].view(np.float32).reshape(images.shape)
+    np.divide(images, np.float32(LARGEST), out=result)
+    return result
