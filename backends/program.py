@@ -200,13 +200,15 @@ class TrainingState:
 
     `step` counts updates: it enters Adam's bias correction, schedules and dropout masks. `epoch` counts epochs begun
     and ended: with the seed it decides the order of the samples. `position` is the next step within an epoch that was
-    interrupted, of `steps` in all, else 0.
+    interrupted, of `steps` in all, else 0. `execution` says how the backend divided the work, in its own words: with
+    the same one again, results are the same bit for bit.
     """
 
     step: int = 0
     epoch: int = 0
     position: int = 0
     steps: int = 0
+    execution: str = ""
 
 
 @dataclass(frozen=True)

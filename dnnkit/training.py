@@ -97,6 +97,7 @@ def train(net: "Sequential", run: Run, callbacks: Sequence[Callback], verbose: V
                     break
     finally:
         progress.close()
+    history.plan = net.history.plan = executable.plan  # how it ran is known once it ran
     watchers.on_train_end(logs)
     return history
 

@@ -1,118 +1,166 @@
 """Training steps, compiled once for every network. Contract: the package's docstring.
 
-What differs between networks is data: a table of stages (`COLUMNS`), offsets into one workspace, and the addresses of
-the kernels (`kernels/slices.py`). One thread runs a table over the slices it is given; there is no global state.
+What differs between networks is data: a table of stages (`stages.py`), a schedule of instructions, and the addresses
+of the kernels (`kernels/slices.py`). Several workers may share a step, each with its part of the units or of the rows;
+where one needs what the others computed, the schedule says EXCHANGE. What a worker does between two exchanges is a
+segment.
 """
 
 import math
 
-import numpy as np
-
-from dnnkit.kernels.calls import at, call_backward, call_forward, call_loss, call_update
+from dnnkit.kernels import atomic
+from dnnkit.kernels.blas import product
+from dnnkit.kernels.calls import at, call_forward, call_loss, call_update
 from dnnkit.kernels.compiled import compiled
-from dnnkit.kernels.dense_activation import cpu as dense_activation
-from dnnkit.kernels.dropout.cpu import apply, mask
+from dnnkit.kernels.dense_activation.cpu import finish
 from dnnkit.kernels.gather.cpu import gather
+from dnnkit.kernels.train_steps import stages
 
-COLUMNS = (
-    "kind inputs outputs kernel bias biases forward backward saves_input x y z dx keep layer".split()  # noqa: SIM905
-)
-"""A stage's row: its kind; numbers of features; offsets of its kernel and bias, and
-how many biases; addresses of its activation;
-offsets in the workspace of its input, output, pre-activation and input gradient; place and stream of its mask."""
+TAKE, FORWARD, PRODUCT, JOIN, LOSS, BACKWARD, BACKWARD_PART, JOIN_GRADIENT, ADD_GRADIENTS, NORM, UPDATE, HEAD, \
+    EXCHANGE, REPEAT = range(14)  # fmt: skip
+"""Instructions, (instruction, stage): take the step's rows; a dense stage's partial product to the exchange, and the
+sum of everybody's; backward with dx to the exchange, and the sum; the sum of everybody's gradients, for this worker's
+share of the parameters; its part of the gradient's norm; the update; predictions; wait for others; the next step."""
 
-KIND, INPUTS, OUTPUTS, KERNEL, BIAS, BIASES, FORWARD, BACKWARD, SAVES_INPUT, X, Y, Z, DX, KEEP, LAYER = range(
-    len(COLUMNS)
-)
-DENSE, ACTIVATE, RESCALE, DROPOUT = range(4)
-STEP, STOP, NAN_STEP = range(3)
-"""Places in `control`: updates made so far; not 0 to stop between two steps; the first step with a NaN loss, or -1."""
+LINE = 8
+"""Numbers in a cache line: what different threads write stands so far apart."""
+
+STOP, LIMIT, ENDED = 0, LINE, 2 * LINE
+"""Places in `control`: not 0 to stop between two steps; the step to end before; after which segment all have ended, or
+-1."""
+
+PLACE, STEP, ROWS, FIRST_ROW, DY, NAN_STEP, SHARE, SHARE_END, NORM_END = range(9)
+"""Places in a worker's `progress`: where it stands in the schedule; step; rows it has, and which of the batch; offset
+of the gradient that goes backward; first step with a NaN loss, or -1; its share of the parameters; end of those it
+counts in the norm."""
 
 
 @compiled
-def forward(table, numbers, parameters, workspace, keeps, rows, training, seed, step):
-    """Stages in order, on `rows` rows that stand at the first stage's x; the scores are the last stage's y."""
-    for s in range(table.shape[0]):
+def run_segment(worker, job):
+    """Carry on for a worker up to the next exchange, or to the end of the run; whether it is the end."""
+    network, data, batches, run = job
+    schedule, tables, numbers, parameters, gradients, slots, workspaces, keeps, partials, norms, places, loss, head = (
+        network
+    )
+    order, batch_size, batch_weights, first, first_update, by_rows, training, summed, seed, rule, rates, constants, \
+        clip_norm, control, progress, totals, metric_kinds, thresholds, out = run  # fmt: skip
+    own, workers = progress[worker], progress.shape[0]
+    table, gradient, workspace, keep = tables[worker], gradients[worker], workspaces[worker], keeps[worker]
+    mine = worker % parameters.shape[0]  # by rows, all workers share the parameters
+    parameter, slot = parameters[mine], slots[mine]
+    scores, dscores, dz = places[worker, 0], places[worker, 1], places[worker, 2]
+    labels, values, weights = batches
+    while True:
+        instruction, s = schedule[own[PLACE], 0], schedule[own[PLACE], 1]
+        own[PLACE] += 1
+        step, rows = own[STEP], own[ROWS]
+        update = first_update + step - first
+        parity = step & 1
         stage = table[s]
-        inputs, outputs = stage[INPUTS], stage[OUTPUTS]
-        x = workspace[stage[X] : stage[X] + rows * inputs]
-        y = workspace[stage[Y] : stage[Y] + rows * outputs]
-        if stage[KIND] == DENSE:
-            w = parameters[stage[KERNEL] : stage[KERNEL] + inputs * outputs].reshape(inputs, outputs)
-            b = parameters[stage[BIAS] : stage[BIAS] + stage[BIASES]]
-            z = workspace[stage[Z] : stage[Z] + rows * outputs].reshape(rows, outputs)
-            dense_activation.forward(x.reshape(rows, inputs), w, b, stage[FORWARD], z, y)
-        elif stage[KIND] == ACTIVATE:
-            call_forward(stage[FORWARD], (at(x), at(y), rows, outputs))
-        elif stage[KIND] == RESCALE:
-            factor, shift = y.dtype.type(numbers[s, 0]), y.dtype.type(numbers[s, 1])
-            for e in range(y.size):
-                y[e] = x[e] * factor + shift
-        elif training:
-            keep = keeps[stage[KEEP] : stage[KEEP] + rows * outputs]
-            mask(0, rows * outputs, numbers[s, 0], seed, stage[LAYER], step, keep)
-            apply(x, keep, numbers[s, 0], y)
+        if instruction == TAKE:
+            if worker == 0 and control[STOP] != 0:
+                # Others may be in this step already: it is finished first. They see the limit after the exchange.
+                control[LIMIT] = min(control[LIMIT], step + (1 if workers > 1 else 0))
+            if step >= control[LIMIT]:
+                return True
+            start = step * batch_size
+            count = min(batch_size, order.size - start)
+            own[FIRST_ROW] = count * worker // workers if by_rows else 0
+            own[ROWS] = (count * (worker + 1) // workers if by_rows else count) - own[FIRST_ROW]
+            start += own[FIRST_ROW]
+            rows = own[ROWS]
+            if rows > 0:
+                taken = order[start : start + rows]
+                width = data[0].shape[1]
+                take_rows(data, taken, workspace[: rows * width].reshape(rows, width))
+                take_targets(data, taken, labels[worker], values[worker], weights[worker])
+        elif instruction == FORWARD:
+            if rows > 0:
+                stages.forward(
+                    stage, numbers[s], parameter, workspace, keep, rows, own[FIRST_ROW], training, seed, update
+                )
+        elif instruction == PRODUCT:
+            inputs, outputs = stage[stages.INPUTS], stage[stages.OUTPUTS]
+            start = stage[stages.PARTIAL]
+            part = partials[parity, worker, start : start + rows * outputs].reshape(rows, outputs)
+            here = workspace[stage[stages.X] : stage[stages.X] + rows * inputs].reshape(rows, inputs)
+            product(here, stages.kernel(stage, parameter), part)
+        elif instruction == JOIN:
+            outputs = stage[stages.OUTPUTS]
+            y = workspace[stage[stages.Y] : stage[stages.Y] + rows * outputs]
+            z = workspace[stage[stages.Z] : stage[stages.Z] + rows * outputs]
+            stages.add_up(partials[parity], stage[stages.PARTIAL], z)
+            finish(stages.bias(stage, parameter), stage[stages.FORWARD], z.reshape(rows, outputs), y)
+        elif instruction == LOSS:
+            weight = batch_weights[step]
+            scale = 0.0
+            if training:
+                scale = 1.0 if summed else (1.0 / weight if weight > 0 else 0.0)
+            own[DY] = dscores
+            if rows > 0:
+                score_loss(
+                    loss, workspace, scores, dscores, labels[worker], values[worker], weights[worker], rows, scale,
+                    metric_kinds, thresholds, totals[worker],
+                )  # fmt: skip
+                if totals[worker, 0] != totals[worker, 0] and own[NAN_STEP] < 0:
+                    own[NAN_STEP] = step
+        elif instruction in (BACKWARD, BACKWARD_PART):
+            size = rows * stage[stages.INPUTS]
+            dx = workspace[stage[stages.DX] : stage[stages.DX] + size]
+            if instruction == BACKWARD_PART:
+                dx = partials[parity, worker, stage[stages.PARTIAL] : stage[stages.PARTIAL] + size]
+            if rows > 0:
+                stages.backward(
+                    stage, numbers[s], parameter, gradient, workspace, keep, rows, own[DY], dz,
+                    schedule[own[PLACE] - 1, 2] != 0, dx,
+                )  # fmt: skip
+            elif stage[stages.KIND] == stages.DENSE:
+                stages.kernel(stage, gradient)[...] = 0
+                stages.bias(stage, gradient)[...] = 0
+            own[DY] = stage[stages.DX]
+        elif instruction == JOIN_GRADIENT:
+            dx = workspace[stage[stages.DX] : stage[stages.DX] + rows * stage[stages.INPUTS]]
+            stages.add_up(partials[parity], stage[stages.PARTIAL], dx)
+        elif instruction == ADD_GRADIENTS:
+            for other in range(workers):
+                if other != worker:
+                    for e in range(own[SHARE], own[SHARE_END]):
+                        gradient[e] += gradients[other, e]
+        elif instruction == NORM:
+            counted = gradient[own[SHARE] : own[NORM_END]]
+            total = 0.0
+            for value in counted:
+                total += value * value
+            norms[parity, worker] = total
+        elif instruction == UPDATE:
+            improve(
+                parameter, gradient, slot, own[SHARE], own[SHARE_END], rule, update + 1, rates[step - first],
+                constants, clip_norm, norms[parity],
+            )  # fmt: skip
+        elif instruction == HEAD:
+            start = step * batch_size + own[FIRST_ROW]
+            call_forward(head, (at(workspace[scores:]), at(out[start:]), rows, out.shape[1]))
+        elif instruction == EXCHANGE:
+            return False
         else:
-            for e in range(y.size):
-                y[e] = x[e]
+            own[PLACE] = 0
+            own[STEP] += 1
 
 
 @compiled
-def backward(table, numbers, parameters, gradient, workspace, keeps, rows, dscores, dz_offset, first):
-    """Stages in reverse, from the gradient in the scores at `dscores`; the parameters' goes to `gradient`.
-
-    It ends at stage `first`, whose own input's gradient nobody needs; with -1 it goes all the way, to the first stage's
-    dx.
-    """
-    dy_offset = dscores
-    for s in range(table.shape[0] - 1, max(first, 0) - 1, -1):
-        stage = table[s]
-        inputs, outputs = stage[INPUTS], stage[OUTPUTS]
-        dy = workspace[dy_offset : dy_offset + rows * outputs]
-        dx = workspace[stage[DX] : stage[DX] + rows * inputs]
-        x = workspace[stage[X] : stage[X] + rows * inputs]
-        saved = workspace[stage[Z] : stage[Z] + rows * outputs]
-        if stage[SAVES_INPUT] == 0:
-            saved = workspace[stage[Y] : stage[Y] + rows * outputs]
-        if stage[KIND] == DENSE:
-            dz = workspace[dz_offset : dz_offset + rows * outputs].reshape(rows, outputs)
-            w = parameters[stage[KERNEL] : stage[KERNEL] + inputs * outputs].reshape(inputs, outputs)
-            dw = gradient[stage[KERNEL] : stage[KERNEL] + inputs * outputs].reshape(inputs, outputs)
-            db = gradient[stage[BIAS] : stage[BIAS] + stage[BIASES]]
-            dense_activation.backward(
-                dy,
-                x.reshape(rows, inputs),
-                w,
-                saved,
-                stage[BACKWARD],
-                s > first,
-                dz,
-                dx.reshape(rows, inputs),
-                dw,
-                db,
-            )
-        elif stage[KIND] == ACTIVATE:
-            if stage[SAVES_INPUT] != 0:
-                saved = x
-            call_backward(stage[BACKWARD], (at(dy), at(saved), at(dx), rows, outputs))
-        elif stage[KIND] == RESCALE:
-            factor = dx.dtype.type(numbers[s, 0])
-            for e in range(dx.size):
-                dx[e] = dy[e] * factor
-        else:
-            apply(dy, keeps[stage[KEEP] : stage[KEEP] + rows * outputs], numbers[s, 0], dx)
-        dy_offset = stage[DX]
-
-
-@compiled
-def take_batch(data, rows, batch):
-    """The rows' inputs, targets and weights into the batch's buffers: (x, labels, values, weights)."""
-    x_bytes, x_numbers, scale, offset, labels, values, weights = data
-    x, batch_labels, batch_values, batch_weights = batch
+def take_rows(data, rows, x):
+    """The rows' inputs, converted and rescaled, to x (B, I)."""
+    x_bytes, x_numbers, scale, offset, _, _, _ = data
     if x_bytes.size > 0:
         gather(x_bytes, rows, scale, offset, x)
     else:
         gather(x_numbers, rows, scale, offset, x)
+
+
+@compiled
+def take_targets(data, rows, batch_labels, batch_values, batch_weights):
+    """The rows' targets and weights into the batch's buffers."""
+    _, _, _, _, labels, values, weights = data
     for i in range(rows.size):
         row = rows[i]
         if labels.size > 0:
@@ -125,26 +173,11 @@ def take_batch(data, rows, batch):
 
 
 @compiled
-def backpropagate(network, batch, rows, weight, totals, step, first):
-    """Forward, loss and backward of a batch that was taken; adds to totals, leaves the gradient in place."""
-    table, numbers, parameters, gradient, workspace, keeps, places, seed, summed, loss, metric_kinds, thresholds = (
-        network
-    )
-    scores, dscores, dz = places
-    _, labels, values, weights = batch
-    forward(table, numbers, parameters, workspace, keeps, rows, True, seed, step)
-    scale = 1.0 if summed else (1.0 / weight if weight > 0 else 0.0)
-    score_loss(loss, workspace, scores, dscores, labels, values, weights, rows, scale, metric_kinds, thresholds, totals)
-    backward(table, numbers, parameters, gradient, workspace, keeps, rows, dscores, dz, first)
-
-
-@compiled
 def score_loss(
     loss, workspace, scores, dscores, labels, values, weights, rows, scale, metric_kinds, thresholds, totals
 ):
     """Loss and metrics of the scores in the workspace; their gradient goes to dscores."""
     targets = at(labels) if labels.size > 0 else at(values)
-    outputs = np.int64(loss[1])
     base = at(workspace)
     call_loss(
         loss[0],
@@ -153,7 +186,7 @@ def score_loss(
             targets,
             at(weights),
             rows,
-            outputs,
+            loss[1],
             scale,
             metric_kinds.size,
             at(metric_kinds),
@@ -165,59 +198,51 @@ def score_loss(
 
 
 @compiled
-def improve(parameters, gradient, slots, rule, step, rate, constants, clip_norm):
-    """One step of the optimizer; `step` counts from 1."""
+def improve(parameters, gradient, slots, first, end, rule, step, rate, constants, clip_norm, norms):
+    """One step of the optimizer for parameters first ... end - 1; `step` counts from 1.
+
+    `norms` are the parts of the squared norm of the whole gradient.
+    """
     if clip_norm > 0:
-        norm = math.sqrt(np.dot(gradient, gradient))
+        total = 0.0
+        for part in norms:
+            total += part
+        norm = math.sqrt(total)
         if norm > clip_norm:
             factor = gradient.dtype.type(clip_norm / norm)
-            for e in range(gradient.size):
+            for e in range(first, end):
                 gradient[e] *= factor
-    arrays = (at(parameters), at(gradient), at(slots))
-    call_update(rule, (step, arrays[0], arrays[1], arrays[2], slots.shape[1], parameters.size, rate, at(constants)))
+    place = first * parameters.itemsize
+    arrays = (at(parameters) + place, at(gradient) + place, at(slots) + place)
+    call_update(rule, (step, arrays[0], arrays[1], arrays[2], slots.shape[1], end - first, rate, at(constants)))
 
 
 @compiled
-def run_steps(
-    network, data, batch, order, batch_size, batch_weights, first, last, slots, rule, rates, constants, clip_norm,
-    control, totals, first_trained,
-):  # fmt: skip
-    """Steps first … last - 1 of an epoch; returns the step after the last one that was run."""
-    parameters, gradient = network[2], network[3]
-    for step in range(first, last):
-        if control[STOP] != 0:
-            return step
-        rows = order[step * batch_size : min((step + 1) * batch_size, order.size)]
-        take_batch(data, rows, batch)
-        backpropagate(network, batch, rows.size, batch_weights[step], totals, control[STEP], first_trained)
-        if totals[0] != totals[0] and control[NAN_STEP] < 0:
-            control[NAN_STEP] = step
-        control[STEP] += 1
-        improve(parameters, gradient, slots, rule, control[STEP], rates[step - first], constants, clip_norm)
-    return last
+def run(thread, patience, claimed, done, job):
+    """Run segments until all workers have come to the end: those of worker `thread`, and any that nobody runs.
 
-
-@compiled
-def evaluate(network, data, batch, order, batch_size, totals):
-    """Adds loss and metrics of all rows to totals."""
-    table, numbers, parameters, _, workspace, keeps, places, seed, _, loss, metric_kinds, thresholds = network
-    scores, dscores, _ = places
-    _, labels, values, weights = batch
-    for start in range(0, order.size, batch_size):
-        rows = order[start : min(start + batch_size, order.size)]
-        take_batch(data, rows, batch)
-        forward(table, numbers, parameters, workspace, keeps, rows.size, False, seed, 0)
-        score_loss(
-            loss, workspace, scores, dscores, labels, values, weights, rows.size, 0.0, metric_kinds, thresholds, totals
-        )
-
-
-@compiled
-def predict(network, data, batch, order, batch_size, head, out):
-    """Predictions of all rows to out (N, O)."""
-    table, numbers, parameters, _, workspace, keeps, places, seed, _, _, _, _ = network
-    for start in range(0, order.size, batch_size):
-        rows = order[start : min(start + batch_size, order.size)]
-        take_batch(data, rows, batch)
-        forward(table, numbers, parameters, workspace, keeps, rows.size, False, seed, 0)
-        call_forward(head, (at(workspace) + places[0] * workspace.itemsize, at(out[start]), rows.size, out.shape[1]))
+    Every thread that takes part calls this; one alone can, too. A thread first claims its own worker's next segment.
+    Then it waits for the others, one by one: it looks `patience` times, and from then on claims the segment itself if
+    that is still free, because its thread has not started or was interrupted by the operating system; if not, it lets
+    other threads have the processor. So no thread waits for one that does not run, and a busy machine costs time in
+    proportion. Results do not depend on who ran what.
+    """
+    control = job[3][13]
+    workers = done.size // LINE
+    segment, worker, finished, looks = 0, thread, 0, patience
+    while True:
+        if looks < patience:
+            atomic.pause()
+        elif atomic.exchange_if(claimed, LINE * worker, segment, segment + 1):
+            if run_segment(worker, job):
+                atomic.store(control, ENDED, segment)
+            atomic.store(done, LINE * worker, segment + 1)
+        elif looks > patience:
+            atomic.yield_processor()
+        looks += 1
+        if atomic.load(done, LINE * worker) > segment:
+            worker, finished, looks = (worker + 1) % workers, finished + 1, 0
+            if finished == workers:
+                if atomic.load(control, ENDED) == segment:
+                    return
+                segment, worker, finished, looks = segment + 1, thread, 0, patience

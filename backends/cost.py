@@ -1,0 +1,81 @@
+"""Which division of the work is fastest: a model of one training step, with numbers measured on the machine.
+
+    product of (m, k) and (k, n):      call + 2 m k n / flops
+    element by element:                bytes read and written / bytes a second
+    exchange:                          exchange + what is added up, as bytes
+
+A division is estimated by its first worker, whose part is as large as any. See docs/design/0010-dividing-the-work.md.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Literal
+
+from dnnkit.backends.division import ALONE, Division, parts, roles, share
+from dnnkit.backends.machine import Machine, machine, processors
+from dnnkit.backends.program import Dense, Program, Stage
+from dnnkit.kernels.update.reference import RULES
+
+WORTH = 0.85
+"""Several workers are taken if they need less than this share of the time of one: they are not free for others."""
+
+BY: tuple[Literal["units", "rows"], ...] = ("units", "rows")
+
+PASSES = 6
+"""How often a dense stage's outputs are read or written element by element: bias, activation, and back."""
+
+
+def divide(program: Program, stages: Sequence[Stage], features: int, batch_size: int, recorded: str) -> Division:
+    """The division for batches of that size: what the user says, what was recorded, else the fastest by the model.
+
+    `recorded` is what `record` gave in the training that goes on.
+    """
+    if asked := os.environ.get("DNNKIT_DIVISION"):
+        return Division.parse(asked)
+    text, _, size = recorded.partition("@")
+    if text and size == str(batch_size):
+        return Division.parse(text)
+    workers = program.num_threads or processors()
+    if workers == 1:
+        return ALONE
+    candidates = [Division(by, count) for count in range(2, workers + 1) for by in BY]
+    here = machine()
+    times = {division: seconds(program, stages, features, batch_size, division, here) for division in candidates}
+    best = min(times, key=lambda division: times[division])
+    alone = seconds(program, stages, features, batch_size, ALONE, here)
+    return best if times[best] < WORTH * alone else ALONE
+
+
+def record(division: Division, batch_size: int) -> str:
+    """What `divide` wants to see again, for the same results."""
+    return f"{division}@{batch_size}"
+
+
+def seconds(
+    program: Program, stages: Sequence[Stage], features: int, batch_size: int, division: Division, here: Machine
+) -> float:
+    """The estimated time of a training step."""
+    number = 4 if program.dtype == "float32" else 8
+    flops = here.flops * 4 / number
+    workers, by_rows = division.workers, division.by == "rows" and division.workers > 1
+    rows = -(-batch_size // workers) if by_rows else batch_size
+    total, held, trained = rows * features * number / here.bytes, 0, False
+    for stage, role, part in zip(stages, roles(stages, division), parts(stages, features, division, 0), strict=True):
+        inputs, outputs = part.shape
+        total += PASSES * rows * outputs * number / here.bytes
+        if not isinstance(stage, Dense):
+            continue
+        products = 3 if trained else 2  # forward, its kernel's gradient, and dx unless nothing before it is trained
+        total += products * (here.call + 2 * rows * inputs * outputs / flops)
+        held += inputs * outputs + outputs
+        added_up = outputs if role == "rows" else inputs if role == "columns" and trained else 0
+        if added_up:
+            total += here.exchange + (workers + 1) * rows * added_up * number / here.bytes
+        trained = True
+    slots = len(RULES[program.update].slots) if program.update else 0
+    if by_rows:
+        own = share(held, workers, 0)
+        mine = own.stop - own.start
+        total += 2 * here.exchange + (workers + 1) * mine * number / here.bytes
+        held = mine
+    return total + held * (3 + 2 * slots) * number / here.bytes

@@ -1,0 +1,103 @@
+"""What this machine can do, in the four numbers that decide how work is divided; measured once, and kept."""
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+ROUNDS = 15
+"""Repeats of each measurement; the best counts, for whatever else runs here only ever makes it slower."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """`flops` a second of one processor in a matrix product; `bytes` a second that it reads and writes in its caches;
+    seconds for `call`ing a product at all, and for one `exchange` between two processors."""
+
+    flops: float
+    bytes: float
+    call: float
+    exchange: float
+
+
+def processors() -> int:
+    """How many this process may use: by affinity, and by a container's quota."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        count = min(count, max(1, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no such file, or no quota
+        pass
+    return count
+
+
+@cache
+def machine() -> Machine:
+    """This machine, from the file of an earlier process or measured now, in about a tenth of a second."""
+    from dnnkit.kernels.compiled import cache_folder
+
+    path = cache_folder() / f"machine-{processors()}.json"
+    try:
+        return Machine(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        pass
+    measured = measure()
+    temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+    temporary.write_text(json.dumps(asdict(measured), indent=1))
+    os.replace(temporary, path)
+    return measured
+
+
+def measure() -> Machine:
+    """Measure it."""
+    from dnnkit.kernels.train_steps import probe
+
+    large, small = _products(64, 512, 256), _products(8, 16, 8)
+    source, target = np.ones(1 << 17, np.float32), np.empty(1 << 17, np.float32)
+    flops = 2 * 64 * 512 * 256 * 4 / _best(lambda: probe.products(*large, 4))
+    call = max(_best(lambda: probe.products(*small, 100)) / 100 - 2 * 8 * 16 * 8 / flops, 1e-8)
+    copied = 2 * source.nbytes / _best(lambda: np.copyto(target, source))
+    return Machine(flops, copied, call, _exchange(probe.exchanges))
+
+
+def _products(rows: int, inputs: int, outputs: int) -> tuple[Any, ...]:
+    return tuple(np.ones(shape, np.float32) for shape in ((rows, inputs), (inputs, outputs), (rows, outputs)))
+
+
+def _best(work: Callable[[], Any]) -> float:
+    """Seconds of the fastest of several runs, after one that warms up."""
+    work()
+    times = []
+    for _ in range(ROUNDS):
+        start = perf_counter()
+        work()
+        times.append(perf_counter() - start)
+    return min(times)
+
+
+def _exchange(exchanges: Callable[..., None], count: int = 2000) -> float:
+    """Seconds that two threads need to hear of each other."""
+    if processors() < 2:
+        return 1.0  # as good as never
+
+    def both() -> None:
+        flags = np.zeros(16, np.int64)
+        other = threading.Thread(target=exchanges, args=(1, flags, count))
+        other.start()
+        exchanges(0, flags, count)
+        other.join()
+
+    both()  # compiled before anything is timed
+    best = float("inf")
+    for _ in range(5):
+        start = perf_counter()
+        both()
+        best = min(best, (perf_counter() - start) / count)
+    return best

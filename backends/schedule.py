@@ -1,0 +1,53 @@
+"""The instructions that workers follow: what `kernels/train_steps` interprets, one list for each purpose."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from dnnkit.backends.division import Division, Role
+from dnnkit.backends.program import HostArray
+from dnnkit.kernels.train_steps import cpu
+
+Purpose = Literal["train", "differentiate", "evaluate", "predict"]
+
+
+def schedule(
+    kinds: Sequence[Role], division: Division, purpose: Purpose, *, first: int, clips: bool = False
+) -> HostArray:
+    """Instructions (n, 3): what to do, with which stage, and whether its dx is wanted.
+
+    `first` is the first stage whose gradient is wanted, -1 for the network's input as well.
+    """
+    steps: list[tuple[int, int, int]] = [(cpu.TAKE, 0, 0)]
+    for stage, kind in enumerate(kinds):
+        if kind == "rows":
+            steps += [(cpu.PRODUCT, stage, 0), (cpu.EXCHANGE, 0, 0), (cpu.JOIN, stage, 0)]
+        else:
+            steps.append((cpu.FORWARD, stage, 0))
+    if purpose == "predict":
+        return _array([*steps, (cpu.HEAD, 0, 0), (cpu.REPEAT, 0, 0)])
+    steps.append((cpu.LOSS, 0, 0))
+    if purpose in ("train", "differentiate"):
+        for stage in range(len(kinds) - 1, max(first, 0) - 1, -1):
+            wants_dx = stage > first
+            if kinds[stage] == "columns" and wants_dx:
+                steps += [(cpu.BACKWARD_PART, stage, 1), (cpu.EXCHANGE, 0, 0), (cpu.JOIN_GRADIENT, stage, 0)]
+            else:
+                steps.append((cpu.BACKWARD, stage, int(wants_dx)))
+    if purpose == "train":
+        by_rows = division.by == "rows" and division.workers > 1
+        if by_rows:
+            steps += [(cpu.EXCHANGE, 0, 0), (cpu.ADD_GRADIENTS, 0, 0)]
+        if clips:
+            steps.append((cpu.NORM, 0, 0))
+            if division.workers > 1:
+                steps.append((cpu.EXCHANGE, 0, 0))
+        steps.append((cpu.UPDATE, 0, 0))
+        if by_rows:
+            steps.append((cpu.EXCHANGE, 0, 0))
+    return _array([*steps, (cpu.REPEAT, 0, 0)])
+
+
+def _array(steps: list[tuple[int, int, int]]) -> HostArray:
+    return np.array(steps, np.int64)

@@ -1,0 +1,289 @@
+"""Workers at work: their buffers, tables and threads for batches of up to so many rows."""
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dnnkit.backends.division import DividedLayout, Division, parts, roles, share
+from dnnkit.backends.program import Activate, Dense, Dropout, HostArray, Program, Rescale, Stage
+from dnnkit.backends.schedule import Purpose, schedule
+from dnnkit.kernels import contract
+from dnnkit.kernels.train_steps import cpu, stages
+
+PATIENCE = 2000
+"""Looks at what another thread does, some 20 µs in all, before its work is taken over or the processor given away."""
+
+INTERRUPTIBLE = 64
+"""Steps from which a run is worth threads of its own, so that Ctrl-C is heard while it runs."""
+
+PROGRESS = 16
+"""Numbers of a worker's progress: two cache lines, more than it needs, so that no line has two writers."""
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Addresses of the compiled kernels that a program needs, and what they are told."""
+
+    activations: dict[str, Any]
+    loss: int
+    update: int
+    head: int
+    metric_kinds: HostArray
+    thresholds: HostArray
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Parameters and slots, one flat row for each worker, or a single one that all share."""
+
+    parameters: HostArray
+    slots: HostArray
+    """(rows, slots, size)"""
+
+
+@dataclass
+class Work:
+    """What to run: steps first ... last - 1 over rows in an order."""
+
+    data: tuple[Any, ...]
+    order: HostArray
+    batch_size: int
+    batch_weights: HostArray
+    first: int
+    last: int
+    first_update: int = 0
+    rates: HostArray | None = None
+    constants: HostArray | None = None
+    clip_norm: float = 0.0
+    out: HostArray | None = None
+
+
+class Team:
+    """The workers of a division, for one program and batches of up to `rows` rows.
+
+    `table` etc. are what `kernels/train_steps` takes: see there.
+    """
+
+    def __init__(
+        self, program: Program, stage_list: Sequence[Stage], division: Division, rows: int, kernels: Kernels
+    ) -> None:
+        self.program, self.division, self.rows, self._kernels = program, division, rows, kernels
+        self._stages = list(stage_list)
+        self._roles = roles(self._stages, division)
+        features = math.prod(program.input_shape)
+        self.layout = DividedLayout(self._stages, features, division)
+        own_rows = rows
+        if division.by == "rows":
+            own_rows = -(-rows // division.workers)
+        dtype = program.dtype
+        drawn = [_Drawing(self, worker, own_rows, features) for worker in range(division.workers)]
+        self._tables = np.array([drawing.table for drawing in drawn], np.int64).reshape(
+            division.workers, len(self._stages), len(stages.COLUMNS)
+        )
+        self._numbers = np.array([_pair(stage) for stage in self._stages], np.float64).reshape(-1, 2)
+        self._places = np.array([drawing.places for drawing in drawn], np.int64)
+        self._memory = np.zeros((division.workers, max(drawing.size for drawing in drawn)), dtype)
+        self._keeps = np.zeros((division.workers, max(drawing.mask_size for drawing in drawn)), np.bool_)
+        exchanged = max(drawing.exchanged for drawing in drawn)
+        self._partials = np.zeros((2, division.workers if exchanged else 0, exchanged), dtype)
+        self._norms = np.zeros((2, division.workers))
+        outputs = program.output_features
+        has_labels = program.loss is None or program.loss.targets == "labels"
+        self._batches = (
+            np.zeros((division.workers, own_rows if has_labels else 0), np.int64),
+            np.zeros((division.workers, 0 if has_labels else own_rows, outputs), dtype),
+            np.ones((division.workers, own_rows), dtype),
+        )
+        self._schedules: dict[tuple[Purpose, int, bool], HostArray] = {}
+        size = self.layout.size
+        self.gradients = np.zeros((division.workers, size), dtype)
+        self._control = np.zeros(3 * cpu.LINE, np.int64)
+        self.dx_place = int(self._tables[0, 0, stages.DX]) if self._stages else int(self._places[0, 1])
+
+    # -- running -----------------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Make the running or next run end between two steps."""
+        self._control[cpu.STOP] = 1
+
+    def input_gradient(self, rows: int) -> HostArray:
+        """dx of the last batch (rows, features), after `differentiate` with first=-1; by one worker."""
+        features = math.prod(self.program.input_shape)
+        return self._memory[0, self.dx_place : self.dx_place + rows * features].reshape(rows, features)
+
+    def run(
+        self, purpose: Purpose, work: Work, numbers: Numbers, totals: HostArray, *, first: int = 0, threads: int = 1
+    ) -> tuple[int, int]:
+        """Run the steps; (the step after the last one that was run, the first step whose loss was no number or -1).
+
+        Loss and metrics are added to totals (1 + metrics,).
+        """
+        workers = self.division.workers
+        clips = work.clip_norm > 0
+        key = purpose, first, clips
+        if key not in self._schedules:
+            self._schedules[key] = schedule(self._roles, self.division, purpose, first=first, clips=clips)
+        if len(work.data[6]) == 0:
+            self._batches[2].fill(1)
+        progress = np.zeros((workers, PROGRESS), np.int64)
+        progress[:, cpu.STEP], progress[:, cpu.NAN_STEP] = work.first, -1
+        for worker in range(workers):
+            progress[worker, cpu.SHARE : cpu.NORM_END + 1] = self._shares(worker)
+        self._control[cpu.LIMIT], self._control[cpu.ENDED] = work.last, -1
+        sums = np.zeros((workers, max(cpu.LINE, len(totals))))
+        nothing = np.zeros(0)
+        job = (
+            (
+                self._schedules[key], self._tables, self._numbers, numbers.parameters, self.gradients, numbers.slots,
+                self._memory, self._keeps, self._partials, self._norms, self._places,
+                (self._kernels.loss, self.program.output_features), self._kernels.head,
+            ),
+            work.data,
+            self._batches,
+            (
+                work.order, work.batch_size, work.batch_weights, work.first, work.first_update,
+                self.division.by == "rows", purpose in ("train", "differentiate"), self._sums_up, self.program.seed,
+                self._kernels.update, nothing if work.rates is None else work.rates,
+                nothing if work.constants is None else work.constants, work.clip_norm, self._control, progress, sums,
+                self._kernels.metric_kinds, self._kernels.thresholds,
+                self._nowhere if work.out is None else work.out,
+            ),
+        )  # fmt: skip
+        claimed, done = np.zeros(workers * cpu.LINE, np.int64), np.zeros(workers * cpu.LINE, np.int64)
+        crew = min(threads, workers) if work.last - work.first >= INTERRUPTIBLE else 1
+        patience = PATIENCE if crew > 1 else 0
+        _in_threads(
+            lambda thread: cpu.run(thread, patience, claimed, done, job),
+            crew,
+            heard=work.last - work.first >= INTERRUPTIBLE,
+            stop=self.stop,
+        )
+        self._control[cpu.STOP] = 0
+        counted = sums if self.division.by == "rows" else sums[:1]
+        totals += counted.sum(axis=0)[: len(totals)]
+        lost = progress[:, cpu.NAN_STEP]
+        return int(self._control[cpu.LIMIT]), int(lost[lost >= 0].min()) if (lost >= 0).any() else -1
+
+    @property
+    def _sums_up(self) -> bool:
+        return self.program.loss is not None and self.program.loss.reduction == "sum"
+
+    @property
+    def _nowhere(self) -> HostArray:
+        return np.zeros((0, self.program.output_features), self.program.dtype)
+
+    def _shares(self, worker: int) -> tuple[int, int, int]:
+        """Which of its gradients a worker updates: from, to; and up to where it counts them in the norm."""
+        if self.division.by == "rows":
+            part = share(self.layout.size, self.division.workers, worker)
+            return part.start, part.stop, part.stop
+        sizes = self.layout.sizes if worker == 0 else self.layout.own_sizes
+        return 0, self.layout.sizes[worker], sizes[worker]
+
+
+class _Drawing:
+    """Where in one worker's workspace each stage reads and writes."""
+
+    def __init__(self, team: Team, worker: int, rows: int, features: int) -> None:
+        division = team.division
+        self.rows, self.size, self.mask_size, self.exchanged = rows, 0, 0, 0
+        own = parts(team._stages, features, division, worker)
+        x = self._take(features)
+        width = features
+        scratch = self._take(max([features, *(max(part.shape) for part in own)]))  # z, then dz: never both in use
+        self.table: list[list[int]] = []
+        for stage, role, part in zip(team._stages, team._roles, own, strict=True):
+            inputs, outputs = part.shape
+            width = stage.kernel.shape[1] if isinstance(stage, Dense) else width
+            line = _columns(stage, team._kernels)
+            line |= {"inputs": inputs, "outputs": outputs, "first": part.outputs.start, "width": width}
+            line |= {"x": x, "y": self._take(outputs), "z": scratch, "dx": self._take(inputs)}
+            if isinstance(stage, Dense):
+                if line["saves_input"]:
+                    line["z"] = self._take(outputs)
+                line["kernel"] = team.layout.pieces[worker, stage.kernel.name].offset
+                if stage.bias is not None:
+                    line |= {"bias": team.layout.pieces[worker, stage.bias.name].offset, "biases": outputs}
+                if role in ("rows", "columns"):
+                    line["partial"] = self.exchanged
+                    self.exchanged += -(-rows * (outputs if role == "rows" else inputs) // 16) * 16
+            if isinstance(stage, Dropout):
+                line["keep"], self.mask_size = self.mask_size, self.mask_size + rows * outputs
+            self.table.append([line.get(name, 0) for name in stages.COLUMNS])
+            x = line["y"]
+        dscores = self._take(team.program.output_features)
+        self.places = (x, dscores, scratch)
+
+    def _take(self, width: int) -> int:
+        """The place of `rows` rows of that width; every place begins a cache line of its own."""
+        place, self.size = self.size, self.size + -(-self.rows * width // 16) * 16
+        return place
+
+
+def _columns(stage: Stage, kernels: Kernels) -> dict[str, int]:
+    """What a stage's row of the table says wherever the stage is."""
+    match stage:
+        case Dense(activation=name):
+            return {"kind": stages.DENSE} | _activation(name, kernels)
+        case Activate(activation=name):
+            return {"kind": stages.ACTIVATE} | _activation(name, kernels)
+        case Rescale():
+            return {"kind": stages.RESCALE, "saves_input": 0}
+        case Dropout(layer=layer):
+            return {"kind": stages.DROPOUT, "saves_input": 0, "layer": layer}
+    raise AssertionError(f"{stage} should have been refused by NumbaBackend.supports")
+
+
+def _activation(name: str, kernels: Kernels) -> dict[str, int]:
+    functions = kernels.activations[name]
+    return {
+        "forward": functions.address("forward"),
+        "backward": functions.address("backward"),
+        "saves_input": int(contract.activation(name).saves == "input"),
+    }
+
+
+def _pair(stage: Stage) -> tuple[float, float]:
+    """The two numbers that a stage has."""
+    match stage:
+        case Rescale(scale=scale, offset=offset):
+            return scale, offset
+        case Dropout(rate=rate):
+            return rate, 0.0
+    return 0.0, 0.0
+
+
+def _in_threads(function: Any, count: int, *, heard: bool, stop: Any) -> None:
+    """function(0) ... function(count - 1), each in a thread; a single one in this one, unless signals are to be heard.
+
+    Python runs signal handlers in the main thread only, and not while that is inside compiled code: so a long run
+    leaves the main thread waiting, able to hear. Whatever happens, no thread is left behind.
+    """
+    if count == 1 and not (heard and threading.current_thread() is threading.main_thread()):
+        function(0)
+        return
+    failures: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            function(number)
+        except BaseException as error:  # handed to the thread that waits
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(n,), name=f"dnnkit-{n}", daemon=True) for n in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    except BaseException:
+        stop()
+        for thread in threads:
+            thread.join()
+        raise
+    if failures:
+        raise failures[0]

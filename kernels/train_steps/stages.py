@@ -1,0 +1,107 @@
+"""One stage of a network on the rows of a batch: what the steps in `cpu.py` are made of.
+
+A stage is a row of a table (`COLUMNS`) with offsets into one worker's parameters and workspace. A worker may hold a
+part of a stage's units only: then `inputs`, `outputs` count its own, `first` of `width` in all tells which outputs.
+"""
+
+from dnnkit.kernels.calls import at, call_backward, call_forward
+from dnnkit.kernels.compiled import compiled
+from dnnkit.kernels.dense_activation import cpu as dense_activation
+from dnnkit.kernels.dropout.cpu import apply, mask
+
+COLUMNS = (  # noqa: SIM905 - a table is read by its heads
+    "kind inputs outputs kernel bias biases forward backward saves_input x y z dx keep layer first width partial"
+).split()
+"""A stage's row: its kind; numbers of features; offsets of its kernel and bias, and how many biases; addresses of its
+activation; offsets in the workspace of its input, output, pre-activation and input gradient; place and stream of its
+mask; which outputs it has of how many; where in the exchange its partial sums go."""
+
+KIND, INPUTS, OUTPUTS, KERNEL, BIAS, BIASES, FORWARD, BACKWARD, SAVES_INPUT, X, Y, Z, DX, KEEP, LAYER, FIRST, WIDTH, \
+    PARTIAL = range(len(COLUMNS))  # fmt: skip
+DENSE, ACTIVATE, RESCALE, DROPOUT = range(4)
+
+
+@compiled
+def forward(stage, numbers, parameters, workspace, keeps, rows, first_row, training, seed, step):
+    """The stage's y from its x."""
+    inputs, outputs = stage[INPUTS], stage[OUTPUTS]
+    x = workspace[stage[X] : stage[X] + rows * inputs]
+    y = workspace[stage[Y] : stage[Y] + rows * outputs]
+    if stage[KIND] == DENSE:
+        z = workspace[stage[Z] : stage[Z] + rows * outputs].reshape(rows, outputs)
+        b = bias(stage, parameters)
+        dense_activation.forward(x.reshape(rows, inputs), kernel(stage, parameters), b, stage[FORWARD], z, y)
+    elif stage[KIND] == ACTIVATE:
+        call_forward(stage[FORWARD], (at(x), at(y), rows, outputs))
+    elif stage[KIND] == RESCALE:
+        factor, shift = y.dtype.type(numbers[0]), y.dtype.type(numbers[1])
+        for e in range(y.size):
+            y[e] = x[e] * factor + shift
+    elif training:
+        keep = keeps[stage[KEEP] : stage[KEEP] + rows * outputs]
+        # A worker that has all the outputs draws all rows at once: rows of a part begin in the middle of a block.
+        length = rows * outputs if outputs == stage[WIDTH] else outputs
+        for place in range(0, rows * outputs, length):
+            start = (first_row + place // outputs) * stage[WIDTH] + stage[FIRST]
+            mask(start, length, numbers[0], seed, stage[LAYER], step, keep[place : place + length])
+        apply(x, keep, numbers[0], y)
+    else:
+        for e in range(y.size):
+            y[e] = x[e]
+
+
+@compiled
+def backward(stage, numbers, parameters, gradient, workspace, keeps, rows, dy_offset, dz_offset, needs_dx, dx):
+    """The stage's dx and its parameters' gradient, from its dy in the workspace."""
+    inputs, outputs = stage[INPUTS], stage[OUTPUTS]
+    dy = workspace[dy_offset : dy_offset + rows * outputs]
+    x = workspace[stage[X] : stage[X] + rows * inputs]
+    saved = workspace[stage[Z] : stage[Z] + rows * outputs]
+    if stage[SAVES_INPUT] == 0:
+        saved = workspace[stage[Y] : stage[Y] + rows * outputs]
+    if stage[KIND] == DENSE:
+        dense_activation.backward(
+            dy,
+            x.reshape(rows, inputs),
+            kernel(stage, parameters),
+            saved,
+            stage[BACKWARD],
+            needs_dx,
+            workspace[dz_offset : dz_offset + rows * outputs].reshape(rows, outputs),
+            dx.reshape(rows, inputs),
+            kernel(stage, gradient),
+            bias(stage, gradient),
+        )
+    elif stage[KIND] == ACTIVATE:
+        if stage[SAVES_INPUT] != 0:
+            saved = x
+        call_backward(stage[BACKWARD], (at(dy), at(saved), at(dx), rows, outputs))
+    elif stage[KIND] == RESCALE:
+        factor = dx.dtype.type(numbers[0])
+        for e in range(dx.size):
+            dx[e] = dy[e] * factor
+    else:
+        apply(dy, keeps[stage[KEEP] : stage[KEEP] + rows * outputs], numbers[0], dx)
+
+
+@compiled
+def kernel(stage, parameters):
+    """The stage's kernel (inputs, outputs) among flat parameters, or its gradient."""
+    inputs, outputs = stage[INPUTS], stage[OUTPUTS]
+    return parameters[stage[KERNEL] : stage[KERNEL] + inputs * outputs].reshape(inputs, outputs)
+
+
+@compiled
+def bias(stage, parameters):
+    """The stage's bias (outputs,), or nothing (0,)."""
+    return parameters[stage[BIAS] : stage[BIAS] + stage[BIASES]]
+
+
+@compiled
+def add_up(partials, offset, out):
+    """Sums over the workers, in their order, so that it does not depend on who came first."""
+    for e in range(out.size):
+        out[e] = partials[0, offset + e]
+    for worker in range(1, partials.shape[0]):
+        for e in range(out.size):
+            out[e] += partials[worker, offset + e]
