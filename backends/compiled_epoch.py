@@ -15,7 +15,7 @@ from dnnkit.backends import cost
 from dnnkit.backends.division import ALONE, Division
 from dnnkit.backends.executable import Gradients
 from dnnkit.backends.flat_executable import Data, FlatExecutable
-from dnnkit.backends.machine import processors
+from dnnkit.backends.machine import machine, processors
 from dnnkit.backends.program import (
     Activate,
     Dense,
@@ -140,8 +140,11 @@ class CompiledEpoch(FlatExecutable):
         if y is not None and self._rule is not None and not self._compiled:
             # Compile, or read from the cache, before any clock runs: a run of no steps.
             self._compiled = True
+            if processors() > 1:
+                machine()
             work = Work(self._arrays(data), np.zeros(0, np.int64), 1, np.zeros(0), 0, 0)
-            self._team(ALONE, 1).run("evaluate", work, self._numbers(), np.zeros(1))
+            team = self._team(ALONE, 1)
+            team.run("evaluate", work, self._numbers(), team.no_sums())
         return data
 
     def _numbers(self) -> Numbers:
@@ -154,12 +157,12 @@ class CompiledEpoch(FlatExecutable):
         self._batch_size = min(batch_size, len(order))
         self._data, self._order = self._arrays(data), np.ascontiguousarray(order, np.int64)
         self._batch_weights = self._weight_sums(data, order, batch_size)
-        self._totals = np.zeros(1 + len(self.program.metrics))
         self._weight_total, self._nan_step = 0.0, -1
         features, size = int(data.x.shape[1]), self._batch_size
         division = cost.divide(self.program, self._stages, features, size, self.state.execution)
         self.state.execution = cost.record(division, size)
         self._training = self._team(division, size)
+        self._sums = self._training.no_sums()
         self.plan = replace(self.plan, details={**self.plan.details, "division": str(division)})
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
@@ -181,7 +184,7 @@ class CompiledEpoch(FlatExecutable):
                 "train",
                 work,
                 self._spread(self._training),
-                self._totals,
+                self._sums,
                 first=self._first_trained,
                 threads=self.program.num_threads or processors(),
             )
@@ -200,20 +203,22 @@ class CompiledEpoch(FlatExecutable):
             self._training.stop()
 
     def totals(self) -> Totals:  # noqa: D102
-        return self._read_totals(self._totals, self._weight_total, self._nan_step)
+        assert self._training is not None
+        return self._read_totals(self._training.totals(self._sums), self._weight_total, self._nan_step)
 
     def _read_totals(self, totals: HostArray, weight: float, nan_step: int) -> Totals:
         loss, *metrics = (float(value) for value in totals)
         return Totals(loss, weight, tuple(metrics), self._reduction, nan_step)
 
     def gradients(self, data: Data, *, with_input: bool = False) -> Gradients:  # noqa: D102
-        rows, order, totals = len(data), np.arange(len(data)), np.zeros(1 + len(self.program.metrics))
+        rows, order = len(data), np.arange(len(data))
         weights = self._weight_sums(data, order, rows)
         team, first = self._team(ALONE, rows), -1 if with_input else self._first_trained
         work = Work(self._arrays(data), order, rows, weights, 0, 1, self.state.step)
-        with self._backend.running(self.program, rows):
-            team.run("differentiate", work, self._numbers(), totals, first=first)
-        loss = float(totals[0]) if self._reduction == "sum" else float(totals[0]) / (float(weights[0]) or 1.0)
+        with np.errstate(all="ignore"):
+            sums = team.no_sums()
+            team.run("differentiate", work, self._numbers(), sums, first=first)
+        loss = self._read_totals(team.totals(sums), float(weights[0]), -1).mean_loss
         dx = team.input_gradient(rows) * self._rescale.scale if with_input else None
         return Gradients(loss, self._layout.views(team.gradients[0], np), dx)
 
@@ -233,19 +238,22 @@ class CompiledEpoch(FlatExecutable):
 
     def evaluate(self, data: Data, batch_size: int) -> Totals:  # noqa: D102
         rows, order = min(batch_size, len(data)), np.arange(len(data))
-        totals, weights = np.zeros(1 + len(self.program.metrics)), self._weight_sums(data, order, rows)
+        weights = self._weight_sums(data, order, rows)
         work = Work(self._arrays(data), order, rows, weights, 0, len(weights))
-        with self._backend.running(self.program, rows):
-            self._team(ALONE, rows).run("evaluate", work, self._numbers(), totals)
-        return self._read_totals(totals, float(weights.sum()), -1)
+        with np.errstate(all="ignore"):
+            team = self._team(ALONE, rows)
+            sums = team.no_sums()
+            team.run("evaluate", work, self._numbers(), sums)
+        return self._read_totals(team.totals(sums), float(weights.sum()), -1)
 
     def predict(self, data: Data, batch_size: int) -> HostArray:  # noqa: D102
         rows = min(batch_size, len(data))
         out = np.empty((len(data), self.program.output_features), self.program.dtype)
         order = np.arange(len(data))
         work = Work(self._arrays(data), order, rows, np.zeros(0), 0, -(-len(data) // rows), out=out)
-        with self._backend.running(self.program, rows):
-            self._team(ALONE, rows).run("predict", work, self._numbers(), np.zeros(1))
+        with np.errstate(all="ignore"):
+            team = self._team(ALONE, rows)
+            team.run("predict", work, self._numbers(), team.no_sums())
         return out
 
 

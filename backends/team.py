@@ -116,11 +116,11 @@ class Team:
         return self._memory[0, self.dx_place : self.dx_place + rows * features].reshape(rows, features)
 
     def run(
-        self, purpose: Purpose, work: Work, numbers: Numbers, totals: HostArray, *, first: int = 0, threads: int = 1
+        self, purpose: Purpose, work: Work, numbers: Numbers, sums: HostArray, *, first: int = 0, threads: int = 1
     ) -> tuple[int, int]:
         """Run the steps; (the step after the last one that was run, the first step whose loss was no number or -1).
 
-        Loss and metrics are added to totals (1 + metrics,).
+        Loss and metrics are added to the sums, which `no_sums` made and `totals` adds up.
         """
         workers = self.division.workers
         clips = work.clip_norm > 0
@@ -134,7 +134,6 @@ class Team:
         for worker in range(workers):
             progress[worker, cpu.SHARE : cpu.NORM_END + 1] = self._shares(worker)
         self._control[cpu.LIMIT], self._control[cpu.ENDED] = work.last, -1
-        sums = np.zeros((workers, max(cpu.LINE, len(totals))))
         nothing = np.zeros(0)
         job = (
             (
@@ -163,10 +162,18 @@ class Team:
             stop=self.stop,
         )
         self._control[cpu.STOP] = 0
-        counted = sums if self.division.by == "rows" else sums[:1]
-        totals += counted.sum(axis=0)[: len(totals)]
         lost = progress[:, cpu.NAN_STEP]
         return int(self._control[cpu.LIMIT]), int(lost[lost >= 0].min()) if (lost >= 0).any() else -1
+
+    def no_sums(self) -> HostArray:
+        """Zeros (workers, ...) for loss and metrics, each worker's in a cache line of its own."""
+        return np.zeros((self.division.workers, max(cpu.LINE, 1 + len(self.program.metrics))))
+
+    def totals(self, sums: HostArray) -> HostArray:
+        """Loss and metrics (1 + metrics,) of all rows: divided by units, every worker has summed them all."""
+        counted = sums if self.division.by == "rows" else sums[:1]
+        totals: HostArray = counted.sum(axis=0)[: 1 + len(self.program.metrics)]
+        return totals
 
     @property
     def _sums_up(self) -> bool:

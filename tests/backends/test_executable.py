@@ -61,8 +61,9 @@ def test_gradients_then_update_is_a_step(backend: Backend) -> None:
     gradients = other.executable.gradients(other_loaded)
     named = {name: np.array(backend.to_numpy(value)) for name, value in gradients.parameters.items()}
     other.executable.update(named, numbers(other, 1))
-    np.testing.assert_array_equal(parameters(net), parameters(other))
-    assert net.executable.state == other.executable.state
+    # A step may be divided among workers, gradients are one's: sums in another order.
+    np.testing.assert_allclose(parameters(net), parameters(other), rtol=1e-12, atol=1e-14)
+    assert net.executable.state.step == other.executable.state.step
     assert gradients.loss == pytest.approx(net.executable.totals().mean_loss, rel=1e-12)
 
 

@@ -40,10 +40,9 @@ def test_one_compilation_serves_all_networks_and_all_data() -> None:
             weights = np.ones(len(x)) if "adam" in name else None
             net.fit(samples, case.targets(labels), sample_weight=weights, validation_split=0.1, verbose=0)
             net.predict(samples)
-    for function in (cpu.run_steps, cpu.evaluate, cpu.predict):
-        parameters = [signature[0][2].dtype.name for signature in function.signatures]
-        assert parameters.count("float32") == 1
-        assert parameters.count("float64") <= 1  # of other tests
+    parameters = [signature[4][0][3].dtype.name for signature in cpu.run.signatures]  # job, network, parameters
+    assert parameters.count("float32") == 1
+    assert parameters.count("float64") <= 1  # of other tests
 
 
 def test_read_only_data_are_used_where_they_are() -> None:
@@ -149,7 +148,7 @@ net = dk.Sequential([dk.Dense(8, activation="relu"), dk.Dense(3, activation="sof
 net.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 net.fit(np.ones((20, 4), np.uint8), np.arange(20) % 3, verbose=0)
 from dnnkit.kernels.train_steps import cpu
-print(sum(cpu.run_steps.stats.cache_misses.values()), sum(cpu.run_steps.stats.cache_hits.values()))
+print(sum(cpu.run.stats.cache_misses.values()), sum(cpu.run.stats.cache_hits.values()))
 """
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
     runs = []
@@ -166,7 +165,7 @@ def test_compiling_is_no_part_of_the_first_epoch() -> None:
     net = case.network("numba")
     net.build(x.shape[1:])
     net.executable.load(x, case.targets(labels), None)
-    assert cpu.run_steps.signatures
+    assert cpu.run.signatures
     assert net.executable.state.step == 0
     untouched = case.network("numba")
     untouched.build(x.shape[1:])
