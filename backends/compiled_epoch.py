@@ -31,12 +31,16 @@ from dnnkit.backends.team import Kernels, Numbers, Team, Work
 from dnnkit.kernels import slices
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.compiled import announce
+from dnnkit.kernels.train_steps import cpu
 
 if TYPE_CHECKING:
     from dnnkit.backends.numba_backend import NumbaBackend
 
-TEAMS = 3
-"""Teams that are kept, with their buffers: for training, for validation, for predictions one by one."""
+TEAMS = 4
+"""Teams that are kept, with their buffers: for training, validation, and predictions of few rows and of many."""
+
+FEW = 64
+"""Rows up to which predictions are made at once, without any of what prepares longer work."""
 
 
 class CompiledEpoch(FlatExecutable):
@@ -55,6 +59,7 @@ class CompiledEpoch(FlatExecutable):
         self._teams: dict[tuple[Division, int], Team] = {}
         self._training: Team | None = None
         self._compiled = False
+        self._few: tuple[Any, ...] | None = None
 
     # -- the two homes of the numbers --------------------------------------------------------------------------------
 
@@ -145,6 +150,7 @@ class CompiledEpoch(FlatExecutable):
             work = Work(self._arrays(data), np.zeros(0, np.int64), 1, np.zeros(0), 0, 0)
             team = self._team(ALONE, 1)
             team.run("evaluate", work, self._numbers(), team.no_sums())
+            self.predict_few(np.zeros((1, *self.program.input_shape), self.program.dtype))
         return data
 
     def _numbers(self) -> Numbers:
@@ -186,7 +192,7 @@ class CompiledEpoch(FlatExecutable):
                 self._spread(self._training),
                 self._sums,
                 first=self._first_trained,
-                threads=self.program.num_threads or processors(),
+                threads=cost.threads(self.program, self._batch_size, last - first),
             )
         self.state.step += done - first
         self._weight_total += float(self._batch_weights[first:done].sum())
@@ -241,9 +247,9 @@ class CompiledEpoch(FlatExecutable):
         weights = self._weight_sums(data, order, rows)
         work = Work(self._arrays(data), order, rows, weights, 0, len(weights))
         with np.errstate(all="ignore"):
-            team = self._team(ALONE, rows)
+            team, threads = self._inference_team(len(data), rows)
             sums = team.no_sums()
-            team.run("evaluate", work, self._numbers(), sums)
+            team.run("evaluate", work, self._numbers(), sums, threads=threads)
         return self._read_totals(team.totals(sums), float(weights.sum()), -1)
 
     def predict(self, data: Data, batch_size: int) -> HostArray:  # noqa: D102
@@ -252,9 +258,29 @@ class CompiledEpoch(FlatExecutable):
         order = np.arange(len(data))
         work = Work(self._arrays(data), order, rows, np.zeros(0), 0, -(-len(data) // rows), out=out)
         with np.errstate(all="ignore"):
-            team = self._team(ALONE, rows)
-            team.run("predict", work, self._numbers(), team.no_sums())
+            team, threads = self._inference_team(len(data), rows)
+            team.run("predict", work, self._numbers(), team.no_sums(), threads=threads)
         return out
+
+    def predict_few(self, x: Any) -> HostArray | None:  # noqa: D102
+        program = self.program
+        if not isinstance(x, np.ndarray) or x.dtype != program.dtype or x.shape[1:] != program.input_shape:
+            return None
+        rows = len(x)
+        if not 0 < rows <= FEW or not x.flags.c_contiguous:
+            return None
+        if self._few is None:
+            scale, offset = float(self._rescale.scale), float(self._rescale.offset)
+            self._few = *self._team(ALONE, FEW).forward_parts, scale, offset
+        out = np.empty((rows, program.output_features), program.dtype)
+        if not cpu.predict_rows(_plain(x.reshape(rows, -1)), self._parameters, self._few, out):
+            return None
+        return out
+
+    def _inference_team(self, samples: int, rows: int) -> tuple[Team, int]:
+        """Who predicts so many samples, and in how many threads: rows do not depend on each other."""
+        threads = cost.threads(self.program, samples, 1)
+        return self._team(Division("rows", threads) if threads > 1 else ALONE, rows), threads
 
 
 def _compile(program: Program) -> tuple[Kernels, dict[str, Any]]:

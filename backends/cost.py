@@ -4,7 +4,7 @@
     element by element:                bytes read and written / bytes a second
     exchange:                          exchange + what is added up, as bytes
 
-A division is estimated by its first worker, whose part is as large as any. See docs/design/0010-dividing-the-work.md.
+A division is estimated by its first worker, whose part is as large as any. See docs/design/0011-dividing-the-work.md.
 """
 
 import os
@@ -20,6 +20,9 @@ WORTH = 0.85
 """Several workers are taken if they need less than this share of the time of one: they are not free for others."""
 
 BY: tuple[Literal["units", "rows"], ...] = ("units", "rows")
+
+STEP, FLOP, WORTH_THREADS = 1e-6, 1e-11, 2e-3
+"""Seconds, roughly: of a step of nothing, of a FLOP, and of work that is worth starting threads for."""
 
 PASSES = 6
 """How often a dense stage's outputs are read or written element by element: bias, activation, and back."""
@@ -46,6 +49,13 @@ def divide(program: Program, stages: Sequence[Stage], features: int, batch_size:
     return best if times[best] < WORTH * alone else ALONE
 
 
+def threads(program: Program, rows: int, steps: int) -> int:
+    """How many threads so many steps are worth beside this one: 0 where starting them would take as long."""
+    weights = sum(parameter.size for parameter in program.parameters)
+    estimate = steps * (STEP + 6 * rows * weights * FLOP)
+    return (program.num_threads or processors()) if estimate > WORTH_THREADS else 0
+
+
 def record(division: Division, batch_size: int) -> str:
     """What `divide` wants to see again, for the same results."""
     return f"{division}@{batch_size}"
@@ -56,7 +66,7 @@ def seconds(
 ) -> float:
     """The estimated time of a training step."""
     number = 4 if program.dtype == "float32" else 8
-    flops = here.flops * 4 / number
+    flops = (here.flops if division.workers == 1 else here.flops_each) * 4 / number
     workers, by_rows = division.workers, division.by == "rows" and division.workers > 1
     rows = -(-batch_size // workers) if by_rows else batch_size
     total, held, trained = rows * features * number / here.bytes, 0, False

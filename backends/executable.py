@@ -81,6 +81,10 @@ class Executable(ABC):
     def predict(self, data: Any, batch_size: int) -> HostArray:
         """Predictions (N, O) on the host, dropout off."""
 
+    def predict_few(self, x: Any) -> HostArray | None:
+        """Predictions (N, O) for x just as the user gave it, if that is faster and x needs no check; else None."""
+        return None
+
     # -- numbers in and out ------------------------------------------------------------------------------------------
 
     @abstractmethod

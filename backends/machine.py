@@ -1,4 +1,4 @@
-"""What this machine can do, in the four numbers that decide how work is divided; measured once, and kept."""
+"""What this machine can do, in the few numbers that decide how work is divided; measured once, and kept."""
 
 import json
 import os
@@ -18,10 +18,12 @@ ROUNDS = 15
 
 @dataclass(frozen=True)
 class Machine:
-    """`flops` a second of one processor in a matrix product; `bytes` a second that it reads and writes in its caches;
-    seconds for `call`ing a product at all, and for one `exchange` between two processors."""
+    """`flops` a second of one processor in a matrix product, and of each when all compute (`flops_each`); `bytes` a
+    second that it reads and writes in its caches; seconds for `call`ing a product at all, and for one `exchange`
+    between two processors."""
 
     flops: float
+    flops_each: float
     bytes: float
     call: float
     exchange: float
@@ -62,20 +64,30 @@ def measure() -> Machine:
     large, small = _products(64, 512, 256), _products(8, 16, 8)
     source, target = np.ones(1 << 17, np.float32), np.empty(1 << 17, np.float32)
     flops = 2 * 64 * 512 * 256 * 4 / _best(lambda: probe.products(*large, 4))
+    each = 2 * 64 * 512 * 256 * 200 / _best(lambda: _together(probe.products), 5)
     call = max(_best(lambda: probe.products(*small, 100)) / 100 - 2 * 8 * 16 * 8 / flops, 1e-8)
     copied = 2 * source.nbytes / _best(lambda: np.copyto(target, source))
-    return Machine(flops, copied, call, _exchange(probe.exchanges))
+    return Machine(flops, each, copied, call, _exchange(probe.exchanges))
 
 
 def _products(rows: int, inputs: int, outputs: int) -> tuple[Any, ...]:
     return tuple(np.ones(shape, np.float32) for shape in ((rows, inputs), (inputs, outputs), (rows, outputs)))
 
 
-def _best(work: Callable[[], Any]) -> float:
+def _together(products: Callable[..., None]) -> None:
+    """Every processor computes 200 products: two that share a core, or its power, are slower than one alone."""
+    threads = [threading.Thread(target=products, args=(*_products(64, 512, 256), 200)) for _ in range(processors())]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _best(work: Callable[[], Any], rounds: int = ROUNDS) -> float:
     """Seconds of the fastest of several runs, after one that warms up."""
     work()
     times = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         start = perf_counter()
         work()
         times.append(perf_counter() - start)

@@ -14,11 +14,8 @@ from dnnkit.backends.schedule import Purpose, schedule
 from dnnkit.kernels import contract
 from dnnkit.kernels.train_steps import cpu, stages
 
-PATIENCE = 2000
-"""Looks at what another thread does, some 20 µs in all, before its work is taken over or the processor given away."""
-
-INTERRUPTIBLE = 64
-"""Steps from which a run is worth threads of its own, so that Ctrl-C is heard while it runs."""
+PATIENCE = 400
+"""Looks at what another thread does, some 10 µs in all, before its work is taken over."""
 
 PROGRESS = 16
 """Numbers of a worker's progress: two cache lines, more than it needs, so that no line has two writers."""
@@ -104,6 +101,12 @@ class Team:
         self._control = np.zeros(3 * cpu.LINE, np.int64)
         self.dx_place = int(self._tables[0, 0, stages.DX]) if self._stages else int(self._places[0, 1])
 
+    @property
+    def forward_parts(self) -> tuple[Any, ...]:
+        """What `predict_rows` wants of a team of one: table, numbers, workspace, masks, place of the scores, head."""
+        scores = int(self._places[0, 0])
+        return self._tables[0], self._numbers, self._memory[0], self._keeps[0], scores, self._kernels.head
+
     # -- running -----------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
@@ -116,9 +119,11 @@ class Team:
         return self._memory[0, self.dx_place : self.dx_place + rows * features].reshape(rows, features)
 
     def run(
-        self, purpose: Purpose, work: Work, numbers: Numbers, sums: HostArray, *, first: int = 0, threads: int = 1
+        self, purpose: Purpose, work: Work, numbers: Numbers, sums: HostArray, *, first: int = 0, threads: int = 0
     ) -> tuple[int, int]:
         """Run the steps; (the step after the last one that was run, the first step whose loss was no number or -1).
+
+        With `threads` 0 in this thread, else in so many others at most, while this one waits and hears signals.
 
         Loss and metrics are added to the sums, which `no_sums` made and `totals` adds up.
         """
@@ -153,14 +158,12 @@ class Team:
             ),
         )  # fmt: skip
         claimed, done = np.zeros(workers * cpu.LINE, np.int64), np.zeros(workers * cpu.LINE, np.int64)
-        crew = min(threads, workers) if work.last - work.first >= INTERRUPTIBLE else 1
-        patience = PATIENCE if crew > 1 else 0
-        _in_threads(
-            lambda thread: cpu.run(thread, patience, claimed, done, job),
-            crew,
-            heard=work.last - work.first >= INTERRUPTIBLE,
-            stop=self.stop,
-        )
+        if threads:
+            crew = min(threads, workers)
+            patience = PATIENCE if crew > 1 else 0
+            _in_threads(lambda thread: cpu.run(thread, patience, claimed, done, job), crew, self.stop)
+        else:
+            cpu.run(0, 0, claimed, done, job)
         self._control[cpu.STOP] = 0
         lost = progress[:, cpu.NAN_STEP]
         return int(self._control[cpu.LIMIT]), int(lost[lost >= 0].min()) if (lost >= 0).any() else -1
@@ -264,15 +267,12 @@ def _pair(stage: Stage) -> tuple[float, float]:
     return 0.0, 0.0
 
 
-def _in_threads(function: Any, count: int, *, heard: bool, stop: Any) -> None:
-    """function(0) ... function(count - 1), each in a thread; a single one in this one, unless signals are to be heard.
+def _in_threads(function: Any, count: int, stop: Any) -> None:
+    """function(0) ... function(count - 1), each in a thread.
 
-    Python runs signal handlers in the main thread only, and not while that is inside compiled code: so a long run
-    leaves the main thread waiting, able to hear. Whatever happens, no thread is left behind.
+    Python runs signal handlers in the main thread only, and not while that is inside compiled code: so it waits here,
+    able to hear. Whatever happens, no thread is left behind.
     """
-    if count == 1 and not (heard and threading.current_thread() is threading.main_thread()):
-        function(0)
-        return
     failures: list[BaseException] = []
 
     def work(number: int) -> None:

@@ -92,7 +92,7 @@ class Sequential:
         if len(shape) > 1 and shape[0] is None:
             shape = shape[1:]
         self.input_shape = tuple(data.check_count("a size in input_shape", size) for size in shape)
-        lowering.shapes(self.layers, self.input_shape)
+        self._output_shape = lowering.shapes(self.layers, self.input_shape)[-1]
         self._backend = get_backend(self._backend_asked)
         self._rebuild()
         self.executable.restore(Snapshot(self.initial_parameters(), {}, TrainingState()))
@@ -302,12 +302,12 @@ class Sequential:
 
     def predict(self, x: Any, *, batch_size: int = INFERENCE_BATCH) -> NDArray[Any]:
         """The network's outputs (N, ...) as a NumPy array, dropout off."""
+        if self._executable is not None and (few := self._executable.predict_few(x)) is not None:
+            return few if len(self._output_shape) == 1 else few.reshape(-1, *self._output_shape)
         data.check_count("batch_size", batch_size)
         x = self._check_samples(x)
         executable = self.executable
-        assert self.input_shape is not None
-        shape = lowering.shapes(self.layers, self.input_shape)[-1]
-        return executable.predict(executable.load(x, None, None), batch_size).reshape(-1, *shape)
+        return executable.predict(executable.load(x, None, None), batch_size).reshape(-1, *self._output_shape)
 
     def _check_samples(self, x: Any) -> Any:
         x = data.as_samples(x, self.input_shape, self._backend or get_backend(self._backend_asked))

@@ -10,10 +10,11 @@ import math
 
 from dnnkit.kernels import atomic
 from dnnkit.kernels.blas import product
-from dnnkit.kernels.calls import at, call_forward, call_loss, call_update
+from dnnkit.kernels.calls import at, borrowed, call_forward, call_loss, call_update
 from dnnkit.kernels.compiled import compiled
 from dnnkit.kernels.dense_activation.cpu import finish
 from dnnkit.kernels.gather.cpu import gather
+from dnnkit.kernels.prefetch import ask_for_rows
 from dnnkit.kernels.train_steps import stages
 
 TAKE, FORWARD, PRODUCT, JOIN, LOSS, BACKWARD, BACKWARD_PART, JOIN_GRADIENT, ADD_GRADIENTS, NORM, UPDATE, HEAD, \
@@ -24,6 +25,9 @@ share of the parameters; its part of the gradient's norm; the update; prediction
 
 LINE = 8
 """Numbers in a cache line: what different threads write stands so far apart."""
+
+YIELD = 10
+"""How many times its patience a thread waits for one that works before it gives its processor away for a moment."""
 
 STOP, LIMIT, ENDED = 0, LINE, 2 * LINE
 """Places in `control`: not 0 to stop between two steps; the step to end before; after which segment all have ended, or
@@ -44,12 +48,19 @@ def run_segment(worker, job):
     )
     order, batch_size, batch_weights, first, first_update, by_rows, training, summed, seed, rule, rates, constants, \
         clip_norm, control, progress, totals, metric_kinds, thresholds, out = run  # fmt: skip
-    own, workers = progress[worker], progress.shape[0]
-    table, gradient, workspace, keep = tables[worker], gradients[worker], workspaces[worker], keeps[worker]
+    workers = progress.shape[0]
     mine = worker % parameters.shape[0]  # by rows, all workers share the parameters
-    parameter, slot = parameters[mine], slots[mine]
+    schedule, order, own, totals = borrowed(schedule), borrowed(order), borrowed(progress[worker]), borrowed(totals)
+    table, numbers, places = borrowed(tables[worker]), borrowed(numbers), borrowed(places)
+    parameter, slot, gradient = borrowed(parameters[mine]), borrowed(slots[mine]), borrowed(gradients[worker])
+    workspace, keep, partials = borrowed(workspaces[worker]), borrowed(keeps[worker]), borrowed(partials)
     scores, dscores, dz = places[worker, 0], places[worker, 1], places[worker, 2]
-    labels, values, weights = batches
+    data = (
+        borrowed(data[0]), borrowed(data[1]), data[2], data[3], borrowed(data[4]), borrowed(data[5]), borrowed(data[6])
+    )  # fmt: skip
+    batch_weights, rates, control, norms = borrowed(batch_weights), borrowed(rates), borrowed(control), borrowed(norms)
+    constants, metric_kinds, thresholds = borrowed(constants), borrowed(metric_kinds), borrowed(thresholds)
+    labels, values, weights = borrowed(batches[0]), borrowed(batches[1]), borrowed(batches[2])
     while True:
         instruction, s = schedule[own[PLACE], 0], schedule[own[PLACE], 1]
         own[PLACE] += 1
@@ -74,6 +85,9 @@ def run_segment(worker, job):
                 width = data[0].shape[1]
                 take_rows(data, taken, workspace[: rows * width].reshape(rows, width))
                 take_targets(data, taken, labels[worker], values[worker], weights[worker])
+                if step + 1 < control[LIMIT]:
+                    start += batch_size
+                    ask_for(data, order[start : min(start + rows, order.size)])
         elif instruction == FORWARD:
             if rows > 0:
                 stages.forward(
@@ -148,6 +162,26 @@ def run_segment(worker, job):
 
 
 @compiled
+def predict_rows(x, parameters, network, out):
+    """Predictions for a few rows x (B, I), by one worker and at once; False, and nothing done, if x is not finite."""
+    table, numbers, workspace, keep, scores, head, scale, offset = network
+    factor, shift = workspace.dtype.type(scale), workspace.dtype.type(offset)
+    rows, place, sound = x.shape[0], 0, True
+    for i in range(rows):
+        for j in range(x.shape[1]):
+            value = x[i, j]
+            sound &= value - value == 0
+            workspace[place] = value * factor + shift
+            place += 1
+    if not sound:
+        return False
+    for s in range(table.shape[0]):
+        stages.forward(table[s], numbers[s], parameters, workspace, keep, rows, 0, False, 0, 0)
+    call_forward(head, (at(workspace[scores:]), at(out), rows, out.shape[1]))
+    return True
+
+
+@compiled
 def take_rows(data, rows, x):
     """The rows' inputs, converted and rescaled, to x (B, I)."""
     x_bytes, x_numbers, scale, offset, _, _, _ = data
@@ -155,6 +189,15 @@ def take_rows(data, rows, x):
         gather(x_bytes, rows, scale, offset, x)
     else:
         gather(x_numbers, rows, scale, offset, x)
+
+
+@compiled
+def ask_for(data, rows):
+    """Let the rows' inputs come nearer while something else is computed."""
+    if data[0].size > 0:
+        ask_for_rows(data[0], rows)
+    else:
+        ask_for_rows(data[1], rows)
 
 
 @compiled
@@ -223,13 +266,14 @@ def run(thread, patience, claimed, done, job):
 
     Every thread that takes part calls this; one alone can, too. A thread first claims its own worker's next segment.
     Then it waits for the others, one by one: it looks `patience` times, and from then on claims the segment itself if
-    that is still free, because its thread has not started or was interrupted by the operating system; if not, it lets
-    other threads have the processor. So no thread waits for one that does not run, and a busy machine costs time in
-    proportion. Results do not depend on who ran what.
+    that is still free, because its thread has not started or was interrupted by the operating system. Once it had to do
+    so it is not patient again before that thread is back. If the segment is taken, it now and then lets other threads
+    have the processor. So no thread waits for one that does not run, and a busy machine costs time in proportion.
+    Results do not depend on who ran what.
     """
     control = job[3][13]
     workers = done.size // LINE
-    segment, worker, finished, looks = 0, thread, 0, patience
+    segment, worker, finished, looks, all_here = 0, thread, 0, patience, True
     while True:
         if looks < patience:
             atomic.pause()
@@ -237,11 +281,17 @@ def run(thread, patience, claimed, done, job):
             if run_segment(worker, job):
                 atomic.store(control, ENDED, segment)
             atomic.store(done, LINE * worker, segment + 1)
-        elif looks > patience:
-            atomic.yield_processor()
+            all_here = worker == thread
+        else:
+            all_here = True
+            atomic.pause()
+            if looks > YIELD * patience:
+                atomic.yield_processor()
+                looks = patience
         looks += 1
         if atomic.load(done, LINE * worker) > segment:
-            worker, finished, looks = (worker + 1) % workers, finished + 1, 0
+            worker, finished = (worker + 1) % workers, finished + 1
+            looks = 0 if all_here else patience
             if finished == workers:
                 if atomic.load(control, ENDED) == segment:
                     return
