@@ -43,9 +43,10 @@ def processors() -> int:
 @cache
 def machine() -> Machine:
     """This machine, from the file of an earlier process or measured now, in about a tenth of a second."""
+    from dnnkit.kernels import blas
     from dnnkit.kernels.compiled import cache_folder
 
-    path = cache_folder() / f"machine-{processors()}.json"
+    path = cache_folder() / f"machine-{processors()}-{blas.kernels()}.json"
     try:
         return Machine(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError):

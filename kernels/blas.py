@@ -42,12 +42,16 @@ for _name in ("sgemm", "dgemm"):
     llvmlite.binding.add_symbol(f"dnnkit_{_name}", ctypes.cast(_function, ctypes.c_void_p).value)
 
 
+def kernels() -> str:
+    """For which processor the library's kernels were written."""
+    return str(LIBRARY.scipy_openblas_get_corename().decode())
+
+
 def describe() -> str:
     """Which BLAS it is, in words."""
     from importlib.metadata import version
 
-    kind = LIBRARY.scipy_openblas_get_corename().decode()
-    return f"OpenBLAS {version('scipy-openblas32')}, kernels for {kind}, one thread a worker"
+    return f"OpenBLAS {version('scipy-openblas32')}, kernels for {kernels()}, one thread a worker"
 
 
 def _gemm(name: str, number: types.Type) -> Any:

@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
+from numba.extending import intrinsic as numba_intrinsic
 
 from dnnkit.kernels.compiled import compiled
+
+intrinsic: Any = numba_intrinsic
 
 
 def _caller(*kinds: types.Type) -> Any:

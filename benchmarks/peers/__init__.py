@@ -14,7 +14,7 @@ first epoch of a process is not counted: it compiles. Another peer is one file, 
     about(variant)                    {"setting": how it is set up, "threads": how many it may use}
     network(work, x, y, variant)      a Network (works.py), for training and prediction
     neuron(x, y, weights, iterations, variant)      optional: a function that trains and returns the weights
-    product(a, b)                     optional: a function that multiplies two matrices, with all threads
+    product(a, b)                     optional: a function that gives the product of two matrices, with all threads
     copy(source, target)              optional: a function that copies an array, with all threads
     BYTES = ("uint8",)                optional: the variants that take images as bytes, not as float32 from 0 to 1
 """

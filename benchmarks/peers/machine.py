@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 SETTINGS = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "BLIS_", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER")
+CHOICE = "OPENBLAS_CORETYPE"
+"""Which kernels OpenBLAS uses, whatever the processor could do: it decides about dnnkit, NumPy and scikit-learn."""
 LIBRARIES = ("DNNKIT_BACKEND", "XLA_FLAGS", "JAX_PLATFORMS", "JAX_ENABLE_X64", "KERAS_BACKEND")
 
 

@@ -94,7 +94,10 @@ def gemm(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[str, 
     """Seconds a product."""
     rng = np.random.default_rng(0)
     a, b = (rng.random((work.size, work.size), np.float32) for _ in range(2))
-    return Clock(module.product(a, b), work.counted, first=2).to_json()
+    clock = Clock(module.product(a, b), work.counted, first=2)
+    if not np.allclose(np.asarray(clock.result)[0], a[0] @ b, rtol=1e-3):
+        raise ArithmeticError(f"the product by {peer.name} is wrong")
+    return clock.to_json()
 
 
 def copy(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[str, Any]:
@@ -115,6 +118,8 @@ def probe(peer: Peer) -> dict[str, Any]:
     packages = dict.fromkeys((*module.PACKAGES, "numpy"))
     versions = {name: importlib.metadata.version(name) for name in packages if _installed(name)}
     kinds = [kind for kind, function in FUNCTIONS.items() if hasattr(module, function)]
+    if peer.variant in getattr(module, "BYTES", ()) and "neuron" in kinds:
+        kinds.remove("neuron")  # it has no images
     return {"versions": versions, "kinds": kinds, "python": machine.describe()["python"], **module.about(peer.variant)}
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 NAMES = ("x", "y", "x_test", "y_test")
+PIXELS = 784
 LARGEST = 255
 ALIGNMENT = 64
 
@@ -28,8 +29,9 @@ def write(folder: Path, source: str, samples: int) -> None:
         (x, y), (x_test, y_test) = dk.datasets.mnist.load_data()
     else:
         x, y, x_test, y_test = random_digits(min(samples, 60_000), 1_000)
-    for name, array in zip(NAMES, (x[:samples], y[:samples], x_test, y_test), strict=True):
-        np.save(folder / f"{name}.npy", np.ascontiguousarray(array.reshape(len(array), -1).squeeze()))
+    arrays = x[:samples].reshape(-1, PIXELS), y[:samples], x_test.reshape(-1, PIXELS), y_test
+    for name, array in zip(NAMES, arrays, strict=True):
+        np.save(folder / f"{name}.npy", array)
 
 
 def read(folder: Path, samples: int, as_bytes: bool) -> Samples:
@@ -42,9 +44,9 @@ def read(folder: Path, samples: int, as_bytes: bool) -> Samples:
 def random_digits(samples: int, tests: int) -> tuple[NDArray[np.uint8], ...]:
     """Something to learn where there is no MNIST: ten patterns of 784 pixels, each seen through noise."""
     rng = np.random.default_rng(0)
-    patterns = rng.random((10, 784)) < 0.2
+    patterns = rng.random((10, PIXELS)) < 0.2
     y = rng.integers(0, 10, samples + tests)
-    x = np.where(rng.random((len(y), 784)) < 0.3, rng.random((len(y), 784)) < 0.2, patterns[y])
+    x = np.where(rng.random((len(y), PIXELS)) < 0.3, rng.random((len(y), PIXELS)) < 0.2, patterns[y])
     x, y = (LARGEST * x).astype(np.uint8), y.astype(np.uint8)
     return x[:samples], y[:samples], x[samples:], y[samples:]
 

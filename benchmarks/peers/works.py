@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +30,8 @@ class Work:
     """One thing to time.
 
     `kind` is train (an epoch), predict (`size` rows in one call), neuron (`size` iterations), gemm (a product of
-    `size` by `size` matrices) or copy (`size` numbers). `counted` repetitions count, after one that does not. `axis` says what grows.
+    `size` by `size` matrices) or copy (`size` numbers). `counted` repetitions count, after one that does not; `axis`
+    says what grows, and `value` how far.
     """
 
     name: str
@@ -127,8 +129,8 @@ WORKS = (
     Work("7b", "predict 60,000 rows, 784-128-10", "predict", size=60_000, counted=5, targets=(Target(BEST, 1.0),)),
 )
 
-PRODUCT = Work("gemm", "product of two 2048 × 2048 matrices", "gemm", size=2048, counted=10)
-COPY = Work("copy", "copy of 256 MiB", "copy", size=1 << 26, counted=10)
+PRODUCT = Work("gemm", "matrix product", "gemm", size=2048, counted=10)
+COPY = Work("copy", "copy", "copy", size=1 << 26, counted=10)
 """What the machine can do, measured in the same run."""
 
 NEURON_X = np.array([[0, 0, 1], [1, 1, 1], [1, 0, 1], [0, 1, 1]], np.float64)
@@ -144,9 +146,8 @@ def choose(names: str | None) -> list[Work]:
     given = [name.strip() for name in names.split(",")]
     unknown = [name for name in given if not any(work.name.startswith(name) for work in WORKS)]
     if unknown or "" in given:
-        raise SystemExit(
-            f"unknown works {', '.join(unknown) or names!r}: choose from {', '.join(w.name for w in WORKS)}"
-        )
+        wrong = ", ".join(unknown) or repr(names)
+        raise SystemExit(f"unknown works {wrong}: choose from {', '.join(work.name for work in WORKS)}")
     return [work for work in WORKS if work.name.startswith(tuple(given))]
 
 
@@ -168,7 +169,7 @@ def growth_works() -> Iterator[Work]:
 
 def layers(widths: tuple[int, ...]) -> list[tuple[int, int]]:
     """(inputs, outputs) of each layer."""
-    return list(zip(widths, widths[1:], strict=False))
+    return list(pairwise(widths))
 
 
 def initial_weights(work: Work) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:

@@ -1,0 +1,341 @@
+"""Who has which part of a network: roles, parts, shares, pieces of the parameters, and how often all must meet."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dnnkit.backends.division import (
+    ALONE,
+    GRAIN,
+    DividedLayout,
+    Division,
+    parts,
+    roles,
+    share,
+)
+from dnnkit.backends.program import Activate, Dense, Dropout, Parameter, Rescale, Stage
+from dnnkit.backends.schedule import schedule
+from dnnkit.errors import ConfigurationError
+from dnnkit.kernels import contract
+from dnnkit.kernels.train_steps import cpu
+
+ELEMENTWISE = ["linear", "relu", "tanh", "gelu"]
+DIVISIONS = st.builds(Division, st.sampled_from(["units", "rows"]), st.integers(1, 7))
+WIDTHS = st.one_of(st.integers(1, 12), st.sampled_from([31, 32, 33, 63, 64, 65, 100, 128, 129, 200]))
+
+
+def network(features: int, *layers: tuple) -> list[Stage]:
+    """Stages from (units, activation, has a bias) for a dense one, and from stages as they are."""
+    stages: list[Stage] = []
+    width = features
+    for number, layer in enumerate(layers):
+        if not isinstance(layer, tuple):
+            stages.append(layer)
+            continue
+        units, activation, has_bias = layer
+        bias = Parameter(f"dense_{number}/bias", (units,)) if has_bias else None
+        stages.append(Dense(Parameter(f"dense_{number}/kernel", (width, units)), bias, activation))
+        width = units
+    return stages
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> tuple[int, list[Stage]]:
+    """Features and stages: any depth, uneven widths, and between the dense ones whatever can stand there."""
+    dense = st.tuples(WIDTHS, st.sampled_from([*ELEMENTWISE, "softmax"]), st.booleans())
+    others = st.sampled_from([Activate("relu"), Activate("softmax"), Dropout(0.3, 0), Rescale(2.0, 0.5)])
+    features = draw(WIDTHS)
+    return features, network(features, *draw(st.lists(dense | dense | others, max_size=9)))
+
+
+def plain(count: int, width: int = 8) -> list[Stage]:
+    """So many dense stages with elementwise activations."""
+    return network(width, *[(width, "relu", True)] * count)
+
+
+def is_elementwise(stage: Stage) -> bool:
+    return not isinstance(stage, Dense | Activate) or contract.activation(stage.activation).elementwise
+
+
+def exchanges(stages: list[Stage], division: Division, first: int = 0, purpose: str = "train", **more: bool) -> int:
+    steps = schedule(roles(stages, division), division, purpose, first=first, **more)
+    return int((steps[:, 0] == cpu.EXCHANGE).sum())
+
+
+# Division
+
+
+@given(DIVISIONS)
+def test_a_division_is_read_back_from_its_words(division: Division) -> None:
+    assert Division.parse(str(division)) == division
+
+
+@pytest.mark.parametrize(
+    "text", ["", "units", "units/", "/2", "columns/2", "units/0", "rows/-1", "units/1.5", "rows/two", "units/2/2", "2"]
+)
+def test_words_that_are_no_division_are_refused_with_what_is_expected(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"units/2.*rows/4") as failure:
+        Division.parse(text)
+    assert repr(text) in str(failure.value)
+
+
+# Shares
+
+
+@given(st.integers(0, 700), st.integers(1, 9))
+def test_shares_follow_one_another_without_a_gap(count: int, workers: int) -> None:
+    shares = [share(count, workers, worker) for worker in range(workers)]
+    assert shares[0].start == 0
+    assert shares[-1].stop == count
+    assert all(one.stop == other.start for one, other in pairwise(shares))
+    assert all(part.start <= part.stop for part in shares)
+
+
+@given(st.integers(1, 700), st.integers(1, 9))
+def test_shares_differ_by_one_unit_or_by_two_cache_lines_at_most(count: int, workers: int) -> None:
+    sizes = [part.stop - part.start for part in (share(count, workers, worker) for worker in range(workers))]
+    bound = 2 * GRAIN - 1 if count >= 2 * GRAIN * workers else 1
+    assert max(sizes) - min(sizes) <= bound
+    assert min(sizes) >= 1 or count < workers
+
+
+@given(st.integers(1, 4000), st.integers(1, 9))
+def test_where_there_are_many_units_every_share_begins_a_cache_line(count: int, workers: int) -> None:
+    for worker in range(workers):
+        part = share(count, workers, worker)
+        assert part.start % GRAIN == 0 or count < 2 * GRAIN * workers
+
+
+# Roles
+
+
+@given(networks(), st.integers(2, 7))
+def test_dense_stages_go_in_pairs_with_nothing_but_elementwise_stages_in_between(drawn: tuple, workers: int) -> None:
+    _, stages = drawn
+    kinds = roles(stages, Division("units", workers))
+    assert len(kinds) == len(stages)
+    is_open = False
+    for stage, kind in zip(stages, kinds, strict=True):
+        if isinstance(stage, Dense):
+            assert kind == "rows" if is_open else kind in ("columns", "whole")
+            is_open = kind == "columns"
+            if is_open:
+                assert is_elementwise(stage)
+                assert stage.kernel.shape[1] >= workers
+        else:
+            assert kind == ("part" if is_open else "whole")
+            assert is_elementwise(stage) or not is_open
+    assert not is_open
+
+
+@given(networks(), st.integers(2, 7))
+def test_no_pair_is_left_out_that_could_be_divided(drawn: tuple, workers: int) -> None:
+    _, stages = drawn
+    kinds = roles(stages, Division("units", workers))
+    for place, (stage, kind) in enumerate(zip(stages, kinds, strict=True)):
+        if not isinstance(stage, Dense) or kind != "whole":
+            continue
+        after = [number for number in range(place + 1, len(stages)) if isinstance(stages[number], Dense)]
+        between = stages[place : after[0]] if after else []
+        too_narrow = stage.kernel.shape[1] < workers
+        assert too_narrow or not after or not all(is_elementwise(other) for other in between)
+
+
+@given(networks(), st.integers(1, 7))
+def test_by_rows_and_alone_every_stage_is_whole(drawn: tuple, workers: int) -> None:
+    _, stages = drawn
+    assert set(roles(stages, Division("rows", workers))) <= {"whole"}
+    assert set(roles(stages, ALONE)) <= {"whole"}
+
+
+def test_a_softmax_in_the_middle_keeps_a_pair_from_being_divided() -> None:
+    two = Division("units", 2)
+    layers = [(8, "relu", True), (8, "relu", True)]
+    assert roles(network(8, *layers), two) == ["columns", "rows"]
+    assert roles(network(8, (8, "softmax", True), (8, "relu", True)), two) == ["whole", "whole"]
+    assert roles(network(8, layers[0], Activate("softmax"), layers[1]), two) == ["whole", "whole", "whole"]
+    # After the second of a pair all have all of it again: a softmax may stand there.
+    assert roles(network(8, layers[0], (8, "softmax", True)), two) == ["columns", "rows"]
+    assert roles(network(8, *layers, Activate("softmax"), *layers), two) == [
+        "columns", "rows", "whole", "columns", "rows",
+    ]  # fmt: skip
+
+
+def test_what_stands_between_two_dense_stages_is_divided_with_them() -> None:
+    between = (Activate("relu"), Dropout(0.5, 2), Rescale(2.0, 1.0))
+    stages = network(8, Dropout(0.1, 0), (8, "linear", True), *between, (3, "relu", True), Dropout(0.1, 6))
+    assert roles(stages, Division("units", 2)) == ["whole", "columns", "part", "part", "part", "rows", "whole"]
+
+
+def test_fewer_units_than_workers_are_not_divided_but_the_next_pair_is() -> None:
+    stages = network(8, (2, "relu", True), (8, "relu", True), (5, "relu", True))
+    assert roles(stages, Division("units", 3)) == ["whole", "columns", "rows"]
+    assert roles(stages, Division("units", 2)) == ["columns", "rows", "whole"]
+
+
+# Parts
+
+
+@given(networks(), DIVISIONS)
+def test_every_unit_is_computed_by_one_worker_or_by_all(drawn: tuple, division: Division) -> None:
+    features, stages = drawn
+    everyone = [parts(stages, features, division, worker) for worker in range(division.workers)]
+    width = features
+    for place, (stage, kind) in enumerate(zip(stages, roles(stages, division), strict=True)):
+        width = stage.kernel.shape[1] if isinstance(stage, Dense) else width
+        counts = np.zeros(width, int)
+        for worker in range(division.workers):
+            counts[everyone[worker][place].outputs] += 1
+        assert set(counts.tolist()) == {1 if kind in ("columns", "part") else division.workers}
+
+
+@given(networks(), DIVISIONS)
+def test_a_stage_begins_with_what_the_one_before_gave_and_no_part_is_empty(drawn: tuple, division: Division) -> None:
+    features, stages = drawn
+    for worker in range(division.workers):
+        have = slice(0, features)
+        for part in parts(stages, features, division, worker):
+            assert part.inputs == have
+            assert min(part.shape) >= 1
+            assert part.shape == (
+                part.inputs.stop - part.inputs.start,
+                part.outputs.stop - part.outputs.start,
+            )
+            have = part.outputs
+
+
+# Pieces of the parameters
+
+
+@given(networks(), DIVISIONS)
+def test_every_parameter_is_owned_exactly_once_or_shared_by_all(drawn: tuple, division: Division) -> None:
+    features, stages = drawn
+    layout = DividedLayout(stages, features, division)
+    parameters = [p for s in stages if isinstance(s, Dense) for p in (s.kernel, s.bias) if p is not None]
+    for parameter in parameters:
+        held = [layout.pieces[worker, parameter.name] for worker in range(division.workers)]
+        assert len({piece.shared for piece in held}) == 1
+        counts = np.zeros(parameter.shape, int)
+        for piece in held:
+            assert counts[piece.index].shape == piece.shape
+            counts[piece.index] += 1
+        assert set(counts.reshape(-1).tolist()) == {division.workers if held[0].shared else 1}
+    assert {name for _, name in layout.pieces} == {parameter.name for parameter in parameters}
+
+
+@given(networks(), DIVISIONS)
+def test_a_workers_pieces_lie_side_by_side_its_own_first(drawn: tuple, division: Division) -> None:
+    features, stages = drawn
+    layout = DividedLayout(stages, features, division)
+    for worker in range(division.workers):
+        mine = sorted((p for (w, _), p in layout.pieces.items() if w == worker), key=lambda piece: piece.offset)
+        end = own = 0
+        for piece in mine:
+            assert piece.offset == end
+            end += piece.size
+            own = own if piece.shared else end
+        assert [piece.shared for piece in mine] == sorted(piece.shared for piece in mine)
+        assert (layout.own_sizes[worker], layout.sizes[worker]) == (own, end)
+    assert layout.size == max(layout.sizes)
+
+
+@given(networks(), DIVISIONS, st.integers(0, 2**32 - 1))
+def test_what_is_spread_among_workers_is_collected_again(drawn: tuple, division: Division, seed: int) -> None:
+    features, stages = drawn
+    layout = DividedLayout(stages, features, division)
+    rng = np.random.default_rng(seed)
+    parameters = [p for s in stages if isinstance(s, Dense) for p in (s.kernel, s.bias) if p is not None]
+    values = {parameter.name: rng.normal(size=parameter.shape) for parameter in parameters}
+    flat = np.full((division.workers, layout.size), np.nan)
+    layout.spread(values, flat)
+    for worker, size in enumerate(layout.sizes):
+        assert not np.isnan(flat[worker, :size]).any()
+        assert np.isnan(flat[worker, size:]).all()
+    collected = {name: np.full(value.shape, np.nan) for name, value in values.items()}
+    layout.collect(flat, collected)
+    for name, value in values.items():
+        np.testing.assert_array_equal(collected[name], value)
+
+
+@given(networks(), DIVISIONS)
+def test_divided_by_rows_or_alone_the_parameters_lie_in_canonical_order(drawn: tuple, division: Division) -> None:
+    features, stages = drawn
+    by_rows = Division("rows", division.workers)
+    layout = DividedLayout(stages, features, by_rows)
+    parameters = [p for s in stages if isinstance(s, Dense) for p in (s.kernel, s.bias) if p is not None]
+    offset = 0
+    for parameter in parameters:
+        assert {layout.pieces[w, parameter.name].offset for w in range(division.workers)} == {offset}
+        offset += parameter.size
+    assert layout.sizes == [offset] * division.workers
+
+
+# Schedules
+
+
+@pytest.mark.parametrize("count", range(10))
+def test_a_pair_costs_one_exchange_forward_and_one_backward_but_for_the_first(count: int) -> None:
+    pairs, two = count // 2, Division("units", 2)
+    assert exchanges(plain(count), two, purpose="predict") == pairs
+    assert exchanges(plain(count), two, purpose="evaluate") == pairs
+    assert exchanges(plain(count), two) == pairs + max(0, pairs - 1)
+    assert exchanges(plain(count), two, clips=True) == pairs + max(0, pairs - 1) + 1
+
+
+def test_one_hidden_layer_costs_one_exchange_a_step() -> None:
+    stages = network(784, (128, "relu", True), Dropout(0.2, 1), (10, "linear", True))
+    for workers in range(2, 9):
+        assert exchanges(stages, Division("units", workers)) == 1
+
+
+@pytest.mark.parametrize("count", range(5))
+def test_by_rows_the_number_of_exchanges_does_not_depend_on_the_depth(count: int) -> None:
+    four = Division("rows", 4)
+    assert exchanges(plain(count), four) == 2
+    assert exchanges(plain(count), four, clips=True) == 3
+    assert exchanges(plain(count), four, purpose="predict") == 0
+
+
+@given(networks())
+def test_alone_there_is_nothing_to_exchange(drawn: tuple) -> None:
+    for division in (ALONE, Division("rows", 1)):
+        assert exchanges(drawn[1], division, clips=True) == 0
+
+
+def test_an_input_gradient_that_is_wanted_costs_the_first_pair_an_exchange_too() -> None:
+    two = Division("units", 2)
+    assert exchanges(plain(2), two, first=-1, purpose="differentiate") == 2
+    assert exchanges(plain(2), two, first=0, purpose="differentiate") == 1
+
+
+@given(networks(), DIVISIONS)
+def test_every_stage_goes_forward_once_and_backward_once_down_to_the_first_that_is_trained(
+    drawn: tuple, division: Division
+) -> None:
+    _, stages = drawn
+    trained = [place for place, stage in enumerate(stages) if isinstance(stage, Dense)]
+    first = trained[0] if trained else len(stages)
+    steps = schedule(roles(stages, division), division, "train", first=first).tolist()
+    forward = [stage for instruction, stage, _ in steps if instruction in (cpu.FORWARD, cpu.PRODUCT)]
+    backward = [(stage, dx) for instruction, stage, dx in steps if instruction in (cpu.BACKWARD, cpu.BACKWARD_PART)]
+    assert forward == list(range(len(stages)))
+    assert [stage for stage, _ in backward] == list(range(len(stages) - 1, first - 1, -1))
+    assert all(dx == (stage > first) for stage, dx in backward)
+    assert [steps[0][0], steps[-2][0], steps[-1][0]] == [
+        cpu.TAKE, cpu.EXCHANGE if division.by == "rows" and division.workers > 1 else cpu.UPDATE, cpu.REPEAT,
+    ]  # fmt: skip
+
+
+@given(networks(), DIVISIONS)
+def test_partial_sums_are_exchanged_before_they_are_added_up(drawn: tuple, division: Division) -> None:
+    _, stages = drawn
+    steps = schedule(roles(stages, division), division, "train", first=0)[:, 0].tolist()
+    partial = {cpu.PRODUCT: cpu.JOIN, cpu.BACKWARD_PART: cpu.JOIN_GRADIENT}
+    for place, instruction in enumerate(steps):
+        if instruction in partial:
+            assert steps[place + 1 : place + 3] == [cpu.EXCHANGE, partial[instruction]]
+    joined = sum(steps.count(instruction) for instruction in partial.values())
+    assert joined == sum(steps.count(instruction) for instruction in partial)
