@@ -14,6 +14,7 @@ from typing import Literal
 from dnnkit.backends.division import ALONE, Division, parts, roles, share
 from dnnkit.backends.machine import Machine, machine, processors
 from dnnkit.backends.program import Dense, Program, Stage
+from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.update.reference import RULES
 
 WORTH = 0.85
@@ -35,18 +36,27 @@ def divide(program: Program, stages: Sequence[Stage], features: int, batch_size:
     """
     if asked := os.environ.get("DNNKIT_DIVISION"):
         return Division.parse(asked)
-    text, _, size = recorded.partition("@")
-    if text and size == str(batch_size):
-        return Division.parse(text)
+    if (kept := _recorded(recorded, batch_size)) is not None:
+        return kept
     workers = program.num_threads or processors()
     if workers == 1:
         return ALONE
     candidates = [Division(by, count) for count in range(2, workers + 1) for by in BY]
+    candidates = [d for d in candidates if d.by == "rows" or "columns" in roles(stages, d)]
     here = machine()
     times = {division: seconds(program, stages, features, batch_size, division, here) for division in candidates}
     best = min(times, key=lambda division: times[division])
     alone = seconds(program, stages, features, batch_size, ALONE, here)
     return best if times[best] < WORTH * alone else ALONE
+
+
+def _recorded(text: str, batch_size: int) -> Division | None:
+    """What `record` wrote, for that batch size; None for another's, or what another backend wrote."""
+    division, _, size = text.partition("@")
+    try:
+        return Division.parse(division) if size == str(batch_size) else None
+    except ConfigurationError:
+        return None
 
 
 def threads(program: Program, rows: int, steps: int) -> int:

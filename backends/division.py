@@ -77,10 +77,11 @@ def _can_begin(stages: Sequence[Stage], workers: int) -> bool:
 
 
 def share(count: int, workers: int, worker: int) -> slice:
-    """The worker's part of so many units."""
+    """The worker's part of so many units; no part is larger than the first."""
     grain = GRAIN if count >= 2 * GRAIN * workers else 1
     groups = -(-count // grain)
-    return slice(min(count, groups * worker // workers * grain), min(count, groups * (worker + 1) // workers * grain))
+    first, last = (-(-groups * number // workers) * grain for number in (worker, worker + 1))
+    return slice(min(count, first), min(count, last))
 
 
 @dataclass(frozen=True)

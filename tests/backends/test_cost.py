@@ -23,7 +23,7 @@ from dnnkit.backends.machine import Machine, machine, processors
 from dnnkit.backends.program import Dense, Program
 from dnnkit.backends.schedule import schedule
 from dnnkit.errors import ConfigurationError
-from dnnkit.kernels import compiled
+from dnnkit.kernels import blas, compiled
 from dnnkit.kernels.train_steps import cpu, probe
 from dnnkit.losses import LOSSES
 from dnnkit.optimizers import OPTIMIZERS
@@ -291,7 +291,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def numbers_of(folder: Path) -> dict[str, float]:
     (file,) = folder.glob("machine*")  # no temporary one is left
-    assert file.name == f"machine-{processors()}.json"
+    assert file.name == f"machine-{processors()}-{blas.kernels()}.json"
     return json.loads(file.read_text())
 
 
@@ -308,7 +308,7 @@ def test_this_machine_is_measured_once_and_kept(folder: Path) -> None:
     assert numbers_of(folder) == asdict(here)
     assert machine.__wrapped__() == here
     kept = usual(flops=123.0)
-    (folder / f"machine-{processors()}.json").write_text(json.dumps(asdict(kept)))
+    (folder / f"machine-{processors()}-{blas.kernels()}.json").write_text(json.dumps(asdict(kept)))
     assert machine.__wrapped__() == kept
     assert numbers_of(folder) == asdict(kept)
 
@@ -337,14 +337,14 @@ GOOD = asdict(usual())
 )
 def test_a_damaged_file_is_measured_anew_and_replaced(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dnnkit.backends.machine.measure", lambda: usual(flops=77.0))
-    (folder / f"machine-{processors()}.json").write_text(text)
+    (folder / f"machine-{processors()}-{blas.kernels()}.json").write_text(text)
     assert machine.__wrapped__() == usual(flops=77.0)
     assert numbers_of(folder) == asdict(usual(flops=77.0))
 
 
 def test_a_file_of_bytes_that_are_no_text_is_measured_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dnnkit.backends.machine.measure", usual)
-    (folder / f"machine-{processors()}.json").write_bytes(b"\xff\xfe\x00\x80")
+    (folder / f"machine-{processors()}-{blas.kernels()}.json").write_bytes(b"\xff\xfe\x00\x80")
     assert machine.__wrapped__() == usual()
     assert numbers_of(folder) == asdict(usual())
 
@@ -352,7 +352,7 @@ def test_a_file_of_bytes_that_are_no_text_is_measured_anew(folder: Path, monkeyp
 def test_processes_that_measure_at_once_leave_one_whole_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads here: their temporary files are as many as those of processes would be."""
     monkeypatch.setattr("dnnkit.backends.machine.measure", lambda: usual(flops=float(threading.get_ident() % 997 + 1)))
-    file, writers = folder / f"machine-{processors()}.json", 8
+    file, writers = folder / f"machine-{processors()}-{blas.kernels()}.json", 8
     barrier, found, failures = threading.Barrier(writers), [], []
 
     def work() -> None:
