@@ -163,11 +163,12 @@ class CompiledEpoch(FlatExecutable):
         self._batch_size = min(batch_size, len(order))
         self._data, self._order = self._arrays(data), np.ascontiguousarray(order, np.int64)
         self._batch_weights = self._weight_sums(data, order, batch_size)
-        self._weight_total, self._nan_step = 0.0, -1
+        self._span, self._nan_step = (0, 0), -1
         features, size = int(data.x.shape[1]), self._batch_size
         division = cost.divide(self.program, self._stages, features, size, self.state.execution)
         self.state.execution = cost.record(division, size)
         self._training = self._team(division, size)
+        self._training.go_on()
         self._sums = self._training.no_sums()
         self.plan = replace(self.plan, details={**self.plan.details, "division": str(division)})
 
@@ -195,7 +196,7 @@ class CompiledEpoch(FlatExecutable):
                 threads=cost.threads(self.program, self._batch_size, last - first),
             )
         self.state.step += done - first
-        self._weight_total += float(self._batch_weights[first:done].sum())
+        self._span = (first if self._span == (0, 0) else self._span[0], done)
         if self._nan_step < 0:
             self._nan_step = nan_step
         return done
@@ -210,7 +211,8 @@ class CompiledEpoch(FlatExecutable):
 
     def totals(self) -> Totals:  # noqa: D102
         assert self._training is not None
-        return self._read_totals(self._training.totals(self._sums), self._weight_total, self._nan_step)
+        weight = float(self._batch_weights[slice(*self._span)].sum())
+        return self._read_totals(self._training.totals(self._sums), weight, self._nan_step)
 
     def _read_totals(self, totals: HostArray, weight: float, nan_step: int) -> Totals:
         loss, *metrics = (float(value) for value in totals)

@@ -1,8 +1,8 @@
 """Which division of the work is fastest: a model of one training step, with numbers measured on the machine.
 
-    product of (m, k) and (k, n):      call + 2 m k n / flops
+    product of (m, k) and (k, n):      call + 2 m k n / flops + (m k + k n), packed, as bytes
     element by element:                bytes read and written / bytes a second
-    exchange:                          exchange + what is added up, as bytes
+    exchange:                          exchange + wait + what is added up, as bytes
 
 A division is estimated by its first worker, whose part is as large as any. See docs/design/0011-dividing-the-work.md.
 """
@@ -24,6 +24,12 @@ BY: tuple[Literal["units", "rows"], ...] = ("units", "rows")
 
 STEP, FLOP, WORTH_THREADS = 1e-6, 1e-11, 2e-3
 """Seconds, roughly: of a step of nothing, of a FLOP, and of work that is worth starting threads for."""
+
+PACKING = 4.0
+"""How often a product reads or writes its factors to bring them into the order it computes in."""
+
+WAIT = 5e-7
+"""Seconds by which workers miss each other at an exchange, beyond what hearing of each other takes."""
 
 PASSES = 6
 """How often a dense stage's outputs are read or written element by element: bias, activation, and back."""
@@ -86,16 +92,17 @@ def seconds(
         if not isinstance(stage, Dense):
             continue
         products = 3 if trained else 2  # forward, its kernel's gradient, and dx unless nothing before it is trained
-        total += products * (here.call + 2 * rows * inputs * outputs / flops)
+        packed = PACKING * (rows * inputs + inputs * outputs) * number / here.bytes
+        total += products * (here.call + 2 * rows * inputs * outputs / flops + packed)
         held += inputs * outputs + outputs
         added_up = outputs if role == "rows" else inputs if role == "columns" and trained else 0
         if added_up:
-            total += here.exchange + (workers + 1) * rows * added_up * number / here.bytes
+            total += here.exchange + WAIT + (workers + 1) * rows * added_up * number / here.bytes
         trained = True
     slots = len(RULES[program.update].slots) if program.update else 0
     if by_rows:
         own = share(held, workers, 0)
         mine = own.stop - own.start
-        total += 2 * here.exchange + (workers + 1) * mine * number / here.bytes
+        total += 2 * (here.exchange + WAIT) + (workers + 1) * mine * number / here.bytes
         held = mine
     return total + held * (3 + 2 * slots) * number / here.bytes

@@ -135,11 +135,16 @@ class Piece:
 
 
 class DividedLayout:
-    """A program's parameters as one flat array a worker: first what only this worker has, then what all have."""
+    """A program's parameters as one flat array a worker: first what all have, then what only this worker has.
+
+    What all have is at the same place on each, so that each updates it by the same instructions: a loop may round its
+    last few elements otherwise than those before.
+    """
 
     def __init__(self, stages: Sequence[Stage], features: int, division: Division) -> None:
         self.pieces: dict[tuple[int, str], Piece] = {}
-        self.own_sizes, self.sizes = [], []
+        self.sizes: list[int] = []
+        self.shared = 0
         kinds = roles(stages, division)
         for worker in range(division.workers):
             wanted: list[tuple[bool, Parameter, tuple[slice, ...]]] = []
@@ -148,13 +153,12 @@ class DividedLayout:
                     wanted.append((role == "whole", stage.kernel, (part.inputs, part.outputs)))
                     if stage.bias is not None:
                         wanted.append((role != "columns", stage.bias, (part.outputs,)))
-            offset = own = 0
-            for shared, parameter, index in sorted(wanted, key=lambda piece: piece[0]):
+            offset = 0
+            for shared, parameter, index in sorted(wanted, key=lambda piece: not piece[0]):
                 piece = Piece(parameter, index, worker, offset, shared)
                 self.pieces[worker, parameter.name] = piece
                 offset += piece.size
-                own = own if shared else offset
-            self.own_sizes.append(own)
+                self.shared = offset if shared else self.shared
             self.sizes.append(offset)
         self.size = max(self.sizes, default=0)
         self.workers = division.workers

@@ -113,6 +113,10 @@ class Team:
         """Make the running or next run end between two steps."""
         self._control[cpu.STOP] = 1
 
+    def go_on(self) -> None:
+        """Forget a request to stop."""
+        self._control[cpu.STOP] = 0
+
     def input_gradient(self, rows: int) -> HostArray:
         """dx of the last batch (rows, features), after `differentiate` with first=-1; by one worker."""
         features = math.prod(self.program.input_shape)
@@ -137,7 +141,7 @@ class Team:
         progress = np.zeros((workers, PROGRESS), np.int64)
         progress[:, cpu.STEP], progress[:, cpu.NAN_STEP] = work.first, -1
         for worker in range(workers):
-            progress[worker, cpu.SHARE : cpu.NORM_END + 1] = self._shares(worker)
+            progress[worker, cpu.SHARE : cpu.SHARE_END + 1] = self._shares(worker)
         self._control[cpu.LIMIT], self._control[cpu.ENDED] = work.last, -1
         nothing = np.zeros(0)
         job = (
@@ -158,13 +162,15 @@ class Team:
             ),
         )  # fmt: skip
         claimed, done = np.zeros(workers * cpu.LINE, np.int64), np.zeros(workers * cpu.LINE, np.int64)
-        if threads:
-            crew = min(threads, workers)
-            patience = PATIENCE if crew > 1 else 0
-            _in_threads(lambda thread: cpu.run(thread, patience, claimed, done, job), crew, self.stop)
-        else:
-            cpu.run(0, 0, claimed, done, job)
-        self._control[cpu.STOP] = 0
+        try:
+            if threads:
+                crew = min(threads, workers)
+                patience = PATIENCE if crew > 1 else 0
+                _in_threads(lambda thread: cpu.run(thread, patience, claimed, done, job), crew, self.stop)
+            else:
+                cpu.run(0, 0, claimed, done, job)
+        finally:
+            self.go_on()
         lost = progress[:, cpu.NAN_STEP]
         return int(self._control[cpu.LIMIT]), int(lost[lost >= 0].min()) if (lost >= 0).any() else -1
 
@@ -187,12 +193,11 @@ class Team:
         return np.zeros((0, self.program.output_features), self.program.dtype)
 
     def _shares(self, worker: int) -> tuple[int, int, int]:
-        """Which of its gradients a worker updates: from, to; and up to where it counts them in the norm."""
+        """Which of its parameters a worker updates: from where; from where on it alone has them; to where."""
         if self.division.by == "rows":
             part = share(self.layout.size, self.division.workers, worker)
-            return part.start, part.stop, part.stop
-        sizes = self.layout.sizes if worker == 0 else self.layout.own_sizes
-        return 0, self.layout.sizes[worker], sizes[worker]
+            return part.start, part.start, part.stop
+        return 0, self.layout.shared, self.layout.sizes[worker]
 
 
 class _Drawing:
@@ -274,23 +279,32 @@ def _in_threads(function: Any, count: int, stop: Any) -> None:
     able to hear. Whatever happens, no thread is left behind.
     """
     failures: list[BaseException] = []
+    ended = [threading.Event() for _ in range(count)]
 
     def work(number: int) -> None:
         try:
             function(number)
         except BaseException as error:  # handed to the thread that waits
             failures.append(error)
+        finally:
+            ended[number].set()
 
     threads = [threading.Thread(target=work, args=(n,), name=f"dnnkit-{n}", daemon=True) for n in range(count)]
-    for thread in threads:
-        thread.start()
+    started = 0
     try:
         for thread in threads:
-            thread.join()
-    except BaseException:
+            thread.start()
+            started += 1
+    except RuntimeError as error:  # the system has no more threads to give
+        failures.append(error)
         stop()
-        for thread in threads:
-            thread.join()
-        raise
+    for thread, end in zip(threads[:started], ended, strict=False):
+        while thread.is_alive():
+            try:
+                end.wait()  # not join alone: interrupted once, Python 3.11 takes the thread for ended
+                thread.join()
+            except BaseException as error:  # Ctrl-C, perhaps again: the step is finished before it is raised
+                failures.append(error)
+                stop()
     if failures:
         raise failures[0]

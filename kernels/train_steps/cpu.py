@@ -33,10 +33,10 @@ STOP, LIMIT, ENDED = 0, LINE, 2 * LINE
 """Places in `control`: not 0 to stop between two steps; the step to end before; after which segment all have ended, or
 -1."""
 
-PLACE, STEP, ROWS, FIRST_ROW, DY, NAN_STEP, SHARE, SHARE_END, NORM_END = range(9)
+PLACE, STEP, ROWS, FIRST_ROW, DY, NAN_STEP, SHARE, OWN, SHARE_END = range(9)
 """Places in a worker's `progress`: where it stands in the schedule; step; rows it has, and which of the batch; offset
-of the gradient that goes backward; first step with a NaN loss, or -1; its share of the parameters; end of those it
-counts in the norm."""
+of the gradient that goes backward; first step with a NaN loss, or -1; its share of the parameters, and from where on it
+alone has them."""
 
 
 @compiled
@@ -141,16 +141,19 @@ def run_segment(worker, job):
                     for e in range(own[SHARE], own[SHARE_END]):
                         gradient[e] += gradients[other, e]
         elif instruction == NORM:
-            counted = gradient[own[SHARE] : own[NORM_END]]
+            counted = gradient[own[OWN] if worker > 0 else own[SHARE] : own[SHARE_END]]
             total = 0.0
             for value in counted:
                 total += value * value
             norms[parity, worker] = total
         elif instruction == UPDATE:
-            improve(
-                parameter, gradient, slot, own[SHARE], own[SHARE_END], rule, update + 1, rates[step - first],
-                constants, clip_norm, norms[parity],
-            )  # fmt: skip
+            for part in range(2):  # those that all have by themselves, so that all round them alike
+                begin, end = own[SHARE + part], own[OWN + part]
+                if end > begin:
+                    improve(
+                        parameter, gradient, slot, begin, end, rule, update + 1, rates[step - first], constants,
+                        clip_norm, norms[parity],
+                    )  # fmt: skip
         elif instruction == HEAD:
             start = step * batch_size + own[FIRST_ROW]
             call_forward(head, (at(workspace[scores:]), at(out[start:]), rows, out.shape[1]))

@@ -227,18 +227,18 @@ def test_every_parameter_is_owned_exactly_once_or_shared_by_all(drawn: tuple, di
 
 
 @given(networks(), DIVISIONS)
-def test_a_workers_pieces_lie_side_by_side_its_own_first(drawn: tuple, division: Division) -> None:
+def test_a_workers_pieces_lie_side_by_side_what_all_have_first(drawn: tuple, division: Division) -> None:
     features, stages = drawn
     layout = DividedLayout(stages, features, division)
     for worker in range(division.workers):
         mine = sorted((p for (w, _), p in layout.pieces.items() if w == worker), key=lambda piece: piece.offset)
-        end = own = 0
+        end = shared = 0
         for piece in mine:
             assert piece.offset == end
             end += piece.size
-            own = own if piece.shared else end
-        assert [piece.shared for piece in mine] == sorted(piece.shared for piece in mine)
-        assert (layout.own_sizes[worker], layout.sizes[worker]) == (own, end)
+            shared = end if piece.shared else shared
+        assert [piece.shared for piece in mine] == sorted((piece.shared for piece in mine), reverse=True)
+        assert (layout.shared, layout.sizes[worker]) == (shared, end)
     assert layout.size == max(layout.sizes)
 
 
