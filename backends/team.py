@@ -4,6 +4,7 @@ import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -290,21 +291,37 @@ def _in_threads(function: Any, count: int, stop: Any) -> None:
             ended[number].set()
 
     threads = [threading.Thread(target=work, args=(n,), name=f"dnnkit-{n}", daemon=True) for n in range(count)]
-    started = 0
-    try:
-        for thread in threads:
+    for thread, end in zip(threads, ended, strict=True):
+        try:
             thread.start()
-            started += 1
-    except RuntimeError as error:  # the system has no more threads to give
-        failures.append(error)
-        stop()
-    for thread, end in zip(threads[:started], ended, strict=False):
-        while thread.is_alive():
+        except RuntimeError as error:  # the system has no more threads to give
+            failures.append(error)
+            stop()
+            end.set()
+        except BaseException as error:  # Ctrl-C, perhaps before the thread was there, perhaps after
+            failures.append(error)
+            stop()
+            if not _appears(thread):
+                end.set()
+    for thread, end in zip(threads, ended, strict=True):
+        over = False
+        while not over:
             try:
-                end.wait()  # not join alone: interrupted once, Python 3.11 takes the thread for ended
-                thread.join()
+                end.wait()
+                while thread.is_alive():  # not join: interrupted once, Python 3.11 takes the thread for ended
+                    sleep(1e-5)
+                over = True
             except BaseException as error:  # Ctrl-C, perhaps again: the step is finished before it is raised
                 failures.append(error)
                 stop()
     if failures:
         raise failures[0]
+
+
+def _appears(thread: threading.Thread) -> bool:
+    """Whether a thread whose start was interrupted is there after all."""
+    for _ in range(1000):
+        if thread.ident is not None:
+            return True
+        sleep(1e-3)
+    return False

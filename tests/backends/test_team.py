@@ -535,7 +535,7 @@ def test_batch_sizes_and_divisions_may_change_all_through_a_networks_life() -> N
     turns = [
         ("units/2", 32), ("units/3", 32), ("units/3", 7), ("rows/2", 7), ("units/1", 250), ("rows/4", 3),
         ("units/2", 32), ("units/2", 1), ("rows/3", 64), ("units/4", 64), ("units/16", 11), ("units/2", 32),
-        ("rows/4", 1),
+        ("rows/2", 32), ("units/2", 32), ("units/1", 32), ("units/2", 32), ("rows/4", 1),
     ]  # fmt: skip
     for division, batch_size in turns:
         with dividing(division):
