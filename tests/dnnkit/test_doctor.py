@@ -37,7 +37,7 @@ def test_a_broken_backend_is_named_with_the_reason(monkeypatch: pytest.MonkeyPat
     found = findings()["backend numba"]
     assert found.state == "note"
     assert "NUMBA_DISABLE_JIT" in found.message
-    assert found.advice == "pip install numba scipy"
+    assert found.advice == "pip install numba scipy-openblas32"
 
 
 def test_an_old_or_missing_package_comes_with_the_pip_command(monkeypatch: pytest.MonkeyPatch) -> None:
