@@ -61,7 +61,7 @@ def _value_fault(answer: Values, right: Values, bound: float, tolerance: float) 
         return "the sign is wrong: it points the other way"
     ratio = float(np.vdot(right, answer) / max(float(np.vdot(right, right)), 1e-300))
     # One number is a multiple of any other: only a simple factor is a likely cause there.
-    telling = abs(abs(ratio) - 1) > 0.01 if right.size > 1 else _is_simple(ratio, tolerance)
+    telling = abs(abs(ratio) - 1) > 1e-3 if right.size > 1 else _is_simple(ratio, tolerance)
     if ratio and telling and is_right(answer / ratio):
         size = f"{abs(ratio):.4g} times too large" if abs(ratio) > 1 else f"{1 / abs(ratio):.4g} times too small"
         hint = "a mean" if abs(ratio) > 1 else "a sum"
