@@ -301,10 +301,10 @@ class Sequential:
         return totals.means(executable.program.metrics)
 
     def predict(self, x: Any, *, batch_size: int = INFERENCE_BATCH) -> NDArray[Any]:
-        """The network's outputs (N, ...) as a NumPy array, dropout off."""
+        """The network's outputs (N, ...) as a NumPy array, dropout off; by one thread at a time, as all it does."""
+        data.check_count("batch_size", batch_size)
         if self._executable is not None and (few := self._executable.predict_few(x)) is not None:
             return few if len(self._output_shape) == 1 else few.reshape(-1, *self._output_shape)
-        data.check_count("batch_size", batch_size)
         x = self._check_samples(x)
         executable = self.executable
         return executable.predict(executable.load(x, None, None), batch_size).reshape(-1, *self._output_shape)
