@@ -43,7 +43,7 @@ def processors() -> int:
 
 @cache
 def machine() -> Machine:
-    """This machine, from the file of an earlier process or measured now, in about a tenth of a second."""
+    """This machine, from the file of an earlier process or measured now, within a second."""
     from dnnkit.kernels import blas
     from dnnkit.kernels.compiled import cache_folder
 

@@ -55,12 +55,6 @@ class NumpyBackend(Backend):
         threads = program.num_threads
         if threads is None and program.largest_product(rows) < WORTH_THREADS:
             threads = 1
-        with self.computing(threads):
-            yield
-
-    @contextmanager
-    def computing(self, threads: int | None) -> Iterator[None]:
-        """BLAS has so many threads, None for as many as it has; who reads a loss sees overflows."""
         limits = nullcontext()
         if threads is not None:
             limits = self._thread_controller.limit(limits=threads, user_api="blas")

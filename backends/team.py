@@ -61,10 +61,7 @@ class Work:
 
 
 class Team:
-    """The workers of a division, for one program and batches of up to `rows` rows.
-
-    `table` etc. are what `kernels/train_steps` takes: see there.
-    """
+    """The workers of a division, for one program and batches of up to `rows` rows: what `train_steps` runs on."""
 
     def __init__(
         self, program: Program, stage_list: Sequence[Stage], division: Division, rows: int, kernels: Kernels
@@ -129,7 +126,6 @@ class Team:
         """Run the steps; (the step after the last one that was run, the first step whose loss was no number or -1).
 
         With `threads` 0 in this thread, else in so many others at most, while this one waits and hears signals.
-
         Loss and metrics are added to the sums, which `no_sums` made and `totals` adds up.
         """
         workers = self.division.workers

@@ -13,7 +13,7 @@ import ast
 import copy
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 BLANK = re.compile(r"^([ \t]*)# blank: ([^\n]+)\n(.*?)^[ \t]*# end blank$", re.MULTILINE | re.DOTALL)
@@ -25,7 +25,8 @@ NOTICE = """\
 
 def answers(notebook: Mapping[str, Any]) -> dict[str, str]:
     """What stands in each blank, by its name, without its indentation."""
-    return {name: body for _, _, name, body in _blanks(notebook)}
+    cells = [_text(cell) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    return {name: textwrap.dedent(body) for text in cells for _, name, body in BLANK.findall(text)}
 
 
 def fill(notebook: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
@@ -44,13 +45,6 @@ def make_exercise(solution: Mapping[str, Any]) -> dict[str, Any]:
     notice = {"cell_type": "markdown", "id": "exercise", "metadata": {}, "source": NOTICE}
     exercise["cells"].insert(1, notice)
     return exercise
-
-
-def _blanks(notebook: Mapping[str, Any]) -> Iterator[tuple[int, str, str, str]]:
-    for index, cell in enumerate(notebook["cells"]):
-        if cell["cell_type"] == "code":
-            for indent, name, body in BLANK.findall(_text(cell)):
-                yield index, indent, name, textwrap.dedent(body)
 
 
 def _replaced(match: re.Match[str], given: Mapping[str, str]) -> str:
