@@ -16,6 +16,7 @@ from dnnkit.backends.division import ALONE, Division
 from dnnkit.backends.executable import Gradients
 from dnnkit.backends.flat_executable import Data, FlatExecutable
 from dnnkit.backends.machine import machine, processors
+from dnnkit.backends.memory import zeros
 from dnnkit.backends.program import (
     Activate,
     Dense,
@@ -46,6 +47,8 @@ FEW = 64
 class CompiledEpoch(FlatExecutable):
     """A program whose every part has a compiled kernel."""
 
+    apart = True
+
     def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:
         announce(f"the training loop in {program.dtype}")
         self._divided: Numbers | None = None
@@ -75,7 +78,7 @@ class CompiledEpoch(FlatExecutable):
 
     def _join_slots(self) -> None:
         """The slots as rows of one array, which is what an update takes."""
-        self._slot_rows = np.zeros((max(1, len(self._slots)), self._layout.size), self.program.dtype)
+        self._slot_rows = zeros((max(1, len(self._slots)), self._layout.size), self.program.dtype)
         for row, slot in zip(self._slot_rows, self._slots, strict=False):
             row[...] = slot
         self._slots = list(self._slot_rows[: len(self._slots)])
@@ -99,7 +102,7 @@ class CompiledEpoch(FlatExecutable):
             self._collect()
             shape = (team.division.workers, len(self._slot_rows), team.layout.size)
             dtype = self.program.dtype
-            self._divided = Numbers(np.zeros((shape[0], shape[2]), dtype), np.zeros(shape, dtype))
+            self._divided = Numbers(zeros((shape[0], shape[2]), dtype), zeros(shape, dtype))
             self._divided_layout, self._divided_is_older = team.layout, True
         if self._divided_is_older:
             team.layout.spread(self._layout.views(self._parameters, np), self._divided.parameters)

@@ -13,12 +13,10 @@ from typing import Literal
 
 import numpy as np
 
+from dnnkit.backends.memory import GRAIN, rounded
 from dnnkit.backends.program import Activate, Dense, HostArray, Parameter, Stage
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import contract
-
-GRAIN = 16
-"""Units are dealt out in groups of so many, a cache line of float32, where there are enough of them."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def _can_begin(stages: Sequence[Stage], workers: int) -> bool:
 
 
 def share(count: int, workers: int, worker: int) -> slice:
-    """The worker's part of so many units; no part is larger than the first."""
+    """The worker's part of so many units, in whole grains where there are enough; no part is larger than the first."""
     grain = GRAIN if count >= 2 * GRAIN * workers else 1
     groups = -(-count // grain)
     first, last = (-(-groups * number // workers) * grain for number in (worker, worker + 1))
@@ -157,7 +155,7 @@ class DividedLayout:
             for shared, parameter, index in sorted(wanted, key=lambda piece: not piece[0]):
                 piece = Piece(parameter, index, worker, offset, shared)
                 self.pieces[worker, parameter.name] = piece
-                offset += piece.size
+                offset += rounded(piece.size)
                 self.shared = offset if shared else self.shared
             self.sizes.append(offset)
         self.size = max(self.sizes, default=0)

@@ -35,6 +35,9 @@ class Data:
 class FlatExecutable(Executable):
     """A program's parameters, gradient and slots as flat arrays of a backend."""
 
+    apart = False
+    """Whether each parameter has cache lines of its own."""
+
     def __init__(self, backend: "Backend", program: Program, plan: Plan) -> None:
         self.program, self.plan, self.state = program, plan, TrainingState()
         self._backend, self._xp = backend, backend.xp
@@ -45,7 +48,7 @@ class FlatExecutable(Executable):
         self._reduction = program.loss.reduction if program.loss else "mean"
         self._rule = RULES[program.update] if program.update else None
         self._slot_names = self._rule.slots if self._rule else ()
-        self._layout = FlatLayout(program.parameters)
+        self._layout = FlatLayout(program.parameters, apart=self.apart)
         self._parameters = backend.zeros(self._layout.size, self._dtype)
         self._gradient = backend.zeros(self._layout.size, self._dtype)
         self._slots = [backend.zeros(self._layout.size, self._dtype) for _ in self._slot_names]

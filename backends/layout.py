@@ -2,22 +2,20 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
+from dnnkit.backends.memory import rounded, zeros
 from dnnkit.backends.program import HostArray, Parameter
 from dnnkit.kernels.array import Array, Namespace
 
 
 class FlatLayout:
-    """Canonical order, one parameter after the other, each in row-major order."""
+    """Canonical order, one parameter after the other, in row-major order; `apart`, in cache lines of its own."""
 
-    def __init__(self, parameters: tuple[Parameter, ...]) -> None:
-        ends = np.cumsum([0] + [parameter.size for parameter in parameters])
-        self.size = int(ends[-1])
-        self._places = {
-            parameter.name: (slice(int(start), int(end)), parameter.shape)
-            for parameter, start, end in zip(parameters, ends[:-1], ends[1:], strict=True)
-        }
+    def __init__(self, parameters: tuple[Parameter, ...], *, apart: bool = False) -> None:
+        self.size = 0
+        self._places: dict[str, tuple[slice, tuple[int, ...]]] = {}
+        for parameter in parameters:
+            self._places[parameter.name] = slice(self.size, self.size + parameter.size), parameter.shape
+            self.size += rounded(parameter.size) if apart else parameter.size
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -39,7 +37,7 @@ class FlatLayout:
 
     def flatten(self, values: Mapping[str, HostArray], dtype: str) -> HostArray:
         """One flat host array of the values by name; a name that is missing counts as zeros."""
-        flat = np.zeros(self.size, dtype)
+        flat = zeros((self.size,), dtype)
         for name, (elements, _) in self._places.items():
             if name in values:
                 flat[elements] = values[name].reshape(-1)

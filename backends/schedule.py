@@ -5,20 +5,21 @@ from typing import Literal
 
 import numpy as np
 
-from dnnkit.backends.division import Division, Role
-from dnnkit.backends.program import HostArray
+from dnnkit.backends.division import Division, roles
+from dnnkit.backends.program import Dense, HostArray, Stage
 from dnnkit.kernels.train_steps import cpu
 
 Purpose = Literal["train", "differentiate", "evaluate", "predict"]
 
 
 def schedule(
-    kinds: Sequence[Role], division: Division, purpose: Purpose, *, first: int, clips: bool = False
+    stages: Sequence[Stage], division: Division, purpose: Purpose, *, first: int, clips: bool = False
 ) -> HostArray:
     """Instructions (n, 3): what to do, with which stage, and whether its dx is wanted.
 
     `first` is the first stage whose gradient is wanted, -1 for the network's input as well.
     """
+    kinds = roles(stages, division)
     steps: list[tuple[int, int, int]] = [(cpu.TAKE, 0, 0)]
     for stage, kind in enumerate(kinds):
         if kind == "rows":
@@ -28,15 +29,18 @@ def schedule(
     if purpose == "predict":
         return _array([*steps, (cpu.HEAD, 0, 0), (cpu.REPEAT, 0, 0)])
     steps.append((cpu.LOSS, 0, 0))
+    by_rows = division.by == "rows" and division.workers > 1
+    at_once = purpose == "train" and not by_rows and not clips
     if purpose in ("train", "differentiate"):
         for stage in range(len(kinds) - 1, max(first, 0) - 1, -1):
             wants_dx = stage > first
-            if kinds[stage] == "columns" and wants_dx:
-                steps += [(cpu.BACKWARD_PART, stage, 1), (cpu.EXCHANGE, 0, 0), (cpu.JOIN_GRADIENT, stage, 0)]
-            else:
-                steps.append((cpu.BACKWARD, stage, int(wants_dx)))
-    if purpose == "train":
-        by_rows = division.by == "rows" and division.workers > 1
+            exchanges = kinds[stage] == "columns" and wants_dx
+            steps.append((cpu.BACKWARD_PART if exchanges else cpu.BACKWARD, stage, int(wants_dx)))
+            if isinstance(stages[stage], Dense):
+                steps.append((cpu.IMPROVE if at_once else cpu.KERNEL_GRADIENT, stage, 0))
+            if exchanges:
+                steps += [(cpu.EXCHANGE, 0, 0), (cpu.JOIN_GRADIENT, stage, 0)]
+    if purpose == "train" and not at_once:
         if by_rows:
             steps += [(cpu.EXCHANGE, 0, 0), (cpu.ADD_GRADIENTS, 0, 0)]
         if clips:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.division import DividedLayout, Division, parts, roles, share
+from dnnkit.backends.memory import rounded, zeros
 from dnnkit.backends.program import Activate, Dense, Dropout, HostArray, Program, Rescale, Stage
 from dnnkit.backends.schedule import Purpose, schedule
 from dnnkit.kernels import contract
@@ -81,10 +82,10 @@ class Team:
         )
         self._numbers = np.array([_pair(stage) for stage in self._stages], np.float64).reshape(-1, 2)
         self._places = np.array([drawing.places for drawing in drawn], np.int64)
-        self._memory = np.zeros((division.workers, max(drawing.size for drawing in drawn)), dtype)
+        self._memory = zeros((division.workers, max(drawing.size for drawing in drawn)), dtype)
         self._keeps = np.zeros((division.workers, max(drawing.mask_size for drawing in drawn)), np.bool_)
         exchanged = max(drawing.exchanged for drawing in drawn)
-        self._partials = np.zeros((2, division.workers if exchanged else 0, exchanged), dtype)
+        self._partials = zeros((2, division.workers if exchanged else 0, exchanged), dtype)
         self._norms = np.zeros((2, division.workers))
         outputs = program.output_features
         has_labels = program.loss is None or program.loss.targets == "labels"
@@ -95,7 +96,7 @@ class Team:
         )
         self._schedules: dict[tuple[Purpose, int, bool], HostArray] = {}
         size = self.layout.size
-        self.gradients = np.zeros((division.workers, size), dtype)
+        self.gradients = zeros((division.workers, size), dtype)
         self._control = np.zeros(3 * cpu.LINE, np.int64)
         self.dx_place = int(self._tables[0, 0, stages.DX]) if self._stages else int(self._places[0, 1])
 
@@ -132,7 +133,7 @@ class Team:
         clips = work.clip_norm > 0
         key = purpose, first, clips
         if key not in self._schedules:
-            self._schedules[key] = schedule(self._roles, self.division, purpose, first=first, clips=clips)
+            self._schedules[key] = schedule(self._stages, self.division, purpose, first=first, clips=clips)
         if len(work.data[6]) == 0:
             self._batches[2].fill(1)
         progress = np.zeros((workers, PROGRESS), np.int64)
@@ -222,7 +223,7 @@ class _Drawing:
                     line |= {"bias": team.layout.pieces[worker, stage.bias.name].offset, "biases": outputs}
                 if role in ("rows", "columns"):
                     line["partial"] = self.exchanged
-                    self.exchanged += -(-rows * (outputs if role == "rows" else inputs) // 16) * 16
+                    self.exchanged += rounded(rows * (outputs if role == "rows" else inputs))
             if isinstance(stage, Dropout):
                 line["keep"], self.mask_size = self.mask_size, self.mask_size + rows * outputs
             self.table.append([line.get(name, 0) for name in stages.COLUMNS])
@@ -232,7 +233,7 @@ class _Drawing:
 
     def _take(self, width: int) -> int:
         """The place of `rows` rows of that width; every place begins a cache line of its own."""
-        place, self.size = self.size, self.size + -(-self.rows * width // 16) * 16
+        place, self.size = self.size, self.size + rounded(self.rows * width)
         return place
 
 

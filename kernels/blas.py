@@ -18,9 +18,6 @@ from numba.extending import overload
 from dnnkit.kernels.compiled import OPTIONS
 
 PACKAGE = "scipy_openblas32"
-TINY = 256
-"""Multiplications in a product that take less time than calling a BLAS."""
-
 ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112
 
 
@@ -79,14 +76,6 @@ def _product(a, b, out):
     one, nothing = number(1), number(0)
 
     def multiply(a, b, out):
-        if a.shape[1] * out.size <= TINY:
-            for i in range(out.shape[0]):
-                for j in range(out.shape[1]):
-                    total = nothing
-                    for k in range(a.shape[1]):
-                        total += a[i, k] * b[k, j]
-                    out[i, j] = total
-            return
         a_stride = max(1, a.shape[0] if a_order == TRANSPOSED else a.shape[1])
         b_stride = max(1, b.shape[0] if b_order == TRANSPOSED else b.shape[1])
         rows, columns = out.shape

@@ -50,6 +50,12 @@ def compiled(function: Callable[..., Any]) -> Any:
         return numba.njit(nogil=True, cache=True, **OPTIONS, **INLINED)(function)
 
 
+def linked(function: Callable[..., Any]) -> Any:
+    """As `compiled`, but there once for all its callers: for what is large, and has no freedom in how it rounds."""
+    with _numba_cache():
+        return numba.njit(nogil=True, cache=True, **OPTIONS)(function)
+
+
 def exported(function: Callable[..., Any], signature: Any) -> Any:
     """A function of pointers and numbers, compiled now or read from the cache, to be called by its `address`."""
     with _numba_cache():

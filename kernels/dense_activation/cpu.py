@@ -4,9 +4,9 @@
 empty b or db. The arrays after the reference's arguments are written: all contiguous, none the same as another.
 """
 
-from dnnkit.kernels.blas import product
 from dnnkit.kernels.calls import at, call_backward, call_forward
 from dnnkit.kernels.compiled import compiled
+from dnnkit.kernels.matrix_product.cpu import product
 
 
 @compiled
@@ -28,9 +28,15 @@ def finish(b, activation, z, y):
 
 @compiled
 def backward(dy, x, w, saved, activation, needs_dx, dz, dx, dw, db):
+    backward_without_kernel(dy, w, saved, activation, needs_dx, dz, dx, db)
+    product(x.T, dz, dw)
+
+
+@compiled
+def backward_without_kernel(dy, w, saved, activation, needs_dx, dz, dx, db):
+    """All but the kernel's gradient, which is the product of x and dz."""
     rows, outputs = dz.shape
     call_backward(activation, (at(dy), at(saved), at(dz), rows, outputs))
-    product(x.T, dz, dw)
     if db.size > 0:
         for j in range(outputs):
             db[j] = 0

@@ -8,20 +8,24 @@ segment.
 
 import math
 
-from dnnkit.kernels import atomic
-from dnnkit.kernels.blas import product
+from dnnkit.kernels import atomic, denormals
 from dnnkit.kernels.calls import at, borrowed, call_forward, call_loss, call_update
 from dnnkit.kernels.compiled import compiled
 from dnnkit.kernels.dense_activation.cpu import finish
 from dnnkit.kernels.gather.cpu import gather
+from dnnkit.kernels.matrix_product.cpu import in_tiles, product, product_of_columns
 from dnnkit.kernels.prefetch import ask_for_rows
 from dnnkit.kernels.train_steps import stages
 
-TAKE, FORWARD, PRODUCT, JOIN, LOSS, BACKWARD, BACKWARD_PART, JOIN_GRADIENT, ADD_GRADIENTS, NORM, UPDATE, HEAD, \
-    EXCHANGE, REPEAT = range(14)  # fmt: skip
+TAKE, FORWARD, PRODUCT, JOIN, LOSS, BACKWARD, BACKWARD_PART, JOIN_GRADIENT, KERNEL_GRADIENT, IMPROVE, ADD_GRADIENTS, \
+    NORM, UPDATE, HEAD, EXCHANGE, REPEAT = range(16)  # fmt: skip
 """Instructions, (instruction, stage): take the step's rows; a dense stage's partial product to the exchange, and the
-sum of everybody's; backward with dx to the exchange, and the sum; the sum of everybody's gradients, for this worker's
-share of the parameters; its part of the gradient's norm; the update; predictions; wait for others; the next step."""
+sum of everybody's; backward with dx to the exchange, and the sum; the gradient of the stage's kernel; or that and the
+update of the stage's parameters, piece by piece; the sum of everybody's gradients, for this worker's share of the
+parameters; its part of the gradient's norm; the update; predictions; wait for others; the next step."""
+
+PIECE = 8192
+"""Elements of a kernel whose gradient is computed and used while it lies in the nearest caches."""
 
 LINE = 8
 """Numbers in a cache line: what different threads write stands so far apart."""
@@ -129,9 +133,17 @@ def run_segment(worker, job):
                     schedule[own[PLACE] - 1, 2] != 0, dx,
                 )  # fmt: skip
             elif stage[stages.KIND] == stages.DENSE:
-                stages.kernel(stage, gradient)[...] = 0
                 stages.bias(stage, gradient)[...] = 0
             own[DY] = stage[stages.DX]
+        elif instruction == KERNEL_GRADIENT:
+            if rows > 0:
+                x, slope = factors(stage, workspace, dz, rows)
+                product(x.T, slope, stages.kernel(stage, gradient))
+            else:
+                stages.kernel(stage, gradient)[...] = 0
+        elif instruction == IMPROVE:
+            x, slope = factors(stage, workspace, dz, rows)
+            improve_stage(stage, x, slope, parameter, gradient, slot, rule, update + 1, rates[step - first], constants)
         elif instruction == JOIN_GRADIENT:
             dx = workspace[stage[stages.DX] : stage[stages.DX] + rows * stage[stages.INPUTS]]
             stages.add_up(partials[parity], stage[stages.PARTIAL], dx)
@@ -149,11 +161,11 @@ def run_segment(worker, job):
         elif instruction == UPDATE:
             for part in range(2):  # those that all have by themselves, so that all round them alike
                 begin, end = own[SHARE + part], own[OWN + part]
-                if end > begin:
-                    improve(
-                        parameter, gradient, slot, begin, end, rule, update + 1, rates[step - first], constants,
-                        clip_norm, norms[parity],
-                    )  # fmt: skip
+                clip(gradient[begin:end], clip_norm, norms[parity])
+                improve(
+                    parameter[begin:end], gradient[begin:end], slot, begin, rule, update + 1, rates[step - first],
+                    constants,
+                )  # fmt: skip
         elif instruction == HEAD:
             start = step * batch_size + own[FIRST_ROW]
             call_forward(head, (at(workspace[scores:]), at(out[start:]), rows, out.shape[1]))
@@ -244,11 +256,35 @@ def score_loss(
 
 
 @compiled
-def improve(parameters, gradient, slots, first, end, rule, step, rate, constants, clip_norm, norms):
-    """One step of the optimizer for parameters first ... end - 1; `step` counts from 1.
+def factors(stage, workspace, dz_offset, rows):
+    """What the gradient of a dense stage's kernel is the product of: x (rows, inputs) and dz (rows, outputs)."""
+    inputs, outputs = stage[stages.INPUTS], stage[stages.OUTPUTS]
+    x = workspace[stage[stages.X] : stage[stages.X] + rows * inputs].reshape(rows, inputs)
+    return x, workspace[dz_offset : dz_offset + rows * outputs].reshape(rows, outputs)
 
-    `norms` are the parts of the squared norm of the whole gradient.
-    """
+
+@compiled
+def improve_stage(stage, x, dz, parameters, gradient, slots, rule, step, rate, constants):
+    """One step of the optimizer for a dense stage: each piece of the kernel as soon as its gradient is there."""
+    inputs, outputs = stage[stages.INPUTS], stage[stages.OUTPUTS]
+    begin = stage[stages.KERNEL]
+    height = inputs
+    if in_tiles(x):
+        height = max(8, PIECE // outputs // 8 * 8)
+    for first in range(0, inputs, height):
+        count = min(height, inputs - first)
+        piece = gradient[begin : begin + count * outputs].reshape(count, outputs)
+        product_of_columns(x, first, dz, piece)
+        start = begin + first * outputs
+        improve(parameters[start : start + piece.size], piece, slots, start, rule, step, rate, constants)
+    begin = stage[stages.BIAS]
+    end = begin + stage[stages.BIASES]
+    improve(parameters[begin:end], gradient[begin:end], slots, begin, rule, step, rate, constants)
+
+
+@compiled
+def clip(gradient, clip_norm, norms):
+    """Scale a part of the gradient down if the whole, whose squared norm is the sum of norms, is too long."""
     if clip_norm > 0:
         total = 0.0
         for part in norms:
@@ -256,11 +292,16 @@ def improve(parameters, gradient, slots, first, end, rule, step, rate, constants
         norm = math.sqrt(total)
         if norm > clip_norm:
             factor = gradient.dtype.type(clip_norm / norm)
-            for e in range(first, end):
+            for e in range(gradient.size):
                 gradient[e] *= factor
-    place = first * parameters.itemsize
-    arrays = (at(parameters) + place, at(gradient) + place, at(slots) + place)
-    call_update(rule, (step, arrays[0], arrays[1], arrays[2], slots.shape[1], end - first, rate, at(constants)))
+
+
+@compiled
+def improve(parameters, gradient, slots, start, rule, step, rate, constants):
+    """One step of the optimizer for some parameters, whose slots begin at `start`; `step` counts from 1."""
+    if parameters.size > 0:
+        places = at(parameters), at(gradient), at(slots) + start * slots.itemsize
+        call_update(rule, (step, places[0], places[1], places[2], slots.shape[1], parameters.size, rate, at(constants)))
 
 
 @compiled
@@ -275,6 +316,7 @@ def run(thread, patience, claimed, done, job):
     Results do not depend on who ran what.
     """
     control = job[3][13]
+    setting = denormals.count_as_zero()
     workers = done.size // LINE
     segment, worker, finished, looks, all_here = 0, thread, 0, patience, True
     while True:
@@ -297,5 +339,6 @@ def run(thread, patience, claimed, done, job):
             looks = 0 if all_here else patience
             if finished == workers:
                 if atomic.load(control, ENDED) == segment:
+                    denormals.restore(setting)
                     return
                 segment, worker, finished, looks = segment + 1, thread, 0, patience

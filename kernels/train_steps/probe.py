@@ -1,8 +1,8 @@
 """What costs of a step are measured with (`backends/machine.py`): the same calls as in a step, nothing else."""
 
 from dnnkit.kernels import atomic
-from dnnkit.kernels.blas import product
 from dnnkit.kernels.compiled import compiled
+from dnnkit.kernels.matrix_product.cpu import product
 
 
 @compiled

@@ -52,7 +52,7 @@ def forward(stage, numbers, parameters, workspace, keeps, rows, first_row, train
 
 @compiled
 def backward(stage, numbers, parameters, gradient, workspace, keeps, rows, dy_offset, dz_offset, needs_dx, dx):
-    """The stage's dx and its parameters' gradient, from its dy in the workspace."""
+    """The stage's dx and its bias's gradient, from its dy in the workspace; dz stays at `dz_offset`."""
     inputs, outputs = stage[INPUTS], stage[OUTPUTS]
     dy = workspace[dy_offset : dy_offset + rows * outputs]
     x = workspace[stage[X] : stage[X] + rows * inputs]
@@ -60,16 +60,14 @@ def backward(stage, numbers, parameters, gradient, workspace, keeps, rows, dy_of
     if stage[SAVES_INPUT] == 0:
         saved = workspace[stage[Y] : stage[Y] + rows * outputs]
     if stage[KIND] == DENSE:
-        dense_activation.backward(
+        dense_activation.backward_without_kernel(
             dy,
-            x.reshape(rows, inputs),
             kernel(stage, parameters),
             saved,
             stage[BACKWARD],
             needs_dx,
             workspace[dz_offset : dz_offset + rows * outputs].reshape(rows, outputs),
             dx.reshape(rows, inputs),
-            kernel(stage, gradient),
             bias(stage, gradient),
         )
     elif stage[KIND] == ACTIVATE:

@@ -93,7 +93,7 @@ def test_products_cost_two_flops_an_element_and_the_first_layer_has_no_input_gra
 @given(WIDTHS, DIVISIONS, st.integers(1, 50))
 def test_the_model_counts_the_exchanges_of_the_schedule(widths: list[int], division: Division, rows: int) -> None:
     network = program(*widths)
-    steps = schedule(roles(network.stages, division), division, "train", first=0)
+    steps = schedule(network.stages, division, "train", first=0)
     counted = estimate(network, rows, division, made_up(exchange=1.0))
     assert counted == pytest.approx((steps[:, 0] == cpu.EXCHANGE).sum(), abs=1e-4)  # and half a microsecond each
 
@@ -102,7 +102,7 @@ def test_the_model_counts_the_exchanges_of_the_schedule(widths: list[int], divis
 def test_the_model_counts_the_products_of_the_schedule(widths: list[int], division: Division, rows: int) -> None:
     network = program(*widths)
     products = 0
-    for instruction, _, wants_dx in schedule(roles(network.stages, division), division, "train", first=0).tolist():
+    for instruction, _, wants_dx in schedule(network.stages, division, "train", first=0).tolist():
         products += instruction in (cpu.FORWARD, cpu.PRODUCT)
         products += (1 + wants_dx) * (instruction in (cpu.BACKWARD, cpu.BACKWARD_PART))
     assert estimate(network, rows, division, made_up(call=1.0)) == pytest.approx(products, abs=1e-4)

@@ -16,6 +16,7 @@ from dnnkit.backends.division import (
     roles,
     share,
 )
+from dnnkit.backends.memory import rounded
 from dnnkit.backends.program import Activate, Dense, Dropout, Parameter, Rescale, Stage
 from dnnkit.backends.schedule import schedule
 from dnnkit.errors import ConfigurationError
@@ -61,7 +62,7 @@ def is_elementwise(stage: Stage) -> bool:
 
 
 def exchanges(stages: list[Stage], division: Division, first: int = 0, purpose: str = "train", **more: bool) -> int:
-    steps = schedule(roles(stages, division), division, purpose, first=first, **more)
+    steps = schedule(stages, division, purpose, first=first, **more)
     return int((steps[:, 0] == cpu.EXCHANGE).sum())
 
 
@@ -227,7 +228,7 @@ def test_every_parameter_is_owned_exactly_once_or_shared_by_all(drawn: tuple, di
 
 
 @given(networks(), DIVISIONS)
-def test_a_workers_pieces_lie_side_by_side_what_all_have_first(drawn: tuple, division: Division) -> None:
+def test_a_workers_pieces_lie_side_by_side_and_what_all_have_first(drawn: tuple, division: Division) -> None:
     features, stages = drawn
     layout = DividedLayout(stages, features, division)
     for worker in range(division.workers):
@@ -235,7 +236,7 @@ def test_a_workers_pieces_lie_side_by_side_what_all_have_first(drawn: tuple, div
         end = shared = 0
         for piece in mine:
             assert piece.offset == end
-            end += piece.size
+            end += rounded(piece.size)
             shared = end if piece.shared else shared
         assert [piece.shared for piece in mine] == sorted((piece.shared for piece in mine), reverse=True)
         assert (layout.shared, layout.sizes[worker]) == (shared, end)
@@ -252,8 +253,9 @@ def test_what_is_spread_among_workers_is_collected_again(drawn: tuple, division:
     flat = np.full((division.workers, layout.size), np.nan)
     layout.spread(values, flat)
     for worker, size in enumerate(layout.sizes):
-        assert not np.isnan(flat[worker, :size]).any()
-        assert np.isnan(flat[worker, size:]).all()
+        filled = ~np.isnan(flat[worker])
+        assert filled.sum() == sum(piece.size for (w, _), piece in layout.pieces.items() if w == worker)
+        assert not filled[size:].any()
     collected = {name: np.full(value.shape, np.nan) for name, value in values.items()}
     layout.collect(flat, collected)
     for name, value in values.items():
@@ -269,7 +271,7 @@ def test_divided_by_rows_or_alone_the_parameters_lie_in_canonical_order(drawn: t
     offset = 0
     for parameter in parameters:
         assert {layout.pieces[w, parameter.name].offset for w in range(division.workers)} == {offset}
-        offset += parameter.size
+        offset += rounded(parameter.size)
     assert layout.sizes == [offset] * division.workers
 
 
@@ -318,24 +320,42 @@ def test_every_stage_goes_forward_once_and_backward_once_down_to_the_first_that_
     _, stages = drawn
     trained = [place for place, stage in enumerate(stages) if isinstance(stage, Dense)]
     first = trained[0] if trained else len(stages)
-    steps = schedule(roles(stages, division), division, "train", first=first).tolist()
+    steps = schedule(stages, division, "train", first=first).tolist()
     forward = [stage for instruction, stage, _ in steps if instruction in (cpu.FORWARD, cpu.PRODUCT)]
     backward = [(stage, dx) for instruction, stage, dx in steps if instruction in (cpu.BACKWARD, cpu.BACKWARD_PART)]
     assert forward == list(range(len(stages)))
     assert [stage for stage, _ in backward] == list(range(len(stages) - 1, first - 1, -1))
     assert all(dx == (stage > first) for stage, dx in backward)
-    assert [steps[0][0], steps[-2][0], steps[-1][0]] == [
-        cpu.TAKE, cpu.EXCHANGE if division.by == "rows" and division.workers > 1 else cpu.UPDATE, cpu.REPEAT,
-    ]  # fmt: skip
+    assert (steps[0][0], steps[-1][0]) == (cpu.TAKE, cpu.REPEAT)
+
+
+@given(networks(), DIVISIONS, st.booleans())
+def test_every_parameter_is_updated_once_a_step(drawn: tuple, division: Division, clips: bool) -> None:
+    """Stage by stage as its gradient is there, or all at the end if others' gradients or their norm come first."""
+    _, stages = drawn
+    dense = [place for place, stage in enumerate(stages) if isinstance(stage, Dense)]
+    steps = schedule(stages, division, "train", first=0, clips=clips).tolist()
+    by_rows = division.by == "rows" and division.workers > 1
+    improved = [stage for instruction, stage, _ in steps if instruction == cpu.IMPROVE]
+    gradients = [stage for instruction, stage, _ in steps if instruction == cpu.KERNEL_GRADIENT]
+    updates = [instruction for instruction, _, _ in steps].count(cpu.UPDATE)
+    expected = ([], dense[::-1], 1) if by_rows or clips else (dense[::-1], [], 0)
+    assert (improved, gradients, updates) == expected
+    assert (steps[-2][0] == cpu.EXCHANGE) == by_rows
+    for place, (instruction, stage, _) in enumerate(steps):  # before, dz is there; after, nobody needs the old kernel
+        if instruction in (cpu.IMPROVE, cpu.KERNEL_GRADIENT):
+            assert steps[place - 1][0] in (cpu.BACKWARD, cpu.BACKWARD_PART)
+            assert steps[place - 1][1] == stage
 
 
 @given(networks(), DIVISIONS)
 def test_partial_sums_are_exchanged_before_they_are_added_up(drawn: tuple, division: Division) -> None:
     _, stages = drawn
-    steps = schedule(roles(stages, division), division, "train", first=0)[:, 0].tolist()
+    steps = schedule(stages, division, "train", first=0)[:, 0].tolist()
     partial = {cpu.PRODUCT: cpu.JOIN, cpu.BACKWARD_PART: cpu.JOIN_GRADIENT}
     for place, instruction in enumerate(steps):
         if instruction in partial:
-            assert steps[place + 1 : place + 3] == [cpu.EXCHANGE, partial[instruction]]
+            after = [step for step in steps[place + 1 :] if step not in (cpu.IMPROVE, cpu.KERNEL_GRADIENT)]
+            assert after[:2] == [cpu.EXCHANGE, partial[instruction]]
     joined = sum(steps.count(instruction) for instruction in partial.values())
     assert joined == sum(steps.count(instruction) for instruction in partial)

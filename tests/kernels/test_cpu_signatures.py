@@ -30,6 +30,7 @@ WRITTEN = {
     ("dropout", "apply"): ["out"],
     ("dropout", "mask"): ["out"],
     ("gather", "gather"): ["out"],
+    ("matrix_product", "product"): ["out"],
     ("philox", "philox"): [],
     ("philox", "random_bits"): ["out"],
     ("softmax", "backward"): ["out"],

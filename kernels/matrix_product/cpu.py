@@ -1,0 +1,163 @@
+"""Matrix product in tiles that stay in registers. Contract: the package's docstring.
+
+A library packs both factors, to read them in the order it computes in. Where a lies in the second-level cache that
+costs more than it saves: only a panel of b is packed, and where a has few rows not even that. Larger products go to the
+BLAS. See docs/design/0014-tiles.md.
+"""
+
+from dnnkit.kernels import blas
+from dnnkit.kernels.compiled import compiled, linked
+from dnnkit.kernels.matrix_product.tiles import (
+    DEPTH,
+    ROWS,
+    broadcast_tile,
+    copy_number,
+    copy_row,
+    panel,
+    transpose_square,
+)
+from dnnkit.kernels.matrix_product.vectors import FUSED, REGISTER_BYTES
+
+TINY = 64
+"""Multiplications in a product that plain loops have done before tiles are arranged."""
+
+PACKED_ROWS = 48
+"""Rows of a from which b is packed: to copy it is then less than what its rows, far apart in the cache, cost."""
+
+CACHED = 1 << 19
+"""Bytes of a up to which it is read where it is: half of a second-level cache, or less."""
+
+NEAR = 1 << 14
+"""Bytes of b that are in the first-level cache after the first use."""
+
+FAR = 4096
+"""Bytes between rows of b from where it is packed: that many are a page."""
+
+_16_1 = broadcast_tile(2 * ROWS, 1, True)
+_8_2, _8_2M, _8_1 = broadcast_tile(ROWS, 2, False), broadcast_tile(ROWS, 2, True), broadcast_tile(ROWS, 1, True)
+_2_2, _2_1 = broadcast_tile(2, 2, True), broadcast_tile(2, 1, True)
+_1_4, _1_2, _1_1 = broadcast_tile(1, 4, False), broadcast_tile(1, 2, True), broadcast_tile(1, 1, True)
+
+
+@compiled
+def two_vectors(out, a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on):
+    """All rows of up to two vectors of columns."""
+    size = out.itemsize
+    width = REGISTER_BYTES // size
+    i = 0
+    while i < rows:
+        left = rows - i
+        numbers = (
+            a + i * a_row * size, a_row, a_step, b, b_row, depth, target + i * target_row * size, target_row,
+            columns, goes_on,
+        )  # fmt: skip
+        if columns <= width:
+            if left >= 2 * ROWS:
+                _16_1(out, numbers)
+                i += 2 * ROWS
+            elif left >= ROWS:
+                _8_1(out, numbers)
+                i += ROWS
+            elif left >= 2:
+                _2_1(out, numbers)
+                i += 2
+            else:
+                _1_1(out, numbers)
+                i += 1
+        elif left >= ROWS:
+            if columns >= 2 * width:
+                _8_2(out, numbers)
+            else:
+                _8_2M(out, numbers)
+            i += ROWS
+        elif left >= 2:
+            _2_2(out, numbers)
+            i += 2
+        else:
+            _1_2(out, numbers)
+            i += 1
+
+
+@compiled
+def pack(out, b, b_row, b_step, rows, columns, packed):
+    """Rows and columns of b, wherever they are, to the panel."""
+    size = out.itemsize
+    width = REGISTER_BYTES // size
+    if b_step == 1:
+        for k in range(rows):
+            copy_row(out, (b + k * b_row * size, packed + k * 2 * width * size, columns))
+    elif b_row == 1:
+        for j in range(0, columns, width):
+            for k in range(0, rows, width):
+                source, target = b + (k + j * b_step) * size, packed + (k * 2 * width + j) * size
+                transpose_square(out, (source, b_step, target, 2 * width, rows - k, columns - j))
+    else:
+        for k in range(rows):
+            for j in range(columns):
+                copy_number(out, (b + (k * b_row + j * b_step) * size, packed + (k * 2 * width + j) * size))
+
+
+@linked
+def multiply(out, a, a_row, a_step, b, b_row, b_step, depth):
+    """out (M, N) = a · b; a and b are addresses, with strides in elements from row to row and from column to column."""
+    rows, columns, size = out.shape[0], out.shape[1], out.itemsize
+    target, width = out.ctypes.data, REGISTER_BYTES // out.itemsize
+    if depth == 0:
+        out[...] = 0
+    elif b_step == 1 and (rows < PACKED_ROWS or b_row * depth * size <= NEAR) and (b_row * size < FAR or rows == 1):
+        j = 0
+        while rows == 1 and columns - j >= 4 * width:
+            _1_4(out, (a, 0, a_step, b + j * size, b_row, depth, target + j * size, 0, 0, 0))
+            j += 4 * width
+        for start in range(j, columns, 2 * width):
+            two_vectors(
+                out, a, a_row, a_step, b + start * size, b_row, depth, target + start * size, columns, rows,
+                columns - start, 0,
+            )  # fmt: skip
+    else:
+        packed = panel(out)
+        for k in range(0, depth, DEPTH):
+            count = min(DEPTH, depth - k)
+            for j in range(0, columns, 2 * width):
+                left = min(2 * width, columns - j)
+                pack(out, b + (k * b_row + j * b_step) * size, b_row, b_step, count, left, packed)
+                two_vectors(
+                    out, a + k * a_step * size, a_row, a_step, packed, 2 * width, count, target + j * size, columns,
+                    rows, left, 1 if k > 0 else 0,
+                )  # fmt: skip
+
+
+@compiled
+def in_tiles(a):
+    """Whether a product with a or its transpose is computed here, not by the BLAS."""
+    return FUSED and a.size * a.itemsize <= CACHED
+
+
+@compiled
+def product_of_columns(x, first, y, out):
+    """out = (columns of x from the first on, as many as out has rows)ᵀ y; x (K, ...) and y (K, N) are contiguous."""
+    if in_tiles(x):
+        place = x.ctypes.data + first * x.itemsize
+        multiply(out, place, 1, x.shape[1], y.ctypes.data, y.shape[1], 1, x.shape[0])
+    else:
+        blas.product(x.T, y, out)
+
+
+@compiled
+def product(a, b, out):
+    """Both factors are contiguous or the transpose of a contiguous array."""
+    rows, columns, depth, size = out.shape[0], out.shape[1], a.shape[1], out.itemsize
+    if depth * out.size <= TINY:
+        for i in range(rows):
+            for j in range(columns):
+                total = out.dtype.type(0)
+                for k in range(depth):
+                    total += a[i, k] * b[k, j]
+                out[i, j] = total
+    elif in_tiles(a):
+        multiply(
+            out, a.ctypes.data, a.strides[0] // size, a.strides[1] // size, b.ctypes.data, b.strides[0] // size,
+            b.strides[1] // size, depth,
+        )  # fmt: skip
+    else:
+        blas.product(a, b, out)

@@ -1,0 +1,131 @@
+"""Vectors of numbers in compiled code, as wide as the processor's registers: what the tiles are written with.
+
+Numba has no vector types. Its compiler, LLVM, has: an intrinsic may emit them, and nothing is left to a vectoriser.
+"""
+
+import platform
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite.binding
+from llvmlite import ir
+from numba.core import cgutils
+
+FEATURES = llvmlite.binding.get_host_cpu_features()
+REGISTER_BYTES = 64 if FEATURES.get("avx512f") else 32 if FEATURES.get("avx2") else 16
+FUSED = bool(FEATURES.get("fma")) or platform.machine().lower() not in ("x86_64", "amd64", "i686", "x86")
+"""Whether the processor has a fused multiply-add; without, each would be a call of a function."""
+
+MANY_REGISTERS = REGISTER_BYTES != 32
+"""32 of them, with AVX-512 and on ARM; else 16. (With SSE alone there are 16, too, and speed is not the point.)"""
+
+WORD, INDEX = ir.IntType(64), ir.IntType(32)
+
+
+class Vectors:
+    """Emits operations on vectors of one dtype ("float32", "float64") into a function that is being built."""
+
+    def __init__(self, builder: Any, dtype: str) -> None:
+        self.builder = builder
+        self.number = ir.FloatType() if dtype == "float32" else ir.DoubleType()
+        self.size = 4 if dtype == "float32" else 8
+        self.width = REGISTER_BYTES // self.size
+        self.kind = ir.VectorType(self.number, self.width)
+        self._suffix = "f32" if dtype == "float32" else "f64"
+
+    @property
+    def zero(self) -> Any:
+        """A vector of zeros."""
+        return ir.Constant(self.kind, [0.0] * self.width)
+
+    def place(self, base: Any, elements: Any) -> Any:
+        """The address so many elements after a base; both numbers."""
+        return self.builder.add(base, self.builder.mul(elements, WORD(self.size)))
+
+    def spread(self, address: Any) -> Any:
+        """The number at an address, in every lane."""
+        number = self.builder.load(self.builder.inttoptr(address, self.number.as_pointer()))
+        nothing = ir.Constant(self.kind, ir.Undefined)
+        first = self.builder.insert_element(nothing, number, INDEX(0))
+        return self.builder.shuffle_vector(first, nothing, self._lanes([0] * self.width))
+
+    def load(self, address: Any, mask: Any = None) -> Any:
+        """The vector at an address of any alignment; zeros, and nothing read, where the mask says no."""
+        pointer = self.builder.inttoptr(address, self.kind.as_pointer())
+        if mask is None:
+            value = self.builder.load(pointer)
+            value.align = self.size
+            return value
+        function = self._masked("load", self.kind, mask, ir.FunctionType(
+            self.kind, [self.kind.as_pointer(), INDEX, mask.type, self.kind]
+        ))  # fmt: skip
+        return self.builder.call(function, [pointer, INDEX(self.size), mask, self.zero])
+
+    def store(self, value: Any, address: Any, mask: Any = None) -> None:
+        """Write a vector of any width to an address of any alignment, where the mask says yes."""
+        pointer = self.builder.inttoptr(address, value.type.as_pointer())
+        if mask is None:
+            self.builder.store(value, pointer).align = self.size
+            return
+        function = self._masked("store", value.type, mask, ir.FunctionType(
+            ir.VoidType(), [value.type, value.type.as_pointer(), INDEX, mask.type]
+        ))  # fmt: skip
+        self.builder.call(function, [value, pointer, INDEX(self.size), mask])
+
+    def first(self, count: Any, width: int | None = None) -> Any:
+        """The mask of the first `count` lanes."""
+        width = width or self.width
+        lanes = ir.Constant(ir.VectorType(WORD, width), list(range(width)))
+        nothing = ir.Constant(lanes.type, ir.Undefined)
+        start = self.builder.insert_element(nothing, count, INDEX(0))
+        counts = self.builder.shuffle_vector(start, nothing, self._lanes([0] * width))
+        return self.builder.icmp_signed("<", lanes, counts)
+
+    def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
+        """a · b + c, rounded once."""
+        name = f"llvm.fma.v{self.width}{self._suffix}"
+        function = cgutils.get_or_insert_function(
+            self.builder.module, ir.FunctionType(self.kind, [self.kind] * 3), name
+        )
+        return self.builder.call(function, [a, b, c])
+
+    def transpose(self, rows: list[Any]) -> list[Any]:
+        """`width` vectors, seen as the rows of a square; its columns."""
+        for distance in (1 << n for n in range(self.width.bit_length() - 1)):
+            upper = [lane if not lane & distance else self.width + lane - distance for lane in range(self.width)]
+            lower = [lane + distance if not lane & distance else self.width + lane for lane in range(self.width)]
+            for number in (n for n in range(self.width) if not n & distance):
+                x, y = rows[number], rows[number + distance]
+                rows[number] = self.builder.shuffle_vector(x, y, self._lanes(upper))
+                rows[number + distance] = self.builder.shuffle_vector(x, y, self._lanes(lower))
+        return rows
+
+    def _lanes(self, numbers: list[int]) -> Any:
+        return ir.Constant(ir.VectorType(INDEX, len(numbers)), numbers)
+
+    def _masked(self, what: str, kind: Any, mask: Any, signature: Any) -> Any:
+        name = f"llvm.masked.{what}.v{kind.count}{self._suffix}.p0"
+        return cgutils.get_or_insert_function(self.builder.module, signature, name)
+
+
+def loop(builder: Any, times: Any, carried: list[Any], body: Callable[[list[Any]], list[Any]]) -> list[Any]:
+    """Emits `for _ in range(times): carried = body(carried)`, and gives what is carried in the end."""
+    before, function = builder.block, builder.function
+    turn, after = function.append_basic_block("turn"), function.append_basic_block("after")
+    builder.cbranch(builder.icmp_signed(">", times, WORD(0)), turn, after)
+    builder.position_at_end(turn)
+    count, now = builder.phi(WORD), [builder.phi(value.type) for value in carried]
+    new = body(list(now))
+    counted, end = builder.add(count, WORD(1)), builder.block
+    builder.cbranch(builder.icmp_signed("<", counted, times), turn, after)
+    for phi, start, value in zip([count, *now], [WORD(0), *carried], [counted, *new], strict=True):
+        phi.add_incoming(start, before)
+        phi.add_incoming(value, end)
+    builder.position_at_end(after)
+    results = []
+    for start, value in zip(carried, new, strict=True):
+        phi = builder.phi(start.type)
+        phi.add_incoming(start, before)
+        phi.add_incoming(value, end)
+        results.append(phi)
+    return results
