@@ -1,0 +1,229 @@
+"""CUDA kernels as Python sees them: self-contained sources, their signatures, and one way to launch them.
+
+A launcher (`gpu.py`) names the arguments; their order and their types are read from the kernel (`gpu.cu`) itself, so
+the two cannot drift apart. CuPy compiles a source when it is first launched and keeps the result on disk; nothing here
+imports it before.
+"""
+
+import importlib
+import importlib.util
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from numbers import Integral, Real
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from dnnkit.kernels.array import Array
+
+ROOT = Path(__file__).parent
+REALS = {"float32": "float", "float64": "double"}
+"""What `REAL` is for the dtypes that networks compute in."""
+
+TYPES = {
+    "bool": "bool",
+    "signed char": "int8",
+    "unsigned char": "uint8",
+    "short": "int16",
+    "unsigned short": "uint16",
+    "int": "int32",
+    "unsigned int": "uint32",
+    "long long": "int64",
+    "unsigned long long": "uint64",
+    "float": "float32",
+    "double": "float64",
+}
+"""The types that a kernel's parameters may have, alone or pointed to, and their dtypes."""
+
+Signature = tuple[tuple[str, str], ...]
+"""(type, name) of each parameter; a type is one of `TYPES`, a pointer ends with `*`; `const` is left out."""
+
+INCLUDE = re.compile(r'[ \t]*#include "([^"]+)"[ \t]*')
+COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^()]*\)\s*)?(\w+)\s*\(([^()]*)\)')
+QUALIFIER = re.compile(r"\b(?:const|__restrict__)\b")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A `.cu` file of this folder, such as "gather/gpu.cu", with the macros that it is compiled with."""
+
+    file: str
+    macros: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, file: str, dtype: str | None = None, **macros: str) -> "Source":
+        """The file with these macros, and with REAL as the dtype says."""
+        reals = {} if dtype is None else {"REAL": REALS[dtype]}
+        return cls(file, tuple({**reals, **macros}.items()))
+
+    def text(self) -> str:
+        """The file with every `#include "…"` inlined, once each; macros in an included path are replaced."""
+        return _text(self)
+
+    def options(self) -> tuple[str, ...]:
+        """What NVRTC is told. Not --use_fast_math: it would undo what the stable formulas are written for."""
+        return ("-std=c++17", *(f"-D{name}={value}" for name, value in self.macros))
+
+    def signatures(self) -> dict[str, Signature]:
+        """The parameters of each kernel in the file."""
+        return _signatures(self)
+
+
+def signatures(text: str, macros: Mapping[str, str] | None = None) -> dict[str, Signature]:
+    """The parameters of each `extern "C" __global__ void` function of a CUDA source, types with macros replaced."""
+    found: dict[str, Signature] = {}
+    for name, parameters in KERNEL.findall(COMMENT.sub(" ", text)):
+        if name in found:
+            raise TypeError(f"kernel {name} is there twice")
+        found[name] = tuple(
+            _parameter(_replaced(part, macros or {}), name) for part in parameters.split(",") if part.strip()
+        )
+    return found
+
+
+def dtype_of(kind: str) -> np.dtype[Any]:
+    """The dtype of a parameter's type, or of what it points to."""
+    return np.dtype(TYPES[kind.removesuffix("*")])
+
+
+def launch(
+    source: Source,
+    name: str,
+    grid: int | tuple[int, ...],
+    block: int | tuple[int, ...],
+    arguments: Mapping[str, Any],
+    shared_bytes: int = 0,
+) -> None:
+    """Run a kernel on the current device and stream, without waiting for it.
+
+    `arguments` go by the names of the kernel's parameters: contiguous arrays of the dtype that is pointed to, None for
+    a pointer to nothing, and numbers, which are converted to the parameter's type. All else raises `TypeError`.
+    """
+    import cupy
+
+    kernel = _kernel(cupy, source, name)
+    kernel.function(_three(grid), _three(block), kernel.ordered(arguments), shared_mem=shared_bytes)
+
+
+def contiguous(x: Array) -> Array:
+    """x itself if its elements lie one after the other in row-major order, else a copy of which they do."""
+    if x.flags.c_contiguous:
+        return x
+    import cupy
+
+    return cupy.ascontiguousarray(x)
+
+
+def empty(shape: int | tuple[int, ...], dtype: str) -> Array:
+    """Memory on the current device, not initialised."""
+    import cupy
+
+    return cupy.empty(shape, dtype=dtype)
+
+
+def has_gpu_version(kernel: str) -> bool:
+    """Whether the kernel's folder has a `gpu.cu`; a user's own activation has none."""
+    return (ROOT / kernel / "gpu.cu").is_file()
+
+
+def modules() -> tuple[Source, ...]:
+    """Every variant that ships: what tests compile, and run."""
+    found: list[Source] = []
+    for folder in sorted(path.parent.name for path in ROOT.glob("*/gpu.cu")):
+        if importlib.util.find_spec(f"dnnkit.kernels.{folder}.gpu") is not None:
+            launcher = importlib.import_module(f"dnnkit.kernels.{folder}.gpu")
+            found += launcher.sources()
+    return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class _Kernel:
+    """A compiled kernel and its parameters."""
+
+    name: str
+    function: Any
+    signature: Signature
+
+    def ordered(self, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The arguments in the kernel's order, numbers in its types."""
+        names = [name for _, name in self.signature]
+        if set(arguments) != set(names):
+            raise TypeError(f"kernel {self.name} takes {', '.join(names)}; given: {', '.join(arguments)}")
+        return tuple(self._converted(kind, name, arguments[name]) for kind, name in self.signature)
+
+    def _converted(self, kind: str, name: str, value: Any) -> Any:
+        dtype = dtype_of(kind)
+        if kind.endswith("*"):
+            if value is None:
+                return np.uintp(0)
+            if getattr(value, "dtype", None) != dtype or not hasattr(value, "flags"):
+                given = getattr(value, "dtype", type(value).__name__)
+                raise TypeError(f"{name} of kernel {self.name} is an array of {dtype}; given: {given}")
+            if not value.flags.c_contiguous:
+                raise TypeError(f"{name} of kernel {self.name} is not contiguous: strides {value.strides}")
+            return value
+        if not isinstance(value, Real if dtype.kind == "f" else Integral):
+            raise TypeError(f"{name} of kernel {self.name} is a {kind}; given: {type(value).__name__} {value!r}")
+        return dtype.type(value)
+
+
+@cache
+def _kernel(cupy: ModuleType, source: Source, name: str) -> _Kernel:
+    """Compiled when it is first launched on a device: CuPy's RawModule holds one function a device."""
+    signature = source.signatures()[name]
+    return _Kernel(name, _module(cupy, source).get_function(name), signature)
+
+
+@cache
+def _module(cupy: Any, source: Source) -> Any:
+    return cupy.RawModule(code=source.text(), options=source.options(), backend="nvrtc")
+
+
+@cache
+def _signatures(source: Source) -> dict[str, Signature]:
+    return signatures(source.text(), dict(source.macros))
+
+
+@cache
+def _text(source: Source) -> str:
+    return "\n".join(_lines(source.file, dict(source.macros), set())) + "\n"
+
+
+def _lines(file: str, macros: Mapping[str, str], seen: set[str]) -> Iterator[str]:
+    """The file's lines, with `#line` so that a compiler's messages name the file they are about."""
+    seen.add(file)
+    yield f'#line 1 "{file}"'
+    for number, line in enumerate((ROOT / file).read_text(encoding="utf-8").splitlines(), 1):
+        include = INCLUDE.fullmatch(line)
+        if include is None:
+            yield line
+            continue
+        included = _replaced(include[1], macros)
+        if included not in seen:
+            yield from _lines(included, macros, seen)
+        yield f'#line {number + 1} "{file}"'
+
+
+def _replaced(text: str, macros: Mapping[str, str]) -> str:
+    for name, value in macros.items():
+        text = re.sub(rf"\b{name}\b", value, text)
+    return text
+
+
+def _parameter(text: str, kernel: str) -> tuple[str, str]:
+    """(type, name) of one parameter's declaration."""
+    *words, name = QUALIFIER.sub(" ", text).replace("*", " * ").split()
+    kind = " ".join(words).replace(" *", "*")
+    if kind.removesuffix("*") not in TYPES:
+        raise TypeError(f"kernel {kernel}: the type of {text.strip()!r} is none of {', '.join(TYPES)} or a pointer")
+    return kind, name
+
+
+def _three(size: int | tuple[int, ...]) -> tuple[int, ...]:
+    sizes = (size,) if isinstance(size, int) else size
+    return (*sizes, 1, 1)[:3]
