@@ -24,6 +24,15 @@ ROOT = Path(__file__).parent
 REALS = {"float32": "float", "float64": "double"}
 """What `REAL` is for the dtypes that networks compute in."""
 
+THREADS = 256
+"""Threads of a block: every kernel here is written for so many."""
+
+MOST_BLOCKS = 4096
+"""Blocks of a launch at most, enough to fill any GPU; the kernels' loops take as many turns as that needs."""
+
+PARTIALS = 1024
+"""Blocks at most that each leave a partial sum, so also the size of the scratch memory of sums over a batch."""
+
 TYPES = {
     "bool": "bool",
     "signed char": "int8",
@@ -108,6 +117,16 @@ def launch(
 
     kernel = _kernel(cupy, source, name)
     kernel.function(_three(grid), _three(block), kernel.ordered(arguments), shared_mem=shared_bytes)
+
+
+def blocks(items: int, per_block: int = THREADS, most: int | None = None) -> int:
+    """How many blocks of a grid have work when each takes `per_block` items at a time; at least 1."""
+    return max(1, min(-(-items // per_block), MOST_BLOCKS if most is None else most))
+
+
+def power_of_two(size: int, most: int) -> int:
+    """The smallest power of two that is at least `size`, from 1 to `most`."""
+    return min(most, 1 << max(0, size - 1).bit_length())
 
 
 def contiguous(x: Array) -> Array:
