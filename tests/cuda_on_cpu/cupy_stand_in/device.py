@@ -1,0 +1,247 @@
+"""Devices, streams, events and memory of the stand-in: everything happens at once, and is counted."""
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+GRANULE = 512
+"""CuPy's pool hands out multiples of so many bytes."""
+
+
+@dataclass
+class Counts:
+    """What happened since `reset`."""
+
+    waits: int = 0
+    """Times the host waited for the device: `get`, `asnumpy`, `float(array)`, `synchronize`, ..."""
+    uploads: list[int] = field(default_factory=list)
+    """Bytes of each copy from the host to the device."""
+    allocations: list[int] = field(default_factory=list)
+    """Bytes of each array that was made."""
+    launches: Counter[str] = field(default_factory=Counter)
+    """Kernels of ours, by name."""
+    functions: Counter[str] = field(default_factory=Counter)
+    """Functions of CuPy's, by name."""
+
+    def reset(self) -> None:
+        """Begin again."""
+        self.__init__()  # type: ignore[misc]
+
+
+counts = Counts()
+
+
+class OutOfMemoryError(MemoryError):
+    """As CuPy's, with its message and its attributes."""
+
+    def __init__(self, size: int, total: int, limit: int = 0) -> None:
+        self._size, self._total, self._limit = size, total, limit
+        message = f"Out of memory allocating {size:,} bytes (allocated so far: {total:,} bytes"
+        super().__init__(message + (f", limit set to: {limit:,} bytes)." if limit else ")."))
+
+
+class Memory:
+    """One budget a device, in bytes."""
+
+    def __init__(self) -> None:
+        self.devices = 2
+        self.limit = 8 << 30
+        self.used: Counter[int] = Counter()
+        self.peak: Counter[int] = Counter()
+
+    def allocate(self, size: int, device: int) -> "Block":
+        """A block; it is given back when nothing refers to it any more."""
+        whole = -(-size // GRANULE) * GRANULE
+        if self.used[device] + whole > self.limit:
+            raise OutOfMemoryError(whole, self.used[device], self.limit)
+        return Block(size, whole, device)
+
+
+memory = Memory()
+
+
+class Block:
+    """A piece of a device's memory; for as long as it lives it counts."""
+
+    def __init__(self, size: int, whole: int, device: int) -> None:
+        self.size, self.device, self._whole = size, device, whole
+        memory.used[device] += whole
+        memory.peak[device] = max(memory.peak[device], memory.used[device])
+
+    def __del__(self) -> None:
+        memory.used[self.device] -= self._whole
+
+
+class MemoryPool:
+    """The pool keeps nothing back, so all that is not used is free."""
+
+    def used_bytes(self) -> int:
+        return memory.used[current_device()]
+
+    def free_bytes(self) -> int:
+        return 0
+
+    def total_bytes(self) -> int:
+        return memory.used[current_device()]
+
+    def get_limit(self) -> int:
+        return 0
+
+    def free_all_blocks(self, stream: Any = None) -> None:
+        pass
+
+
+_pool = MemoryPool()
+
+
+def get_default_memory_pool() -> MemoryPool:
+    return _pool
+
+
+# -- devices ---------------------------------------------------------------------------------------------------------
+
+
+class _Local(threading.local):
+    def __init__(self) -> None:
+        self.devices = [0]
+        self.streams: dict[int, list[Stream]] = {}
+
+
+_local = _Local()
+
+
+def current_device() -> int:
+    """The number of the current thread's device."""
+    return _local.devices[-1]
+
+
+class Device:
+    """As CuPy's: a context manager, and equal by its number."""
+
+    def __init__(self, device: "int | Device | None" = None) -> None:
+        self.id = current_device() if device is None else int(device.id if isinstance(device, Device) else device)
+
+    def __enter__(self) -> "Device":
+        if not 0 <= self.id < memory.devices:
+            raise RuntimeError("cudaErrorInvalidDevice: invalid device ordinal")
+        _local.devices.append(self.id)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        _local.devices.pop()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Device) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    @property
+    def compute_capability(self) -> str:
+        return "90"
+
+    @property
+    def mem_info(self) -> tuple[int, int]:
+        return memory.limit - memory.used[self.id], memory.limit
+
+    def synchronize(self) -> None:
+        counts.waits += 1
+
+
+# -- streams ---------------------------------------------------------------------------------------------------------
+
+
+class Event:
+    """The moment it was recorded at."""
+
+    def __init__(self, block: bool = False, disable_timing: bool = False, interprocess: bool = False) -> None:
+        self._timed, self._at = not disable_timing, 0.0
+
+    def record(self, stream: "Stream | None" = None) -> None:
+        self._at = perf_counter()
+
+    def synchronize(self) -> None:
+        counts.waits += 1
+
+
+class Stream:
+    """Work on it is done at once; what waits for what is written down."""
+
+    null: "Stream"
+
+    def __init__(self, null: bool = False, non_blocking: bool = False, ptds: bool = False) -> None:
+        self.ptr = 0 if null else id(self)
+        self.waited_for: list[Event] = []
+
+    def __enter__(self) -> "Stream":
+        _streams().append(self)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        _streams().pop()
+
+    def use(self) -> "Stream":
+        _streams()[-1] = self
+        return self
+
+    def record(self, event: Event | None = None) -> Event:
+        event = Event() if event is None else event
+        event.record(self)
+        return event
+
+    def wait_event(self, event: Event) -> None:
+        self.waited_for.append(event)
+
+    def synchronize(self) -> None:
+        counts.waits += 1
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stream) and other.ptr == self.ptr
+
+    def __hash__(self) -> int:
+        return hash(self.ptr)
+
+
+Stream.null = Stream(null=True)
+
+
+def _streams() -> list[Stream]:
+    return _local.streams.setdefault(current_device(), [Stream.null])
+
+
+def get_current_stream(device_id: int = -1) -> Stream:
+    return _streams()[-1]
+
+
+def get_elapsed_time(start_event: Event, end_event: Event) -> float:
+    assert start_event._timed, "an event without timing was asked for its time"
+    assert end_event._timed, "an event without timing was asked for its time"
+    return (end_event._at - start_event._at) * 1000
+
+
+def alloc_pinned_memory(size: int) -> Any:
+    return memoryview(bytearray(size))
+
+
+def properties(device: int) -> dict[str, Any]:
+    return {"name": b"Stand-in", "multiProcessorCount": 4, "major": 9, "minor": 0, "totalGlobalMem": memory.limit}
+
+
+CUDA = {
+    "Device": Device,
+    "Event": Event,
+    "Stream": Stream,
+    "alloc_pinned_memory": alloc_pinned_memory,
+    "get_current_stream": get_current_stream,
+    "get_elapsed_time": get_elapsed_time,
+}
+RUNTIME = {
+    "getDeviceCount": lambda: memory.devices,
+    "getDevice": current_device,
+    "getDeviceProperties": properties,
+    "memGetInfo": lambda: Device().mem_info,
+    "runtimeGetVersion": lambda: 13000,
+    "driverGetVersion": lambda: 13000,
+}
