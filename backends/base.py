@@ -43,6 +43,11 @@ class Backend:
         """Why the backend cannot work here, in words; None if it can. Must be cheap and must not raise."""
         return None
 
+    @classmethod
+    def remedy(cls) -> str:
+        """What would make it work where it does not; empty if nothing would."""
+        return cls.install
+
     @property
     def xp(self) -> Namespace:
         """The array-API namespace."""

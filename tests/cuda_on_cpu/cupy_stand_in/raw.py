@@ -7,6 +7,9 @@ import numpy as np
 from tests.cuda_on_cpu.cupy_stand_in.array import host, ndarray
 from tests.cuda_on_cpu.cupy_stand_in.device import counts
 
+sanitize = False
+"""Whether modules made from now on are compiled to find what is read or written out of bounds."""
+
 
 class RawModule:
     """As CuPy's: compiled when a kernel is first asked for."""
@@ -34,7 +37,7 @@ class RawModule:
         from tests.cuda_on_cpu.compiling import compile_for_cpu
 
         if self._module is None:
-            self._module = compile_for_cpu(self._code, self._macros)
+            self._module = compile_for_cpu(self._code, self._macros, sanitize=sanitize)
         return RawKernel(name, self._module.get_function(name))
 
 
