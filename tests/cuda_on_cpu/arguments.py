@@ -30,16 +30,15 @@ class Argument:
         self.pointer = described.startswith("*")
         self.constant = described.startswith("*c")
         plain = described.removeprefix("*").removeprefix("c")
-        if self.pointer:
-            wanted = f"an array of {plain}"
-            if value is not None and not isinstance(value, np.ndarray):
-                self._refuse(kernel, wanted)
-            if value is not None and plain != "v0" and plain[0] != "V" and _described(value.dtype) != plain:
-                self._refuse(kernel, wanted)
-            if value is not None and not self.constant and not value.flags.writeable:
-                self._refuse(kernel, f"{wanted} that may be written")
-        elif not isinstance(value, np.generic) or _described(value.dtype) != plain:
-            self._refuse(kernel, f"a NumPy scalar {plain}")
+        if not self.pointer:
+            if not isinstance(value, np.generic) or _described(value.dtype) != plain:
+                self._refuse(kernel, f"a NumPy scalar {plain}")
+        elif isinstance(value, np.uintp) and value == 0:
+            self.value = None  # a null pointer, as CuPy wants it; its own None is none
+        elif not isinstance(value, np.ndarray) or (plain[0] not in "vV" and _described(value.dtype) != plain):
+            self._refuse(kernel, f"an array of {plain}")
+        elif not self.constant and not value.flags.writeable:
+            self._refuse(kernel, "an array that may be written")
 
     def _refuse(self, kernel: str, wanted: str) -> None:
         got = type(self.value).__name__ + (f" of {self.value.dtype}" if hasattr(self.value, "dtype") else "")
