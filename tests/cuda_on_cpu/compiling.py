@@ -2,7 +2,7 @@
 
 `compile_for_cpu(text, macros).get_function(name)(grid, block, arguments, shared_mem=…)`: arguments are NumPy arrays and
 NumPy scalars of exactly the kernel's types. Everything the machine finds wrong (see `include/cuda_on_cpu.h`,
-`machine.cpp`, `memory.cpp`) is a `KernelError` that names kernel, block and thread. With `sanitize` every access is
+`waiting.cpp`, `memory.cpp`) is a `KernelError` that names kernel, block and thread. With `sanitize` every access is
 checked before it happens; without, kernels run faster and a wild one may end the process.
 """
 
@@ -24,6 +24,7 @@ from dnnkit.kernels.cuda import signatures
 from tests.cuda_on_cpu.arguments import Argument, Region, given
 
 FOLDER = Path(__file__).parent
+PARTS = ("machine.cpp", "waiting.cpp", "memory.cpp")
 COMPILER = shutil.which("g++")
 COMMON = ["-std=c++20", "-fPIC", "-w", f"-I{FOLDER / 'include'}"]
 # No fused multiply-adds: x86-64 differs in them from machine to machine. Aliasing as nvcc: a float* read as float4*.
@@ -161,7 +162,7 @@ def compile_for_cpu(
     found = signatures(code, macros)
     defines = [f"-D{name}={value}" for name, value in macros.items()]
     flags = [*KERNEL_FLAGS, *(CHECKED if sanitize else []), *defines]
-    objects = [_machine(file) for file in ("machine.cpp", "memory.cpp")]
+    objects = [_machine(file) for file in PARTS]
     return Module(_built(_translated(code, found), flags, objects), found, sanitize, cooperative)
 
 

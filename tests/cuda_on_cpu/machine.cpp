@@ -1,4 +1,4 @@
-// Runs a launch: the threads of a block are fibers of one processor thread, each of which runs until it waits for others.
+// Who runs when: the threads of a block are fibers of one processor thread, each of which runs until it waits for others.
 //
 // Blocks run one after the other, in the order asked for; in a cooperative launch all are alive at once. When nobody can
 // run and somebody still waits, a barrier or a warp operation was not reached by all: that ends the launch with a message
@@ -9,9 +9,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <memory>
 #include <random>
-#include <string>
 
 #include "fiber.h"
 #include "machine_state.h"
@@ -23,36 +21,22 @@ namespace cuda_on_cpu {
 
 const Launch* launch;
 Thread* current;
-uint32_t grid_epoch;
+std::vector<std::unique_ptr<Block>> blocks;
+uint32_t epochs, grid_epoch;
 
 static void* machine_stack_pointer;
 static std::string failure;
 static std::vector<Thread*> ready;
 static size_t next_ready;
-static std::vector<unsigned> thread_order;
-static std::vector<std::unique_ptr<Block>> blocks;
+static std::vector<unsigned> thread_order, lane_order;
 static std::vector<void*> free_stacks;
-static uint32_t epochs;
-static unsigned threads_in_block, grid_waiting;
-static size_t threads_in_grid;
+static unsigned threads_in_block;
 static constexpr uint64_t CANARY = 0x5afe57ac6b0770f5;
 
-static std::string place(const char* what, const uint3& at) {
+std::string place(const char* what, const uint3& at) {
     char text[64];
     snprintf(text, sizeof text, "%s (%u, %u, %u)", what, at.x, at.y, at.z);
     return text;
-}
-
-static std::string whereabouts(const Thread& thread) {
-    std::string line = " line " + std::to_string(thread.line);
-    switch (thread.state) {
-        case State::at_barrier: return "waits at the block's barrier in" + line;
-        case State::at_warp_operation: return "waits at the warp operation in" + line;
-        case State::at_grid_barrier: return "waits at the grid's barrier in" + line;
-        case State::returned: return "has returned";
-        case State::ready: return "runs";
-    }
-    return "";
 }
 
 // ---- Fibers ------------------------------------------------------------------------------------------------------
@@ -71,7 +55,7 @@ static void* new_stack() {
     return stack;
 }
 
-static void to_machine() {
+void to_machine() {
     Thread* thread = current;
     current = nullptr;
     switch_fiber(&thread->stack_pointer, machine_stack_pointer);
@@ -116,158 +100,20 @@ static void resume(Thread* thread) {
     }
 }
 
-// ---- Where threads wait ------------------------------------------------------------------------------------------
-
-static void make_ready(Block& block) {
+void make_ready(Block& block) {
     for (unsigned number : thread_order) {
-        block.threads[number].state = State::ready;
-        ++block.threads[number].clock;
-        ready.push_back(&block.threads[number]);
+        Thread& thread = block.threads[number];
+        thread.state = State::ready;
+        ++thread.clock;
+        ready.push_back(&thread);
     }
 }
 
-int block_barrier(Barrier kind, int predicate, int line) {
-    Thread& thread = *current;
-    Block& block = *thread.block;
-    if (block.waiting == 0) {
-        block.barrier_line = line;
-        block.barrier_kind = kind;
-        block.answer = kind == Barrier::all;
-    } else if (line != block.barrier_line || kind != block.barrier_kind) {
-        fail("reached the barrier in line %d while others of its block wait at the one in line %d", line,
-             block.barrier_line);
-    }
-    if (kind == Barrier::count) block.answer += predicate != 0;
-    if (kind == Barrier::any) block.answer |= predicate != 0;
-    if (kind == Barrier::all) block.answer &= predicate != 0;
-    thread.state = State::at_barrier;
-    thread.line = line;
-    if (++block.waiting == threads_in_block) {
-        block.waiting = 0;
-        block.epoch = ++epochs;
-        for (Thread& each : block.threads) each.value = block.answer;
-        make_ready(block);
-    }
-    to_machine();
-    return static_cast<int>(thread.value);
-}
-
-void grid_barrier(int line) {
-    Thread& thread = *current;
-    if (!launch->cooperative) fail("grid sync in line %d, but the launch is not a cooperative one", line);
-    thread.state = State::at_grid_barrier;
-    thread.line = line;
-    if (++grid_waiting == threads_in_grid) {
-        grid_waiting = 0;
-        for (auto& block : blocks) {
-            block->epoch = ++epochs;
-            make_ready(*block);
-        }
-        ++grid_epoch;
-    }
-    to_machine();
-}
-
-// What `thread` receives, now that all lanes of its mask have given their values.
-static unsigned long long answer(const Thread& thread, const Thread* lanes) {
-    const unsigned lane = thread.number % WARP;
-    const unsigned mask = thread.mask;
-    unsigned votes = 0;
-    for (unsigned i = 0; i < WARP; ++i)
-        if (mask >> i & 1) votes |= unsigned(lanes[i].value & 1) << i;
-    const int first = int(lane) / thread.width * thread.width, last = first + thread.width - 1;
-    int source = int(lane);
-    switch (thread.kind) {
-        case Warp::sync: return 0;
-        case Warp::ballot: return votes;
-        case Warp::any: return votes != 0;
-        case Warp::all: return votes == mask;
-        case Warp::shuffle: source = first + (thread.lane & (thread.width - 1)); break;
-        case Warp::shuffle_up: source = int(lane) - thread.lane; break;
-        case Warp::shuffle_down: source = int(lane) + thread.lane; break;
-        case Warp::shuffle_xor: source = int(lane) ^ thread.lane; break;
-    }
-    if (thread.kind == Warp::shuffle_xor ? source > last : source < first || source > last) source = int(lane);
-    if (!(mask >> source & 1))
-        fail("%s: the shuffle in line %d reads from lane %d, which is not in its mask %#x",
-             place("thread", thread.index).c_str(), thread.line, source, mask);
-    return lanes[source].value;
-}
-
-unsigned long long warp_operation(Warp kind, unsigned mask, unsigned long long value, int lane, int width, int line) {
-    Thread& thread = *current;
-    Block& block = *thread.block;
-    const unsigned warp = thread.number / WARP;
-    Thread* lanes = &block.threads[warp * WARP];
-    const unsigned exist = std::min(WARP, threads_in_block - warp * WARP);
-    if (!(mask >> (thread.number % WARP) & 1))
-        fail("the mask %#x of the warp operation in line %d is without the lane that calls it", mask, line);
-    if (width < 1 || width > 32 || (width & (width - 1)))
-        fail("the width %d of the shuffle in line %d is no power of two up to 32", width, line);
-    for (unsigned i = 0; i < WARP; ++i) {
-        if (!(mask >> i & 1)) continue;
-        if (i >= exist) fail("the mask %#x in line %d names lane %u, but the warp has %u threads", mask, line, i, exist);
-        if (lanes[i].state == State::returned)
-            fail("the mask %#x in line %d names lane %u, whose thread has returned", mask, line, i);
-    }
-    thread.state = State::at_warp_operation;
-    thread.kind = kind;
-    thread.mask = mask;
-    thread.value = value;
-    thread.lane = lane;
-    thread.width = width;
-    thread.line = line;
-    block.arrived[warp] |= 1u << (thread.number % WARP);
-    if ((block.arrived[warp] & mask) == mask) {
-        unsigned long long received[WARP] = {};
-        for (unsigned i = 0; i < WARP; ++i) {
-            if (!(mask >> i & 1)) continue;
-            if (lanes[i].line != line || lanes[i].kind != kind)
-                fail("is at the warp operation in line %d while lane %u of its mask is at the one in line %d", line, i,
-                     lanes[i].line);
-            if (lanes[i].mask != mask)
-                fail("the warp operation in line %d has mask %#x here and %#x in lane %u", line, mask, lanes[i].mask, i);
-            received[i] = answer(lanes[i], lanes);
-        }
-        block.arrived[warp] &= ~mask;
-        memory_warp_meets(block, warp, mask);
-        for (unsigned number : thread_order) {
-            if (number / WARP != warp || !(mask >> (number % WARP) & 1)) continue;
-            Thread& each = block.threads[number];
-            each.value = received[number % WARP];
-            each.state = State::ready;
-            ready.push_back(&each);
-        }
-    }
-    to_machine();
-    return thread.value;
-}
-
-// Nobody can run: who waits, and for whom.
-static void explain_standstill() {
-    for (auto& block : blocks) {
-        for (Thread& thread : block->threads) {
-            if (thread.state == State::returned) continue;
-            const unsigned warp = thread.number / WARP;
-            for (auto& other_block : blocks) {
-                for (Thread& other : other_block->threads) {
-                    if (thread.state != State::at_grid_barrier && other.block != thread.block) continue;
-                    if (thread.state == State::at_warp_operation &&
-                        (other.number / WARP != warp || !(thread.mask >> (other.number % WARP) & 1)))
-                        continue;
-                    if (other.state == thread.state && other.line == thread.line) continue;
-                    const std::string who = (other.block == thread.block ? "" : place("block", other_block->index) + ", ") +
-                                            place("thread", other.index) + " " + whereabouts(other);
-                    const char* what = thread.state == State::at_barrier          ? "barrier"
-                                       : thread.state == State::at_warp_operation ? "warp operation"
-                                                                                  : "grid sync";
-                    failure = std::string(launch->kernel) + ", " + place("block", block->index) + ", " +
-                              place("thread", thread.index) + ": " + what + " not reached by all: it " +
-                              whereabouts(thread) + ", but " + who;
-                    throw 0;
-                }
-            }
-        }
+void make_ready(Block& block, unsigned warp, unsigned mask) {
+    for (unsigned lane : lane_order) {
+        if (!(mask >> lane & 1)) continue;
+        block.threads[warp * WARP + lane].state = State::ready;
+        ready.push_back(&block.threads[warp * WARP + lane]);
     }
 }
 
@@ -347,10 +193,12 @@ static void run(const Launch& asked) {
     gridDim = {asked.grid[0], asked.grid[1], asked.grid[2]};
     const size_t count = size_t(gridDim.x) * gridDim.y * gridDim.z;
     threads_in_block = blockDim.x * blockDim.y * blockDim.z;
-    threads_in_grid = threads_in_block * count;
+    const size_t threads_in_grid = threads_in_block * count;
     if (asked.cooperative && threads_in_grid > 65536)
         fail("a cooperative launch of %zu threads: all must be alive at once, at most 65536", threads_in_grid);
     thread_order = in_order<unsigned>(threads_in_block, asked.order);
+    lane_order = in_order<unsigned>(WARP, asked.order);
+    waiting_start(threads_in_block, threads_in_grid);
     memory_start();
     for (uint32_t number : in_order<uint32_t>(count, asked.order)) {
         if (asked.cooperative || blocks.empty()) blocks.push_back(std::make_unique<Block>());
@@ -370,7 +218,7 @@ extern "C" const char* cuda_on_cpu_launch(const cuda_on_cpu::Launch* asked) {
     ready.clear();
     next_ready = 0;
     blocks.clear();
-    grid_waiting = epochs = grid_epoch = 0;
+    epochs = grid_epoch = 0;
     try {
         run(*asked);
     } catch (int) {

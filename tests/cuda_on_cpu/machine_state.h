@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "machine.h"
@@ -22,7 +24,7 @@ struct Thread {
     State state = State::ready;
     void* stack = nullptr;
     void* stack_pointer = nullptr;
-    int line = 0;  // of the operation it waits at, as the next five
+    Where where;  // the operation it waits at, as the next five
     Warp kind{};
     unsigned mask = 0;
     int lane = 0, width = 32;
@@ -50,7 +52,8 @@ struct Block {
     uint32_t number = 0;  // in the grid
     uint32_t epoch = 0;   // counts the barriers of all blocks, so that no two intervals between barriers share one
     unsigned waiting = 0, finished = 0;
-    int barrier_line = 0, answer = 0;
+    Where barrier;
+    int answer = 0;
     Barrier barrier_kind{};
     std::vector<Thread> threads;
     std::vector<uint32_t> arrived;  // lanes of each warp that wait at a warp operation
@@ -85,11 +88,23 @@ struct Launch {
 
 extern const Launch* launch;
 extern uint32_t grid_epoch;  // counts grid barriers
+extern std::vector<std::unique_ptr<Block>> blocks;  // those alive: one, or in a cooperative launch all
+extern uint32_t epochs;
 extern Thread* current;  // nullptr while the machine itself runs
 
 constexpr size_t STACK_BYTES = 64 * 1024;
 constexpr size_t SHARED_LIMIT = 48 * 1024;  // what a block has without asking for more
 constexpr size_t GAP = 256;                 // between shared arrays
+
+// machine.cpp
+void to_machine();
+void make_ready(Block& block);
+void make_ready(Block& block, unsigned warp, unsigned mask);
+std::string place(const char* what, const uint3& at);
+
+// waiting.cpp
+void waiting_start(unsigned threads_in_block, size_t threads_in_grid);
+void explain_standstill();
 
 // memory.cpp
 void memory_start();

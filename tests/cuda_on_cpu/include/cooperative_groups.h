@@ -5,8 +5,10 @@
 
 namespace cooperative_groups {
 
+using cuda_on_cpu::Where;
+
 struct grid_group {
-    void sync(int line = __builtin_LINE()) const { cuda_on_cpu::grid_barrier(line); }
+    void sync(Where where = Where::current()) const { cuda_on_cpu::grid_barrier(where); }
     bool is_valid() const { return true; }
     unsigned long long size() const {
         return 1ull * gridDim.x * gridDim.y * gridDim.z * blockDim.x * blockDim.y * blockDim.z;
@@ -22,7 +24,7 @@ struct grid_group {
 inline grid_group this_grid() { return {}; }
 
 struct thread_block {
-    void sync(int line = __builtin_LINE()) const { __syncthreads(line); }
+    void sync(Where where = Where::current()) const { __syncthreads(where); }
     unsigned size() const { return blockDim.x * blockDim.y * blockDim.z; }
     unsigned thread_rank() const { return threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z); }
 };
@@ -36,19 +38,19 @@ struct thread_block_tile {
     unsigned mask() const {
         return Size == 32 ? 0xffffffffu : ((1u << (Size % 32)) - 1u) << (this_thread_block().thread_rank() % 32 / Size * Size);
     }
-    void sync(int line = __builtin_LINE()) const { __syncwarp(mask(), line); }
+    void sync(Where where = Where::current()) const { __syncwarp(mask(), where); }
     template <typename T>
-    T shfl(T value, int lane, int line = __builtin_LINE()) const { return __shfl_sync(mask(), value, lane, Size, line); }
+    T shfl(T value, int lane, Where where = Where::current()) const { return __shfl_sync(mask(), value, lane, Size, where); }
     template <typename T>
-    T shfl_up(T value, unsigned by, int line = __builtin_LINE()) const { return __shfl_up_sync(mask(), value, by, Size, line); }
+    T shfl_up(T value, unsigned by, Where where = Where::current()) const { return __shfl_up_sync(mask(), value, by, Size, where); }
     template <typename T>
-    T shfl_down(T value, unsigned by, int line = __builtin_LINE()) const {
-        return __shfl_down_sync(mask(), value, by, Size, line);
+    T shfl_down(T value, unsigned by, Where where = Where::current()) const {
+        return __shfl_down_sync(mask(), value, by, Size, where);
     }
     template <typename T>
-    T shfl_xor(T value, int by, int line = __builtin_LINE()) const { return __shfl_xor_sync(mask(), value, by, Size, line); }
-    int any(int predicate, int line = __builtin_LINE()) const { return __any_sync(mask(), predicate, line); }
-    int all(int predicate, int line = __builtin_LINE()) const { return __all_sync(mask(), predicate, line); }
+    T shfl_xor(T value, int by, Where where = Where::current()) const { return __shfl_xor_sync(mask(), value, by, Size, where); }
+    int any(int predicate, Where where = Where::current()) const { return __any_sync(mask(), predicate, where); }
+    int all(int predicate, Where where = Where::current()) const { return __all_sync(mask(), predicate, where); }
 };
 template <unsigned Size>
 thread_block_tile<Size> tiled_partition(const thread_block&) { return {}; }

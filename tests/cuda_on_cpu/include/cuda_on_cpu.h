@@ -38,42 +38,43 @@
 #define CUDART_NAN __builtin_nan("")
 
 constexpr int warpSize = 32;
+using cuda_on_cpu::Where;
 
 // ---- Barriers, warps --------------------------------------------------------------------------------------------
 
-inline void __syncthreads(int line = __builtin_LINE()) {
-    cuda_on_cpu::block_barrier(cuda_on_cpu::Barrier::plain, 0, line);
+inline void __syncthreads(Where where = Where::current()) {
+    cuda_on_cpu::block_barrier(cuda_on_cpu::Barrier::plain, 0, where);
 }
-inline int __syncthreads_count(int predicate, int line = __builtin_LINE()) {
-    return cuda_on_cpu::block_barrier(cuda_on_cpu::Barrier::count, predicate, line);
+inline int __syncthreads_count(int predicate, Where where = Where::current()) {
+    return cuda_on_cpu::block_barrier(cuda_on_cpu::Barrier::count, predicate, where);
 }
-inline int __syncthreads_or(int predicate, int line = __builtin_LINE()) {
-    return cuda_on_cpu::block_barrier(cuda_on_cpu::Barrier::any, predicate, line);
+inline int __syncthreads_or(int predicate, Where where = Where::current()) {
+    return cuda_on_cpu::block_barrier(cuda_on_cpu::Barrier::any, predicate, where);
 }
-inline int __syncthreads_and(int predicate, int line = __builtin_LINE()) {
-    return cuda_on_cpu::block_barrier(cuda_on_cpu::Barrier::all, predicate, line);
+inline int __syncthreads_and(int predicate, Where where = Where::current()) {
+    return cuda_on_cpu::block_barrier(cuda_on_cpu::Barrier::all, predicate, where);
 }
-inline void __syncwarp(unsigned mask = 0xffffffffu, int line = __builtin_LINE()) {
-    cuda_on_cpu::warp_operation(cuda_on_cpu::Warp::sync, mask, 0, 0, 32, line);
+inline void __syncwarp(unsigned mask = 0xffffffffu, Where where = Where::current()) {
+    cuda_on_cpu::warp_operation(cuda_on_cpu::Warp::sync, mask, 0, 0, 32, where);
 }
-inline unsigned __ballot_sync(unsigned mask, int predicate, int line = __builtin_LINE()) {
-    return cuda_on_cpu::warp_operation(cuda_on_cpu::Warp::ballot, mask, predicate != 0, 0, 32, line);
+inline unsigned __ballot_sync(unsigned mask, int predicate, Where where = Where::current()) {
+    return cuda_on_cpu::warp_operation(cuda_on_cpu::Warp::ballot, mask, predicate != 0, 0, 32, where);
 }
-inline int __any_sync(unsigned mask, int predicate, int line = __builtin_LINE()) {
-    return cuda_on_cpu::warp_operation(cuda_on_cpu::Warp::any, mask, predicate != 0, 0, 32, line);
+inline int __any_sync(unsigned mask, int predicate, Where where = Where::current()) {
+    return cuda_on_cpu::warp_operation(cuda_on_cpu::Warp::any, mask, predicate != 0, 0, 32, where);
 }
-inline int __all_sync(unsigned mask, int predicate, int line = __builtin_LINE()) {
-    return cuda_on_cpu::warp_operation(cuda_on_cpu::Warp::all, mask, predicate != 0, 0, 32, line);
+inline int __all_sync(unsigned mask, int predicate, Where where = Where::current()) {
+    return cuda_on_cpu::warp_operation(cuda_on_cpu::Warp::all, mask, predicate != 0, 0, 32, where);
 }
 
 namespace cuda_on_cpu {
 
 template <typename T>
-T exchange(Warp kind, unsigned mask, T value, int lane, int width, int line) {
+T exchange(Warp kind, unsigned mask, T value, int lane, int width, Where where) {
     static_assert(std::is_arithmetic_v<T> && sizeof(T) >= 4, "shuffles move 4 or 8 bytes");
     unsigned long long bits = 0;
     __builtin_memcpy(&bits, &value, sizeof value);
-    bits = warp_operation(kind, mask, bits, lane, width, line);
+    bits = warp_operation(kind, mask, bits, lane, width, where);
     __builtin_memcpy(&value, &bits, sizeof value);
     return value;
 }
@@ -82,8 +83,8 @@ T exchange(Warp kind, unsigned mask, T value, int lane, int width, int line) {
 
 #define CUDA_ON_CPU_SHUFFLE(name, kind, argument)                                                                    \
     template <typename T>                                                                                            \
-    T name(unsigned mask, T value, argument lane, int width = 32, int line = __builtin_LINE()) {                     \
-        return cuda_on_cpu::exchange(cuda_on_cpu::Warp::kind, mask, value, int(lane), width, line);                  \
+    T name(unsigned mask, T value, argument lane, int width = 32, Where where = Where::current()) {                     \
+        return cuda_on_cpu::exchange(cuda_on_cpu::Warp::kind, mask, value, int(lane), width, where);                  \
     }
 CUDA_ON_CPU_SHUFFLE(__shfl_sync, shuffle, int)
 CUDA_ON_CPU_SHUFFLE(__shfl_up_sync, shuffle_up, unsigned)

@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+#include <source_location>
+
 #include "vector_types.h"
 
 extern uint3 threadIdx, blockIdx;
@@ -10,15 +12,17 @@ extern dim3 blockDim, gridDim;
 
 namespace cuda_on_cpu {
 
+using Where = std::source_location;  // of a barrier or a warp operation: all who take part are at the same one
+
 enum class Warp : int { shuffle, shuffle_up, shuffle_down, shuffle_xor, ballot, any, all, sync };
 enum class Barrier : int { plain, count, any, all };
 
 // Wait until all lanes of `mask` are here; then each has its answer (see machine.cpp: answer()).
-unsigned long long warp_operation(Warp kind, unsigned mask, unsigned long long value, int lane, int width, int line);
+unsigned long long warp_operation(Warp kind, unsigned mask, unsigned long long value, int lane, int width, Where where);
 // Wait until all threads of the block are here; the answer combines their predicates.
-int block_barrier(Barrier kind, int predicate, int line);
+int block_barrier(Barrier kind, int predicate, Where where);
 // Wait until all threads of the grid are here; only in a cooperative launch.
-void grid_barrier(int line);
+void grid_barrier(Where where);
 // The block's array of that key (one for each declaration); filled with bytes 0xFF when the block starts.
 void* shared_array(const void* key, size_t bytes, size_t alignment, const char* name);
 // The dynamic shared memory of the launch.
