@@ -66,12 +66,12 @@ class Block:
     """A piece of a device's memory; for as long as it lives it counts."""
 
     def __init__(self, size: int, whole: int, device: int) -> None:
-        self.size, self.device, self._whole = size, device, whole
+        self.size, self.device, self._whole, self._used = size, device, whole, memory.used
         memory.used[device] += whole
         memory.peak[device] = max(memory.peak[device], memory.used[device])
 
     def __del__(self) -> None:
-        memory.used[self.device] -= self._whole
+        self._used[self.device] -= self._whole
 
 
 class MemoryPool:

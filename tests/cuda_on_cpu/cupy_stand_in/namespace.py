@@ -117,7 +117,7 @@ def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
     size = math.prod(shape) if isinstance(shape, tuple) else shape
     block = allocate(size * np.dtype(dtype).itemsize)  # before NumPy really makes it: it may be far too large
     values = np.empty(shape, dtype)
-    values.view(np.uint8)[...] = 0xFF if values.dtype.kind in "fiu" else 0xFE  # NaN; -1; not a boolean
+    values.reshape(-1).view(np.uint8)[...] = 0xFF  # NaN, -1
     result = borrow(values, None)
     result._block = block
     return result
