@@ -61,17 +61,21 @@ void to_machine() {
     switch_fiber(&thread->stack_pointer, machine_stack_pointer);
 }
 
+void give_up(const Thread* about, const std::string& why) {
+    failure = launch->kernel;
+    if (about) failure += ", " + place("block", about->block->index) + ", " + place("thread", about->index);
+    failure += ": " + why;
+    if (current) to_machine();
+    throw 0;  // from the machine itself: caught in cuda_on_cpu_launch
+}
+
 void fail(const char* format, ...) {
     char text[1024];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    failure = launch ? std::string(launch->kernel) + ", " : "";
-    if (current) failure += place("block", current->block->index) + ", " + place("thread", current->index) + ": ";
-    failure += text;
-    if (current) to_machine();
-    throw 0;  // from the machine itself: caught in cuda_on_cpu_launch
+    give_up(current, text);
 }
 
 static void thread_main() {

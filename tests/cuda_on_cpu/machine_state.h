@@ -98,6 +98,7 @@ constexpr size_t GAP = 256;                 // between shared arrays
 
 // machine.cpp
 void to_machine();
+[[noreturn]] void give_up(const Thread* about, const std::string& why);
 void make_ready(Block& block);
 void make_ready(Block& block, unsigned warp, unsigned mask);
 std::string place(const char* what, const uint3& at);

@@ -48,17 +48,18 @@ static bool ordered_after(uint16_t other, uint32_t clock) {
            current->block->known[current->number * WARP + other % WARP] >= clock;
 }
 
-[[noreturn]] static void race(const char* what, unsigned other, const char* name, size_t offset, size_t grain) {
-    const unsigned x = other % blockDim.x, y = other / blockDim.x % blockDim.y, z = other / blockDim.x / blockDim.y;
-    fail("race: %s %s[byte %zu, element %zu] that thread (%u, %u, %u) of its block %s, with no barrier between", what, name,
-         offset, offset / grain, x, y, z, what[0] == 'r' || what[7] == 'w' ? "wrote" : "read");
+[[noreturn]] static void race(const char* does, const char* name, size_t offset, size_t grain, unsigned other,
+                              const char* did) {
+    const uint3& who = current->block->threads[other].index;
+    fail("race: %s %s[byte %zu, element %zu], which %s of its block %s, with nothing between that orders the two", does,
+         name, offset, offset / grain, place("thread", who).c_str(), did);
 }
 
 static void look_for_races(Touched& touched, bool write, bool global, const char* name, size_t offset, size_t grain) {
     const Thread& thread = *current;
     const Block& block = *thread.block;
     if (touched.write_epoch == block.epoch && !ordered_after(touched.writer, touched.write_clock))
-        race(write ? "writes what is written:" : "reads", touched.writer, name, offset, grain);
+        race(write ? "writes" : "reads", name, offset, grain, touched.writer, "wrote");
     if (!write) {
         if (touched.read_epoch != block.epoch) {
             touched.read_epoch = block.epoch;
@@ -75,7 +76,7 @@ static void look_for_races(Touched& touched, bool write, bool global, const char
     if (touched.read_epoch == block.epoch)
         for (int i = 0; i < 2; ++i)
             if (!ordered_after(touched.reader[i], touched.read_clock[i]))
-                race("writes", touched.reader[i], name, offset, grain);
+                race("writes", name, offset, grain, touched.reader[i], "read");
     if (global && touched.write_block && touched.write_block != block.number + 1 &&
         touched.write_grid_epoch == grid_epoch)
         fail("race: writes %s[byte %zu, element %zu], which block number %u writes, too", name, offset, offset / grain,

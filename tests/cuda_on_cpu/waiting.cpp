@@ -180,10 +180,9 @@ void explain_standstill() {
                     const char* what = thread.state == State::at_barrier          ? "barrier"
                                        : thread.state == State::at_warp_operation ? "warp operation"
                                                                                   : "grid sync";
-                    fail("%s not reached by all: %s, %s %s, but %s, %s %s", what, place("block", block->index).c_str(),
-                         place("thread", thread.index).c_str(), whereabouts(thread).c_str(),
-                         place("block", other_block->index).c_str(), place("thread", other.index).c_str(),
-                         whereabouts(other).c_str());
+                    const std::string who = place("block", other_block->index) + ", " + place("thread", other.index);
+                    give_up(&thread, std::string(what) + " not reached by all: it " + whereabouts(thread) + ", but " +
+                                         who + " " + whereabouts(other));
                 }
             }
         }
