@@ -8,7 +8,7 @@ imports it before.
 import importlib
 import importlib.util
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from numbers import Integral, Real
@@ -48,6 +48,9 @@ TYPES = {
 }
 """The types that a kernel's parameters may have, alone or pointed to, and their dtypes."""
 
+NULL = np.uintp(0)
+"""A pointer to nothing, as CuPy takes it: eight bytes by value."""
+
 Signature = tuple[tuple[str, str], ...]
 """(type, name) of each parameter; a type is one of `TYPES`, a pointer ends with `*`; `const` is left out."""
 
@@ -65,6 +68,7 @@ class Source:
     macros: tuple[tuple[str, str], ...]
 
     @classmethod
+    @cache
     def of(cls, file: str, dtype: str | None = None, **macros: str) -> "Source":
         """The file with these macros, and with REAL as the dtype says."""
         reals = {} if dtype is None else {"REAL": REALS[dtype]}
@@ -161,41 +165,56 @@ def modules() -> tuple[Source, ...]:
 
 
 @dataclass(frozen=True)
+class _Parameter:
+    """A kernel's parameter, and how a launcher's value becomes it."""
+
+    kernel: str
+    kind: str
+    name: str
+    dtype: np.dtype[Any]
+
+    def array(self, value: Any) -> Any:
+        """The array that is pointed to, as CuPy takes it; a CuPy argument of None would not be a null pointer."""
+        if value is None:
+            return NULL
+        if isinstance(value, np.generic) or getattr(value, "dtype", None) != self.dtype:
+            given = getattr(value, "dtype", type(value).__name__)
+            raise TypeError(f"{self.name} of kernel {self.kernel} is an array of {self.dtype}; given: {given}")
+        if not value.flags.c_contiguous:
+            raise TypeError(f"{self.name} of kernel {self.kernel} is not contiguous: strides {value.strides}")
+        return value
+
+    def number(self, value: Any) -> Any:
+        """The number in the parameter's type."""
+        if not isinstance(value, Real if self.dtype.kind == "f" else Integral):
+            given = f"{type(value).__name__} {value!r}"
+            raise TypeError(f"{self.name} of kernel {self.kernel} is a {self.kind}; given: {given}")
+        return self.dtype.type(value)
+
+
+@dataclass(frozen=True)
 class _Kernel:
-    """A compiled kernel and its parameters."""
+    """A compiled kernel, and what makes its parameters, by name in their order, of a launcher's values."""
 
     name: str
     function: Any
-    signature: Signature
+    parameters: dict[str, Callable[[Any], Any]]
 
     def ordered(self, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
         """The arguments in the kernel's order, numbers in its types."""
-        names = [name for _, name in self.signature]
-        if set(arguments) != set(names):
-            raise TypeError(f"kernel {self.name} takes {', '.join(names)}; given: {', '.join(arguments)}")
-        return tuple(self._converted(kind, name, arguments[name]) for kind, name in self.signature)
-
-    def _converted(self, kind: str, name: str, value: Any) -> Any:
-        dtype = dtype_of(kind)
-        if kind.endswith("*"):
-            if value is None:
-                return np.uintp(0)
-            if getattr(value, "dtype", None) != dtype or not hasattr(value, "flags"):
-                given = getattr(value, "dtype", type(value).__name__)
-                raise TypeError(f"{name} of kernel {self.name} is an array of {dtype}; given: {given}")
-            if not value.flags.c_contiguous:
-                raise TypeError(f"{name} of kernel {self.name} is not contiguous: strides {value.strides}")
-            return value
-        if not isinstance(value, Real if dtype.kind == "f" else Integral):
-            raise TypeError(f"{name} of kernel {self.name} is a {kind}; given: {type(value).__name__} {value!r}")
-        return dtype.type(value)
+        if arguments.keys() != self.parameters.keys():
+            raise TypeError(f"kernel {self.name} takes {', '.join(self.parameters)}; given: {', '.join(arguments)}")
+        return tuple([convert(arguments[name]) for name, convert in self.parameters.items()])
 
 
 @cache
 def _kernel(cupy: ModuleType, source: Source, name: str) -> _Kernel:
     """Compiled when it is first launched on a device: CuPy's RawModule holds one function a device."""
-    signature = source.signatures()[name]
-    return _Kernel(name, _module(cupy, source).get_function(name), signature)
+    parameters: dict[str, Callable[[Any], Any]] = {}
+    for kind, parameter in source.signatures()[name]:
+        found = _Parameter(name, kind, parameter, dtype_of(kind))
+        parameters[parameter] = found.array if kind.endswith("*") else found.number
+    return _Kernel(name, _module(cupy, source).get_function(name), parameters)
 
 
 @cache

@@ -4,7 +4,8 @@
 constexpr int BLOCK = 256;  // threads of every block that sums
 constexpr unsigned int ALL = 0xffffffffu;
 
-// The sum over all threads of a block of BLOCK threads; valid in thread 0. Every thread of the block must come here.
+// The sum over all threads of a block of BLOCK threads; valid in thread 0. Every thread of the block must come here,
+// once in a kernel.
 __device__ __forceinline__ double block_sum(double value) {
     __shared__ double of_warp[BLOCK / 32];
     for (int offset = 16; offset > 0; offset /= 2) value += __shfl_down_sync(ALL, value, offset);
@@ -14,7 +15,6 @@ __device__ __forceinline__ double block_sum(double value) {
     if (threadIdx.x == 0) {
         for (int warp = 0; warp < BLOCK / 32; ++warp) total += of_warp[warp];
     }
-    __syncthreads();  // of_warp may be written again
     return total;
 }
 
