@@ -167,7 +167,7 @@ def compile_for_cpu(
     found = signatures(code, macros)
     defines = [f"-D{name}={value}" for name, value in macros.items()]
     flags = [*KERNEL_FLAGS, *(CHECKED if sanitize else []), *defines]
-    objects = [_machine(file) for file in PARTS]
+    objects = [machine_part(file) for file in PARTS]
     return Module(_built(_translated(code, found), flags, objects), found, sanitize, cooperative)
 
 
@@ -187,7 +187,7 @@ def _headers() -> str:
 
 
 @cache
-def _machine(file: str) -> Path:
+def machine_part(file: str) -> Path:
     """A part of the machine, as an object file."""
     return _built((FOLDER / file).read_text(), [*MACHINE_FLAGS, f"-I{FOLDER}", "-c"], [])
 
