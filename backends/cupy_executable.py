@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import wraps
+from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
@@ -32,11 +32,11 @@ def _on_gpu(
 ) -> Callable[Concatenate[Any, Arguments], Result]:
     """The method on the backend's GPU; see `_entered`."""
 
-    @wraps(method)
-    def run(self: "CupyExecutable", *arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
+    def run(self: Any, *arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
         with self._entered():
             return method(self, *arguments, **options)
 
+    update_wrapper(run, method)
     return run
 
 
@@ -44,9 +44,13 @@ class CupyExecutable(StageByStage):
     """A program on one GPU."""
 
     _backend: "CupyBackend"
+    _stream: Any = None
+    """The one that the last work was given to."""
+    _copies: Any = None
+    """The one that chunks of data are sent in."""
 
     def __init__(self, backend: "CupyBackend", program: Program, plan: Plan) -> None:
-        self._backend, self._stream, self._copies = backend, None, None
+        self._backend = backend
         with self._entered():
             super().__init__(backend, program, plan)
 
@@ -58,7 +62,7 @@ class CupyExecutable(StageByStage):
             stream = cuda.get_current_stream()
             if self._stream is not None and stream != self._stream:
                 stream.wait_event(self._stream.record())
-            self._stream: Any = stream
+            self._stream = stream
             try:
                 yield
             except cuda.memory.OutOfMemoryError as error:
@@ -93,7 +97,7 @@ class CupyExecutable(StageByStage):
         if not isinstance(data, HostData):
             return super()._feed(data, order, batch_size)
         if self._copies is None:
-            self._copies: Any = self._xp.cuda.Stream(non_blocking=True)
+            self._copies = self._xp.cuda.Stream(non_blocking=True)
         parts = (self._backend, self._buffers, self._rescale, self._dtype)
         return StreamedFeed(*parts, data, order, batch_size, copies=self._copies)
 

@@ -11,43 +11,68 @@ It is what dnnkit uses of CuPy and nothing else, and is stricter than CuPy where
 - `RawModule` compiles the same `.cu` files for the CPU, and a kernel takes contiguous arrays only;
 - it counts what waits for the device, what is uploaded, allocated and launched (`counts`).
 
-`install()` puts it under the names that CuPy has. Names and signatures are compared with the real CuPy where that is
+`in_place_of_cupy()` puts it under the names that CuPy has. Names and signatures are compared with the real CuPy where that is
 installed (`test_cupy_stand_in.py`).
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from types import ModuleType
 
+import pytest
+
+from dnnkit.backends import gpu_state, registry
 from tests.cuda_on_cpu.cupy_stand_in import device, namespace
 
 MODULES = ("cupy", "cupy.cuda", "cupy.cuda.runtime", "cupy.cuda.memory", "cupyx", "cupyx.scipy", "cupyx.scipy.special")
+
+STATE = gpu_state.GpuState(cupy="14.0.0", driver=13000, devices=2, cuda=13000)
+"""What a machine with such GPUs would have."""
 
 counts = device.counts
 memory = device.memory
 
 
-def install() -> ModuleType:
-    """Put the stand-in into `sys.modules` under CuPy's names; the module that `import cupy` then gives."""
-    modules = {name: ModuleType(name) for name in MODULES}
-    for name, module in modules.items():
+@cache
+def modules() -> dict[str, ModuleType]:
+    """The stand-in, by the names that CuPy's modules have in `sys.modules`."""
+    made = {name: ModuleType(name) for name in MODULES}
+    for name, module in made.items():
         parent, _, own = name.rpartition(".")
         if parent:
-            setattr(modules[parent], own, module)
+            setattr(made[parent], own, module)
     contents = {
-        "cupy": namespace.FUNCTIONS,
+        "cupy": {**namespace.FUNCTIONS, "__version__": "14.0.0+stand.in"},
         "cupy.cuda": device.CUDA,
         "cupy.cuda.runtime": device.RUNTIME,
         "cupy.cuda.memory": {"OutOfMemoryError": device.OutOfMemoryError},
         "cupyx.scipy.special": namespace.SPECIAL,
     }
     for name, names in contents.items():
-        vars(modules[name]).update(names)
-    modules["cupy"].__version__ = "14.0.0+stand.in"  # type: ignore[attr-defined]
-    sys.modules.update(modules)
-    return modules["cupy"]
+        vars(made[name]).update(names)
+    return made
+
+
+@contextmanager
+def in_place_of_cupy() -> Iterator[ModuleType]:
+    """Within, `import cupy` gives the stand-in, the backend believes in its two GPUs, and nothing is counted yet."""
+    own = modules()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, module in own.items():
+            patch.setitem(sys.modules, name, module)
+        patch.setattr(gpu_state, "look", lambda: STATE)
+        patch.setattr(registry, "_instance", cache(registry._instance.__wrapped__))  # no backend made before or after
+        memory.__init__()  # type: ignore[misc]
+        counts.reset()
+        yield own["cupy"]
+
+
+def install() -> None:
+    sys.modules.update(modules())
 
 
 def remove() -> None:
-    """Take the stand-in out of `sys.modules`."""
     for name in MODULES:
         sys.modules.pop(name, None)

@@ -274,7 +274,7 @@ for _name in ("argmin", "argmax"):
     _position(_name)
 UFUNCS = """abs add cos divide equal exp expm1 greater isfinite isnan less log log1p logical_and logical_not logical_or
     maximum minimum multiply negative power sign sin sqrt square subtract tanh"""
-for _name in UFUNCS.split():  # noqa: SIM905 - as a list it would be 27 lines
+for _name in UFUNCS.split():
     _ufunc(_name)
 
 
