@@ -1,10 +1,7 @@
 """The GPU that tests of CUDA kernels run on: the same tests on the CPU, where every access is checked, and on a GPU."""
 
 import functools
-import shutil
-import sys
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -42,15 +39,9 @@ class Gpu:
         return found[0] if len(found) == 1 else found
 
 
-@functools.cache
-def _stand_in() -> dict[str, ModuleType]:
-    """The stand-in's modules, installed once: what was compiled for it stays."""
-    before = {name: sys.modules.get(name) for name in cupy_stand_in.MODULES}
-    cupy_stand_in.install()
-    modules = {name: sys.modules[name] for name in cupy_stand_in.MODULES}
-    cupy_stand_in.remove()
-    sys.modules.update({name: module for name, module in before.items() if module is not None})
-    return modules
+_checked_module = functools.cache(cuda._module.__wrapped__)
+_checked_kernel = functools.cache(cuda._kernel.__wrapped__)
+"""Kernels that were compiled with every access checked, apart from those of other tests."""
 
 
 @pytest.fixture(params=[ON_CPU, ON_GPU])
@@ -64,13 +55,11 @@ def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
 
         yield Gpu(cupy)
         return
-    if shutil.which("g++") is None:
-        pytest.skip("running CUDA kernels on the CPU needs g++")
-    modules = _stand_in()
-    for name, module in modules.items():
-        monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(raw, "sanitize", True)
-    yield Gpu(modules["cupy"])
+    monkeypatch.setattr(cuda, "_module", _checked_module)
+    monkeypatch.setattr(cuda, "_kernel", _checked_kernel)
+    with cupy_stand_in.in_place_of_cupy() as cupy:
+        yield Gpu(cupy)
 
 
 @pytest.fixture
