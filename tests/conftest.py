@@ -9,6 +9,7 @@ from hypothesis import settings
 
 import dnnkit as dk
 from dnnkit.backends import Backend, available, get_backend, registry
+from tests.requirements import require
 from tests.strict_backend import StrictBackend
 
 settings.register_profile("dnnkit", deadline=None)  # timing never decides a test
@@ -23,6 +24,11 @@ def tested_backends() -> list[str]:
     if requested := os.environ.get("DNNKIT_TEST_BACKENDS"):
         return [name.strip() for name in requested.split(",")]
     return [info.name for info in available() if info.available] + [STRICT]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    require(item)
 
 
 @pytest.fixture(params=tested_backends())

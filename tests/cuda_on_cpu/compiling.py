@@ -49,8 +49,8 @@ SHARED = re.compile(r"(\bextern\s+)?\b__shared__\s+([^;]+);")
 DECLARATOR = re.compile(r"(.*[\w*>)]\s+|.*[*>])(\w+)\s*((?:\[[^;]*\])*)\s*", re.DOTALL)
 BOUND = re.compile(r"__launch_bounds__\s*\(([^(),]+)[^()]*\)\s*(\w+)\s*\(")
 
-kernels_run: set[tuple[str, str]] = set()
-"""(content, name) of every kernel that ran in this process."""
+kernels_run: set[tuple[str, frozenset[tuple[str, str]], str]] = set()
+"""(source, macros, name) of every kernel that ran in this process."""
 
 _order = ["shuffled"]
 _lock = threading.Lock()
@@ -101,16 +101,12 @@ class Function:
         self._parameters = parameters().decode().split()
         assert len(self._parameters) == len(self._names), f"{name}: the parser and g++ count its parameters differently"
 
-    def __call__(
-        self, grid: Sequence[int], block: Sequence[int], args: Sequence[Any], *, shared_mem: int = 0
-    ) -> None:
+    def __call__(self, grid: Sequence[int], block: Sequence[int], args: Sequence[Any], *, shared_mem: int = 0) -> None:
         """Run the kernel on all threads of the grid; arrays are written in place."""
         sizes = self._sizes(grid, block)
         if len(args) != len(self._names):
             raise KernelError(f"{self.name} takes {len(self._names)} arguments {self._names}, was given {len(args)}")
-        arguments = [
-            Argument(self.name, *each) for each in zip(self._names, self._parameters, args, strict=True)
-        ]
+        arguments = [Argument(self.name, *each) for each in zip(self._names, self._parameters, args, strict=True)]
         with _lock, given(arguments, apart=self.module.sanitize) as (pointers, regions):
             launch = Launch(
                 self.name.encode(),
@@ -127,7 +123,7 @@ class Function:
             failure = self.module.library.cuda_on_cpu_launch(ctypes.byref(launch))
         if failure:
             raise KernelError(failure.decode())
-        kernels_run.add((self.module.content, self.name))
+        kernels_run.add((*self.module.source, self.name))
 
     def _sizes(self, grid: Sequence[int], block: Sequence[int]) -> list[int]:
         """Three sizes of the grid, three of the block; what CUDA refuses is refused."""
@@ -144,10 +140,12 @@ class Function:
 class Module:
     """A compiled source; stands in for `cupy.RawModule`."""
 
-    def __init__(self, library: Path, found: Mapping[str, Any], sanitize: bool, cooperative: bool):
+    def __init__(self, library: Path, code: str, macros: Mapping[str, str], sanitize: bool, cooperative: bool):
         self.library = ctypes.CDLL(str(library))
         self.library.cuda_on_cpu_launch.restype = ctypes.c_char_p
-        self.signatures, self.sanitize, self.cooperative, self.content = found, sanitize, cooperative, library.stem
+        self.signatures = signatures(code, macros)
+        self.source = code, frozenset(macros.items())
+        self.sanitize, self.cooperative = sanitize, cooperative
         self._functions: dict[str, Function] = {}
 
     def get_function(self, name: str) -> Function:
@@ -162,13 +160,13 @@ class Module:
 def compile_for_cpu(
     code: str, macros: Mapping[str, str] | None = None, sanitize: bool = False, cooperative: bool = False
 ) -> Module:
-    """The kernels of a self-contained CUDA source; kept on disk by content. `cooperative`: launches may sync the grid."""
+    """A self-contained CUDA source's kernels, kept on disk by content; `cooperative` launches may sync the grid."""
     macros = dict(macros or {})
-    found = signatures(code, macros)
     defines = [f"-D{name}={value}" for name, value in macros.items()]
     flags = [*KERNEL_FLAGS, *(CHECKED if sanitize else []), *defines]
     objects = [machine_part(file) for file in PARTS]
-    return Module(_built(_translated(code, found), flags, objects), found, sanitize, cooperative)
+    library = _built(_translated(code, list(signatures(code, macros))), flags, objects)
+    return Module(library, code, macros, sanitize, cooperative)
 
 
 @cache
@@ -183,7 +181,9 @@ def cache_folder() -> Path:
 @cache
 def _headers() -> str:
     files = [*sorted((FOLDER / "include").iterdir()), *sorted(FOLDER.glob("*.h"))]
-    return "".join(file.read_text() for file in files) + subprocess.check_output([str(COMPILER), "--version"], text=True)
+    return "".join(file.read_text() for file in files) + subprocess.check_output(
+        [str(COMPILER), "--version"], text=True
+    )
 
 
 @cache
@@ -212,11 +212,11 @@ def _built(code: str, flags: list[str], objects: list[Path]) -> Path:
     return built
 
 
-def _translated(code: str, found: Mapping[str, Any]) -> str:
+def _translated(code: str, kernels: list[str]) -> str:
     """The code with its shared memory as the machine's, and a way to call each kernel."""
     plain = COMMENT.sub(lambda match: re.sub(r"[^\n]", " ", match[0]) if match[0][0] == "/" else match[0], code)
     bounds = {match[2]: match[1] for match in BOUND.finditer(plain)}
-    entries = "".join(f"CUDA_ON_CPU_KERNEL({name}, {bounds.get(name, 1024)})\n" for name in found)
+    entries = "".join(f"CUDA_ON_CPU_KERNEL({name}, {bounds.get(name, 1024)})\n" for name in kernels)
     return f'#include "cuda_on_cpu.h"\n#line 1 "kernel.cu"\n{SHARED.sub(_shared, plain)}\n#include "entry.h"\n{entries}'
 
 
@@ -229,7 +229,9 @@ def _shared(match: re.Match[str]) -> str:
     lines = "\n" * match[0].count("\n")
     alignment = re.search(r"(?:__align__|alignas)\s*\(([^()]*)\)", kind)
     kind = re.sub(r"(?:__align__|alignas)\s*\([^()]*\)", "", kind)
-    aligned = f"alignof(cuda_on_cpu_{name})" + (f" > {alignment[1]} ? alignof(cuda_on_cpu_{name}) : {alignment[1]}" if alignment else "")
+    aligned = f"alignof(cuda_on_cpu_{name})" + (
+        f" > {alignment[1]} ? alignof(cuda_on_cpu_{name}) : {alignment[1]}" if alignment else ""
+    )
     if extern:
         return (
             f"typedef {kind} cuda_on_cpu_{name}; cuda_on_cpu_{name}* const {name} = static_cast<cuda_on_cpu_{name}*>("

@@ -32,7 +32,7 @@ __device__ __forceinline__ T sum_of_block(T value) {
     return value;
 }
 
-extern "C" __global__ void __launch_bounds__(128) sums(const float* __restrict__ x, double* __restrict__ out, long long n) {
+extern "C" __global__ void __launch_bounds__(128) sums(const float* __restrict__ x, double* out, long long n) {
     float single = 0.0f;
     double twice = 0.0;
     for (long long i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += (long long)gridDim.x * blockDim.x) {
@@ -177,11 +177,11 @@ def test_vectors_constants_and_dynamic_shared_memory(module: compiling.Module) -
 
 
 def test_atomics(module: compiling.Module) -> None:
-    i, u, l, f = np.zeros(2, np.int32), np.zeros(2, np.uint32), np.zeros(2, np.uint64), np.zeros(1, np.float32)
-    module.get_function("atomics")((3,), (50,), (i, u, l, f))
+    i, u, wide, f = np.zeros(2, np.int32), np.zeros(2, np.uint32), np.zeros(2, np.uint64), np.zeros(1, np.float32)
+    module.get_function("atomics")((3,), (50,), (i, u, wide, f))
     assert i.tolist() == [49, -49]
     assert u.tolist() == [300, 0]
-    assert l.tolist() == [150 << 40, 7]
+    assert wide.tolist() == [150 << 40, 7]
     assert f.tolist() == [75]
 
 

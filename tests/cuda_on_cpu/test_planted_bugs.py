@@ -33,7 +33,10 @@ def run(body: str, arguments: Sequence[Any] | None = None, *, head: str = HEAD, 
         (f"{INDEX} if (i < n) out[i] = x[i - 1];", "reads 4 bytes at byte -4 (element -1) of x"),
         (f"{INDEX} if (i < n) atomicAdd(out + i + 1, 1.0f);", "updates 4 bytes at byte 400 (element 100) of out"),
         (f"{INDEX} out[i * 100000000ll] = 1;", "far from every array"),
-        ("reinterpret_cast<float4*>(out)[threadIdx.x / 2] = reinterpret_cast<const float4*>(x)[threadIdx.x];", "reads 16 bytes at"),
+        (
+            "reinterpret_cast<float4*>(out)[threadIdx.x / 2] = reinterpret_cast<const float4*>(x)[threadIdx.x];",
+            "reads 16 bytes at",
+        ),
     ],
 )
 def test_global_memory_out_of_bounds(wrong: str, message: str) -> None:
@@ -99,7 +102,12 @@ def test_more_shared_memory_than_a_block_has() -> None:
     ],
 )
 def test_a_barrier_that_not_all_reach(wrong: str, name: str) -> None:
-    with order(name), pytest.raises(KernelError, match=r"block \(\d, 0, 0\), thread \(\d+, 0, 0\): .* not reached by all: it waits at"):
+    with (
+        order(name),
+        pytest.raises(
+            KernelError, match=r"block \(\d, 0, 0\), thread \(\d+, 0, 0\): .* not reached by all: it waits at"
+        ),
+    ):
         run(wrong)
 
 
@@ -111,7 +119,10 @@ def test_two_barriers_at_once() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ("if (threadIdx.x % 2) __shfl_xor_sync(0xffffffffu, 1, 1);\n__syncthreads();", "waits at the warp operation in"),
+        (
+            "if (threadIdx.x % 2) __shfl_xor_sync(0xffffffffu, 1, 1);\n__syncthreads();",
+            "waits at the warp operation in",
+        ),
         ("if (threadIdx.x % 32 == 3) return; __syncwarp();", "whose thread has returned|not reached by all"),
         ("if (threadIdx.x % 2) __syncwarp(0x55555555);", "without the lane that calls it"),
         ("if (threadIdx.x < 16)\n__any_sync(0xffffffffu, 1);\nelse\n__any_sync(0xffffffffu, 1);", "is at the one in"),
