@@ -80,6 +80,10 @@ class Backend:
 
         return StageByStage(self, program, self.plan(program, "stage by stage"))
 
+    def here(self) -> AbstractContextManager[Any]:
+        """A context in which the backend's arrays are made and used: its device is then the current one."""
+        return nullcontext()
+
     def plan(self, program: Program, execution: str, **details: Any) -> Plan:
         """How the program is run, for the record."""
         return Plan(self.name, self.version, self.device, execution, self.supports(program), details)

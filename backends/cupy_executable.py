@@ -11,7 +11,7 @@ import numpy as np
 from dnnkit.backends.feed import Feed
 from dnnkit.backends.flat_executable import Data, FlatExecutable
 from dnnkit.backends.memory_sizes import in_words
-from dnnkit.backends.program import HostArray, Plan, Program
+from dnnkit.backends.program import HostArray, Hyperparameters, Plan, Program
 from dnnkit.backends.stage_by_stage import StageByStage
 from dnnkit.backends.streamed_feed import HostData, StreamedFeed
 from dnnkit.errors import DeviceMemoryError
@@ -32,7 +32,7 @@ def _on_gpu(
 ) -> Callable[Concatenate[Any, Arguments], Result]:
     """The method on the backend's GPU; see `_entered`."""
 
-    def run(self: Any, *arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
+    def run(self: Any, /, *arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
         with self._entered():
             return method(self, *arguments, **options)
 
@@ -48,6 +48,7 @@ class CupyExecutable(StageByStage):
     """The one that the last work was given to."""
     _copies: Any = None
     """The one that chunks of data are sent in."""
+    _epoch_is_over = True
 
     def __init__(self, backend: "CupyBackend", program: Program, plan: Plan) -> None:
         self._backend = backend
@@ -66,6 +67,7 @@ class CupyExecutable(StageByStage):
             try:
                 yield
             except cuda.memory.OutOfMemoryError as error:
+                self._release()
                 free, total = backend.memory()
                 wanted = getattr(error, "_size", None)
                 raise DeviceMemoryError(
@@ -73,6 +75,13 @@ class CupyExecutable(StageByStage):
                     f"{in_words(free)} of {in_words(total)} free. Smaller batches and smaller layers need less; data "
                     "given as NumPy arrays is sent in chunks where it does not fit"
                 ) from error
+
+    def _release(self) -> None:
+        """Give back what the next epoch makes again: buffers of a batch that was too large, data that was trained on."""
+        if hasattr(self, "_buffers"):
+            self._buffers.release()
+        self.__dict__.pop("_batches", None)
+        self._epoch_is_over = True
 
     # -- data --------------------------------------------------------------------------------------------------------
 
@@ -85,6 +94,8 @@ class CupyExecutable(StageByStage):
         dtypes = (x.dtype if kept else dtype, np.dtype(np.int64) if labels else dtype, dtype)
         given = [(array, kind) for array, kind in zip((x, y, weights), dtypes, strict=True) if array is not None]
         size = sum(int(np.prod(a.shape)) * kind.itemsize for a, kind in given if not self._backend.owns(a))
+        if size > RESIDENT * self._backend.memory()[0] and self._epoch_is_over:
+            self._release()
         if self._backend.owns(x) or size <= RESIDENT * self._backend.memory()[0]:
             data = super().load(x, y, weights)
             return replace(data, x=self._xp.ascontiguousarray(data.x))  # a batch is gathered from whole rows
@@ -101,10 +112,22 @@ class CupyExecutable(StageByStage):
         parts = (self._backend, self._buffers, self._rescale, self._dtype)
         return StreamedFeed(*parts, data, order, batch_size, copies=self._copies)
 
+    # -- training ----------------------------------------------------------------------------------------------------
+
+    @_on_gpu
+    def begin_epoch(self, data: Data, order: HostArray, batch_size: int) -> None:  # noqa: D102
+        self._rows = len(order)
+        self._epoch_is_over = False
+        super().begin_epoch(data, order, batch_size)
+
+    @_on_gpu
+    def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
+        step = super().run_steps(first, last, hyperparameters)
+        self._epoch_is_over = step * self._batch_size >= self._rows
+        return step
+
     # -- everything else as everywhere, on the GPU -------------------------------------------------------------------
 
-    begin_epoch = _on_gpu(StageByStage.begin_epoch)
-    run_steps = _on_gpu(StageByStage.run_steps)
     totals = _on_gpu(StageByStage.totals)
     gradients = _on_gpu(StageByStage.gradients)
     update = _on_gpu(StageByStage.update)

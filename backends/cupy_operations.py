@@ -2,7 +2,6 @@
 
 import importlib
 import threading
-from contextlib import AbstractContextManager
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -22,10 +21,6 @@ class CupyOperations(Backend):
 
     def __init__(self) -> None:
         self._of_thread = threading.local()
-
-    def here(self) -> AbstractContextManager[Any]:
-        """The context in which arrays are made and used on one GPU."""
-        raise NotImplementedError
 
     def gather(
         self, data: Array, rows: Array, scale: float, offset: float, dtype: Any, out: Array | None = None

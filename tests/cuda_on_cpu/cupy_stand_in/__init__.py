@@ -11,8 +11,8 @@ It is what dnnkit uses of CuPy and nothing else, and is stricter than CuPy where
 - `RawModule` compiles the same `.cu` files for the CPU, and a kernel takes contiguous arrays only;
 - it counts what waits for the device, what is uploaded, allocated and launched (`counts`).
 
-`in_place_of_cupy()` puts it under the names that CuPy has. Names and signatures are compared with the real CuPy where that is
-installed (`test_cupy_stand_in.py`).
+`in_place_of_cupy()` puts it under the names that CuPy has. Names and signatures are compared with the real CuPy where
+that is installed (`test_cupy_stand_in.py`).
 """
 
 import sys
