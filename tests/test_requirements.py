@@ -1,43 +1,32 @@
-"""Tests whose compiler is missing are skipped and counted; in CI they fail."""
+"""What tests that need a GPU do where there is none: they are skipped, or, where one is required, fail."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests import requirements
-
 ROOT = Path(__file__).parents[1]
+FIGURES = "tests/notes/test_figures.py::test_every_figure_on_a_gpu"
+CLIP_NORM = "tests/backends/test_operations.py::test_clip_norm"
 
 
-@pytest.mark.parametrize(("environment", "said"), [({"CI": ""}, "1 skipped"), ({"CI": "1"}, "1 error")])
-def test_without_a_compiler(environment: dict[str, str], said: str) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/cuda_on_cpu/test_planted_bugs.py"]
-    result = subprocess.run(
-        [*command, "-k", "test_more_shared_memory"],
-        cwd=ROOT,
-        env={**os.environ, **environment, "PATH": ""},
-        capture_output=True,
-        text=True,
-    )
-    assert said in result.stdout, result.stdout + result.stderr
-    assert "needs g++" in result.stdout
-
-
-@pytest.mark.parametrize("marker", requirements.NEEDED)
-def test_each_requirement_is_looked_for(
-    marker: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    request.node.add_marker(marker)
-    words, _ = requirements.NEEDED[marker]
-    monkeypatch.setitem(requirements.NEEDED, marker, (words, lambda: "/usr/bin/there"))
-    monkeypatch.delenv("CI", raising=False)
-    requirements.require(request.node)
-    monkeypatch.setitem(requirements.NEEDED, marker, (words, lambda: None))
-    with pytest.raises(pytest.skip.Exception, match="needs"):
-        requirements.require(request.node)
-    monkeypatch.setenv("CI", "true")
-    with pytest.raises(pytest.fail.Exception, match="CI must have it"):
-        requirements.require(request.node)
+@pytest.mark.parametrize(
+    ("required", "test", "outcome"),
+    [
+        ("", FIGURES, "1 skipped"),
+        ("0", FIGURES, "1 skipped"),
+        ("1", FIGURES, "1 error"),
+        ("", CLIP_NORM, "[2-9] passed"),
+        ("1", CLIP_NORM, "[2-9] passed, 1 error"),
+    ],
+)
+def test_a_gpu_that_is_required_is_missed(required: str, test: str, outcome: str) -> None:
+    environment = {**os.environ, "DNNKIT_REQUIRE_GPU": required, "CUDA_VISIBLE_DEVICES": "", "CI": "1"}
+    environment.pop("DNNKIT_TEST_BACKENDS", None)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert re.search(outcome, result.stdout), result.stdout[-3000:]
+    assert ("DNNKIT_REQUIRE_GPU" in result.stdout) == (outcome == "1 error")

@@ -67,12 +67,3 @@ def in_place_of_cupy() -> Iterator[ModuleType]:
         memory.__init__()  # type: ignore[misc]
         counts.reset()
         yield own["cupy"]
-
-
-def install() -> None:
-    sys.modules.update(modules())
-
-
-def remove() -> None:
-    for name in MODULES:
-        sys.modules.pop(name, None)
