@@ -1,12 +1,14 @@
 """At the end of a run: what each kernel takes of a GPU, and how many were compiled and run on the CPU."""
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from dnnkit.kernels.cuda import modules
-from tests.cuda_compile.resources import ARCHITECTURES, Resources
+from dnnkit.kernels.cuda import Source, modules
+from tests.cuda_compile.resources import ARCHITECTURES, Resources, compile_for
 from tests.cuda_on_cpu.compiling import kernels_run
 
 COMPILED = pytest.StashKey[dict[str, list[Resources]]]()
@@ -16,6 +18,23 @@ COMPILED = pytest.StashKey[dict[str, list[Resources]]]()
 def compiled(request: pytest.FixtureRequest) -> dict[str, list[Resources]]:
     """By source and macros, what was compiled in this run."""
     return request.config.stash.setdefault(COMPILED, {})
+
+
+@pytest.fixture(scope="session")
+def compilations(request: pytest.FixtureRequest) -> Iterator[dict[tuple[Source, str], Future[list[Resources]]]]:
+    """By source and architecture, what the chosen tests compile: on every processor, ahead of them."""
+    pool = ThreadPoolExecutor(os.cpu_count())
+    yield {key: pool.submit(compile_for, *key) for key in _chosen(request.session)}
+    pool.shutdown(cancel_futures=True)
+
+
+def _chosen(session: pytest.Session) -> Iterator[tuple[Source, str]]:
+    for item in session.items:
+        if isinstance(item, pytest.Function) and "compilations" in item.fixturenames:
+            source, architecture = (item.callspec.params[name] for name in ("source", "architecture"))
+            assert isinstance(source, Source)
+            assert isinstance(architecture, str)
+            yield source, architecture
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -1,11 +1,13 @@
 """Every CUDA source that ships compiles with NVRTC for every architecture, without a warning."""
 
+from concurrent.futures import Future
+
 import pytest
 
 from dnnkit.kernels.cuda import ROOT, Source, modules
 from tests.cuda_compile import nvrtc
 from tests.cuda_compile.conftest import table
-from tests.cuda_compile.resources import ARCHITECTURES, STRICT, Resources, compile_for, read
+from tests.cuda_compile.resources import ARCHITECTURES, STRICT, Resources, read
 
 pytestmark = pytest.mark.cuda_compile
 
@@ -18,8 +20,13 @@ def named(source: Source) -> str:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("source", modules(), ids=named)
-def test_compiles(source: Source, architecture: str, compiled: dict[str, list[Resources]]) -> None:
-    found = compile_for(source, architecture)
+def test_compiles(
+    source: Source,
+    architecture: str,
+    compilations: dict[tuple[Source, str], Future[list[Resources]]],
+    compiled: dict[str, list[Resources]],
+) -> None:
+    found = compilations[source, architecture].result()
     assert {each.kernel for each in found} == set(source.signatures())
     assert {each.architecture for each in found} == {architecture}
     assert all(0 < each.registers <= 255 for each in found)

@@ -10,10 +10,10 @@ import ctypes
 import hashlib
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -22,10 +22,11 @@ from typing import Any
 
 from dnnkit.kernels.cuda import signatures
 from tests.cuda_on_cpu.arguments import Argument, Region, given
+from tests.requirements import gnu_compiler
 
 FOLDER = Path(__file__).parent
 PARTS = ("machine.cpp", "waiting.cpp", "memory.cpp")
-COMPILER = shutil.which("g++")
+COMPILER = gnu_compiler()
 COMMON = ["-std=c++20", "-fPIC", f"-I{FOLDER / 'include'}"]
 # No fused multiply-adds: x86-64 differs in them from machine to machine. Aliasing as nvcc: a float* read as float4*.
 # Local arrays must fit the machine's stacks of 64 KiB.
@@ -40,6 +41,8 @@ CHECKED = [
     *("--param", "asan-instrumentation-with-call-threshold=0", "--param", "asan-stack=0", "--param", "asan-globals=0"),
     "-fsanitize=bounds-strict,signed-integer-overflow,integer-divide-by-zero,shift",
 ]
+
+MONTH = 30 * 24 * 3600
 
 ORDERS = {"forwards": 0, "backwards": 1, "shuffled": 20261122}
 """In which order blocks, and threads between two barriers, run: nothing may depend on it."""
@@ -171,10 +174,13 @@ def compile_for_cpu(
 
 @cache
 def cache_folder() -> Path:
-    """Where what was compiled is kept: `cuda_on_cpu` in dnnkit's cache folder."""
+    """Where what was compiled is kept: `cuda_on_cpu` in dnnkit's cache folder; not used for a month, it goes."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(base) / "dnnkit" / "cuda_on_cpu"
     folder.mkdir(parents=True, exist_ok=True)
+    for file in folder.iterdir():
+        if file.is_file() and file.stat().st_mtime < time.time() - MONTH:
+            file.unlink(missing_ok=True)
     return folder
 
 
@@ -199,7 +205,9 @@ def _built(code: str, flags: list[str], objects: list[Path]) -> Path:
     content = "\0".join([code, _headers(), *flags, *(item.name for item in objects)])
     stem = hashlib.sha256(content.encode()).hexdigest()[:32]
     built = cache_folder() / f"{stem}{'.o' if '-c' in flags else '.so'}"
-    if not built.exists():
+    if built.exists():
+        built.touch()
+    else:
         with tempfile.TemporaryDirectory(dir=cache_folder()) as folder:
             source, target = Path(folder, "source.cpp"), Path(folder, "built")
             source.write_text(code)

@@ -29,7 +29,7 @@ static std::string failure;
 static std::vector<Thread*> ready;
 static size_t next_ready;
 static std::vector<unsigned> thread_order, lane_order;
-static std::vector<void*> free_stacks;
+static std::vector<void*> free_stacks, stack_chunks;
 static unsigned threads_in_block;
 static constexpr uint64_t CANARY = 0x5afe57ac6b0770f5;
 
@@ -41,13 +41,23 @@ std::string place(const char* what, const uint3& at) {
 
 // ---- Fibers ------------------------------------------------------------------------------------------------------
 
+constexpr size_t STACKS_A_CHUNK = 64, CHUNKS_KEPT = 4;
+
+// After a launch: what a large one took is given back, as every compiled source has stacks of its own.
+static void release_stacks() {
+    if (stack_chunks.size() <= CHUNKS_KEPT) return;
+    for (void* chunk : stack_chunks) munmap(chunk, STACKS_A_CHUNK * STACK_BYTES);
+    stack_chunks.clear();
+    free_stacks.clear();
+}
+
 static void* new_stack() {
     if (free_stacks.empty()) {
-        constexpr size_t count = 64;
-        auto* memory = static_cast<char*>(mmap(nullptr, count * STACK_BYTES, PROT_READ | PROT_WRITE,
+        auto* memory = static_cast<char*>(mmap(nullptr, STACKS_A_CHUNK * STACK_BYTES, PROT_READ | PROT_WRITE,
                                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
         if (memory == MAP_FAILED) fail("no memory for the stacks of so many threads");
-        for (size_t i = count; i-- > 0;) free_stacks.push_back(memory + i * STACK_BYTES);
+        stack_chunks.push_back(memory);
+        for (size_t i = STACKS_A_CHUNK; i-- > 0;) free_stacks.push_back(memory + i * STACK_BYTES);
     }
     void* stack = free_stacks.back();
     free_stacks.pop_back();
@@ -232,5 +242,6 @@ extern "C" const char* cuda_on_cpu_launch(const cuda_on_cpu::Launch* asked) {
     }
     current = nullptr;
     blocks.clear();
+    release_stacks();
     return failure.empty() ? nullptr : failure.c_str();
 }
