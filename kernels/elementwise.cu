@@ -16,9 +16,9 @@ __device__ __forceinline__ REAL slope(REAL saved) {
 extern "C" __global__ void activation_forward(const REAL* x, REAL* y, long long count) {
     long long packs = is_aligned<LANES>(x) && is_aligned<LANES>(y) ? count / LANES : 0;
     for (long long i = thread_in_grid(); i < packs; i += threads_in_grid()) {
-        Pack<REAL, LANES> values = pack_at<REAL, LANES>(x + i * LANES);
+        Pack<REAL, LANES> values = load<LANES>(x + i * LANES);
         for (int lane = 0; lane < LANES; ++lane) values.lane[lane] = activate(values.lane[lane]);
-        pack_at<REAL, LANES>(y + i * LANES) = values;
+        store<LANES>(y + i * LANES, values);
     }
     for (long long i = packs * LANES + thread_in_grid(); i < count; i += threads_in_grid()) y[i] = activate(x[i]);
 }
@@ -28,10 +28,10 @@ extern "C" __global__ void activation_backward(const REAL* dy, const REAL* saved
     bool aligned = is_aligned<LANES>(dy) && is_aligned<LANES>(saved) && is_aligned<LANES>(dx);
     long long packs = aligned ? count / LANES : 0;
     for (long long i = thread_in_grid(); i < packs; i += threads_in_grid()) {
-        Pack<REAL, LANES> values = pack_at<REAL, LANES>(dy + i * LANES);
-        Pack<REAL, LANES> kept = pack_at<REAL, LANES>(saved + i * LANES);
+        Pack<REAL, LANES> values = load<LANES>(dy + i * LANES);
+        Pack<REAL, LANES> kept = load<LANES>(saved + i * LANES);
         for (int lane = 0; lane < LANES; ++lane) values.lane[lane] *= slope(kept.lane[lane]);
-        pack_at<REAL, LANES>(dx + i * LANES) = values;
+        store<LANES>(dx + i * LANES, values);
     }
     for (long long i = packs * LANES + thread_in_grid(); i < count; i += threads_in_grid()) {
         dx[i] = dy[i] * slope(saved[i]);

@@ -12,14 +12,16 @@ struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Pack {
 
 constexpr int LANES = 16 / sizeof(REAL);  // numbers of a 16-byte pack
 
-template <typename T, int N>
-__device__ __forceinline__ Pack<T, N>& pack_at(T* place) {
-    return *reinterpret_cast<Pack<T, N>*>(place);
+// The N numbers from `place` on, which is aligned for them. The compiler is told so again: in a struct's copy it would
+// forget, and store its numbers one by one.
+template <int N, typename T>
+__device__ __forceinline__ Pack<T, N> load(const T* place) {
+    return *static_cast<const Pack<T, N>*>(__builtin_assume_aligned(place, alignof(Pack<T, N>)));
 }
 
-template <typename T, int N>
-__device__ __forceinline__ const Pack<T, N>& pack_at(const T* place) {
-    return *reinterpret_cast<const Pack<T, N>*>(place);
+template <int N, typename T>
+__device__ __forceinline__ void store(T* place, const Pack<T, N>& values) {
+    *static_cast<Pack<T, N>*>(__builtin_assume_aligned(place, alignof(Pack<T, N>))) = values;
 }
 
 template <int N, typename T>

@@ -19,11 +19,11 @@ __device__ __forceinline__ void finish(REAL* z, const REAL* b, REAL* y, long lon
         }
         for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows; row += row_stride) {
             long long place = row * columns + column;
-            Pack<REAL, WIDTH> values = pack_at<REAL, WIDTH>(z + place);
+            Pack<REAL, WIDTH> values = load<WIDTH>(z + place);
             for (int lane = 0; lane < WIDTH; ++lane) values.lane[lane] += bias.lane[lane];
-            if (SAVES_INPUT) pack_at<REAL, WIDTH>(z + place) = values;
+            if (SAVES_INPUT) store<WIDTH>(z + place, values);
             for (int lane = 0; lane < WIDTH; ++lane) values.lane[lane] = activate(values.lane[lane]);
-            pack_at<REAL, WIDTH>(y + place) = values;
+            store<WIDTH>(y + place, values);
         }
     }
 }
@@ -51,15 +51,15 @@ __device__ __forceinline__ void weigh(
         long long column = start + static_cast<long long>(threadIdx.x) * WIDTH;
         REAL sums[WIDTH] = {};
         if (column < columns) {
+            long long place = (first + threadIdx.y) * columns + column, step = blockDim.y * columns;
+            const REAL *from = dy + place, *kept_from = saved + place;
+            REAL* to = dz + place;  // walking pointers: from numbered places, packs were stored number by number
             for (long long row = first + threadIdx.y; row < last; row += blockDim.y) {
-                long long place = row * columns + column;
-                Pack<REAL, WIDTH> values = pack_at<REAL, WIDTH>(dy + place);
-                Pack<REAL, WIDTH> kept = pack_at<REAL, WIDTH>(saved + place);
-                for (int lane = 0; lane < WIDTH; ++lane) {
-                    values.lane[lane] *= slope(kept.lane[lane]);
-                    sums[lane] += values.lane[lane];
-                }
-                pack_at<REAL, WIDTH>(dz + place) = values;
+                Pack<REAL, WIDTH> values = load<WIDTH>(from), kept = load<WIDTH>(kept_from);
+                for (int lane = 0; lane < WIDTH; ++lane) values.lane[lane] *= slope(kept.lane[lane]);
+                store<WIDTH>(to, values);
+                for (int lane = 0; lane < WIDTH; ++lane) sums[lane] += values.lane[lane];
+                from += step, kept_from += step, to += step;
             }
         }
         if (parts == nullptr) continue;  // the same for all threads

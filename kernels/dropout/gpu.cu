@@ -16,7 +16,7 @@ extern "C" __global__ void dropout_mask(
         for (int lane = 0; lane < 4; ++lane) keep.lane[lane] = words.lane[lane] >= threshold;
         unsigned long long place = 4 * block - start;  // of the block's first element; before the start, it wraps around
         if (aligned && place + 4 <= count) {
-            pack_at<bool, 4>(out + place) = keep;
+            store<4>(out + place, keep);
         } else {
             for (int lane = 0; lane < 4; ++lane) {
                 if (place + lane < count) out[place + lane] = keep.lane[lane];
@@ -30,12 +30,12 @@ extern "C" __global__ void dropout_apply(const REAL* x, const bool* keep, REAL f
     bool aligned = is_aligned<LANES>(x) && is_aligned<LANES>(keep) && is_aligned<LANES>(y);
     long long packs = aligned ? count / LANES : 0;
     for (long long i = thread_in_grid(); i < packs; i += threads_in_grid()) {
-        Pack<REAL, LANES> values = pack_at<REAL, LANES>(x + i * LANES);
-        Pack<bool, LANES> kept = pack_at<bool, LANES>(keep + i * LANES);
+        Pack<REAL, LANES> values = load<LANES>(x + i * LANES);
+        Pack<bool, LANES> kept = load<LANES>(keep + i * LANES);
         for (int lane = 0; lane < LANES; ++lane) {
             values.lane[lane] = kept.lane[lane] ? values.lane[lane] * factor : REAL(0);
         }
-        pack_at<REAL, LANES>(y + i * LANES) = values;
+        store<LANES>(y + i * LANES, values);
     }
     for (long long i = packs * LANES + thread_in_grid(); i < count; i += threads_in_grid()) {
         y[i] = keep[i] ? x[i] * factor : REAL(0);

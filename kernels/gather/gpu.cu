@@ -14,10 +14,10 @@ __device__ __forceinline__ void convert(
         const Data* from = data + rows[i] * features;
         REAL* to = out + i * features;
         for (long long j = first; j < features; j += column_stride) {
-            Pack<Data, WIDTH> numbers = pack_at<Data, WIDTH>(from + j);
+            Pack<Data, WIDTH> numbers = load<WIDTH>(from + j);
             Pack<REAL, WIDTH> values;
             for (int lane = 0; lane < WIDTH; ++lane) values.lane[lane] = REAL(numbers.lane[lane]) * scale + offset;
-            pack_at<REAL, WIDTH>(to + j) = values;
+            store<WIDTH>(to + j, values);
         }
     }
 }

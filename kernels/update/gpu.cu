@@ -9,16 +9,16 @@ __device__ __forceinline__ void for_each(Rule rule, REAL* p, const REAL* g, REAL
     bool aligned = is_aligned<LANES>(p) && is_aligned<LANES>(g) && is_aligned<LANES>(first) && is_aligned<LANES>(second);
     long long packs = aligned ? count / LANES : 0;
     for (long long i = thread_in_grid(); i < packs; i += threads_in_grid()) {
-        Pack<REAL, LANES> held = pack_at<REAL, LANES>(p + i * LANES), gradient = pack_at<REAL, LANES>(g + i * LANES);
+        Pack<REAL, LANES> held = load<LANES>(p + i * LANES), gradient = load<LANES>(g + i * LANES);
         Pack<REAL, LANES> one = {}, two = {};
-        if (SLOTS > 0) one = pack_at<REAL, LANES>(first + i * LANES);
-        if (SLOTS > 1) two = pack_at<REAL, LANES>(second + i * LANES);
+        if (SLOTS > 0) one = load<LANES>(first + i * LANES);
+        if (SLOTS > 1) two = load<LANES>(second + i * LANES);
         for (int lane = 0; lane < LANES; ++lane) {
             rule(held.lane[lane], gradient.lane[lane], one.lane[lane], two.lane[lane]);
         }
-        pack_at<REAL, LANES>(p + i * LANES) = held;
-        if (SLOTS > 0) pack_at<REAL, LANES>(first + i * LANES) = one;
-        if (SLOTS > 1) pack_at<REAL, LANES>(second + i * LANES) = two;
+        store<LANES>(p + i * LANES, held);
+        if (SLOTS > 0) store<LANES>(first + i * LANES, one);
+        if (SLOTS > 1) store<LANES>(second + i * LANES, two);
     }
     for (long long i = packs * LANES + thread_in_grid(); i < count; i += threads_in_grid()) {
         REAL one = SLOTS > 0 ? first[i] : REAL(0), two = SLOTS > 1 ? second[i] : REAL(0);

@@ -8,6 +8,8 @@ import pytest
 from dnnkit.kernels import contract, cuda
 from dnnkit.kernels.accuracy import gpu as accuracy
 from dnnkit.kernels.accuracy import reference as accuracy_reference
+from dnnkit.kernels.dense_activation import gpu as dense
+from tests.cuda_on_cpu import compiling
 from tests.kernels.test_cpu_losses import DTYPES, FEW, FUSED, targets_of, wide
 from tests.kernels.test_losses import LOSSES, ON_PROBABILITIES, sample
 
@@ -149,6 +151,20 @@ def test_each_run_gives_the_same_bits_wherever_arrays_lie_and_inputs_are_not_mod
         results = [run(gpu, name, *given, shift=shift, scratch=scratch) for shift in (0, 0, 1)]
         assert len({(loss, gradient.tobytes()) for loss, gradient in results}) == 1
         assert [array.tobytes() for array in given] == before
+
+
+def test_no_bit_depends_on_the_order_in_which_threads_run(gpu, rng):
+    scores, targets = rng.normal(size=(1100, 10)).astype(np.float32), rng.integers(0, 10, 1100)
+    dy, db = rng.normal(size=(9000, 2)).astype(np.float32), gpu.full(2, np.float32)
+    x, w, dw = (gpu.put(np.ones(shape, np.float32)) for shape in [(9000, 1), (1, 2), (1, 2)])
+    results = set()
+    for order in compiling.ORDERS:  # a real GPU has its own, another in each run
+        with compiling.order(order):
+            loss, gradient = run(gpu, "softmax_cross_entropy", scores, targets)
+            arrays = gpu.put(dy), x, w, gpu.put(dy)
+            dense.backward(*arrays, contract.activation("tanh"), False, arrays[0], None, dw, db)
+        results.add((loss, gradient.tobytes(), gpu.get(db).tobytes()))
+    assert len(results) == 1
 
 
 def test_strided_scores_targets_and_weights(gpu, rng):
