@@ -6,6 +6,8 @@
 //     extern __shared__ float buffer[];   to   a pointer to the launch's dynamic shared memory.
 // Stricter than a GPU: a barrier must be reached by every thread of the block (no early return before it), a warp
 // operation by every lane of its mask, all at the same line.
+// Not here: threads that run at the same time and a memory that others see late (memory.cpp looks for races instead),
+// fused multiply-adds, the GPU's own rounding of exp and its like, streams, clusters, textures, inline PTX.
 #pragma once
 
 #include <assert.h>
