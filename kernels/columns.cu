@@ -20,7 +20,7 @@ __device__ __forceinline__ void sum_down(REAL (&sums)[WIDTH], REAL* shared) {
             }
         }
     }
-    __syncthreads();
+    // Each thread reads what it wrote itself last, so it need not wait before, but after: `shared` may be written again.
     for (int lane = 0; lane < WIDTH; ++lane) sums[lane] = shared[lane * STRIP_THREADS + place];
-    __syncthreads();  // `shared` may be written again
+    __syncthreads();
 }

@@ -133,13 +133,13 @@ def power_of_two(size: int, most: int) -> int:
     return min(most, 1 << max(0, size - 1).bit_length())
 
 
-def contiguous(x: Array) -> Array:
-    """x itself if its elements lie one after the other in row-major order, else a copy of which they do."""
-    if x.flags.c_contiguous:
+def contiguous(x: Array, dtype: Any = None) -> Array:
+    """x itself if its elements lie one after the other in row-major order and are of the dtype, else such a copy."""
+    if x.flags.c_contiguous and (dtype is None or x.dtype == dtype):
         return x
     import cupy
 
-    return cupy.ascontiguousarray(x)
+    return cupy.ascontiguousarray(x, dtype)
 
 
 def empty(shape: int | tuple[int, ...], dtype: str) -> Array:

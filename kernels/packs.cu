@@ -10,7 +10,9 @@ struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Pack {
     T lane[N];
 };
 
+#ifdef REAL
 constexpr int LANES = 16 / sizeof(REAL);  // numbers of a 16-byte pack
+#endif
 
 // The N numbers from `place` on, which is aligned for them. The compiler is told so again: in a struct's copy it would
 // forget, and store its numbers one by one.

@@ -36,11 +36,7 @@ def _measure(
     out: Array,
     scratch: Array | None,
 ) -> None:
-    arguments = {
-        "scores": cuda.contiguous(scores),
-        "targets": cuda.contiguous(targets),
-        "weights": None if weights is None else cuda.contiguous(weights),
-        **numbers,
-    }
+    arguments = {"scores": cuda.contiguous(scores), **numbers}
     kernel = f"{name}_of_{'labels' if targets.ndim == 1 else 'values'}"
-    rows_gpu.sum_over_rows(Source.of("accuracy/gpu.cu", scores.dtype.name), kernel, scores, arguments, out, scratch)
+    source = Source.of("accuracy/gpu.cu", scores.dtype.name)
+    rows_gpu.sum_over_rows(source, kernel, scores, targets, weights, arguments, out, scratch)

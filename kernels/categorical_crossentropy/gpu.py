@@ -1,13 +1,15 @@
 """Categorical cross-entropy on probabilities on the GPU. Contract: the package's docstring."""
 
-from dnnkit.kernels import rows_gpu
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.cuda import Source
+from dnnkit.kernels.rows_gpu import LossKernel
+
+KERNEL = LossKernel("categorical_crossentropy", takes_labels=True)
 
 
 def sources() -> list[Source]:
     """Every variant that ships."""
-    return rows_gpu.loss_sources("categorical_crossentropy")
+    return KERNEL.sources()
 
 
 def loss_and_gradient(
@@ -23,4 +25,4 @@ def loss_and_gradient(
 
     `scratch` is float64 of `cuda.PARTIALS` elements, allocated here if it is not given.
     """
-    rows_gpu.loss_and_gradient("categorical_crossentropy", predictions, targets, weights, scale, out, loss, scratch)
+    KERNEL.loss_and_gradient(predictions, targets, weights, scale, out, loss, scratch)

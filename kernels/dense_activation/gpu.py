@@ -12,6 +12,7 @@ from dnnkit.kernels.contract import Activation
 from dnnkit.kernels.cuda import REALS, Source
 from dnnkit.kernels.softmax import gpu as softmax
 
+SUM_COLUMNS = "dense_activation/sum_columns.cu"
 ROWS_OF_THREAD = 16
 """Rows that a thread adds up before another block is worth a partial sum of its own."""
 
@@ -19,7 +20,8 @@ ROWS_OF_THREAD = 16
 def sources() -> list[Source]:
     """Every variant that ships."""
     names = [name for name in contract.names("activation") if contract.activation(name).elementwise]
-    return [elementwise.source(name, dtype) for name in names for dtype in REALS]
+    own = [elementwise.source(name, dtype) for name in names for dtype in REALS]
+    return own + [Source.of(SUM_COLUMNS, dtype) for dtype in REALS]
 
 
 def forward(x: Array, w: Array, b: Array | None, activation: Activation, z: Array | None, y: Array) -> None:
@@ -103,7 +105,7 @@ def _weigh(name: str, dy: Array, saved: Array, dz: Array, db: Array | None, scra
         along = cuda.power_of_two(columns, 32)
         summed = {"parts": parts, "db": db, "rows": chunks, "columns": columns}
         grid, block = (cuda.blocks(columns, along), 1), (along, cuda.THREADS // along)
-        cuda.launch(source, "sum_columns", grid, block, summed)
+        cuda.launch(Source.of(SUM_COLUMNS, dz.dtype.name), "sum_columns", grid, block, summed)
 
 
 def _lanes(itemsize: int) -> int:

@@ -8,7 +8,7 @@ from dnnkit.kernels.dropout import PURPOSE
 
 def sources() -> list[Source]:
     """Every variant that ships."""
-    return [Source.of("dropout/gpu.cu", dtype) for dtype in REALS]
+    return [Source.of("dropout/mask.cu"), *(Source.of("dropout/gpu.cu", dtype) for dtype in REALS)]
 
 
 def mask(start: int, count: int, rate: float, seed: int, layer: int, step: int, out: Array) -> None:
@@ -25,7 +25,8 @@ def mask(start: int, count: int, rate: float, seed: int, layer: int, step: int, 
         "step": step,
         "out": out,
     }
-    cuda.launch(sources()[0], "dropout_mask", cuda.blocks(count, 4 * cuda.THREADS), cuda.THREADS, arguments)
+    blocks = cuda.blocks(count, 4 * cuda.THREADS)
+    cuda.launch(Source.of("dropout/mask.cu"), "dropout_mask", blocks, cuda.THREADS, arguments)
 
 
 def apply(x: Array, keep: Array, rate: float, out: Array) -> None:

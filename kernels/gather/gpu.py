@@ -14,14 +14,14 @@ def sources() -> list[Source]:
 
 
 def gather(data: Array, rows: Array, scale: float, offset: float, out: Array) -> None:
-    """The rows of data (N, F) of any numeric dtype, by their int64 numbers, as rows of out (B, F), in out's dtype."""
+    """The rows of data (N, F) of any numeric dtype, by their numbers, as rows of out (B, F), in out's dtype."""
     count, features = out.shape
     if out.size == 0:
         return
     along = cuda.power_of_two(-(-features // WIDTH), cuda.THREADS)
     down = cuda.THREADS // along
     grid = (cuda.blocks(features, WIDTH * along, 64), cuda.blocks(count, down))
-    arrays = {"data": cuda.contiguous(data), "rows": cuda.contiguous(rows), "out": out}
+    arrays = {"data": cuda.contiguous(data), "rows": cuda.contiguous(rows, "int64"), "out": out}
     arguments = {**arrays, "scale": scale, "offset": offset, "count": count, "features": features}
     source = Source.of("gather/gpu.cu", out.dtype.name)
     cuda.launch(source, f"gather_{data.dtype.name}", grid, (along, down), arguments)

@@ -1,13 +1,15 @@
 """Mean squared error on the GPU. Contract: the package's docstring."""
 
-from dnnkit.kernels import rows_gpu
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.cuda import Source
+from dnnkit.kernels.rows_gpu import LossKernel
+
+KERNEL = LossKernel("mean_squared_error")
 
 
 def sources() -> list[Source]:
     """Every variant that ships."""
-    return rows_gpu.loss_sources("mean_squared_error")
+    return KERNEL.sources()
 
 
 def loss_and_gradient(
@@ -23,4 +25,4 @@ def loss_and_gradient(
 
     `scratch` is float64 of `cuda.PARTIALS` elements, allocated here if it is not given.
     """
-    rows_gpu.loss_and_gradient("mean_squared_error", predictions, targets, weights, scale, out, loss, scratch)
+    KERNEL.loss_and_gradient(predictions, targets, weights, scale, out, loss, scratch)

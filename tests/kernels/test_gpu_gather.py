@@ -56,6 +56,13 @@ def test_strided_data_and_rows(gpu, rng):
     np.testing.assert_allclose(gpu.get(out), 2 * data[::2, ::2] + 1, rtol=1e-15, atol=1e-15)
 
 
+@pytest.mark.parametrize("dtype", [np.int32, np.uint8])
+def test_row_numbers_of_other_dtypes_are_converted(gpu, dtype, rng):
+    data, out = rng.normal(size=(10, 8)), gpu.full((3, 8), np.float64)
+    launcher.gather(gpu.put(data), gpu.put(np.array([9, 0, 4], dtype)), 1.0, 0.0, out)
+    np.testing.assert_array_equal(gpu.get(out), data[[9, 0, 4]])
+
+
 def test_nan_and_inf_come_through(gpu):
     data = np.array([[np.nan, np.inf, -np.inf, 1.0]])
     np.testing.assert_array_equal(gather(gpu, data, [0], 2.0, 1.0, np.float64), 2 * data + 1)

@@ -153,6 +153,18 @@ def test_each_run_gives_the_same_bits_wherever_arrays_lie_and_inputs_are_not_mod
         assert [array.tobytes() for array in given] == before
 
 
+def test_labels_targets_and_weights_of_other_dtypes_are_converted(gpu, rng):
+    scores, labels = rng.normal(size=(14, 300)).astype(np.float32), rng.integers(0, 256, 14)
+    weights, values = rng.uniform(0, 2, 14), rng.uniform(0, 1, (14, 300))
+    for given, wide_targets in [(labels.astype(np.uint8), labels), (values, values.astype(np.float32))]:
+        actual = run(gpu, "softmax_cross_entropy", scores, given, weights)
+        expected = run(gpu, "softmax_cross_entropy", scores, wide_targets, weights.astype(np.float32))
+        assert actual[0] == expected[0]
+        np.testing.assert_array_equal(actual[1], expected[1])
+        right = measured(gpu, "categorical", scores, given, weights)
+        assert right == measured(gpu, "categorical", scores, wide_targets, weights.astype(np.float32))
+
+
 def test_no_bit_depends_on_the_order_in_which_threads_run(gpu, rng):
     scores, targets = rng.normal(size=(1100, 10)).astype(np.float32), rng.integers(0, 10, 1100)
     dy, db = rng.normal(size=(9000, 2)).astype(np.float32), gpu.full(2, np.float32)

@@ -5,9 +5,10 @@ import re
 
 import pytest
 
-from dnnkit.kernels import elementwise
+from dnnkit.kernels import contract, elementwise
 from dnnkit.kernels.cuda import Source
 from tests.cuda_compile import nvrtc
+from tests.oracles import ACTIVATIONS
 
 pytestmark = pytest.mark.cuda_compile
 KERNELS = {
@@ -55,7 +56,7 @@ def test_packs_of_activations_are_moved_by_one_instruction(name, dtype):
 
 
 def test_four_elements_of_a_mask_are_stored_at_once():
-    found = instructions(Source.of("dropout/gpu.cu", "float32"))["dropout_mask"]
+    found = instructions(Source.of("dropout/mask.cu"))["dropout_mask"]
     assert re.search(r"st\.global\.(v4\.u8|[bu]32)", found)
 
 
@@ -64,3 +65,16 @@ def test_nothing_spills_into_local_memory(name):
     for source in (elementwise.source(name, "float64"), Source.of("update/gpu.cu", "float64")):
         for kernel, text in instructions(source).items():
             assert not re.search(r"\b(ld|st)\.local\b", text), kernel
+
+
+@pytest.mark.parametrize("name", [name for name in ACTIVATIONS if contract.activation(name).elementwise])
+def test_float32_is_computed_in_float32(name):
+    """A constant without REAL(...) would make it double: right, and many times slower."""
+    for kernel, text in instructions(elementwise.source(name, "float32")).items():
+        assert ".f64" not in text, kernel
+
+
+@pytest.mark.parametrize("file", ["softmax/gpu.cu", "update/gpu.cu", "dropout/gpu.cu"])
+def test_float32_stays_float32_in_what_is_no_sum_over_a_batch(file):
+    for kernel, text in instructions(Source.of(file, "float32")).items():
+        assert ".f64" not in text, kernel
