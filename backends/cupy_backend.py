@@ -36,7 +36,6 @@ class CupyBackend(CupyOperations):
             there = ", ".join(f"cupy:{place}" for place in range(count))
             raise ValueError(f"there is no GPU {number!r} here: choose one of {there}")
         self.number = int(number)
-        self._gpu = cupy.cuda.Device(self.number)
 
     @classmethod
     def unavailable_reason(cls) -> str | None:
@@ -83,7 +82,7 @@ class CupyBackend(CupyOperations):
 
     def here(self) -> AbstractContextManager[Any]:
         """The context in which arrays are made and used on this backend's GPU."""
-        gpu: AbstractContextManager[Any] = self._gpu
+        gpu: AbstractContextManager[Any] = self.xp.cuda.Device(self.number)  # one a use: threads must not share it
         return gpu
 
     def memory(self) -> tuple[int, int]:

@@ -77,7 +77,7 @@ class CupyExecutable(StageByStage):
                 ) from error
 
     def _release(self) -> None:
-        """Give back what the next epoch makes again: buffers of a batch that was too large, data that was trained on."""
+        """Give back what the next epoch makes again: buffers of a batch that was too large, data of the last."""
         if hasattr(self, "_buffers"):
             self._buffers.release()
         self.__dict__.pop("_batches", None)

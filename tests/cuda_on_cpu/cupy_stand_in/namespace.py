@@ -229,11 +229,6 @@ def matmul(*args: ndarray, out: ndarray | None = None) -> ndarray:
     return _store(a @ b, out)
 
 
-@function
-def dot(a: ndarray, b: ndarray, out: Any = None) -> ndarray:
-    return _store(np.dot(host(a), host(b)), out)
-
-
 def _reduction(name: str, dtyped: bool) -> None:
     if dtyped:
 
