@@ -16,13 +16,14 @@ from dnnkit.errors import ShapeError
 from dnnkit.kernels import contract, cuda, elementwise, philox
 from dnnkit.kernels.cuda import Source
 from dnnkit.kernels.update.reference import RULES
-from tests.kernels.test_cpu_signatures import KERNELS, functions_with_arrays, module, parameters, takes_labels
+from tests.kernels.test_cpu_signatures import REFERENCES, functions_with_arrays, module, parameters, takes_labels
 
 DTYPES = ["float32", "float64"]
-LAUNCHERS = [name for name in KERNELS if (cuda.ROOT / name / "gpu.py").is_file()]
+LAUNCHERS = [name for name in REFERENCES if (cuda.ROOT / name / "gpu.py").is_file()]
 WRITTEN = {
     ("accuracy", "binary"): ["out", "scratch"],
     ("accuracy", "categorical"): ["out", "scratch"],
+    ("clip_norm", "clip_norm"): ["out", "scratch"],
     ("dense_activation", "backward"): ["dz", "dx", "dw", "db", "scratch"],
     ("dense_activation", "forward"): ["z", "y"],
     ("dropout", "apply"): ["out"],
@@ -96,6 +97,7 @@ def every_launcher_once(dtype, rows=5000):
         getattr(module("update", "gpu"), name)(3, x, y, *slots, 0.1, *(0.5 for _ in rule.hyperparameters))
     for source in cuda.TYPES.values():
         module("gather", "gpu").gather(np.zeros((7, 5), source), labels, 1.0, 0.0, y)
+    module("clip_norm", "gpu").clip_norm(x, 1.0, y)
     module("dropout", "gpu").mask(0, keep.size, 0.5, 1, 2, 2**64 - 1, keep)
     module("dropout", "gpu").apply(x, keep, 0.5, y)
     module("philox", "gpu").random_bits(0, 10, 1, 2, 3, 4, np.zeros(10, np.uint32))
@@ -131,7 +133,7 @@ def test_every_kernel_that_ships_is_launched(launches):
 
 
 def test_every_reference_has_a_cuda_source_and_every_source_ships():
-    for kernel in KERNELS:
+    for kernel in REFERENCES:
         assert cuda.has_gpu_version(kernel), kernel
     inlined = "".join(source.text() for source in cuda.modules())
     for path in cuda.ROOT.rglob("*.cu"):
@@ -150,7 +152,7 @@ def test_no_variant_ships_twice_and_each_has_a_kernel_of_its_own():
 
 
 def test_the_table_of_launchers_is_complete():
-    assert set(WRITTEN) == {place for place in functions_with_arrays() if place != ("philox", "philox")}
+    assert set(WRITTEN) == {place for place in functions_with_arrays(REFERENCES) if place != ("philox", "philox")}
 
 
 @pytest.mark.parametrize(("kernel", "name"), sorted(WRITTEN))
