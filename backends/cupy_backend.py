@@ -4,7 +4,8 @@ Importing this module does not import CuPy, and choosing the backend asks for a 
 training step waits for the GPU, nor takes memory that grows: results go to buffers that are made once.
 """
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from dnnkit.backends.memory_sizes import in_words
 from dnnkit.backends.program import HostArray, Program
 from dnnkit.kernels.array import Array, Namespace
 
+NOTHING = nullcontext()
 ON_GPU = (2, 13)
 """DLPack's numbers for memory of a CUDA device, and for memory that host and devices share."""
 
@@ -82,8 +84,21 @@ class CupyBackend(CupyOperations):
 
     def here(self) -> AbstractContextManager[Any]:
         """The context in which arrays are made and used on this backend's GPU."""
+        if getattr(self._of_thread, "is_inside", False):
+            return NOTHING
         gpu: AbstractContextManager[Any] = self.xp.cuda.Device(self.number)  # one a use: threads must not share it
         return gpu
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """As `here`, for long: the operations within, a dozen a step, need not switch to the GPU each."""
+        with self.here():
+            before = getattr(self._of_thread, "is_inside", False)
+            self._of_thread.is_inside = True
+            try:
+                yield
+            finally:
+                self._of_thread.is_inside = before
 
     def memory(self) -> tuple[int, int]:
         """(bytes that can still be had, bytes in all); what CuPy's pool holds unused can be had."""

@@ -59,7 +59,7 @@ class CupyExecutable(StageByStage):
     def _entered(self) -> Iterator[None]:
         """On the backend's GPU, after what was done before in another stream, with one clear error for no memory."""
         backend, cuda = self._backend, self._backend.xp.cuda
-        with backend.here():
+        with backend.inside():
             stream = cuda.get_current_stream()
             if self._stream is not None and stream != self._stream:
                 stream.wait_event(self._stream.record())

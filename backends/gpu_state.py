@@ -66,7 +66,8 @@ def trouble(state: GpuState) -> Trouble | None:
     extra = "gpu12" if state.driver is not None and state.driver < 13000 else "gpu"
     install = f"pip install 'dnnkit[{extra}]'"
     if state.cupy is None and not state.import_error:
-        return Trouble("the package cupy is not installed, and it needs an NVIDIA GPU", install)
+        nor = ", nor is an NVIDIA driver: it needs an NVIDIA GPU" if state.driver is None else ""
+        return Trouble(f"the package cupy is not installed{nor}", install)
     if state.driver is None:
         return Trouble(f"CuPy is installed, but no NVIDIA driver: {DRIVER_LIBRARY} was not found")
     if state.driver_error:

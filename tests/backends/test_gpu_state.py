@@ -13,7 +13,7 @@ from dnnkit.errors import BackendUnavailable
 WORKS = GpuState(cupy="14.2.0", driver=13020, devices=1, cuda=13020)
 
 MACHINES = {
-    "nothing": (GpuState(), "the package cupy is not installed", "pip install 'dnnkit[gpu]'"),
+    "nothing": (GpuState(), "the package cupy is not installed, nor is an NVIDIA driver", "pip install 'dnnkit[gpu]'"),
     "a new driver": (GpuState(driver=13000), "cupy is not installed", "pip install 'dnnkit[gpu]'"),
     "an older driver": (GpuState(driver=12080), "cupy is not installed", "pip install 'dnnkit[gpu12]'"),
     "no driver": (GpuState(cupy="14.2.0"), "CuPy is installed, but no NVIDIA driver", ""),

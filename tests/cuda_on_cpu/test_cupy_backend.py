@@ -265,6 +265,21 @@ def test_the_second_gpu_does_all_the_work(cupy: ModuleType) -> None:
     assert results[0] == results[1]
 
 
+def test_the_gpu_is_left_as_it_was_found_after_an_error(cupy: ModuleType) -> None:
+    net, loaded = ready(ADAM, "cupy:1")
+    memory.limit = memory.used[1]
+    with pytest.raises(DeviceMemoryError):
+        net.executable.predict(loaded, 10)
+    assert cupy.cuda.runtime.getDevice() == 0
+    memory.limit = 8 << 30
+    backend = net.backend
+    assert backend.buffer((3,), "float32").device.id == 1
+    with backend.inside():  # type: ignore[attr-defined]
+        assert cupy.cuda.runtime.getDevice() == 1
+        assert backend.buffer((3,), "float32").device.id == 1
+    assert cupy.cuda.runtime.getDevice() == 0
+
+
 def test_functions_on_arrays_are_computed_on_the_backends_gpu(cupy: ModuleType) -> None:
     results = []
     for name in ("cupy:1", "numpy"):
