@@ -67,7 +67,7 @@ class CupyExecutable(StageByStage):
             try:
                 yield
             except cuda.memory.OutOfMemoryError as error:
-                self._release()
+                self._release(buffers=True)
                 free, total = backend.memory()
                 wanted = getattr(error, "_size", None)
                 raise DeviceMemoryError(
@@ -76,12 +76,11 @@ class CupyExecutable(StageByStage):
                     "given as NumPy arrays is sent in chunks where it does not fit"
                 ) from error
 
-    def _release(self) -> None:
-        """Give back what the next epoch makes again: buffers of a batch that was too large, data of the last."""
-        if hasattr(self, "_buffers"):
-            self._buffers.release()
+    def _release(self, buffers: bool) -> None:
+        """Give back what the next epoch makes again: data of the last; and `buffers`, where a batch was too large."""
         self.__dict__.pop("_batches", None)
-        self._epoch_is_over = True
+        if buffers and "_buffers" in self.__dict__:
+            self._buffers.release()
 
     # -- data --------------------------------------------------------------------------------------------------------
 
@@ -94,8 +93,8 @@ class CupyExecutable(StageByStage):
         dtypes = (x.dtype if kept else dtype, np.dtype(np.int64) if labels else dtype, dtype)
         given = [(array, kind) for array, kind in zip((x, y, weights), dtypes, strict=True) if array is not None]
         size = sum(int(np.prod(a.shape)) * kind.itemsize for a, kind in given if not self._backend.owns(a))
-        if size > RESIDENT * self._backend.memory()[0] and self._epoch_is_over:
-            self._release()
+        if self._epoch_is_over:
+            self._release(buffers=size > RESIDENT * self._backend.memory()[0])
         if self._backend.owns(x) or size <= RESIDENT * self._backend.memory()[0]:
             data = super().load(x, y, weights)
             return replace(data, x=self._xp.ascontiguousarray(data.x))  # a batch is gathered from whole rows

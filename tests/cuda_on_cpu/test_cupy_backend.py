@@ -145,6 +145,40 @@ def test_a_chunk_is_sent_while_the_one_before_is_computed(cupy: ModuleType, monk
     assert len(copies.waited_for) == free + 3
 
 
+def _but_the_first_of_each(wait: Any, null: Any) -> Any:
+    """The copies' stream waits when it is made, and for no buffer after."""
+
+    def wait_event(self: Any, event: Any) -> None:
+        if self == null or not self.waited_for:
+            wait(self, event)
+
+    return wait_event
+
+
+@pytest.mark.parametrize("forgotten", ["full", "free", "read", None])
+def test_a_wait_that_is_forgotten_is_noticed(
+    cupy: ModuleType, monkeypatch: pytest.MonkeyPatch, forgotten: str | None
+) -> None:
+    """Of the waits for a chunk's buffers, none is needless: without each the results are wrong, or there are none."""
+    x, labels = data()
+    expected = ADAM.network("cupy", "float32").fit(x, labels, batch_size=10, verbose=0)["loss"]
+    monkeypatch.setattr(streamed_feed, "CHUNK", 500)
+    monkeypatch.setattr("dnnkit.backends.cupy_executable.RESIDENT", 0.0)
+    stream, event = cupy.cuda.Stream, cupy.cuda.Event
+    wait, null = stream.wait_event, stream.null
+    if forgotten == "full":
+        monkeypatch.setattr(stream, "wait_event", lambda self, given: None if self == null else wait(self, given))
+    elif forgotten == "free":
+        monkeypatch.setattr(stream, "wait_event", _but_the_first_of_each(wait, null))
+    elif forgotten == "read":
+        monkeypatch.setattr(event, "synchronize", lambda self: None)
+    try:
+        actual = ADAM.network("cupy", "float32").fit(x, labels, batch_size=10, verbose=0)["loss"]
+    except (RuntimeError, AssertionError):
+        actual = ["none"]
+    assert (actual == expected) == (forgotten is None)
+
+
 def test_arrays_of_a_gpu_are_taken_where_they_are(cupy: ModuleType) -> None:
     x, labels = data()
     net = ADAM.network("cupy", "float32")

@@ -87,6 +87,33 @@ def test_an_array_is_used_on_its_device_only(cupy: Any) -> None:
     assert x.copy().device.id == 0
 
 
+def test_a_copy_in_another_stream_is_there_when_its_event_is_waited_for_and_not_before(cupy: Any) -> None:
+    copies, source, x = cupy.cuda.Stream(), np.arange(3.0), cupy.zeros(3)
+    copies.wait_event(cupy.cuda.get_current_stream().record())
+    x.set(source, stream=copies)
+    sent = copies.record()
+    assert x.get().tolist() == [0, 0, 0]
+    cupy.cuda.get_current_stream().wait_event(sent)
+    assert x.get().tolist() == [0, 1, 2]
+
+
+def test_a_source_that_is_written_before_the_copy_has_arrived_spoils_it(cupy: Any) -> None:
+    copies, source, x = cupy.cuda.Stream(), np.arange(3.0), cupy.empty(3)
+    x.set(source, stream=copies)
+    source[...] = 7
+    copies.record().synchronize()
+    assert x.get().tolist() == [7, 7, 7]
+
+
+def test_a_copy_into_memory_that_may_still_be_read_is_an_error(cupy: Any) -> None:
+    copies, x = cupy.cuda.Stream(), cupy.zeros(3)
+    before = cupy.cuda.get_current_stream().record()
+    x + 1
+    copies.wait_event(before)
+    with pytest.raises(RuntimeError, match="memory that is still in use"):
+        x.set(np.ones(3), stream=copies)
+
+
 KERNEL = """extern "C" __global__ void add(const REAL* x, REAL by, REAL* y, int count) {
     int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i < count) y[i] = x[i] + by;

@@ -5,7 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from tests.cuda_on_cpu.cupy_stand_in.device import Block, Device, counts, current_device, memory
+from tests.cuda_on_cpu.cupy_stand_in.device import (
+    Block,
+    Device,
+    counts,
+    current_device,
+    get_current_stream,
+    memory,
+    use,
+)
 
 REFUSED = (
     "Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array explicitly."
@@ -69,7 +77,15 @@ class ndarray:  # noqa: N801 - CuPy's name
         assert arr.flags.c_contiguous, "set() takes contiguous memory"
         assert self._host.flags.c_contiguous, "set() writes contiguous memory"
         counts.uploads.append(arr.nbytes)
-        self._host[...] = arr
+
+        def copy() -> None:
+            self._host[...] = arr
+
+        if stream is None or stream == get_current_stream():
+            host(self)
+            copy()
+        else:
+            stream._send(self._block, arr, copy)
 
     # -- what it is --------------------------------------------------------------------------------------------------
 
@@ -110,7 +126,7 @@ class ndarray:  # noqa: N801 - CuPy's name
     # -- what is made of it ----------------------------------------------------------------------------------------
 
     def reshape(self, *shape: Any, order: str = "C", copy: Any = None) -> "ndarray":
-        return wrap(host(self).reshape(*shape), self)
+        return wrap(_seen(self).reshape(*shape), self)
 
     def astype(self, dtype: Any, order: str = "K", casting: Any = None, subok: Any = None, copy: bool = True) -> Any:
         if not copy and np.dtype(dtype) == self.dtype:
@@ -121,7 +137,7 @@ class ndarray:  # noqa: N801 - CuPy's name
         return wrap(self._host.copy(order), peer=True)
 
     def ravel(self, order: str = "C") -> "ndarray":
-        return wrap(host(self).ravel(order), self)
+        return wrap(_seen(self).ravel(order), self)
 
     def fill(self, value: Any) -> None:
         host(self).fill(value)
@@ -131,10 +147,10 @@ class ndarray:  # noqa: N801 - CuPy's name
         return wrap(host(self).sum(axis=axis, dtype=dtype, keepdims=keepdims))
 
     def view(self, dtype: Any = None) -> "ndarray":
-        return wrap(host(self).view(dtype), self)
+        return wrap(_seen(self).view(dtype), self)
 
     def __getitem__(self, key: Any) -> "ndarray":
-        return wrap(host(self)[_key(key)], self)
+        return wrap(_seen(self)[_key(key)], self)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         host(self)[_key(key)] = host(value)
@@ -143,11 +159,17 @@ class ndarray:  # noqa: N801 - CuPy's name
 def host(value: Any) -> Any:
     """What NumPy computes with: an array's numbers, or a single number; nothing else is an operand."""
     if isinstance(value, ndarray):
-        _on_device(value)
-        return value._host
+        use(value._block)
+        return _seen(value)
     if value is None or isinstance(value, bool | int | float | np.generic):
         return value
     raise TypeError(f"Unsupported type {type(value)}")
+
+
+def _seen(array: ndarray) -> np.ndarray:
+    """Its numbers, to make a view of."""
+    _on_device(array)
+    return array._host
 
 
 def wrap(value: Any, *sources: ndarray, peer: bool = False) -> Any:

@@ -1,10 +1,19 @@
-"""Devices, streams, events and memory of the stand-in: everything happens at once, and is counted."""
+"""Devices, streams, events and memory of the stand-in.
+
+What is computed is computed at once. A copy in another stream than the current one happens as late as events allow:
+when somebody waits for an event that was recorded after it. Until then the array holds what it held and the copy's
+source can still be spoilt. The stream must have waited for what last used the array, and the host for the last copy
+from the same source.
+"""
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
+
+import numpy as np
 
 GRANULE = 512
 """CuPy's pool hands out multiples of so many bytes."""
@@ -67,6 +76,7 @@ class Block:
 
     def __init__(self, size: int, whole: int, device: int) -> None:
         self.size, self.device, self._whole, self._used = size, device, whole, memory.used
+        self.last_used = 0
         memory.used[device] += whole
         memory.peak[device] = max(memory.peak[device], memory.used[device])
 
@@ -153,27 +163,52 @@ class Device:
 # -- streams ---------------------------------------------------------------------------------------------------------
 
 
+_clock = 0
+"""Counts uses of arrays."""
+
+
+def use(block: Block) -> None:
+    """Something is computed with the memory, now."""
+    global _clock
+    _clock += 1
+    block.last_used = _clock
+
+
 class Event:
-    """The moment it was recorded at."""
+    """The moment it was recorded at, and what had been sent in its stream by then."""
 
     def __init__(self, block: bool = False, disable_timing: bool = False, interprocess: bool = False) -> None:
         self._timed, self._at = not disable_timing, 0.0
+        self._stream: Stream | None = None
+        self._clock = self._sent = 0
 
     def record(self, stream: "Stream | None" = None) -> None:
-        self._at = perf_counter()
+        self._stream = get_current_stream() if stream is None else stream
+        self._at, self._clock, self._sent = perf_counter(), _clock, len(self._stream._sent)
+
+    def _reach(self) -> int:
+        """Do what was sent before; uses of arrays before the event are those up to this count."""
+        assert self._stream is not None, "an event that was never recorded"
+        self._stream._arrive(self._sent)
+        return self._clock
 
     def synchronize(self) -> None:
         counts.waits += 1
+        self._reach()
+        assert self._stream is not None
+        self._stream._known = max(self._stream._known, self._sent)
 
 
 class Stream:
-    """Work on it is done at once; what waits for what is written down."""
+    """The copies that were sent in it, how many of them have arrived, and what it has waited for."""
 
     null: "Stream"
 
     def __init__(self, null: bool = False, non_blocking: bool = False, ptds: bool = False) -> None:
         self.ptr = 0 if null else id(self)
         self.waited_for: list[Event] = []
+        self._sent: list[tuple[Callable[[], None], np.ndarray]] = []
+        self._arrived = self._known = self._seen = 0
 
     def __enter__(self) -> "Stream":
         _streams().append(self)
@@ -193,15 +228,38 @@ class Stream:
 
     def wait_event(self, event: Event) -> None:
         self.waited_for.append(event)
+        self._seen = max(self._seen, event._reach())
 
     def synchronize(self) -> None:
         counts.waits += 1
+        self._arrive(len(self._sent))
+        self._known = len(self._sent)
+
+    def _send(self, block: Block, source: np.ndarray, copy: Callable[[], None]) -> None:
+        """Copy from the source into the memory, later."""
+        if block.last_used > self._seen:
+            raise RuntimeError("a copy into memory that is still in use: its stream has not waited for that")
+        if any(np.may_share_memory(source, before) for _, before in self._sent[self._known :]):
+            raise RuntimeError("a copy from memory that another copy may still read: the host has not waited for that")
+        self._sent.append((copy, source))
+
+    def _arrive(self, count: int) -> None:
+        """All copies up to that number are done."""
+        for place in range(self._arrived, count):
+            copy, source = self._sent[place]
+            copy()
+            self._sent[place] = (_nothing, source)  # the array may be freed from now on
+        self._arrived = max(self._arrived, count)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Stream) and other.ptr == self.ptr
 
     def __hash__(self) -> int:
         return hash(self.ptr)
+
+
+def _nothing() -> None:
+    pass
 
 
 Stream.null = Stream(null=True)
