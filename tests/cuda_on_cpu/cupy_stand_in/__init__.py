@@ -31,6 +31,23 @@ MODULES = ("cupy", "cupy.cuda", "cupy.cuda.runtime", "cupy.cuda.memory", "cupyx"
 STATE = gpu_state.GpuState(cupy="14.0.0", driver=13000, devices=2, cuda=13000)
 """What a machine with such GPUs would have."""
 
+CUDA = {
+    "Device": device.Device,
+    "Event": device.Event,
+    "Stream": device.Stream,
+    "alloc_pinned_memory": device.alloc_pinned_memory,
+    "get_current_stream": device.get_current_stream,
+    "get_elapsed_time": device.get_elapsed_time,
+}
+RUNTIME = {
+    "getDeviceCount": lambda: device.memory.devices,
+    "getDevice": device.current_device,
+    "getDeviceProperties": device.properties,
+    "memGetInfo": lambda: device.Device().mem_info,
+    "runtimeGetVersion": lambda: 13000,
+    "driverGetVersion": lambda: 13000,
+}
+
 counts = device.counts
 memory = device.memory
 
@@ -45,8 +62,8 @@ def modules() -> dict[str, ModuleType]:
             setattr(made[parent], own, module)
     contents = {
         "cupy": {**namespace.FUNCTIONS, "__version__": "14.0.0+stand.in"},
-        "cupy.cuda": device.CUDA,
-        "cupy.cuda.runtime": device.RUNTIME,
+        "cupy.cuda": CUDA,
+        "cupy.cuda.runtime": RUNTIME,
         "cupy.cuda.memory": {"OutOfMemoryError": device.OutOfMemoryError},
         "cupyx.scipy.special": namespace.SPECIAL,
     }

@@ -285,21 +285,3 @@ def alloc_pinned_memory(size: int) -> Any:
 
 def properties(device: int) -> dict[str, Any]:
     return {"name": b"Stand-in", "multiProcessorCount": 4, "major": 9, "minor": 0, "totalGlobalMem": memory.limit}
-
-
-CUDA = {
-    "Device": Device,
-    "Event": Event,
-    "Stream": Stream,
-    "alloc_pinned_memory": alloc_pinned_memory,
-    "get_current_stream": get_current_stream,
-    "get_elapsed_time": get_elapsed_time,
-}
-RUNTIME = {
-    "getDeviceCount": lambda: memory.devices,
-    "getDevice": current_device,
-    "getDeviceProperties": properties,
-    "memGetInfo": lambda: Device().mem_info,
-    "runtimeGetVersion": lambda: 13000,
-    "driverGetVersion": lambda: 13000,
-}
