@@ -17,6 +17,7 @@ from dnnkit.backends.program import Loss as LossDescription
 from dnnkit.kernels import contract
 from dnnkit.kernels.accuracy import reference as accuracy
 from dnnkit.kernels.array import Array, Namespace
+from dnnkit.kernels.clip_norm import reference as clip_norm
 from dnnkit.kernels.contract import Activation
 from dnnkit.kernels.dense_activation import reference as dense_activation
 from dnnkit.kernels.dropout import reference as dropout
@@ -42,6 +43,11 @@ class Backend:
     def unavailable_reason(cls) -> str | None:
         """Why the backend cannot work here, in words; None if it can. Must be cheap and must not raise."""
         return None
+
+    @classmethod
+    def remedy(cls) -> str:
+        """What would make it work where it does not; empty if nothing would."""
+        return cls.install
 
     @property
     def xp(self) -> Namespace:
@@ -74,6 +80,10 @@ class Backend:
         from dnnkit.backends.stage_by_stage import StageByStage
 
         return StageByStage(self, program, self.plan(program, "stage by stage"))
+
+    def here(self) -> AbstractContextManager[Any]:
+        """A context in which the backend's arrays are made and used: its device is then the current one."""
+        return nullcontext()
 
     def plan(self, program: Program, execution: str, **details: Any) -> Plan:
         """How the program is run, for the record."""
@@ -208,9 +218,8 @@ class Backend:
         return self.xp.sum(rows if weights is None else rows * self.xp.astype(weights, self.xp.float64))
 
     def clip_norm(self, x: Array, bound: float, out: Array | None = None) -> Array:
-        """x, scaled down to the Euclidean norm `bound` if its own is larger."""
-        norm = self.xp.sqrt(self.xp.sum(x * x))
-        return x * (bound / self.xp.maximum(norm, self.xp.full_like(norm, bound)))
+        """See `kernels/clip_norm`."""
+        return clip_norm.clip_norm(x, bound, self.xp)
 
     def update(
         self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float

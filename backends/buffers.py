@@ -22,3 +22,7 @@ class Buffers:
             held = self._backend.buffer(shape, self._dtype if dtype is None else dtype)
             self._held[name, place] = held
         return None if held is None else held[: shape[0]]
+
+    def release(self) -> None:
+        """Forget all; what is needed is made again."""
+        self._held.clear()

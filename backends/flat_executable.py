@@ -12,7 +12,7 @@ import numpy as np
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.layout import FlatLayout
 from dnnkit.backends.program import HostArray, Plan, Program, Rescale, Snapshot, TrainingState
-from dnnkit.kernels.array import Array
+from dnnkit.kernels.array import Array, namespace
 from dnnkit.kernels.update.reference import RULES
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class FlatExecutable(Executable):
 
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Data:  # noqa: D102 - as in Executable
         backend, dtype, loss = self._backend, self.program.dtype, self.program.loss
-        source = x.__array_namespace__()
+        source = namespace(x)
         kept = backend.gathers(source, x.dtype)  # converted while a batch is gathered: fewer bytes to read
         x = backend.asarray(source.reshape(x, (x.shape[0], -1)), None if kept else dtype)
         if y is not None and loss is not None:

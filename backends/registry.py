@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 BUILT_IN = {
+    "cupy": "dnnkit.backends.cupy_backend:CupyBackend",
     "numba": "dnnkit.backends.numba_backend:NumbaBackend",
     "numpy": "dnnkit.backends.numpy_backend:NumpyBackend",
 }
@@ -129,9 +130,9 @@ def resolve(name: str, origin: str = "argument") -> Backend:
 
 
 def install_command(name: str) -> str:
-    """The pip command that makes a backend work; empty if it names none."""
+    """What makes a backend work here, mostly a pip command; empty if nothing does."""
     try:
-        return _load(name).install
+        return _load(name).remedy()
     except BackendUnavailable:
         return ""
 

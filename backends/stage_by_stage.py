@@ -11,6 +11,7 @@ import numpy as np
 from dnnkit.backends.accumulator import Accumulator
 from dnnkit.backends.buffers import Buffers
 from dnnkit.backends.executable import Gradients
+from dnnkit.backends.feed import Feed, part
 from dnnkit.backends.flat_executable import Data, FlatExecutable
 from dnnkit.backends.program import HostArray, Hyperparameters, Plan, Program, Totals
 from dnnkit.backends.stages import Stages
@@ -31,25 +32,15 @@ class StageByStage(FlatExecutable):
         self._run = Stages(backend, self._stages, self._layout, self._buffers, program.seed)
         self._stop = False
 
-    # -- data --------------------------------------------------------------------------------------------------------
-
-    def _batch(self, data: Data, rows: Array) -> tuple[Array, Array | None, Array | None]:
-        shape = (rows.shape[0], data.x.shape[1])
-        scale, offset = self._rescale.scale, self._rescale.offset
-        x = self._backend.gather(data.x, rows, scale, offset, self._dtype, out=self._buffers.get("x", shape))
-        return x, self._take("y", data.y, rows), self._take("weights", data.weights, rows)
-
-    def _take(self, name: str, values: Array | None, rows: Array) -> Array | None:
-        if values is None:
-            return None
-        out = self._buffers.get(name, (rows.shape[0], *values.shape[1:]), dtype=values.dtype)
-        return self._backend.take(values, rows, out=out)
+    def _feed(self, data: Data, order: HostArray, batch_size: int) -> Feed:
+        """The batches of the data in that order."""
+        return Feed(self._backend, self._buffers, self._rescale, self._dtype, data, order, batch_size)
 
     # -- training ----------------------------------------------------------------------------------------------------
 
     def begin_epoch(self, data: Data, order: HostArray, batch_size: int) -> None:  # noqa: D102
-        self._data, self._batch_size = data, batch_size
-        self._order = self._backend.asarray(order)
+        self._batch_size = batch_size
+        self._batches = self._feed(data, order, batch_size)
         self._batch_weights = self._weight_sums(data, order, batch_size)
         self._epoch = Accumulator(len(self.program.metrics), self._reduction, self._xp)
         self._stop = False
@@ -58,7 +49,7 @@ class StageByStage(FlatExecutable):
         with self._backend.running(self.program, self._batch_size):
             step = first
             while step < last and not self._stop:
-                x, y, weights = self._batch(self._data, _part(self._order, step, self._batch_size))
+                x, y, weights = self._batches.batch(step)
                 weight = float(self._batch_weights[step])
                 loss, scores, _ = self._backpropagate(x, y, weights, weight)
                 self._epoch.add(loss, weight, self._measure(scores, y, weights))
@@ -77,7 +68,7 @@ class StageByStage(FlatExecutable):
         order = np.arange(len(data))
         weight = float(self._weight_sums(data, order, len(data))[0])
         with self._backend.running(self.program, len(data)):
-            x, y, weights = self._batch(data, self._backend.asarray(order))
+            x, y, weights = self._feed(data, order, len(data)).batch(0)
             total, _, dx = self._backpropagate(x, y, weights, weight, needs_dx=with_input)
             if with_input:
                 dx = self._backend.affine(dx, self._rescale.scale, 0.0)
@@ -131,10 +122,10 @@ class StageByStage(FlatExecutable):
         assert self.program.loss is not None, "the network checks that it is compiled"
         sums = Accumulator(len(self.program.metrics), self._reduction, self._xp)
         order = np.arange(len(data))
-        rows = self._backend.asarray(order)
+        feed = self._feed(data, order, batch_size)
         with self._backend.running(self.program, batch_size):
             for step, weight in enumerate(self._weight_sums(data, order, batch_size)):
-                x, y, weights = self._batch(data, _part(rows, step, batch_size))
+                x, y, weights = feed.batch(step)
                 scores, _ = self._run.forward(self._parameters, x, training=False, step=self.state.step)
                 out = self._buffers.get("dscores", tuple(scores.shape))
                 loss, _ = self._backend.loss(self.program.loss, scores, y, weights, 0.0, out=out)
@@ -143,16 +134,11 @@ class StageByStage(FlatExecutable):
 
     def predict(self, data: Data, batch_size: int) -> HostArray:  # noqa: D102
         result = np.empty((len(data), self.program.output_features), self.program.dtype)
-        rows = self._backend.asarray(np.arange(len(data)))
+        feed = self._feed(data, np.arange(len(data)), batch_size)
         with self._backend.running(self.program, batch_size):
             for step in range(-(-len(data) // batch_size)):
-                x, _, _ = self._batch(data, _part(rows, step, batch_size))
+                x, _, _ = feed.batch(step)
                 scores, _ = self._run.forward(self._parameters, x, training=False, step=self.state.step)
                 predictions = self._backend.activation(self._head, scores)
-                _part(result, step, batch_size)[...] = self._backend.to_numpy(predictions)
+                part(result, step, batch_size)[...] = self._backend.to_numpy(predictions)
         return result
-
-
-def _part(rows: Array, step: int, batch_size: int) -> Array:
-    """The rows of a batch; the last may be smaller."""
-    return rows[step * batch_size : min((step + 1) * batch_size, rows.shape[0])]

@@ -88,7 +88,8 @@ class Stages:
         match stage:
             case Dense(kernel=kernel, activation=name):
                 x, kept = saved
-                dw, db = (*outs, None)[:2]
+                db = None if len(outs) > 1 else self._buffers.get("db", (kernel.shape[1],), index)  # without a bias
+                dw, db = (*outs, db)[:2]
                 dx = self._buffers.get("dx", (shape[0], kernel.shape[0]), index) if needs_dx else None
                 activation = contract.activation(name)
                 dx, *gradients = backend.dense_backward(dy, x, owned[0], kept, activation, needs_dx, out=(dx, dw, db))

@@ -27,10 +27,11 @@ def iterations_to_confidence(
     net.evaluate(x, y)  # checks both before anything is trained
     assert net.loss is not None
     are_labels = net.loss.targets == "labels"
+    targets = net.backend.to_numpy(net.backend.adopt(y))
     for iteration in range(limit + 1):
         if iteration:
             net.train_step(x, y)
-        if _least(net.predict(x), np.asarray(y), are_labels) >= confidence:
+        if _least(net.predict(x), targets, are_labels) >= confidence:
             return iteration
     return None
 

@@ -12,7 +12,7 @@ from dnnkit.backends.base import Backend
 from dnnkit.backends.program import Loss, Program
 from dnnkit.errors import ConfigurationError, DataError, ShapeError
 from dnnkit.initializers import Shape
-from dnnkit.kernels.array import Array
+from dnnkit.kernels.array import Array, namespace
 
 CHUNK = 1 << 22
 """Elements checked at a time, so that the check of a large data set needs little memory."""
@@ -61,7 +61,7 @@ def as_weights(weights: Any, samples: int, backend: Backend) -> Array | None:
     if weights.ndim != 1:
         raise ShapeError(f"sample_weight has shape {_shape(weights)}: expected ({samples},), one number a sample")
     _check_finite("sample_weight", weights)
-    xp = weights.__array_namespace__()
+    xp = namespace(weights)
     if float(xp.min(weights)) < 0:
         raise DataError("sample_weight has negative numbers: expected 0 or more")
     if float(xp.max(weights)) == 0:
@@ -93,7 +93,7 @@ def class_weights(weights: Mapping[int, float] | None, y: Array, program: Progra
 
 def check_labels(labels: Array, classes: int, name: str) -> None:
     """Raise `DataError` unless every label is in [0, classes)."""
-    xp = labels.__array_namespace__()
+    xp = namespace(labels)
     least, most = int(xp.min(labels)), int(xp.max(labels))
     if least < 0 or most >= classes:
         raise DataError(
@@ -130,7 +130,7 @@ def _as_numbers(name: str, given: Any, backend: Backend) -> Array:
         array = backend.adopt(given)
     except ValueError as error:
         raise DataError(f"{name} cannot be made an array: {error}. Expected rows of equal length") from error
-    xp = array.__array_namespace__()
+    xp = namespace(array)
     if isinstance(array, np.ndarray) and array.dtype.kind not in "biuf":
         raise DataError(f"{name} has dtype {array.dtype}: expected numbers; convert it with astype")
     if not xp.isdtype(array.dtype, ("bool", "integral", "real floating")):
@@ -148,7 +148,7 @@ def _check_length(name: str, array: Array, samples: int) -> None:
 
 
 def _check_finite(name: str, array: Array) -> None:
-    xp = array.__array_namespace__()
+    xp = namespace(array)
     if not xp.isdtype(array.dtype, "real floating"):
         return
     rows = max(1, CHUNK // max(1, int(np.prod(array.shape[1:]))))
@@ -163,7 +163,7 @@ def _check_finite(name: str, array: Array) -> None:
 
 
 def _check_labels(y: Array, classes: int) -> None:
-    xp = y.__array_namespace__()
+    xp = namespace(y)
     if y.ndim == 2 and y.shape[1] == classes and classes > 1:
         raise ShapeError(
             f"y has shape {_shape(y)}: expected class numbers ({y.shape[0]},). For one-hot rows use "
@@ -185,7 +185,7 @@ def _check_values(y: Array, outputs: int, loss: Loss) -> None:
         elif y.ndim == 1 and loss.kernel in ("softmax_cross_entropy", "categorical_crossentropy"):
             hint = ". For class numbers use loss='sparse_categorical_crossentropy'"
         raise ShapeError(f"y has shape {shape}: expected ({shape[0]}, {outputs}), like the network's output{hint}")
-    xp = y.__array_namespace__()
+    xp = namespace(y)
     if loss.kernel in ("binary_crossentropy", "sigmoid_cross_entropy"):
         least, most = float(xp.min(y)), float(xp.max(y))
         if least < 0 or most > 1:

@@ -38,5 +38,9 @@ class NotReady(DnnkitError, RuntimeError):
     """Something was asked of a network that has not been built or compiled."""
 
 
+class DeviceMemoryError(DnnkitError, MemoryError):
+    """The memory of a GPU is too small for what was asked of it."""
+
+
 class TrainingWarning(UserWarning):
     """Training went on, but its result is in doubt (a loss that is not a number, say)."""

@@ -15,6 +15,7 @@ and `kernels/categorical_crossentropy`), so they are never infinite.
 """
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from dnnkit.backends.base import Backend
@@ -29,6 +30,18 @@ from dnnkit.losses import LOSSES
 __all__ = ["binary_accuracy", "categorical_accuracy", "softmax"]
 
 
+def _on_device(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, computed where the current backend is."""
+
+    @wraps(function)
+    def run(*arguments: Any, **options: Any) -> Any:
+        with get_backend().here():
+            return function(*arguments, **options)
+
+    return run
+
+
+@_on_device
 def softmax(x: Any, axis: int = -1) -> Array:
     """exp(x) / Σ exp(x) along an axis."""
     backend = get_backend()
@@ -37,6 +50,7 @@ def softmax(x: Any, axis: int = -1) -> Array:
     return xp.moveaxis(backend.activation(contract.activation("softmax"), moved), -1, axis)
 
 
+@_on_device
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> float:
     """Share of predictions on the same side of the threshold as their targets are of ½."""
     backend = get_backend()
@@ -53,6 +67,7 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> float:
     return float(backend.metric(metric, scores, targets, None)) / int(scores.shape[0])
 
 
+@_on_device
 def categorical_accuracy(y_true: Any, y_pred: Any) -> float:
     """Share of rows of y_pred (N, C) whose largest entry is that of their class; y_true (N,) or one-hot (N, C)."""
     backend = get_backend()
@@ -77,7 +92,7 @@ def __getattr__(name: str) -> Callable[..., Array]:
     if function is None:
         raise AttributeError(f"dnnkit.ops has no function {name!r}; it has {', '.join(__dir__())}")
     function.__name__ = function.__qualname__ = name
-    return function
+    return _on_device(function)
 
 
 def __dir__() -> list[str]:

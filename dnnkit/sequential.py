@@ -310,7 +310,9 @@ class Sequential:
         return executable.predict(executable.load(x, None, None), batch_size).reshape(-1, *self._output_shape)
 
     def _check_samples(self, x: Any) -> Any:
-        x = data.as_samples(x, self.input_shape, self._backend or get_backend(self._backend_asked))
+        backend = self._backend or get_backend(self._backend_asked)
+        with backend.here():
+            x = data.as_samples(x, self.input_shape, backend)
         if not self.is_built:
             self.build(tuple(int(size) for size in x.shape[1:]))
         return x
@@ -324,12 +326,13 @@ class Sequential:
         if self.executable.program.update != rule:  # momentum was turned on or off
             self._rebuild()
         samples, program, backend = int(x.shape[0]), self.executable.program, self.backend
-        y = data.as_targets(y, samples, program, backend)
-        weights = data.as_weights(sample_weight, samples, backend)
-        of_classes = data.class_weights(class_weight, y, program, backend)
-        if of_classes is not None:
-            own = 1.0 if weights is None else np.asarray(backend.to_numpy(weights), np.float64)
-            weights = data.as_weights(of_classes * own, samples, backend)
+        with backend.here():
+            y = data.as_targets(y, samples, program, backend)
+            weights = data.as_weights(sample_weight, samples, backend)
+            of_classes = data.class_weights(class_weight, y, program, backend)
+            if of_classes is not None:
+                own = 1.0 if weights is None else np.asarray(backend.to_numpy(weights), np.float64)
+                weights = data.as_weights(of_classes * own, samples, backend)
         return x, y, weights
 
     # -- keeping -----------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from hypothesis import settings
 
 import dnnkit as dk
 from dnnkit.backends import Backend, available, get_backend, registry
+from tests.requirements import gpu_is_required, require
 from tests.strict_backend import StrictBackend
 
 settings.register_profile("dnnkit", deadline=None)  # timing never decides a test
@@ -19,10 +20,16 @@ STRICT = "strict"
 
 
 def tested_backends() -> list[str]:
-    """`DNNKIT_TEST_BACKENDS`, separated by commas; else all that work here and the strict one."""
+    """`DNNKIT_TEST_BACKENDS`, separated by commas; else all that work here or must, and the strict one."""
     if requested := os.environ.get("DNNKIT_TEST_BACKENDS"):
         return [name.strip() for name in requested.split(",")]
-    return [info.name for info in available() if info.available] + [STRICT]
+    works = [info.name for info in available() if info.available]
+    return works + ["cupy"] * (gpu_is_required() and "cupy" not in works) + [STRICT]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    require(item)
 
 
 @pytest.fixture(params=tested_backends())

@@ -316,7 +316,7 @@ def recorder(seen: list[list[int]], backend: Backend) -> dk.Sequential:
 
     class Recorder(dk.Layer):
         def forward(self, xp, x):
-            seen[-1].extend(np.asarray(x)[:, 0].astype(int).tolist())
+            seen[-1].extend(backend.to_numpy(x)[:, 0].astype(int).tolist())
             return x, None
 
         def backward(self, xp, dy, saved):

@@ -15,7 +15,10 @@ from dnnkit.kernels.slices import activation_slices, has_cpu_version, loss_slice
 from dnnkit.kernels.update.reference import RULES
 
 FOLDERS = sorted(module.name for module in pkgutil.iter_modules(dnnkit.kernels.__path__) if module.ispkg)
-KERNELS = [name for name in FOLDERS if importlib.util.find_spec(f"dnnkit.kernels.{name}.reference") is not None]
+REFERENCES = [name for name in FOLDERS if importlib.util.find_spec(f"dnnkit.kernels.{name}.reference") is not None]
+IN_THE_EPOCH = ["clip_norm"]
+"""Compiled within `train_steps`, where every thread has a part of the vector."""
+KERNELS = [name for name in REFERENCES if name not in IN_THE_EPOCH]
 WITH_CPU = [name for name in FOLDERS if has_cpu_version(name)]
 DTYPES = ["float32", "float64"]
 
@@ -53,10 +56,10 @@ def elementwise() -> list[str]:
     return [name for name in contract.names("activation") if contract.activation(name).elementwise]
 
 
-def functions_with_arrays() -> list[tuple[str, str]]:
+def functions_with_arrays(kernels: list[str] = KERNELS) -> list[tuple[str, str]]:
     """(kernel, function) of every public reference function, but for the activations of one number."""
     found = []
-    for kernel in KERNELS:
+    for kernel in kernels:
         reference = module(kernel, "reference")
         for name, function in inspect.getmembers(reference, inspect.isfunction):
             own = (

@@ -1,13 +1,11 @@
 """Every figure of the notes, on every backend, and in the table of the documents."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import dnnkit as dk
-from dnnkit.backends import available
 from tests import conftest
 from tests.notes.figure import Figure
 from tests.notes.table import FIGURES, TABLE, expected
@@ -29,11 +27,6 @@ def test_figure(figure: Figure, backend: str) -> None:
 
 @pytest.mark.gpu
 def test_every_figure_on_a_gpu() -> None:
-    cupy = next((info for info in available() if info.name == "cupy"), None)
-    if cupy is None or not cupy.available:
-        reason = "the CuPy backend is not here yet" if cupy is None else str(cupy.reason)
-        assert os.environ.get("DNNKIT_REQUIRE_GPU") != "1", reason
-        pytest.skip(reason)
     with dk.use_backend("cupy"):
         wrong = [figure.name for _, figure in FIGURES if not figure.holds(figure.compute())]
     assert not wrong

@@ -1,0 +1,173 @@
+"""What this machine has of CUDA, and, where CuPy cannot work, why not and what to do, in words.
+
+Asked for whenever a backend is chosen, so the questions go from cheap to dear, each only if the last one was answered
+well: is CuPy installed; is there a driver, and what does it say; does CuPy load; does it load what it needs.
+"""
+
+import ctypes
+import importlib
+import importlib.util
+import os
+import sys
+from dataclasses import dataclass
+from functools import cache
+
+OLDEST_CUPY = 14
+DRIVER_LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+LIBRARIES = {
+    "NVRTC, the compiler": "cupy_backends.cuda.libs.nvrtc",
+    "cuBLAS, matrix products": "cupy_backends.cuda.libs.cublas",
+}
+"""What CuPy loads when it is first needed, and the module that loads it."""
+
+DRIVER_ERRORS = {
+    34: "the CUDA library that was found is a stub, made for linking only",
+    100: "the NVIDIA driver sees no GPU",
+    803: "the NVIDIA driver and its kernel module are of different versions: restart the machine",
+    804: "the GPU does not support this driver's forward compatibility package",
+    999: "the NVIDIA driver failed to start, for a reason that it does not know",
+}
+"""What cuInit returns, in words."""
+
+
+@dataclass(frozen=True)
+class GpuState:
+    """What was found; what was not asked any more keeps its default."""
+
+    cupy: str | None = None
+    """CuPy's version; None if it is not installed."""
+    driver: int | None = None
+    """The newest CUDA that the driver can run, 13020 for 13.2; None without a driver."""
+    driver_error: int = 0
+    """What cuInit returned, 0 for success."""
+    devices: int = 0
+    visible: str | None = None
+    """The variable CUDA_VISIBLE_DEVICES."""
+    import_error: str = ""
+    """Why CuPy cannot be imported."""
+    cuda: int = 0
+    """The CUDA that CuPy was built for, 13000 for 13.0."""
+    missing: tuple[str, ...] = ()
+    """What CuPy could not load, and its message."""
+    packages: tuple[str, ...] = ()
+    """The distributions that brought CuPy, where that is worth telling."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why CuPy cannot work, and the command or the step that mends it; `remedy` is empty where nothing can."""
+
+    reason: str
+    remedy: str = ""
+
+
+def trouble(state: GpuState) -> Trouble | None:
+    """What is wrong with such a machine; None if CuPy can work on it."""
+    extra = "gpu12" if state.driver is not None and state.driver < 13000 else "gpu"
+    install = f"pip install 'dnnkit[{extra}]'"
+    if state.cupy is None and not state.import_error:
+        nor = ", nor is an NVIDIA driver: it needs an NVIDIA GPU" if state.driver is None else ""
+        return Trouble(f"the package cupy is not installed{nor}", install)
+    if state.driver is None:
+        return Trouble(f"CuPy is installed, but no NVIDIA driver: {DRIVER_LIBRARY} was not found")
+    if state.driver_error:
+        said = DRIVER_ERRORS.get(state.driver_error, f"the NVIDIA driver reports error {state.driver_error}")
+        hidden = f" (CUDA_VISIBLE_DEVICES is {state.visible!r})" if state.visible is not None else ""
+        return Trouble(said + hidden)
+    if not state.devices:
+        return Trouble(f"the NVIDIA driver sees no GPU (CUDA_VISIBLE_DEVICES is {state.visible!r})")
+    if state.import_error:
+        several = f"; {' and '.join(state.packages)} are installed beside each other" if len(state.packages) > 1 else ""
+        uninstall = f"pip uninstall -y {' '.join(state.packages)} && " if state.packages else ""
+        return Trouble(f"CuPy cannot be imported: {state.import_error}{several}", uninstall + install)
+    assert state.cupy is not None
+    if int(state.cupy.partition(".")[0]) < OLDEST_CUPY:
+        return Trouble(f"CuPy {state.cupy} is too old: {OLDEST_CUPY} or later is needed", f"{install} --upgrade")
+    built, can = state.cuda // 1000, state.driver // 1000
+    if built > can:
+        there = f"the driver runs CUDA {dotted(state.driver)} at most, but CuPy {state.cupy} here is for CUDA {built}"
+        if can < 12:
+            return Trouble(f"{there}: update the driver, CUDA 12 is the oldest that CuPy {OLDEST_CUPY} knows")
+        old = " ".join(state.packages) or f"cupy-cuda{built}x"
+        return Trouble(there, f"pip uninstall -y {old} && {install}   (or update the driver)")
+    if state.missing:
+        return Trouble(
+            f"CuPy {state.cupy} lacks a part of the CUDA toolkit: {'; '.join(state.missing)}",
+            f"pip install 'cupy-cuda{built}x[ctk]'",
+        )
+    return None
+
+
+@cache
+def look() -> GpuState:
+    """This machine, asked once a process."""
+    if importlib.util.find_spec("cupy") is None:
+        return GpuState(driver=_driver_version())
+    driver = _driver_version()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if driver is None:
+        return GpuState(cupy="", visible=visible)
+    error, devices = _driver_devices()
+    if error or not devices:
+        return GpuState("", driver, error, devices, visible)
+    try:
+        import cupy
+
+        cuda = int(cupy.cuda.runtime.runtimeGetVersion())
+    except Exception as failure:  # whatever a broken installation does, it is told and not raised
+        message = f"{type(failure).__name__}: {_first_line(failure)}"
+        return GpuState(None, driver, 0, devices, visible, message, packages=_packages())
+    built = GpuState(str(cupy.__version__), driver, 0, devices, visible, cuda=cuda)
+    if cuda // 1000 > driver // 1000:
+        return GpuState(built.cupy, driver, 0, devices, visible, cuda=cuda, packages=_packages())
+    return GpuState(built.cupy, driver, 0, devices, visible, cuda=cuda, missing=tuple(_missing()))
+
+
+def _missing() -> list[str]:
+    found = []
+    for name, module in LIBRARIES.items():
+        try:
+            importlib.import_module(module)
+        except Exception as failure:  # CuPy's loader raises ImportError, RuntimeError and others
+            found.append(f"{name} ({_first_line(failure)})")
+    return found
+
+
+def _packages() -> tuple[str, ...]:
+    """The installed distributions whose name says CuPy; looking through all costs tens of milliseconds."""
+    from importlib.metadata import distributions
+
+    names = {str(distribution.metadata["Name"]).lower() for distribution in distributions()}
+    return tuple(sorted(name for name in names if name == "cupy" or name.startswith("cupy-")))
+
+
+def _driver() -> ctypes.CDLL | None:
+    try:
+        return ctypes.CDLL(DRIVER_LIBRARY)
+    except OSError:
+        return None
+
+
+def _driver_version() -> int | None:
+    """The newest CUDA that the driver can run; needs no GPU and takes no time."""
+    driver, version = _driver(), ctypes.c_int()
+    if driver is None or driver.cuDriverGetVersion(ctypes.byref(version)):
+        return None
+    return version.value
+
+
+def _driver_devices() -> tuple[int, int]:
+    """(what cuInit returned, the number of GPUs)."""
+    driver, count = _driver(), ctypes.c_int()
+    assert driver is not None
+    error = int(driver.cuInit(0)) or int(driver.cuDeviceGetCount(ctypes.byref(count)))
+    return error, count.value
+
+
+def _first_line(failure: Exception) -> str:
+    return str(failure).strip().partition("\n")[0]
+
+
+def dotted(version: int) -> str:
+    """13.2 for 13020."""
+    return f"{version // 1000}.{version % 1000 // 10}"

@@ -1,0 +1,144 @@
+"""How fast each fused kernel moves its bytes, as a share of how fast a copy moves as many."""
+
+from collections.abc import Callable, Iterator
+from statistics import median
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from dnnkit.backends.program import Loss, Metric
+from dnnkit.kernels import contract
+from dnnkit.kernels.dense_activation import gpu as dense
+from dnnkit.kernels.update.reference import RULES
+
+ROUNDS = 9
+CALLS = 10
+"""In a round: while one call is computed, the next are on their way."""
+
+ACTIVATIONS = ("relu", "sigmoid", "gelu", "mish", "softmax")
+COLUMNS = 1024
+
+Work = tuple[str, int, Callable[[], Any]]
+"""A kernel's name, the bytes that it moves, and a call of it."""
+
+
+def seconds(backend: Any, run: Callable[[], Any]) -> list[float]:
+    """What the GPU's clock says a call takes, in each of some rounds; the first calls compile and are not counted."""
+    cuda = backend.xp.cuda
+    run()
+    run()
+    times = []
+    for _ in range(ROUNDS):
+        start, end = cuda.Event(), cuda.Event()
+        start.record()
+        for _ in range(CALLS):
+            run()
+        end.record()
+        end.synchronize()
+        times.append(cuda.get_elapsed_time(start, end) / 1000 / CALLS)
+    return times
+
+
+def measure(backend: Any, size: int) -> Iterator[dict[str, Any]]:
+    """A copy first, then every kernel, on arrays of `size` bytes, in both dtypes."""
+    with backend.here():
+        for dtype in ("float32", "float64"):
+            copied = _record("copy", dtype, 2 * size, seconds(backend, _copy(backend, size, dtype)))
+            yield {**copied, "share": 1.0}
+            for name, traffic, run in _works(backend, size, dtype):
+                record = _record(name, dtype, traffic, seconds(backend, run))
+                yield {**record, "share": record["bytes_per_second"] / copied["bytes_per_second"]}
+
+
+def _record(name: str, dtype: str, traffic: int, times: list[float]) -> dict[str, Any]:
+    middle = max(median(times), 1e-9)
+    spread = {"seconds": middle, "least": min(times), "most": max(times)}
+    return {"kernel": name, "dtype": dtype, "bytes": traffic, **spread, "bytes_per_second": traffic / middle}
+
+
+def _copy(backend: Any, size: int, dtype: str) -> Callable[[], Any]:
+    source = backend.zeros(size // np.dtype(dtype).itemsize, dtype)
+    target = backend.buffer(source.shape, dtype)
+    return lambda: backend.xp.copyto(target, source)
+
+
+def _works(backend: Any, size: int, dtype: str) -> Iterator[Work]:
+    yield from _elementwise(backend, size, dtype)
+    yield from _losses(backend, size, dtype)
+    yield from _updates(backend, size, dtype)
+
+
+def _filled(backend: Any, shape: tuple[int, ...], dtype: str) -> Any:
+    """Numbers between 0 and 1: some of everything, and probabilities where a loss wants them."""
+    numbers = np.random.default_rng(0).uniform(0.05, 0.95, 4099).astype(dtype)
+    flat = backend.xp.take(backend.asarray(numbers), backend.xp.arange(int(np.prod(shape))) % 4099)
+    return flat.reshape(shape)
+
+
+def _elementwise(backend: Any, size: int, dtype: str) -> Iterator[Work]:
+    item = np.dtype(dtype).itemsize
+    shape = (max(1, size // item // COLUMNS), COLUMNS)
+    x, y, count = _filled(backend, shape, dtype), backend.buffer(shape, dtype), shape[0] * shape[1]
+    for name in ACTIVATIONS:
+        activation = contract.activation(name)
+        yield f"{name} forward", 2 * count * item, _call(backend.activation, activation, x, out=y)
+        yield f"{name} backward", 3 * count * item, _call(backend.activation_backward, activation, x, y, out=y)
+    b, w, db = (_filled(backend, s, dtype) for s in ((COLUMNS,), (1, COLUMNS), (COLUMNS,)))
+    column = _filled(backend, (shape[0], 1), dtype)
+
+    for name in ("relu", "gelu"):
+        activation = contract.activation(name)
+        saves_input = activation.saves == "input"
+        z = backend.buffer(shape, dtype) if saves_input else None
+        forward = _call(dense.forward, column, w, b, activation, z, y)
+        backward = _call(dense.backward, x, column, w, y, activation, False, x, None, w, db)
+        with patch.object(dense, "multiply", lambda a, b, out: None):  # what stands around the products alone
+            yield f"dense {name} bias and activation", (2 + saves_input) * count * item, forward
+            yield f"dense {name} dz and db", 3 * count * item, backward
+    del x, y
+    keep, x, y = backend.buffer(shape, "bool"), _filled(backend, shape, dtype), backend.buffer(shape, dtype)
+    yield "dropout mask", count, _call(backend.dropout_mask, shape, 0.5, 1, 2, 3, out=keep)
+    yield "dropout", (2 * item + 1) * count, _call(backend.dropout, x, keep, 0.5, out=y)
+    for source in ("uint8", dtype):
+        pixels = backend.asarray(
+            np.random.default_rng(0).integers(0, 256, (max(1, shape[0]), COLUMNS), np.uint8), source
+        )
+        rows = backend.asarray(np.random.default_rng(1).permutation(shape[0]))
+        traffic = (np.dtype(source).itemsize + item) * count
+        yield f"gather {source}", traffic, _call(backend.gather, pixels, rows, 1 / 255, 0.5, dtype, out=y)
+
+
+def _losses(backend: Any, size: int, dtype: str) -> Iterator[Work]:
+    item = np.dtype(dtype).itemsize
+    for columns in (10, 1000):
+        shape = (max(1, size // item // columns), columns)
+        count = shape[0] * shape[1]
+        scores, targets, out = (
+            _filled(backend, shape, dtype),
+            _filled(backend, shape, dtype),
+            backend.buffer(shape, dtype),
+        )
+        labels = backend.xp.arange(shape[0]) % columns
+        for kernel in contract.names("loss"):
+            run = _call(backend.loss, Loss(kernel, "values", "mean"), scores, targets, None, 0.5, out=out)
+            yield f"{kernel}, {columns} columns", 3 * count * item, run
+        sparse = Loss("softmax_cross_entropy", "labels", "mean")
+        run = _call(backend.loss, sparse, scores, labels, None, 0.5, out=out)
+        yield f"softmax_cross_entropy of labels, {columns} columns", 2 * count * item + 8 * shape[0], run
+        accuracy = Metric("accuracy", "categorical")
+        run = _call(backend.metric, accuracy, scores, labels, None)
+        yield f"accuracy of labels, {columns} columns", count * item + 8 * shape[0], run
+
+
+def _updates(backend: Any, size: int, dtype: str) -> Iterator[Work]:
+    item = np.dtype(dtype).itemsize
+    for name, rule in RULES.items():
+        arrays = [_filled(backend, (size // item,), dtype) for _ in range(2 + len(rule.slots))]
+        numbers = [1e-3] + [0.9] * len(rule.hyperparameters)
+        run = _call(backend.update, rule, 3, arrays[0], arrays[1], arrays[2:], *numbers)
+        yield f"update {name}", (3 + 2 * len(rule.slots)) * size, run
+
+
+def _call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Callable[[], Any]:
+    return lambda: function(*arguments, **options)

@@ -1,0 +1,172 @@
+"""Every operation of the CuPy backend against the float64 reference, and whole trainings against NumPy's."""
+
+import importlib.util
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from dnnkit.backends.base import Backend
+from dnnkit.backends.program import Loss, Metric
+from dnnkit.kernels import contract
+from dnnkit.kernels.dense_activation import reference as dense_reference
+from dnnkit.kernels.gelu import reference as gelu
+from dnnkit.kernels.update.reference import RULES
+from tests.backends.networks import CASES, data
+
+SHAPES = ((1, 1), (7, 3), (65, 127), (257, 1025), (3001, 17))
+BOUND = {"float64": 1e-12, "float32": 3e-5}
+"""What numbers of size one may be off; a product of matrices sums a thousand of them."""
+
+if importlib.util.find_spec("scipy") is None:  # on a bare machine: slow, and as accurate
+    gelu.erfc = lambda x, xp=np: np.vectorize(math.erfc, otypes=[x.dtype])(x)  # type: ignore[attr-defined]
+
+
+class Plain(Backend):
+    """`base.py` on NumPy: what everything is compared with."""
+
+    name = "plain"
+
+    @property
+    def xp(self) -> Any:
+        return np
+
+    def running(self, program: Any, rows: int) -> Any:
+        return np.errstate(all="ignore")
+
+
+def compare(name: str, dtype: str, actual: Any, expected: Any, bound: float | None = None) -> dict[str, Any]:
+    """A record of one comparison: the largest error, relative to the largest number where that is above one."""
+    actual, expected = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
+    same_shape = actual.shape == expected.shape
+    scale = max(1.0, float(np.abs(expected).max(initial=0.0)))
+    error = float(np.abs(actual - expected).max(initial=0.0)) / scale if same_shape else float("inf")
+    bound = BOUND[dtype] if bound is None else bound
+    return {"check": name, "dtype": dtype, "error": error, "bound": bound, "passed": bool(error <= bound)}
+
+
+def operations(backend: Backend) -> Iterator[dict[str, Any]]:
+    """Each operation on arrays of several shapes, in both dtypes."""
+    rng = np.random.default_rng(20261122)
+    for dtype in BOUND:
+        for shape in SHAPES:
+            label = f"{shape[0]} x {shape[1]}"
+            yield from _activations(backend, rng, dtype, shape, label)
+            yield from _losses(backend, rng, dtype, shape, label)
+            yield from _rows(backend, rng, dtype, shape, label)
+            yield from _updates(backend, rng, dtype, shape[0] * shape[1], label)
+
+
+def _activations(backend: Backend, rng: Any, dtype: str, shape: Any, label: str) -> Iterator[dict[str, Any]]:
+    x, dy = rng.normal(0, 3, (2, *shape)).astype(dtype)
+    x.flat[0] = 1e4
+    inputs = 33
+    a, w, b = (rng.normal(size=s).astype(dtype) for s in ((shape[0], inputs), (inputs, shape[1]), shape[1]))
+    w /= np.sqrt(inputs, dtype=dtype)
+    wide = [array.astype(np.float64) for array in (a, w, b)]
+    for name in contract.names("activation"):
+        activation = contract.activation(name)
+        expected = activation.forward(x.astype(np.float64))
+        saved = expected if activation.saves == "output" else x.astype(np.float64)
+        y = backend.activation(activation, backend.asarray(x))
+        yield compare(f"{name}, {label}", dtype, backend.to_numpy(y), expected)
+        kept = backend.asarray(saved.astype(dtype))
+        dx = backend.activation_backward(activation, backend.asarray(dy), kept)
+        slope = activation.backward(dy.astype(np.float64), saved.astype(dtype).astype(np.float64))
+        yield compare(f"{name} backward, {label}", dtype, backend.to_numpy(dx), slope)
+        yield from _dense(backend, activation, dtype, (a, w, b, dy), wide, label)
+
+
+def _dense(
+    backend: Backend, activation: Any, dtype: str, arrays: Any, wide: Any, label: str
+) -> Iterator[dict[str, Any]]:
+    a, w, b, dy = (backend.asarray(array.copy()) for array in arrays)
+    expected, saved = dense_reference.forward(*wide, activation)
+    y, kept = backend.dense(a, w, b, activation)
+    yield compare(f"dense {activation.name}, {label}", dtype, backend.to_numpy(y), expected)
+    dy64 = arrays[3].astype(np.float64)
+    if activation.name in ("relu", "leaky_relu", "step", "hard_sigmoid", "selu"):  # the same side of every kink
+        saved = backend.to_numpy(kept).astype(np.float64)
+    gradients = dense_reference.backward(dy64, wide[0], wide[1], saved, activation, True)
+    actual = backend.dense_backward(dy, a, w, kept, activation, True)
+    for part, value, wanted in zip(("dx", "dw", "db"), actual, gradients, strict=True):
+        yield compare(f"dense {activation.name} {part}, {label}", dtype, backend.to_numpy(value), wanted, _sum(dtype))
+
+
+def _sum(dtype: str) -> float:
+    return 10 * BOUND[dtype]
+
+
+def _losses(backend: Backend, rng: Any, dtype: str, shape: Any, label: str) -> Iterator[dict[str, Any]]:
+    for kernel in contract.names("loss"):
+        on_logits = kernel in ("softmax_cross_entropy", "sigmoid_cross_entropy")
+        scores = (rng.normal(0, 2, shape) if on_logits else rng.uniform(0.05, 0.95, shape)).astype(dtype)
+        targets, weights = rng.uniform(0, 1, shape).astype(dtype), rng.uniform(0, 2, shape[0]).astype(dtype)
+        kinds: list[tuple[str, Any]] = [("values", targets)]
+        if kernel in ("softmax_cross_entropy", "categorical_crossentropy"):
+            kinds.append(("labels", rng.integers(0, shape[1], shape[0])))
+        for kind, wanted in kinds:
+            wide = wanted.astype(np.float64) if kind == "values" else wanted
+            total, gradient = contract.loss(kernel).loss_and_gradient(
+                scores.astype(np.float64), wide, weights.astype(np.float64), 0.25
+            )
+            own = [backend.asarray(array) for array in (scores, wanted, weights)]
+            value, d = backend.loss(Loss(kernel, kind, "mean"), *own, 0.25)  # type: ignore[arg-type]
+            yield compare(f"{kernel} of {kind}, {label}", dtype, float(value), total)
+            yield compare(f"{kernel} of {kind} gradient, {label}", dtype, backend.to_numpy(d), gradient)
+    plain, labels = Plain(), rng.integers(0, shape[1], shape[0])
+    own = [backend.asarray(array) for array in (scores, labels, targets, weights)]
+    for metric, theirs, given in (
+        (Metric("a", "categorical"), labels, own[1]),
+        (Metric("b", "binary", 0.5), targets, own[2]),
+    ):
+        value = backend.metric(metric, own[0], given, own[3])
+        yield compare(
+            f"{metric.kernel} accuracy, {label}", dtype, float(value), plain.metric(metric, scores, theirs, weights)
+        )
+
+
+def _rows(backend: Backend, rng: Any, dtype: str, shape: Any, label: str) -> Iterator[dict[str, Any]]:
+    rows = rng.integers(0, shape[0], 2 * shape[0])
+    for source in ("uint8", "int64", "bool", "float32", "float64"):
+        values = (rng.uniform(0, 2, shape) * 100).astype(source)
+        expected = values[rows].astype(dtype).astype(np.float64) / 255 + 0.5
+        x = backend.gather(backend.asarray(values), backend.asarray(rows), 1 / 255, 0.5, backend.dtype(dtype))
+        yield compare(f"gather {source}, {label}", dtype, backend.to_numpy(x), expected)
+    plain, step = Plain(), 2**33 + 5
+    keep = backend.dropout_mask(shape, 0.4, 7, 2, step)
+    expected = plain.dropout_mask(shape, 0.4, 7, 2, step)
+    yield compare(f"dropout mask, {label}", dtype, backend.to_numpy(keep), expected, 0.0)
+    x = rng.normal(size=shape).astype(dtype)
+    y = backend.dropout(backend.asarray(x), keep, 0.4)
+    yield compare(f"dropout, {label}", dtype, backend.to_numpy(y), plain.dropout(x.astype(np.float64), expected, 0.4))
+
+
+def _updates(backend: Backend, rng: Any, dtype: str, size: int, label: str) -> Iterator[dict[str, Any]]:
+    for name, rule in RULES.items():
+        p, g, *slots = rng.uniform(0.1, 1, (2 + len(rule.slots), size)).astype(dtype)
+        numbers = [0.01] + [0.9] * len(rule.hyperparameters)
+        expected = rule.function(3, *(array.astype(np.float64) for array in (p, g, *slots)), *numbers)
+        own = [backend.asarray(array) for array in (p, g, *slots)]
+        parameter, new = backend.update(rule, 3, own[0], own[1], own[2:], *numbers)
+        for part, value, wanted in zip(("parameter", *rule.slots), (parameter, *new), expected, strict=True):
+            yield compare(f"{name} {part}, {label}", dtype, backend.to_numpy(value), wanted)
+
+
+def trainings(backend: Backend, samples: int, epochs: int = 3) -> Iterator[dict[str, Any]]:
+    """The losses of some epochs against those of NumPy, and the same bits in a second run."""
+    x, labels = data(samples)
+    for name, case in CASES.items():
+        for dtype, bound in (("float32", 1e-3), ("float64", 1e-9)):
+            losses, bits = [], []
+            for where in (backend, backend, Plain()):
+                net = case.network(where, dtype)
+                losses.append(net.fit(x, case.targets(labels), epochs=epochs, batch_size=32, verbose=0)["loss"])
+                bits.append(b"".join(value.tobytes() for value in net.parameters.values()))
+            error = float(np.abs(np.divide(losses[1], losses[2]) - 1).max())
+            record = {"check": f"losses of {epochs} epochs: {name}", "dtype": dtype, "error": error, "bound": bound}
+            yield {**record, "passed": error <= bound}
+            equal = bits[0] == bits[1] and losses[0] == losses[1]
+            record = {"check": f"equal bits in two runs: {name}", "dtype": dtype, "error": float(not equal)}
+            yield {**record, "bound": 0.0, "passed": equal}

@@ -1,0 +1,23 @@
+// Binary cross-entropy on probabilities, row by row. Contract: the package's docstring.
+
+namespace loss::binary_crossentropy {
+
+constexpr REAL LOW = REAL(1e-7), HIGH = REAL(1 - 1e-7);
+
+// Loss of the row, the same in all its threads; `factor` times its gradient goes to out.
+template <typename Target>
+__device__ __forceinline__ REAL row_loss(
+    const Row& row, const REAL* predictions, const Target* targets, REAL factor, REAL* out
+) {
+    REAL outputs = REAL(row.columns), step = factor / outputs, loss = REAL(0);
+    for (long long k = row.first(); k < row.columns; k += row.group) {
+        REAL y = predictions[k], t = target(targets, row, k);
+        REAL p = y < LOW ? LOW : (y > HIGH ? HIGH : y);
+        loss -= t * log(p) + (REAL(1) - t) * log1p(-p);
+        bool inside = (LOW < y && y < HIGH) || y != y;  // a NaN must come through
+        out[k] = inside ? step * (p - t) / (p * (REAL(1) - p)) : REAL(0);
+    }
+    return row_sum(row, loss) / outputs;
+}
+
+}  // namespace loss::binary_crossentropy

@@ -1,0 +1,33 @@
+"""Clipping by the norm on the GPU. Contract: the package's docstring.
+
+`scratch` is float64 of `cuda.PARTIALS` + 1 elements, allocated here if it is not given. out may be x.
+"""
+
+from dnnkit.kernels import cuda
+from dnnkit.kernels.array import Array
+from dnnkit.kernels.cuda import REALS, Source
+
+PACKS_OF_THREAD = 4
+"""Packs of 16 bytes that a thread adds up before another block is worth a partial sum of its own."""
+
+
+def sources() -> list[Source]:
+    """Every variant that ships."""
+    return [Source.of("clip_norm/gpu.cu", dtype) for dtype in REALS]
+
+
+def clip_norm(x: Array, bound: float, out: Array, scratch: Array | None = None) -> None:
+    """x, scaled down to the Euclidean norm `bound` if its own is larger, to out."""
+    if x.size == 0:
+        return
+    x = cuda.contiguous(x)
+    source = Source.of("clip_norm/gpu.cu", x.dtype.name)
+    scratch = cuda.empty(cuda.PARTIALS + 1, "float64") if scratch is None else scratch
+    parts = cuda.blocks(x.nbytes, 16 * cuda.THREADS * PACKS_OF_THREAD, cuda.PARTIALS)
+    squares = scratch[cuda.PARTIALS :]
+    first = squares if parts == 1 else scratch
+    cuda.launch(source, "sum_squares", parts, cuda.THREADS, {"x": x, "parts": first, "count": x.size})
+    if parts > 1:
+        cuda.launch(source, "sum_parts", 1, cuda.THREADS, {"parts": scratch, "total": squares, "count": parts})
+    arguments = {"x": x, "squares": squares, "bound": bound, "y": out, "count": x.size}
+    cuda.launch(source, "scale_to_norm", cuda.blocks(x.nbytes, 16 * cuda.THREADS), cuda.THREADS, arguments)

@@ -1,0 +1,11 @@
+"""Clipping by the norm, in plain array code; the oracle in float64. Contract: the package's docstring."""
+
+import numpy as np
+
+from dnnkit.kernels.array import Array, Namespace
+
+
+def clip_norm(x: Array, bound: float, xp: Namespace = np) -> Array:
+    """x, scaled down to the Euclidean norm `bound` if its own is larger."""
+    norm = xp.sqrt(xp.sum(x * x))
+    return x * (bound / xp.maximum(norm, xp.full_like(norm, bound)))

@@ -1,0 +1,39 @@
+"""Dropout on the GPU. Contract: the package's docstring."""
+
+from dnnkit.kernels import cuda
+from dnnkit.kernels.array import Array
+from dnnkit.kernels.cuda import REALS, Source
+from dnnkit.kernels.dropout import PURPOSE
+
+
+def sources() -> list[Source]:
+    """Every variant that ships."""
+    return [Source.of("dropout/mask.cu"), *(Source.of("dropout/gpu.cu", dtype) for dtype in REALS)]
+
+
+def mask(start: int, count: int, rate: float, seed: int, layer: int, step: int, out: Array) -> None:
+    """Which of the elements start … start + count - 1 are kept, to out bool, of `count` elements in any shape."""
+    if count == 0:
+        return
+    arguments = {
+        "start": start,
+        "count": count,
+        "threshold": int(rate * 2.0**32),
+        "seed": seed,
+        "purpose": PURPOSE,
+        "layer": layer,
+        "step": step,
+        "out": out,
+    }
+    blocks = cuda.blocks(count, 4 * cuda.THREADS)
+    cuda.launch(Source.of("dropout/mask.cu"), "dropout_mask", blocks, cuda.THREADS, arguments)
+
+
+def apply(x: Array, keep: Array, rate: float, out: Array) -> None:
+    """x where kept, scaled by 1 / (1 - rate), else 0, to out, which may be x. Also the backward pass, on dy."""
+    if x.size == 0:
+        return
+    arrays = {"x": cuda.contiguous(x), "keep": cuda.contiguous(keep), "y": out}
+    arguments = {**arrays, "factor": 1 / (1 - rate), "count": x.size}
+    source = Source.of("dropout/gpu.cu", x.dtype.name)
+    cuda.launch(source, "dropout_apply", cuda.blocks(x.nbytes, 16 * cuda.THREADS), cuda.THREADS, arguments)

@@ -1,0 +1,27 @@
+"""Gather on the GPU. Contract: the package's docstring."""
+
+from dnnkit.kernels import cuda
+from dnnkit.kernels.array import Array
+from dnnkit.kernels.cuda import REALS, Source
+
+WIDTH = 4
+"""Numbers that a thread of the kernel converts at a time, where rows are aligned."""
+
+
+def sources() -> list[Source]:
+    """Every variant that ships."""
+    return [Source.of("gather/gpu.cu", dtype) for dtype in REALS]
+
+
+def gather(data: Array, rows: Array, scale: float, offset: float, out: Array) -> None:
+    """The rows of data (N, F) of any numeric dtype, by their numbers, as rows of out (B, F), in out's dtype."""
+    count, features = out.shape
+    if out.size == 0:
+        return
+    along = cuda.power_of_two(-(-features // WIDTH), cuda.THREADS)
+    down = cuda.THREADS // along
+    grid = (cuda.blocks(features, WIDTH * along, 64), cuda.blocks(count, down))
+    arrays = {"data": cuda.contiguous(data), "rows": cuda.contiguous(rows, "int64"), "out": out}
+    arguments = {**arrays, "scale": scale, "offset": offset, "count": count, "features": features}
+    source = Source.of("gather/gpu.cu", out.dtype.name)
+    cuda.launch(source, f"gather_{data.dtype.name}", grid, (along, down), arguments)

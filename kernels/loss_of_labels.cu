@@ -1,0 +1,10 @@
+// A loss that takes class labels as well as rows of targets.
+
+#include "loss.cu"
+
+extern "C" __global__ void __launch_bounds__(256) loss_of_labels(
+    const REAL* scores, const long long* targets, const REAL* weights, REAL scale, REAL* out, double* parts,
+    long long rows, long long columns, int group
+) {
+    loss_of_rows(scores, targets, weights, scale, out, parts, rows, columns, group);
+}

@@ -1,0 +1,19 @@
+// Sum of squared errors, row by row. Contract: the package's docstring.
+
+namespace loss::sum_squared_error {
+
+// Loss of the row, the same in all its threads; `factor` times its gradient goes to out.
+template <typename Target>
+__device__ __forceinline__ REAL row_loss(
+    const Row& row, const REAL* predictions, const Target* targets, REAL factor, REAL* out
+) {
+    REAL loss = REAL(0);
+    for (long long k = row.first(); k < row.columns; k += row.group) {
+        REAL difference = predictions[k] - target(targets, row, k);
+        loss += difference * difference;
+        out[k] = difference * factor;
+    }
+    return row_sum(row, loss) * REAL(0.5);
+}
+
+}  // namespace loss::sum_squared_error

@@ -1,0 +1,75 @@
+"""NVIDIA's runtime compiler by itself: from the pip package `nvidia-cuda-nvrtc`, without a GPU, a driver or CuPy."""
+
+import ctypes
+import ctypes.util
+import importlib.util
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+
+class CompileError(RuntimeError):
+    """What NVRTC says of a source that it refuses."""
+
+
+def find() -> str | None:
+    """The library: the pip package's, else an installed toolkit's."""
+    return next((str(file) for place in _packages() for file in sorted(place.glob("*/lib/libnvrtc.so.*"))), None) or (
+        ctypes.util.find_library("nvrtc")
+    )
+
+
+def compile_source(code: str, name: str, options: Sequence[str]) -> tuple[bytes, str]:
+    """(cubin, log) of a CUDA source; what NVRTC refuses raises `CompileError` with its log."""
+    library = _library()
+    program = ctypes.c_void_p()
+    _check(library.nvrtcCreateProgram(ctypes.byref(program), code.encode(), name.encode(), 0, None, None))
+    try:
+        given = [*options, *(f"-I{folder}" for folder in _includes())]
+        strings = (ctypes.c_char_p * len(given))(*(option.encode() for option in given))
+        refused = library.nvrtcCompileProgram(program, len(given), strings)
+        log = _bytes(library, "ProgramLog", program).rstrip(b"\0").decode(errors="replace")
+        if refused:
+            raise CompileError(log or f"NVRTC error {refused}")
+        return _bytes(library, "CUBIN", program), log
+    finally:
+        _check(library.nvrtcDestroyProgram(ctypes.byref(program)))
+
+
+def version() -> str:
+    """NVRTC's version, such as 13.0."""
+    major, minor = ctypes.c_int(), ctypes.c_int()
+    _check(_library().nvrtcVersion(ctypes.byref(major), ctypes.byref(minor)))
+    return f"{major.value}.{minor.value}"
+
+
+def _packages() -> list[Path]:
+    spec = importlib.util.find_spec("nvidia")  # a namespace that NVIDIA's packages share
+    return [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
+
+
+def _includes() -> list[Path]:
+    """CUDA's own headers, such as cooperative_groups.h, if their packages are installed."""
+    folders = [folder for place in _packages() for folder in sorted(place.glob("*/include"))]
+    return [folder for include in folders for folder in (include, include / "cccl") if folder.is_dir()]
+
+
+@cache
+def _library() -> Any:
+    path = find()
+    assert path is not None, "NVRTC is not installed: pip install nvidia-cuda-nvrtc"
+    return ctypes.CDLL(path)
+
+
+def _bytes(library: Any, what: str, program: ctypes.c_void_p) -> bytes:
+    size = ctypes.c_size_t()
+    _check(getattr(library, f"nvrtcGet{what}Size")(program, ctypes.byref(size)))
+    buffer = ctypes.create_string_buffer(size.value)
+    _check(getattr(library, f"nvrtcGet{what}")(program, buffer))
+    return buffer.raw
+
+
+def _check(result: int) -> None:
+    if result:
+        raise CompileError(f"NVRTC error {result}")

@@ -1,0 +1,71 @@
+"""What each kernel takes of a GPU, as ptxas reports it: registers, spills, local and shared memory; kept by content."""
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from dnnkit.kernels.cuda import Source
+from tests.cuda_compile import nvrtc
+
+ARCHITECTURES = ("sm_75", "sm_80", "sm_90", "sm_100")
+STRICT = ("-Werror", "all-warnings", "-Xptxas", "-v")
+
+KERNEL = re.compile(r"Compiling entry function '(\w+)' for '(\w+)'")
+NUMBERS = {
+    "stack": re.compile(r"(\d+) bytes stack frame"),
+    "spilled": re.compile(r"(\d+) bytes spill stores"),
+    "registers": re.compile(r"Used (\d+) registers"),
+    "shared": re.compile(r"(\d+) bytes smem"),
+}
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Of one kernel, compiled for one architecture; bytes a thread, and of shared memory bytes a block."""
+
+    kernel: str
+    architecture: str
+    registers: int
+    spilled: int
+    stack: int
+    shared: int
+
+
+def compile_for(source: Source, architecture: str) -> list[Resources]:
+    """What each of the source's kernels takes; warnings are errors. What compiled once is not compiled again."""
+    code, options = source.text(), (*source.options(), f"-arch={architecture}", *STRICT)
+    kept = _kept("\0".join([nvrtc.version(), code, *options]))
+    if kept.exists():
+        return [Resources(**each) for each in json.loads(kept.read_text())]
+    cubin, log = nvrtc.compile_source(code, source.file, options)
+    if not cubin.startswith(b"\x7fELF") or "warning" in log:
+        raise nvrtc.CompileError(log)
+    found = read(log)
+    temporary = kept.with_suffix(f".{os.getpid()}")
+    temporary.write_text(json.dumps([asdict(each) for each in found]))
+    temporary.replace(kept)
+    return found
+
+
+def read(log: str) -> list[Resources]:
+    """The kernels of ptxas's report."""
+    parts = KERNEL.split(log)[1:]
+    return [
+        Resources(kernel, architecture, **{name: _number(pattern, text) for name, pattern in NUMBERS.items()})
+        for kernel, architecture, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True)
+    ]
+
+
+def _number(pattern: re.Pattern[str], text: str) -> int:
+    match = pattern.search(text)
+    return int(match[1]) if match else 0
+
+
+def _kept(content: str) -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(base) / "dnnkit" / "cuda_compile"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{hashlib.sha256(content.encode()).hexdigest()[:32]}.json"

@@ -1,0 +1,93 @@
+"""Every CUDA source that ships compiles with NVRTC for every architecture, without a warning."""
+
+from concurrent.futures import Future
+
+import pytest
+
+from dnnkit.kernels.cuda import ROOT, Source, modules
+from tests.cuda_compile import nvrtc
+from tests.cuda_compile.conftest import table
+from tests.cuda_compile.resources import ARCHITECTURES, STRICT, Resources, read
+
+pytestmark = pytest.mark.cuda_compile
+
+KERNEL = 'extern "C" __global__ void kernel(float* x, int n) {{ {} if (threadIdx.x < n) x[threadIdx.x] = 1; }}'
+
+
+def named(source: Source) -> str:
+    return " ".join([source.file, *(f"{name}={value}" for name, value in source.macros)])
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("source", modules(), ids=named)
+def test_compiles(
+    source: Source,
+    architecture: str,
+    compilations: dict[tuple[Source, str], Future[list[Resources]]],
+    compiled: dict[str, list[Resources]],
+) -> None:
+    found = compilations[source, architecture].result()
+    assert {each.kernel for each in found} == set(source.signatures())
+    assert {each.architecture for each in found} == {architecture}
+    assert all(0 < each.registers <= 255 for each in found)
+    compiled.setdefault(named(source), []).extend(found)
+
+
+def test_every_gpu_version_is_in_the_list() -> None:
+    """A `gpu.cu` that no launcher names would not be compiled."""
+    texts = [source.text() for source in modules()]
+    for file in ROOT.rglob("*.cu"):
+        lines = [line for line in file.read_text().splitlines() if line.strip() and "#include" not in line]
+        assert any(all(line in text for line in lines) for text in texts), file
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    ("planted", "message"),
+    [
+        ("int unused = 3;", "was declared but never referenced"),
+        ("return", "expected a"),
+        ("y = 1;", '"y" is undefined'),
+    ],
+)
+def test_a_planted_warning_or_error_is_caught(planted: str, message: str, architecture: str) -> None:
+    options = ("-std=c++17", f"-arch={architecture}", *STRICT)
+    with pytest.raises(nvrtc.CompileError, match=message):
+        nvrtc.compile_source(KERNEL.format(planted), "kernel.cu", options)
+    cubin, _ = nvrtc.compile_source(KERNEL.format(""), "kernel.cu", options)
+    assert cubin.startswith(b"\x7fELF")
+
+
+def test_registers_spills_and_memory_are_read() -> None:
+    """A kernel with shared memory, one bound to few registers, so that it must spill."""
+    code = """
+    extern "C" __global__ void small(float* x) { __shared__ float part[64]; part[threadIdx.x] = x[threadIdx.x];
+        __syncthreads(); x[threadIdx.x] = part[63 - threadIdx.x]; }
+    extern "C" __global__ void __launch_bounds__(1024, 2) large(float* x) {
+        float v[64];
+        #pragma unroll
+        for (int i = 0; i < 64; ++i) v[i] = x[i * 1024 + threadIdx.x];
+        __syncthreads();
+        #pragma unroll
+        for (int i = 0; i < 64; ++i) x[i * 1024 + threadIdx.x] = v[i] * v[63 - i];
+    }"""
+    small, large = sorted(
+        read(nvrtc.compile_source(code, "two.cu", ("-arch=sm_90", *STRICT))[1]),
+        key=lambda each: each.shared,
+        reverse=True,
+    )
+    assert (small.kernel, small.architecture, small.shared, small.spilled) == ("small", "sm_90", 256, 0)
+    assert large.kernel == "large"
+    assert large.registers <= 32
+    assert large.spilled > 0
+    assert large.stack > 0
+
+
+def test_the_table_has_the_most_of_the_variants() -> None:
+    compiled = {
+        f"a.cu REAL={real}": [Resources("kernel", each, registers, 0, 0, 128) for each in ARCHITECTURES]
+        for real, registers in [("float", 16), ("double", 40)]
+    }
+    _, row = table(compiled, variants=False)
+    assert row.split() == ["a.cu", "kernel", "40", "40", "40", "40", "0", "0", "128"]
+    assert len(list(table(compiled, variants=True))) == 3

@@ -1,0 +1,252 @@
+"""Compiles a CUDA source with g++ and runs its kernels on the CPU, called as CuPy's are.
+
+`compile_for_cpu(text, macros).get_function(name)(grid, block, arguments, shared_mem=…)`: arguments are NumPy arrays and
+NumPy scalars of exactly the kernel's types. Everything the machine finds wrong (see `include/cuda_on_cpu.h`,
+`waiting.cpp`, `memory.cpp`) is a `KernelError` that names kernel, block and thread. With `sanitize` every access is
+checked before it happens; without, kernels run faster and a wild one may end the process.
+"""
+
+import ctypes
+import hashlib
+import os
+import re
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from dnnkit.kernels.cuda import signatures
+from tests.cuda_on_cpu.arguments import Argument, Region, given
+from tests.requirements import gnu_compiler
+
+FOLDER = Path(__file__).parent
+PARTS = ("machine.cpp", "waiting.cpp", "memory.cpp")
+COMPILER = gnu_compiler()
+COMMON = ["-std=c++20", "-fPIC", f"-I{FOLDER / 'include'}"]
+# No fused multiply-adds: x86-64 differs in them from machine to machine. Aliasing as nvcc: a float* read as float4*.
+# Local arrays must fit the machine's stacks of 64 KiB.
+KERNEL_FLAGS = [
+    *COMMON,
+    *("-O1", "-fno-strict-aliasing", "-ffp-contract=off", "-fno-math-errno"),
+    *("-Wno-unknown-pragmas", "-Werror=frame-larger-than=32768"),
+]
+MACHINE_FLAGS = [*COMMON, "-O2"]
+CHECKED = [
+    "-fsanitize=kernel-address",
+    *("--param", "asan-instrumentation-with-call-threshold=0", "--param", "asan-stack=0", "--param", "asan-globals=0"),
+    "-fsanitize=bounds-strict,signed-integer-overflow,integer-divide-by-zero,shift",
+]
+
+MONTH = 30 * 24 * 3600
+
+ORDERS = {"forwards": 0, "backwards": 1, "shuffled": 20261122}
+"""In which order blocks, and threads between two barriers, run: nothing may depend on it."""
+
+COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:[^\"\\\n]|\\.)*\"", re.DOTALL)
+SHARED = re.compile(r"(\bextern\s+)?\b__shared__\s+([^;]+);")
+DECLARATOR = re.compile(r"(.*[\w*>)]\s+|.*[*>])(\w+)\s*((?:\[[^;]*\])*)\s*", re.DOTALL)
+BOUND = re.compile(r"__launch_bounds__\s*\(([^(),]+)[^()]*\)\s*(\w+)\s*\(")
+
+kernels_run: set[tuple[str, frozenset[tuple[str, str]], str]] = set()
+"""(source, macros, name) of every kernel that ran in this process."""
+
+_order = ["shuffled"]
+_lock = threading.Lock()
+
+
+class KernelError(RuntimeError):
+    """A kernel did, or was asked to do, what it must not."""
+
+
+@contextmanager
+def order(name: str) -> Iterator[None]:
+    """Kernels run in that one of `ORDERS` inside the `with`; shuffled otherwise."""
+    before, _order[0] = _order[0], name
+    try:
+        yield
+    finally:
+        _order[0] = before
+
+
+class Launch(ctypes.Structure):
+    """As `machine_state.h` has it."""
+
+    _fields_ = (
+        ("kernel", ctypes.c_char_p),
+        ("call", ctypes.c_void_p),
+        ("arguments", ctypes.POINTER(ctypes.c_void_p)),
+        ("regions", ctypes.POINTER(Region)),
+        ("region_count", ctypes.c_int),
+        ("grid", ctypes.c_uint * 3),
+        ("block", ctypes.c_uint * 3),
+        ("shared_bytes", ctypes.c_size_t),
+        ("order", ctypes.c_int),
+        ("cooperative", ctypes.c_int),
+    )
+
+
+class Function:
+    """One kernel; called as `cupy.RawKernel` is."""
+
+    def __init__(self, module: "Module", name: str):
+        library = module.library
+        self.module, self.name = module, name
+        self._names = [parameter for _, parameter in module.signatures[name]]
+        self._call = ctypes.cast(getattr(library, f"cuda_on_cpu_call_{name}"), ctypes.c_void_p)
+        self._bound = getattr(library, f"cuda_on_cpu_bound_{name}")()
+        parameters = getattr(library, f"cuda_on_cpu_parameters_{name}")
+        parameters.restype = ctypes.c_char_p
+        self._parameters = parameters().decode().split()
+        assert len(self._parameters) == len(self._names), f"{name}: the parser and g++ count its parameters differently"
+
+    def __call__(self, grid: Sequence[int], block: Sequence[int], args: Sequence[Any], *, shared_mem: int = 0) -> None:
+        """Run the kernel on all threads of the grid; arrays are written in place."""
+        sizes = self._sizes(grid, block)
+        if len(args) != len(self._names):
+            raise KernelError(f"{self.name} takes {len(self._names)} arguments {self._names}, was given {len(args)}")
+        arguments = [Argument(self.name, *each) for each in zip(self._names, self._parameters, args, strict=True)]
+        with _lock, given(arguments, apart=self.module.sanitize) as (pointers, regions):
+            launch = Launch(
+                self.name.encode(),
+                self._call,
+                pointers,
+                regions,
+                len(regions),
+                (ctypes.c_uint * 3)(*sizes[:3]),
+                (ctypes.c_uint * 3)(*sizes[3:]),
+                shared_mem,
+                ORDERS[_order[0]],
+                self.module.cooperative,
+            )
+            failure = self.module.library.cuda_on_cpu_launch(ctypes.byref(launch))
+        if failure:
+            raise KernelError(failure.decode())
+        kernels_run.add((*self.module.source, self.name))
+
+    def _sizes(self, grid: Sequence[int], block: Sequence[int]) -> list[int]:
+        """Three sizes of the grid, three of the block; what CUDA refuses is refused."""
+        sizes = [*grid, *[1] * (3 - len(grid)), *block, *[1] * (3 - len(block))]
+        limits = [2**31 - 1, 65535, 65535, 1024, 1024, 64]
+        if len(sizes) != 6 or not all(1 <= size <= limit for size, limit in zip(sizes, limits, strict=True)):
+            raise KernelError(f"{self.name}: invalid configuration, grid {tuple(grid)}, block {tuple(block)}")
+        threads = sizes[3] * sizes[4] * sizes[5]
+        if threads > self._bound:
+            raise KernelError(f"{self.name}: {threads} threads a block, at most {self._bound}")
+        return sizes
+
+
+class Module:
+    """A compiled source; stands in for `cupy.RawModule`."""
+
+    def __init__(self, library: Path, code: str, macros: Mapping[str, str], sanitize: bool, cooperative: bool):
+        self.library = ctypes.CDLL(str(library))
+        self.library.cuda_on_cpu_launch.restype = ctypes.c_char_p
+        self.signatures = signatures(code, macros)
+        self.source = code, frozenset(macros.items())
+        self.sanitize, self.cooperative = sanitize, cooperative
+        self._functions: dict[str, Function] = {}
+
+    def get_function(self, name: str) -> Function:
+        """The kernel of that name."""
+        if name not in self.signatures:
+            raise KernelError(f"no kernel {name} in this module, which has {sorted(self.signatures)}")
+        if name not in self._functions:
+            self._functions[name] = Function(self, name)
+        return self._functions[name]
+
+
+def compile_for_cpu(
+    code: str, macros: Mapping[str, str] | None = None, sanitize: bool = False, cooperative: bool = False
+) -> Module:
+    """A self-contained CUDA source's kernels, kept on disk by content; `cooperative` launches may sync the grid."""
+    macros = dict(macros or {})
+    defines = [f"-D{name}={value}" for name, value in macros.items()]
+    flags = [*KERNEL_FLAGS, *(CHECKED if sanitize else []), *defines]
+    objects = [machine_part(file) for file in PARTS]
+    library = _built(_translated(code, list(signatures(code, macros))), flags, objects)
+    return Module(library, code, macros, sanitize, cooperative)
+
+
+@cache
+def cache_folder() -> Path:
+    """Where what was compiled is kept: `cuda_on_cpu` in dnnkit's cache folder; not used for a month, it goes."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(base) / "dnnkit" / "cuda_on_cpu"
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in folder.iterdir():
+        if file.is_file() and file.stat().st_mtime < time.time() - MONTH:
+            file.unlink(missing_ok=True)
+    return folder
+
+
+@cache
+def _headers() -> str:
+    files = [*sorted((FOLDER / "include").iterdir()), *sorted(FOLDER.glob("*.h"))]
+    return "".join(file.read_text() for file in files) + subprocess.check_output(
+        [str(COMPILER), "--version"], text=True
+    )
+
+
+@cache
+def machine_part(file: str) -> Path:
+    """A part of the machine, as an object file."""
+    return _built((FOLDER / file).read_text(), [*MACHINE_FLAGS, f"-I{FOLDER}", "-c"], [])
+
+
+def _built(code: str, flags: list[str], objects: list[Path]) -> Path:
+    """What g++ makes of the code: a library from the kernels and the machine's objects, or with -c an object."""
+    if COMPILER is None:
+        raise KernelError("running CUDA kernels on the CPU needs g++")
+    content = "\0".join([code, _headers(), *flags, *(item.name for item in objects)])
+    stem = hashlib.sha256(content.encode()).hexdigest()[:32]
+    built = cache_folder() / f"{stem}{'.o' if '-c' in flags else '.so'}"
+    if built.exists():
+        built.touch()
+    else:
+        with tempfile.TemporaryDirectory(dir=cache_folder()) as folder:
+            source, target = Path(folder, "source.cpp"), Path(folder, "built")
+            source.write_text(code)
+            link = [] if "-c" in flags else ["-shared", "-Wl,-Bsymbolic", *map(str, objects)]
+            command = [COMPILER, *flags, str(source), *link, "-o", str(target)]
+            result = subprocess.run(command, capture_output=True, text=True)
+            if result.returncode != 0:
+                raise KernelError(f"g++ cannot compile it:\n{result.stderr}")
+            target.replace(built)
+    return built
+
+
+def _translated(code: str, kernels: list[str]) -> str:
+    """The code with its shared memory as the machine's, and a way to call each kernel."""
+    plain = COMMENT.sub(lambda match: re.sub(r"[^\n]", " ", match[0]) if match[0][0] == "/" else match[0], code)
+    bounds = {match[2]: match[1] for match in BOUND.finditer(plain)}
+    entries = "".join(f"CUDA_ON_CPU_KERNEL({name}, {bounds.get(name, 1024)})\n" for name in kernels)
+    return f'#include "cuda_on_cpu.h"\n#line 1 "kernel.cu"\n{SHARED.sub(_shared, plain)}\n#include "entry.h"\n{entries}'
+
+
+def _shared(match: re.Match[str]) -> str:
+    """A declaration of shared memory, as one of a reference to (or for `extern` a pointer into) the block's."""
+    extern, declaration = match.groups()
+    if (parts := DECLARATOR.fullmatch(declaration)) is None or "," in re.sub(r"<[^<>]*>|\[[^\[\]]*\]", "", declaration):
+        raise KernelError(f"write one plain declaration for each shared array, not: {match[0]}")
+    kind, name, sizes = parts.groups()
+    lines = "\n" * match[0].count("\n")
+    alignment = re.search(r"(?:__align__|alignas)\s*\(([^()]*)\)", kind)
+    kind = re.sub(r"(?:__align__|alignas)\s*\([^()]*\)", "", kind)
+    aligned = f"alignof(cuda_on_cpu_{name})" + (
+        f" > {alignment[1]} ? alignof(cuda_on_cpu_{name}) : {alignment[1]}" if alignment else ""
+    )
+    if extern:
+        return (
+            f"typedef {kind} cuda_on_cpu_{name}; cuda_on_cpu_{name}* const {name} = static_cast<cuda_on_cpu_{name}*>("
+            f'cuda_on_cpu::dynamic_shared_array({aligned}, "{name}"));{lines}'
+        )
+    return (
+        f"typedef {kind} cuda_on_cpu_{name}{sizes}; static const char cuda_on_cpu_key_{name} = 0; "
+        f"cuda_on_cpu_{name}& {name} = *static_cast<cuda_on_cpu_{name}*>(cuda_on_cpu::shared_array("
+        f'&cuda_on_cpu_key_{name}, sizeof(cuda_on_cpu_{name}), {aligned}, "{name}"));{lines}'
+    )

@@ -1,0 +1,86 @@
+"""A strict stand-in for CuPy on the CPU, so that the CuPy backend's own logic runs where there is no GPU.
+
+It is what dnnkit uses of CuPy and nothing else, and is stricter than CuPy where a mistake would only show on a GPU:
+
+- an array never becomes a NumPy array unasked (`__array__` raises, as CuPy's does), is no operand beside a NumPy array
+  and no argument of a NumPy function;
+- as in CuPy, arrays have neither `__array_namespace__` nor `__index__`, and every reduction gives a 0-d array;
+- memory is a budget (`memory.limit`): what does not fit raises `OutOfMemoryError`, as CuPy's pool does, and memory that
+  is not set to anything holds NaN;
+- arrays belong to a device, and are used on that device only;
+- `RawModule` compiles the same `.cu` files for the CPU, and a kernel takes contiguous arrays only;
+- it counts what waits for the device, what is uploaded, allocated and launched (`counts`).
+
+`in_place_of_cupy()` puts it under the names that CuPy has. Names and signatures are compared with the real CuPy where
+that is installed (`test_cupy_stand_in.py`).
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import ModuleType
+
+import pytest
+
+from dnnkit.backends import gpu_state, registry
+from tests.cuda_on_cpu.cupy_stand_in import device, namespace
+
+MODULES = ("cupy", "cupy.cuda", "cupy.cuda.runtime", "cupy.cuda.memory", "cupyx", "cupyx.scipy", "cupyx.scipy.special")
+
+STATE = gpu_state.GpuState(cupy="14.0.0", driver=13000, devices=2, cuda=13000)
+"""What a machine with such GPUs would have."""
+
+CUDA = {
+    "Device": device.Device,
+    "Event": device.Event,
+    "Stream": device.Stream,
+    "alloc_pinned_memory": device.alloc_pinned_memory,
+    "get_current_stream": device.get_current_stream,
+    "get_elapsed_time": device.get_elapsed_time,
+}
+RUNTIME = {
+    "getDeviceCount": lambda: device.memory.devices,
+    "getDevice": device.current_device,
+    "getDeviceProperties": device.properties,
+    "memGetInfo": lambda: device.Device().mem_info,
+    "runtimeGetVersion": lambda: 13000,
+    "driverGetVersion": lambda: 13000,
+}
+
+counts = device.counts
+memory = device.memory
+
+
+@cache
+def modules() -> dict[str, ModuleType]:
+    """The stand-in, by the names that CuPy's modules have in `sys.modules`."""
+    made = {name: ModuleType(name) for name in MODULES}
+    for name, module in made.items():
+        parent, _, own = name.rpartition(".")
+        if parent:
+            setattr(made[parent], own, module)
+    contents = {
+        "cupy": {**namespace.FUNCTIONS, "__version__": "14.0.0+stand.in"},
+        "cupy.cuda": CUDA,
+        "cupy.cuda.runtime": RUNTIME,
+        "cupy.cuda.memory": {"OutOfMemoryError": device.OutOfMemoryError},
+        "cupyx.scipy.special": namespace.SPECIAL,
+    }
+    for name, names in contents.items():
+        vars(made[name]).update(names)
+    return made
+
+
+@contextmanager
+def in_place_of_cupy() -> Iterator[ModuleType]:
+    """Within, `import cupy` gives the stand-in, the backend believes in its two GPUs, and nothing is counted yet."""
+    own = modules()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, module in own.items():
+            patch.setitem(sys.modules, name, module)
+        patch.setattr(gpu_state, "look", lambda: STATE)
+        patch.setattr(registry, "_instance", cache(registry._instance.__wrapped__))  # no backend made before or after
+        memory.__init__()  # type: ignore[misc]
+        counts.reset()
+        yield own["cupy"]

@@ -1,0 +1,287 @@
+"""Devices, streams, events and memory of the stand-in.
+
+What is computed is computed at once. A copy in another stream than the current one happens as late as events allow:
+when somebody waits for an event that was recorded after it. Until then the array holds what it held and the copy's
+source can still be spoilt. The stream must have waited for what last used the array, and the host for the last copy
+from the same source.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+GRANULE = 512
+"""CuPy's pool hands out multiples of so many bytes."""
+
+
+@dataclass
+class Counts:
+    """What happened since `reset`."""
+
+    waits: int = 0
+    """Times the host waited for the device: `get`, `asnumpy`, `float(array)`, `synchronize`, ..."""
+    uploads: list[int] = field(default_factory=list)
+    """Bytes of each copy from the host to the device."""
+    allocations: list[int] = field(default_factory=list)
+    """Bytes of each array that was made."""
+    launches: Counter[str] = field(default_factory=Counter)
+    """Kernels of ours, by name."""
+    functions: Counter[str] = field(default_factory=Counter)
+    """Functions of CuPy's, by name."""
+
+    def reset(self) -> None:
+        """Begin again."""
+        self.__init__()  # type: ignore[misc]
+
+
+counts = Counts()
+
+
+class OutOfMemoryError(MemoryError):
+    """As CuPy's, with its message and its attributes."""
+
+    def __init__(self, size: int, total: int, limit: int = 0) -> None:
+        self._size, self._total, self._limit = size, total, limit
+        message = f"Out of memory allocating {size:,} bytes (allocated so far: {total:,} bytes"
+        super().__init__(message + (f", limit set to: {limit:,} bytes)." if limit else ")."))
+
+
+class Memory:
+    """One budget a device, in bytes."""
+
+    def __init__(self) -> None:
+        self.devices = 2
+        self.limit = 8 << 30
+        self.used: Counter[int] = Counter()
+        self.peak: Counter[int] = Counter()
+
+    def allocate(self, size: int, device: int) -> "Block":
+        """A block; it is given back when nothing refers to it any more."""
+        whole = -(-size // GRANULE) * GRANULE
+        if self.used[device] + whole > self.limit:
+            raise OutOfMemoryError(whole, self.used[device], self.limit)
+        return Block(size, whole, device)
+
+
+memory = Memory()
+
+
+class Block:
+    """A piece of a device's memory; for as long as it lives it counts."""
+
+    def __init__(self, size: int, whole: int, device: int) -> None:
+        self.size, self.device, self._whole, self._used = size, device, whole, memory.used
+        self.last_used = 0
+        memory.used[device] += whole
+        memory.peak[device] = max(memory.peak[device], memory.used[device])
+
+    def __del__(self) -> None:
+        self._used[self.device] -= self._whole
+
+
+class MemoryPool:
+    """The pool keeps nothing back, so all that is not used is free."""
+
+    def used_bytes(self) -> int:
+        return memory.used[current_device()]
+
+    def free_bytes(self) -> int:
+        return 0
+
+    def total_bytes(self) -> int:
+        return memory.used[current_device()]
+
+    def get_limit(self) -> int:
+        return 0
+
+    def free_all_blocks(self, stream: Any = None) -> None:
+        pass
+
+
+_pool = MemoryPool()
+
+
+def get_default_memory_pool() -> MemoryPool:
+    return _pool
+
+
+# -- devices ---------------------------------------------------------------------------------------------------------
+
+
+class _Local(threading.local):
+    def __init__(self) -> None:
+        self.devices = [0]
+        self.streams: dict[int, list[Stream]] = {}
+
+
+_local = _Local()
+
+
+def current_device() -> int:
+    """The number of the current thread's device."""
+    return _local.devices[-1]
+
+
+class Device:
+    """As CuPy's: a context manager, and equal by its number."""
+
+    def __init__(self, device: "int | Device | None" = None) -> None:
+        self.id = current_device() if device is None else int(device.id if isinstance(device, Device) else device)
+
+    def __enter__(self) -> "Device":
+        if not 0 <= self.id < memory.devices:
+            raise RuntimeError("cudaErrorInvalidDevice: invalid device ordinal")
+        _local.devices.append(self.id)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        _local.devices.pop()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Device) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    @property
+    def compute_capability(self) -> str:
+        return "90"
+
+    @property
+    def mem_info(self) -> tuple[int, int]:
+        return memory.limit - memory.used[self.id], memory.limit
+
+    def synchronize(self) -> None:
+        counts.waits += 1
+
+
+# -- streams ---------------------------------------------------------------------------------------------------------
+
+
+_clock = 0
+"""Counts uses of arrays."""
+
+
+def use(block: Block) -> None:
+    """Something is computed with the memory, now."""
+    global _clock
+    _clock += 1
+    block.last_used = _clock
+
+
+class Event:
+    """The moment it was recorded at, and what had been sent in its stream by then."""
+
+    def __init__(self, block: bool = False, disable_timing: bool = False, interprocess: bool = False) -> None:
+        self._timed, self._at = not disable_timing, 0.0
+        self._stream: Stream | None = None
+        self._clock = self._sent = 0
+
+    def record(self, stream: "Stream | None" = None) -> None:
+        self._stream = get_current_stream() if stream is None else stream
+        self._at, self._clock, self._sent = perf_counter(), _clock, len(self._stream._sent)
+
+    def _reach(self) -> int:
+        """Do what was sent before; uses of arrays before the event are those up to this count."""
+        assert self._stream is not None, "an event that was never recorded"
+        self._stream._arrive(self._sent)
+        return self._clock
+
+    def synchronize(self) -> None:
+        counts.waits += 1
+        self._reach()
+        assert self._stream is not None
+        self._stream._known = max(self._stream._known, self._sent)
+
+
+class Stream:
+    """The copies that were sent in it, how many of them have arrived, and what it has waited for."""
+
+    null: "Stream"
+
+    def __init__(self, null: bool = False, non_blocking: bool = False, ptds: bool = False) -> None:
+        self.ptr = 0 if null else id(self)
+        self.waited_for: list[Event] = []
+        self._sent: list[tuple[Callable[[], None], np.ndarray]] = []
+        self._arrived = self._known = self._seen = 0
+
+    def __enter__(self) -> "Stream":
+        _streams().append(self)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        _streams().pop()
+
+    def use(self) -> "Stream":
+        _streams()[-1] = self
+        return self
+
+    def record(self, event: Event | None = None) -> Event:
+        event = Event() if event is None else event
+        event.record(self)
+        return event
+
+    def wait_event(self, event: Event) -> None:
+        self.waited_for.append(event)
+        self._seen = max(self._seen, event._reach())
+
+    def synchronize(self) -> None:
+        counts.waits += 1
+        self._arrive(len(self._sent))
+        self._known = len(self._sent)
+
+    def _send(self, block: Block, source: np.ndarray, copy: Callable[[], None]) -> None:
+        """Copy from the source into the memory, later."""
+        if block.last_used > self._seen:
+            raise RuntimeError("a copy into memory that is still in use: its stream has not waited for that")
+        if any(np.may_share_memory(source, before) for _, before in self._sent[self._known :]):
+            raise RuntimeError("a copy from memory that another copy may still read: the host has not waited for that")
+        self._sent.append((copy, source))
+
+    def _arrive(self, count: int) -> None:
+        """All copies up to that number are done."""
+        for place in range(self._arrived, count):
+            copy, source = self._sent[place]
+            copy()
+            self._sent[place] = (_nothing, source)  # the array may be freed from now on
+        self._arrived = max(self._arrived, count)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stream) and other.ptr == self.ptr
+
+    def __hash__(self) -> int:
+        return hash(self.ptr)
+
+
+def _nothing() -> None:
+    pass
+
+
+Stream.null = Stream(null=True)
+
+
+def _streams() -> list[Stream]:
+    return _local.streams.setdefault(current_device(), [Stream.null])
+
+
+def get_current_stream(device_id: int = -1) -> Stream:
+    return _streams()[-1]
+
+
+def get_elapsed_time(start_event: Event, end_event: Event) -> float:
+    assert start_event._timed, "an event without timing was asked for its time"
+    assert end_event._timed, "an event without timing was asked for its time"
+    return (end_event._at - start_event._at) * 1000
+
+
+def alloc_pinned_memory(size: int) -> Any:
+    return memoryview(bytearray(size))
+
+
+def properties(device: int) -> dict[str, Any]:
+    return {"name": b"Stand-in", "multiProcessorCount": 4, "major": 9, "minor": 0, "totalGlobalMem": memory.limit}

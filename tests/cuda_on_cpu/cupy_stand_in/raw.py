@@ -1,0 +1,67 @@
+"""`RawModule` of the stand-in: CUDA sources, compiled for the CPU and run there."""
+
+from typing import Any
+
+import numpy as np
+
+from tests.cuda_on_cpu.cupy_stand_in.array import host, ndarray
+from tests.cuda_on_cpu.cupy_stand_in.device import counts
+
+sanitize = False
+"""Whether modules made from now on are compiled to find what is read or written out of bounds."""
+
+
+class RawModule:
+    """As CuPy's: compiled when a kernel is first asked for."""
+
+    def __init__(
+        self,
+        code: str | None = None,
+        *,
+        path: str | None = None,
+        options: tuple[str, ...] = (),
+        backend: str = "nvrtc",
+        translate_cucomplex: bool = False,
+        enable_cooperative_groups: bool = False,
+        name_expressions: Any = None,
+        jitify: Any = None,
+    ) -> None:
+        assert code is not None, "the stand-in compiles sources only"
+        assert isinstance(options, tuple), "options are a tuple of strings"
+        self._code, self._cooperative = code, enable_cooperative_groups
+        given = [option.removeprefix("-D").partition("=") for option in options if option.startswith("-D")]
+        self._macros = {name: value for name, _, value in given}
+        self._module: Any = None
+
+    def get_function(self, name: str) -> "RawKernel":
+        from tests.cuda_on_cpu.compiling import compile_for_cpu
+
+        if self._module is None:
+            self._module = compile_for_cpu(self._code, self._macros, sanitize=sanitize)
+        return RawKernel(name, self._module.get_function(name))
+
+
+class RawKernel:
+    """A kernel; it takes contiguous arrays of its device and NumPy's numbers, in a tuple."""
+
+    def __init__(self, name: str, function: Any) -> None:
+        self.name, self._function = name, function
+        self.max_dynamic_shared_size_bytes = 48 << 10
+
+    def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...], *, shared_mem: int = 0):
+        assert isinstance(args, tuple), "a kernel's arguments are a tuple"
+        assert all(isinstance(size, int) and size > 0 for size in (*grid, *block)), f"{self.name}: {grid}, {block}"
+        assert shared_mem <= self.max_dynamic_shared_size_bytes, f"{self.name}: {shared_mem} bytes of shared memory"
+        counts.launches[self.name] += 1
+        return self._function(grid, block, tuple(map(self._argument, args)), shared_mem=shared_mem)
+
+    def _argument(self, value: Any) -> Any:
+        if isinstance(value, ndarray):
+            if not value._host.flags.c_contiguous:
+                raise ValueError(
+                    f"{self.name} was given an array of strides {value.strides}: a kernel reads it as dense"
+                )
+            return host(value)
+        if isinstance(value, np.generic | bool | int | float):
+            return value
+        raise TypeError(f"Unsupported type {type(value)}")

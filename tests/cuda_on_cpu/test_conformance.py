@@ -1,0 +1,42 @@
+"""The tests that every backend passes, passed by the CuPy backend on the stand-in: kernels and all, on the CPU."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TESTS = {
+    "operations and trajectories": ["backends/test_operations.py", "backends/test_executable.py"],
+    "functions, gradients and networks": [
+        "dnnkit/test_ops.py",
+        "dnnkit/test_gradients.py",
+        "dnnkit/test_sequential.py",
+        "dnnkit/test_optimizers.py",
+        "dnnkit/test_losses_epsilon.py",
+        "dnnkit/test_sampling.py",
+        "dnnkit/test_saving.py",
+        "dnnkit/test_exercises.py",
+        "dnnkit/test_flat.py",
+    ],
+}
+
+
+@pytest.mark.cuda_on_cpu
+@pytest.mark.slow
+@pytest.mark.parametrize("what", TESTS)
+def test_what_every_backend_passes(what: str) -> None:
+    """In a process of its own: there, CuPy is the stand-in from the start."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "cupy"]
+    plugin = ["-p", "tests.cuda_on_cpu.stand_in_plugin"]
+    environment = {**os.environ, "DNNKIT_TEST_BACKENDS": "cupy"}
+    files = [str(Path("tests") / name) for name in TESTS[what]]
+    result = subprocess.run([*command, *plugin, *files], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout[-5000:] + result.stderr[-2000:]
+    passed = re.search(r"(\d+) passed", result.stdout)
+    assert passed is not None, result.stdout
+    assert int(passed[1]) > 100
+    assert "skipped" not in result.stdout

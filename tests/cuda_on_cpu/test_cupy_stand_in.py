@@ -1,0 +1,178 @@
+"""The stand-in is as strict as CuPy, or stricter; and what it has, CuPy has."""
+
+import inspect
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.cuda_on_cpu import cupy_stand_in
+from tests.cuda_on_cpu.cupy_stand_in import counts, memory
+
+pytestmark = pytest.mark.cuda_on_cpu
+
+
+@pytest.fixture
+def cupy() -> Iterator[Any]:
+    with cupy_stand_in.in_place_of_cupy() as module:
+        yield module
+
+
+REFUSED: dict[str, Callable[[Any, Any], Any]] = {
+    "becoming a NumPy array": lambda xp, x: np.asarray(x),
+    "a NumPy function": lambda xp, x: np.sum(x),
+    "a NumPy ufunc": lambda xp, x: np.exp(x),
+    "a NumPy array at its right": lambda xp, x: x + np.ones(3),
+    "a NumPy array at its left": lambda xp, x: np.ones(3) + x,
+    "a NumPy array as an argument": lambda xp, x: xp.maximum(x, np.ones(3)),
+    "a list as an argument": lambda xp, x: xp.maximum(x, [1.0, 2.0, 3.0]),
+    "a NumPy array as an index": lambda xp, x: x[np.array([0, 1])],
+    "a NumPy array assigned": lambda xp, x: x.__setitem__(slice(None), np.ones(3)),
+    "being an index": lambda xp, x: [1, 2, 3][xp.asarray(1)],
+    "telling its namespace": lambda xp, x: x.__array_namespace__(),
+    "an array of text": lambda xp, x: xp.asarray(["a"]),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_fails_on_a_gpu_fails_here(cupy: Any, what: str) -> None:
+    with pytest.raises((TypeError, AttributeError, IndexError, ValueError)):
+        REFUSED[what](cupy, cupy.asarray(np.ones(3)))
+
+
+def test_numbers_of_numpy_are_operands(cupy: Any) -> None:
+    x = cupy.asarray(np.ones(3, np.float32))
+    assert (np.float32(2) * x + 1).get().tolist() == [3, 3, 3]
+    assert (x * np.float64(2)).dtype == np.float64  # as in NumPy 2
+
+
+def test_a_sum_stays_on_the_gpu_until_it_is_read(cupy: Any) -> None:
+    total = cupy.sum(cupy.asarray(np.ones(3)))
+    assert type(total) is cupy.ndarray
+    assert total.shape == ()
+    assert counts.waits == 0
+    assert float(total) == 3
+    assert counts.waits == 1
+
+
+def test_memory_that_was_not_written_is_seen(cupy: Any) -> None:
+    assert np.isnan(cupy.empty((3, 2), np.float32).get()).all()
+    assert cupy.empty(3, np.int64).get().tolist() == [-1] * 3
+
+
+def test_memory_is_counted_and_has_an_end(cupy: Any) -> None:
+    memory.limit = memory.used[0] + 3000
+    first = cupy.empty(1000, np.uint8)
+    view = first[10:20].reshape(2, 5)
+    assert view.base is first
+    before = memory.used[0]
+    with pytest.raises(cupy.cuda.memory.OutOfMemoryError, match="Out of memory allocating 2,048 bytes"):
+        cupy.empty(2000, np.uint8)
+    del first
+    assert memory.used[0] == before  # the view holds it
+    del view
+    assert memory.used[0] < before
+    cupy.empty(2000, np.uint8)
+
+
+def test_an_array_is_used_on_its_device_only(cupy: Any) -> None:
+    with cupy.cuda.Device(1):
+        x = cupy.zeros(3)
+    with pytest.raises(ValueError, match="array device = 1 while current = 0"):
+        x + 1
+    assert x.copy().device.id == 0
+
+
+def test_a_copy_in_another_stream_is_there_when_its_event_is_waited_for_and_not_before(cupy: Any) -> None:
+    copies, source, x = cupy.cuda.Stream(), np.arange(3.0), cupy.zeros(3)
+    copies.wait_event(cupy.cuda.get_current_stream().record())
+    x.set(source, stream=copies)
+    sent = copies.record()
+    assert x.get().tolist() == [0, 0, 0]
+    cupy.cuda.get_current_stream().wait_event(sent)
+    assert x.get().tolist() == [0, 1, 2]
+
+
+def test_a_source_that_is_written_before_the_copy_has_arrived_spoils_it(cupy: Any) -> None:
+    copies, source, x = cupy.cuda.Stream(), np.arange(3.0), cupy.empty(3)
+    x.set(source, stream=copies)
+    source[...] = 7
+    copies.record().synchronize()
+    assert x.get().tolist() == [7, 7, 7]
+
+
+def test_a_copy_into_memory_that_may_still_be_read_is_an_error(cupy: Any) -> None:
+    copies, x = cupy.cuda.Stream(), cupy.zeros(3)
+    before = cupy.cuda.get_current_stream().record()
+    x + 1
+    copies.wait_event(before)
+    with pytest.raises(RuntimeError, match="memory that is still in use"):
+        x.set(np.ones(3), stream=copies)
+
+
+KERNEL = """extern "C" __global__ void add(const REAL* x, REAL by, REAL* y, int count) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < count) y[i] = x[i] + by;
+}"""
+
+
+def test_a_kernel_runs_and_takes_what_it_takes_on_a_gpu(cupy: Any) -> None:
+    add = cupy.RawModule(code=KERNEL, options=("-std=c++17", "-DREAL=double")).get_function("add")
+    x, y = cupy.asarray(np.arange(5.0)), cupy.empty(5)
+    add((1,), (32,), (x, np.float64(2), y, np.int32(5)))
+    assert y.get().tolist() == [2, 3, 4, 5, 6]
+    assert counts.launches == {"add": 1}
+    assert counts.waits == 1
+    columns = cupy.asarray(np.ones((5, 5))).T
+    for wrong in (np.arange(5.0), columns, cupy.zeros(5, np.float32)):
+        with pytest.raises((TypeError, ValueError)):
+            add((1,), (32,), (wrong, np.float64(2), y, np.int32(5)))
+
+
+COMPARE = """
+import inspect, json, sys
+import cupy, cupy.cuda.memory, cupyx.scipy.special
+
+found = {}
+for name in json.loads(sys.argv[1]):
+    module, *path = name.split(".")
+    thing = sys.modules[module]
+    for part in path:
+        thing = getattr(thing, part, "missing")
+    try:
+        found[name] = None if thing == "missing" else list(inspect.signature(thing).parameters)
+    except (TypeError, ValueError):
+        found[name] = []
+print(json.dumps(found))
+"""
+"""The names of the arguments of each name, empty where it does not tell them, null where CuPy has no such name."""
+
+
+def test_what_the_stand_in_has_cupy_has() -> None:
+    """Every name, and every name of an argument where CuPy's functions tell them; needs CuPy and no GPU."""
+    names: dict[str, Any] = {}
+    for module, contents in cupy_stand_in.modules().items():
+        public = {key: value for key, value in vars(contents).items() if not key.startswith("_")}
+        names |= {f"{module}.{key}": value for key, value in public.items()}
+        for key, value in public.items():
+            if inspect.isclass(value) and value.__module__.startswith(("cupy", "tests.")):
+                names |= {f"{module}.{key}.{part}": None for part in vars(value) if not part.startswith("_")}
+    command = [sys.executable, "-W", "ignore", "-c", COMPARE, json.dumps(sorted(names))]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if "No module named 'cupy'" in result.stderr:
+        pytest.skip("CuPy is not installed")
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert not [name for name, parameters in found.items() if parameters is None]
+    compared = 0
+    for name, parameters in found.items():
+        if not parameters or not inspect.isfunction(names[name]) or "kwargs" in parameters or "args" in parameters:
+            continue
+        own = list(inspect.signature(names[name]).parameters)
+        assert own == parameters[: len(own)] or set(own) <= set(parameters), f"{name}: {own}, CuPy's: {parameters}"
+        compared += 1
+    assert compared > 25

@@ -1,0 +1,68 @@
+"""The GPU that tests of CUDA kernels run on: the same tests on the CPU, where every access is checked, and on a GPU."""
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dnnkit.backends import available
+from dnnkit.kernels import cuda
+from tests.cuda_on_cpu import cupy_stand_in
+from tests.cuda_on_cpu.cupy_stand_in import raw
+
+ON_CPU = pytest.param("cpu", marks=pytest.mark.cuda_on_cpu)
+ON_GPU = pytest.param("gpu", marks=pytest.mark.gpu)
+
+
+class Gpu:
+    """CuPy, or what stands for it, and arrays to and from it."""
+
+    def __init__(self, cupy: Any) -> None:
+        self.cupy = cupy
+
+    def put(self, x: Any, shift: int = 0) -> Any:
+        """The array on the device; `shift` elements behind an aligned address, of its own in any case."""
+        x = np.asarray(x)
+        memory = self.cupy.empty(x.size + shift, dtype=x.dtype)
+        memory[shift:] = self.cupy.asarray(np.ascontiguousarray(x).reshape(-1))
+        return memory[shift:].reshape(x.shape)
+
+    def full(self, shape: Any, dtype: Any, shift: int = 0) -> Any:
+        """Memory for a result, full of a number that would be noticed."""
+        return self.put(np.full(shape, 77, dtype), shift)
+
+    def get(self, *arrays: Any) -> Any:
+        """The arrays on the host."""
+        found = [np.array(self.cupy.asnumpy(array)) for array in arrays]
+        return found[0] if len(found) == 1 else found
+
+
+_checked_module = functools.cache(cuda._module.__wrapped__)
+_checked_kernel = functools.cache(cuda._kernel.__wrapped__)
+"""Kernels that were compiled with every access checked, apart from those of other tests."""
+
+
+@pytest.fixture(params=[ON_CPU, ON_GPU])
+def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gpu]:
+    """The CPU, which checks every access to memory and every barrier, then a real GPU where there is one."""
+    if request.param == "gpu":
+        found = next((info for info in available() if info.name == "cupy"), None)
+        if found is None or not found.available:
+            pytest.skip("no GPU" if found is None else f"no GPU: {found.reason}")
+        import cupy
+
+        yield Gpu(cupy)
+        return
+    monkeypatch.setattr(raw, "sanitize", True)
+    monkeypatch.setattr(cuda, "_module", _checked_module)
+    monkeypatch.setattr(cuda, "_kernel", _checked_kernel)
+    with cupy_stand_in.in_place_of_cupy() as cupy:
+        yield Gpu(cupy)
+
+
+@pytest.fixture
+def few_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Grids so small that every loop over a grid takes several turns."""
+    monkeypatch.setattr(cuda, "MOST_BLOCKS", 2)

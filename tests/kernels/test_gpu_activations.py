@@ -1,0 +1,109 @@
+"""CUDA activations, forward and backward, against the reference in float64."""
+
+import numpy as np
+import pytest
+
+from dnnkit.kernels import contract, elementwise
+from dnnkit.kernels.softmax import gpu as softmax
+from tests.kernels.test_cpu_activations import DTYPES, FEW, magnitudes, references, samples, saved, worst
+from tests.oracles import ACTIVATIONS
+
+SIZES = [0, 1, 7, 255, 256, 257, 1009, 3000]
+ROWS = [(0, 3), (1, 1), (7, 1), (1, 7), (5, 31), (3, 32), (2, 33), (2, 1009), (700, 10)]
+"""Shapes for softmax: columns around a warp, rows beyond a block."""
+
+
+def shapes(name):
+    return [(1, size) for size in SIZES] if contract.activation(name).elementwise else ROWS
+
+
+def passes(gpu, name, x, dy, shift=0):
+    """f(x), and the gradient in x."""
+    activation = contract.activation(name)
+    y, dx = gpu.full(x.shape, x.dtype, shift), gpu.full(x.shape, x.dtype, shift)
+    elementwise.forward(activation, gpu.put(x, shift), y)
+    elementwise.backward(activation, gpu.put(dy, shift), gpu.put(saved(name, x), shift), dx)
+    return gpu.get(y, dx)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_error_is_at_most_twice_that_of_the_reference_and_a_few_ulp(gpu, name, dtype, rng):
+    for shape in shapes(name):
+        x, dy = samples(shape, dtype), rng.normal(size=shape).astype(dtype)
+        x64, dy64, saved64 = (array.astype(np.float64) for array in (x, dy, saved(name, x)))
+        activation = contract.activation(name)
+        exact = activation.forward(x64), activation.backward(dy64, saved64)
+        scale = magnitudes(name, x64, dy64, exact[0])
+        results = zip(passes(gpu, name, x, dy), references(name, x, dy), exact, scale, strict=True)
+        for actual, reference, wanted, magnitude in results:
+            assert actual.dtype == dtype
+            assert np.isfinite(actual).all()
+            assert worst(actual, wanted, magnitude) <= 2 * worst(reference, wanted, magnitude) + FEW
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_nan_and_inf_come_through_as_in_the_reference(gpu, name, dtype):
+    for place in (0, 40, 64):  # in a pack and in what is left after all packs
+        for value in (np.nan, np.inf, -np.inf):
+            x = np.linspace(-3, 3, 195, dtype=dtype).reshape(3, 65)
+            dy = np.linspace(1, 2, 195, dtype=dtype).reshape(3, 65)
+            for array in (x, dy):
+                changed = array.copy()
+                changed[2, place] = value
+                arguments = (changed, dy) if array is x else (x, changed)
+                for actual, wanted in zip(passes(gpu, name, *arguments), references(name, *arguments), strict=True):
+                    np.testing.assert_array_equal(np.isnan(actual), np.isnan(wanted))
+                    np.testing.assert_array_equal(np.isinf(actual), np.isinf(wanted))
+                    np.testing.assert_array_equal(actual[np.isinf(wanted)], wanted[np.isinf(wanted)])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_in_place_misaligned_and_with_few_blocks_the_bits_are_the_same(gpu, name, dtype, rng, few_blocks):
+    activation = contract.activation(name)
+    for shape in [(3, 1365), (130, 65)]:
+        x, dy = samples(shape, dtype), rng.normal(size=shape).astype(dtype)
+        given = [x, dy, saved(name, x)]
+        before = [array.tobytes() for array in given]
+        first = [array.tobytes() for array in passes(gpu, name, x, dy)]
+        for shift in (0, 1):
+            assert [array.tobytes() for array in passes(gpu, name, x, dy, shift)] == first
+        place, back = gpu.put(x), gpu.put(dy)
+        elementwise.forward(activation, place, place)
+        elementwise.backward(activation, back, gpu.put(given[2]), back)
+        assert [array.tobytes() for array in gpu.get(place, back)] == first
+        assert [array.tobytes() for array in given] == before
+
+
+@pytest.mark.parametrize("name", ["relu", "gelu", "softmax"])
+def test_strided_and_fortran_inputs_and_several_dimensions(gpu, name, rng):
+    activation, cupy = contract.activation(name), gpu.cupy
+    x = rng.normal(size=(6, 10))
+    wide, expected = gpu.put(x), activation.forward(x)
+    out = gpu.full((3, 5), np.float64)
+    elementwise.forward(activation, wide[::2, ::2], out)
+    np.testing.assert_allclose(gpu.get(out), activation.forward(x[::2, ::2]), rtol=1e-13)
+    out = gpu.full((10, 6), np.float64)
+    elementwise.forward(activation, wide.T, out)
+    np.testing.assert_allclose(gpu.get(out), activation.forward(x.T), rtol=1e-13)
+    out = gpu.full((2, 3, 10), np.float64)
+    elementwise.forward(activation, cupy.reshape(wide, (2, 3, 10)), out)
+    np.testing.assert_allclose(gpu.get(out).reshape(6, 10), expected, rtol=1e-13)
+
+
+def test_a_bias_is_added_before_softmax(gpu, rng):
+    for shape in [(5, 3), (40, 10), (3, 70)]:
+        x, b = rng.normal(size=shape), rng.normal(size=shape[1])
+        out = gpu.put(x)
+        softmax.forward(out, out, gpu.put(b))
+        np.testing.assert_allclose(gpu.get(out), contract.activation("softmax").forward(x + b), rtol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_hard_sigmoid_is_flat_from_its_corners_on(gpu, dtype):
+    x = np.array([[-4, -3, 3, 4]], dtype)
+    y, dx = passes(gpu, "hard_sigmoid", x, np.ones_like(x))
+    np.testing.assert_array_equal(y, [[0, 0, 1, 1]])
+    np.testing.assert_array_equal(dx, [[0, 0, 0, 0]])

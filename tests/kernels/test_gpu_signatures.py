@@ -1,0 +1,319 @@
+"""CUDA sources and their launchers cannot drift apart: no GPU and no compiler is needed to see it."""
+
+import ast
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+import types
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from dnnkit.errors import ShapeError
+from dnnkit.kernels import contract, cuda, elementwise, philox
+from dnnkit.kernels.cuda import Source
+from dnnkit.kernels.update.reference import RULES
+from tests.kernels.test_cpu_signatures import REFERENCES, functions_with_arrays, module, parameters, takes_labels
+
+DTYPES = ["float32", "float64"]
+LAUNCHERS = [name for name in REFERENCES if (cuda.ROOT / name / "gpu.py").is_file()]
+WRITTEN = {
+    ("accuracy", "binary"): ["out", "scratch"],
+    ("accuracy", "categorical"): ["out", "scratch"],
+    ("clip_norm", "clip_norm"): ["out", "scratch"],
+    ("dense_activation", "backward"): ["dz", "dx", "dw", "db", "scratch"],
+    ("dense_activation", "forward"): ["z", "y"],
+    ("dropout", "apply"): ["out"],
+    ("dropout", "mask"): ["out"],
+    ("gather", "gather"): ["out"],
+    ("philox", "random_bits"): ["out"],
+    ("softmax", "backward"): ["out"],
+    ("softmax", "forward"): ["out", "b"],
+    **{(name, "loss_and_gradient"): ["out", "loss", "scratch"] for name in contract.names("loss")},
+    **{("update", name): [] for name in RULES},
+}
+"""The parameters of a launcher after the reference's: arrays that are written, and what may be left out."""
+
+SIMPLE = """
+// extern "C" __global__ void commented(int a) {}
+extern "C" __global__ void __launch_bounds__(256) first(
+    const REAL* __restrict__ x,  // a comment, with a comma
+    REAL *y, unsigned long long count, bool const flag /* , int b */
+) { if (x[0] > REAL(0)) y[0] = x[0]; }
+template <typename T> __device__ void not_a_kernel(T x) {}
+extern "C" __global__ void second() {}
+"""
+
+
+@pytest.fixture
+def launches(monkeypatch):
+    """A CuPy that compiles nothing: (source, kernel, grid, block, arguments, shared bytes) of each launch."""
+    found = []
+
+    class RawModule:
+        def __init__(self, code, options, backend):
+            assert backend == "nvrtc"
+            self.code, self.options = code, options
+
+        def get_function(self, name):
+            def call(grid, block, args, shared_mem=0):
+                found.append((self, name, grid, block, args, shared_mem))
+
+            return call
+
+    def multiply(a, b, out):
+        assert out.shape == (a.shape[0], b.shape[1])
+
+    cupy = types.ModuleType("cupy")
+    names = {"RawModule": RawModule, "empty": np.empty, "matmul": multiply, "ascontiguousarray": np.ascontiguousarray}
+    vars(cupy).update(names)
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    return found
+
+
+def every_launcher_once(dtype, rows=5000):
+    """Each function of each launcher, on arrays of several kinds."""
+    x, y, z, w = (np.zeros(shape, dtype) for shape in [(rows, 5), (rows, 5), (rows, 3), (5, 3)])
+    b, loss, labels, keep = np.zeros(3, dtype), np.zeros(1), np.zeros(rows, np.int64), np.zeros((rows, 5), bool)
+    for name in contract.names("activation"):
+        activation = contract.activation(name)
+        elementwise.forward(activation, x, y)
+        elementwise.backward(activation, x, x, y)
+        dense = module("dense_activation", "gpu")
+        dense.forward(x, w, b, activation, z, z.copy())
+        dense.backward(z, x, w, z, activation, True, z, y, w.copy(), b)
+    for name in contract.names("loss"):
+        for targets in [x, labels][: 1 + takes_labels(name)]:
+            module(name, "gpu").loss_and_gradient(x, targets, None, 0.5, y, loss)
+            module(name, "gpu").loss_and_gradient(x, targets, x[:, 0].copy(), 0.5, y, loss)
+    for targets in (x, labels):
+        module("accuracy", "gpu").categorical(x, targets, None, loss)
+        module("accuracy", "gpu").binary(x, targets, None, 0.5, loss)
+    for name, rule in RULES.items():
+        slots = [x.copy() for _ in rule.slots]
+        getattr(module("update", "gpu"), name)(3, x, y, *slots, 0.1, *(0.5 for _ in rule.hyperparameters))
+    for source in cuda.TYPES.values():
+        module("gather", "gpu").gather(np.zeros((7, 5), source), labels, 1.0, 0.0, y)
+    module("clip_norm", "gpu").clip_norm(x, 1.0, y)
+    module("dropout", "gpu").mask(0, keep.size, 0.5, 1, 2, 2**64 - 1, keep)
+    module("dropout", "gpu").apply(x, keep, 0.5, y)
+    module("philox", "gpu").random_bits(0, 10, 1, 2, 3, 4, np.zeros(10, np.uint32))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", [1, 5000])
+def test_arguments_are_of_the_types_that_the_kernel_declares(launches, dtype, rows):
+    every_launcher_once(dtype, rows)
+    for compiled, name, grid, block, arguments, shared in launches:
+        macros = dict(option[2:].split("=") for option in compiled.options if option.startswith("-D"))
+        declared = cuda.signatures(compiled.code, macros)[name]
+        assert len(arguments) == len(declared)
+        for (kind, parameter), value in zip(declared, arguments, strict=True):
+            if kind.endswith("*") and not isinstance(value, np.ndarray):
+                assert type(value) is np.uintp, parameter
+                assert value == 0
+            else:
+                assert value.dtype == cuda.dtype_of(kind), (name, parameter)
+        assert len(grid) == len(block) == 3
+        assert min(*grid, *block) >= 1
+        assert grid[1] < 2**16
+        assert block[0] * block[1] * block[2] == cuda.THREADS
+        assert shared == 0
+
+
+def test_every_kernel_that_ships_is_launched(launches):
+    for dtype in DTYPES:
+        every_launcher_once(dtype)
+    launched = {(compiled.code, compiled.options, name) for compiled, name, *_ in launches}
+    shipped = {(source.text(), source.options(), name) for source in cuda.modules() for name in source.signatures()}
+    assert launched == shipped
+
+
+def test_every_reference_has_a_cuda_source_and_every_source_ships():
+    for kernel in REFERENCES:
+        assert cuda.has_gpu_version(kernel), kernel
+    inlined = "".join(source.text() for source in cuda.modules())
+    for path in cuda.ROOT.rglob("*.cu"):
+        assert f'#line 1 "{path.relative_to(cuda.ROOT).as_posix()}"' in inlined, path
+    assert not cuda.has_gpu_version("a_users_own")
+
+
+def test_no_variant_ships_twice_and_each_has_a_kernel_of_its_own():
+    for source, count in Counter(cuda.modules()).items():
+        assert count == 1
+        assert source.signatures()
+    for dtype in DTYPES:
+        for name in contract.names("activation"):
+            if contract.activation(name).elementwise:
+                assert elementwise.source(name, dtype) in cuda.modules()
+
+
+def test_the_table_of_launchers_is_complete():
+    assert set(WRITTEN) == {place for place in functions_with_arrays(REFERENCES) if place != ("philox", "philox")}
+
+
+@pytest.mark.parametrize(("kernel", "name"), sorted(WRITTEN))
+def test_parameters_are_those_of_the_reference_and_then_what_is_written(kernel, name):
+    left_out = ("xp", "dtype", "axis")
+    taken = [old for old in parameters(getattr(module(kernel, "reference"), name)) if old not in left_out]
+    launcher = getattr(module(kernel, "gpu"), name)
+    assert parameters(launcher) == taken + WRITTEN[kernel, name]
+    assert inspect.getdoc(launcher)
+
+
+@pytest.mark.parametrize("name", contract.names("activation"))
+def test_an_activation_has_the_functions_that_the_passes_call(name):
+    activation, text = contract.activation(name), (cuda.ROOT / name / "gpu.cu").read_text()
+    if activation.elementwise:
+        slope = "derivative_from_output" if activation.saves == "output" else "derivative"
+        assert f"namespace activation::{name} {{" in text
+        assert "REAL forward(REAL" in text
+        assert f"REAL {slope}(REAL" in text
+
+
+@pytest.mark.parametrize("name", contract.names("loss"))
+def test_labels_are_taken_by_the_losses_that_say_so(launches, name):
+    assert module(name, "gpu").KERNEL.takes_labels == takes_labels(name)
+    scores = np.zeros((7, 5))
+    for targets in (np.zeros((7, 4)), np.zeros((6, 5)), np.zeros(6 if takes_labels(name) else 7, np.int64)):
+        with pytest.raises(ShapeError, match=f"{name}: targets of shape"):
+            module(name, "gpu").loss_and_gradient(scores, targets, None, 0.5, scores, np.zeros(1))
+    assert not launches
+
+
+# Planted drift
+
+
+def moved(*arguments, **named):
+    """Launch sgd as its launcher does, but for what is given."""
+    p, g = np.zeros(8, np.float32), np.zeros(8, np.float32)
+    usual = {"p": p, "g": g, "learning_rate": 0.1, "weight_decay": 0.0, "count": 8}
+    cuda.launch(Source.of("update/gpu.cu", "float32"), "sgd", 1, 256, {**usual, **named})
+
+
+def test_numbers_become_the_kernels_types(launches):
+    moved(count=np.int32(8), learning_rate=1)
+    *_, rate, decay, count = launches[0][4]
+    assert (type(rate), type(decay), type(count)) == (np.float32, np.float32, np.int64)
+    moved(weight_decay=np.float64(0.25))
+    assert type(launches[1][4][3]) is np.float32
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"velocity": np.zeros(8, np.float32)}, "kernel sgd takes p, g, learning_rate, weight_decay, count; given:"),
+        ({"p": np.zeros(8)}, "p of kernel sgd is an array of float32; given: float64"),
+        ({"g": 0.5}, "g of kernel sgd is an array of float32; given: float"),
+        ({"g": np.float32(0.5)}, "g of kernel sgd is an array of float32; given: float32"),
+        ({"g": np.zeros(16, np.float32)[::2]}, r"g of kernel sgd is not contiguous: strides \(8,\)"),
+        ({"count": 8.0}, "count of kernel sgd is a long long; given: float 8.0"),
+        ({"learning_rate": None}, "learning_rate of kernel sgd is a float; given: NoneType None"),
+        ({"learning_rate": np.zeros(8, np.float32)}, "learning_rate of kernel sgd is a float; given: ndarray"),
+    ],
+)
+def test_a_launcher_that_drifts_from_its_kernel_is_an_error(launches, changed, message):
+    with pytest.raises(TypeError, match=message):
+        moved(**changed)
+    assert not launches
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("REAL learning_rate, REAL weight_decay", "int learning_rate, REAL weight_decay"),
+        ("const REAL* g, REAL learning_rate", "const double* g, REAL learning_rate"),
+        ("REAL learning_rate, REAL weight_decay, long", "REAL rate, REAL weight_decay, long"),
+        ("REAL weight_decay, long long count", "REAL weight_decay, long long count, int added"),
+        ("REAL weight_decay, long long count", "long long count"),
+        ("void sgd(", "void gradient_descent("),
+    ],
+)
+def test_a_kernel_that_drifts_from_its_launcher_is_an_error(launches, monkeypatch, old, new):
+    source = Source.of("update/gpu.cu", "float32")
+    text = source.text()
+    assert old in text
+    monkeypatch.setattr(Source, "signatures", lambda self: cuda.signatures(text.replace(old, new), dict(self.macros)))
+    with pytest.raises((TypeError, KeyError), match="sgd"):
+        moved()
+    assert not launches
+
+
+def test_integers_that_do_not_fit_are_an_error(launches):
+    for step in (2**64, -1):
+        with pytest.raises(OverflowError):
+            philox_bits(step)
+    philox_bits(2**64 - 1)
+    assert launches[0][4][3] == 2**64 - 1
+
+
+def philox_bits(step):
+    importlib.import_module(f"{philox.__name__}.gpu").random_bits(0, 1, 1, step, 3, 4, np.zeros(1, np.uint32))
+
+
+# Sources
+
+
+def test_signatures_are_read_with_macros_and_without_comments():
+    found = cuda.signatures(SIMPLE, {"REAL": "double"})
+    first = (("double*", "x"), ("double*", "y"), ("unsigned long long", "count"), ("bool", "flag"))
+    assert found == {"first": first, "second": ()}
+
+
+@pytest.mark.parametrize("parameter", ["size_t n", "float4* x", "REAL x", "int"])
+def test_a_type_that_no_launcher_could_give_is_an_error(parameter):
+    with pytest.raises(TypeError, match="kernel broken: the type of"):
+        cuda.signatures(f'extern "C" __global__ void broken({parameter}) {{}}')
+
+
+def test_a_kernel_that_is_there_twice_is_an_error():
+    with pytest.raises(TypeError, match="kernel second is there twice"):
+        cuda.signatures(SIMPLE + SIMPLE[SIMPLE.index('extern "C" __global__ void second') :], {"REAL": "float"})
+
+
+def test_each_file_is_inlined_once_and_nothing_else_is_included():
+    for source in cuda.modules():
+        text = source.text()
+        assert "#include" not in text
+        files = re.findall(r'^#line 1 "(.*)"$', text, re.MULTILINE)
+        assert len(set(files)) == len(files)
+
+
+def test_line_directives_name_the_place_of_every_line():
+    for source in cuda.modules():
+        file, number = "", 0
+        for line in source.text().splitlines():
+            if directive := re.fullmatch(r'#line (\d+) "(.*)"', line):
+                number, file = int(directive[1]), directive[2]
+                continue
+            assert (cuda.ROOT / file).read_text().splitlines()[number - 1] == line
+            number += 1
+
+
+def test_no_fast_math_and_no_sums_in_an_order_of_chance():
+    for source in cuda.modules():
+        assert not any("fast" in option for option in source.options())
+        assert "atomic" not in source.text().replace("No atomics", "")
+
+
+def test_nothing_imports_cupy_before_a_launch():
+    names = ["cuda", "elementwise", "rows_gpu", *(f"{name}.gpu" for name in LAUNCHERS)]
+    code = "import importlib, sys\n" + "".join(f"importlib.import_module('dnnkit.kernels.{name}')\n" for name in names)
+    code += (
+        "from dnnkit.kernels import cuda\n[source.text() for source in cuda.modules()]\nprint('cupy' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "False"
+
+
+def test_launchers_do_not_wait_for_the_device():
+    """Nothing in them reads an array: no float(), no .get(), no .item()."""
+    for path in [cuda.ROOT / "elementwise.py", cuda.ROOT / "rows_gpu.py", *cuda.ROOT.glob("*/gpu.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                assert called not in ("float", "bool", "print"), path
+                assert not called.endswith((".get", ".item", ".synchronize", ".tolist", "asnumpy")), path

@@ -1,0 +1,80 @@
+"""What should be one access of 16 bytes is one: a compiler may take a pack apart, and nothing but speed would tell."""
+
+import ctypes
+import re
+
+import pytest
+
+from dnnkit.kernels import contract, elementwise
+from dnnkit.kernels.cuda import Source
+from tests.cuda_compile import nvrtc
+from tests.oracles import ACTIVATIONS
+
+pytestmark = pytest.mark.cuda_compile
+KERNELS = {
+    "dense_activation/gpu.cu": ["activation_forward", "activation_backward", "dense_forward", "dense_backward"],
+    "dropout/gpu.cu": ["dropout_apply"],
+    "gather/gpu.cu": ["gather_uint8", "gather_float32", "gather_float64", "gather_bool"],
+    "update/gpu.cu": ["sgd", "momentum", "nesterov", "rmsprop", "adam"],
+}
+VECTORS = {"float32": "v4.f32", "float64": "v2.f64"}
+
+
+def instructions(source: Source) -> dict[str, str]:
+    """NVRTC's PTX for an H100, by kernel."""
+    library, program = nvrtc._library(), ctypes.c_void_p()
+    assert library.nvrtcCreateProgram(ctypes.byref(program), source.text().encode(), b"", 0, None, None) == 0
+    try:
+        options = [*source.options(), "--gpu-architecture=compute_90"]
+        given = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
+        assert library.nvrtcCompileProgram(program, len(given), given) == 0
+        text = nvrtc._bytes(library, "PTX", program).decode()
+    finally:
+        library.nvrtcDestroyProgram(ctypes.byref(program))
+    return {part.partition("(")[0]: part for part in re.split(r"\.visible \.entry ", text)[1:]}
+
+
+def check(source: Source, dtype: str) -> None:
+    found = instructions(source)
+    for kernel in KERNELS[source.file]:
+        assert f"st.global.{VECTORS[dtype]}" in found[kernel], kernel
+        assert re.search(r"ld\.global(\.nc)?\.v[24]\.", found[kernel]), kernel
+
+
+@pytest.mark.parametrize("dtype", VECTORS)
+@pytest.mark.parametrize("file", [file for file in KERNELS if "dense" not in file])
+def test_packs_are_moved_by_one_instruction(file, dtype):
+    check(Source.of(file, dtype), dtype)
+
+
+@pytest.mark.parametrize("dtype", VECTORS)
+@pytest.mark.parametrize("name", ["relu", "linear", "gelu", "mish"])
+def test_packs_of_activations_are_moved_by_one_instruction(name, dtype):
+    found = instructions(elementwise.source(name, dtype))
+    for kernel in KERNELS["dense_activation/gpu.cu"]:
+        assert f"st.global.{VECTORS[dtype]}" in found[kernel], kernel
+
+
+def test_four_elements_of_a_mask_are_stored_at_once():
+    found = instructions(Source.of("dropout/mask.cu"))["dropout_mask"]
+    assert re.search(r"st\.global\.(v4\.u8|[bu]32)", found)
+
+
+@pytest.mark.parametrize("name", ["relu", "gelu"])
+def test_nothing_spills_into_local_memory(name):
+    for source in (elementwise.source(name, "float64"), Source.of("update/gpu.cu", "float64")):
+        for kernel, text in instructions(source).items():
+            assert not re.search(r"\b(ld|st)\.local\b", text), kernel
+
+
+@pytest.mark.parametrize("name", [name for name in ACTIVATIONS if contract.activation(name).elementwise])
+def test_float32_is_computed_in_float32(name):
+    """A constant without REAL(...) would make it double: right, and many times slower."""
+    for kernel, text in instructions(elementwise.source(name, "float32")).items():
+        assert ".f64" not in text, kernel
+
+
+@pytest.mark.parametrize("file", ["softmax/gpu.cu", "update/gpu.cu", "dropout/gpu.cu"])
+def test_float32_stays_float32_in_what_is_no_sum_over_a_batch(file):
+    for kernel, text in instructions(Source.of(file, "float32")).items():
+        assert ".f64" not in text, kernel

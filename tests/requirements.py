@@ -1,0 +1,49 @@
+"""What tests with a marker need beyond Python: where it is missing they are skipped, and in CI they fail."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+
+from dnnkit.backends.cupy_backend import CupyBackend
+from tests.cuda_compile import nvrtc
+
+
+@cache
+def gnu_compiler() -> str | None:
+    """GNU's g++; on a Mac that is another compiler's name."""
+    path = shutil.which("g++")
+    if path is None or "Free Software Foundation" not in subprocess.check_output([path, "--version"], text=True):
+        return None
+    return path
+
+
+NEEDED: dict[str, tuple[str, Callable[[], str | None]]] = {
+    "cuda_on_cpu": ("g++", gnu_compiler),
+    "cuda_compile": ("NVRTC: pip install nvidia-cuda-nvrtc", nvrtc.find),
+}
+"""For each marker, what it needs in words, and where that is."""
+
+
+def gpu_is_required() -> bool:
+    """Whether tests that need a GPU must run."""
+    return os.environ.get("DNNKIT_REQUIRE_GPU", "0") not in ("", "0")
+
+
+def require(item: pytest.Item) -> None:
+    """Skip the test if what its markers need is not here; in CI, which sets `CI`, fail it.
+
+    CI has no GPU: whoever has one sets DNNKIT_REQUIRE_GPU=1, and a test that needs one is then no longer skipped.
+    """
+    if item.get_closest_marker("gpu") and (reason := CupyBackend.unavailable_reason()):
+        if gpu_is_required():
+            pytest.fail(f"DNNKIT_REQUIRE_GPU is set, but there is no GPU to use: {reason}", pytrace=False)
+        pytest.skip(f"needs a GPU: {reason}")
+    for marker, (words, find) in NEEDED.items():
+        if item.get_closest_marker(marker) and find() is None:
+            if os.environ.get("CI"):
+                pytest.fail(f"needs {words}, and CI must have it", pytrace=False)
+            pytest.skip(f"needs {words}")

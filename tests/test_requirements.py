@@ -1,0 +1,32 @@
+"""What tests that need a GPU do where there is none: they are skipped, or, where one is required, fail."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FIGURES = "tests/notes/test_figures.py::test_every_figure_on_a_gpu"
+CLIP_NORM = "tests/backends/test_operations.py::test_clip_norm"
+
+
+@pytest.mark.parametrize(
+    ("required", "test", "outcome"),
+    [
+        ("", FIGURES, "1 skipped"),
+        ("0", FIGURES, "1 skipped"),
+        ("1", FIGURES, "1 error"),
+        ("", CLIP_NORM, "[2-9] passed"),
+        ("1", CLIP_NORM, "[2-9] passed, 1 error"),
+    ],
+)
+def test_a_gpu_that_is_required_is_missed(required: str, test: str, outcome: str) -> None:
+    environment = {**os.environ, "DNNKIT_REQUIRE_GPU": required, "CUDA_VISIBLE_DEVICES": "", "CI": "1"}
+    environment.pop("DNNKIT_TEST_BACKENDS", None)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert re.search(outcome, result.stdout), result.stdout[-3000:]
+    assert ("DNNKIT_REQUIRE_GPU" in result.stdout) == (outcome == "1 error")
