@@ -34,10 +34,10 @@ def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Netwo
     weights = [array for layer in initial_weights(work) for array in layer]
     net.set_parameters(dict(zip(net.parameters, weights, strict=True)))
 
-    def epoch() -> float:
-        return net.fit(x, y, batch_size=work.batch_size, epochs=1, verbose=0)["loss"][0]
+    def train(epochs: int) -> float:
+        return net.fit(x, y, batch_size=work.batch_size, epochs=epochs, verbose=0)["loss"][-1]
 
-    return Network(epoch, net.predict, net.history.plan.execution)
+    return Network(train, net.predict, net.history.plan.execution)
 
 
 def neuron(

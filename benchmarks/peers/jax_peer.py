@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers import machine
-from benchmarks.peers.works import Network, Work, initial_weights
+from benchmarks.peers.works import Network, Work, initial_weights, repeated
 
 PACKAGES = ("jax", "jaxlib")
 VARIANTS = ("",)
@@ -72,7 +72,7 @@ def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Netwo
         state, loss = jax.block_until_ready(run(state, rng.permutation(len(x)).astype(np.int32)))
         return float(loss)
 
-    return Network(epoch, lambda rows: np.asarray(probabilities(state[0], rows)))
+    return Network(repeated(epoch), lambda rows: np.asarray(probabilities(state[0], rows)))
 
 
 def neuron(

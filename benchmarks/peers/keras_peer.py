@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers import machine
-from benchmarks.peers.works import Network, Work, initial_weights
+from benchmarks.peers.works import Network, Work, initial_weights, repeated
 
 BACKENDS = ("jax", "tensorflow", "torch")
 _installed = [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
@@ -46,4 +46,4 @@ def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Netwo
             return np.asarray(model.predict_on_batch(rows))
         return model.predict(rows, batch_size=1024, verbose=0)
 
-    return Network(epoch, predict)
+    return Network(repeated(epoch), predict)

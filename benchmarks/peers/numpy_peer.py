@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers import machine
-from benchmarks.peers.works import Network, Work, initial_weights
+from benchmarks.peers.works import Network, Work, initial_weights, repeated
 
 PACKAGES = ("numpy",)
 VARIANTS = ("",)
@@ -71,7 +71,7 @@ def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Netwo
             total += train_step(x[rows], y[rows])
         return total / len(x)
 
-    return Network(epoch, lambda rows: forward(rows)[1])
+    return Network(repeated(epoch), lambda rows: forward(rows)[1])
 
 
 def neuron(

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier
 
 from benchmarks.peers import machine
-from benchmarks.peers.works import Network, Work, initial_weights
+from benchmarks.peers.works import Network, Work, initial_weights, repeated
 
 PACKAGES = ("scikit-learn", "scipy")
 VARIANTS = ("",)
@@ -41,4 +41,4 @@ def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Netwo
     def epoch() -> float:
         return float(model.partial_fit(x, y).loss_)
 
-    return Network(epoch, model.predict_proba)
+    return Network(repeated(epoch), model.predict_proba)

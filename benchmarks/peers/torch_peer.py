@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.peers.works import Network, Work, initial_weights
+from benchmarks.peers.works import Network, Work, initial_weights, repeated
 
 PACKAGES = ("torch",)
 VARIANTS = ("", "compile", "autotune")
@@ -46,7 +46,7 @@ def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Netwo
         with torch.inference_mode():
             return forward(torch.from_numpy(rows)).numpy()
 
-    return Network(epoch, predict)
+    return Network(repeated(epoch), predict)
 
 
 def _eager(work: Work) -> tuple[Step, Forward]:

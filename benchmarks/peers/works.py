@@ -30,7 +30,8 @@ class Work:
     """One thing to time.
 
     `kind` is train (an epoch), predict (`size` rows in one call), neuron (`size` iterations), gemm (a product of
-    `size` by `size` matrices) or copy (`size` numbers). `counted` repetitions count, after one that does not; `axis`
+    `size` by `size` matrices) or copy (`size` numbers). `counted` repetitions count (epochs, one after
+    the other, as one), after one that does not; `axis`
     says what grows, and `value` how far.
     """
 
@@ -43,7 +44,7 @@ class Work:
     learning_rate: float = 1e-3
     batch_size: int = 32
     samples: int = 60_000
-    counted: int = 2
+    counted: int = 5
     size: int = 0
     targets: tuple[Target, ...] = ()
     axis: str = ""
@@ -73,8 +74,9 @@ class Work:
 class Network(NamedTuple):
     """What a peer makes for a work."""
 
-    epoch: Callable[[], float]
-    """Train on every sample once, in a new order; returns the mean over the samples of the loss before each update.
+    train: Callable[[int], float]
+    """Train so many epochs, on every sample once in each, in a new order each time; returns the last epoch's mean over
+    the samples of the loss before each update.
 
     When it returns, the work is done, not only begun.
     """
@@ -137,6 +139,18 @@ NEURON_X = np.array([[0, 0, 1], [1, 1, 1], [1, 0, 1], [0, 1, 1]], np.float64)
 NEURON_Y = np.array([[0], [1], [1], [0]], np.float64)
 NEURON_WEIGHTS = np.array([[-0.16595599], [0.44064899], [-0.99977125]])
 """The notes' neuron, in their float64; the loss is half the sum of squared errors, the learning rate 1."""
+
+
+def repeated(epoch: Callable[[], float]) -> Callable[[int], float]:
+    """`Network.train` of a peer that trains one epoch a call."""
+
+    def train(epochs: int) -> float:
+        loss = float("nan")
+        for _ in range(epochs):
+            loss = epoch()
+        return loss
+
+    return train
 
 
 def choose(names: str | None) -> list[Work]:
