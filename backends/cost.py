@@ -1,6 +1,6 @@
 """Which division of the work is fastest: a model of one training step, with numbers measured on the machine.
 
-    product of (m, k) and (k, n):      call + 2 m k n / flops + (m k + k n), packed, as bytes
+    product of (m, k) and (k, n):      call + 2 m k n / flops + (m k + k n), where not near enough, as bytes
     element by element:                bytes read and written / bytes a second
     exchange:                          exchange + wait + what is added up, as bytes
 
@@ -25,8 +25,8 @@ BY: tuple[Literal["units", "rows"], ...] = ("units", "rows")
 STEP, FLOP, WORTH_THREADS = 1e-6, 1e-11, 2e-3
 """Seconds, roughly: of a step of nothing, of a FLOP, and of work that is worth starting threads for."""
 
-PACKING = 4.0
-"""How often a product reads or writes its factors to bring them into the order it computes in."""
+FETCHED = 0.5
+"""How much of its factors a product waits for: most of the time it computes while they come."""
 
 WAIT = 5e-7
 """Seconds by which workers miss each other at an exchange, beyond what hearing of each other takes."""
@@ -85,15 +85,17 @@ def seconds(
     flops = (here.flops if division.workers == 1 else here.flops_each) * 4 / number
     workers, by_rows = division.workers, division.by == "rows" and division.workers > 1
     rows = -(-batch_size // workers) if by_rows else batch_size
-    total, held, trained = rows * features * number / here.bytes, 0, False
-    for stage, role, part in zip(stages, roles(stages, division), parts(stages, features, division, 0), strict=True):
+    kinds = roles(stages, division)
+    gathered = rows * features / (workers if "rows" in kinds else 1)
+    total, held, trained = 2.0 * gathered * number / here.bytes, 0, False
+    for stage, role, part in zip(stages, kinds, parts(stages, features, division, 0), strict=True):
         inputs, outputs = part.shape
         total += PASSES * rows * outputs * number / here.bytes
         if not isinstance(stage, Dense):
             continue
         products = 3 if trained else 2  # forward, its kernel's gradient, and dx unless nothing before it is trained
-        packed = PACKING * (rows * inputs + inputs * outputs) * number / here.bytes
-        total += products * (here.call + 2 * rows * inputs * outputs / flops + packed)
+        fetched = FETCHED * (rows * inputs + inputs * outputs) * number / here.bytes
+        total += products * (here.call + 2 * rows * inputs * outputs / flops + fetched)
         held += inputs * outputs + outputs
         added_up = outputs if role == "rows" else inputs if role == "columns" and trained else 0
         if added_up:
@@ -104,5 +106,5 @@ def seconds(
         own = share(held, workers, 0)
         mine = own.stop - own.start
         total += 2 * (here.exchange + WAIT) + (workers + 1) * mine * number / here.bytes
-        held = mine
-    return total + held * (3 + 2 * slots) * number / here.bytes
+        held = mine + mine / (2 + 2 * slots)  # and the gradient, which is not updated from piece by piece
+    return total + held * (2 + 2 * slots) * number / here.bytes

@@ -17,17 +17,27 @@ def schedule(
 ) -> HostArray:
     """Instructions (n, 3): what to do, with which stage, and whether its dx is wanted.
 
+    Workers that exchange anything on the way forward share the gathering of inputs, too, one step ahead: so there is
+    something to do before the first step, and what is repeated begins after it.
+
     `first` is the first stage whose gradient is wanted, -1 for the network's input as well.
     """
     kinds = roles(stages, division)
-    steps: list[tuple[int, int, int]] = [(cpu.TAKE, 0, 0)]
+    shares = "rows" in kinds
+    steps = [(cpu.GATHER, 0, 0), (cpu.EXCHANGE, 0, 0)] if shares else []
+    again = (cpu.REPEAT, len(steps), 0)
+    steps.append((cpu.TAKE, int(shares), 0))
     for stage, kind in enumerate(kinds):
         if kind == "rows":
-            steps += [(cpu.PRODUCT, stage, 0), (cpu.EXCHANGE, 0, 0), (cpu.JOIN, stage, 0)]
+            steps.append((cpu.PRODUCT, stage, 0))
+            if shares:
+                steps.append((cpu.GATHER, 1, 0))
+                shares = False
+            steps += [(cpu.EXCHANGE, 0, 0), (cpu.JOIN, stage, 0)]
         else:
             steps.append((cpu.FORWARD, stage, 0))
     if purpose == "predict":
-        return _array([*steps, (cpu.HEAD, 0, 0), (cpu.REPEAT, 0, 0)])
+        return _array([*steps, (cpu.HEAD, 0, 0), again])
     steps.append((cpu.LOSS, 0, 0))
     by_rows = division.by == "rows" and division.workers > 1
     at_once = purpose == "train" and not by_rows and not clips
@@ -50,7 +60,7 @@ def schedule(
         steps.append((cpu.UPDATE, 0, 0))
         if by_rows:
             steps.append((cpu.EXCHANGE, 0, 0))
-    return _array([*steps, (cpu.REPEAT, 0, 0)])
+    return _array([*steps, again])
 
 
 def _array(steps: list[tuple[int, int, int]]) -> HostArray:

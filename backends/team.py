@@ -76,13 +76,20 @@ class Team:
         if division.by == "rows":
             own_rows = -(-rows // division.workers)
         dtype = program.dtype
-        drawn = [_Drawing(self, worker, own_rows, features) for worker in range(division.workers)]
+        drawn: list[_Drawing] = []
+        size = 0
+        for worker in range(division.workers):
+            drawn.append(_Drawing(self, worker, own_rows, features, size))
+            size = drawn[-1].size
         self._tables = np.array([drawing.table for drawing in drawn], np.int64).reshape(
             division.workers, len(self._stages), len(stages.COLUMNS)
         )
         self._numbers = np.array([_pair(stage) for stage in self._stages], np.float64).reshape(-1, 2)
         self._places = np.array([drawing.places for drawing in drawn], np.int64)
-        self._memory = zeros((division.workers, max(drawing.size for drawing in drawn)), dtype)
+        if "rows" in self._roles:  # inputs that all workers read
+            self._places[:, 3] = size
+            size += cpu.INPUTS * rounded(rows * features)
+        self._memory = zeros((size,), dtype)
         self._keeps = np.zeros((division.workers, max(drawing.mask_size for drawing in drawn)), np.bool_)
         exchanged = max(drawing.exchanged for drawing in drawn)
         self._partials = zeros((2, division.workers if exchanged else 0, exchanged), dtype)
@@ -104,7 +111,7 @@ class Team:
     def forward_parts(self) -> tuple[Any, ...]:
         """What `predict_rows` wants of a team of one: table, numbers, workspace, masks, place of the scores, head."""
         scores = int(self._places[0, 0])
-        return self._tables[0], self._numbers, self._memory[0], self._keeps[0], scores, self._kernels.head
+        return self._tables[0], self._numbers, self._memory, self._keeps[0], scores, self._kernels.head
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -119,7 +126,7 @@ class Team:
     def input_gradient(self, rows: int) -> HostArray:
         """dx of the last batch (rows, features), after `differentiate` with first=-1; by one worker."""
         features = math.prod(self.program.input_shape)
-        return self._memory[0, self.dx_place : self.dx_place + rows * features].reshape(rows, features)
+        return self._memory[self.dx_place : self.dx_place + rows * features].reshape(rows, features)
 
     def run(
         self, purpose: Purpose, work: Work, numbers: Numbers, sums: HostArray, *, first: int = 0, threads: int = 0
@@ -199,13 +206,13 @@ class Team:
 
 
 class _Drawing:
-    """Where in one worker's workspace each stage reads and writes."""
+    """Where in the memory of all workers each stage of one reads and writes, from `start` on."""
 
-    def __init__(self, team: Team, worker: int, rows: int, features: int) -> None:
+    def __init__(self, team: Team, worker: int, rows: int, features: int, start: int) -> None:
         division = team.division
-        self.rows, self.size, self.mask_size, self.exchanged = rows, 0, 0, 0
+        self.rows, self.size, self.mask_size, self.exchanged = rows, start, 0, 0
         own = parts(team._stages, features, division, worker)
-        x = self._take(features)
+        x = inputs_place = self._take(features)
         width = features
         scratch = self._take(max([features, *(max(part.shape) for part in own)]))  # z, then dz: never both in use
         self.table: list[list[int]] = []
@@ -229,7 +236,7 @@ class _Drawing:
             self.table.append([line.get(name, 0) for name in stages.COLUMNS])
             x = line["y"]
         dscores = self._take(team.program.output_features)
-        self.places = (x, dscores, scratch)
+        self.places = (x, dscores, scratch, inputs_place)
 
     def _take(self, width: int) -> int:
         """The place of `rows` rows of that width; every place begins a cache line of its own."""

@@ -17,12 +17,18 @@ from dnnkit.kernels.matrix_product.cpu import in_tiles, product, product_of_colu
 from dnnkit.kernels.prefetch import ask_for_rows
 from dnnkit.kernels.train_steps import stages
 
-TAKE, FORWARD, PRODUCT, JOIN, LOSS, BACKWARD, BACKWARD_PART, JOIN_GRADIENT, KERNEL_GRADIENT, IMPROVE, ADD_GRADIENTS, \
-    NORM, UPDATE, HEAD, EXCHANGE, REPEAT = range(16)  # fmt: skip
-"""Instructions, (instruction, stage): take the step's rows; a dense stage's partial product to the exchange, and the
-sum of everybody's; backward with dx to the exchange, and the sum; the gradient of the stage's kernel; or that and the
-update of the stage's parameters, piece by piece; the sum of everybody's gradients, for this worker's share of the
-parameters; its part of the gradient's norm; the update; predictions; wait for others; the next step."""
+GATHER, TAKE, FORWARD, PRODUCT, JOIN, LOSS, BACKWARD, BACKWARD_PART, JOIN_GRADIENT, KERNEL_GRADIENT, IMPROVE, \
+    ADD_GRADIENTS, NORM, UPDATE, HEAD, EXCHANGE, REPEAT = range(17)  # fmt: skip
+"""Instructions, (instruction, stage): gather a share of this or the next step's inputs, for all; take the step's rows;
+a dense stage's partial product to the exchange, and the sum of everybody's; backward with dx to the exchange, and the
+sum; the gradient of the stage's kernel; or that and the update of the stage's parameters, piece by piece; the sum of
+everybody's gradients, for this worker's share of the parameters; its part of the gradient's norm; the update;
+predictions; wait for others; the next step.
+
+Inputs that are shared are gathered one step ahead, in the segment before an exchange, into one of `INPUTS` places in
+turn: others may still read those of this step and of the one before."""
+
+INPUTS = 3
 
 PIECE = 8192
 """Elements of a kernel whose gradient is computed and used while it lies in the nearest caches."""
@@ -47,7 +53,7 @@ alone has them."""
 def run_segment(worker, job):
     """Carry on for a worker up to the next exchange, or to the end of the run; whether it is the end."""
     network, data, batches, run = job
-    schedule, tables, numbers, parameters, gradients, slots, workspaces, keeps, partials, norms, places, loss, head = (
+    schedule, tables, numbers, parameters, gradients, slots, workspace, keeps, partials, norms, places, loss, head = (
         network
     )
     order, batch_size, batch_weights, first, first_update, by_rows, training, summed, seed, rule, rates, constants, \
@@ -57,8 +63,8 @@ def run_segment(worker, job):
     schedule, order, own, totals = borrowed(schedule), borrowed(order), borrowed(progress[worker]), borrowed(totals)
     table, numbers, places = borrowed(tables[worker]), borrowed(numbers), borrowed(places)
     parameter, slot, gradient = borrowed(parameters[mine]), borrowed(slots[mine]), borrowed(gradients[worker])
-    workspace, keep, partials = borrowed(workspaces[worker]), borrowed(keeps[worker]), borrowed(partials)
-    scores, dscores, dz = places[worker, 0], places[worker, 1], places[worker, 2]
+    workspace, keep, partials = borrowed(workspace), borrowed(keeps[worker]), borrowed(partials)
+    scores, dscores, dz, inputs_place = places[worker, 0], places[worker, 1], places[worker, 2], places[worker, 3]
     data = (
         borrowed(data[0]), borrowed(data[1]), data[2], data[3], borrowed(data[4]), borrowed(data[5]), borrowed(data[6])
     )  # fmt: skip
@@ -72,7 +78,18 @@ def run_segment(worker, job):
         update = first_update + step - first
         parity = step & 1
         stage = table[s]
-        if instruction == TAKE:
+        if instruction == GATHER:
+            start = (step + s) * batch_size
+            count, width = min(batch_size, order.size - start), data[0].shape[1]
+            first_row, end = count * worker // workers, count * (worker + 1) // workers
+            if end > first_row:
+                place = inputs_place + (step + s) % INPUTS * batch_size * width
+                taken = order[start + first_row : start + end]
+                to = workspace[place + first_row * width : place + end * width]
+                take_rows(data, taken, to.reshape(end - first_row, width))
+                if start + batch_size + end <= order.size:
+                    ask_for(data, order[start + batch_size + first_row : start + batch_size + end])
+        elif instruction == TAKE:
             if worker == 0 and control[STOP] != 0:
                 # Others may be in this step already: it is finished first. They see the limit after the exchange.
                 control[LIMIT] = min(control[LIMIT], step + (1 if workers > 1 else 0))
@@ -87,11 +104,14 @@ def run_segment(worker, job):
             if rows > 0:
                 taken = order[start : start + rows]
                 width = data[0].shape[1]
-                take_rows(data, taken, workspace[: rows * width].reshape(rows, width))
                 take_targets(data, taken, labels[worker], values[worker], weights[worker])
-                if step + 1 < control[LIMIT]:
-                    start += batch_size
-                    ask_for(data, order[start : min(start + rows, order.size)])
+                if s != 0:
+                    table[0, stages.X] = inputs_place + step % INPUTS * batch_size * width
+                else:
+                    take_rows(data, taken, workspace[inputs_place : inputs_place + rows * width].reshape(rows, width))
+                    if step + 1 < control[LIMIT]:
+                        start += batch_size
+                        ask_for(data, order[start : min(start + rows, order.size)])
         elif instruction == FORWARD:
             if rows > 0:
                 stages.forward(
@@ -172,7 +192,7 @@ def run_segment(worker, job):
         elif instruction == EXCHANGE:
             return False
         else:
-            own[PLACE] = 0
+            own[PLACE] = s
             own[STEP] += 1
 
 

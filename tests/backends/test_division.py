@@ -1,6 +1,7 @@
 """Who has which part of a network: roles, parts, shares, pieces of the parameters, and how often all must meet."""
 
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -62,8 +63,10 @@ def is_elementwise(stage: Stage) -> bool:
 
 
 def exchanges(stages: list[Stage], division: Division, first: int = 0, purpose: str = "train", **more: bool) -> int:
+    """In every step: not counting what comes before the first."""
     steps = schedule(stages, division, purpose, first=first, **more)
-    return int((steps[:, 0] == cpu.EXCHANGE).sum())
+    again = steps[-1, 1]
+    return int((steps[again:, 0] == cpu.EXCHANGE).sum())
 
 
 # Division
@@ -326,7 +329,24 @@ def test_every_stage_goes_forward_once_and_backward_once_down_to_the_first_that_
     assert forward == list(range(len(stages)))
     assert [stage for stage, _ in backward] == list(range(len(stages) - 1, first - 1, -1))
     assert all(dx == (stage > first) for stage, dx in backward)
-    assert (steps[0][0], steps[-1][0]) == (cpu.TAKE, cpu.REPEAT)
+    assert (steps[steps[-1][1]][0], steps[-1][0]) == (cpu.TAKE, cpu.REPEAT)
+
+
+@given(networks(), DIVISIONS, st.sampled_from(["train", "evaluate", "predict"]))
+def test_inputs_are_gathered_by_each_worker_or_shared_one_step_ahead(
+    drawn: tuple, division: Division, purpose: Literal["train", "evaluate", "predict"]
+) -> None:
+    steps = schedule(drawn[1], division, purpose, first=0).tolist()
+    shares = "rows" in roles(drawn[1], division)
+    gathers = [step for step in steps if step[0] == cpu.GATHER]
+    assert gathers == ([[cpu.GATHER, 0, 0], [cpu.GATHER, 1, 0]] if shares else [])
+    assert [cpu.TAKE, int(shares), 0] in steps
+    if shares:
+        assert [step[0] for step in steps[:3]] == [cpu.GATHER, cpu.EXCHANGE, cpu.TAKE]
+        assert steps[-1] == [cpu.REPEAT, 2, 0]
+        place = steps.index([cpu.GATHER, 1, 0])
+        assert steps[place + 1][0] == cpu.EXCHANGE
+        assert cpu.EXCHANGE not in [step[0] for step in steps[2:place]], "the first after the step begins"
 
 
 @given(networks(), DIVISIONS, st.booleans())
@@ -355,7 +375,8 @@ def test_partial_sums_are_exchanged_before_they_are_added_up(drawn: tuple, divis
     partial = {cpu.PRODUCT: cpu.JOIN, cpu.BACKWARD_PART: cpu.JOIN_GRADIENT}
     for place, instruction in enumerate(steps):
         if instruction in partial:
-            after = [step for step in steps[place + 1 :] if step not in (cpu.IMPROVE, cpu.KERNEL_GRADIENT)]
+            meanwhile = (cpu.IMPROVE, cpu.KERNEL_GRADIENT, cpu.GATHER)
+            after = [step for step in steps[place + 1 :] if step not in meanwhile]
             assert after[:2] == [cpu.EXCHANGE, partial[instruction]]
     joined = sum(steps.count(instruction) for instruction in partial.values())
     assert joined == sum(steps.count(instruction) for instruction in partial)
