@@ -19,6 +19,9 @@ from dnnkit.kernels.update.reference import RULES
 from tests.kernels.test_cpu_signatures import REFERENCES, functions_with_arrays, module, parameters, takes_labels
 
 DTYPES = ["float32", "float64"]
+BY_CUBLAS = ["matrix_product"]
+OWN = [name for name in REFERENCES if name not in BY_CUBLAS]
+"""What has CUDA code of our own."""
 LAUNCHERS = [name for name in REFERENCES if (cuda.ROOT / name / "gpu.py").is_file()]
 WRITTEN = {
     ("accuracy", "binary"): ["out", "scratch"],
@@ -133,7 +136,7 @@ def test_every_kernel_that_ships_is_launched(launches):
 
 
 def test_every_reference_has_a_cuda_source_and_every_source_ships():
-    for kernel in REFERENCES:
+    for kernel in OWN:
         assert cuda.has_gpu_version(kernel), kernel
     inlined = "".join(source.text() for source in cuda.modules())
     for path in cuda.ROOT.rglob("*.cu"):
@@ -152,7 +155,7 @@ def test_no_variant_ships_twice_and_each_has_a_kernel_of_its_own():
 
 
 def test_the_table_of_launchers_is_complete():
-    assert set(WRITTEN) == {place for place in functions_with_arrays(REFERENCES) if place != ("philox", "philox")}
+    assert set(WRITTEN) == {place for place in functions_with_arrays(OWN) if place != ("philox", "philox")}
 
 
 @pytest.mark.parametrize(("kernel", "name"), sorted(WRITTEN))
