@@ -1,0 +1,62 @@
+"""Is the derivative the function's slope, and are both finite?"""
+
+from collections.abc import Iterator
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnnkit.errors import ConfigurationError
+
+STEP = 1e-4
+FARTHEST = 1e4
+
+
+def check_derivative(formula: str, reference: ModuleType) -> None:
+    """Raise `ConfigurationError` if the derivative is not what finite differences say, corners apart."""
+    x = np.linspace(-8.017, 8.009, 401)
+    before, here, after = (reference.forward(x + shift) for shift in (-STEP, 0.0, STEP))
+    left, right = (here - before) / STEP, (after - here) / STEP
+    slope, central = reference.derivative(x), (left + right) / 2
+    scale = 1 + np.abs(central) + np.abs(here)
+    with np.errstate(invalid="ignore"):
+        smooth = np.isfinite(slope) & (np.abs(right - left) < 1e-2 * scale)
+        wrong = smooth & (np.abs(slope - central) > 1e-3 * scale)
+    if wrong.any():
+        place = int(np.argmax(wrong))
+        raise ConfigurationError(
+            f"the derivative of {formula!r} at x = {x[place]:.4g} comes out as {slope[place]:.6g}, finite differences "
+            f"give {central[place]:.6g}: write the formula in another way"
+        )
+
+
+def not_finite(reference: ModuleType) -> Iterator[str]:
+    """In words, where from -1e4 to 1e4 function and derivative are not finite, in the dtypes networks have."""
+    sizes = np.concatenate([[0.0], np.logspace(-6, np.log10(FARTHEST), 601)])
+    for what, function in (("the function", reference.forward), ("its derivative", reference.derivative)):
+        described: dict[str, list[str]] = {}
+        for dtype in ("float32", "float64"):
+            x = np.concatenate([-sizes[:0:-1], sizes]).astype(dtype)
+            text = ", ".join(_stretches(x, function(x)))
+            if text:
+                described.setdefault(text, []).append(dtype)
+        for text, dtypes in described.items():
+            where = "" if len(dtypes) == 2 else f" in {dtypes[0]}"
+            yield f"{what} is not finite{where} for {text}"
+
+
+def _stretches(x: NDArray[np.floating], values: NDArray[np.floating]) -> Iterator[str]:
+    """Neighbouring places where the values are not finite, and what they are there."""
+    bad = ~np.isfinite(values)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], bad, [False]])))
+    for first, end in zip(edges[::2], edges[1::2], strict=True):
+        kinds = {"NaN" if np.isnan(value) else "inf" if value > 0 else "-inf" for value in values[first:end]}
+        if end - first == 1:
+            place = f"x = {x[first]:.4g}"
+        elif end == x.size:
+            place = f"x ≥ {x[first]:.4g}"
+        elif first == 0:
+            place = f"x ≤ {x[end - 1]:.4g}"
+        else:
+            place = f"x from {x[first]:.4g} to {x[end - 1]:.4g}"
+        yield f"{place} ({', '.join(sorted(kinds))})"
