@@ -77,8 +77,8 @@ def warn_if_flat(layers: Sequence[Layer]) -> None:
         kept = [name for name, before in zip(names, layers[: index + 1], strict=False) if isinstance(before, Dense)]
         if kept and activation is not None and contract.activation(key_of(activation)).is_flat:
             warnings.warn(
-                f"the activation {str(activation)!r} has gradient 0 everywhere: {', '.join(kept)} will not learn through "
-                "it. Train with a smooth one, such as 'sigmoid', and round its predictions",
+                f"the activation {str(activation)!r} has gradient 0 everywhere: {', '.join(kept)} will not learn "
+                "through it. Train with a smooth one, such as 'sigmoid', and round its predictions",
                 TrainingWarning,
                 stacklevel=3,
             )

@@ -98,7 +98,8 @@ def __getattr__(name: str) -> Callable[..., Array]:
 
 def __dir__() -> list[str]:
     activations = {*contract.names("activation"), *named()}
-    from_output = [n for n in activations if hasattr(contract.activation(key_of(n)).reference, "derivative_from_output")]
+    references = {name: contract.activation(key_of(name)).reference for name in activations}
+    from_output = [name for name in activations if hasattr(references[name], "derivative_from_output")]
     return sorted(
         [
             *__all__,

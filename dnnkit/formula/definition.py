@@ -34,9 +34,9 @@ class Formula:
         object.__setattr__(self, "parameters", tuple((str(name), float(value)) for name, value in self.parameters))
         for name, value in self.parameters:
             if not NAME.fullmatch(name) or name in ("x", *grammar.CONSTANTS, *grammar.FUNCTIONS, *grammar.WORDS):
-                raise ConfigurationError(f"a parameter cannot be called {name!r}: choose a word that formulas do not use")
+                raise ConfigurationError(f"a parameter cannot be called {name!r}: choose a word of your own")
             if not isfinite(value):
-                raise ConfigurationError(f"parameter {name} of formula {self.name!r} is {value}: expected a finite number")
+                raise ConfigurationError(f"parameter {name} of {self.name!r} is {value}: expected a finite number")
         from dnnkit.formula.derivation import define
 
         define(self.key, self.formula, dict(self.parameters))

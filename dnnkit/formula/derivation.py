@@ -2,12 +2,14 @@
 
 import types
 import warnings
-from functools import cache
+from collections.abc import Callable
+from functools import cache, wraps
 
 import numpy as np
 
 from dnnkit.errors import ConfigurationError, DnnkitError, FormulaWarning
 from dnnkit.formula import checking, grammar, printing
+from dnnkit.formula.from_output import derivative_from_output
 from dnnkit.formula.stable import stable
 from dnnkit.formula.statements import Statements
 from dnnkit.formula.symbols import derivative, translate
@@ -23,15 +25,25 @@ def define(key: str, formula: str, parameters: dict[str, float]) -> None:
     try:
         expression = translate(grammar.parse(formula, parameters), parameters)
         functions = {"forward": _statements(expression), "derivative": _statements(derivative(expression))}
+        shortcut = derivative_from_output(expression)
+        if shortcut is not None:
+            functions["derivative_from_output"] = Statements.of(shortcut)
     except DnnkitError:
         raise
     except Exception as error:  # SymPy's, whose classes have no common base
         raise ConfigurationError(f"SymPy cannot differentiate the formula {formula!r}: {error!r}") from error
     reference = _module(key, printing.arrays(functions))
     checking.check_derivative(formula, reference)
+    if shortcut is not None and checking.agrees_with_derivative(reference):
+        saves, needless = "output", "derivative"
+    else:
+        saves, needless = "input", "derivative_from_output"
+        vars(reference).pop(needless, None)
+    functions.pop(needless, None)
     numpy_source = (printing.numpy(functions["forward"]),)
-    definition = Definition("input", reference, printing.numba(functions), printing.cuda(functions, key), numpy_source)
-    define_kernel(key, definition)
+    define_kernel(
+        key, Definition(saves, reference, printing.numba(functions), printing.cuda(functions, key), numpy_source)
+    )
 
 
 @cache
@@ -55,16 +67,18 @@ def _module(key: str, source: str) -> types.ModuleType:
     written = types.ModuleType(f"dnnkit.formula.{key}")
     exec(compile(source, f"<{written.__name__}>", "exec"), written.__dict__)
     module = types.ModuleType(written.__name__, f"Written by dnnkit.formula:\n\n{source}")
-
-    def forward(x: Array, xp: Namespace = np) -> Array:
-        """The formula."""
-        with np.errstate(all="ignore"):  # of the branches that are not taken
-            return written.forward(x, xp)
-
-    def slope(x: Array, xp: Namespace = np) -> Array:
-        """Its derivative."""
-        with np.errstate(all="ignore"):
-            return written.derivative(x, xp)
-
-    module.forward, module.derivative = forward, slope  # type: ignore[attr-defined]
+    for name in ("forward", "derivative", "derivative_from_output"):
+        if hasattr(written, name):
+            setattr(module, name, _quiet(getattr(written, name)))
     return module
+
+
+def _quiet(function: Callable[[Array, Namespace], Array]) -> Callable[..., Array]:
+    """Without NumPy's warnings, which are of branches that are not taken."""
+
+    @wraps(function)
+    def quiet(x: Array, xp: Namespace = np) -> Array:
+        with np.errstate(all="ignore"):
+            return function(x, xp)
+
+    return quiet

@@ -197,8 +197,8 @@ class _Parser:
     def _named(self, token: _Token) -> Node:
         if not self._takes("("):
             if token.text not in self._names:
-                names = ", ".join(sorted(self._names))
-                self._refuse(f"unknown name {token.text!r}: expected one of {names}, or a function and '('", token.place)
+                known = ", ".join(sorted(self._names))
+                self._refuse(f"unknown name {token.text!r}: expected {known}, or a function and '('", token.place)
             return Node("name", text=token.text)
         name = token.text.lower() if token.text == "Piecewise" else token.text
         if name not in FUNCTIONS:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from math import gcd
 
 import sympy
 
@@ -63,6 +64,14 @@ class Ratio:
     def is_positive(self) -> bool:
         """Whether every coefficient is, so that its logarithm is a sum of logarithms."""
         return bool(self.c > 0) and all(number >= 0 for f, _ in self.factors for number in f)
+
+    def polynomials(self) -> tuple[list[Expression], list[Expression]]:
+        """Numerator and denominator, coefficients from the constant one on."""
+        above, below = self.c * E ** max(self.v, 0), E ** max(-self.v, 0)
+        for f, k in self.factors:
+            above *= _polynomial(f, E) ** max(k, 0)
+            below *= _polynomial(f, E) ** max(-k, 0)
+        return sympy.Poly(above, E).all_coeffs()[::-1], sympy.Poly(below, E).all_coeffs()[::-1]
 
     def value(self, inner: Callable[[Expression], Expression]) -> Expression:
         """The expression to compute; `inner` makes such an expression of g."""
@@ -138,17 +147,22 @@ def _ratio(e: Expression) -> Ratio | None:
     exponents: list[Expression] = []
     if not _is_rational(e, exponents) or not exponents:
         return None
-    multiples = [multiple(exponent, exponents[0]) for exponent in exponents]
-    if any(each is None for each in multiples):
+    multiples = [found for exponent in exponents if (found := multiple(exponent, exponents[0])) is not None]
+    if len(multiples) < len(exponents):
         return None
     unit = sympy.gcd_list(multiples)
     g = exponents[0] * unit
     sign = -1 if g.could_extract_minus_sign() else 1
+    g *= sign
     powers = [int(sign * each / unit) for each in multiples]
     if max(map(abs, powers)) > MOST:
         return None
     rational = _with_exponentials(e, dict(zip(exponents, powers, strict=True)))
     top, bottom = sympy.fraction(sympy.cancel(sympy.together(rational)))
+    monomials = [power for part in (top, bottom) for (power,) in sympy.Poly(part, E).monoms()]
+    common = gcd(*monomials)
+    if common > 1:  # in E² alone: another unit
+        g, top, bottom = g * common, *(part.subs(E, E ** sympy.Rational(1, common)) for part in (top, bottom))
     c, v, factors = sympy.Integer(1), 0, {}
     for polynomial, direction in ((top, 1), (bottom, -1)):
         if sympy.degree(polynomial, E) > MOST:
@@ -163,7 +177,7 @@ def _ratio(e: Expression) -> Ratio | None:
                 factors[f] = direction * k
     if c == 0 or not (factors or v):
         return None
-    return Ratio(sign * g, c, v, tuple(factors.items()))
+    return Ratio(g, c, v, tuple(factors.items()))
 
 
 def _is_rational(e: Expression, exponents: list[Expression]) -> bool:

@@ -10,12 +10,16 @@ from typing import Any
 
 import sympy
 
-from dnnkit.formula.ratio import Ratio, multiple
+from dnnkit.formula.ratio import Exp, Ratio, multiple
 from dnnkit.formula.symbols import Expression, X
 
 LOW: Expression = sympy.Symbol("x_low", real=True, nonpositive=True)
 HIGH: Expression = sympy.Symbol("x_high", real=True, nonnegative=True)
 """min(x, 0) and max(x, 0): x in a branch that only x of one sign takes, so that the other branch cannot overflow."""
+
+
+class Erfc(sympy.Function):  # type: ignore[misc]
+    """1 - erf(u): SymPy's own would turn erfc(-u) back into 2 - erfc(u)."""
 
 
 def stable(e: Expression) -> Expression:
@@ -42,19 +46,28 @@ def stable(e: Expression) -> Expression:
 
 
 def _complement(e: Expression) -> Expression:
-    """1 + erf(u) as erfc(-u): the sum loses all digits where erf(u) is near -1."""
+    """1 + erf(u) as erfc(-u): the sum loses all digits where erf(u) is near -1. So does 2 - erfc(u)."""
     constant, terms = e.as_coeff_add()
     for term in terms:
         factor, rest = term.as_coeff_Mul()
+        others = [other for other in terms if other is not term]
         if isinstance(rest, sympy.erf) and abs(factor) == abs(constant):
-            sign = -1 if factor == constant else 1
-            return sympy.Add(*[other for other in terms if other is not term], constant * sympy.erfc(sign * rest.args[0]))
+            argument = -rest.args[0] if factor == constant else rest.args[0]
+            return sympy.Add(*others, constant * Erfc(argument))
+        if isinstance(rest, sympy.erfc) and constant == -2 * factor:
+            return sympy.Add(*others, -factor * Erfc(-rest.args[0]))
     return e
 
 
 def _product(e: Expression) -> Expression:
     """Factors in one exponential together, the others by themselves."""
     groups, others = _grouped(e.args)
+    alone = [ratio for ratio in map(Ratio.of, groups) if ratio is not None and not ratio.factors]
+    if len(alone) > 1:  # exp(a) exp(b), of which one may be infinite where the other is 0
+        groups = [group for group in groups if (ratio := Ratio.of(group)) is None or ratio.factors]
+        exponent = sympy.Add(*[ratio.v * ratio.g for ratio in alone])
+        others += [ratio.c for ratio in alone] + [Exp(stable(exponent))]
+        return sympy.Mul(*[_whole(group) for group in groups], *[o if o.func == Exp else stable(o) for o in others])
     return sympy.Mul(*[_whole(group) for group in groups], *[stable(factor) for factor in others])
 
 
@@ -121,18 +134,18 @@ def _branches(e: Expression) -> Expression:
     for value, condition in e.args:
         first, last = low, high
         for part in sympy.And.make_args(condition):
-            at_least, at_most = _bounds(part)
+            at_least, at_most = bounds(part)
             first, last = max(first, at_least), min(last, at_most)
         if value.atoms(sympy.Function, sympy.Pow):
             value = value.xreplace({X: LOW} if last <= 0 else {X: HIGH} if first >= 0 else {})
         branches.append((stable(value), condition))
         if condition.is_Relational:
-            at_least, at_most = _bounds(condition.negated)
+            at_least, at_most = bounds(condition.negated)
             low, high = max(low, at_least), min(high, at_most)
     return sympy.Piecewise(*branches, evaluate=False)
 
 
-def _bounds(condition: Expression) -> tuple[Expression, Expression]:
+def bounds(condition: Expression) -> tuple[Expression, Expression]:
     """The least and the largest x for which it may hold."""
     if condition.is_Relational and condition.rhs == X:
         condition = condition.reversed

@@ -1,16 +1,18 @@
 """An expression as statements of one operation each; what occurs twice is computed once."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import sympy
 
 from dnnkit.errors import ConfigurationError
 from dnnkit.formula.ratio import Choose, Exp, Expm1OfNegative, Log1pOfShare, Reciprocal
-from dnnkit.formula.stable import HIGH, LOW
+from dnnkit.formula.stable import HIGH, LOW, Erfc
 from dnnkit.formula.symbols import Absolute, Expression, Larger, Log1p, Sign, Smaller, X
 
 UNARY = {
     Absolute: "abs",
+    Erfc: "erfc",
     Exp: "exp",
     Expm1OfNegative: "expm1_of_negative",
     Log1p: "log1p",
@@ -46,6 +48,7 @@ class Statements:
     def of(cls, expression: Expression) -> "Statements":
         """The statements that compute it."""
         self = cls()
+        expression = _divided(expression)
         replacements, (reduced,) = sympy.cse(expression, symbols=sympy.numbered_symbols("common", real=True))
         for symbol, part in replacements:
             self._values[symbol] = self.value(part)
@@ -120,7 +123,8 @@ class Statements:
         return total
 
     def _product(self, e: Expression) -> Value:
-        above, below = [], []
+        above: list[Expression] = []
+        below: list[Expression] = []
         coefficient, factors = e.as_coeff_mul()
         for factor in factors:
             is_divisor = factor.is_Pow and factor.exp.is_number and factor.exp.is_negative and not factor.is_number
@@ -165,6 +169,14 @@ class Statements:
         for value, condition in reversed(e.args[:-1]):
             result = self._do("select", self.value(condition), self.value(value), result)
         return result
+
+
+def _divided(expression: Expression) -> Expression:
+    """A reciprocal that is used once as the division that it stands for."""
+    uses = Counter(part for part in sympy.preorder_traversal(expression) if isinstance(part, Reciprocal))
+    powers = {part.base for part in expression.atoms(sympy.Pow)}
+    once = [part for part, count in uses.items() if count == 1 and part not in powers]
+    return expression.xreplace({part: 1 / part.args[0] for part in once})
 
 
 def _constant(e: Expression) -> float:

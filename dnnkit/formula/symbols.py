@@ -67,7 +67,7 @@ class Larger(sympy.Function):  # type: ignore[misc]
 
     def _eval_derivative(self, x: Expression) -> Expression:
         a, b = self.args
-        return sympy.Piecewise((b.diff(x), b > a), (a.diff(x), True))
+        return sympy.Piecewise((a.diff(x), a > b), (b.diff(x), True))
 
 
 class Smaller(sympy.Function):  # type: ignore[misc]
@@ -81,7 +81,7 @@ class Smaller(sympy.Function):  # type: ignore[misc]
 
     def _eval_derivative(self, x: Expression) -> Expression:
         a, b = self.args
-        return sympy.Piecewise((b.diff(x), b < a), (a.diff(x), True))
+        return sympy.Piecewise((a.diff(x), a < b), (b.diff(x), True))
 
 
 def translate(tree: Node, parameters: Mapping[str, float]) -> Expression:
@@ -103,7 +103,18 @@ def derivative(expression: Expression) -> Expression:
     found = found.replace(sympy.DiracDelta, lambda *_: sympy.Integer(0))
     if found.has(sympy.Derivative, sympy.Subs, sympy.zoo, sympy.nan, sympy.I):
         raise ConfigurationError(f"SymPy does not find a derivative of {expression} that can be computed: {found}")
-    return found
+    return _without_sign(found)
+
+
+def _without_sign(e: Expression) -> Expression:
+    """1 / (1 + |x|) - x sign(x) / (1 + |x|)² as 1 / (1 + |x|)²: no difference of nearly equal numbers."""
+    if not e.has(Sign(X)) or e.has(sympy.Piecewise, sympy.exp):
+        return e
+    even = e.subs(Sign(X), Absolute(X) / X).replace(
+        lambda part: part.is_Pow and part.base == X and part.exp.is_even, lambda part: Absolute(X) ** part.exp
+    )
+    simpler = sympy.factor(sympy.cancel(sympy.together(even)))
+    return e if sympy.fraction(simpler)[1].subs(X, 0) == 0 else simpler
 
 
 class _Translation:
