@@ -138,11 +138,18 @@ def _branches(e: Expression) -> Expression:
             first, last = max(first, at_least), min(last, at_most)
         if value.atoms(sympy.Function, sympy.Pow):
             value = value.xreplace({X: LOW} if last <= 0 else {X: HIGH} if first >= 0 else {})
-        branches.append((stable(value), condition))
+        branches.append((stable(value), _condition(condition)))
         if condition.is_Relational:
             at_least, at_most = bounds(condition.negated)
             low, high = max(low, at_least), min(high, at_most)
     return sympy.Piecewise(*branches, evaluate=False)
+
+
+def _condition(e: Expression) -> Expression:
+    """exp(u) < 1 as u < 0, which no rounding of exp(u) to 1 makes wrong."""
+    if e.is_Relational and isinstance(e.lhs, sympy.exp) and e.rhs.is_number and e.rhs.is_positive:
+        return e.func(e.lhs.args[0], sympy.log(e.rhs))
+    return e
 
 
 def bounds(condition: Expression) -> tuple[Expression, Expression]:

@@ -46,8 +46,8 @@ OTHERS = {
     "temperature": "tanh(3 * softplus(x / 2) / 2)",
 }
 
-DIGITS = 800
-"""So that 1 - tanh(700) has some left."""
+DIGITS = 400
+"""So that 1 - tanh(104) has most of them left."""
 
 FUNCTIONS = {
     "+": lambda a, b: a + b,
@@ -103,7 +103,7 @@ def value(node: Node, names: dict[str, mpmath.mpf]) -> mpmath.mpf:
 def slope(text: str, x: float, parameters: dict[str, float] | None = None) -> float:
     """The derivative's value by a difference so small, in so many digits, that nothing is lost."""
     with mpmath.workdps(DIGITS):
-        step = mpmath.mpf(10) ** -100 * max(1, abs(x))
+        step = mpmath.mpf(10) ** -60 * max(1, abs(x))
         return float((exact(text, x + step, parameters) - exact(text, x - step, parameters)) / (2 * step))
 
 
