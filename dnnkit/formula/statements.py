@@ -48,7 +48,7 @@ class Statements:
     def of(cls, expression: Expression) -> "Statements":
         """The statements that compute it."""
         self = cls()
-        expression = _divided(expression)
+        expression = _rounded(_divided(expression))
         replacements, (reduced,) = sympy.cse(expression, symbols=sympy.numbered_symbols("common", real=True))
         for symbol, part in replacements:
             self._values[symbol] = self.value(part)
@@ -177,6 +177,15 @@ def _divided(expression: Expression) -> Expression:
     powers = {part.base for part in expression.atoms(sympy.Pow)}
     once = [part for part, count in uses.items() if count == 1 and part not in powers]
     return expression.xreplace({part: 1 / part.args[0] for part in once})
+
+
+def _rounded(e: Expression) -> Expression:
+    """Constants as single numbers, before their parts could become statements."""
+    if not e.args or e.is_Rational:
+        return e.evalf(20) if e.is_number and not e.is_Rational else e
+    if getattr(e, "is_number", False):
+        return e.evalf(20)
+    return e.func(*[_rounded(part) for part in e.args])
 
 
 def _constant(e: Expression) -> float:
