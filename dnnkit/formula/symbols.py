@@ -17,6 +17,11 @@ LARGEST_POWER = 100
 """Of all powers of powers together: beyond, exact numbers grow without bound while SymPy works."""
 
 
+LARGEST_SIZE = 200
+"""Parts of a formula, those of an argument counted as often as its function has it: SymPy's work grows faster."""
+COPIES = {**dict.fromkeys(("tanh", "sinh", "cosh", "silu", "gelu", "max", "min"), 2), "clip": 4}
+
+
 class Absolute(sympy.Function):  # type: ignore[misc]
     """|u| of a real number: SymPy's own asks for its real and imaginary part."""
 
@@ -86,6 +91,8 @@ class Smaller(sympy.Function):  # type: ignore[misc]
 
 def translate(tree: Node, parameters: Mapping[str, float]) -> Expression:
     """The expression in `X`, parameters replaced by their values."""
+    if _size(tree) > LARGEST_SIZE:
+        raise ConfigurationError("the formula is too large when its functions are written out: nest fewer of them")
     expression, _ = _Translation(parameters).of(tree)
     if _is_condition(expression):
         raise ConfigurationError("the formula is a condition, not a number: use where(condition, a, b)")
@@ -95,6 +102,10 @@ def translate(tree: Node, parameters: Mapping[str, float]) -> Expression:
     if X not in expression.free_symbols:
         raise ConfigurationError(f"the formula does not depend on x: it is {expression}")
     return expression
+
+
+def _size(node: Node) -> int:
+    return 1 + COPIES.get(node.kind, 1) * sum(_size(argument) for argument in node.arguments)
 
 
 def derivative(expression: Expression) -> Expression:

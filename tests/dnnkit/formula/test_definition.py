@@ -180,6 +180,7 @@ def test_from_one_text():
         ("f = 9^9^9^9 * x", "powers of"),
         ("f = ((2 * x)^50)^50", "powers of 2500"),
         ("f = x^0.5^-9", "powers of"),
+        ("f = " + "tanh(" * 8 + "x" + ")" * 8, "too large when its functions are written out"),
         ("f = piecewise((x, x > 0))", "the last pair of piecewise must be"),
         ("f = piecewise(x, x)", "piecewise takes pairs"),
         ("f = (x, x > 0)", "a pair"),
