@@ -192,7 +192,7 @@ def _kernel(name: str) -> ModuleType:
 
 
 def _has_kernel(name: str, x: Array) -> bool:
-    """Whether there is a CUDA version, and for the dtype of x: a user's own activation has none, nor has float16."""
+    """Whether there is a CUDA version, and for the dtype of x: another's activation may have none, nor has float16."""
     return x.dtype.name in cuda.REALS and cuda.has_gpu_version(name)
 
 

@@ -30,6 +30,7 @@ from dnnkit.backends import get_backend, set_backend, use_backend
 from dnnkit.callbacks import Callback, CSVLogger, EarlyStopping, LossPlot, ModelCheckpoint, TerminateOnNaN
 from dnnkit.confidence import iterations_to_confidence
 from dnnkit.errors import DnnkitError
+from dnnkit.formula import activation
 from dnnkit.history import History
 from dnnkit.layers import Activation, Dense, Dropout, Flatten, Layer, Rescaling
 from dnnkit.numerical import check_gradients, gradient_descent, numerical_diff, numerical_gradient
@@ -74,6 +75,7 @@ __all__ = [
     "Sequential",
     "TerminateOnNaN",
     "__version__",
+    "activation",
     "backends",
     "callbacks",
     "check_gradients",

@@ -44,3 +44,7 @@ class DeviceMemoryError(DnnkitError, MemoryError):
 
 class TrainingWarning(UserWarning):
     """Training went on, but its result is in doubt (a loss that is not a number, say)."""
+
+
+class FormulaWarning(UserWarning):
+    """A formula of an activation overflows or is undefined for some x that a network may come to."""

@@ -10,8 +10,8 @@ from dnnkit.backends.program import Dense as DenseStage
 from dnnkit.backends.program import Dropout as DropoutStage
 from dnnkit.backends.program import Rescale as RescaleStage
 from dnnkit.errors import ConfigurationError, ShapeError
+from dnnkit.formula import Formula, find, key_of
 from dnnkit.initializers import Initializer, Shape, get_initializer
-from dnnkit.kernels import contract
 from dnnkit.kernels.array import Array, Namespace
 
 
@@ -72,10 +72,13 @@ class Flatten(Layer):
 
 @dataclass(frozen=True)
 class Dense(Layer):
-    """activation(x · kernel + bias): x (B, I), kernel (I, units), bias (units,)."""
+    """activation(x · kernel + bias): x (B, I), kernel (I, units), bias (units,).
+
+    The name of an activation that is defined by a formula is replaced by that formula: it is part of the layer.
+    """
 
     units: int
-    activation: str | None = None
+    activation: str | Formula | None = None
     use_bias: bool = True
     kernel_initializer: str | Initializer = "glorot_uniform"
     bias_initializer: str | Initializer = "zeros"
@@ -83,7 +86,7 @@ class Dense(Layer):
     def __post_init__(self) -> None:
         if isinstance(self.units, bool) or not isinstance(self.units, int) or self.units < 1:
             raise ConfigurationError(f"Dense needs a whole number of units, 1 or more; got {self.units!r}")
-        contract.activation(self.activation or "linear")
+        object.__setattr__(self, "activation", find(self.activation) if self.activation else self.activation)
         get_initializer(self.kernel_initializer)
         get_initializer(self.bias_initializer)
 
@@ -102,20 +105,20 @@ class Dense(Layer):
     def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Stage:  # noqa: D102
         kernel, bias = (*parameters, None)[:2]
         assert kernel is not None
-        return DenseStage(kernel, bias, self.activation or "linear")
+        return DenseStage(kernel, bias, key_of(self.activation or "linear"))
 
 
 @dataclass(frozen=True)
 class Activation(Layer):
     """An activation as a layer of its own."""
 
-    activation: str
+    activation: str | Formula
 
     def __post_init__(self) -> None:
-        contract.activation(self.activation)
+        object.__setattr__(self, "activation", find(self.activation))
 
     def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Stage:  # noqa: D102
-        return Activate(self.activation)
+        return Activate(key_of(self.activation))
 
 
 @dataclass(frozen=True)

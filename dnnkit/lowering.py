@@ -14,6 +14,7 @@ from dnnkit import metrics as metrics_module
 from dnnkit.backends.program import Activate, Parameter, Program, Stage
 from dnnkit.backends.program import Dense as DenseStage
 from dnnkit.errors import TrainingWarning
+from dnnkit.formula import key_of
 from dnnkit.initializers import Shape, get_initializer
 from dnnkit.kernels import contract
 from dnnkit.layers import Activation, Dense, Layer
@@ -74,10 +75,10 @@ def warn_if_flat(layers: Sequence[Layer]) -> None:
     for index, layer in enumerate(layers):
         activation = layer.activation if isinstance(layer, Dense | Activation) else None
         kept = [name for name, before in zip(names, layers[: index + 1], strict=False) if isinstance(before, Dense)]
-        if kept and activation is not None and contract.activation(activation).is_flat:
+        if kept and activation is not None and contract.activation(key_of(activation)).is_flat:
             warnings.warn(
-                f"the activation {activation!r} has gradient 0 everywhere: {', '.join(kept)} will not learn through "
-                "it. Train with a smooth one, such as 'sigmoid', and round its predictions",
+                f"the activation {str(activation)!r} has gradient 0 everywhere: {', '.join(kept)} will not learn "
+                "through it. Train with a smooth one, such as 'sigmoid', and round its predictions",
                 TrainingWarning,
                 stacklevel=3,
             )

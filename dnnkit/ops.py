@@ -1,6 +1,6 @@
 """The kernels as functions on arrays, on the current backend.
 
-    ops.sigmoid(x)                        every activation by its name; softmax takes `axis`
+    ops.sigmoid(x)                        every activation by its name, defined ones too; softmax takes `axis`
     ops.sigmoid_grad(x)                   its derivative at input x; for softmax the Jacobian (..., C, C)
     ops.sigmoid_grad_from_output(y)       its derivative from its output y, where that exists
     ops.mean_squared_error(y_true, y_pred)              every loss, as one number
@@ -23,6 +23,7 @@ from dnnkit.backends.program import Loss, Metric
 from dnnkit.backends.registry import get_backend
 from dnnkit.data import check_labels
 from dnnkit.errors import DataError, ShapeError
+from dnnkit.formula import key_of, named
 from dnnkit.kernels import contract
 from dnnkit.kernels.array import Array
 from dnnkit.losses import LOSSES
@@ -96,8 +97,9 @@ def __getattr__(name: str) -> Callable[..., Array]:
 
 
 def __dir__() -> list[str]:
-    activations = contract.names("activation")
-    from_output = [n for n in activations if hasattr(contract.activation(n).reference, "derivative_from_output")]
+    activations = {*contract.names("activation"), *named()}
+    references = {name: contract.activation(key_of(name)).reference for name in activations}
+    from_output = [name for name in activations if hasattr(references[name], "derivative_from_output")]
     return sorted(
         [
             *__all__,
@@ -116,9 +118,9 @@ def _activation(name: str) -> Callable[..., Array] | None:
         if name.endswith(ending):
             base, suffix = name.removesuffix(ending), ending
             break
-    if base not in contract.names("activation"):
+    if base not in (*contract.names("activation"), *named()):
         return None
-    activation = contract.activation(base)
+    activation = contract.activation(key_of(base))
     if not suffix:
 
         def forward(x: Any) -> Array:

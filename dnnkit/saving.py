@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from dnnkit import config
 from dnnkit.backends.program import HostArray, Snapshot, TrainingState
 from dnnkit.errors import CheckpointError, DnnkitError, TrainingWarning
+from dnnkit.formula import Formula
 from dnnkit.history import History
 from dnnkit.initializers import INITIALIZERS
 from dnnkit.layers import LAYERS
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 KNOWN: dict[str, type] = {
     **LAYERS,
+    "Formula": Formula,
     **SCHEDULES,
     **{kind.__name__: kind for kind in (*LOSSES.values(), *OPTIMIZERS.values())},
     **{type(initializer).__name__: type(initializer) for initializer in INITIALIZERS.values()},

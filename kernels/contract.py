@@ -1,6 +1,7 @@
 """What every activation and every loss kernel promises, and how to find one by its name.
 
-A folder whose `__init__.py` says `KIND = "activation"` (or `"loss"`) is one. Nothing else lists them.
+A folder whose `__init__.py` says `KIND = "activation"` (or `"loss"`) is one. Nothing else lists them. Activations that
+were defined while the program runs are found by their names, too; see `defined`.
 """
 
 import importlib
@@ -15,6 +16,7 @@ import numpy as np
 
 from dnnkit.errors import UnknownName
 from dnnkit.kernels.array import Array, Namespace
+from dnnkit.kernels.defined import DEFINED
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,10 @@ def names(kind: str) -> tuple[str, ...]:
 @cache
 def activation(name: str) -> Activation:
     """The activation of that name; raises `UnknownName` with the names there are."""
+    if name in DEFINED:
+        found = DEFINED[name]
+        saves: Literal["input", "output"] = "output" if found.saves == "output" else "input"
+        return Activation(name, saves, True, found.numpy_source, found.reference)
     package = _find(name, "activation")
     elementwise = getattr(package, "ELEMENTWISE", True)
     return Activation(name, package.SAVES, elementwise, package.NUMPY, _package(f"{name}.reference"))

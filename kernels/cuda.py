@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from dnnkit.kernels.array import Array
+from dnnkit.kernels.defined import DEFINED
 
 ROOT = Path(__file__).parent
 REALS = {"float32": "float", "float64": "double"}
@@ -150,8 +151,8 @@ def empty(shape: int | tuple[int, ...], dtype: str) -> Array:
 
 
 def has_gpu_version(kernel: str) -> bool:
-    """Whether the kernel's folder has a `gpu.cu`; a user's own activation has none."""
-    return (ROOT / kernel / "gpu.cu").is_file()
+    """Whether the kernel's folder has a `gpu.cu`, or its definition the text of one."""
+    return kernel in DEFINED or (ROOT / kernel / "gpu.cu").is_file()
 
 
 def modules() -> tuple[Source, ...]:
@@ -236,7 +237,9 @@ def _lines(file: str, macros: Mapping[str, str], seen: set[str]) -> Iterator[str
     """The file's lines, with `#line` so that a compiler's messages name the file they are about."""
     seen.add(file)
     yield f'#line 1 "{file}"'
-    for number, line in enumerate((ROOT / file).read_text(encoding="utf-8").splitlines(), 1):
+    kernel = file.removesuffix("/gpu.cu")
+    text = DEFINED[kernel].gpu if kernel in DEFINED else (ROOT / file).read_text(encoding="utf-8")
+    for number, line in enumerate(text.splitlines(), 1):
         include = INCLUDE.fullmatch(line)
         if include is None:
             yield line

@@ -15,25 +15,25 @@ from numba import types
 
 from dnnkit.kernels import contract
 from dnnkit.kernels.compiled import exported, generated
+from dnnkit.kernels.defined import DEFINED
 from dnnkit.kernels.update.reference import RULES
 
 ELEMENTWISE = """\
 from numba import carray
 
-from dnnkit.kernels.{name} import cpu
+{functions}
 
-
-def forward(x_pointer, y_pointer, rows, columns):
+def forward_slice(x_pointer, y_pointer, rows, columns):
     x, y = carray(x_pointer, rows * columns), carray(y_pointer, rows * columns)
     for e in range(rows * columns):
-        y[e] = cpu.forward(x[e])
+        y[e] = forward(x[e])
 
 
-def backward(dy_pointer, saved_pointer, dx_pointer, rows, columns):
+def backward_slice(dy_pointer, saved_pointer, dx_pointer, rows, columns):
     dy, saved = carray(dy_pointer, rows * columns), carray(saved_pointer, rows * columns)
     dx = carray(dx_pointer, rows * columns)
     for e in range(rows * columns):
-        dx[e] = dy[e] * cpu.{slope}(saved[e])
+        dx[e] = dy[e] * {slope}(saved[e])
 """
 
 ROWWISE = """\
@@ -42,11 +42,11 @@ from numba import carray
 from dnnkit.kernels.{name} import cpu
 
 
-def forward(x_pointer, y_pointer, rows, columns):
+def forward_slice(x_pointer, y_pointer, rows, columns):
     cpu.forward(carray(x_pointer, (rows, columns)), carray(y_pointer, (rows, columns)))
 
 
-def backward(dy_pointer, saved_pointer, dx_pointer, rows, columns):
+def backward_slice(dy_pointer, saved_pointer, dx_pointer, rows, columns):
     shape = (rows, columns)
     cpu.backward(carray(dy_pointer, shape), carray(saved_pointer, shape), carray(dx_pointer, shape))
 """
@@ -114,8 +114,8 @@ def _from_python(function: Any) -> Any:
 
 
 def has_cpu_version(kernel: str) -> bool:
-    """Whether the kernel's folder has a `cpu.py`."""
-    return importlib.util.find_spec(f"dnnkit.kernels.{kernel}.cpu") is not None
+    """Whether the kernel's folder has a `cpu.py`; what is defined without a folder is compiled, too."""
+    return kernel in DEFINED or importlib.util.find_spec(f"dnnkit.kernels.{kernel}.cpu") is not None
 
 
 @cache
@@ -124,12 +124,15 @@ def activation_slices(name: str, dtype: str) -> Slices:
     activation, pointer = contract.activation(name), types.CPointer(getattr(types, dtype))
     slope = "derivative_from_output" if activation.saves == "output" else "derivative"
     template = ELEMENTWISE if activation.elementwise else ROWWISE
-    module = generated(name, template.format(name=name, slope=slope))
+    functions = f"from dnnkit.kernels.{name}.cpu import forward, {slope}\n"
+    if name in DEFINED:
+        functions = DEFINED[name].cpu
+    module = generated(name, template.format(name=name, functions=functions, slope=slope))
     sizes = (types.int64, types.int64)
     return Slices(
         {
-            "forward": exported(module.forward, types.void(pointer, pointer, *sizes)),
-            "backward": exported(module.backward, types.void(pointer, pointer, pointer, *sizes)),
+            "forward": exported(module.forward_slice, types.void(pointer, pointer, *sizes)),
+            "backward": exported(module.backward_slice, types.void(pointer, pointer, pointer, *sizes)),
         }
     )
 

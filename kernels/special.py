@@ -1,4 +1,8 @@
-"""Special functions that the array-API standard lacks."""
+"""Special functions that the array-API standard lacks.
+
+SciPy computes them, or CuPy where the array is CuPy's; another library's array makes a round trip through the host, so
+a backend for such a library overrides the operations that need them where speed matters.
+"""
 
 from typing import Any
 
@@ -7,19 +11,24 @@ import numpy as np
 from dnnkit.kernels.array import Array, Namespace
 
 
+def erf(x: Array, xp: Namespace = np) -> Array:
+    """Error function, 2 / √π ∫ exp(-t²) from 0 to x."""
+    return _special("erf", x, xp)
+
+
 def erfc(x: Array, xp: Namespace = np) -> Array:
-    """Complementary error function, 1 - erf(x), accurate also where it is tiny.
+    """Complementary error function, 1 - erf(x), accurate also where it is tiny."""
+    return _special("erfc", x, xp)
 
-    SciPy computes it, or CuPy where the array is CuPy's; another library's array makes a round trip through the host,
-    so a backend for such a library overrides the operations that need it where speed matters.
-    """
+
+def _special(name: str, x: Array, xp: Namespace) -> Array:
     if xp.__name__ == "cupy":
-        from cupyx.scipy.special import erfc as cupy_erfc
+        from cupyx.scipy import special as cupy_special
 
-        return cupy_erfc(x)
-    from scipy.special import erfc as scipy_erfc  # imported here: costs more than all of dnnkit
+        return getattr(cupy_special, name)(x)
+    from scipy import special  # imported here: costs more than all of dnnkit
 
     if isinstance(x, np.ndarray | np.generic):
-        return scipy_erfc(x)
+        return getattr(special, name)(x)
     host: Any = np.asarray(x)
-    return xp.asarray(scipy_erfc(host), dtype=x.dtype)
+    return xp.asarray(getattr(special, name)(host), dtype=x.dtype)

@@ -1,0 +1,123 @@
+"""Formulas as users hold them, and the names that stand for them."""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from math import isfinite
+from numbers import Real
+
+from dnnkit.errors import ConfigurationError, UnknownName
+from dnnkit.formula import grammar
+from dnnkit.kernels import contract
+
+NAMED: dict[str, "Formula"] = {}
+"""What `activation` was last told of each name; a layer keeps the formula that its name stood for when it was made."""
+
+NAME = re.compile(r"[A-Za-z][A-Za-z_0-9]{0,39}")
+
+
+@dataclass(frozen=True)
+class Formula:
+    """An activation by its formula in x. It may stand wherever an activation's name may, and is saved with a network.
+
+    `parameters` are pairs of a name in the formula and its value.
+    """
+
+    name: str
+    formula: str
+    parameters: tuple[tuple[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        object.__setattr__(self, "parameters", tuple((str(name), float(value)) for name, value in self.parameters))
+        for name, value in self.parameters:
+            if not NAME.fullmatch(name) or name in ("x", *grammar.CONSTANTS, *grammar.FUNCTIONS, *grammar.WORDS):
+                raise ConfigurationError(f"a parameter cannot be called {name!r}: choose a word of your own")
+            if not isfinite(value):
+                raise ConfigurationError(f"parameter {name} of {self.name!r} is {value}: expected a finite number")
+        from dnnkit.formula.derivation import define
+
+        define(self.key, self.formula, dict(self.parameters))
+
+    def __str__(self) -> str:
+        return self.name
+
+    @cached_property
+    def key(self) -> str:
+        """What kernels call it: its name and a hash of what it says, so that one key never means two functions."""
+        content = json.dumps([self.formula, self.parameters])
+        return f"{self.name}_{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def activation(name: str, formula: str, **parameters: float) -> Formula:
+    """An activation from its formula in x: from now on its name works like that of a built-in one.
+
+    `activation("swish", "x / (1 + exp(-beta * x))", beta=2)`; then `Dense(64, activation="swish")`, `dk.ops.swish(x)`,
+    `dk.ops.swish_grad(x)`. SymPy finds the derivative; both run compiled, on every backend. The formula is saved with a
+    network. What it is made of is in docs/formulas.md. A name that is taken, also by a built-in activation,
+    means the new formula in layers made from now on; those there are keep theirs.
+
+    Raises `ConfigurationError` for a formula that cannot be read or whose derivative differs from finite differences;
+    warns (`FormulaWarning`) where function or derivative are not finite for x from -1e4 to 1e4.
+    """
+    for parameter, value in parameters.items():
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise ConfigurationError(f"parameter {parameter} of formula {name!r} is {value!r}: expected a number")
+    defined = Formula(name, formula, tuple(parameters.items()))
+    from dnnkit.formula.derivation import warn_of
+
+    warn_of(defined.key, name)
+    NAMED[name] = defined
+    return defined
+
+
+def activation_from_text(text: str) -> Formula:
+    """`activation` from one text, "name = formula; parameter = value; ...", as a command line gives it."""
+    first, *others = text.split(";")
+    name, equals, formula = first.partition("=")
+    if not equals:
+        raise ConfigurationError(f"{text!r} defines no activation: expected 'name = formula; parameter = value; ...'")
+    parameters: dict[str, float] = {}
+    for other in others:
+        parameter, _, value = other.partition("=")
+        try:
+            parameters[parameter.strip()] = float(value)
+        except ValueError:
+            raise ConfigurationError(f"{other.strip()!r} in {text!r}: expected 'parameter = value'") from None
+    _check_name(name.strip())
+    defined = Formula(name.strip(), formula.strip(), tuple(parameters.items()))
+    return activation(defined.name, defined.formula, **parameters)
+
+
+def find(given: "str | Formula") -> "str | Formula":
+    """The formula that a name stands for now, or the name itself if it is a built-in activation's."""
+    if isinstance(given, Formula):
+        return given
+    if given in NAMED:
+        return NAMED[given]
+    try:
+        contract.activation(given)
+    except UnknownName:
+        names = ", ".join(sorted({*contract.names("activation"), *NAMED}))
+        raise UnknownName(
+            f"unknown activation {given!r}: choose one of {names}, or define it: dk.activation({given!r}, 'x * ...')"
+        ) from None
+    return given
+
+
+def key_of(given: "str | Formula") -> str:
+    """What programs and kernels call it."""
+    found = find(given)
+    return found.key if isinstance(found, Formula) else found
+
+
+def named() -> tuple[str, ...]:
+    """The names that formulas have been defined for."""
+    return tuple(NAMED)
+
+
+def _check_name(name: str) -> None:
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise ConfigurationError(f"an activation cannot be called {name!r}: expected letters, digits and _, at most 40")

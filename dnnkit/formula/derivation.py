@@ -1,0 +1,84 @@
+"""From a formula's text to an activation that every backend runs."""
+
+import types
+import warnings
+from collections.abc import Callable
+from functools import cache, wraps
+
+import numpy as np
+
+from dnnkit.errors import ConfigurationError, DnnkitError, FormulaWarning
+from dnnkit.formula import checking, grammar, printing
+from dnnkit.formula.from_output import derivative_from_output
+from dnnkit.formula.stable import stable
+from dnnkit.formula.statements import Statements
+from dnnkit.formula.symbols import derivative, translate
+from dnnkit.kernels.array import Array, Namespace
+from dnnkit.kernels.defined import DEFINED, Definition
+from dnnkit.kernels.defined import define as define_kernel
+
+
+def define(key: str, formula: str, parameters: dict[str, float]) -> None:
+    """Make the activation known to kernels by its key; once."""
+    if key in DEFINED:
+        return
+    try:
+        expression = translate(grammar.parse(formula, parameters), parameters)
+        functions = {"forward": _statements(expression), "derivative": _statements(derivative(expression))}
+        shortcut = derivative_from_output(expression)
+        if shortcut is not None:
+            functions["derivative_from_output"] = Statements.of(shortcut)
+    except DnnkitError:
+        raise
+    except Exception as error:  # SymPy's, whose classes have no common base
+        raise ConfigurationError(f"SymPy cannot differentiate the formula {formula!r}: {error!r}") from error
+    reference = _module(key, printing.arrays(functions))
+    checking.check_derivative(formula, reference)
+    if shortcut is not None and checking.agrees_with_derivative(reference):
+        saves, needless = "output", "derivative"
+    else:
+        saves, needless = "input", "derivative_from_output"
+        vars(reference).pop(needless, None)
+    functions.pop(needless, None)
+    numpy_source = (printing.numpy(functions["forward"]),)
+    define_kernel(
+        key, Definition(saves, reference, printing.numba(functions), printing.cuda(functions, key), numpy_source)
+    )
+
+
+@cache
+def findings(key: str) -> tuple[str, ...]:
+    """Where the activation of that key or its derivative is not finite."""
+    return tuple(checking.not_finite(DEFINED[key].reference))
+
+
+def warn_of(key: str, name: str) -> None:
+    """Tell where it is not finite."""
+    if found := findings(key):
+        warnings.warn(f"activation {name!r}: {'; '.join(found)}", FormulaWarning, stacklevel=3)
+
+
+def _statements(expression: object) -> Statements:
+    return Statements.of(stable(expression))
+
+
+def _module(key: str, source: str) -> types.ModuleType:
+    """The printed code as a module; made by `printing` from a tree, so no text of the user's is in it."""
+    written = types.ModuleType(f"dnnkit.formula.{key}")
+    exec(compile(source, f"<{written.__name__}>", "exec"), written.__dict__)
+    module = types.ModuleType(written.__name__, f"Written by dnnkit.formula:\n\n{source}")
+    for name in ("forward", "derivative", "derivative_from_output"):
+        if hasattr(written, name):
+            setattr(module, name, _quiet(getattr(written, name)))
+    return module
+
+
+def _quiet(function: Callable[[Array, Namespace], Array]) -> Callable[..., Array]:
+    """Without NumPy's warnings, which are of branches that are not taken."""
+
+    @wraps(function)
+    def quiet(x: Array, xp: Namespace = np) -> Array:
+        with np.errstate(all="ignore"):
+            return function(x, xp)
+
+    return quiet

@@ -1,0 +1,134 @@
+"""Functions and derivatives from formulas against many digits, near and far, in every language they are written in."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import dnnkit as dk
+from dnnkit.errors import FormulaWarning
+from dnnkit.kernels import contract, elementwise
+from dnnkit.kernels.cuda import modules
+from dnnkit.kernels.slices import activation_slices
+from tests.cuda_compile import nvrtc
+from tests.cuda_compile.resources import ARCHITECTURES, STRICT
+from tests.dnnkit.formula.formulas import BUILT_IN, OTHERS, exact, places, slope
+from tests.kernels.conftest import gpu
+
+__all__ = ["gpu"]
+
+ALL = {**BUILT_IN, **OTHERS}
+IN_CUDA = ["mish", "sigmoid", "hard_sigmoid", "steps", "selu", "tanh_gelu", "log_cosh", "serf"]
+"""Every operation that formulas here are made of, among them."""
+DTYPES = ["float32", "float64"]
+
+
+def kernel(name: str) -> contract.Activation:
+    return contract.activation(dk.formula.Formula(f"the_{name}", ALL[name]).key)
+
+
+def compiled(name: str, which: str, *arrays: np.ndarray) -> np.ndarray:
+    out = np.full_like(arrays[0], 77)
+    slices = activation_slices(kernel(name).name, out.dtype.name)
+    slices.call(which, *(array.ctypes.data for array in (*arrays, out)), 1, out.size)
+    return out
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_function_and_derivative_against_many_digits(name):
+    x = places()[(np.abs(places()) != 711) & ((places() > -80) | (name != "gompertz"))]  # exp(exp(1e4)) takes a minute
+    found = kernel(name)
+    values = np.array([float(exact(ALL[name], each)) for each in x])
+    slopes = np.array([slope(ALL[name], each) for each in x])
+    size = {"bent": 1e4, "log_cosh": 1}.get(name, 0)  # of terms that cancel
+    np.testing.assert_allclose(found.forward(x), values, rtol=1e-12, atol=4e-16 * size)
+    conditioning = 1e-9 if name in ("gelu", "serf", "gompertz") else 1e-11
+    np.testing.assert_allclose(found.reference.derivative(x), slopes, rtol=conditioning, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", sorted({*ALL} - {"step", "steps", "snake", "bent"}))
+def test_tails_keep_their_digits(name):
+    """Values, not only their sums, where they are tiny: no 1 - tanh(...) that is all rounding."""
+    x = np.array([-36.9, -17.3, -11.0, -5.1])
+    values = [float(exact(ALL[name], each)) for each in x]
+    np.testing.assert_allclose(kernel(name).forward(x), values, rtol=1e-11)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ALL)
+def test_compiled_is_as_the_arrays_version_and_finite(name, dtype):
+    x, found = places().astype(dtype), kernel(name)
+    y = compiled(name, "forward", x)
+    saved = y if found.saves == "output" else x
+    dx = compiled(name, "backward", np.ones_like(x), saved)
+    assert np.isfinite(y).all()
+    assert np.isfinite(dx).all()
+    few = 40 * np.finfo(dtype).eps * (200 if name in ("gelu", "tanh_gelu", "gauss", "gompertz", "serf") else 1)
+    np.testing.assert_allclose(y, found.forward(x.astype(np.float64)), rtol=few, atol=few)
+    scale = np.abs(found.forward(x.astype(np.float64))) if found.saves == "output" else 1
+    exact_slope = found.reference.derivative(x.astype(np.float64))
+    assert (np.abs(dx - exact_slope) <= few * (1 + np.abs(exact_slope) + scale)).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", IN_CUDA)
+def test_cuda_is_as_the_arrays_version(gpu, name, dtype):
+    x, found = places().astype(dtype).reshape(1, -1), kernel(name)
+    y, dx = gpu.full(x.shape, dtype), gpu.full(x.shape, dtype)
+    elementwise.forward(found, gpu.put(x), y)
+    saved = y if found.saves == "output" else gpu.put(x)
+    elementwise.backward(found, gpu.put(np.ones_like(x)), saved, dx)
+    few = 40 * np.finfo(dtype).eps * (200 if name in ("gelu", "tanh_gelu", "gauss", "gompertz", "serf") else 1)
+    np.testing.assert_allclose(gpu.get(y), compiled(name, "forward", x), rtol=few, atol=few)
+    wanted = compiled(name, "backward", np.ones_like(x), gpu.get(saved))
+    np.testing.assert_allclose(gpu.get(dx), wanted, rtol=few, atol=few)
+
+
+@pytest.mark.cuda_compile
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("name", IN_CUDA)
+def test_cuda_compiles_for_every_architecture_without_a_warning(name, architecture):
+    source = elementwise.source(kernel(name).name, "float32")
+    assert source not in modules()
+    options = (*source.options(), f"-arch={architecture}", *STRICT)
+    cubin, _ = nvrtc.compile_source(source.text(), "formula.cu", options)
+    assert cubin.startswith(b"\x7fELF")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", sorted({*ALL} - {"step", "steps"}))
+def test_nan_in_gives_nan_out(name, dtype):
+    x = np.array([np.nan, 0.5], dtype)
+    for y in (kernel(name).forward(x), compiled(name, "forward", x)):
+        np.testing.assert_array_equal(np.isnan(y), [True, False])
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_formula_saves_what_the_built_in_saves_where_its_derivative_is_short(name):
+    both = kernel(name).saves, contract.activation(name).saves
+    assert both[0] == both[1] or name in ("softsign", "hard_sigmoid", "step"), both
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_is_right_everywhere_is_defined_without_a_warning(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dk.activation(f"warned_{name}", ALL[name])
+
+
+@pytest.mark.parametrize(
+    ("formula", "message"),
+    [
+        ("exp(x)", r"the function is not finite in float32 for x ≥ 88\.72 \(inf\).*float64 for x ≥ 709\.8 \(inf\)"),
+        ("log(x)", r"the function is not finite for x ≤ 0 \(-inf, NaN\)"),
+        ("x^10", r"the function is not finite in float32 for x ≤ -7132 \(inf\), x ≥ 7132 \(inf\)$"),
+        ("sqrt(x)", r"its derivative is not finite for x ≤ 0 \(NaN, inf\)"),
+        ("1 / x", r"the function is not finite for x = 0 \(inf\); its derivative is not finite for x = 0 \(-inf\)"),
+        ("exp(x) / (x^2 + exp(x))", r"the function is not finite in float32 for x ≥ 88\.72 \(NaN\)"),
+        ("x^x", r"and \d+ stretches more"),
+    ],
+)
+def test_where_it_overflows_is_told_when_it_is_defined(formula, message):
+    with pytest.warns(FormulaWarning, match=message) as caught:
+        dk.activation("overflowing", formula)
+    assert caught[0].filename == __file__
