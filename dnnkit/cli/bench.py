@@ -142,7 +142,7 @@ def peers(
     csv: Csv = None,
     report: Report = None,
 ) -> None:
-    """Measure dnnkit beside the libraries that are installed: PyTorch, JAX, Keras, scikit-learn; in turn, with ratios."""
+    """Measure dnnkit beside the libraries that are installed (PyTorch, JAX, Keras, scikit-learn), in turn."""
     from dnnkit.data import check_count
     from dnnkit.laboratory import peers as measured
 

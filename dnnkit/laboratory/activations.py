@@ -15,7 +15,7 @@ from dnnkit.laboratory.machine import last_level_cache
 from dnnkit.laboratory.networks import classifier
 from dnnkit.laboratory.progress import Stage
 from dnnkit.laboratory.results import Results, Row
-from dnnkit.laboratory.timing import AGAIN, Case, interleave, waits_for
+from dnnkit.laboratory.timing import Case, identical, interleave, waits_for, with_twins
 
 DTYPE = "float32"
 ITEM = 4
@@ -79,14 +79,13 @@ def _elements(choice: Choice, results: Results, stage: Stage, cache: str) -> Non
             errors[name, backend.name] = check(backend, name, choice.kernel(name))
             about[title] = {"activation": name, "backend": backend.name, "pass": direction, "cache": cache}
             cases.append(Case(title, make(direction, choice.kernel(name)), done))
-    first = next(case for case in cases if case.name in about)
-    cases.append(Case(AGAIN, first.call, first.finish))
+    cases = with_twins(cases)
     advance = stage(f"elements, {cache} cache", len(cases) * choice.effort.rounds)
     with ExitStack() as stack, np.errstate(all="ignore"):
         for backend in choice.backends:
             stack.enter_context(backend.here())
         timings = interleave(cases, choice.effort, advance)
-    results.identical.append((f"{first.name}, {cache}", timings[first.name].seconds, timings[AGAIN].seconds))
+    results.identical += identical(timings, cache)
     size = WARM if cache == "warm" else PART
     for title, case in about.items():
         timing, backend_name = timings[title], str(case["backend"])
@@ -128,10 +127,12 @@ def _calls(backend: Backend, cache: str) -> Callable[[str, contract.Activation |
             return backend.xp.asarray(x, copy=True) if copyto is None else copyto(out, x)
 
         def forward() -> Any:
+            assert activation is not None
             x, _, out = next(around)
             return backend.activation(activation, x, out=out if writes else None)
 
         def backward() -> Any:
+            assert activation is not None
             dy, saved, out = next(around)
             return backend.activation_backward(activation, dy, saved, out=out if writes else None)
 
@@ -148,9 +149,9 @@ def _steps(choice: Choice, results: Results, stage: Stage) -> None:
         title = f"step {name} {backend.name}"
         about[title] = case
         cases.append(Case(title, classifier(choice, name, backend, seed=0).epoch(BATCH, STEPS), waits_for(backend)))
-    cases.append(Case(AGAIN, cases[0].call, cases[0].finish))
+    cases = with_twins(cases)
     timings = interleave(cases, choice.effort, stage("training steps", len(cases) * choice.effort.rounds))
-    results.identical.append((cases[0].name, timings[cases[0].name].seconds, timings[AGAIN].seconds))
+    results.identical += identical(timings, "training step")
     for title, case in about.items():
         timing = timings[title]
         microseconds = tuple(1e6 * seconds / STEPS for seconds in timing.seconds)

@@ -18,7 +18,7 @@ from dnnkit.laboratory.activations import WrongResult
 from dnnkit.laboratory.choosing import Choice
 from dnnkit.laboratory.progress import Stage
 from dnnkit.laboratory.results import Results, Row
-from dnnkit.laboratory.timing import AGAIN, Case, interleave, waits_for
+from dnnkit.laboratory.timing import Case, identical, interleave, waits_for, with_twins
 
 SIZES = {"small": 1 << 14, "large": 1 << 22}
 """Elements of an array: within a processor's cache, and (16 MiB and more, several of them) beyond it."""
@@ -39,7 +39,7 @@ class Work:
 
 def names() -> tuple[str, ...]:
     """Of all kernels that can be measured."""
-    return tuple(dict.fromkeys(work.kernel for work in _works(_Data(COLUMNS, "float32", None))))
+    return tuple(dict.fromkeys(work.kernel for work in works(Data(COLUMNS, "float32", None))))
 
 
 def measure(choice: Choice, chosen: tuple[str, ...], dtypes: tuple[str, ...], results: Results, stage: Stage) -> None:
@@ -59,23 +59,20 @@ def _one_size(
     about: dict[str, tuple[Work, Backend]] = {}
     cases: list[Case] = []
     for backend in choice.backends:
-        data = _Data(size, dtype, backend)
-        for work in (*_limits(data), *_works(data)):
+        data = Data(size, dtype, backend)
+        for work in (*_limits(data), *works(data)):
             if chosen and work.kernel not in (*chosen, *LIMITS):
                 continue
             title = f"{work.kernel} {backend.name}"
             about[title] = (work, backend)
             cases.append(Case(title, _bound(work, backend), waits_for(backend)))
-    first = next(case for case in cases if about[case.name][0].kernel not in LIMITS)
-    cases.append(Case(AGAIN, first.call, first.finish))
+    cases = with_twins(cases)
     advance = stage(f"kernels, {dtype}, {size_name}", len(cases) * choice.effort.rounds)
     with ExitStack() as stack, np.errstate(all="ignore"):
         for backend in choice.backends:
             stack.enter_context(backend.here())
         timings = interleave(cases, choice.effort, advance)
-    results.identical.append(
-        (f"{first.name}, {dtype}, {size_name}", timings[first.name].seconds, timings[AGAIN].seconds)
-    )
+    results.identical += identical(timings, f"{dtype}, {size_name}")
     rates = {title: (work.moved, work.flops, min(timings[title].seconds)) for title, (work, _) in about.items()}
     for title, (work, backend) in about.items():
         moved, _, copying = rates[f"copy {backend.name}"]
@@ -122,7 +119,7 @@ def _check(backend: Backend, chosen: tuple[str, ...], dtype: str) -> None:
         return result[0] if isinstance(result, tuple | list) else result
 
     pairs = zip(
-        _works(_Data(SIZES["small"], dtype, backend)), _works(_Data(SIZES["small"], "float64", None)), strict=True
+        works(Data(SIZES["small"], dtype, backend)), works(Data(SIZES["small"], "float64", None)), strict=True
     )
     for work, oracle in pairs:
         if chosen and work.kernel not in chosen:
@@ -141,7 +138,7 @@ def _check(backend: Backend, chosen: tuple[str, ...], dtype: str) -> None:
 # -- the kernels ------------------------------------------------------------------------------------------------------
 
 
-class _Data:
+class Data:
     """Arrays to work on, the same numbers for every backend; without one they are NumPy's."""
 
     def __init__(self, size: int, dtype: str, backend: Backend | None) -> None:
@@ -158,6 +155,7 @@ class _Data:
         return self._made[shape, seed]
 
     def given(self, array: Any) -> Any:
+        """The array where the backend has its own."""
         if self.backend is None:
             return array
         with self.backend.here():
@@ -171,7 +169,7 @@ class _Data:
 LIMITS = ("copy", "matrix product")
 
 
-def _limits(data: _Data) -> Iterator[Work]:
+def _limits(data: Data) -> Iterator[Work]:
     x, y = data.numbers(*data.shape), data.given(np.zeros(data.shape, data.dtype))
 
     def copy(backend: Backend) -> Any:
@@ -189,14 +187,15 @@ def _limits(data: _Data) -> Iterator[Work]:
         yield Work("matrix product, NumPy's BLAS", moved, 2 * PRODUCT**3, lambda _: np.matmul(a, b, out=c))
 
 
-def _works(data: _Data) -> Iterator[Work]:
+def works(data: Data) -> Iterator[Work]:
+    """Every kernel, on those data."""
     yield from _elementwise(data)
     yield from _dense(data)
     yield from _losses(data)
     yield from _updates(data)
 
 
-def _elementwise(data: _Data) -> Iterator[Work]:
+def _elementwise(data: Data) -> Iterator[Work]:
     x, y, n = data.numbers(*data.shape), data.out(*data.shape), data.size
     for name in contract.names("activation"):
         activation = contract.activation(name)
@@ -226,7 +225,7 @@ def _activation_calls(
     )
 
 
-def _dense(data: _Data) -> Iterator[Work]:
+def _dense(data: Data) -> Iterator[Work]:
     """A batch through a layer of as many units as inputs."""
     batch, inputs = 128, max(COLUMNS, int((data.size / 2) ** 0.5) // COLUMNS * COLUMNS)
     x, w, b = data.numbers(batch, inputs), data.numbers(inputs, inputs, seed=1), data.numbers(inputs, seed=2)
@@ -243,27 +242,26 @@ def _dense(data: _Data) -> Iterator[Work]:
     yield Work("dense backward", 4 * passed + 2 * weights, 2 * flops, backward)
 
 
-def _losses(data: _Data) -> Iterator[Work]:
-    for columns in (10,):
-        rows = data.size // columns
-        scores, targets, out = data.numbers(rows, columns), data.numbers(rows, columns, seed=1), data.out(rows, columns)
-        labels = data.given(np.arange(rows) % columns)
-        n = rows * columns
-        for name in contract.names("loss"):
-            yield Work(name, 3 * n * data.item, 5 * n, _loss_call(Loss(name, "values", "mean"), scores, targets, out))
-        sparse = _loss_call(Loss("softmax_cross_entropy", "labels", "mean"), scores, labels, out)
-        yield Work("softmax_cross_entropy of labels", 2 * n * data.item + 8 * rows, 5 * n, sparse)
-        metric = Metric("accuracy", "categorical")
-        yield Work(
-            "accuracy", n * data.item + 8 * rows, n, lambda backend: backend.metric(metric, scores, labels, None)
-        )
+def _losses(data: Data) -> Iterator[Work]:
+    columns = 10
+    rows = data.size // columns
+    scores, targets, out = data.numbers(rows, columns), data.numbers(rows, columns, seed=1), data.out(rows, columns)
+    labels = data.given(np.arange(rows) % columns)
+    n = rows * columns
+    for name in contract.names("loss"):
+        yield Work(name, 3 * n * data.item, 5 * n, _loss_call(Loss(name, "values", "mean"), scores, targets, out))
+    sparse = _loss_call(Loss("softmax_cross_entropy", "labels", "mean"), scores, labels, out)
+    yield Work("softmax_cross_entropy of labels", 2 * n * data.item + 8 * rows, 5 * n, sparse)
+    metric = Metric("accuracy", "categorical")
+    moved = n * data.item + 8 * rows
+    yield Work("accuracy", moved, n, lambda backend: backend.metric(metric, scores, labels, None))
 
 
 def _loss_call(loss: Loss, scores: Any, targets: Any, out: Any) -> Callable[[Backend], Any]:
     return lambda backend: backend.loss(loss, scores, targets, None, 1.0, out=out)
 
 
-def _updates(data: _Data) -> Iterator[Work]:
+def _updates(data: Data) -> Iterator[Work]:
     for name, rule in RULES.items():
         arrays = [data.numbers(data.size, seed=seed) for seed in range(2 + len(rule.slots))]
         numbers = [1e-9] + [0.5] * len(rule.hyperparameters)

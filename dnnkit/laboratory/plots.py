@@ -69,14 +69,13 @@ def _svg(figure: "Figure") -> str:
     with mpl.rc_context({"svg.fonttype": "none", "font.family": "sans-serif", "svg.hashsalt": "dnnkit"}):
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     svg = text.getvalue()
-    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r' height="[^"]*"', "", svg[svg.index("<svg") :], count=1)
     prefix = f"p{zlib.crc32(svg.encode()):x}-"
     svg = re.sub(r'\bid="', f'id="{prefix}', svg)
     svg = re.sub(r'href="#', f'href="#{prefix}', svg).replace("url(#", f"url(#{prefix}")
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    return re.sub(
-        r'(<svg [^>]*?)width="[^"]*" ', r"\1", re.sub(r'(<svg [^>]*?)height="[^"]*" ', r"\1", svg, count=1), count=1
-    )
+    # As wide as the page, up to a size at which text is as large as the page's.
+    return re.sub(r'width="[^"]*"', f'style="max-width: {96 * figure.get_size_inches()[0] * 1.15:.0f}px"', svg, count=1)
 
 
 def _bars(rows: Sequence[Row], along: str, panels: Sequence[str], unit: str) -> "Figure":

@@ -1,5 +1,6 @@
 """Training steps of some networks on every backend, beside the arithmetic floor."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from dnnkit.laboratory.choosing import Choice
 from dnnkit.laboratory.networks import Trainable
 from dnnkit.laboratory.progress import Stage
 from dnnkit.laboratory.results import Results, Row
-from dnnkit.laboratory.timing import AGAIN, Case, interleave, waits_for
+from dnnkit.laboratory.timing import Case, identical, interleave, waits_for, with_twins
 from dnnkit.layers import Dense, Rescaling
 from dnnkit.sequential import Sequential
 
@@ -62,9 +63,9 @@ def measure(choice: Choice, networks: list[str], results: Results, stage: Stage)
                 )
             about[title], plans[title] = (name, backend), trainable.net.executable.plan.execution
             cases.append(Case(title, epoch, waits_for(backend)))
-    cases.append(Case(AGAIN, cases[0].call, cases[0].finish))
+    cases = with_twins(cases)
     timings = interleave(cases, choice.effort, stage("training steps", len(cases) * choice.effort.rounds))
-    results.identical.append((cases[0].name, timings[cases[0].name].seconds, timings[AGAIN].seconds))
+    results.identical += identical(timings, "step")
     for title, (name, backend) in about.items():
         timing = timings[title]
         samples = tuple(1e6 * seconds / STEPS for seconds in timing.seconds)
@@ -94,14 +95,14 @@ def make(name: str, backend: Backend) -> Trainable:
 
 
 def flops(name: str) -> int:
-    """FLOPs of a step's products: 2 a weight and sample forward, 2 for its gradient, 2 for that of the layer's input."""
+    """FLOPs of a step's products: of each weight 2 forward, 2 for its gradient, 2 for that of the layer's input."""
     widths, _, _, batch = NETWORKS[name]
-    sizes = [inputs * outputs for inputs, outputs in zip(widths, widths[1:], strict=False)]
+    sizes = [inputs * outputs for inputs, outputs in pairwise(widths)]
     return batch * (4 * sizes[0] + 6 * sum(sizes[1:]))
 
 
 def _product_rate(choice: Choice, stage: Stage) -> float:
-    """FLOPs a second of the fastest product of large matrices in any round, with as many threads as NumPy's BLAS takes."""
+    """FLOPs a second of the fastest product of large matrices in any round, with the threads of NumPy's BLAS."""
     a: Any = np.random.default_rng(0).random((PRODUCT, PRODUCT), np.float32)
     out = np.empty_like(a)
     case = Case("product", lambda: np.matmul(a, a, out=out))

@@ -8,6 +8,9 @@ from typing import Any
 from dnnkit.laboratory.results import Results, Row
 from dnnkit.laboratory.samples import LEVEL, NOISY, ratio
 
+VARIES = {"elements": "activation", "step": "activation", "kernels": "backend", "steps": "backend", "peers": "peer"}
+"""What is compared within a table: with its first value, all else being equal."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -64,14 +67,21 @@ def _speeds(results: Results, name: str, title: str, note: str) -> Table | None:
     names = tuple(dict.fromkeys(column for row in rows for column in row.case))
     shared = "of bandwidth" if name == "elements" else "of floor"
     has_share = any(shared in row.facts for row in rows)
-    head = (*names, rows[0].unit, "quartiles", "outliers", *([shared] if has_share else []), "against the first")
+    head = (
+        *names,
+        rows[0].unit,
+        "quartiles",
+        "outliers",
+        *([shared] if has_share else []),
+        f"against {rows[0].case[VARIES[name]]}",
+    )
     lines = []
     for row in rows:
         cells = [*(_text(str(row.case.get(column, ""))) for column in names), *_spread(row)]
         if has_share:
             share = row.facts.get(shared)
             cells.append(Cell("–" if share is None else f"{share:.0%}", -inf if share is None else share))
-        cells.append(_against(row, _baseline(rows, row), results.noise))
+        cells.append(_against(row, _baseline(rows, row, VARIES[name]), results.noise))
         lines.append(tuple(cells))
     return Table(title, note, head, tuple(lines))
 
@@ -84,9 +94,9 @@ def _spread(row: Row) -> Iterator[Cell]:
     yield Cell(extreme, float(found.outliers))
 
 
-def _baseline(rows: list[Row], row: Row) -> Row:
-    """The first row that differs in the first name of the case only."""
-    _, *others = row.case
+def _baseline(rows: list[Row], row: Row, varies: str) -> Row:
+    """The first row of the same case, but for what varies."""
+    others = row.case.keys() - {varies}
     return next(other for other in rows if all(other.case.get(name) == row.case[name] for name in others))
 
 

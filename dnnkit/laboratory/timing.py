@@ -1,15 +1,17 @@
 """The stopwatch: cases take turns, round by round, so that what else the machine does meets all of them alike."""
 
 import gc
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from time import perf_counter, process_time
 from typing import Any
 
 from dnnkit.backends.base import Backend
 
-AGAIN = "again"
-"""What the second of two identical cases is called: their difference is what the machine makes of no difference."""
+AGAIN = "again: "
+"""How the name of a case begins that is the same as another: they differ by what the machine makes of no difference."""
+TWINS = 5
+"""Cases of a group that are measured twice."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,18 @@ def _calls(case: Case, seconds: float) -> int:
         if wall >= seconds / 2 or calls >= 1 << 20:
             return max(1, round(calls * seconds / max(wall, 1e-9)))
         calls *= 4
+
+
+def with_twins(cases: Sequence[Case]) -> list[Case]:
+    """The cases, and some of them, from the first to the last, a second time."""
+    places = sorted({place * (len(cases) - 1) // max(1, TWINS - 1) for place in range(TWINS)})
+    return [*cases, *(replace(cases[place], name=AGAIN + cases[place].name) for place in places)]
+
+
+def identical(timings: Mapping[str, Timing], group: str) -> list[tuple[str, tuple[float, ...], tuple[float, ...]]]:
+    """Name and samples of each case that was measured twice."""
+    names = [name.removeprefix(AGAIN) for name in timings if name.startswith(AGAIN)]
+    return [(f"{name}, {group}", timings[name].seconds, timings[AGAIN + name].seconds) for name in names]
 
 
 def waits_for(backend: Backend) -> Callable[[], None]:
