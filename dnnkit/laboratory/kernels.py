@@ -166,7 +166,7 @@ class Data:
         return self.given(np.zeros(shape, dtype or self.dtype)) if self.writes else None
 
 
-LIMITS = ("copy", "matrix product")
+LIMITS = ("copy", "matrix product", "matrix product, NumPy's BLAS")
 
 
 def _limits(data: Data) -> Iterator[Work]:
