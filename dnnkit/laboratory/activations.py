@@ -15,7 +15,7 @@ from dnnkit.laboratory.machine import last_level_cache
 from dnnkit.laboratory.networks import classifier
 from dnnkit.laboratory.progress import Stage
 from dnnkit.laboratory.results import Results, Row
-from dnnkit.laboratory.timing import Case, identical, interleave, waits_for, with_twins
+from dnnkit.laboratory.timing import Case, controls, guarded, identical, interleave, waits_for
 
 DTYPE = "float32"
 ITEM = 4
@@ -79,13 +79,14 @@ def _elements(choice: Choice, results: Results, stage: Stage, cache: str) -> Non
             errors[name, backend.name] = check(backend, name, choice.kernel(name))
             about[title] = {"activation": name, "backend": backend.name, "pass": direction, "cache": cache}
             cases.append(Case(title, make(direction, choice.kernel(name)), done))
-    cases = with_twins(cases)
+    cases = guarded(cases)
     advance = stage(f"elements, {cache} cache", len(cases) * choice.effort.rounds)
     with ExitStack() as stack, np.errstate(all="ignore"):
         for backend in choice.backends:
             stack.enter_context(backend.here())
         timings = interleave(cases, choice.effort, advance)
     results.identical += identical(timings, cache)
+    results.controls |= controls(timings, cache)
     size = WARM if cache == "warm" else PART
     for title, case in about.items():
         timing, backend_name = timings[title], str(case["backend"])
@@ -149,9 +150,10 @@ def _steps(choice: Choice, results: Results, stage: Stage) -> None:
         title = f"step {name} {backend.name}"
         about[title] = case
         cases.append(Case(title, classifier(choice, name, backend, seed=0).epoch(BATCH, STEPS), waits_for(backend)))
-    cases = with_twins(cases)
+    cases = guarded(cases)
     timings = interleave(cases, choice.effort, stage("training steps", len(cases) * choice.effort.rounds))
     results.identical += identical(timings, "training step")
+    results.controls |= controls(timings, "training step")
     for title, case in about.items():
         timing = timings[title]
         microseconds = tuple(1e6 * seconds / STEPS for seconds in timing.seconds)

@@ -30,20 +30,30 @@ class Comparison:
 def compare(a: Results, b: Results) -> tuple[list[Comparison], list[str], float]:
     """The rows of times that both have; what was noticed; and the difference below which nothing is claimed.
 
-    That is the largest of what identical code differed by in A, in B, and of `DRIFT`. With many rows some differ by
+    That is the largest of what identical code differed by in A, in B, of `drift`, and of `DRIFT`. With many rows some differ by
     chance: the intervals are as wide as it takes for all of them to be right together in 95 of 100 comparisons.
     """
     others = {row.key: row for row in b.rows}
     pairs = [(row, others[row.key]) for row in a.rows if row.key in others and _are_times(row, others[row.key])]
     if not pairs:
         raise DataError(f"the files have no row in common: they are of {a.kind} and {b.kind}")
-    noise = max(a.noise, b.noise, DRIFT)
+    noise = max(a.noise, b.noise, drift(a, b), DRIFT)
     level = 1 - 0.05 / len(pairs)
     found = []
     for before, after in pairs:
         between = _interval(before.samples, after.samples, level)
         found.append(Comparison(before, before.summary.median, after.summary.median, between, between.verdict(noise)))
     return found, _notices(a, b, len(pairs)), noise
+
+
+def drift(a: Results, b: Results) -> float:
+    """The largest change, as a share, of what is no part of dnnkit: copies, products and NumPy's own arithmetic."""
+    pairs = [(first[name], second[name]) for first, second in _outside(a, b) for name in first.keys() & second.keys()]
+    return noise_of([((x,), (y,)) for x, y in pairs if x > 0 and y > 0])
+
+
+def _outside(a: Results, b: Results) -> list[tuple[dict[str, float], dict[str, float]]]:
+    return [(a.controls, b.controls), (a.limits, b.limits)]
 
 
 def _are_times(a: Row, b: Row) -> bool:
@@ -66,11 +76,8 @@ def _notices(a: Results, b: Results, common: int) -> list[str]:
     alone = len({row.key for row in a.rows} ^ {row.key for row in b.rows})
     if alone:
         notices.append(f"{alone} rows are in one file only and are left out; {common} are compared")
-    shared = noise_of(
-        [((a.limits[name],), (b.limits[name],)) for name in a.limits.keys() & b.limits.keys() if a.limits[name] > 0]
-    )
-    if shared > 0.1:
-        notices.append(f"copies and products, which are no part of dnnkit, differ by up to {shared:.0%}")
+    if (change := drift(a, b)) > DRIFT:
+        notices.append(f"the machine changed: work that is no part of dnnkit differs by {change:.1%} between A and B")
     return notices
 
 

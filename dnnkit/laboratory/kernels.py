@@ -18,7 +18,7 @@ from dnnkit.laboratory.activations import WrongResult
 from dnnkit.laboratory.choosing import Choice
 from dnnkit.laboratory.progress import Stage
 from dnnkit.laboratory.results import Results, Row
-from dnnkit.laboratory.timing import Case, identical, interleave, waits_for, with_twins
+from dnnkit.laboratory.timing import Case, controls, guarded, identical, interleave, waits_for
 
 SIZES = {"small": 1 << 14, "large": 1 << 22}
 """Elements of an array: within a processor's cache, and (16 MiB and more, several of them) beyond it."""
@@ -66,13 +66,14 @@ def _one_size(
             title = f"{work.kernel} {backend.name}"
             about[title] = (work, backend)
             cases.append(Case(title, _bound(work, backend), waits_for(backend)))
-    cases = with_twins(cases)
+    cases = guarded(cases)
     advance = stage(f"kernels, {dtype}, {size_name}", len(cases) * choice.effort.rounds)
     with ExitStack() as stack, np.errstate(all="ignore"):
         for backend in choice.backends:
             stack.enter_context(backend.here())
         timings = interleave(cases, choice.effort, advance)
     results.identical += identical(timings, f"{dtype}, {size_name}")
+    results.controls |= controls(timings, f"{dtype}, {size_name}")
     rates = {title: (work.moved, work.flops, min(timings[title].seconds)) for title, (work, _) in about.items()}
     for title, (work, backend) in about.items():
         moved, _, copying = rates[f"copy {backend.name}"]
@@ -81,7 +82,7 @@ def _one_size(
         flop_rate = max(
             flops / seconds
             for name, (_, flops, seconds) in rates.items()
-            if name.startswith("matrix product") and about[name][1].device == backend.device
+            if name.startswith(("matrix product", "dense")) and about[name][1].device == backend.device
         )
         results.limits[f"copy, {dtype}, {size_name}, {backend.name}, bytes a second"] = bandwidth
         results.limits[f"product, {dtype}, {size_name}, {backend.device}, FLOPs a second"] = flop_rate
@@ -118,9 +119,7 @@ def _check(backend: Backend, chosen: tuple[str, ...], dtype: str) -> None:
     def first(result: Any) -> Any:
         return result[0] if isinstance(result, tuple | list) else result
 
-    pairs = zip(
-        works(Data(SIZES["small"], dtype, backend)), works(Data(SIZES["small"], "float64", None)), strict=True
-    )
+    pairs = zip(works(Data(SIZES["small"], dtype, backend)), works(Data(SIZES["small"], "float64", None)), strict=True)
     for work, oracle in pairs:
         if chosen and work.kernel not in chosen:
             continue

@@ -28,8 +28,8 @@ def draw(results: Results) -> Iterator[Plot]:
     if elements := [row for row in results.of("elements") if row.case["cache"] == "warm"]:
         yield (
             "Time per element, in the cache",
-            "Medians; lines span the quartiles; ticks in red are the time of a copy that moves as many bytes.",
-            _svg(_bars(elements, "activation", ("backend", "pass"), "ns per element")),
+            "Medians, on a logarithmic scale; lines span the quartiles; ticks in red are the time of a copy that moves as many bytes.",
+            _svg(_bars(elements, "activation", ("backend", "pass"), "ns per element", "log")),
         )
     if steps := results.of("step"):
         note = "64 inputs, 10 classes, batch 32, Adam; medians and quartiles."
@@ -78,7 +78,7 @@ def _svg(figure: "Figure") -> str:
     return re.sub(r'width="[^"]*"', f'style="max-width: {96 * figure.get_size_inches()[0] * 1.15:.0f}px"', svg, count=1)
 
 
-def _bars(rows: Sequence[Row], along: str, panels: Sequence[str], unit: str) -> "Figure":
+def _bars(rows: Sequence[Row], along: str, panels: Sequence[str], unit: str, scale: str = "linear") -> "Figure":
     """A panel for each combination of `panels`, a bar for each value of `along`, the same order in all."""
     keys = list(dict.fromkeys(tuple(row.case[name] for name in panels) for row in rows))
     values = list(dict.fromkeys(row.case[along] for row in rows))
@@ -95,7 +95,9 @@ def _bars(rows: Sequence[Row], along: str, panels: Sequence[str], unit: str) -> 
                 _bar(axes, position, found[value], color)
         axes.set_yticks(range(len(values)), [str(value) for value in values] if place % columns == 0 else [])
         axes.set_ylim(len(values) - 0.4, -0.6)
-        axes.set_xlim(left=0)
+        axes.set_xscale(scale)
+        if scale == "linear":
+            axes.set_xlim(left=0)
         axes.set_title(", ".join(map(str, key)), fontsize=9)
         axes.set_xlabel(unit, fontsize=8)
         _tidy(axes)

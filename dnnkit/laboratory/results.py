@@ -57,6 +57,8 @@ class Results:
     """Pairs of samples of the same code, each with its name."""
     curves: list[dict[str, Any]] = field(default_factory=list)
     """For plots: accuracy by epoch and seconds; values and slopes of functions."""
+    controls: dict[str, float] = field(default_factory=dict)
+    """Seconds of work that is no part of dnnkit: what they change by from run to run is the machine's."""
     limits: dict[str, float] = field(default_factory=dict)
     """What the machine reached in this run: bytes and FLOPs a second."""
     warnings: list[str] = field(default_factory=list)
@@ -108,6 +110,7 @@ class Results:
                     "settings": self.settings,
                     "machine": self.machine,
                     "limits": self.limits,
+                    "controls": self.controls,
                     "noise": self.noise,
                     "warnings": self.warnings,
                     "identical": [{"name": name, "a": list(a), "b": list(b)} for name, a, b in self.identical],
@@ -154,6 +157,7 @@ def read(path: Path) -> Results:
             identical=[(str(pair["name"]), tuple(pair["a"]), tuple(pair["b"])) for pair in raw["identical"]],
             curves=list(raw["curves"]),
             limits=dict(raw["limits"]),
+            controls=dict(raw["controls"]),
             warnings=list(raw["warnings"]),
             seconds=float(raw["seconds"]),
         )

@@ -12,7 +12,7 @@ from dnnkit.laboratory.choosing import Choice
 from dnnkit.laboratory.networks import Trainable
 from dnnkit.laboratory.progress import Stage
 from dnnkit.laboratory.results import Results, Row
-from dnnkit.laboratory.timing import Case, identical, interleave, waits_for, with_twins
+from dnnkit.laboratory.timing import Case, controls, guarded, identical, interleave, waits_for
 from dnnkit.layers import Dense, Rescaling
 from dnnkit.sequential import Sequential
 
@@ -63,9 +63,10 @@ def measure(choice: Choice, networks: list[str], results: Results, stage: Stage)
                 )
             about[title], plans[title] = (name, backend), trainable.net.executable.plan.execution
             cases.append(Case(title, epoch, waits_for(backend)))
-    cases = with_twins(cases)
+    cases = guarded(cases)
     timings = interleave(cases, choice.effort, stage("training steps", len(cases) * choice.effort.rounds))
     results.identical += identical(timings, "step")
+    results.controls |= controls(timings, "step")
     for title, (name, backend) in about.items():
         timing = timings[title]
         samples = tuple(1e6 * seconds / STEPS for seconds in timing.seconds)

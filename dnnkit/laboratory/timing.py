@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 from time import perf_counter, process_time
 from typing import Any
 
+import numpy as np
+
 from dnnkit.backends.base import Backend
 
 AGAIN = "again: "
 """How the name of a case begins that is the same as another: they differ by what the machine makes of no difference."""
+CONTROL = "NumPy's tanh"
 TWINS = 5
 """Cases of a group that are measured twice."""
 
@@ -99,10 +102,22 @@ def _calls(case: Case, seconds: float) -> int:
         calls *= 4
 
 
-def with_twins(cases: Sequence[Case]) -> list[Case]:
-    """The cases, and some of them, from the first to the last, a second time."""
+def guarded(cases: Sequence[Case]) -> list[Case]:
+    """The cases; some of them, from the first to the last, a second time; and work that is no part of dnnkit."""
     places = sorted({place * (len(cases) - 1) // max(1, TWINS - 1) for place in range(TWINS)})
-    return [*cases, *(replace(cases[place], name=AGAIN + cases[place].name) for place in places)]
+    return [*cases, *(replace(cases[place], name=AGAIN + cases[place].name) for place in places), _control()]
+
+
+def _control() -> Case:
+    """Arithmetic of NumPy alone, on one processor, in its cache: when this changes, the machine has."""
+    x = np.linspace(-4, 4, 1 << 14, dtype=np.float32)
+    y = np.empty_like(x)
+    return Case(CONTROL, lambda: np.tanh(x, out=y))
+
+
+def controls(timings: Mapping[str, Timing], group: str) -> dict[str, float]:
+    """Median seconds of the control, by what it was measured among."""
+    return {f"{CONTROL}, {group}": float(np.median(timings[CONTROL].seconds))}
 
 
 def identical(timings: Mapping[str, Timing], group: str) -> list[tuple[str, tuple[float, ...], tuple[float, ...]]]:

@@ -83,9 +83,14 @@ def test_what_makes_a_comparison_doubtful_is_said():
     b.machine |= {"processor": "another"}
     b.settings = {"seeds": 5}
     b.rows.pop(3)
-    a.limits, b.limits = {"copy": 1e10}, {"copy": 2e10}
+    a.controls, b.controls = {"NumPy's tanh": 1.0}, {"NumPy's tanh": 1.25}
     text = " ".join(compare(a, b)[1])
-    for word in ("processor differs", "settings differ in seeds", "1 rows are in one file", "copies and products"):
+    for word in (
+        "processor differs",
+        "settings differ in seeds",
+        "1 rows are in one file",
+        "no part of dnnkit differs by 25.0%",
+    ):
         assert word in text
 
 
@@ -104,3 +109,11 @@ def test_noise_and_other_work_are_warned_of():
     quiet.machine |= {"load before": 0.0}
     quiet.judge(0.0)
     assert quiet.warnings == []
+
+
+def test_a_machine_that_became_slower_is_not_taken_for_slower_code():
+    a, b = make(), make(1.2)
+    a.limits, b.limits = {"copy": 1.25e10}, {"copy": 1e10}
+    assert {item.verdict for item in compare(a, b)[0]} == {"indistinguishable"}
+    b.limits = {"copy": 1.24e10}
+    assert {item.verdict for item in compare(a, b)[0]} == {"slower"}
