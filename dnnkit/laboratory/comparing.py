@@ -30,8 +30,8 @@ class Comparison:
 def compare(a: Results, b: Results) -> tuple[list[Comparison], list[str], float]:
     """The rows of times that both have; what was noticed; and the difference below which nothing is claimed.
 
-    That is the largest of what identical code differed by in A, in B, of `drift`, and of `DRIFT`. With many rows some differ by
-    chance: the intervals are as wide as it takes for all of them to be right together in 95 of 100 comparisons.
+    That is the largest of what identical code differed by in A, in B, of `drift`, and of `DRIFT`. With many rows some
+    differ by chance: the intervals are as wide as it takes for all to be right together in 95 of 100 comparisons.
     """
     others = {row.key: row for row in b.rows}
     pairs = [(row, others[row.key]) for row in a.rows if row.key in others and _are_times(row, others[row.key])]

@@ -28,7 +28,7 @@ def draw(results: Results) -> Iterator[Plot]:
     if elements := [row for row in results.of("elements") if row.case["cache"] == "warm"]:
         yield (
             "Time per element, in the cache",
-            "Medians, on a logarithmic scale; lines span the quartiles; ticks in red are the time of a copy that moves as many bytes.",
+            "Medians on a logarithmic scale; lines span the quartiles; red: a copy that moves as many bytes.",
             _svg(_bars(elements, "activation", ("backend", "pass"), "ns per element", "log")),
         )
     if steps := results.of("step"):
