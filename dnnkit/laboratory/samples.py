@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from math import exp, inf, isfinite, log
+from math import comb, exp, inf, isfinite, log
 from typing import Any, Literal
 
 import numpy as np
@@ -70,14 +70,21 @@ class Ratio:
 
 
 def ratio(a: Sequence[float], b: Sequence[float], level: float = LEVEL, paired: bool = True) -> Ratio:
-    """Bootstrap: rounds are drawn again and again, the same for both where they were measured in turn (`paired`)."""
+    """Bootstrap: rounds are drawn again and again, the same for both where they were measured in turn (`paired`).
+
+    Unpaired samples may be too few for the level: if even the most extreme order of all is likelier by chance, the
+    interval has no ends.
+    """
     first, second = np.asarray(a, float), np.asarray(b, float)
+    value = float(np.median(second) / np.median(first))
+    if not paired and 2 / comb(len(first) + len(second), len(first)) > 1 - level:
+        return Ratio(value, 0.0, inf)
     rng = np.random.default_rng(0)
     one = rng.integers(0, len(first), (DRAWS, len(first)))
     other = one if paired and len(first) == len(second) else rng.integers(0, len(second), (DRAWS, len(second)))
     ratios = np.median(second[other], axis=1) / np.median(first[one], axis=1)
     low, high = np.quantile(ratios, ((1 - level) / 2, (1 + level) / 2))
-    return Ratio(float(np.median(second) / np.median(first)), float(low), float(high))
+    return Ratio(value, float(low), float(high))
 
 
 def noise_of(pairs: Iterable[tuple[Sequence[float], Sequence[float]]]) -> float:

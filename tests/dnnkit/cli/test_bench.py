@@ -84,6 +84,14 @@ def test_csv_on_standard_output_is_alone_there(tmp_path):
     assert {line["bound by"] for line in lines if line["kernel"] == "dense backward"} == {"operations"}
 
 
+def test_a_formula_is_measured_beside_the_built_in_of_its_name(tmp_path):
+    pytest.importorskip("dnnkit.formula", reason="activations from formulas are not part of this checkout")
+    done = bench(tmp_path, "activations", *ACTIVATIONS, "--add", "tanh=1-2/(1+exp(2*x))", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["rows"]
+    assert {row["case"]["activation"] for row in rows} == {"relu", "tanh", "tanh (formula)"}
+
+
 @pytest.mark.slow
 def test_peers_are_measured_in_processes_of_their_own(tmp_path):
     options = ["--quick", "--peer", "dnnkit,numpy", "--work", "6", "--json", "-"]

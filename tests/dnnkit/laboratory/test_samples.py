@@ -55,3 +55,11 @@ def test_identical_code_is_seldom_called_different(rng):
 def test_noise_is_the_largest_difference_whichever_way():
     assert noise_of([([1.0], [1.02]), ([1.1], [1.0])]) == pytest.approx(0.1)
     assert noise_of([]) == 0
+
+
+def test_too_few_samples_claim_nothing_at_a_strict_level():
+    """All five of one above all five of the other: once in 126 by chance, which among 200 rows happens."""
+    a, b = [1.0, 1.1, 1.2, 1.3, 1.4], [3.0, 3.1, 3.2, 3.3, 3.4]
+    assert ratio(a, b, 0.95, paired=False).verdict(0.05) == "slower"
+    strict = ratio(a, b, 1 - 0.05 / 200, paired=False)
+    assert (strict.value, strict.verdict(0.05)) == (pytest.approx(3.2 / 1.2), "indistinguishable")
