@@ -74,6 +74,7 @@ def activations(
         seeds=check_count("--seeds", seeds),
         width=check_count("--width", width),
         depth=check_count("--depth", depth),
+        iterations=500 if quick else 2000,
         epochs=check_count("--epochs", epochs if epochs is not None else (25 if quick else 60)),
     )
     settings = {
@@ -82,6 +83,7 @@ def activations(
         "width": width,
         "depth": depth,
         "epochs": choice.epochs,
+        "iterations": choice.iterations,
     }
     with _measuring("activations", choice, settings, json, csv, report) as (results, stage):
         speed.measure(choice, results, stage)

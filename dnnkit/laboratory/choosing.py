@@ -21,7 +21,9 @@ class Choice:
     seeds: int = 5
     width: int = 128
     depth: int = 1
-    epochs: int = 40
+    epochs: int = 60
+    iterations: int = 2000
+    """After so many, the truth table is given up."""
     effort: Effort = USUAL
     added: Mapping[str, Any] = field(default_factory=dict)
     """Activations of the user's own, by the name that they have in the results: what a layer takes for them."""

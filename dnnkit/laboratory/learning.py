@@ -23,7 +23,6 @@ TARGETS = np.array([[0], [1], [1], [0]], np.float64)
 RATES = (1.0, 0.3)
 """The notes' learning rate, at which many activations run away, and one at which most do not."""
 CONFIDENCE = 0.95
-LIMIT = 2000
 ACCURACIES = (0.95, 0.97)
 BATCH = 32
 
@@ -52,7 +51,7 @@ def _truth_tables(choice: Choice, results: Results, stage: Stage) -> None:
                         TABLE,
                         TARGETS,
                         confidence=CONFIDENCE,
-                        limit=LIMIT,
+                        limit=choice.iterations,
                     )
                 iterations.append(inf if count is None else float(count))
                 for backend in choice.backends:
