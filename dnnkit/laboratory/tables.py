@@ -141,7 +141,7 @@ def _learning(results: Results) -> Table | None:
     head = ("task", "activation", "backend", "quantity", "median", "quartiles", "seconds", "quartiles ", "seeds")
     note = (
         "Until every prediction of the notes' neuron is 95 % sure, and until the digits' test accuracy is reached. "
-        "Seconds are of training alone. never: fewer than half of the seeds got there within the epochs and iterations of the settings below."
+        "Seconds are of training alone. never (within the settings): fewer than half of the seeds got there."
     )
     return Table("Learning", note, head, tuple(lines)) if lines else None
 
