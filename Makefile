@@ -18,7 +18,7 @@ lint: $(VENV)/installed-test
 	$(BIN)/mypy
 
 bench: $(VENV)/installed-test
-	$(BIN)/python -m pytest benchmarks
+	$(BIN)/python -m pytest benchmarks -m 'not slow' --benchmark-max-time=0.05
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

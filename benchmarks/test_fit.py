@@ -16,6 +16,8 @@ import pytest
 import dnnkit as dk
 from dnnkit.backends import available
 
+pytestmark = pytest.mark.slow
+
 SAMPLES, BATCH, EPOCHS = 60_000, 32, 5
 BACKENDS = [info.name for info in available() if info.available]
 

@@ -116,8 +116,10 @@ def test_the_wheel_and_the_source_distribution_hold_dnnkit_alone(tmp_path: Path)
     assert {name.split("/")[0] for name in names} == {"dnnkit", f"dnnkit-{dnnkit.__version__}.dist-info"}
     expected = {f"dnnkit/{name}" for name in files.stdout.split() if re.match(r"(backends|kernels)/.*\.(py|cu)$", name)}
     expected |= {name for name in files.stdout.split() if re.match(r"dnnkit/.*\.py$", name)}
+    measured = [name for name in files.stdout.split() if re.match(r"benchmarks/peers/.*\.py$", name)]
+    expected |= {f"dnnkit/laboratory/measured/{name}" for name in measured}
     assert {name for name in names if name.endswith((".py", ".cu"))} == expected
-    assert "dnnkit/py.typed" in names
+    assert {"dnnkit/py.typed", "dnnkit/laboratory/page.css", "dnnkit/laboratory/page.js"} <= set(names)
 
 
 def test_the_version_is_written_once_more_only() -> None:

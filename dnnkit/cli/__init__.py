@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dnnkit import __version__
-from dnnkit.cli import backends, doctor, predict, train
+from dnnkit.cli import backends, bench, doctor, predict, train
 from dnnkit.errors import DnnkitError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
+app.add_typer(bench.app, name="bench", rich_help_panel="Commands")
 app.command("backends")(backends.backends)
 app.command("doctor")(doctor.doctor)
 

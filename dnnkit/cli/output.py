@@ -1,4 +1,4 @@
-"""What commands write besides their messages: JSON, to a file or to standard output."""
+"""What commands write besides their messages: JSON or other text, to a file or to standard output."""
 
 import json
 import sys
@@ -20,23 +20,28 @@ def json_output(target: str | None) -> Iterator[dict[str, Any]]:
     is printed goes to standard error.
     """
     result: dict[str, Any] = {}
-    if target is None:
+    with text_output(target) as parts:
         yield result
+        parts.append(json.dumps(without_nan(result), indent=1, allow_nan=False))
+
+
+@contextmanager
+def text_output(target: str | None) -> Iterator[list[str]]:
+    """A list of texts to fill in, written like `json_output`'s dictionary, a line end after them."""
+    parts: list[str] = []
+    if target is None:
+        yield parts
     elif target == "-":
         with redirect_stdout(sys.stderr):
-            yield result
-        print(_text(result))
+            yield parts
+        print("".join(parts))
     else:
         path = Path(target)
         if path.is_dir() or not path.absolute().parent.is_dir():
             raise ConfigurationError(f"cannot write {path}: expected a file in a folder that exists")
         check_writable(path.absolute().parent)
-        yield result
+        yield parts
         try:
-            path.write_text(_text(result) + "\n")
+            path.write_text("".join(parts) + "\n", encoding="utf-8")
         except OSError as error:
             raise ConfigurationError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def _text(result: dict[str, Any]) -> str:
-    return json.dumps(without_nan(result), indent=1, allow_nan=False)

@@ -1,0 +1,262 @@
+"""`dnnkit bench`: what activations, kernels, steps and other libraries cost, and two such results compared."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dnnkit.cli.output import json_output, text_output
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dnnkit.laboratory.choosing import Choice
+    from dnnkit.laboratory.progress import Stage
+    from dnnkit.laboratory.results import Results
+
+app = typer.Typer(
+    help="Measure what activations, kernels, training steps and other libraries cost.", no_args_is_help=True
+)
+
+Names = Annotated[list[str] | None, typer.Option(help="Repeat, or separate by commas.", show_default="all")]
+Backends = Annotated[
+    list[str] | None, typer.Option("--backend", help="Where to compute; repeat or use commas.", show_default="all here")
+]
+Quick = Annotated[bool, typer.Option("--quick", help="Fewer rounds, shorter trainings: within a minute.")]
+Json = Annotated[str | None, typer.Option(help="Write results as JSON to this file; - is standard output.")]
+Csv = Annotated[str | None, typer.Option(help="Write rows as CSV to this file; - is standard output.")]
+Report = Annotated[
+    Path | None, typer.Option(help="Write one HTML page to this file: tables that sort, plots, the machine.")
+]
+Rounds = Annotated[int | None, typer.Option(help="Times that each case gets its turn.", show_default="15, quick 7")]
+
+
+@app.command()
+def activations(
+    activation: Names = None,
+    add: Annotated[
+        list[str] | None, typer.Option(help='An activation of your own: "swish=x/(1+exp(-x))"; repeat for more.')
+    ] = None,
+    backend: Backends = None,
+    seeds: Annotated[int, typer.Option(help="Trainings of each activation, to see the spread.")] = 5,
+    width: Annotated[int, typer.Option(help="Units of a hidden layer of the digits' network.")] = 128,
+    depth: Annotated[int, typer.Option(help="Its hidden layers.")] = 1,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the digits.", show_default="60, quick 25")] = None,
+    rounds: Rounds = None,
+    quick: Quick = False,
+    json: Json = None,
+    csv: Csv = None,
+    report: Report = None,
+) -> None:
+    """Measure every activation on every backend: time per element and step, and until something is learned.
+
+    Examples:
+
+        dnnkit bench activations --report report.html
+
+        dnnkit bench activations --quick --activation relu,gelu --backend numba --json -
+
+        dnnkit bench activations --add "mish=x*tanh(log(1+exp(x)))"
+    """
+    from dataclasses import replace
+
+    from dnnkit.data import check_count
+    from dnnkit.laboratory import activations as speed
+    from dnnkit.laboratory import choosing, learning
+
+    added = choosing.add(add or [])
+    choice = replace(
+        _choice(backend, quick, rounds),
+        activations=(*choosing.activations(_listed(activation)), *added),
+        added=added,
+        seeds=check_count("--seeds", seeds),
+        width=check_count("--width", width),
+        depth=check_count("--depth", depth),
+        iterations=500 if quick else 2000,
+        epochs=check_count("--epochs", epochs if epochs is not None else (25 if quick else 60)),
+    )
+    settings = {
+        "activations": choice.activations,
+        "seeds": seeds,
+        "width": width,
+        "depth": depth,
+        "epochs": choice.epochs,
+        "iterations": choice.iterations,
+    }
+    with _measuring("activations", choice, settings, json, csv, report) as (results, stage):
+        speed.measure(choice, results, stage)
+        learning.measure(choice, results, stage)
+
+
+@app.command()
+def kernels(
+    kernel: Names = None,
+    dtype: Names = None,
+    backend: Backends = None,
+    rounds: Rounds = None,
+    quick: Quick = False,
+    json: Json = None,
+    csv: Csv = None,
+    report: Report = None,
+) -> None:
+    """Measure every kernel beside its floor: percent of the bandwidth or of the FLOP rate measured in the same run."""
+    from dnnkit.errors import ConfigurationError
+    from dnnkit.laboratory import kernels as measured
+
+    dtypes = tuple(_listed(dtype) or (["float32"] if quick else ["float32", "float64"]))
+    if not set(dtypes) <= {"float32", "float64"}:
+        raise ConfigurationError(f"--dtype {','.join(dtypes)}: expected float32 or float64")
+    chosen, choice = tuple(_listed(kernel) or ()), _choice(backend, quick, rounds)
+    with _measuring("kernels", choice, {"kernels": chosen, "dtypes": dtypes}, json, csv, report) as (results, stage):
+        measured.measure(choice, chosen, dtypes, results, stage)
+
+
+@app.command()
+def step(
+    network: Annotated[
+        list[str] | None, typer.Option(help='How its name begins, "784-128"; repeat for more.', show_default="all")
+    ] = None,
+    backend: Backends = None,
+    rounds: Rounds = None,
+    quick: Quick = False,
+    json: Json = None,
+    csv: Csv = None,
+    report: Report = None,
+) -> None:
+    """Measure training steps of some networks on every backend, beside the arithmetic floor."""
+    from dnnkit.laboratory import steps
+
+    names, choice = steps.names(network), _choice(backend, quick, rounds)
+    with _measuring("step", choice, {"networks": names}, json, csv, report) as (results, stage):
+        steps.measure(choice, names, results, stage)
+
+
+@app.command()
+def peers(
+    peer: Names = None,
+    work: Annotated[list[str] | None, typer.Option(help="Names of works: 1, 7a; see benchmarks/README.md.")] = None,
+    rounds: Annotated[int | None, typer.Option(help="Processes a peer and work.", show_default="5, quick 1")] = None,
+    data: Annotated[str, typer.Option(help="mnist, or random where there is none.")] = "random",
+    quick: Quick = False,
+    json: Json = None,
+    csv: Csv = None,
+    report: Report = None,
+) -> None:
+    """Measure dnnkit beside the libraries that are installed (PyTorch, JAX, Keras, scikit-learn), in turn."""
+    from dnnkit.data import check_count
+    from dnnkit.laboratory import peers as measured
+
+    count = check_count("--rounds", rounds if rounds is not None else (1 if quick else 5))
+    options = ["--rounds", str(count), "--data", data]
+    options += ["--samples", "3000", "--epochs", "1", "--product", "512"] if quick else []
+    if quick or work:
+        options += ["--works", ",".join(_listed(work) or ["1", "6"])]
+    if peer:
+        options += ["--peers", ",".join(_listed(peer) or [])]
+    choice = _choice(["numpy"], quick, None)
+    with _measuring("peers", choice, {"options": options}, json, csv, report) as (results, _):
+        measured.measure(options, results)
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help="Results that `--json` wrote.")],
+    b: Annotated[Path, typer.Argument(help="Results of the same bench, later.")],
+    json: Json = None,
+) -> None:
+    """Say of each row of two result files whether B is faster or slower than A, or cannot be told from it."""
+    from rich import box
+    from rich.table import Table
+
+    from dnnkit.laboratory import comparing, results
+
+    found, notices, noise = comparing.compare(results.read(a), results.read(b))
+    with json_output(json) as written:
+        written |= comparing.to_json(found, notices, noise)
+        table = Table(box=box.SIMPLE_HEAD)
+        for column in ("table", "case", "A", "B", "unit", "B / A", "interval", "B is"):
+            table.add_column(column)
+        colors = {"faster": "green", "slower": "red", "indistinguishable": "dim"}
+        for item in found:
+            row, between = item.row, item.ratio
+            table.add_row(
+                row.table,
+                row.title,
+                f"{item.before:.4g}",
+                f"{item.after:.4g}",
+                row.unit,
+                f"{between.value:.3f}",
+                f"{between.low:.3f} – {between.high:.3f}",
+                f"[{colors[item.verdict]}]{item.verdict}",
+            )
+        _console().print(table)
+        typer.echo(comparing.words(found, noise))
+        for notice in notices:
+            typer.echo(f"note: {notice}")
+
+
+def _choice(backend: list[str] | None, quick: bool, rounds: int | None) -> "Choice":
+    from dataclasses import replace
+
+    from dnnkit.data import check_count
+    from dnnkit.laboratory import choosing, timing
+
+    effort = timing.QUICK if quick else timing.USUAL
+    if rounds is not None:
+        effort = replace(effort, rounds=check_count("--rounds", rounds))
+    return choosing.Choice(choosing.backends(_listed(backend)), effort=effort)
+
+
+def _listed(names: list[str] | None) -> list[str] | None:
+    return [name.strip() for item in names for name in item.split(",")] if names else None
+
+
+@contextmanager
+def _measuring(
+    kind: str, choice: "Choice", settings: dict[str, Any], json: str | None, csv: str | None, report: Path | None
+) -> Iterator[tuple["Results", "Stage"]]:
+    """The block measures; then the tables are shown and the files written, which were tried before."""
+    from time import perf_counter
+
+    from dnnkit.errors import ConfigurationError
+    from dnnkit.laboratory import progress, tables
+    from dnnkit.laboratory.machine import load_average
+    from dnnkit.laboratory.report import page
+    from dnnkit.laboratory.results import Results
+
+    if json == csv == "-":
+        raise ConfigurationError("--json - and --csv -: expected one of them on standard output, the other in a file")
+    described = {
+        "backends": [backend.name for backend in choice.backends],
+        "rounds": choice.effort.rounds,
+        "seconds a round": choice.effort.seconds,
+        **settings,
+    }
+    with (
+        text_output(None if report is None else str(report)) as html,
+        text_output(csv) as lines,
+        json_output(json) as written,
+    ):
+        results = Results(kind, described)
+        start = perf_counter()
+        with progress.bar() as stage:
+            yield results, stage
+        results.seconds = perf_counter() - start
+        results.judge(load_average())
+        written |= results.to_json()
+        lines.append(results.to_csv().rstrip("\n"))
+        if report is not None:
+            html.append(page(results))
+        tables.show(results, _console())
+        if report is not None:
+            typer.echo(f"report {report}")
+
+
+def _console() -> "Console":
+    """Where there is no terminal, lines are as long as a table needs."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=160)

@@ -1,0 +1,66 @@
+"""dnnkit beside other libraries: `benchmarks/peers` runs them, one process each, in turn; here it is called and read.
+
+It is a program of its own, for a peer may live in another interpreter, without dnnkit. A wheel carries it in the folder
+`measured`; a checkout has it at its root.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dnnkit.errors import DnnkitError
+from dnnkit.laboratory.results import Results, Row
+
+HERE = Path(__file__).parent
+OWN = "dnnkit"
+
+
+class PeersFailed(DnnkitError, RuntimeError):
+    """The program that runs the peers could not."""
+
+
+def root() -> Path:
+    """The folder that holds benchmarks/peers."""
+    for folder in (HERE / "measured", HERE.parents[1]):
+        if (folder / "benchmarks" / "peers" / "__main__.py").is_file():
+            return folder
+    raise PeersFailed("benchmarks/peers is neither in this installation nor beside it: install dnnkit again")
+
+
+def measure(options: Sequence[str], results: Results) -> None:
+    """Rows `peers`: seconds an epoch, or of the work; what is not installed is left out and said."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "results.json"
+        command = [sys.executable, "-m", "benchmarks.peers", *options, "--out", str(file)]
+        # Its bar and its remarks go where ours would; what it prints about files that vanish does not.
+        done = subprocess.run(command, cwd=root(), stdout=subprocess.PIPE, text=True)
+        if not file.exists():
+            raise PeersFailed(f"the peers could not be measured (status {done.returncode}): the reason stands above")
+        raw = json.loads(file.read_text())
+    results.settings |= {"left out": sorted(raw["left_out"])}
+    results.warnings += [f"{name} is left out: {why}" for name, why in raw["left_out"].items()]
+    results.warnings += [f"{f['peer']} failed at {f['work']}: {f['error']}" for f in raw["failures"]]
+    results.rows += rows(raw)
+
+
+def rows(raw: dict[str, Any]) -> list[Row]:
+    """Work by work, dnnkit first: of each process the median of its repetitions."""
+    found = []
+    for work in raw["works"]:
+        for peer in sorted(raw["peers"], key=lambda name: name != OWN):
+            records = [r for r in raw["records"] if (r["work"], r["peer"]) == (work["name"], peer)]
+            if not records:
+                continue
+            samples = tuple(float(np.median(record["seconds"])) for record in records)
+            facts: dict[str, Any] = {"versions": raw["peers"][peer].get("versions", {})}
+            for check in ("accuracy", "loss", "check"):
+                values = [record[check] for record in records if record.get(check) is not None]
+                facts |= {check: float(np.median(values))} if values else {}
+            found.append(Row("peers", {"peer": peer, "work": f"{work['name']}. {work['title']}"}, "s", samples, facts))
+    return found

@@ -1,0 +1,35 @@
+"""A bar on standard error while something is measured: standard output belongs to the results."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Stage = Callable[[str, int], Callable[[], None]]
+"""`stage(title, total)` begins a stretch of work and gives what to call after each part of it."""
+
+
+def silent(title: str, total: int) -> Callable[[], None]:
+    """No bar."""
+    return lambda: None
+
+
+@contextmanager
+def bar(quiet: bool = False) -> Iterator[Stage]:
+    """One bar a stage; it vanishes when the block ends."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    if quiet:
+        yield silent
+        return
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
+    # Two refreshes a second: drawing takes time from what is measured.
+    with Progress(*columns, console=console, transient=True, refresh_per_second=2) as progress:
+
+        def stage(title: str, total: int) -> Callable[[], None]:
+            if not console.is_terminal:
+                console.print(f"{title} ...", highlight=False)
+            task = progress.add_task(title, total=total)
+            return lambda: progress.advance(task)
+
+        yield stage

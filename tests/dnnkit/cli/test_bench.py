@@ -1,0 +1,129 @@
+"""`dnnkit bench` as commands: what they write, and one line for what cannot be measured."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SMALL = ["--quick", "--rounds", "2", "--backend", "numpy"]
+ACTIVATIONS = [*SMALL, "--activation", "relu,tanh", "--seeds", "2", "--epochs", "3", "--width", "8", "--depth", "2"]
+
+
+def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "dnnkit", "bench", *arguments], cwd=folder, capture_output=True, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory) -> Path:
+    """A folder with the files of one run."""
+    folder = tmp_path_factory.mktemp("bench")
+    files = ["--json", "a.json", "--csv", "a.csv", "--report", "a.html"]
+    done = bench(folder, "activations", *ACTIVATIONS, *files)
+    assert done.returncode == 0, done.stderr
+    for word in ("One element", "A training step", "Learning", "against relu", "identical code differed by"):
+        assert word in done.stdout
+    return folder
+
+
+def test_activations_are_measured_in_every_way(measured):
+    raw = json.loads((measured / "a.json").read_text())
+    rows = raw["rows"]
+    assert {row["case"]["activation"] for row in rows} == {"relu", "tanh"}
+    elements = [row for row in rows if row["table"] == "elements"]
+    assert {(r["case"]["pass"], r["case"]["cache"]) for r in elements} == {
+        (direction, cache) for direction in ("forward", "backward") for cache in ("warm", "cold")
+    }
+    assert all(len(row["samples"]) == 2 and row["median"] > 0 and row["facts"]["error"] < 1e-5 for row in elements)
+    assert {row["case"]["task"] for row in rows if row["table"] == "learning"} == {
+        "truth table, rate 1",
+        "truth table, rate 0.3",
+        "digits to 95%",
+        "digits to 97%",
+        "digits",
+    }
+    assert all(row["facts"]["of"] == 2 for row in rows if row["case"].get("quantity") == "iterations")
+    assert raw["settings"]["depth"] == 2
+    assert raw["command"].startswith("dnnkit bench activations --quick")
+    assert len(raw["identical"]) >= 6
+
+
+def test_csv_has_the_same_rows(measured):
+    lines = list(csv.DictReader((measured / "a.csv").read_text().splitlines()))
+    assert len(lines) == len(json.loads((measured / "a.json").read_text())["rows"])
+    assert {line["table"] for line in lines} == {"elements", "step", "learning"}
+
+
+def test_two_files_are_compared(measured):
+    done = bench(measured, "compare", "a.json", "a.json", "--json", "-")
+    assert (done.returncode, "0 slower" in done.stderr) == (0, True)
+    rows = json.loads(done.stdout)["rows"]
+    assert {row["verdict"] for row in rows} == {"indistinguishable"}
+    assert {row["ratio"] for row in rows} == {1.0}
+
+
+def test_json_on_standard_output_is_alone_there(tmp_path):
+    done = bench(tmp_path, "step", *SMALL, "--network", "64-128", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)["rows"]
+    assert row["case"] == {"network": "64-128-10 tanh adam batch 32", "backend": "numpy"}
+    assert row["facts"]["of floor"] > 0
+
+
+def test_csv_on_standard_output_is_alone_there(tmp_path):
+    kernels = ["relu forward", "dense backward", "update adam"]
+    done = bench(tmp_path, "kernels", *SMALL, "--kernel", ",".join(kernels), "--csv", "-")
+    assert done.returncode == 0, done.stderr
+    lines = list(csv.DictReader(done.stdout.splitlines()))
+    assert {line["kernel"] for line in lines} == {*kernels, "copy", "matrix product", "matrix product, NumPy's BLAS"}
+    assert {line["size"] for line in lines} == {"small", "large"}
+    assert {line["bound by"] for line in lines if line["kernel"] == "dense backward"} == {"operations"}
+
+
+def test_a_formula_is_measured_beside_the_built_in_of_its_name(tmp_path):
+    pytest.importorskip("dnnkit.formula", reason="activations from formulas are not part of this checkout")
+    done = bench(tmp_path, "activations", *ACTIVATIONS, "--add", "tanh=1-2/(1+exp(2*x))", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["rows"]
+    assert {row["case"]["activation"] for row in rows} == {"relu", "tanh", "tanh (formula)"}
+
+
+@pytest.mark.slow
+def test_peers_are_measured_in_processes_of_their_own(tmp_path):
+    options = ["--quick", "--peer", "dnnkit,numpy", "--work", "6", "--json", "-"]
+    done = bench(tmp_path, "peers", *options)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["rows"]
+    neuron = [row for row in rows if row["case"]["work"].startswith("6.")]
+    assert [row["case"]["peer"] for row in neuron] == ["dnnkit", "numpy"]
+    assert neuron[0]["facts"]["loss"] == pytest.approx(neuron[1]["facts"]["loss"], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["activations", "--activation", "rleu"], "rleu"),
+        (["activations", "--activation", "softmax"], "softmax"),
+        (["activations", "--backend", "nonsense"], "nonsense"),
+        (["activations", "--seeds", "0"], "--seeds"),
+        (["activations", "--rounds", "0"], "--rounds"),
+        (["activations", "--json", "-", "--csv", "-"], "--csv -"),
+        (["activations", "--report", "absent/report.html"], "absent/report.html"),
+        (["kernels", "--kernel", "nonsense"], "relu forward"),
+        (["kernels", "--dtype", "float16"], "float16"),
+        (["step", "--network", "1-2-3"], "1-2-3"),
+        (["peers", "--peer", "nonsense"], "nonsense"),
+        (["compare", "absent.json", "absent.json"], "absent.json"),
+    ],
+)
+def test_bad_input_is_one_error_and_status_2(tmp_path, arguments, message):
+    done = bench(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
