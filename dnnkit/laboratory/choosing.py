@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any
 
+from dnnkit import formula
 from dnnkit.backends import available, get_backend
 from dnnkit.backends.base import Backend
 from dnnkit.errors import ConfigurationError
@@ -34,7 +34,7 @@ class Choice:
 
     def kernel(self, name: str) -> contract.Activation:
         """Its kernel."""
-        return contract.activation(_formulas().key_of(self.added[name]) if name in self.added else name)
+        return contract.activation(formula.key_of(self.added[name]) if name in self.added else name)
 
 
 def backends(names: Sequence[str] | None) -> tuple[Backend, ...]:
@@ -61,10 +61,6 @@ def activations(names: Sequence[str] | None) -> tuple[str, ...]:
 
 def add(texts: Sequence[str]) -> dict[str, Any]:
     """Activations from formulas, `name=formula`; one that has the name of a built-in is told from it in the results."""
-    formulas = [_formulas().activation_from_text(text) for text in texts]
+    formulas = [formula.activation_from_text(text) for text in texts]
     built_in = contract.names("activation")
-    return {f"{formula} (formula)" if str(formula) in built_in else str(formula): formula for formula in formulas}
-
-
-def _formulas() -> Any:
-    return import_module("dnnkit.formula")  # here, for it is not needed without a formula
+    return {f"{each} (formula)" if str(each) in built_in else str(each): each for each in formulas}
