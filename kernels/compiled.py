@@ -39,6 +39,10 @@ INLINED: dict[str, Any] = {"forceinline": True}
 Which copy runs depends on whether the caller was compiled or read from the cache, and so would the last bits."""
 
 
+CALLED: dict[str, Any] = {"forceinline": False}
+"""Said, too, for what is not said is taken over from the caller."""
+
+
 def scalar(function: Callable[..., Any]) -> Any:
     """A function of numbers, compiled into each of its callers."""
     return numba.njit(**OPTIONS, **INLINED)(function)
@@ -53,7 +57,7 @@ def compiled(function: Callable[..., Any]) -> Any:
 def linked(function: Callable[..., Any]) -> Any:
     """As `compiled`, but there once for all its callers: for what is large, and has no freedom in how it rounds."""
     with _numba_cache():
-        return numba.njit(nogil=True, cache=True, **OPTIONS)(function)
+        return numba.njit(nogil=True, cache=True, **OPTIONS, **CALLED)(function)
 
 
 def exported(function: Callable[..., Any], signature: Any) -> Any:

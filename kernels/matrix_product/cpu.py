@@ -17,9 +17,10 @@ from dnnkit.kernels.matrix_product.tiles import (
     transpose_square,
 )
 from dnnkit.kernels.matrix_product.vectors import FUSED, REGISTER_BYTES
+from dnnkit.kernels.views import part
 
 TINY = 64
-"""Multiplications in a product that plain loops have done before tiles are arranged."""
+"""Multiplications in a product up to which it is done in plain loops."""
 
 PACKED_ROWS = 48
 """Rows of a from which b is packed: to copy it is then less than what its rows, far apart in the cache, cost."""
@@ -128,17 +129,36 @@ def multiply(out, a, a_row, a_step, b, b_row, b_step, depth):
 
 
 @compiled
+def in_loops(out, depth):
+    """Whether a product is so small that it is done before tiles are arranged."""
+    return depth * out.size <= TINY
+
+
+@compiled
+def loop(out, a, a_row, a_step, b, b_row, b_step, depth):
+    """out (M, N) = a · b as plain loops; a and b are flat, with strides as in `multiply`."""
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            total = out.dtype.type(0)
+            for k in range(depth):
+                total += a[i * a_row + k * a_step] * b[k * b_row + j * b_step]
+            out[i, j] = total
+
+
+@compiled
 def in_tiles(a):
-    """Whether a product with a or its transpose is computed here, not by the BLAS."""
+    """Whether a larger product with a or its transpose is computed here, not by the BLAS."""
     return FUSED and a.size * a.itemsize <= CACHED
 
 
 @compiled
 def product_of_columns(x, first, y, out):
     """out = (columns of x from the first on, as many as out has rows)ᵀ y; x (K, ...) and y (K, N) are contiguous."""
-    if in_tiles(x):
-        place = x.ctypes.data + first * x.itemsize
-        multiply(out, place, 1, x.shape[1], y.ctypes.data, y.shape[1], 1, x.shape[0])
+    depth, row, column = x.shape[0], x.shape[1], y.shape[1]
+    if in_loops(out, depth):
+        loop(out, part(x, first, x.size - first), 1, row, part(y, 0, y.size), column, 1, depth)
+    elif in_tiles(x):
+        multiply(out, x.ctypes.data + first * x.itemsize, 1, row, y.ctypes.data, column, 1, depth)
     else:
         blas.product(x.T, y, out)
 
@@ -146,18 +166,13 @@ def product_of_columns(x, first, y, out):
 @compiled
 def product(a, b, out):
     """Both factors are contiguous or the transpose of a contiguous array."""
-    rows, columns, depth, size = out.shape[0], out.shape[1], a.shape[1], out.itemsize
-    if depth * out.size <= TINY:
-        for i in range(rows):
-            for j in range(columns):
-                total = out.dtype.type(0)
-                for k in range(depth):
-                    total += a[i, k] * b[k, j]
-                out[i, j] = total
+    depth, size = a.shape[1], out.itemsize
+    a_row, a_step, b_row, b_step = (
+        a.strides[0] // size, a.strides[1] // size, b.strides[0] // size, b.strides[1] // size
+    )  # fmt: skip
+    if in_loops(out, depth):
+        loop(out, part(a, 0, a.size), a_row, a_step, part(b, 0, b.size), b_row, b_step, depth)
     elif in_tiles(a):
-        multiply(
-            out, a.ctypes.data, a.strides[0] // size, a.strides[1] // size, b.ctypes.data, b.strides[0] // size,
-            b.strides[1] // size, depth,
-        )  # fmt: skip
+        multiply(out, a.ctypes.data, a_row, a_step, b.ctypes.data, b_row, b_step, depth)
     else:
         blas.product(a, b, out)

@@ -9,13 +9,14 @@ segment.
 import math
 
 from dnnkit.kernels import atomic, denormals
-from dnnkit.kernels.calls import at, borrowed, call_forward, call_loss, call_update
+from dnnkit.kernels.calls import at, call_forward, call_loss, call_update
 from dnnkit.kernels.compiled import compiled
 from dnnkit.kernels.dense_activation.cpu import finish
 from dnnkit.kernels.gather.cpu import gather
 from dnnkit.kernels.matrix_product.cpu import in_tiles, product, product_of_columns
 from dnnkit.kernels.prefetch import ask_for_rows
 from dnnkit.kernels.train_steps import stages
+from dnnkit.kernels.views import borrowed, matrix, part, row
 
 GATHER, TAKE, FORWARD, PRODUCT, JOIN, LOSS, BACKWARD, BACKWARD_PART, JOIN_GRADIENT, KERNEL_GRADIENT, IMPROVE, \
     ADD_GRADIENTS, NORM, UPDATE, HEAD, EXCHANGE, REPEAT = range(17)  # fmt: skip
@@ -60,35 +61,35 @@ def run_segment(worker, job):
         clip_norm, control, progress, totals, metric_kinds, thresholds, out = run  # fmt: skip
     workers = progress.shape[0]
     mine = worker % parameters.shape[0]  # by rows, all workers share the parameters
-    schedule, order, own, totals = borrowed(schedule), borrowed(order), borrowed(progress[worker]), borrowed(totals)
-    table, numbers, places = borrowed(tables[worker]), borrowed(numbers), borrowed(places)
-    parameter, slot, gradient = borrowed(parameters[mine]), borrowed(slots[mine]), borrowed(gradients[worker])
-    workspace, keep, partials = borrowed(workspace), borrowed(keeps[worker]), borrowed(partials)
-    scores, dscores, dz, inputs_place = places[worker, 0], places[worker, 1], places[worker, 2], places[worker, 3]
+    schedule, order, own, total = borrowed(schedule), borrowed(order), row(progress, worker), row(totals, worker)
+    table, numbers, place = row(tables, worker), borrowed(numbers), row(places, worker)
+    parameter, slot, gradient = row(parameters, mine), row(slots, mine), row(gradients, worker)
+    workspace, keep, partials = borrowed(workspace), row(keeps, worker), borrowed(partials)
+    scores, dscores, dz, inputs_place = place[0], place[1], place[2], place[3]
     data = (
         borrowed(data[0]), borrowed(data[1]), data[2], data[3], borrowed(data[4]), borrowed(data[5]), borrowed(data[6])
     )  # fmt: skip
     batch_weights, rates, control, norms = borrowed(batch_weights), borrowed(rates), borrowed(control), borrowed(norms)
     constants, metric_kinds, thresholds = borrowed(constants), borrowed(metric_kinds), borrowed(thresholds)
-    labels, values, weights = borrowed(batches[0]), borrowed(batches[1]), borrowed(batches[2])
+    labels, values, weights = row(batches[0], worker), row(batches[1], worker), row(batches[2], worker)
     while True:
-        instruction, s = schedule[own[PLACE], 0], schedule[own[PLACE], 1]
+        line = row(schedule, own[PLACE])
+        instruction, s = line[0], line[1]
         own[PLACE] += 1
         step, rows = own[STEP], own[ROWS]
         update = first_update + step - first
         parity = step & 1
-        stage = table[s]
+        stage = row(table, s)
         if instruction == GATHER:
             start = (step + s) * batch_size
             count, width = min(batch_size, order.size - start), data[0].shape[1]
             first_row, end = count * worker // workers, count * (worker + 1) // workers
             if end > first_row:
-                place = inputs_place + (step + s) % INPUTS * batch_size * width
-                taken = order[start + first_row : start + end]
-                to = workspace[place + first_row * width : place + end * width]
-                take_rows(data, taken, to.reshape(end - first_row, width))
+                to = inputs_place + ((step + s) % INPUTS * batch_size + first_row) * width
+                taken = part(order, start + first_row, end - first_row)
+                take_rows(data, taken, matrix(workspace, to, end - first_row, width))
                 if start + batch_size + end <= order.size:
-                    ask_for(data, order[start + batch_size + first_row : start + batch_size + end])
+                    ask_for(data, part(order, start + batch_size + first_row, end - first_row))
         elif instruction == TAKE:
             if worker == 0 and control[STOP] != 0:
                 # Others may be in this step already: it is finished first. They see the limit after the exchange.
@@ -102,33 +103,33 @@ def run_segment(worker, job):
             start += own[FIRST_ROW]
             rows = own[ROWS]
             if rows > 0:
-                taken = order[start : start + rows]
+                taken = part(order, start, rows)
                 width = data[0].shape[1]
-                take_targets(data, taken, labels[worker], values[worker], weights[worker])
+                take_targets(data, taken, labels, values, weights)
                 if s != 0:
                     table[0, stages.X] = inputs_place + step % INPUTS * batch_size * width
                 else:
-                    take_rows(data, taken, workspace[inputs_place : inputs_place + rows * width].reshape(rows, width))
-                    if step + 1 < control[LIMIT]:
-                        start += batch_size
-                        ask_for(data, order[start : min(start + rows, order.size)])
+                    take_rows(data, taken, matrix(workspace, inputs_place, rows, width))
+                    start += batch_size
+                    if start < order.size:
+                        ask_for(data, part(order, start, min(rows, order.size - start)))
         elif instruction == FORWARD:
             if rows > 0:
                 stages.forward(
-                    stage, numbers[s], parameter, workspace, keep, rows, own[FIRST_ROW], training, seed, update
+                    stage, row(numbers, s), parameter, workspace, keep, rows, own[FIRST_ROW], training, seed, update
                 )
         elif instruction == PRODUCT:
             inputs, outputs = stage[stages.INPUTS], stage[stages.OUTPUTS]
-            start = stage[stages.PARTIAL]
-            part = partials[parity, worker, start : start + rows * outputs].reshape(rows, outputs)
-            here = workspace[stage[stages.X] : stage[stages.X] + rows * inputs].reshape(rows, inputs)
-            product(here, stages.kernel(stage, parameter), part)
+            to = ((parity * workers + worker) * partials.shape[2]) + stage[stages.PARTIAL]
+            product(
+                matrix(workspace, stage[stages.X], rows, inputs), stages.kernel(stage, parameter),
+                matrix(partials, to, rows, outputs),
+            )  # fmt: skip
         elif instruction == JOIN:
             outputs = stage[stages.OUTPUTS]
-            y = workspace[stage[stages.Y] : stage[stages.Y] + rows * outputs]
-            z = workspace[stage[stages.Z] : stage[stages.Z] + rows * outputs]
-            stages.add_up(partials[parity], stage[stages.PARTIAL], z)
-            finish(stages.bias(stage, parameter), stage[stages.FORWARD], z.reshape(rows, outputs), y)
+            y, z = part(workspace, stage[stages.Y], rows * outputs), matrix(workspace, stage[stages.Z], rows, outputs)
+            stages.add_up(row(partials, parity), stage[stages.PARTIAL], part(z, 0, z.size))
+            finish(stages.bias(stage, parameter), stage[stages.FORWARD], z, y)
         elif instruction == LOSS:
             weight = batch_weights[step]
             scale = 0.0
@@ -137,21 +138,20 @@ def run_segment(worker, job):
             own[DY] = dscores
             if rows > 0:
                 score_loss(
-                    loss, workspace, scores, dscores, labels[worker], values[worker], weights[worker], rows, scale,
-                    metric_kinds, thresholds, totals[worker],
+                    loss, workspace, scores, dscores, labels, values, weights, rows, scale, metric_kinds, thresholds,
+                    total,
                 )  # fmt: skip
-                if totals[worker, 0] != totals[worker, 0] and own[NAN_STEP] < 0:
+                if total[0] != total[0] and own[NAN_STEP] < 0:
                     own[NAN_STEP] = step
         elif instruction in (BACKWARD, BACKWARD_PART):
             size = rows * stage[stages.INPUTS]
-            dx = workspace[stage[stages.DX] : stage[stages.DX] + size]
+            dx = part(workspace, stage[stages.DX], size)
             if instruction == BACKWARD_PART:
-                dx = partials[parity, worker, stage[stages.PARTIAL] : stage[stages.PARTIAL] + size]
+                dx = part(partials, (parity * workers + worker) * partials.shape[2] + stage[stages.PARTIAL], size)
             if rows > 0:
                 stages.backward(
-                    stage, numbers[s], parameter, gradient, workspace, keep, rows, own[DY], dz,
-                    schedule[own[PLACE] - 1, 2] != 0, dx,
-                )  # fmt: skip
+                    stage, row(numbers, s), parameter, gradient, workspace, keep, rows, own[DY], dz, line[2] != 0, dx
+                )
             elif stage[stages.KIND] == stages.DENSE:
                 stages.bias(stage, gradient)[...] = 0
             own[DY] = stage[stages.DX]
@@ -165,30 +165,29 @@ def run_segment(worker, job):
             x, slope = factors(stage, workspace, dz, rows)
             improve_stage(stage, x, slope, parameter, gradient, slot, rule, update + 1, rates[step - first], constants)
         elif instruction == JOIN_GRADIENT:
-            dx = workspace[stage[stages.DX] : stage[stages.DX] + rows * stage[stages.INPUTS]]
-            stages.add_up(partials[parity], stage[stages.PARTIAL], dx)
+            dx = part(workspace, stage[stages.DX], rows * stage[stages.INPUTS])
+            stages.add_up(row(partials, parity), stage[stages.PARTIAL], dx)
         elif instruction == ADD_GRADIENTS:
             for other in range(workers):
                 if other != worker:
                     for e in range(own[SHARE], own[SHARE_END]):
                         gradient[e] += gradients[other, e]
         elif instruction == NORM:
-            counted = gradient[own[OWN] if worker > 0 else own[SHARE] : own[SHARE_END]]
-            total = 0.0
-            for value in counted:
-                total += value * value
-            norms[parity, worker] = total
+            begin, squares = own[OWN] if worker > 0 else own[SHARE], 0.0
+            for value in part(gradient, begin, own[SHARE_END] - begin):
+                squares += value * value
+            norms[parity, worker] = squares
         elif instruction == UPDATE:
-            for part in range(2):  # those that all have by themselves, so that all round them alike
-                begin, end = own[SHARE + part], own[OWN + part]
-                clip(gradient[begin:end], clip_norm, norms[parity])
+            for half in range(2):  # those that all have by themselves, so that all round them alike
+                begin, count = own[SHARE + half], own[OWN + half] - own[SHARE + half]
+                share = part(gradient, begin, count)
+                clip(share, clip_norm, row(norms, parity))
                 improve(
-                    parameter[begin:end], gradient[begin:end], slot, begin, rule, update + 1, rates[step - first],
-                    constants,
-                )  # fmt: skip
+                    part(parameter, begin, count), share, slot, begin, rule, update + 1, rates[step - first], constants
+                )
         elif instruction == HEAD:
             start = step * batch_size + own[FIRST_ROW]
-            call_forward(head, (at(workspace[scores:]), at(out[start:]), rows, out.shape[1]))
+            call_forward(head, (at(workspace, scores), at(out, start * out.shape[1]), rows, out.shape[1]))
         elif instruction == EXCHANGE:
             return False
         else:
@@ -211,8 +210,8 @@ def predict_rows(x, parameters, network, out):
     if not sound:
         return False
     for s in range(table.shape[0]):
-        stages.forward(table[s], numbers[s], parameters, workspace, keep, rows, 0, False, 0, 0)
-    call_forward(head, (at(workspace[scores:]), at(out), rows, out.shape[1]))
+        stages.forward(row(table, s), row(numbers, s), parameters, workspace, keep, rows, 0, False, 0, 0)
+    call_forward(head, (at(workspace, scores), at(out), rows, out.shape[1]))
     return True
 
 
@@ -256,50 +255,40 @@ def score_loss(
 ):
     """Loss and metrics of the scores in the workspace; their gradient goes to dscores."""
     targets = at(labels) if labels.size > 0 else at(values)
-    base = at(workspace)
+    kinds, limits = at(metric_kinds), at(thresholds)
     call_loss(
         loss[0],
         (
-            base + scores * workspace.itemsize,
-            targets,
-            at(weights),
-            rows,
-            loss[1],
-            scale,
-            metric_kinds.size,
-            at(metric_kinds),
-            at(thresholds),
-            base + dscores * workspace.itemsize,
-            at(totals),
+            at(workspace, scores), targets, at(weights), rows, loss[1], scale, metric_kinds.size, kinds, limits,
+            at(workspace, dscores), at(totals),
         ),
-    )
+    )  # fmt: skip
 
 
 @compiled
 def factors(stage, workspace, dz_offset, rows):
     """What the gradient of a dense stage's kernel is the product of: x (rows, inputs) and dz (rows, outputs)."""
     inputs, outputs = stage[stages.INPUTS], stage[stages.OUTPUTS]
-    x = workspace[stage[stages.X] : stage[stages.X] + rows * inputs].reshape(rows, inputs)
-    return x, workspace[dz_offset : dz_offset + rows * outputs].reshape(rows, outputs)
+    return matrix(workspace, stage[stages.X], rows, inputs), matrix(workspace, dz_offset, rows, outputs)
 
 
 @compiled
 def improve_stage(stage, x, dz, parameters, gradient, slots, rule, step, rate, constants):
     """One step of the optimizer for a dense stage: each piece of the kernel as soon as its gradient is there."""
     inputs, outputs = stage[stages.INPUTS], stage[stages.OUTPUTS]
-    begin = stage[stages.KERNEL]
     height = inputs
-    if in_tiles(x):
+    if inputs * outputs > PIECE and in_tiles(x):
         height = max(8, PIECE // outputs // 8 * 8)
-    for first in range(0, inputs, height):
+    first = 0
+    while first < inputs:
         count = min(height, inputs - first)
-        piece = gradient[begin : begin + count * outputs].reshape(count, outputs)
-        product_of_columns(x, first, dz, piece)
-        start = begin + first * outputs
-        improve(parameters[start : start + piece.size], piece, slots, start, rule, step, rate, constants)
-    begin = stage[stages.BIAS]
-    end = begin + stage[stages.BIASES]
-    improve(parameters[begin:end], gradient[begin:end], slots, begin, rule, step, rate, constants)
+        start, size = stage[stages.KERNEL] + first * outputs, count * outputs
+        product_of_columns(x, first, dz, matrix(gradient, stage[stages.KERNEL], count, outputs))
+        piece = part(gradient, stage[stages.KERNEL], size)
+        improve(part(parameters, start, size), piece, slots, start, rule, step, rate, constants)
+        first += height
+    start, size = stage[stages.BIAS], stage[stages.BIASES]
+    improve(part(parameters, start, size), part(gradient, start, size), slots, start, rule, step, rate, constants)
 
 
 @compiled
@@ -320,7 +309,7 @@ def clip(gradient, clip_norm, norms):
 def improve(parameters, gradient, slots, start, rule, step, rate, constants):
     """One step of the optimizer for some parameters, whose slots begin at `start`; `step` counts from 1."""
     if parameters.size > 0:
-        places = at(parameters), at(gradient), at(slots) + start * slots.itemsize
+        places = at(parameters), at(gradient), at(slots, start)
         call_update(rule, (step, places[0], places[1], places[2], slots.shape[1], parameters.size, rate, at(constants)))
 
 

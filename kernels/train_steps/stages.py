@@ -8,6 +8,7 @@ from dnnkit.kernels.calls import at, call_backward, call_forward
 from dnnkit.kernels.compiled import compiled
 from dnnkit.kernels.dense_activation import cpu as dense_activation
 from dnnkit.kernels.dropout.cpu import apply, mask
+from dnnkit.kernels.views import matrix, part
 
 COLUMNS = (  # noqa: SIM905 - a table is read by its heads
     "kind inputs outputs kernel bias biases forward backward saves_input x y z dx keep layer first width partial"
@@ -25,12 +26,11 @@ DENSE, ACTIVATE, RESCALE, DROPOUT = range(4)
 def forward(stage, numbers, parameters, workspace, keeps, rows, first_row, training, seed, step):
     """The stage's y from its x."""
     inputs, outputs = stage[INPUTS], stage[OUTPUTS]
-    x = workspace[stage[X] : stage[X] + rows * inputs]
-    y = workspace[stage[Y] : stage[Y] + rows * outputs]
+    x, y = part(workspace, stage[X], rows * inputs), part(workspace, stage[Y], rows * outputs)
     if stage[KIND] == DENSE:
-        z = workspace[stage[Z] : stage[Z] + rows * outputs].reshape(rows, outputs)
-        b = bias(stage, parameters)
-        dense_activation.forward(x.reshape(rows, inputs), kernel(stage, parameters), b, stage[FORWARD], z, y)
+        z, b = matrix(workspace, stage[Z], rows, outputs), bias(stage, parameters)
+        given = matrix(workspace, stage[X], rows, inputs)
+        dense_activation.forward(given, kernel(stage, parameters), b, stage[FORWARD], z, y)
     elif stage[KIND] == ACTIVATE:
         call_forward(stage[FORWARD], (at(x), at(y), rows, outputs))
     elif stage[KIND] == RESCALE:
@@ -38,12 +38,12 @@ def forward(stage, numbers, parameters, workspace, keeps, rows, first_row, train
         for e in range(y.size):
             y[e] = x[e] * factor + shift
     elif training:
-        keep = keeps[stage[KEEP] : stage[KEEP] + rows * outputs]
+        keep = part(keeps, stage[KEEP], rows * outputs)
         # A worker that has all the outputs draws all rows at once: rows of a part begin in the middle of a block.
         length = rows * outputs if outputs == stage[WIDTH] else outputs
         for place in range(0, rows * outputs, length):
             start = (first_row + place // outputs) * stage[WIDTH] + stage[FIRST]
-            mask(start, length, numbers[0], seed, stage[LAYER], step, keep[place : place + length])
+            mask(start, length, numbers[0], seed, stage[LAYER], step, part(keep, place, length))
         apply(x, keep, numbers[0], y)
     else:
         for e in range(y.size):
@@ -54,11 +54,8 @@ def forward(stage, numbers, parameters, workspace, keeps, rows, first_row, train
 def backward(stage, numbers, parameters, gradient, workspace, keeps, rows, dy_offset, dz_offset, needs_dx, dx):
     """The stage's dx and its bias's gradient, from its dy in the workspace; dz stays at `dz_offset`."""
     inputs, outputs = stage[INPUTS], stage[OUTPUTS]
-    dy = workspace[dy_offset : dy_offset + rows * outputs]
-    x = workspace[stage[X] : stage[X] + rows * inputs]
-    saved = workspace[stage[Z] : stage[Z] + rows * outputs]
-    if stage[SAVES_INPUT] == 0:
-        saved = workspace[stage[Y] : stage[Y] + rows * outputs]
+    dy = part(workspace, dy_offset, rows * outputs)
+    saved = part(workspace, stage[Z] if stage[SAVES_INPUT] != 0 else stage[Y], rows * outputs)
     if stage[KIND] == DENSE:
         dense_activation.backward_without_kernel(
             dy,
@@ -66,40 +63,38 @@ def backward(stage, numbers, parameters, gradient, workspace, keeps, rows, dy_of
             saved,
             stage[BACKWARD],
             needs_dx,
-            workspace[dz_offset : dz_offset + rows * outputs].reshape(rows, outputs),
-            dx.reshape(rows, inputs),
+            matrix(workspace, dz_offset, rows, outputs),
+            matrix(dx, 0, rows, inputs),
             bias(stage, gradient),
         )
     elif stage[KIND] == ACTIVATE:
         if stage[SAVES_INPUT] != 0:
-            saved = x
+            saved = part(workspace, stage[X], rows * inputs)
         call_backward(stage[BACKWARD], (at(dy), at(saved), at(dx), rows, outputs))
     elif stage[KIND] == RESCALE:
         factor = dx.dtype.type(numbers[0])
         for e in range(dx.size):
             dx[e] = dy[e] * factor
     else:
-        apply(dy, keeps[stage[KEEP] : stage[KEEP] + rows * outputs], numbers[0], dx)
+        apply(dy, part(keeps, stage[KEEP], rows * outputs), numbers[0], dx)
 
 
 @compiled
 def kernel(stage, parameters):
     """The stage's kernel (inputs, outputs) among flat parameters, or its gradient."""
-    inputs, outputs = stage[INPUTS], stage[OUTPUTS]
-    return parameters[stage[KERNEL] : stage[KERNEL] + inputs * outputs].reshape(inputs, outputs)
+    return matrix(parameters, stage[KERNEL], stage[INPUTS], stage[OUTPUTS])
 
 
 @compiled
 def bias(stage, parameters):
     """The stage's bias (outputs,), or nothing (0,)."""
-    return parameters[stage[BIAS] : stage[BIAS] + stage[BIASES]]
+    return part(parameters, stage[BIAS], stage[BIASES])
 
 
 @compiled
 def add_up(partials, offset, out):
     """Sums over the workers, in their order, so that it does not depend on who came first."""
-    for e in range(out.size):
-        out[e] = partials[0, offset + e]
-    for worker in range(1, partials.shape[0]):
+    for worker in range(partials.shape[0]):
+        summand = part(partials, worker * partials.shape[1] + offset, out.size)
         for e in range(out.size):
-            out[e] += partials[worker, offset + e]
+            out[e] = summand[e] if worker == 0 else out[e] + summand[e]
