@@ -13,20 +13,28 @@ Purpose = Literal["train", "differentiate", "evaluate", "predict"]
 
 
 def schedule(
-    stages: Sequence[Stage], division: Division, purpose: Purpose, *, first: int, clips: bool = False
+    stages: Sequence[Stage],
+    division: Division,
+    purpose: Purpose,
+    *,
+    first: int,
+    clips: bool = False,
+    in_place: bool = False,
 ) -> HostArray:
-    """Instructions (n, 3): what to do, with which stage, and whether its dx is wanted.
+    """Instructions (n, 3): what to do, with which stage, and an option: whether its dx is wanted, or where its x are.
 
-    Workers that exchange anything on the way forward share the gathering of inputs, too, one step ahead: so there is
-    something to do before the first step, and what is repeated begins after it.
+    Inputs may be read in place by the first stage, if that is dense; else they are gathered. Workers that exchange
+    anything on the way forward share the gathering, too, one step ahead: so there is something to do before the first
+    step, and what is repeated begins after it.
 
     `first` is the first stage whose gradient is wanted, -1 for the network's input as well.
     """
     kinds = roles(stages, division)
-    shares = "rows" in kinds
+    shares = "rows" in kinds and not in_place
+    inputs = [cpu.IN_PLACE if in_place and stage == 0 else cpu.GATHERED for stage in range(len(kinds))]
     steps = [(cpu.GATHER, 0, 0), (cpu.EXCHANGE, 0, 0)] if shares else []
     again = (cpu.REPEAT, len(steps), 0)
-    steps.append((cpu.TAKE, int(shares), 0))
+    steps.append((cpu.TAKE, cpu.SHARED if shares else cpu.IN_PLACE if in_place else cpu.GATHERED, 0))
     for stage, kind in enumerate(kinds):
         if kind == "rows":
             steps.append((cpu.PRODUCT, stage, 0))
@@ -35,7 +43,7 @@ def schedule(
                 shares = False
             steps += [(cpu.EXCHANGE, 0, 0), (cpu.JOIN, stage, 0)]
         else:
-            steps.append((cpu.FORWARD, stage, 0))
+            steps.append((cpu.FORWARD, stage, inputs[stage]))
     if purpose == "predict":
         return _array([*steps, (cpu.HEAD, 0, 0), again])
     steps.append((cpu.LOSS, 0, 0))
@@ -47,7 +55,7 @@ def schedule(
             exchanges = kinds[stage] == "columns" and wants_dx
             steps.append((cpu.BACKWARD_PART if exchanges else cpu.BACKWARD, stage, int(wants_dx)))
             if isinstance(stages[stage], Dense):
-                steps.append((cpu.IMPROVE if at_once else cpu.KERNEL_GRADIENT, stage, 0))
+                steps.append((cpu.IMPROVE if at_once else cpu.KERNEL_GRADIENT, stage, inputs[stage]))
             if exchanges:
                 steps += [(cpu.EXCHANGE, 0, 0), (cpu.JOIN_GRADIENT, stage, 0)]
     if purpose == "train" and not at_once:

@@ -14,6 +14,7 @@ from dnnkit.backends.memory import rounded, zeros
 from dnnkit.backends.program import Activate, Dense, Dropout, HostArray, Program, Rescale, Stage
 from dnnkit.backends.schedule import Purpose, schedule
 from dnnkit.kernels import contract
+from dnnkit.kernels.matrix_product.cpu import fits_tiles
 from dnnkit.kernels.train_steps import cpu, stages
 
 PATIENCE = 400
@@ -101,7 +102,7 @@ class Team:
             np.zeros((division.workers, 0 if has_labels else own_rows, outputs), dtype),
             np.ones((division.workers, own_rows), dtype),
         )
-        self._schedules: dict[tuple[Purpose, int, bool], HostArray] = {}
+        self._schedules: dict[tuple[Purpose, int, bool, bool], HostArray] = {}
         size = self.layout.size
         self.gradients = zeros((division.workers, size), dtype)
         self._control = np.zeros(3 * cpu.LINE, np.int64)
@@ -138,9 +139,11 @@ class Team:
         """
         workers = self.division.workers
         clips = work.clip_norm > 0
-        key = purpose, first, clips
+        key = purpose, first, clips, self._reads_in_place(work)
         if key not in self._schedules:
-            self._schedules[key] = schedule(self._stages, self.division, purpose, first=first, clips=clips)
+            self._schedules[key] = schedule(
+                self._stages, self.division, purpose, first=first, clips=clips, in_place=key[-1]
+            )
         if len(work.data[6]) == 0:
             self._batches[2].fill(1)
         progress = np.zeros((workers, PROGRESS), np.int64)
@@ -178,6 +181,16 @@ class Team:
             self.go_on()
         lost = progress[:, cpu.NAN_STEP]
         return int(self._control[cpu.LIMIT]), int(lost[lost >= 0].min()) if (lost >= 0).any() else -1
+
+    def _reads_in_place(self, work: Work) -> bool:
+        """Whether the first stage reads its inputs where the data are: nothing is converted, and tiles take them."""
+        _, numbers, scale, offset, *_ = work.data
+        rows = min(work.batch_size, self.rows)
+        if self.division.by == "rows":
+            rows = -(-rows // self.division.workers)
+        fits: bool = fits_tiles.py_func(rows * numbers.shape[1], numbers.itemsize)
+        is_dense = bool(self._stages) and isinstance(self._stages[0], Dense)
+        return is_dense and fits and len(numbers) > 0 and (scale, offset) == (1.0, 0.0)
 
     def no_sums(self) -> HostArray:
         """Zeros (workers, ...) for loss and metrics, each worker's in a cache line of its own."""

@@ -13,6 +13,13 @@ intrinsic: Any = numba_intrinsic
 LINE = 64
 """Bytes of a cache line, on most processors; where it is more, some lines are asked for twice."""
 
+WHOLE = 1 << 62
+"""As many bytes as a row has."""
+
+STREAM = 4 * LINE
+"""As many as show the processor where a row leads: it asks for what follows by itself, while it computes. To ask for
+whole rows takes as long as to wait for them: there is room for some twenty lines on the way."""
+
 
 @intrinsic
 def _ask_for(typing_context: Any, address: Any) -> Any:
@@ -31,10 +38,11 @@ def _ask_for(typing_context: Any, address: Any) -> Any:
 
 
 @compiled
-def ask_for_rows(data, rows):
-    """Start to read these rows of data (N, F): they lie anywhere, and each would be waited for."""
+def ask_for_rows(data, rows, most):
+    """Start to read the first bytes, at most so many, of these rows of data (N, F): they lie anywhere, and each would
+    be waited for."""
     length = data.shape[1] * data.itemsize
     for row in rows:
         start = at(data) + row * length
-        for place in range(0, length, LINE):
+        for place in range(0, min(length, most), LINE):
             _ask_for(start + place)

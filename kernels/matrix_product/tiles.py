@@ -1,9 +1,11 @@
 """Tiles of a product: a few rows and columns of `out`, summed up in registers over the whole depth.
 
 Each is an intrinsic for compiled code, called with `out`, an array that tells the dtype, and a tuple of whole numbers:
-addresses, strides in elements, counts.
+addresses, strides in elements, counts. The tiles that multiply also take which rows of a to use, and which columns: an
+array of their numbers, or None for one after the other.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -21,18 +23,30 @@ DEPTH = 256
 """Rows of b in a packed panel: two vectors wide it is 32 KiB with AVX-512, and stays in the first-level cache."""
 
 
+def _numbers(builder: Any, numbers: Any, count: int) -> list[Any]:
+    return [builder.extract_value(numbers, n) for n in range(count)]
+
+
 def _tile(count: int, emit: Any) -> Any:
     """The intrinsic `(out, numbers)` for what `emit(vectors, *numbers)` builds."""
 
     @intrinsic
     def tile(typing_context: Any, out: Any, numbers: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            emit(Vectors(builder, str(out.dtype)), *(builder.extract_value(arguments[1], n) for n in range(count)))
+            emit(Vectors(builder, str(out.dtype)), *_numbers(builder, arguments[1], count))
             return context.get_dummy_value()
 
         return types.void(out, types.UniTuple(types.int64, count)), generate
 
     return tile
+
+
+def _number_in(context: Any, builder: Any, kind: Any, index: Any) -> Callable[[Any], Any]:
+    """What stands for the number n in an index of that type: index[n], or n itself if there is none."""
+    if isinstance(kind, types.NoneType):
+        return lambda n: n
+    data = context.make_array(kind)(context, builder, index).data
+    return lambda n: builder.load(builder.gep(data, [n]))
 
 
 def broadcast_tile(rows: int, vectors: int, masked: bool) -> Any:
@@ -42,9 +56,21 @@ def broadcast_tile(rows: int, vectors: int, masked: bool) -> Any:
     is added to what is in the target.
     """
 
+    @intrinsic
+    def tile(typing_context: Any, out: Any, numbers: Any, row_index: Any, column_index: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            row, column = (
+                _number_in(context, builder, kind, index)
+                for kind, index in zip(signature.args[2:], arguments[2:], strict=True)
+            )
+            emit(Vectors(builder, str(out.dtype)), row, column, *_numbers(builder, arguments[1], 10))
+            return context.get_dummy_value()
+
+        return types.void(out, types.UniTuple(types.int64, 10), row_index, column_index), generate
+
     def emit(
-        v: Vectors, a: Any, a_row: Any, a_step: Any, b: Any, b_row: Any, depth: Any, target: Any, target_row: Any,
-        columns: Any, goes_on: Any,
+        v: Vectors, row: Any, column: Any, a: Any, a_row: Any, a_step: Any, b: Any, b_row: Any, depth: Any, target: Any,
+        target_row: Any, columns: Any, goes_on: Any,
     ) -> None:  # fmt: skip
         tail = v.first(v.builder.sub(columns, WORD((vectors - 1) * v.width))) if masked else None
         masks = [tail if j == vectors - 1 else None for j in range(vectors)]
@@ -58,23 +84,24 @@ def broadcast_tile(rows: int, vectors: int, masked: bool) -> Any:
             return [v.load(place, mask) for row in targets for place, mask in zip(row, masks, strict=True)]
 
         sums = loop(v.builder, goes_on, [v.zero] * (rows * vectors), read)
-        starts = [v.builder.mul(a_row, WORD(i)) for i in range(rows)]
+        starts = [v.builder.mul(a_row, row(WORD(i))) for i in range(rows)]
 
         def turn(carried: list[Any]) -> list[Any]:
-            a_now, b_now, *sums = carried
-            row = [v.load(place, mask) for place, mask in zip(row_of(b_now), masks, strict=True)]
+            k, b_now, *sums = carried
+            a_now = v.place(a, v.builder.mul(a_step, column(k)))
+            several = [v.load(place, mask) for place, mask in zip(row_of(b_now), masks, strict=True)]
             for i in range(rows):
                 number = v.spread(v.place(a_now, starts[i]))
                 for j in range(vectors):
-                    sums[i * vectors + j] = v.multiply_add(number, row[j], sums[i * vectors + j])
-            return [v.place(a_now, a_step), v.place(b_now, b_row), *sums]
+                    sums[i * vectors + j] = v.multiply_add(number, several[j], sums[i * vectors + j])
+            return [v.builder.add(k, WORD(1)), v.place(b_now, b_row), *sums]
 
-        _, _, *sums = loop(v.builder, depth, [a, b, *sums], turn)
+        _, _, *sums = loop(v.builder, depth, [WORD(0), b, *sums], turn)
         for i in range(rows):
             for place, mask, value in zip(targets[i], masks, sums[i * vectors :], strict=False):
                 v.store(value, place, mask)
 
-    return _tile(10, emit)
+    return tile
 
 
 def _emit_copy(v: Vectors, source: Any, target: Any, columns: Any) -> None:

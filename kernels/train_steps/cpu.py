@@ -14,20 +14,24 @@ from dnnkit.kernels.compiled import compiled
 from dnnkit.kernels.dense_activation.cpu import finish
 from dnnkit.kernels.gather.cpu import gather
 from dnnkit.kernels.matrix_product.cpu import in_tiles, product, product_of_columns
-from dnnkit.kernels.prefetch import ask_for_rows
+from dnnkit.kernels.prefetch import STREAM, WHOLE, ask_for_rows
 from dnnkit.kernels.train_steps import stages
 from dnnkit.kernels.views import borrowed, matrix, part, row
 
 GATHER, TAKE, FORWARD, PRODUCT, JOIN, LOSS, BACKWARD, BACKWARD_PART, JOIN_GRADIENT, KERNEL_GRADIENT, IMPROVE, \
     ADD_GRADIENTS, NORM, UPDATE, HEAD, EXCHANGE, REPEAT = range(17)  # fmt: skip
-"""Instructions, (instruction, stage): gather a share of this or the next step's inputs, for all; take the step's rows;
-a dense stage's partial product to the exchange, and the sum of everybody's; backward with dx to the exchange, and the
-sum; the gradient of the stage's kernel; or that and the update of the stage's parameters, piece by piece; the sum of
-everybody's gradients, for this worker's share of the parameters; its part of the gradient's norm; the update;
-predictions; wait for others; the next step.
+"""Instructions, (instruction, stage, option): gather a share of this or the next step's inputs, for all; take the
+step's rows, whose inputs are `GATHERED` now, were `SHARED`, or stay `IN_PLACE`; a dense stage's partial product to the
+exchange, and the sum of everybody's; backward with dx to the exchange, and the sum; the gradient of the stage's kernel;
+or that and the update of the stage's parameters, piece by piece; the sum of everybody's gradients, for this worker's
+share of the parameters; its part of the gradient's norm; the update; predictions; wait for others; the next step.
 
 Inputs that are shared are gathered one step ahead, in the segment before an exchange, into one of `INPUTS` places in
 turn: others may still read those of this step and of the one before."""
+
+GATHERED, SHARED, IN_PLACE = range(3)
+"""Where a step's inputs are: gathered by each worker; gathered by all, for all; or in the data, which the first stage's
+products read row by row. Then they must be in the network's dtype, and need no rescaling."""
 
 INPUTS = 3
 
@@ -77,19 +81,19 @@ def run_segment(worker, job):
         instruction, s = line[0], line[1]
         own[PLACE] += 1
         step, rows = own[STEP], own[ROWS]
-        update = first_update + step - first
+        update, first_row = first_update + step - first, step * batch_size + own[FIRST_ROW]
         parity = step & 1
         stage = row(table, s)
         if instruction == GATHER:
             start = (step + s) * batch_size
             count, width = min(batch_size, order.size - start), data[0].shape[1]
-            first_row, end = count * worker // workers, count * (worker + 1) // workers
-            if end > first_row:
-                to = inputs_place + ((step + s) % INPUTS * batch_size + first_row) * width
-                taken = part(order, start + first_row, end - first_row)
-                take_rows(data, taken, matrix(workspace, to, end - first_row, width))
+            begin, end = count * worker // workers, count * (worker + 1) // workers
+            if end > begin:
+                to = inputs_place + ((step + s) % INPUTS * batch_size + begin) * width
+                taken = part(order, start + begin, end - begin)
+                take_rows(data, taken, matrix(workspace, to, end - begin, width))
                 if start + batch_size + end <= order.size:
-                    ask_for(data, part(order, start + batch_size + first_row, end - first_row))
+                    ask_for(data, part(order, start + batch_size + begin, end - begin))
         elif instruction == TAKE:
             if worker == 0 and control[STOP] != 0:
                 # Others may be in this step already: it is finished first. They see the limit after the exchange.
@@ -106,25 +110,27 @@ def run_segment(worker, job):
                 taken = part(order, start, rows)
                 width = data[0].shape[1]
                 take_targets(data, taken, labels, values, weights)
-                if s != 0:
+                after = start + batch_size
+                later = part(order, after, max(0, min(rows, order.size - after)))
+                if s == SHARED:
                     table[0, stages.X] = inputs_place + step % INPUTS * batch_size * width
+                elif s == IN_PLACE:
+                    ask_for_rows(data[1], later, STREAM)
                 else:
                     take_rows(data, taken, matrix(workspace, inputs_place, rows, width))
-                    start += batch_size
-                    if start < order.size:
-                        ask_for(data, part(order, start, min(rows, order.size - start)))
+                    ask_for(data, later)
         elif instruction == FORWARD:
-            if rows > 0:
+            if rows > 0 and line[2] == IN_PLACE:
+                stages.forward_in_place(stage, parameter, workspace, data[1], part(order, first_row, rows), rows)
+            elif rows > 0:
                 stages.forward(
                     stage, row(numbers, s), parameter, workspace, keep, rows, own[FIRST_ROW], training, seed, update
                 )
         elif instruction == PRODUCT:
-            inputs, outputs = stage[stages.INPUTS], stage[stages.OUTPUTS]
-            to = ((parity * workers + worker) * partials.shape[2]) + stage[stages.PARTIAL]
-            product(
-                matrix(workspace, stage[stages.X], rows, inputs), stages.kernel(stage, parameter),
-                matrix(partials, to, rows, outputs),
-            )  # fmt: skip
+            outputs = stage[stages.OUTPUTS]
+            to = (parity * workers + worker) * partials.shape[2] + stage[stages.PARTIAL]
+            x = stages.x(stage, workspace, rows)
+            product(x, stages.kernel(stage, parameter), matrix(partials, to, rows, outputs))
         elif instruction == JOIN:
             outputs = stage[stages.OUTPUTS]
             y, z = part(workspace, stage[stages.Y], rows * outputs), matrix(workspace, stage[stages.Z], rows, outputs)
@@ -156,14 +162,21 @@ def run_segment(worker, job):
                 stages.bias(stage, gradient)[...] = 0
             own[DY] = stage[stages.DX]
         elif instruction == KERNEL_GRADIENT:
-            if rows > 0:
-                x, slope = factors(stage, workspace, dz, rows)
-                product(x.T, slope, stages.kernel(stage, gradient))
+            whole = stages.kernel(stage, gradient)
+            slope = matrix(workspace, dz, rows, stage[stages.OUTPUTS])
+            if rows == 0:
+                whole[...] = 0
+            elif line[2] == IN_PLACE:
+                product_of_columns(data[1], part(order, first_row, rows), 0, slope, whole)
             else:
-                stages.kernel(stage, gradient)[...] = 0
+                product_of_columns(stages.x(stage, workspace, rows), None, 0, slope, whole)
         elif instruction == IMPROVE:
-            x, slope = factors(stage, workspace, dz, rows)
-            improve_stage(stage, x, slope, parameter, gradient, slot, rule, update + 1, rates[step - first], constants)
+            numbers_of = parameter, gradient, slot, rule, update + 1, rates[step - first], constants
+            slope = matrix(workspace, dz, rows, stage[stages.OUTPUTS])
+            if line[2] == IN_PLACE:
+                improve_stage(stage, data[1], part(order, first_row, rows), slope, numbers_of)
+            else:
+                improve_stage(stage, stages.x(stage, workspace, rows), None, slope, numbers_of)
         elif instruction == JOIN_GRADIENT:
             dx = part(workspace, stage[stages.DX], rows * stage[stages.INPUTS])
             stages.add_up(row(partials, parity), stage[stages.PARTIAL], dx)
@@ -186,8 +199,7 @@ def run_segment(worker, job):
                     part(parameter, begin, count), share, slot, begin, rule, update + 1, rates[step - first], constants
                 )
         elif instruction == HEAD:
-            start = step * batch_size + own[FIRST_ROW]
-            call_forward(head, (at(workspace, scores), at(out, start * out.shape[1]), rows, out.shape[1]))
+            call_forward(head, (at(workspace, scores), at(out, first_row * out.shape[1]), rows, out.shape[1]))
         elif instruction == EXCHANGE:
             return False
         else:
@@ -229,9 +241,9 @@ def take_rows(data, rows, x):
 def ask_for(data, rows):
     """Let the rows' inputs come nearer while something else is computed."""
     if data[0].size > 0:
-        ask_for_rows(data[0], rows)
+        ask_for_rows(data[0], rows, WHOLE)
     else:
-        ask_for_rows(data[1], rows)
+        ask_for_rows(data[1], rows, WHOLE)
 
 
 @compiled
@@ -266,24 +278,21 @@ def score_loss(
 
 
 @compiled
-def factors(stage, workspace, dz_offset, rows):
-    """What the gradient of a dense stage's kernel is the product of: x (rows, inputs) and dz (rows, outputs)."""
-    inputs, outputs = stage[stages.INPUTS], stage[stages.OUTPUTS]
-    return matrix(workspace, stage[stages.X], rows, inputs), matrix(workspace, dz_offset, rows, outputs)
+def improve_stage(stage, x, index, dz, numbers):
+    """One step of the optimizer for a dense stage: each piece of the kernel as soon as its gradient is there.
 
-
-@compiled
-def improve_stage(stage, x, dz, parameters, gradient, slots, rule, step, rate, constants):
-    """One step of the optimizer for a dense stage: each piece of the kernel as soon as its gradient is there."""
+    Its inputs are x, or those rows of x that the index says.
+    """
+    parameters, gradient, slots, rule, step, rate, constants = numbers
     inputs, outputs = stage[stages.INPUTS], stage[stages.OUTPUTS]
     height = inputs
-    if inputs * outputs > PIECE and in_tiles(x):
+    if inputs * outputs > PIECE and (index is not None or in_tiles(x)):
         height = max(8, PIECE // outputs // 8 * 8)
     first = 0
     while first < inputs:
         count = min(height, inputs - first)
         start, size = stage[stages.KERNEL] + first * outputs, count * outputs
-        product_of_columns(x, first, dz, matrix(gradient, stage[stages.KERNEL], count, outputs))
+        product_of_columns(x, index, first, dz, matrix(gradient, stage[stages.KERNEL], count, outputs))
         piece = part(gradient, stage[stages.KERNEL], size)
         improve(part(parameters, start, size), piece, slots, start, rule, step, rate, constants)
         first += height

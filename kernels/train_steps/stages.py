@@ -8,6 +8,7 @@ from dnnkit.kernels.calls import at, call_backward, call_forward
 from dnnkit.kernels.compiled import compiled
 from dnnkit.kernels.dense_activation import cpu as dense_activation
 from dnnkit.kernels.dropout.cpu import apply, mask
+from dnnkit.kernels.matrix_product.cpu import product_of_rows
 from dnnkit.kernels.views import matrix, part
 
 COLUMNS = (  # noqa: SIM905 - a table is read by its heads
@@ -26,17 +27,16 @@ DENSE, ACTIVATE, RESCALE, DROPOUT = range(4)
 def forward(stage, numbers, parameters, workspace, keeps, rows, first_row, training, seed, step):
     """The stage's y from its x."""
     inputs, outputs = stage[INPUTS], stage[OUTPUTS]
-    x, y = part(workspace, stage[X], rows * inputs), part(workspace, stage[Y], rows * outputs)
+    given, y = part(workspace, stage[X], rows * inputs), part(workspace, stage[Y], rows * outputs)
     if stage[KIND] == DENSE:
         z, b = matrix(workspace, stage[Z], rows, outputs), bias(stage, parameters)
-        given = matrix(workspace, stage[X], rows, inputs)
-        dense_activation.forward(given, kernel(stage, parameters), b, stage[FORWARD], z, y)
+        dense_activation.forward(x(stage, workspace, rows), kernel(stage, parameters), b, stage[FORWARD], z, y)
     elif stage[KIND] == ACTIVATE:
-        call_forward(stage[FORWARD], (at(x), at(y), rows, outputs))
+        call_forward(stage[FORWARD], (at(given), at(y), rows, outputs))
     elif stage[KIND] == RESCALE:
         factor, shift = y.dtype.type(numbers[0]), y.dtype.type(numbers[1])
         for e in range(y.size):
-            y[e] = x[e] * factor + shift
+            y[e] = given[e] * factor + shift
     elif training:
         keep = part(keeps, stage[KEEP], rows * outputs)
         # A worker that has all the outputs draws all rows at once: rows of a part begin in the middle of a block.
@@ -44,10 +44,19 @@ def forward(stage, numbers, parameters, workspace, keeps, rows, first_row, train
         for place in range(0, rows * outputs, length):
             start = (first_row + place // outputs) * stage[WIDTH] + stage[FIRST]
             mask(start, length, numbers[0], seed, stage[LAYER], step, part(keep, place, length))
-        apply(x, keep, numbers[0], y)
+        apply(given, keep, numbers[0], y)
     else:
         for e in range(y.size):
-            y[e] = x[e]
+            y[e] = given[e]
+
+
+@compiled
+def forward_in_place(stage, parameters, workspace, data, index, rows):
+    """The y of a dense stage whose x are those rows of the data that the index says."""
+    outputs = stage[OUTPUTS]
+    z = matrix(workspace, stage[Z], rows, outputs)
+    product_of_rows(data, index, kernel(stage, parameters), z)
+    dense_activation.finish(bias(stage, parameters), stage[FORWARD], z, part(workspace, stage[Y], rows * outputs))
 
 
 @compiled
@@ -77,6 +86,12 @@ def backward(stage, numbers, parameters, gradient, workspace, keeps, rows, dy_of
             dx[e] = dy[e] * factor
     else:
         apply(dy, part(keeps, stage[KEEP], rows * outputs), numbers[0], dx)
+
+
+@compiled
+def x(stage, workspace, rows):
+    """The stage's inputs (rows, inputs) in the workspace."""
+    return matrix(workspace, stage[X], rows, stage[INPUTS])
 
 
 @compiled

@@ -27,14 +27,24 @@ def in_tiles(a, b, out):
     """However large."""
     size = out.itemsize
     cpu.multiply(
-        out, a.ctypes.data, a.strides[0] // size, a.strides[1] // size, b.ctypes.data, b.strides[0] // size,
-        b.strides[1] // size, a.shape[1],
+        out, a.ctypes.data, a.strides[0] // size, a.strides[1] // size, None, None, b.ctypes.data,
+        b.strides[0] // size, b.strides[1] // size, a.shape[1],
     )  # fmt: skip
 
 
 @numba.njit(nogil=True)
 def of_columns(x, first, y, out):
-    cpu.product_of_columns(x, first, y, out)
+    cpu.product_of_columns(x, None, first, y, out)
+
+
+@numba.njit(nogil=True)
+def of_rows(x, rows, w, out):
+    cpu.product_of_rows(x, rows, w, out)
+
+
+@numba.njit(nogil=True)
+def of_columns_of_rows(x, rows, first, y, out):
+    cpu.product_of_columns(x, rows, first, y, out)
 
 
 def operands(m: int, k: int, n: int, dtype: str, orders: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -92,6 +102,27 @@ def test_a_product_of_columns_is_that_part_of_the_product(dtype: str) -> None:
         part = np.empty((count, 21), dtype)
         of_columns(x, first, y, part)
         np.testing.assert_array_equal(part, whole[first : first + count])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_are_multiplied_where_they_lie_with_the_bits_of_gathered_ones(dtype: str) -> None:
+    @settings(max_examples=60, deadline=None)
+    @given(st.integers(1, 70), st.sampled_from([1, 2, 7, 64, 129, 300]), st.sampled_from(SIZES[1:]), st.integers(0, 9))
+    def for_all_shapes(count: int, features: int, outputs: int, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        x, rows = rng.normal(size=(97, features)).astype(dtype), rng.integers(0, 97, count)
+        w, y = rng.normal(size=(features, outputs)).astype(dtype), rng.normal(size=(count, outputs)).astype(dtype)
+        gathered, actual, expected = x[rows], *np.full((2, count, outputs), np.nan, dtype)
+        of_rows(x, rows, w, actual)
+        product(gathered, w, expected)
+        np.testing.assert_array_equal(actual, expected)
+        for first, wanted in ((0, features), (features // 2, features - features // 2), (features - 1, 1)):
+            actual, expected = np.full((2, wanted, outputs), np.nan, dtype)
+            of_columns_of_rows(x, rows, first, y, actual)
+            of_columns(gathered, first, y, expected)
+            np.testing.assert_array_equal(actual, expected)
+
+    for_all_shapes()
 
 
 def test_an_element_does_not_depend_on_which_others_are_computed_with_it() -> None:
