@@ -22,7 +22,7 @@ WORTH = 0.85
 
 BY: tuple[Literal["units", "rows"], ...] = ("units", "rows")
 
-STEP, FLOP, WORTH_THREADS = 1e-6, 1e-11, 2e-3
+STEP, FLOP, WORTH_THREADS = 1.2e-7, 1e-11, 2e-3
 """Seconds, roughly: of a step of nothing, of a FLOP, and of work that is worth starting threads for."""
 
 FETCHED = 0.5

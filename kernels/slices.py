@@ -64,14 +64,15 @@ def loss_and_metrics(
 ):
     scores, gradient = carray(scores_pointer, (rows, columns)), carray(gradient_pointer, (rows, columns))
     targets, weights = carray(targets_pointer, {targets_shape}), carray(weights_pointer, rows)
-    factor = gradient.dtype.type(scale)
+    factor, total = gradient.dtype.type(scale), totals[0]
     for i in range(rows):
-        totals[0] += weights[i] * cpu.row(i, scores, targets, weights[i] * factor, gradient)
+        total += weights[i] * cpu.row(i, scores, targets, weights[i] * factor, gradient)
         for m in range(metric_count):
             if metric_kinds[m] == 0:
                 totals[1 + m] += weights[i] * categorical_row(i, scores, targets)
             else:
                 totals[1 + m] += weights[i] * binary_row(i, scores, targets, thresholds[m])
+    totals[0] = total
 """
 
 UPDATE = """\

@@ -10,7 +10,7 @@ from typing import Any
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic as numba_intrinsic
-from numba.np.arrayobj import populate_array
+from numba.np.arrayobj import load_item, populate_array
 
 intrinsic: Any = numba_intrinsic
 
@@ -31,7 +31,9 @@ def borrowed(typing_context: Any, array: Any) -> Any:
 def _view(context: Any, builder: Any, kind: Any, source: Any, start: Any, shape: list[Any]) -> Any:
     """The array of that type and shape whose first element is `start` elements after the source's first."""
     view = context.make_array(kind)(context, builder)
-    strides, size = [], context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+    strides: list[Any] = []
+    itemsize = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+    size = itemsize
     for count in reversed(shape):
         strides.insert(0, size)
         size = builder.mul(size, count)
@@ -40,7 +42,7 @@ def _view(context: Any, builder: Any, kind: Any, source: Any, start: Any, shape:
         data=builder.gep(source.data, [start]),
         shape=cgutils.pack_array(builder, shape),
         strides=cgutils.pack_array(builder, strides),
-        itemsize=context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(kind.dtype))),
+        itemsize=itemsize,
         meminfo=None,
     )
     return view._getvalue()
@@ -68,6 +70,18 @@ def matrix(typing_context: Any, array: Any, start: Any, rows: Any, columns: Any)
         return _view(context, builder, kind, source, arguments[1], list(arguments[2:]))
 
     return kind(array, types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
+def element(typing_context: Any, array: Any, index: Any) -> Any:
+    """Element `index` of a contiguous array in its order."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source = context.make_array(signature.args[0])(context, builder, arguments[0])
+        place = builder.gep(source.data, [arguments[1]])
+        return load_item(context, builder, signature.args[0], place)
+
+    return array.dtype(array, types.int64), generate
 
 
 @intrinsic

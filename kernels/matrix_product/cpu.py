@@ -22,7 +22,7 @@ from dnnkit.kernels.matrix_product.tiles import (
     transpose_square,
 )
 from dnnkit.kernels.matrix_product.vectors import FUSED, REGISTER_BYTES
-from dnnkit.kernels.views import part
+from dnnkit.kernels.views import element, part
 
 RESOLVED: Any = {**OPTIONS, **INLINED}
 
@@ -68,7 +68,7 @@ def number_in(index: Any, n: Any) -> Any:
 def _number_in(index, n):
     if isinstance(index, types.NoneType):
         return lambda index, n: n
-    return lambda index, n: index[n]
+    return lambda index, n: element(index, n)
 
 
 @compiled
@@ -183,7 +183,7 @@ def loop(out, a, a_row, a_step, row_index, column_index, b, b_row, b_step, depth
             total = out.dtype.type(0)
             for k in range(depth):
                 place = number_in(row_index, i) * a_row + number_in(column_index, k) * a_step
-                total += a[place] * b[k * b_row + j * b_step]
+                total += element(a, place) * element(b, k * b_row + j * b_step)
             out[i, j] = total
 
 

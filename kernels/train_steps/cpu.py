@@ -16,7 +16,7 @@ from dnnkit.kernels.gather.cpu import gather
 from dnnkit.kernels.matrix_product.cpu import in_tiles, product, product_of_columns
 from dnnkit.kernels.prefetch import STREAM, WHOLE, ask_for_rows
 from dnnkit.kernels.train_steps import stages
-from dnnkit.kernels.views import borrowed, matrix, part, row
+from dnnkit.kernels.views import borrowed, element, matrix, part, row
 
 GATHER, TAKE, FORWARD, PRODUCT, JOIN, LOSS, BACKWARD, BACKWARD_PART, JOIN_GRADIENT, KERNEL_GRADIENT, IMPROVE, \
     ADD_GRADIENTS, NORM, UPDATE, HEAD, EXCHANGE, REPEAT = range(17)  # fmt: skip
@@ -250,15 +250,16 @@ def ask_for(data, rows):
 def take_targets(data, rows, batch_labels, batch_values, batch_weights):
     """The rows' targets and weights into the batch's buffers."""
     _, _, _, _, labels, values, weights = data
+    width = values.shape[1]
     for i in range(rows.size):
-        row = rows[i]
+        row = element(rows, i)
         if labels.size > 0:
-            batch_labels[i] = labels[row]
+            batch_labels[i] = element(labels, row)
         if values.size > 0:
-            for k in range(values.shape[1]):
-                batch_values[i, k] = values[row, k]
+            for k in range(width):
+                batch_values[i, k] = element(values, row * width + k)
         if weights.size > 0:
-            batch_weights[i] = weights[row]
+            batch_weights[i] = element(weights, row)
 
 
 @compiled

@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("numba")
 
 from dnnkit.kernels.compiled import compiled
-from dnnkit.kernels.views import borrowed, matrix, part, row
+from dnnkit.kernels.views import borrowed, element, matrix, part, row
 
 
 @compiled
@@ -29,6 +29,12 @@ def write_row(array, index, value):
     view = row(array, index)
     view[...] = value
     return view.shape
+
+
+@compiled
+def elements(array, out):
+    for e in range(out.size):
+        out[e] = element(array, e)
 
 
 @compiled
@@ -56,6 +62,13 @@ def test_a_row_is_what_the_first_index_gives(shape):
         assert write_row(array, index, 7.0) == shape[1:]
         expected[index] = 7
         np.testing.assert_array_equal(array, expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
+def test_elements_are_numbered_in_the_order_of_the_array(dtype, rng):
+    array, out = rng.integers(0, 2, (3, 5)).astype(dtype), np.empty(15, dtype)
+    elements(array, out)
+    np.testing.assert_array_equal(out, array.reshape(-1))
 
 
 def test_views_can_be_transposed_and_summed(rng):
