@@ -1,15 +1,19 @@
 """The stand-in is as strict as CuPy, or stricter; and what it has, CuPy has."""
 
+import importlib.util
 import inspect
 import json
+import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.cuda_compile import nvrtc
 from tests.cuda_on_cpu import cupy_stand_in
 from tests.cuda_on_cpu.cupy_stand_in import counts, memory
 
@@ -62,6 +66,17 @@ def test_a_sum_stays_on_the_gpu_until_it_is_read(cupy: Any) -> None:
 def test_memory_that_was_not_written_is_seen(cupy: Any) -> None:
     assert np.isnan(cupy.empty((3, 2), np.float32).get()).all()
     assert cupy.empty(3, np.int64).get().tolist() == [-1] * 3
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="only there the simulation can do it")
+@pytest.mark.parametrize("real", ["float", "double"])
+def test_float32_numbers_below_the_normal_range_are_zero_in_a_kernel(cupy: Any, real: str) -> None:
+    add = cupy.RawModule(code=KERNEL, options=("-std=c++17", f"-DREAL={real}")).get_function("add")
+    kind = np.float32 if real == "float" else np.float64
+    smallest = np.finfo(kind).smallest_subnormal
+    x = cupy.asarray(np.array([smallest, -smallest], kind))
+    add((1,), (32,), (x, kind(smallest), x, np.int32(2)))
+    assert x.get().tolist() == ([0, 0] if real == "float" else [2 * smallest, 0])
 
 
 def test_memory_is_counted_and_has_an_end(cupy: Any) -> None:
@@ -150,6 +165,16 @@ for name in json.loads(sys.argv[1]):
 print(json.dumps(found))
 """
 """The names of the arguments of each name, empty where it does not tell them, null where CuPy has no such name."""
+
+
+def test_cupy_compiles_with_the_options_that_our_kernels_are_checked_with() -> None:
+    """It says so in one file of Python, which can be read without a GPU."""
+    spec = importlib.util.find_spec("cupy")
+    if spec is None or spec.origin is None:
+        pytest.skip("CuPy is not installed")
+    source = Path(spec.origin).with_name("cuda").joinpath("compiler.py").read_text()
+    for option in nvrtc.CUPY_ADDS:
+        assert f"options += ('{option}',)" in source
 
 
 def test_what_the_stand_in_has_cupy_has() -> None:
