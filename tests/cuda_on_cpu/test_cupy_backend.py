@@ -1,6 +1,7 @@
 """What the CuPy backend promises beyond what every backend does, on the stand-in: waiting, memory, streams, devices."""
 
 import gc
+import sys
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -155,6 +156,23 @@ def _but_the_first_of_each(wait: Any, null: Any) -> Any:
     return wait_event
 
 
+def test_a_chunk_that_is_on_its_way_keeps_its_memory(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where an epoch is given up, or the next begins before anything was read, or the network goes."""
+    monkeypatch.setattr(streamed_feed, "CHUNK", 500)
+    monkeypatch.setattr("dnnkit.backends.cupy_executable.RESIDENT", 0.0)
+    freed: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda found: freed.append(str(found.exc_value)))
+    net, loaded = ready(ADAM)
+    for last in (9, 1, 9):
+        net.executable.begin_epoch(loaded, np.arange(90), 10)
+        steps(net, 0, last)
+    del net, loaded
+    gc.collect()
+    assert counts.pinned
+    assert not freed
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of memory that goes while it is read
 @pytest.mark.parametrize("forgotten", ["full", "free", "read", None])
 def test_a_wait_that_is_forgotten_is_noticed(
     cupy: ModuleType, monkeypatch: pytest.MonkeyPatch, forgotten: str | None

@@ -129,6 +129,22 @@ def test_a_copy_into_memory_that_may_still_be_read_is_an_error(cupy: Any) -> Non
         x.set(np.ones(3), stream=copies)
 
 
+def test_pinned_memory_that_is_given_back_while_a_copy_may_read_it_is_noticed(
+    cupy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noticed: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda found: noticed.append(str(found.exc_value)))
+    copies, x = cupy.cuda.Stream(), cupy.empty(3)
+    for waits in (True, False):
+        source = np.frombuffer(cupy.cuda.alloc_pinned_memory(24), np.float64)
+        source[...] = 1
+        x.set(source, stream=copies)
+        if waits:
+            copies.record().synchronize()
+        del source
+        assert len(noticed) == (not waits)
+
+
 KERNEL = """extern "C" __global__ void add(const REAL* x, REAL by, REAL* y, int count) {
     int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i < count) y[i] = x[i] + by;
