@@ -197,6 +197,16 @@ def test_a_wait_that_is_forgotten_is_noticed(
     assert (actual == expected) == (forgotten is None)
 
 
+def test_data_are_not_held_twice_on_the_host(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dnnkit.backends.cupy_backend.STAGED", 1000)
+    net, loaded = ready(ADAM)
+    assert 90 * 16 in counts.uploads
+    assert max(counts.pinned) <= 1000
+    np.testing.assert_array_equal(loaded.x.get(), data()[0].reshape(90, 16))
+    foreign = np.arange(500, dtype=">f4")
+    np.testing.assert_array_equal(net.backend.asarray(foreign, "float64").get(), foreign)
+
+
 def test_arrays_of_a_gpu_are_taken_where_they_are(cupy: ModuleType) -> None:
     x, labels = data()
     net = ADAM.network("cupy", "float32")
