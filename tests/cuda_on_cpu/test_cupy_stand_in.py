@@ -16,8 +16,10 @@ import pytest
 from tests.cuda_compile import nvrtc
 from tests.cuda_on_cpu import cupy_stand_in
 from tests.cuda_on_cpu.cupy_stand_in import counts, memory
+from tests.requirements import miss
 
 pytestmark = pytest.mark.cuda_on_cpu
+CUPY = "CuPy, to be looked at without a GPU: pip install cupy-cuda13x"
 
 
 @pytest.fixture
@@ -187,7 +189,7 @@ def test_cupy_compiles_with_the_options_that_our_kernels_are_checked_with() -> N
     """It says so in one file of Python, which can be read without a GPU."""
     spec = importlib.util.find_spec("cupy")
     if spec is None or spec.origin is None:
-        pytest.skip("CuPy is not installed")
+        miss(CUPY)
     source = Path(spec.origin).with_name("cuda").joinpath("compiler.py").read_text()
     for option in nvrtc.CUPY_ADDS:
         assert f"options += ('{option}',)" in source
@@ -205,7 +207,7 @@ def test_what_the_stand_in_has_cupy_has() -> None:
     command = [sys.executable, "-W", "ignore", "-c", COMPARE, json.dumps(sorted(names))]
     result = subprocess.run(command, capture_output=True, text=True)
     if "No module named 'cupy'" in result.stderr:
-        pytest.skip("CuPy is not installed")
+        miss(CUPY)
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
     assert not [name for name, parameters in found.items() if parameters is None]
