@@ -27,6 +27,7 @@ class RawModule:
         jitify: Any = None,
     ) -> None:
         assert code is not None, "the stand-in compiles sources only"
+        assert code.isascii(), "CuPy writes the source to a file, in the locale's encoding"
         assert isinstance(options, tuple), "options are a tuple of strings"
         self._code, self._cooperative = code, enable_cooperative_groups
         given = [option.removeprefix("-D").partition("=") for option in options if option.startswith("-D")]
