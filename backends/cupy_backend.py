@@ -149,6 +149,7 @@ class CupyBackend(CupyOperations):
             return self.xp.asarray(x)
         copy = self.xp.empty(x.shape, x.dtype)
         copy.set(x)
+        self.xp.cuda.get_current_stream().synchronize()  # x may be somebody's to change, or gone, from here on
         return copy
 
     def to_numpy(self, x: Array) -> HostArray:
