@@ -19,6 +19,9 @@ from dnnkit.backends.program import HostArray, Program
 from dnnkit.kernels.array import Array, Namespace
 
 NOTHING = nullcontext()
+STAGED = 16 << 20
+"""Bytes of an array of the host at most that CuPy may copy to pinned memory first, which it keeps."""
+
 ON_GPU = (2, 13)
 """DLPack's numbers for memory of a CUDA device, and for memory that host and devices share."""
 
@@ -136,10 +139,18 @@ class CupyBackend(CupyOperations):
         with self.here():
             if not self.owns(x):
                 wanted = x.dtype if dtype is None else np.dtype(dtype)
-                if wanted.itemsize <= x.dtype.itemsize:
-                    x = x.astype(wanted.newbyteorder("="), copy=False)
-                x = self.xp.asarray(np.ascontiguousarray(x).reshape(x.shape))
+                smaller = wanted if wanted.itemsize <= x.dtype.itemsize else x.dtype
+                x = self._uploaded(np.ascontiguousarray(x, smaller.newbyteorder("=")).reshape(x.shape))
             return x if dtype is None else x.astype(dtype, copy=False)
+
+    def _uploaded(self, x: HostArray) -> Array:
+        """A copy on the GPU; a large one straight from where it is, or the host would hold it twice, once pinned."""
+        if x.nbytes <= STAGED:
+            return self.xp.asarray(x)
+        copy = self.xp.empty(x.shape, x.dtype)
+        copy.set(x)
+        self.xp.cuda.get_current_stream().synchronize()  # x may be somebody's to change, or gone, from here on
+        return copy
 
     def to_numpy(self, x: Array) -> HostArray:
         """A copy on the host; this waits for the GPU."""

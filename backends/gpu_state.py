@@ -130,7 +130,18 @@ def _missing() -> list[str]:
             importlib.import_module(module)
         except Exception as failure:  # CuPy's loader raises ImportError, RuntimeError and others
             found.append(f"{name} ({_first_line(failure)})")
+    if not _has_headers():
+        found.append("CUDA's headers, with which CuPy compiles its own kernels")
     return found
+
+
+def _has_headers() -> bool:
+    """As CuPy itself looks for them; a CuPy that looks in another way is believed."""
+    try:
+        pathfinder = importlib.import_module("cuda.pathfinder")
+    except ImportError:
+        return True
+    return pathfinder.find_nvidia_header_directory("cudart") is not None
 
 
 def _packages() -> tuple[str, ...]:

@@ -121,7 +121,7 @@ def resolve(name: str, origin: str = "argument") -> Backend:
     if reason is not None:
         install = f" To install it: {install_command(base)}." if install_command(base) else ""
         raise BackendUnavailable(
-            f"backend {base!r} (from: {origin}) cannot work here: {reason}.{install} {_what_works()}"
+            f"backend {base!r} (from: {origin}) cannot work here: {reason}.{install} {_what_works(besides=base)}"
         )
     try:
         return _instance(base, device or None)
@@ -205,8 +205,8 @@ def _info(name: str) -> BackendInfo:
     return BackendInfo(name, True, None, backend.version, backend.device)
 
 
-def _what_works() -> str:
-    infos = available()
+def _what_works(besides: str = "") -> str:
+    infos = [info for info in available() if info.name != besides]
     works = ", ".join(info.name for info in infos if info.available)
     broken = "".join(
         f"; {info.name} does not: {info.reason}"

@@ -52,6 +52,11 @@ class _Slot:
             with copies:  # memory of its own: what the pool gives to the other stream may be freed while we still copy
                 self.arrays.append(cupy.empty(shape, dtype))
 
+    def __del__(self) -> None:
+        """CuPy gives freed pinned memory to whoever asks next, to write to: not before the last copy has read it."""
+        if self.sent is not None:
+            self.sent.synchronize()
+
     def data(self, rows: int) -> Data:
         """The chunk, as data on the GPU."""
         x, y, weights = (None if array is None else array[:rows] for array in self.arrays)

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from functools import cache
+from typing import NoReturn
 
 import pytest
 
@@ -44,6 +45,11 @@ def require(item: pytest.Item) -> None:
         pytest.skip(f"needs a GPU: {reason}")
     for marker, (words, find) in NEEDED.items():
         if item.get_closest_marker(marker) and find() is None:
-            if os.environ.get("CI"):
-                pytest.fail(f"needs {words}, and CI must have it", pytrace=False)
-            pytest.skip(f"needs {words}")
+            miss(words)
+
+
+def miss(words: str) -> NoReturn:
+    """Skip the test that needs this; in CI, fail it."""
+    if os.environ.get("CI"):
+        pytest.fail(f"needs {words}, and CI must have it", pytrace=False)
+    pytest.skip(f"needs {words}")

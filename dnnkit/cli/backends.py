@@ -11,7 +11,7 @@ def backends() -> None:
 
     from dnnkit.backends import available, choice, get_backend
 
-    console = Console()
+    console = Console(markup=False)
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("backend", "works", "version", "device", "why not"):
         table.add_column(column, overflow="fold")

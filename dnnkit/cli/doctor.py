@@ -10,16 +10,19 @@ def doctor() -> None:
     """
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from dnnkit.doctor import examine
 
-    marks = {"good": "[green]ok[/green]", "note": "[yellow]note[/yellow]", "problem": "[red]problem[/red]"}
+    marks = {"good": Text("ok", "green"), "note": Text("note", "yellow"), "problem": Text("problem", "red")}
     findings = examine()
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for _ in range(3):
+        table.add_column(overflow="fold")  # whole paths and commands: they are there to be copied
     for finding in findings:
         text = finding.message + (f"\n→ {finding.advice}" if finding.advice else "")
         table.add_row(marks[finding.state], finding.subject, text)
-    Console(highlight=False).print(table)
+    Console(highlight=False, markup=False).print(table)  # to rich, the [gpu] of a pip command would be markup
     problems = sum(finding.state == "problem" for finding in findings)
     typer.echo(f"\n{problems} problem{'s' * (problems != 1)}" if problems else "\nnothing to mend")
     if problems:

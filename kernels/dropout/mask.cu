@@ -3,7 +3,7 @@
 #include "philox/words.cu"
 #include "packs.cu"
 
-// Which of the elements start … start + count - 1 are kept, to out (count,).
+// Which of the elements start ... start + count - 1 are kept, to out (count,).
 extern "C" __global__ void dropout_mask(
     unsigned long long start, unsigned long long count, unsigned int threshold, unsigned int seed,
     unsigned int purpose, unsigned int layer, unsigned long long step, bool* out

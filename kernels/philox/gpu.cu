@@ -3,7 +3,7 @@
 #include "philox/words.cu"
 #include "grid.cu"
 
-// Words start … start + count - 1 of a layer's stream at a step, to out (count,).
+// Words start ... start + count - 1 of a layer's stream at a step, to out (count,).
 extern "C" __global__ void random_bits(
     unsigned long long start, unsigned long long count, unsigned int layer, unsigned long long step,
     unsigned int seed, unsigned int purpose, unsigned int* out

@@ -29,7 +29,7 @@ extern "C" __global__ void softmax_forward(
     }
 }
 
-// dx = y (dy - Σ y dy); dx may be dy.
+// dx = y (dy - sum of y dy); dx may be dy.
 extern "C" __global__ void softmax_backward(
     const REAL* dy, const REAL* y, REAL* dx, long long rows, long long columns, int group
 ) {

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -56,6 +57,11 @@ MACHINES = {
         "CuPy 14.2.0 lacks a part of the CUDA toolkit: NVRTC, the compiler (libnvrtc.so.13 not found)",
         "pip install 'cupy-cuda13x[ctk]'",
     ),
+    "no headers": (
+        GpuState("14.2.0", 13000, 0, 1, cuda=13000, missing=("CUDA's headers",)),
+        "CuPy 14.2.0 lacks a part of the CUDA toolkit: CUDA's headers",
+        "pip install 'cupy-cuda13x[ctk]'",
+    ),
     "no cuBLAS for CUDA 12": (
         GpuState("14.2.0", 13000, 0, 1, cuda=12090, missing=("cuBLAS, matrix products (libcublas.so.12)",)),
         "cuBLAS, matrix products (libcublas.so.12)",
@@ -76,9 +82,17 @@ def test_the_error_says_why_and_what_to_do(machine: tuple[str, str]) -> None:
     reason, remedy = machine
     with pytest.raises(BackendUnavailable) as error:
         get_backend("cupy")
-    assert reason in str(error.value)
+    assert str(error.value).count(reason) == 1
     assert remedy in str(error.value)
     assert ("To install it" in str(error.value)) == bool(remedy)
+
+
+@pytest.mark.parametrize("found", [None, "/usr/local/cuda/include"])
+def test_headers_are_looked_for_as_cupy_does(found: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NVRTC and cuBLAS are not enough: CuPy compiles kernels of its own, for which it includes CUDA's headers."""
+    pathfinder = SimpleNamespace(find_nvidia_header_directory=lambda library: found)
+    monkeypatch.setitem(sys.modules, "cuda.pathfinder", pathfinder)  # type: ignore[arg-type]
+    assert any("CUDA's headers" in missing for missing in gpu_state._missing()) == (found is None)
 
 
 def test_it_is_listed_with_the_reason_and_auto_passes_it_over(machine: tuple[str, str]) -> None:

@@ -8,6 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+CUPY_ADDS = ("-ftz=true", "--device-as-default-execution-space")
+"""Options that CuPy adds to a module's own, so kernels that ship are compiled with them, too.
+
+The first makes float32 numbers below the normal range zero wherever they are read or written, in CuPy's kernels as in
+ours; it cannot be taken back, as it comes last.
+"""
+
 
 class CompileError(RuntimeError):
     """What NVRTC says of a source that it refuses."""

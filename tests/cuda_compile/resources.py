@@ -36,7 +36,7 @@ class Resources:
 
 def compile_for(source: Source, architecture: str) -> list[Resources]:
     """What each of the source's kernels takes; warnings are errors. What compiled once is not compiled again."""
-    code, options = source.text(), (*source.options(), f"-arch={architecture}", *STRICT)
+    code, options = source.text(), (*source.options(), *nvrtc.CUPY_ADDS, f"-arch={architecture}", *STRICT)
     kept = _kept("\0".join([nvrtc.version(), code, *options]))
     if kept.exists():
         return [Resources(**each) for each in json.loads(kept.read_text())]

@@ -87,6 +87,7 @@ class Launch(ctypes.Structure):
         ("shared_bytes", ctypes.c_size_t),
         ("order", ctypes.c_int),
         ("cooperative", ctypes.c_int),
+        ("flushes", ctypes.c_int),
     )
 
 
@@ -122,6 +123,7 @@ class Function:
                 shared_mem,
                 ORDERS[_order[0]],
                 self.module.cooperative,
+                self.module.flushes,
             )
             failure = self.module.library.cuda_on_cpu_launch(ctypes.byref(launch))
         if failure:
@@ -143,12 +145,20 @@ class Function:
 class Module:
     """A compiled source; stands in for `cupy.RawModule`."""
 
-    def __init__(self, library: Path, code: str, macros: Mapping[str, str], sanitize: bool, cooperative: bool):
+    def __init__(
+        self,
+        library: Path,
+        code: str,
+        macros: Mapping[str, str],
+        sanitize: bool = False,
+        cooperative: bool = False,
+        flushes: bool = False,
+    ):
         self.library = ctypes.CDLL(str(library))
         self.library.cuda_on_cpu_launch.restype = ctypes.c_char_p
         self.signatures = signatures(code, macros)
         self.source = code, frozenset(macros.items())
-        self.sanitize, self.cooperative = sanitize, cooperative
+        self.sanitize, self.cooperative, self.flushes = sanitize, cooperative, flushes
         self._functions: dict[str, Function] = {}
 
     def get_function(self, name: str) -> Function:
@@ -161,15 +171,23 @@ class Module:
 
 
 def compile_for_cpu(
-    code: str, macros: Mapping[str, str] | None = None, sanitize: bool = False, cooperative: bool = False
+    code: str,
+    macros: Mapping[str, str] | None = None,
+    sanitize: bool = False,
+    cooperative: bool = False,
+    flushes: bool = False,
 ) -> Module:
-    """A self-contained CUDA source's kernels, kept on disk by content; `cooperative` launches may sync the grid."""
+    """A self-contained CUDA source's kernels, kept on disk by content.
+
+    `cooperative` launches may sync the grid; where it `flushes`, numbers below the smallest normal one are zero, in
+    double as in float.
+    """
     macros = dict(macros or {})
     defines = [f"-D{name}={value}" for name, value in macros.items()]
     flags = [*KERNEL_FLAGS, *(CHECKED if sanitize else []), *defines]
     objects = [machine_part(file) for file in PARTS]
     library = _built(_translated(code, list(signatures(code, macros))), flags, objects)
-    return Module(library, code, macros, sanitize, cooperative)
+    return Module(library, code, macros, sanitize, cooperative, flushes)
 
 
 @cache

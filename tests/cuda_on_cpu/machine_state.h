@@ -84,6 +84,7 @@ struct Launch {
     size_t shared_bytes;
     int order;  // 0: 0, 1, 2, …; 1: backwards; else a seed to shuffle by
     int cooperative;
+    int flushes;  // whether numbers below the smallest normal one count as zero
 };
 
 extern const Launch* launch;

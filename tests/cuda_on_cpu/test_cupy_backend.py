@@ -1,6 +1,7 @@
 """What the CuPy backend promises beyond what every backend does, on the stand-in: waiting, memory, streams, devices."""
 
 import gc
+import sys
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -155,6 +156,23 @@ def _but_the_first_of_each(wait: Any, null: Any) -> Any:
     return wait_event
 
 
+def test_a_chunk_that_is_on_its_way_keeps_its_memory(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where an epoch is given up, or the next begins before anything was read, or the network goes."""
+    monkeypatch.setattr(streamed_feed, "CHUNK", 500)
+    monkeypatch.setattr("dnnkit.backends.cupy_executable.RESIDENT", 0.0)
+    freed: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda found: freed.append(str(found.exc_value)))
+    net, loaded = ready(ADAM)
+    for last in (9, 1, 9):
+        net.executable.begin_epoch(loaded, np.arange(90), 10)
+        steps(net, 0, last)
+    del net, loaded
+    gc.collect()
+    assert counts.pinned
+    assert not freed
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of memory that goes while it is read
 @pytest.mark.parametrize("forgotten", ["full", "free", "read", None])
 def test_a_wait_that_is_forgotten_is_noticed(
     cupy: ModuleType, monkeypatch: pytest.MonkeyPatch, forgotten: str | None
@@ -177,6 +195,17 @@ def test_a_wait_that_is_forgotten_is_noticed(
     except (RuntimeError, AssertionError):
         actual = ["none"]
     assert (actual == expected) == (forgotten is None)
+
+
+def test_data_are_not_held_twice_on_the_host(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dnnkit.backends.cupy_backend.STAGED", 1000)
+    net, loaded = ready(ADAM)
+    assert counts.waits == sum(size > 1000 for size in counts.uploads)  # until x may be changed
+    assert 90 * 16 in counts.uploads
+    assert max(counts.pinned) <= 1000
+    np.testing.assert_array_equal(loaded.x.get(), data()[0].reshape(90, 16))
+    foreign = np.arange(500, dtype=">f4")
+    np.testing.assert_array_equal(net.backend.asarray(foreign, "float64").get(), foreign)
 
 
 def test_arrays_of_a_gpu_are_taken_where_they_are(cupy: ModuleType) -> None:
@@ -394,6 +423,7 @@ def test_the_doctor_tells_versions_and_memory(cupy: ModuleType) -> None:
     assert found["backend cupy"].state == "good"
     assert "13.0" in found["CUDA"].message
     assert "of 8 GiB free" in found["GPU memory"].message
+    assert "no NVIDIA driver" not in found["GPU"].message  # also where nvidia-smi is not, as in some containers
 
 
 def test_a_layer_of_ones_own_runs_on_the_gpu_and_history_says_so(cupy: ModuleType) -> None:

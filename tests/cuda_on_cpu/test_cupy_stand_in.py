@@ -1,19 +1,25 @@
 """The stand-in is as strict as CuPy, or stricter; and what it has, CuPy has."""
 
+import importlib.util
 import inspect
 import json
+import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.cuda_compile import nvrtc
 from tests.cuda_on_cpu import cupy_stand_in
 from tests.cuda_on_cpu.cupy_stand_in import counts, memory
+from tests.requirements import miss
 
 pytestmark = pytest.mark.cuda_on_cpu
+CUPY = "CuPy, to be looked at without a GPU: pip install cupy-cuda13x"
 
 
 @pytest.fixture
@@ -62,6 +68,17 @@ def test_a_sum_stays_on_the_gpu_until_it_is_read(cupy: Any) -> None:
 def test_memory_that_was_not_written_is_seen(cupy: Any) -> None:
     assert np.isnan(cupy.empty((3, 2), np.float32).get()).all()
     assert cupy.empty(3, np.int64).get().tolist() == [-1] * 3
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="only there the simulation can do it")
+@pytest.mark.parametrize("real", ["float", "double"])
+def test_float32_numbers_below_the_normal_range_are_zero_in_a_kernel(cupy: Any, real: str) -> None:
+    add = cupy.RawModule(code=KERNEL, options=("-std=c++17", f"-DREAL={real}")).get_function("add")
+    kind = np.float32 if real == "float" else np.float64
+    smallest = np.finfo(kind).smallest_subnormal
+    x = cupy.asarray(np.array([smallest, -smallest], kind))
+    add((1,), (32,), (x, kind(smallest), x, np.int32(2)))
+    assert x.get().tolist() == ([0, 0] if real == "float" else [2 * smallest, 0])
 
 
 def test_memory_is_counted_and_has_an_end(cupy: Any) -> None:
@@ -114,6 +131,22 @@ def test_a_copy_into_memory_that_may_still_be_read_is_an_error(cupy: Any) -> Non
         x.set(np.ones(3), stream=copies)
 
 
+def test_pinned_memory_that_is_given_back_while_a_copy_may_read_it_is_noticed(
+    cupy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noticed: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda found: noticed.append(str(found.exc_value)))
+    copies, x = cupy.cuda.Stream(), cupy.empty(3)
+    for waits in (True, False):
+        source = np.frombuffer(cupy.cuda.alloc_pinned_memory(24), np.float64)
+        source[...] = 1
+        x.set(source, stream=copies)
+        if waits:
+            copies.record().synchronize()
+        del source
+        assert len(noticed) == (not waits)
+
+
 KERNEL = """extern "C" __global__ void add(const REAL* x, REAL by, REAL* y, int count) {
     int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i < count) y[i] = x[i] + by;
@@ -152,6 +185,16 @@ print(json.dumps(found))
 """The names of the arguments of each name, empty where it does not tell them, null where CuPy has no such name."""
 
 
+def test_cupy_compiles_with_the_options_that_our_kernels_are_checked_with() -> None:
+    """It says so in one file of Python, which can be read without a GPU."""
+    spec = importlib.util.find_spec("cupy")
+    if spec is None or spec.origin is None:
+        miss(CUPY)
+    source = Path(spec.origin).with_name("cuda").joinpath("compiler.py").read_text()
+    for option in nvrtc.CUPY_ADDS:
+        assert f"options += ('{option}',)" in source
+
+
 def test_what_the_stand_in_has_cupy_has() -> None:
     """Every name, and every name of an argument where CuPy's functions tell them; needs CuPy and no GPU."""
     names: dict[str, Any] = {}
@@ -164,7 +207,7 @@ def test_what_the_stand_in_has_cupy_has() -> None:
     command = [sys.executable, "-W", "ignore", "-c", COMPARE, json.dumps(sorted(names))]
     result = subprocess.run(command, capture_output=True, text=True)
     if "No module named 'cupy'" in result.stderr:
-        pytest.skip("CuPy is not installed")
+        miss(CUPY)
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
     assert not [name for name, parameters in found.items() if parameters is None]

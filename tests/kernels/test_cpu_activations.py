@@ -1,5 +1,7 @@
 """Compiled activations, as the epoch calls them: slices by address, against the reference in float64."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -57,10 +59,10 @@ def references(name: str, x: np.ndarray, dy: np.ndarray) -> tuple[np.ndarray, np
         return contract.activation(name).forward(x), contract.activation(name).backward(dy, saved(name, x))
 
 
-def worst(actual: np.ndarray, exact: np.ndarray, magnitude: np.ndarray) -> float:
-    """The largest error in units of the last place of the magnitude."""
+def worst(actual: np.ndarray, exact: np.ndarray, magnitude: np.ndarray, smallest: Any = None) -> float:
+    """The largest error in units of the last place of the magnitude, which are `smallest` at least."""
     limits = np.finfo(actual.dtype)
-    ulp = limits.eps * np.abs(magnitude) + limits.smallest_subnormal
+    ulp = limits.eps * np.abs(magnitude) + (limits.smallest_subnormal if smallest is None else smallest)
     return float((np.abs(actual - exact) / ulp).max(initial=0))
 
 

@@ -17,6 +17,16 @@ def shapes(name):
     return [(1, size) for size in SIZES] if contract.activation(name).elementwise else ROWS
 
 
+def flushed(x):
+    """What a kernel takes x for: CuPy compiles float32 such that numbers below the normal range count as zero."""
+    return np.where(np.abs(x) < smallest(x.dtype), np.copysign(x.dtype.type(0), x), x)
+
+
+def smallest(dtype):
+    limits = np.finfo(dtype)
+    return limits.tiny if limits.dtype == np.float32 else limits.smallest_subnormal
+
+
 def passes(gpu, name, x, dy, shift=0):
     """f(x), and the gradient in x."""
     activation = contract.activation(name)
@@ -31,15 +41,17 @@ def passes(gpu, name, x, dy, shift=0):
 def test_error_is_at_most_twice_that_of_the_reference_and_a_few_ulp(gpu, name, dtype, rng):
     for shape in shapes(name):
         x, dy = samples(shape, dtype), rng.normal(size=shape).astype(dtype)
-        x64, dy64, saved64 = (array.astype(np.float64) for array in (x, dy, saved(name, x)))
+        x64, dy64, saved64 = (flushed(array).astype(np.float64) for array in (x, dy, saved(name, x)))
         activation = contract.activation(name)
         exact = activation.forward(x64), activation.backward(dy64, saved64)
         scale = magnitudes(name, x64, dy64, exact[0])
-        results = zip(passes(gpu, name, x, dy), references(name, x, dy), exact, scale, strict=True)
+        results = zip(passes(gpu, name, x, dy), references(name, flushed(x), dy), exact, scale, strict=True)
         for actual, reference, wanted, magnitude in results:
             assert actual.dtype == dtype
             assert np.isfinite(actual).all()
-            assert worst(actual, wanted, magnitude) <= 2 * worst(reference, wanted, magnitude) + FEW
+            allowed = 2 * worst(reference, wanted, magnitude) + FEW
+            least = smallest(dtype) * np.maximum(1, np.abs(x64))  # x times a factor that became zero
+            assert worst(actual, wanted, magnitude, least) <= allowed
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -64,7 +76,8 @@ def test_nan_and_inf_come_through_as_in_the_reference(gpu, name, dtype):
 def test_in_place_misaligned_and_with_few_blocks_the_bits_are_the_same(gpu, name, dtype, rng, few_blocks):
     activation = contract.activation(name)
     for shape in [(3, 1365), (130, 65)]:
-        x, dy = samples(shape, dtype), rng.normal(size=shape).astype(dtype)
+        # A number that counts as zero may be handed on as it is: whether it is, the compiler chooses each time.
+        x, dy = flushed(samples(shape, dtype)), rng.normal(size=shape).astype(dtype)
         given = [x, dy, saved(name, x)]
         before = [array.tobytes() for array in given]
         first = [array.tobytes() for array in passes(gpu, name, x, dy)]

@@ -25,7 +25,7 @@ def instructions(source: Source) -> dict[str, str]:
     library, program = nvrtc._library(), ctypes.c_void_p()
     assert library.nvrtcCreateProgram(ctypes.byref(program), source.text().encode(), b"", 0, None, None) == 0
     try:
-        options = [*source.options(), "--gpu-architecture=compute_90"]
+        options = [*source.options(), *nvrtc.CUPY_ADDS, "--gpu-architecture=compute_90"]
         given = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
         assert library.nvrtcCompileProgram(program, len(given), given) == 0
         text = nvrtc._bytes(library, "PTX", program).decode()

@@ -8,7 +8,9 @@ It is what dnnkit uses of CuPy and nothing else, and is stricter than CuPy where
 - memory is a budget (`memory.limit`): what does not fit raises `OutOfMemoryError`, as CuPy's pool does, and memory that
   is not set to anything holds NaN;
 - arrays belong to a device, and are used on that device only;
-- `RawModule` compiles the same `.cu` files for the CPU, and a kernel takes contiguous arrays only;
+- `RawModule` compiles the same `.cu` files for the CPU, and a kernel takes contiguous arrays only; float32 numbers
+  below the normal range count as zero there, as CuPy has its kernels compiled;
+- pinned memory may be given back when the host knows that no copy reads it any more, and not before;
 - it counts what waits for the device, what is uploaded, allocated and launched (`counts`).
 
 `in_place_of_cupy()` puts it under the names that CuPy has. Names and signatures are compared with the real CuPy where

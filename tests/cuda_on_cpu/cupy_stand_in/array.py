@@ -1,5 +1,6 @@
 """The stand-in's array: a NumPy array that nobody reaches without asking, on memory that is counted."""
 
+import ctypes
 import math
 from typing import Any
 
@@ -52,7 +53,7 @@ class ndarray:  # noqa: N801 - CuPy's name
 
     def get(self, stream: Any = None, order: str = "C", out: Any = None, blocking: bool = True) -> np.ndarray:
         _on_device(self)
-        counts.waits += 1
+        get_current_stream().synchronize()
         return np.array(self._host)
 
     def item(self) -> Any:
@@ -77,15 +78,16 @@ class ndarray:  # noqa: N801 - CuPy's name
         assert arr.flags.c_contiguous, "set() takes contiguous memory"
         assert self._host.flags.c_contiguous, "set() writes contiguous memory"
         counts.uploads.append(arr.nbytes)
+        if stream is None or stream == get_current_stream():
+            host(self)[...] = arr
+            return
+        memory = (ctypes.c_char * arr.nbytes).from_address(arr.ctypes.data)  # a copy keeps nobody's memory alive
+        source = np.frombuffer(memory, arr.dtype).reshape(arr.shape)
 
         def copy() -> None:
-            self._host[...] = arr
+            self._host[...] = source
 
-        if stream is None or stream == get_current_stream():
-            host(self)
-            copy()
-        else:
-            stream._send(self._block, arr, copy)
+        stream._send(self._block, source, copy)
 
     # -- what it is --------------------------------------------------------------------------------------------------
 

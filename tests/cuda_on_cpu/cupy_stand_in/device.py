@@ -6,7 +6,9 @@ source can still be spoilt. The stream must have waited for what last used the a
 from the same source.
 """
 
+import ctypes
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,6 +31,8 @@ class Counts:
     """Bytes of each copy from the host to the device."""
     allocations: list[int] = field(default_factory=list)
     """Bytes of each array that was made."""
+    pinned: list[int] = field(default_factory=list)
+    """Bytes of pinned memory that were asked for, by whom ever; CuPy's pool keeps them."""
     launches: Counter[str] = field(default_factory=Counter)
     """Kernels of ours, by name."""
     functions: Counter[str] = field(default_factory=Counter)
@@ -166,6 +170,8 @@ class Device:
 _clock = 0
 """Counts uses of arrays."""
 
+_all_streams: "weakref.WeakSet[Stream]" = weakref.WeakSet()
+
 
 def use(block: Block) -> None:
     """Something is computed with the memory, now."""
@@ -209,6 +215,7 @@ class Stream:
         self.waited_for: list[Event] = []
         self._sent: list[tuple[Callable[[], None], np.ndarray]] = []
         self._arrived = self._known = self._seen = 0
+        _all_streams.add(self)
 
     def __enter__(self) -> "Stream":
         _streams().append(self)
@@ -234,12 +241,19 @@ class Stream:
         counts.waits += 1
         self._arrive(len(self._sent))
         self._known = len(self._sent)
+        for event in self.waited_for:  # what this stream has waited for is over, too
+            assert event._stream is not None
+            event._stream._known = max(event._stream._known, event._sent)
+
+    def _may_read(self, memory: np.ndarray) -> bool:
+        """Whether, for all the host knows, a copy from there is not over."""
+        return any(np.may_share_memory(memory, source) for _, source in self._sent[self._known :])
 
     def _send(self, block: Block, source: np.ndarray, copy: Callable[[], None]) -> None:
         """Copy from the source into the memory, later."""
         if block.last_used > self._seen:
             raise RuntimeError("a copy into memory that is still in use: its stream has not waited for that")
-        if any(np.may_share_memory(source, before) for _, before in self._sent[self._known :]):
+        if self._may_read(source):
             raise RuntimeError("a copy from memory that another copy may still read: the host has not waited for that")
         self._sent.append((copy, source))
 
@@ -280,7 +294,15 @@ def get_elapsed_time(start_event: Event, end_event: Event) -> float:
 
 
 def alloc_pinned_memory(size: int) -> Any:
-    return memoryview(bytearray(size))
+    """As CuPy's: something with a buffer, which goes back to a pool when nobody has it any more."""
+    counts.pinned.append(size)
+
+    def given_back(self: Any) -> None:
+        memory = np.frombuffer((ctypes.c_char * size).from_address(ctypes.addressof(self)), np.uint8)
+        if any(stream._may_read(memory) for stream in list(_all_streams)):
+            raise RuntimeError("pinned memory was given back that a copy may still read: the host has not waited")
+
+    return type("Pinned", (ctypes.c_char * size,), {"__del__": given_back})()
 
 
 def properties(device: int) -> dict[str, Any]:

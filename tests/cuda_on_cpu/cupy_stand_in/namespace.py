@@ -68,6 +68,7 @@ def array(obj: Any, dtype: Any = None, copy: bool = True, order: str = "K", *, b
     if values.dtype.kind not in "biuf":
         raise ValueError(f"Unsupported dtype {values.dtype}")
     counts.uploads.append(values.nbytes)
+    counts.pinned.append(values.nbytes)  # it is copied there first
     return wrap(values)
 
 

@@ -27,6 +27,7 @@ class RawModule:
         jitify: Any = None,
     ) -> None:
         assert code is not None, "the stand-in compiles sources only"
+        assert code.isascii(), "CuPy writes the source to a file, in the locale's encoding"
         assert isinstance(options, tuple), "options are a tuple of strings"
         self._code, self._cooperative = code, enable_cooperative_groups
         given = [option.removeprefix("-D").partition("=") for option in options if option.startswith("-D")]
@@ -37,7 +38,9 @@ class RawModule:
         from tests.cuda_on_cpu.compiling import compile_for_cpu
 
         if self._module is None:
-            self._module = compile_for_cpu(self._code, self._macros, sanitize=sanitize)
+            # CuPy adds -ftz=true, which is about float alone; a processor's flag is about double, too.
+            flushes = self._macros.get("REAL") == "float"
+            self._module = compile_for_cpu(self._code, self._macros, sanitize=sanitize, flushes=flushes)
         return RawKernel(name, self._module.get_function(name))
 
 

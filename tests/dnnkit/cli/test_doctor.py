@@ -4,6 +4,11 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+from dnnkit.backends import gpu_state
+from dnnkit.cli.doctor import doctor
+
 
 def run(**variables: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "COLUMNS": "200", **variables}
@@ -26,3 +31,16 @@ def test_a_problem_exits_with_1_and_says_what_to_do():
     assert "1 problem" in done.stdout.splitlines()[-1]
     assert "→" in done.stdout
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("columns", ["80", "300"])
+def test_what_it_says_to_do_can_be_copied(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing of it is taken for markup, as the [gpu] of a pip command could be, and nothing is cut off."""
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr(gpu_state, "look", lambda: gpu_state.GpuState(driver=13000))
+    doctor()
+    told = capsys.readouterr().out
+    assert "→ pip install 'dnnkit[gpu]'" in told
+    assert "…" not in told
