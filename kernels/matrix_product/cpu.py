@@ -18,6 +18,7 @@ from dnnkit.kernels.matrix_product.tiles import (
     broadcast_tile,
     copy_number,
     copy_row,
+    multiply_add,
     panel,
     transpose_square,
 )
@@ -183,7 +184,7 @@ def loop(out, a, a_row, a_step, row_index, column_index, b, b_row, b_step, depth
             total = out.dtype.type(0)
             for k in range(depth):
                 place = number_in(row_index, i) * a_row + number_in(column_index, k) * a_step
-                total += element(a, place) * element(b, k * b_row + j * b_step)
+                total = multiply_add(element(a, place), element(b, k * b_row + j * b_step), total)
             out[i, j] = total
 
 

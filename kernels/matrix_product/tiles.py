@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic as numba_intrinsic
 
-from dnnkit.kernels.matrix_product.vectors import MANY_REGISTERS, REGISTER_BYTES, WORD, Vectors, loop
+from dnnkit.kernels.matrix_product.vectors import FUSED, MANY_REGISTERS, REGISTER_BYTES, WORD, Vectors, loop
 
 intrinsic: Any = numba_intrinsic
 
@@ -140,6 +140,18 @@ def _emit_number(v: Vectors, source: Any, target: Any) -> None:
 
 copy_number = _tile(2, _emit_number)
 """One number. Numbers: source, target."""
+
+
+@intrinsic
+def multiply_add(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
+    """a · b + c of single numbers, rounded as in a tile; left to the compiler, it may be rounded once or twice."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if FUSED:
+            return builder.fma(*arguments)
+        return builder.fadd(builder.fmul(*arguments[:2]), arguments[2])
+
+    return c(a, b, c), generate
 
 
 @intrinsic

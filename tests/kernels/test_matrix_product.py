@@ -125,6 +125,17 @@ def test_rows_are_multiplied_where_they_lie_with_the_bits_of_gathered_ones(dtype
     for_all_shapes()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_plain_loops_round_as_tiles_do(dtype: str) -> None:
+    for orders in ORDERS:
+        for shape in ((1, 1, 1), (4, 3, 1), (3, 4, 5), (8, 1, 7), (1, 64, 1)):
+            a, b = operands(*shape, dtype, orders)
+            small, tiles = np.empty((2, shape[0], shape[2]), dtype)
+            product(a, b, small)
+            in_tiles(a, b, tiles)
+            np.testing.assert_array_equal(small, tiles)
+
+
 def test_an_element_does_not_depend_on_which_others_are_computed_with_it() -> None:
     a, b = operands(40, 600, 70, "float32", "CC")
     whole, row, column = np.empty((40, 70), np.float32), np.empty((1, 70), np.float32), np.empty((40, 1), np.float32)
