@@ -116,6 +116,7 @@ def test_all_peers_begin_with_the_same_weights() -> None:
 def test_peers_are_found_by_their_files() -> None:
     peers = find_peers()
     assert {"dnnkit", "dnnkit-uint8", "torch", "torch-compile", "jax", "keras", "scikit-learn", "numpy"} <= set(peers)
+    assert {"tinygrad", "tinygrad-beam", "thinc", "thinc-blas"} <= set(peers)
     assert (peers["torch-compile"].family, peers["torch-compile"].variant) == ("torch", "compile")
     assert [peer.name for peer in choose_peers("numpy,dnnkit-uint8")] == ["numpy", "dnnkit-uint8"]
     with pytest.raises(SystemExit, match="unknown peers pytorch: choose from dnnkit"):

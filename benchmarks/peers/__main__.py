@@ -35,11 +35,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     growth = options.command == "growth"
     peers = choose_peers(options.peers or (GROWTH_PEERS if growth else None))
+    twins = [peer._replace(again=True) for peer in (choose_peers(options.twins) if options.twins else [])]
     works = list(growth_works()) if growth else [PRODUCT, COPY, *choose(options.works)]
     out = Path(options.out or ("growth.json" if growth else "results.json"))
     if not out.absolute().parent.is_dir():
         raise SystemExit(f"cannot write {out}: its folder does not exist")
-    run = Run(options, out, [_limited(work, options) for work in works], peers)
+    run = Run(options, out, [_limited(work, options) for work in works], [*peers, *twins])
     with tempfile.TemporaryDirectory() as folder:
         try:
             samples.write(Path(folder), options.data, max(work.samples for work in run.works))
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=_count, default=5, help="processes for each peer and work (5)")
     parser.add_argument("--works", help="their names, separated by commas: 1,7 is 1, 7a and 7b (all)")
     parser.add_argument("--peers", help=f"their names, separated by commas (all; growth: {GROWTH_PEERS})")
+    parser.add_argument("--twins", help="peers to measure a second time, as if they were others: the machine's noise")
     parser.add_argument("--out", help="the JSON file; the report stands beside it (results.json, growth.json)")
     parser.add_argument(
         "--python", action="append", default=[], type=_interpreter, metavar="PEER=PATH", help="a peer's interpreter"
@@ -132,7 +134,7 @@ class Run:
                     able = [peer for peer in peers if self._can(peer, work)]
                     turn = number % max(1, len(able))
                     for place, peer in enumerate(able[turn:] + able[:turn]):
-                        progress.update(bar, description=f"round {number + 1}  {work.name}  {peer.name}")
+                        progress.update(bar, description=f"round {number + 1}  {work.name}  {peer.title}")
                         self._one(number, place, work, peer, folder)
                         progress.advance(bar)
                 self._save()
@@ -143,22 +145,22 @@ class Run:
         if error is None and "missing" in answer:
             error = f"{answer['missing']} is not installed"
         if error is not None:
-            self.results["left_out"][peer.name] = error
-            self._console.print(f"{peer.name} is left out: {error}", style="yellow")
+            self.results["left_out"][peer.title] = error
+            self._console.print(f"{peer.title} is left out: {error}", style="yellow")
             return False
-        self.results["peers"][peer.name] = {"family": peer.family, "variant": peer.variant, **answer}
+        self.results["peers"][peer.title] = {"family": peer.family, "variant": peer.variant, **answer}
         return True
 
     def _can(self, peer: Peer, work: Work) -> bool:
         """What the machine can do does not depend on a peer's variant."""
-        able = work.kind in self.results["peers"][peer.name]["kinds"]
-        return able and not (work.kind in ("gemm", "copy") and peer.variant)
+        able = work.kind in self.results["peers"][peer.title]["kinds"]
+        return able and not (work.kind in ("gemm", "copy") and (peer.variant or peer.again))
 
     def _one(self, number: int, place: int, work: Work, peer: Peer, folder: str) -> None:
         load = machine.load_average()
         answer, error = self._child(peer, json.dumps(work.to_json()), folder)
-        about = {"round": number, "place": place, "work": work.name, "peer": peer.name, "load": load}
-        title = f"round {number + 1}  {work.name:8s} {peer.name:14s}"
+        about = {"round": number, "place": place, "work": work.name, "peer": peer.title, "load": load}
+        title = f"round {number + 1}  {work.name:8s} {peer.title:14s}"
         if error is not None:
             self.results["failures"].append(about | {"error": error})
             self._console.print(f"{title} failed: {error}", style="red")

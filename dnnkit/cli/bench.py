@@ -144,17 +144,18 @@ def peers(
     csv: Csv = None,
     report: Report = None,
 ) -> None:
-    """Measure dnnkit beside the libraries that are installed (PyTorch, JAX, Keras, scikit-learn), in turn."""
+    """Measure dnnkit beside the libraries that are installed (PyTorch, JAX, Keras, tinygrad, Thinc, ...), in turn."""
     from dnnkit.data import check_count
     from dnnkit.laboratory import peers as measured
 
     count = check_count("--rounds", rounds if rounds is not None else (1 if quick else 5))
-    options = ["--rounds", str(count), "--data", data]
+    chosen = _listed(peer) or []
+    options = ["--rounds", str(count), "--data", data, "--twins", (chosen or [measured.OWN])[0]]
     options += ["--samples", "3000", "--epochs", "1", "--product", "512"] if quick else []
     if quick or work:
         options += ["--works", ",".join(_listed(work) or ["1", "6"])]
-    if peer:
-        options += ["--peers", ",".join(_listed(peer) or [])]
+    if chosen:
+        options += ["--peers", ",".join(chosen)]
     choice = _choice(["numpy"], quick, None)
     with _measuring("peers", choice, {"options": options}, json, csv, report) as (results, _):
         measured.measure(options, results)

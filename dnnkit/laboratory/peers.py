@@ -19,6 +19,9 @@ from dnnkit.laboratory.results import Results, Row
 
 HERE = Path(__file__).parent
 OWN = "dnnkit"
+AGAIN = "-again"
+"""How the name of a peer ends that is measured a second time, as if it were another."""
+FLOAT_BYTES = 4
 
 
 class PeersFailed(DnnkitError, RuntimeError):
@@ -47,6 +50,8 @@ def measure(options: Sequence[str], results: Results) -> None:
     results.warnings += [f"{name} is left out: {why}" for name, why in raw["left_out"].items()]
     results.warnings += [f"{f['peer']} failed at {f['work']}: {f['error']}" for f in raw["failures"]]
     results.rows += rows(raw)
+    results.identical += identical(raw)
+    results.limits |= limits(raw)
 
 
 def rows(raw: dict[str, Any]) -> list[Row]:
@@ -54,13 +59,49 @@ def rows(raw: dict[str, Any]) -> list[Row]:
     found = []
     for work in raw["works"]:
         for peer in sorted(raw["peers"], key=lambda name: name != OWN):
-            records = [r for r in raw["records"] if (r["work"], r["peer"]) == (work["name"], peer)]
-            if not records:
+            records = _records(raw, work, peer)
+            if not records or peer.endswith(AGAIN):
                 continue
-            samples = tuple(float(np.median(record["seconds"])) for record in records)
+            samples = _samples(records)
             facts: dict[str, Any] = {"versions": raw["peers"][peer].get("versions", {})}
             for check in ("accuracy", "loss", "check"):
                 values = [record[check] for record in records if record.get(check) is not None]
                 facts |= {check: float(np.median(values))} if values else {}
             found.append(Row("peers", {"peer": peer, "work": f"{work['name']}. {work['title']}"}, "s", samples, facts))
     return found
+
+
+def identical(raw: dict[str, Any]) -> list[tuple[str, tuple[float, ...], tuple[float, ...]]]:
+    """Name and samples of what was measured twice, by work."""
+    found = []
+    for work in raw["works"]:
+        for again in (name for name in raw["peers"] if name.endswith(AGAIN)):
+            peer = again.removesuffix(AGAIN)
+            pair = [_samples(_records(raw, work, name)) for name in (peer, again)]
+            if all(pair):
+                found.append((f"{peer}, {work['title']}", *pair))
+    return found
+
+
+def limits(raw: dict[str, Any]) -> dict[str, float]:
+    """FLOPs and bytes a second of the fastest product and copy by any peer."""
+    amounts = {
+        "gemm": ("product, float32, the fastest peer's, FLOPs a second", lambda size: 2 * size**3),
+        "copy": ("copy, the fastest peer's, bytes a second", lambda size: 2 * FLOAT_BYTES * size),
+    }
+    found = {}
+    for work in raw["works"]:
+        seconds = [min(record["seconds"]) for record in raw["records"] if record["work"] == work["name"]]
+        if work["kind"] in amounts and seconds:
+            name, amount = amounts[work["kind"]]
+            found[name] = amount(work["size"]) / min(seconds)
+    return found
+
+
+def _records(raw: dict[str, Any], work: dict[str, Any], peer: str) -> list[dict[str, Any]]:
+    return [record for record in raw["records"] if (record["work"], record["peer"]) == (work["name"], peer)]
+
+
+def _samples(records: list[dict[str, Any]]) -> tuple[float, ...]:
+    """Of each process the median of its repetitions."""
+    return tuple(float(np.median(record["seconds"])) for record in records)
