@@ -403,6 +403,18 @@ def test_one_that_fails_does_not_stop_the_rest(
     assert "jax is left out: it broke" in capsys.readouterr().err
 
 
+def test_twins_take_turns_as_if_they_were_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    calls = answering(monkeypatch, set())
+    out = tmp_path / "results.json"
+    options = ["--rounds", "2", "--works", "1", "--peers", "dnnkit,dnnkit-uint8,numpy", "--plain", "--twins", "dnnkit"]
+    assert parent.main([*options, "--data", "random", "--samples", "10", "--out", str(out)]) == 0
+    records = json.loads(out.read_text())["records"]
+    assert [record["peer"] for record in records if record["work"] == "gemm"] == ["dnnkit", "numpy", "numpy", "dnnkit"]
+    trained = [record["peer"] for record in records if record["work"] == "1"]
+    assert trained == ["dnnkit", "numpy", "dnnkit-again", "numpy", "dnnkit-again", "dnnkit"]
+    assert {name for name, _ in calls} == {"dnnkit", "numpy"}  # the child is the same program
+
+
 def test_growth_runs_its_own_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     calls = answering(monkeypatch, set())
     out = tmp_path / "growth.json"

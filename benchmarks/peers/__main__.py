@@ -35,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     growth = options.command == "growth"
     peers = choose_peers(options.peers or (GROWTH_PEERS if growth else None))
+    peers = [peer for peer in peers if not (options.plain and peer.variant)]
     twins = [peer._replace(again=True) for peer in (choose_peers(options.twins) if options.twins else [])]
     works = list(growth_works()) if growth else [PRODUCT, COPY, *choose(options.works)]
     out = Path(options.out or ("growth.json" if growth else "results.json"))
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=_count, default=5, help="processes for each peer and work (5)")
     parser.add_argument("--works", help="their names, separated by commas: 1,7 is 1, 7a and 7b (all)")
     parser.add_argument("--peers", help=f"their names, separated by commas (all; growth: {GROWTH_PEERS})")
+    parser.add_argument("--plain", action="store_true", help="no variants: some compile or search for minutes")
     parser.add_argument("--twins", help="peers to measure a second time, as if they were others: the machine's noise")
     parser.add_argument("--out", help="the JSON file; the report stands beside it (results.json, growth.json)")
     parser.add_argument(

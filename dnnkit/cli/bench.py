@@ -109,7 +109,10 @@ def kernels(
     if not set(dtypes) <= {"float32", "float64"}:
         raise ConfigurationError(f"--dtype {','.join(dtypes)}: expected float32 or float64")
     chosen, choice = tuple(_listed(kernel) or ()), _choice(backend, quick, rounds)
-    with _measuring("kernels", choice, {"kernels": chosen, "dtypes": dtypes}, json, csv, report) as (results, stage):
+    with _measuring("kernels", choice, {"kernels": chosen or "all", "dtypes": dtypes}, json, csv, report) as (
+        results,
+        stage,
+    ):
         measured.measure(choice, chosen, dtypes, results, stage)
 
 
@@ -156,8 +159,9 @@ def peers(
         options += ["--works", ",".join(_listed(work) or ["1", "6"])]
     if chosen:
         options += ["--peers", ",".join(chosen)]
-    choice = _choice(["numpy"], quick, None)
-    with _measuring("peers", choice, {"options": options}, json, csv, report) as (results, _):
+    elif quick:
+        options += ["--plain"]
+    with _measuring("peers", None, {"options": options}, json, csv, report) as (results, _):
         measured.measure(options, results)
 
 
@@ -216,7 +220,7 @@ def _listed(names: list[str] | None) -> list[str] | None:
 
 @contextmanager
 def _measuring(
-    kind: str, choice: "Choice", settings: dict[str, Any], json: str | None, csv: str | None, report: Path | None
+    kind: str, choice: "Choice | None", settings: dict[str, Any], json: str | None, csv: str | None, report: Path | None
 ) -> Iterator[tuple["Results", "Stage"]]:
     """The block measures; then the tables are shown and the files written, which were tried before."""
     from time import perf_counter
@@ -229,12 +233,13 @@ def _measuring(
 
     if json == csv == "-":
         raise ConfigurationError("--json - and --csv -: expected one of them on standard output, the other in a file")
-    described = {
-        "backends": [backend.name for backend in choice.backends],
-        "rounds": choice.effort.rounds,
-        "seconds a round": choice.effort.seconds,
-        **settings,
-    }
+    described = dict(settings)
+    if choice is not None:
+        described |= {
+            "backends": [backend.name for backend in choice.backends],
+            "rounds": choice.effort.rounds,
+            "seconds a round": choice.effort.seconds,
+        }
     with (
         text_output(None if report is None else str(report)) as html,
         text_output(csv) as lines,

@@ -22,6 +22,9 @@ OWN = "dnnkit"
 AGAIN = "-again"
 """How the name of a peer ends that is measured a second time, as if it were another."""
 FLOAT_BYTES = 4
+TOLERANCES = {"accuracy": 0.01, "check": 1e-3, "loss": 1e-3}
+"""What says whether two did the same, the first that a work has, and what it may differ by: of a loss and of
+predictions as a share. An accuracy, after training in another order, by more."""
 
 
 class PeersFailed(DnnkitError, RuntimeError):
@@ -50,6 +53,7 @@ def measure(options: Sequence[str], results: Results) -> None:
     results.warnings += [f"{name} is left out: {why}" for name, why in raw["left_out"].items()]
     results.warnings += [f"{f['peer']} failed at {f['work']}: {f['error']}" for f in raw["failures"]]
     results.rows += rows(raw)
+    results.warnings += disagreements(results.rows)
     results.identical += identical(raw)
     results.limits |= limits(raw)
 
@@ -71,30 +75,41 @@ def rows(raw: dict[str, Any]) -> list[Row]:
     return found
 
 
+def disagreements(rows: list[Row]) -> list[str]:
+    """Who did not come to the same as dnnkit, in words: less work is no faster work."""
+    found = []
+    for row in rows:
+        own = next((other for other in rows if other.case == {**row.case, "peer": OWN}), None)
+        name = next((name for name in TOLERANCES if name in row.facts), "")
+        if own is None or name not in own.facts:
+            continue
+        value, expected = row.facts[name], own.facts[name]
+        if not abs(value - expected) <= TOLERANCES[name] * (1 if name == "accuracy" else abs(expected)):
+            found.append(f"{row.title}: {name} {value:.4g}, but dnnkit's is {expected:.4g}")
+    return found
+
+
 def identical(raw: dict[str, Any]) -> list[tuple[str, tuple[float, ...], tuple[float, ...]]]:
     """Name and samples of what was measured twice, by work."""
     found = []
     for work in raw["works"]:
         for again in (name for name in raw["peers"] if name.endswith(AGAIN)):
             peer = again.removesuffix(AGAIN)
-            pair = [_samples(_records(raw, work, name)) for name in (peer, again)]
-            if all(pair):
-                found.append((f"{peer}, {work['title']}", *pair))
+            first, second = (_samples(_records(raw, work, name)) for name in (peer, again))
+            if first and second:
+                found.append((f"{peer}, {work['title']}", first, second))
     return found
 
 
 def limits(raw: dict[str, Any]) -> dict[str, float]:
     """FLOPs and bytes a second of the fastest product and copy by any peer."""
-    amounts = {
-        "gemm": ("product, float32, the fastest peer's, FLOPs a second", lambda size: 2 * size**3),
-        "copy": ("copy, the fastest peer's, bytes a second", lambda size: 2 * FLOAT_BYTES * size),
-    }
     found = {}
     for work in raw["works"]:
         seconds = [min(record["seconds"]) for record in raw["records"] if record["work"] == work["name"]]
-        if work["kind"] in amounts and seconds:
-            name, amount = amounts[work["kind"]]
-            found[name] = amount(work["size"]) / min(seconds)
+        if seconds and work["kind"] == "gemm":
+            found["product, float32, the fastest peer's, FLOPs a second"] = 2 * work["size"] ** 3 / min(seconds)
+        if seconds and work["kind"] == "copy":
+            found["copy, the fastest peer's, bytes a second"] = 2 * FLOAT_BYTES * work["size"] / min(seconds)
     return found
 
 
