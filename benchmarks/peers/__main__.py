@@ -42,6 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     if not out.absolute().parent.is_dir():
         raise SystemExit(f"cannot write {out}: its folder does not exist")
     run = Run(options, out, [_limited(work, options) for work in works], [*peers, *twins])
+    if options.command == "check":
+        return 0
     with tempfile.TemporaryDirectory() as folder:
         try:
             samples.write(Path(folder), options.data, max(work.samples for work in run.works))
@@ -54,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description="dnnkit beside other libraries.")
-    parser.add_argument("command", nargs="?", choices=["works", "growth", "report"], default="works")
+    parser.add_argument("command", nargs="?", choices=["works", "growth", "report", "check"], default="works")
     parser.add_argument("results", nargs="?", type=Path, help="for report: what was written before")
     parser.add_argument("--rounds", type=_count, default=5, help="processes for each peer and work (5)")
     parser.add_argument("--works", help="their names, separated by commas: 1,7 is 1, 7a and 7b (all)")
@@ -129,7 +131,8 @@ class Run:
         tasks = [(work, peer) for work in self.works for peer in peers if self._can(peer, work)]
         columns = (TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn())
         times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-        with Progress(*columns, *times, console=self._console, transient=True) as progress:
+        disable = not self._console.is_terminal
+        with Progress(*columns, *times, console=self._console, transient=True, disable=disable) as progress:
             bar = progress.add_task("", total=self._options.rounds * len(tasks))
             for number in range(self._options.rounds):
                 for work in self.works:

@@ -161,6 +161,7 @@ def peers(
         options += ["--peers", ",".join(chosen)]
     elif quick:
         options += ["--plain"]
+    measured.check(options)
     with _measuring("peers", None, {"options": options}, json, csv, report) as (results, _):
         measured.measure(options, results)
 

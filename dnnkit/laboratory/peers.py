@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from dnnkit.errors import DnnkitError
+from dnnkit.errors import ConfigurationError, DnnkitError
 from dnnkit.laboratory.results import Results, Row
 
 HERE = Path(__file__).parent
@@ -37,6 +37,14 @@ def root() -> Path:
         if (folder / "benchmarks" / "peers" / "__main__.py").is_file():
             return folder
     raise PeersFailed("benchmarks/peers is neither in this installation nor beside it: install dnnkit again")
+
+
+def check(options: Sequence[str]) -> None:
+    """Raise `ConfigurationError` if there are no such peers or works."""
+    command = [sys.executable, "-m", "benchmarks.peers", "check", *options]
+    done = subprocess.run(command, cwd=root(), capture_output=True, text=True)
+    if done.returncode:
+        raise ConfigurationError(done.stderr.strip().splitlines()[-1])
 
 
 def measure(options: Sequence[str], results: Results) -> None:
