@@ -142,7 +142,9 @@ def peers(
     work: Annotated[list[str] | None, typer.Option(help="Names of works: 1, 7a; see benchmarks/README.md.")] = None,
     rounds: Annotated[int | None, typer.Option(help="Processes a peer and work.", show_default="5, quick 1")] = None,
     data: Annotated[str, typer.Option(help="mnist, or random where there is none.")] = "random",
-    quick: Quick = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One process each, few samples, no variants: a minute or two.")
+    ] = False,
     json: Json = None,
     csv: Csv = None,
     report: Report = None,

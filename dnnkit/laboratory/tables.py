@@ -110,7 +110,8 @@ def _against(row: Row, base: Row | None, noise: float) -> Cell:
         return Cell("–", inf)
     found = ratio(base.samples, row.samples, LEVEL)
     same = found.verdict(noise) == "indistinguishable"
-    return Cell(f"{'≈ ' if same else ''}{found.value:.2f}× ({found.low:.2f} – {found.high:.2f})", found.value)
+    interval = f" ({found.low:.2f} – {found.high:.2f})" if isfinite(found.high) else ""
+    return Cell(f"{'≈ ' if same else ''}{found.value:.2f}×{interval}", found.value)
 
 
 def _learning(results: Results) -> Table | None:
