@@ -116,6 +116,7 @@ def test_all_peers_begin_with_the_same_weights() -> None:
 def test_peers_are_found_by_their_files() -> None:
     peers = find_peers()
     assert {"dnnkit", "dnnkit-uint8", "torch", "torch-compile", "jax", "keras", "scikit-learn", "numpy"} <= set(peers)
+    assert {"tinygrad", "tinygrad-beam", "thinc", "thinc-blas"} <= set(peers)
     assert (peers["torch-compile"].family, peers["torch-compile"].variant) == ("torch", "compile")
     assert [peer.name for peer in choose_peers("numpy,dnnkit-uint8")] == ["numpy", "dnnkit-uint8"]
     with pytest.raises(SystemExit, match="unknown peers pytorch: choose from dnnkit"):
@@ -400,6 +401,18 @@ def test_one_that_fails_does_not_stop_the_rest(
     assert peers[6:] == ["torch-compile", "dnnkit", "torch"]
     assert "it broke" in out.with_suffix(".md").read_text()
     assert "jax is left out: it broke" in capsys.readouterr().err
+
+
+def test_twins_take_turns_as_if_they_were_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    calls = answering(monkeypatch, set())
+    out = tmp_path / "results.json"
+    options = ["--rounds", "2", "--works", "1", "--peers", "dnnkit,dnnkit-uint8,numpy", "--plain", "--twins", "dnnkit"]
+    assert parent.main([*options, "--data", "random", "--samples", "10", "--out", str(out)]) == 0
+    records = json.loads(out.read_text())["records"]
+    assert [record["peer"] for record in records if record["work"] == "gemm"] == ["dnnkit", "numpy", "numpy", "dnnkit"]
+    trained = [record["peer"] for record in records if record["work"] == "1"]
+    assert trained == ["dnnkit", "numpy", "dnnkit-again", "numpy", "dnnkit-again", "dnnkit"]
+    assert {name for name, _ in calls} == {"dnnkit", "numpy"}  # the child is the same program
 
 
 def test_growth_runs_its_own_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

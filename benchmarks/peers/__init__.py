@@ -2,9 +2,11 @@
 
     python -m benchmarks.peers --rounds 5 --out results.json          # also results.md and results.png
     python -m benchmarks.peers --works 1,2 --peers dnnkit,jax         # some works, some peers
+    python -m benchmarks.peers --twins dnnkit,jax                     # these twice: what no difference looks like here
     python -m benchmarks.peers --python torch=…/bin/python            # a peer that lives in an environment of its own
     python -m benchmarks.peers growth --out growth.json               # cost by width, depth, batch and samples
     python -m benchmarks.peers report results.json                    # table and plot again
+    python -m benchmarks.peers check --works 1 --peers jax            # whether there are such; measures nothing
 
 One process a peer, work and round; within a round the peers take turns at each work, in another order each round. The
 first epoch of a process is not counted: it compiles. Another peer is one file, `<name>_peer.py`, with

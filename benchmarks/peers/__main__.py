@@ -35,11 +35,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     growth = options.command == "growth"
     peers = choose_peers(options.peers or (GROWTH_PEERS if growth else None))
+    peers = [peer for peer in peers if not (options.plain and peer.variant)]
+    twins = [peer._replace(again=True) for peer in (choose_peers(options.twins) if options.twins else [])]
     works = list(growth_works()) if growth else [PRODUCT, COPY, *choose(options.works)]
     out = Path(options.out or ("growth.json" if growth else "results.json"))
     if not out.absolute().parent.is_dir():
         raise SystemExit(f"cannot write {out}: its folder does not exist")
-    run = Run(options, out, [_limited(work, options) for work in works], peers)
+    run = Run(options, out, [_limited(work, options) for work in works], [*peers, *twins])
+    if options.command == "check":
+        return 0
     with tempfile.TemporaryDirectory() as folder:
         try:
             samples.write(Path(folder), options.data, max(work.samples for work in run.works))
@@ -52,11 +56,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description="dnnkit beside other libraries.")
-    parser.add_argument("command", nargs="?", choices=["works", "growth", "report"], default="works")
+    parser.add_argument("command", nargs="?", choices=["works", "growth", "report", "check"], default="works")
     parser.add_argument("results", nargs="?", type=Path, help="for report: what was written before")
     parser.add_argument("--rounds", type=_count, default=5, help="processes for each peer and work (5)")
     parser.add_argument("--works", help="their names, separated by commas: 1,7 is 1, 7a and 7b (all)")
     parser.add_argument("--peers", help=f"their names, separated by commas (all; growth: {GROWTH_PEERS})")
+    parser.add_argument("--plain", action="store_true", help="no variants: some compile or search for minutes")
+    parser.add_argument("--twins", help="peers to measure a second time, as if they were others: the machine's noise")
     parser.add_argument("--out", help="the JSON file; the report stands beside it (results.json, growth.json)")
     parser.add_argument(
         "--python", action="append", default=[], type=_interpreter, metavar="PEER=PATH", help="a peer's interpreter"
@@ -125,14 +131,15 @@ class Run:
         tasks = [(work, peer) for work in self.works for peer in peers if self._can(peer, work)]
         columns = (TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn())
         times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-        with Progress(*columns, *times, console=self._console, transient=True) as progress:
+        disable = not self._console.is_terminal
+        with Progress(*columns, *times, console=self._console, transient=True, disable=disable) as progress:
             bar = progress.add_task("", total=self._options.rounds * len(tasks))
             for number in range(self._options.rounds):
                 for work in self.works:
                     able = [peer for peer in peers if self._can(peer, work)]
                     turn = number % max(1, len(able))
                     for place, peer in enumerate(able[turn:] + able[:turn]):
-                        progress.update(bar, description=f"round {number + 1}  {work.name}  {peer.name}")
+                        progress.update(bar, description=f"round {number + 1}  {work.name}  {peer.title}")
                         self._one(number, place, work, peer, folder)
                         progress.advance(bar)
                 self._save()
@@ -143,22 +150,22 @@ class Run:
         if error is None and "missing" in answer:
             error = f"{answer['missing']} is not installed"
         if error is not None:
-            self.results["left_out"][peer.name] = error
-            self._console.print(f"{peer.name} is left out: {error}", style="yellow")
+            self.results["left_out"][peer.title] = error
+            self._console.print(f"{peer.title} is left out: {error}", style="yellow")
             return False
-        self.results["peers"][peer.name] = {"family": peer.family, "variant": peer.variant, **answer}
+        self.results["peers"][peer.title] = {"family": peer.family, "variant": peer.variant, **answer}
         return True
 
     def _can(self, peer: Peer, work: Work) -> bool:
         """What the machine can do does not depend on a peer's variant."""
-        able = work.kind in self.results["peers"][peer.name]["kinds"]
-        return able and not (work.kind in ("gemm", "copy") and peer.variant)
+        able = work.kind in self.results["peers"][peer.title]["kinds"]
+        return able and not (work.kind in ("gemm", "copy") and (peer.variant or peer.again))
 
     def _one(self, number: int, place: int, work: Work, peer: Peer, folder: str) -> None:
         load = machine.load_average()
         answer, error = self._child(peer, json.dumps(work.to_json()), folder)
-        about = {"round": number, "place": place, "work": work.name, "peer": peer.name, "load": load}
-        title = f"round {number + 1}  {work.name:8s} {peer.name:14s}"
+        about = {"round": number, "place": place, "work": work.name, "peer": peer.title, "load": load}
+        title = f"round {number + 1}  {work.name:8s} {peer.title:14s}"
         if error is not None:
             self.results["failures"].append(about | {"error": error})
             self._console.print(f"{title} failed: {error}", style="red")

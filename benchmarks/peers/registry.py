@@ -17,11 +17,18 @@ class Peer(NamedTuple):
     family: str
     """The library: `torch` of `torch-compile`."""
     variant: str
+    again: bool = False
+    """Measured a second time, as if it were another."""
 
     @property
     def name(self) -> str:
         """What people type."""
-        return "-".join(filter(None, self))
+        return "-".join(filter(None, (self.family, self.variant)))
+
+    @property
+    def title(self) -> str:
+        """What it is called in the results."""
+        return f"{self.name}-again" if self.again else self.name
 
     def load(self) -> ModuleType:
         """The peer's module; imports the library."""

@@ -109,7 +109,10 @@ def kernels(
     if not set(dtypes) <= {"float32", "float64"}:
         raise ConfigurationError(f"--dtype {','.join(dtypes)}: expected float32 or float64")
     chosen, choice = tuple(_listed(kernel) or ()), _choice(backend, quick, rounds)
-    with _measuring("kernels", choice, {"kernels": chosen, "dtypes": dtypes}, json, csv, report) as (results, stage):
+    with _measuring("kernels", choice, {"kernels": chosen or "all", "dtypes": dtypes}, json, csv, report) as (
+        results,
+        stage,
+    ):
         measured.measure(choice, chosen, dtypes, results, stage)
 
 
@@ -139,24 +142,29 @@ def peers(
     work: Annotated[list[str] | None, typer.Option(help="Names of works: 1, 7a; see benchmarks/README.md.")] = None,
     rounds: Annotated[int | None, typer.Option(help="Processes a peer and work.", show_default="5, quick 1")] = None,
     data: Annotated[str, typer.Option(help="mnist, or random where there is none.")] = "random",
-    quick: Quick = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One process each, few samples, no variants: a minute or two.")
+    ] = False,
     json: Json = None,
     csv: Csv = None,
     report: Report = None,
 ) -> None:
-    """Measure dnnkit beside the libraries that are installed (PyTorch, JAX, Keras, scikit-learn), in turn."""
+    """Measure dnnkit beside the libraries that are installed (PyTorch, JAX, Keras, tinygrad, Thinc, ...), in turn."""
     from dnnkit.data import check_count
     from dnnkit.laboratory import peers as measured
 
     count = check_count("--rounds", rounds if rounds is not None else (1 if quick else 5))
-    options = ["--rounds", str(count), "--data", data]
+    chosen = _listed(peer) or []
+    options = ["--rounds", str(count), "--data", data, "--twins", (chosen or [measured.OWN])[0]]
     options += ["--samples", "3000", "--epochs", "1", "--product", "512"] if quick else []
     if quick or work:
         options += ["--works", ",".join(_listed(work) or ["1", "6"])]
-    if peer:
-        options += ["--peers", ",".join(_listed(peer) or [])]
-    choice = _choice(["numpy"], quick, None)
-    with _measuring("peers", choice, {"options": options}, json, csv, report) as (results, _):
+    if chosen:
+        options += ["--peers", ",".join(chosen)]
+    elif quick:
+        options += ["--plain"]
+    measured.check(options)
+    with _measuring("peers", None, {"options": options}, json, csv, report) as (results, _):
         measured.measure(options, results)
 
 
@@ -215,7 +223,7 @@ def _listed(names: list[str] | None) -> list[str] | None:
 
 @contextmanager
 def _measuring(
-    kind: str, choice: "Choice", settings: dict[str, Any], json: str | None, csv: str | None, report: Path | None
+    kind: str, choice: "Choice | None", settings: dict[str, Any], json: str | None, csv: str | None, report: Path | None
 ) -> Iterator[tuple["Results", "Stage"]]:
     """The block measures; then the tables are shown and the files written, which were tried before."""
     from time import perf_counter
@@ -228,12 +236,13 @@ def _measuring(
 
     if json == csv == "-":
         raise ConfigurationError("--json - and --csv -: expected one of them on standard output, the other in a file")
-    described = {
-        "backends": [backend.name for backend in choice.backends],
-        "rounds": choice.effort.rounds,
-        "seconds a round": choice.effort.seconds,
-        **settings,
-    }
+    described = dict(settings)
+    if choice is not None:
+        described |= {
+            "backends": [backend.name for backend in choice.backends],
+            "rounds": choice.effort.rounds,
+            "seconds a round": choice.effort.seconds,
+        }
     with (
         text_output(None if report is None else str(report)) as html,
         text_output(csv) as lines,

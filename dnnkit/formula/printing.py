@@ -20,6 +20,8 @@ INFIX = {
     "different": "{0} != {1}",
 }
 NAMES = ("exp", "log", "sqrt", "sin", "cos", "tan", "log1p", "erf", "erfc", "asin", "acos", "atan", "asinh")
+ELEMENTARY = ("exp", "expm1_of_negative", "log1p_of_share", "erf", "erfc")
+"""Compiled code has its own, which are vectorised."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,9 @@ NUMBA = Language(
     {
         **INFIX,
         **{name: f"math.{name}({{0}})" for name in NAMES},
-        "exp": "exp({0})",
+        **{name: f"{name}({{0}})" for name in ELEMENTARY},
         "abs": "abs({0})",
         "power": "{0} ** {1}",
-        "expm1_of_negative": "expm1_of_negative({0})",
-        "log1p_of_share": "log1p_of_share({0})",
         "select": "{1} if {0} else {2}",
         "and": "{0} & {1}",
         "or": "{0} | {1}",
@@ -134,7 +134,7 @@ def arrays(functions: Mapping[str, Statements]) -> str:
 def numba(functions: Mapping[str, Statements]) -> str:
     """Functions of one number, as in a kernel's `cpu.py`."""
     text = "import math\n\nfrom dnnkit.kernels.compiled import scalar\n"
-    text += "from dnnkit.kernels.elementary import exp, expm1_of_negative, log1p_of_share\n"
+    text += f"from dnnkit.kernels.elementary import {', '.join(ELEMENTARY)}\n"
     for name, statements in functions.items():
         lines = ["kind = type(x)", *(f"{line.name} = {NUMBA.line(line)}" for line in statements.lines)]
         lines.append(f"return {written(statements.result, NUMBA.constant)}")

@@ -2,6 +2,7 @@
 
 import io
 import re
+import textwrap
 import zlib
 from collections.abc import Iterator, Sequence
 from math import isfinite
@@ -95,10 +96,11 @@ def _bars(rows: Sequence[Row], along: str, panels: Sequence[str], unit: str, sca
                 _bar(axes, position, found[value], color)
         axes.set_yticks(range(len(values)), [str(value) for value in values] if place % columns == 0 else [])
         axes.set_ylim(len(values) - 0.4, -0.6)
-        axes.set_xscale(scale)
-        if scale == "linear":
+        if scale == "log":
+            _logarithmic(axes)
+        else:
             axes.set_xlim(left=0)
-        axes.set_title(", ".join(map(str, key)), fontsize=9)
+        axes.set_title(textwrap.fill(", ".join(map(str, key)), 30), fontsize=9)
         axes.set_xlabel(unit, fontsize=8)
         _tidy(axes)
     return figure
@@ -113,6 +115,16 @@ def _bar(axes: Any, position: int, row: Row, color: str) -> None:
     axes.plot([found.low, high], [position, position], color="#10202f", linewidth=1.2)
     if "floor" in row.facts:
         axes.plot([row.facts["floor"]] * 2, [position - 0.38, position + 0.38], color="#c8321e", linewidth=1.6)
+
+
+def _logarithmic(axes: Any) -> None:
+    """Ticks as plain numbers, three a decade: Matplotlib's own overlap where bars span less than one."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _accuracies(curves: Sequence[dict[str, Any]]) -> "Figure":

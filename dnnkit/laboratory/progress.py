@@ -23,8 +23,9 @@ def bar(quiet: bool = False) -> Iterator[Stage]:
         return
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
-    # Two refreshes a second: drawing takes time from what is measured.
-    with Progress(*columns, console=console, transient=True, refresh_per_second=2) as progress:
+    # Two refreshes a second: drawing takes time from what is measured. A file would get an empty line for the bar.
+    shown = Progress(*columns, console=console, transient=True, refresh_per_second=2, disable=not console.is_terminal)
+    with shown as progress:
 
         def stage(title: str, total: int) -> Callable[[], None]:
             if not console.is_terminal:

@@ -95,5 +95,5 @@ def _words(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_words(item)}" for name, item in value.items()) or "none set"
     if isinstance(value, list | tuple):
-        return ", ".join(map(_words, value)) or "all"
+        return ", ".join(map(_words, value)) or "none"
     return "–" if value is None else str(value)

@@ -73,10 +73,12 @@ def ratio(a: Sequence[float], b: Sequence[float], level: float = LEVEL, paired: 
     """Bootstrap: rounds are drawn again and again, the same for both where they were measured in turn (`paired`).
 
     Unpaired samples may be too few for the level: if even the most extreme order of all is likelier by chance, the
-    interval has no ends.
+    interval has no ends. Nor has it where one of them is a single sample, which says nothing of its spread.
     """
     first, second = np.asarray(a, float), np.asarray(b, float)
     value = float(np.median(second) / np.median(first))
+    if min(len(first), len(second)) == 1:
+        return Ratio(value, 0.0, inf)
     if not paired and 2 / comb(len(first) + len(second), len(first)) > 1 - level:
         return Ratio(value, 0.0, inf)
     rng = np.random.default_rng(0)

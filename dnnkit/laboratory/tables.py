@@ -94,21 +94,24 @@ def _spread(row: Row) -> Iterator[Cell]:
     yield Cell(extreme, float(found.outliers))
 
 
-def _baseline(rows: list[Row], row: Row, varies: str) -> Row:
-    """The first row of the same case, but for what varies."""
-    others = row.case.keys() - {varies}
-    return next(other for other in rows if all(other.case.get(name) == row.case[name] for name in others))
+def _baseline(rows: list[Row], row: Row, varies: str) -> Row | None:
+    """The row of the same case with the table's first value of what varies."""
+    case = {**row.case, varies: rows[0].case[varies]}
+    return next((other for other in rows if other.case == case), None)
 
 
-def _against(row: Row, base: Row, noise: float) -> Cell:
+def _against(row: Row, base: Row | None, noise: float) -> Cell:
     """The ratio with its interval; ≈ where it is not more than chance and what identical code differed by."""
     if row is base:
         return Cell("1", 1.0)
+    if base is None:
+        return Cell("–", inf)
     if not all(map(isfinite, (*row.samples, *base.samples))) or min(base.samples) <= 0:
         return Cell("–", inf)
     found = ratio(base.samples, row.samples, LEVEL)
     same = found.verdict(noise) == "indistinguishable"
-    return Cell(f"{'≈ ' if same else ''}{found.value:.2f}× ({found.low:.2f} – {found.high:.2f})", found.value)
+    interval = f" ({found.low:.2f} – {found.high:.2f})" if isfinite(found.high) else ""
+    return Cell(f"{'≈ ' if same else ''}{found.value:.2f}×{interval}", found.value)
 
 
 def _learning(results: Results) -> Table | None:

@@ -3,7 +3,7 @@
 import math
 
 from dnnkit.kernels.compiled import scalar
-from dnnkit.kernels.elementary import exp
+from dnnkit.kernels.elementary import erfc, exp
 
 ROOT_2 = math.sqrt(2)
 ROOT_2_PI = math.sqrt(2 * math.pi)
@@ -12,11 +12,11 @@ ROOT_2_PI = math.sqrt(2 * math.pi)
 @scalar
 def forward(x):
     kind = type(x)
-    return x * kind(0.5) * kind(math.erfc(-x / kind(ROOT_2)))
+    return x * kind(0.5) * erfc(-x / kind(ROOT_2))
 
 
 @scalar
 def derivative(x):
     kind = type(x)
     density = exp(kind(-0.5) * x * x) / kind(ROOT_2_PI)
-    return kind(0.5) * kind(math.erfc(-x / kind(ROOT_2))) + x * density
+    return kind(0.5) * erfc(-x / kind(ROOT_2)) + x * density
