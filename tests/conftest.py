@@ -13,6 +13,8 @@ from dnnkit.backends import Backend, available, get_backend, registry
 from tests.requirements import gpu_is_required, require
 from tests.strict_backend import StrictBackend
 
+pytest_plugins = ["tests.cuda_compile.report"]  # a conftest.py beside it would not be read by the process that prints
+
 settings.register_profile("dnnkit", deadline=None)  # timing never decides a test
 settings.load_profile("dnnkit")
 
