@@ -10,7 +10,7 @@ demo: $(VENV)/installed
 	$(BIN)/dnnkit train
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

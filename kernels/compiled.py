@@ -13,6 +13,7 @@ import os
 import sys
 import tempfile
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -22,6 +23,7 @@ from typing import Any
 
 import llvmlite.binding
 import numba
+from numba.core import caching
 
 FASTMATH = {"contract", "nsz"}
 """Not "nnan" or "ninf": with them a NaN in training would go unseen. Not "reassoc" or "arcp": they undo what the stable
@@ -133,13 +135,25 @@ def fingerprint(root: Path = ROOT) -> str:
     return digest.hexdigest()[:16]
 
 
+class _FilesApart(caching.IndexDataCacheFile):
+    """A function's index and the files of its compilations, which no other process writes.
+
+    Numba counts them: two processes that compile at once, for float32 and for float64, would both write file 1, and
+    whoever then looks for float64 could be given, and run, what was compiled for float32.
+    """
+
+    def _data_name(self, number: int) -> str:
+        return f"{uuid.uuid4().hex}.nbc"
+
+
 @contextmanager
 def _numba_cache() -> Iterator[None]:
     """Numba reads its setting where a function is declared; other users of Numba keep theirs."""
     settings: Any = numba.config
-    kept = settings.CACHE_DIR
-    settings.CACHE_DIR = str(cache_folder())
+    used: Any = caching
+    kept = settings.CACHE_DIR, used.IndexDataCacheFile
+    settings.CACHE_DIR, used.IndexDataCacheFile = str(cache_folder()), _FilesApart
     try:
         yield
     finally:
-        settings.CACHE_DIR = kept
+        settings.CACHE_DIR, used.IndexDataCacheFile = kept

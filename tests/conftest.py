@@ -1,6 +1,7 @@
 """Fixtures for all tests: which backends they run on, and a clean slate for what a process can set."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,6 +12,8 @@ import dnnkit as dk
 from dnnkit.backends import Backend, available, get_backend, registry
 from tests.requirements import gpu_is_required, require
 from tests.strict_backend import StrictBackend
+
+pytest_plugins = ["tests.cuda_compile.report"]  # a conftest.py beside it would not be read by the process that prints
 
 settings.register_profile("dnnkit", deadline=None)  # timing never decides a test
 settings.load_profile("dnnkit")
@@ -45,6 +48,14 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     instance = get_backend(request.param)
     with dk.use_backend(request.param):
         yield instance
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_is_heard() -> Iterator[None]:
+    """Also where the tests run in the background: shells turn the signal off there, and every child inherits that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session", autouse=True)

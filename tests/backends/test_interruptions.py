@@ -170,7 +170,6 @@ import json, os, signal, sys, threading
 import numpy as np
 import dnnkit as dk
 
-signal.signal(signal.SIGINT, signal.default_int_handler)
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=(3000, 20)), rng.integers(0, 4, 3000)
 

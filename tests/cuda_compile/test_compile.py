@@ -1,36 +1,29 @@
 """Every CUDA source that ships compiles with NVRTC for every architecture, without a warning."""
 
-from concurrent.futures import Future
+from collections.abc import Callable
 
 import pytest
 
 from dnnkit.kernels.cuda import ROOT, Source, modules
 from tests.cuda_compile import nvrtc
-from tests.cuda_compile.conftest import table
-from tests.cuda_compile.resources import ARCHITECTURES, STRICT, Resources, read
+from tests.cuda_compile.report import named, table
+from tests.cuda_compile.resources import ARCHITECTURES, STRICT, Resources, compile_for, read
 
 pytestmark = pytest.mark.cuda_compile
 
 KERNEL = 'extern "C" __global__ void kernel(float* x, int n) {{ {} if (threadIdx.x < n) x[threadIdx.x] = 1; }}'
 
 
-def named(source: Source) -> str:
-    return " ".join([source.file, *(f"{name}={value}" for name, value in source.macros)])
-
-
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("source", modules(), ids=named)
 def test_compiles(
-    source: Source,
-    architecture: str,
-    compilations: dict[tuple[Source, str], Future[list[Resources]]],
-    compiled: dict[str, list[Resources]],
+    source: Source, architecture: str, report_compiled: Callable[[Source, list[Resources]], None]
 ) -> None:
-    found = compilations[source, architecture].result()
+    found = compile_for(source, architecture)
     assert {each.kernel for each in found} == set(source.signatures())
     assert {each.architecture for each in found} == {architecture}
     assert all(0 < each.registers <= 255 for each in found)
-    compiled.setdefault(named(source), []).extend(found)
+    report_compiled(source, found)
 
 
 def test_every_gpu_version_is_in_the_list() -> None:

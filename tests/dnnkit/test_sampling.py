@@ -1,7 +1,6 @@
 """Which samples an epoch shows, and training that is counted in steps: on every backend the same."""
 
 import signal
-from collections.abc import Iterator
 from itertools import chain
 
 import numpy as np
@@ -468,20 +467,11 @@ class PressCtrlCAt(RaiseAt):
             signal.raise_signal(signal.SIGINT)
 
 
-@pytest.fixture
-def _python_hears_ctrl_c() -> Iterator[None]:
-    """Also where the tests run in the background, for which shells turn the signal off."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def interrupt(net: dk.Sequential, callback: dk.Callback, **options) -> None:
     with pytest.raises(KeyboardInterrupt):
         net.fit(*data(), callbacks=callback, **options)
 
 
-@pytest.mark.usefixtures("_python_hears_ctrl_c")
 @pytest.mark.parametrize("shuffle", WAYS)
 @pytest.mark.parametrize("kind", [RaiseAt, PressCtrlCAt])
 def test_an_interrupted_epoch_of_steps_is_finished_by_the_next_fit(backend: Backend, shuffle, kind):
@@ -500,7 +490,6 @@ def test_an_interrupted_epoch_of_steps_is_finished_by_the_next_fit(backend: Back
     assert stopped.history["loss"][::2] == whole.history["loss"][::2]
 
 
-@pytest.mark.usefixtures("_python_hears_ctrl_c")
 @pytest.mark.parametrize("shuffle", WAYS)
 def test_ctrl_c_in_the_last_step_of_a_short_epoch_leaves_nothing_to_finish(backend: Backend, shuffle):
     options = {"batch_size": BATCH, "steps_per_epoch": 5, "shuffle": shuffle, "verbose": 0}
@@ -512,7 +501,6 @@ def test_ctrl_c_in_the_last_step_of_a_short_epoch_leaves_nothing_to_finish(backe
     assert stopped.history.history == whole.history.history
 
 
-@pytest.mark.usefixtures("_python_hears_ctrl_c")
 def test_ctrl_c_while_that_step_runs_leaves_nothing_to_finish_either(backend: Backend):
     calls = []
 

@@ -219,6 +219,20 @@ def test_two_processes_that_compile_at_once_agree(checkout, tmp_path):
     assert [file.suffix for file in generated] == [".py"]  # no temporary file is left
 
 
+def test_processes_that_compile_for_two_dtypes_at_once_do_not_mix_them_up(tmp_path, monkeypatch):
+    """Both have read the index before either writes it; who is the first to write it is the last to write the code."""
+    monkeypatch.setattr(compiled, "cache_folder", lambda: tmp_path)
+    function = compiled.generated("small", "def same(x):\n    return x\n").same
+    first, second = (compiled.compiled(function)._cache._cache_file for _ in range(2))
+    with monkeypatch.context() as patch:
+        for files in (first, second):
+            patch.setattr(files, "_load_index", dict)
+        write = first._save_data
+        patch.setattr(first, "_save_data", lambda *what: (second.save("float64", "of float64"), write(*what)))
+        first.save("float32", "of float32")
+    assert second.load("float64") == "of float64"
+
+
 BITS = """
 import json
 import numpy as np

@@ -274,19 +274,14 @@ def test_usage_errors_are_explained_without_a_traceback(tmp_path, arguments):
 
 
 def test_an_interrupted_run_keeps_what_was_learned(tmp_path):
-    # A child inherits that signals are ignored, not that they are handled: make Ctrl-C work wherever pytest runs.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        process = subprocess.Popen(
-            command("train", "--hidden", "8", "--epochs", "100000", "--out", "run", "--json", "results.json"),
-            cwd=tmp_path,
-            env=environment({}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-    finally:
-        signal.signal(signal.SIGINT, before)
+    process = subprocess.Popen(
+        command("train", "--hidden", "8", "--epochs", "100000", "--out", "run", "--json", "results.json"),
+        cwd=tmp_path,
+        env=environment({}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert any(line.startswith("Epoch 2/100000") for line in process.stdout)
         process.send_signal(signal.SIGINT)

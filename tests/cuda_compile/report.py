@@ -1,0 +1,89 @@
+"""At the end of a run: what each kernel takes of a GPU, and how many were compiled and run on the CPU.
+
+Tests may run in several processes. What comes from all of them to the one that prints is the tests' reports, so what
+the table is made of travels in these, as their properties.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import astuple
+from functools import cache
+from typing import Any
+
+import pytest
+
+from dnnkit.kernels.cuda import Source, modules
+from tests.cuda_compile.resources import ARCHITECTURES, Resources
+from tests.cuda_on_cpu.compiling import kernels_run
+
+COMPILED, RUN = "CUDA kernels compiled", "CUDA kernels run on the CPU"
+
+_reported: set[Any] = set()
+"""What is in `kernels_run` and in a report of this process already."""
+
+
+def named(source: Source) -> str:
+    """The file and its macros."""
+    return " ".join([source.file, *(f"{name}={value}" for name, value in source.macros)])
+
+
+@cache
+def shipped() -> dict[Any, str]:
+    """Every kernel that ships, as `kernels_run` has it, and its name."""
+    return {
+        (source.text(), frozenset(source.macros), name): f"{named(source)} {name}"
+        for source in modules()
+        for name in source.signatures()
+    }
+
+
+@pytest.fixture
+def report_compiled(record_property: Callable[[str, object], None]) -> Callable[[Source, list[Resources]], None]:
+    """Call it with what a source's kernels take."""
+    return lambda source, found: record_property(COMPILED, (named(source), [astuple(each) for each in found]))
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """The first test after which a kernel has run says so."""
+    if new := kernels_run - _reported:
+        _reported.update(new)
+        item.user_properties.append((RUN, [shipped()[each] for each in new if each in shipped()]))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """The table, a row for each kernel (with -v for each variant), and the counts."""
+    reports = [each for found in terminalreporter.stats.values() for each in found]
+    properties = [each for report in reports for each in getattr(report, "user_properties", ())]
+    compiled: dict[str, set[Resources]] = defaultdict(set)
+    for source, found in (value for name, value in properties if name == COMPILED):
+        compiled[source].update(Resources(*each) for each in found)
+    if not compiled:
+        return
+    terminalreporter.section("CUDA kernels, compiled; not run on a GPU")
+    for line in table(compiled, variants=config.get_verbosity() > 0):
+        terminalreporter.write_line(line)
+    kernels = {(source, each.kernel) for source, found in compiled.items() for each in found}
+    architectures = {each.architecture for found in compiled.values() for each in found}
+    run = {kernel for name, value in properties if name == RUN for kernel in value}
+    terminalreporter.write_line(
+        f"kernels compiled: {len(kernels)} × {len(architectures)} architectures; "
+        f"kernels run on the CPU: {len(run)} of {len(shipped())}"
+    )
+
+
+def table(compiled: Mapping[str, Collection[Resources]], variants: bool) -> Iterator[str]:
+    """Registers a thread by architecture, the most of a kernel's variants; bytes spilled; shared bytes a block."""
+    rows: dict[str, list[Resources]] = defaultdict(list)
+    for source, kernels in compiled.items():
+        for each in kernels:
+            rows[f"{source if variants else source.split()[0]} {each.kernel}"].append(each)
+    yield f"{'registers of':{max(map(len, rows), default=0)}}" + "".join(
+        f"{head:>9}" for head in (*ARCHITECTURES, "spilled", "stack", "shared")
+    )
+    for name, found in sorted(rows.items()):
+        registers = [
+            max((each.registers for each in found if each.architecture == wanted), default=0)
+            for wanted in ARCHITECTURES
+        ]
+        rest = [max(getattr(each, column) for each in found) for column in ("spilled", "stack", "shared")]
+        yield f"{name:{max(map(len, rows))}}" + "".join(f"{number:9}" for number in (*registers, *rest))

@@ -1,0 +1,32 @@
+"""The table at the end of a run has everything, however many processes ran the tests."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cuda_compile.report import shipped
+
+ROOT = Path(__file__).parents[2]
+TESTS = [
+    "tests/cuda_compile/test_compile.py::test_compiles",
+    "tests/kernels/test_gpu_gather.py::test_row_numbers_of_other_dtypes_are_converted",
+]
+
+
+@pytest.mark.cuda_compile
+@pytest.mark.cuda_on_cpu
+def test_the_table_from_two_processes_is_that_from_one() -> None:
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-k", "gather", *TESTS]
+    one, two = (
+        subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True).stdout
+        for options in ([], ["--numprocesses=2", "--dist=load"])
+    )
+    assert set(re.findall(r"\[(gw\d)\].* PASSED .*::test_compiles", two)) == {"gw0", "gw1"}, two
+    tables = [re.search(r"^registers of.*^kernels compiled: .*?$", text, re.M | re.S) for text in (one, two)]
+    assert tables[0] is not None, one
+    assert tables[1] is not None, two
+    assert tables[0][0] == tables[1][0]
+    assert tables[0][0].endswith(f"run on the CPU: 1 of {len(shipped())}")
