@@ -3,6 +3,7 @@
     product of (m, k) and (k, n):      call + 2 m k n / flops + (m k + k n), where not near enough, as bytes
     element by element:                bytes read and written / bytes a second
     exchange:                          exchange + wait + what is added up, as bytes
+    what another worker wrote:         bytes / bytes a second from another processor's caches
 
 A division is estimated by its first worker, whose part is as large as any. See docs/design/0011-dividing-the-work.md.
 """
@@ -100,11 +101,13 @@ def seconds(
         added_up = outputs if role == "rows" else inputs if role == "columns" and trained else 0
         if added_up:
             total += here.exchange + WAIT + (workers + 1) * rows * added_up * number / here.bytes
+            total += (workers - 1) * rows * added_up * number / here.crossing
         trained = True
     slots = len(RULES[program.update].slots) if program.update else 0
     if by_rows:
         own = share(held, workers, 0)
         mine = own.stop - own.start
         total += 2 * (here.exchange + WAIT) + (workers + 1) * mine * number / here.bytes
+        total += ((workers - 1) * mine + held - mine) * number / here.crossing  # gradients, and then parameters
         held = mine + mine / (2 + 2 * slots)  # and the gradient, which is not updated from piece by piece
     return total + held * (2 + 2 * slots) * number / here.bytes

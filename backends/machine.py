@@ -22,18 +22,26 @@ from dnnkit.backends.program import HostArray
 ROUNDS = 15
 """Repeats of each measurement; the best counts, for whatever disturbs only ever makes it slower."""
 
+HANDED = 1 << 16
+"""Bytes that two threads hand over to each other: as many as a small network's gradient has."""
+
+MEETINGS, ENOUGH = 40, 0.3
+"""Repeats for two threads that wait for each other, and seconds after which no other is begun: here the wall's time
+counts, for waiting is what is measured, and where something else runs most repeats are of no use."""
+
 
 @dataclass(frozen=True)
 class Machine:
     """`flops` a second of one processor in a matrix product, and of each when all compute (`flops_each`); `bytes` a
-    second that it reads and writes in its caches; seconds for `call`ing a product at all, and for one `exchange`
-    between two processors."""
+    second that it reads and writes in its caches, and that it reads from another's (`crossing`); seconds for `call`ing
+    a product at all, and for one `exchange` between two processors."""
 
     flops: float
     flops_each: float
     bytes: float
     call: float
     exchange: float
+    crossing: float
 
 
 def processors() -> int:
@@ -83,7 +91,12 @@ def measure() -> Machine:
     call = max(_best(lambda: probe.products(*small, 100)) / 100 - 2 * 8 * 16 * 8 / flops, 1e-8)
     copied = 2 * 20 * source.nbytes / _best(lambda: _copied(source, target, 20))
     each = min(each, flops)  # more is noise: something else ran while one was measured alone
-    return Machine(flops, each, copied, call, _exchange(probe.exchanges))
+    if processors() < 2:
+        return Machine(flops, each, copied, call, 1.0, 1.0)  # as good as never
+    exchange = _in_turn(probe.exchanges, 2000)
+    handed = _in_turn(probe.hand_over, 50) / 2  # a turn of one thread, then one of the other
+    crossing = HANDED / max(handed - exchange - 2 * HANDED / copied, exchange)
+    return Machine(flops, each, copied, call, exchange, crossing)
 
 
 def _copied(source: HostArray, target: HostArray, times: int) -> None:
@@ -115,22 +128,23 @@ def _best(work: Callable[[], Any], rounds: int = ROUNDS) -> float:
     return min(times)
 
 
-def _exchange(exchanges: Callable[..., None], count: int = 2000) -> float:
-    """Seconds that two threads need to hear of each other."""
-    if processors() < 2:
-        return 1.0  # as good as never
+def _in_turn(probe: Callable[..., None], count: int) -> float:
+    """Seconds a turn that two threads need which wait for each other so many times."""
+    numbers = zeros((HANDED // 4,), "float32")
 
     def both() -> None:
         flags = np.zeros(16, np.int64)
-        other = threading.Thread(target=exchanges, args=(1, flags, count))
+        other = threading.Thread(target=probe, args=(1, flags, numbers, count))
         other.start()
-        exchanges(0, flags, count)
+        probe(0, flags, numbers, count)
         other.join()
 
     both()  # compiled before anything is timed
-    best = float("inf")
-    for _ in range(5):
+    best, began = inf, perf_counter()
+    for _ in range(MEETINGS):
         start = perf_counter()
         both()
         best = min(best, (perf_counter() - start) / count)
+        if perf_counter() - began > ENOUGH:
+            break
     return best

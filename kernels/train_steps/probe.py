@@ -13,15 +13,30 @@ def products(a, b, out, times):
 
 
 @compiled
-def exchanges(thread, flags, times):
+def wait_for(flags, place, turn):
+    """Until the number there is at least `turn`."""
+    looks = 0
+    while atomic.load(flags, place) < turn:
+        looks += 1
+        if looks < 2000:
+            atomic.pause()
+        else:
+            atomic.yield_processor()
+
+
+@compiled
+def exchanges(thread, flags, numbers, times):
     """Two threads that wait for each other so many times; flags are 16 zeros that they share."""
-    other = 8 * (1 - thread)
     for turn in range(times):
         atomic.store(flags, 8 * thread, turn + 1)
-        looks = 0
-        while atomic.load(flags, other) <= turn:
-            looks += 1
-            if looks < 2000:
-                atomic.pause()
-            else:
-                atomic.yield_processor()
+        wait_for(flags, 8 * (1 - thread), turn + 1)
+
+
+@compiled
+def hand_over(thread, flags, numbers, times):
+    """Two threads that write all of the numbers in turn, so many times each: each reads what the other wrote."""
+    for turn in range(times):
+        wait_for(flags, 8 * (1 - thread), turn + thread)
+        for e in range(numbers.size):
+            numbers[e] += 1
+        atomic.store(flags, 8 * thread, turn + 1)

@@ -29,7 +29,8 @@ from dnnkit.losses import LOSSES
 from dnnkit.optimizers import OPTIMIZERS
 
 INFINITE = math.inf
-FREE = {"flops": INFINITE, "flops_each": INFINITE, "bytes": INFINITE, "call": 0.0, "exchange": 0.0}
+FREE = dict.fromkeys(("flops", "flops_each", "bytes", "crossing"), INFINITE) | {"call": 0.0, "exchange": 0.0}
+NUMBERS = sorted(FREE)
 DIVISIONS = st.builds(Division, st.sampled_from(["units", "rows"]), st.integers(1, 6))
 WIDTHS = st.lists(st.integers(1, 70), min_size=1, max_size=7)
 
@@ -41,7 +42,7 @@ def made_up(**numbers: float) -> Machine:
 
 def usual(**numbers: float) -> Machine:
     """A machine as there are many, but for what is named."""
-    normal = {"flops": 1e11, "flops_each": 1e11, "bytes": 1e11, "call": 1e-7, "exchange": 1e-6}
+    normal = {"flops": 1e11, "flops_each": 1e11, "bytes": 1e11, "call": 1e-7, "exchange": 1e-6, "crossing": 1e10}
     return Machine(**(normal | numbers))
 
 
@@ -125,7 +126,12 @@ def test_no_worker_computes_more_than_the_model_says(widths: list[int], division
         assert flops >= mine
 
 
-@given(WIDTHS, DIVISIONS, st.integers(1, 50), st.sampled_from(["flops", "flops_each", "bytes", "call", "exchange"]))
+@given(
+    WIDTHS,
+    DIVISIONS,
+    st.integers(1, 50),
+    st.sampled_from(NUMBERS),
+)
 def test_a_better_machine_never_takes_longer(widths: list[int], division: Division, rows: int, what: str) -> None:
     network = program(*widths)
     better = usual(**{what: getattr(usual(), what) * (0.5 if what in ("call", "exchange") else 2.0)})
@@ -180,6 +186,7 @@ MACHINES = st.builds(
     bytes=st.floats(1e8, 1e12),
     call=st.floats(1e-9, 1e-4),
     exchange=st.floats(1e-9, 1e-1),
+    crossing=st.floats(1e6, 1e14),
 )
 
 
