@@ -17,6 +17,7 @@ import pytest
 from benchmarks.peers import __main__ as parent
 from benchmarks.peers import machine, report, run_one, samples
 from benchmarks.peers.registry import FOLDER, choose_peers, find_peers
+from benchmarks.peers.results import SCHEMA, Results, duration
 from benchmarks.peers.works import (
     BEST,
     FLOOR,
@@ -230,7 +231,7 @@ def made_up() -> dict[str, Any]:
             records.append(record("1", peer, number, *middle, loss=0.1, accuracy=accuracy))
     records += [record("6", "dnnkit", 0, 1e-3, loss=1.0), record("6", "torch", 0, 1e-2, loss=1.01)]
     return {
-        "schema": report.SCHEMA,
+        "schema": SCHEMA,
         "kind": "works",
         "date": "2026-01-01T00:00:00+00:00",
         "machine": machine.describe(),
@@ -247,7 +248,7 @@ def made_up() -> dict[str, Any]:
 
 
 def test_medians_ratios_and_the_floor() -> None:
-    results = report.Results(made_up())
+    results = Results(made_up())
     fastest, second, slowest = results.summaries(WORK)
     assert [s.peer for s in (fastest, second, slowest)] == ["dnnkit", "torch-compile", "torch"]
     assert results.rates("gemm") == [
@@ -262,7 +263,7 @@ def test_medians_ratios_and_the_floor() -> None:
 
 
 def test_targets_are_judged_by_the_fastest_they_speak_of() -> None:
-    torch, best, floor, jax = report.Results(made_up()).verdicts(WORK)
+    torch, best, floor, jax = Results(made_up()).verdicts(WORK)
     assert str(torch) == "at least 2× as fast as torch-compile: 1.50×, missed"
     assert str(best) == "at least 2× as fast as the best peer, torch-compile: 1.50×, missed"
     assert str(floor) == "at most 3× the floor: 2.00×, reached"
@@ -271,14 +272,14 @@ def test_targets_are_judged_by_the_fastest_they_speak_of() -> None:
 
 
 def test_who_did_other_work_is_named() -> None:
-    results = report.Results(made_up())
+    results = Results(made_up())
     assert results.disagreements(WORK) == {"torch": "accuracy 0.95, dnnkit's is 0.97"}
     assert list(results.disagreements(results.works[-1])) == ["torch"]  # a neuron's loss must agree closely
     lost = made_up()
     for record in lost["records"]:
         if record["peer"] == "torch-compile":
             record["accuracy"] = float("nan")
-    assert "torch-compile" in report.Results(lost).disagreements(WORK)
+    assert "torch-compile" in Results(lost).disagreements(WORK)
 
 
 def test_the_report_tells_everything(tmp_path: Path) -> None:
@@ -330,7 +331,7 @@ def test_the_report_of_growth(tmp_path: Path) -> None:
 
 def test_results_of_another_schema_are_refused() -> None:
     with pytest.raises(SystemExit, match="schema 0"):
-        report.Results({"schema": 0})
+        Results({"schema": 0})
 
 
 @pytest.mark.parametrize(
@@ -338,7 +339,7 @@ def test_results_of_another_schema_are_refused() -> None:
     [(12.345, "12.3 s"), (1, "1.00 s"), (0.99999, "1.00 s"), (0.4671, "467 ms"), (11e-6, "11.0 µs"), (234.5, "234 s")],
 )
 def test_durations(seconds: float, text: str) -> None:
-    assert report.duration(seconds) == text
+    assert duration(seconds) == text
 
 
 # -- parent and children ---------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchmarks.peers import machine, report, samples
 from benchmarks.peers.registry import Peer, choose_peers
+from benchmarks.peers.results import SCHEMA, duration, seconds_of
 from benchmarks.peers.works import COPY, PRODUCT, Work, choose, growth_works
 from dnnkit.errors import DataError
 
@@ -110,7 +111,7 @@ class Run:
         self._console = Console(stderr=True, soft_wrap=True, highlight=False)
         self._wanted = peers
         self.results: dict[str, Any] = {
-            "schema": report.SCHEMA,
+            "schema": SCHEMA,
             "kind": options.command,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": machine.describe(),
@@ -172,7 +173,7 @@ class Run:
             return
         record = about | answer
         self.results["records"].append(record)
-        self._console.print(f"{title} {report.duration(report.seconds_of(record)):>9s}  load {load}")
+        self._console.print(f"{title} {duration(seconds_of(record)):>9s}  load {load}")
 
     def _child(self, peer: Peer, *arguments: str) -> tuple[dict[str, Any], str | None]:
         """What a child answers, or why it does not."""
