@@ -32,6 +32,7 @@ from dnnkit.backends.team import Kernels, Numbers, Team, Work
 from dnnkit.kernels import slices
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.compiled import announce
+from dnnkit.kernels.matrix_product.cpu import CACHED
 from dnnkit.kernels.train_steps import cpu
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 TEAMS = 4
 """Teams that are kept, with their buffers: for training, validation, and predictions of few rows and of many."""
+
+FULL_SPEED = 64
+"""Rows with which a product is as fast as with more."""
 
 FEW = 64
 """Rows up to which predictions are made at once, without any of what prepares longer work."""
@@ -248,22 +252,21 @@ class CompiledEpoch(FlatExecutable):
     # -- inference ---------------------------------------------------------------------------------------------------
 
     def evaluate(self, data: Data, batch_size: int) -> Totals:  # noqa: D102
-        rows, order = min(batch_size, len(data)), np.arange(len(data))
-        weights = self._weight_sums(data, order, rows)
-        work = Work(self._arrays(data), order, rows, weights, 0, len(weights))
+        team, threads = self._inference_team(data, batch_size)
+        order = np.arange(len(data))
+        weights = self._weight_sums(data, order, team.rows)
+        work = Work(self._arrays(data), order, team.rows, weights, 0, len(weights))
         with np.errstate(all="ignore"):
-            team, threads = self._inference_team(len(data), rows)
             sums = team.no_sums()
             team.run("evaluate", work, self._numbers(), sums, threads=threads)
         return self._read_totals(team.totals(sums), float(weights.sum()), -1)
 
     def predict(self, data: Data, batch_size: int) -> HostArray:  # noqa: D102
-        rows = min(batch_size, len(data))
+        team, threads = self._inference_team(data, batch_size)
         out = np.empty((len(data), self.program.output_features), self.program.dtype)
-        order = np.arange(len(data))
-        work = Work(self._arrays(data), order, rows, np.zeros(0), 0, -(-len(data) // rows), out=out)
+        order, steps = np.arange(len(data)), -(-len(data) // team.rows)
+        work = Work(self._arrays(data), order, team.rows, np.zeros(0), 0, steps, out=out)
         with np.errstate(all="ignore"):
-            team, threads = self._inference_team(len(data), rows)
             team.run("predict", work, self._numbers(), team.no_sums(), threads=threads)
         return out
 
@@ -282,10 +285,17 @@ class CompiledEpoch(FlatExecutable):
             return None
         return out
 
-    def _inference_team(self, samples: int, rows: int) -> tuple[Team, int]:
-        """Who predicts so many samples, and in how many threads: rows do not depend on each other."""
-        threads = cost.threads(self.program, samples, 1)
-        return self._team(Division("rows", threads) if threads > 1 else ALONE, rows), threads
+    def _inference_team(self, data: Data, batch_size: int) -> tuple[Team, int]:
+        """Who predicts these rows, and in how many threads: rows do not depend on each other.
+
+        At a time at most `batch_size` of them; as many as are read in place, if these are enough for full speed.
+        """
+        threads = cost.threads(self.program, len(data), 1)
+        workers = max(1, threads)
+        in_place = CACHED // max(1, int(data.x.shape[1]) * np.dtype(self.program.dtype).itemsize)
+        rows = min(batch_size, in_place * workers) if in_place >= FULL_SPEED else batch_size
+        division = Division("rows", workers) if workers > 1 else ALONE
+        return self._team(division, min(rows, len(data))), threads
 
 
 def _compile(program: Program) -> tuple[Kernels, dict[str, Any]]:
