@@ -24,6 +24,13 @@ def zeros(shape: tuple[int, ...], dtype: str) -> HostArray:
     return memory[start : start + size].view(dtype).reshape(shape)
 
 
+def aligned(numbers: HostArray) -> HostArray:
+    """A copy that begins with a cache line, for measurements: else chance decides, and a copy may take 1.7 times."""
+    memory = zeros(numbers.shape, str(numbers.dtype))
+    memory[...] = numbers
+    return memory
+
+
 def rounded(count: int) -> int:
     """So many numbers, filled up to whole grains."""
     return -(-count // GRAIN) * GRAIN

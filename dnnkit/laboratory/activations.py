@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.base import Backend
+from dnnkit.backends.memory import aligned
 from dnnkit.errors import DnnkitError
 from dnnkit.kernels import contract
 from dnnkit.laboratory.choosing import Choice
@@ -116,7 +117,7 @@ def _calls(backend: Backend, cache: str) -> Callable[[str, contract.Activation |
     numbers = np.random.default_rng(0).normal(0, 2, (1, size)).astype(DTYPE)
     writes = backend.buffer((0,), backend.dtype(DTYPE)) is not None
     with backend.here():
-        pools = [backend.asarray(np.repeat(numbers, parts, axis=0)) for _ in range(3)]
+        pools = [backend.asarray(aligned(np.repeat(numbers, parts, axis=0))) for _ in range(3)]
         places = [tuple(pool[part] for pool in pools) for part in range(parts)]
     copyto = getattr(backend.xp, "copyto", None)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from dnnkit.backends import get_backend
 from dnnkit.backends.base import Backend
+from dnnkit.backends.memory import aligned
 from dnnkit.backends.program import Loss, Metric
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import contract
@@ -155,6 +156,7 @@ class Data:
 
     def given(self, array: Any) -> Any:
         """The array where the backend has its own."""
+        array = aligned(array)
         if self.backend is None:
             return array
         with self.backend.here():
