@@ -31,6 +31,8 @@ from dnnkit.backends.program import (
 from dnnkit.backends.team import Kernels, Numbers, Team, Work
 from dnnkit.kernels import slices
 from dnnkit.kernels.array import Array
+from dnnkit.kernels.columns_in_use import WORD, words
+from dnnkit.kernels.columns_in_use.cpu import mark
 from dnnkit.kernels.compiled import announce
 from dnnkit.kernels.matrix_product.cpu import CACHED
 from dnnkit.kernels.train_steps import cpu
@@ -46,6 +48,16 @@ FULL_SPEED = 64
 
 FEW = 64
 """Rows up to which predictions are made at once, without any of what prepares longer work."""
+
+
+SAMPLE = 256
+"""Rows, spread over the data, that tell how many zeros there are."""
+
+MOSTLY = 0.75
+"""Share of numbers that are not zero above which it is not worth knowing which are."""
+
+WORTH_MARKING = 64
+"""Outputs of the first layer from which predictions, which use each row once, are worth it, too."""
 
 
 class CompiledEpoch(FlatExecutable):
@@ -144,11 +156,15 @@ class CompiledEpoch(FlatExecutable):
             has_labels = self.program.loss is None or self.program.loss.targets == "labels"
             labels, values = (data.y, values) if has_labels else (labels, data.y)
         weights = np.zeros(0, self.program.dtype) if data.weights is None else data.weights
+        bits = np.zeros((0, words(data.x.shape[1])), np.int64) if data.bits is None else data.bits
         scale, offset = float(self._rescale.scale), float(self._rescale.offset)
-        return (_plain(bytes_), _plain(numbers), scale, offset, _plain(labels), _plain(values), _plain(weights))
+        return (
+            _plain(bytes_), _plain(numbers), scale, offset, _plain(labels), _plain(values), _plain(weights), bits
+        )  # fmt: skip
 
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Data:  # noqa: D102
         data = super().load(x, y, weights)
+        data = replace(data, bits=self._bits(data))
         if y is not None and self._rule is not None and not self._compiled:
             # Compile, or read from the cache, before any clock runs: a run of no steps.
             self._compiled = True
@@ -159,6 +175,20 @@ class CompiledEpoch(FlatExecutable):
             team.run("evaluate", work, self._numbers(), team.no_sums())
             self.predict_few(np.zeros((1, *self.program.input_shape), self.program.dtype))
         return data
+
+    def _bits(self, data: Data) -> HostArray | None:
+        """Which columns each row uses, or None where to know it gains nothing: see docs/design/0018-zeros.md."""
+        x, stage = data.x, self._stages[0] if self._stages else None
+        if not isinstance(stage, Dense) or self._rescale.offset != 0 or x.shape[1] < WORD:
+            return None
+        if data.y is None and stage.kernel.shape[1] < WORTH_MARKING:
+            return None
+        some = x[:: max(1, len(x) // SAMPLE)]
+        if np.count_nonzero(some) > MOSTLY * some.size:
+            return None
+        bits = np.zeros((len(x), words(x.shape[1])), np.int64)
+        mark(_plain(x), bits)
+        return bits
 
     def _numbers(self) -> Numbers:
         """The canonical numbers, for a team of one."""

@@ -4,7 +4,7 @@ Parameters, gradient and each optimizer slot are one flat array each, in canonic
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +27,8 @@ class Data:
     y: Array | None
     weights: Array | None
     host_weights: HostArray | None
+    bits: HostArray | None = field(default=None, kw_only=True)
+    """Which columns each row uses (kernels/columns_in_use), where somebody asked."""
 
     def __len__(self) -> int:
         return int(self.x.shape[0])

@@ -13,9 +13,9 @@ from dnnkit.backends.division import DividedLayout, Division, parts, roles, shar
 from dnnkit.backends.memory import rounded, zeros
 from dnnkit.backends.program import Activate, Dense, Dropout, HostArray, Program, Rescale, Stage
 from dnnkit.backends.schedule import Purpose, schedule
-from dnnkit.kernels import contract
+from dnnkit.kernels import columns_in_use, contract
 from dnnkit.kernels.matrix_product.cpu import fits_tiles
-from dnnkit.kernels.train_steps import cpu, stages
+from dnnkit.kernels.train_steps import cpu, instructions, stages
 
 PATIENCE = 400
 """Looks at what another thread does, some 10 µs in all, before its work is taken over."""
@@ -71,7 +71,7 @@ class Team:
         self.program, self.division, self.rows, self._kernels = program, division, rows, kernels
         self._stages = list(stage_list)
         self._roles = roles(self._stages, division)
-        features = math.prod(program.input_shape)
+        self._features = features = math.prod(program.input_shape)
         self.layout = DividedLayout(self._stages, features, division)
         own_rows = rows
         if division.by == "rows":
@@ -89,7 +89,7 @@ class Team:
         self._places = np.array([drawing.places for drawing in drawn], np.int64)
         if "rows" in self._roles:  # inputs that all workers read
             self._places[:, 3] = size
-            size += cpu.INPUTS * rounded(rows * features)
+            size += instructions.INPUTS * rounded(rows * features)
         self._memory = zeros((size,), dtype)
         self._keeps = np.zeros((division.workers, max(drawing.mask_size for drawing in drawn)), np.bool_)
         exchanged = max(drawing.exchanged for drawing in drawn)
@@ -102,10 +102,13 @@ class Team:
             np.zeros((division.workers, 0 if has_labels else own_rows, outputs), dtype),
             np.ones((division.workers, own_rows), dtype),
         )
-        self._schedules: dict[tuple[Purpose, int, bool, bool], HostArray] = {}
+        self._schedules: dict[tuple[Purpose, int, bool, int], HostArray] = {}
         size = self.layout.size
         self.gradients = zeros((division.workers, size), dtype)
-        self._control = np.zeros(3 * cpu.LINE, np.int64)
+        self._consecutive = np.arange(own_rows)
+        self._all_columns = np.tile(np.arange(features), (division.workers, 1))
+        self._columns = np.zeros((division.workers, features + columns_in_use.words(features)), np.int64)
+        self._control = np.zeros(3 * instructions.LINE, np.int64)
         self.dx_place = int(self._tables[0, 0, stages.DX]) if self._stages else int(self._places[0, 1])
 
     @property
@@ -118,11 +121,11 @@ class Team:
 
     def stop(self) -> None:
         """Make the running or next run end between two steps."""
-        self._control[cpu.STOP] = 1
+        self._control[instructions.STOP] = 1
 
     def go_on(self) -> None:
         """Forget a request to stop."""
-        self._control[cpu.STOP] = 0
+        self._control[instructions.STOP] = 0
 
     def input_gradient(self, rows: int) -> HostArray:
         """dx of the last batch (rows, features), after `differentiate` with first=-1; by one worker."""
@@ -139,23 +142,25 @@ class Team:
         """
         workers = self.division.workers
         clips = work.clip_norm > 0
-        key = purpose, first, clips, self._reads_in_place(work)
+        key = purpose, first, clips, self._inputs(work)
         if key not in self._schedules:
             self._schedules[key] = schedule(
-                self._stages, self.division, purpose, first=first, clips=clips, in_place=key[-1]
+                self._stages, self.division, purpose, first=first, clips=clips, inputs=key[-1]
             )
         if len(work.data[6]) == 0:
             self._batches[2].fill(1)
         progress = np.zeros((workers, PROGRESS), np.int64)
-        progress[:, cpu.STEP], progress[:, cpu.NAN_STEP] = work.first, -1
+        progress[:, instructions.STEP], progress[:, instructions.NAN_STEP] = work.first, -1
+        progress[:, instructions.COLUMNS] = self._features
         for worker in range(workers):
-            progress[worker, cpu.SHARE : cpu.SHARE_END + 1] = self._shares(worker)
-        self._control[cpu.LIMIT], self._control[cpu.ENDED] = work.last, -1
+            progress[worker, instructions.SHARE : instructions.SHARE_END + 1] = self._shares(worker)
+        self._control[instructions.LIMIT], self._control[instructions.ENDED] = work.last, -1
         nothing = np.zeros(0)
         job = (
             (
                 self._schedules[key], self._tables, self._numbers, numbers.parameters, self.gradients, numbers.slots,
-                self._memory, self._keeps, self._partials, self._norms, self._places,
+                self._memory, self._keeps, self._partials, self._norms, self._places, self._consecutive,
+                self._columns if len(work.data[7]) else self._all_columns,
                 (self._kernels.loss, self.program.output_features), self._kernels.head,
             ),
             work.data,
@@ -169,7 +174,7 @@ class Team:
                 self._nowhere if work.out is None else work.out,
             ),
         )  # fmt: skip
-        claimed, done = np.zeros(workers * cpu.LINE, np.int64), np.zeros(workers * cpu.LINE, np.int64)
+        claimed, done = np.zeros(workers * instructions.LINE, np.int64), np.zeros(workers * instructions.LINE, np.int64)
         try:
             if threads:
                 crew = min(threads, workers)
@@ -179,22 +184,23 @@ class Team:
                 cpu.run(0, 0, claimed, done, job)
         finally:
             self.go_on()
-        lost = progress[:, cpu.NAN_STEP]
-        return int(self._control[cpu.LIMIT]), int(lost[lost >= 0].min()) if (lost >= 0).any() else -1
+        lost = progress[:, instructions.NAN_STEP]
+        return int(self._control[instructions.LIMIT]), int(lost[lost >= 0].min()) if (lost >= 0).any() else -1
 
-    def _reads_in_place(self, work: Work) -> bool:
-        """Whether the first stage reads its inputs where the data are: nothing is converted, and tiles take them."""
+    def _inputs(self, work: Work) -> int:
+        """What the first stage multiplies: if tiles take it, the columns in use, in place if nothing is converted."""
         _, numbers, scale, offset, *_ = work.data
         rows = min(work.batch_size, self.rows)
         if self.division.by == "rows":
             rows = -(-rows // self.division.workers)
-        fits: bool = fits_tiles.py_func(rows * numbers.shape[1], numbers.itemsize)
-        is_dense = bool(self._stages) and isinstance(self._stages[0], Dense)
-        return is_dense and fits and len(numbers) > 0 and (scale, offset) == (1.0, 0.0)
+        fits = fits_tiles.py_func(rows * self._features, numbers.itemsize)
+        if not fits or not self._stages or not isinstance(self._stages[0], Dense):
+            return instructions.EVERY
+        return instructions.IN_PLACE if len(numbers) > 0 and (scale, offset) == (1.0, 0.0) else instructions.IN_USE
 
     def no_sums(self) -> HostArray:
         """Zeros (workers, ...) for loss and metrics, each worker's in a cache line of its own."""
-        return np.zeros((self.division.workers, max(cpu.LINE, 1 + len(self.program.metrics))))
+        return np.zeros((self.division.workers, max(instructions.LINE, 1 + len(self.program.metrics))))
 
     def totals(self, sums: HostArray) -> HostArray:
         """Loss and metrics (1 + metrics,) of all rows: divided by units, every worker has summed them all."""

@@ -42,6 +42,9 @@ NEAR = 1 << 14
 FAR = 4096
 """Bytes between rows of b from where it is packed: that many are a page."""
 
+NONE = None, None, None, None
+"""The indexes of a product that has none."""
+
 _16_1 = broadcast_tile(2 * ROWS, 1, True)
 _8_2, _8_2M, _8_1 = broadcast_tile(ROWS, 2, False), broadcast_tile(ROWS, 2, True), broadcast_tile(ROWS, 1, True)
 _2_2, _2_1 = broadcast_tile(2, 2, True), broadcast_tile(2, 1, True)
@@ -72,55 +75,88 @@ def _number_in(index, n):
     return lambda index, n: element(index, n)
 
 
+def length(index: Any, count: Any) -> Any:
+    """How many numbers the index has, for compiled code; `count` if it is None."""
+    raise NotImplementedError("compiled code only")
+
+
+@overload(length, jit_options=RESOLVED)
+def _length(index, count):
+    if isinstance(index, types.NoneType):
+        return lambda index, count: count
+    return lambda index, count: index.size
+
+
 @compiled
-def two_vectors(out, a, a_row, a_step, row_index, column_index, b, b_row, depth, target, target_row, rows, columns,
-                goes_on):  # fmt: skip
+def rows_from(indexes, first):
+    """The indexes of a product (`multiply`) whose first row is that one."""
+    rows, columns, rows_of_b, targets = indexes
+    return numbers_from(rows, first), columns, rows_of_b, numbers_from(targets, first)
+
+
+@compiled
+def steps_from(indexes, first):
+    """The indexes of a product whose sums begin with that summand."""
+    rows, columns, rows_of_b, targets = indexes
+    return rows, numbers_from(columns, first), numbers_from(rows_of_b, first), targets
+
+
+@compiled
+def after(index, address, bytes_):
+    """An address so many bytes further; the same where an index, which has moved on, says the place."""
+    if index is None:
+        address += bytes_
+    return address
+
+
+@compiled
+def two_vectors(out, a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on, indexes):
     """All rows of up to two vectors of columns."""
     size = out.itemsize
     width = REGISTER_BYTES // size
     i = 0
     while i < rows:
-        left = rows - i
-        here, index = a, numbers_from(row_index, i)
-        if index is None:
-            here = a + i * a_row * size
-        numbers = (here, a_row, a_step, b, b_row, depth, target + i * target_row * size, target_row, columns, goes_on)
+        left, here = rows - i, rows_from(indexes, i)
+        numbers = (
+            after(here[0], a, i * a_row * size), a_row, a_step, b, b_row, depth,
+            after(here[3], target, i * target_row * size), target_row, columns, goes_on,
+        )  # fmt: skip
         if columns <= width:
             if left >= 2 * ROWS:
-                _16_1(out, numbers, index, column_index)
+                _16_1(out, numbers, here)
                 i += 2 * ROWS
             elif left >= ROWS:
-                _8_1(out, numbers, index, column_index)
+                _8_1(out, numbers, here)
                 i += ROWS
             elif left >= 2:
-                _2_1(out, numbers, index, column_index)
+                _2_1(out, numbers, here)
                 i += 2
             else:
-                _1_1(out, numbers, index, column_index)
+                _1_1(out, numbers, here)
                 i += 1
         elif left >= ROWS:
             if columns >= 2 * width:
-                _8_2(out, numbers, index, column_index)
+                _8_2(out, numbers, here)
             else:
-                _8_2M(out, numbers, index, column_index)
+                _8_2M(out, numbers, here)
             i += ROWS
         elif left >= 2:
-            _2_2(out, numbers, index, column_index)
+            _2_2(out, numbers, here)
             i += 2
         else:
-            _1_2(out, numbers, index, column_index)
+            _1_2(out, numbers, here)
             i += 1
 
 
 @compiled
-def pack(out, b, b_row, b_step, rows, columns, packed):
-    """Rows and columns of b, wherever they are, to the panel."""
+def pack(out, b, b_row, b_step, rows, columns, packed, index):
+    """Rows and columns of b, wherever they are, to the panel; the rows that the index says."""
     size = out.itemsize
     width = REGISTER_BYTES // size
     if b_step == 1:
         for k in range(rows):
-            copy_row(out, (b + k * b_row * size, packed + k * 2 * width * size, columns))
-    elif b_row == 1:
+            copy_row(out, (b + number_in(index, k) * b_row * size, packed + k * 2 * width * size, columns))
+    elif b_row == 1 and index is None:
         for j in range(0, columns, width):
             for k in range(0, rows, width):
                 source, target = b + (k + j * b_step) * size, packed + (k * 2 * width + j) * size
@@ -128,45 +164,42 @@ def pack(out, b, b_row, b_step, rows, columns, packed):
     else:
         for k in range(rows):
             for j in range(columns):
-                copy_number(out, (b + (k * b_row + j * b_step) * size, packed + (k * 2 * width + j) * size))
+                source = b + (number_in(index, k) * b_row + j * b_step) * size
+                copy_number(out, (source, packed + (k * 2 * width + j) * size))
 
 
 @linked
-def multiply(out, a, a_row, a_step, row_index, column_index, b, b_row, b_step, depth):
+def multiply(out, target, a, a_row, a_step, b, b_row, b_step, depth, indexes):
     """out (M, N) = a · b; a and b are addresses, with strides in elements from row to row and from column to column.
 
-    The rows of a are those that `row_index` numbers, its columns those of `column_index`; all, where that is None.
+    The indexes number the rows of a, its columns, the rows of b that go with these, and the rows of out, whose number 0
+    is at `target`; None for one after the other. Other rows of out stay as they are.
     """
-    rows, columns, size = out.shape[0], out.shape[1], out.itemsize
-    target, width = out.ctypes.data, REGISTER_BYTES // out.itemsize
-    if depth == 0:
-        out[...] = 0
-    elif b_step == 1 and (rows < PACKED_ROWS or b_row * depth * size <= NEAR) and (b_row * size < FAR or rows == 1):
+    rows, columns, size = length(indexes[0], out.shape[0]), out.shape[1], out.itemsize
+    width = REGISTER_BYTES // size
+    is_near = b_step == 1 and (rows < PACKED_ROWS or b_row * depth * size <= NEAR) and (b_row * size < FAR or rows == 1)
+    if is_near or depth == 0:
         j = 0
         while rows == 1 and columns - j >= 4 * width:
-            numbers = (a, 0, a_step, b + j * size, b_row, depth, target + j * size, 0, 0, 0)
-            if row_index is not None:
-                numbers = (a, a_row, a_step, b + j * size, b_row, depth, target + j * size, 0, 0, 0)
-            _1_4(out, numbers, row_index, column_index)
+            numbers = (a, a_row, a_step, b + j * size, b_row, depth, target + j * size, columns, 0, 0)
+            _1_4(out, numbers, indexes)
             j += 4 * width
         for start in range(j, columns, 2 * width):
             two_vectors(
-                out, a, a_row, a_step, row_index, column_index, b + start * size, b_row, depth, target + start * size,
-                columns, rows, columns - start, 0,
+                out, a, a_row, a_step, b + start * size, b_row, depth, target + start * size, columns, rows,
+                columns - start, 0, indexes,
             )  # fmt: skip
     else:
         packed = panel(out)
         for k in range(0, depth, DEPTH):
-            count = min(DEPTH, depth - k)
-            here, index = a, numbers_from(column_index, k)
-            if index is None:
-                here = a + k * a_step * size
+            count, here = min(DEPTH, depth - k), steps_from(indexes, k)
+            start, b_start = after(here[1], a, k * a_step * size), after(here[2], b, k * b_row * size)
             for j in range(0, columns, 2 * width):
                 left = min(2 * width, columns - j)
-                pack(out, b + (k * b_row + j * b_step) * size, b_row, b_step, count, left, packed)
+                pack(out, b_start + j * b_step * size, b_row, b_step, count, left, packed, here[2])
                 two_vectors(
-                    out, here, a_row, a_step, row_index, index, packed, 2 * width, count, target + j * size, columns,
-                    rows, left, 1 if k > 0 else 0,
+                    out, start, a_row, a_step, packed, 2 * width, count, target + j * size, columns, rows, left,
+                    1 if k > 0 else 0, (here[0], here[1], None, here[3]),
                 )  # fmt: skip
 
 
@@ -177,14 +210,16 @@ def in_loops(out, depth):
 
 
 @compiled
-def loop(out, a, a_row, a_step, row_index, column_index, b, b_row, b_step, depth):
-    """out (M, N) = a · b as plain loops; as `multiply`, but a and b are flat arrays."""
+def loop(out, a, a_row, a_step, b, b_row, b_step, depth, indexes):
+    """out (M, N) = a · b as plain loops; as `multiply`, but a and b are flat arrays, and all rows of out are there."""
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
             total = out.dtype.type(0)
             for k in range(depth):
-                place = number_in(row_index, i) * a_row + number_in(column_index, k) * a_step
-                total = multiply_add(element(a, place), element(b, k * b_row + j * b_step), total)
+                place = number_in(indexes[0], i) * a_row + number_in(indexes[1], k) * a_step
+                total = multiply_add(
+                    element(a, place), element(b, number_in(indexes[2], k) * b_row + j * b_step), total
+                )
             out[i, j] = total
 
 
@@ -201,28 +236,56 @@ def in_tiles(a):
 
 
 @compiled
-def product_of_rows(x, rows, w, out):
-    """out = x[rows] · w, without gathering the rows; x (N, K) and w (K, O) are contiguous, x[rows] fits tiles."""
-    depth, columns = x.shape[1], w.shape[1]
-    if in_loops(out, depth):
-        loop(out, part(x, 0, x.size), depth, 1, rows, None, part(w, 0, w.size), columns, 1, depth)
+def product_of_rows(x, rows, columns, w, out):
+    """out = x[rows][:, columns] · w[columns], and nothing is gathered.
+
+    x (N, K) and w (K, O) are contiguous; x[rows] fits tiles. If it is zero in all other columns, this is x[rows] · w.
+    """
+    indexes = rows, columns, columns, None
+    if in_loops(out, columns.size):
+        loop(out, part(x, 0, x.size), x.shape[1], 1, part(w, 0, w.size), w.shape[1], 1, columns.size, indexes)
     else:
-        multiply(out, x.ctypes.data, depth, 1, rows, None, w.ctypes.data, columns, 1, depth)
+        multiply(
+            out, out.ctypes.data, x.ctypes.data, x.shape[1], 1, w.ctypes.data, w.shape[1], 1, columns.size, indexes
+        )
 
 
 @compiled
-def product_of_columns(x, rows, first, y, out):
-    """out = (columns of x[rows] from the first on, as many as out has rows)ᵀ y; x (N, ...) and y (K, O) are contiguous.
-
-    All rows of x, where `rows` is None; else x[rows] fits tiles.
-    """
+def product_of_columns(x, first, y, out):
+    """out = (columns of x from the first on, as many as out has rows)ᵀ y; x (K, N) and y (K, O) are contiguous."""
     depth, row, column = y.shape[0], x.shape[1], y.shape[1]
     if in_loops(out, depth):
-        loop(out, part(x, first, x.size - first), 1, row, None, rows, part(y, 0, y.size), column, 1, depth)
-    elif rows is not None or in_tiles(x):
-        multiply(out, x.ctypes.data + first * x.itemsize, 1, row, None, rows, y.ctypes.data, column, 1, depth)
+        loop(out, part(x, first, x.size - first), 1, row, part(y, 0, y.size), column, 1, depth, NONE)
+    elif in_tiles(x):
+        start = x.ctypes.data + first * x.itemsize
+        multiply(out, out.ctypes.data, start, 1, row, y.ctypes.data, column, 1, depth, NONE)
     else:
         blas.product(x.T, y, out)
+
+
+@compiled
+def product_of_columns_in_use(x, rows, columns, first, y, out):
+    """As `product_of_columns` of x[rows], which fits tiles, and is zero in all columns but those listed, in order.
+
+    Of `columns` only those may be given that out has; x (N, F) and y (K, O) are contiguous.
+    """
+    depth, row, column, count = y.shape[0], x.shape[1], y.shape[1], out.shape[0]
+    indexes = columns, rows, None, columns
+    if columns.size < count:
+        place = 0
+        for j in range(count):
+            if place < columns.size and element(columns, place) == first + j:
+                place += 1
+            else:
+                for o in range(column):
+                    out[j, o] = 0
+    if columns.size == count and in_loops(out, depth):
+        loop(
+            out, part(x, first, x.size - first), 1, row, part(y, 0, y.size), column, 1, depth, (None, rows, None, None)
+        )
+    elif columns.size > 0:
+        target = out.ctypes.data - first * column * out.itemsize
+        multiply(out, target, x.ctypes.data, 1, row, y.ctypes.data, column, 1, depth, indexes)
 
 
 @compiled
@@ -233,8 +296,8 @@ def product(a, b, out):
         a.strides[0] // size, a.strides[1] // size, b.strides[0] // size, b.strides[1] // size
     )  # fmt: skip
     if in_loops(out, depth):
-        loop(out, part(a, 0, a.size), a_row, a_step, None, None, part(b, 0, b.size), b_row, b_step, depth)
+        loop(out, part(a, 0, a.size), a_row, a_step, part(b, 0, b.size), b_row, b_step, depth, NONE)
     elif in_tiles(a):
-        multiply(out, a.ctypes.data, a_row, a_step, None, None, b.ctypes.data, b_row, b_step, depth)
+        multiply(out, out.ctypes.data, a.ctypes.data, a_row, a_step, b.ctypes.data, b_row, b_step, depth, NONE)
     else:
         blas.product(a, b, out)

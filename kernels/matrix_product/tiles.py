@@ -1,8 +1,8 @@
 """Tiles of a product: a few rows and columns of `out`, summed up in registers over the whole depth.
 
 Each is an intrinsic for compiled code, called with `out`, an array that tells the dtype, and a tuple of whole numbers:
-addresses, strides in elements, counts. The tiles that multiply also take which rows of a to use, and which columns: an
-array of their numbers, or None for one after the other.
+addresses, strides in elements, counts. The tiles that multiply also take four indexes: arrays of the numbers of a's
+rows, a's columns, b's rows and the rows of `out`, or None for one after the other.
 """
 
 from collections.abc import Callable
@@ -57,46 +57,48 @@ def broadcast_tile(rows: int, vectors: int, masked: bool) -> Any:
     """
 
     @intrinsic
-    def tile(typing_context: Any, out: Any, numbers: Any, row_index: Any, column_index: Any) -> Any:
+    def tile(typing_context: Any, out: Any, numbers: Any, indexes: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            row, column = (
-                _number_in(context, builder, kind, index)
-                for kind, index in zip(signature.args[2:], arguments[2:], strict=True)
-            )
-            emit(Vectors(builder, str(out.dtype)), row, column, *_numbers(builder, arguments[1], 10))
+            number_in = [
+                _number_in(context, builder, kind, builder.extract_value(arguments[2], place))
+                for place, kind in enumerate(signature.args[2])
+            ]
+            emit(Vectors(builder, str(out.dtype)), number_in, *_numbers(builder, arguments[1], 10))
             return context.get_dummy_value()
 
-        return types.void(out, types.UniTuple(types.int64, 10), row_index, column_index), generate
+        return types.void(out, types.UniTuple(types.int64, 10), indexes), generate
 
     def emit(
-        v: Vectors, row: Any, column: Any, a: Any, a_row: Any, a_step: Any, b: Any, b_row: Any, depth: Any, target: Any,
+        v: Vectors, number_in: Any, a: Any, a_row: Any, a_step: Any, b: Any, b_row: Any, depth: Any, target: Any,
         target_row: Any, columns: Any, goes_on: Any,
     ) -> None:  # fmt: skip
+        row_of_a, column_of_a, row_of_b, row_of_target = number_in
         tail = v.first(v.builder.sub(columns, WORD((vectors - 1) * v.width))) if masked else None
         masks = [tail if j == vectors - 1 else None for j in range(vectors)]
 
         def row_of(address: Any) -> list[Any]:
             return [v.place(address, WORD(j * v.width)) for j in range(vectors)]
 
-        targets = [row_of(v.place(target, v.builder.mul(target_row, WORD(i)))) for i in range(rows)]
+        starts = [v.place(a, v.builder.mul(a_row, row_of_a(WORD(i)))) for i in range(rows)]
+        targets = [row_of(v.place(target, v.builder.mul(target_row, row_of_target(WORD(i))))) for i in range(rows)]
 
         def read(_: list[Any]) -> list[Any]:
             return [v.load(place, mask) for row in targets for place, mask in zip(row, masks, strict=True)]
 
         sums = loop(v.builder, goes_on, [v.zero] * (rows * vectors), read)
-        starts = [v.builder.mul(a_row, row(WORD(i))) for i in range(rows)]
 
         def turn(carried: list[Any]) -> list[Any]:
-            k, b_now, *sums = carried
-            a_now = v.place(a, v.builder.mul(a_step, column(k)))
+            k, *sums = carried
+            step = v.builder.mul(a_step, column_of_a(k))
+            b_now = v.place(b, v.builder.mul(b_row, row_of_b(k)))
             several = [v.load(place, mask) for place, mask in zip(row_of(b_now), masks, strict=True)]
             for i in range(rows):
-                number = v.spread(v.place(a_now, starts[i]))
+                number = v.spread(v.place(starts[i], step))
                 for j in range(vectors):
                     sums[i * vectors + j] = v.multiply_add(number, several[j], sums[i * vectors + j])
-            return [v.builder.add(k, WORD(1)), v.place(b_now, b_row), *sums]
+            return [v.builder.add(k, WORD(1)), *sums]
 
-        _, _, *sums = loop(v.builder, depth, [WORD(0), b, *sums], turn)
+        _, *sums = loop(v.builder, depth, [WORD(0), *sums], turn)
         for i in range(rows):
             for place, mask, value in zip(targets[i], masks, sums[i * vectors :], strict=False):
                 v.store(value, place, mask)

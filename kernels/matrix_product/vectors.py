@@ -117,7 +117,8 @@ def loop(builder: Any, times: Any, carried: list[Any], body: Callable[[list[Any]
     count, now = builder.phi(WORD), [builder.phi(value.type) for value in carried]
     new = body(list(now))
     counted, end = builder.add(count, WORD(1)), builder.block
-    builder.cbranch(builder.icmp_signed("<", counted, times), turn, after)
+    back = builder.cbranch(builder.icmp_signed("<", counted, times), turn, after)
+    back.set_metadata("llvm.loop", _not_unrolled(builder.module))
     for phi, start, value in zip([count, *now], [WORD(0), *carried], [counted, *new], strict=True):
         phi.add_incoming(start, before)
         phi.add_incoming(value, end)
@@ -129,3 +130,11 @@ def loop(builder: Any, times: Any, carried: list[Any], body: Callable[[list[Any]
         phi.add_incoming(value, end)
         results.append(phi)
     return results
+
+
+def _not_unrolled(module: Any) -> Any:
+    """What says of a loop that its body stands there once: two bodies of a tile need more registers than there are."""
+    option = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
+    loop_is = module.add_metadata([option])
+    loop_is.operands = loop_is, option  # such a node begins with itself
+    return loop_is

@@ -51,11 +51,11 @@ def forward(stage, numbers, parameters, workspace, keeps, rows, first_row, train
 
 
 @compiled
-def forward_in_place(stage, parameters, workspace, data, index, rows):
-    """The y of a dense stage whose x are those rows of the data that the index says."""
+def forward_in_use(stage, parameters, workspace, x, index, columns, rows):
+    """The y of a dense stage whose inputs are those rows of x that the index says, which use these columns."""
     outputs = stage[OUTPUTS]
     z = matrix(workspace, stage[Z], rows, outputs)
-    product_of_rows(data, index, kernel(stage, parameters), z)
+    product_of_rows(x, index, columns, kernel(stage, parameters), z)
     dense_activation.finish(bias(stage, parameters), stage[FORWARD], z, part(workspace, stage[Y], rows * outputs))
 
 

@@ -24,7 +24,7 @@ from dnnkit.backends.program import Dense, Program
 from dnnkit.backends.schedule import schedule
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import blas, compiled
-from dnnkit.kernels.train_steps import cpu, probe
+from dnnkit.kernels.train_steps import instructions, probe
 from dnnkit.losses import LOSSES
 from dnnkit.optimizers import OPTIMIZERS
 
@@ -97,16 +97,17 @@ def test_the_model_counts_the_exchanges_of_the_schedule(widths: list[int], divis
     steps = schedule(network.stages, division, "train", first=0)
     counted = estimate(network, rows, division, made_up(exchange=1.0))
     repeated = steps[steps[-1, 1] :, 0]
-    assert counted == pytest.approx((repeated == cpu.EXCHANGE).sum(), abs=1e-4)  # and half a microsecond each
+    assert counted == pytest.approx((repeated == instructions.EXCHANGE).sum(), abs=1e-4)  # and half a microsecond each
 
 
 @given(WIDTHS, DIVISIONS, st.integers(1, 50))
 def test_the_model_counts_the_products_of_the_schedule(widths: list[int], division: Division, rows: int) -> None:
     network = program(*widths)
     products = 0
+    backward = instructions.BACKWARD, instructions.BACKWARD_PART
     for instruction, _, wants_dx in schedule(network.stages, division, "train", first=0).tolist():
-        products += instruction in (cpu.FORWARD, cpu.PRODUCT)
-        products += (1 + wants_dx) * (instruction in (cpu.BACKWARD, cpu.BACKWARD_PART))
+        products += instruction in (instructions.FORWARD, instructions.PRODUCT)
+        products += (1 + wants_dx) * (instruction in backward)
     assert estimate(network, rows, division, made_up(call=1.0)) == pytest.approx(products, abs=1e-4)
 
 

@@ -22,7 +22,7 @@ from dnnkit.backends.program import Activate, Dense, Dropout, Parameter, Rescale
 from dnnkit.backends.schedule import schedule
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import contract
-from dnnkit.kernels.train_steps import cpu
+from dnnkit.kernels.train_steps import instructions
 
 ELEMENTWISE = ["linear", "relu", "tanh", "gelu"]
 DIVISIONS = st.builds(Division, st.sampled_from(["units", "rows"]), st.integers(1, 7))
@@ -66,7 +66,7 @@ def exchanges(stages: list[Stage], division: Division, first: int = 0, purpose: 
     """In every step: not counting what comes before the first."""
     steps = schedule(stages, division, purpose, first=first, **more)
     again = steps[-1, 1]
-    return int((steps[again:, 0] == cpu.EXCHANGE).sum())
+    return int((steps[again:, 0] == instructions.EXCHANGE).sum())
 
 
 # Division
@@ -324,12 +324,16 @@ def test_every_stage_goes_forward_once_and_backward_once_down_to_the_first_that_
     trained = [place for place, stage in enumerate(stages) if isinstance(stage, Dense)]
     first = trained[0] if trained else len(stages)
     steps = schedule(stages, division, "train", first=first).tolist()
-    forward = [stage for instruction, stage, _ in steps if instruction in (cpu.FORWARD, cpu.PRODUCT)]
-    backward = [(stage, dx) for instruction, stage, dx in steps if instruction in (cpu.BACKWARD, cpu.BACKWARD_PART)]
+    forward = [stage for instruction, stage, _ in steps if instruction in (instructions.FORWARD, instructions.PRODUCT)]
+    backward = [
+        (stage, dx)
+        for instruction, stage, dx in steps
+        if instruction in (instructions.BACKWARD, instructions.BACKWARD_PART)
+    ]
     assert forward == list(range(len(stages)))
     assert [stage for stage, _ in backward] == list(range(len(stages) - 1, first - 1, -1))
     assert all(dx == (stage > first) for stage, dx in backward)
-    assert (steps[steps[-1][1]][0], steps[-1][0]) == (cpu.TAKE, cpu.REPEAT)
+    assert (steps[steps[-1][1]][0], steps[-1][0]) == (instructions.TAKE, instructions.REPEAT)
 
 
 @given(networks(), DIVISIONS, st.sampled_from(["train", "evaluate", "predict"]))
@@ -338,15 +342,15 @@ def test_inputs_are_gathered_by_each_worker_or_shared_one_step_ahead(
 ) -> None:
     steps = schedule(drawn[1], division, purpose, first=0).tolist()
     shares = "rows" in roles(drawn[1], division)
-    gathers = [step for step in steps if step[0] == cpu.GATHER]
-    assert gathers == ([[cpu.GATHER, 0, 0], [cpu.GATHER, 1, 0]] if shares else [])
-    assert [cpu.TAKE, int(shares), 0] in steps
+    gathers = [step for step in steps if step[0] == instructions.GATHER]
+    assert gathers == ([[instructions.GATHER, 0, 0], [instructions.GATHER, 1, 0]] if shares else [])
+    assert [instructions.TAKE, int(shares), 0] in steps
     if shares:
-        assert [step[0] for step in steps[:3]] == [cpu.GATHER, cpu.EXCHANGE, cpu.TAKE]
-        assert steps[-1] == [cpu.REPEAT, 2, 0]
-        place = steps.index([cpu.GATHER, 1, 0])
-        assert steps[place + 1][0] == cpu.EXCHANGE
-        assert cpu.EXCHANGE not in [step[0] for step in steps[2:place]], "the first after the step begins"
+        assert [step[0] for step in steps[:3]] == [instructions.GATHER, instructions.EXCHANGE, instructions.TAKE]
+        assert steps[-1] == [instructions.REPEAT, 2, 0]
+        place = steps.index([instructions.GATHER, 1, 0])
+        assert steps[place + 1][0] == instructions.EXCHANGE
+        assert instructions.EXCHANGE not in [step[0] for step in steps[2:place]], "the first after the step begins"
 
 
 @given(networks(), DIVISIONS, st.booleans())
@@ -356,15 +360,15 @@ def test_every_parameter_is_updated_once_a_step(drawn: tuple, division: Division
     dense = [place for place, stage in enumerate(stages) if isinstance(stage, Dense)]
     steps = schedule(stages, division, "train", first=0, clips=clips).tolist()
     by_rows = division.by == "rows" and division.workers > 1
-    improved = [stage for instruction, stage, _ in steps if instruction == cpu.IMPROVE]
-    gradients = [stage for instruction, stage, _ in steps if instruction == cpu.KERNEL_GRADIENT]
-    updates = [instruction for instruction, _, _ in steps].count(cpu.UPDATE)
+    improved = [stage for instruction, stage, _ in steps if instruction == instructions.IMPROVE]
+    gradients = [stage for instruction, stage, _ in steps if instruction == instructions.KERNEL_GRADIENT]
+    updates = [instruction for instruction, _, _ in steps].count(instructions.UPDATE)
     expected = ([], dense[::-1], 1) if by_rows or clips else (dense[::-1], [], 0)
     assert (improved, gradients, updates) == expected
-    assert (steps[-2][0] == cpu.EXCHANGE) == by_rows
+    assert (steps[-2][0] == instructions.EXCHANGE) == by_rows
     for place, (instruction, stage, _) in enumerate(steps):  # before, dz is there; after, nobody needs the old kernel
-        if instruction in (cpu.IMPROVE, cpu.KERNEL_GRADIENT):
-            assert steps[place - 1][0] in (cpu.BACKWARD, cpu.BACKWARD_PART)
+        if instruction in (instructions.IMPROVE, instructions.KERNEL_GRADIENT):
+            assert steps[place - 1][0] in (instructions.BACKWARD, instructions.BACKWARD_PART)
             assert steps[place - 1][1] == stage
 
 
@@ -372,11 +376,11 @@ def test_every_parameter_is_updated_once_a_step(drawn: tuple, division: Division
 def test_partial_sums_are_exchanged_before_they_are_added_up(drawn: tuple, division: Division) -> None:
     _, stages = drawn
     steps = schedule(stages, division, "train", first=0)[:, 0].tolist()
-    partial = {cpu.PRODUCT: cpu.JOIN, cpu.BACKWARD_PART: cpu.JOIN_GRADIENT}
+    partial = {instructions.PRODUCT: instructions.JOIN, instructions.BACKWARD_PART: instructions.JOIN_GRADIENT}
     for place, instruction in enumerate(steps):
         if instruction in partial:
-            meanwhile = (cpu.IMPROVE, cpu.KERNEL_GRADIENT, cpu.GATHER)
+            meanwhile = (instructions.IMPROVE, instructions.KERNEL_GRADIENT, instructions.GATHER)
             after = [step for step in steps[place + 1 :] if step not in meanwhile]
-            assert after[:2] == [cpu.EXCHANGE, partial[instruction]]
+            assert after[:2] == [instructions.EXCHANGE, partial[instruction]]
     joined = sum(steps.count(instruction) for instruction in partial.values())
     assert joined == sum(steps.count(instruction) for instruction in partial)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import dnnkit as dk
+from dnnkit.kernels.train_steps import instructions
 from tests.backends.dividing import DIVISIONS, dividing, numbers
 
 pytest.importorskip("numba")
@@ -24,7 +25,7 @@ def trained(x: np.ndarray, labels: np.ndarray, layers: list[Any], dtype: Any, ba
 
 def in_place(net: dk.Sequential) -> set[bool]:
     """Whether the schedules that the training team has followed have the data read in place."""
-    return {key[-1] for key in net.executable._training._schedules}
+    return {key[-1] == instructions.IN_PLACE for key in net.executable._training._schedules}
 
 
 def dense() -> list[Any]:

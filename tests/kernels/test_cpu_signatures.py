@@ -28,6 +28,8 @@ REPLACED = {"counter": ["c0", "c1", "c2", "c3"], "key": ["k0", "k1"], "xp": [], 
 WRITTEN = {
     ("accuracy", "binary"): [],
     ("accuracy", "categorical"): [],
+    ("columns_in_use", "columns_in_use"): ["columns"],
+    ("columns_in_use", "mark"): ["bits"],
     ("dense_activation", "backward"): ["dz", "dx", "dw", "db"],
     ("dense_activation", "forward"): ["z", "y"],
     ("dropout", "apply"): ["out"],

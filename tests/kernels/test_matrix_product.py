@@ -27,24 +27,24 @@ def in_tiles(a, b, out):
     """However large."""
     size = out.itemsize
     cpu.multiply(
-        out, a.ctypes.data, a.strides[0] // size, a.strides[1] // size, None, None, b.ctypes.data,
-        b.strides[0] // size, b.strides[1] // size, a.shape[1],
+        out, out.ctypes.data, a.ctypes.data, a.strides[0] // size, a.strides[1] // size, b.ctypes.data,
+        b.strides[0] // size, b.strides[1] // size, a.shape[1], cpu.NONE,
     )  # fmt: skip
 
 
 @numba.njit(nogil=True)
 def of_columns(x, first, y, out):
-    cpu.product_of_columns(x, None, first, y, out)
+    cpu.product_of_columns(x, first, y, out)
 
 
 @numba.njit(nogil=True)
-def of_rows(x, rows, w, out):
-    cpu.product_of_rows(x, rows, w, out)
+def of_rows(x, rows, columns, w, out):
+    cpu.product_of_rows(x, rows, columns, w, out)
 
 
 @numba.njit(nogil=True)
-def of_columns_of_rows(x, rows, first, y, out):
-    cpu.product_of_columns(x, rows, first, y, out)
+def of_columns_in_use(x, rows, columns, first, y, out):
+    cpu.product_of_columns_in_use(x, rows, columns, first, y, out)
 
 
 def operands(m: int, k: int, n: int, dtype: str, orders: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -104,25 +104,44 @@ def test_a_product_of_columns_is_that_part_of_the_product(dtype: str) -> None:
         np.testing.assert_array_equal(part, whole[first : first + count])
 
 
+@pytest.mark.parametrize("share", [1.0, 0.6, 0.05, 0.0])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_rows_are_multiplied_where_they_lie_with_the_bits_of_gathered_ones(dtype: str) -> None:
+def test_columns_in_use_are_multiplied_where_they_lie_with_the_bits_of_gathered_rows(dtype: str, share: float) -> None:
+    """Other columns are zero in the rows of the batch, whatever other rows have there."""
+
     @settings(max_examples=60, deadline=None)
     @given(st.integers(1, 70), st.sampled_from([1, 2, 7, 64, 129, 300]), st.sampled_from(SIZES[1:]), st.integers(0, 9))
     def for_all_shapes(count: int, features: int, outputs: int, seed: int) -> None:
         rng = np.random.default_rng(seed)
+        columns = np.flatnonzero(rng.random(features) < share)
         x, rows = rng.normal(size=(97, features)).astype(dtype), rng.integers(0, 97, count)
+        x[np.ix_(rows, np.setdiff1d(np.arange(features), columns))] = 0
         w, y = rng.normal(size=(features, outputs)).astype(dtype), rng.normal(size=(count, outputs)).astype(dtype)
         gathered, actual, expected = x[rows], *np.full((2, count, outputs), np.nan, dtype)
-        of_rows(x, rows, w, actual)
+        of_rows(x, rows, columns, w, actual)
         product(gathered, w, expected)
         np.testing.assert_array_equal(actual, expected)
         for first, wanted in ((0, features), (features // 2, features - features // 2), (features - 1, 1)):
             actual, expected = np.full((2, wanted, outputs), np.nan, dtype)
-            of_columns_of_rows(x, rows, first, y, actual)
+            some = columns[(columns >= first) & (columns < first + wanted)]
+            of_columns_in_use(x, rows, some, first, y, actual)
             of_columns(gathered, first, y, expected)
             np.testing.assert_array_equal(actual, expected)
 
     for_all_shapes()
+
+
+@pytest.mark.parametrize("rows", [1, 31, 64])
+def test_deep_and_wide_products_of_columns_in_use_are_right(rows: int) -> None:
+    """More than one panel deep, and rows of b farther apart than a page."""
+    rng = np.random.default_rng(0)
+    columns, index = np.flatnonzero(rng.random(1031) < 0.7), rng.permutation(rows)
+    x, w = np.zeros((rows, 1031)), rng.normal(size=(1031, 1100))
+    x[:, columns] = rng.normal(size=(rows, len(columns)))
+    actual, expected = np.full((2, rows, 1100), np.nan)
+    of_rows(x, index, columns, w, actual)
+    in_tiles(x[index], w, expected)
+    np.testing.assert_array_equal(actual, expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -212,6 +231,25 @@ def test_nothing_is_written_before_or_after_the_product() -> None:
         in_tiles(a, b, around[64:-64].reshape(13, n))
         assert (around[:64] == 7).all()
         assert (around[-64:] == 7).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_columns_in_use_are_all_that_is_touched(dtype: str, fenced) -> None:
+    rng = np.random.default_rng(0)
+    for features in (1, 17, 64, 260):
+        for outputs in (1, 10, 33):
+            columns = np.unique(rng.integers(0, features, features // 2 + 1))
+            rows = np.append(rng.integers(0, 40, 12), 39)
+            values = np.zeros((40, features), dtype)
+            values[:, columns] = rng.normal(size=(40, len(columns)))
+            x, w = fenced(values, "C"), fenced(np.ones((features, outputs), dtype), "C")
+            y = fenced(np.ones((len(rows), outputs), dtype), "C")
+            forward, back = fenced(np.zeros((len(rows), outputs), dtype), "C"), fenced(np.zeros_like(w), "C")
+            numbers = fenced(rows, "C"), fenced(columns, "C")
+            of_rows(x, *numbers, w, forward)
+            of_columns_in_use(x, *numbers, 0, y, back)
+            np.testing.assert_allclose(forward, values[rows] @ w, atol=1e-3)
+            np.testing.assert_allclose(back, values[rows].T @ y, atol=1e-3)
 
 
 def test_products_of_several_threads_at_once_have_the_same_bits_as_one_by_one() -> None:

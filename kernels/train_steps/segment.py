@@ -1,0 +1,266 @@
+"""What a worker does between two exchanges: it follows its schedule, instruction by instruction."""
+
+from dnnkit.kernels.calls import at, call_forward, call_loss
+from dnnkit.kernels.columns_in_use.cpu import columns_in_use
+from dnnkit.kernels.compiled import compiled
+from dnnkit.kernels.dense_activation.cpu import finish
+from dnnkit.kernels.gather.cpu import gather
+from dnnkit.kernels.matrix_product.cpu import product, product_of_columns, product_of_columns_in_use
+from dnnkit.kernels.prefetch import STREAM, WHOLE, ask_for_rows
+from dnnkit.kernels.train_steps import stages
+from dnnkit.kernels.train_steps.improvement import clip, improve, improve_stage
+from dnnkit.kernels.train_steps.instructions import (
+    ADD_GRADIENTS,
+    BACKWARD,
+    BACKWARD_PART,
+    COLUMNS,
+    DY,
+    EVERY,
+    EXCHANGE,
+    FIRST_ROW,
+    FORWARD,
+    GATHER,
+    HEAD,
+    IMPROVE,
+    IN_PLACE,
+    INPUTS,
+    JOIN,
+    JOIN_GRADIENT,
+    KERNEL_GRADIENT,
+    LIMIT,
+    LOSS,
+    NAN_STEP,
+    NORM,
+    OWN,
+    PLACE,
+    PRODUCT,
+    ROWS,
+    SHARE,
+    SHARE_END,
+    SHARED,
+    STEP,
+    STOP,
+    TAKE,
+    UPDATE,
+)  # fmt: skip
+from dnnkit.kernels.views import borrowed, element, matrix, part, row
+
+
+@compiled
+def run_segment(worker, job):
+    """Carry on for a worker up to the next exchange, or to the end of the run; whether it is the end."""
+    network, data, batches, run = job
+    schedule, tables, numbers, parameters, gradients, slots, workspace, keeps, partials, norms, places, \
+        consecutive, columns, loss, head = network  # fmt: skip
+    order, batch_size, batch_weights, first, first_update, by_rows, training, summed, seed, rule, rates, constants, \
+        clip_norm, control, progress, totals, metric_kinds, thresholds, out = run  # fmt: skip
+    workers = progress.shape[0]
+    mine = worker % parameters.shape[0]  # by rows, all workers share the parameters
+    schedule, order, own, total = borrowed(schedule), borrowed(order), row(progress, worker), row(totals, worker)
+    table, numbers, place = row(tables, worker), borrowed(numbers), row(places, worker)
+    parameter, slot, gradient = row(parameters, mine), row(slots, mine), row(gradients, worker)
+    workspace, keep, partials = borrowed(workspace), row(keeps, worker), borrowed(partials)
+    scores, dscores, dz, inputs_place = place[0], place[1], place[2], place[3]
+    data = (
+        borrowed(data[0]), borrowed(data[1]), data[2], data[3], borrowed(data[4]), borrowed(data[5]), borrowed(data[6]),
+        borrowed(data[7]),
+    )  # fmt: skip
+    consecutive, columns, bits = borrowed(consecutive), row(columns, worker), data[7]
+    batch_weights, rates, control, norms = borrowed(batch_weights), borrowed(rates), borrowed(control), borrowed(norms)
+    constants, metric_kinds, thresholds = borrowed(constants), borrowed(metric_kinds), borrowed(thresholds)
+    labels, values, weights = row(batches[0], worker), row(batches[1], worker), row(batches[2], worker)
+    while True:
+        line = row(schedule, own[PLACE])
+        instruction, s = line[0], line[1]
+        own[PLACE] += 1
+        step, rows = own[STEP], own[ROWS]
+        update, first_row = first_update + step - first, step * batch_size + own[FIRST_ROW]
+        parity = step & 1
+        stage = row(table, s)
+        if instruction == GATHER:
+            start = (step + s) * batch_size
+            count, width = min(batch_size, order.size - start), data[0].shape[1]
+            begin, end = count * worker // workers, count * (worker + 1) // workers
+            if end > begin:
+                to = inputs_place + ((step + s) % INPUTS * batch_size + begin) * width
+                taken = part(order, start + begin, end - begin)
+                take_rows(data, taken, matrix(workspace, to, end - begin, width))
+                if start + batch_size + end <= order.size:
+                    ask_for(data, part(order, start + batch_size + begin, end - begin))
+        elif instruction == TAKE:
+            if worker == 0 and control[STOP] != 0:
+                # Others may be in this step already: it is finished first. They see the limit after the exchange.
+                control[LIMIT] = min(control[LIMIT], step + (1 if workers > 1 else 0))
+            if step >= control[LIMIT]:
+                return True
+            start = step * batch_size
+            count = min(batch_size, order.size - start)
+            own[FIRST_ROW] = count * worker // workers if by_rows else 0
+            own[ROWS] = (count * (worker + 1) // workers if by_rows else count) - own[FIRST_ROW]
+            start += own[FIRST_ROW]
+            rows = own[ROWS]
+            if rows > 0:
+                taken = part(order, start, rows)
+                width = data[0].shape[1]
+                take_targets(data, taken, labels, values, weights)
+                after = start + batch_size
+                later = part(order, after, max(0, min(rows, order.size - after)))
+                if bits.size > 0:
+                    own[COLUMNS] = columns_in_use(bits, taken, columns)
+                    ask_for_rows(bits, later, WHOLE)
+                if s == SHARED:
+                    table[0, stages.X] = inputs_place + step % INPUTS * batch_size * width
+                elif s == IN_PLACE:
+                    ask_for_rows(data[1], later, STREAM)
+                else:
+                    take_rows(data, taken, matrix(workspace, inputs_place, rows, width))
+                    ask_for(data, later)
+        elif instruction == FORWARD:
+            if rows > 0 and line[2] != EVERY:
+                x, index = inputs(line[2], data[1], order, first_row, stage, workspace, consecutive, rows)
+                used = part(columns, 0, own[COLUMNS])
+                stages.forward_in_use(stage, parameter, workspace, x, index, used, rows)
+            elif rows > 0:
+                stages.forward(
+                    stage, row(numbers, s), parameter, workspace, keep, rows, own[FIRST_ROW], training, seed, update
+                )
+        elif instruction == PRODUCT:
+            outputs = stage[stages.OUTPUTS]
+            to = (parity * workers + worker) * partials.shape[2] + stage[stages.PARTIAL]
+            x = stages.x(stage, workspace, rows)
+            product(x, stages.kernel(stage, parameter), matrix(partials, to, rows, outputs))
+        elif instruction == JOIN:
+            outputs = stage[stages.OUTPUTS]
+            y, z = part(workspace, stage[stages.Y], rows * outputs), matrix(workspace, stage[stages.Z], rows, outputs)
+            stages.add_up(row(partials, parity), stage[stages.PARTIAL], part(z, 0, z.size))
+            finish(stages.bias(stage, parameter), stage[stages.FORWARD], z, y)
+        elif instruction == LOSS:
+            weight = batch_weights[step]
+            scale = 0.0
+            if training:
+                scale = 1.0 if summed else (1.0 / weight if weight > 0 else 0.0)
+            own[DY] = dscores
+            if rows > 0:
+                score_loss(
+                    loss, workspace, scores, dscores, labels, values, weights, rows, scale, metric_kinds, thresholds,
+                    total,
+                )  # fmt: skip
+                if total[0] != total[0] and own[NAN_STEP] < 0:
+                    own[NAN_STEP] = step
+        elif instruction in (BACKWARD, BACKWARD_PART):
+            size = rows * stage[stages.INPUTS]
+            dx = part(workspace, stage[stages.DX], size)
+            if instruction == BACKWARD_PART:
+                dx = part(partials, (parity * workers + worker) * partials.shape[2] + stage[stages.PARTIAL], size)
+            if rows > 0:
+                stages.backward(
+                    stage, row(numbers, s), parameter, gradient, workspace, keep, rows, own[DY], dz, line[2] != 0, dx
+                )
+            elif stage[stages.KIND] == stages.DENSE:
+                stages.bias(stage, gradient)[...] = 0
+            own[DY] = stage[stages.DX]
+        elif instruction == KERNEL_GRADIENT:
+            whole = stages.kernel(stage, gradient)
+            slope = matrix(workspace, dz, rows, stage[stages.OUTPUTS])
+            if rows == 0:
+                whole[...] = 0
+            elif line[2] != EVERY:
+                x, index = inputs(line[2], data[1], order, first_row, stage, workspace, consecutive, rows)
+                product_of_columns_in_use(x, index, part(columns, 0, own[COLUMNS]), 0, slope, whole)
+            else:
+                product_of_columns(stages.x(stage, workspace, rows), 0, slope, whole)
+        elif instruction == IMPROVE:
+            numbers_of = parameter, gradient, slot, rule, update + 1, rates[step - first], constants
+            slope = matrix(workspace, dz, rows, stage[stages.OUTPUTS])
+            if line[2] != EVERY:
+                x, index = inputs(line[2], data[1], order, first_row, stage, workspace, consecutive, rows)
+                improve_stage(stage, x, index, part(columns, 0, own[COLUMNS]), slope, numbers_of)
+            else:
+                improve_stage(stage, stages.x(stage, workspace, rows), None, None, slope, numbers_of)
+        elif instruction == JOIN_GRADIENT:
+            dx = part(workspace, stage[stages.DX], rows * stage[stages.INPUTS])
+            stages.add_up(row(partials, parity), stage[stages.PARTIAL], dx)
+        elif instruction == ADD_GRADIENTS:
+            for other in range(workers):
+                if other != worker:
+                    for e in range(own[SHARE], own[SHARE_END]):
+                        gradient[e] += gradients[other, e]
+        elif instruction == NORM:
+            begin, squares = own[OWN] if worker > 0 else own[SHARE], 0.0
+            for value in part(gradient, begin, own[SHARE_END] - begin):
+                squares += value * value
+            norms[parity, worker] = squares
+        elif instruction == UPDATE:
+            for half in range(2):  # those that all have by themselves, so that all round them alike
+                begin, count = own[SHARE + half], own[OWN + half] - own[SHARE + half]
+                share = part(gradient, begin, count)
+                clip(share, clip_norm, row(norms, parity))
+                improve(
+                    part(parameter, begin, count), share, slot, begin, rule, update + 1, rates[step - first], constants
+                )
+        elif instruction == HEAD:
+            call_forward(head, (at(workspace, scores), at(out, first_row * out.shape[1]), rows, out.shape[1]))
+        elif instruction == EXCHANGE:
+            return False
+        else:
+            own[PLACE] = s
+            own[STEP] += 1
+
+
+@compiled
+def inputs(option, data, order, first_row, stage, workspace, consecutive, rows):
+    """Where the batch's inputs are, and the numbers of its rows there."""
+    if option == IN_PLACE:
+        return data, part(order, first_row, rows)
+    return stages.x(stage, workspace, rows), part(consecutive, 0, rows)
+
+
+@compiled
+def take_rows(data, rows, x):
+    """The rows' inputs, converted and rescaled, to x (B, I)."""
+    x_bytes, x_numbers, scale, offset, _, _, _, _ = data
+    if x_bytes.size > 0:
+        gather(x_bytes, rows, scale, offset, x)
+    else:
+        gather(x_numbers, rows, scale, offset, x)
+
+
+@compiled
+def ask_for(data, rows):
+    """Let the rows' inputs come nearer while something else is computed."""
+    if data[0].size > 0:
+        ask_for_rows(data[0], rows, WHOLE)
+    else:
+        ask_for_rows(data[1], rows, WHOLE)
+
+
+@compiled
+def take_targets(data, rows, batch_labels, batch_values, batch_weights):
+    """The rows' targets and weights into the batch's buffers."""
+    _, _, _, _, labels, values, weights, _ = data
+    width = values.shape[1]
+    for i in range(rows.size):
+        row = element(rows, i)
+        if labels.size > 0:
+            batch_labels[i] = element(labels, row)
+        if values.size > 0:
+            for k in range(width):
+                batch_values[i, k] = element(values, row * width + k)
+        if weights.size > 0:
+            batch_weights[i] = element(weights, row)
+
+
+@compiled
+def score_loss(
+    loss, workspace, scores, dscores, labels, values, weights, rows, scale, metric_kinds, thresholds, totals
+):
+    """Loss and metrics of the scores in the workspace; their gradient goes to dscores."""
+    targets = at(labels) if labels.size > 0 else at(values)
+    kinds, limits = at(metric_kinds), at(thresholds)
+    call_loss(
+        loss[0],
+        (
+            at(workspace, scores), targets, at(weights), rows, loss[1], scale, metric_kinds.size, kinds, limits,
+            at(workspace, dscores), at(totals),
+        ),
+    )  # fmt: skip
