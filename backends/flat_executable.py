@@ -71,10 +71,11 @@ class FlatExecutable(Executable):
 
     def _weight_sums(self, data: Data, order: HostArray, batch_size: int) -> HostArray:
         """The sum of the row weights of each batch, (steps,)."""
-        starts = np.arange(0, len(order), batch_size)
-        if data.host_weights is None:
-            return np.minimum(batch_size, len(order) - starts).astype(np.float64)
-        return np.add.reduceat(data.host_weights[order], starts)
+        if data.host_weights is not None:
+            return np.add.reduceat(data.host_weights[order], np.arange(0, len(order), batch_size))
+        sums = np.full(-(-len(order) // batch_size), float(batch_size))
+        sums[-1:] -= len(sums) * batch_size - len(order)
+        return sums
 
     # -- numbers in and out ------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ Arrays that a backend can read where they are (a GPU's) stay there; everything i
 """
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -151,7 +152,7 @@ def _check_finite(name: str, array: Array) -> None:
     xp = namespace(array)
     if not xp.isdtype(array.dtype, "real floating"):
         return
-    rows = max(1, CHUNK // max(1, int(np.prod(array.shape[1:]))))
+    rows = max(1, CHUNK // max(1, prod(array.shape[1:])))
     for start in range(0, array.shape[0], rows):
         chunk = array[start : min(start + rows, array.shape[0])]
         if _has_finite_squares(chunk):

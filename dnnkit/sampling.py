@@ -27,7 +27,7 @@ def epoch_order(shuffle: Shuffle, samples: int, rows: int, seed: int, epoch: int
     if shuffle == "with_replacement":
         return stream(seed, "order", epoch).integers(samples, size=rows)
     if not shuffle:
-        once = np.roll(np.arange(samples), -(epoch * rows % samples))
+        once = (np.arange(samples) + epoch * rows % samples) % samples
         return np.tile(once, -(-rows // samples))[:rows]
     generator = stream(seed, "order", epoch)
     passes = [generator.permutation(samples) for _ in range(-(-rows // samples))]

@@ -37,11 +37,17 @@ def _ask_for(typing_context: Any, address: Any) -> Any:
     return types.void(types.int64), generate
 
 
+NEAR = 1 << 18
+"""Bytes of data that stay in a second-level cache once they are there."""
+
+
 @compiled
 def ask_for_rows(data, rows, most):
     """Start to read the first bytes, at most so many, of these rows of data (N, F): they lie anywhere, and each would
     be waited for."""
     length = data.shape[1] * data.itemsize
+    if data.shape[0] * length <= NEAR:
+        return
     for row in rows:
         start = at(data) + row * length
         for place in range(0, min(length, most), LINE):

@@ -67,12 +67,13 @@ def loss_and_metrics(
     factor, total = gradient.dtype.type(scale), totals[0]
     for i in range(rows):
         total += weights[i] * cpu.row(i, scores, targets, weights[i] * factor, gradient)
-        for m in range(metric_count):
+    totals[0] = total
+    for m in range(metric_count):
+        for i in range(rows):
             if metric_kinds[m] == 0:
                 totals[1 + m] += weights[i] * categorical_row(i, scores, targets)
             else:
                 totals[1 + m] += weights[i] * binary_row(i, scores, targets, thresholds[m])
-    totals[0] = total
 """
 
 UPDATE = """\

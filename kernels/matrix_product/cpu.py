@@ -18,7 +18,6 @@ from dnnkit.kernels.matrix_product.tiles import (
     broadcast_tile,
     copy_number,
     copy_row,
-    multiply_add,
     panel,
     transpose_square,
 )
@@ -28,7 +27,7 @@ from dnnkit.kernels.views import element, part
 RESOLVED: Any = {**OPTIONS, **INLINED}
 
 TINY = 64
-"""Multiplications in a product up to which it is done in plain loops."""
+"""Multiplications in a product up to which it is done number by number."""
 
 PACKED_ROWS = 48
 """Rows of a from which b is packed: to copy it is then less than what its rows, far apart in the cache, cost."""
@@ -49,6 +48,9 @@ _16_1 = broadcast_tile(2 * ROWS, 1, True)
 _8_2, _8_2M, _8_1 = broadcast_tile(ROWS, 2, False), broadcast_tile(ROWS, 2, True), broadcast_tile(ROWS, 1, True)
 _2_2, _2_1 = broadcast_tile(2, 2, True), broadcast_tile(2, 1, True)
 _1_4, _1_2, _1_1 = broadcast_tile(1, 4, False), broadcast_tile(1, 2, True), broadcast_tile(1, 1, True)
+
+
+_4_N, _2_N, _1_N = (broadcast_tile(rows, 1, False, width=1) for rows in (4, 2, 1))
 
 
 def numbers_from(index: Any, first: Any) -> Any:
@@ -204,23 +206,32 @@ def multiply(out, target, a, a_row, a_step, b, b_row, b_step, depth, indexes):
 
 
 @compiled
-def in_loops(out, depth):
-    """Whether a product is so small that it is done before tiles are arranged."""
+def is_tiny(out, depth):
+    """Whether a product is so small that it is done before vectors are filled."""
     return depth * out.size <= TINY
 
 
 @compiled
-def loop(out, a, a_row, a_step, b, b_row, b_step, depth, indexes):
-    """out (M, N) = a · b as plain loops; as `multiply`, but a and b are flat arrays, and all rows of out are there."""
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            total = out.dtype.type(0)
-            for k in range(depth):
-                place = number_in(indexes[0], i) * a_row + number_in(indexes[1], k) * a_step
-                total = multiply_add(
-                    element(a, place), element(b, number_in(indexes[2], k) * b_row + j * b_step), total
-                )
-            out[i, j] = total
+def number_by_number(out, a, a_row, a_step, b, b_row, b_step, depth, row_index, column_index):
+    """out (M, N) = a · b in tiles that are one number wide; as `multiply`, with indexes of a only."""
+    rows, columns, size = out.shape[0], out.shape[1], out.itemsize
+    for j in range(columns):
+        i = 0
+        while i < rows:
+            left, here = rows - i, (numbers_from(row_index, i), column_index, None, None)
+            numbers = (
+                after(here[0], a, i * a_row * size), a_row, a_step, b + j * b_step * size, b_row, depth,
+                out.ctypes.data + (i * columns + j) * size, columns, 0, 0,
+            )  # fmt: skip
+            if left >= 4:
+                _4_N(out, numbers, here)
+                i += 4
+            elif left >= 2:
+                _2_N(out, numbers, here)
+                i += 2
+            else:
+                _1_N(out, numbers, here)
+                i += 1
 
 
 @compiled
@@ -241,21 +252,20 @@ def product_of_rows(x, rows, columns, w, out):
 
     x (N, K) and w (K, O) are contiguous; x[rows] fits tiles. If it is zero in all other columns, this is x[rows] · w.
     """
-    indexes = rows, columns, columns, None
-    if in_loops(out, columns.size):
-        loop(out, part(x, 0, x.size), x.shape[1], 1, part(w, 0, w.size), w.shape[1], 1, columns.size, indexes)
+    depth, outputs = x.shape[1], w.shape[1]
+    if is_tiny(out, depth):
+        number_by_number(out, x.ctypes.data, depth, 1, w.ctypes.data, outputs, 1, depth, rows, None)
     else:
-        multiply(
-            out, out.ctypes.data, x.ctypes.data, x.shape[1], 1, w.ctypes.data, w.shape[1], 1, columns.size, indexes
-        )
+        indexes = rows, columns, columns, None
+        multiply(out, out.ctypes.data, x.ctypes.data, depth, 1, w.ctypes.data, outputs, 1, columns.size, indexes)
 
 
 @compiled
 def product_of_columns(x, first, y, out):
     """out = (columns of x from the first on, as many as out has rows)ᵀ y; x (K, N) and y (K, O) are contiguous."""
     depth, row, column = y.shape[0], x.shape[1], y.shape[1]
-    if in_loops(out, depth):
-        loop(out, part(x, first, x.size - first), 1, row, part(y, 0, y.size), column, 1, depth, NONE)
+    if is_tiny(out, depth):
+        number_by_number(out, x.ctypes.data + first * x.itemsize, 1, row, y.ctypes.data, column, 1, depth, None, None)
     elif in_tiles(x):
         start = x.ctypes.data + first * x.itemsize
         multiply(out, out.ctypes.data, start, 1, row, y.ctypes.data, column, 1, depth, NONE)
@@ -269,23 +279,27 @@ def product_of_columns_in_use(x, rows, columns, first, y, out):
 
     Of `columns` only those may be given that out has; x (N, F) and y (K, O) are contiguous.
     """
-    depth, row, column, count = y.shape[0], x.shape[1], y.shape[1], out.shape[0]
-    indexes = columns, rows, None, columns
-    if columns.size < count:
-        place = 0
-        for j in range(count):
-            if place < columns.size and element(columns, place) == first + j:
-                place += 1
-            else:
-                for o in range(column):
-                    out[j, o] = 0
-    if columns.size == count and in_loops(out, depth):
-        loop(
-            out, part(x, first, x.size - first), 1, row, part(y, 0, y.size), column, 1, depth, (None, rows, None, None)
-        )
-    elif columns.size > 0:
-        target = out.ctypes.data - first * column * out.itemsize
+    depth, row, column = y.shape[0], x.shape[1], y.shape[1]
+    if is_tiny(out, depth):
+        number_by_number(out, x.ctypes.data + first * x.itemsize, 1, row, y.ctypes.data, column, 1, depth, None, rows)
+    else:
+        clear_others(out, first, columns)
+        target, indexes = out.ctypes.data - first * column * out.itemsize, (columns, rows, None, columns)
         multiply(out, target, x.ctypes.data, 1, row, y.ctypes.data, column, 1, depth, indexes)
+
+
+@compiled
+def clear_others(out, first, columns):
+    """Zeros to the rows of out, numbered from `first` on, that are not among these."""
+    if columns.size == out.shape[0]:
+        return
+    place = 0
+    for j in range(out.shape[0]):
+        if place < columns.size and element(columns, place) == first + j:
+            place += 1
+        else:
+            for o in range(out.shape[1]):
+                out[j, o] = 0
 
 
 @compiled
@@ -295,8 +309,8 @@ def product(a, b, out):
     a_row, a_step, b_row, b_step = (
         a.strides[0] // size, a.strides[1] // size, b.strides[0] // size, b.strides[1] // size
     )  # fmt: skip
-    if in_loops(out, depth):
-        loop(out, part(a, 0, a.size), a_row, a_step, part(b, 0, b.size), b_row, b_step, depth, NONE)
+    if is_tiny(out, depth):
+        number_by_number(out, a.ctypes.data, a_row, a_step, b.ctypes.data, b_row, b_step, depth, None, None)
     elif in_tiles(a):
         multiply(out, out.ctypes.data, a.ctypes.data, a_row, a_step, b.ctypes.data, b_row, b_step, depth, NONE)
     else:

@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic as numba_intrinsic
 
-from dnnkit.kernels.matrix_product.vectors import FUSED, MANY_REGISTERS, REGISTER_BYTES, WORD, Vectors, loop
+from dnnkit.kernels.matrix_product.vectors import MANY_REGISTERS, REGISTER_BYTES, WORD, Vectors, loop
 
 intrinsic: Any = numba_intrinsic
 
@@ -49,8 +49,10 @@ def _number_in(context: Any, builder: Any, kind: Any, index: Any) -> Callable[[A
     return lambda n: builder.load(builder.gep(data, [n]))
 
 
-def broadcast_tile(rows: int, vectors: int, masked: bool) -> Any:
+def broadcast_tile(rows: int, vectors: int, masked: bool, width: int = 0) -> Any:
     """For b whose rows are contiguous: a number of a times vectors of b. `masked` if `columns` do not fill them.
+
+    Vectors may have another `width` than registers; if it is 1, b may lie in any order.
 
     Numbers: a, a_row, a_step, b, b_row, depth, target, target_row, columns, goes_on. With `goes_on` 1, not 0, the tile
     is added to what is in the target.
@@ -63,7 +65,7 @@ def broadcast_tile(rows: int, vectors: int, masked: bool) -> Any:
                 _number_in(context, builder, kind, builder.extract_value(arguments[2], place))
                 for place, kind in enumerate(signature.args[2])
             ]
-            emit(Vectors(builder, str(out.dtype)), number_in, *_numbers(builder, arguments[1], 10))
+            emit(Vectors(builder, str(out.dtype), width), number_in, *_numbers(builder, arguments[1], 10))
             return context.get_dummy_value()
 
         return types.void(out, types.UniTuple(types.int64, 10), indexes), generate
@@ -142,18 +144,6 @@ def _emit_number(v: Vectors, source: Any, target: Any) -> None:
 
 copy_number = _tile(2, _emit_number)
 """One number. Numbers: source, target."""
-
-
-@intrinsic
-def multiply_add(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
-    """a · b + c of single numbers, rounded as in a tile; left to the compiler, it may be rounded once or twice."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        if FUSED:
-            return builder.fma(*arguments)
-        return builder.fadd(builder.fmul(*arguments[:2]), arguments[2])
-
-    return c(a, b, c), generate
 
 
 @intrinsic

@@ -23,13 +23,16 @@ WORD, INDEX = ir.IntType(64), ir.IntType(32)
 
 
 class Vectors:
-    """Emits operations on vectors of one dtype ("float32", "float64") into a function that is being built."""
+    """Emits operations on vectors of one dtype ("float32", "float64") into a function that is being built.
 
-    def __init__(self, builder: Any, dtype: str) -> None:
+    They are as wide as registers, or have as many numbers as `width` says.
+    """
+
+    def __init__(self, builder: Any, dtype: str, width: int = 0) -> None:
         self.builder = builder
         self.number = ir.FloatType() if dtype == "float32" else ir.DoubleType()
         self.size = 4 if dtype == "float32" else 8
-        self.width = REGISTER_BYTES // self.size
+        self.width = width or REGISTER_BYTES // self.size
         self.kind = ir.VectorType(self.number, self.width)
         self._suffix = "f32" if dtype == "float32" else "f64"
 
@@ -82,7 +85,9 @@ class Vectors:
         return self.builder.icmp_signed("<", lanes, counts)
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
-        """a · b + c, rounded once."""
+        """a · b + c, rounded once if the processor can."""
+        if not FUSED:
+            return self.builder.fadd(self.builder.fmul(a, b), c)
         name = f"llvm.fma.v{self.width}{self._suffix}"
         function = cgutils.get_or_insert_function(
             self.builder.module, ir.FunctionType(self.kind, [self.kind] * 3), name

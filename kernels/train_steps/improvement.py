@@ -31,9 +31,7 @@ def improve_stage(stage, x, index, columns, dz, numbers):
         if index is None:
             product_of_columns(x, first, dz, slope)
         else:
-            end = place
-            while end < columns.size and element(columns, end) < first + count:
-                end += 1
+            end = columns.size if count == inputs else first_from(columns, place, first + count)
             product_of_columns_in_use(x, index, part(columns, place, end - place), first, dz, slope)
             place = end
         improve(
@@ -49,6 +47,14 @@ def improve_stage(stage, x, index, columns, dz, numbers):
         first += height
     start, size = stage[stages.BIAS], stage[stages.BIASES]
     improve(part(parameters, start, size), part(gradient, start, size), slots, start, rule, step, rate, constants)
+
+
+@compiled
+def first_from(columns, place, column):
+    """The first place, from that one on, with a column not before this one."""
+    while place < columns.size and element(columns, place) < column:
+        place += 1
+    return place
 
 
 @compiled

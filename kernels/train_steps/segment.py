@@ -69,13 +69,12 @@ def run_segment(worker, job):
     batch_weights, rates, control, norms = borrowed(batch_weights), borrowed(rates), borrowed(control), borrowed(norms)
     constants, metric_kinds, thresholds = borrowed(constants), borrowed(metric_kinds), borrowed(thresholds)
     labels, values, weights = row(batches[0], worker), row(batches[1], worker), row(batches[2], worker)
+    step, rows = own[STEP], own[ROWS]
+    update, first_row, parity = first_update + step - first, step * batch_size + own[FIRST_ROW], step & 1
     while True:
         line = row(schedule, own[PLACE])
         instruction, s = line[0], line[1]
         own[PLACE] += 1
-        step, rows = own[STEP], own[ROWS]
-        update, first_row = first_update + step - first, step * batch_size + own[FIRST_ROW]
-        parity = step & 1
         stage = row(table, s)
         if instruction == GATHER:
             start = (step + s) * batch_size
@@ -98,7 +97,8 @@ def run_segment(worker, job):
             own[FIRST_ROW] = count * worker // workers if by_rows else 0
             own[ROWS] = (count * (worker + 1) // workers if by_rows else count) - own[FIRST_ROW]
             start += own[FIRST_ROW]
-            rows = own[ROWS]
+            rows, first_row = own[ROWS], start
+            update, parity = first_update + step - first, step & 1
             if rows > 0:
                 taken = part(order, start, rows)
                 width = data[0].shape[1]
@@ -204,7 +204,8 @@ def run_segment(worker, job):
             return False
         else:
             own[PLACE] = s
-            own[STEP] += 1
+            step += 1
+            own[STEP] = step
 
 
 @compiled
@@ -238,16 +239,18 @@ def ask_for(data, rows):
 def take_targets(data, rows, batch_labels, batch_values, batch_weights):
     """The rows' targets and weights into the batch's buffers."""
     _, _, _, _, labels, values, weights, _ = data
-    width = values.shape[1]
-    for i in range(rows.size):
-        row = element(rows, i)
-        if labels.size > 0:
-            batch_labels[i] = element(labels, row)
-        if values.size > 0:
+    if labels.size > 0:
+        for i in range(rows.size):
+            batch_labels[i] = element(labels, element(rows, i))
+    if values.size > 0:
+        width = values.shape[1]
+        for i in range(rows.size):
+            start = element(rows, i) * width
             for k in range(width):
-                batch_values[i, k] = element(values, row * width + k)
-        if weights.size > 0:
-            batch_weights[i] = element(weights, row)
+                batch_values[i, k] = element(values, start + k)
+    if weights.size > 0:
+        for i in range(rows.size):
+            batch_weights[i] = element(weights, element(rows, i))
 
 
 @compiled
