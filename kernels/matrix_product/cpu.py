@@ -255,6 +255,10 @@ def product_of_rows(x, rows, columns, w, out):
     depth, outputs = x.shape[1], w.shape[1]
     if is_tiny(out, depth):
         number_by_number(out, x.ctypes.data, depth, 1, w.ctypes.data, outputs, 1, depth, rows, None)
+    elif columns.size == depth:
+        multiply(
+            out, out.ctypes.data, x.ctypes.data, depth, 1, w.ctypes.data, outputs, 1, depth, (rows, None, None, None)
+        )
     else:
         indexes = rows, columns, columns, None
         multiply(out, out.ctypes.data, x.ctypes.data, depth, 1, w.ctypes.data, outputs, 1, columns.size, indexes)
@@ -282,6 +286,9 @@ def product_of_columns_in_use(x, rows, columns, first, y, out):
     depth, row, column = y.shape[0], x.shape[1], y.shape[1]
     if is_tiny(out, depth):
         number_by_number(out, x.ctypes.data + first * x.itemsize, 1, row, y.ctypes.data, column, 1, depth, None, rows)
+    elif columns.size == out.shape[0]:
+        start = x.ctypes.data + first * x.itemsize
+        multiply(out, out.ctypes.data, start, 1, row, y.ctypes.data, column, 1, depth, (None, rows, None, None))
     else:
         clear_others(out, first, columns)
         target, indexes = out.ctypes.data - first * column * out.itemsize, (columns, rows, None, columns)
@@ -291,8 +298,6 @@ def product_of_columns_in_use(x, rows, columns, first, y, out):
 @compiled
 def clear_others(out, first, columns):
     """Zeros to the rows of out, numbered from `first` on, that are not among these."""
-    if columns.size == out.shape[0]:
-        return
     place = 0
     for j in range(out.shape[0]):
         if place < columns.size and element(columns, place) == first + j:
