@@ -77,6 +77,7 @@ def test_works_survive_json() -> None:
 def test_works_are_chosen_by_the_beginning_of_their_names() -> None:
     assert choose(None) == list(WORKS)
     assert [work.name for work in choose("7, 1")] == ["1", "7a", "7b"]
+    assert [work.name for work in choose("s")] == ["s1", "s2", "s3", "s4"]
     with pytest.raises(SystemExit, match="unknown works 9: choose from 1, 2"):
         choose("1,9")
 
@@ -196,6 +197,16 @@ def test_samples_are_the_same_as_bytes_and_as_numbers(folder: Path) -> None:
     assert numbers.x.ctypes.data % samples.ALIGNMENT == 0
     np.testing.assert_array_equal(numbers.x, as_bytes.x / np.float32(255))
     assert numbers.x.max() == 1
+
+
+def test_standardized_samples_have_no_zeros(folder: Path) -> None:
+    plain, other = samples.read(folder, 100, False), samples.read(folder, 100, False, standardized=True)
+    assert (plain.x == 0).mean() > 0.5
+    assert (other.x != 0).all()
+    assert (other.x.mean(), other.x.std()) == pytest.approx((0, 1), abs=1e-4)
+    assert other.x.ctypes.data % samples.ALIGNMENT == 0
+    back = other.x_test * plain.x.std() + plain.x.mean()
+    np.testing.assert_allclose(back, plain.x_test, atol=1e-5)
 
 
 def test_many_repetitions_are_kept_as_quartiles() -> None:
@@ -377,7 +388,13 @@ def answering(monkeypatch: pytest.MonkeyPatch, failing: set[tuple[str, str]]) ->
             return {}, "it broke"
         if work == "probe":
             kinds = ["train", "gemm"]
-            return {"versions": {}, "kinds": kinds, "setting": "", "threads": ""}, None
+            return {
+                "versions": {},
+                "bytes": peer.variant == "uint8",
+                "kinds": kinds,
+                "setting": "",
+                "threads": "",
+            }, None
         return {"seconds": [1.0], "first": 1.0, "cores": 1.0, "loss": 0.1, "accuracy": 0.9, "memory": 1}, None
 
     monkeypatch.setattr(parent.Run, "_child", child)
@@ -402,6 +419,14 @@ def test_one_that_fails_does_not_stop_the_rest(
     assert peers[6:] == ["torch-compile", "dnnkit", "torch"]
     assert "it broke" in out.with_suffix(".md").read_text()
     assert "jax is left out: it broke" in capsys.readouterr().err
+
+
+def test_bytes_are_not_standardized(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    calls = answering(monkeypatch, set())
+    options = ["--rounds", "1", "--works", "1,s1", "--peers", "dnnkit,dnnkit-uint8", "--data", "random"]
+    assert parent.main([*options, "--samples", "10", "--out", str(tmp_path / "results.json")]) == 0
+    done = {call for call in calls if call[1] in ("1", "s1")}
+    assert done == {("dnnkit", "1"), ("dnnkit-uint8", "1"), ("dnnkit", "s1")}
 
 
 def test_twins_take_turns_as_if_they_were_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

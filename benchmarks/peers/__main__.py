@@ -158,8 +158,9 @@ class Run:
         return True
 
     def _can(self, peer: Peer, work: Work) -> bool:
-        """What the machine can do does not depend on a peer's variant."""
-        able = work.kind in self.results["peers"][peer.title]["kinds"]
+        """What the machine can do does not depend on a peer's variant; bytes are not standardized."""
+        about = self.results["peers"][peer.title]
+        able = work.kind in about["kinds"] and not (work.standardized and about["bytes"])
         return able and not (work.kind in ("gemm", "copy") and (peer.variant or peer.again))
 
     def _one(self, number: int, place: int, work: Work, peer: Peer, folder: str) -> None:

@@ -49,7 +49,7 @@ class Clock:
 
 def train(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[str, Any]:
     """Seconds an epoch, the mean of several that are trained in one go, as users train."""
-    data = samples.read(folder, work.samples, peer.variant in getattr(module, "BYTES", ()))
+    data = samples.read(folder, work.samples, takes_bytes(module, peer), work.standardized)
     network = module.network(work, data.x, data.y, peer.variant)
     first = Clock(lambda: network.train(1), 1, first=0).seconds[0]
     clock = Clock(lambda: network.train(work.counted), 1, first=0)
@@ -68,7 +68,7 @@ def train(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[str,
 
 def predict(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[str, Any]:
     """Seconds a call, with other rows each time where they are few; the check is the mean largest probability."""
-    data = samples.read(folder, work.samples, peer.variant in getattr(module, "BYTES", ()))
+    data = samples.read(folder, work.samples, takes_bytes(module, peer))
     network = module.network(work, data.x, data.y, peer.variant)
     size = min(work.size, len(data.x))
     starts = range(0, len(data.x) - size + 1, size)
@@ -122,9 +122,15 @@ def probe(peer: Peer) -> dict[str, Any]:
     packages = dict.fromkeys((*module.PACKAGES, "numpy"))
     versions = {name: importlib.metadata.version(name) for name in packages if _installed(name)}
     kinds = [kind for kind, function in FUNCTIONS.items() if hasattr(module, function)]
-    if peer.variant in getattr(module, "BYTES", ()) and "neuron" in kinds:
+    if takes_bytes(module, peer) and "neuron" in kinds:
         kinds.remove("neuron")  # it has no images
-    return {"versions": versions, "kinds": kinds, "python": machine.describe()["python"], **module.about(peer.variant)}
+    about = {"python": machine.describe()["python"], **module.about(peer.variant)}
+    return {"versions": versions, "kinds": kinds, "bytes": takes_bytes(module, peer), **about}
+
+
+def takes_bytes(module: ModuleType, peer: Peer) -> bool:
+    """Whether the peer has its images as bytes."""
+    return peer.variant in getattr(module, "BYTES", ())
 
 
 def _installed(name: str) -> bool:

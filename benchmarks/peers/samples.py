@@ -34,11 +34,17 @@ def write(folder: Path, source: str, samples: int) -> None:
         np.save(folder / f"{name}.npy", array)
 
 
-def read(folder: Path, samples: int, as_bytes: bool) -> Samples:
-    """At most so many samples to train on, as bytes or as float32 from 0 to 1."""
+def read(folder: Path, samples: int, as_bytes: bool, standardized: bool = False) -> Samples:
+    """At most so many samples to train on, as bytes or as float32 from 0 to 1, or of mean 0 and deviation 1."""
     x, y, x_test, y_test = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES)
-    convert = np.array if as_bytes else _scaled
-    return Samples(convert(x[:samples]), y[:samples].astype(np.int64), convert(x_test), y_test.astype(np.int64))
+    x, convert = x[:samples], np.array if as_bytes else _scaled
+    result = Samples(convert(x), y[:samples].astype(np.int64), convert(x_test), y_test.astype(np.int64))
+    if standardized:
+        mean, deviation = np.float32(x.mean() / LARGEST), np.float32(x.std() / LARGEST)
+        for pixels in (result.x, result.x_test):
+            np.subtract(pixels, mean, out=pixels)
+            np.divide(pixels, deviation, out=pixels)
+    return result
 
 
 def random_digits(samples: int, tests: int) -> tuple[NDArray[np.uint8], ...]:

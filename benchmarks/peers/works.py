@@ -1,7 +1,7 @@
 """The works as data: which network, trained how, on how much, and what dnnkit aims at; and the floor's arithmetic."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -30,9 +30,8 @@ class Work:
     """One thing to time.
 
     `kind` is train (an epoch), predict (`size` rows in one call), neuron (`size` iterations), gemm (a product of
-    `size` by `size` matrices) or copy (`size` numbers). `counted` repetitions count (epochs, one after
-    the other, as one), after one that does not; `axis`
-    says what grows, and `value` how far.
+    `size` by `size` matrices) or copy (`size` numbers). `counted` repetitions count (epochs, one after the other, as
+    one), after one that does not. Of `standardized` pixels none is zero. `axis` says what grows, `value` how far.
     """
 
     name: str
@@ -44,6 +43,7 @@ class Work:
     learning_rate: float = 1e-3
     batch_size: int = 32
     samples: int = 60_000
+    standardized: bool = False
     counted: int = 5
     size: int = 0
     targets: tuple[Target, ...] = ()
@@ -86,7 +86,7 @@ class Network(NamedTuple):
     """How the peer runs it, where it tells."""
 
 
-WORKS = (
+AS_THEY_ARE = (
     Work(
         "1",
         "784-128-10, ReLU, Adam, batch 32",
@@ -130,6 +130,14 @@ WORKS = (
     Work("7a", "predict 1 row, 784-128-10", "predict", size=1, counted=3_000, targets=(Target(BEST, 1.0),)),
     Work("7b", "predict 60,000 rows, 784-128-10", "predict", size=60_000, counted=5, targets=(Target(BEST, 1.0),)),
 )
+
+STANDARDIZED = tuple(
+    replace(work, name=f"s{work.name}", title=f"{work.title}, standardized pixels", standardized=True)
+    for work in AS_THEY_ARE[:4]
+)
+"""The first four again on data without zeros, which dnnkit leaves out of products."""
+
+WORKS = AS_THEY_ARE + STANDARDIZED
 
 PRODUCT = Work("gemm", "matrix product", "gemm", size=2048, counted=10)
 COPY = Work("copy", "copy", "copy", size=1 << 26, counted=10)
