@@ -5,13 +5,9 @@ costs more than it saves: only a panel of b is packed, and where a has few rows 
 BLAS. See docs/design/0014-tiles.md.
 """
 
-from typing import Any
-
-from numba import types
-from numba.extending import overload
-
 from dnnkit.kernels import blas
-from dnnkit.kernels.compiled import INLINED, OPTIONS, compiled, linked
+from dnnkit.kernels.compiled import compiled, linked
+from dnnkit.kernels.matrix_product.indexes import NONE, after, length, number_in, numbers_from, rows_from, steps_from
 from dnnkit.kernels.matrix_product.tiles import (
     DEPTH,
     ROWS,
@@ -22,9 +18,7 @@ from dnnkit.kernels.matrix_product.tiles import (
     transpose_square,
 )
 from dnnkit.kernels.matrix_product.vectors import FUSED, REGISTER_BYTES
-from dnnkit.kernels.views import element, part
-
-RESOLVED: Any = {**OPTIONS, **INLINED}
+from dnnkit.kernels.views import element
 
 TINY = 64
 """Multiplications in a product up to which it is done number by number."""
@@ -41,74 +35,11 @@ NEAR = 1 << 14
 FAR = 4096
 """Bytes between rows of b from where it is packed: that many are a page."""
 
-NONE = None, None, None, None
-"""The indexes of a product that has none."""
-
 _16_1 = broadcast_tile(2 * ROWS, 1, True)
 _8_2, _8_2M, _8_1 = broadcast_tile(ROWS, 2, False), broadcast_tile(ROWS, 2, True), broadcast_tile(ROWS, 1, True)
 _2_2, _2_1 = broadcast_tile(2, 2, True), broadcast_tile(2, 1, True)
 _1_4, _1_2, _1_1 = broadcast_tile(1, 4, False), broadcast_tile(1, 2, True), broadcast_tile(1, 1, True)
-
-
 _4_N, _2_N, _1_N = (broadcast_tile(rows, 1, False, width=1) for rows in (4, 2, 1))
-
-
-def numbers_from(index: Any, first: Any) -> Any:
-    """The index from its number `first` on, for compiled code; None stays None."""
-    raise NotImplementedError("compiled code only")
-
-
-@overload(numbers_from, jit_options=RESOLVED)
-def _numbers_from(index, first):
-    if isinstance(index, types.NoneType):
-        return lambda index, first: None
-    return lambda index, first: part(index, first, index.size - first)
-
-
-def number_in(index: Any, n: Any) -> Any:
-    """index[n] for compiled code, or n itself if the index is None."""
-    raise NotImplementedError("compiled code only")
-
-
-@overload(number_in, jit_options=RESOLVED)
-def _number_in(index, n):
-    if isinstance(index, types.NoneType):
-        return lambda index, n: n
-    return lambda index, n: element(index, n)
-
-
-def length(index: Any, count: Any) -> Any:
-    """How many numbers the index has, for compiled code; `count` if it is None."""
-    raise NotImplementedError("compiled code only")
-
-
-@overload(length, jit_options=RESOLVED)
-def _length(index, count):
-    if isinstance(index, types.NoneType):
-        return lambda index, count: count
-    return lambda index, count: index.size
-
-
-@compiled
-def rows_from(indexes, first):
-    """The indexes of a product (`multiply`) whose first row is that one."""
-    rows, columns, rows_of_b, targets = indexes
-    return numbers_from(rows, first), columns, rows_of_b, numbers_from(targets, first)
-
-
-@compiled
-def steps_from(indexes, first):
-    """The indexes of a product whose sums begin with that summand."""
-    rows, columns, rows_of_b, targets = indexes
-    return rows, numbers_from(columns, first), numbers_from(rows_of_b, first), targets
-
-
-@compiled
-def after(index, address, bytes_):
-    """An address so many bytes further; the same where an index, which has moved on, says the place."""
-    if index is None:
-        address += bytes_
-    return address
 
 
 @compiled
