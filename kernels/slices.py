@@ -55,6 +55,7 @@ LOSS = """\
 from numba import carray
 
 from dnnkit.kernels.accuracy.cpu import binary_row, categorical_row
+from dnnkit.kernels.compiled import scalar
 from dnnkit.kernels.{name} import cpu
 
 
@@ -62,14 +63,25 @@ def loss_and_metrics(
     scores_pointer, targets_pointer, weights_pointer, rows, columns, scale,
     metric_count, metric_kinds, thresholds, gradient_pointer, totals,
 ):
-    scores, gradient = carray(scores_pointer, (rows, columns)), carray(gradient_pointer, (rows, columns))
-    targets, weights = carray(targets_pointer, {targets_shape}), carray(weights_pointer, rows)
+    weights = carray(weights_pointer, rows)
+    if columns == 1:  # known to be so when it is compiled: the loop over a row is none
+        scores, gradient = carray(scores_pointer, (rows, 1)), carray(gradient_pointer, (rows, 1))
+        targets = carray(targets_pointer, {shape_of_one})
+        measure(scores, targets, weights, scale, metric_count, metric_kinds, thresholds, gradient, totals)
+    else:
+        scores, gradient = carray(scores_pointer, (rows, columns)), carray(gradient_pointer, (rows, columns))
+        targets = carray(targets_pointer, {shape})
+        measure(scores, targets, weights, scale, metric_count, metric_kinds, thresholds, gradient, totals)
+
+
+@scalar
+def measure(scores, targets, weights, scale, metric_count, metric_kinds, thresholds, gradient, totals):
     factor, total = gradient.dtype.type(scale), totals[0]
-    for i in range(rows):
+    for i in range(weights.size):
         total += weights[i] * cpu.row(i, scores, targets, weights[i] * factor, gradient)
     totals[0] = total
     for m in range(metric_count):
-        for i in range(rows):
+        for i in range(weights.size):
             if metric_kinds[m] == 0:
                 totals[1 + m] += weights[i] * categorical_row(i, scores, targets)
             else:
@@ -145,8 +157,12 @@ def loss_slices(name: str, targets: str, dtype: str) -> Slices:
     number = getattr(types, dtype)
     pointer = types.CPointer(number)
     labels = targets == "labels"
-    shape = "rows" if labels else "(rows, columns)"
-    module = generated(f"{name}_{targets}", LOSS.format(name=name, targets_shape=shape))
+    shapes = (
+        {"shape": "rows", "shape_of_one": "rows"}
+        if labels
+        else {"shape": "(rows, columns)", "shape_of_one": "(rows, 1)"}
+    )
+    module = generated(f"{name}_{targets}", LOSS.format(name=name, **shapes))
     signature = types.void(
         pointer,
         types.CPointer(types.int64) if labels else pointer,

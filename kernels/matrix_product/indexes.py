@@ -29,6 +29,18 @@ def _numbers_from(index, first):
     return lambda index, first: part(index, first, index.size - first)
 
 
+def between(index: Any, first: Any, end: Any) -> Any:
+    """The index from its number `first` on, before number `end`, for compiled code; None stays None."""
+    raise NotImplementedError("compiled code only")
+
+
+@overload(between, jit_options=RESOLVED)
+def _between(index, first, end):
+    if isinstance(index, types.NoneType):
+        return lambda index, first, end: None
+    return lambda index, first, end: part(index, first, end - first)
+
+
 def number_in(index: Any, n: Any) -> Any:
     """index[n] for compiled code, or n itself if the index is None."""
     raise NotImplementedError("compiled code only")

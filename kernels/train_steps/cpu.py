@@ -33,7 +33,7 @@ def predict_rows(x, parameters, network, out):
     if not sound:
         return False
     for s in range(table.shape[0]):
-        stages.forward(row(table, s), row(numbers, s), parameters, workspace, keep, rows, 0, False, 0, 0)
+        stages.forward(stages.stage_at(table, s), row(numbers, s), parameters, workspace, keep, rows, 0, False, 0, 0)
     call_forward(head, (at(workspace, scores), at(out), rows, out.shape[1]))
     return True
 

@@ -5,8 +5,9 @@ import math
 from dnnkit.kernels.calls import at, call_update
 from dnnkit.kernels.compiled import compiled
 from dnnkit.kernels.matrix_product.cpu import in_tiles, product_of_columns, product_of_columns_in_use
+from dnnkit.kernels.matrix_product.indexes import between
 from dnnkit.kernels.train_steps import stages
-from dnnkit.kernels.views import element, matrix, part
+from dnnkit.kernels.views import element, matrix
 
 PIECE = 8192
 """Elements of a kernel whose gradient is computed and used while it lies in the nearest caches."""
@@ -18,42 +19,37 @@ def improve_stage(stage, x, index, columns, dz, numbers):
 
     Its inputs are x; or, where there is an index, those rows of x, which use these columns.
     """
-    parameters, gradient, slots, rule, step, rate, constants = numbers
     inputs, outputs = stage[stages.INPUTS], stage[stages.OUTPUTS]
-    height = inputs
-    if inputs * outputs > PIECE and (index is not None or in_tiles(x)):
-        height = max(8, PIECE // outputs // 8 * 8)
-    first, place = 0, 0
-    while first < inputs:
-        count = min(height, inputs - first)
-        start, size = stage[stages.KERNEL] + first * outputs, count * outputs
-        slope = matrix(gradient, stage[stages.KERNEL], count, outputs)
-        if index is None:
-            product_of_columns(x, first, dz, slope)
-        else:
-            end = columns.size if count == inputs else first_from(columns, place, first + count)
-            product_of_columns_in_use(x, index, part(columns, place, end - place), first, dz, slope)
+    if inputs * outputs <= PIECE or (index is None and not in_tiles(x)):
+        improve_piece(stage, x, index, columns, dz, 0, inputs, numbers)
+    else:
+        height, place = max(8, PIECE // outputs // 8 * 8), 0
+        for first in range(0, inputs, height):
+            count = min(height, inputs - first)
+            end = place_of(columns, place, first + count)
+            improve_piece(stage, x, index, between(columns, place, end), dz, first, count, numbers)
             place = end
-        improve(
-            part(parameters, start, size),
-            part(gradient, stage[stages.KERNEL], size),
-            slots,
-            start,
-            rule,
-            step,
-            rate,
-            constants,
-        )
-        first += height
-    start, size = stage[stages.BIAS], stage[stages.BIASES]
-    improve(part(parameters, start, size), part(gradient, start, size), slots, start, rule, step, rate, constants)
+    improve(numbers, stage[stages.BIAS], stage[stages.BIAS], stage[stages.BIASES])
 
 
 @compiled
-def first_from(columns, place, column):
-    """The first place, from that one on, with a column not before this one."""
-    while place < columns.size and element(columns, place) < column:
-        place += 1
+def improve_piece(stage, x, index, columns, dz, first, count, numbers):
+    """The same for the kernel's rows from `first` on, so many; its gradient is written where the kernel's begins."""
+    outputs, start = stage[stages.OUTPUTS], stage[stages.KERNEL]
+    slope = matrix(numbers[1], start, count, outputs)
+    if index is None:
+        product_of_columns(x, first, dz, slope)
+    else:
+        product_of_columns_in_use(x, index, columns, first, dz, slope)
+    improve(numbers, start + first * outputs, start, count * outputs)
+
+
+@compiled
+def place_of(columns, place, column):
+    """The first place, from that one on, with a column not before this one; that one if there are no columns listed."""
+    if columns is not None:
+        while place < columns.size and element(columns, place) < column:
+            place += 1
     return place
 
 
@@ -72,8 +68,9 @@ def clip(gradient, clip_norm, norms):
 
 
 @compiled
-def improve(parameters, gradient, slots, start, rule, step, rate, constants):
-    """One step of the optimizer for some parameters, whose slots begin at `start`; `step` counts from 1."""
-    if parameters.size > 0:
-        places = at(parameters), at(gradient), at(slots, start)
-        call_update(rule, (step, places[0], places[1], places[2], slots.shape[1], parameters.size, rate, at(constants)))
+def improve(numbers, start, place, count):
+    """One step of the optimizer, counted from 1, for parameters from `start` on, whose gradient is from `place` on."""
+    parameters, gradient, slots, rule, step, rate, constants = numbers
+    if count > 0:
+        places = at(parameters, start), at(gradient, place), at(slots, start)
+        call_update(rule, (step, places[0], places[1], places[2], slots.shape[1], count, rate, at(constants)))

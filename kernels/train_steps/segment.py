@@ -57,10 +57,10 @@ def run_segment(worker, job):
     workers = progress.shape[0]
     mine = worker % parameters.shape[0]  # by rows, all workers share the parameters
     schedule, order, own, total = borrowed(schedule), borrowed(order), row(progress, worker), row(totals, worker)
-    table, numbers, place = row(tables, worker), borrowed(numbers), row(places, worker)
+    table, numbers, offsets = row(tables, worker), borrowed(numbers), row(places, worker)
     parameter, slot, gradient = row(parameters, mine), row(slots, mine), row(gradients, worker)
     workspace, keep, partials = borrowed(workspace), row(keeps, worker), borrowed(partials)
-    scores, dscores, dz, inputs_place = place[0], place[1], place[2], place[3]
+    scores, dscores, dz, inputs_place = offsets[0], offsets[1], offsets[2], offsets[3]
     data = (
         borrowed(data[0]), borrowed(data[1]), data[2], data[3], borrowed(data[4]), borrowed(data[5]), borrowed(data[6]),
         borrowed(data[7]),
@@ -69,13 +69,12 @@ def run_segment(worker, job):
     batch_weights, rates, control, norms = borrowed(batch_weights), borrowed(rates), borrowed(control), borrowed(norms)
     constants, metric_kinds, thresholds = borrowed(constants), borrowed(metric_kinds), borrowed(thresholds)
     labels, values, weights = row(batches[0], worker), row(batches[1], worker), row(batches[2], worker)
-    step, rows = own[STEP], own[ROWS]
+    place, step, rows = own[PLACE], own[STEP], own[ROWS]
     update, first_row, parity = first_update + step - first, step * batch_size + own[FIRST_ROW], step & 1
     while True:
-        line = row(schedule, own[PLACE])
-        instruction, s = line[0], line[1]
-        own[PLACE] += 1
-        stage = row(table, s)
+        instruction, s, option = line_at(schedule, place)
+        place += 1
+        stage = stages.stage_at(table, s)
         if instruction == GATHER:
             start = (step + s) * batch_size
             count, width = min(batch_size, order.size - start), data[0].shape[1]
@@ -116,8 +115,8 @@ def run_segment(worker, job):
                     take_rows(data, taken, matrix(workspace, inputs_place, rows, width))
                     ask_for(data, later)
         elif instruction == FORWARD:
-            if rows > 0 and line[2] != EVERY:
-                x, index = inputs(line[2], data[1], order, first_row, stage, workspace, consecutive, rows)
+            if rows > 0 and option != EVERY:
+                x, index = inputs(option, data[1], order, first_row, stage, workspace, consecutive, rows)
                 used = part(columns, 0, own[COLUMNS])
                 stages.forward_in_use(stage, parameter, workspace, x, index, used, rows)
             elif rows > 0:
@@ -154,7 +153,7 @@ def run_segment(worker, job):
                 dx = part(partials, (parity * workers + worker) * partials.shape[2] + stage[stages.PARTIAL], size)
             if rows > 0:
                 stages.backward(
-                    stage, row(numbers, s), parameter, gradient, workspace, keep, rows, own[DY], dz, line[2] != 0, dx
+                    stage, row(numbers, s), parameter, gradient, workspace, keep, rows, own[DY], dz, option != 0, dx
                 )
             elif stage[stages.KIND] == stages.DENSE:
                 stages.bias(stage, gradient)[...] = 0
@@ -164,16 +163,16 @@ def run_segment(worker, job):
             slope = matrix(workspace, dz, rows, stage[stages.OUTPUTS])
             if rows == 0:
                 whole[...] = 0
-            elif line[2] != EVERY:
-                x, index = inputs(line[2], data[1], order, first_row, stage, workspace, consecutive, rows)
+            elif option != EVERY:
+                x, index = inputs(option, data[1], order, first_row, stage, workspace, consecutive, rows)
                 product_of_columns_in_use(x, index, part(columns, 0, own[COLUMNS]), 0, slope, whole)
             else:
                 product_of_columns(stages.x(stage, workspace, rows), 0, slope, whole)
         elif instruction == IMPROVE:
             numbers_of = parameter, gradient, slot, rule, update + 1, rates[step - first], constants
             slope = matrix(workspace, dz, rows, stage[stages.OUTPUTS])
-            if line[2] != EVERY:
-                x, index = inputs(line[2], data[1], order, first_row, stage, workspace, consecutive, rows)
+            if option != EVERY:
+                x, index = inputs(option, data[1], order, first_row, stage, workspace, consecutive, rows)
                 improve_stage(stage, x, index, part(columns, 0, own[COLUMNS]), slope, numbers_of)
             else:
                 improve_stage(stage, stages.x(stage, workspace, rows), None, None, slope, numbers_of)
@@ -191,21 +190,26 @@ def run_segment(worker, job):
                 squares += value * value
             norms[parity, worker] = squares
         elif instruction == UPDATE:
+            numbers_of = parameter, gradient, slot, rule, update + 1, rates[step - first], constants
             for half in range(2):  # those that all have by themselves, so that all round them alike
                 begin, count = own[SHARE + half], own[OWN + half] - own[SHARE + half]
-                share = part(gradient, begin, count)
-                clip(share, clip_norm, row(norms, parity))
-                improve(
-                    part(parameter, begin, count), share, slot, begin, rule, update + 1, rates[step - first], constants
-                )
+                clip(part(gradient, begin, count), clip_norm, row(norms, parity))
+                improve(numbers_of, begin, begin, count)
         elif instruction == HEAD:
             call_forward(head, (at(workspace, scores), at(out, first_row * out.shape[1]), rows, out.shape[1]))
         elif instruction == EXCHANGE:
+            own[PLACE], own[STEP] = place, step
             return False
         else:
-            own[PLACE] = s
+            place = s
             step += 1
-            own[STEP] = step
+
+
+@compiled
+def line_at(schedule, place):
+    """The instruction at that place of a schedule, with its stage and option."""
+    line = place * 3
+    return element(schedule, line), element(schedule, line + 1), element(schedule, line + 2)
 
 
 @compiled
@@ -242,8 +246,11 @@ def take_targets(data, rows, batch_labels, batch_values, batch_weights):
     if labels.size > 0:
         for i in range(rows.size):
             batch_labels[i] = element(labels, element(rows, i))
-    if values.size > 0:
-        width = values.shape[1]
+    width = values.shape[1]
+    if values.size > 0 and width == 1:
+        for i in range(rows.size):  # what an inner loop would need before it begins were most of it
+            batch_values[i, 0] = element(values, element(rows, i))
+    elif values.size > 0:
         for i in range(rows.size):
             start = element(rows, i) * width
             for k in range(width):

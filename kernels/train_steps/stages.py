@@ -20,7 +20,14 @@ mask; which outputs it has of how many; where in the exchange its partial sums g
 
 KIND, INPUTS, OUTPUTS, KERNEL, BIAS, BIASES, FORWARD, BACKWARD, SAVES_INPUT, X, Y, Z, DX, KEEP, LAYER, FIRST, WIDTH, \
     PARTIAL = range(len(COLUMNS))  # fmt: skip
+COUNT = len(COLUMNS)
 DENSE, ACTIVATE, RESCALE, DROPOUT = range(4)
+
+
+@compiled
+def stage_at(table, s):
+    """Row s of a table: a view, of a width that is known when it is compiled."""
+    return part(table, s * COUNT, COUNT)
 
 
 @compiled
