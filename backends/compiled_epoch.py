@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dnnkit.backends import cost
+from dnnkit.backends.compiled_data import arrays, plain, with_bits
 from dnnkit.backends.division import ALONE, Division
 from dnnkit.backends.executable import Gradients
 from dnnkit.backends.flat_executable import Data, FlatExecutable
@@ -31,8 +32,6 @@ from dnnkit.backends.program import (
 from dnnkit.backends.team import Kernels, Numbers, Team, Work
 from dnnkit.kernels import slices
 from dnnkit.kernels.array import Array
-from dnnkit.kernels.columns_in_use import WORD, words
-from dnnkit.kernels.columns_in_use.cpu import mark
 from dnnkit.kernels.compiled import announce
 from dnnkit.kernels.matrix_product.cpu import CACHED
 from dnnkit.kernels.train_steps import cpu
@@ -48,16 +47,6 @@ FULL_SPEED = 64
 
 FEW = 64
 """Rows up to which predictions are made at once, without any of what prepares longer work."""
-
-
-SAMPLE = 256
-"""Rows, spread over the data, that tell how many zeros there are."""
-
-MOSTLY = 0.75
-"""Share of numbers that are not zero above which it is not worth knowing which are."""
-
-WORTH_MARKING = 64
-"""Outputs of the first layer from which predictions, which use each row once, are worth it, too."""
 
 
 class CompiledEpoch(FlatExecutable):
@@ -149,22 +138,13 @@ class CompiledEpoch(FlatExecutable):
         return self._teams[key]
 
     def _arrays(self, data: Data) -> tuple[Any, ...]:
-        nothing = np.zeros((0, data.x.shape[1]), np.uint8), np.zeros((0, data.x.shape[1]), self.program.dtype)
-        bytes_, numbers = (data.x, nothing[1]) if data.x.dtype == np.uint8 else (nothing[0], data.x)
-        labels, values = np.zeros(0, np.int64), np.zeros((0, self.program.output_features), self.program.dtype)
-        if data.y is not None:
-            has_labels = self.program.loss is None or self.program.loss.targets == "labels"
-            labels, values = (data.y, values) if has_labels else (labels, data.y)
-        weights = np.zeros(0, self.program.dtype) if data.weights is None else data.weights
-        bits = np.zeros((0, words(data.x.shape[1])), np.int64) if data.bits is None else data.bits
-        scale, offset = float(self._rescale.scale), float(self._rescale.offset)
-        return (
-            _plain(bytes_), _plain(numbers), scale, offset, _plain(labels), _plain(values), _plain(weights), bits
-        )  # fmt: skip
+        return arrays(data, self.program, self._rescale)
 
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Data:  # noqa: D102
         data = super().load(x, y, weights)
-        data = replace(data, bits=self._bits(data))
+        first = self._stages[0] if self._stages else None
+        if isinstance(first, Dense) and self._rescale.offset == 0:
+            data = with_bits(data, first.kernel.shape[1], self.program.num_threads or processors())
         if y is not None and self._rule is not None and not self._compiled:
             # Compile, or read from the cache, before any clock runs: a run of no steps.
             self._compiled = True
@@ -175,20 +155,6 @@ class CompiledEpoch(FlatExecutable):
             team.run("evaluate", work, self._numbers(), team.no_sums())
             self.predict_few(np.zeros((1, *self.program.input_shape), self.program.dtype))
         return data
-
-    def _bits(self, data: Data) -> HostArray | None:
-        """Which columns each row uses, or None where to know it gains nothing: see docs/design/0018-zeros.md."""
-        x, stage = data.x, self._stages[0] if self._stages else None
-        if not isinstance(stage, Dense) or self._rescale.offset != 0 or x.shape[1] < WORD:
-            return None
-        if data.y is None and stage.kernel.shape[1] < WORTH_MARKING:
-            return None
-        some = x[:: max(1, len(x) // SAMPLE)]
-        if np.count_nonzero(some) > MOSTLY * some.size:
-            return None
-        bits = np.zeros((len(x), words(x.shape[1])), np.int64)
-        mark(_plain(x), bits)
-        return bits
 
     def _numbers(self) -> Numbers:
         """The canonical numbers, for a team of one."""
@@ -311,7 +277,7 @@ class CompiledEpoch(FlatExecutable):
             scale, offset = float(self._rescale.scale), float(self._rescale.offset)
             self._few = *self._team(ALONE, FEW).forward_parts, scale, offset
         out = np.empty((rows, program.output_features), program.dtype)
-        if not cpu.predict_rows(_plain(x.reshape(rows, -1)), self._parameters, self._few, out):
+        if not cpu.predict_rows(plain(x.reshape(rows, -1)), self._parameters, self._few, out):
             return None
         return out
 
@@ -345,21 +311,3 @@ def _compile(program: Program) -> tuple[Kernels, dict[str, Any]]:
     thresholds = np.array([metric.threshold for metric in program.metrics], program.dtype)
     head = activations[program.head].address("forward")
     return Kernels(activations, loss, update, head, np.array(kinds, np.int64), thresholds), functions
-
-
-def _plain(array: HostArray) -> HostArray:
-    """The array contiguous, and typed as one that may be written: a second type would compile everything again.
-
-    Data are only read, so memory that must not be written is not.
-    """
-    array = np.ascontiguousarray(array)
-    return array if array.flags.writeable else np.asarray(_Writable(array))
-
-
-class _Writable:
-    """The memory of a read-only array, under another flag; keeps the array alive."""
-
-    def __init__(self, array: HostArray) -> None:
-        address, _ = array.__array_interface__["data"]
-        self.__array_interface__ = {**array.__array_interface__, "data": (address, False)}
-        self._array = array

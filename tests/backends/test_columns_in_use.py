@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import dnnkit as dk
-from dnnkit.backends import compiled_epoch
+from dnnkit.backends import compiled_data
 from dnnkit.kernels.columns_in_use.reference import columns_in_use
 from dnnkit.kernels.train_steps import instructions
 from tests.backends.dividing import DIVISIONS, check_close, check_same, dividing
@@ -38,7 +38,7 @@ def bits_of(net: dk.Sequential) -> Any:
 @pytest.fixture
 def every_column(monkeypatch):
     """Call it, and from then on every column is multiplied."""
-    return lambda: monkeypatch.setattr(compiled_epoch, "MOSTLY", -1.0)
+    return lambda: monkeypatch.setattr(compiled_data, "MOSTLY", -1.0)
 
 
 @pytest.mark.parametrize("batch_size", [1, 8, 90])
