@@ -157,12 +157,8 @@ def loss_slices(name: str, targets: str, dtype: str) -> Slices:
     number = getattr(types, dtype)
     pointer = types.CPointer(number)
     labels = targets == "labels"
-    shapes = (
-        {"shape": "rows", "shape_of_one": "rows"}
-        if labels
-        else {"shape": "(rows, columns)", "shape_of_one": "(rows, 1)"}
-    )
-    module = generated(f"{name}_{targets}", LOSS.format(name=name, **shapes))
+    shape, shape_of_one = ("rows", "rows") if labels else ("(rows, columns)", "(rows, 1)")
+    module = generated(f"{name}_{targets}", LOSS.format(name=name, shape=shape, shape_of_one=shape_of_one))
     signature = types.void(
         pointer,
         types.CPointer(types.int64) if labels else pointer,

@@ -7,7 +7,7 @@ BLAS. See docs/design/0014-tiles.md.
 
 from dnnkit.kernels import blas
 from dnnkit.kernels.compiled import compiled, linked
-from dnnkit.kernels.matrix_product.indexes import NONE, after, length, number_in, numbers_from, rows_from, steps_from
+from dnnkit.kernels.matrix_product.indexes import NONE, after, length, number_in, rows_from, steps_from
 from dnnkit.kernels.matrix_product.tiles import (
     DEPTH,
     ROWS,
@@ -149,7 +149,7 @@ def number_by_number(out, a, a_row, a_step, b, b_row, b_step, depth, row_index, 
     for j in range(columns):
         i = 0
         while i < rows:
-            left, here = rows - i, (numbers_from(row_index, i), column_index, None, None)
+            left, here = rows - i, rows_from((row_index, column_index, None, None), i)
             numbers = (
                 after(here[0], a, i * a_row * size), a_row, a_step, b + j * b_step * size, b_row, depth,
                 out.ctypes.data + (i * columns + j) * size, columns, 0, 0,

@@ -17,18 +17,6 @@ NONE = None, None, None, None
 """The indexes of a product that has none."""
 
 
-def numbers_from(index: Any, first: Any) -> Any:
-    """The index from its number `first` on, for compiled code; None stays None."""
-    raise NotImplementedError("compiled code only")
-
-
-@overload(numbers_from, jit_options=RESOLVED)
-def _numbers_from(index, first):
-    if isinstance(index, types.NoneType):
-        return lambda index, first: None
-    return lambda index, first: part(index, first, index.size - first)
-
-
 def between(index: Any, first: Any, end: Any) -> Any:
     """The index from its number `first` on, before number `end`, for compiled code; None stays None."""
     raise NotImplementedError("compiled code only")
@@ -63,6 +51,12 @@ def _length(index, count):
     if isinstance(index, types.NoneType):
         return lambda index, count: count
     return lambda index, count: index.size
+
+
+@compiled
+def numbers_from(index, first):
+    """The index from its number `first` on; None stays None."""
+    return between(index, first, length(index, first))
 
 
 @compiled
