@@ -6,6 +6,7 @@ BLAS. See docs/design/0014-tiles.md.
 """
 
 from dnnkit.kernels import blas
+from dnnkit.kernels.calls import at
 from dnnkit.kernels.compiled import compiled, linked
 from dnnkit.kernels.matrix_product.indexes import NONE, after, length, number_in, rows_from, steps_from
 from dnnkit.kernels.matrix_product.tiles import (
@@ -152,7 +153,7 @@ def number_by_number(out, a, a_row, a_step, b, b_row, b_step, depth, row_index, 
             left, here = rows - i, rows_from((row_index, column_index, None, None), i)
             numbers = (
                 after(here[0], a, i * a_row * size), a_row, a_step, b + j * b_step * size, b_row, depth,
-                out.ctypes.data + (i * columns + j) * size, columns, 0, 0,
+                at(out, i * columns + j), columns, 0, 0,
             )  # fmt: skip
             if left >= 4:
                 _4_N(out, numbers, here)
@@ -185,14 +186,12 @@ def product_of_rows(x, rows, columns, w, out):
     """
     depth, outputs = x.shape[1], w.shape[1]
     if is_tiny(out, depth):
-        number_by_number(out, x.ctypes.data, depth, 1, w.ctypes.data, outputs, 1, depth, rows, None)
+        number_by_number(out, at(x), depth, 1, at(w), outputs, 1, depth, rows, None)
     elif columns.size == depth:
-        multiply(
-            out, out.ctypes.data, x.ctypes.data, depth, 1, w.ctypes.data, outputs, 1, depth, (rows, None, None, None)
-        )
+        multiply(out, at(out), at(x), depth, 1, at(w), outputs, 1, depth, (rows, None, None, None))
     else:
         indexes = rows, columns, columns, None
-        multiply(out, out.ctypes.data, x.ctypes.data, depth, 1, w.ctypes.data, outputs, 1, columns.size, indexes)
+        multiply(out, at(out), at(x), depth, 1, at(w), outputs, 1, columns.size, indexes)
 
 
 @compiled
@@ -200,10 +199,10 @@ def product_of_columns(x, first, y, out):
     """out = (columns of x from the first on, as many as out has rows)ᵀ y; x (K, N) and y (K, O) are contiguous."""
     depth, row, column = y.shape[0], x.shape[1], y.shape[1]
     if is_tiny(out, depth):
-        number_by_number(out, x.ctypes.data + first * x.itemsize, 1, row, y.ctypes.data, column, 1, depth, None, None)
+        number_by_number(out, at(x, first), 1, row, at(y), column, 1, depth, None, None)
     elif in_tiles(x):
-        start = x.ctypes.data + first * x.itemsize
-        multiply(out, out.ctypes.data, start, 1, row, y.ctypes.data, column, 1, depth, NONE)
+        start = at(x, first)
+        multiply(out, at(out), start, 1, row, at(y), column, 1, depth, NONE)
     else:
         blas.product(x.T, y, out)
 
@@ -216,14 +215,14 @@ def product_of_columns_in_use(x, rows, columns, first, y, out):
     """
     depth, row, column = y.shape[0], x.shape[1], y.shape[1]
     if is_tiny(out, depth):
-        number_by_number(out, x.ctypes.data + first * x.itemsize, 1, row, y.ctypes.data, column, 1, depth, None, rows)
+        number_by_number(out, at(x, first), 1, row, at(y), column, 1, depth, None, rows)
     elif columns.size == out.shape[0]:
-        start = x.ctypes.data + first * x.itemsize
-        multiply(out, out.ctypes.data, start, 1, row, y.ctypes.data, column, 1, depth, (None, rows, None, None))
+        start = at(x, first)
+        multiply(out, at(out), start, 1, row, at(y), column, 1, depth, (None, rows, None, None))
     else:
         clear_others(out, first, columns)
-        target, indexes = out.ctypes.data - first * column * out.itemsize, (columns, rows, None, columns)
-        multiply(out, target, x.ctypes.data, 1, row, y.ctypes.data, column, 1, depth, indexes)
+        target, indexes = at(out, -first * column), (columns, rows, None, columns)
+        multiply(out, target, at(x), 1, row, at(y), column, 1, depth, indexes)
 
 
 @compiled
@@ -246,8 +245,8 @@ def product(a, b, out):
         a.strides[0] // size, a.strides[1] // size, b.strides[0] // size, b.strides[1] // size
     )  # fmt: skip
     if is_tiny(out, depth):
-        number_by_number(out, a.ctypes.data, a_row, a_step, b.ctypes.data, b_row, b_step, depth, None, None)
+        number_by_number(out, at(a), a_row, a_step, at(b), b_row, b_step, depth, None, None)
     elif in_tiles(a):
-        multiply(out, out.ctypes.data, a.ctypes.data, a_row, a_step, b.ctypes.data, b_row, b_step, depth, NONE)
+        multiply(out, at(out), at(a), a_row, a_step, at(b), b_row, b_step, depth, NONE)
     else:
         blas.product(a, b, out)
