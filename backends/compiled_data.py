@@ -7,6 +7,7 @@ import numpy as np
 
 from dnnkit.backends.division import share
 from dnnkit.backends.flat_executable import Data
+from dnnkit.backends.machine import processors
 from dnnkit.backends.program import HostArray, Program, Rescale
 from dnnkit.backends.threads import in_threads
 from dnnkit.kernels.columns_in_use import WORD, words
@@ -40,7 +41,7 @@ def arrays(data: Data, program: Program, rescale: Rescale) -> tuple[Any, ...]:
     return plain(bytes_), plain(numbers), scale, offset, plain(labels), plain(values), plain(weights), bits
 
 
-def with_bits(data: Data, outputs: int, threads: int) -> Data:
+def with_bits(data: Data, outputs: int, num_threads: int | None) -> Data:
     """The data, for a first layer with so many outputs, and which columns each row uses; without, where to know it
     gains nothing. See docs/design/0018-zeros.md."""
     x, rows = data.x, len(data)
@@ -55,7 +56,8 @@ def with_bits(data: Data, outputs: int, threads: int) -> Data:
         part = share(rows, threads, number)
         mark(x[part], bits[part])
 
-    if threads > 1 and x.nbytes >= WORTH_THREADS:
+    threads = 1 if x.nbytes < WORTH_THREADS else num_threads or processors()
+    if threads > 1:
         in_threads(mark_part, threads, lambda: None)
     else:
         mark(x, bits)

@@ -144,7 +144,7 @@ class CompiledEpoch(FlatExecutable):
         data = super().load(x, y, weights)
         first = self._stages[0] if self._stages else None
         if isinstance(first, Dense) and self._rescale.offset == 0:
-            data = with_bits(data, first.kernel.shape[1], self.program.num_threads or processors())
+            data = with_bits(data, first.kernel.shape[1], self.program.num_threads)
         if y is not None and self._rule is not None and not self._compiled:
             # Compile, or read from the cache, before any clock runs: a run of no steps.
             self._compiled = True
@@ -166,6 +166,7 @@ class CompiledEpoch(FlatExecutable):
         self._batch_size = min(batch_size, len(order))
         self._data, self._order = self._arrays(data), np.ascontiguousarray(order, np.int64)
         self._batch_weights = self._weight_sums(data, order, batch_size)
+        self._one_batch = _is_one_batch(self._order, batch_size)
         self._span, self._nan_step = (0, 0), -1
         features, size = int(data.x.shape[1]), self._batch_size
         division = cost.divide(self.program, self._stages, features, size, self.state.execution)
@@ -173,7 +174,8 @@ class CompiledEpoch(FlatExecutable):
         self._training = self._team(division, size)
         self._training.go_on()
         self._sums = self._training.no_sums()
-        self.plan = replace(self.plan, details={**self.plan.details, "division": str(division)})
+        if self.plan.details.get("division") != str(division):
+            self.plan = replace(self.plan, details={**self.plan.details, "division": str(division)})
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
         assert self._training is not None
@@ -188,6 +190,7 @@ class CompiledEpoch(FlatExecutable):
             hyperparameters.learning_rates,
             self._constants(hyperparameters),
             hyperparameters.clip_norm or 0.0,
+            one_batch=self._one_batch,
         )
         with np.errstate(all="ignore"):
             done, nan_step = self._training.run(
@@ -292,6 +295,14 @@ class CompiledEpoch(FlatExecutable):
         rows = min(batch_size, in_place * workers) if in_place >= FULL_SPEED else batch_size
         division = Division("rows", workers) if workers > 1 else ALONE
         return self._team(division, min(rows, len(data))), threads
+
+
+def _is_one_batch(order: HostArray, batch_size: int) -> bool:
+    """Whether there are several steps, and all of them have the same rows in the same order."""
+    if len(order) <= batch_size or len(order) % batch_size:
+        return False
+    same = np.array_equal(order[:batch_size], order[batch_size : 2 * batch_size])  # which most are not: then no more
+    return same and np.array_equal(order[batch_size:], order[:-batch_size])
 
 
 def _compile(program: Program) -> tuple[Kernels, dict[str, Any]]:

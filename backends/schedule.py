@@ -20,12 +20,14 @@ def schedule(
     first: int,
     clips: bool = False,
     inputs: int = instructions.EVERY,
+    one_batch: bool = False,
 ) -> HostArray:
     """Instructions (n, 3): what to do, with which stage, and an option: whether dx is wanted, or what is multiplied.
 
     `inputs` says that of the first stage, if that is dense: every column, those in use, or these in place; if not in
     place, inputs are gathered. Workers that exchange anything on the way forward share the gathering, too, one step
-    ahead: so there is something to do before the first step, and what is repeated begins after it.
+    ahead: so there is something to do before the first step, and what is repeated begins after it. There is, too, if
+    all steps have the same rows (`one_batch`), and none are shared: these are taken once.
 
     `first` is the first stage whose gradient is wanted, -1 for the network's input as well.
     """
@@ -33,15 +35,13 @@ def schedule(
     in_place = inputs == instructions.IN_PLACE
     shares = "rows" in kinds and not in_place
     columns = [inputs, *[instructions.EVERY] * len(kinds)]
+    where = instructions.SHARED if shares else instructions.IN_PLACE if in_place else instructions.GATHERED
+    begin, take = [(instructions.BEGIN, 0, 0)], [(instructions.TAKE, where, 0)]
     steps = [(instructions.GATHER, 0, 0), (instructions.EXCHANGE, 0, 0)] if shares else []
+    if one_batch and not shares:
+        steps, take = begin + take, []
     again = (instructions.REPEAT, len(steps), 0)
-    steps.append(
-        (
-            instructions.TAKE,
-            instructions.SHARED if shares else instructions.IN_PLACE if in_place else instructions.GATHERED,
-            0,
-        )
-    )
+    steps += begin + take
     for stage, kind in enumerate(kinds):
         if kind == "rows":
             steps.append((instructions.PRODUCT, stage, 0))

@@ -59,6 +59,8 @@ class Work:
     constants: HostArray | None = None
     clip_norm: float = 0.0
     out: HostArray | None = None
+    one_batch: bool = False
+    """Whether all steps have the same rows in the same order."""
 
 
 class Team:
@@ -101,7 +103,7 @@ class Team:
             np.zeros((division.workers, 0 if has_labels else own_rows, outputs), dtype),
             np.ones((division.workers, own_rows), dtype),
         )
-        self._schedules: dict[tuple[Purpose, int, bool, int], HostArray] = {}
+        self._schedules: dict[tuple[Purpose, int, bool, int, bool], HostArray] = {}
         size = self.layout.size
         self.gradients = zeros((division.workers, size), dtype)
         self._consecutive = np.arange(own_rows)
@@ -141,10 +143,11 @@ class Team:
         """
         workers = self.division.workers
         clips = work.clip_norm > 0
-        key = purpose, first, clips, self._inputs(work)
+        inputs = self._inputs(work)
+        key = purpose, first, clips, inputs, work.one_batch
         if key not in self._schedules:
             self._schedules[key] = schedule(
-                self._stages, self.division, purpose, first=first, clips=clips, inputs=key[-1]
+                self._stages, self.division, purpose, first=first, clips=clips, inputs=inputs, one_batch=work.one_batch
             )
         if len(work.data[6]) == 0:
             self._batches[2].fill(1)

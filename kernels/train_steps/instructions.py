@@ -1,12 +1,13 @@
 """What schedules are written in, and how workers account for where they are."""
 
-GATHER, TAKE, FORWARD, PRODUCT, JOIN, LOSS, BACKWARD, BACKWARD_PART, JOIN_GRADIENT, KERNEL_GRADIENT, IMPROVE, \
-    ADD_GRADIENTS, NORM, UPDATE, HEAD, EXCHANGE, REPEAT = range(17)  # fmt: skip
-"""Instructions, (instruction, stage, option): gather a share of this or the next step's inputs, for all; take the
-step's rows, whose inputs are `GATHERED` now, were `SHARED`, or stay `IN_PLACE`; a dense stage's partial product to the
-exchange, and the sum of everybody's; backward with dx to the exchange, and the sum; the gradient of the stage's kernel;
-or that and the update of the stage's parameters, piece by piece; the sum of everybody's gradients, for this worker's
-share of the parameters; its part of the gradient's norm; the update; predictions; wait for others; the next step.
+GATHER, BEGIN, TAKE, FORWARD, PRODUCT, JOIN, LOSS, BACKWARD, BACKWARD_PART, JOIN_GRADIENT, KERNEL_GRADIENT, IMPROVE, \
+    ADD_GRADIENTS, NORM, UPDATE, HEAD, EXCHANGE, REPEAT = range(18)  # fmt: skip
+"""Instructions, (instruction, stage, option): gather a share of this or the next step's inputs, for all; begin a step,
+unless it is one too many; take its rows, whose inputs are `GATHERED` now, were `SHARED`, or stay `IN_PLACE`; a dense
+stage's partial product to the exchange, and the sum of everybody's; backward with dx to the exchange, and the sum; the
+gradient of the stage's kernel; or that and the update of the stage's parameters, piece by piece; the sum of everybody's
+gradients, for this worker's share of the parameters; its part of the gradient's norm; the update; predictions; wait for
+others; the next step.
 
 Inputs that are shared are gathered one step ahead, in the segment before an exchange, into one of `INPUTS` places in
 turn: others may still read those of this step and of the one before."""

@@ -13,6 +13,7 @@ from dnnkit.kernels.train_steps.instructions import (
     ADD_GRADIENTS,
     BACKWARD,
     BACKWARD_PART,
+    BEGIN,
     COLUMNS,
     DY,
     EVERY,
@@ -85,7 +86,7 @@ def run_segment(worker, job):
                 take_rows(data, taken, matrix(workspace, to, end - begin, width))
                 if start + batch_size + end <= order.size:
                     ask_for(data, part(order, start + batch_size + begin, end - begin))
-        elif instruction == TAKE:
+        elif instruction == BEGIN:
             if worker == 0 and control[STOP] != 0:
                 # Others may be in this step already: it is finished first. They see the limit after the exchange.
                 control[LIMIT] = min(control[LIMIT], step + (1 if workers > 1 else 0))
@@ -98,11 +99,12 @@ def run_segment(worker, job):
             start += own[FIRST_ROW]
             rows, first_row = own[ROWS], start
             update, parity = first_update + step - first, step & 1
+        elif instruction == TAKE:
             if rows > 0:
-                taken = part(order, start, rows)
+                taken = part(order, first_row, rows)
                 width = data[0].shape[1]
                 take_targets(data, taken, labels, values, weights)
-                after = start + batch_size
+                after = first_row + batch_size
                 later = part(order, after, max(0, min(rows, order.size - after)))
                 if bits.size > 0:
                     own[COLUMNS] = columns_in_use(bits, taken, columns)

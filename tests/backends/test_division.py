@@ -333,7 +333,7 @@ def test_every_stage_goes_forward_once_and_backward_once_down_to_the_first_that_
     assert forward == list(range(len(stages)))
     assert [stage for stage, _ in backward] == list(range(len(stages) - 1, first - 1, -1))
     assert all(dx == (stage > first) for stage, dx in backward)
-    assert (steps[steps[-1][1]][0], steps[-1][0]) == (instructions.TAKE, instructions.REPEAT)
+    assert (steps[steps[-1][1]][0], steps[-1][0]) == (instructions.BEGIN, instructions.REPEAT)
 
 
 @given(networks(), DIVISIONS, st.sampled_from(["train", "evaluate", "predict"]))
@@ -346,11 +346,25 @@ def test_inputs_are_gathered_by_each_worker_or_shared_one_step_ahead(
     assert gathers == ([[instructions.GATHER, 0, 0], [instructions.GATHER, 1, 0]] if shares else [])
     assert [instructions.TAKE, int(shares), 0] in steps
     if shares:
-        assert [step[0] for step in steps[:3]] == [instructions.GATHER, instructions.EXCHANGE, instructions.TAKE]
+        assert [step[0] for step in steps[:3]] == [instructions.GATHER, instructions.EXCHANGE, instructions.BEGIN]
         assert steps[-1] == [instructions.REPEAT, 2, 0]
         place = steps.index([instructions.GATHER, 1, 0])
         assert steps[place + 1][0] == instructions.EXCHANGE
         assert instructions.EXCHANGE not in [step[0] for step in steps[2:place]], "the first after the step begins"
+
+
+@given(networks(), DIVISIONS, st.sampled_from(["train", "evaluate", "predict"]), st.booleans())
+def test_rows_are_taken_in_every_step_or_once_if_all_have_the_same_and_share_none(
+    drawn: tuple, division: Division, purpose: Literal["train", "evaluate", "predict"], one_batch: bool
+) -> None:
+    steps = schedule(drawn[1], division, purpose, first=0, one_batch=one_batch).tolist()
+    once = one_batch and "rows" not in roles(drawn[1], division)
+    begins = [place for place, step in enumerate(steps) if step[0] == instructions.BEGIN]
+    takes = [place for place, step in enumerate(steps) if step[0] == instructions.TAKE]
+    repeated = steps[-1][1]
+    assert begins == ([0, 2] if once else [repeated])
+    assert takes == [begins[0] + 1]
+    assert (takes[0] < repeated) == once
 
 
 @given(networks(), DIVISIONS, st.booleans())
