@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.division import share
+from dnnkit.backends.finite import require_finite
 from dnnkit.backends.flat_executable import Data
 from dnnkit.backends.machine import processors
 from dnnkit.backends.program import HostArray, Program, Rescale
@@ -41,26 +42,35 @@ def arrays(data: Data, program: Program, rescale: Rescale) -> tuple[Any, ...]:
     return plain(bytes_), plain(numbers), scale, offset, plain(labels), plain(values), plain(weights), bits
 
 
-def with_bits(data: Data, outputs: int, num_threads: int | None) -> Data:
-    """The data, for a first layer with so many outputs, and which columns each row uses; without, where to know it
-    gains nothing. See docs/design/0018-zeros.md."""
-    x, rows = data.x, len(data)
+def is_worth_marking(data: Data, outputs: int) -> bool:
+    """Whether to know which columns each row uses gains something, where the first layer has so many outputs.
+
+    See docs/design/0018-zeros.md.
+    """
+    x = data.x
     if x.shape[1] < WORD or (data.y is None and outputs < WORTH_MARKING):
-        return data
-    some = x[:: max(1, rows // SAMPLE)]
-    if np.count_nonzero(some) > MOSTLY * some.size:
-        return data
-    x, bits = plain(x), np.zeros((rows, words(x.shape[1])), np.int64)
+        return False
+    some = x[:: max(1, len(data) // SAMPLE)]
+    return bool(np.count_nonzero(some) <= MOSTLY * some.size)
+
+
+def marked(data: Data, num_threads: int | None) -> Data:
+    """The data, and which columns each row uses; `DataError` if a number is not finite."""
+    x, rows = plain(data.x), len(data)
+    bits = np.zeros((rows, words(x.shape[1])), np.int64)
+    threads = 1 if x.nbytes < WORTH_THREADS else num_threads or processors()
+    finite = np.zeros(threads, np.bool_)
 
     def mark_part(number: int) -> None:
         part = share(rows, threads, number)
-        mark(x[part], bits[part])
+        finite[number] = mark(x[part], bits[part])
 
-    threads = 1 if x.nbytes < WORTH_THREADS else num_threads or processors()
     if threads > 1:
         in_threads(mark_part, threads, lambda: None)
     else:
-        mark(x, bits)
+        mark_part(0)
+    if not finite.all():
+        require_finite("x", data.x)
     return replace(data, bits=bits)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dnnkit.backends import cost
-from dnnkit.backends.compiled_data import arrays, plain, with_bits
+from dnnkit.backends.compiled_data import arrays, is_worth_marking, marked, plain
 from dnnkit.backends.division import ALONE, Division
 from dnnkit.backends.executable import Gradients
 from dnnkit.backends.flat_executable import Data, FlatExecutable
@@ -142,9 +142,6 @@ class CompiledEpoch(FlatExecutable):
 
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Data:  # noqa: D102
         data = super().load(x, y, weights)
-        first = self._stages[0] if self._stages else None
-        if isinstance(first, Dense) and self._rescale.offset == 0:
-            data = with_bits(data, first.kernel.shape[1], self.program.num_threads)
         if y is not None and self._rule is not None and not self._compiled:
             # Compile, or read from the cache, before any clock runs: a run of no steps.
             self._compiled = True
@@ -155,6 +152,12 @@ class CompiledEpoch(FlatExecutable):
             team.run("evaluate", work, self._numbers(), team.no_sums())
             self.predict_few(np.zeros((1, *self.program.input_shape), self.program.dtype))
         return data
+
+    def _examined(self, data: Data) -> Data:
+        first = self._stages[0] if self._stages else None
+        if isinstance(first, Dense) and self._rescale.offset == 0 and is_worth_marking(data, first.kernel.shape[1]):
+            return marked(data, self.program.num_threads)
+        return super()._examined(data)
 
     def _numbers(self) -> Numbers:
         """The canonical numbers, for a team of one."""

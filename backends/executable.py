@@ -39,6 +39,9 @@ class Executable(ABC):
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Any:
         """Take checked data (N, ...), targets and row weights (N,); the result is what the other calls want.
 
+        All is checked but whether data are finite: as every number is read here, in the dtype of the program, it is
+        seen here, too, and `DataError` says where one is not.
+
         Arrays are the host's, or the backend's own. They must not change while the executable uses them.
         """
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dnnkit.backends.executable import Executable
+from dnnkit.backends.finite import require_finite
 from dnnkit.backends.layout import FlatLayout
 from dnnkit.backends.program import HostArray, Plan, Program, Rescale, Snapshot, TrainingState
 from dnnkit.kernels.array import Array, namespace
@@ -61,13 +62,19 @@ class FlatExecutable(Executable):
         backend, dtype, loss = self._backend, self.program.dtype, self.program.loss
         source = namespace(x)
         kept = backend.gathers(source, x.dtype)  # converted while a batch is gathered: fewer bytes to read
-        x = backend.asarray(source.reshape(x, (x.shape[0], -1)), None if kept else dtype)
+        with np.errstate(over="ignore"):  # what is infinite in the program's dtype is seen, and said, below
+            x = backend.asarray(source.reshape(x, (x.shape[0], -1)), None if kept else dtype)
         if y is not None and loss is not None:
             y = backend.asarray(y, "int64" if loss.targets == "labels" else dtype)
         if weights is None:
-            return Data(x, y, None, None)
+            return self._examined(Data(x, y, None, None))
         weights = backend.asarray(weights, dtype)
-        return Data(x, y, weights, backend.to_numpy(weights).astype(np.float64))
+        return self._examined(Data(x, y, weights, backend.to_numpy(weights).astype(np.float64)))
+
+    def _examined(self, data: Data) -> Data:
+        """The data, with what is known of them after each number was looked at; `DataError` if one is not finite."""
+        require_finite("x", data.x)
+        return data
 
     def _weight_sums(self, data: Data, order: HostArray, batch_size: int) -> HostArray:
         """The sum of the row weights of each batch, (steps,)."""

@@ -4,23 +4,23 @@ Arrays that a backend can read where they are (a GPU's) stay there; everything i
 """
 
 from collections.abc import Mapping
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from dnnkit.backends.base import Backend
+from dnnkit.backends.finite import require_finite
 from dnnkit.backends.program import Loss, Program
 from dnnkit.errors import ConfigurationError, DataError, ShapeError
 from dnnkit.initializers import Shape
 from dnnkit.kernels.array import Array, namespace
 
-CHUNK = 1 << 22
-"""Elements checked at a time, so that the check of a large data set needs little memory."""
-
 
 def as_samples(x: Any, input_shape: Shape | None, backend: Backend) -> Array:
-    """x as finite numbers of shape (N, *input_shape), N at least 1."""
+    """x as numbers of shape (N, *input_shape), N at least 1.
+
+    Whether they are finite is not seen here but by the executable that loads them, as it reads them anyway.
+    """
     x = _as_numbers("x", x, backend)
     if x.ndim == 1:
         raise ShapeError(
@@ -34,7 +34,6 @@ def as_samples(x: Any, input_shape: Shape | None, backend: Backend) -> Array:
         elif np.prod(_shape(x)[1:]) == np.prod(input_shape):
             hint = f"; use x.reshape{(-1, *input_shape)}"
         raise ShapeError(f"x has shape {_shape(x)}: expected (samples, {_join(input_shape)}){hint}")
-    _check_finite("x", x)
     return x
 
 
@@ -49,7 +48,7 @@ def as_targets(y: Any, samples: int, program: Program, backend: Backend) -> Arra
         _check_labels(y, program.output_features)
     else:
         _check_values(y, program.output_features, program.loss)
-    _check_finite("y", y)
+    require_finite("y", y)
     return y
 
 
@@ -61,7 +60,7 @@ def as_weights(weights: Any, samples: int, backend: Backend) -> Array | None:
     _check_length("sample_weight", weights, samples)
     if weights.ndim != 1:
         raise ShapeError(f"sample_weight has shape {_shape(weights)}: expected ({samples},), one number a sample")
-    _check_finite("sample_weight", weights)
+    require_finite("sample_weight", weights)
     xp = namespace(weights)
     if float(xp.min(weights)) < 0:
         raise DataError("sample_weight has negative numbers: expected 0 or more")
@@ -146,32 +145,6 @@ def _as_numbers(name: str, given: Any, backend: Backend) -> Array:
 def _check_length(name: str, array: Array, samples: int) -> None:
     if array.shape[0] != samples:
         raise ShapeError(f"x has {samples} samples but {name} has {array.shape[0]}: expected one row for each sample")
-
-
-def _check_finite(name: str, array: Array) -> None:
-    xp = namespace(array)
-    if not xp.isdtype(array.dtype, "real floating"):
-        return
-    rows = max(1, CHUNK // max(1, prod(array.shape[1:])))
-    for start in range(0, array.shape[0], rows):
-        chunk = array[start : min(start + rows, array.shape[0])]
-        if _has_finite_squares(chunk):
-            continue
-        finite = xp.isfinite(chunk)
-        if not bool(xp.all(finite)):
-            sound = xp.all(xp.reshape(finite, (finite.shape[0], -1)), axis=1)
-            first = start + int(xp.argmin(xp.astype(sound, xp.int8)))
-            raise DataError(
-                f"{name} has NaN or infinite numbers, first in row {first}: remove or fill them before training"
-            )
-
-
-def _has_finite_squares(array: Array) -> bool:
-    """Whether the sum of squares is finite: then all numbers are. A BLAS has it as fast as memory is read."""
-    xp = namespace(array)
-    flat = xp.reshape(array, (-1,))
-    with np.errstate(all="ignore"):
-        return bool(xp.isfinite(xp.matmul(flat, flat)))
 
 
 def _check_labels(y: Array, classes: int) -> None:

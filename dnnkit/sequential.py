@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dnnkit import data, lowering, numpy_source, saving, training
 from dnnkit.backends.base import Backend
 from dnnkit.backends.executable import Executable
+from dnnkit.backends.finite import require_finite
 from dnnkit.backends.program import Snapshot, TrainingState
 from dnnkit.backends.registry import get_backend
 from dnnkit.callbacks.base import Callback
@@ -247,6 +248,7 @@ class Sequential:
             cut = int(x.shape[0] * (1 - validation_split))
             if not 0 < cut < x.shape[0]:
                 raise DataError(f"validation_split={validation_split} of {x.shape[0]} samples leaves one side empty")
+            require_finite("x", x)  # for the row's number is that in all of x, not in a part of it
             parts = [(part[:cut], part[cut:]) if part is not None else (None, None) for part in (x, y, weights)]
             (x, y, weights), held_out = zip(*parts, strict=True)
             validation = self.executable.load(*held_out)

@@ -16,20 +16,39 @@ from dnnkit.kernels.views import element, part
 intrinsic: Any = numba_intrinsic
 
 
+def _numbers(context: Any, builder: Any, x: Any, address: Any) -> Any:
+    """The vector of the 64 numbers of x's dtype that begin at an address."""
+    number = context.get_value_type(x.dtype)
+    numbers = builder.load(builder.inttoptr(address, ir.VectorType(number, WORD).as_pointer()))
+    numbers.align = number.get_abi_size(context.target_data)
+    return numbers
+
+
 @intrinsic
 def _word(typing_context: Any, x: Any, address: Any) -> Any:
     """The bits of the 64 numbers of x's dtype that begin at an address."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        number = context.get_value_type(x.dtype)
-        kind = ir.VectorType(number, WORD)
-        numbers = builder.load(builder.inttoptr(arguments[1], kind.as_pointer()))
-        numbers.align = number.get_abi_size(context.target_data)
+        numbers = _numbers(context, builder, x, arguments[1])
         if isinstance(x.dtype, types.Float):
-            differs = builder.fcmp_unordered("!=", numbers, ir.Constant(kind, [0.0] * WORD))
+            differs = builder.fcmp_unordered("!=", numbers, ir.Constant(numbers.type, [0.0] * WORD))
         else:
-            differs = builder.icmp_unsigned("!=", numbers, ir.Constant(kind, [0] * WORD))
+            differs = builder.icmp_unsigned("!=", numbers, ir.Constant(numbers.type, [0] * WORD))
         return builder.bitcast(differs, ir.IntType(WORD))
+
+    return types.int64(x, types.int64), generate
+
+
+@intrinsic
+def _lost(typing_context: Any, x: Any, address: Any) -> Any:
+    """As `_word`, the bits of those that are NaN or infinite."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if not isinstance(x.dtype, types.Float):
+            return ir.Constant(ir.IntType(WORD), 0)
+        numbers = _numbers(context, builder, x, arguments[1])
+        nothing = builder.fsub(numbers, numbers)
+        return builder.bitcast(builder.fcmp_unordered("uno", nothing, nothing), ir.IntType(WORD))
 
     return types.int64(x, types.int64), generate
 
@@ -46,19 +65,24 @@ def _first_bit(typing_context: Any, word: Any) -> Any:
 
 @compiled
 def mark(x, bits):
-    """The bits of x, which is contiguous."""
-    features, one = x.shape[1], np.uint64(1)
+    """The bits of x, which is contiguous; returns whether all of x is finite."""
+    features, one, lost = x.shape[1], np.uint64(1), 0
     whole = features // WORD
     for i in range(x.shape[0]):
         start = at(x, i * features)
         for w in range(whole):
-            bits[i, w] = _word(x, start + w * WORD * x.itemsize)
+            place = start + w * WORD * x.itemsize
+            bits[i, w] = _word(x, place)
+            lost |= _lost(x, place)
         if whole < bits.shape[1]:
             word = np.uint64(0)
             for j in range(whole * WORD, features):
                 if x[i, j] != 0:
                     word |= one << np.uint64(j - whole * WORD)
+                if x[i, j] - x[i, j] != 0:
+                    lost = 1
             bits[i, whole] = np.int64(word)
+    return lost == 0
 
 
 @compiled

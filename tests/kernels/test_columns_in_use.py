@@ -14,7 +14,8 @@ KINDS = ["uint8", "float32", "float64"]
 
 def marked(x: np.ndarray) -> np.ndarray:
     bits = np.full((len(x), words(x.shape[1])), -1, np.int64)
-    cpu.mark(x, bits)
+    assert cpu.mark(x, bits) == reference.mark(x)[1] == np.isfinite(x).all()
+    np.testing.assert_array_equal(bits, reference.mark(x)[0])
     return bits
 
 
@@ -27,7 +28,6 @@ def test_columns_are_those_with_a_number_that_is_not_zero(kind: str) -> None:
         x = (rng.integers(1, 200, (17, features)) * (rng.random((17, features)) < share)).astype(kind)
         rows = rng.integers(0, 17, count)
         bits = marked(x)
-        np.testing.assert_array_equal(bits, reference.mark(x))
         columns = np.full(features + words(features), -1)
         found = cpu.columns_in_use(bits, rows, columns)
         expected = np.flatnonzero((x[rows] != 0).any(axis=0))
@@ -40,10 +40,10 @@ def test_columns_are_those_with_a_number_that_is_not_zero(kind: str) -> None:
 def test_the_reference_is_the_same_with_another_array_library() -> None:
     xs, x = array_api_strict, np.zeros((5, 70))
     x[[0, 1, 2, 4], [0, 63, 64, 69]] = 1
-    bits, rows = reference.mark(xs.asarray(x), xp=xs), np.array([0, 2, 1])
-    np.testing.assert_array_equal(np.asarray(bits), reference.mark(x))
+    bits, rows = reference.mark(xs.asarray(x), xp=xs)[0], np.array([0, 2, 1])
+    np.testing.assert_array_equal(np.asarray(bits), reference.mark(x)[0])
     columns = reference.columns_in_use(bits, xs.asarray(rows), xp=xs)
-    assert np.asarray(columns).tolist() == reference.columns_in_use(reference.mark(x), rows).tolist() == [0, 63, 64]
+    assert np.asarray(columns).tolist() == reference.columns_in_use(reference.mark(x)[0], rows).tolist() == [0, 63, 64]
 
 
 @pytest.mark.parametrize("kind", ["float32", "float64"])
@@ -52,4 +52,13 @@ def test_what_is_not_a_number_is_in_use_and_negative_zero_is_not(kind: str) -> N
     x[0, [0, 64, 129]] = -0.0, np.nan, np.inf
     bits, columns = marked(x), np.zeros(130 + 3, np.int64)
     assert columns[: cpu.columns_in_use(bits, np.array([0]), columns)].tolist() == [64, 129]
-    np.testing.assert_array_equal(bits, reference.mark(x))
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [(0, 0), (1, 63), (2, 64), (2, 127), (3, 128), (4, 129)])
+def test_one_number_that_is_not_finite_is_seen_wherever_it_is(kind: str, value: float, place: tuple[int, int]) -> None:
+    x = np.full((5, 130), np.finfo(kind).max, kind)
+    marked(x)
+    x[place] = value
+    marked(x)
