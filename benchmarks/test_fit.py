@@ -40,10 +40,12 @@ class Listener(dk.Callback):
         self.heard = logs["loss"]
 
 
+@pytest.mark.parametrize("used", [1.0, 0.2], ids=["no zeros", "four fifths zeros"])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_fit_beside_the_bare_executable(benchmark: Any, backend: str) -> None:
+def test_fit_beside_the_bare_executable(benchmark: Any, backend: str, used: float) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.random((SAMPLES, 784), np.float32), rng.integers(0, 10, SAMPLES)
+    x[rng.random(x.shape, np.float32) >= used] = 0
     net = dk.Sequential([dk.Dense(128, activation="relu"), dk.Dense(10, activation="softmax")], backend=backend, seed=0)
     net.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
     net.fit(x[:3200], y[:3200], batch_size=BATCH, verbose=0)
@@ -67,7 +69,7 @@ def test_fit_beside_the_bare_executable(benchmark: Any, backend: str) -> None:
             way()
             seconds[name].append((perf_counter() - start) / (1 if way is bare else EPOCHS))
 
-    benchmark.group = "fit, 784-128-10, batch 32"
+    benchmark.group = f"fit, 784-128-10, batch 32, {used:.0%} of the pixels not zero"
     benchmark.pedantic(one_round, rounds=7, warmup_rounds=1)
     medians = {name: statistics.median(values[1:]) for name, values in seconds.items()}
     benchmark.extra_info |= {"seconds an epoch": medians} | {

@@ -17,6 +17,14 @@ from dnnkit.backends import cost
 DIVISIONS = ["units/1", "units/2", "units/3", "units/4", "rows/2", "rows/3", "rows/4"]
 DIVIDED = ["units/2", "units/3", "rows/2", "rows/3"]
 LOCAL = ["units/1", "units/2", "rows/2"]
+OPTIMIZERS = {
+    "sgd": lambda clip: dk.SGD(0.01, weight_decay=0.01, global_clipnorm=clip),
+    "momentum": lambda clip: dk.SGD(0.01, momentum=0.9, global_clipnorm=clip),
+    "nesterov": lambda clip: dk.SGD(0.01, momentum=0.9, nesterov=True, global_clipnorm=clip),
+    "rmsprop": lambda clip: dk.RMSprop(0.001, epsilon=1e-4, global_clipnorm=clip),
+    "adam": lambda clip: dk.Adam(0.01, epsilon=1e-4, global_clipnorm=clip),
+    "adamw": lambda clip: dk.AdamW(0.01, epsilon=1e-4, weight_decay=0.1, global_clipnorm=clip),
+}
 
 
 @contextmanager

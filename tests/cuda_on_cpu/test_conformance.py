@@ -10,14 +10,19 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TESTS = {
-    "operations and trajectories": ["backends/test_operations.py", "backends/test_executable.py"],
+    "operations, trajectories and data": [
+        "backends/test_operations.py",
+        "backends/test_executable.py",
+        "backends/test_finite.py",
+    ],
     "functions, gradients and networks": [
         "dnnkit/test_ops.py",
         "dnnkit/test_gradients.py",
         "dnnkit/test_sequential.py",
         "dnnkit/test_optimizers.py",
         "dnnkit/test_losses_epsilon.py",
-        "dnnkit/test_sampling.py",
+        "dnnkit/test_training.py",
+        "dnnkit/test_training_interrupted.py",
         "dnnkit/test_saving.py",
         "dnnkit/test_exercises.py",
         "dnnkit/test_flat.py",
