@@ -70,7 +70,7 @@ def marked(data: Data, num_threads: int | None) -> Data:
     else:
         mark_part(0)
     if not finite.all():
-        require_finite("x", data.x)
+        require_finite("x", data.x, str(data.x.dtype))
     return replace(data, bits=bits)
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 
 from dnnkit.backends.feed import Feed
-from dnnkit.backends.finite import require_finite
 from dnnkit.backends.flat_executable import Data, FlatExecutable
 from dnnkit.backends.memory_sizes import in_words
 from dnnkit.backends.program import HostArray, Hyperparameters, Plan, Program
@@ -99,12 +98,10 @@ class CupyExecutable(StageByStage):
         if self._backend.owns(x) or size <= RESIDENT * self._backend.memory()[0]:
             data = super().load(x, y, weights)
             return replace(data, x=self._xp.ascontiguousarray(data.x))  # a batch is gathered from whole rows
-        x = x.reshape(len(x), -1)
-        require_finite("x", x)
         self.plan = replace(self.plan, details={**self.plan.details, "data": "larger than memory: sent in chunks"})
         y, weights = (None if array is None else self._backend.to_numpy(array) for array in (y, weights))
         sums = None if weights is None else weights.astype(dtype).astype(np.float64)
-        return HostData(x, y, weights, sums, dtypes)
+        return self._examined(HostData(x.reshape(len(x), -1), y, weights, sums, dtypes))
 
     def _feed(self, data: Data, order: HostArray, batch_size: int) -> Feed:
         if not isinstance(data, HostData):

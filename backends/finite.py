@@ -11,14 +11,15 @@ CHUNK = 1 << 22
 """Elements looked at together, so that a large data set needs little memory."""
 
 
-def require_finite(name: str, array: Array) -> None:
-    """Raise `DataError`, with the row, if a number of the array is NaN or infinite."""
+def require_finite(name: str, array: Array, dtype: str) -> None:
+    """Raise `DataError`, with the row, if a number of the array is NaN or infinite, or would be in that dtype."""
     xp = namespace(array)
     if not xp.isdtype(array.dtype, "real floating"):
         return
     rows = max(1, CHUNK // max(1, prod(array.shape[1:])))
     for start in range(0, array.shape[0], rows):
-        chunk = array[start : min(start + rows, array.shape[0]), ...]
+        with np.errstate(over="ignore"):
+            chunk = xp.astype(array[start : min(start + rows, array.shape[0]), ...], getattr(xp, dtype), copy=False)
         if _has_finite_squares(chunk):
             continue
         finite = xp.isfinite(chunk)
@@ -26,7 +27,7 @@ def require_finite(name: str, array: Array) -> None:
             sound = xp.all(xp.reshape(finite, (finite.shape[0], -1)), axis=1)
             first = start + int(xp.argmin(xp.astype(sound, xp.int8)))
             raise DataError(
-                f"{name} has NaN or infinite numbers, first in row {first} (as {str(array.dtype).rpartition('.')[2]}): "
+                f"{name} has NaN or infinite numbers, first in row {first} (as {dtype}): "
                 "remove or fill them before training"
             )
 

@@ -73,7 +73,7 @@ class FlatExecutable(Executable):
 
     def _examined(self, data: Data) -> Data:
         """The data, with what is known of them after each number was looked at; `DataError` if one is not finite."""
-        require_finite("x", data.x)
+        require_finite("x", data.x, self.program.dtype)
         return data
 
     def _weight_sums(self, data: Data, order: HostArray, batch_size: int) -> HostArray:

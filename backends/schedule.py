@@ -1,7 +1,7 @@
 """The instructions that workers follow: what `kernels/train_steps` interprets, one list for each purpose."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -12,25 +12,27 @@ from dnnkit.kernels.train_steps import instructions
 Purpose = Literal["train", "differentiate", "evaluate", "predict"]
 
 
-def schedule(
-    stages: Sequence[Stage],
-    division: Division,
-    purpose: Purpose,
-    *,
-    first: int,
-    clips: bool = False,
-    inputs: int = instructions.EVERY,
-    one_batch: bool = False,
-) -> HostArray:
+class Course(NamedTuple):
+    """What a schedule depends on beside the stages and their division."""
+
+    purpose: Purpose
+    first: int
+    """The first stage whose gradient is wanted, -1 for the network's input as well."""
+    clips: bool = False
+    inputs: int = instructions.EVERY
+    """What the first stage multiplies, if it is dense: every column, those in use, or these in place."""
+    one_batch: bool = False
+    """Whether all steps have the same rows in the same order."""
+
+
+def schedule(stages: Sequence[Stage], division: Division, course: Course) -> HostArray:
     """Instructions (n, 3): what to do, with which stage, and an option: whether dx is wanted, or what is multiplied.
 
-    `inputs` says that of the first stage, if that is dense: every column, those in use, or these in place; if not in
-    place, inputs are gathered. Workers that exchange anything on the way forward share the gathering, too, one step
-    ahead: so there is something to do before the first step, and what is repeated begins after it. There is, too, if
-    all steps have the same rows (`one_batch`), and none are shared: these are taken once.
-
-    `first` is the first stage whose gradient is wanted, -1 for the network's input as well.
+    Inputs are gathered if they are not read in place. Workers that exchange anything on the way forward share the
+    gathering, too, one step ahead: so there is something to do before the first step, and what is repeated begins after
+    it. There is, too, if all steps have the same rows, and none are shared: these are taken once.
     """
+    purpose, first, clips, inputs, one_batch = course
     kinds = roles(stages, division)
     in_place = inputs == instructions.IN_PLACE
     shares = "rows" in kinds and not in_place

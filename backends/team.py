@@ -10,7 +10,7 @@ import numpy as np
 from dnnkit.backends.division import DividedLayout, Division, parts, roles, share
 from dnnkit.backends.memory import rounded, zeros
 from dnnkit.backends.program import Activate, Dense, Dropout, HostArray, Program, Rescale, Stage
-from dnnkit.backends.schedule import Purpose, schedule
+from dnnkit.backends.schedule import Course, Purpose, schedule
 from dnnkit.backends.threads import in_threads
 from dnnkit.kernels import columns_in_use, contract
 from dnnkit.kernels.matrix_product.cpu import fits_tiles
@@ -103,7 +103,7 @@ class Team:
             np.zeros((division.workers, 0 if has_labels else own_rows, outputs), dtype),
             np.ones((division.workers, own_rows), dtype),
         )
-        self._schedules: dict[tuple[Purpose, int, bool, int, bool], HostArray] = {}
+        self._schedules: dict[Course, HostArray] = {}
         size = self.layout.size
         self.gradients = zeros((division.workers, size), dtype)
         self._consecutive = np.arange(own_rows)
@@ -142,13 +142,9 @@ class Team:
         Loss and metrics are added to the sums, which `no_sums` made and `totals` adds up.
         """
         workers = self.division.workers
-        clips = work.clip_norm > 0
-        inputs = self._inputs(work)
-        key = purpose, first, clips, inputs, work.one_batch
-        if key not in self._schedules:
-            self._schedules[key] = schedule(
-                self._stages, self.division, purpose, first=first, clips=clips, inputs=inputs, one_batch=work.one_batch
-            )
+        course = Course(purpose, first, work.clip_norm > 0, self._inputs(work), work.one_batch)
+        if course not in self._schedules:
+            self._schedules[course] = schedule(self._stages, self.division, course)
         if len(work.data[6]) == 0:
             self._batches[2].fill(1)
         progress = np.zeros((workers, PROGRESS), np.int64)
@@ -160,7 +156,7 @@ class Team:
         nothing = np.zeros(0)
         job = (
             (
-                self._schedules[key], self._tables, self._numbers, numbers.parameters, self.gradients, numbers.slots,
+                self._schedules[course], self._tables, self._numbers, numbers.parameters, self.gradients, numbers.slots,
                 self._memory, self._keeps, self._partials, self._norms, self._places, self._consecutive,
                 self._columns if len(work.data[7]) else self._all_columns,
                 (self._kernels.loss, self.program.output_features), self._kernels.head,

@@ -48,11 +48,11 @@ def as_targets(y: Any, samples: int, program: Program, backend: Backend) -> Arra
         _check_labels(y, program.output_features)
     else:
         _check_values(y, program.output_features, program.loss)
-    require_finite("y", y)
+    require_finite("y", y, program.dtype)
     return y
 
 
-def as_weights(weights: Any, samples: int, backend: Backend) -> Array | None:
+def as_weights(weights: Any, samples: int, program: Program, backend: Backend) -> Array | None:
     """Row weights (N,), finite and not negative; None stays None."""
     if weights is None:
         return None
@@ -60,13 +60,24 @@ def as_weights(weights: Any, samples: int, backend: Backend) -> Array | None:
     _check_length("sample_weight", weights, samples)
     if weights.ndim != 1:
         raise ShapeError(f"sample_weight has shape {_shape(weights)}: expected ({samples},), one number a sample")
-    require_finite("sample_weight", weights)
+    require_finite("sample_weight", weights, program.dtype)
     xp = namespace(weights)
     if float(xp.min(weights)) < 0:
         raise DataError("sample_weight has negative numbers: expected 0 or more")
     if float(xp.max(weights)) == 0:
         raise DataError("sample_weight is 0 for every sample: nothing would be trained or measured")
     return weights
+
+
+def hold_out(share: float, x: Array, y: Array, weights: Array | None, dtype: str) -> tuple[Any, Any]:
+    """Samples, targets and weights to train on, and those of that share of the samples, from the end."""
+    cut = int(x.shape[0] * (1 - share))
+    if not 0 < cut < x.shape[0]:
+        raise DataError(f"validation_split={share} of {x.shape[0]} samples leaves one side empty")
+    require_finite("x", x, dtype)  # for the row's number is that in all of x, not in a part of it
+    parts = [(part[:cut], part[cut:]) if part is not None else (None, None) for part in (x, y, weights)]
+    kept, held_out = zip(*parts, strict=True)
+    return kept, held_out
 
 
 def class_weights(weights: Mapping[int, float] | None, y: Array, program: Program, backend: Backend) -> Any:

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from dnnkit import data, lowering, numpy_source, saving, training
 from dnnkit.backends.base import Backend
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.finite import require_finite
 from dnnkit.backends.program import Snapshot, TrainingState
 from dnnkit.backends.registry import get_backend
 from dnnkit.callbacks.base import Callback
 from dnnkit.config import find
-from dnnkit.errors import ConfigurationError, DataError, NotReady
+from dnnkit.errors import ConfigurationError, NotReady
 from dnnkit.history import History
 from dnnkit.layers import Layer
 from dnnkit.losses import LOSSES, Loss
@@ -245,12 +244,7 @@ class Sequential:
             checked = self._check(x_held_out, y_held_out, weight[0] if weight else None, class_weight)
             validation = self.executable.load(*checked)
         elif validation_split:
-            cut = int(x.shape[0] * (1 - validation_split))
-            if not 0 < cut < x.shape[0]:
-                raise DataError(f"validation_split={validation_split} of {x.shape[0]} samples leaves one side empty")
-            require_finite("x", x)  # for the row's number is that in all of x, not in a part of it
-            parts = [(part[:cut], part[cut:]) if part is not None else (None, None) for part in (x, y, weights)]
-            (x, y, weights), held_out = zip(*parts, strict=True)
+            (x, y, weights), held_out = data.hold_out(validation_split, x, y, weights, self.dtype)
             validation = self.executable.load(*held_out)
         run = training.Run(
             data=self.executable.load(x, y, weights),
@@ -330,11 +324,11 @@ class Sequential:
         samples, program, backend = int(x.shape[0]), self.executable.program, self.backend
         with backend.here():
             y = data.as_targets(y, samples, program, backend)
-            weights = data.as_weights(sample_weight, samples, backend)
+            weights = data.as_weights(sample_weight, samples, program, backend)
             of_classes = data.class_weights(class_weight, y, program, backend)
             if of_classes is not None:
                 own = 1.0 if weights is None else np.asarray(backend.to_numpy(weights), np.float64)
-                weights = data.as_weights(of_classes * own, samples, backend)
+                weights = data.as_weights(of_classes * own, samples, program, backend)
         return x, y, weights
 
     # -- keeping -----------------------------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ def test_the_last_batch_multiplied_the_columns_that_its_rows_use() -> None:
     assert 0 < len(expected) < 150
     for columns in team._columns:
         np.testing.assert_array_equal(columns[: len(expected)], expected)
-    assert {key[3] for key in team._schedules} == {instructions.IN_PLACE}
+    assert {key.inputs for key in team._schedules} == {instructions.IN_PLACE}
 
 
 @pytest.mark.parametrize("division", ["units/1", "units/2"])

@@ -1,12 +1,8 @@
 """The model of a step's time, the choice it makes, who may overrule it, and the numbers it is fed with."""
 
-import json
 import math
 import os
-import threading
-from dataclasses import asdict
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,31 +15,17 @@ from dnnkit import lowering
 from dnnkit.backends import cost
 from dnnkit.backends.cost import divide, record, seconds
 from dnnkit.backends.division import ALONE, Division, parts, roles
-from dnnkit.backends.machine import Machine, machine, processors
+from dnnkit.backends.machine import Machine, processors
 from dnnkit.backends.program import Dense, Program
-from dnnkit.backends.schedule import schedule
+from dnnkit.backends.schedule import Course, schedule
 from dnnkit.errors import ConfigurationError
-from dnnkit.kernels import blas, compiled
-from dnnkit.kernels.train_steps import instructions, probe
+from dnnkit.kernels.train_steps import instructions
 from dnnkit.losses import LOSSES
 from dnnkit.optimizers import OPTIMIZERS
+from tests.backends.machines import INFINITE, NUMBERS, made_up, usual
 
-INFINITE = math.inf
-FREE = dict.fromkeys(("flops", "flops_each", "bytes", "crossing"), INFINITE) | {"call": 0.0, "exchange": 0.0}
-NUMBERS = sorted(FREE)
 DIVISIONS = st.builds(Division, st.sampled_from(["units", "rows"]), st.integers(1, 6))
 WIDTHS = st.lists(st.integers(1, 70), min_size=1, max_size=7)
-
-
-def made_up(**numbers: float) -> Machine:
-    """A machine for which nothing takes time but what is named."""
-    return Machine(**(FREE | numbers))
-
-
-def usual(**numbers: float) -> Machine:
-    """A machine as there are many, but for what is named."""
-    normal = {"flops": 1e11, "flops_each": 1e11, "bytes": 1e11, "call": 1e-7, "exchange": 1e-6, "crossing": 1e10}
-    return Machine(**(normal | numbers))
 
 
 def program(
@@ -94,7 +76,7 @@ def test_products_cost_two_flops_an_element_and_the_first_layer_has_no_input_gra
 @given(WIDTHS, DIVISIONS, st.integers(1, 50))
 def test_the_model_counts_the_exchanges_of_the_schedule(widths: list[int], division: Division, rows: int) -> None:
     network = program(*widths)
-    steps = schedule(network.stages, division, "train", first=0)
+    steps = schedule(network.stages, division, Course("train", 0))
     counted = estimate(network, rows, division, made_up(exchange=1.0))
     repeated = steps[steps[-1, 1] :, 0]
     assert counted == pytest.approx((repeated == instructions.EXCHANGE).sum(), abs=1e-4)  # and half a microsecond each
@@ -105,7 +87,7 @@ def test_the_model_counts_the_products_of_the_schedule(widths: list[int], divisi
     network = program(*widths)
     products = 0
     backward = instructions.BACKWARD, instructions.BACKWARD_PART
-    for instruction, _, wants_dx in schedule(network.stages, division, "train", first=0).tolist():
+    for instruction, _, wants_dx in schedule(network.stages, division, Course("train", 0)).tolist():
         products += instruction in (instructions.FORWARD, instructions.PRODUCT)
         products += (1 + wants_dx) * (instruction in backward)
     assert estimate(network, rows, division, made_up(call=1.0)) == pytest.approx(products, abs=1e-4)
@@ -286,100 +268,3 @@ def test_what_was_recorded_counts_on_a_machine_that_would_choose_otherwise() -> 
 def test_words_that_another_backend_recorded_are_no_wish_of_anybody() -> None:
     for recorded in ("all on one device@64", "units@64", "rows/0@64", "@64", "units/2"):
         assert choose(program(4, 1), 64, usual(), recorded) == ALONE
-
-
-# The machine's numbers
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache folder of its own; what is compiled for measuring stays where it was declared."""
-    assert probe.products
-    monkeypatch.setattr(compiled, "cache_folder", lambda: tmp_path)
-    return tmp_path
-
-
-def numbers_of(folder: Path) -> dict[str, float]:
-    (file,) = folder.glob("machine*")  # no temporary one is left
-    assert file.name == f"machine-{processors()}-{blas.kernels()}.json"
-    return json.loads(file.read_text())
-
-
-def check_sensible(here: Machine) -> None:
-    """Not by how much time anything took, but that all are numbers a model can divide by."""
-    for value in asdict(here).values():
-        assert isinstance(value, float)
-        assert 0 < value < INFINITE
-
-
-def test_this_machine_is_measured_once_and_kept(folder: Path) -> None:
-    here = machine.__wrapped__()
-    check_sensible(here)
-    assert numbers_of(folder) == asdict(here)
-    assert machine.__wrapped__() == here
-    kept = usual(flops=123.0)
-    (folder / f"machine-{processors()}-{blas.kernels()}.json").write_text(json.dumps(asdict(kept)))
-    assert machine.__wrapped__() == kept
-    assert numbers_of(folder) == asdict(kept)
-
-
-GOOD = asdict(usual())
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "{",
-        "[]",
-        "3",
-        "null",
-        "{}",
-        json.dumps(GOOD)[:-9],
-        json.dumps(GOOD | {"more": 1.0}),
-        json.dumps({name: value for name, value in GOOD.items() if name != "bytes"}),
-        json.dumps(GOOD | {"flops": "fast"}),
-        json.dumps(GOOD | {"flops": None}),
-        json.dumps(GOOD | {"bytes": 0.0}),
-        json.dumps(GOOD | {"exchange": math.nan}),
-        json.dumps(GOOD | {"call": -1.0}),
-    ],
-)
-def test_a_damaged_file_is_measured_anew_and_replaced(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dnnkit.backends.machine.measure", lambda: usual(flops=77.0))
-    (folder / f"machine-{processors()}-{blas.kernels()}.json").write_text(text)
-    assert machine.__wrapped__() == usual(flops=77.0)
-    assert numbers_of(folder) == asdict(usual(flops=77.0))
-
-
-def test_a_file_of_bytes_that_are_no_text_is_measured_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dnnkit.backends.machine.measure", usual)
-    (folder / f"machine-{processors()}-{blas.kernels()}.json").write_bytes(b"\xff\xfe\x00\x80")
-    assert machine.__wrapped__() == usual()
-    assert numbers_of(folder) == asdict(usual())
-
-
-def test_processes_that_measure_at_once_leave_one_whole_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads here: their temporary files are as many as those of processes would be."""
-    monkeypatch.setattr("dnnkit.backends.machine.measure", lambda: usual(flops=float(threading.get_ident() % 997 + 1)))
-    file, writers = folder / f"machine-{processors()}-{blas.kernels()}.json", 8
-    barrier, found, failures = threading.Barrier(writers), [], []
-
-    def work() -> None:
-        barrier.wait()
-        for _ in range(20):
-            try:
-                found.append(machine.__wrapped__())
-                file.unlink(missing_ok=True)
-            except Exception as error:
-                failures.append(error)
-
-    threads = [threading.Thread(target=work) for _ in range(writers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
-    assert {(here.bytes, here.call, here.exchange) for here in found} == {(1e11, 1e-7, 1e-6)}
-    machine.__wrapped__()
-    assert numbers_of(folder).keys() == GOOD.keys()

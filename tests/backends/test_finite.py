@@ -58,6 +58,18 @@ def test_what_is_too_large_for_the_network_is_not_finite(backend: Backend, share
     network(backend, "float64").fit(x, y, verbose=0)
 
 
+def test_so_are_targets_and_weights(backend: Backend) -> None:
+    x, labels = samples(1.0)
+    weights, y = np.ones(40), np.ones((40, 2))
+    weights[7] = y[9, 1] = 1e39
+    with pytest.raises(DataError, match=r"sample_weight has NaN or infinite numbers, first in row 7 \(as float32\)"):
+        network(backend).fit(x, labels, sample_weight=weights, verbose=0)
+    net = network(backend)
+    net.compile("sgd", "mean_squared_error")
+    with pytest.raises(DataError, match=r"y has NaN or infinite numbers, first in row 9 \(as float32\)"):
+        net.fit(x, y, verbose=0)
+
+
 @settings(deadline=None)
 @given(st.integers(1, 30), st.integers(1, 5), st.integers(1, 40), st.data())
 def test_chunks_are_looked_through_one_after_the_other(rows: int, columns: int, chunk: int, drawn: Any) -> None:
@@ -68,13 +80,13 @@ def test_chunks_are_looked_through_one_after_the_other(rows: int, columns: int, 
     kept, finite.CHUNK = finite.CHUNK, chunk
     try:
         if not spoilt:
-            finite.require_finite("x", x)
+            finite.require_finite("x", x, "float64")
             return
         with pytest.raises(DataError, match=rf"first in row {min(spoilt)} \(as float64\)"):
-            finite.require_finite("x", x)
+            finite.require_finite("x", x, "float64")
     finally:
         finite.CHUNK = kept
 
 
 def test_whole_numbers_are_finite() -> None:
-    finite.require_finite("x", np.array([[1, 2]], np.uint8))
+    finite.require_finite("x", np.array([[1, 2]], np.uint8), "float32")

@@ -25,7 +25,7 @@ def trained(x: np.ndarray, labels: np.ndarray, layers: list[Any], dtype: Any, ba
 
 def in_place(net: dk.Sequential) -> set[bool]:
     """Whether the schedules that the training team has followed have the data read in place."""
-    return {key[3] == instructions.IN_PLACE for key in net.executable._training._schedules}
+    return {key.inputs == instructions.IN_PLACE for key in net.executable._training._schedules}
 
 
 def dense() -> list[Any]:

@@ -6,7 +6,7 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,6 @@ from tests.requirements import miss
 
 pytestmark = pytest.mark.cuda_on_cpu
 CUPY = "CuPy, to be looked at without a GPU: pip install cupy-cuda13x"
-
-
-@pytest.fixture
-def cupy() -> Iterator[Any]:
-    with cupy_stand_in.in_place_of_cupy() as module:
-        yield module
 
 
 REFUSED: dict[str, Callable[[Any, Any], Any]] = {

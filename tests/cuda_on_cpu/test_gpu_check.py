@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,16 +14,9 @@ from dnnkit.backends.cupy_backend import CupyBackend
 from dnnkit.kernels import contract
 from dnnkit.kernels.update.reference import RULES
 from tests.backends.networks import CASES
-from tests.cuda_on_cpu import cupy_stand_in
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--megabytes", "0.05", "--samples", "320", "--epochs", "2"]
-
-
-@pytest.fixture
-def cupy() -> Iterator[ModuleType]:
-    with cupy_stand_in.in_place_of_cupy() as module:
-        yield module
 
 
 @pytest.mark.cuda_on_cpu

@@ -1,7 +1,8 @@
-"""The GPU that tests of CUDA kernels run on: the same tests on the CPU, where every access is checked, and on a GPU."""
+"""The GPU that tests of CUDA kernels run on: a GPU, or the CPU, which checks every access. A copy of the package."""
 
 import functools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from dnnkit.backends import available
 from dnnkit.kernels import cuda
 from tests.cuda_on_cpu import cupy_stand_in
 from tests.cuda_on_cpu.cupy_stand_in import raw
+from tests.kernels.checkouts import copy_checkout
 
 ON_CPU = pytest.param("cpu", marks=pytest.mark.cuda_on_cpu)
 ON_GPU = pytest.param("gpu", marks=pytest.mark.gpu)
@@ -66,3 +68,9 @@ def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
 def few_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Grids so small that every loop over a grid takes several turns."""
     monkeypatch.setattr(cuda, "MOST_BLOCKS", 2)
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory) -> Path:
+    """A copy that no test edits."""
+    return copy_checkout(tmp_path_factory.mktemp("checkout"))
