@@ -10,19 +10,19 @@ from typing import Any
 
 import numpy as np
 
+from dnnkit.backends.diagnosis import Finding
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.finding import Finding
 from dnnkit.backends.program import HostArray, Metric, Plan, Program
 from dnnkit.backends.program import Loss as LossDescription
-from dnnkit.kernels import contract
+from dnnkit.kernels import registry
 from dnnkit.kernels.accuracy import reference as accuracy
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.clip_norm import reference as clip_norm
-from dnnkit.kernels.contract import Activation
-from dnnkit.kernels.dense_activation import reference as dense_activation
+from dnnkit.kernels.dense import reference as dense_activation
 from dnnkit.kernels.dropout import reference as dropout
 from dnnkit.kernels.gather import reference as gather
-from dnnkit.kernels.update.reference import Rule
+from dnnkit.kernels.optimizer_step.reference import Rule
+from dnnkit.kernels.registry import Activation
 
 
 class Backend:
@@ -77,7 +77,7 @@ class Backend:
 
     def build(self, program: Program) -> Executable:
         """The program, ready to run, its parameters zero."""
-        from dnnkit.backends.stage_by_stage import StageByStage
+        from dnnkit.backends.stagewise.executable import StageByStage
 
         return StageByStage(self, program, self.plan(program, "stage by stage"))
 
@@ -168,7 +168,7 @@ class Backend:
         activation: Activation,
         out: tuple[Array | None, Array | None] = (None, None),
     ) -> tuple[Array, Array]:
-        """See `kernels/dense_activation`; `out` is for y and, if the activation saves its input, z."""
+        """See `kernels/dense`; `out` is for y and, if the activation saves its input, z."""
         return dense_activation.forward(x, w, b, activation, self.xp)
 
     def dense_backward(
@@ -181,7 +181,7 @@ class Backend:
         needs_dx: bool,
         out: tuple[Array | None, Array | None, Array | None] = (None, None, None),
     ) -> tuple[Array | None, Array, Array]:
-        """See `kernels/dense_activation`; `out` is for dx, dw, db, and dy may be overwritten."""
+        """See `kernels/dense`; `out` is for dx, dw, db, and dy may be overwritten."""
         return dense_activation.backward(dy, x, w, saved, activation, needs_dx, self.xp)
 
     def dropout_mask(
@@ -205,7 +205,7 @@ class Backend:
         out: Array | None = None,
     ) -> tuple[Array, Array]:
         """(weighted sum of the row losses, `scale` times its gradient in the scores); see `kernels/<loss>`."""
-        kernel = contract.loss(loss.kernel) if isinstance(loss.kernel, str) else loss.kernel
+        kernel = registry.loss(loss.kernel) if isinstance(loss.kernel, str) else loss.kernel
         return kernel.loss_and_gradient(scores, targets, weights, scale, self.xp)
 
     def metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None) -> Array:
@@ -224,6 +224,6 @@ class Backend:
     def update(
         self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float
     ) -> tuple[Array, list[Array]]:
-        """The parameter and the slots after a step of the rule; see `kernels/update`."""
+        """The parameter and the slots after a step of the rule; see `kernels/optimizer_step`."""
         parameter, *slots = rule.function(step, parameter, gradient, *slots, *numbers, self.xp)
         return parameter, slots

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.base import Backend
-from dnnkit.backends.finding import Finding
+from dnnkit.backends.diagnosis import Finding
 from dnnkit.backends.program import Loss, Metric, Program
 from dnnkit.kernels.array import Array, Namespace
-from dnnkit.kernels.contract import Activation
 from dnnkit.kernels.dropout import reference as dropout
-from dnnkit.kernels.update.reference import Rule
+from dnnkit.kernels.optimizer_step.reference import Rule
+from dnnkit.kernels.registry import Activation
 
 BLOCK = 16384
 """Elements in a block: 64 KiB of float32, so that the few temporaries of a formula fit the second-level cache."""
@@ -134,7 +134,7 @@ class NumpyBackend(Backend):
         activation: Activation,
         out: tuple[Array | None, Array | None] = (None, None),
     ) -> tuple[Array, Array]:
-        """See `kernels/dense_activation`."""
+        """See `kernels/dense`."""
         y, z = out
         if y is None:
             return super().dense(x, w, b, activation)
@@ -154,7 +154,7 @@ class NumpyBackend(Backend):
         needs_dx: bool,
         out: tuple[Array | None, Array | None, Array | None] = (None, None, None),
     ) -> tuple[Array | None, Array, Array]:
-        """See `kernels/dense_activation`; dy becomes dz."""
+        """See `kernels/dense`; dy becomes dz."""
         dx, dw, db = out
         if dw is None:
             return super().dense_backward(dy, x, w, saved, activation, needs_dx)
@@ -219,7 +219,7 @@ class NumpyBackend(Backend):
     def update(
         self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float
     ) -> tuple[Array, list[Array]]:
-        """See `kernels/update`; in place."""
+        """See `kernels/optimizer_step`; in place."""
         for start in range(0, parameter.size, BLOCK):
             block = slice(start, start + BLOCK)
             held = (parameter[block], *(slot[block] for slot in slots))

@@ -158,7 +158,7 @@ class Program:
     """A network, whole: what it computes, what it minimises, how it is updated.
 
     `loss` and `update` are None in a network that was never compiled: it predicts only. `update` names a rule of
-    `kernels/update`. `seed` (32 bits) decides dropout masks; `num_threads` None leaves the choice to the backend.
+    `kernels/optimizer_step`. `seed` (32 bits) decides dropout masks; `num_threads` None leaves the choice to the backend.
     """
 
     input_shape: tuple[int, ...]

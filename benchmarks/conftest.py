@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dnnkit.backends import get_backend
-from dnnkit.laboratory.machine import describe
+from dnnkit.bench.machine import describe
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:

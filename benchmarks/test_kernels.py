@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from dnnkit.backends import available, get_backend
-from dnnkit.laboratory.kernels import SIZES, Data, Work, names, works
-from dnnkit.laboratory.timing import waits_for
+from dnnkit.bench.kernels import SIZES, Data, Work, names, works
+from dnnkit.bench.timing import waits_for
 
 BACKENDS = [info.name for info in available() if info.available]
 DTYPES = [pytest.param("float32"), pytest.param("float64", marks=pytest.mark.slow)]

@@ -31,12 +31,12 @@ from dnnkit.callbacks import Callback, CSVLogger, EarlyStopping, LossPlot, Model
 from dnnkit.confidence import iterations_to_confidence
 from dnnkit.errors import DnnkitError
 from dnnkit.formula import activation
-from dnnkit.history import History
 from dnnkit.layers import Activation, Dense, Dropout, Flatten, Layer, Rescaling
+from dnnkit.network.sequential import Sequential
 from dnnkit.numerical import check_gradients, gradient_descent, numerical_diff, numerical_gradient
 from dnnkit.optimizers import SGD, Adam, AdamW, RMSprop
 from dnnkit.seeds import reset_seed
-from dnnkit.sequential import Sequential
+from dnnkit.training.loop.history import History
 
 __version__ = "0.1.0"
 
@@ -49,7 +49,7 @@ def load(
     `custom_objects` maps the class names of your own layers, losses and schedules, and the names of your own metrics,
     to the classes and functions: a save holds names and numbers, never code.
     """
-    from dnnkit.saving import load_network
+    from dnnkit.saves.saving import load_network
 
     return load_network(path, backend, custom_objects)
 

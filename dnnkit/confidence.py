@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnnkit.data import check_count
 from dnnkit.errors import ConfigurationError
+from dnnkit.network.checks import check_count
 
 if TYPE_CHECKING:
-    from dnnkit.sequential import Sequential
+    from dnnkit.network.sequential import Sequential
 
 
 def iterations_to_confidence(

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 
-from dnnkit.backends import available, choice, get_backend, gpu_state
-from dnnkit.backends.finding import Finding
+from dnnkit.backends import available, choice, get_backend
+from dnnkit.backends.cupy_backend import cuda_diagnosis
+from dnnkit.backends.diagnosis import Finding
 from dnnkit.backends.registry import install_command
 from dnnkit.errors import BackendUnavailable
 
@@ -86,8 +87,8 @@ def _data() -> Iterator[Finding]:
 def _gpu() -> Iterator[Finding]:
     tool = shutil.which("nvidia-smi")
     if tool is None:
-        driver = gpu_state.look().driver
-        there = "" if driver is None else f"a driver for CUDA {gpu_state.dotted(driver)}, without nvidia-smi"
+        driver = cuda_diagnosis.look().driver
+        there = "" if driver is None else f"a driver for CUDA {cuda_diagnosis.dotted(driver)}, without nvidia-smi"
         yield Finding("GPU", "note", there or "no NVIDIA driver is installed: training runs on the CPU")
         return
     query = [tool, "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]

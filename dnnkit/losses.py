@@ -5,9 +5,9 @@ from typing import ClassVar, Literal
 
 from dnnkit.backends.program import Loss as LossDescription
 from dnnkit.errors import ConfigurationError
-from dnnkit.kernels import contract
+from dnnkit.kernels import registry
+from dnnkit.kernels._reference.rows import one_hot, weigh
 from dnnkit.kernels.array import Array, Namespace
-from dnnkit.kernels.rows import one_hot, weigh
 
 
 class Loss:
@@ -32,7 +32,7 @@ class Loss:
         takes_over = self.fused is not None and last_activation == self.fused[0] and not self.from_logits
         on_logits = takes_over or self.from_logits
         kernel = self.fused[1] if self.fused is not None and on_logits else self.kernel
-        return LossDescription(kernel, self.targets, contract.loss(kernel).reduction), takes_over
+        return LossDescription(kernel, self.targets, registry.loss(kernel).reduction), takes_over
 
     def loss_and_gradient(
         self, predictions: Array, targets: Array, weights: Array | None, scale: float, xp: Namespace

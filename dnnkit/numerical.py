@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dnnkit.data import check_count
+from dnnkit.network.checks import check_count
 
 if TYPE_CHECKING:
-    from dnnkit.sequential import Sequential
+    from dnnkit.network.sequential import Sequential
 
 Values: TypeAlias = NDArray[np.float64]
 

@@ -10,8 +10,8 @@
 Losses also answer to the longer names `binary_cross_entropy_loss`, `binary_cross_entropy_loss_backward`, and so on.
 The options of a loss's class are keyword arguments here (`from_logits=True`; `epsilon=1e-7` for cross-entropies of
 classes). Arrays may be anything `np.asarray` takes, or the backend's own; the result is the backend's own. Rows of a
-loss are samples; a vector counts as one sample. Cross-entropies clip probabilities (see `kernels/binary_crossentropy`
-and `kernels/categorical_crossentropy`), so they are never infinite.
+loss are samples; a vector counts as one sample. Cross-entropies clip probabilities (see `kernels/losses/binary_crossentropy`
+and `kernels/losses/categorical_crossentropy`), so they are never infinite.
 """
 
 from collections.abc import Callable
@@ -21,12 +21,12 @@ from typing import Any
 from dnnkit.backends.base import Backend
 from dnnkit.backends.program import Loss, Metric
 from dnnkit.backends.registry import get_backend
-from dnnkit.data import check_labels
 from dnnkit.errors import DataError, ShapeError
 from dnnkit.formula import key_of, named
-from dnnkit.kernels import contract
+from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array
 from dnnkit.losses import LOSSES
+from dnnkit.network.checks import check_labels
 
 __all__ = ["binary_accuracy", "categorical_accuracy", "softmax"]
 
@@ -48,7 +48,7 @@ def softmax(x: Any, axis: int = -1) -> Array:
     backend = get_backend()
     xp = backend.xp
     moved = xp.moveaxis(_floats(x, backend), axis, -1)
-    return xp.moveaxis(backend.activation(contract.activation("softmax"), moved), -1, axis)
+    return xp.moveaxis(backend.activation(registry.activation("softmax"), moved), -1, axis)
 
 
 @_on_device
@@ -97,8 +97,8 @@ def __getattr__(name: str) -> Callable[..., Array]:
 
 
 def __dir__() -> list[str]:
-    activations = {*contract.names("activation"), *named()}
-    references = {name: contract.activation(key_of(name)).reference for name in activations}
+    activations = {*registry.names("activation"), *named()}
+    references = {name: registry.activation(key_of(name)).reference for name in activations}
     from_output = [name for name in activations if hasattr(references[name], "derivative_from_output")]
     return sorted(
         [
@@ -118,9 +118,9 @@ def _activation(name: str) -> Callable[..., Array] | None:
         if name.endswith(ending):
             base, suffix = name.removesuffix(ending), ending
             break
-    if base not in (*contract.names("activation"), *named()):
+    if base not in (*registry.names("activation"), *named()):
         return None
-    activation = contract.activation(key_of(base))
+    activation = registry.activation(key_of(base))
     if not suffix:
 
         def forward(x: Any) -> Array:

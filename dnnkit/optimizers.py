@@ -36,7 +36,7 @@ class Optimizer:
 
     @property
     def rule(self) -> str:
-        """The update rule in `kernels/update`."""
+        """The update rule in `kernels/optimizer_step`."""
         return self.name
 
     def hyperparameters(self, first: int, count: int) -> Hyperparameters:

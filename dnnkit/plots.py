@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnnkit.data import check_count
 from dnnkit.errors import ConfigurationError, DataError, ShapeError
+from dnnkit.network.checks import check_count
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from dnnkit.history import History
+    from dnnkit.training.loop.history import History
 
 RIGHT, WRONG = "#1f6fb4", "#c8321e"
 SEEN, HELD_OUT = {"color": RIGHT, "linestyle": "-"}, {"color": "#e08214", "linestyle": "--"}

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-from dnnkit.backends.cupy_backend import CupyBackend
+from dnnkit.backends.cupy_backend.backend import CupyBackend
 from tests.cuda_compile import nvrtc
 
 

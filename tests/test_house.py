@@ -62,7 +62,7 @@ def test_a_planted_import_in_the_wrong_direction_fails_lint(tmp_path: Path) -> N
         ("dnnkit", "import numba"),
         ("dnnkit", "import cupy"),
         ("kernels", "from dnnkit.backends import program"),
-        ("backends", "from dnnkit.sequential import Sequential"),
+        ("backends", "from dnnkit.network.sequential import Sequential"),
     ]:
         place = tmp_path / folder
         place.mkdir(exist_ok=True)
@@ -116,10 +116,10 @@ def test_the_wheel_and_the_source_distribution_hold_dnnkit_alone(tmp_path: Path)
     assert {name.split("/")[0] for name in names} == {"dnnkit", f"dnnkit-{dnnkit.__version__}.dist-info"}
     expected = {f"dnnkit/{name}" for name in files.stdout.split() if re.match(r"(backends|kernels)/.*\.(py|cu)$", name)}
     expected |= {name for name in files.stdout.split() if re.match(r"dnnkit/.*\.py$", name)}
-    measured = [name for name in files.stdout.split() if re.match(r"benchmarks/peers/.*\.py$", name)]
-    expected |= {f"dnnkit/laboratory/measured/{name}" for name in measured}
+    measured = [name for name in files.stdout.split() if re.match(r"dnnkit/bench/peers/.*\.py$", name)]
+    expected |= {f"dnnkit/bench/measured/{name}" for name in measured}
     assert {name for name in names if name.endswith((".py", ".cu"))} == expected
-    assert {"dnnkit/py.typed", "dnnkit/laboratory/page.css", "dnnkit/laboratory/page.js"} <= set(names)
+    assert {"dnnkit/py.typed", "dnnkit/bench/page.css", "dnnkit/bench/page.js"} <= set(names)
 
 
 def test_the_version_is_written_once_more_only() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu_check import bandwidth, correctness, training
-from benchmarks.peers.machine import describe
 from dnnkit.backends import get_backend
+from dnnkit.bench.peers.machine import describe
 from dnnkit.errors import BackendUnavailable
 
 PACKAGES = ("numpy", "numba", "scipy")

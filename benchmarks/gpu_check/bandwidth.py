@@ -8,9 +8,9 @@ from unittest.mock import patch
 import numpy as np
 
 from dnnkit.backends.program import Loss, Metric
-from dnnkit.kernels import contract
-from dnnkit.kernels.dense_activation import gpu as dense
-from dnnkit.kernels.update.reference import RULES
+from dnnkit.kernels import registry
+from dnnkit.kernels.dense import gpu as dense
+from dnnkit.kernels.optimizer_step.reference import RULES
 
 ROUNDS = 9
 CALLS = 10
@@ -81,14 +81,14 @@ def _elementwise(backend: Any, size: int, dtype: str) -> Iterator[Work]:
     shape = (max(1, size // item // COLUMNS), COLUMNS)
     x, y, count = _filled(backend, shape, dtype), backend.buffer(shape, dtype), shape[0] * shape[1]
     for name in ACTIVATIONS:
-        activation = contract.activation(name)
+        activation = registry.activation(name)
         yield f"{name} forward", 2 * count * item, _call(backend.activation, activation, x, out=y)
         yield f"{name} backward", 3 * count * item, _call(backend.activation_backward, activation, x, y, out=y)
     b, w, db = (_filled(backend, s, dtype) for s in ((COLUMNS,), (1, COLUMNS), (COLUMNS,)))
     column = _filled(backend, (shape[0], 1), dtype)
 
     for name in ("relu", "gelu"):
-        activation = contract.activation(name)
+        activation = registry.activation(name)
         saves_input = activation.saves == "input"
         z = backend.buffer(shape, dtype) if saves_input else None
         forward = _call(dense.forward, column, w, b, activation, z, y)
@@ -120,7 +120,7 @@ def _losses(backend: Any, size: int, dtype: str) -> Iterator[Work]:
             backend.buffer(shape, dtype),
         )
         labels = backend.xp.arange(shape[0]) % columns
-        for kernel in contract.names("loss"):
+        for kernel in registry.names("loss"):
             run = _call(backend.loss, Loss(kernel, "values", "mean"), scores, targets, None, 0.5, out=out)
             yield f"{kernel}, {columns} columns", 3 * count * item, run
         sparse = Loss("softmax_cross_entropy", "labels", "mean")

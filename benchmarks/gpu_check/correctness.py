@@ -9,10 +9,10 @@ import numpy as np
 
 from dnnkit.backends.base import Backend
 from dnnkit.backends.program import Loss, Metric
-from dnnkit.kernels import contract
-from dnnkit.kernels.dense_activation import reference as dense_reference
-from dnnkit.kernels.gelu import reference as gelu
-from dnnkit.kernels.update.reference import RULES
+from dnnkit.kernels import registry
+from dnnkit.kernels.activations.gelu import reference as gelu
+from dnnkit.kernels.dense import reference as dense_reference
+from dnnkit.kernels.optimizer_step.reference import RULES
 from tests.backends.networks import CASES, data
 
 SHAPES = ((1, 1), (7, 3), (65, 127), (257, 1025), (3001, 17))
@@ -65,8 +65,8 @@ def _activations(backend: Backend, rng: Any, dtype: str, shape: Any, label: str)
     a, w, b = (rng.normal(size=s).astype(dtype) for s in ((shape[0], inputs), (inputs, shape[1]), shape[1]))
     w /= np.sqrt(inputs, dtype=dtype)
     wide = [array.astype(np.float64) for array in (a, w, b)]
-    for name in contract.names("activation"):
-        activation = contract.activation(name)
+    for name in registry.names("activation"):
+        activation = registry.activation(name)
         expected = activation.forward(x.astype(np.float64))
         saved = expected if activation.saves == "output" else x.astype(np.float64)
         y = backend.activation(activation, backend.asarray(x))
@@ -99,7 +99,7 @@ def _sum(dtype: str) -> float:
 
 
 def _losses(backend: Backend, rng: Any, dtype: str, shape: Any, label: str) -> Iterator[dict[str, Any]]:
-    for kernel in contract.names("loss"):
+    for kernel in registry.names("loss"):
         on_logits = kernel in ("softmax_cross_entropy", "sigmoid_cross_entropy")
         scores = (rng.normal(0, 2, shape) if on_logits else rng.uniform(0.05, 0.95, shape)).astype(dtype)
         targets, weights = rng.uniform(0, 1, shape).astype(dtype), rng.uniform(0, 2, shape[0]).astype(dtype)
@@ -108,7 +108,7 @@ def _losses(backend: Backend, rng: Any, dtype: str, shape: Any, label: str) -> I
             kinds.append(("labels", rng.integers(0, shape[1], shape[0])))
         for kind, wanted in kinds:
             wide = wanted.astype(np.float64) if kind == "values" else wanted
-            total, gradient = contract.loss(kernel).loss_and_gradient(
+            total, gradient = registry.loss(kernel).loss_and_gradient(
                 scores.astype(np.float64), wide, weights.astype(np.float64), 0.25
             )
             own = [backend.asarray(array) for array in (scores, wanted, weights)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from dnnkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from dnnkit.sequential import Sequential
+    from dnnkit.network.sequential import Sequential
 
 Logs: TypeAlias = Mapping[str, float]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from dnnkit.callbacks.base import Best, Callback, Logs
-from dnnkit.data import check_count
+from dnnkit.network.checks import check_count
 
 
 class EarlyStopping(Callback):

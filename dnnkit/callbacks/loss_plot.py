@@ -4,8 +4,8 @@ from math import nan
 from pathlib import Path
 
 from dnnkit.callbacks.base import Callback, Logs
-from dnnkit.data import check_count
-from dnnkit.notebook import Cell, in_notebook
+from dnnkit.network.checks import check_count
+from dnnkit.training.loop.notebook import Cell, in_notebook
 
 
 class LossPlot(Callback):

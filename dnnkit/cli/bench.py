@@ -12,9 +12,9 @@ from dnnkit.cli.output import json_output, text_output
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dnnkit.laboratory.choosing import Choice
-    from dnnkit.laboratory.progress import Stage
-    from dnnkit.laboratory.results import Results
+    from dnnkit.bench.progress import Stage
+    from dnnkit.bench.results import Results
+    from dnnkit.bench.selection import Choice
 
 app = typer.Typer(
     help="Measure what activations, kernels, training steps and other libraries cost.", no_args_is_help=True
@@ -62,14 +62,14 @@ def activations(
     """
     from dataclasses import replace
 
-    from dnnkit.data import check_count
-    from dnnkit.laboratory import activations as speed
-    from dnnkit.laboratory import choosing, learning
+    from dnnkit.bench import activations as speed
+    from dnnkit.bench import learning, selection
+    from dnnkit.network.checks import check_count
 
-    added = choosing.add(add or [])
+    added = selection.add(add or [])
     choice = replace(
         _choice(backend, quick, rounds),
-        activations=(*choosing.activations(_listed(activation)), *added),
+        activations=(*selection.activations(_listed(activation)), *added),
         added=added,
         seeds=check_count("--seeds", seeds),
         width=check_count("--width", width),
@@ -102,8 +102,8 @@ def kernels(
     report: Report = None,
 ) -> None:
     """Measure every kernel beside its floor: percent of the bandwidth or of the FLOP rate measured in the same run."""
+    from dnnkit.bench import kernels as measured
     from dnnkit.errors import ConfigurationError
-    from dnnkit.laboratory import kernels as measured
 
     dtypes = tuple(_listed(dtype) or (["float32"] if quick else ["float32", "float64"]))
     if not set(dtypes) <= {"float32", "float64"}:
@@ -129,7 +129,7 @@ def step(
     report: Report = None,
 ) -> None:
     """Measure training steps of some networks on every backend, beside the arithmetic floor."""
-    from dnnkit.laboratory import steps
+    from dnnkit.bench import steps
 
     names, choice = steps.names(network), _choice(backend, quick, rounds)
     with _measuring("step", choice, {"networks": names}, json, csv, report) as (results, stage):
@@ -150,8 +150,8 @@ def peers(
     report: Report = None,
 ) -> None:
     """Measure dnnkit beside the libraries that are installed (PyTorch, JAX, Keras, tinygrad, Thinc, ...), in turn."""
-    from dnnkit.data import check_count
-    from dnnkit.laboratory import peers as measured
+    from dnnkit.bench import peer_results as measured
+    from dnnkit.network.checks import check_count
 
     count = check_count("--rounds", rounds if rounds is not None else (1 if quick else 5))
     chosen = _listed(peer) or []
@@ -178,11 +178,11 @@ def compare(
     from rich import box
     from rich.table import Table
 
-    from dnnkit.laboratory import comparing, results
+    from dnnkit.bench import compare, results
 
-    found, notices, noise = comparing.compare(results.read(a), results.read(b))
+    found, notices, noise = compare.compare(results.read(a), results.read(b))
     with json_output(json) as written:
-        written |= comparing.to_json(found, notices, noise)
+        written |= compare.to_json(found, notices, noise)
         table = Table(box=box.SIMPLE_HEAD)
         for column in ("table", "case", "A", "B", "unit", "B / A", "interval", "B is"):
             table.add_column(column)
@@ -200,7 +200,7 @@ def compare(
                 f"[{colors[item.verdict]}]{item.verdict}",
             )
         _console().print(table)
-        typer.echo(comparing.words(found, noise))
+        typer.echo(compare.words(found, noise))
         for notice in notices:
             typer.echo(f"note: {notice}")
 
@@ -208,13 +208,13 @@ def compare(
 def _choice(backend: list[str] | None, quick: bool, rounds: int | None) -> "Choice":
     from dataclasses import replace
 
-    from dnnkit.data import check_count
-    from dnnkit.laboratory import choosing, timing
+    from dnnkit.bench import selection, timing
+    from dnnkit.network.checks import check_count
 
     effort = timing.QUICK if quick else timing.USUAL
     if rounds is not None:
         effort = replace(effort, rounds=check_count("--rounds", rounds))
-    return choosing.Choice(choosing.backends(_listed(backend)), effort=effort)
+    return selection.Choice(selection.backends(_listed(backend)), effort=effort)
 
 
 def _listed(names: list[str] | None) -> list[str] | None:
@@ -228,11 +228,11 @@ def _measuring(
     """The block measures; then the tables are shown and the files written, which were tried before."""
     from time import perf_counter
 
+    from dnnkit.bench import progress, tables
+    from dnnkit.bench.machine import load_average
+    from dnnkit.bench.report import page
+    from dnnkit.bench.results import Results
     from dnnkit.errors import ConfigurationError
-    from dnnkit.laboratory import progress, tables
-    from dnnkit.laboratory.machine import load_average
-    from dnnkit.laboratory.report import page
-    from dnnkit.laboratory.results import Results
 
     if json == csv == "-":
         raise ConfigurationError("--json - and --csv -: expected one of them on standard output, the other in a file")

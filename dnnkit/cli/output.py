@@ -7,9 +7,9 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from dnnkit.config import without_nan
 from dnnkit.errors import ConfigurationError
-from dnnkit.saving import check_writable
+from dnnkit.saves.saving import check_writable
+from dnnkit.saves.serialization import without_nan
 
 
 @contextmanager

@@ -71,12 +71,12 @@ def train(
     import logging
 
     from dnnkit import plots
-    from dnnkit.config import find
-    from dnnkit.data import check_count
     from dnnkit.layers import Dense, Flatten, Rescaling
+    from dnnkit.network.checks import check_count
+    from dnnkit.network.sequential import Sequential
     from dnnkit.optimizers import OPTIMIZERS, Optimizer
-    from dnnkit.saving import check_writable
-    from dnnkit.sequential import Sequential
+    from dnnkit.saves.saving import check_writable
+    from dnnkit.saves.serialization import find
 
     if quiet:
         logging.getLogger("dnnkit").setLevel(logging.ERROR)

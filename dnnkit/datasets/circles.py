@@ -6,8 +6,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dnnkit.data import check_count
 from dnnkit.errors import ConfigurationError
+from dnnkit.network.checks import check_count
 from dnnkit.seeds import check_seed
 
 Points: TypeAlias = NDArray[np.float64]

@@ -10,7 +10,7 @@ from numbers import Real
 
 from dnnkit.errors import ConfigurationError, UnknownName
 from dnnkit.formula import grammar
-from dnnkit.kernels import contract
+from dnnkit.kernels import registry
 
 NAMED: dict[str, "Formula"] = {}
 """What `activation` was last told of each name; a layer keeps the formula that its name stood for when it was made."""
@@ -98,9 +98,9 @@ def find(given: "str | Formula") -> "str | Formula":
     if given in NAMED:
         return NAMED[given]
     try:
-        contract.activation(given)
+        registry.activation(given)
     except UnknownName:
-        names = ", ".join(sorted({*contract.names("activation"), *NAMED}))
+        names = ", ".join(sorted({*registry.names("activation"), *NAMED}))
         raise UnknownName(
             f"unknown activation {given!r}: choose one of {names}, or define it: dk.activation({given!r}, 'x * ...')"
         ) from None

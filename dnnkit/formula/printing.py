@@ -123,7 +123,7 @@ TRUTHS = {"and", "or", "not", "greater", "at_least", "less", "at_most", "equal",
 
 def arrays(functions: Mapping[str, Statements]) -> str:
     """A module like a kernel's `reference.py`."""
-    text = "import numpy as np\n\nfrom dnnkit.kernels.special import erf, erfc\n"
+    text = "import numpy as np\n\nfrom dnnkit.kernels._reference.special import erf, erfc\n"
     for name, statements in functions.items():
         lines = [f"{line.name} = {ARRAYS.line(line)}" for line in statements.lines]
         lines.append(f"return {written(statements.result, ARRAYS.selected)}")
@@ -133,8 +133,8 @@ def arrays(functions: Mapping[str, Statements]) -> str:
 
 def numba(functions: Mapping[str, Statements]) -> str:
     """Functions of one number, as in a kernel's `cpu.py`."""
-    text = "import math\n\nfrom dnnkit.kernels.compiled import scalar\n"
-    text += f"from dnnkit.kernels.elementary import {', '.join(ELEMENTARY)}\n"
+    text = "import math\n\nfrom dnnkit.kernels._numba.jit import scalar\n"
+    text += f"from dnnkit.kernels._numba.elementary import {', '.join(ELEMENTARY)}\n"
     for name, statements in functions.items():
         lines = ["kind = type(x)", *(f"{line.name} = {NUMBA.line(line)}" for line in statements.lines)]
         lines.append(f"return {written(statements.result, NUMBA.constant)}")

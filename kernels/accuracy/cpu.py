@@ -1,7 +1,7 @@
 """Accuracy, row by row. Contract: the package's docstring."""
 
-from dnnkit.kernels.compiled import compiled
-from dnnkit.kernels.rows_cpu import label, largest, target, weight
+from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.rows import label, largest, target, weight
 
 
 @compiled

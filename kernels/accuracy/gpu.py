@@ -5,9 +5,9 @@
 
 from typing import Any
 
-from dnnkit.kernels import cuda, rows_gpu
+from dnnkit.kernels._cuda import cuda, losses
+from dnnkit.kernels._cuda.cuda import REALS, Source
 from dnnkit.kernels.array import Array
-from dnnkit.kernels.cuda import REALS, Source
 
 
 def sources() -> list[Source]:
@@ -39,4 +39,4 @@ def _measure(
     arguments = {"scores": cuda.contiguous(scores), **numbers}
     kernel = f"{name}_of_{'labels' if targets.ndim == 1 else 'values'}"
     source = Source.of("accuracy/gpu.cu", scores.dtype.name)
-    rows_gpu.sum_over_rows(source, kernel, scores, targets, weights, arguments, out, scratch)
+    losses.sum_over_rows(source, kernel, scores, targets, weights, arguments, out, scratch)

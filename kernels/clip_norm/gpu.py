@@ -3,9 +3,9 @@
 `scratch` is float64 of `cuda.PARTIALS` + 1 elements, allocated here if it is not given. out may be x.
 """
 
-from dnnkit.kernels import cuda
+from dnnkit.kernels._cuda import cuda
+from dnnkit.kernels._cuda.cuda import REALS, Source
 from dnnkit.kernels.array import Array
-from dnnkit.kernels.cuda import REALS, Source
 
 PACKS_OF_THREAD = 4
 """Packs of 16 bytes that a thread adds up before another block is worth a partial sum of its own."""

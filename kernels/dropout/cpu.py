@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dnnkit.kernels.compiled import compiled
+from dnnkit.kernels._numba.jit import compiled
 from dnnkit.kernels.dropout import PURPOSE
 from dnnkit.kernels.philox.cpu import philox
 

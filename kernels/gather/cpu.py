@@ -1,6 +1,6 @@
 """Gather, row by row, converted and rescaled on the way. Contract: the package's docstring."""
 
-from dnnkit.kernels.compiled import compiled
+from dnnkit.kernels._numba.jit import compiled
 
 
 @compiled

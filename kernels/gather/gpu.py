@@ -1,8 +1,8 @@
 """Gather on the GPU. Contract: the package's docstring."""
 
-from dnnkit.kernels import cuda
+from dnnkit.kernels._cuda import cuda
+from dnnkit.kernels._cuda.cuda import REALS, Source
 from dnnkit.kernels.array import Array
-from dnnkit.kernels.cuda import REALS, Source
 
 WIDTH = 4
 """Numbers that a thread of the kernel converts at a time, where rows are aligned."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dnnkit.kernels.compiled import compiled
+from dnnkit.kernels._numba.jit import compiled
 from dnnkit.kernels.philox.reference import MASK, MULTIPLIERS, ROUNDS, WEYL
 
 M0, M1 = np.uint64(MULTIPLIERS[0]), np.uint64(MULTIPLIERS[1])

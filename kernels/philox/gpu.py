@@ -1,8 +1,8 @@
 """Philox4x32-10 on the GPU. Contract: the package's docstring."""
 
-from dnnkit.kernels import cuda
+from dnnkit.kernels._cuda import cuda
+from dnnkit.kernels._cuda.cuda import Source
 from dnnkit.kernels.array import Array
-from dnnkit.kernels.cuda import Source
 
 
 def sources() -> list[Source]:

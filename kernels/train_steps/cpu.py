@@ -1,18 +1,18 @@
 """Training steps, compiled once for every network. Contract: the package's docstring.
 
 What differs between networks is data: a table of stages (`stages.py`), a schedule of instructions (`instructions.py`),
-and the addresses of the kernels (`kernels/slices.py`). Several workers may share a step, each with its part of the
+and the addresses of the kernels (`kernels/_numba/entry_points.py`). Several workers may share a step, each with its part of the
 units or of the rows; where one needs what the others computed, the schedule says EXCHANGE. What a worker does between
 two exchanges is a segment (`segment.py`).
 """
 
-from dnnkit.kernels import atomic, denormals
-from dnnkit.kernels.calls import at, call_forward
-from dnnkit.kernels.compiled import compiled
-from dnnkit.kernels.train_steps import stages
-from dnnkit.kernels.train_steps.instructions import ENDED, LINE
-from dnnkit.kernels.train_steps.segment import run_segment
-from dnnkit.kernels.views import row
+from dnnkit.kernels._numba import atomics, flush_to_zero
+from dnnkit.kernels._numba.indirect_calls import at, call_forward
+from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.unchecked_views import row
+from dnnkit.kernels.train_steps import stage_table
+from dnnkit.kernels.train_steps.interpreter import run_segment
+from dnnkit.kernels.train_steps.opcodes import ENDED, LINE
 
 YIELD = 10
 """How many times its patience a thread waits for one that works before it gives its processor away for a moment."""
@@ -33,7 +33,9 @@ def predict_rows(x, parameters, network, out):
     if not sound:
         return False
     for s in range(table.shape[0]):
-        stages.forward(stages.stage_at(table, s), row(numbers, s), parameters, workspace, keep, rows, 0, False, 0, 0)
+        stage_table.forward(
+            stage_table.stage_at(table, s), row(numbers, s), parameters, workspace, keep, rows, 0, False, 0, 0
+        )
     call_forward(head, (at(workspace, scores), at(out), rows, out.shape[1]))
     return True
 
@@ -50,29 +52,29 @@ def run(thread, patience, claimed, done, job):
     Results do not depend on who ran what.
     """
     control = job[3][13]
-    setting = denormals.count_as_zero()
+    setting = flush_to_zero.count_as_zero()
     workers = done.size // LINE
     segment, worker, finished, looks, all_here = 0, thread, 0, patience, True
     while True:
         if looks < patience:
-            atomic.pause()
-        elif atomic.exchange_if(claimed, LINE * worker, segment, segment + 1):
+            atomics.pause()
+        elif atomics.exchange_if(claimed, LINE * worker, segment, segment + 1):
             if run_segment(worker, job):
-                atomic.store(control, ENDED, segment)
-            atomic.store(done, LINE * worker, segment + 1)
+                atomics.store(control, ENDED, segment)
+            atomics.store(done, LINE * worker, segment + 1)
             all_here = worker == thread
         else:
             all_here = True
-            atomic.pause()
+            atomics.pause()
             if looks > YIELD * patience:
-                atomic.yield_processor()
+                atomics.yield_processor()
                 looks = patience
         looks += 1
-        if atomic.load(done, LINE * worker) > segment:
+        if atomics.load(done, LINE * worker) > segment:
             worker, finished = (worker + 1) % workers, finished + 1
             looks = 0 if all_here else patience
             if finished == workers:
-                if atomic.load(control, ENDED) == segment:
-                    denormals.restore(setting)
+                if atomics.load(control, ENDED) == segment:
+                    flush_to_zero.restore(setting)
                     return
                 segment, worker, finished, looks = segment + 1, thread, 0, patience

@@ -7,11 +7,11 @@ import pytest
 
 from dnnkit.backends import Backend
 from dnnkit.backends.program import Loss, Metric
-from dnnkit.kernels import contract
+from dnnkit.kernels import registry
 from dnnkit.kernels.accuracy import reference as accuracy
-from dnnkit.kernels.dense_activation import reference as dense_activation
+from dnnkit.kernels.dense import reference as dense_activation
 from dnnkit.kernels.dropout import reference as dropout
-from dnnkit.kernels.update.reference import RULES
+from dnnkit.kernels.optimizer_step.reference import RULES
 from tests.oracles import ACTIVATIONS
 
 SHAPES = [(1, 1), (3, 5), (64, 64), (65, 127), (300, 131)]
@@ -34,7 +34,7 @@ def close(backend: Backend, actual: Any, expected: Any, dtype: str) -> None:
 def test_activation_and_its_backward(backend: Backend, shape: tuple[int, ...], dtype: str, rng: Any) -> None:
     x, dy = rng.normal(0, 3, (2, *shape)).astype(dtype)
     for name in ACTIVATIONS:
-        activation = contract.activation(name)
+        activation = registry.activation(name)
         expected = activation.forward(x.astype(np.float64))
         saved = expected if activation.saves == "output" else x.astype(np.float64)
         gradient = activation.backward(dy.astype(np.float64), saved)
@@ -55,7 +55,7 @@ def test_activation_and_its_backward(backend: Backend, shape: tuple[int, ...], d
 def test_dense_and_its_backward(
     backend: Backend, rows: int, inputs: int, outputs: int, name: str, bias: bool, dtype: str, rng: Any
 ) -> None:
-    activation = contract.activation(name)
+    activation = registry.activation(name)
     x, w, dy = (rng.normal(size=s).astype(dtype) for s in ((rows, inputs), (inputs, outputs), (rows, outputs)))
     w /= np.sqrt(inputs, dtype=dtype)
     b = rng.normal(size=outputs).astype(dtype) if bias else None
@@ -76,7 +76,7 @@ def test_dense_and_its_backward(
             close(backend, actual, gradient, dtype)
 
 
-@pytest.mark.parametrize("kernel", contract.names("loss"))
+@pytest.mark.parametrize("kernel", registry.names("loss"))
 @pytest.mark.parametrize("shape", [(1, 1), (7, 3), (65, 10), (3001, 17)])
 @pytest.mark.parametrize("weighted", [True, False])
 def test_loss(backend: Backend, kernel: str, shape: tuple[int, int], weighted: bool, rng: Any) -> None:
@@ -84,7 +84,7 @@ def test_loss(backend: Backend, kernel: str, shape: tuple[int, int], weighted: b
     scores = rng.normal(0, 2, shape) if on_logits else rng.uniform(0.05, 0.95, shape)
     targets = rng.uniform(0, 1, shape)
     weights = rng.uniform(0, 2, shape[0]) if weighted else None
-    expected, gradient = contract.loss(kernel).loss_and_gradient(scores, targets, weights, 0.25)
+    expected, gradient = registry.loss(kernel).loss_and_gradient(scores, targets, weights, 0.25)
     own = [None if a is None else backend.asarray(a) for a in (scores, targets, weights)]
     for out in both(backend, shape, "float64"):
         total, d = backend.loss(Loss(kernel, "values", "mean"), *own, 0.25, out=out)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dnnkit.kernels.cuda import Source, modules
+from dnnkit.kernels._cuda.cuda import Source, modules
 from tests.cuda_compile.resources import ARCHITECTURES, Resources
 from tests.cuda_on_cpu.compiling import kernels_run
 

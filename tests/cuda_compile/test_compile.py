@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dnnkit.kernels.cuda import ROOT, Source, modules
+from dnnkit.kernels._cuda.cuda import ROOT, Source, modules
 from tests.cuda_compile import nvrtc
 from tests.cuda_compile.report import named, table
 from tests.cuda_compile.resources import ARCHITECTURES, STRICT, Resources, compile_for, read

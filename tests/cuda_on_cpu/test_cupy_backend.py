@@ -8,7 +8,7 @@ import pytest
 
 import dnnkit as dk
 from dnnkit.backends import get_backend
-from dnnkit.backends.cupy_backend import CupyBackend
+from dnnkit.backends.cupy_backend.backend import CupyBackend
 from dnnkit.errors import BackendUnavailable, DeviceMemoryError
 from tests.backends.networks import CASES, data
 from tests.cuda_on_cpu.cupy_networks import ADAM, DROPOUT, parameters, ready, steps

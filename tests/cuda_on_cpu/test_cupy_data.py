@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import dnnkit as dk
-from dnnkit.backends import streamed_feed
+from dnnkit.backends.cupy_backend import streaming
 from dnnkit.errors import DataError, DeviceMemoryError
 from tests.backends.networks import data
 from tests.cuda_on_cpu.cupy_networks import ADAM, DROPOUT, parameters, ready, steps
@@ -32,7 +32,7 @@ def test_data_larger_than_memory_are_sent_in_chunks_and_give_the_same_bits(
         memory.limit = room
         net = DROPOUT.network("cupy", "float32")
         y = DROPOUT.targets(labels)
-        monkeypatch.setattr(streamed_feed, "CHUNK", 20_000)
+        monkeypatch.setattr(streaming, "CHUNK", 20_000)
         history = net.fit(x, y, batch_size=50, epochs=2, sample_weight=weights, verbose=0)
         streamed = "data" in history.plan.details
         assert streamed == (room == 180_000)
@@ -55,11 +55,11 @@ def test_data_larger_than_memory_are_seen_to_be_finite_before_anything_is_sent(c
 
 def test_a_chunk_is_sent_while_the_one_before_is_computed(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """The copies' stream waits until a buffer is free, the computing stream until it is full; nobody else waits."""
-    monkeypatch.setattr(streamed_feed, "CHUNK", 500)
+    monkeypatch.setattr(streaming, "CHUNK", 500)
     net, _ = ready(ADAM)
     x, labels = data()
     memory.limit = memory.used[0] + 30_000
-    monkeypatch.setattr("dnnkit.backends.cupy_executable.RESIDENT", 0.0)
+    monkeypatch.setattr("dnnkit.backends.cupy_backend.executable.RESIDENT", 0.0)
     executable = net.executable
     executable.begin_epoch(executable.load(x, labels, None), np.arange(90), 10)
     counts.reset()
@@ -87,8 +87,8 @@ def _but_the_first_of_each(wait: Any, null: Any) -> Any:
 
 def test_a_chunk_that_is_on_its_way_keeps_its_memory(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where an epoch is given up, or the next begins before anything was read, or the network goes."""
-    monkeypatch.setattr(streamed_feed, "CHUNK", 500)
-    monkeypatch.setattr("dnnkit.backends.cupy_executable.RESIDENT", 0.0)
+    monkeypatch.setattr(streaming, "CHUNK", 500)
+    monkeypatch.setattr("dnnkit.backends.cupy_backend.executable.RESIDENT", 0.0)
     freed: list[str] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda found: freed.append(str(found.exc_value)))
     net, loaded = ready(ADAM)
@@ -109,8 +109,8 @@ def test_a_wait_that_is_forgotten_is_noticed(
     """Of the waits for a chunk's buffers, none is needless: without each the results are wrong, or there are none."""
     x, labels = data()
     expected = ADAM.network("cupy", "float32").fit(x, labels, batch_size=10, verbose=0)["loss"]
-    monkeypatch.setattr(streamed_feed, "CHUNK", 500)
-    monkeypatch.setattr("dnnkit.backends.cupy_executable.RESIDENT", 0.0)
+    monkeypatch.setattr(streaming, "CHUNK", 500)
+    monkeypatch.setattr("dnnkit.backends.cupy_backend.executable.RESIDENT", 0.0)
     stream, event = cupy.cuda.Stream, cupy.cuda.Event
     wait, null = stream.wait_event, stream.null
     if forgotten == "full":

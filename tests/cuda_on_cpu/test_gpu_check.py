@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from benchmarks.gpu_check.__main__ import main
-from dnnkit.backends.cupy_backend import CupyBackend
-from dnnkit.kernels import contract
-from dnnkit.kernels.update.reference import RULES
+from dnnkit.backends.cupy_backend.backend import CupyBackend
+from dnnkit.kernels import registry
+from dnnkit.kernels.optimizer_step.reference import RULES
 from tests.backends.networks import CASES
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +34,7 @@ def test_it_checks_everything_and_times_it(cupy: ModuleType, tmp_path: Path, mon
     assert found["correctness"]["checks"] > 500
     timed = {record["kernel"] for record in found["kernels"]}
     assert {f"update {rule}" for rule in RULES} <= timed
-    assert {f"{loss}, 10 columns" for loss in contract.names("loss")} <= timed
+    assert {f"{loss}, 10 columns" for loss in registry.names("loss")} <= timed
     assert {"copy", "gather uint8", "dropout mask", "dense relu dz and db", "softmax forward"} <= timed
     assert all(record["bytes_per_second"] > 0 for record in found["kernels"])
     assert len(found["training"]["seconds_an_epoch"]) == 2

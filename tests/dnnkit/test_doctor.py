@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dnnkit import doctor
-from dnnkit.backends.finding import Finding
+from dnnkit.backends.diagnosis import Finding
 
 
 def findings() -> dict[str, Finding]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dnnkit.backends import available
-from dnnkit.kernels import cuda
+from dnnkit.kernels._cuda import cuda
 from tests.cuda_on_cpu import cupy_stand_in
 from tests.cuda_on_cpu.cupy_stand_in import raw
 from tests.kernels.checkouts import copy_checkout

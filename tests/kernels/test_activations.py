@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import special
 
-from dnnkit.kernels import contract
+from dnnkit.kernels import registry
 from tests.oracles import ACTIVATIONS, central_difference
 
 ELEMENTWISE = [name for name in ACTIVATIONS if name != "softmax"]
@@ -44,7 +44,7 @@ FORMULAS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 def backward(name: str, x: np.ndarray, dy: np.ndarray) -> np.ndarray:
     """Gradient in x as a network takes it: from what the activation saves."""
-    activation = contract.activation(name)
+    activation = registry.activation(name)
     return activation.backward(dy, activation.forward(x) if activation.saves == "output" else x)
 
 
@@ -54,11 +54,11 @@ def conditioning(name: str, x: np.ndarray) -> np.ndarray:
 
 
 def both_passes(name: str, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return contract.activation(name).forward(x), backward(name, x, np.ones_like(x))
+    return registry.activation(name).forward(x), backward(name, x, np.ones_like(x))
 
 
 def test_every_promised_activation_is_there_and_no_other():
-    assert set(contract.names("activation")) == set(ACTIVATIONS)
+    assert set(registry.names("activation")) == set(ACTIVATIONS)
     assert len(ACTIVATIONS) == 15
 
 
@@ -66,7 +66,7 @@ def test_every_promised_activation_is_there_and_no_other():
 def test_values_against_independent_formulas(name):
     x = np.linspace(-30, 30, 601)
     expected = np.asarray(FORMULAS[name](x), np.float64)
-    actual = contract.activation(name).forward(x)
+    actual = registry.activation(name).forward(x)
     np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=0)
 
 
@@ -74,7 +74,7 @@ def test_values_against_independent_formulas(name):
 def test_derivative_against_central_differences(name):
     x = np.linspace(-8.05, 8.05, 46)  # no kink (0, ±3) within reach of a difference
     assert np.abs(np.subtract.outer(x, [-3, 0, 3])).min() > 0.01
-    activation = contract.activation(name)
+    activation = registry.activation(name)
     numerical = [central_difference(lambda v: activation.forward(v)[0], x[i : i + 1])[0] for i in range(x.size)]
     np.testing.assert_allclose(activation.reference.derivative(x), numerical, rtol=1e-6, atol=1e-9)
 
@@ -91,13 +91,13 @@ def test_derivative_against_central_differences(name):
 )
 def test_derivative_is_accurate_also_where_it_is_tiny(name, formula):
     x = np.linspace(-30, 30, 601)
-    actual = contract.activation(name).reference.derivative(x)
+    actual = registry.activation(name).reference.derivative(x)
     np.testing.assert_allclose(actual, formula(x), rtol=1e-13, atol=0)
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_derivative_from_output_equals_derivative(name):
-    activation = contract.activation(name)
+    activation = registry.activation(name)
     from_output = getattr(activation.reference, "derivative_from_output", None)
     assert from_output is not None or activation.saves == "input"
     if from_output is None:
@@ -109,7 +109,7 @@ def test_derivative_from_output_equals_derivative(name):
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_backward_is_the_derivative_times_the_incoming_gradient(name, rng):
     x, dy = rng.normal(size=(2, 5, 7))
-    expected = dy * contract.activation(name).reference.derivative(x)
+    expected = dy * registry.activation(name).reference.derivative(x)
     np.testing.assert_allclose(backward(name, x, dy), expected, rtol=1e-12)
 
 
@@ -143,7 +143,7 @@ def test_finite_at_extremes_and_signed_zeros(name, dtype):
 )
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_values_far_out(name, low, high, dtype):
-    result = contract.activation(name).forward(np.array([-1e4, 1e4], dtype))
+    result = registry.activation(name).forward(np.array([-1e4, 1e4], dtype))
     np.testing.assert_allclose(result, [low, high], rtol=4 * np.finfo(dtype).eps)
 
 
@@ -171,8 +171,8 @@ def test_strided_and_fortran_inputs_equal_the_contiguous(name, dtype, rng):
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_float32_forward_is_within_a_few_ulp_of_the_float64_oracle(name):
     x = np.linspace(-30, 30, 6001).astype(np.float32)
-    exact = contract.activation(name).forward(x.astype(np.float64))
-    error = np.abs(contract.activation(name).forward(x) - exact)
+    exact = registry.activation(name).forward(x.astype(np.float64))
+    error = np.abs(registry.activation(name).forward(x) - exact)
     few, least = 8 * np.finfo(np.float32).eps, np.finfo(np.float32).tiny
     assert (error <= few * conditioning(name, x) * np.abs(exact) + least).all()
 
@@ -180,7 +180,7 @@ def test_float32_forward_is_within_a_few_ulp_of_the_float64_oracle(name):
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_float32_derivative_is_within_a_few_ulp_of_the_float64_oracle(name):
     x = np.linspace(-30, 30, 6001).astype(np.float32)
-    derivative = contract.activation(name).reference.derivative
+    derivative = registry.activation(name).reference.derivative
     exact = derivative(x.astype(np.float64))
     few = 8 * np.finfo(np.float32).eps  # of the larger term, which for every activation is at most about 1
     np.testing.assert_allclose(derivative(x), exact, rtol=few, atol=few)
@@ -189,20 +189,20 @@ def test_float32_derivative_is_within_a_few_ulp_of_the_float64_oracle(name):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name != "step"])
 def test_nan_in_gives_nan_out(name, dtype):
-    result = contract.activation(name).forward(np.array([np.nan, 1.0], dtype))
+    result = registry.activation(name).forward(np.array([np.nan, 1.0], dtype))
     assert np.isnan(result[0])
     assert name == "softmax" or np.isfinite(result[1])
 
 
 def test_step_counts_nan_as_not_positive():
-    np.testing.assert_array_equal(contract.activation("step").forward(np.array([np.nan, 1.0])), [0, 1])
+    np.testing.assert_array_equal(registry.activation("step").forward(np.array([np.nan, 1.0])), [0, 1])
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_inputs_are_not_modified(name, rng):
     x, dy = rng.normal(size=(2, 5, 7))
     x_before, dy_before = x.copy(), dy.copy()
-    activation = contract.activation(name)
+    activation = registry.activation(name)
     y = activation.forward(x)
     saved = (y if activation.saves == "output" else x).copy()
     saved_before = saved.copy()
@@ -228,21 +228,21 @@ def test_step_has_no_gradient():
 
 def test_leaky_slope():
     x = np.array([-100.0, -1e-300, -0.0, 2.0])
-    np.testing.assert_allclose(contract.activation("leaky_relu").forward(x), [-1.0, -1e-302, 0, 2])
+    np.testing.assert_allclose(registry.activation("leaky_relu").forward(x), [-1.0, -1e-302, 0, 2])
     np.testing.assert_array_equal(backward("leaky_relu", x, np.ones(4)), [0.01, 0.01, 0.01, 1])
 
 
 def test_hard_sigmoid_values():
     x = np.array([-4, -3, -1.5, 0, 1.5, 3, 4])
-    np.testing.assert_allclose(contract.activation("hard_sigmoid").forward(x), [0, 0, 0.25, 0.5, 0.75, 1, 1])
+    np.testing.assert_allclose(registry.activation("hard_sigmoid").forward(x), [0, 0, 0.25, 0.5, 0.75, 1, 1])
     expected = np.array([0, 0, 1, 1, 1, 0, 0]) / 6
     np.testing.assert_allclose(backward("hard_sigmoid", x, np.ones(7)), expected)
-    np.testing.assert_allclose(contract.activation("hard_sigmoid").reference.derivative(x), expected)
+    np.testing.assert_allclose(registry.activation("hard_sigmoid").reference.derivative(x), expected)
 
 
 # Softmax
 
-softmax = contract.activation("softmax")
+softmax = registry.activation("softmax")
 MATRICES = arrays(np.float64, st.tuples(st.integers(1, 5), st.integers(1, 11)), elements=st.floats(-50, 50))
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dnnkit.kernels import contract
-from dnnkit.kernels.slices import activation_slices
+from dnnkit.kernels import registry
+from dnnkit.kernels._numba.entry_points import activation_slices
 from tests.oracles import ACTIVATIONS
 
 DTYPES = ["float32", "float64"]
@@ -18,7 +18,7 @@ FEW = 4
 
 
 def shapes(name: str) -> list[tuple[int, int]]:
-    return [(1, size) for size in SIZES] if contract.activation(name).elementwise else ROWS
+    return [(1, size) for size in SIZES] if registry.activation(name).elementwise else ROWS
 
 
 def samples(shape: tuple[int, int], dtype: str) -> np.ndarray:
@@ -45,7 +45,7 @@ def backward(name: str, dy: np.ndarray, saved: np.ndarray, dx: np.ndarray | None
 
 
 def saved(name: str, x: np.ndarray) -> np.ndarray:
-    activation = contract.activation(name)
+    activation = registry.activation(name)
     with np.errstate(all="ignore"):
         return activation.forward(x) if activation.saves == "output" else x
 
@@ -56,7 +56,7 @@ def passes(name: str, x: np.ndarray, dy: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def references(name: str, x: np.ndarray, dy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     with np.errstate(all="ignore"):
-        return contract.activation(name).forward(x), contract.activation(name).backward(dy, saved(name, x))
+        return registry.activation(name).forward(x), registry.activation(name).backward(dy, saved(name, x))
 
 
 def worst(actual: np.ndarray, exact: np.ndarray, magnitude: np.ndarray, smallest: Any = None) -> float:
@@ -82,7 +82,7 @@ def test_error_is_at_most_twice_that_of_the_reference_and_a_few_ulp(name, dtype,
     for shape in shapes(name):
         x, dy = samples(shape, dtype), rng.normal(size=shape).astype(dtype)
         x64, dy64, saved64 = (array.astype(np.float64) for array in (x, dy, saved(name, x)))
-        activation = contract.activation(name)
+        activation = registry.activation(name)
         exact = activation.forward(x64), activation.backward(dy64, saved64)
         scale = magnitudes(name, x64, dy64, exact[0])
         results = zip(passes(name, x, dy), references(name, x, dy), exact, scale, strict=True)
@@ -127,7 +127,7 @@ def test_in_place_gives_the_same(name, dtype, rng):
         kept = saved(name, x)
         y, dx = forward(name, x), backward(name, dy, kept)
         # A row's sum may be vectorised in one case and not in the other.
-        tolerance = 0 if contract.activation(name).elementwise else FEW * np.finfo(dtype).eps
+        tolerance = 0 if registry.activation(name).elementwise else FEW * np.finfo(dtype).eps
         place = x.copy()
         np.testing.assert_allclose(forward(name, place, place), y, rtol=tolerance)
         place = dy.copy()
@@ -163,7 +163,7 @@ def test_nothing_is_written_around_the_slice(name, dtype, rng):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_only_the_number_of_elements_matters_elementwise(name, dtype, rng):
-    if not contract.activation(name).elementwise:
+    if not registry.activation(name).elementwise:
         return
     x = samples((6, 35), dtype)
     np.testing.assert_array_equal(forward(name, x.reshape(210, 1)).reshape(6, 35), forward(name, x))

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from dnnkit.kernels import contract
-from dnnkit.kernels.dense_activation import cpu, reference
-from dnnkit.kernels.slices import activation_slices
-from tests.kernels.test_dense_activation import sample
+from dnnkit.kernels import registry
+from dnnkit.kernels._numba.entry_points import activation_slices
+from dnnkit.kernels.dense import cpu, reference
+from tests.kernels.test_dense import sample
 from tests.oracles import ACTIVATIONS
 
 DTYPES = ["float32", "float64"]
@@ -40,7 +40,7 @@ def close(actual, expected, dtype, terms):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_forward_and_backward_against_the_reference(name, dtype, with_bias, rng):
-    activation = contract.activation(name)
+    activation = registry.activation(name)
     for sizes in SIZES:
         x, w, b, dy = sample(sizes, rng, dtype)
         b = b if with_bias else None
@@ -64,7 +64,7 @@ def test_forward_and_backward_against_the_reference(name, dtype, with_bias, rng)
 def test_dx_is_left_alone_unless_needed(name, rng):
     x, w, b, dy = sample((3, 5, 7), rng)
     y, z = forward(x, w, b, name)
-    saved = y if contract.activation(name).saves == "output" else z
+    saved = y if registry.activation(name).saves == "output" else z
     needless, needed = (backward(dy, x, w, saved, name, flag) for flag in (False, True))
     np.testing.assert_array_equal(needless[0], 77)
     for without, with_dx in zip(needless[1:], needed[1:], strict=True):
@@ -96,7 +96,7 @@ def test_nan_and_inf_come_through(bad, rng):
     x, w, b, dy = sample((5, 7, 3), rng)
     x[2, 4] = bad
     with np.errstate(invalid="ignore"):
-        expected, _ = reference.forward(x, w, b, contract.activation("relu"))
+        expected, _ = reference.forward(x, w, b, registry.activation("relu"))
     y, _ = forward(x, w, b, "relu")
     np.testing.assert_array_equal(np.isfinite(y), np.isfinite(expected))
     dy[1, 1] = np.nan

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dnnkit.kernels import contract
+from dnnkit.kernels import registry
+from dnnkit.kernels._numba.entry_points import BINARY, CATEGORICAL, loss_slices
 from dnnkit.kernels.accuracy import reference as accuracy
-from dnnkit.kernels.slices import BINARY, CATEGORICAL, loss_slices
 from tests.kernels.test_cpu_signatures import module, takes_labels
 from tests.kernels.test_losses import LOSSES, ON_PROBABILITIES, sample
 
@@ -55,7 +55,7 @@ def wide(array):
 
 def check(name, scores, targets, weights, scale=1 / 64):
     """Both compiled versions: error at most twice the reference's in the same dtype, plus a few ulp."""
-    reference = contract.loss(name).loss_and_gradient
+    reference = registry.loss(name).loss_and_gradient
     exact, exact_gradient = reference(wide(scores), wide(targets), wide(weights), scale)
     near, near_gradient = reference(scores, targets, weights, scale)
     few = FEW * np.finfo(scores.dtype).eps
@@ -116,7 +116,7 @@ def test_fused_losses_at_extreme_logits_are_exact(dtype):
 @pytest.mark.parametrize("name", FUSED)
 def test_loss_of_one_row_is_as_accurate_as_the_reference(name, dtype):
     """Not only against the sum over rows: a small loss at large logits, too, where a difference was reordered."""
-    reference, errors, limits = contract.loss(name).loss_and_gradient, [], []
+    reference, errors, limits = registry.loss(name).loss_and_gradient, [], []
     for shift in (0, 100, 1000, 10_000):
         for margin in (0, 1, 3, 8):
             if name == "softmax_cross_entropy":
@@ -151,7 +151,7 @@ def test_nan_and_inf_give_what_they_give_in_the_gradient_of_the_reference(name, 
         scores[3, 4] = bad
         for targets in targets_of(name, values, rng):
             with np.errstate(all="ignore"):
-                _, wanted = contract.loss(name).loss_and_gradient(scores, targets, None, 1.0)
+                _, wanted = registry.loss(name).loss_and_gradient(scores, targets, None, 1.0)
             gradient = call(name, scores, targets)[1]
             np.testing.assert_array_equal(np.isnan(gradient), np.isnan(wanted))
             np.testing.assert_array_equal(np.isinf(gradient), np.isinf(wanted))
@@ -162,7 +162,7 @@ def test_nan_and_inf_give_what_they_give_in_the_gradient_of_the_reference(name, 
 @given(weights=st.lists(st.floats(0, 1e3), min_size=1, max_size=9), seed=st.integers(0, 2**32 - 1))
 def test_weights_against_the_reference(name, weights, seed):
     scores, targets = sample(name, len(weights), 3, np.random.default_rng(seed))
-    expected = contract.loss(name).loss_and_gradient(scores, targets, np.array(weights), 0.5)
+    expected = registry.loss(name).loss_and_gradient(scores, targets, np.array(weights), 0.5)
     for call in (alone, by_address):
         loss, gradient, *_ = call(name, scores, targets, np.array(weights), 0.5)
         np.testing.assert_allclose(loss, expected[0], rtol=1e-12, atol=1e-300)
@@ -209,7 +209,7 @@ def test_labels_equal_their_one_hot_rows(name, rng):
 def test_labels_of_a_narrow_dtype_strided_and_fortran_scores(rng):
     name = "softmax_cross_entropy"
     scores, labels = rng.normal(size=(14, 600)), rng.integers(0, 256, 14).astype(np.uint8)
-    expected = contract.loss(name).loss_and_gradient(scores[::2, ::2], labels[::2], None, 0.5)
+    expected = registry.loss(name).loss_and_gradient(scores[::2, ::2], labels[::2], None, 0.5)
     gradient = np.empty((7, 300))
     for view in (scores[::2, ::2], np.asfortranarray(scores[::2, ::2])):
         loss = module(name, "cpu").loss_and_gradient(view, labels[::2], None, 0.5, gradient)

@@ -9,10 +9,11 @@ import pytest
 from numba.core.dispatcher import Dispatcher
 
 import dnnkit.kernels
-from dnnkit.kernels import contract, rows_cpu
-from dnnkit.kernels.compiled import OPTIONS
-from dnnkit.kernels.slices import activation_slices, has_cpu_version, loss_slices, update_slices
-from dnnkit.kernels.update.reference import RULES
+from dnnkit.kernels import registry
+from dnnkit.kernels._numba import rows
+from dnnkit.kernels._numba.entry_points import activation_slices, has_cpu_version, loss_slices, update_slices
+from dnnkit.kernels._numba.jit import OPTIONS
+from dnnkit.kernels.optimizer_step.reference import RULES
 
 FOLDERS = sorted(module.name for module in pkgutil.iter_modules(dnnkit.kernels.__path__) if module.ispkg)
 REFERENCES = [name for name in FOLDERS if importlib.util.find_spec(f"dnnkit.kernels.{name}.reference") is not None]
@@ -40,7 +41,7 @@ WRITTEN = {
     ("philox", "random_bits"): ["out"],
     ("softmax", "backward"): ["out"],
     ("softmax", "forward"): ["out"],
-    **{(name, "loss_and_gradient"): ["out"] for name in contract.names("loss")},
+    **{(name, "loss_and_gradient"): ["out"] for name in registry.names("loss")},
     **{("update", name): [] for name in RULES},
 }
 """The parameters after the reference's: arrays that are written."""
@@ -55,7 +56,7 @@ def parameters(function) -> list[str]:
 
 
 def elementwise() -> list[str]:
-    return [name for name in contract.names("activation") if contract.activation(name).elementwise]
+    return [name for name in registry.names("activation") if registry.activation(name).elementwise]
 
 
 def functions_with_arrays(kernels: list[str] = KERNELS) -> list[tuple[str, str]]:
@@ -74,7 +75,9 @@ def functions_with_arrays(kernels: list[str] = KERNELS) -> list[tuple[str, str]]
 
 def dispatchers() -> list[tuple[str, str, Dispatcher]]:
     """Every compiled function that a `cpu.py` or the code they share declares."""
-    modules = [module(kernel, "cpu") for kernel in WITH_CPU] + [importlib.import_module("dnnkit.kernels.calls")]
+    modules = [module(kernel, "cpu") for kernel in WITH_CPU] + [
+        importlib.import_module("dnnkit.kernels._numba.indirect_calls")
+    ]
     members = [(m.__name__, *member) for m in modules for member in inspect.getmembers(m)]
     return [m for m in members if isinstance(m[2], Dispatcher) and m[2].py_func.__module__ == m[0]]
 
@@ -103,21 +106,21 @@ def test_parameters_are_those_of_the_reference_and_then_what_is_written(kernel, 
 
 @pytest.mark.parametrize("name", elementwise())
 def test_an_activation_is_two_functions_of_one_number(name):
-    activation, cpu = contract.activation(name), module(name, "cpu")
+    activation, cpu = registry.activation(name), module(name, "cpu")
     slope = "derivative_from_output" if activation.saves == "output" else "derivative"
     for function in ("forward", slope):
         assert isinstance(getattr(cpu, function), Dispatcher)
         assert parameters(getattr(cpu, function)) == parameters(getattr(activation.reference, function))[:-1]
 
 
-@pytest.mark.parametrize("name", contract.names("loss"))
+@pytest.mark.parametrize("name", registry.names("loss"))
 def test_a_loss_has_the_row_that_the_epoch_calls(name):
     scores = parameters(module(name, "reference").loss_and_gradient)[0]
     assert parameters(module(name, "cpu").row) == ["i", scores, "targets", "factor", "out"]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", contract.names("activation"))
+@pytest.mark.parametrize("name", registry.names("activation"))
 def test_every_activation_has_slices(name, dtype):
     slices = activation_slices(name, dtype)
     assert set(slices.functions) == {"forward", "backward"}
@@ -126,7 +129,7 @@ def test_every_activation_has_slices(name, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", contract.names("loss"))
+@pytest.mark.parametrize("name", registry.names("loss"))
 def test_every_loss_has_slices_for_each_kind_of_targets(name, dtype):
     for targets in ["values", "labels"][: 1 + takes_labels(name)]:
         assert loss_slices(name, targets, dtype).address("loss_and_metrics") > 0
@@ -157,7 +160,7 @@ def test_slices_and_what_is_resolved_by_type_have_the_common_options():
     slices = activation_slices("relu", "float32"), loss_slices("mean_squared_error", "values", "float32")
     for function in (*slices[0].functions.values(), *slices[1].functions.values()):
         check_options(function._compiler.targetoptions)
-    check_options(rows_cpu.RESOLVED)
+    check_options(rows.RESOLVED)
 
 
 def test_functions_of_arrays_release_the_lock_and_are_cached():

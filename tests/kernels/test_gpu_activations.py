@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from dnnkit.kernels import contract, elementwise
-from dnnkit.kernels.softmax import gpu as softmax
+from dnnkit.kernels import registry
+from dnnkit.kernels._cuda import activations
+from dnnkit.kernels.activations.softmax import gpu as softmax
 from tests.kernels.test_cpu_activations import DTYPES, FEW, magnitudes, references, samples, saved, worst
 from tests.oracles import ACTIVATIONS
 
@@ -14,7 +15,7 @@ ROWS = [(0, 3), (1, 1), (7, 1), (1, 7), (5, 31), (3, 32), (2, 33), (2, 1009), (7
 
 
 def shapes(name):
-    return [(1, size) for size in SIZES] if contract.activation(name).elementwise else ROWS
+    return [(1, size) for size in SIZES] if registry.activation(name).elementwise else ROWS
 
 
 def flushed(x):
@@ -29,10 +30,10 @@ def smallest(dtype):
 
 def passes(gpu, name, x, dy, shift=0):
     """f(x), and the gradient in x."""
-    activation = contract.activation(name)
+    activation = registry.activation(name)
     y, dx = gpu.full(x.shape, x.dtype, shift), gpu.full(x.shape, x.dtype, shift)
-    elementwise.forward(activation, gpu.put(x, shift), y)
-    elementwise.backward(activation, gpu.put(dy, shift), gpu.put(saved(name, x), shift), dx)
+    activations.forward(activation, gpu.put(x, shift), y)
+    activations.backward(activation, gpu.put(dy, shift), gpu.put(saved(name, x), shift), dx)
     return gpu.get(y, dx)
 
 
@@ -42,7 +43,7 @@ def test_error_is_at_most_twice_that_of_the_reference_and_a_few_ulp(gpu, name, d
     for shape in shapes(name):
         x, dy = samples(shape, dtype), rng.normal(size=shape).astype(dtype)
         x64, dy64, saved64 = (flushed(array).astype(np.float64) for array in (x, dy, saved(name, x)))
-        activation = contract.activation(name)
+        activation = registry.activation(name)
         exact = activation.forward(x64), activation.backward(dy64, saved64)
         scale = magnitudes(name, x64, dy64, exact[0])
         results = zip(passes(gpu, name, x, dy), references(name, flushed(x), dy), exact, scale, strict=True)
@@ -74,7 +75,7 @@ def test_nan_and_inf_come_through_as_in_the_reference(gpu, name, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_in_place_misaligned_and_with_few_blocks_the_bits_are_the_same(gpu, name, dtype, rng, few_blocks):
-    activation = contract.activation(name)
+    activation = registry.activation(name)
     for shape in [(3, 1365), (130, 65)]:
         # A number that counts as zero may be handed on as it is: whether it is, the compiler chooses each time.
         x, dy = flushed(samples(shape, dtype)), rng.normal(size=shape).astype(dtype)
@@ -84,25 +85,25 @@ def test_in_place_misaligned_and_with_few_blocks_the_bits_are_the_same(gpu, name
         for shift in (0, 1):
             assert [array.tobytes() for array in passes(gpu, name, x, dy, shift)] == first
         place, back = gpu.put(x), gpu.put(dy)
-        elementwise.forward(activation, place, place)
-        elementwise.backward(activation, back, gpu.put(given[2]), back)
+        activations.forward(activation, place, place)
+        activations.backward(activation, back, gpu.put(given[2]), back)
         assert [array.tobytes() for array in gpu.get(place, back)] == first
         assert [array.tobytes() for array in given] == before
 
 
 @pytest.mark.parametrize("name", ["relu", "gelu", "softmax"])
 def test_strided_and_fortran_inputs_and_several_dimensions(gpu, name, rng):
-    activation, cupy = contract.activation(name), gpu.cupy
+    activation, cupy = registry.activation(name), gpu.cupy
     x = rng.normal(size=(6, 10))
     wide, expected = gpu.put(x), activation.forward(x)
     out = gpu.full((3, 5), np.float64)
-    elementwise.forward(activation, wide[::2, ::2], out)
+    activations.forward(activation, wide[::2, ::2], out)
     np.testing.assert_allclose(gpu.get(out), activation.forward(x[::2, ::2]), rtol=1e-13)
     out = gpu.full((10, 6), np.float64)
-    elementwise.forward(activation, wide.T, out)
+    activations.forward(activation, wide.T, out)
     np.testing.assert_allclose(gpu.get(out), activation.forward(x.T), rtol=1e-13)
     out = gpu.full((2, 3, 10), np.float64)
-    elementwise.forward(activation, cupy.reshape(wide, (2, 3, 10)), out)
+    activations.forward(activation, cupy.reshape(wide, (2, 3, 10)), out)
     np.testing.assert_allclose(gpu.get(out).reshape(6, 10), expected, rtol=1e-13)
 
 
@@ -111,7 +112,7 @@ def test_a_bias_is_added_before_softmax(gpu, rng):
         x, b = rng.normal(size=shape), rng.normal(size=shape[1])
         out = gpu.put(x)
         softmax.forward(out, out, gpu.put(b))
-        np.testing.assert_allclose(gpu.get(out), contract.activation("softmax").forward(x + b), rtol=1e-13)
+        np.testing.assert_allclose(gpu.get(out), registry.activation("softmax").forward(x + b), rtol=1e-13)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

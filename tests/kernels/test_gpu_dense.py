@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from dnnkit.kernels import contract, cuda
-from dnnkit.kernels.dense_activation import gpu as dense
-from dnnkit.kernels.dense_activation import reference
+from dnnkit.kernels import registry
+from dnnkit.kernels._cuda import cuda
+from dnnkit.kernels.dense import gpu as dense
+from dnnkit.kernels.dense import reference
 from tests.kernels.test_cpu_dense import DTYPES, close
-from tests.kernels.test_dense_activation import sample
+from tests.kernels.test_dense import sample
 from tests.oracles import ACTIVATIONS
 
 SIZES = [(1, 1, 1), (3, 5, 7), (13, 1, 11), (65, 31, 17), (33, 3, 128), (257, 2, 4), (3, 2, 300), (0, 3, 2), (3, 0, 2)]
@@ -18,7 +19,7 @@ def forward(gpu, x, w, b, name, shift=0):
     """(y, z): z is full of 77 where the activation saves its output."""
     z, y = (gpu.full((len(x), w.shape[1]), x.dtype, shift) for _ in range(2))
     bias = None if b is None else gpu.put(b, 1)
-    activation = contract.activation(name)
+    activation = registry.activation(name)
     dense.forward(gpu.put(x), gpu.put(w), bias, activation, z, y)
     return gpu.get(y, z)
 
@@ -28,7 +29,7 @@ def backward(gpu, dy, x, w, saved, name, needs_dx=True, with_bias=True, in_place
     dy, dx, dw = gpu.put(dy), gpu.full(x.shape, x.dtype), gpu.full(w.shape, x.dtype)
     db = gpu.full(w.shape[1], x.dtype, 3) if with_bias else None
     dz = dy if in_place else gpu.full(dy.shape, x.dtype)
-    activation = contract.activation(name)
+    activation = registry.activation(name)
     dense.backward(dy, gpu.put(x), gpu.put(w), gpu.put(saved), activation, needs_dx, dz, dx, dw, db, scratch)
     return gpu.get(dx), gpu.get(dw), None if db is None else gpu.get(db)
 
@@ -37,7 +38,7 @@ def backward(gpu, dy, x, w, saved, name, needs_dx=True, with_bias=True, in_place
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_forward_and_backward_against_the_reference(gpu, name, dtype, with_bias, rng):
-    activation = contract.activation(name)
+    activation = registry.activation(name)
     for sizes in SIZES:
         x, w, b, dy = sample(sizes, rng, dtype)
         b = b if with_bias else None
@@ -83,14 +84,14 @@ def test_misaligned_arrays_and_few_blocks_give_the_same_bits(gpu, name, dtype, r
     x, w, b, _ = sample((260, 3, 132), rng, dtype)
     first = [array.tobytes() for array in forward(gpu, x, w, b, name)]
     assert [array.tobytes() for array in forward(gpu, x, w, b, name, shift=1)] == first
-    close(forward(gpu, x, w, b, name)[0], reference.forward(x, w, b, contract.activation(name))[0], dtype, 3)
+    close(forward(gpu, x, w, b, name)[0], reference.forward(x, w, b, registry.activation(name))[0], dtype, 3)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_dx_is_left_alone_unless_needed(gpu, name, rng):
     x, w, b, dy = sample((3, 5, 7), rng)
     y, z = forward(gpu, x, w, b, name)
-    saved = y if contract.activation(name).saves == "output" else z
+    saved = y if registry.activation(name).saves == "output" else z
     needless, needed = (backward(gpu, dy, x, w, saved, name, flag) for flag in (False, True))
     np.testing.assert_array_equal(needless[0], 77)
     for without, with_dx in zip(needless[1:], needed[1:], strict=True):
@@ -100,7 +101,7 @@ def test_dx_is_left_alone_unless_needed(gpu, name, rng):
 def test_each_run_gives_the_same_bits_and_inputs_are_not_modified(gpu, rng):
     given = sample((1030, 31, 17), rng, np.float32)
     x, w, b, dy = (gpu.put(array) for array in given)
-    activation = contract.activation("gelu")
+    activation = registry.activation("gelu")
 
     def run():
         z, y, dz = (gpu.full((1030, 17), np.float32) for _ in range(3))
@@ -119,7 +120,7 @@ def test_nan_and_inf_come_through(gpu, bad, rng):
     x, w, b, dy = sample((5, 7, 3), rng)
     x[2, 4] = bad
     with np.errstate(invalid="ignore"):
-        expected, _ = reference.forward(x, w, b, contract.activation("relu"))
+        expected, _ = reference.forward(x, w, b, registry.activation("relu"))
         y, _ = forward(gpu, x, w, b, "relu")
     np.testing.assert_array_equal(np.isfinite(y), np.isfinite(expected))
     dy[1, 1] = np.nan

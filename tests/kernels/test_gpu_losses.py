@@ -5,10 +5,11 @@ import importlib
 import numpy as np
 import pytest
 
-from dnnkit.kernels import contract, cuda
+from dnnkit.kernels import registry
+from dnnkit.kernels._cuda import cuda
 from dnnkit.kernels.accuracy import gpu as accuracy
 from dnnkit.kernels.accuracy import reference as accuracy_reference
-from dnnkit.kernels.dense_activation import gpu as dense
+from dnnkit.kernels.dense import gpu as dense
 from tests.cuda_on_cpu import compiling
 from tests.kernels.test_cpu_losses import DTYPES, FEW, FUSED, targets_of, wide
 from tests.kernels.test_losses import LOSSES, ON_PROBABILITIES, sample
@@ -28,7 +29,7 @@ def run(gpu, name, scores, targets, weights=None, scale=1.0, shift=0, scratch=No
 
 def check(gpu, name, scores, targets, weights, scale=1 / 64):
     """Error at most twice the reference's in the same dtype, plus a few ulp."""
-    reference = contract.loss(name).loss_and_gradient
+    reference = registry.loss(name).loss_and_gradient
     exact, exact_gradient = reference(wide(scores), wide(targets), wide(weights), scale)
     near, near_gradient = reference(scores, targets, weights, scale)
     few = FEW * np.finfo(scores.dtype).eps
@@ -85,7 +86,7 @@ def test_fused_losses_at_extreme_logits_are_exact(gpu, dtype):
 @pytest.mark.parametrize("name", FUSED)
 def test_loss_of_one_row_is_as_accurate_as_the_reference(gpu, name, dtype):
     """Not only against the sum over rows: a small loss at large logits, too, where a difference was reordered."""
-    reference, errors, limits = contract.loss(name).loss_and_gradient, [], []
+    reference, errors, limits = registry.loss(name).loss_and_gradient, [], []
     for shift in (0, 100, 10_000):
         for margin in (0, 1, 3, 8):
             if name == "softmax_cross_entropy":
@@ -108,7 +109,7 @@ def test_nan_and_inf_give_what_they_give_in_the_reference(gpu, name, dtype, bad,
         scores[3, place] = bad
         for targets in targets_of(name, values, rng):
             with np.errstate(all="ignore"):
-                wanted_loss, wanted = contract.loss(name).loss_and_gradient(scores, targets, None, 1.0)
+                wanted_loss, wanted = registry.loss(name).loss_and_gradient(scores, targets, None, 1.0)
             loss, gradient = run(gpu, name, scores, targets)
             if np.isnan(bad):
                 assert np.isnan(loss)
@@ -174,7 +175,7 @@ def test_no_bit_depends_on_the_order_in_which_threads_run(gpu, rng):
         with compiling.order(order):
             loss, gradient = run(gpu, "softmax_cross_entropy", scores, targets)
             arrays = gpu.put(dy), x, w, gpu.put(dy)
-            dense.backward(*arrays, contract.activation("tanh"), False, arrays[0], None, dw, db)
+            dense.backward(*arrays, registry.activation("tanh"), False, arrays[0], None, dw, db)
         results.add((loss, gradient.tobytes(), gpu.get(db).tobytes()))
     assert len(results) == 1
 
@@ -182,7 +183,7 @@ def test_no_bit_depends_on_the_order_in_which_threads_run(gpu, rng):
 def test_strided_scores_targets_and_weights(gpu, rng):
     name = "softmax_cross_entropy"
     scores, labels, weights = rng.normal(size=(14, 600)), rng.integers(0, 300, 14), rng.uniform(0, 2, 14)
-    expected = contract.loss(name).loss_and_gradient(scores[::2, ::2], labels[::2], weights[::2], 0.5)
+    expected = registry.loss(name).loss_and_gradient(scores[::2, ::2], labels[::2], weights[::2], 0.5)
     gradient, loss = gpu.full((7, 300), np.float64), gpu.full(1, np.float64)
     views = gpu.put(scores)[::2, ::2], gpu.put(labels)[::2], gpu.put(weights)[::2]
     launcher = importlib.import_module(f"dnnkit.kernels.{name}.gpu")

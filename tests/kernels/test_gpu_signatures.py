@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from dnnkit.errors import ShapeError
-from dnnkit.kernels import contract, cuda, elementwise, philox
-from dnnkit.kernels.cuda import Source
-from dnnkit.kernels.update.reference import RULES
+from dnnkit.kernels import philox, registry
+from dnnkit.kernels._cuda import activations, cuda
+from dnnkit.kernels._cuda.cuda import Source
+from dnnkit.kernels.optimizer_step.reference import RULES
 from tests.kernels.test_cpu_signatures import REFERENCES, functions_with_arrays, module, parameters, takes_labels
 
 DTYPES = ["float32", "float64"]
@@ -37,7 +38,7 @@ WRITTEN = {
     ("philox", "random_bits"): ["out"],
     ("softmax", "backward"): ["out"],
     ("softmax", "forward"): ["out", "b"],
-    **{(name, "loss_and_gradient"): ["out", "loss", "scratch"] for name in contract.names("loss")},
+    **{(name, "loss_and_gradient"): ["out", "loss", "scratch"] for name in registry.names("loss")},
     **{("update", name): [] for name in RULES},
 }
 """The parameters of a launcher after the reference's: arrays that are written, and what may be left out."""
@@ -83,14 +84,14 @@ def every_launcher_once(dtype, rows=5000):
     """Each function of each launcher, on arrays of several kinds."""
     x, y, z, w = (np.zeros(shape, dtype) for shape in [(rows, 5), (rows, 5), (rows, 3), (5, 3)])
     b, loss, labels, keep = np.zeros(3, dtype), np.zeros(1), np.zeros(rows, np.int64), np.zeros((rows, 5), bool)
-    for name in contract.names("activation"):
-        activation = contract.activation(name)
-        elementwise.forward(activation, x, y)
-        elementwise.backward(activation, x, x, y)
+    for name in registry.names("activation"):
+        activation = registry.activation(name)
+        activations.forward(activation, x, y)
+        activations.backward(activation, x, x, y)
         dense = module("dense_activation", "gpu")
         dense.forward(x, w, b, activation, z, z.copy())
         dense.backward(z, x, w, z, activation, True, z, y, w.copy(), b)
-    for name in contract.names("loss"):
+    for name in registry.names("loss"):
         for targets in [x, labels][: 1 + takes_labels(name)]:
             module(name, "gpu").loss_and_gradient(x, targets, None, 0.5, y, loss)
             module(name, "gpu").loss_and_gradient(x, targets, x[:, 0].copy(), 0.5, y, loss)
@@ -151,9 +152,9 @@ def test_no_variant_ships_twice_and_each_has_a_kernel_of_its_own():
         assert count == 1
         assert source.signatures()
     for dtype in DTYPES:
-        for name in contract.names("activation"):
-            if contract.activation(name).elementwise:
-                assert elementwise.source(name, dtype) in cuda.modules()
+        for name in registry.names("activation"):
+            if registry.activation(name).elementwise:
+                assert activations.source(name, dtype) in cuda.modules()
 
 
 def test_the_table_of_launchers_is_complete():
@@ -169,9 +170,9 @@ def test_parameters_are_those_of_the_reference_and_then_what_is_written(kernel, 
     assert inspect.getdoc(launcher)
 
 
-@pytest.mark.parametrize("name", contract.names("activation"))
+@pytest.mark.parametrize("name", registry.names("activation"))
 def test_an_activation_has_the_functions_that_the_passes_call(name):
-    activation, text = contract.activation(name), (cuda.ROOT / name / "gpu.cu").read_text()
+    activation, text = registry.activation(name), (cuda.ROOT / name / "gpu.cu").read_text()
     if activation.elementwise:
         slope = "derivative_from_output" if activation.saves == "output" else "derivative"
         assert f"namespace activation::{name} {{" in text
@@ -179,7 +180,7 @@ def test_an_activation_has_the_functions_that_the_passes_call(name):
         assert f"REAL {slope}(REAL" in text
 
 
-@pytest.mark.parametrize("name", contract.names("loss"))
+@pytest.mark.parametrize("name", registry.names("loss"))
 def test_labels_are_taken_by_the_losses_that_say_so(launches, name):
     assert module(name, "gpu").KERNEL.takes_labels == takes_labels(name)
     scores = np.zeros((7, 5))

@@ -5,8 +5,9 @@ import re
 
 import pytest
 
-from dnnkit.kernels import contract, elementwise
-from dnnkit.kernels.cuda import Source
+from dnnkit.kernels import registry
+from dnnkit.kernels._cuda import activations
+from dnnkit.kernels._cuda.cuda import Source
 from tests.cuda_compile import nvrtc
 from tests.oracles import ACTIVATIONS
 
@@ -50,7 +51,7 @@ def test_packs_are_moved_by_one_instruction(file, dtype):
 @pytest.mark.parametrize("dtype", VECTORS)
 @pytest.mark.parametrize("name", ["relu", "linear", "gelu", "mish"])
 def test_packs_of_activations_are_moved_by_one_instruction(name, dtype):
-    found = instructions(elementwise.source(name, dtype))
+    found = instructions(activations.source(name, dtype))
     for kernel in KERNELS["dense_activation/gpu.cu"]:
         assert f"st.global.{VECTORS[dtype]}" in found[kernel], kernel
 
@@ -62,15 +63,15 @@ def test_four_elements_of_a_mask_are_stored_at_once():
 
 @pytest.mark.parametrize("name", ["relu", "gelu"])
 def test_nothing_spills_into_local_memory(name):
-    for source in (elementwise.source(name, "float64"), Source.of("update/gpu.cu", "float64")):
+    for source in (activations.source(name, "float64"), Source.of("update/gpu.cu", "float64")):
         for kernel, text in instructions(source).items():
             assert not re.search(r"\b(ld|st)\.local\b", text), kernel
 
 
-@pytest.mark.parametrize("name", [name for name in ACTIVATIONS if contract.activation(name).elementwise])
+@pytest.mark.parametrize("name", [name for name in ACTIVATIONS if registry.activation(name).elementwise])
 def test_float32_is_computed_in_float32(name):
     """A constant without REAL(...) would make it double: right, and many times slower."""
-    for kernel, text in instructions(elementwise.source(name, "float32")).items():
+    for kernel, text in instructions(activations.source(name, "float32")).items():
         assert ".f64" not in text, kernel
 
 

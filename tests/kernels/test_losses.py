@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 
-from dnnkit.kernels import contract
+from dnnkit.kernels import registry
 from tests.oracles import central_difference
 
 LOSSES = [
@@ -35,7 +35,7 @@ ROW_LOSSES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 
 
 def call(name: str, scores, targets, weights=None, scale=1.0):
-    return contract.loss(name).loss_and_gradient(scores, targets, weights, scale)
+    return registry.loss(name).loss_and_gradient(scores, targets, weights, scale)
 
 
 def sample(name: str, rows: int, outputs: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -51,12 +51,12 @@ def sample(name: str, rows: int, outputs: int, rng: np.random.Generator) -> tupl
 
 
 def test_these_are_all_losses():
-    assert set(contract.names("loss")) == set(LOSSES)
+    assert set(registry.names("loss")) == set(LOSSES)
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_reduction_is_the_mean_but_for_the_sum(name):
-    assert contract.loss(name).reduction == ("sum" if name == "sum_squared_error" else "mean")
+    assert registry.loss(name).reduction == ("sum" if name == "sum_squared_error" else "mean")
 
 
 @pytest.mark.parametrize("outputs", [1, 2, 10])
@@ -219,7 +219,7 @@ def test_nan_is_not_hidden(name):
 def test_fused_softmax_equals_its_two_halves(rng):
     z, t = sample("softmax_cross_entropy", 7, 5, rng)
     loss, dz = call("softmax_cross_entropy", z, t)
-    softmax = contract.activation("softmax")
+    softmax = registry.activation("softmax")
     y = softmax.forward(z)
     two_step_loss, dy = call("categorical_crossentropy", y, t)
     np.testing.assert_allclose(loss, two_step_loss, rtol=1e-12)
@@ -229,7 +229,7 @@ def test_fused_softmax_equals_its_two_halves(rng):
 def test_fused_sigmoid_equals_its_two_halves(rng):
     z, t = sample("sigmoid_cross_entropy", 7, 5, rng)
     loss, dz = call("sigmoid_cross_entropy", z, t)
-    sigmoid = contract.activation("sigmoid")
+    sigmoid = registry.activation("sigmoid")
     y = sigmoid.forward(z)
     two_step_loss, dy = call("binary_crossentropy", y, t)
     np.testing.assert_allclose(loss, two_step_loss, rtol=1e-12)

@@ -9,19 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dnnkit.kernels import contract
+from dnnkit.kernels import registry
 from tests.oracles import ACTIVATIONS
 
 
 def evaluated(name: str, x: np.ndarray) -> np.ndarray:
-    for expression in contract.activation(name).numpy_source:
+    for expression in registry.activation(name).numpy_source:
         x = eval(expression, {"np": np, "math": math, "x": x})
     return x
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_expressions_know_x_numpy_and_math_alone(name):
-    expressions = contract.activation(name).numpy_source
+    expressions = registry.activation(name).numpy_source
     assert isinstance(expressions, tuple)
     for expression in expressions:
         tree = ast.parse(expression, mode="eval")
@@ -34,7 +34,7 @@ def assert_as_the_reference(name: str, x: np.ndarray) -> None:
     assert y.dtype == x.dtype
     assert y.shape == x.shape
     rtol, atol = {"float32": (3e-5, 1e-35), "float64": (1e-12, 1e-290)}[str(x.dtype)]
-    np.testing.assert_allclose(y, contract.activation(name).forward(x.astype(np.float64)), rtol=rtol, atol=atol)
+    np.testing.assert_allclose(y, registry.activation(name).forward(x.astype(np.float64)), rtol=rtol, atol=atol)
 
 
 EDGES = [0.0, 1e-30, 1e-8, 1e-3, 0.5, 1.0, 2.5, 3.0, 10.0, 16.7, 20.0, 88.8, 100.0, 104.0, 710.0, 746.0, 9999.0, 1e4]

@@ -25,12 +25,13 @@ from types import ModuleType
 
 import pytest
 
-from dnnkit.backends import gpu_state, registry
+from dnnkit.backends import registry
+from dnnkit.backends.cupy_backend import cuda_diagnosis
 from tests.cuda_on_cpu.cupy_stand_in import device, namespace
 
 MODULES = ("cupy", "cupy.cuda", "cupy.cuda.runtime", "cupy.cuda.memory", "cupyx", "cupyx.scipy", "cupyx.scipy.special")
 
-STATE = gpu_state.GpuState(cupy="14.0.0", driver=13000, devices=2, cuda=13000)
+STATE = cuda_diagnosis.GpuState(cupy="14.0.0", driver=13000, devices=2, cuda=13000)
 """What a machine with such GPUs would have."""
 
 CUDA = {
@@ -81,7 +82,7 @@ def in_place_of_cupy() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         for name, module in own.items():
             patch.setitem(sys.modules, name, module)
-        patch.setattr(gpu_state, "look", lambda: STATE)
+        patch.setattr(cuda_diagnosis, "look", lambda: STATE)
         patch.setattr(registry, "_instance", cache(registry._instance.__wrapped__))  # no backend made before or after
         memory.__init__()  # type: ignore[misc]
         counts.reset()

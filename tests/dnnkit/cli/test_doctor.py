@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from dnnkit.backends import gpu_state
+from dnnkit.backends.cupy_backend import cuda_diagnosis
 from dnnkit.cli.doctor import doctor
 
 
@@ -39,7 +39,7 @@ def test_what_it_says_to_do_can_be_copied(
 ) -> None:
     """Nothing of it is taken for markup, as the [gpu] of a pip command could be, and nothing is cut off."""
     monkeypatch.setenv("COLUMNS", columns)
-    monkeypatch.setattr(gpu_state, "look", lambda: gpu_state.GpuState(driver=13000))
+    monkeypatch.setattr(cuda_diagnosis, "look", lambda: cuda_diagnosis.GpuState(driver=13000))
     doctor()
     told = capsys.readouterr().out
     assert "→ pip install 'dnnkit[gpu]'" in told

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dnnkit.errors import ConfigurationError
 from dnnkit.formula import Formula
-from dnnkit.kernels import contract
+from dnnkit.kernels import registry
 from tests.dnnkit.formula.formulas import exact, slope
 
 ATOMS = st.sampled_from(["x", "x", "x", "1", "2", "0.3", "pi"])
@@ -39,7 +39,7 @@ def larger(parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 @given(text=st.recursive(ATOMS, larger, max_leaves=6))
 def test_value_and_slope_are_those_of_the_tree(text):
     try:
-        found = contract.activation(Formula("random", text).key)
+        found = registry.activation(Formula("random", text).key)
     except ConfigurationError:
         return
     x = np.array([-2.3, -0.6, 0.45, 1.7])

@@ -13,7 +13,7 @@ import pytest
 import dnnkit as dk
 from dnnkit.errors import CheckpointError, ConfigurationError, UnknownName
 from dnnkit.formula import Formula, activation_from_text, checking, definition, key_of
-from dnnkit.kernels import contract
+from dnnkit.kernels import registry
 from tests.dnnkit.formula.formulas import BUILT_IN
 
 MISH = BUILT_IN["mish"]
@@ -71,7 +71,7 @@ def test_parameters_are_part_of_the_formula():
     two, three = (dk.activation("leaky", "where(x > 0, x, alpha * x)", alpha=slope) for slope in (0.2, 0.3))
     assert two.parameters == (("alpha", 0.2),)
     assert two.key != three.key
-    values = [contract.activation(each.key).forward(np.array([-1.0, 2.0])) for each in (two, three)]
+    values = [registry.activation(each.key).forward(np.array([-1.0, 2.0])) for each in (two, three)]
     np.testing.assert_allclose(values, [[-0.2, 2], [-0.3, 2]])
 
 
@@ -89,7 +89,7 @@ def test_a_layer_keeps_the_formula_that_its_name_stood_for():
 def test_a_built_in_name_may_be_defined_anew_and_the_built_in_kernel_stays():
     formula = dk.activation("mish", MISH)
     assert dk.Dense(3, activation="mish").activation == formula
-    assert contract.activation("mish").reference.__name__ == "dnnkit.kernels.mish.reference"
+    assert registry.activation("mish").reference.__name__ == "dnnkit.kernels.activations.mish.reference"
     np.testing.assert_allclose(dk.ops.mish([1e4, -1e4, 0.5]), [1e4, 0, 0.37524521], rtol=1e-7)
     np.testing.assert_allclose(dk.ops.mish_grad([1e4, -1e4]), [1, 0], atol=1e-300)
 
@@ -116,7 +116,7 @@ def test_saved_by_formula_and_loaded_where_nobody_has_defined_it(tmp_path: Path,
 
 
 def test_a_save_whose_formula_was_tampered_with_is_an_error(tmp_path: Path):
-    from dnnkit import saving
+    from dnnkit.saves import saving
 
     net, _ = trained(dk.activation("wave", "sin(x)"), "numpy")
     net.save(tmp_path)

@@ -7,9 +7,10 @@ import pytest
 
 import dnnkit as dk
 from dnnkit.errors import FormulaWarning
-from dnnkit.kernels import contract, elementwise
-from dnnkit.kernels.cuda import modules
-from dnnkit.kernels.slices import activation_slices
+from dnnkit.kernels import registry
+from dnnkit.kernels._cuda import activations
+from dnnkit.kernels._cuda.cuda import modules
+from dnnkit.kernels._numba.entry_points import activation_slices
 from tests.cuda_compile import nvrtc
 from tests.cuda_compile.resources import ARCHITECTURES, STRICT
 from tests.dnnkit.formula.formulas import BUILT_IN, OTHERS, exact, places, slope
@@ -23,8 +24,8 @@ IN_CUDA = ["mish", "sigmoid", "hard_sigmoid", "steps", "selu", "tanh_gelu", "log
 DTYPES = ["float32", "float64"]
 
 
-def kernel(name: str) -> contract.Activation:
-    return contract.activation(dk.formula.Formula(f"the_{name}", ALL[name]).key)
+def kernel(name: str) -> registry.Activation:
+    return registry.activation(dk.formula.Formula(f"the_{name}", ALL[name]).key)
 
 
 def compiled(name: str, which: str, *arrays: np.ndarray) -> np.ndarray:
@@ -75,9 +76,9 @@ def test_compiled_is_as_the_arrays_version_and_finite(name, dtype):
 def test_cuda_is_as_the_arrays_version(gpu, name, dtype):
     x, found = places().astype(dtype).reshape(1, -1), kernel(name)
     y, dx = gpu.full(x.shape, dtype), gpu.full(x.shape, dtype)
-    elementwise.forward(found, gpu.put(x), y)
+    activations.forward(found, gpu.put(x), y)
     saved = y if found.saves == "output" else gpu.put(x)
-    elementwise.backward(found, gpu.put(np.ones_like(x)), saved, dx)
+    activations.backward(found, gpu.put(np.ones_like(x)), saved, dx)
     few = 40 * np.finfo(dtype).eps * (200 if name in ("gelu", "tanh_gelu", "gauss", "gompertz", "serf") else 1)
     np.testing.assert_allclose(gpu.get(y), compiled(name, "forward", x), rtol=few, atol=few)
     wanted = compiled(name, "backward", np.ones_like(x), gpu.get(saved))
@@ -88,7 +89,7 @@ def test_cuda_is_as_the_arrays_version(gpu, name, dtype):
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("name", IN_CUDA)
 def test_cuda_compiles_for_every_architecture_without_a_warning(name, architecture):
-    source = elementwise.source(kernel(name).name, "float32")
+    source = activations.source(kernel(name).name, "float32")
     assert source not in modules()
     options = (*source.options(), f"-arch={architecture}", *STRICT)
     cubin, _ = nvrtc.compile_source(source.text(), "formula.cu", options)
@@ -105,7 +106,7 @@ def test_nan_in_gives_nan_out(name, dtype):
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_a_formula_saves_what_the_built_in_saves_where_its_derivative_is_short(name):
-    both = kernel(name).saves, contract.activation(name).saves
+    both = kernel(name).saves, registry.activation(name).saves
     assert both[0] == both[1] or name in ("softsign", "hard_sigmoid", "step"), both
 
 

@@ -1,0 +1,187 @@
+"""CuPy: the operations of `base.py` on an NVIDIA GPU, with CUDA kernels of our own where a pass over memory is saved.
+
+Importing this module does not import CuPy, and choosing the backend asks for a driver before it does. Nothing in a
+training step waits for the GPU, nor takes memory that grows: results go to buffers that are made once.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+
+from dnnkit.backends.cupy_backend import cuda_diagnosis
+from dnnkit.backends.cupy_backend.operations import CupyOperations
+from dnnkit.backends.diagnosis import Finding
+from dnnkit.backends.executable import Executable
+from dnnkit.backends.memory_sizes import in_words
+from dnnkit.backends.program import HostArray, Program
+from dnnkit.kernels.array import Array, Namespace
+
+NOTHING = nullcontext()
+STAGED = 16 << 20
+"""Bytes of an array of the host at most that CuPy may copy to pinned memory first, which it keeps."""
+
+ON_GPU = (2, 13)
+"""DLPack's numbers for memory of a CUDA device, and for memory that host and devices share."""
+
+
+class CupyBackend(CupyOperations):
+    """One NVIDIA GPU: the first one, or another by its number, as in `cupy:1`."""
+
+    name = "cupy"
+    install = "pip install 'dnnkit[gpu]'"
+
+    def __init__(self, device: str | None = None) -> None:
+        import cupy
+
+        super().__init__()
+        number, count = device or "0", int(cupy.cuda.runtime.getDeviceCount())
+        if not number.isdecimal() or int(number) >= count:
+            there = ", ".join(f"cupy:{place}" for place in range(count))
+            raise ValueError(f"there is no GPU {number!r} here: choose one of {there}")
+        self.number = int(number)
+
+    @classmethod
+    def unavailable_reason(cls) -> str | None:
+        """In words: CuPy is missing, or a driver, a GPU, or they are of different versions."""
+        found = cuda_diagnosis.trouble(cuda_diagnosis.look())
+        return found.reason if found else None
+
+    @classmethod
+    def remedy(cls) -> str:
+        """The pip command for the CUDA that the driver knows."""
+        found = cuda_diagnosis.trouble(cuda_diagnosis.look())
+        return found.remedy if found else cls.install
+
+    @property
+    def xp(self) -> Namespace:
+        """CuPy itself."""
+        import cupy
+
+        return cupy
+
+    @property
+    def device(self) -> str:
+        """The GPU's number and name."""
+        name = self.xp.cuda.runtime.getDeviceProperties(self.number)["name"]
+        return f"GPU {self.number}, {name.decode() if isinstance(name, bytes) else name}"
+
+    def diagnose(self) -> list[Finding]:
+        """Which CUDA the driver and CuPy speak, and how much memory is free."""
+        runtime = self.xp.cuda.runtime
+        versions = [
+            cuda_diagnosis.dotted(version()) for version in (runtime.driverGetVersion, runtime.runtimeGetVersion)
+        ]
+        free, total = self.memory()
+        return [
+            Finding("CUDA", "good", f"the driver runs up to {versions[0]}, CuPy is for {versions[1]}"),
+            Finding("GPU memory", "good", f"{in_words(free)} of {in_words(total)} free on {self.device}"),
+        ]
+
+    # -- building ----------------------------------------------------------------------------------------------------
+
+    def build(self, program: Program) -> Executable:
+        """The stages one by one, on kernels that fuse what stands around a product; data may be larger than the GPU."""
+        from dnnkit.backends.cupy_backend.executable import CupyExecutable
+
+        return CupyExecutable(self, program, self.plan(program, "CUDA kernels, stage by stage"))
+
+    def here(self) -> AbstractContextManager[Any]:
+        """The context in which arrays are made and used on this backend's GPU."""
+        if getattr(self._of_thread, "is_inside", False):
+            return NOTHING
+        gpu: AbstractContextManager[Any] = self.xp.cuda.Device(self.number)  # one a use: threads must not share it
+        return gpu
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """As `here`, for long: the operations within, a dozen a step, need not switch to the GPU each."""
+        with self.here():
+            before = getattr(self._of_thread, "is_inside", False)
+            self._of_thread.is_inside = True
+            try:
+                yield
+            finally:
+                self._of_thread.is_inside = before
+
+    def memory(self) -> tuple[int, int]:
+        """(bytes that can still be had, bytes in all); what CuPy's pool holds unused can be had."""
+        with self.here():
+            free, total = self.xp.cuda.runtime.memGetInfo()
+            pool = self.xp.get_default_memory_pool()
+            free += pool.free_bytes()
+            if limit := pool.get_limit():
+                free = min(free, limit - pool.used_bytes())
+        return max(0, int(free)), int(total)
+
+    # -- arrays ------------------------------------------------------------------------------------------------------
+
+    def owns(self, x: Any) -> bool:
+        """Whether x is an array of CuPy's."""
+        return isinstance(x, self.xp.ndarray)
+
+    def adopt(self, x: Any) -> Array:
+        """x where it is if a GPU has it, through DLPack or `__cuda_array_interface__`; else a NumPy array."""
+        if isinstance(x, np.ndarray):
+            return x
+        with self.here():
+            if not self.owns(x):
+                if _dlpack_device(x) in ON_GPU:
+                    x = self.xp.from_dlpack(x)
+                elif hasattr(x, "__cuda_array_interface__"):
+                    x = self.xp.asarray(x)
+                else:
+                    return np.asarray(x)
+            return x if x.device.id == self.number else x.copy()  # CuPy copies from GPU to GPU
+
+    def asarray(self, x: Any, dtype: Any = None) -> Array:
+        """An array on the GPU; one of the host is converted on the side on which it is smaller."""
+        x = self.adopt(x)
+        with self.here():
+            if not self.owns(x):
+                wanted = x.dtype if dtype is None else np.dtype(dtype)
+                smaller = wanted if wanted.itemsize <= x.dtype.itemsize else x.dtype
+                x = self._uploaded(np.ascontiguousarray(x, smaller.newbyteorder("=")).reshape(x.shape))
+            return x if dtype is None else x.astype(dtype, copy=False)
+
+    def _uploaded(self, x: HostArray) -> Array:
+        """A copy on the GPU; a large one straight from where it is, or the host would hold it twice, once pinned."""
+        if x.nbytes <= STAGED:
+            return self.xp.asarray(x)
+        copy = self.xp.empty(x.shape, x.dtype)
+        copy.set(x)
+        self.xp.cuda.get_current_stream().synchronize()  # x may be somebody's to change, or gone, from here on
+        return copy
+
+    def to_numpy(self, x: Array) -> HostArray:
+        """A copy on the host; this waits for the GPU."""
+        if not self.owns(x):
+            return np.asarray(x)
+        with self.here():
+            return np.asarray(self.xp.asnumpy(x))
+
+    def buffer(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Memory for a result."""
+        with self.here():
+            return self.xp.empty(shape, dtype)
+
+    def zeros(self, size: int, dtype: Any) -> Array:
+        """A flat array of zeros."""
+        with self.here():
+            return self.xp.zeros(size, dtype)
+
+    def pack(self, parts: list[Array], out: Array) -> Array:
+        """Built-in stages have already written into views of `out`; a user's own layer has not."""
+        start = 0
+        for part in parts:
+            place = out[start : start + part.size]
+            if part.data.ptr != place.data.ptr:
+                self.xp.copyto(place, part.reshape(-1))
+            start += part.size
+        return out
+
+
+def _dlpack_device(x: Any) -> int | None:
+    device = getattr(x, "__dlpack_device__", None)
+    return int(device()[0]) if device is not None else None

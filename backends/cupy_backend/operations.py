@@ -1,0 +1,202 @@
+"""What CuPy does with arrays on a GPU: launchers of our own kernels, into `out`, for what is done in every step."""
+
+import importlib
+import threading
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from dnnkit.backends.base import Backend
+from dnnkit.backends.program import Loss, Metric
+from dnnkit.kernels._cuda import cuda
+from dnnkit.kernels.array import Array
+from dnnkit.kernels.optimizer_step.reference import Rule
+from dnnkit.kernels.registry import Activation
+
+
+class CupyOperations(Backend):
+    """The operations of `base.py` by CUDA kernels; where there is none, by CuPy's functions, as in `base.py`."""
+
+    def __init__(self) -> None:
+        self._of_thread = threading.local()
+
+    def gather(
+        self, data: Array, rows: Array, scale: float, offset: float, dtype: Any, out: Array | None = None
+    ) -> Array:
+        """See `kernels/gather`."""
+        with self.here():
+            if data.dtype == np.float16:
+                return super().gather(data, rows, scale, offset, dtype)
+            if out is None:
+                out = self.xp.empty((rows.shape[0], *data.shape[1:]), dtype)
+            _kernel("gather").gather(data, rows.astype(np.int64, copy=False), scale, offset, out)
+        return out
+
+    def take(self, values: Array, rows: Array, out: Array | None = None) -> Array:
+        """values[rows]."""
+        with self.here():
+            return self.xp.take(values, rows, axis=0, out=out)
+
+    def affine(self, x: Array, scale: float, offset: float, out: Array | None = None) -> Array:
+        """x · scale + offset."""
+        with self.here():
+            y = self.xp.multiply(x, scale, out=out)
+            return self.xp.add(y, offset, out=y) if offset else y
+
+    def activation(self, activation: Activation, x: Array, out: Array | None = None) -> Array:
+        """See `kernels/<activation>`."""
+        from dnnkit.kernels._cuda import activations
+
+        with self.here():
+            if not _has_kernel(activation.name, x):
+                return super().activation(activation, x)
+            out = self.xp.empty(x.shape, x.dtype) if out is None else out
+            activations.forward(activation, x, out)
+        return out
+
+    def activation_backward(self, activation: Activation, dy: Array, saved: Array, out: Array | None = None) -> Array:
+        """See `kernels/<activation>`."""
+        from dnnkit.kernels._cuda import activations
+
+        with self.here():
+            if not _has_kernel(activation.name, dy):
+                return super().activation_backward(activation, dy, saved)
+            out = self.xp.empty(dy.shape, dy.dtype) if out is None else out
+            activations.backward(activation, dy, saved, out)
+        return out
+
+    def dense(
+        self,
+        x: Array,
+        w: Array,
+        b: Array | None,
+        activation: Activation,
+        out: tuple[Array | None, Array | None] = (None, None),
+    ) -> tuple[Array, Array]:
+        """See `kernels/dense`."""
+        y, z = out
+        with self.here():
+            if not _has_kernel(activation.name, x):
+                return super().dense(x, w, b, activation)
+            shape, needs_z = (x.shape[0], w.shape[1]), activation.saves == "input"
+            y = self.xp.empty(shape, x.dtype) if y is None else y
+            z = self.xp.empty(shape, x.dtype) if z is None and needs_z else z
+            _kernel("dense_activation").forward(x, w, b, activation, z if needs_z else None, y)
+        return y, (z if needs_z else y)
+
+    def dense_backward(
+        self,
+        dy: Array,
+        x: Array,
+        w: Array,
+        saved: Array,
+        activation: Activation,
+        needs_dx: bool,
+        out: tuple[Array | None, Array | None, Array | None] = (None, None, None),
+    ) -> tuple[Array | None, Array, Array]:
+        """See `kernels/dense`; dy becomes dz."""
+        dx, dw, db = out
+        with self.here():
+            if not _has_kernel(activation.name, dy):
+                return super().dense_backward(dy, x, w, saved, activation, needs_dx)
+            kernel, empty = _kernel("dense_activation"), self.xp.empty
+            dx = empty(x.shape, x.dtype) if needs_dx and dx is None else dx
+            dw = empty(w.shape, w.dtype) if dw is None else dw
+            db = empty(w.shape[1], w.dtype) if db is None else db
+            scratch = self._scratch(kernel.scratch_size(*dy.shape), dy.dtype)
+            kernel.backward(dy, x, w, saved, activation, needs_dx, dy, dx if needs_dx else None, dw, db, scratch)
+        return (dx if needs_dx else None), dw, db
+
+    def dropout_mask(
+        self, shape: tuple[int, ...], rate: float, seed: int, layer: int, step: int, out: Array | None = None
+    ) -> Array:
+        """See `kernels/dropout`."""
+        with self.here():
+            out = self.xp.empty(shape, np.bool_) if out is None else out
+            _kernel("dropout").mask(0, out.size, rate, seed, layer, step, out.reshape(-1))
+        return out
+
+    def dropout(self, x: Array, keep: Array, rate: float, out: Array | None = None) -> Array:
+        """See `kernels/dropout`."""
+        with self.here():
+            out = self.xp.empty(x.shape, x.dtype) if out is None else out
+            _kernel("dropout").apply(x, keep, rate, out)
+        return out
+
+    def loss(
+        self,
+        loss: Loss,
+        scores: Array,
+        targets: Array,
+        weights: Array | None,
+        scale: float,
+        out: Array | None = None,
+    ) -> tuple[Array, Array]:
+        """See `kernels/<loss>`; the sum stays on the GPU."""
+        with self.here():
+            if not isinstance(loss.kernel, str) or not _has_kernel(loss.kernel, scores):
+                return super().loss(loss, scores, targets, weights, scale)
+            targets, weights = _like_scores(scores, targets, weights)
+            out = self.xp.empty(scores.shape, scores.dtype) if out is None else out
+            total = self.xp.empty((), np.float64)
+            _kernel(loss.kernel).loss_and_gradient(
+                scores, targets, weights, scale, out, total, self._scratch(cuda.PARTIALS, np.float64)
+            )
+        return total, out
+
+    def metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None) -> Array:
+        """See `kernels/accuracy`; the sum stays on the GPU."""
+        with self.here():
+            if not isinstance(metric.kernel, str) or not _has_kernel("accuracy", scores):
+                return super().metric(metric, scores, targets, weights)
+            targets, weights = _like_scores(scores, targets, weights)
+            total, scratch = self.xp.empty((), np.float64), self._scratch(cuda.PARTIALS, np.float64)
+            kernel = _kernel("accuracy")
+            if metric.kernel == "categorical":
+                kernel.categorical(scores, targets, weights, total, scratch)
+            else:
+                kernel.binary(scores, targets, weights, metric.threshold, total, scratch)
+        return total
+
+    def clip_norm(self, x: Array, bound: float, out: Array | None = None) -> Array:
+        """See `kernels/clip_norm`; the norm stays on the GPU."""
+        with self.here():
+            if not _has_kernel("clip_norm", x):
+                return super().clip_norm(x, bound)
+            out = self.xp.empty(x.shape, x.dtype) if out is None else out
+            _kernel("clip_norm").clip_norm(x, bound, out, self._scratch(cuda.PARTIALS + 1, np.float64))
+        return out
+
+    def update(
+        self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float
+    ) -> tuple[Array, list[Array]]:
+        """See `kernels/optimizer_step`; in place."""
+        with self.here():
+            getattr(_kernel("update"), rule.function.__name__)(step, parameter, gradient, *slots, *numbers)
+        return parameter, slots
+
+    def _scratch(self, size: int, dtype: Any) -> Array:
+        """Memory for the partial sums of one launch, this thread's and this stream's: nobody else writes to it."""
+        held = self._of_thread.__dict__
+        key = f"{self.xp.cuda.get_current_stream().ptr} {np.dtype(dtype)}"
+        if key not in held or held[key].size < size:
+            held[key] = self.xp.empty(size, dtype)
+        return held[key][:size]
+
+
+@cache
+def _kernel(name: str) -> ModuleType:
+    return importlib.import_module(f"dnnkit.kernels.{name}.gpu")
+
+
+def _has_kernel(name: str, x: Array) -> bool:
+    """Whether there is a CUDA version, and for the dtype of x: another's activation may have none, nor has float16."""
+    return x.dtype.name in cuda.REALS and cuda.has_gpu_version(name)
+
+
+def _like_scores(scores: Array, targets: Array, weights: Array | None) -> tuple[Array, Array | None]:
+    """Labels as int64, targets in rows and weights in the dtype of the scores."""
+    targets = targets.astype(np.int64 if targets.ndim == 1 else scores.dtype, copy=False)
+    return targets, None if weights is None else weights.astype(scores.dtype, copy=False)

@@ -1,0 +1,131 @@
+"""Batches of data that is larger than the GPU's memory: it stays on the host, and a chunk at a time is sent.
+
+A chunk is the rows of some whole steps in the epoch's order, so that a batch is the same as if all data were there. The
+host gathers a chunk into memory that the GPU reads by itself (pinned), and a stream of its own copies it while the
+steps of the chunk before are computed: there are two buffers, and events say when one is full and when it is free.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dnnkit.backends.program import HostArray, Rescale
+from dnnkit.backends.stagewise.batches import Feed, part
+from dnnkit.backends.stagewise.buffers import Buffers
+from dnnkit.backends.stagewise.flat import Data
+from dnnkit.kernels.array import Array
+
+if TYPE_CHECKING:
+    from dnnkit.backends.cupy_backend.backend import CupyBackend
+
+CHUNK = 64 << 20
+"""Bytes of a chunk: long enough for a copy at full speed, short enough to gather while a GPU computes."""
+
+
+@dataclass(frozen=True)
+class HostData(Data):
+    """Data on the host, with the dtypes that inputs, targets and weights have on the GPU."""
+
+    dtypes: tuple[Any, Any, Any]
+
+
+class _Slot:
+    """Room for a chunk on either side, and what became of it."""
+
+    def __init__(self, rows: int, data: HostData, backend: "CupyBackend", copies: Any) -> None:
+        cupy = backend.xp
+        self.chunk = -1
+        self.sent: Any = None
+        self.free: Any = None
+        self.pinned: list[HostArray | None] = []
+        self.arrays: list[Array | None] = []
+        for source, dtype in zip((data.x, data.y, data.weights), data.dtypes, strict=True):
+            if source is None:
+                self.pinned.append(None)
+                self.arrays.append(None)
+                continue
+            shape = (rows, *source.shape[1:])
+            count = int(np.prod(shape))
+            memory = cupy.cuda.alloc_pinned_memory(count * dtype.itemsize)
+            self.pinned.append(np.frombuffer(memory, dtype, count).reshape(shape))
+            with copies:  # memory of its own: what the pool gives to the other stream may be freed while we still copy
+                self.arrays.append(cupy.empty(shape, dtype))
+
+    def __del__(self) -> None:
+        """CuPy gives freed pinned memory to whoever asks next, to write to: not before the last copy has read it."""
+        if self.sent is not None:
+            self.sent.synchronize()
+
+    def data(self, rows: int) -> Data:
+        """The chunk, as data on the GPU."""
+        x, y, weights = (None if array is None else array[:rows] for array in self.arrays)
+        return Data(x, y, weights, None)
+
+
+class StreamedFeed(Feed):
+    """As `Feed`, from `HostData`."""
+
+    def __init__(
+        self,
+        backend: "CupyBackend",
+        buffers: Buffers,
+        rescale: Rescale,
+        dtype: Any,
+        data: HostData,
+        order: HostArray,
+        batch_size: int,
+        *,
+        copies: Any,
+    ) -> None:
+        sources = zip((data.x, data.y, data.weights), data.dtypes, strict=True)
+        row = sum(int(np.prod(s.shape[1:])) * kind.itemsize for s, kind in sources if s is not None)
+        room = min(CHUNK, backend.memory()[0] // 8)
+        self._steps = max(1, room // (row * batch_size))
+        self._size = min(self._steps * batch_size, len(order))
+        self._chunks = -(-len(order) // self._size)
+        self._order, self._host, self._copies, self._cuda = order, data, copies, backend.xp.cuda
+        super().__init__(backend, buffers, rescale, dtype, data, np.arange(self._size), batch_size)
+        copies.wait_event(self._cuda.get_current_stream().record())  # the memory may be read from still
+        self._slots = [_Slot(self._size, data, backend, copies) for _ in range(min(2, self._chunks))]
+        self._now = -1
+
+    def batch(self, step: int) -> tuple[Array, Array | None, Array | None]:
+        """(inputs, targets, row weights) of a step; steps come in rising order, or a chunk is sent again."""
+        chunk, place = divmod(step, self._steps)
+        if chunk != self._now:
+            self._turn_to(chunk)
+        rows = min(self._size, len(self._order) - chunk * self._size)
+        return self._gather(self._slot(chunk).data(rows), part(self._rows[:rows], place, self._batch_size))
+
+    def _slot(self, chunk: int) -> _Slot:
+        return self._slots[chunk % len(self._slots)]
+
+    def _turn_to(self, chunk: int) -> None:
+        """Let the GPU wait for the chunk, and send the one after it."""
+        computing = self._cuda.get_current_stream()
+        if self._now >= 0:
+            self._slot(self._now).free = computing.record()
+        if self._slot(chunk).chunk != chunk:
+            self._send(chunk)
+        computing.wait_event(self._slot(chunk).sent)
+        self._now = chunk
+        if chunk + 1 < self._chunks and self._slot(chunk + 1).chunk != chunk + 1:
+            self._send(chunk + 1)
+
+    def _send(self, chunk: int) -> None:
+        slot, host = self._slot(chunk), self._host
+        rows = self._order[chunk * self._size : (chunk + 1) * self._size]
+        if slot.sent is not None:
+            slot.sent.synchronize()  # the last copy has read all of the pinned memory
+        if slot.free is not None:
+            self._copies.wait_event(slot.free)
+        for source, pinned, array in zip((host.x, host.y, host.weights), slot.pinned, slot.arrays, strict=True):
+            if source is None or pinned is None or array is None:
+                continue
+            if source.dtype == pinned.dtype:
+                np.take(source, rows, axis=0, out=pinned[: len(rows)], mode="clip")
+            else:
+                pinned[: len(rows)] = source[rows]
+            array[: len(rows)].set(pinned[: len(rows)], stream=self._copies)
+        slot.sent, slot.chunk = self._copies.record(), chunk

@@ -1,0 +1,275 @@
+"""Numba: the epoch in one compiled call, and every operation by a compiled kernel.
+
+Importing this module does not import Numba: whether it is there is asked for first, and what needs it comes later.
+"""
+
+import importlib.util
+import os
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from dnnkit.backends.diagnosis import Finding
+from dnnkit.backends.executable import Executable
+from dnnkit.backends.numpy_backend import NumpyBackend
+from dnnkit.backends.program import Activate, Dense, Loss, Metric, Program
+from dnnkit.kernels.array import Array, Namespace
+from dnnkit.kernels.optimizer_step.reference import Rule
+from dnnkit.kernels.registry import Activation
+
+
+@cache
+def _is_installed(package: str) -> bool:
+    """Asked whenever a backend is chosen; looking through all folders of packages takes 50 µs."""
+    return importlib.util.find_spec(package) is not None
+
+
+class NumbaBackend(NumpyBackend):
+    """NumPy arrays, kernels compiled by Numba, products by an OpenBLAS of our own."""
+
+    name = "numba"
+    install = "pip install numba scipy-openblas32"
+
+    @classmethod
+    def unavailable_reason(cls) -> str | None:
+        """Numba and OpenBLAS must be installed, and Numba must compile."""
+        for package in ("numba", "scipy_openblas32"):
+            if not _is_installed(package):
+                return f"the package {package} is not installed"
+        if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
+            return "NUMBA_DISABLE_JIT is set, so nothing is compiled; unset it"
+        return None
+
+    @property
+    def version(self) -> str:
+        """Numba's version."""
+        return version("numba")
+
+    def diagnose(self) -> list[Finding]:
+        """The BLAS that compiled code uses, the cache of compiled kernels, and how work is divided."""
+        from dnnkit.backends.numba_backend.calibration import machine, processors
+        from dnnkit.kernels._numba import blas, jit
+
+        here = machine()
+        folder = jit.cache_folder()
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        compiled_now = any(folder.glob("compiled-*"))
+        others = [entry for entry in folder.parent.glob("compiled-*") if entry != folder]
+        findings = [
+            Finding(
+                "compiled kernels",
+                "good" if compiled_now else "note",
+                f"{folder}, {size / 2**20:.1f} MiB, "
+                + ("valid for these sources" if compiled_now else "nothing compiled yet for these sources"),
+                "" if compiled_now else "the first training compiles for ten to twenty seconds, once",
+            )
+        ]
+        if others:
+            findings.append(
+                Finding(
+                    "older compiled kernels",
+                    "note",
+                    f"{len(others)} folders of other versions beside it",
+                    f"to free the space: rm -r {' '.join(str(entry) for entry in others[:3])}"
+                    + (" ..." if len(others) > 3 else ""),
+                )
+            )
+        findings += [
+            Finding("products in compiled code", "good", blas.describe()),
+            Finding(
+                "this machine",
+                "good",
+                f"{processors()} processors, {here.flops / 1e9:.0f} GFLOP/s each in products of float32, "
+                f"{1e6 * here.exchange:.1f} µs for two to hear of each other",
+            ),
+        ]
+        return super().diagnose() + findings
+
+    # -- building ----------------------------------------------------------------------------------------------------
+
+    def supports(self, program: Program) -> str | None:
+        """Why the compiled epoch cannot take the program: parts without a compiled kernel."""
+        reason = super().supports(program)
+        if reason is not None:
+            return reason
+        from dnnkit.kernels._numba.entry_points import has_cpu_version
+
+        activations = {s.activation for s in program.stages if isinstance(s, Dense | Activate)} | {program.head}
+        losses = {program.loss.kernel} if program.loss is not None and isinstance(program.loss.kernel, str) else set()
+        missing = sorted(name for name in activations | losses if not has_cpu_version(name))
+        return f"no compiled version of {', '.join(missing)}" if missing else None
+
+    def build(self, program: Program) -> Executable:
+        """The compiled epoch where the program can take it, else one compiled operation after another."""
+        if self.supports(program) is not None:
+            return super().build(program)
+        from dnnkit.backends.numba_backend.executable import CompiledEpoch
+
+        return CompiledEpoch(self, program, self.plan(program, "compiled epoch"))
+
+    def gathers(self, source: Namespace, dtype: Any) -> bool:
+        """Bytes are gathered as bytes; the compiled epoch knows no other integers."""
+        return bool(dtype == source.uint8)
+
+    # -- operations: the kernels that the compiled epoch calls -------------------------------------------------------
+
+    def activation(self, activation: Activation, x: Array, out: Array | None = None) -> Array:
+        """See `kernels/<activation>`."""
+        from dnnkit.kernels._numba import entry_points
+
+        if x.ndim == 0 or not entry_points.has_cpu_version(activation.name):
+            return super().activation(activation, x, out)
+        x = np.ascontiguousarray(x)
+        out = np.empty_like(x) if out is None else out
+        self._call(entry_points.activation_slices(activation.name, x.dtype.name), "forward", x, out)
+        return out
+
+    def activation_backward(self, activation: Activation, dy: Array, saved: Array, out: Array | None = None) -> Array:
+        """See `kernels/<activation>`."""
+        from dnnkit.kernels._numba import entry_points
+
+        if dy.ndim == 0 or not entry_points.has_cpu_version(activation.name):
+            return super().activation_backward(activation, dy, saved, out)
+        dy, saved = np.ascontiguousarray(dy), np.ascontiguousarray(saved)
+        out = np.empty_like(dy) if out is None else out
+        self._call(entry_points.activation_slices(activation.name, dy.dtype.name), "backward", dy, saved, out)
+        return out
+
+    @staticmethod
+    def _call(slices: Any, name: str, *arrays: Array) -> None:
+        columns = arrays[0].shape[-1]
+        entry_points.call(name, *(a.ctypes.data for a in arrays), arrays[0].size // max(1, columns), columns)
+
+    def dense(
+        self,
+        x: Array,
+        w: Array,
+        b: Array | None,
+        activation: Activation,
+        out: tuple[Array | None, Array | None] = (None, None),
+    ) -> tuple[Array, Array]:
+        """See `kernels/dense`."""
+        from dnnkit.kernels._numba import entry_points
+        from dnnkit.kernels.dense import cpu
+
+        if not entry_points.has_cpu_version(activation.name):
+            return super().dense(x, w, b, activation, out)
+        y = np.empty((x.shape[0], w.shape[1]), x.dtype) if out[0] is None else out[0]
+        z = np.empty_like(y) if out[1] is None else out[1]
+        bias = np.empty(0, x.dtype) if b is None else b
+        address = entry_points.activation_slices(activation.name, x.dtype.name).address("forward")
+        cpu.forward(np.ascontiguousarray(x), np.ascontiguousarray(w), bias, address, z, y)
+        return y, (y if activation.saves == "output" else z)
+
+    def dense_backward(
+        self,
+        dy: Array,
+        x: Array,
+        w: Array,
+        saved: Array,
+        activation: Activation,
+        needs_dx: bool,
+        out: tuple[Array | None, Array | None, Array | None] = (None, None, None),
+    ) -> tuple[Array | None, Array, Array]:
+        """See `kernels/dense`."""
+        from dnnkit.kernels._numba import entry_points
+        from dnnkit.kernels.dense import cpu
+
+        if not entry_points.has_cpu_version(activation.name):
+            return super().dense_backward(dy, x, w, saved, activation, needs_dx, out)
+        dx, dw, db = out
+        dx = np.empty_like(x) if dx is None else dx
+        dw = np.empty_like(w) if dw is None else dw
+        db = np.empty(w.shape[1], w.dtype) if db is None else db
+        address = entry_points.activation_slices(activation.name, x.dtype.name).address("backward")
+        arrays = [np.ascontiguousarray(array) for array in (dy, x, w, saved)]
+        cpu.backward(*arrays, address, needs_dx, np.empty_like(arrays[0]), dx, dw, db)
+        return (dx if needs_dx else None), dw, db
+
+    def gather(
+        self, data: Array, rows: Array, scale: float, offset: float, dtype: Any, out: Array | None = None
+    ) -> Array:
+        """See `kernels/gather`."""
+        from dnnkit.kernels.gather import cpu
+
+        out = np.empty((rows.shape[0], data.shape[1]), dtype) if out is None else out
+        cpu.gather(data, rows, scale, offset, out)
+        return out
+
+    def dropout_mask(
+        self, shape: tuple[int, ...], rate: float, seed: int, layer: int, step: int, out: Array | None = None
+    ) -> Array:
+        """See `kernels/dropout`."""
+        from dnnkit.kernels.dropout import cpu
+
+        out = np.empty(shape, np.bool_) if out is None else out
+        cpu.mask(0, out.size, rate, seed, layer, step, out.reshape(-1))
+        return out
+
+    def dropout(self, x: Array, keep: Array, rate: float, out: Array | None = None) -> Array:
+        """See `kernels/dropout`."""
+        from dnnkit.kernels.dropout import cpu
+
+        x = np.ascontiguousarray(x)
+        out = np.empty_like(x) if out is None else out
+        cpu.apply(x.reshape(-1), keep.reshape(-1), rate, out.reshape(-1))
+        return out
+
+    def loss(
+        self,
+        loss: Loss,
+        scores: Array,
+        targets: Array,
+        weights: Array | None,
+        scale: float,
+        out: Array | None = None,
+    ) -> tuple[Array, Array]:
+        """See `kernels/<loss>`."""
+        from dnnkit.kernels._numba import entry_points
+
+        if not isinstance(loss.kernel, str) or not entry_points.has_cpu_version(loss.kernel):
+            return super().loss(loss, scores, targets, weights, scale, out)
+        scores, targets = np.ascontiguousarray(scores), np.ascontiguousarray(targets)
+        kind = "labels" if targets.ndim == 1 else "values"
+        targets = targets.astype(np.int64 if kind == "labels" else scores.dtype, copy=False)
+        row_weights = np.ones(len(scores), scores.dtype) if weights is None else np.ascontiguousarray(weights)
+        out = np.empty_like(scores) if out is None else out
+        total = np.zeros(1)
+        entry_points.loss_slices(loss.kernel, kind, scores.dtype.name).call(
+            "loss_and_metrics",
+            *(a.ctypes.data for a in (scores, targets, row_weights)),
+            *scores.shape,
+            scale,
+            0,
+            *(a.ctypes.data for a in (total, total, out, total)),
+        )
+        return total[0], out
+
+    def metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None) -> Array:
+        """See `kernels/accuracy`."""
+        from dnnkit.kernels.accuracy import cpu
+
+        if metric.kernel == "categorical":
+            return cpu.categorical(scores, targets, weights)
+        if metric.kernel == "binary":
+            return cpu.binary(scores, targets, weights, metric.threshold)
+        return super().metric(metric, scores, targets, weights)
+
+    def update(
+        self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float
+    ) -> tuple[Array, list[Array]]:
+        """See `kernels/optimizer_step`; in place."""
+        from dnnkit.kernels._numba import entry_points
+
+        # Stacked and unstacked again: a slice function wants its slots in one array. Only stage by stage costs this.
+        stacked = np.stack(slots) if slots else parameter
+        rate, *constants = numbers
+        places = [array.ctypes.data for array in (parameter, gradient, stacked)]
+        given = np.array([*constants, 0.0])
+        update = entry_points.update_slices(rule.function.__name__, parameter.dtype.name)
+        update.call("update", step, *places, parameter.size, parameter.size, rate, given.ctypes.data)
+        for slot, row in zip(slots, stacked, strict=False):
+            slot[...] = row
+        return parameter, slots

@@ -1,0 +1,84 @@
+"""The instructions that workers follow: what `kernels/train_steps` interprets, one list for each purpose."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from dnnkit.backends.numba_backend.partition import Division, roles
+from dnnkit.backends.program import Dense, HostArray, Stage
+from dnnkit.kernels.train_steps import opcodes
+
+Purpose = Literal["train", "differentiate", "evaluate", "predict"]
+
+
+class Course(NamedTuple):
+    """What a schedule depends on beside the stages and their division."""
+
+    purpose: Purpose
+    first: int
+    """The first stage whose gradient is wanted, -1 for the network's input as well."""
+    clips: bool = False
+    inputs: int = opcodes.EVERY
+    """What the first stage multiplies, if it is dense: every column, those in use, or these in place."""
+    one_batch: bool = False
+    """Whether all steps have the same rows in the same order."""
+
+
+def schedule(stages: Sequence[Stage], division: Division, course: Course) -> HostArray:
+    """Instructions (n, 3): what to do, with which stage, and an option: whether dx is wanted, or what is multiplied.
+
+    Inputs are gathered if they are not read in place. Workers that exchange anything on the way forward share the
+    gathering, too, one step ahead: so there is something to do before the first step, and what is repeated begins after
+    it. There is, too, if all steps have the same rows, and none are shared: these are taken once.
+    """
+    purpose, first, clips, inputs, one_batch = course
+    kinds = roles(stages, division)
+    in_place = inputs == opcodes.IN_PLACE
+    shares = "rows" in kinds and not in_place
+    columns = [inputs, *[opcodes.EVERY] * len(kinds)]
+    where = opcodes.SHARED if shares else opcodes.IN_PLACE if in_place else opcodes.GATHERED
+    begin, take = [(opcodes.BEGIN, 0, 0)], [(opcodes.TAKE, where, 0)]
+    steps = [(opcodes.GATHER, 0, 0), (opcodes.EXCHANGE, 0, 0)] if shares else []
+    if one_batch and not shares:
+        steps, take = begin + take, []
+    again = (opcodes.REPEAT, len(steps), 0)
+    steps += begin + take
+    for stage, kind in enumerate(kinds):
+        if kind == "rows":
+            steps.append((opcodes.PRODUCT, stage, 0))
+            if shares:
+                steps.append((opcodes.GATHER, 1, 0))
+                shares = False
+            steps += [(opcodes.EXCHANGE, 0, 0), (opcodes.JOIN, stage, 0)]
+        else:
+            steps.append((opcodes.FORWARD, stage, columns[stage]))
+    if purpose == "predict":
+        return _array([*steps, (opcodes.HEAD, 0, 0), again])
+    steps.append((opcodes.LOSS, 0, 0))
+    by_rows = division.by == "rows" and division.workers > 1
+    at_once = purpose == "train" and not by_rows and not clips
+    if purpose in ("train", "differentiate"):
+        for stage in range(len(kinds) - 1, max(first, 0) - 1, -1):
+            wants_dx = stage > first
+            exchanges = kinds[stage] == "columns" and wants_dx
+            steps.append((opcodes.BACKWARD_PART if exchanges else opcodes.BACKWARD, stage, int(wants_dx)))
+            if isinstance(stages[stage], Dense):
+                steps.append((opcodes.IMPROVE if at_once else opcodes.KERNEL_GRADIENT, stage, columns[stage]))
+            if exchanges:
+                steps += [(opcodes.EXCHANGE, 0, 0), (opcodes.JOIN_GRADIENT, stage, 0)]
+    if purpose == "train" and not at_once:
+        if by_rows:
+            steps += [(opcodes.EXCHANGE, 0, 0), (opcodes.ADD_GRADIENTS, 0, 0)]
+        if clips:
+            steps.append((opcodes.NORM, 0, 0))
+            if division.workers > 1:
+                steps.append((opcodes.EXCHANGE, 0, 0))
+        steps.append((opcodes.UPDATE, 0, 0))
+        if by_rows:
+            steps.append((opcodes.EXCHANGE, 0, 0))
+    return _array([*steps, again])
+
+
+def _array(steps: list[tuple[int, int, int]]) -> HostArray:
+    return np.array(steps, np.int64)

@@ -1,0 +1,113 @@
+"""Which division of the work is fastest: a model of one training step, with numbers measured on the machine.
+
+    product of (m, k) and (k, n):      call + 2 m k n / flops + (m k + k n), where not near enough, as bytes
+    element by element:                bytes read and written / bytes a second
+    exchange:                          exchange + wait + what is added up, as bytes
+    what another worker wrote:         bytes / bytes a second from another processor's caches
+
+A division is estimated by its first worker, whose part is as large as any. See docs/design/0011-dividing-the-work.md.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Literal
+
+from dnnkit.backends.numba_backend.calibration import Machine, machine, processors
+from dnnkit.backends.numba_backend.partition import ALONE, Division, parts, roles, share
+from dnnkit.backends.program import Dense, Program, Stage
+from dnnkit.errors import ConfigurationError
+from dnnkit.kernels.optimizer_step.reference import RULES
+
+WORTH = 0.85
+"""Several workers are taken if they need less than this share of the time of one: they are not free for others."""
+
+BY: tuple[Literal["units", "rows"], ...] = ("units", "rows")
+
+STEP, FLOP, WORTH_THREADS = 1.2e-7, 1e-11, 2e-3
+"""Seconds, roughly: of a step of nothing, of a FLOP, and of work that is worth starting threads for."""
+
+FETCHED = 0.5
+"""How much of its factors a product waits for: most of the time it computes while they come."""
+
+WAIT = 5e-7
+"""Seconds by which workers miss each other at an exchange, beyond what hearing of each other takes."""
+
+PASSES = 6
+"""How often a dense stage's outputs are read or written element by element: bias, activation, and back."""
+
+
+def divide(program: Program, stages: Sequence[Stage], features: int, batch_size: int, recorded: str) -> Division:
+    """The division for batches of that size: what the user says, what was recorded, else the fastest by the model.
+
+    `recorded` is what `record` gave in the training that goes on.
+    """
+    if asked := os.environ.get("DNNKIT_DIVISION"):
+        return Division.parse(asked)
+    if (kept := _recorded(recorded, batch_size)) is not None:
+        return kept
+    workers = program.num_threads or processors()
+    if workers == 1:
+        return ALONE
+    candidates = [Division(by, count) for count in range(2, workers + 1) for by in BY]
+    candidates = [d for d in candidates if d.by == "rows" or "columns" in roles(stages, d)]
+    here = machine()
+    times = {division: seconds(program, stages, features, batch_size, division, here) for division in candidates}
+    best = min(times, key=lambda division: times[division])
+    alone = seconds(program, stages, features, batch_size, ALONE, here)
+    return best if times[best] < WORTH * alone else ALONE
+
+
+def _recorded(text: str, batch_size: int) -> Division | None:
+    """What `record` wrote, for that batch size; None for another's, or what another backend wrote."""
+    division, _, size = text.partition("@")
+    try:
+        return Division.parse(division) if size == str(batch_size) else None
+    except ConfigurationError:
+        return None
+
+
+def threads(program: Program, rows: int, steps: int) -> int:
+    """How many threads so many steps are worth beside this one: 0 where starting them would take as long."""
+    weights = sum(parameter.size for parameter in program.parameters)
+    estimate = steps * (STEP + 6 * rows * weights * FLOP)
+    return (program.num_threads or processors()) if estimate > WORTH_THREADS else 0
+
+
+def record(division: Division, batch_size: int) -> str:
+    """What `divide` wants to see again, for the same results."""
+    return f"{division}@{batch_size}"
+
+
+def seconds(
+    program: Program, stages: Sequence[Stage], features: int, batch_size: int, division: Division, here: Machine
+) -> float:
+    """The estimated time of a training step."""
+    number = 4 if program.dtype == "float32" else 8
+    flops = (here.flops if division.workers == 1 else here.flops_each) * 4 / number
+    workers, by_rows = division.workers, division.by == "rows" and division.workers > 1
+    rows = -(-batch_size // workers) if by_rows else batch_size
+    kinds = roles(stages, division)
+    gathered = rows * features / (workers if "rows" in kinds else 1)
+    total, held, trained = 2.0 * gathered * number / here.bytes, 0, False
+    for stage, role, part in zip(stages, kinds, parts(stages, features, division, 0), strict=True):
+        inputs, outputs = part.shape
+        total += PASSES * rows * outputs * number / here.bytes
+        if not isinstance(stage, Dense):
+            continue
+        products = 3 if trained else 2  # forward, its kernel's gradient, and dx unless nothing before it is trained
+        fetched = FETCHED * (rows * inputs + inputs * outputs) * number / here.bytes
+        total += products * (here.call + 2 * rows * inputs * outputs / flops + fetched)
+        held += inputs * outputs + outputs
+        added_up = outputs if role == "rows" else inputs if role == "columns" and trained else 0
+        if added_up:
+            total += here.exchange + WAIT + (workers + 1) * rows * added_up * number / here.bytes
+            total += (workers - 1) * rows * added_up * number / here.crossing
+        trained = True
+    slots = len(RULES[program.update].slots) if program.update else 0
+    if by_rows:
+        own = share(held, workers, 0)
+        mine = own.stop - own.start
+        total += 2 * (here.exchange + WAIT) + (workers + 1) * mine * number / here.bytes
+        total += ((workers - 1) * mine + held - mine) * number / here.crossing  # gradients, and then parameters
+        held = mine + mine / (2 + 2 * slots)  # and the gradient, which is not updated from piece by piece
+    return total + held * (2 + 2 * slots) * number / here.bytes

@@ -1,0 +1,330 @@
+"""The compiled epoch: a program run by a team of workers, in one call for many steps.
+
+Parameters and slots have two homes. The canonical one is flat and whole: it is what is read, saved, and predicted
+with. A team divided by units keeps its own, a row for each worker. Whichever was written last is right; the other
+follows when it is asked for, so that neither a step nor a read pays for what nobody looks at.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dnnkit.backends.aligned import zeros
+from dnnkit.backends.executable import Gradients
+from dnnkit.backends.numba_backend import cost_model
+from dnnkit.backends.numba_backend.calibration import machine, processors
+from dnnkit.backends.numba_backend.data import arrays, is_worth_marking, marked, plain
+from dnnkit.backends.numba_backend.partition import ALONE, Division
+from dnnkit.backends.numba_backend.workers import Kernels, Numbers, Team, Work
+from dnnkit.backends.program import (
+    Activate,
+    Dense,
+    HostArray,
+    Hyperparameters,
+    Plan,
+    Program,
+    Snapshot,
+    Totals,
+    stage_parameters,
+)
+from dnnkit.backends.stagewise.flat import Data, FlatExecutable
+from dnnkit.kernels._numba import entry_points
+from dnnkit.kernels._numba.jit import announce
+from dnnkit.kernels.array import Array
+from dnnkit.kernels.matmul.cpu import CACHED
+from dnnkit.kernels.train_steps import cpu
+
+if TYPE_CHECKING:
+    from dnnkit.backends.numba_backend.backend import NumbaBackend
+
+TEAMS = 4
+"""Teams that are kept, with their buffers: for training, validation, and predictions of few rows and of many."""
+
+FULL_SPEED = 64
+"""Rows with which a product is as fast as with more."""
+
+FEW = 64
+"""Rows up to which predictions are made at once, without any of what prepares longer work."""
+
+
+class CompiledEpoch(FlatExecutable):
+    """A program whose every part has a compiled kernel."""
+
+    apart = True
+
+    def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:
+        announce(f"the training loop in {program.dtype}")
+        self._divided: Numbers | None = None
+        self._divided_layout: Any = None
+        self._divided_is_newer = self._divided_is_older = False
+        super().__init__(backend, program, plan)
+        self._join_slots()
+        self._kernels, self._functions = _compile(program)
+        trained = [index for index, stage in enumerate(self._stages) if stage_parameters(stage)]
+        self._first_trained = trained[0] if trained else len(self._stages)
+        self._teams: dict[tuple[Division, int], Team] = {}
+        self._training: Team | None = None
+        self._compiled = False
+        self._few: tuple[Any, ...] | None = None
+
+    # -- the two homes of the numbers --------------------------------------------------------------------------------
+
+    @property
+    def _parameters(self) -> HostArray:
+        self._collect()
+        return self._flat
+
+    @_parameters.setter
+    def _parameters(self, flat: HostArray) -> None:
+        self._collect()
+        self._flat, self._divided_is_older = flat, True
+
+    def _join_slots(self) -> None:
+        """The slots as rows of one array, which is what an update takes."""
+        self._slot_rows = zeros((max(1, len(self._slots)), self._layout.size), self.program.dtype)
+        for row, slot in zip(self._slot_rows, self._slots, strict=False):
+            row[...] = slot
+        self._slots = list(self._slot_rows[: len(self._slots)])
+
+    def _collect(self) -> None:
+        """The canonical numbers from the workers', if those are newer."""
+        if not self._divided_is_newer:
+            return
+        assert self._divided is not None
+        self._divided_is_newer = False
+        self._divided_layout.collect(self._divided.parameters, self._layout.views(self._flat, np))
+        for place, slot in enumerate(self._slots):
+            self._divided_layout.collect(self._divided.slots[:, place], self._layout.views(slot, np))
+
+    def _spread(self, team: Team) -> Numbers:
+        """The numbers as the team keeps them."""
+        if team.division.by == "rows" or team.division.workers == 1:
+            self._divided_is_older = True
+            return Numbers(self._parameters[None], self._slot_rows[None])
+        if self._divided is None or self._divided_layout is not team.layout:
+            self._collect()
+            shape = (team.division.workers, len(self._slot_rows), team.layout.size)
+            dtype = self.program.dtype
+            self._divided = Numbers(zeros((shape[0], shape[2]), dtype), zeros(shape, dtype))
+            self._divided_layout, self._divided_is_older = team.layout, True
+        if self._divided_is_older:
+            team.layout.spread(self._layout.views(self._parameters, np), self._divided.parameters)
+            for place, slot in enumerate(self._slots):
+                team.layout.spread(self._layout.views(slot, np), self._divided.slots[:, place])
+        self._divided_is_older, self._divided_is_newer = False, True
+        return self._divided
+
+    def snapshot(self) -> Snapshot:  # noqa: D102
+        self._collect()
+        return super().snapshot()
+
+    def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
+        self._collect()
+        super().restore(snapshot)
+        self._join_slots()
+        self._divided_is_older = True
+
+    # -- teams -------------------------------------------------------------------------------------------------------
+
+    def _team(self, division: Division, rows: int) -> Team:
+        """The team for batches of up to so many rows."""
+        key = division, rows
+        if key not in self._teams:
+            if len(self._teams) >= TEAMS:
+                self._teams.pop(next(key for key, team in self._teams.items() if team is not self._training))
+            self._teams[key] = Team(self.program, self._stages, division, rows, self._kernels)
+        return self._teams[key]
+
+    def _arrays(self, data: Data) -> tuple[Any, ...]:
+        return arrays(data, self.program, self._rescale)
+
+    def load(self, x: Array, y: Array | None, weights: Array | None) -> Data:  # noqa: D102
+        data = super().load(x, y, weights)
+        if y is not None and self._rule is not None and not self._compiled:
+            # Compile, or read from the cache, before any clock runs: a run of no steps.
+            self._compiled = True
+            if processors() > 1:
+                machine()
+            work = Work(self._arrays(data), np.zeros(0, np.int64), 1, np.zeros(0), 0, 0)
+            team = self._team(ALONE, 1)
+            team.run("evaluate", work, self._numbers(), team.no_sums())
+            self.predict_few(np.zeros((1, *self.program.input_shape), self.program.dtype))
+        return data
+
+    def _examined(self, data: Data) -> Data:
+        first = self._stages[0] if self._stages else None
+        if isinstance(first, Dense) and self._rescale.offset == 0 and is_worth_marking(data, first.kernel.shape[1]):
+            return marked(data, self.program.num_threads)
+        return super()._examined(data)
+
+    def _numbers(self) -> Numbers:
+        """The canonical numbers, for a team of one."""
+        return Numbers(self._parameters[None], self._slot_rows[None])
+
+    # -- training ----------------------------------------------------------------------------------------------------
+
+    def begin_epoch(self, data: Data, order: HostArray, batch_size: int) -> None:  # noqa: D102
+        self._batch_size = min(batch_size, len(order))
+        self._data, self._order = self._arrays(data), np.ascontiguousarray(order, np.int64)
+        self._batch_weights = self._weight_sums(data, order, batch_size)
+        self._one_batch = _is_one_batch(self._order, batch_size)
+        self._span, self._nan_step = (0, 0), -1
+        features, size = int(data.x.shape[1]), self._batch_size
+        division = cost_model.divide(self.program, self._stages, features, size, self.state.execution)
+        self.state.execution = cost_model.record(division, size)
+        self._training = self._team(division, size)
+        self._training.go_on()
+        self._sums = self._training.no_sums()
+        if self.plan.details.get("division") != str(division):
+            self.plan = replace(self.plan, details={**self.plan.details, "division": str(division)})
+
+    def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
+        assert self._training is not None
+        work = Work(
+            self._data,
+            self._order,
+            self._batch_size,
+            self._batch_weights,
+            first,
+            last,
+            self.state.step,
+            hyperparameters.learning_rates,
+            self._constants(hyperparameters),
+            hyperparameters.clip_norm or 0.0,
+            one_batch=self._one_batch,
+        )
+        with np.errstate(all="ignore"):
+            done, nan_step = self._training.run(
+                "train",
+                work,
+                self._spread(self._training),
+                self._sums,
+                first=self._first_trained,
+                threads=cost_model.threads(self.program, self._batch_size, last - first),
+            )
+        self.state.step += done - first
+        self._span = (first if self._span == (0, 0) else self._span[0], done)
+        if self._nan_step < 0:
+            self._nan_step = nan_step
+        return done
+
+    def _constants(self, hyperparameters: Hyperparameters) -> HostArray:
+        assert self._rule is not None
+        return np.array([hyperparameters.constants[name] for name in self._rule.hyperparameters], np.float64)
+
+    def request_stop(self) -> None:  # noqa: D102
+        if self._training is not None:
+            self._training.stop()
+
+    def totals(self) -> Totals:  # noqa: D102
+        assert self._training is not None
+        weight = float(self._batch_weights[slice(*self._span)].sum())
+        return self._read_totals(self._training.totals(self._sums), weight, self._nan_step)
+
+    def _read_totals(self, totals: HostArray, weight: float, nan_step: int) -> Totals:
+        loss, *metrics = (float(value) for value in totals)
+        return Totals(loss, weight, tuple(metrics), self._reduction, nan_step)
+
+    def gradients(self, data: Data, *, with_input: bool = False) -> Gradients:  # noqa: D102
+        rows, order = len(data), np.arange(len(data))
+        weights = self._weight_sums(data, order, rows)
+        team, first = self._team(ALONE, rows), -1 if with_input else self._first_trained
+        work = Work(self._arrays(data), order, rows, weights, 0, 1, self.state.step)
+        with np.errstate(all="ignore"):
+            sums = team.no_sums()
+            team.run("differentiate", work, self._numbers(), sums, first=first)
+        loss = self._read_totals(team.totals(sums), float(weights[0]), -1).mean_loss
+        dx = team.input_gradient(rows) * self._rescale.scale if with_input else None
+        return Gradients(loss, self._layout.views(team.gradients[0], np), dx)
+
+    def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
+        parameters, gradient = self._parameters, self._write(gradients)
+        self.state.step += 1
+        if hyperparameters.clip_norm is not None:
+            gradient = self._backend.clip_norm(gradient, hyperparameters.clip_norm, out=gradient)
+        numbers = [hyperparameters.constants[name] for name in self._rule.hyperparameters] if self._rule else []
+        rate, constants = float(hyperparameters.learning_rates[0]), np.array([*numbers, 0.0])
+        places = [array.ctypes.data for array in (parameters, gradient, self._slot_rows)]
+        size = parameters.size
+        self._functions["update"].call("update", self.state.step, *places, size, size, rate, constants.ctypes.data)
+        self._divided_is_older = True
+
+    # -- inference ---------------------------------------------------------------------------------------------------
+
+    def evaluate(self, data: Data, batch_size: int) -> Totals:  # noqa: D102
+        team, threads = self._inference_team(data, batch_size)
+        order = np.arange(len(data))
+        weights = self._weight_sums(data, order, team.rows)
+        work = Work(self._arrays(data), order, team.rows, weights, 0, len(weights))
+        with np.errstate(all="ignore"):
+            sums = team.no_sums()
+            team.run("evaluate", work, self._numbers(), sums, threads=threads)
+        return self._read_totals(team.totals(sums), float(weights.sum()), -1)
+
+    def predict(self, data: Data, batch_size: int) -> HostArray:  # noqa: D102
+        team, threads = self._inference_team(data, batch_size)
+        out = np.empty((len(data), self.program.output_features), self.program.dtype)
+        order, steps = np.arange(len(data)), -(-len(data) // team.rows)
+        work = Work(self._arrays(data), order, team.rows, np.zeros(0), 0, steps, out=out)
+        with np.errstate(all="ignore"):
+            team.run("predict", work, self._numbers(), team.no_sums(), threads=threads)
+        return out
+
+    def predict_few(self, x: Any) -> HostArray | None:  # noqa: D102
+        program = self.program
+        if not isinstance(x, np.ndarray) or x.dtype != program.dtype or x.shape[1:] != program.input_shape:
+            return None
+        rows = len(x)
+        if not 0 < rows <= FEW or not x.flags.c_contiguous:
+            return None
+        if self._few is None:
+            scale, offset = float(self._rescale.scale), float(self._rescale.offset)
+            self._few = *self._team(ALONE, FEW).forward_parts, scale, offset
+        out = np.empty((rows, program.output_features), program.dtype)
+        if not cpu.predict_rows(plain(x.reshape(rows, -1)), self._parameters, self._few, out):
+            return None
+        return out
+
+    def _inference_team(self, data: Data, batch_size: int) -> tuple[Team, int]:
+        """Who predicts these rows, and in how many threads: rows do not depend on each other.
+
+        At a time at most `batch_size` of them; as many as are read in place, if these are enough for full speed.
+        """
+        threads = cost_model.threads(self.program, len(data), 1)
+        workers = max(1, threads)
+        in_place = CACHED // max(1, int(data.x.shape[1]) * np.dtype(self.program.dtype).itemsize)
+        rows = min(batch_size, in_place * workers) if in_place >= FULL_SPEED else batch_size
+        division = Division("rows", workers) if workers > 1 else ALONE
+        return self._team(division, min(rows, len(data))), threads
+
+
+def _is_one_batch(order: HostArray, batch_size: int) -> bool:
+    """Whether there are several steps, and all of them have the same rows in the same order."""
+    if len(order) <= batch_size or len(order) % batch_size:
+        return False
+    same = np.array_equal(order[:batch_size], order[batch_size : 2 * batch_size])  # which most are not: then no more
+    return same and np.array_equal(order[batch_size:], order[:-batch_size])
+
+
+def _compile(program: Program) -> tuple[Kernels, dict[str, Any]]:
+    """The addresses of the program's kernels, and the functions themselves, to be kept as long as those are used."""
+    names = {s.activation for s in program.stages if isinstance(s, Dense | Activate)} | {program.head}
+    activations = {name: entry_points.activation_slices(name, program.dtype) for name in names}
+    functions: dict[str, Any] = {"activations": activations}
+    loss = update = 0
+    if program.loss is not None:
+        assert isinstance(program.loss.kernel, str)
+        functions["loss"] = entry_points.loss_slices(program.loss.kernel, program.loss.targets, program.dtype)
+        loss = functions["loss"].address("loss_and_metrics")
+    if program.update:
+        functions["update"] = entry_points.update_slices(program.update, program.dtype)
+        update = functions["update"].address("update")
+    kinds = [
+        entry_points.CATEGORICAL if metric.kernel == "categorical" else entry_points.BINARY
+        for metric in program.metrics
+    ]
+    thresholds = np.array([metric.threshold for metric in program.metrics], program.dtype)
+    head = activations[program.head].address("forward")
+    return Kernels(activations, loss, update, head, np.array(kinds, np.int64), thresholds), functions

@@ -1,0 +1,173 @@
+"""How a program is divided among workers: each gets a part of the units, or a part of the rows of every batch.
+
+Divided by units, dense stages go in pairs. The first of a pair is divided by columns: every worker has all its inputs
+and computes some of its outputs. The second is divided by rows of its kernel: every worker has some of its inputs and
+computes a summand of all its outputs. So only the second has something to exchange, its partial products, on the way
+forward; on the way back only the first, its dx, if anything before it is trained. What stands between the two is
+computed in parts as well; what stands after a pair, on every worker alike.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from dnnkit.backends.aligned import GRAIN, rounded
+from dnnkit.backends.program import Activate, Dense, HostArray, Parameter, Stage
+from dnnkit.errors import ConfigurationError
+from dnnkit.kernels import registry
+
+
+@dataclass(frozen=True)
+class Division:
+    """Among how many workers, and what is divided; one worker has everything."""
+
+    by: Literal["units", "rows"]
+    workers: int
+
+    def __str__(self) -> str:
+        return f"{self.by}/{self.workers}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Division":
+        """What `str` gave."""
+        by, _, workers = text.partition("/")
+        if by not in ("units", "rows") or not workers.isdecimal() or int(workers) < 1:
+            raise ConfigurationError(f"DNNKIT_DIVISION is {text!r}: expected units/2, rows/4, or another number")
+        return cls(by, int(workers))  # type: ignore[arg-type]
+
+
+ALONE = Division("units", 1)
+
+Role = Literal["whole", "columns", "rows", "part"]
+
+
+def roles(stages: Sequence[Stage], division: Division) -> list[Role]:
+    """What each stage is to a worker: whole; a dense stage divided by columns or by rows; a part between the two."""
+    result: list[Role] = []
+    divided = False
+    for place, stage in enumerate(stages):
+        if isinstance(stage, Dense):
+            if divided:
+                result.append("rows")
+                divided = False
+            else:
+                divided = division.by == "units" and _can_begin(stages[place:], division.workers)
+                result.append("columns" if divided else "whole")
+        else:
+            result.append("part" if divided else "whole")
+    return result
+
+
+def _can_begin(stages: Sequence[Stage], workers: int) -> bool:
+    """Whether a pair begins with the first stage: another dense one follows, and no softmax in between."""
+    first = stages[0]
+    assert isinstance(first, Dense)
+    if workers < 2 or first.kernel.shape[1] < workers or not registry.activation(first.activation).elementwise:
+        return False
+    for stage in stages[1:]:
+        if isinstance(stage, Dense):
+            return True
+        if isinstance(stage, Activate) and not registry.activation(stage.activation).elementwise:
+            return False
+    return False
+
+
+def share(count: int, workers: int, worker: int) -> slice:
+    """The worker's part of so many units, in whole grains where there are enough; no part is larger than the first."""
+    grain = GRAIN if count >= 2 * GRAIN * workers else 1
+    groups = -(-count // grain)
+    first, last = (-(-groups * number // workers) * grain for number in (worker, worker + 1))
+    return slice(min(count, first), min(count, last))
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which inputs and outputs of a stage a worker has."""
+
+    inputs: slice
+    outputs: slice
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many of either."""
+        return self.inputs.stop - self.inputs.start, self.outputs.stop - self.outputs.start
+
+
+def parts(stages: Sequence[Stage], features: int, division: Division, worker: int) -> list[Part]:
+    """The worker's part of every stage."""
+    result = []
+    have, width = slice(0, features), features
+    for stage, role in zip(stages, roles(stages, division), strict=True):
+        inputs = have
+        if isinstance(stage, Dense):
+            width = stage.kernel.shape[1]
+            have = share(width, division.workers, worker) if role == "columns" else slice(0, width)
+        result.append(Part(inputs, have))
+    return result
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The part of a parameter that one worker holds, and where in its flat array."""
+
+    parameter: Parameter
+    index: tuple[slice, ...]
+    worker: int
+    offset: int
+    shared: bool
+    """Whether every worker holds the same."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The part's own shape."""
+        return tuple(
+            len(range(*part.indices(size))) for part, size in zip(self.index, self.parameter.shape, strict=True)
+        )
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape))
+
+
+class DividedLayout:
+    """A program's parameters as one flat array a worker: first what all have, then what only this worker has.
+
+    What all have is at the same place on each, so that each updates it by the same instructions: a loop may round its
+    last few elements otherwise than those before.
+    """
+
+    def __init__(self, stages: Sequence[Stage], features: int, division: Division) -> None:
+        self.pieces: dict[tuple[int, str], Piece] = {}
+        self.sizes: list[int] = []
+        self.shared = 0
+        kinds = roles(stages, division)
+        for worker in range(division.workers):
+            wanted: list[tuple[bool, Parameter, tuple[slice, ...]]] = []
+            for stage, role, part in zip(stages, kinds, parts(stages, features, division, worker), strict=True):
+                if isinstance(stage, Dense):
+                    wanted.append((role == "whole", stage.kernel, (part.inputs, part.outputs)))
+                    if stage.bias is not None:
+                        wanted.append((role != "columns", stage.bias, (part.outputs,)))
+            offset = 0
+            for shared, parameter, index in sorted(wanted, key=lambda piece: not piece[0]):
+                piece = Piece(parameter, index, worker, offset, shared)
+                self.pieces[worker, parameter.name] = piece
+                offset += rounded(piece.size)
+                self.shared = offset if shared else self.shared
+            self.sizes.append(offset)
+        self.size = max(self.sizes, default=0)
+        self.workers = division.workers
+
+    def spread(self, values: Mapping[str, HostArray], out: HostArray) -> None:
+        """Write every worker's pieces of the parameters by name to out (workers, size)."""
+        for (worker, name), piece in self.pieces.items():
+            out[worker, piece.offset : piece.offset + piece.size].reshape(piece.shape)[...] = values[name][piece.index]
+
+    def collect(self, flat: HostArray, out: Mapping[str, HostArray]) -> None:
+        """Write the parameters, put together from the workers' flat (workers, size), to arrays by name."""
+        for (worker, name), piece in self.pieces.items():
+            if worker == 0 or not piece.shared:
+                out[name][piece.index] = flat[worker, piece.offset : piece.offset + piece.size].reshape(piece.shape)

@@ -1,0 +1,52 @@
+"""The batches of an epoch, one after the other."""
+
+from typing import TYPE_CHECKING, Any
+
+from dnnkit.backends.program import HostArray, Rescale
+from dnnkit.backends.stagewise.buffers import Buffers
+from dnnkit.backends.stagewise.flat import Data
+from dnnkit.kernels.array import Array
+
+if TYPE_CHECKING:
+    from dnnkit.backends.base import Backend
+
+
+class Feed:
+    """Batches of data that the backend has, gathered by an order of the rows that it is given once."""
+
+    def __init__(
+        self,
+        backend: "Backend",
+        buffers: Buffers,
+        rescale: Rescale,
+        dtype: Any,
+        data: Data,
+        order: HostArray,
+        batch_size: int,
+    ) -> None:
+        self._backend, self._buffers, self._rescale, self._dtype = backend, buffers, rescale, dtype
+        self._data, self._batch_size = data, batch_size
+        self._rows = self._on_backend(order)
+
+    def _on_backend(self, order: HostArray) -> Array:
+        return self._backend.asarray(order)
+
+    def batch(self, step: int) -> tuple[Array, Array | None, Array | None]:
+        """(inputs, targets, row weights) of a step."""
+        return self._gather(self._data, part(self._rows, step, self._batch_size))
+
+    def _gather(self, data: Data, rows: Array) -> tuple[Array, Array | None, Array | None]:
+        scale, offset, shape = self._rescale.scale, self._rescale.offset, (rows.shape[0], data.x.shape[1])
+        x = self._backend.gather(data.x, rows, scale, offset, self._dtype, out=self._buffers.get("x", shape))
+        return x, self._take("y", data.y, rows), self._take("weights", data.weights, rows)
+
+    def _take(self, name: str, values: Array | None, rows: Array) -> Array | None:
+        if values is None:
+            return None
+        out = self._buffers.get(name, (rows.shape[0], *values.shape[1:]), dtype=values.dtype)
+        return self._backend.take(values, rows, out=out)
+
+
+def part(rows: Array, step: int, batch_size: int) -> Array:
+    """The rows of a batch; the last may be smaller."""
+    return rows[step * batch_size : min((step + 1) * batch_size, rows.shape[0])]

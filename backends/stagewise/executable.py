@@ -1,0 +1,144 @@
+"""The executable that every backend has: one operation of the backend after another, stage by stage.
+
+Where the backend writes into buffers (`Backend.buffer`), they are made in the first step and used again in all others.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dnnkit.backends.executable import Gradients
+from dnnkit.backends.program import HostArray, Hyperparameters, Plan, Program, Totals
+from dnnkit.backends.stagewise.accumulator import Accumulator
+from dnnkit.backends.stagewise.batches import Feed, part
+from dnnkit.backends.stagewise.buffers import Buffers
+from dnnkit.backends.stagewise.flat import Data, FlatExecutable
+from dnnkit.backends.stagewise.stages import Stages
+from dnnkit.kernels import registry
+from dnnkit.kernels.array import Array
+
+if TYPE_CHECKING:
+    from dnnkit.backends.base import Backend
+
+
+class StageByStage(FlatExecutable):
+    """A program on a backend's operations."""
+
+    def __init__(self, backend: "Backend", program: Program, plan: Plan) -> None:
+        super().__init__(backend, program, plan)
+        self._head = registry.activation(program.head)
+        self._buffers = Buffers(backend, self._dtype)
+        self._run = Stages(backend, self._stages, self._layout, self._buffers, program.seed)
+        self._stop = False
+
+    def _feed(self, data: Data, order: HostArray, batch_size: int) -> Feed:
+        """The batches of the data in that order."""
+        return Feed(self._backend, self._buffers, self._rescale, self._dtype, data, order, batch_size)
+
+    # -- training ----------------------------------------------------------------------------------------------------
+
+    def begin_epoch(self, data: Data, order: HostArray, batch_size: int) -> None:  # noqa: D102
+        self._batch_size = batch_size
+        self._batches = self._feed(data, order, batch_size)
+        self._batch_weights = self._weight_sums(data, order, batch_size)
+        self._epoch = Accumulator(len(self.program.metrics), self._reduction, self._xp)
+        self._stop = False
+
+    def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
+        with self._backend.running(self.program, self._batch_size):
+            step = first
+            while step < last and not self._stop:
+                x, y, weights = self._batches.batch(step)
+                weight = float(self._batch_weights[step])
+                loss, scores, _ = self._backpropagate(x, y, weights, weight)
+                self._epoch.add(loss, weight, self._measure(scores, y, weights))
+                self._improve(float(hyperparameters.learning_rates[step - first]), hyperparameters)
+                step += 1
+            self._stop = False
+        return step
+
+    def request_stop(self) -> None:  # noqa: D102
+        self._stop = True
+
+    def totals(self) -> Totals:  # noqa: D102
+        return self._epoch.read()
+
+    def gradients(self, data: Data, *, with_input: bool = False) -> Gradients:  # noqa: D102
+        order = np.arange(len(data))
+        weight = float(self._weight_sums(data, order, len(data))[0])
+        with self._backend.running(self.program, len(data)):
+            x, y, weights = self._feed(data, order, len(data)).batch(0)
+            total, _, dx = self._backpropagate(x, y, weights, weight, needs_dx=with_input)
+            if with_input:
+                dx = self._backend.affine(dx, self._rescale.scale, 0.0)
+        loss = float(total) if self._reduction == "sum" else float(total) / (weight or 1.0)
+        return Gradients(loss, self._layout.views(self._gradient, self._xp), dx if with_input else None)
+
+    def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
+        parts = [self._backend.asarray(gradients[name], self.program.dtype) for name in self._layout.names]
+        self._gradient = self._backend.pack(parts, self._gradient)
+        with self._backend.running(self.program, 1):
+            self._improve(float(hyperparameters.learning_rates[0]), hyperparameters)
+
+    def _backpropagate(
+        self, x: Array, y: Array | None, weights: Array | None, weight: float, needs_dx: bool = False
+    ) -> tuple[Array, Array, Array]:
+        """(loss sum, scores, gradient in x if asked for) of a batch; the parameters' goes to `_gradient`."""
+        assert self.program.loss is not None, "the network checks that it is compiled"
+        scores, saved = self._run.forward(self._parameters, x, training=True, step=self.state.step)
+        scale = 1.0 if self._reduction == "sum" else (1.0 / weight if weight else 0.0)
+        out = self._buffers.get("dscores", tuple(scores.shape))
+        loss, d = self._backend.loss(self.program.loss, scores, y, weights, scale, out=out)
+        dx, gradients = self._run.backward(self._parameters, d, saved, needs_dx, out=self._gradient)
+        self._gradient = self._backend.pack(gradients, self._gradient)
+        return loss, scores, dx
+
+    def _improve(self, learning_rate: float, hyperparameters: Hyperparameters) -> None:
+        """One step of the optimizer with `_gradient`."""
+        assert self._rule is not None, "the network checks that it is compiled"
+        gradient = self._gradient
+        if hyperparameters.clip_norm is not None:
+            gradient = self._backend.clip_norm(gradient, hyperparameters.clip_norm, out=gradient)
+        numbers = [hyperparameters.constants[name] for name in self._rule.hyperparameters]
+        self.state.step += 1
+        self._parameters, self._slots = self._backend.update(
+            self._rule, self.state.step, self._parameters, gradient, self._slots, learning_rate, *numbers
+        )
+
+    def _measure(self, scores: Array, y: Array | None, weights: Array | None) -> list[Array]:
+        """The weighted sum of each metric; a user's own sees predictions, ours can read scores."""
+        metrics = self.program.metrics
+        predictions = scores
+        if any(not isinstance(metric.kernel, str) for metric in metrics):
+            predictions = self._backend.activation(self._head, scores)
+        return [
+            self._backend.metric(m, scores if isinstance(m.kernel, str) else predictions, y, weights) for m in metrics
+        ]
+
+    # -- inference ---------------------------------------------------------------------------------------------------
+
+    def evaluate(self, data: Data, batch_size: int) -> Totals:  # noqa: D102
+        assert self.program.loss is not None, "the network checks that it is compiled"
+        sums = Accumulator(len(self.program.metrics), self._reduction, self._xp)
+        order = np.arange(len(data))
+        feed = self._feed(data, order, batch_size)
+        with self._backend.running(self.program, batch_size):
+            for step, weight in enumerate(self._weight_sums(data, order, batch_size)):
+                x, y, weights = feed.batch(step)
+                scores, _ = self._run.forward(self._parameters, x, training=False, step=self.state.step)
+                out = self._buffers.get("dscores", tuple(scores.shape))
+                loss, _ = self._backend.loss(self.program.loss, scores, y, weights, 0.0, out=out)
+                sums.add(loss, float(weight), self._measure(scores, y, weights))
+        return sums.read()
+
+    def predict(self, data: Data, batch_size: int) -> HostArray:  # noqa: D102
+        result = np.empty((len(data), self.program.output_features), self.program.dtype)
+        feed = self._feed(data, np.arange(len(data)), batch_size)
+        with self._backend.running(self.program, batch_size):
+            for step in range(-(-len(data) // batch_size)):
+                x, _, _ = feed.batch(step)
+                scores, _ = self._run.forward(self._parameters, x, training=False, step=self.state.step)
+                predictions = self._backend.activation(self._head, scores)
+                part(result, step, batch_size)[...] = self._backend.to_numpy(predictions)
+        return result

@@ -1,0 +1,118 @@
+"""What executables with flat parameters share: data on the backend, and numbers in and out.
+
+Parameters, gradient and each optimizer slot are one flat array each, in canonical order.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dnnkit.backends.executable import Executable
+from dnnkit.backends.program import HostArray, Plan, Program, Rescale, Snapshot, TrainingState
+from dnnkit.backends.stagewise.finite import require_finite
+from dnnkit.backends.stagewise.layout import FlatLayout
+from dnnkit.kernels.array import Array, namespace
+from dnnkit.kernels.optimizer_step.reference import RULES
+
+if TYPE_CHECKING:
+    from dnnkit.backends.base import Backend
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows on the backend: inputs (N, F), targets, row weights; the weights on the host too, for their sums."""
+
+    x: Array
+    y: Array | None
+    weights: Array | None
+    host_weights: HostArray | None
+    bits: HostArray | None = field(default=None, kw_only=True)
+    """Which columns each row uses (kernels/nonzero_columns), where somebody asked."""
+
+    def __len__(self) -> int:
+        return int(self.x.shape[0])
+
+
+class FlatExecutable(Executable):
+    """A program's parameters, gradient and slots as flat arrays of a backend."""
+
+    apart = False
+    """Whether each parameter has cache lines of its own."""
+
+    def __init__(self, backend: "Backend", program: Program, plan: Plan) -> None:
+        self.program, self.plan, self.state = program, plan, TrainingState()
+        self._backend, self._xp = backend, backend.xp
+        self._dtype = backend.dtype(program.dtype)
+        self._stages, self._rescale = program.stages, Rescale(1.0, 0.0)
+        if self._stages and isinstance(self._stages[0], Rescale):  # done while the batch is gathered
+            self._rescale, self._stages = self._stages[0], self._stages[1:]
+        self._reduction = program.loss.reduction if program.loss else "mean"
+        self._rule = RULES[program.update] if program.update else None
+        self._slot_names = self._rule.slots if self._rule else ()
+        self._layout = FlatLayout(program.parameters, apart=self.apart)
+        self._parameters = backend.zeros(self._layout.size, self._dtype)
+        self._gradient = backend.zeros(self._layout.size, self._dtype)
+        self._slots = [backend.zeros(self._layout.size, self._dtype) for _ in self._slot_names]
+
+    # -- data --------------------------------------------------------------------------------------------------------
+
+    def load(self, x: Array, y: Array | None, weights: Array | None) -> Data:  # noqa: D102 - as in Executable
+        backend, dtype, loss = self._backend, self.program.dtype, self.program.loss
+        source = namespace(x)
+        kept = backend.gathers(source, x.dtype)  # converted while a batch is gathered: fewer bytes to read
+        with np.errstate(over="ignore"):  # what is infinite in the program's dtype is seen, and said, below
+            x = backend.asarray(source.reshape(x, (x.shape[0], -1)), None if kept else dtype)
+        if y is not None and loss is not None:
+            y = backend.asarray(y, "int64" if loss.targets == "labels" else dtype)
+        if weights is None:
+            return self._examined(Data(x, y, None, None))
+        weights = backend.asarray(weights, dtype)
+        return self._examined(Data(x, y, weights, backend.to_numpy(weights).astype(np.float64)))
+
+    def _examined(self, data: Data) -> Data:
+        """The data, with what is known of them after each number was looked at; `DataError` if one is not finite."""
+        require_finite("x", data.x, self.program.dtype)
+        return data
+
+    def _weight_sums(self, data: Data, order: HostArray, batch_size: int) -> HostArray:
+        """The sum of the row weights of each batch, (steps,)."""
+        if data.host_weights is not None:
+            return np.add.reduceat(data.host_weights[order], np.arange(0, len(order), batch_size))
+        sums = np.full(-(-len(order) // batch_size), float(batch_size))
+        sums[-1:] -= len(sums) * batch_size - len(order)
+        return sums
+
+    # -- numbers in and out ------------------------------------------------------------------------------------------
+
+    def _read(self, flat: Array, name: str) -> HostArray:
+        return np.array(self._backend.to_numpy(self._layout.view(flat, name, self._xp)))
+
+    def _write(self, values: Mapping[str, HostArray]) -> Array:
+        return self._backend.asarray(self._layout.flatten(values, self.program.dtype))
+
+    def read_parameter(self, name: str) -> HostArray:  # noqa: D102
+        return self._read(self._parameters, name)
+
+    def write_parameter(self, name: str, value: HostArray) -> None:  # noqa: D102
+        self._parameters = self._write({**self.snapshot().parameters, name: value})
+
+    def snapshot(self) -> Snapshot:  # noqa: D102
+        names, slots = self._layout.names, zip(self._slot_names, self._slots, strict=True)
+        return Snapshot(
+            {name: self._read(self._parameters, name) for name in names},
+            {f"{slot}/{name}": self._read(flat, name) for slot, flat in slots for name in names},
+            replace(self.state),
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
+        self._parameters = self._write(snapshot.parameters)
+        for place, slot in enumerate(self._slot_names):
+            values = {
+                name.removeprefix(f"{slot}/"): value
+                for name, value in snapshot.slots.items()
+                if name.startswith(f"{slot}/")
+            }
+            self._slots[place] = self._write(values)
+        self.state = replace(snapshot.state)

@@ -1,0 +1,108 @@
+"""What each kind of stage does, forward and backward, on a backend's operations."""
+
+from typing import TYPE_CHECKING, Any
+
+from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Rescale, Stage, stage_parameters
+from dnnkit.backends.stagewise.buffers import Buffers
+from dnnkit.backends.stagewise.layout import FlatLayout
+from dnnkit.kernels import registry
+from dnnkit.kernels.array import Array
+
+if TYPE_CHECKING:
+    from dnnkit.backends.base import Backend
+
+
+class Stages:
+    """A chain of stages with their buffers; parameters and gradient come and go as one flat array each."""
+
+    def __init__(
+        self, backend: "Backend", stages: tuple[Stage, ...], layout: FlatLayout, buffers: Buffers, seed: int
+    ) -> None:
+        self._backend, self._xp = backend, backend.xp
+        self._stages, self._layout, self._buffers, self._seed = stages, layout, buffers, seed
+        trained = [index for index, stage in enumerate(stages) if stage_parameters(stage)]
+        self._first_trained = trained[0] if trained else len(stages)
+
+    def forward(self, parameters: Array, x: Array, *, training: bool, step: int) -> tuple[Array, list[Any]]:
+        """Scores (B, O) of x (B, I), and what each stage's backward pass needs; `step` selects dropout masks."""
+        saved = []
+        for index, stage in enumerate(self._stages):
+            x, kept = self._forward(index, stage, self._own(parameters, stage), x, training, step)
+            saved.append(kept)
+        return x, saved
+
+    def backward(
+        self, parameters: Array, dy: Array, saved: list[Any], needs_dx: bool, out: Array
+    ) -> tuple[Array, list[Array]]:
+        """From the gradient in the scores: that in x, if asked for, and that in each parameter, in canonical order.
+
+        The parameters' gradients are views of `out` where the backend writes into buffers.
+        """
+        gradients: list[Array] = []
+        for index in range(len(self._stages) - 1, -1 if needs_dx else self._first_trained - 1, -1):
+            stage = self._stages[index]
+            owned, outs = self._own(parameters, stage), self._own(out, stage)
+            needed = needs_dx or index > self._first_trained
+            dy, parts = self._backward(index, stage, owned, dy, saved[index], needed, outs)
+            gradients[:0] = parts
+        return dy, gradients
+
+    def _own(self, flat: Array, stage: Stage) -> list[Array]:
+        """The stage's parts of a flat array, in their shapes."""
+        return [self._layout.view(flat, parameter.name, self._xp) for parameter in stage_parameters(stage)]
+
+    def _forward(
+        self, index: int, stage: Stage, owned: list[Array], x: Array, training: bool, step: int
+    ) -> tuple[Array, Any]:
+        """(output of the stage, what its backward pass needs)."""
+        backend, shape = self._backend, tuple(x.shape)
+        match stage:
+            case Dense(kernel=kernel, activation=name):
+                w, b = (*owned, None)[:2]
+                activation, shape = registry.activation(name), (shape[0], kernel.shape[1])
+                z = self._buffers.get("z", shape, index) if activation.saves == "input" else None
+                y, kept = backend.dense(x, w, b, activation, out=(self._buffers.get("y", shape, index), z))
+                return y, (x, kept)
+            case Activate(activation=name):
+                activation = registry.activation(name)
+                y = backend.activation(activation, x, out=self._buffers.get("y", shape, index))
+                return y, (y if activation.saves == "output" else x)
+            case Rescale(scale=scale, offset=offset):
+                return backend.affine(x, scale, offset, out=self._buffers.get("y", shape, index)), None
+            case Dropout(rate=rate, layer=layer):
+                if not training:
+                    return x, None
+                out = self._buffers.get("keep", shape, index, backend.dtype("bool"))
+                keep = backend.dropout_mask(shape, rate, self._seed, layer, step, out=out)
+                return backend.dropout(x, keep, rate, out=self._buffers.get("y", shape, index)), keep
+            case Custom(function=function, input_shape=input_shape):
+                inputs = self._xp.reshape(x, (-1, *input_shape))
+                y, kept = function.forward(self._xp, inputs, *owned)
+                return self._xp.reshape(y, (shape[0], -1)), (kept, tuple(y.shape))
+
+    def _backward(
+        self, index: int, stage: Stage, owned: list[Array], dy: Array, saved: Any, needs_dx: bool, outs: list[Array]
+    ) -> tuple[Array, list[Array]]:
+        """(gradient in the stage's input, gradients of its parameters in canonical order)."""
+        backend, shape = self._backend, tuple(dy.shape)
+        match stage:
+            case Dense(kernel=kernel, activation=name):
+                x, kept = saved
+                db = None if len(outs) > 1 else self._buffers.get("db", (kernel.shape[1],), index)  # without a bias
+                dw, db = (*outs, db)[:2]
+                dx = self._buffers.get("dx", (shape[0], kernel.shape[0]), index) if needs_dx else None
+                activation = registry.activation(name)
+                dx, *gradients = backend.dense_backward(dy, x, owned[0], kept, activation, needs_dx, out=(dx, dw, db))
+                return dx, gradients[: len(stage_parameters(stage))]
+            case Activate(activation=name):
+                out = self._buffers.get("dx", shape, index)
+                return backend.activation_backward(registry.activation(name), dy, saved, out=out), []
+            case Rescale(scale=scale):
+                return backend.affine(dy, scale, 0.0, out=self._buffers.get("dx", shape, index)), []
+            case Dropout(rate=rate):
+                return backend.dropout(dy, saved, rate, out=self._buffers.get("dx", shape, index)), []
+            case Custom(function=function):
+                kept, y_shape = saved
+                dy = self._xp.reshape(dy, y_shape)
+                dx, *parts = function.backward(self._xp, dy, kept, *owned)
+                return self._xp.reshape(dx, (shape[0], -1)), parts

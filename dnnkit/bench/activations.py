@@ -1,0 +1,170 @@
+"""ns per element of every activation, forward and backward, warm and cold; and the time of a training step with it."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import cycle, product
+from typing import Any
+
+import numpy as np
+
+from dnnkit.backends.aligned import aligned
+from dnnkit.backends.base import Backend
+from dnnkit.bench.machine import last_level_cache
+from dnnkit.bench.networks import classifier
+from dnnkit.bench.progress import Stage
+from dnnkit.bench.results import Results, Row
+from dnnkit.bench.selection import Choice
+from dnnkit.bench.timing import Case, controls, guarded, identical, interleave, waits_for
+from dnnkit.errors import DnnkitError
+from dnnkit.kernels import registry
+
+DTYPE = "float32"
+ITEM = 4
+WARM = 1 << 16
+"""Elements of an array that stays in a processor's own cache: 256 KiB, two or three of them a call."""
+PART = 1 << 18
+"""Elements of a cold call: 1 MiB of a pool larger than every cache, another MiB each call."""
+PASSES = {"forward": 2, "backward": 3}
+"""Arrays read and written: x and y; dy, what was saved, and dx."""
+STEPS = 44
+BATCH = 32
+
+
+class WrongResult(DnnkitError, ArithmeticError):
+    """The code that was to be timed does not compute what it should."""
+
+
+def measure(choice: Choice, results: Results, stage: Stage) -> None:
+    """Rows `elements` and `step`, and the curves of the functions."""
+    results.curves += [_curve(name, choice.kernel(name)) for name in choice.activations]
+    for cache in ("warm", "cold"):
+        _elements(choice, results, stage, cache)
+    _steps(choice, results, stage)
+
+
+def check(backend: Backend, name: str, activation: registry.Activation) -> float:
+    """The largest error, relative to 1 or to the value if that is larger, of forward and backward; raises if wrong."""
+    x = np.linspace(-8, 8, 4097)
+    given = backend.asarray(x.astype(DTYPE))
+    y = activation.forward(x)
+    saved = y if activation.saves == "output" else x
+    with backend.here():
+        found = backend.to_numpy(backend.activation(activation, given, out=backend.buffer(x.shape, given.dtype)))
+        slopes = backend.to_numpy(
+            backend.activation_backward(
+                activation,
+                backend.asarray(np.ones_like(x, DTYPE)),
+                backend.asarray(saved.astype(DTYPE)),
+                out=backend.buffer(x.shape, given.dtype),
+            )
+        )
+    expected = activation.backward(np.ones_like(x), saved)
+    errors = [np.abs(a - b) / np.maximum(1, np.abs(b)) for a, b in ((found, y), (slopes, expected))]
+    error = float(np.max(errors))
+    if not error < 1e-5:
+        raise WrongResult(f"{name} on {backend.name} is wrong by {error:.2g} in float32: its time would say nothing")
+    return error
+
+
+def _elements(choice: Choice, results: Results, stage: Stage, cache: str) -> None:
+    cases: list[Case] = []
+    about: dict[str, dict[str, str | int]] = {}
+    errors: dict[tuple[str, str], float] = {}
+    for backend in choice.backends:
+        make = _calls(backend, cache)
+        done = waits_for(backend)
+        limit = f"{backend.name} copy"
+        cases.append(Case(limit, make("copy", None), done))
+        for name, direction in product(choice.activations, PASSES):
+            title = f"{name} {direction} {backend.name}"
+            errors[name, backend.name] = check(backend, name, choice.kernel(name))
+            about[title] = {"activation": name, "backend": backend.name, "pass": direction, "cache": cache}
+            cases.append(Case(title, make(direction, choice.kernel(name)), done))
+    cases = guarded(cases)
+    advance = stage(f"elements, {cache} cache", len(cases) * choice.effort.rounds)
+    with ExitStack() as stack, np.errstate(all="ignore"):
+        for backend in choice.backends:
+            stack.enter_context(backend.here())
+        timings = interleave(cases, choice.effort, advance)
+    results.identical += identical(timings, cache)
+    results.controls |= controls(timings, cache)
+    size = WARM if cache == "warm" else PART
+    for title, case in about.items():
+        timing, backend_name = timings[title], str(case["backend"])
+        moved = PASSES[str(case["pass"])] * ITEM
+        bandwidth = 2 * ITEM * size / min(timings[f"{backend_name} copy"].seconds)
+        results.limits[f"copy, {cache}, {backend_name}, bytes a second"] = bandwidth
+        nanoseconds = tuple(1e9 * seconds / size for seconds in timing.seconds)
+        floor = 1e9 * moved / bandwidth
+        facts = {
+            "elements": size,
+            "floor": floor,
+            "of bandwidth": floor / float(np.median(nanoseconds)),
+            "error": errors[str(case["activation"]), backend_name],
+            "calls": timing.calls,
+            "processors": timing.processors,
+        }
+        results.rows.append(Row("elements", case, "ns per element", nanoseconds, facts))
+
+
+def _calls(backend: Backend, cache: str) -> Callable[[str, registry.Activation | None], Callable[[], Any]]:
+    """`make(direction, activation)`: a call on arrays that are in the cache, or that were out of it for long.
+
+    What was saved is random, too: no derivative's time depends on its values.
+    """
+    size = WARM if cache == "warm" else PART
+    parts = 1 if cache == "warm" else max(2, min(256 << 20, 2 * last_level_cache()) // (ITEM * PART))
+    numbers = np.random.default_rng(0).normal(0, 2, (1, size)).astype(DTYPE)
+    writes = backend.buffer((0,), backend.dtype(DTYPE)) is not None
+    with backend.here():
+        pools = [backend.asarray(aligned(np.repeat(numbers, parts, axis=0))) for _ in range(3)]
+        places = [tuple(pool[part] for pool in pools) for part in range(parts)]
+    copyto = getattr(backend.xp, "copyto", None)
+
+    def make(direction: str, activation: registry.Activation | None) -> Callable[[], Any]:
+        around = cycle(places)
+
+        def copy() -> Any:
+            x, _, out = next(around)
+            return backend.xp.asarray(x, copy=True) if copyto is None else copyto(out, x)
+
+        def forward() -> Any:
+            assert activation is not None
+            x, _, out = next(around)
+            return backend.activation(activation, x, out=out if writes else None)
+
+        def backward() -> Any:
+            assert activation is not None
+            dy, saved, out = next(around)
+            return backend.activation_backward(activation, dy, saved, out=out if writes else None)
+
+        return {"copy": copy, "forward": forward, "backward": backward}[direction]
+
+    return make
+
+
+def _steps(choice: Choice, results: Results, stage: Stage) -> None:
+    """A step of 64-width-...-10 on digits, batch 32, Adam."""
+    cases, about = [], {}
+    for backend, name in product(choice.backends, choice.activations):
+        case: dict[str, str | int] = {"activation": name, "backend": backend.name}
+        title = f"step {name} {backend.name}"
+        about[title] = case
+        cases.append(Case(title, classifier(choice, name, backend, seed=0).epoch(BATCH, STEPS), waits_for(backend)))
+    cases = guarded(cases)
+    timings = interleave(cases, choice.effort, stage("training steps", len(cases) * choice.effort.rounds))
+    results.identical += identical(timings, "training step")
+    results.controls |= controls(timings, "training step")
+    for title, case in about.items():
+        timing = timings[title]
+        microseconds = tuple(1e6 * seconds / STEPS for seconds in timing.seconds)
+        facts = {"batch": BATCH, "width": choice.width, "depth": choice.depth, "processors": timing.processors}
+        results.rows.append(Row("step", case, "µs per step", microseconds, facts))
+
+
+def _curve(name: str, activation: registry.Activation) -> dict[str, Any]:
+    """The function and its slope, in float64."""
+    x = np.linspace(-5, 5, 401)
+    y = activation.forward(x)
+    slope = activation.backward(np.ones_like(x), y if activation.saves == "output" else x)
+    return {"curve": "function", "activation": name, "x": x.tolist(), "y": y.tolist(), "slope": slope.tolist()}

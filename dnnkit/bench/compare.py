@@ -1,0 +1,107 @@
+"""Two result files beside each other: faster, slower or indistinguishable, row by row, with the interval."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, get_args
+
+from dnnkit.bench.results import Results, Row
+from dnnkit.bench.statistics import Ratio, Verdict, noise_of, ratio
+from dnnkit.errors import DataError
+
+TIMES = ("ns per element", "µs per step", "µs a call", "s")
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+DRIFT = 0.05
+"""What two runs of the same code may differ by that were made one after the other, with new processes, memory and
+neighbours: rounds within a run do not show it, and it is most of what identical runs differ by."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a row of A became in B."""
+
+    row: Row
+    before: float
+    after: float
+    ratio: Ratio
+    verdict: Verdict
+
+
+def compare(a: Results, b: Results) -> tuple[list[Comparison], list[str], float]:
+    """The rows of times that both have; what was noticed; and the difference below which nothing is claimed.
+
+    That is the largest of what identical code differed by in A, in B, of `drift`, and of `DRIFT`. With many rows some
+    differ by chance: the intervals are as wide as it takes for all to be right together in 95 of 100 comparisons.
+    """
+    others = {row.key: row for row in b.rows}
+    pairs = [(row, others[row.key]) for row in a.rows if row.key in others and _are_times(row, others[row.key])]
+    if not pairs:
+        raise DataError(f"the files have no row in common: they are of {a.kind} and {b.kind}")
+    noise = max(a.noise, b.noise, drift(a, b), DRIFT)
+    level = 1 - 0.05 / len(pairs)
+    found = []
+    for before, after in pairs:
+        between = _interval(before.samples, after.samples, level)
+        found.append(Comparison(before, before.summary.median, after.summary.median, between, between.verdict(noise)))
+    return found, _notices(a, b, len(pairs)), noise
+
+
+def drift(a: Results, b: Results) -> float:
+    """The largest change, as a share, of what is no part of dnnkit: copies, products and NumPy's own arithmetic."""
+    pairs = [(first[name], second[name]) for first, second in _outside(a, b) for name in first.keys() & second.keys()]
+    return noise_of([((x,), (y,)) for x, y in pairs if x > 0 and y > 0])
+
+
+def _outside(a: Results, b: Results) -> list[tuple[dict[str, float], dict[str, float]]]:
+    return [(a.controls, b.controls), (a.limits, b.limits)]
+
+
+def _are_times(a: Row, b: Row) -> bool:
+    """Seconds of something that was never learned cannot be compared."""
+    return a.unit in TIMES and a.unit == b.unit and all(map(isfinite, (*a.samples, *b.samples))) and min(a.samples) > 0
+
+
+def _interval(a: Sequence[float], b: Sequence[float], level: float) -> Ratio:
+    return ratio(a, b, level, paired=False)
+
+
+def _notices(a: Results, b: Results, common: int) -> list[str]:
+    notices = [f"{name}: {text}" for name, results in (("A", a), ("B", b)) for text in results.warnings]
+    for name in ("processor", "processors", "clock", "BLAS", "environment", "versions"):
+        if a.machine.get(name) != b.machine.get(name):
+            notices.append(f"{name} differs: {a.machine.get(name)} and {b.machine.get(name)}")
+    if a.settings != b.settings:
+        different = sorted(k for k in {*a.settings, *b.settings} if a.settings.get(k) != b.settings.get(k))
+        notices.append(f"the settings differ in {', '.join(different)}")
+    alone = len({row.key for row in a.rows} ^ {row.key for row in b.rows})
+    if alone:
+        notices.append(f"{alone} rows are in one file only and are left out; {common} are compared")
+    if (change := drift(a, b)) > DRIFT:
+        notices.append(f"the machine changed: work that is no part of dnnkit differs by {change:.1%} between A and B")
+    return notices
+
+
+def words(found: Sequence[Comparison], noise: float) -> str:
+    """How many of each."""
+    counts = {verdict: sum(item.verdict == verdict for item in found) for verdict in VERDICTS}
+    shares = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    return f"{len(found)} rows: {shares}; differences below {noise:.1%} are not claimed"
+
+
+def to_json(found: Sequence[Comparison], notices: list[str], noise: float) -> dict[str, Any]:
+    """As JSON values."""
+    rows = [
+        {
+            "table": item.row.table,
+            "case": item.row.case,
+            "unit": item.row.unit,
+            "a": item.before,
+            "b": item.after,
+            "ratio": item.ratio.value,
+            "low": item.ratio.low,
+            "high": item.ratio.high,
+            "verdict": item.verdict,
+        }
+        for item in found
+    ]
+    return {"noise": noise, "notices": notices, "rows": rows}

@@ -1,0 +1,130 @@
+"""dnnkit beside other libraries: `dnnkit/bench/peers` runs them, one process each, in turn; here it is called and read.
+
+It is a program of its own, for a peer may live in another interpreter, without dnnkit. A wheel carries it in the folder
+`measured`; a checkout has it at its root.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dnnkit.bench.results import Results, Row
+from dnnkit.errors import ConfigurationError, DnnkitError
+
+HERE = Path(__file__).parent
+OWN = "dnnkit"
+AGAIN = "-again"
+"""How the name of a peer ends that is measured a second time, as if it were another."""
+FLOAT_BYTES = 4
+TOLERANCES = {"accuracy": 0.01, "check": 1e-3, "loss": 1e-3}
+"""What says whether two did the same, the first that a work has, and what it may differ by: of a loss and of
+predictions as a share. An accuracy, after training in another order, by more."""
+
+
+class PeersFailed(DnnkitError, RuntimeError):
+    """The program that runs the peers could not."""
+
+
+def root() -> Path:
+    """The folder that holds dnnkit/bench/peers."""
+    for folder in (HERE / "measured", HERE.parents[1]):
+        if (folder / "benchmarks" / "peers" / "__main__.py").is_file():
+            return folder
+    raise PeersFailed("dnnkit/bench/peers is neither in this installation nor beside it: install dnnkit again")
+
+
+def check(options: Sequence[str]) -> None:
+    """Raise `ConfigurationError` if there are no such peers or works."""
+    command = [sys.executable, "-m", "dnnkit.bench.peers", "check", *options]
+    done = subprocess.run(command, cwd=root(), capture_output=True, text=True)
+    if done.returncode:
+        raise ConfigurationError(done.stderr.strip().splitlines()[-1])
+
+
+def measure(options: Sequence[str], results: Results) -> None:
+    """Rows `peers`: seconds an epoch, or of the work; what is not installed is left out and said."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "results.json"
+        command = [sys.executable, "-m", "dnnkit.bench.peers", *options, "--out", str(file)]
+        # Its bar and its remarks go where ours would; what it prints about files that vanish does not.
+        done = subprocess.run(command, cwd=root(), stdout=subprocess.PIPE, text=True)
+        if not file.exists():
+            raise PeersFailed(f"the peers could not be measured (status {done.returncode}): the reason stands above")
+        raw = json.loads(file.read_text())
+    results.settings |= {"left out": sorted(raw["left_out"])}
+    results.warnings += [f"{name} is left out: {why}" for name, why in raw["left_out"].items()]
+    results.warnings += [f"{f['peer']} failed at {f['work']}: {f['error']}" for f in raw["failures"]]
+    results.rows += rows(raw)
+    results.warnings += disagreements(results.rows)
+    results.identical += identical(raw)
+    results.limits |= limits(raw)
+
+
+def rows(raw: dict[str, Any]) -> list[Row]:
+    """Work by work, dnnkit first: of each process the median of its repetitions."""
+    found = []
+    for work in raw["works"]:
+        for peer in sorted(raw["peers"], key=lambda name: name != OWN):
+            records = _records(raw, work, peer)
+            if not records or peer.endswith(AGAIN):
+                continue
+            samples = _samples(records)
+            facts: dict[str, Any] = {"versions": raw["peers"][peer].get("versions", {})}
+            for check in ("accuracy", "loss", "check"):
+                values = [record[check] for record in records if record.get(check) is not None]
+                facts |= {check: float(np.median(values))} if values else {}
+            found.append(Row("peers", {"peer": peer, "work": f"{work['name']}. {work['title']}"}, "s", samples, facts))
+    return found
+
+
+def disagreements(rows: list[Row]) -> list[str]:
+    """Who did not come to the same as dnnkit, in words: less work is no faster work."""
+    found = []
+    for row in rows:
+        own = next((other for other in rows if other.case == {**row.case, "peer": OWN}), None)
+        name = next((name for name in TOLERANCES if name in row.facts), "")
+        if own is None or name not in own.facts:
+            continue
+        value, expected = row.facts[name], own.facts[name]
+        if not abs(value - expected) <= TOLERANCES[name] * (1 if name == "accuracy" else abs(expected)):
+            found.append(f"{row.title}: {name} {value:.4g}, but dnnkit's is {expected:.4g}")
+    return found
+
+
+def identical(raw: dict[str, Any]) -> list[tuple[str, tuple[float, ...], tuple[float, ...]]]:
+    """Name and samples of what was measured twice, by work."""
+    found = []
+    for work in raw["works"]:
+        for again in (name for name in raw["peers"] if name.endswith(AGAIN)):
+            peer = again.removesuffix(AGAIN)
+            first, second = (_samples(_records(raw, work, name)) for name in (peer, again))
+            if first and second:
+                found.append((f"{peer}, {work['title']}", first, second))
+    return found
+
+
+def limits(raw: dict[str, Any]) -> dict[str, float]:
+    """FLOPs and bytes a second of the fastest product and copy by any peer."""
+    found = {}
+    for work in raw["works"]:
+        seconds = [min(record["seconds"]) for record in raw["records"] if record["work"] == work["name"]]
+        if seconds and work["kind"] == "gemm":
+            found["product, float32, the fastest peer's, FLOPs a second"] = 2 * work["size"] ** 3 / min(seconds)
+        if seconds and work["kind"] == "copy":
+            found["copy, the fastest peer's, bytes a second"] = 2 * FLOAT_BYTES * work["size"] / min(seconds)
+    return found
+
+
+def _records(raw: dict[str, Any], work: dict[str, Any], peer: str) -> list[dict[str, Any]]:
+    return [record for record in raw["records"] if (record["work"], record["peer"]) == (work["name"], peer)]
+
+
+def _samples(records: list[dict[str, Any]]) -> tuple[float, ...]:
+    """Of each process the median of its repetitions."""
+    return tuple(float(np.median(record["seconds"])) for record in records)

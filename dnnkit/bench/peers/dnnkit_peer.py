@@ -1,0 +1,75 @@
+"""dnnkit on its Numba backend, through the public API; also from bytes with Rescaling, as users have their images."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from ctypes import c_float, c_void_p
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import dnnkit as dk
+from dnnkit.bench.peers import machine
+from dnnkit.bench.peers.works import Network, Work, initial_weights
+from dnnkit.kernels._numba import blas
+
+PACKAGES = ("dnnkit", "numba", "scipy-openblas32")
+VARIANTS = ("", "uint8")
+BYTES = ("uint8",)
+
+
+def about(variant: str) -> dict[str, str]:
+    data = "uint8 images and a Rescaling layer" if variant == "uint8" else "float32"
+    return {"setting": f"numba backend, fit, {data}", "threads": f"num_threads=None, up to {machine.processors()}"}
+
+
+def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Network:
+    rescaling = [dk.Rescaling(1 / 255)] if variant == "uint8" else []
+    hidden = [dk.Dense(width, activation=work.activation) for width in work.widths[1:-1]]
+    output = dk.Dense(work.widths[-1], activation="softmax")
+    net = dk.Sequential([*rescaling, *hidden, output], backend="numba", seed=0)
+    optimizer = {"adam": dk.Adam, "sgd": dk.SGD}[work.optimizer](work.learning_rate)
+    net.compile(optimizer, "sparse_categorical_crossentropy")
+    net.build(work.widths[0])
+    weights = [array for layer in initial_weights(work) for array in layer]
+    net.set_parameters(dict(zip(net.parameters, weights, strict=True)))
+
+    def train(epochs: int) -> float:
+        return net.fit(x, y, batch_size=work.batch_size, epochs=epochs, verbose=0)["loss"][-1]
+
+    return Network(train, net.predict, net.history.plan.execution)
+
+
+def neuron(
+    x: NDArray[Any], y: NDArray[Any], weights: NDArray[Any], iterations: int, variant: str
+) -> Callable[[], NDArray[Any]]:
+    layer = dk.Dense(1, activation="sigmoid", use_bias=False)
+    net = dk.Sequential([layer], backend="numba", dtype="float64", seed=0)
+    net.compile(dk.SGD(1.0), "sum_squared_error")
+    net.build(x.shape[1])
+    net.parameters["dense/kernel"] = weights
+
+    def run() -> NDArray[Any]:
+        net.fit(x, y, batch_size=len(x), steps=iterations, steps_per_epoch=iterations, shuffle=False, verbose=0)
+        return net.parameters["dense/kernel"]
+
+    return run
+
+
+def product(a: NDArray[Any], b: NDArray[Any]) -> Callable[[], Any]:
+    """By the BLAS that compiled code calls, the rows divided among as many threads as there are processors."""
+    out, (rows, inner), columns, parts = np.empty_like(a), a.shape, b.shape[1], machine.processors()
+    pool, one, nothing = ThreadPoolExecutor(parts), c_float(1.0), c_float(0.0)
+    sizes = [len(part) for part in np.array_split(np.arange(rows), parts)]
+    starts = [sum(sizes[:part]) for part in range(parts)]
+
+    def multiply(start: int, count: int) -> None:
+        left, right, result = (c_void_p(array.ctypes.data) for array in (a[start:], b, out[start:]))
+        shape, order = (count, columns, inner), (blas.ROW_MAJOR, blas.PLAIN, blas.PLAIN)
+        blas.LIBRARY.scipy_cblas_sgemm(*order, *shape, one, left, inner, right, columns, nothing, result, columns)
+
+    def run() -> NDArray[Any]:
+        list(pool.map(multiply, starts, sizes))
+        return out
+
+    return run

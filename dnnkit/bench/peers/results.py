@@ -1,0 +1,158 @@
+"""What a run found, asked for what a report tells. Medians are over rounds of the median within each process."""
+
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dnnkit.bench.peers.works import BEST, FLOAT_BYTES, FLOOR, OWN, Target, Work, arithmetic_floor
+
+SCHEMA = 1
+ACCURACY_TOLERANCE = 0.01
+CHECK_TOLERANCE = 1e-3
+"""Relative, of what does not depend on the order of samples: a neuron's loss, the mean of predictions."""
+MEASURED = "train", "predict", "neuron"
+
+
+class Summary(NamedTuple):
+    """What a peer needed for a work."""
+
+    peer: str
+    family: str
+    rounds: dict[int, float]
+    records: list[dict[str, Any]]
+
+    @property
+    def seconds(self) -> float:
+        """The median over the rounds."""
+        return median(self.rounds.values())
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        """The lower and upper one."""
+        low, high = np.quantile(list(self.rounds.values()), (0.25, 0.75))
+        return float(low), float(high)
+
+    def middle(self, name: str) -> float | None:
+        """The median of another quantity, None where it was not measured."""
+        values = [record[name] for record in self.records if record.get(name) is not None]
+        return median(values) if values else None
+
+
+class Verdict(NamedTuple):
+    """A target and what was reached: times as fast as a peer, or, of the floor, times as slow."""
+
+    target: Target
+    reached: float | None
+    """None where it was not measured."""
+    than: str
+
+    @property
+    def holds(self) -> bool:
+        """Whether the target is reached."""
+        if self.reached is None:
+            return False
+        floor = self.target.against == FLOOR
+        return self.reached <= self.target.factor if floor else self.reached >= self.target.factor
+
+    def __str__(self) -> str:
+        if self.target.against == FLOOR:
+            asked = f"at most {self.target.factor:g}× the floor"
+        else:
+            asked = f"at least {self.target.factor:g}× as fast as {self.than}"
+        if self.reached is None:
+            return f"{asked}: not measured"
+        return f"{asked}: {self.reached:.2f}×, {'reached' if self.holds else 'missed'}"
+
+
+class Results:
+    """The results of a run, asked for what the report tells."""
+
+    def __init__(self, results: dict[str, Any]) -> None:
+        if results.get("schema") != SCHEMA:
+            raise SystemExit(f"these results have schema {results.get('schema')!r}; this report reads {SCHEMA}")
+        self.raw = results
+        self.works = [Work.from_json(work) for work in results["works"]]
+        self.growth = results["kind"] == "growth"
+
+    def summaries(self, work: Work) -> list[Summary]:
+        """The peers that did a work, the fastest first."""
+        found = []
+        for name, peer in self.raw["peers"].items():
+            records = [r for r in self.raw["records"] if (r["work"], r["peer"]) == (work.name, name)]
+            if records:
+                rounds = {record["round"]: seconds_of(record) for record in records}
+                found.append(Summary(name, peer["family"], rounds, records))
+        return sorted(found, key=lambda summary: summary.seconds)
+
+    def rates(self, kind: str) -> list[tuple[float, str]]:
+        """(FLOPs or bytes per second, peer) of products or copies, the fastest first; of each, the best repetition."""
+        rates: dict[str, float] = {}
+        for work in self.works:
+            amount = 2 * work.size**3 if kind == "gemm" else 2 * FLOAT_BYTES * work.size
+            for record in self.raw["records"]:
+                if work.kind == kind and record["work"] == work.name:
+                    rate = amount / min(record["seconds"])
+                    rates[record["peer"]] = max(rate, rates.get(record["peer"], 0.0))
+        return sorted(((rate, peer) for peer, rate in rates.items()), reverse=True)
+
+    def floor(self, work: Work) -> float | None:
+        """The arithmetic floor of an epoch."""
+        rates = self.rates("gemm")
+        return arithmetic_floor(work, rates[0][0]) if rates and work.kind == "train" else None
+
+    def verdicts(self, work: Work) -> list[Verdict]:
+        """Each target, with the fastest of the peers that it speaks of."""
+        summaries = self.summaries(work)
+        own = next((summary for summary in summaries if summary.peer == OWN), None)
+        verdicts = []
+        for target in work.targets:
+            if target.against == FLOOR:
+                floor = self.floor(work)
+                reached = own.seconds / floor if own and floor else None
+                verdicts.append(Verdict(target, reached, FLOOR))
+                continue
+            others = [s for s in summaries if s.family != OWN and target.against in (s.family, BEST)]
+            reached = others[0].seconds / own.seconds if own and others else None
+            than = others[0].peer if others else target.against
+            verdicts.append(Verdict(target, reached, f"the {BEST}, {than}" if target.against == BEST else than))
+        return verdicts
+
+    def disagreements(self, work: Work) -> dict[str, str]:
+        """The peers that did other work, as far as accuracy, loss or predictions tell, and how they differ."""
+        summaries = self.summaries(work)
+        reference = next((s for s in summaries if s.peer == OWN), summaries[0] if summaries else None)
+        name, tolerance = {
+            "train": ("accuracy", ACCURACY_TOLERANCE),
+            "neuron": ("loss", CHECK_TOLERANCE),
+            "predict": ("check", CHECK_TOLERANCE),
+        }.get(work.kind, ("", 0.0))
+        found = {}
+        for summary in summaries:
+            assert reference is not None
+            value, expected = summary.middle(name), reference.middle(name)
+            if value is None or expected is None:
+                continue
+            scale = 1.0 if work.kind == "train" else abs(expected)
+            if not abs(value - expected) <= tolerance * scale:
+                found[summary.peer] = f"{name} {value:.4g}, {reference.peer}'s is {expected:.4g}"
+        return found
+
+
+def seconds_of(record: dict[str, Any]) -> float:
+    """What a process measured: the median of its repetitions."""
+    return median(record["seconds"])
+
+
+def duration(seconds: float) -> str:
+    """With three digits and a unit that suits it."""
+    value, unit = with_unit(seconds)
+    digits = 2 - int(np.floor(np.log10(max(float(f"{value:.3g}"), 1e-9))))
+    return f"{value:.{max(0, digits)}f} {unit}"
+
+
+def with_unit(seconds: float) -> tuple[float, str]:
+    """The number and the unit that suits it."""
+    if seconds >= 0.9995:
+        return seconds, "s"
+    return (seconds * 1e3, "ms") if seconds >= 0.9995e-3 else (seconds * 1e6, "µs")

@@ -1,0 +1,99 @@
+"""Results as one page of HTML that needs nothing else: tables that sort, plots, the machine, the command."""
+
+from collections.abc import Iterator
+from html import escape
+from importlib.resources import files
+from math import isfinite
+from typing import Any
+
+from dnnkit.bench import plots
+from dnnkit.bench.compare import DRIFT
+from dnnkit.bench.results import Results
+from dnnkit.bench.tables import Cell, Table, noise_words, tables
+
+TITLES = {
+    "activations": "What an activation costs",
+    "kernels": "What a kernel costs",
+    "step": "What a training step costs",
+    "peers": "dnnkit and its peers",
+}
+
+
+def page(results: Results) -> str:
+    """The whole page."""
+    title = TITLES.get(results.kind, results.kind)
+    parts = [
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{escape(title)} – dnnkit bench {escape(results.kind)}</title>",
+        f"<style>{_asset('page.css')}</style></head><body><header><h1>{escape(title)}</h1>",
+        f"<p>{escape(results.date)} · {results.seconds:.0f} s · {escape(str(results.machine['processor']))}, "
+        f"{results.machine['processors']} processors · {escape(noise_words(results))}</p>",
+        f'<p>To repeat it: <code id="command">{escape(results.command)}</code></p>',
+        *(f'<p class="warning">{escape(warning)}</p>' for warning in results.warnings),
+        "</header><main>",
+        *_plots(results),
+        *(part for table in tables(results) for part in _table(table)),
+        *_machine(results),
+        "</main>",
+        f"<script>{_asset('page.js')}</script></body></html>",
+    ]
+    return "\n".join(parts)
+
+
+def _asset(name: str) -> str:
+    return files("dnnkit.bench").joinpath(name).read_text(encoding="utf-8")
+
+
+def _plots(results: Results) -> Iterator[str]:
+    for title, note, svg in plots.draw(results):
+        yield f'<section class="plot"><h2>{escape(title)}</h2><p>{escape(note)}</p>{svg}</section>'
+
+
+def _table(table: Table) -> Iterator[str]:
+    yield f"<section><h2>{escape(table.title)}</h2><p>{escape(table.note)}</p>"
+    yield '<label>Show rows with <input type="search" placeholder="relu numba warm"></label>'
+    yield '<div class="wide"><table><thead><tr>'
+    for place, column in enumerate(table.head):
+        numeric = ' class="number"' if any(not isinstance(line[place].value, str) for line in table.lines) else ""
+        yield f'<th{numeric} aria-sort="none"><button type="button">{escape(column.strip())}</button></th>'
+    yield "</tr></thead><tbody>"
+    for line in table.lines:
+        yield f"<tr>{''.join(map(_cell, line))}</tr>"
+    yield "</tbody></table></div></section>"
+
+
+def _cell(cell: Cell) -> str:
+    if isinstance(cell.value, str):
+        return f"<td>{escape(cell.text)}</td>"
+    value = repr(float(cell.value)) if isfinite(cell.value) else ("Infinity" if cell.value > 0 else "-Infinity")
+    return f'<td class="number" data-value="{value}">{escape(cell.text)}</td>'
+
+
+def _machine(results: Results) -> Iterator[str]:
+    yield '<section><h2>The machine and the settings</h2><table class="facts"><tbody>'
+    for name, value in {**results.machine, **results.settings}.items():
+        yield f"<tr><th>{escape(str(name))}</th><td>{escape(_words(value))}</td></tr>"
+    for name, rate in results.limits.items():
+        quantity = f"{rate / 1e9:,.1f} G{'FLOP/s' if 'FLOP' in name else 'B/s'}"
+        yield f"<tr><th>{escape(name.rsplit(', ', 1)[0])}</th><td>{quantity}</td></tr>"
+    for name, a, b in results.identical:
+        from dnnkit.bench.statistics import noise_of
+
+        yield f"<tr><th>identical code: {escape(name)}</th><td>differed by {noise_of([(a, b)]):.1%}</td></tr>"
+    yield "</tbody></table>"
+    yield (
+        "<p>Cases take turns, in another order each round; a row has the median over the rounds and the quartiles. "
+        "Outliers (more than 1.5 interquartile ranges outside) are counted and kept. What compiles did so before. "
+        "≈ stands where a difference is within chance (95 %) or within what identical code differed by. "
+        f"Between two runs, differences below {DRIFT:.0%} are never claimed.</p></section>"
+    )
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_words(item)}" for name, item in value.items()) or "none set"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_words, value)) or "none"
+    return "–" if value is None else str(value)

@@ -1,0 +1,187 @@
+"""Results as tables: columns of text and, for sorting, of numbers. The terminal and the report show the same ones."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import inf, isfinite
+from typing import Any
+
+from dnnkit.bench.results import Results, Row
+from dnnkit.bench.statistics import LEVEL, NOISY, ratio
+
+VARIES = {"elements": "activation", "step": "activation", "kernels": "backend", "steps": "backend", "peers": "peer"}
+"""What is compared within a table: with its first value, all else being equal."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is read, and what is sorted by."""
+
+    text: str
+    value: float | str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, what to know about it, the head and the lines."""
+
+    title: str
+    note: str
+    head: tuple[str, ...]
+    lines: tuple[tuple[Cell, ...], ...]
+
+
+def tables(results: Results) -> list[Table]:
+    """Those that the results have rows for."""
+    found = [
+        _speeds(
+            results,
+            "elements",
+            "One element",
+            "Forward and backward; warm: in the processor's own cache, cold: from memory. Of bandwidth: how near the "
+            "time comes to that of a copy that moves as many bytes in the same state of the caches.",
+        ),
+        _speeds(results, "step", "A training step", "Of the digits' network, batch 32, Adam."),
+        _learning(results),
+        _speeds(
+            results,
+            "kernels",
+            "Kernels",
+            "Of the floor: the larger of bytes moved at the rate of a copy as large, and operations at the rate of the "
+            "fastest matrix product. Over 100 % is possible where a kernel writes less than a copy.",
+        ),
+        _speeds(
+            results,
+            "steps",
+            "Training steps",
+            "The floor is the arithmetic of the matrix products at the rate of the fastest product measured.",
+        ),
+        _speeds(results, "peers", "Peers", "One process each, in turn; the ratio is to dnnkit's time."),
+    ]
+    return [table for table in found if table is not None and table.lines]
+
+
+def _speeds(results: Results, name: str, title: str, note: str) -> Table | None:
+    rows = results.of(name)
+    if not rows:
+        return None
+    names = tuple(dict.fromkeys(column for row in rows for column in row.case))
+    shared = "of bandwidth" if name == "elements" else "of floor"
+    has_share = any(shared in row.facts for row in rows)
+    head = (
+        *names,
+        rows[0].unit,
+        "quartiles",
+        "outliers",
+        *([shared] if has_share else []),
+        f"against {rows[0].case[VARIES[name]]}",
+    )
+    lines = []
+    for row in rows:
+        cells = [*(_text(str(row.case.get(column, ""))) for column in names), *_spread(row)]
+        if has_share:
+            share = row.facts.get(shared)
+            cells.append(Cell("–" if share is None else f"{share:.0%}", -inf if share is None else share))
+        cells.append(_against(row, _baseline(rows, row, VARIES[name]), results.noise))
+        lines.append(tuple(cells))
+    return Table(title, note, head, tuple(lines))
+
+
+def _spread(row: Row) -> Iterator[Cell]:
+    found = row.summary
+    yield Cell(number(found.median), found.median)
+    yield Cell(f"{number(found.low)} – {number(found.high)}", found.high - found.low if isfinite(found.high) else inf)
+    extreme = f"{found.outliers} of {found.count}, up to {number(found.most)}" if found.outliers else "none"
+    yield Cell(extreme, float(found.outliers))
+
+
+def _baseline(rows: list[Row], row: Row, varies: str) -> Row | None:
+    """The row of the same case with the table's first value of what varies."""
+    case = {**row.case, varies: rows[0].case[varies]}
+    return next((other for other in rows if other.case == case), None)
+
+
+def _against(row: Row, base: Row | None, noise: float) -> Cell:
+    """The ratio with its interval; ≈ where it is not more than chance and what identical code differed by."""
+    if row is base:
+        return Cell("1", 1.0)
+    if base is None:
+        return Cell("–", inf)
+    if not all(map(isfinite, (*row.samples, *base.samples))) or min(base.samples) <= 0:
+        return Cell("–", inf)
+    found = ratio(base.samples, row.samples, LEVEL)
+    same = found.verdict(noise) == "indistinguishable"
+    interval = f" ({found.low:.2f} – {found.high:.2f})" if isfinite(found.high) else ""
+    return Cell(f"{'≈ ' if same else ''}{found.value:.2f}×{interval}", found.value)
+
+
+def _learning(results: Results) -> Table | None:
+    """A line a task, activation and backend: iterations, seconds, how many seeds got there."""
+    lines = []
+    rows = {row.key: row for row in results.of("learning")}
+    for row in rows.values():
+        if row.case["quantity"] == "seconds":
+            continue
+        case = {name: value for name, value in row.case.items() if name != "quantity"}
+        seconds = rows.get(Row("learning", {**case, "quantity": "seconds"}, "s", (0.0,)).key)
+        has_seconds = row.case["quantity"] == "iterations" and seconds is not None
+        reached = f"{row.facts['reached']} of {row.facts['of']}" if "reached" in row.facts else "–"
+        quantity = str(row.case["quantity"])
+        lines.append(
+            (
+                _text(str(case["task"])),
+                _text(str(case["activation"])),
+                _text(str(case["backend"])),
+                _text(quantity),
+                *list(_spread(row))[:2],
+                *(
+                    list(_spread(seconds))[:2]
+                    if has_seconds and seconds is not None
+                    else (Cell("–", inf), Cell("–", inf))
+                ),
+                Cell(reached, float(row.facts.get("reached", -1))),
+            )
+        )
+    head = ("task", "activation", "backend", "quantity", "median", "quartiles", "seconds", "quartiles ", "seeds")
+    note = (
+        "Until every prediction of the notes' neuron is 95 % sure, and until the digits' test accuracy is reached. "
+        "Seconds are of training alone. never (within the settings): fewer than half of the seeds got there."
+    )
+    return Table("Learning", note, head, tuple(lines)) if lines else None
+
+
+def _text(text: str) -> Cell:
+    return Cell(text, text)
+
+
+def number(value: float) -> str:
+    """Three digits; `never` for what was not reached."""
+    if not isfinite(value):
+        return "never"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:#.3g}".rstrip(".") if value else "0"
+
+
+def noise_words(results: Results) -> str:
+    """What identical code differed by."""
+    if not results.identical:
+        return "identical code was not compared"
+    verdict = "too much for small differences" if results.noise > NOISY else "differences above that are told apart"
+    return f"identical code differed by {results.noise:.1%}: {verdict}"
+
+
+def show(results: Results, console: Any) -> None:
+    """Print the tables."""
+    from rich import box
+    from rich.table import Table as RichTable
+
+    for table in tables(results):
+        shown = RichTable(box=box.SIMPLE_HEAD, title=table.title, title_justify="left", caption=table.note)
+        shown.caption_justify = "left"
+        for place, column in enumerate(table.head):
+            numeric = any(not isinstance(line[place].value, str) for line in table.lines)
+            shown.add_column(column.strip(), justify="right" if numeric else "left", overflow="fold")
+        for line in table.lines:
+            shown.add_row(*(cell.text for cell in line))
+        console.print(shown)
+    console.print(f"{results.seconds:.0f} s; {noise_words(results)}", highlight=False)
+    for warning in results.warnings:
+        console.print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)

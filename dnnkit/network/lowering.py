@@ -1,0 +1,114 @@
+"""Lowering: from layers, loss, metrics and optimizer to the program that backends run."""
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnnkit import metrics as metrics_module
+from dnnkit.backends.program import Activate, Parameter, Program, Stage
+from dnnkit.backends.program import Dense as DenseStage
+from dnnkit.errors import TrainingWarning
+from dnnkit.formula import key_of
+from dnnkit.initializers import Shape, get_initializer
+from dnnkit.kernels import registry
+from dnnkit.layers import Activation, Dense, Layer
+from dnnkit.losses import Loss
+from dnnkit.optimizers import Optimizer
+from dnnkit.seeds import stream
+
+Dtype: TypeAlias = Literal["float32", "float64"]
+
+
+def lower(
+    layers: Sequence[Layer],
+    input_shape: Shape,
+    *,
+    loss: Loss | None,
+    metrics: Sequence[str | Callable[..., Any]],
+    optimizer: Optimizer | None,
+    dtype: Dtype,
+    seed: int,
+    num_threads: int | None,
+) -> Program:
+    """The whole network as one frozen description."""
+    stages: list[Stage] = []
+    shape = input_shape
+    for index, (layer, name) in enumerate(zip(layers, layer_names(layers), strict=True)):
+        parameters = tuple(Parameter(f"{name}/{part}", size) for part, (size, _) in layer.parameters(shape).items())
+        stage = layer.lower(index, shape, parameters)
+        shape = layer.output_shape(shape)
+        if stage is not None:
+            stages.append(stage)
+
+    head, lowered_loss = "linear", None
+    if loss is not None:
+        last = stages[-1] if stages else None
+        activation = last.activation if isinstance(last, DenseStage | Activate) else "linear"
+        lowered_loss, takes_over = loss.lower(activation)
+        if takes_over:
+            head = activation
+            stages[-1:] = [replace(last, activation="linear")] if isinstance(last, DenseStage) else []
+    outputs = prod(shape)
+    return Program(
+        input_shape=input_shape,
+        output_features=outputs,
+        stages=tuple(stages),
+        head=head,
+        loss=lowered_loss,
+        metrics=tuple(metrics_module.lower(m, lowered_loss, outputs) for m in metrics) if lowered_loss else (),
+        update=optimizer.rule if optimizer is not None else None,
+        dtype=dtype,
+        seed=seed,
+        num_threads=num_threads,
+    )
+
+
+def warn_if_flat(layers: Sequence[Layer]) -> None:
+    """Say so where an activation keeps layers from learning, for its gradient is zero."""
+    names = layer_names(layers)
+    for index, layer in enumerate(layers):
+        activation = layer.activation if isinstance(layer, Dense | Activation) else None
+        kept = [name for name, before in zip(names, layers[: index + 1], strict=False) if isinstance(before, Dense)]
+        if kept and activation is not None and registry.activation(key_of(activation)).is_flat:
+            warnings.warn(
+                f"the activation {str(activation)!r} has gradient 0 everywhere: {', '.join(kept)} will not learn "
+                "through it. Train with a smooth one, such as 'sigmoid', and round its predictions",
+                TrainingWarning,
+                stacklevel=3,
+            )
+
+
+def layer_names(layers: Sequence[Layer]) -> list[str]:
+    """`dense`, `dense_1`, ...: unique within the network."""
+    seen: Counter[str] = Counter()
+    names = []
+    for layer in layers:
+        base = layer.base_name()
+        names.append(f"{base}_{seen[base]}" if seen[base] else base)
+        seen[base] += 1
+    return names
+
+
+def shapes(layers: Sequence[Layer], input_shape: Shape) -> list[Shape]:
+    """The shape of a sample before the first layer and after each."""
+    result = [input_shape]
+    for layer in layers:
+        result.append(layer.output_shape(result[-1]))
+    return result
+
+
+def initial_parameters(layers: Sequence[Layer], input_shape: Shape, seed: int, dtype: Dtype) -> dict[str, NDArray[Any]]:
+    """Every parameter's first value by canonical name: a function of layers and seed alone."""
+    rng = stream(seed, "weights")
+    names, before = layer_names(layers), shapes(layers, input_shape)
+    return {
+        f"{name}/{part}": np.asarray(get_initializer(initializer)(rng, shape), dtype)
+        for layer, name, seen in zip(layers, names, before[:-1], strict=True)
+        for part, (shape, initializer) in layer.parameters(seen).items()
+    }

@@ -1,0 +1,356 @@
+"""Sequential: the network people make, train, ask and save."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnnkit.backends.base import Backend
+from dnnkit.backends.executable import Executable
+from dnnkit.backends.program import Snapshot, TrainingState
+from dnnkit.backends.registry import get_backend
+from dnnkit.callbacks.base import Callback
+from dnnkit.errors import ConfigurationError, NotReady
+from dnnkit.layers import Layer
+from dnnkit.losses import LOSSES, Loss
+from dnnkit.network import checks, lowering, numpy_source
+from dnnkit.network.parameters import Parameters
+from dnnkit.optimizers import OPTIMIZERS, Optimizer
+from dnnkit.saves import saving
+from dnnkit.saves.serialization import find
+from dnnkit.seeds import check_seed, draw_seed
+from dnnkit.training.loop import loop
+from dnnkit.training.loop.epoch_order import Shuffle, check_shuffle
+from dnnkit.training.loop.history import History
+from dnnkit.training.loop.progress import Verbosity
+
+INFERENCE_BATCH = 1024
+"""Rows that `predict` and `evaluate` compute at a time: enough for BLAS, little memory."""
+
+
+class Sequential:
+    """Layers one after the other.
+
+    `layers` are described by `dnnkit.layers`; `backend` is a backend's name, None for the one in force when the
+    network is built; `seed` (32 bits) decides initial weights, the order of samples and dropout, None draws one
+    (`net.seed` tells it); `dtype` is "float32" or "float64"; `num_threads` bounds the threads, None for the
+    backend's choice. The network builds itself on the first data it sees.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer] = (),
+        *,
+        backend: str | Backend | None = None,
+        seed: int | None = None,
+        dtype: lowering.Dtype = "float32",
+        num_threads: int | None = None,
+    ) -> None:
+        for layer in layers:
+            if not isinstance(layer, Layer):
+                raise ConfigurationError(f"layers must be objects of class Layer, such as Dense(10); got {layer!r}")
+        if dtype not in get_args(lowering.Dtype):
+            raise ConfigurationError(f"dtype is {dtype!r}: expected 'float32' or 'float64'")
+        self.layers = tuple(layers)
+        self.seed = draw_seed() if seed is None else check_seed(seed)
+        self.dtype: lowering.Dtype = dtype
+        self.num_threads = None if num_threads is None else checks.check_count("num_threads", num_threads)
+        self.loss: Loss | None = None
+        self.metrics: tuple[str | Callable[..., Any], ...] = ()
+        self.stop_training = False
+        self._optimizer: Optimizer | None = None
+        self._backend_asked = backend
+        self._backend: Backend | None = None
+        self._executable: Executable | None = None
+        self._history: History | None = None
+        self.input_shape: tuple[int, ...] | None = None
+
+    # -- making ------------------------------------------------------------------------------------------------------
+
+    def compile(
+        self,
+        optimizer: str | Optimizer,
+        loss: str | Loss,
+        metrics: Sequence[str | Callable[..., Any]] = (),
+    ) -> None:
+        """Say what to minimise, how, and what to report; keeps the parameters, forgets an optimizer's state."""
+        lowering.warn_if_flat(self.layers)
+        self._optimizer = find("optimizer", optimizer, OPTIMIZERS, Optimizer)
+        self.loss = find("loss", loss, LOSSES, Loss)
+        self.metrics = tuple([metrics] if isinstance(metrics, str) else metrics)
+        if self._executable is not None:
+            self._rebuild(keep_slots=False)
+
+    def build(self, input_shape: int | Sequence[int | None]) -> None:
+        """Make the parameters, for samples of that shape; a leading None stands for the batch and is dropped."""
+        if self._executable is not None:
+            raise ConfigurationError("the network is built already: make a new Sequential for another input shape")
+        if not self.layers:
+            raise ConfigurationError("the network has no layers: pass at least one to Sequential")
+        shape = tuple(np.atleast_1d(np.asarray(input_shape, object)).tolist())
+        if len(shape) > 1 and shape[0] is None:
+            shape = shape[1:]
+        self.input_shape = tuple(checks.check_count("a size in input_shape", size) for size in shape)
+        self._output_shape = lowering.shapes(self.layers, self.input_shape)[-1]
+        self._backend = get_backend(self._backend_asked)
+        self._rebuild()
+        self.executable.restore(Snapshot(self.initial_parameters(), {}, TrainingState()))
+
+    def initial_parameters(self) -> dict[str, NDArray[Any]]:
+        """The parameters that the seed gives, by canonical name."""
+        if self.input_shape is None:
+            raise NotReady("the network is not built yet: call build(input_shape) or show it data first")
+        return lowering.initial_parameters(self.layers, self.input_shape, self.seed, self.dtype)
+
+    def to(self, backend: str | Backend) -> "Sequential":
+        """Move the network to another backend, with parameters, optimizer state and all."""
+        self._backend_asked = resolved = get_backend(backend)
+        if self._executable is not None:
+            self._backend = resolved
+            self._rebuild()
+        return self
+
+    def _rebuild(self, keep_slots: bool = True) -> None:
+        """A new executable for the network as it is now, with the numbers of the old one."""
+        assert self._backend is not None
+        assert self.input_shape is not None
+        program = lowering.lower(
+            self.layers,
+            self.input_shape,
+            loss=self.loss,
+            metrics=self.metrics,
+            optimizer=self._optimizer,
+            dtype=self.dtype,
+            seed=self.seed,
+            num_threads=self.num_threads,
+        )
+        executable = self._backend.build(program)
+        if self._executable is not None:
+            snapshot = self._executable.snapshot()
+            if not keep_slots:
+                snapshot = Snapshot(snapshot.parameters, {}, replace(snapshot.state, step=0))
+            executable.restore(snapshot)
+        self._executable = executable
+        if self._history is None:
+            self._history = History(self.seed, executable.plan)
+        self._history.plan = executable.plan
+
+    # -- what it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def executable(self) -> Executable:
+        """What the backend built; raises `NotReady` before `build`."""
+        if self._executable is None:
+            raise NotReady("the network is not built yet: call build(input_shape) or show it data first")
+        return self._executable
+
+    @property
+    def backend(self) -> Backend:
+        """The backend that the network was built on; raises `NotReady` before `build`."""
+        if self._backend is None:
+            raise NotReady("the network is not built yet: its backend is chosen then")
+        return self._backend
+
+    @property
+    def is_built(self) -> bool:
+        """Whether the parameters exist."""
+        return self._executable is not None
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether `compile` was called."""
+        return self._optimizer is not None
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer; its numbers may be changed at any time."""
+        if self._optimizer is None:
+            raise NotReady("the network is not compiled yet: call compile(optimizer, loss) first")
+        return self._optimizer
+
+    @property
+    def history(self) -> History:
+        """Every epoch trained so far, over all calls of `fit` and all saves in between."""
+        if self._history is None:
+            raise NotReady("the network is not built yet: it has no history")
+        return self._history
+
+    @history.setter
+    def history(self, history: History) -> None:
+        self._history = history
+
+    @property
+    def parameters(self) -> Parameters:
+        """The parameters by canonical name: `dense/kernel`, `dense/bias`, `dense_1/kernel`, ...; assignable."""
+        return Parameters(self.executable)
+
+    def set_parameters(self, values: Mapping[str, Any]) -> None:
+        """Assign several parameters."""
+        parameters = self.parameters
+        for name, value in values.items():
+            parameters[name] = value
+
+    def summary(self) -> None:
+        """Print layers, output shapes and numbers of parameters."""
+        from dnnkit.network.summary import print_summary
+
+        print_summary(self)
+
+    # -- training ----------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        batch_size: int = 32,
+        epochs: int | None = None,
+        steps: int | None = None,
+        steps_per_epoch: int | None = None,
+        validation_data: Sequence[Any] | None = None,
+        validation_split: float = 0.0,
+        shuffle: Shuffle = True,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+        callbacks: Callback | Sequence[Callback] = (),
+        verbose: Verbosity = "auto",
+        initial_epoch: int = 0,
+    ) -> History:
+        """Train on samples x (N, ...) and targets y; return the History of these epochs.
+
+        `validation_data` is (x, y) or (x, y, sample_weight); `validation_split` takes that share from the end of the
+        data instead, before it is shuffled. Weights multiply losses and metrics of their rows, in validation too.
+        Epochs run from `initial_epoch` to `epochs`, by default one; or `steps` counts the updates instead, and the
+        last epoch may be shorter. An epoch is one pass over the samples, or `steps_per_epoch` updates. `shuffle`:
+        within an epoch, True shows every sample once before any again, "with_replacement" draws each from all, False
+        keeps their order. Errors in the data are raised before anything is trained.
+        """
+        batch_size = checks.check_count("batch_size", batch_size)
+        initial_epoch = checks.check_count("initial_epoch", initial_epoch, 0)
+        epochs = checks.check_optional_count("epochs", epochs)
+        steps = checks.check_optional_count("steps", steps)
+        steps_per_epoch = checks.check_optional_count("steps_per_epoch", steps_per_epoch)
+        if epochs is not None and steps is not None:
+            raise ConfigurationError(f"epochs={epochs} and steps={steps} both say how long to train: give one of them")
+        if not 0 <= validation_split < 1:
+            raise ConfigurationError(f"validation_split is {validation_split!r}: expected at least 0 and below 1")
+        x, y, weights = self._check(x, y, sample_weight, class_weight)
+        validation = None
+        if validation_data is not None:
+            if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
+                raise ConfigurationError("validation_data is not (x, y) or (x, y, sample_weight)")
+            x_held_out, y_held_out, *weight = validation_data
+            checked = self._check(x_held_out, y_held_out, weight[0] if weight else None, class_weight)
+            validation = self.executable.load(*checked)
+        elif validation_split:
+            (x, y, weights), held_out = checks.hold_out(validation_split, x, y, weights, self.dtype)
+            validation = self.executable.load(*held_out)
+        run = loop.Run(
+            data=self.executable.load(x, y, weights),
+            samples=int(x.shape[0]),
+            validation=validation,
+            batch_size=batch_size,
+            first_epoch=initial_epoch,
+            epochs=epochs or 1,
+            shuffle=check_shuffle(shuffle),
+            steps_per_epoch=steps_per_epoch,
+            limit=steps,
+        )
+        watchers = [callbacks] if isinstance(callbacks, Callback) else callbacks
+        return loop.train(self, run, watchers, verbose)
+
+    def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
+        """One update on all of x and y as one batch; returns the loss before it."""
+        x, y, weights = self._check(x, y, sample_weight)
+        executable, samples = self.executable, int(x.shape[0])
+        executable.begin_epoch(executable.load(x, y, weights), np.arange(samples), samples)
+        executable.run_steps(0, 1, self.optimizer.hyperparameters(executable.state.step, 1))
+        return executable.totals().mean_loss
+
+    def get_gradients(
+        self, x: Any, y: Any, with_input: bool = False, *, sample_weight: Any = None
+    ) -> tuple[float, dict[str, NDArray[Any]]]:
+        """(loss, gradient of each parameter by name) on all of x and y as one batch; changes nothing.
+
+        With `with_input` also the gradient in x, under the name "input" and in x's shape. Dropout is active, with the
+        mask of the next update.
+        """
+        x, y, weights = self._check(x, y, sample_weight)
+        gradients = self.executable.gradients(self.executable.load(x, y, weights), with_input=with_input)
+        to_numpy = self.backend.to_numpy
+        named = {name: np.array(to_numpy(value)) for name, value in gradients.parameters.items()}
+        if gradients.input is not None:
+            named["input"] = np.array(to_numpy(gradients.input)).reshape(x.shape)
+        return gradients.loss, named
+
+    # -- asking ------------------------------------------------------------------------------------------------------
+
+    def evaluate(
+        self, x: Any, y: Any, *, sample_weight: Any = None, batch_size: int = INFERENCE_BATCH
+    ) -> dict[str, float]:
+        """`{"loss": ..., "accuracy": ...}` on samples and targets, dropout off."""
+        checks.check_count("batch_size", batch_size)
+        x, y, weights = self._check(x, y, sample_weight)
+        executable = self.executable
+        totals = executable.evaluate(executable.load(x, y, weights), batch_size)
+        return totals.means(executable.program.metrics)
+
+    def predict(self, x: Any, *, batch_size: int = INFERENCE_BATCH) -> NDArray[Any]:
+        """The network's outputs (N, ...) as a NumPy array, dropout off; by one thread at a time, as all it does."""
+        checks.check_count("batch_size", batch_size)
+        if self._executable is not None and (few := self._executable.predict_few(x)) is not None:
+            return few if len(self._output_shape) == 1 else few.reshape(-1, *self._output_shape)
+        x = self._check_samples(x)
+        executable = self.executable
+        return executable.predict(executable.load(x, None, None), batch_size).reshape(-1, *self._output_shape)
+
+    def _check_samples(self, x: Any) -> Any:
+        backend = self._backend or get_backend(self._backend_asked)
+        with backend.here():
+            x = checks.as_samples(x, self.input_shape, backend)
+        if not self.is_built:
+            self.build(tuple(int(size) for size in x.shape[1:]))
+        return x
+
+    def _check(
+        self, x: Any, y: Any, sample_weight: Any = None, class_weight: Mapping[int, float] | None = None
+    ) -> tuple[Any, Any, Any]:
+        """Samples, targets and row weights as the executable loads them; builds the network if need be."""
+        rule = self.optimizer.rule
+        x = self._check_samples(x)
+        if self.executable.program.update != rule:  # momentum was turned on or off
+            self._rebuild()
+        samples, program, backend = int(x.shape[0]), self.executable.program, self.backend
+        with backend.here():
+            y = checks.as_targets(y, samples, program, backend)
+            weights = checks.as_weights(sample_weight, samples, program, backend)
+            of_classes = checks.class_weights(class_weight, y, program, backend)
+            if of_classes is not None:
+                own = 1.0 if weights is None else np.asarray(backend.to_numpy(weights), np.float64)
+                weights = checks.as_weights(of_classes * own, samples, program, backend)
+        return x, y, weights
+
+    # -- keeping -----------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Write architecture, parameters, optimizer state and history to a folder; `dk.load` reads it."""
+        saving.save_network(self, path)
+
+    def to_numpy_source(self, path: str | Path) -> Path:
+        """Write the network as a script of at most 40 lines that needs NumPy alone; return its path.
+
+        `path` ends in `.py`; the parameters go to the `.npz` of that name beside it. The script has `predict(x)`, and
+        as a command prints the predictions for samples in a `.npy` file.
+        """
+        return numpy_source.write(self, path)
+
+    def save_weights(self, path: str | Path) -> None:
+        """Write the parameters to one safetensors file."""
+        saving.save_weights(self, path)
+
+    def load_weights(self, path: str | Path) -> None:
+        """Read the parameters from a safetensors file or a save folder; the network must be built."""
+        saving.load_weights(self, path)

@@ -1,0 +1,36 @@
+"""A network at a glance: layers, shapes, numbers of parameters."""
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from dnnkit.network.lowering import layer_names, shapes
+
+if TYPE_CHECKING:
+    from dnnkit.network.sequential import Sequential
+
+
+def print_summary(net: "Sequential") -> None:
+    """A table on standard output."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    after = shapes(net.layers, net.input_shape) if net.input_shape is not None else None
+    table = Table(box=box.SIMPLE_HEAD, title="Sequential", title_justify="left")
+    table.add_column("Layer")
+    table.add_column("Output shape")
+    table.add_column("Parameters", justify="right")
+    total = 0
+    for index, (layer, name) in enumerate(zip(net.layers, layer_names(net.layers), strict=True)):
+        shape, count = "not built", "?"
+        if after is not None:
+            parameters = sum(prod(size) for size, _ in layer.parameters(after[index]).values())
+            total += parameters
+            shape, count = f"(None, {', '.join(map(str, after[index + 1]))})", f"{parameters:,}"
+        activation = getattr(layer, "activation", None)
+        table.add_row(f"{name} ({activation})" if activation else name, shape, count)
+    console = Console()
+    console.print(table)
+    if after is not None:
+        size = total * (4 if net.dtype == "float32" else 8)
+        console.print(f" {total:,} parameters, {net.dtype}, {size / 1024:,.1f} KiB", highlight=False)

@@ -1,0 +1,59 @@
+"""History: what training measured, epoch by epoch, and how it was run."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from math import nan
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dnnkit.backends.program import Plan
+from dnnkit.saves.serialization import without_nan
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass
+class History:
+    """`history["loss"]` is the list of training losses, one an epoch; so are `accuracy`, `val_loss`, ...
+
+    All lists are as long as `epoch`, NaN where something was not measured. `epoch` numbers the epochs from 0,
+    `seconds` is the time each took without validation, `seed` repeats the run, `plan`
+    says which backend ran it and how.
+    """
+
+    seed: int
+    plan: Plan
+    epoch: list[int] = field(default_factory=list)
+    history: dict[str, list[float]] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
+
+    def __getitem__(self, name: str) -> list[float]:
+        return self.history[name]
+
+    def add(self, epoch: int, logs: Mapping[str, float], seconds: float) -> None:
+        """Append an epoch."""
+        for name in logs:
+            self.history.setdefault(name, [nan] * len(self.epoch))
+        for name, values in self.history.items():
+            values.append(logs.get(name, nan))
+        self.epoch.append(epoch)
+        self.seconds.append(seconds)
+
+    def plot(self, path: str | Path | None = None) -> "Figure":
+        """Loss and metrics by epoch, training and validation; written to `path` if given."""
+        from dnnkit.plots import plot_history
+
+        return plot_history(self, path)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values; null stands for what is not a number."""
+        return dict(without_nan(asdict(self)))
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "History":
+        """What `to_json` gave."""
+        history = {
+            name: [nan if value is None else value for value in series] for name, series in values["history"].items()
+        }
+        return cls(**{**values, "history": history, "plan": Plan(**values["plan"])})

@@ -1,0 +1,160 @@
+"""Progress of training: a live bar on a terminal or in a notebook, one plain line an epoch elsewhere."""
+
+import sys
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any, Literal, TypeAlias
+
+from dnnkit.errors import ConfigurationError
+from dnnkit.training.loop.notebook import Cell, in_notebook
+
+Verbosity: TypeAlias = Literal["auto", 0, 1, 2]
+
+REFRESH = 0.1
+"""Seconds between two updates of a live bar."""
+
+LINES = 40
+"""Lines that a notebook's cell shows of a training of more epochs: the first and the last."""
+
+
+def make_progress(verbose: Verbosity, epochs: int) -> "Progress":
+    """0: silent; 1: a live bar; 2: one line an epoch; "auto": 1 on a terminal or in a notebook, else 2."""
+    if verbose not in ("auto", 0, 1, 2):
+        raise ConfigurationError(f"verbose is {verbose!r}: expected 'auto', 0, 1 or 2")
+    if verbose == "auto":
+        verbose = 1 if sys.stdout.isatty() or in_notebook() else 2
+    live = NotebookProgress if in_notebook() else LiveProgress
+    return {0: Progress, 1: live, 2: LineProgress}[int(verbose)](epochs)
+
+
+class Progress:
+    """Silent; the base of the others."""
+
+    wants_updates = False
+    """Whether `advance` should be called several times an epoch."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def begin_epoch(self, epoch: int, first: int, end: int, samples: int) -> None:
+        """Epochs count from 0; this one runs steps first ... end - 1, and ends after so many samples."""
+        self._epoch, self._first, self._end, self._start = epoch, first, end, perf_counter()
+        self._samples_per_step = samples / end
+
+    def advance(self, step: int, logs: Mapping[str, float]) -> None:
+        """So many steps of the epoch are done; logs are means so far."""
+
+    def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:
+        """The epoch and its validation are done; the seconds are those of training."""
+
+    def close(self) -> None:
+        """Training is over, also by an exception."""
+
+    @property
+    def _title(self) -> str:
+        return f"Epoch {self._epoch + 1}/{self.epochs}"
+
+    def _parts(self, logs: Mapping[str, float], seconds: float, end: int | None = None) -> tuple[str, ...]:
+        samples = self._samples_per_step * ((end or self._end) - self._first)
+        return _duration(seconds), _per_sample(seconds, samples), _numbers(logs)
+
+    def _parts_so_far(self, step: int, logs: Mapping[str, float]) -> tuple[str, ...]:
+        elapsed = perf_counter() - self._start
+        left = elapsed / (step - self._first) * (self._end - step)
+        return f"ETA {_duration(left)}", *self._parts(logs, elapsed, step)[1:]
+
+
+class LineProgress(Progress):
+    """`Epoch 1/10 - 0.52 s - 9 µs/sample - loss: 0.3125 - accuracy: 0.9112`."""
+
+    def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:  # noqa: D102
+        print(" - ".join((self._title, *self._parts(logs, seconds))), flush=True)
+
+
+class LiveProgress(Progress):
+    """While an epoch runs, a bar with steps, time left, time per sample, loss and metrics; then a line in its place."""
+
+    wants_updates = True
+
+    def __init__(self, epochs: int) -> None:
+        from rich.console import Console
+
+        super().__init__(epochs)
+        self._console = Console(highlight=False)
+        self._bar: Any = None
+
+    def begin_epoch(self, epoch: int, first: int, end: int, samples: int) -> None:  # noqa: D102
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as Bar
+
+        super().begin_epoch(epoch, first, end, samples)
+        self._console.print(self._title)
+        # The numbers are made here, not by rich's own columns: they must agree with the line that stays.
+        columns = (TextColumn("{task.completed}/{task.total}"), BarColumn(20), TextColumn("{task.fields[text]}"))
+        self._bar = Bar(*columns, console=self._console, auto_refresh=False, transient=True)
+        self._task = self._bar.add_task("", total=end, completed=first, text="")
+        self._bar.start()
+
+    def advance(self, step: int, logs: Mapping[str, float]) -> None:  # noqa: D102
+        self._bar.update(self._task, completed=step, text=" - ".join(self._parts_so_far(step, logs)))
+        self._bar.refresh()
+
+    def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:  # noqa: D102
+        self.close()
+        line = " - ".join((f"{self._end}/{self._end}", *self._parts(logs, seconds)))
+        self._console.print(line, soft_wrap=True)
+
+    def close(self) -> None:  # noqa: D102
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+class NotebookProgress(Progress):
+    """One output of a notebook's cell: the lines of the epochs so far, the last of them while it runs."""
+
+    wants_updates = True
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__(epochs)
+        self._cell = Cell()
+        self._lines: list[str] = []
+        self._shown = 0.0
+
+    def advance(self, step: int, logs: Mapping[str, float]) -> None:  # noqa: D102
+        if step < self._end and perf_counter() - self._shown > REFRESH:
+            parts = (self._title, f"{step}/{self._end}", *self._parts_so_far(step, logs))
+            self._show([*self._lines, " - ".join(parts)])
+
+    def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:  # noqa: D102
+        self._lines.append(" - ".join((self._title, *self._parts(logs, seconds))))
+        if perf_counter() - self._shown > REFRESH:
+            self._show(self._lines)
+
+    def close(self) -> None:  # noqa: D102
+        self._show(self._lines)
+
+    def _show(self, lines: list[str]) -> None:
+        if len(lines) > LINES:
+            lines = [*lines[: LINES // 2], f"... {len(lines) - LINES} epochs ...", *lines[-LINES // 2 :]]
+        self._cell.show_text("\n".join(lines))
+        self._shown = perf_counter()
+
+
+def _numbers(logs: Mapping[str, float]) -> str:
+    return " - ".join(f"{name}: {value:.4f}" for name, value in logs.items())
+
+
+def _per_sample(seconds: float, samples: float) -> str:
+    microseconds = 1e6 * seconds / samples
+    return f"{microseconds:.0f} µs/sample" if microseconds >= 10 else f"{microseconds:.1f} µs/sample"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -1,0 +1,87 @@
+"""Matrix products in compiled code: by an OpenBLAS of our own, with one thread for each worker.
+
+NumPy and SciPy each bring an OpenBLAS too, whose threads belong to whoever uses NumPy: to have one thread there while
+we train would take it from others. Ours is the file of the package scipy-openblas32, loaded so that nobody else sees
+it. See docs/design/0012-own-blas.md.
+"""
+
+import ctypes
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from dnnkit.kernels._numba.jit import OPTIONS
+
+PACKAGE = "scipy_openblas32"
+ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112
+
+
+def _load() -> ctypes.CDLL:
+    """The library, without importing its package: that would lend it to every library loaded later."""
+    package = importlib.util.find_spec(PACKAGE)
+    assert package is not None, "NumbaBackend.unavailable_reason looks for it"
+    folder = Path(next(iter(package.submodule_search_locations or ()))) / "lib"
+    files = [file for file in folder.iterdir() if file.suffix in (".so", ".dylib", ".dll")]
+    library = ctypes.CDLL(str(files[0]))
+    library.scipy_openblas_set_num_threads(1)
+    library.scipy_openblas_get_corename.restype = ctypes.c_char_p
+    return library
+
+
+LIBRARY = _load()
+for _name in ("sgemm", "dgemm"):
+    _function = getattr(LIBRARY, f"scipy_cblas_{_name}")
+    llvmlite.binding.add_symbol(f"dnnkit_{_name}", ctypes.cast(_function, ctypes.c_void_p).value)
+
+
+def kernels() -> str:
+    """For which processor the library's kernels were written."""
+    return str(LIBRARY.scipy_openblas_get_corename().decode())
+
+
+def describe() -> str:
+    """Which BLAS it is, in words."""
+    from importlib.metadata import version
+
+    return f"OpenBLAS {version('scipy-openblas32')}, kernels for {kernels()}, one thread a worker"
+
+
+def _gemm(name: str, number: types.Type) -> Any:
+    size, place = types.int32, types.intp
+    arguments = (size,) * 6 + (number, place, size, place, size, number, place, size)
+    return types.ExternalFunction(name, types.void(*arguments))
+
+
+_SGEMM, _DGEMM = _gemm("dnnkit_sgemm", types.float32), _gemm("dnnkit_dgemm", types.float64)
+
+
+def product(a: Any, b: Any, out: Any) -> Any:
+    """out = a b, for compiled code; a and b are contiguous or the transpose of a contiguous array."""
+    raise NotImplementedError("compiled code only")
+
+
+_RESOLVED: Any = OPTIONS
+
+
+@overload(product, jit_options=_RESOLVED)
+def _product(a, b, out):
+    gemm, number = (_SGEMM, np.float32) if a.dtype == types.float32 else (_DGEMM, np.float64)
+    a_order = TRANSPOSED if a.layout == "F" else PLAIN
+    b_order = TRANSPOSED if b.layout == "F" else PLAIN
+    one, nothing = number(1), number(0)
+
+    def multiply(a, b, out):
+        a_stride = max(1, a.shape[0] if a_order == TRANSPOSED else a.shape[1])
+        b_stride = max(1, b.shape[0] if b_order == TRANSPOSED else b.shape[1])
+        rows, columns = out.shape
+        gemm(
+            ROW_MAJOR, a_order, b_order, rows, columns, a.shape[1], one, a.ctypes.data, a_stride, b.ctypes.data,
+            b_stride, nothing, out.ctypes.data, max(1, columns),
+        )  # fmt: skip
+
+    return multiply

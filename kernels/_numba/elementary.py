@@ -1,0 +1,235 @@
+"""exp, expm1, tanh, log1p, erf and erfc as straight-line code: loops over them are vectorised, over calls to libm not.
+
+Each is resolved when its caller is compiled, by the type of x; float32 stays float32. Errors are a few ulp, NaN comes
+through. The exponentials have Cephes' reductions and coefficients (S. L. Moshier, 1989): x = n ln 2 + r, |r| ≤ ½ ln 2.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from dnnkit.kernels._numba.jit import INLINED, OPTIONS, scalar
+
+RESOLVED: Any = {**OPTIONS, **INLINED}
+UNFUSED: Any = {**RESOLVED, "fastmath": {"nsz"}}
+"""For log1p, whose last sum adds a constant or nothing. Where it adds nothing, "contract" would fuse a caller's sum
+with the product; not so in vectors, which compute both cases. And for a square, whose rounding must be known."""
+LOG2_E, LOG_2, ROOT_2 = math.log2(math.e), math.log(2), math.sqrt(2)
+ATANH_TERMS = {types.float32: 5, types.float64: 11}
+"""Terms of atanh(s) / s = Σ s²ᵏ / (2 k + 1) for |s| ≤ 3 - √8: the first left out is below half an ulp."""
+ERFC_TERMS = {
+    types.float32: (
+        *(-2.773269222e-4, -7.983391415e-4, 1.994474591e-3, 2.579434685e-3, -2.379023418e-2, 6.829350976e-2),
+        *(-1.192726527e-1, 1.296465756e-1, -4.756228054e-2, -1.356211434e-1, 1.253008058),
+    ),
+    types.float64: (
+        *(-4.1709678137948285e-9, -8.405721805214884e-9, 3.2852433981759875e-8, 9.156244231434985e-8),
+        *(-1.3114298770307867e-7, -6.045980671336693e-7, 3.491325343220638e-7, 3.4636901087184284e-6),
+        *(-7.277331693189205e-7, -2.0096488951806807e-5, 4.948225243188312e-6, 1.2509811046590528e-4),
+        *(-1.0515951430802023e-4, -7.798320304284554e-4, 1.888690316398722e-3, 2.529391787439232e-3),
+        *(-2.3770514914689324e-2, 6.830802734585574e-2, -1.1927366341550479e-1, 1.2964515870270404e-1),
+        *(-4.7562294353446846e-2, -1.3562110612458067e-1, 1.2530080582697296),
+    ),
+}
+"""Of (1 + 2 x) exp(x²) erfc(x) in t = (x - 3) / (x + 3), which is smooth enough for one polynomial from x = 0 to where
+erfc is 0 (M. M. Shepherd, J. G. Laframboise, 1981): interpolated at Chebyshev's points, right to a twentieth of an ulp
+and half of one."""
+ERFC_IS_ZERO = {types.float32: 10.5, types.float64: 28.0}
+"""From there on."""
+ERF_TERMS = {
+    types.float32: (-7.694534279e-4, 5.200413724e-3, -2.686314303e-2, 1.128377401e-1, -3.761263853e-1, 1.128379167),
+    types.float64: (
+        *(1.4725865480556744e-6, -1.4845849259707869e-5, 1.2053335124353741e-4, -8.548297753674966e-4),
+        *(5.22397737302147e-3, -2.6866170632887928e-2, 1.1283791670925353e-1, -3.7612638903183476e-1),
+        *(1.1283791670955126,),
+    ),
+}
+"""Of erf(x) / x in x², for |x| ≤ ½; beyond, 1 - erfc(x) loses nothing."""
+SPLIT = {types.float32: 2.0**12 + 1, types.float64: 2.0**27 + 1}
+"""T. J. Dekker's: the product with it, taken away again, leaves the upper half of a number's digits."""
+
+
+def exp(x: Any) -> Any:
+    """e to the x."""
+    raise NotImplementedError("compiled code only")
+
+
+def expm1_of_negative(x: Any) -> Any:
+    """exp(x) - 1 for x ≤ 0, accurate also near 0."""
+    raise NotImplementedError("compiled code only")
+
+
+def log1p_of_share(z: Any) -> Any:
+    """log(1 + z) for 0 ≤ z ≤ 1, accurate also near 0."""
+    raise NotImplementedError("compiled code only")
+
+
+def erf(x: Any) -> Any:
+    """2 / √π times the integral of exp(-t²) from 0 to x."""
+    raise NotImplementedError("compiled code only")
+
+
+def erfc(x: Any) -> Any:
+    """1 - erf(x), accurate also where it is tiny."""
+    raise NotImplementedError("compiled code only")
+
+
+@scalar
+def tanh(x):
+    """tanh(x), accurate also near 0: t / (t + 2) with t = exp(-2 |x|) - 1."""
+    t = expm1_of_negative(-abs(x + x))
+    y = -t / (t + type(x)(2))
+    return -y if x < 0 else y
+
+
+@scalar
+def _reduce_32(x):
+    """(n, exp(r) - 1) for a float32 within the range of exp; n is 0 for NaN, whose r is NaN."""
+    kind = np.float32
+    whole = np.floor(x * kind(LOG2_E) + kind(0.5))
+    r = (x - whole * kind(0.693359375)) + whole * kind(2.12194440e-4)
+    p = kind(1.9875691500e-4)
+    p = p * r + kind(1.3981999507e-3)
+    p = p * r + kind(8.3334519073e-3)
+    p = p * r + kind(4.1665795894e-2)
+    p = p * r + kind(1.6666665459e-1)
+    p = p * r + kind(5.0000001201e-1)
+    return np.int32(kind(0) if x != x else whole), p * r * r + r
+
+
+@scalar
+def _reduce_64(x):
+    """The same for a float64."""
+    whole = np.floor(x * LOG2_E + 0.5)
+    r = (x - whole * 6.93145751953125e-1) - whole * 1.42860682030941723212e-6
+    square = r * r
+    p = r * ((1.26177193074810590878e-4 * square + 3.02994407707441961300e-2) * square + 1.0)
+    q = (3.00198505138664455042e-6 * square + 2.52448340349684104192e-3) * square + 2.27265548208155028766e-1
+    return np.int64(0.0 if x != x else whole), 2.0 * p / (q * square + 2.0 - p)
+
+
+@scalar
+def _power_32(n):
+    """2 to the n, for the exponents of normal float32 numbers."""
+    return np.int32((n + np.int32(127)) << np.int32(23)).view(np.float32)
+
+
+@scalar
+def _power_64(n):
+    return np.int64((n + np.int64(1023)) << np.int64(52)).view(np.float64)
+
+
+@overload(exp, jit_options=RESOLVED)
+def _exp(x):
+    if x == types.float32:
+
+        def exp_32(x):
+            # Two factors, for 2 to the n alone overflows before exp(x) does, and underflows too.
+            n, p = _reduce_32(min(max(x, np.float32(-110)), np.float32(89)) if x == x else x)
+            half = np.int32(n >> np.int32(1))
+            return (p + np.float32(1)) * _power_32(half) * _power_32(np.int32(n - half))
+
+        return exp_32
+
+    def exp_64(x):
+        n, p = _reduce_64(min(max(x, -760.0), 710.0) if x == x else x)
+        half = n >> np.int64(1)
+        return (p + 1.0) * _power_64(half) * _power_64(n - half)
+
+    return exp_64
+
+
+@overload(expm1_of_negative, jit_options=RESOLVED)
+def _expm1_of_negative(x):
+    if x == types.float32:
+
+        def expm1_32(x):
+            n, p = _reduce_32(max(x, np.float32(-30)) if x == x else x)
+            power = _power_32(n)
+            return power * p + (power - np.float32(1))
+
+        return expm1_32
+
+    def expm1_64(x):
+        n, p = _reduce_64(max(x, -60.0) if x == x else x)
+        power = _power_64(n)
+        return power * p + (power - 1.0)
+
+    return expm1_64
+
+
+@overload(log1p_of_share, jit_options=UNFUSED)
+def _log1p_of_share(z):
+    kind, terms = (np.float32 if z == types.float32 else np.float64), ATANH_TERMS[z]
+
+    def log1p(z):
+        # 1 + z or half of it, whichever is nearer to 1: log(1 + z) = [log 2] + 2 atanh(s).
+        half = z > kind(ROOT_2 - 1)
+        m = (z - kind(1)) * kind(0.5) if half else z
+        s = m / (kind(2) + m)
+        square = s * s
+        total = kind(1) / kind(2 * terms + 1)
+        for k in range(terms - 1, -1, -1):
+            total = total * square + kind(1) / kind(2 * k + 1)
+        return (kind(LOG_2) if half else kind(0)) + kind(2) * s * total
+
+    return log1p
+
+
+@overload(erfc, jit_options=RESOLVED)
+def _erfc(x):
+    kind, farthest = (np.float32 if x == types.float32 else np.float64), ERFC_IS_ZERO[x]
+    even, odd = ERFC_TERMS[x][::2], ERFC_TERMS[x][1::2]  # two short sums: a long one LLVM leaves as a loop
+
+    def erfc_of(x):
+        size = min(abs(x), kind(farthest)) if x == x else x
+        square, lost = _square(size)
+        t = (size - kind(3)) / (size + kind(3))
+        scaled = _polynomial(t * t, even) + t * _polynomial(t * t, odd)
+        y = exp(-square) * (kind(1) - lost) * scaled / (kind(1) + size + size)
+        return kind(2) - y if x < 0 else y
+
+    return erfc_of
+
+
+@overload(erf, jit_options=RESOLVED)
+def _erf(x):
+    kind, terms = (np.float32 if x == types.float32 else np.float64), ERF_TERMS[x]
+
+    def erf_of(x):
+        far = kind(1) - erfc(abs(x))
+        return x * _polynomial(x * x, terms) if abs(x) <= kind(0.5) else (-far if x < 0 else far)
+
+    return erf_of
+
+
+def _square(x: Any) -> Any:
+    """x², and what is to be added to it: exp(-x²) magnifies what rounding loses."""
+    raise NotImplementedError("compiled code only")
+
+
+@overload(_square, jit_options=UNFUSED)
+def _resolve_square(x):
+    kind, split = (np.float32 if x == types.float32 else np.float64), SPLIT[x]
+
+    def square_of(x):
+        scaled = x * kind(split)
+        high = scaled - (scaled - x)
+        low = x - high
+        square = x * x
+        return square, (high * high - square) + kind(2) * high * low + low * low
+
+    return square_of
+
+
+@scalar
+def _polynomial(x, terms):
+    """By Horner's rule, the highest power first."""
+    kind = type(x)
+    total = kind(terms[0])
+    for term in terms[1:]:
+        total = total * x + kind(term)
+    return total

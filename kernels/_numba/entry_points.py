@@ -1,0 +1,196 @@
+"""Kernels by address: what the compiled epoch calls, once a slice and never once an element.
+
+The epoch is compiled once for all networks, so it cannot name their kernels. Each activation, loss and update rule is
+compiled on its own, with a C signature, from a short module that is generated here around the kernel's `cpu.py`; the
+epoch gets their addresses as data. A kernel without `cpu.py` has none, and `find` says so by None.
+"""
+
+import ctypes
+import importlib.util
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from numba import types
+
+from dnnkit.kernels import registry
+from dnnkit.kernels._numba.jit import exported, generated
+from dnnkit.kernels.defined import DEFINED
+from dnnkit.kernels.optimizer_step.reference import RULES
+
+ELEMENTWISE = """\
+from numba import carray
+
+{functions}
+
+def forward_slice(x_pointer, y_pointer, rows, columns):
+    x, y = carray(x_pointer, rows * columns), carray(y_pointer, rows * columns)
+    for e in range(rows * columns):
+        y[e] = forward(x[e])
+
+
+def backward_slice(dy_pointer, saved_pointer, dx_pointer, rows, columns):
+    dy, saved = carray(dy_pointer, rows * columns), carray(saved_pointer, rows * columns)
+    dx = carray(dx_pointer, rows * columns)
+    for e in range(rows * columns):
+        dx[e] = dy[e] * {slope}(saved[e])
+"""
+
+ROWWISE = """\
+from numba import carray
+
+from dnnkit.kernels.{name} import cpu
+
+
+def forward_slice(x_pointer, y_pointer, rows, columns):
+    cpu.forward(carray(x_pointer, (rows, columns)), carray(y_pointer, (rows, columns)))
+
+
+def backward_slice(dy_pointer, saved_pointer, dx_pointer, rows, columns):
+    shape = (rows, columns)
+    cpu.backward(carray(dy_pointer, shape), carray(saved_pointer, shape), carray(dx_pointer, shape))
+"""
+
+LOSS = """\
+from numba import carray
+
+from dnnkit.kernels.accuracy.cpu import binary_row, categorical_row
+from dnnkit.kernels._numba.jit import scalar
+from dnnkit.kernels.{name} import cpu
+
+
+def loss_and_metrics(
+    scores_pointer, targets_pointer, weights_pointer, rows, columns, scale,
+    metric_count, metric_kinds, thresholds, gradient_pointer, totals,
+):
+    weights = carray(weights_pointer, rows)
+    if columns == 1:  # known to be so when it is compiled: the loop over a row is none
+        scores, gradient = carray(scores_pointer, (rows, 1)), carray(gradient_pointer, (rows, 1))
+        targets = carray(targets_pointer, {shape_of_one})
+        measure(scores, targets, weights, scale, metric_count, metric_kinds, thresholds, gradient, totals)
+    else:
+        scores, gradient = carray(scores_pointer, (rows, columns)), carray(gradient_pointer, (rows, columns))
+        targets = carray(targets_pointer, {shape})
+        measure(scores, targets, weights, scale, metric_count, metric_kinds, thresholds, gradient, totals)
+
+
+@scalar
+def measure(scores, targets, weights, scale, metric_count, metric_kinds, thresholds, gradient, totals):
+    factor, total = gradient.dtype.type(scale), totals[0]
+    for i in range(weights.size):
+        total += weights[i] * cpu.row(i, scores, targets, weights[i] * factor, gradient)
+    totals[0] = total
+    for m in range(metric_count):
+        for i in range(weights.size):
+            if metric_kinds[m] == 0:
+                totals[1 + m] += weights[i] * categorical_row(i, scores, targets)
+            else:
+                totals[1 + m] += weights[i] * binary_row(i, scores, targets, thresholds[m])
+"""
+
+UPDATE = """\
+from numba import carray
+
+from dnnkit.kernels.optimizer_step import cpu
+
+
+def update(step, p_pointer, g_pointer, slots_pointer, stride, count, learning_rate, numbers):
+    p, g = carray(p_pointer, count), carray(g_pointer, count)
+    slots = carray(slots_pointer, ({slot_count}, stride))
+    cpu.{name}(step, p, g, {slots}learning_rate, {numbers})
+"""
+
+CATEGORICAL, BINARY = 0, 1
+"""Metric kinds as `loss_and_metrics` takes them."""
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Compiled functions of one kernel in one dtype; keep the object as long as an address is in use."""
+
+    functions: dict[str, Any]
+
+    def address(self, name: str) -> int:
+        """Where the function is, as a number, for those who call it as `kernels/_numba/indirect_calls.py` does."""
+        function = self.functions[name]
+        return int(function._library.get_pointer_to_function(function.native_name.removeprefix("cfunc.")))
+
+    def call(self, name: str, *arguments: Any) -> Any:
+        """Call it from Python: pointers are given as numbers."""
+        return _from_python(self.functions[name])(*arguments)
+
+
+@cache
+def _from_python(function: Any) -> Any:
+    """The function as ctypes calls it; a pointer is any address."""
+    kinds: dict[Any, Any] = {types.int64: ctypes.c_int64, types.float64: ctypes.c_double}
+    arguments = [kinds.get(kind, ctypes.c_void_p) for kind in function._sig.args]
+    return ctypes.CFUNCTYPE(None, *arguments)(function.address)
+
+
+def has_cpu_version(kernel: str) -> bool:
+    """Whether the kernel's folder has a `cpu.py`; what is defined without a folder is compiled, too."""
+    return kernel in DEFINED or importlib.util.find_spec(f"dnnkit.kernels.{kernel}.cpu") is not None
+
+
+@cache
+def activation_slices(name: str, dtype: str) -> Slices:
+    """`forward(x, y, rows, columns)` and `backward(dy, saved, dx, rows, columns)`."""
+    activation, pointer = registry.activation(name), types.CPointer(getattr(types, dtype))
+    slope = "derivative_from_output" if activation.saves == "output" else "derivative"
+    template = ELEMENTWISE if activation.elementwise else ROWWISE
+    functions = f"from dnnkit.kernels.{name}.cpu import forward, {slope}\n"
+    if name in DEFINED:
+        functions = DEFINED[name].cpu
+    module = generated(name, template.format(name=name, functions=functions, slope=slope))
+    sizes = (types.int64, types.int64)
+    return Slices(
+        {
+            "forward": exported(module.forward_slice, types.void(pointer, pointer, *sizes)),
+            "backward": exported(module.backward_slice, types.void(pointer, pointer, pointer, *sizes)),
+        }
+    )
+
+
+@cache
+def loss_slices(name: str, targets: str, dtype: str) -> Slices:
+    """`loss_and_metrics(...)`: adds to totals[0] the loss, to totals[1:] each metric; writes the gradient."""
+    number = getattr(types, dtype)
+    pointer = types.CPointer(number)
+    labels = targets == "labels"
+    shape, shape_of_one = ("rows", "rows") if labels else ("(rows, columns)", "(rows, 1)")
+    module = generated(f"{name}_{targets}", LOSS.format(name=name, shape=shape, shape_of_one=shape_of_one))
+    signature = types.void(
+        pointer,
+        types.CPointer(types.int64) if labels else pointer,
+        pointer,
+        types.int64,
+        types.int64,
+        types.float64,
+        types.int64,
+        types.CPointer(types.int64),
+        pointer,
+        pointer,
+        types.CPointer(types.float64),
+    )
+    return Slices({"loss_and_metrics": exported(module.loss_and_metrics, signature)})
+
+
+@cache
+def update_slices(name: str, dtype: str) -> Slices:
+    """`update(step, p, g, slots, stride, count, learning_rate, numbers)`: slots one after the other, stride apart."""
+    rule, pointer = RULES[name], types.CPointer(getattr(types, dtype))
+    slots = "".join(f"slots[{index}, :count], " for index in range(len(rule.slots)))
+    numbers = ", ".join(f"numbers[{index}]" for index in range(len(rule.hyperparameters)))
+    source = UPDATE.format(name=name, slot_count=max(1, len(rule.slots)), slots=slots, numbers=numbers)
+    signature = types.void(
+        types.int64,
+        pointer,
+        pointer,
+        pointer,
+        types.int64,
+        types.int64,
+        types.float64,
+        types.CPointer(types.float64),
+    )
+    return Slices({"update": exported(generated(name, source).update, signature)})

@@ -1,0 +1,22 @@
+"""GELU, one element at a time: Numba compiles it into loops over slices. Contract: the package's docstring."""
+
+import math
+
+from dnnkit.kernels._numba.elementary import erfc, exp
+from dnnkit.kernels._numba.jit import scalar
+
+ROOT_2 = math.sqrt(2)
+ROOT_2_PI = math.sqrt(2 * math.pi)
+
+
+@scalar
+def forward(x):
+    kind = type(x)
+    return x * kind(0.5) * erfc(-x / kind(ROOT_2))
+
+
+@scalar
+def derivative(x):
+    kind = type(x)
+    density = exp(kind(-0.5) * x * x) / kind(ROOT_2_PI)
+    return kind(0.5) * erfc(-x / kind(ROOT_2)) + x * density

@@ -1,0 +1,34 @@
+"""Softmax on the GPU, along the last axis. Contract: the package's docstring."""
+
+from math import prod
+
+from dnnkit.kernels._cuda import cuda
+from dnnkit.kernels._cuda.cuda import REALS, Source
+from dnnkit.kernels._cuda.losses import group_size
+from dnnkit.kernels.array import Array
+
+
+def sources() -> list[Source]:
+    """Every variant that ships."""
+    return [Source.of("softmax/gpu.cu", dtype) for dtype in REALS]
+
+
+def forward(x: Array, out: Array, b: Array | None = None) -> None:
+    """Softmax of x (..., C), or of x + b with b (C,), to out, which may be x."""
+    bias = None if b is None else cuda.contiguous(b)
+    _launch("softmax_forward", x, {"x": cuda.contiguous(x), "b": bias, "y": out})
+
+
+def backward(dy: Array, y: Array, out: Array) -> None:
+    """y (dy - Σ y dy) to out, which may be dy."""
+    _launch("softmax_backward", dy, {"dy": cuda.contiguous(dy), "y": cuda.contiguous(y), "dx": out})
+
+
+def _launch(kernel: str, x: Array, arrays: dict[str, Array | None]) -> None:
+    if x.size == 0:
+        return
+    rows, columns = prod(x.shape[:-1]), x.shape[-1]
+    group = group_size(columns)
+    sizes = {"rows": rows, "columns": columns, "group": group}
+    blocks = cuda.blocks(rows, cuda.THREADS // group)
+    cuda.launch(Source.of("softmax/gpu.cu", x.dtype.name), kernel, blocks, cuda.THREADS, {**arrays, **sizes})

@@ -1,0 +1,47 @@
+"""Dense layer: the product by BLAS, bias and activation in loops around it. Contract: the package's docstring.
+
+`activation` is the address of the activation's slice function, forward or backward; a layer without a bias passes an
+empty b or db. The arrays after the reference's arguments are written: all contiguous, none the same as another.
+"""
+
+from dnnkit.kernels._numba.indirect_calls import at, call_backward, call_forward
+from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels.matmul.cpu import product
+
+
+@compiled
+def forward(x, w, b, activation, z, y):
+    product(x, w, z)
+    finish(b, activation, z, y)
+
+
+@compiled
+def finish(b, activation, z, y):
+    """From the product z: z + b in its place, and y."""
+    rows, outputs = z.shape
+    if b.size > 0:
+        for i in range(rows):
+            for j in range(outputs):
+                z[i, j] += b[j]
+    call_forward(activation, (at(z), at(y), rows, outputs))
+
+
+@compiled
+def backward(dy, x, w, saved, activation, needs_dx, dz, dx, dw, db):
+    backward_without_kernel(dy, w, saved, activation, needs_dx, dz, dx, db)
+    product(x.T, dz, dw)
+
+
+@compiled
+def backward_without_kernel(dy, w, saved, activation, needs_dx, dz, dx, db):
+    """All but the kernel's gradient, which is the product of x and dz."""
+    rows, outputs = dz.shape
+    call_backward(activation, (at(dy), at(saved), at(dz), rows, outputs))
+    if db.size > 0:
+        for j in range(outputs):
+            db[j] = 0
+        for i in range(rows):
+            for j in range(outputs):
+                db[j] += dz[i, j]
+    if needs_dx:
+        product(dz, w.T, dx)

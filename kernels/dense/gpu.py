@@ -1,0 +1,132 @@
+"""Dense layer on the GPU: products by cuBLAS, bias and activation in one pass around them.
+
+Contract: the package's docstring. Arrays that are written are contiguous; a layer without a bias passes None for b and
+db. An activation that saves its output needs no z: y holds the product on the way. dz may be dy.
+"""
+
+from typing import Any
+
+from dnnkit.kernels import registry
+from dnnkit.kernels._cuda import activations, cuda
+from dnnkit.kernels._cuda.cuda import REALS, Source
+from dnnkit.kernels.activations.softmax import gpu as softmax
+from dnnkit.kernels.array import Array
+from dnnkit.kernels.registry import Activation
+
+SUM_COLUMNS = "dense_activation/sum_columns.cu"
+ROWS_OF_THREAD = 16
+"""Rows that a thread adds up before another block is worth a partial sum of its own."""
+
+
+def sources() -> list[Source]:
+    """Every variant that ships."""
+    names = [name for name in registry.names("activation") if registry.activation(name).elementwise]
+    own = [activations.source(name, dtype) for name in names for dtype in REALS]
+    return own + [Source.of(SUM_COLUMNS, dtype) for dtype in REALS]
+
+
+def forward(x: Array, w: Array, b: Array | None, activation: Activation, z: Array | None, y: Array) -> None:
+    """y = f(x w + b); z gets x w + b where the activation saves its input, and is not used otherwise."""
+    product = y if z is None or activation.saves == "output" else z
+    multiply(x, w, product)
+    if not activation.elementwise:
+        softmax.forward(product, y, b)
+        return
+    if y.size == 0 or (activation.name == "linear" and b is None):
+        return
+    rows, columns = y.shape
+    bias = None if b is None else cuda.contiguous(b)
+    arguments = {"z": product, "b": bias, "y": y, "rows": rows, "columns": columns}
+    along, down = _block(columns, y.itemsize)
+    grid = (_strips(columns, y.itemsize), cuda.blocks(rows, 4 * down))
+    cuda.launch(activations.source(activation.name, y.dtype.name), "dense_forward", grid, (along, down), arguments)
+
+
+def backward(
+    dy: Array,
+    x: Array,
+    w: Array,
+    saved: Array,
+    activation: Activation,
+    needs_dx: bool,
+    dz: Array,
+    dx: Array | None,
+    dw: Array,
+    db: Array | None,
+    scratch: Array | None = None,
+) -> None:
+    """dz = dy f'(saved), db = Σ_i dz_i in the same pass, dw = xᵀ dz and, if it is needed, dx = dz wᵀ.
+
+    `scratch` is of the arrays' dtype and of `scratch_size` elements, allocated here if it is not given.
+    """
+    if activation.elementwise:
+        _weigh(activation.name, dy, saved, dz, db, scratch)
+    else:
+        softmax.backward(dy, saved, dz)
+        if db is not None:
+            _weigh("linear", dz, dz, dz, db, scratch)
+    multiply(x.T, dz, dw)
+    if needs_dx:
+        multiply(dz, w.T, dx)
+
+
+def scratch_size(rows: int, columns: int) -> int:
+    """Elements of the partial sums that the bias gradient of (rows, columns) passes through; 0 if none."""
+    chunks = _chunks(rows, columns)
+    return chunks * columns if chunks > 1 else 0
+
+
+def multiply(a: Array, b: Array, out: Array) -> None:
+    """a b to out; either factor may be a transposed view."""
+    import cupy
+
+    if out.size == 0:
+        return
+    if a.shape[1] == 0:
+        out.fill(0)
+        return
+    cupy.matmul(a, b, out=out)
+
+
+def _weigh(name: str, dy: Array, saved: Array, dz: Array, db: Array | None, scratch: Array | None) -> None:
+    rows, columns = dz.shape
+    if columns == 0:
+        return
+    source = activations.source(name, dz.dtype.name)
+    along, down = _block(columns, dz.itemsize)
+    chunks = _chunks(rows, columns) if db is not None else cuda.blocks(rows, ROWS_OF_THREAD * down)
+    parts = db
+    if db is not None and chunks > 1:
+        parts = cuda.empty(chunks * columns, dz.dtype.name) if scratch is None else scratch
+    arguments: dict[str, Any] = {"dy": cuda.contiguous(dy), "saved": cuda.contiguous(saved), "dz": dz, "parts": parts}
+    sizes = {"rows": rows, "columns": columns, "chunk": -(-rows // chunks)}
+    grid = (_strips(columns, dz.itemsize), chunks)
+    cuda.launch(source, "dense_backward", grid, (along, down), {**arguments, **sizes})
+    if db is not None and chunks > 1:
+        along = cuda.power_of_two(columns, 32)
+        summed = {"parts": parts, "db": db, "rows": chunks, "columns": columns}
+        grid, block = (cuda.blocks(columns, along), 1), (along, cuda.THREADS // along)
+        cuda.launch(Source.of(SUM_COLUMNS, dz.dtype.name), "sum_columns", grid, block, summed)
+
+
+def _lanes(itemsize: int) -> int:
+    """Numbers that a thread takes at a time where rows are aligned; where they are not, its loop takes more turns."""
+    return 16 // itemsize
+
+
+def _block(columns: int, itemsize: int) -> tuple[int, int]:
+    """Threads along a row, and rows at a time."""
+    along = cuda.power_of_two(-(-columns // _lanes(itemsize)), 32)
+    return along, cuda.THREADS // along
+
+
+def _strips(columns: int, itemsize: int) -> int:
+    """Blocks side by side."""
+    return cuda.blocks(columns, _lanes(itemsize) * _block(columns, itemsize)[0])
+
+
+def _chunks(rows: int, columns: int) -> int:
+    """Blocks one below the other, from the sizes alone: so the sums are the same in each run."""
+    along, down = _block(columns, 4)
+    most = max(1, cuda.PARTIALS // cuda.blocks(columns, 4 * along))
+    return cuda.blocks(rows, ROWS_OF_THREAD * down, most)

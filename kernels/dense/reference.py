@@ -1,0 +1,30 @@
+"""Dense layer with activation, in plain array code. Contract: the package's docstring."""
+
+import numpy as np
+
+from dnnkit.kernels.array import Array, Namespace
+from dnnkit.kernels.registry import Activation
+
+
+def forward(x: Array, w: Array, b: Array | None, activation: Activation, xp: Namespace = np) -> tuple[Array, Array]:
+    """(y, what the backward pass needs of z and y)."""
+    z = x @ w
+    if b is not None:
+        z = z + b
+    y = activation.forward(z, xp=xp)
+    return y, (y if activation.saves == "output" else z)
+
+
+def backward(
+    dy: Array,
+    x: Array,
+    w: Array,
+    saved: Array,
+    activation: Activation,
+    needs_dx: bool,
+    xp: Namespace = np,
+) -> tuple[Array | None, Array, Array]:
+    """(dx, or None if it is not needed; dw; db)."""
+    dz = activation.backward(dy, saved, xp=xp)
+    dx = dz @ w.T if needs_dx else None
+    return dx, x.T @ dz, xp.sum(dz, axis=0)

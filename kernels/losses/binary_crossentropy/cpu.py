@@ -1,0 +1,33 @@
+"""Binary cross-entropy on probabilities, row by row. Contract: the package's docstring."""
+
+import math
+
+from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.rows import target, weight
+from dnnkit.kernels.losses.binary_crossentropy.reference import CLIP
+
+
+@compiled
+def row(i, predictions, targets, factor, out):
+    """Loss of row i; `factor` times its gradient goes to row i of out."""
+    kind, outputs = out.dtype.type, predictions.shape[1]
+    one, low, high = kind(1), kind(CLIP), kind(1 - CLIP)
+    total = kind(0)
+    for k in range(outputs):
+        y, t = predictions[i, k], target(targets, i, k, kind(0))
+        p = low if y < low else (high if y > high else y)
+        total -= t * kind(math.log(p)) + (one - t) * kind(math.log1p(-p))
+        inside = low < y < high or y != y  # a NaN must come through
+        out[i, k] = factor / kind(outputs) * (p - t) / (p * (one - p)) if inside else kind(0)
+    return total / kind(outputs)
+
+
+@compiled
+def loss_and_gradient(predictions, targets, weights, scale, out):
+    """Weighted sum of the rows' losses; `scale` times its gradient goes to out (B, K)."""
+    zero = out.dtype.type(0)
+    total = 0.0
+    for i in range(predictions.shape[0]):
+        w = weight(weights, i, zero)
+        total += w * row(i, predictions, targets, w * out.dtype.type(scale), out)
+    return total

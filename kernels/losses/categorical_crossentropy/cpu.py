@@ -1,0 +1,32 @@
+"""Categorical cross-entropy on probabilities, row by row. Contract: the package's docstring."""
+
+import math
+
+from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.rows import target, weight
+from dnnkit.kernels.losses.categorical_crossentropy.reference import CLIP
+
+
+@compiled
+def row(i, predictions, targets, factor, out):
+    """Loss of row i; `factor` times its gradient goes to row i of out."""
+    kind = out.dtype.type
+    low = kind(CLIP)
+    total = kind(0)
+    for k in range(predictions.shape[1]):
+        y, t = predictions[i, k], target(targets, i, k, kind(0))
+        p = low if y < low else y
+        total -= t * kind(math.log(p))
+        out[i, k] = -factor * t / p if y > low or y != y else kind(0)  # a NaN must come through
+    return total
+
+
+@compiled
+def loss_and_gradient(predictions, targets, weights, scale, out):
+    """Weighted sum of the rows' losses; `scale` times its gradient goes to out (B, K)."""
+    zero = out.dtype.type(0)
+    total = 0.0
+    for i in range(predictions.shape[0]):
+        w = weight(weights, i, zero)
+        total += w * row(i, predictions, targets, w * out.dtype.type(scale), out)
+    return total

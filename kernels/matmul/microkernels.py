@@ -1,0 +1,160 @@
+"""Tiles of a product: a few rows and columns of `out`, summed up in registers over the whole depth.
+
+Each is an intrinsic for compiled code, called with `out`, an array that tells the dtype, and a tuple of whole numbers:
+addresses, strides in elements, counts. The tiles that multiply also take four indexes: arrays of the numbers of a's
+rows, a's columns, b's rows and the rows of `out`, or None for one after the other.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic as numba_intrinsic
+
+from dnnkit.kernels.matmul.simd import MANY_REGISTERS, REGISTER_BYTES, WORD, Vectors, loop
+
+intrinsic: Any = numba_intrinsic
+
+ROWS = 8 if MANY_REGISTERS else 4
+"""Rows of a tile with two vectors of columns: sums enough to keep multipliers busy, few enough for the registers."""
+
+DEPTH = 256
+"""Rows of b in a packed panel: two vectors wide it is 32 KiB with AVX-512, and stays in the first-level cache."""
+
+
+def _numbers(builder: Any, numbers: Any, count: int) -> list[Any]:
+    return [builder.extract_value(numbers, n) for n in range(count)]
+
+
+def _tile(count: int, emit: Any) -> Any:
+    """The intrinsic `(out, numbers)` for what `emit(vectors, *numbers)` builds."""
+
+    @intrinsic
+    def tile(typing_context: Any, out: Any, numbers: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            emit(Vectors(builder, str(out.dtype)), *_numbers(builder, arguments[1], count))
+            return context.get_dummy_value()
+
+        return types.void(out, types.UniTuple(types.int64, count)), generate
+
+    return tile
+
+
+def _number_in(context: Any, builder: Any, kind: Any, index: Any) -> Callable[[Any], Any]:
+    """What stands for the number n in an index of that type: index[n], or n itself if there is none."""
+    if isinstance(kind, types.NoneType):
+        return lambda n: n
+    data = context.make_array(kind)(context, builder, index).data
+    return lambda n: builder.load(builder.gep(data, [n]))
+
+
+def broadcast_tile(rows: int, vectors: int, masked: bool, width: int = 0) -> Any:
+    """For b whose rows are contiguous: a number of a times vectors of b. `masked` if `columns` do not fill them.
+
+    Vectors may have another `width` than registers; if it is 1, b may lie in any order.
+
+    Numbers: a, a_row, a_step, b, b_row, depth, target, target_row, columns, goes_on. With `goes_on` 1, not 0, the tile
+    is added to what is in the target.
+    """
+
+    @intrinsic
+    def tile(typing_context: Any, out: Any, numbers: Any, indexes: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            number_in = [
+                _number_in(context, builder, kind, builder.extract_value(arguments[2], place))
+                for place, kind in enumerate(signature.args[2])
+            ]
+            emit(Vectors(builder, str(out.dtype), width), number_in, *_numbers(builder, arguments[1], 10))
+            return context.get_dummy_value()
+
+        return types.void(out, types.UniTuple(types.int64, 10), indexes), generate
+
+    def emit(
+        v: Vectors, number_in: Any, a: Any, a_row: Any, a_step: Any, b: Any, b_row: Any, depth: Any, target: Any,
+        target_row: Any, columns: Any, goes_on: Any,
+    ) -> None:  # fmt: skip
+        row_of_a, column_of_a, row_of_b, row_of_target = number_in
+        tail = v.first(v.builder.sub(columns, WORD((vectors - 1) * v.width))) if masked else None
+        masks = [tail if j == vectors - 1 else None for j in range(vectors)]
+
+        def row_of(address: Any) -> list[Any]:
+            return [v.place(address, WORD(j * v.width)) for j in range(vectors)]
+
+        starts = [v.place(a, v.builder.mul(a_row, row_of_a(WORD(i)))) for i in range(rows)]
+        targets = [row_of(v.place(target, v.builder.mul(target_row, row_of_target(WORD(i))))) for i in range(rows)]
+
+        def read(_: list[Any]) -> list[Any]:
+            return [v.load(place, mask) for row in targets for place, mask in zip(row, masks, strict=True)]
+
+        sums = loop(v.builder, goes_on, [v.zero] * (rows * vectors), read)
+
+        def turn(carried: list[Any]) -> list[Any]:
+            k, *sums = carried
+            step = v.builder.mul(a_step, column_of_a(k))
+            b_now = v.place(b, v.builder.mul(b_row, row_of_b(k)))
+            several = [v.load(place, mask) for place, mask in zip(row_of(b_now), masks, strict=True)]
+            for i in range(rows):
+                number = v.spread(v.place(starts[i], step))
+                for j in range(vectors):
+                    sums[i * vectors + j] = v.multiply_add(number, several[j], sums[i * vectors + j])
+            return [v.builder.add(k, WORD(1)), *sums]
+
+        _, *sums = loop(v.builder, depth, [WORD(0), *sums], turn)
+        for i in range(rows):
+            for place, mask, value in zip(targets[i], masks, sums[i * vectors :], strict=False):
+                v.store(value, place, mask)
+
+    return tile
+
+
+def _emit_copy(v: Vectors, source: Any, target: Any, columns: Any) -> None:
+    for j in range(2):
+        place = WORD(j * v.width)
+        mask = v.first(v.builder.sub(columns, place))
+        v.store(v.load(v.place(source, place), mask), v.place(target, place))
+
+
+copy_row = _tile(3, _emit_copy)
+"""Up to two vectors of numbers to a panel, filled up with zeros. Numbers: source, target, columns."""
+
+
+def _emit_transpose(
+    v: Vectors, source: Any, source_column: Any, target: Any, target_row: Any, rows: Any, columns: Any
+) -> None:
+    last = v.builder.sub(columns, WORD(1))
+    mask, whole = v.first(rows), []
+    for j in range(v.width):
+        number = v.builder.select(v.builder.icmp_signed("<", WORD(j), last), WORD(j), last)
+        whole.append(v.load(v.place(source, v.builder.mul(source_column, number)), mask))
+    for k, row in enumerate(v.transpose(whole)):
+        v.store(row, v.place(target, v.builder.mul(target_row, WORD(k))))
+
+
+transpose_square = _tile(6, _emit_transpose)
+"""A square of `width` columns, each contiguous, to the rows of a panel. Numbers: source, source_column, target,
+target_row; rows and columns that there are: the others are zeros, and repetitions of the last one."""
+
+
+def _emit_number(v: Vectors, source: Any, target: Any) -> None:
+    pointer = v.number.as_pointer()
+    value = v.builder.load(v.builder.inttoptr(source, pointer))
+    v.builder.store(value, v.builder.inttoptr(target, pointer))
+
+
+copy_number = _tile(2, _emit_number)
+"""One number. Numbers: source, target."""
+
+
+@intrinsic
+def panel(typing_context: Any, out: Any) -> Any:
+    """The address of memory on the stack for a packed panel: DEPTH rows of two vectors."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        space = ir.ArrayType(ir.IntType(8), DEPTH * 2 * REGISTER_BYTES)
+        with builder.goto_entry_block():
+            memory = builder.alloca(space)
+        memory.align = 64
+        return builder.ptrtoint(memory, WORD)
+
+    return types.int64(out), generate

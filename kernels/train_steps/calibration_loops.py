@@ -1,0 +1,42 @@
+"""What costs of a step are measured with (`backends/numba_backend/calibration.py`): the same calls as in a step, nothing else."""
+
+from dnnkit.kernels._numba import atomics
+from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels.matmul.cpu import product
+
+
+@compiled
+def products(a, b, out, times):
+    """out = a · b, so many times."""
+    for _ in range(times):
+        product(a, b, out)
+
+
+@compiled
+def wait_for(flags, place, turn):
+    """Until the number there is at least `turn`."""
+    looks = 0
+    while atomics.load(flags, place) < turn:
+        looks += 1
+        if looks < 2000:
+            atomics.pause()
+        else:
+            atomics.yield_processor()
+
+
+@compiled
+def exchanges(thread, flags, numbers, times):
+    """Two threads that wait for each other so many times; flags are 16 zeros that they share."""
+    for turn in range(times):
+        atomics.store(flags, 8 * thread, turn + 1)
+        wait_for(flags, 8 * (1 - thread), turn + 1)
+
+
+@compiled
+def hand_over(thread, flags, numbers, times):
+    """Two threads that write all of the numbers in turn, so many times each: each reads what the other wrote."""
+    for turn in range(times):
+        wait_for(flags, 8 * (1 - thread), turn + thread)
+        for e in range(numbers.size):
+            numbers[e] += 1
+        atomics.store(flags, 8 * thread, turn + 1)

@@ -1,0 +1,153 @@
+"""Why CuPy cannot work, in words, with the command that mends it: machines of every kind, simulated."""
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from dnnkit import doctor
+from dnnkit.backends import available, get_backend
+from dnnkit.backends.cupy_backend import cuda_diagnosis
+from dnnkit.backends.cupy_backend.cuda_diagnosis import GpuState, trouble
+from dnnkit.errors import BackendUnavailable
+
+WORKS = GpuState(cupy="14.2.0", driver=13020, devices=1, cuda=13020)
+
+MACHINES = {
+    "nothing": (GpuState(), "the package cupy is not installed, nor is an NVIDIA driver", "pip install 'dnnkit[gpu]'"),
+    "a new driver": (GpuState(driver=13000), "cupy is not installed", "pip install 'dnnkit[gpu]'"),
+    "an older driver": (GpuState(driver=12080), "cupy is not installed", "pip install 'dnnkit[gpu12]'"),
+    "no driver": (GpuState(cupy="14.2.0"), "CuPy is installed, but no NVIDIA driver", ""),
+    "no GPU": (GpuState(cupy="14.2.0", driver=13000, driver_error=100), "the NVIDIA driver sees no GPU", ""),
+    "a hidden GPU": (
+        GpuState(cupy="14.2.0", driver=13000, driver_error=100, visible=""),
+        "sees no GPU (CUDA_VISIBLE_DEVICES is '')",
+        "",
+    ),
+    "a driver that was updated": (
+        GpuState(cupy="14.2.0", driver=13000, driver_error=803),
+        "of different versions: restart the machine",
+        "",
+    ),
+    "an unknown error": (GpuState(cupy="14.2.0", driver=13000, driver_error=4242), "reports error 4242", ""),
+    "none of the GPUs": (GpuState(cupy="14.2.0", driver=13000, visible="7"), "CUDA_VISIBLE_DEVICES is '7'", ""),
+    "CuPy for a newer CUDA": (
+        GpuState(cupy="14.2.0", driver=12040, devices=1, cuda=13020, packages=("cupy-cuda13x",)),
+        "the driver runs CUDA 12.4 at most, but CuPy 14.2.0 here is for CUDA 13",
+        "pip uninstall -y cupy-cuda13x && pip install 'dnnkit[gpu12]'   (or update the driver)",
+    ),
+    "an ancient driver": (
+        GpuState(cupy="14.2.0", driver=11080, devices=1, cuda=12090),
+        "the driver runs CUDA 11.8 at most, but CuPy 14.2.0 here is for CUDA 12: update the driver",
+        "",
+    ),
+    "an old CuPy": (GpuState("13.6.0", 13000, 0, 1, cuda=12090), "CuPy 13.6.0 is too old", "--upgrade"),
+    "a broken CuPy": (
+        GpuState(None, 13000, 0, 1, import_error="ImportError: libcudart.so.12", packages=("cupy-cuda12x",)),
+        "CuPy cannot be imported: ImportError: libcudart.so.12",
+        "pip uninstall -y cupy-cuda12x && pip install 'dnnkit[gpu]'",
+    ),
+    "two of CuPy": (
+        GpuState(None, 13000, 0, 1, import_error="ImportError: x", packages=("cupy-cuda12x", "cupy-cuda13x")),
+        "cupy-cuda12x and cupy-cuda13x are installed beside each other",
+        "pip uninstall -y cupy-cuda12x cupy-cuda13x && pip install 'dnnkit[gpu]'",
+    ),
+    "no compiler": (
+        GpuState("14.2.0", 13000, 0, 1, cuda=13000, missing=("NVRTC, the compiler (libnvrtc.so.13 not found)",)),
+        "CuPy 14.2.0 lacks a part of the CUDA toolkit: NVRTC, the compiler (libnvrtc.so.13 not found)",
+        "pip install 'cupy-cuda13x[ctk]'",
+    ),
+    "no headers": (
+        GpuState("14.2.0", 13000, 0, 1, cuda=13000, missing=("CUDA's headers",)),
+        "CuPy 14.2.0 lacks a part of the CUDA toolkit: CUDA's headers",
+        "pip install 'cupy-cuda13x[ctk]'",
+    ),
+    "no cuBLAS for CUDA 12": (
+        GpuState("14.2.0", 13000, 0, 1, cuda=12090, missing=("cuBLAS, matrix products (libcublas.so.12)",)),
+        "cuBLAS, matrix products (libcublas.so.12)",
+        "pip install 'cupy-cuda12x[ctk]'",
+    ),
+}
+
+
+@pytest.fixture(params=MACHINES)
+def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """(what the reason says, what the remedy says) on a machine like that."""
+    state, reason, remedy = MACHINES[request.param]
+    monkeypatch.setattr(cuda_diagnosis, "look", lambda: state)
+    return reason, remedy
+
+
+def test_the_error_says_why_and_what_to_do(machine: tuple[str, str]) -> None:
+    reason, remedy = machine
+    with pytest.raises(BackendUnavailable) as error:
+        get_backend("cupy")
+    assert str(error.value).count(reason) == 1
+    assert remedy in str(error.value)
+    assert ("To install it" in str(error.value)) == bool(remedy)
+
+
+@pytest.mark.parametrize("found", [None, "/usr/local/cuda/include"])
+def test_headers_are_looked_for_as_cupy_does(found: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NVRTC and cuBLAS are not enough: CuPy compiles kernels of its own, for which it includes CUDA's headers."""
+    pathfinder = SimpleNamespace(find_nvidia_header_directory=lambda library: found)
+    monkeypatch.setitem(sys.modules, "cuda.pathfinder", pathfinder)  # type: ignore[arg-type]
+    assert any("CUDA's headers" in missing for missing in cuda_diagnosis._missing()) == (found is None)
+
+
+def test_it_is_listed_with_the_reason_and_auto_passes_it_over(machine: tuple[str, str]) -> None:
+    info = {info.name: info for info in available()}["cupy"]
+    assert not info.available
+    assert machine[0] in str(info.reason)
+    assert get_backend("auto").name == "numba"
+
+
+def test_the_doctor_says_it_too(machine: tuple[str, str]) -> None:
+    found = {finding.subject: finding for finding in doctor.examine()}["backend cupy"]
+    assert found.state == "note"
+    assert machine[0] in found.message
+    assert machine[1] in found.advice
+    assert bool(machine[1]) == bool(found.advice)
+
+
+@pytest.mark.parametrize("driver", [13000, 13020, 14010])
+@pytest.mark.parametrize("cuda", [12090, 13000, 13020])
+def test_a_driver_that_is_as_new_will_do(driver: int, cuda: int) -> None:
+    """CuPy runs on every driver of its CUDA's major version, and on newer ones."""
+    assert trouble(GpuState("14.0.1", driver, 0, 1, cuda=cuda)) is None
+    assert trouble(WORKS) is None
+
+
+def test_looking_at_this_machine_raises_nothing_and_takes_no_time_where_there_is_no_driver() -> None:
+    code = """
+import sys, time
+from dnnkit.backends import gpu_state
+start = time.process_time()
+state = gpu_state.look()
+trouble = gpu_state.trouble(state)
+assert trouble is None or trouble.reason
+if state.driver is None:
+    assert "cupy" not in sys.modules, "CuPy was imported in vain"
+    assert time.process_time() - start < 1
+import dnnkit as dk
+dk.get_backend()
+dk.backends.available()
+"""
+    result = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_cupy_that_cannot_be_imported_is_told_and_not_raised(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    (tmp_path / "cupy").mkdir()
+    (tmp_path / "cupy" / "__init__.py").write_text("raise RuntimeError('broken on purpose\\nsecond line')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "cupy"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(cuda_diagnosis, "_driver_version", lambda: 13000)
+    monkeypatch.setattr(cuda_diagnosis, "_driver_devices", lambda: (0, 1))
+    state = cuda_diagnosis.look.__wrapped__()
+    assert state.import_error == "RuntimeError: broken on purpose"
+    found = trouble(state)
+    assert found is not None
+    assert "CuPy cannot be imported: RuntimeError: broken on purpose" in found.reason

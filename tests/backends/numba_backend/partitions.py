@@ -1,0 +1,114 @@
+"""Networks divided among workers as a test wants it, compared by their numbers."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dnnkit as dk
+from dnnkit.backends.numba_backend import cost_model
+
+DIVISIONS = ["units/1", "units/2", "units/3", "units/4", "rows/2", "rows/3", "rows/4"]
+DIVIDED = ["units/2", "units/3", "rows/2", "rows/3"]
+LOCAL = ["units/1", "units/2", "rows/2"]
+OPTIMIZERS = {
+    "sgd": lambda clip: dk.SGD(0.01, weight_decay=0.01, global_clipnorm=clip),
+    "momentum": lambda clip: dk.SGD(0.01, momentum=0.9, global_clipnorm=clip),
+    "nesterov": lambda clip: dk.SGD(0.01, momentum=0.9, nesterov=True, global_clipnorm=clip),
+    "rmsprop": lambda clip: dk.RMSprop(0.001, epsilon=1e-4, global_clipnorm=clip),
+    "adam": lambda clip: dk.Adam(0.01, epsilon=1e-4, global_clipnorm=clip),
+    "adamw": lambda clip: dk.AdamW(0.01, epsilon=1e-4, weight_decay=0.1, global_clipnorm=clip),
+}
+
+
+@contextmanager
+def dividing(division: str, *, in_threads: bool | None = True) -> Iterator[None]:
+    """Work divided so; in threads of its own however little it is, or never, or as it would be anyway (None)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DNNKIT_DIVISION", division)
+        if in_threads is not None:
+            patch.setattr(cost_model, "WORTH_THREADS", -1.0 if in_threads else float("inf"))
+        yield
+
+
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """So many other processes that never wait."""
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.wait()
+
+
+def threads_of_ours() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("dnnkit")]
+
+
+def threads_ended() -> bool:
+    """Whether our threads are gone; those that have nothing left to do but to go are waited for."""
+    for _ in range(500):
+        if not threads_of_ours():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def numbers(net: dk.Sequential) -> dict[str, np.ndarray]:
+    """Parameters and slots."""
+    snapshot = net.executable.snapshot()
+    return {**snapshot.parameters, **snapshot.slots}
+
+
+def check_close(net: dk.Sequential, other: dk.Sequential) -> None:
+    """Equal within what sums in another order may round, and a few steps make of it."""
+    mine, theirs = numbers(net), numbers(other)
+    assert mine.keys() == theirs.keys()
+    for name in mine:
+        np.testing.assert_allclose(mine[name], theirs[name], rtol=1e-9, atol=1e-10, err_msg=name)
+    assert net.executable.state.step == other.executable.state.step
+
+
+def check_same(net: dk.Sequential, other: dk.Sequential) -> None:
+    """Equal bit for bit."""
+    mine, theirs = numbers(net), numbers(other)
+    assert mine.keys() == theirs.keys()
+    for name in mine:
+        assert mine[name].tobytes() == theirs[name].tobytes(), name
+    assert net.executable.state == other.executable.state
+
+
+def classifier(backend: str = "numba", dtype: Any = "float64", **more: Any) -> dk.Sequential:
+    """Two pairs, uneven widths, dropout in a part, clipping, two slots: whatever a step can have."""
+    net = dk.Sequential(
+        [
+            dk.Dense(23, activation="tanh"),
+            dk.Dropout(0.2),
+            dk.Dense(17, activation="relu"),
+            dk.Dense(37, activation="gelu", use_bias=False),
+            dk.Dense(5, activation="softmax"),
+        ],
+        seed=7,
+        backend=backend,
+        dtype=dtype,
+        **more,
+    )
+    net.compile(
+        optimizer=dk.Adam(0.01, global_clipnorm=0.7), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    return net
+
+
+def classes(samples: int = 250, features: int = 11) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Samples, labels, and weights that are no round numbers."""
+    rng = np.random.default_rng(1)
+    return rng.normal(size=(samples, features)), rng.integers(0, 5, samples), rng.uniform(0.1, 2, samples)

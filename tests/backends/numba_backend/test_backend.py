@@ -1,0 +1,218 @@
+"""What the Numba backend adds: the compiled epoch for every network, one compilation for all, and honest fallbacks."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dnnkit as dk
+from dnnkit.backends import get_backend
+from dnnkit.backends.numba_backend.backend import NumbaBackend
+from dnnkit.backends.numba_backend.executable import CompiledEpoch
+from dnnkit.errors import TrainingWarning
+from dnnkit.kernels._numba import jit
+from dnnkit.kernels.train_steps import cpu
+from tests.backends.networks import CASES, data
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", CASES)
+def test_the_compiled_epoch_runs_every_network_and_says_so(name: str, dtype: str) -> None:
+    x, labels = data()
+    net = CASES[name].network("numba", dtype)
+    history = net.fit(x, CASES[name].targets(labels), verbose=0)
+    assert isinstance(net.executable, CompiledEpoch)
+    assert (history.plan.execution, history.plan.reason) == ("compiled epoch", None)
+
+
+def test_one_compilation_serves_all_networks_and_all_data() -> None:
+    """Depths, widths, losses, optimizers, data of any dtype and flag: no second signature in the same dtype."""
+    x, labels = data()
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    for name, case in CASES.items():
+        for samples in (x, frozen, x.astype(np.float64), x[:, ::-1], x.astype(np.int64), np.asfortranarray(x)):
+            net = case.network("numba", "float32")
+            weights = np.ones(len(x)) if "adam" in name else None
+            net.fit(samples, case.targets(labels), sample_weight=weights, validation_split=0.1, verbose=0)
+            net.predict(samples)
+    parameters = [signature[4][0][3].dtype.name for signature in cpu.run.signatures]  # job, network, parameters
+    assert parameters.count("float32") == 1
+    assert parameters.count("float64") <= 1  # of other tests
+
+
+def test_read_only_data_are_used_where_they_are() -> None:
+    x = np.frombuffer(np.random.default_rng(0).bytes(4000 * 16), np.uint8).reshape(4000, 16)
+    net = dk.Sequential([dk.Dense(4)], seed=0, backend="numba")
+    net.build(16)
+    loaded = net.executable.load(x, None, None)
+    assert np.shares_memory(loaded.x, x)
+    assert net.predict(x).shape == (4000, 4)
+
+
+def test_a_part_of_your_own_goes_stage_by_stage_on_compiled_operations() -> None:
+    class Same(dk.Layer):
+        def forward(self, xp, x):
+            return x, None
+
+        def backward(self, xp, dy, saved):
+            return (dy,)
+
+    x, labels = data()
+    case = CASES["relu sigmoid tanh, softmax, sparse, adam"]
+    plain, own = case.network("numba"), dk.Sequential(
+        [dk.Rescaling(1 / 16, -0.5), dk.Flatten(), *case.hidden, Same(), case.last],
+        backend="numba", seed=3, dtype="float64",
+    )  # fmt: skip
+    own.compile(optimizer=case.optimizer, loss=case.loss, metrics=["accuracy"])
+    histories = [net.fit(x, labels, epochs=3, verbose=0) for net in (plain, own)]
+    assert "layer Same" in (histories[1].plan.reason or "")
+    assert histories[1].plan.backend == "numba"
+    assert histories[0]["loss"] == pytest.approx(histories[1]["loss"], rel=1e-9)
+
+
+def test_an_activation_without_a_compiled_version_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import dnnkit.kernels
+    from dnnkit.kernels import registry
+
+    (tmp_path / "cube").mkdir()
+    (tmp_path / "cube" / "__init__.py").write_text('KIND = "activation"\nSAVES = "input"\nNUMPY = ("x * x * x",)\n')
+    (tmp_path / "cube" / "reference.py").write_text(
+        "def forward(x, xp):\n    return x * x * x\n\n\ndef derivative(x, xp):\n    return 3 * x * x\n"
+    )
+    monkeypatch.setattr(dnnkit.kernels, "__path__", [*dnnkit.kernels.__path__, str(tmp_path)])
+    registry.names.cache_clear()
+    try:
+        rng = np.random.default_rng(0)
+        x, y = rng.normal(size=(30, 3)), rng.normal(size=(30, 1))
+        losses = []
+        for backend in ("numpy", "numba"):
+            net = dk.Sequential([dk.Dense(4, activation="cube"), dk.Dense(1)], seed=0, backend=backend, dtype="float64")
+            net.compile(optimizer="sgd", loss="mean_squared_error")
+            history = net.fit(x, y, epochs=2, verbose=0)
+            losses.append(history["loss"])
+        assert history.plan.reason == "no compiled version of cube"
+        assert losses[0] == pytest.approx(losses[1], rel=1e-9)
+    finally:
+        registry.names.cache_clear()
+        sys.modules.pop("dnnkit.kernels.cube", None)
+
+
+def test_a_nan_is_seen_in_compiled_training_with_its_step() -> None:
+    x = np.ones((40, 2))
+    net = dk.Sequential([dk.Dense(4, activation="relu"), dk.Dense(1)], seed=0, backend="numba")
+    net.compile(optimizer=dk.SGD(1e20), loss="mean_squared_error")
+    with pytest.warns(TrainingWarning, match=r"not a number since epoch 1, step [2-4]:"):
+        net.fit(x, np.ones((40, 1)), batch_size=10, verbose=0)
+
+
+def test_num_threads_reaches_the_blas_that_compiled_code_uses() -> None:
+    from threadpoolctl import threadpool_info
+
+    net = dk.Sequential([dk.Dense(4)], seed=0, backend="numba", num_threads=1)
+    net.build(3)
+    with net.backend.running(net.executable.program, 10):
+        pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    assert any("scipy" in pool["filepath"] for pool in pools)
+    assert {pool["num_threads"] for pool in pools} == {1}
+
+
+def test_ctrl_c_is_heard_while_an_epoch_runs() -> None:
+    """A stop request from the signal handler ends the compiled call between two steps, long before the epoch's end."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(200_000, 200)).astype(np.float32), rng.integers(0, 10, 200_000)
+    net = dk.Sequential([dk.Dense(64, activation="relu"), dk.Dense(10, activation="softmax")], seed=0, backend="numba")
+    net.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+    net.fit(x[:100], y[:100], verbose=0)
+    steps = net.executable.state.step
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+
+    class StartTimer(dk.callbacks.Callback):
+        """When training begins: on a busy machine all that comes before may take longer than the timer."""
+
+        def on_epoch_begin(self, epoch: int, logs: Any) -> None:
+            if epoch == 0:
+                timer.start()
+
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(x, y, batch_size=2, epochs=50, callbacks=StartTimer(), verbose=0)
+    timer.join()
+    state = net.executable.state
+    done = state.step - steps
+    assert 0 < done < 50 * 100_000
+    assert state.position == done % 100_000
+
+
+SMALL_TRAINING = """
+import numpy as np
+import dnnkit as dk
+
+net = dk.Sequential([dk.Dense(8, activation="relu"), dk.Dense(3, activation="softmax")], seed=0, backend="numba")
+net.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+net.fit(np.ones((20, 4), np.uint8), np.arange(20) % 3, verbose=0)
+"""
+
+
+def test_a_second_process_compiles_nothing() -> None:
+    """The first is this one; to compile a training loop in a cache of the test's own would take half a minute."""
+    exec(SMALL_TRAINING)
+    report = """
+from dnnkit.kernels.train_steps import cpu
+print(sum(cpu.run.stats.cache_misses.values()), sum(cpu.run.stats.cache_hits.values()))
+"""
+    result = subprocess.run([sys.executable, "-c", SMALL_TRAINING + report], capture_output=True, text=True)
+    assert result.stdout.split() == ["0", "1"], result.stderr
+    assert "compiling" not in result.stderr
+
+
+def test_compiling_a_training_loop_is_announced_once_for_each_dtype(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path)
+    for dtype in ("float32", "float64", "float32", "float64"):
+        dk.Sequential([dk.Dense(1)], dtype=dtype, backend="numba").build(1)
+    announced = [record.getMessage() for record in caplog.records]
+    assert len(announced) == 2
+    for message, dtype in zip(announced, ("float32", "float64"), strict=True):
+        assert message.startswith(f"dnnkit: compiling the training loop in {dtype} for this machine")
+        assert str(tmp_path) in message
+
+
+def test_compiling_is_no_part_of_the_first_epoch() -> None:
+    x, labels = data()
+    case = next(iter(CASES.values()))
+    net = case.network("numba")
+    net.build(x.shape[1:])
+    net.executable.load(x, case.targets(labels), None)
+    assert cpu.run.signatures
+    assert net.executable.state.step == 0
+    untouched = case.network("numba")
+    untouched.build(x.shape[1:])
+    np.testing.assert_equal(dict(net.parameters), dict(untouched.parameters))
+
+
+def test_what_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    assert "NUMBA_DISABLE_JIT" in (NumbaBackend.unavailable_reason() or "")
+    with pytest.raises(dk.errors.BackendUnavailable, match="NUMBA_DISABLE_JIT is set"):
+        get_backend("numba")
+    assert get_backend("auto").name == "numpy"
+
+
+def test_auto_takes_numba() -> None:
+    assert get_backend("auto").name == "numba"
+
+
+def test_threads_end_with_the_run() -> None:
+    x, labels = data()
+    case = next(iter(CASES.values()))
+    net = case.network("numba")
+    before = threading.active_count()
+    net.fit(np.repeat(x, 50, axis=0), np.repeat(labels, 50), batch_size=2, verbose=0)
+    assert threading.active_count() == before

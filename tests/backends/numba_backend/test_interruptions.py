@@ -1,0 +1,224 @@
+"""Ctrl-C, exceptions and a system without threads: nothing is left running, and training can go on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dnnkit as dk
+from dnnkit.callbacks import Callback
+from tests.backends.numba_backend.partitions import (
+    DIVIDED,
+    DIVISIONS,
+    LOCAL,
+    check_same,
+    classes,
+    classifier,
+    dividing,
+    numbers,
+    threads_ended,
+    threads_of_ours,
+)
+
+
+def fail_at(batch: int, error: BaseException) -> Callback:
+    class Fail(Callback):
+        def on_batch_end(self, number: int, logs: Any) -> None:
+            if number == batch:
+                raise error
+
+    return Fail()
+
+
+@pytest.mark.parametrize("division", DIVIDED)
+def test_after_an_exception_between_steps_no_thread_is_left_and_the_epoch_can_be_finished(division: str) -> None:
+    x, labels, _ = classes()
+    net, whole = classifier(num_threads=4), classifier(num_threads=4)
+    with dividing(division):
+        whole.fit(x, labels, batch_size=7, verbose=0)
+        with pytest.raises(ValueError, match="planted"):
+            net.fit(x, labels, batch_size=7, callbacks=fail_at(11, ValueError("planted")), verbose=0)
+        assert threads_of_ours() == []
+        net.fit(x, labels, batch_size=7, verbose=0)
+        assert threads_of_ours() == []
+    check_same(net, whole)
+
+
+@pytest.mark.parametrize("division", DIVISIONS)
+def test_no_thread_is_left_after_training_however_many_there_were(division: str) -> None:
+    x, labels, _ = classes()
+    before = threading.active_count()
+    net = classifier(num_threads=16)
+    with dividing(division):
+        for _ in range(5):
+            net.fit(x, labels, batch_size=8, verbose=0)
+            assert threading.active_count() == before
+            net.predict(x)
+            net.evaluate(x, labels)
+            assert threading.active_count() == before
+
+
+def test_when_the_system_gives_no_more_threads_none_is_left_and_training_can_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x, labels, _ = classes(20_000)
+    net = classifier(num_threads=4)
+    start, started = threading.Thread.start, []
+
+    def start_two(self: threading.Thread) -> None:
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        started.append(self)
+        start(self)
+
+    with dividing("units/4"):
+        net.fit(x[:40], labels[:40], verbose=0)
+        started.clear()
+        with monkeypatch.context() as patch, suppress(RuntimeError):
+            patch.setattr(threading.Thread, "start", start_two)
+            net.fit(x, labels, batch_size=2, verbose=0)
+        assert len(started) == 2
+        assert threads_of_ours() == []
+        step = net.executable.state.step
+        net.fit(x, labels, batch_size=500, verbose=0)
+        assert net.executable.state.step == step + 40
+
+
+@pytest.mark.parametrize("division", LOCAL)
+def test_ctrl_c_after_the_last_step_of_an_epoch_does_not_shorten_the_next(division: str) -> None:
+    class Interrupt(Callback):
+        def on_epoch_end(self, epoch: int, logs: Any) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    x, labels, _ = classes()
+    net, whole = classifier(), classifier()
+    with dividing(division):
+        with pytest.raises(KeyboardInterrupt):
+            net.fit(x, labels, epochs=3, callbacks=Interrupt(), verbose=0)
+        assert net.executable.state.step == 8
+        losses = [net.fit(x, labels, verbose=0)["loss"], whole.fit(x, labels, epochs=2, verbose=0)["loss"][1:]]
+    assert losses[0] == losses[1]
+    check_same(net, whole)
+
+
+def interrupt(work: Callable[[], object], *pauses: float) -> None:
+    """Do the work, and send Ctrl-C from another thread after each pause, one or two; the work is ended by it."""
+
+    def send() -> None:
+        for pause in pauses:
+            time.sleep(pause)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    sender = threading.Thread(target=send)
+    heard = []
+    try:  # the second may be heard anywhere
+        try:
+            sender.start()
+            work()
+        except KeyboardInterrupt:
+            heard.append("at work")
+        sender.join()
+    except KeyboardInterrupt:
+        heard.append("later")
+    sender.join()
+    assert heard
+
+
+@pytest.mark.parametrize("what", ["predict", "evaluate"])
+def test_after_ctrl_c_while_predicting_no_thread_is_left_and_the_next_answer_is_right(what: str) -> None:
+    x, labels, _ = classes(100_000)
+    net = classifier()
+    net.build(11)
+    ask = (lambda: net.predict(x)) if what == "predict" else (lambda: np.array([*net.evaluate(x, labels).values()]))
+    expected = ask()
+    for _ in range(3):
+        interrupt(lambda: [ask() for _ in range(1000)], 0.15)
+        np.testing.assert_array_equal(ask(), expected)
+        assert threads_ended()
+
+
+@pytest.mark.parametrize("division", LOCAL)
+def test_after_ctrl_c_twice_nothing_goes_on_and_the_next_epoch_is_whole(division: str) -> None:
+    """The second comes while the step that the first lets end is being computed."""
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(20_000, 200)), rng.integers(0, 5, 20_000)
+    net = dk.Sequential([dk.Dense(600, activation="relu"), dk.Dense(5, activation="softmax")], seed=0, backend="numba")
+    net.compile(optimizer="sgd", loss="sparse_categorical_crossentropy")
+    with dividing(division):
+        net.fit(x[:100], labels[:100], verbose=0)
+        interrupt(lambda: net.fit(x, labels, batch_size=10_000, epochs=1000, verbose=0), 0.2, 0.003)
+        left = numbers(net)
+        assert threads_ended()
+        for name, value in numbers(net).items():
+            np.testing.assert_array_equal(value, left[name], err_msg=name)
+        step, position = net.executable.state.step, net.executable.state.position
+        net.fit(x, labels, batch_size=10_000, verbose=0)
+        assert net.executable.state.step == step + 2 - position % 2
+
+
+INTERRUPTED = """
+import json, os, signal, sys, threading
+import numpy as np
+import dnnkit as dk
+
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(3000, 20)), rng.integers(0, 4, 3000)
+
+class Tell(dk.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs):
+        if epoch == 0:
+            print("training", flush=True)
+
+def network():
+    layers = [dk.Dense(40, activation="relu"), dk.Dropout(0.1), dk.Dense(30, activation="tanh")]
+    net = dk.Sequential([*layers, dk.Dense(4, activation="softmax")], seed=0, backend="numba", num_threads=2)
+    net.compile(optimizer=dk.Adam(0.01), loss="sparse_categorical_crossentropy")
+    net.fit(x[:40], y[:40], batch_size=8, verbose=0)
+    return net
+
+for division in sys.argv[1:]:
+    os.environ["DNNKIT_DIVISION"] = division
+    net, whole, heard = network(), network(), 0
+    for _ in range(2):
+        try:
+            net.fit(x, y, batch_size=8, epochs=10**6, callbacks=Tell(), verbose=0)
+        except KeyboardInterrupt:
+            heard += 1
+        left = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    steps = net.executable.state.step - 5
+    net.fit(x, y, batch_size=8, steps=100, verbose=0)
+    whole.fit(x, y, batch_size=8, steps=steps + 100, verbose=0)
+    ours, theirs = (each.executable.snapshot() for each in (net, whole))
+    same = all((ours.parameters[name] == theirs.parameters[name]).all() for name in ours.parameters)
+    same &= all((ours.slots[name] == theirs.slots[name]).all() for name in ours.slots)
+    print(json.dumps([division, heard, left, steps > 0, same, ours.state == theirs.state]), flush=True)
+"""
+
+
+def test_ctrl_c_ends_a_divided_epoch_between_two_steps_and_what_follows_is_as_if_there_had_been_none() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, *LOCAL], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    watchdog = threading.Timer(120, process.kill)
+    watchdog.start()
+    results = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.strip() == "training":
+            time.sleep(0.15)
+            process.send_signal(signal.SIGINT)
+        else:
+            results.append(json.loads(line))
+    _, errors = process.communicate()
+    watchdog.cancel()
+    assert process.returncode == 0, errors
+    assert results == [[division, 2, [], True, True, True] for division in LOCAL]

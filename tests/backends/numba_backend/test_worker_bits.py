@@ -1,0 +1,110 @@
+"""Workers: the same bits with any number of threads, on a busy machine, beside others."""
+
+import os
+import statistics
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import dnnkit as dk
+from dnnkit.backends.numba_backend.calibration import processors
+from tests.backends.numba_backend.partitions import DIVIDED, busy, check_same, classes, classifier, dividing
+
+
+def run_alike(division: str, threads: int | None, dtype: str, in_threads: bool) -> tuple[dk.Sequential, list[float]]:
+    x, labels, weights = classes()
+    with dividing(division, in_threads=in_threads):
+        net = classifier(dtype=dtype, num_threads=threads)
+        history = net.fit(x, labels, batch_size=7, epochs=3, sample_weight=weights, verbose=0)
+    return net, history["loss"] + history["accuracy"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("division", [*DIVIDED, "units/4", "rows/4"])
+def test_runs_are_the_same_bit_for_bit_with_any_number_of_threads(division: str, dtype: str) -> None:
+    first, measured = run_alike(division, None, dtype, in_threads=False)
+    for threads in (1, 2, 3, 8, 8, 8):
+        again, measured_again = run_alike(division, threads, dtype, in_threads=True)
+        check_same(first, again)
+        assert measured == measured_again
+
+
+@pytest.mark.parametrize("division", DIVIDED)
+def test_runs_are_the_same_bit_for_bit_on_a_machine_that_is_busy(division: str) -> None:
+    first, measured = run_alike(division, None, "float64", in_threads=False)
+    with busy(2 * processors()):
+        for threads in (2, 3):
+            again, measured_again = run_alike(division, threads, "float64", in_threads=True)
+            check_same(first, again)
+            assert measured == measured_again
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processors cannot be given up here")
+@pytest.mark.parametrize("division", ["units/4", "rows/4"])
+def test_runs_are_the_same_bit_for_bit_with_all_threads_on_one_processor(division: str) -> None:
+    first, measured = run_alike(division, None, "float64", in_threads=False)
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        again, measured_again = run_alike(division, 8, "float64", in_threads=True)
+    finally:
+        os.sched_setaffinity(0, before)
+    check_same(first, again)
+    assert measured == measured_again
+
+
+def test_predictions_and_measurements_do_not_depend_on_threads_beyond_rounding() -> None:
+    x, labels, weights = classes(3000)
+    net = classifier()
+    found = []
+    for in_threads in (False, True):
+        with dividing("units/1", in_threads=in_threads):
+            net.build(11) if not net.is_built else None
+            found.append((net.predict(x, batch_size=100), net.evaluate(x, labels, sample_weight=weights)))
+            np.testing.assert_array_equal(net.predict(x, batch_size=100), found[-1][0])
+            assert net.evaluate(x, labels, sample_weight=weights) == found[-1][1]
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-12)
+    assert found[0][1] == pytest.approx(found[1][1], rel=1e-12)
+
+
+def test_networks_that_train_at_once_in_threads_of_the_user_do_not_disturb_each_other() -> None:
+    x, labels, _ = classes()
+
+    def train(net: dk.Sequential) -> None:
+        net.fit(x, labels, batch_size=5, epochs=3, verbose=0)
+
+    with dividing("units/2"):
+        alone, others = classifier(), [classifier() for _ in range(3)]
+        train(alone)
+        threads = [threading.Thread(target=train, args=(net,)) for net in others]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for net in others:
+        check_same(alone, net)
+
+
+# Under load
+
+
+def test_a_busy_machine_costs_time_in_proportion() -> None:
+    """Not how fast, which a busy machine decides; but threads that wait for others are slower by factors of 100."""
+    x, labels, _ = classes(4000)
+    ways = [("units/1", 1), ("units/2", 2), ("rows/2", 2), ("units/4", 8)]
+    nets = {way: classifier(num_threads=way[1]) for way in ways}
+    times: dict[tuple[str, int], list[float]] = {way: [] for way in ways}
+    for way, net in nets.items():
+        with dividing(way[0]):
+            net.fit(x[:64], labels[:64], verbose=0)
+    with busy(2 * processors()):
+        for _ in range(5):
+            for way, net in nets.items():
+                with dividing(way[0]):
+                    start = time.perf_counter()
+                    net.fit(x, labels, batch_size=8, verbose=0)
+                    times[way].append(time.perf_counter() - start)
+    medians = {way: statistics.median(taken) for way, taken in times.items()}
+    assert max(medians.values()) < 10 * medians["units/1", 1], medians

@@ -1,0 +1,93 @@
+"""Numbers that are not finite are seen when data are loaded, by every backend, wherever they are."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import dnnkit as dk
+from dnnkit.backends import Backend
+from dnnkit.backends.stagewise import finite
+from dnnkit.errors import DataError
+
+
+def network(backend: Backend, dtype: Any = "float32", **more: Any) -> dk.Sequential:
+    net = dk.Sequential([dk.Dense(5), dk.Dense(2, activation="softmax")], backend=backend, seed=0, dtype=dtype, **more)
+    net.compile("sgd", "sparse_categorical_crossentropy")
+    return net
+
+
+def samples(share: float) -> tuple[np.ndarray, np.ndarray]:
+    """x (40, 70), of which that share is not zero, and labels."""
+    rng = np.random.default_rng(0)
+    return (rng.random((40, 70)) < share).astype(np.float32), rng.integers(0, 2, 40)
+
+
+@pytest.mark.parametrize("num_threads", [1, 2, 3])
+@pytest.mark.parametrize("share", [0.1, 1.0])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_the_first_row_is_named_whether_or_not_most_numbers_are_zero(
+    backend: Backend, share: float, value: float, num_threads: int, monkeypatch
+) -> None:
+    if backend.name == "numba":
+        monkeypatch.setattr("dnnkit.backends.numba_backend.data.WORTH_THREADS", 0)
+    x, y = samples(share)
+    net = network(backend, num_threads=num_threads)
+    net.fit(x, y, verbose=0)
+    before = {name: np.array(value) for name, value in net.parameters.items()}
+    x[[17, 38], [69, 0]] = value
+    for ask in (net.fit, net.evaluate, net.train_step, net.get_gradients, lambda x, y: net.predict(x)):
+        with pytest.raises(DataError, match=r"x has NaN or infinite numbers, first in row 17 \(as float32\)"):
+            ask(x, y)
+    with pytest.raises(DataError, match="first in row 38"):  # of all rows, not of those held out
+        net.fit(np.nan_to_num(x[:38], posinf=0, neginf=0).tolist() + x[38:].tolist(), y, validation_split=0.2)
+    with pytest.raises(DataError, match="first in row 2"):
+        net.fit(x[:10], y[:10], validation_data=(x[15:], y[15:]))
+    for name, values in net.parameters.items():
+        np.testing.assert_array_equal(values, before[name])
+
+
+@pytest.mark.parametrize("share", [0.1, 1.0])
+def test_what_is_too_large_for_the_network_is_not_finite(backend: Backend, share: float) -> None:
+    x, y = samples(share)
+    x = x.astype(np.float64)
+    x[5, 3] = 1e39
+    with pytest.raises(DataError, match=r"first in row 5 \(as float32\)"):
+        network(backend).fit(x, y, verbose=0)
+    network(backend, "float64").fit(x, y, verbose=0)
+
+
+def test_so_are_targets_and_weights(backend: Backend) -> None:
+    x, labels = samples(1.0)
+    weights, y = np.ones(40), np.ones((40, 2))
+    weights[7] = y[9, 1] = 1e39
+    with pytest.raises(DataError, match=r"sample_weight has NaN or infinite numbers, first in row 7 \(as float32\)"):
+        network(backend).fit(x, labels, sample_weight=weights, verbose=0)
+    net = network(backend)
+    net.compile("sgd", "mean_squared_error")
+    with pytest.raises(DataError, match=r"y has NaN or infinite numbers, first in row 9 \(as float32\)"):
+        net.fit(x, y, verbose=0)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 30), st.integers(1, 5), st.integers(1, 40), st.data())
+def test_chunks_are_looked_through_one_after_the_other(rows: int, columns: int, chunk: int, drawn: Any) -> None:
+    x = np.full((rows, columns), 1e200)  # finite, but its square is not
+    spoilt = drawn.draw(st.sets(st.integers(0, rows - 1)))
+    for row in spoilt:
+        x[row, row % columns] = np.nan
+    kept, finite.CHUNK = finite.CHUNK, chunk
+    try:
+        if not spoilt:
+            finite.require_finite("x", x, "float64")
+            return
+        with pytest.raises(DataError, match=rf"first in row {min(spoilt)} \(as float64\)"):
+            finite.require_finite("x", x, "float64")
+    finally:
+        finite.CHUNK = kept
+
+
+def test_whole_numbers_are_finite() -> None:
+    finite.require_finite("x", np.array([[1, 2]], np.uint8), "float32")

@@ -1,0 +1,21 @@
+"""Memory that begins with a cache line."""
+
+import numpy as np
+import pytest
+
+from dnnkit.backends.aligned import LINE, aligned, zeros
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8", "bool"])
+@pytest.mark.parametrize("shape", [(1,), (3, 5), (0,), (2, 3, 4), (1 << 16,)])
+def test_arrays_begin_with_a_line_and_hold_what_they_should(dtype: str, shape: tuple[int, ...]) -> None:
+    numbers = np.random.default_rng(0).integers(0, 2, shape).astype(dtype)
+    for _ in range(5):
+        copy, nothing = aligned(numbers), zeros(shape, dtype)
+        if copy.size:
+            assert copy.ctypes.data % LINE == nothing.ctypes.data % LINE == 0
+        assert copy.dtype == nothing.dtype == numbers.dtype
+        np.testing.assert_array_equal(copy, numbers)
+        np.testing.assert_array_equal(nothing, np.zeros(shape))
+        copy[...] = 0
+    np.testing.assert_array_equal(numbers, np.random.default_rng(0).integers(0, 2, shape).astype(dtype))

@@ -1,0 +1,114 @@
+"""Every peer is found, begins with the same weights, and does the same work."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dnnkit.bench.peers import run_one, samples
+from dnnkit.bench.peers.registry import FOLDER, choose_peers, find_peers
+from dnnkit.bench.peers.works import NEURON_WEIGHTS, Work
+from tests.dnnkit.bench.peers.made_up import PLAIN, SMALL
+
+
+def test_peers_are_found_by_their_files() -> None:
+    peers = find_peers()
+    assert {"dnnkit", "dnnkit-uint8", "torch", "torch-compile", "jax", "keras", "scikit-learn", "numpy"} <= set(peers)
+    assert {"tinygrad", "tinygrad-beam", "thinc", "thinc-blas"} <= set(peers)
+    assert (peers["torch-compile"].family, peers["torch-compile"].variant) == ("torch", "compile")
+    assert [peer.name for peer in choose_peers("numpy,dnnkit-uint8")] == ["numpy", "dnnkit-uint8"]
+    with pytest.raises(SystemExit, match="unknown peers pytorch: choose from dnnkit"):
+        choose_peers("numpy,pytorch")
+
+
+def test_no_file_hides_a_library() -> None:
+    assert not {file.stem for file in FOLDER.glob("*.py")} & {peer.family for peer in PLAIN}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("samples")
+    samples.write(folder, "random", SMALL.samples)
+    return folder
+
+
+def installed(peer: Any) -> tuple[Any, dict[str, Any]]:
+    about = run_one.probe(peer)
+    if "missing" in about:
+        pytest.skip(f"{about['missing']} is not installed")
+    return peer.load(), about
+
+
+@pytest.mark.parametrize("peer", PLAIN, ids=lambda peer: peer.name)
+def test_every_peer_learns_the_same(peer: Any, folder: Path) -> None:
+    module, about = installed(peer)
+    assert about["versions"]
+    assert about["setting"]
+    assert about["threads"]
+    for work in (SMALL, replace(SMALL, activation="sigmoid", optimizer="sgd", learning_rate=1.0, batch_size=100)):
+        result = run_one.train(module, peer, work, folder)
+        own = run_one.train(find_peers()["numpy"].load(), find_peers()["numpy"], work, folder)
+        assert (len(result["seconds"]), result["counted"]) == (1, work.counted)
+        assert result["memory"] > 0
+        assert result["loss"] == pytest.approx(own["loss"], rel=0.15)
+        assert result["accuracy"] == pytest.approx(own["accuracy"], abs=0.1)
+
+
+@pytest.mark.parametrize("peer", PLAIN, ids=lambda peer: peer.name)
+@pytest.mark.parametrize("size", [1, 250])
+def test_every_peer_predicts_the_same(peer: Any, size: int, folder: Path) -> None:
+    module, _ = installed(peer)
+    work = replace(SMALL, kind="predict", size=size)
+    result = run_one.predict(module, peer, work, folder)
+    own = run_one.predict(find_peers()["numpy"].load(), find_peers()["numpy"], work, folder)
+    assert result["check"] == pytest.approx(own["check"], rel=1e-5)
+
+
+@pytest.mark.parametrize("peer", PLAIN, ids=lambda peer: peer.name)
+def test_every_neuron_is_the_notes_neuron(peer: Any, folder: Path) -> None:
+    module, about = installed(peer)
+    if "neuron" not in about["kinds"]:
+        pytest.skip(f"{peer.name} trains no neuron")
+    weights = NEURON_WEIGHTS.copy()
+    run = module.neuron(run_one.NEURON_X, run_one.NEURON_Y, weights, 5_000, peer.variant)
+    run()
+    np.testing.assert_allclose(np.ravel(run()), (9.67299303, -0.20784350, -4.62963669), rtol=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["gemm", "copy"])
+@pytest.mark.parametrize("peer", PLAIN, ids=lambda peer: peer.name)
+def test_what_the_machine_can_do(peer: Any, kind: str, folder: Path) -> None:
+    module, about = installed(peer)
+    if kind not in about["kinds"]:
+        pytest.skip(f"{peer.name} has none")
+    result = run_one.KINDS[kind](module, peer, Work(kind, kind, kind, size=65, counted=2), folder)
+    assert len(result["seconds"]) == 2
+
+
+def test_samples_are_the_same_as_bytes_and_as_numbers(folder: Path) -> None:
+    numbers, as_bytes = samples.read(folder, 100, False), samples.read(folder, 100, True)
+    assert numbers.x.shape == (100, 784)
+    assert numbers.x.dtype == np.float32
+    assert as_bytes.x.dtype == np.uint8
+    assert numbers.x.ctypes.data % data.ALIGNMENT == 0
+    np.testing.assert_array_equal(numbers.x, as_bytes.x / np.float32(255))
+    assert numbers.x.max() == 1
+
+
+def test_standardized_samples_have_no_zeros(folder: Path) -> None:
+    plain, other = samples.read(folder, 100, False), samples.read(folder, 100, False, standardized=True)
+    assert (plain.x == 0).mean() > 0.5
+    assert (other.x != 0).all()
+    assert (other.x.mean(), other.x.std()) == pytest.approx((0, 1), abs=1e-4)
+    assert other.x.ctypes.data % data.ALIGNMENT == 0
+    back = other.x_test * plain.x.std() + plain.x.mean()
+    np.testing.assert_allclose(back, plain.x_test, atol=1e-5)
+
+
+def test_many_repetitions_are_kept_as_quartiles() -> None:
+    few, many = (run_one.Clock(lambda: None, count).to_json() for count in (3, 500))
+    assert (len(few["seconds"]), few["counted"]) == (3, 3)
+    assert (len(many["seconds"]), many["counted"]) == (3, 500)
+    assert many["seconds"] == sorted(many["seconds"])

@@ -1,0 +1,106 @@
+"""Progress: one line an epoch, a live bar, or silence."""
+
+import re
+
+import numpy as np
+import pytest
+
+import dnnkit as dk
+from dnnkit.errors import ConfigurationError
+from dnnkit.training.loop.progress import LineProgress, LiveProgress
+
+DATA = np.random.default_rng(1).normal(size=(40, 3))
+LABELS = (DATA[:, 0] > 0).astype(int)
+
+
+def fit(verbose, **options) -> dk.History:
+    net = dk.Sequential([dk.Dense(2, activation="softmax")], seed=0)
+    net.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    return net.fit(DATA, LABELS, batch_size=8, verbose=verbose, **options)
+
+
+def numbers(history: dk.History, epoch: int) -> str:
+    return " - ".join(f"{name}: {values[epoch]:.4f}" for name, values in history.history.items())
+
+
+def test_lines_are_one_an_epoch_with_the_numbers_of_the_history(backend, capsys):
+    history = fit(2, epochs=3, validation_split=0.25)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    for epoch, line in enumerate(lines):
+        shown = re.escape(numbers(history, epoch))
+        assert re.fullmatch(rf"Epoch {epoch + 1}/3 - [\d.: s]+ - [\d.]+ µs/sample - {shown}", line)
+
+
+def test_epochs_are_numbered_to_the_end_of_the_whole_training(capsys):
+    fit(2, epochs=7, initial_epoch=5)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" - ")[0] for line in lines] == ["Epoch 6/7", "Epoch 7/7"]
+
+
+def test_auto_is_lines_where_output_is_no_terminal(capsys):
+    fit("auto", epochs=2)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" - ")[0] for line in lines] == ["Epoch 1/2", "Epoch 2/2"]
+
+
+def test_zero_is_silent(capsys):
+    fit(0, epochs=2, validation_split=0.25)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_live_bar_leaves_the_epoch_and_its_numbers(backend, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    history = fit(1, epochs=2, validation_split=0.25)
+    shown = capsys.readouterr().out
+    for epoch in range(2):
+        assert f"Epoch {epoch + 1}/2" in shown
+        assert re.search(rf"4/4 - [\d.: s]+ - [\d.]+ µs/sample - {re.escape(numbers(history, epoch))}", shown)
+
+
+def test_the_live_bar_changes_nothing():
+    assert fit(1, epochs=3).history == fit(0, epochs=3).history
+
+
+@pytest.mark.parametrize("verbose", [7, -1, "loud", None])
+def test_another_verbosity_is_an_error(verbose):
+    with pytest.raises(ConfigurationError, match=r"expected 'auto', 0, 1 or 2"):
+        fit(verbose)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.123, "0.12 s"),
+        (9.5, "9.50 s"),
+        (12.3, "12 s"),
+        (75, "1:15"),
+        (3600, "1:00:00"),
+        (3725.9, "1:02:06"),
+        (59.7, "1:00"),
+    ],
+)
+def test_times_are_written_as_people_say_them(capsys, seconds, words):
+    line = LineProgress(epochs=3)
+    line.begin_epoch(1, 0, 10, 1000)
+    line.end_epoch({"loss": 0.25}, seconds)
+    assert capsys.readouterr().out == f"Epoch 2/3 - {words} - {1000 * seconds:.0f} µs/sample - loss: 0.2500\n"
+
+
+def test_an_epoch_that_goes_on_after_an_interrupt_counts_the_samples_it_shows(capsys):
+    """Steps 4 to 9 of 10, 100 samples each: 600 samples."""
+    line = LineProgress(epochs=1)
+    line.begin_epoch(0, 4, 10, 1000)
+    line.end_epoch({"loss": 0.25}, 0.06)
+    assert capsys.readouterr().out == "Epoch 1/1 - 0.06 s - 100 µs/sample - loss: 0.2500\n"
+
+
+def test_the_live_bar_of_a_short_epoch_ends_where_it_ends(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    bar = LiveProgress(epochs=2)
+    bar.begin_epoch(1, 1, 3, 30)
+    bar.advance(2, {"loss": 0.5})
+    bar.end_epoch({"loss": 0.25}, 0.002)
+    shown = capsys.readouterr().out
+    assert "Epoch 2/2" in shown
+    assert "3/3 - 0.00 s - 100 µs/sample - loss: 0.2500" in shown

@@ -1,0 +1,92 @@
+"""Compiled erf and erfc against forty digits; and that loops over them are vectors, which is what they are for."""
+
+import re
+
+import mpmath
+import numba
+import numpy as np
+import pytest
+
+from dnnkit.kernels._numba.elementary import erf, erfc
+from dnnkit.kernels._numba.jit import OPTIONS
+
+FEW = {"erf": 3, "erfc": 6}
+"""Units in the last place of the result; erfc's are half as large just below 1 as the terms it is made of."""
+TAIL = {"float32": 9.0, "float64": 26.0}
+"""There erfc is nearly the smallest normal number."""
+
+
+@numba.njit(**OPTIONS)
+def fill_erf(x, y):
+    for place in range(x.size):
+        y[place] = erf(x[place])
+
+
+@numba.njit(**OPTIONS)
+def fill_erfc(x, y):
+    for place in range(x.size):
+        y[place] = erfc(x[place])
+
+
+FUNCTIONS = {"erf": (fill_erf, mpmath.erf), "erfc": (fill_erfc, mpmath.erfc)}
+
+
+def values(name: str, x: np.ndarray) -> np.ndarray:
+    y = np.full_like(x, 77)
+    FUNCTIONS[name][0](x, y)
+    return y
+
+
+def places(dtype: str) -> np.ndarray:
+    """Near 0, around the change at ½, out to the tail, of both signs, and of every size."""
+    rng = np.random.default_rng(7)
+    tiny = np.log10(float(np.finfo(dtype).tiny))
+    sizes = [np.linspace(0, 1, 500), np.linspace(0.49, 0.51, 100), np.linspace(0, TAIL[dtype], 700)]
+    x = np.concatenate([*sizes, 10 ** rng.uniform(tiny, 0, 200)])
+    return np.concatenate([x, -x]).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_error_is_a_few_units_in_the_last_place(name, dtype):
+    x = places(dtype)
+    with mpmath.workdps(40):
+        exact = [FUNCTIONS[name][1](mpmath.mpf(float(each))) for each in x]
+        ulps = np.spacing(np.abs(np.array([float(each) for each in exact], dtype)))
+        errors = [
+            abs(mpmath.mpf(float(value)) - wanted) / float(ulp)
+            for value, wanted, ulp in zip(values(name, x), exact, ulps, strict=True)
+        ]
+    worst = int(np.argmax(errors))
+    assert errors[worst] <= FEW[name], f"{float(errors[worst]):.2f} ulp at {x[worst]}"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_ends_and_what_is_no_number(dtype):
+    smallest = np.finfo(dtype).smallest_subnormal
+    x = np.array([np.nan, np.inf, -np.inf, 1e4, -1e4, 0.0, -0.0, smallest], dtype)
+    np.testing.assert_array_equal(values("erfc", x), np.array([np.nan, 0, 2, 0, 2, 1, 1, 1], dtype))
+    y = values("erf", x)
+    np.testing.assert_array_equal(y, np.array([np.nan, 1, -1, 1, -1, 0, 0, smallest], dtype))
+    assert list(np.signbit(y[5:7])) == [False, True]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_erfc_falls_through_the_subnormal_numbers_to_zero(dtype):
+    x = np.linspace(TAIL[dtype], TAIL[dtype] + 3, 2000, dtype=dtype)
+    y = values("erfc", x)
+    limits = np.finfo(dtype)
+    assert (np.diff(y) <= 4 * limits.smallest_subnormal + 8 * limits.eps * y[:-1]).all()
+    assert ((y > 0) & (y < limits.tiny)).any()
+    assert y[-1] == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_loops_are_vectors_without_calls(name, dtype):
+    values(name, np.ones(1, dtype))
+    kind = numba.from_dtype(np.dtype(dtype))
+    (code,) = [text for signature, text in FUNCTIONS[name][0].inspect_llvm().items() if signature[0].dtype == kind]
+    letters = {"float32": "float", "float64": "double"}[dtype]
+    assert re.search(rf"fdiv[a-z ]* <\d+ x {letters}>", code)
+    assert not re.search(r"call [^\n]*@(erf|exp|ldexp)", code)

@@ -1,0 +1,85 @@
+"""Parts of arrays for compiled code, against slices and reshapes."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.unchecked_views import borrowed, element, matrix, part, row
+
+
+@compiled
+def write_part(array, start, count, value):
+    view = part(array, start, count)
+    for e in range(view.size):
+        view[e] = value + e
+
+
+@compiled
+def write_matrix(array, start, rows, columns, value):
+    view = matrix(borrowed(array), start, rows, columns)
+    for i in range(view.shape[0]):
+        for j in range(view.shape[1]):
+            view[i, j] = value + 10 * i + j
+
+
+@compiled
+def write_row(array, index, value):
+    view = row(array, index)
+    view[...] = value
+    return view.shape
+
+
+@compiled
+def elements(array, out):
+    for e in range(out.size):
+        out[e] = element(array, e)
+
+
+@compiled
+def totals(array, start, rows, columns):
+    return matrix(array, start, rows, columns).T.sum(), part(array, start, rows * columns).sum()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool", "uint8"])
+def test_a_part_and_a_matrix_are_the_memory_of_the_array(dtype):
+    for start, rows, columns in ((0, 1, 1), (5, 2, 3), (7, 3, 1), (3, 0, 4), (24, 0, 0)):
+        array, expected = np.zeros((4, 6), dtype), np.zeros(24, dtype)
+        write_part(array, start, rows * columns, 1)
+        expected[start : start + rows * columns] = np.arange(1, 1 + rows * columns)
+        np.testing.assert_array_equal(array.reshape(-1), expected)
+        write_matrix(array, start, rows, columns, 2)
+        values = 2 + 10 * np.arange(rows)[:, None] + np.arange(columns)
+        expected[start : start + rows * columns] = values.reshape(-1)
+        np.testing.assert_array_equal(array.reshape(-1), expected)
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (2, 3, 4), (1, 1)])
+def test_a_row_is_what_the_first_index_gives(shape):
+    for index in range(shape[0]):
+        array, expected = np.zeros(shape), np.zeros(shape)
+        assert write_row(array, index, 7.0) == shape[1:]
+        expected[index] = 7
+        np.testing.assert_array_equal(array, expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
+def test_elements_are_numbered_in_the_order_of_the_array(dtype, rng):
+    array, out = rng.integers(0, 2, (3, 5)).astype(dtype), np.empty(15, dtype)
+    elements(array, out)
+    np.testing.assert_array_equal(out, array.reshape(-1))
+
+
+def test_views_can_be_transposed_and_summed(rng):
+    array = rng.integers(0, 100, 40).astype(np.float64)
+    expected = array[4:34].sum()
+    assert totals(array, 4, 5, 6) == (expected, expected)
+
+
+def test_memory_is_neither_kept_nor_freed_by_a_view(rng):
+    array = rng.normal(size=100)
+    kept = array.copy()
+    for _ in range(1000):
+        totals(array, 0, 10, 10)
+    np.testing.assert_array_equal(array, kept)
