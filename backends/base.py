@@ -18,7 +18,7 @@ from dnnkit.kernels import registry
 from dnnkit.kernels.accuracy import reference as accuracy
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.clip_norm import reference as clip_norm
-from dnnkit.kernels.dense import reference as dense_activation
+from dnnkit.kernels.dense import reference as dense
 from dnnkit.kernels.dropout import reference as dropout
 from dnnkit.kernels.gather import reference as gather
 from dnnkit.kernels.optimizer_step.reference import Rule
@@ -70,26 +70,26 @@ class Backend:
 
     # -- building ----------------------------------------------------------------------------------------------------
 
-    def supports(self, program: Program) -> str | None:
+    def unsupported_reason(self, program: Program) -> str | None:
         """Why the backend's fast path cannot take the program; None if it can."""
         parts = program.custom_parts
         return f"{', '.join(parts)}: not built in, so not compiled or preallocated" if parts else None
 
     def build(self, program: Program) -> Executable:
         """The program, ready to run, its parameters zero."""
-        from dnnkit.backends.stagewise.executable import StageByStage
+        from dnnkit.backends.stagewise.executable import StagewiseExecutable
 
-        return StageByStage(self, program, self.plan(program, "stage by stage"))
+        return StagewiseExecutable(self, program, self.plan(program, "stage by stage"))
 
-    def here(self) -> AbstractContextManager[Any]:
+    def on_device(self) -> AbstractContextManager[Any]:
         """A context in which the backend's arrays are made and used: its device is then the current one."""
         return nullcontext()
 
     def plan(self, program: Program, execution: str, **details: Any) -> Plan:
         """How the program is run, for the record."""
-        return Plan(self.name, self.version, self.device, execution, self.supports(program), details)
+        return Plan(self.name, self.version, self.device, execution, self.unsupported_reason(program), details)
 
-    def running(self, program: Program, rows: int) -> AbstractContextManager[Any]:
+    def thread_limit(self, program: Program, rows: int) -> AbstractContextManager[Any]:
         """A context in which batches of so many rows are computed, with the program's number of threads."""
         return nullcontext()
 
@@ -116,11 +116,11 @@ class Backend:
         namespace = getattr(x, "__array_namespace__", None)
         return namespace is not None and namespace() is self.xp
 
-    def gathers(self, source: Namespace, dtype: Any) -> bool:
+    def keeps_dtype(self, source: Namespace, dtype: Any) -> bool:
         """Whether data of a dtype of the library `source` stay as they are, and are converted batch by batch."""
         return bool(source.isdtype(dtype, ("bool", "integral")))
 
-    def adopt(self, x: Any) -> Array:
+    def as_input(self, x: Any) -> Array:
         """x as data to train on: left where it is if the backend can read it there, else a NumPy array."""
         return x if self.owns(x) else np.asarray(x)
 
@@ -169,7 +169,7 @@ class Backend:
         out: tuple[Array | None, Array | None] = (None, None),
     ) -> tuple[Array, Array]:
         """See `kernels/dense`; `out` is for y and, if the activation saves its input, z."""
-        return dense_activation.forward(x, w, b, activation, self.xp)
+        return dense.forward(x, w, b, activation, self.xp)
 
     def dense_backward(
         self,
@@ -182,7 +182,7 @@ class Backend:
         out: tuple[Array | None, Array | None, Array | None] = (None, None, None),
     ) -> tuple[Array | None, Array, Array]:
         """See `kernels/dense`; `out` is for dx, dw, db, and dy may be overwritten."""
-        return dense_activation.backward(dy, x, w, saved, activation, needs_dx, self.xp)
+        return dense.backward(dy, x, w, saved, activation, needs_dx, self.xp)
 
     def dropout_mask(
         self, shape: tuple[int, ...], rate: float, seed: int, layer: int, step: int, out: Array | None = None

@@ -50,7 +50,7 @@ class NumpyBackend(Backend):
         return ThreadpoolController()
 
     @contextmanager
-    def running(self, program: Program, rows: int) -> Iterator[None]:
+    def thread_limit(self, program: Program, rows: int) -> Iterator[None]:
         """BLAS has as many threads as asked for, or as pay for the largest product; who reads a loss sees overflows."""
         threads = program.num_threads
         if threads is None and program.largest_product(rows) < WORTH_THREADS:

@@ -38,7 +38,7 @@ def test_kernel(benchmark: Any, size: str, dtype: str, backend: str, kernel: str
 
     benchmark.group = f"{kernel}, {dtype}, {size}"
     benchmark.extra_info |= {"bytes": work.moved, "operations": work.flops, "elements": SIZES[size]}
-    with chosen.here():
+    with chosen.on_device():
         run()  # compiles
         assert benchmark(run) is not None
     if benchmark.stats is not None:  # none with --benchmark-disable

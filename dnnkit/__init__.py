@@ -36,7 +36,7 @@ from dnnkit.network.sequential import Sequential
 from dnnkit.numerical import check_gradients, gradient_descent, numerical_diff, numerical_gradient
 from dnnkit.optimizers import SGD, Adam, AdamW, RMSprop
 from dnnkit.seeds import reset_seed
-from dnnkit.training.loop.history import History
+from dnnkit.training.history import History
 
 __version__ = "0.1.0"
 

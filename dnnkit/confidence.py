@@ -27,7 +27,7 @@ def iterations_to_confidence(
     net.evaluate(x, y)  # checks both before anything is trained
     assert net.loss is not None
     are_labels = net.loss.targets == "labels"
-    targets = net.backend.to_numpy(net.backend.adopt(y))
+    targets = net.backend.to_numpy(net.backend.as_input(y))
     for iteration in range(limit + 1):
         if iteration:
             net.train_step(x, y)

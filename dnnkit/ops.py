@@ -36,7 +36,7 @@ def _on_device(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def run(*arguments: Any, **options: Any) -> Any:
-        with get_backend().here():
+        with get_backend().on_device():
             return function(*arguments, **options)
 
     return run

@@ -12,7 +12,7 @@ from dnnkit.network.checks import check_count
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from dnnkit.training.loop.history import History
+    from dnnkit.training.history import History
 
 RIGHT, WRONG = "#1f6fb4", "#c8321e"
 SEEN, HELD_OUT = {"color": RIGHT, "linestyle": "-"}, {"color": "#e08214", "linestyle": "--"}

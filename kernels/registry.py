@@ -1,14 +1,16 @@
-"""What every activation and every loss kernel promises, and how to find one by its name.
+"""Kernels by name: what an activation and a loss promise, where their folder is, and which versions it holds.
 
-A folder whose `__init__.py` says `KIND = "activation"` (or `"loss"`) is one. Nothing else lists them. Activations that
-were defined while the program runs are found by their names, too; see `defined`.
+A folder in `activations/` or `losses/` is a kernel of that kind; nothing else lists them. Activations that are
+registered at run time, without a folder, are found by the same names.
 """
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
+from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
@@ -16,7 +18,9 @@ import numpy as np
 
 from dnnkit.errors import UnknownName
 from dnnkit.kernels.array import Array, Namespace
-from dnnkit.kernels.defined import DEFINED
+
+FOLDERS = {"activation": "activations", "loss": "losses"}
+"""Kind -> the folder that holds a folder for each kernel of that kind. Other kernels stand in `kernels/` itself."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Activation:
         return dy * slope(saved, xp=xp)
 
     @cached_property
-    def is_flat(self) -> bool:
+    def has_zero_gradient(self) -> bool:
         """Whether the derivative is zero everywhere, so that nothing before the activation learns."""
         x = np.linspace(-8.0, 8.0, 129)
         saved = self.forward(x) if self.saves == "output" else x
@@ -67,39 +71,111 @@ class Loss:
     loss_and_gradient: Callable[..., tuple[Array, Array]]
 
 
+# -- activations without a folder ------------------------------------------------------------------------------------
+
+RUNTIME_ACTIVATIONS: dict[str, "RuntimeActivation"] = {}
+"""By name; it only grows."""
+
+
+@dataclass(frozen=True)
+class RuntimeActivation:
+    """An elementwise activation's versions, with what its folder's files would hold.
+
+    `reference` has `forward(x, xp)` and `derivative(x, xp)` or `derivative_from_output(y, xp)`, as `saves` says; `cpu`
+    and `gpu` are the text of `cpu.py` and `gpu.cu`, with functions of those names.
+    """
+
+    saves: str
+    reference: ModuleType
+    cpu: str
+    gpu: str
+    numpy_source: tuple[str, ...]
+
+
+def register_activation(name: str, versions: RuntimeActivation) -> None:
+    """From now on the name stands for this activation in every kernel's lookup.
+
+    Whoever registers one names it by its content (see `dnnkit.formula`), so a name never changes its meaning and what
+    was compiled for it stays right.
+    """
+    RUNTIME_ACTIVATIONS.setdefault(name, versions)
+
+
+# -- lookup ----------------------------------------------------------------------------------------------------------
+
+
 @cache
 def names(kind: str) -> tuple[str, ...]:
     """Every kernel of that kind, in alphabetical order."""
+    package = importlib.import_module(f"dnnkit.kernels.{FOLDERS[kind]}")
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg))
+
+
+@cache
+def kernels() -> tuple[str, ...]:
+    """Every kernel of whatever kind, in alphabetical order."""
     import dnnkit.kernels
 
-    folders = [module.name for module in pkgutil.iter_modules(dnnkit.kernels.__path__) if module.ispkg]
-    return tuple(sorted(folder for folder in folders if getattr(_package(folder), "KIND", None) == kind))
+    packages = [module.name for module in pkgutil.iter_modules(dnnkit.kernels.__path__) if module.ispkg]
+    shared = [name for name in packages if name.startswith("_") or name in FOLDERS.values()]
+    of_a_kind = [name for kind in FOLDERS for name in names(kind)]
+    return tuple(sorted({*packages, *of_a_kind}.difference(shared)))
 
 
 @cache
 def activation(name: str) -> Activation:
     """The activation of that name; raises `UnknownName` with the names there are."""
-    if name in DEFINED:
-        found = DEFINED[name]
+    if name in RUNTIME_ACTIVATIONS:
+        found = RUNTIME_ACTIVATIONS[name]
         saves: Literal["input", "output"] = "output" if found.saves == "output" else "input"
         return Activation(name, saves, True, found.numpy_source, found.reference)
     package = _find(name, "activation")
     elementwise = getattr(package, "ELEMENTWISE", True)
-    return Activation(name, package.SAVES, elementwise, package.NUMPY, _package(f"{name}.reference"))
+    return Activation(name, package.SAVES, elementwise, package.NUMPY, version(name, "reference"))
 
 
 @cache
 def loss(name: str) -> Loss:
     """The loss kernel of that name; raises `UnknownName` with the names there are."""
     package = _find(name, "loss")
-    return Loss(name, package.REDUCTION, _package(f"{name}.reference").loss_and_gradient)
+    return Loss(name, package.REDUCTION, version(name, "reference").loss_and_gradient)
+
+
+def folder(name: str) -> str:
+    """A kernel's folder below `kernels/`: `activations/relu`, `gather`."""
+    kind = next((kind for kind in FOLDERS if name in names(kind)), None)
+    return name if kind is None else f"{FOLDERS[kind]}/{name}"
+
+
+def contract(name: str) -> ModuleType:
+    """A kernel's package: its docstring is the contract."""
+    return importlib.import_module(_dotted(name))
+
+
+def version(name: str, module: str) -> ModuleType:
+    """One version of a kernel: its module `reference`, `cpu` or `gpu`."""
+    return importlib.import_module(f"{_dotted(name)}.{module}")
+
+
+def has_cpu_version(name: str) -> bool:
+    """Whether the kernel's folder has a `cpu.py`; what is registered at run time is compiled, too."""
+    return name in RUNTIME_ACTIVATIONS or importlib.util.find_spec(f"{_dotted(name)}.cpu") is not None
+
+
+def has_gpu_version(name: str) -> bool:
+    """Whether the kernel's folder has a `gpu.cu`, or its runtime activation the text of one."""
+    if name in RUNTIME_ACTIVATIONS:
+        return True
+    package = importlib.util.find_spec(_dotted(name))
+    places = () if package is None else package.submodule_search_locations or ()
+    return any((Path(place) / "gpu.cu").is_file() for place in places)
 
 
 def _find(name: str, kind: str) -> ModuleType:
     if name not in names(kind):
         raise UnknownName(f"unknown {kind} {name!r}: choose one of {', '.join(names(kind))}")
-    return _package(name)
+    return contract(name)
 
 
-def _package(name: str) -> ModuleType:
-    return importlib.import_module(f"dnnkit.kernels.{name}")
+def _dotted(name: str) -> str:
+    return f"dnnkit.kernels.{folder(name).replace('/', '.')}"

@@ -87,7 +87,7 @@ class CupyBackend(CupyOperations):
 
         return CupyExecutable(self, program, self.plan(program, "CUDA kernels, stage by stage"))
 
-    def here(self) -> AbstractContextManager[Any]:
+    def on_device(self) -> AbstractContextManager[Any]:
         """The context in which arrays are made and used on this backend's GPU."""
         if getattr(self._of_thread, "is_inside", False):
             return NOTHING
@@ -95,9 +95,9 @@ class CupyBackend(CupyOperations):
         return gpu
 
     @contextmanager
-    def inside(self) -> Iterator[None]:
+    def stay_on_device(self) -> Iterator[None]:
         """As `here`, for long: the operations within, a dozen a step, need not switch to the GPU each."""
-        with self.here():
+        with self.on_device():
             before = getattr(self._of_thread, "is_inside", False)
             self._of_thread.is_inside = True
             try:
@@ -107,7 +107,7 @@ class CupyBackend(CupyOperations):
 
     def memory(self) -> tuple[int, int]:
         """(bytes that can still be had, bytes in all); what CuPy's pool holds unused can be had."""
-        with self.here():
+        with self.on_device():
             free, total = self.xp.cuda.runtime.memGetInfo()
             pool = self.xp.get_default_memory_pool()
             free += pool.free_bytes()
@@ -121,11 +121,11 @@ class CupyBackend(CupyOperations):
         """Whether x is an array of CuPy's."""
         return isinstance(x, self.xp.ndarray)
 
-    def adopt(self, x: Any) -> Array:
+    def as_input(self, x: Any) -> Array:
         """x where it is if a GPU has it, through DLPack or `__cuda_array_interface__`; else a NumPy array."""
         if isinstance(x, np.ndarray):
             return x
-        with self.here():
+        with self.on_device():
             if not self.owns(x):
                 if _dlpack_device(x) in ON_GPU:
                     x = self.xp.from_dlpack(x)
@@ -137,8 +137,8 @@ class CupyBackend(CupyOperations):
 
     def asarray(self, x: Any, dtype: Any = None) -> Array:
         """An array on the GPU; one of the host is converted on the side on which it is smaller."""
-        x = self.adopt(x)
-        with self.here():
+        x = self.as_input(x)
+        with self.on_device():
             if not self.owns(x):
                 wanted = x.dtype if dtype is None else np.dtype(dtype)
                 smaller = wanted if wanted.itemsize <= x.dtype.itemsize else x.dtype
@@ -158,17 +158,17 @@ class CupyBackend(CupyOperations):
         """A copy on the host; this waits for the GPU."""
         if not self.owns(x):
             return np.asarray(x)
-        with self.here():
+        with self.on_device():
             return np.asarray(self.xp.asnumpy(x))
 
     def buffer(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """Memory for a result."""
-        with self.here():
+        with self.on_device():
             return self.xp.empty(shape, dtype)
 
     def zeros(self, size: int, dtype: Any) -> Array:
         """A flat array of zeros."""
-        with self.here():
+        with self.on_device():
             return self.xp.zeros(size, dtype)
 
     def pack(self, parts: list[Array], out: Array) -> Array:

@@ -31,7 +31,7 @@ DRIVER_ERRORS = {
 
 
 @dataclass(frozen=True)
-class GpuState:
+class CudaState:
     """What was found; what was not asked any more keeps its default."""
 
     cupy: str | None = None
@@ -54,44 +54,44 @@ class GpuState:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class Diagnosis:
     """Why CuPy cannot work, and the command or the step that mends it; `remedy` is empty where nothing can."""
 
     reason: str
     remedy: str = ""
 
 
-def trouble(state: GpuState) -> Trouble | None:
+def trouble(state: CudaState) -> Diagnosis | None:
     """What is wrong with such a machine; None if CuPy can work on it."""
     extra = "gpu12" if state.driver is not None and state.driver < 13000 else "gpu"
     install = f"pip install 'dnnkit[{extra}]'"
     if state.cupy is None and not state.import_error:
         nor = ", nor is an NVIDIA driver: it needs an NVIDIA GPU" if state.driver is None else ""
-        return Trouble(f"the package cupy is not installed{nor}", install)
+        return Diagnosis(f"the package cupy is not installed{nor}", install)
     if state.driver is None:
-        return Trouble(f"CuPy is installed, but no NVIDIA driver: {DRIVER_LIBRARY} was not found")
+        return Diagnosis(f"CuPy is installed, but no NVIDIA driver: {DRIVER_LIBRARY} was not found")
     if state.driver_error:
         said = DRIVER_ERRORS.get(state.driver_error, f"the NVIDIA driver reports error {state.driver_error}")
         hidden = f" (CUDA_VISIBLE_DEVICES is {state.visible!r})" if state.visible is not None else ""
-        return Trouble(said + hidden)
+        return Diagnosis(said + hidden)
     if not state.devices:
-        return Trouble(f"the NVIDIA driver sees no GPU (CUDA_VISIBLE_DEVICES is {state.visible!r})")
+        return Diagnosis(f"the NVIDIA driver sees no GPU (CUDA_VISIBLE_DEVICES is {state.visible!r})")
     if state.import_error:
         several = f"; {' and '.join(state.packages)} are installed beside each other" if len(state.packages) > 1 else ""
         uninstall = f"pip uninstall -y {' '.join(state.packages)} && " if state.packages else ""
-        return Trouble(f"CuPy cannot be imported: {state.import_error}{several}", uninstall + install)
+        return Diagnosis(f"CuPy cannot be imported: {state.import_error}{several}", uninstall + install)
     assert state.cupy is not None
     if int(state.cupy.partition(".")[0]) < OLDEST_CUPY:
-        return Trouble(f"CuPy {state.cupy} is too old: {OLDEST_CUPY} or later is needed", f"{install} --upgrade")
+        return Diagnosis(f"CuPy {state.cupy} is too old: {OLDEST_CUPY} or later is needed", f"{install} --upgrade")
     built, can = state.cuda // 1000, state.driver // 1000
     if built > can:
         there = f"the driver runs CUDA {dotted(state.driver)} at most, but CuPy {state.cupy} here is for CUDA {built}"
         if can < 12:
-            return Trouble(f"{there}: update the driver, CUDA 12 is the oldest that CuPy {OLDEST_CUPY} knows")
+            return Diagnosis(f"{there}: update the driver, CUDA 12 is the oldest that CuPy {OLDEST_CUPY} knows")
         old = " ".join(state.packages) or f"cupy-cuda{built}x"
-        return Trouble(there, f"pip uninstall -y {old} && {install}   (or update the driver)")
+        return Diagnosis(there, f"pip uninstall -y {old} && {install}   (or update the driver)")
     if state.missing:
-        return Trouble(
+        return Diagnosis(
             f"CuPy {state.cupy} lacks a part of the CUDA toolkit: {'; '.join(state.missing)}",
             f"pip install 'cupy-cuda{built}x[ctk]'",
         )
@@ -99,28 +99,28 @@ def trouble(state: GpuState) -> Trouble | None:
 
 
 @cache
-def look() -> GpuState:
+def look() -> CudaState:
     """This machine, asked once a process."""
     if importlib.util.find_spec("cupy") is None:
-        return GpuState(driver=_driver_version())
+        return CudaState(driver=_driver_version())
     driver = _driver_version()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if driver is None:
-        return GpuState(cupy="", visible=visible)
+        return CudaState(cupy="", visible=visible)
     error, devices = _driver_devices()
     if error or not devices:
-        return GpuState("", driver, error, devices, visible)
+        return CudaState("", driver, error, devices, visible)
     try:
         import cupy
 
         cuda = int(cupy.cuda.runtime.runtimeGetVersion())
     except Exception as failure:  # whatever a broken installation does, it is told and not raised
         message = f"{type(failure).__name__}: {_first_line(failure)}"
-        return GpuState(None, driver, 0, devices, visible, message, packages=_packages())
-    built = GpuState(str(cupy.__version__), driver, 0, devices, visible, cuda=cuda)
+        return CudaState(None, driver, 0, devices, visible, message, packages=_packages())
+    built = CudaState(str(cupy.__version__), driver, 0, devices, visible, cuda=cuda)
     if cuda // 1000 > driver // 1000:
-        return GpuState(built.cupy, driver, 0, devices, visible, cuda=cuda, packages=_packages())
-    return GpuState(built.cupy, driver, 0, devices, visible, cuda=cuda, missing=tuple(_missing()))
+        return CudaState(built.cupy, driver, 0, devices, visible, cuda=cuda, packages=_packages())
+    return CudaState(built.cupy, driver, 0, devices, visible, cuda=cuda, missing=tuple(_missing()))
 
 
 def _missing() -> list[str]:

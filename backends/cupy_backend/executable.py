@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
-from dnnkit.backends.cupy_backend.streaming import HostData, StreamedFeed
+from dnnkit.backends.cupy_backend.streaming import HostData, StreamedBatches
 from dnnkit.backends.memory_sizes import in_words
 from dnnkit.backends.program import HostArray, Hyperparameters, Plan, Program
-from dnnkit.backends.stagewise.batches import Feed
-from dnnkit.backends.stagewise.executable import StageByStage
+from dnnkit.backends.stagewise.batches import Batches
+from dnnkit.backends.stagewise.executable import StagewiseExecutable
 from dnnkit.backends.stagewise.flat import Data, FlatExecutable
 from dnnkit.errors import DeviceMemoryError
 from dnnkit.kernels.array import Array, namespace
@@ -40,7 +40,7 @@ def _on_gpu(
     return run
 
 
-class CupyExecutable(StageByStage):
+class CupyExecutable(StagewiseExecutable):
     """A program on one GPU."""
 
     _backend: "CupyBackend"
@@ -59,7 +59,7 @@ class CupyExecutable(StageByStage):
     def _entered(self) -> Iterator[None]:
         """On the backend's GPU, after what was done before in another stream, with one clear error for no memory."""
         backend, cuda = self._backend, self._backend.xp.cuda
-        with backend.inside():
+        with backend.stay_on_device():
             stream = cuda.get_current_stream()
             if self._stream is not None and stream != self._stream:
                 stream.wait_event(self._stream.record())
@@ -88,7 +88,7 @@ class CupyExecutable(StageByStage):
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Data:
         """Uploaded once, if there is room; else data of the host stay there, and chunks of them are sent."""
         loss, dtype = self.program.loss, np.dtype(self.program.dtype)
-        kept = self._backend.gathers(namespace(x), x.dtype)
+        kept = self._backend.keeps_dtype(namespace(x), x.dtype)
         labels = loss is not None and loss.targets == "labels"
         dtypes = (x.dtype if kept else dtype, np.dtype(np.int64) if labels else dtype, dtype)
         given = [(array, kind) for array, kind in zip((x, y, weights), dtypes, strict=True) if array is not None]
@@ -103,13 +103,13 @@ class CupyExecutable(StageByStage):
         sums = None if weights is None else weights.astype(dtype).astype(np.float64)
         return self._examined(HostData(x.reshape(len(x), -1), y, weights, sums, dtypes))
 
-    def _feed(self, data: Data, order: HostArray, batch_size: int) -> Feed:
+    def _feed(self, data: Data, order: HostArray, batch_size: int) -> Batches:
         if not isinstance(data, HostData):
             return super()._feed(data, order, batch_size)
         if self._copies is None:
             self._copies = self._xp.cuda.Stream(non_blocking=True)
         parts = (self._backend, self._buffers, self._rescale, self._dtype)
-        return StreamedFeed(*parts, data, order, batch_size, copies=self._copies)
+        return StreamedBatches(*parts, data, order, batch_size, copies=self._copies)
 
     # -- training ----------------------------------------------------------------------------------------------------
 
@@ -127,11 +127,11 @@ class CupyExecutable(StageByStage):
 
     # -- everything else as everywhere, on the GPU -------------------------------------------------------------------
 
-    totals = _on_gpu(StageByStage.totals)
-    gradients = _on_gpu(StageByStage.gradients)
-    update = _on_gpu(StageByStage.update)
-    evaluate = _on_gpu(StageByStage.evaluate)
-    predict = _on_gpu(StageByStage.predict)
+    totals = _on_gpu(StagewiseExecutable.totals)
+    gradients = _on_gpu(StagewiseExecutable.gradients)
+    update = _on_gpu(StagewiseExecutable.update)
+    evaluate = _on_gpu(StagewiseExecutable.evaluate)
+    predict = _on_gpu(StagewiseExecutable.predict)
     read_parameter = _on_gpu(FlatExecutable.read_parameter)
     write_parameter = _on_gpu(FlatExecutable.write_parameter)
     snapshot = _on_gpu(FlatExecutable.snapshot)

@@ -1,6 +1,5 @@
 """What CuPy does with arrays on a GPU: launchers of our own kernels, into `out`, for what is done in every step."""
 
-import importlib
 import threading
 from functools import cache
 from types import ModuleType
@@ -10,6 +9,7 @@ import numpy as np
 
 from dnnkit.backends.base import Backend
 from dnnkit.backends.program import Loss, Metric
+from dnnkit.kernels import registry
 from dnnkit.kernels._cuda import cuda
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.optimizer_step.reference import Rule
@@ -26,7 +26,7 @@ class CupyOperations(Backend):
         self, data: Array, rows: Array, scale: float, offset: float, dtype: Any, out: Array | None = None
     ) -> Array:
         """See `kernels/gather`."""
-        with self.here():
+        with self.on_device():
             if data.dtype == np.float16:
                 return super().gather(data, rows, scale, offset, dtype)
             if out is None:
@@ -36,12 +36,12 @@ class CupyOperations(Backend):
 
     def take(self, values: Array, rows: Array, out: Array | None = None) -> Array:
         """values[rows]."""
-        with self.here():
+        with self.on_device():
             return self.xp.take(values, rows, axis=0, out=out)
 
     def affine(self, x: Array, scale: float, offset: float, out: Array | None = None) -> Array:
         """x · scale + offset."""
-        with self.here():
+        with self.on_device():
             y = self.xp.multiply(x, scale, out=out)
             return self.xp.add(y, offset, out=y) if offset else y
 
@@ -49,7 +49,7 @@ class CupyOperations(Backend):
         """See `kernels/<activation>`."""
         from dnnkit.kernels._cuda import activations
 
-        with self.here():
+        with self.on_device():
             if not _has_kernel(activation.name, x):
                 return super().activation(activation, x)
             out = self.xp.empty(x.shape, x.dtype) if out is None else out
@@ -60,7 +60,7 @@ class CupyOperations(Backend):
         """See `kernels/<activation>`."""
         from dnnkit.kernels._cuda import activations
 
-        with self.here():
+        with self.on_device():
             if not _has_kernel(activation.name, dy):
                 return super().activation_backward(activation, dy, saved)
             out = self.xp.empty(dy.shape, dy.dtype) if out is None else out
@@ -77,13 +77,13 @@ class CupyOperations(Backend):
     ) -> tuple[Array, Array]:
         """See `kernels/dense`."""
         y, z = out
-        with self.here():
+        with self.on_device():
             if not _has_kernel(activation.name, x):
                 return super().dense(x, w, b, activation)
             shape, needs_z = (x.shape[0], w.shape[1]), activation.saves == "input"
             y = self.xp.empty(shape, x.dtype) if y is None else y
             z = self.xp.empty(shape, x.dtype) if z is None and needs_z else z
-            _kernel("dense_activation").forward(x, w, b, activation, z if needs_z else None, y)
+            _kernel("dense").forward(x, w, b, activation, z if needs_z else None, y)
         return y, (z if needs_z else y)
 
     def dense_backward(
@@ -98,10 +98,10 @@ class CupyOperations(Backend):
     ) -> tuple[Array | None, Array, Array]:
         """See `kernels/dense`; dy becomes dz."""
         dx, dw, db = out
-        with self.here():
+        with self.on_device():
             if not _has_kernel(activation.name, dy):
                 return super().dense_backward(dy, x, w, saved, activation, needs_dx)
-            kernel, empty = _kernel("dense_activation"), self.xp.empty
+            kernel, empty = _kernel("dense"), self.xp.empty
             dx = empty(x.shape, x.dtype) if needs_dx and dx is None else dx
             dw = empty(w.shape, w.dtype) if dw is None else dw
             db = empty(w.shape[1], w.dtype) if db is None else db
@@ -113,14 +113,14 @@ class CupyOperations(Backend):
         self, shape: tuple[int, ...], rate: float, seed: int, layer: int, step: int, out: Array | None = None
     ) -> Array:
         """See `kernels/dropout`."""
-        with self.here():
+        with self.on_device():
             out = self.xp.empty(shape, np.bool_) if out is None else out
             _kernel("dropout").mask(0, out.size, rate, seed, layer, step, out.reshape(-1))
         return out
 
     def dropout(self, x: Array, keep: Array, rate: float, out: Array | None = None) -> Array:
         """See `kernels/dropout`."""
-        with self.here():
+        with self.on_device():
             out = self.xp.empty(x.shape, x.dtype) if out is None else out
             _kernel("dropout").apply(x, keep, rate, out)
         return out
@@ -135,7 +135,7 @@ class CupyOperations(Backend):
         out: Array | None = None,
     ) -> tuple[Array, Array]:
         """See `kernels/<loss>`; the sum stays on the GPU."""
-        with self.here():
+        with self.on_device():
             if not isinstance(loss.kernel, str) or not _has_kernel(loss.kernel, scores):
                 return super().loss(loss, scores, targets, weights, scale)
             targets, weights = _like_scores(scores, targets, weights)
@@ -148,7 +148,7 @@ class CupyOperations(Backend):
 
     def metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None) -> Array:
         """See `kernels/accuracy`; the sum stays on the GPU."""
-        with self.here():
+        with self.on_device():
             if not isinstance(metric.kernel, str) or not _has_kernel("accuracy", scores):
                 return super().metric(metric, scores, targets, weights)
             targets, weights = _like_scores(scores, targets, weights)
@@ -162,7 +162,7 @@ class CupyOperations(Backend):
 
     def clip_norm(self, x: Array, bound: float, out: Array | None = None) -> Array:
         """See `kernels/clip_norm`; the norm stays on the GPU."""
-        with self.here():
+        with self.on_device():
             if not _has_kernel("clip_norm", x):
                 return super().clip_norm(x, bound)
             out = self.xp.empty(x.shape, x.dtype) if out is None else out
@@ -173,8 +173,8 @@ class CupyOperations(Backend):
         self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float
     ) -> tuple[Array, list[Array]]:
         """See `kernels/optimizer_step`; in place."""
-        with self.here():
-            getattr(_kernel("update"), rule.function.__name__)(step, parameter, gradient, *slots, *numbers)
+        with self.on_device():
+            getattr(_kernel("optimizer_step"), rule.function.__name__)(step, parameter, gradient, *slots, *numbers)
         return parameter, slots
 
     def _scratch(self, size: int, dtype: Any) -> Array:
@@ -188,12 +188,12 @@ class CupyOperations(Backend):
 
 @cache
 def _kernel(name: str) -> ModuleType:
-    return importlib.import_module(f"dnnkit.kernels.{name}.gpu")
+    return registry.version(name, "gpu")
 
 
 def _has_kernel(name: str, x: Array) -> bool:
     """Whether there is a CUDA version, and for the dtype of x: another's activation may have none, nor has float16."""
-    return x.dtype.name in cuda.REALS and cuda.has_gpu_version(name)
+    return x.dtype.name in cuda.REALS and registry.has_gpu_version(name)
 
 
 def _like_scores(scores: Array, targets: Array, weights: Array | None) -> tuple[Array, Array | None]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dnnkit.backends.program import HostArray, Rescale
-from dnnkit.backends.stagewise.batches import Feed, part
+from dnnkit.backends.stagewise.batches import Batches, part
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.flat import Data
 from dnnkit.kernels.array import Array
@@ -30,7 +30,7 @@ class HostData(Data):
     dtypes: tuple[Any, Any, Any]
 
 
-class _Slot:
+class _StagingBuffer:
     """Room for a chunk on either side, and what became of it."""
 
     def __init__(self, rows: int, data: HostData, backend: "CupyBackend", copies: Any) -> None:
@@ -63,7 +63,7 @@ class _Slot:
         return Data(x, y, weights, None)
 
 
-class StreamedFeed(Feed):
+class StreamedBatches(Batches):
     """As `Feed`, from `HostData`."""
 
     def __init__(
@@ -87,7 +87,7 @@ class StreamedFeed(Feed):
         self._order, self._host, self._copies, self._cuda = order, data, copies, backend.xp.cuda
         super().__init__(backend, buffers, rescale, dtype, data, np.arange(self._size), batch_size)
         copies.wait_event(self._cuda.get_current_stream().record())  # the memory may be read from still
-        self._slots = [_Slot(self._size, data, backend, copies) for _ in range(min(2, self._chunks))]
+        self._slots = [_StagingBuffer(self._size, data, backend, copies) for _ in range(min(2, self._chunks))]
         self._now = -1
 
     def batch(self, step: int) -> tuple[Array, Array | None, Array | None]:
@@ -98,7 +98,7 @@ class StreamedFeed(Feed):
         rows = min(self._size, len(self._order) - chunk * self._size)
         return self._gather(self._slot(chunk).data(rows), part(self._rows[:rows], place, self._batch_size))
 
-    def _slot(self, chunk: int) -> _Slot:
+    def _slot(self, chunk: int) -> _StagingBuffer:
         return self._slots[chunk % len(self._slots)]
 
     def _turn_to(self, chunk: int) -> None:

@@ -15,6 +15,7 @@ from dnnkit.backends.diagnosis import Finding
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.numpy_backend import NumpyBackend
 from dnnkit.backends.program import Activate, Dense, Loss, Metric, Program
+from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.registry import Activation
@@ -89,27 +90,25 @@ class NumbaBackend(NumpyBackend):
 
     # -- building ----------------------------------------------------------------------------------------------------
 
-    def supports(self, program: Program) -> str | None:
+    def unsupported_reason(self, program: Program) -> str | None:
         """Why the compiled epoch cannot take the program: parts without a compiled kernel."""
-        reason = super().supports(program)
+        reason = super().unsupported_reason(program)
         if reason is not None:
             return reason
-        from dnnkit.kernels._numba.entry_points import has_cpu_version
-
         activations = {s.activation for s in program.stages if isinstance(s, Dense | Activate)} | {program.head}
         losses = {program.loss.kernel} if program.loss is not None and isinstance(program.loss.kernel, str) else set()
-        missing = sorted(name for name in activations | losses if not has_cpu_version(name))
+        missing = sorted(name for name in activations | losses if not registry.has_cpu_version(name))
         return f"no compiled version of {', '.join(missing)}" if missing else None
 
     def build(self, program: Program) -> Executable:
         """The compiled epoch where the program can take it, else one compiled operation after another."""
-        if self.supports(program) is not None:
+        if self.unsupported_reason(program) is not None:
             return super().build(program)
-        from dnnkit.backends.numba_backend.executable import CompiledEpoch
+        from dnnkit.backends.numba_backend.executable import NumbaExecutable
 
-        return CompiledEpoch(self, program, self.plan(program, "compiled epoch"))
+        return NumbaExecutable(self, program, self.plan(program, "compiled epoch"))
 
-    def gathers(self, source: Namespace, dtype: Any) -> bool:
+    def keeps_dtype(self, source: Namespace, dtype: Any) -> bool:
         """Bytes are gathered as bytes; the compiled epoch knows no other integers."""
         return bool(dtype == source.uint8)
 
@@ -119,28 +118,28 @@ class NumbaBackend(NumpyBackend):
         """See `kernels/<activation>`."""
         from dnnkit.kernels._numba import entry_points
 
-        if x.ndim == 0 or not entry_points.has_cpu_version(activation.name):
+        if x.ndim == 0 or not registry.has_cpu_version(activation.name):
             return super().activation(activation, x, out)
         x = np.ascontiguousarray(x)
         out = np.empty_like(x) if out is None else out
-        self._call(entry_points.activation_slices(activation.name, x.dtype.name), "forward", x, out)
+        self._call(entry_points.activation_entry_points(activation.name, x.dtype.name), "forward", x, out)
         return out
 
     def activation_backward(self, activation: Activation, dy: Array, saved: Array, out: Array | None = None) -> Array:
         """See `kernels/<activation>`."""
         from dnnkit.kernels._numba import entry_points
 
-        if dy.ndim == 0 or not entry_points.has_cpu_version(activation.name):
+        if dy.ndim == 0 or not registry.has_cpu_version(activation.name):
             return super().activation_backward(activation, dy, saved, out)
         dy, saved = np.ascontiguousarray(dy), np.ascontiguousarray(saved)
         out = np.empty_like(dy) if out is None else out
-        self._call(entry_points.activation_slices(activation.name, dy.dtype.name), "backward", dy, saved, out)
+        self._call(entry_points.activation_entry_points(activation.name, dy.dtype.name), "backward", dy, saved, out)
         return out
 
     @staticmethod
-    def _call(slices: Any, name: str, *arrays: Array) -> None:
+    def _call(compiled: Any, name: str, *arrays: Array) -> None:
         columns = arrays[0].shape[-1]
-        entry_points.call(name, *(a.ctypes.data for a in arrays), arrays[0].size // max(1, columns), columns)
+        compiled.call(name, *(a.ctypes.data for a in arrays), arrays[0].size // max(1, columns), columns)
 
     def dense(
         self,
@@ -154,12 +153,12 @@ class NumbaBackend(NumpyBackend):
         from dnnkit.kernels._numba import entry_points
         from dnnkit.kernels.dense import cpu
 
-        if not entry_points.has_cpu_version(activation.name):
+        if not registry.has_cpu_version(activation.name):
             return super().dense(x, w, b, activation, out)
         y = np.empty((x.shape[0], w.shape[1]), x.dtype) if out[0] is None else out[0]
         z = np.empty_like(y) if out[1] is None else out[1]
         bias = np.empty(0, x.dtype) if b is None else b
-        address = entry_points.activation_slices(activation.name, x.dtype.name).address("forward")
+        address = entry_points.activation_entry_points(activation.name, x.dtype.name).address("forward")
         cpu.forward(np.ascontiguousarray(x), np.ascontiguousarray(w), bias, address, z, y)
         return y, (y if activation.saves == "output" else z)
 
@@ -177,13 +176,13 @@ class NumbaBackend(NumpyBackend):
         from dnnkit.kernels._numba import entry_points
         from dnnkit.kernels.dense import cpu
 
-        if not entry_points.has_cpu_version(activation.name):
+        if not registry.has_cpu_version(activation.name):
             return super().dense_backward(dy, x, w, saved, activation, needs_dx, out)
         dx, dw, db = out
         dx = np.empty_like(x) if dx is None else dx
         dw = np.empty_like(w) if dw is None else dw
         db = np.empty(w.shape[1], w.dtype) if db is None else db
-        address = entry_points.activation_slices(activation.name, x.dtype.name).address("backward")
+        address = entry_points.activation_entry_points(activation.name, x.dtype.name).address("backward")
         arrays = [np.ascontiguousarray(array) for array in (dy, x, w, saved)]
         cpu.backward(*arrays, address, needs_dx, np.empty_like(arrays[0]), dx, dw, db)
         return (dx if needs_dx else None), dw, db
@@ -229,7 +228,7 @@ class NumbaBackend(NumpyBackend):
         """See `kernels/<loss>`."""
         from dnnkit.kernels._numba import entry_points
 
-        if not isinstance(loss.kernel, str) or not entry_points.has_cpu_version(loss.kernel):
+        if not isinstance(loss.kernel, str) or not registry.has_cpu_version(loss.kernel):
             return super().loss(loss, scores, targets, weights, scale, out)
         scores, targets = np.ascontiguousarray(scores), np.ascontiguousarray(targets)
         kind = "labels" if targets.ndim == 1 else "values"
@@ -237,7 +236,7 @@ class NumbaBackend(NumpyBackend):
         row_weights = np.ones(len(scores), scores.dtype) if weights is None else np.ascontiguousarray(weights)
         out = np.empty_like(scores) if out is None else out
         total = np.zeros(1)
-        entry_points.loss_slices(loss.kernel, kind, scores.dtype.name).call(
+        entry_points.loss_entry_points(loss.kernel, kind, scores.dtype.name).call(
             "loss_and_metrics",
             *(a.ctypes.data for a in (scores, targets, row_weights)),
             *scores.shape,
@@ -268,7 +267,7 @@ class NumbaBackend(NumpyBackend):
         rate, *constants = numbers
         places = [array.ctypes.data for array in (parameter, gradient, stacked)]
         given = np.array([*constants, 0.0])
-        update = entry_points.update_slices(rule.function.__name__, parameter.dtype.name)
+        update = entry_points.optimizer_entry_points(rule.function.__name__, parameter.dtype.name)
         update.call("update", step, *places, parameter.size, parameter.size, rate, given.ctypes.data)
         for slot, row in zip(slots, stacked, strict=False):
             slot[...] = row

@@ -5,14 +5,14 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from dnnkit.backends.numba_backend.partition import Division, roles
+from dnnkit.backends.numba_backend.partition import Partition, roles
 from dnnkit.backends.program import Dense, HostArray, Stage
 from dnnkit.kernels.train_steps import opcodes
 
 Purpose = Literal["train", "differentiate", "evaluate", "predict"]
 
 
-class Course(NamedTuple):
+class ScheduleKey(NamedTuple):
     """What a schedule depends on beside the stages and their division."""
 
     purpose: Purpose
@@ -25,7 +25,7 @@ class Course(NamedTuple):
     """Whether all steps have the same rows in the same order."""
 
 
-def schedule(stages: Sequence[Stage], division: Division, course: Course) -> HostArray:
+def assemble(stages: Sequence[Stage], partition: Partition, course: ScheduleKey) -> HostArray:
     """Instructions (n, 3): what to do, with which stage, and an option: whether dx is wanted, or what is multiplied.
 
     Inputs are gathered if they are not read in place. Workers that exchange anything on the way forward share the
@@ -33,7 +33,7 @@ def schedule(stages: Sequence[Stage], division: Division, course: Course) -> Hos
     it. There is, too, if all steps have the same rows, and none are shared: these are taken once.
     """
     purpose, first, clips, inputs, one_batch = course
-    kinds = roles(stages, division)
+    kinds = roles(stages, partition)
     in_place = inputs == opcodes.IN_PLACE
     shares = "rows" in kinds and not in_place
     columns = [inputs, *[opcodes.EVERY] * len(kinds)]
@@ -56,7 +56,7 @@ def schedule(stages: Sequence[Stage], division: Division, course: Course) -> Hos
     if purpose == "predict":
         return _array([*steps, (opcodes.HEAD, 0, 0), again])
     steps.append((opcodes.LOSS, 0, 0))
-    by_rows = division.by == "rows" and division.workers > 1
+    by_rows = partition.by == "rows" and partition.workers > 1
     at_once = purpose == "train" and not by_rows and not clips
     if purpose in ("train", "differentiate"):
         for stage in range(len(kinds) - 1, max(first, 0) - 1, -1):
@@ -64,7 +64,7 @@ def schedule(stages: Sequence[Stage], division: Division, course: Course) -> Hos
             exchanges = kinds[stage] == "columns" and wants_dx
             steps.append((opcodes.BACKWARD_PART if exchanges else opcodes.BACKWARD, stage, int(wants_dx)))
             if isinstance(stages[stage], Dense):
-                steps.append((opcodes.IMPROVE if at_once else opcodes.KERNEL_GRADIENT, stage, columns[stage]))
+                steps.append((opcodes.UPDATE_FUSED if at_once else opcodes.KERNEL_GRADIENT, stage, columns[stage]))
             if exchanges:
                 steps += [(opcodes.EXCHANGE, 0, 0), (opcodes.JOIN_GRADIENT, stage, 0)]
     if purpose == "train" and not at_once:
@@ -72,7 +72,7 @@ def schedule(stages: Sequence[Stage], division: Division, course: Course) -> Hos
             steps += [(opcodes.EXCHANGE, 0, 0), (opcodes.ADD_GRADIENTS, 0, 0)]
         if clips:
             steps.append((opcodes.NORM, 0, 0))
-            if division.workers > 1:
+            if partition.workers > 1:
                 steps.append((opcodes.EXCHANGE, 0, 0))
         steps.append((opcodes.UPDATE, 0, 0))
         if by_rows:

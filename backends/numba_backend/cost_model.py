@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from dnnkit.backends.numba_backend.calibration import Machine, machine, processors
-from dnnkit.backends.numba_backend.partition import ALONE, Division, parts, roles, share
+from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles, share, stage_shards
 from dnnkit.backends.program import Dense, Program, Stage
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.optimizer_step.reference import RULES
@@ -36,32 +36,34 @@ PASSES = 6
 """How often a dense stage's outputs are read or written element by element: bias, activation, and back."""
 
 
-def divide(program: Program, stages: Sequence[Stage], features: int, batch_size: int, recorded: str) -> Division:
+def choose_partition(
+    program: Program, stages: Sequence[Stage], features: int, batch_size: int, recorded: str
+) -> Partition:
     """The division for batches of that size: what the user says, what was recorded, else the fastest by the model.
 
     `recorded` is what `record` gave in the training that goes on.
     """
-    if asked := os.environ.get("DNNKIT_DIVISION"):
-        return Division.parse(asked)
+    if asked := os.environ.get("DNNKIT_PARTITION"):
+        return Partition.parse(asked)
     if (kept := _recorded(recorded, batch_size)) is not None:
         return kept
     workers = program.num_threads or processors()
     if workers == 1:
-        return ALONE
-    candidates = [Division(by, count) for count in range(2, workers + 1) for by in BY]
+        return SINGLE
+    candidates = [Partition(by, count) for count in range(2, workers + 1) for by in BY]
     candidates = [d for d in candidates if d.by == "rows" or "columns" in roles(stages, d)]
     here = machine()
-    times = {division: seconds(program, stages, features, batch_size, division, here) for division in candidates}
-    best = min(times, key=lambda division: times[division])
-    alone = seconds(program, stages, features, batch_size, ALONE, here)
-    return best if times[best] < WORTH * alone else ALONE
+    times = {partition: seconds(program, stages, features, batch_size, partition, here) for partition in candidates}
+    best = min(times, key=lambda partition: times[partition])
+    alone = seconds(program, stages, features, batch_size, SINGLE, here)
+    return best if times[best] < WORTH * alone else SINGLE
 
 
-def _recorded(text: str, batch_size: int) -> Division | None:
+def _recorded(text: str, batch_size: int) -> Partition | None:
     """What `record` wrote, for that batch size; None for another's, or what another backend wrote."""
-    division, _, size = text.partition("@")
+    partition, _, size = text.partition("@")
     try:
-        return Division.parse(division) if size == str(batch_size) else None
+        return Partition.parse(partition) if size == str(batch_size) else None
     except ConfigurationError:
         return None
 
@@ -73,23 +75,23 @@ def threads(program: Program, rows: int, steps: int) -> int:
     return (program.num_threads or processors()) if estimate > WORTH_THREADS else 0
 
 
-def record(division: Division, batch_size: int) -> str:
+def record(partition: Partition, batch_size: int) -> str:
     """What `divide` wants to see again, for the same results."""
-    return f"{division}@{batch_size}"
+    return f"{partition}@{batch_size}"
 
 
 def seconds(
-    program: Program, stages: Sequence[Stage], features: int, batch_size: int, division: Division, here: Machine
+    program: Program, stages: Sequence[Stage], features: int, batch_size: int, partition: Partition, here: Machine
 ) -> float:
     """The estimated time of a training step."""
     number = 4 if program.dtype == "float32" else 8
-    flops = (here.flops if division.workers == 1 else here.flops_each) * 4 / number
-    workers, by_rows = division.workers, division.by == "rows" and division.workers > 1
+    flops = (here.flops if partition.workers == 1 else here.flops_each) * 4 / number
+    workers, by_rows = partition.workers, partition.by == "rows" and partition.workers > 1
     rows = -(-batch_size // workers) if by_rows else batch_size
-    kinds = roles(stages, division)
+    kinds = roles(stages, partition)
     gathered = rows * features / (workers if "rows" in kinds else 1)
     total, held, trained = 2.0 * gathered * number / here.bytes, 0, False
-    for stage, role, part in zip(stages, kinds, parts(stages, features, division, 0), strict=True):
+    for stage, role, part in zip(stages, kinds, stage_shards(stages, features, partition, 0), strict=True):
         inputs, outputs = part.shape
         total += PASSES * rows * outputs * number / here.bytes
         if not isinstance(stage, Dense):

@@ -16,8 +16,8 @@ from dnnkit.backends.executable import Gradients
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.calibration import machine, processors
 from dnnkit.backends.numba_backend.data import arrays, is_worth_marking, marked, plain
-from dnnkit.backends.numba_backend.partition import ALONE, Division
-from dnnkit.backends.numba_backend.workers import Kernels, Numbers, Team, Work
+from dnnkit.backends.numba_backend.partition import SINGLE, Partition
+from dnnkit.backends.numba_backend.workers import Kernels, RunRequest, Weights, WorkerTeam
 from dnnkit.backends.program import (
     Activate,
     Dense,
@@ -45,41 +45,41 @@ TEAMS = 4
 FULL_SPEED = 64
 """Rows with which a product is as fast as with more."""
 
-FEW = 64
+SMALL_BATCH = 64
 """Rows up to which predictions are made at once, without any of what prepares longer work."""
 
 
-class CompiledEpoch(FlatExecutable):
+class NumbaExecutable(FlatExecutable):
     """A program whose every part has a compiled kernel."""
 
-    apart = True
+    cache_aligned = True
 
     def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:
         announce(f"the training loop in {program.dtype}")
-        self._divided: Numbers | None = None
-        self._divided_layout: Any = None
-        self._divided_is_newer = self._divided_is_older = False
+        self._partitioned: Weights | None = None
+        self._partitioned_layout: Any = None
+        self._partitioned_is_newer = self._partitioned_is_older = False
         super().__init__(backend, program, plan)
         self._join_slots()
         self._kernels, self._functions = _compile(program)
         trained = [index for index, stage in enumerate(self._stages) if stage_parameters(stage)]
         self._first_trained = trained[0] if trained else len(self._stages)
-        self._teams: dict[tuple[Division, int], Team] = {}
-        self._training: Team | None = None
+        self._teams: dict[tuple[Partition, int], WorkerTeam] = {}
+        self._training: WorkerTeam | None = None
         self._compiled = False
-        self._few: tuple[Any, ...] | None = None
+        self._small_batch_network: tuple[Any, ...] | None = None
 
     # -- the two homes of the numbers --------------------------------------------------------------------------------
 
     @property
     def _parameters(self) -> HostArray:
-        self._collect()
+        self._gather_weights()
         return self._flat
 
     @_parameters.setter
     def _parameters(self, flat: HostArray) -> None:
-        self._collect()
-        self._flat, self._divided_is_older = flat, True
+        self._gather_weights()
+        self._flat, self._partitioned_is_older = flat, True
 
     def _join_slots(self) -> None:
         """The slots as rows of one array, which is what an update takes."""
@@ -88,53 +88,53 @@ class CompiledEpoch(FlatExecutable):
             row[...] = slot
         self._slots = list(self._slot_rows[: len(self._slots)])
 
-    def _collect(self) -> None:
+    def _gather_weights(self) -> None:
         """The canonical numbers from the workers', if those are newer."""
-        if not self._divided_is_newer:
+        if not self._partitioned_is_newer:
             return
-        assert self._divided is not None
-        self._divided_is_newer = False
-        self._divided_layout.collect(self._divided.parameters, self._layout.views(self._flat, np))
+        assert self._partitioned is not None
+        self._partitioned_is_newer = False
+        self._partitioned_layout.gather(self._partitioned.parameters, self._layout.views(self._flat, np))
         for place, slot in enumerate(self._slots):
-            self._divided_layout.collect(self._divided.slots[:, place], self._layout.views(slot, np))
+            self._partitioned_layout.gather(self._partitioned.slots[:, place], self._layout.views(slot, np))
 
-    def _spread(self, team: Team) -> Numbers:
+    def _scatter(self, team: WorkerTeam) -> Weights:
         """The numbers as the team keeps them."""
-        if team.division.by == "rows" or team.division.workers == 1:
-            self._divided_is_older = True
-            return Numbers(self._parameters[None], self._slot_rows[None])
-        if self._divided is None or self._divided_layout is not team.layout:
-            self._collect()
-            shape = (team.division.workers, len(self._slot_rows), team.layout.size)
+        if team.partition.by == "rows" or team.partition.workers == 1:
+            self._partitioned_is_older = True
+            return Weights(self._parameters[None], self._slot_rows[None])
+        if self._partitioned is None or self._partitioned_layout is not team.layout:
+            self._gather_weights()
+            shape = (team.partition.workers, len(self._slot_rows), team.layout.size)
             dtype = self.program.dtype
-            self._divided = Numbers(zeros((shape[0], shape[2]), dtype), zeros(shape, dtype))
-            self._divided_layout, self._divided_is_older = team.layout, True
-        if self._divided_is_older:
-            team.layout.spread(self._layout.views(self._parameters, np), self._divided.parameters)
+            self._partitioned = Weights(zeros((shape[0], shape[2]), dtype), zeros(shape, dtype))
+            self._partitioned_layout, self._partitioned_is_older = team.layout, True
+        if self._partitioned_is_older:
+            team.layout.scatter(self._layout.views(self._parameters, np), self._partitioned.parameters)
             for place, slot in enumerate(self._slots):
-                team.layout.spread(self._layout.views(slot, np), self._divided.slots[:, place])
-        self._divided_is_older, self._divided_is_newer = False, True
-        return self._divided
+                team.layout.scatter(self._layout.views(slot, np), self._partitioned.slots[:, place])
+        self._partitioned_is_older, self._partitioned_is_newer = False, True
+        return self._partitioned
 
     def snapshot(self) -> Snapshot:  # noqa: D102
-        self._collect()
+        self._gather_weights()
         return super().snapshot()
 
     def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
-        self._collect()
+        self._gather_weights()
         super().restore(snapshot)
         self._join_slots()
-        self._divided_is_older = True
+        self._partitioned_is_older = True
 
     # -- teams -------------------------------------------------------------------------------------------------------
 
-    def _team(self, division: Division, rows: int) -> Team:
+    def _team(self, partition: Partition, rows: int) -> WorkerTeam:
         """The team for batches of up to so many rows."""
-        key = division, rows
+        key = partition, rows
         if key not in self._teams:
             if len(self._teams) >= TEAMS:
                 self._teams.pop(next(key for key, team in self._teams.items() if team is not self._training))
-            self._teams[key] = Team(self.program, self._stages, division, rows, self._kernels)
+            self._teams[key] = WorkerTeam(self.program, self._stages, partition, rows, self._kernels)
         return self._teams[key]
 
     def _arrays(self, data: Data) -> tuple[Any, ...]:
@@ -147,9 +147,9 @@ class CompiledEpoch(FlatExecutable):
             self._compiled = True
             if processors() > 1:
                 machine()
-            work = Work(self._arrays(data), np.zeros(0, np.int64), 1, np.zeros(0), 0, 0)
-            team = self._team(ALONE, 1)
-            team.run("evaluate", work, self._numbers(), team.no_sums())
+            work = RunRequest(self._arrays(data), np.zeros(0, np.int64), 1, np.zeros(0), 0, 0)
+            team = self._team(SINGLE, 1)
+            team.run("evaluate", work, self._numbers(), team.zero_totals())
             self.predict_few(np.zeros((1, *self.program.input_shape), self.program.dtype))
         return data
 
@@ -159,9 +159,9 @@ class CompiledEpoch(FlatExecutable):
             return marked(data, self.program.num_threads)
         return super()._examined(data)
 
-    def _numbers(self) -> Numbers:
+    def _numbers(self) -> Weights:
         """The canonical numbers, for a team of one."""
-        return Numbers(self._parameters[None], self._slot_rows[None])
+        return Weights(self._parameters[None], self._slot_rows[None])
 
     # -- training ----------------------------------------------------------------------------------------------------
 
@@ -172,17 +172,17 @@ class CompiledEpoch(FlatExecutable):
         self._one_batch = _is_one_batch(self._order, batch_size)
         self._span, self._nan_step = (0, 0), -1
         features, size = int(data.x.shape[1]), self._batch_size
-        division = cost_model.divide(self.program, self._stages, features, size, self.state.execution)
-        self.state.execution = cost_model.record(division, size)
-        self._training = self._team(division, size)
-        self._training.go_on()
-        self._sums = self._training.no_sums()
-        if self.plan.details.get("division") != str(division):
-            self.plan = replace(self.plan, details={**self.plan.details, "division": str(division)})
+        partition = cost_model.choose_partition(self.program, self._stages, features, size, self.state.execution)
+        self.state.execution = cost_model.record(partition, size)
+        self._training = self._team(partition, size)
+        self._training.clear_stop()
+        self._sums = self._training.zero_totals()
+        if self.plan.details.get("partition") != str(partition):
+            self.plan = replace(self.plan, details={**self.plan.details, "partition": str(partition)})
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
         assert self._training is not None
-        work = Work(
+        work = RunRequest(
             self._data,
             self._order,
             self._batch_size,
@@ -199,7 +199,7 @@ class CompiledEpoch(FlatExecutable):
             done, nan_step = self._training.run(
                 "train",
                 work,
-                self._spread(self._training),
+                self._scatter(self._training),
                 self._sums,
                 first=self._first_trained,
                 threads=cost_model.threads(self.program, self._batch_size, last - first),
@@ -230,10 +230,10 @@ class CompiledEpoch(FlatExecutable):
     def gradients(self, data: Data, *, with_input: bool = False) -> Gradients:  # noqa: D102
         rows, order = len(data), np.arange(len(data))
         weights = self._weight_sums(data, order, rows)
-        team, first = self._team(ALONE, rows), -1 if with_input else self._first_trained
-        work = Work(self._arrays(data), order, rows, weights, 0, 1, self.state.step)
+        team, first = self._team(SINGLE, rows), -1 if with_input else self._first_trained
+        work = RunRequest(self._arrays(data), order, rows, weights, 0, 1, self.state.step)
         with np.errstate(all="ignore"):
-            sums = team.no_sums()
+            sums = team.zero_totals()
             team.run("differentiate", work, self._numbers(), sums, first=first)
         loss = self._read_totals(team.totals(sums), float(weights[0]), -1).mean_loss
         dx = team.input_gradient(rows) * self._rescale.scale if with_input else None
@@ -249,7 +249,7 @@ class CompiledEpoch(FlatExecutable):
         places = [array.ctypes.data for array in (parameters, gradient, self._slot_rows)]
         size = parameters.size
         self._functions["update"].call("update", self.state.step, *places, size, size, rate, constants.ctypes.data)
-        self._divided_is_older = True
+        self._partitioned_is_older = True
 
     # -- inference ---------------------------------------------------------------------------------------------------
 
@@ -257,9 +257,9 @@ class CompiledEpoch(FlatExecutable):
         team, threads = self._inference_team(data, batch_size)
         order = np.arange(len(data))
         weights = self._weight_sums(data, order, team.rows)
-        work = Work(self._arrays(data), order, team.rows, weights, 0, len(weights))
+        work = RunRequest(self._arrays(data), order, team.rows, weights, 0, len(weights))
         with np.errstate(all="ignore"):
-            sums = team.no_sums()
+            sums = team.zero_totals()
             team.run("evaluate", work, self._numbers(), sums, threads=threads)
         return self._read_totals(team.totals(sums), float(weights.sum()), -1)
 
@@ -267,9 +267,9 @@ class CompiledEpoch(FlatExecutable):
         team, threads = self._inference_team(data, batch_size)
         out = np.empty((len(data), self.program.output_features), self.program.dtype)
         order, steps = np.arange(len(data)), -(-len(data) // team.rows)
-        work = Work(self._arrays(data), order, team.rows, np.zeros(0), 0, steps, out=out)
+        work = RunRequest(self._arrays(data), order, team.rows, np.zeros(0), 0, steps, out=out)
         with np.errstate(all="ignore"):
-            team.run("predict", work, self._numbers(), team.no_sums(), threads=threads)
+            team.run("predict", work, self._numbers(), team.zero_totals(), threads=threads)
         return out
 
     def predict_few(self, x: Any) -> HostArray | None:  # noqa: D102
@@ -277,17 +277,17 @@ class CompiledEpoch(FlatExecutable):
         if not isinstance(x, np.ndarray) or x.dtype != program.dtype or x.shape[1:] != program.input_shape:
             return None
         rows = len(x)
-        if not 0 < rows <= FEW or not x.flags.c_contiguous:
+        if not 0 < rows <= SMALL_BATCH or not x.flags.c_contiguous:
             return None
-        if self._few is None:
+        if self._small_batch_network is None:
             scale, offset = float(self._rescale.scale), float(self._rescale.offset)
-            self._few = *self._team(ALONE, FEW).forward_parts, scale, offset
+            self._small_batch_network = *self._team(SINGLE, SMALL_BATCH).forward_parts, scale, offset
         out = np.empty((rows, program.output_features), program.dtype)
-        if not cpu.predict_rows(plain(x.reshape(rows, -1)), self._parameters, self._few, out):
+        if not cpu.predict_rows(plain(x.reshape(rows, -1)), self._parameters, self._small_batch_network, out):
             return None
         return out
 
-    def _inference_team(self, data: Data, batch_size: int) -> tuple[Team, int]:
+    def _inference_team(self, data: Data, batch_size: int) -> tuple[WorkerTeam, int]:
         """Who predicts these rows, and in how many threads: rows do not depend on each other.
 
         At a time at most `batch_size` of them; as many as are read in place, if these are enough for full speed.
@@ -296,8 +296,8 @@ class CompiledEpoch(FlatExecutable):
         workers = max(1, threads)
         in_place = CACHED // max(1, int(data.x.shape[1]) * np.dtype(self.program.dtype).itemsize)
         rows = min(batch_size, in_place * workers) if in_place >= FULL_SPEED else batch_size
-        division = Division("rows", workers) if workers > 1 else ALONE
-        return self._team(division, min(rows, len(data))), threads
+        partition = Partition("rows", workers) if workers > 1 else SINGLE
+        return self._team(partition, min(rows, len(data))), threads
 
 
 def _is_one_batch(order: HostArray, batch_size: int) -> bool:
@@ -311,15 +311,15 @@ def _is_one_batch(order: HostArray, batch_size: int) -> bool:
 def _compile(program: Program) -> tuple[Kernels, dict[str, Any]]:
     """The addresses of the program's kernels, and the functions themselves, to be kept as long as those are used."""
     names = {s.activation for s in program.stages if isinstance(s, Dense | Activate)} | {program.head}
-    activations = {name: entry_points.activation_slices(name, program.dtype) for name in names}
+    activations = {name: entry_points.activation_entry_points(name, program.dtype) for name in names}
     functions: dict[str, Any] = {"activations": activations}
     loss = update = 0
     if program.loss is not None:
         assert isinstance(program.loss.kernel, str)
-        functions["loss"] = entry_points.loss_slices(program.loss.kernel, program.loss.targets, program.dtype)
+        functions["loss"] = entry_points.loss_entry_points(program.loss.kernel, program.loss.targets, program.dtype)
         loss = functions["loss"].address("loss_and_metrics")
     if program.update:
-        functions["update"] = entry_points.update_slices(program.update, program.dtype)
+        functions["update"] = entry_points.optimizer_entry_points(program.update, program.dtype)
         update = functions["update"].address("update")
     kinds = [
         entry_points.CATEGORICAL if metric.kernel == "categorical" else entry_points.BINARY

@@ -20,7 +20,7 @@ from dnnkit.kernels import registry
 
 
 @dataclass(frozen=True)
-class Division:
+class Partition:
     """Among how many workers, and what is divided; one worker has everything."""
 
     by: Literal["units", "rows"]
@@ -30,20 +30,20 @@ class Division:
         return f"{self.by}/{self.workers}"
 
     @classmethod
-    def parse(cls, text: str) -> "Division":
+    def parse(cls, text: str) -> "Partition":
         """What `str` gave."""
         by, _, workers = text.partition("/")
         if by not in ("units", "rows") or not workers.isdecimal() or int(workers) < 1:
-            raise ConfigurationError(f"DNNKIT_DIVISION is {text!r}: expected units/2, rows/4, or another number")
+            raise ConfigurationError(f"DNNKIT_PARTITION is {text!r}: expected units/2, rows/4, or another number")
         return cls(by, int(workers))  # type: ignore[arg-type]
 
 
-ALONE = Division("units", 1)
+SINGLE = Partition("units", 1)
 
 Role = Literal["whole", "columns", "rows", "part"]
 
 
-def roles(stages: Sequence[Stage], division: Division) -> list[Role]:
+def roles(stages: Sequence[Stage], partition: Partition) -> list[Role]:
     """What each stage is to a worker: whole; a dense stage divided by columns or by rows; a part between the two."""
     result: list[Role] = []
     divided = False
@@ -53,7 +53,7 @@ def roles(stages: Sequence[Stage], division: Division) -> list[Role]:
                 result.append("rows")
                 divided = False
             else:
-                divided = division.by == "units" and _can_begin(stages[place:], division.workers)
+                divided = partition.by == "units" and _can_begin(stages[place:], partition.workers)
                 result.append("columns" if divided else "whole")
         else:
             result.append("part" if divided else "whole")
@@ -83,7 +83,7 @@ def share(count: int, workers: int, worker: int) -> slice:
 
 
 @dataclass(frozen=True)
-class Part:
+class StageShard:
     """Which inputs and outputs of a stage a worker has."""
 
     inputs: slice
@@ -95,21 +95,21 @@ class Part:
         return self.inputs.stop - self.inputs.start, self.outputs.stop - self.outputs.start
 
 
-def parts(stages: Sequence[Stage], features: int, division: Division, worker: int) -> list[Part]:
+def stage_shards(stages: Sequence[Stage], features: int, partition: Partition, worker: int) -> list[StageShard]:
     """The worker's part of every stage."""
     result = []
     have, width = slice(0, features), features
-    for stage, role in zip(stages, roles(stages, division), strict=True):
+    for stage, role in zip(stages, roles(stages, partition), strict=True):
         inputs = have
         if isinstance(stage, Dense):
             width = stage.kernel.shape[1]
-            have = share(width, division.workers, worker) if role == "columns" else slice(0, width)
-        result.append(Part(inputs, have))
+            have = share(width, partition.workers, worker) if role == "columns" else slice(0, width)
+        result.append(StageShard(inputs, have))
     return result
 
 
 @dataclass(frozen=True)
-class Piece:
+class ParameterShard:
     """The part of a parameter that one worker holds, and where in its flat array."""
 
     parameter: Parameter
@@ -132,41 +132,41 @@ class Piece:
         return int(np.prod(self.shape))
 
 
-class DividedLayout:
+class PartitionedLayout:
     """A program's parameters as one flat array a worker: first what all have, then what only this worker has.
 
     What all have is at the same place on each, so that each updates it by the same instructions: a loop may round its
     last few elements otherwise than those before.
     """
 
-    def __init__(self, stages: Sequence[Stage], features: int, division: Division) -> None:
-        self.pieces: dict[tuple[int, str], Piece] = {}
+    def __init__(self, stages: Sequence[Stage], features: int, partition: Partition) -> None:
+        self.pieces: dict[tuple[int, str], ParameterShard] = {}
         self.sizes: list[int] = []
         self.shared = 0
-        kinds = roles(stages, division)
-        for worker in range(division.workers):
+        kinds = roles(stages, partition)
+        for worker in range(partition.workers):
             wanted: list[tuple[bool, Parameter, tuple[slice, ...]]] = []
-            for stage, role, part in zip(stages, kinds, parts(stages, features, division, worker), strict=True):
+            for stage, role, part in zip(stages, kinds, stage_shards(stages, features, partition, worker), strict=True):
                 if isinstance(stage, Dense):
                     wanted.append((role == "whole", stage.kernel, (part.inputs, part.outputs)))
                     if stage.bias is not None:
                         wanted.append((role != "columns", stage.bias, (part.outputs,)))
             offset = 0
             for shared, parameter, index in sorted(wanted, key=lambda piece: not piece[0]):
-                piece = Piece(parameter, index, worker, offset, shared)
+                piece = ParameterShard(parameter, index, worker, offset, shared)
                 self.pieces[worker, parameter.name] = piece
                 offset += rounded(piece.size)
                 self.shared = offset if shared else self.shared
             self.sizes.append(offset)
         self.size = max(self.sizes, default=0)
-        self.workers = division.workers
+        self.workers = partition.workers
 
-    def spread(self, values: Mapping[str, HostArray], out: HostArray) -> None:
+    def scatter(self, values: Mapping[str, HostArray], out: HostArray) -> None:
         """Write every worker's pieces of the parameters by name to out (workers, size)."""
         for (worker, name), piece in self.pieces.items():
             out[worker, piece.offset : piece.offset + piece.size].reshape(piece.shape)[...] = values[name][piece.index]
 
-    def collect(self, flat: HostArray, out: Mapping[str, HostArray]) -> None:
+    def gather(self, flat: HostArray, out: Mapping[str, HostArray]) -> None:
         """Write the parameters, put together from the workers' flat (workers, size), to arrays by name."""
         for (worker, name), piece in self.pieces.items():
             if worker == 0 or not piece.shared:

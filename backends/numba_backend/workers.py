@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.aligned import rounded, zeros
-from dnnkit.backends.numba_backend.bytecode import Course, Purpose, schedule
-from dnnkit.backends.numba_backend.partition import DividedLayout, Division, parts, roles, share
+from dnnkit.backends.numba_backend.bytecode import Purpose, ScheduleKey, assemble
+from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, share, stage_shards
 from dnnkit.backends.numba_backend.threads import in_threads
 from dnnkit.backends.program import Activate, Dense, Dropout, HostArray, Program, Rescale, Stage
 from dnnkit.kernels import nonzero_columns, registry
@@ -36,7 +36,7 @@ class Kernels:
 
 
 @dataclass(frozen=True)
-class Numbers:
+class Weights:
     """Parameters and slots, one flat row for each worker, or a single one that all share."""
 
     parameters: HostArray
@@ -45,7 +45,7 @@ class Numbers:
 
 
 @dataclass
-class Work:
+class RunRequest:
     """What to run: steps first ... last - 1 over rows in an order."""
 
     data: tuple[Any, ...]
@@ -63,52 +63,52 @@ class Work:
     """Whether all steps have the same rows in the same order."""
 
 
-class Team:
+class WorkerTeam:
     """The workers of a division, for one program and batches of up to `rows` rows: what `train_steps` runs on."""
 
     def __init__(
-        self, program: Program, stage_list: Sequence[Stage], division: Division, rows: int, kernels: Kernels
+        self, program: Program, stage_list: Sequence[Stage], partition: Partition, rows: int, kernels: Kernels
     ) -> None:
-        self.program, self.division, self.rows, self._kernels = program, division, rows, kernels
+        self.program, self.partition, self.rows, self._kernels = program, partition, rows, kernels
         self._stages = list(stage_list)
-        self._roles = roles(self._stages, division)
+        self._roles = roles(self._stages, partition)
         self._features = features = math.prod(program.input_shape)
-        self.layout = DividedLayout(self._stages, features, division)
+        self.layout = PartitionedLayout(self._stages, features, partition)
         own_rows = rows
-        if division.by == "rows":
-            own_rows = -(-rows // division.workers)
+        if partition.by == "rows":
+            own_rows = -(-rows // partition.workers)
         dtype = program.dtype
-        drawn: list[_Drawing] = []
+        plans: list[_WorkspacePlan] = []
         size = 0
-        for worker in range(division.workers):
-            drawn.append(_Drawing(self, worker, own_rows, features, size))
-            size = drawn[-1].size
-        self._tables = np.array([drawing.table for drawing in drawn], np.int64).reshape(
-            division.workers, len(self._stages), len(stage_table.COLUMNS)
+        for worker in range(partition.workers):
+            plans.append(_WorkspacePlan(self, worker, own_rows, features, size))
+            size = plans[-1].size
+        self._tables = np.array([plan.table for plan in plans], np.int64).reshape(
+            partition.workers, len(self._stages), len(stage_table.COLUMNS)
         )
         self._numbers = np.array([_pair(stage) for stage in self._stages], np.float64).reshape(-1, 2)
-        self._places = np.array([drawing.places for drawing in drawn], np.int64)
+        self._places = np.array([plan.places for plan in plans], np.int64)
         if "rows" in self._roles:  # inputs that all workers read
             self._places[:, 3] = size
             size += opcodes.INPUTS * rounded(rows * features)
         self._memory = zeros((size,), dtype)
-        self._keeps = np.zeros((division.workers, max(drawing.mask_size for drawing in drawn)), np.bool_)
-        exchanged = max(drawing.exchanged for drawing in drawn)
-        self._partials = zeros((2, division.workers if exchanged else 0, exchanged), dtype)
-        self._norms = np.zeros((2, division.workers))
+        self._keeps = np.zeros((partition.workers, max(plan.mask_size for plan in plans)), np.bool_)
+        exchanged = max(plan.exchanged for plan in plans)
+        self._partials = zeros((2, partition.workers if exchanged else 0, exchanged), dtype)
+        self._norms = np.zeros((2, partition.workers))
         outputs = program.output_features
         has_labels = program.loss is None or program.loss.targets == "labels"
         self._batches = (
-            np.zeros((division.workers, own_rows if has_labels else 0), np.int64),
-            np.zeros((division.workers, 0 if has_labels else own_rows, outputs), dtype),
-            np.ones((division.workers, own_rows), dtype),
+            np.zeros((partition.workers, own_rows if has_labels else 0), np.int64),
+            np.zeros((partition.workers, 0 if has_labels else own_rows, outputs), dtype),
+            np.ones((partition.workers, own_rows), dtype),
         )
-        self._schedules: dict[Course, HostArray] = {}
+        self._schedules: dict[ScheduleKey, HostArray] = {}
         size = self.layout.size
-        self.gradients = zeros((division.workers, size), dtype)
+        self.gradients = zeros((partition.workers, size), dtype)
         self._consecutive = np.arange(own_rows)
-        self._all_columns = np.tile(np.arange(features), (division.workers, 1))
-        self._columns = np.zeros((division.workers, features + nonzero_columns.words(features)), np.int64)
+        self._all_columns = np.tile(np.arange(features), (partition.workers, 1))
+        self._columns = np.zeros((partition.workers, features + nonzero_columns.words(features)), np.int64)
         self._control = np.zeros(3 * opcodes.LINE, np.int64)
         self.dx_place = int(self._tables[0, 0, stage_table.DX]) if self._stages else int(self._places[0, 1])
 
@@ -124,7 +124,7 @@ class Team:
         """Make the running or next run end between two steps."""
         self._control[opcodes.STOP] = 1
 
-    def go_on(self) -> None:
+    def clear_stop(self) -> None:
         """Forget a request to stop."""
         self._control[opcodes.STOP] = 0
 
@@ -134,17 +134,17 @@ class Team:
         return self._memory[self.dx_place : self.dx_place + rows * features].reshape(rows, features)
 
     def run(
-        self, purpose: Purpose, work: Work, numbers: Numbers, sums: HostArray, *, first: int = 0, threads: int = 0
+        self, purpose: Purpose, work: RunRequest, numbers: Weights, sums: HostArray, *, first: int = 0, threads: int = 0
     ) -> tuple[int, int]:
         """Run the steps; (the step after the last one that was run, the first step whose loss was no number or -1).
 
         With `threads` 0 in this thread, else in so many others at most, while this one waits and hears signals.
         Loss and metrics are added to the sums, which `no_sums` made and `totals` adds up.
         """
-        workers = self.division.workers
-        course = Course(purpose, first, work.clip_norm > 0, self._inputs(work), work.one_batch)
+        workers = self.partition.workers
+        course = ScheduleKey(purpose, first, work.clip_norm > 0, self._inputs(work), work.one_batch)
         if course not in self._schedules:
-            self._schedules[course] = schedule(self._stages, self.division, course)
+            self._schedules[course] = assemble(self._stages, self.partition, course)
         if len(work.data[6]) == 0:
             self._batches[2].fill(1)
         progress = np.zeros((workers, PROGRESS), np.int64)
@@ -165,11 +165,11 @@ class Team:
             self._batches,
             (
                 work.order, work.batch_size, work.batch_weights, work.first, work.first_update,
-                self.division.by == "rows", purpose in ("train", "differentiate"), self._sums_up, self.program.seed,
+                self.partition.by == "rows", purpose in ("train", "differentiate"), self._sums_up, self.program.seed,
                 self._kernels.update, nothing if work.rates is None else work.rates,
                 nothing if work.constants is None else work.constants, work.clip_norm, self._control, progress, sums,
                 self._kernels.metric_kinds, self._kernels.thresholds,
-                self._nowhere if work.out is None else work.out,
+                self._no_output if work.out is None else work.out,
             ),
         )  # fmt: skip
         claimed, done = np.zeros(workers * opcodes.LINE, np.int64), np.zeros(workers * opcodes.LINE, np.int64)
@@ -181,28 +181,28 @@ class Team:
             else:
                 cpu.run(0, 0, claimed, done, job)
         finally:
-            self.go_on()
+            self.clear_stop()
         lost = progress[:, opcodes.NAN_STEP]
         return int(self._control[opcodes.LIMIT]), int(lost[lost >= 0].min()) if (lost >= 0).any() else -1
 
-    def _inputs(self, work: Work) -> int:
+    def _inputs(self, work: RunRequest) -> int:
         """What the first stage multiplies: if tiles take it, the columns in use, in place if nothing is converted."""
         _, numbers, scale, offset, *_ = work.data
         rows = min(work.batch_size, self.rows)
-        if self.division.by == "rows":
-            rows = -(-rows // self.division.workers)
+        if self.partition.by == "rows":
+            rows = -(-rows // self.partition.workers)
         fits = fits_tiles.py_func(rows * self._features, numbers.itemsize)
         if not fits or not self._stages or not isinstance(self._stages[0], Dense):
             return opcodes.EVERY
-        return opcodes.IN_PLACE if len(numbers) > 0 and (scale, offset) == (1.0, 0.0) else opcodes.IN_USE
+        return opcodes.IN_PLACE if len(numbers) > 0 and (scale, offset) == (1.0, 0.0) else opcodes.NONZERO
 
-    def no_sums(self) -> HostArray:
+    def zero_totals(self) -> HostArray:
         """Zeros (workers, ...) for loss and metrics, each worker's in a cache line of its own."""
-        return np.zeros((self.division.workers, max(opcodes.LINE, 1 + len(self.program.metrics))))
+        return np.zeros((self.partition.workers, max(opcodes.LINE, 1 + len(self.program.metrics))))
 
     def totals(self, sums: HostArray) -> HostArray:
         """Loss and metrics (1 + metrics,) of all rows: divided by units, every worker has summed them all."""
-        counted = sums if self.division.by == "rows" else sums[:1]
+        counted = sums if self.partition.by == "rows" else sums[:1]
         totals: HostArray = counted.sum(axis=0)[: 1 + len(self.program.metrics)]
         return totals
 
@@ -211,24 +211,24 @@ class Team:
         return self.program.loss is not None and self.program.loss.reduction == "sum"
 
     @property
-    def _nowhere(self) -> HostArray:
+    def _no_output(self) -> HostArray:
         return np.zeros((0, self.program.output_features), self.program.dtype)
 
     def _shares(self, worker: int) -> tuple[int, int, int]:
         """Which of its parameters a worker updates: from where; from where on it alone has them; to where."""
-        if self.division.by == "rows":
-            part = share(self.layout.size, self.division.workers, worker)
+        if self.partition.by == "rows":
+            part = share(self.layout.size, self.partition.workers, worker)
             return part.start, part.start, part.stop
         return 0, self.layout.shared, self.layout.sizes[worker]
 
 
-class _Drawing:
+class _WorkspacePlan:
     """Where in the memory of all workers each stage of one reads and writes, from `start` on."""
 
-    def __init__(self, team: Team, worker: int, rows: int, features: int, start: int) -> None:
-        division = team.division
+    def __init__(self, team: WorkerTeam, worker: int, rows: int, features: int, start: int) -> None:
+        partition = team.partition
         self.rows, self.size, self.mask_size, self.exchanged = rows, start, 0, 0
-        own = parts(team._stages, features, division, worker)
+        own = stage_shards(team._stages, features, partition, worker)
         x = inputs_place = self._take(features)
         width = features
         scratch = self._take(max([features, *(max(part.shape) for part in own)]))  # z, then dz: never both in use

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from dnnkit.backends.base import Backend
 
 
-class Feed:
+class Batches:
     """Batches of data that the backend has, gathered by an order of the rows that it is given once."""
 
     def __init__(

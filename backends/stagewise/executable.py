@@ -11,7 +11,7 @@ import numpy as np
 from dnnkit.backends.executable import Gradients
 from dnnkit.backends.program import HostArray, Hyperparameters, Plan, Program, Totals
 from dnnkit.backends.stagewise.accumulator import Accumulator
-from dnnkit.backends.stagewise.batches import Feed, part
+from dnnkit.backends.stagewise.batches import Batches, part
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.flat import Data, FlatExecutable
 from dnnkit.backends.stagewise.stages import Stages
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dnnkit.backends.base import Backend
 
 
-class StageByStage(FlatExecutable):
+class StagewiseExecutable(FlatExecutable):
     """A program on a backend's operations."""
 
     def __init__(self, backend: "Backend", program: Program, plan: Plan) -> None:
@@ -32,9 +32,9 @@ class StageByStage(FlatExecutable):
         self._run = Stages(backend, self._stages, self._layout, self._buffers, program.seed)
         self._stop = False
 
-    def _feed(self, data: Data, order: HostArray, batch_size: int) -> Feed:
+    def _feed(self, data: Data, order: HostArray, batch_size: int) -> Batches:
         """The batches of the data in that order."""
-        return Feed(self._backend, self._buffers, self._rescale, self._dtype, data, order, batch_size)
+        return Batches(self._backend, self._buffers, self._rescale, self._dtype, data, order, batch_size)
 
     # -- training ----------------------------------------------------------------------------------------------------
 
@@ -46,14 +46,14 @@ class StageByStage(FlatExecutable):
         self._stop = False
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
-        with self._backend.running(self.program, self._batch_size):
+        with self._backend.thread_limit(self.program, self._batch_size):
             step = first
             while step < last and not self._stop:
                 x, y, weights = self._batches.batch(step)
                 weight = float(self._batch_weights[step])
                 loss, scores, _ = self._backpropagate(x, y, weights, weight)
                 self._epoch.add(loss, weight, self._measure(scores, y, weights))
-                self._improve(float(hyperparameters.learning_rates[step - first]), hyperparameters)
+                self._apply_update(float(hyperparameters.learning_rates[step - first]), hyperparameters)
                 step += 1
             self._stop = False
         return step
@@ -67,7 +67,7 @@ class StageByStage(FlatExecutable):
     def gradients(self, data: Data, *, with_input: bool = False) -> Gradients:  # noqa: D102
         order = np.arange(len(data))
         weight = float(self._weight_sums(data, order, len(data))[0])
-        with self._backend.running(self.program, len(data)):
+        with self._backend.thread_limit(self.program, len(data)):
             x, y, weights = self._feed(data, order, len(data)).batch(0)
             total, _, dx = self._backpropagate(x, y, weights, weight, needs_dx=with_input)
             if with_input:
@@ -78,8 +78,8 @@ class StageByStage(FlatExecutable):
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
         parts = [self._backend.asarray(gradients[name], self.program.dtype) for name in self._layout.names]
         self._gradient = self._backend.pack(parts, self._gradient)
-        with self._backend.running(self.program, 1):
-            self._improve(float(hyperparameters.learning_rates[0]), hyperparameters)
+        with self._backend.thread_limit(self.program, 1):
+            self._apply_update(float(hyperparameters.learning_rates[0]), hyperparameters)
 
     def _backpropagate(
         self, x: Array, y: Array | None, weights: Array | None, weight: float, needs_dx: bool = False
@@ -94,7 +94,7 @@ class StageByStage(FlatExecutable):
         self._gradient = self._backend.pack(gradients, self._gradient)
         return loss, scores, dx
 
-    def _improve(self, learning_rate: float, hyperparameters: Hyperparameters) -> None:
+    def _apply_update(self, learning_rate: float, hyperparameters: Hyperparameters) -> None:
         """One step of the optimizer with `_gradient`."""
         assert self._rule is not None, "the network checks that it is compiled"
         gradient = self._gradient
@@ -123,7 +123,7 @@ class StageByStage(FlatExecutable):
         sums = Accumulator(len(self.program.metrics), self._reduction, self._xp)
         order = np.arange(len(data))
         feed = self._feed(data, order, batch_size)
-        with self._backend.running(self.program, batch_size):
+        with self._backend.thread_limit(self.program, batch_size):
             for step, weight in enumerate(self._weight_sums(data, order, batch_size)):
                 x, y, weights = feed.batch(step)
                 scores, _ = self._run.forward(self._parameters, x, training=False, step=self.state.step)
@@ -135,7 +135,7 @@ class StageByStage(FlatExecutable):
     def predict(self, data: Data, batch_size: int) -> HostArray:  # noqa: D102
         result = np.empty((len(data), self.program.output_features), self.program.dtype)
         feed = self._feed(data, np.arange(len(data)), batch_size)
-        with self._backend.running(self.program, batch_size):
+        with self._backend.thread_limit(self.program, batch_size):
             for step in range(-(-len(data) // batch_size)):
                 x, _, _ = feed.batch(step)
                 scores, _ = self._run.forward(self._parameters, x, training=False, step=self.state.step)

@@ -38,7 +38,7 @@ class Data:
 class FlatExecutable(Executable):
     """A program's parameters, gradient and slots as flat arrays of a backend."""
 
-    apart = False
+    cache_aligned = False
     """Whether each parameter has cache lines of its own."""
 
     def __init__(self, backend: "Backend", program: Program, plan: Plan) -> None:
@@ -51,7 +51,7 @@ class FlatExecutable(Executable):
         self._reduction = program.loss.reduction if program.loss else "mean"
         self._rule = RULES[program.update] if program.update else None
         self._slot_names = self._rule.slots if self._rule else ()
-        self._layout = FlatLayout(program.parameters, apart=self.apart)
+        self._layout = FlatLayout(program.parameters, cache_aligned=self.cache_aligned)
         self._parameters = backend.zeros(self._layout.size, self._dtype)
         self._gradient = backend.zeros(self._layout.size, self._dtype)
         self._slots = [backend.zeros(self._layout.size, self._dtype) for _ in self._slot_names]
@@ -61,7 +61,7 @@ class FlatExecutable(Executable):
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Data:  # noqa: D102 - as in Executable
         backend, dtype, loss = self._backend, self.program.dtype, self.program.loss
         source = namespace(x)
-        kept = backend.gathers(source, x.dtype)  # converted while a batch is gathered: fewer bytes to read
+        kept = backend.keeps_dtype(source, x.dtype)  # converted while a batch is gathered: fewer bytes to read
         with np.errstate(over="ignore"):  # what is infinite in the program's dtype is seen, and said, below
             x = backend.asarray(source.reshape(x, (x.shape[0], -1)), None if kept else dtype)
         if y is not None and loss is not None:

@@ -10,12 +10,12 @@ from dnnkit.kernels.array import Array, Namespace
 class FlatLayout:
     """Canonical order, one parameter after the other, in row-major order; `apart`, in cache lines of its own."""
 
-    def __init__(self, parameters: tuple[Parameter, ...], *, apart: bool = False) -> None:
+    def __init__(self, parameters: tuple[Parameter, ...], *, cache_aligned: bool = False) -> None:
         self.size = 0
         self._places: dict[str, tuple[slice, tuple[int, ...]]] = {}
         for parameter in parameters:
             self._places[parameter.name] = slice(self.size, self.size + parameter.size), parameter.shape
-            self.size += rounded(parameter.size) if apart else parameter.size
+            self.size += rounded(parameter.size) if cache_aligned else parameter.size
 
     @property
     def names(self) -> tuple[str, ...]:

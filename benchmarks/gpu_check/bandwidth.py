@@ -42,7 +42,7 @@ def seconds(backend: Any, run: Callable[[], Any]) -> list[float]:
 
 def measure(backend: Any, size: int) -> Iterator[dict[str, Any]]:
     """A copy first, then every kernel, on arrays of `size` bytes, in both dtypes."""
-    with backend.here():
+    with backend.on_device():
         for dtype in ("float32", "float64"):
             copied = _record("copy", dtype, 2 * size, seconds(backend, _copy(backend, size, dtype)))
             yield {**copied, "share": 1.0}

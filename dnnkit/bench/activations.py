@@ -48,7 +48,7 @@ def check(backend: Backend, name: str, activation: registry.Activation) -> float
     given = backend.asarray(x.astype(DTYPE))
     y = activation.forward(x)
     saved = y if activation.saves == "output" else x
-    with backend.here():
+    with backend.on_device():
         found = backend.to_numpy(backend.activation(activation, given, out=backend.buffer(x.shape, given.dtype)))
         slopes = backend.to_numpy(
             backend.activation_backward(
@@ -84,7 +84,7 @@ def _elements(choice: Choice, results: Results, stage: Stage, cache: str) -> Non
     advance = stage(f"elements, {cache} cache", len(cases) * choice.effort.rounds)
     with ExitStack() as stack, np.errstate(all="ignore"):
         for backend in choice.backends:
-            stack.enter_context(backend.here())
+            stack.enter_context(backend.on_device())
         timings = interleave(cases, choice.effort, advance)
     results.identical += identical(timings, cache)
     results.controls |= controls(timings, cache)
@@ -116,7 +116,7 @@ def _calls(backend: Backend, cache: str) -> Callable[[str, registry.Activation |
     parts = 1 if cache == "warm" else max(2, min(256 << 20, 2 * last_level_cache()) // (ITEM * PART))
     numbers = np.random.default_rng(0).normal(0, 2, (1, size)).astype(DTYPE)
     writes = backend.buffer((0,), backend.dtype(DTYPE)) is not None
-    with backend.here():
+    with backend.on_device():
         pools = [backend.asarray(aligned(np.repeat(numbers, parts, axis=0))) for _ in range(3)]
         places = [tuple(pool[part] for pool in pools) for part in range(parts)]
     copyto = getattr(backend.xp, "copyto", None)

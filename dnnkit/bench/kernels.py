@@ -71,7 +71,7 @@ def _one_size(
     advance = stage(f"kernels, {dtype}, {size_name}", len(cases) * choice.effort.rounds)
     with ExitStack() as stack, np.errstate(all="ignore"):
         for backend in choice.backends:
-            stack.enter_context(backend.here())
+            stack.enter_context(backend.on_device())
         timings = interleave(cases, choice.effort, advance)
     results.identical += identical(timings, f"{dtype}, {size_name}")
     results.controls |= controls(timings, f"{dtype}, {size_name}")
@@ -124,7 +124,7 @@ def _check(backend: Backend, chosen: tuple[str, ...], dtype: str) -> None:
     for work, oracle in pairs:
         if chosen and work.kernel not in chosen:
             continue
-        with backend.here(), np.errstate(all="ignore"):
+        with backend.on_device(), np.errstate(all="ignore"):
             found = np.asarray(backend.to_numpy(first(work.call(backend))), np.float64)
             expected = np.asarray(first(oracle.call(get_backend("numpy"))), np.float64)
         scale = max(1.0, float(np.abs(expected).max(initial=0.0)))
@@ -159,7 +159,7 @@ class Data:
         array = aligned(array)
         if self.backend is None:
             return array
-        with self.backend.here():
+        with self.backend.on_device():
             return self.backend.asarray(array)
 
     def out(self, *shape: int, dtype: str | None = None) -> Any:

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-SETTINGS = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "BLIS_", "NUMBA_", "DNNKIT_BACKEND", "DNNKIT_DIVISION")
+SETTINGS = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "BLIS_", "NUMBA_", "DNNKIT_BACKEND", "DNNKIT_PARTITION")
 PACKAGES = ("dnnkit", "numpy", "scipy", "numba", "llvmlite", "scipy-openblas32")
 USUAL_CACHE = 32 << 20
 """Bytes of the last-level cache where the system does not tell."""

@@ -17,7 +17,6 @@ import numpy as np
 from dnnkit.bench.results import Results, Row
 from dnnkit.errors import ConfigurationError, DnnkitError
 
-HERE = Path(__file__).parent
 OWN = "dnnkit"
 AGAIN = "-again"
 """How the name of a peer ends that is measured a second time, as if it were another."""
@@ -31,18 +30,10 @@ class PeersFailed(DnnkitError, RuntimeError):
     """The program that runs the peers could not."""
 
 
-def root() -> Path:
-    """The folder that holds dnnkit/bench/peers."""
-    for folder in (HERE / "measured", HERE.parents[1]):
-        if (folder / "benchmarks" / "peers" / "__main__.py").is_file():
-            return folder
-    raise PeersFailed("dnnkit/bench/peers is neither in this installation nor beside it: install dnnkit again")
-
-
 def check(options: Sequence[str]) -> None:
     """Raise `ConfigurationError` if there are no such peers or works."""
     command = [sys.executable, "-m", "dnnkit.bench.peers", "check", *options]
-    done = subprocess.run(command, cwd=root(), capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise ConfigurationError(done.stderr.strip().splitlines()[-1])
 
@@ -53,7 +44,7 @@ def measure(options: Sequence[str], results: Results) -> None:
         file = Path(folder) / "results.json"
         command = [sys.executable, "-m", "dnnkit.bench.peers", *options, "--out", str(file)]
         # Its bar and its remarks go where ours would; what it prints about files that vanish does not.
-        done = subprocess.run(command, cwd=root(), stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if not file.exists():
             raise PeersFailed(f"the peers could not be measured (status {done.returncode}): the reason stands above")
         raw = json.loads(file.read_text())

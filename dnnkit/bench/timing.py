@@ -133,7 +133,7 @@ def waits_for(backend: Backend) -> Callable[[], None]:
         return lambda: None
 
     def finish() -> None:
-        with backend.here():
+        with backend.on_device():
             cuda.get_current_stream().synchronize()
 
     return finish

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dnnkit.callbacks.base import Callback, Logs
 from dnnkit.network.checks import check_count
-from dnnkit.training.loop.notebook import Cell, in_notebook
+from dnnkit.training.notebook import Cell, in_notebook
 
 
 class LossPlot(Callback):

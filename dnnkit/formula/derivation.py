@@ -14,13 +14,12 @@ from dnnkit.formula.stable import stable
 from dnnkit.formula.statements import Statements
 from dnnkit.formula.symbols import derivative, translate
 from dnnkit.kernels.array import Array, Namespace
-from dnnkit.kernels.defined import DEFINED, Definition
-from dnnkit.kernels.defined import define as define_kernel
+from dnnkit.kernels.registry import RUNTIME_ACTIVATIONS, RuntimeActivation, register_activation
 
 
 def define(key: str, formula: str, parameters: dict[str, float]) -> None:
     """Make the activation known to kernels by its key; once."""
-    if key in DEFINED:
+    if key in RUNTIME_ACTIVATIONS:
         return
     try:
         expression = translate(grammar.parse(formula, parameters), parameters)
@@ -41,15 +40,15 @@ def define(key: str, formula: str, parameters: dict[str, float]) -> None:
         vars(reference).pop(needless, None)
     functions.pop(needless, None)
     numpy_source = (printing.numpy(functions["forward"]),)
-    define_kernel(
-        key, Definition(saves, reference, printing.numba(functions), printing.cuda(functions, key), numpy_source)
+    register_activation(
+        key, RuntimeActivation(saves, reference, printing.numba(functions), printing.cuda(functions, key), numpy_source)
     )
 
 
 @cache
 def findings(key: str) -> tuple[str, ...]:
     """Where the activation of that key or its derivative is not finite."""
-    return tuple(checking.not_finite(DEFINED[key].reference))
+    return tuple(checking.not_finite(RUNTIME_ACTIVATIONS[key].reference))
 
 
 def warn_of(key: str, name: str) -> None:

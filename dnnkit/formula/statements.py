@@ -48,7 +48,7 @@ class Statements:
     def of(cls, expression: Expression) -> "Statements":
         """The statements that compute it."""
         self = cls()
-        expression = _rounded(_divided(expression))
+        expression = _rounded(_partitioned(expression))
         replacements, (reduced,) = sympy.cse(expression, symbols=sympy.numbered_symbols("common", real=True))
         for symbol, part in replacements:
             self._values[symbol] = self.value(part)
@@ -171,7 +171,7 @@ class Statements:
         return result
 
 
-def _divided(expression: Expression) -> Expression:
+def _partitioned(expression: Expression) -> Expression:
     """A reciprocal that is used once as the division that it stands for."""
     uses = Counter(part for part in sympy.preorder_traversal(expression) if isinstance(part, Reciprocal))
     powers = {part.base for part in expression.atoms(sympy.Pow)}

@@ -138,7 +138,7 @@ def _join(shape: tuple[int, ...]) -> str:
 
 def _as_numbers(name: str, given: Any, backend: Backend) -> Array:
     try:
-        array = backend.adopt(given)
+        array = backend.as_input(given)
     except ValueError as error:
         raise DataError(f"{name} cannot be made an array: {error}. Expected rows of equal length") from error
     xp = namespace(array)

@@ -75,7 +75,7 @@ def warn_if_flat(layers: Sequence[Layer]) -> None:
     for index, layer in enumerate(layers):
         activation = layer.activation if isinstance(layer, Dense | Activation) else None
         kept = [name for name, before in zip(names, layers[: index + 1], strict=False) if isinstance(before, Dense)]
-        if kept and activation is not None and registry.activation(key_of(activation)).is_flat:
+        if kept and activation is not None and registry.activation(key_of(activation)).has_zero_gradient:
             warnings.warn(
                 f"the activation {str(activation)!r} has gradient 0 everywhere: {', '.join(kept)} will not learn "
                 "through it. Train with a smooth one, such as 'sigmoid', and round its predictions",

@@ -22,10 +22,10 @@ from dnnkit.optimizers import OPTIMIZERS, Optimizer
 from dnnkit.saves import saving
 from dnnkit.saves.serialization import find
 from dnnkit.seeds import check_seed, draw_seed
-from dnnkit.training.loop import loop
-from dnnkit.training.loop.epoch_order import Shuffle, check_shuffle
-from dnnkit.training.loop.history import History
-from dnnkit.training.loop.progress import Verbosity
+from dnnkit.training import loop
+from dnnkit.training.epoch_order import Shuffle, check_shuffle
+from dnnkit.training.history import History
+from dnnkit.training.progress import Verbosity
 
 INFERENCE_BATCH = 1024
 """Rows that `predict` and `evaluate` compute at a time: enough for BLAS, little memory."""
@@ -309,7 +309,7 @@ class Sequential:
 
     def _check_samples(self, x: Any) -> Any:
         backend = self._backend or get_backend(self._backend_asked)
-        with backend.here():
+        with backend.on_device():
             x = checks.as_samples(x, self.input_shape, backend)
         if not self.is_built:
             self.build(tuple(int(size) for size in x.shape[1:]))
@@ -324,7 +324,7 @@ class Sequential:
         if self.executable.program.update != rule:  # momentum was turned on or off
             self._rebuild()
         samples, program, backend = int(x.shape[0]), self.executable.program, self.backend
-        with backend.here():
+        with backend.on_device():
             y = checks.as_targets(y, samples, program, backend)
             weights = checks.as_weights(sample_weight, samples, program, backend)
             of_classes = checks.class_weights(class_weight, y, program, backend)

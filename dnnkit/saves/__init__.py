@@ -1,0 +1,1 @@
+"""Networks on disk: save folders that are whole at every moment, without pickle."""

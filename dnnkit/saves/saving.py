@@ -28,7 +28,7 @@ from dnnkit.losses import LOSSES
 from dnnkit.optimizers import OPTIMIZERS
 from dnnkit.saves import serialization
 from dnnkit.schedules import SCHEDULES
-from dnnkit.training.loop.history import History
+from dnnkit.training.history import History
 
 if TYPE_CHECKING:
     from dnnkit.network.sequential import Sequential

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from dnnkit.backends.executable import Executable
 from dnnkit.callbacks.base import Callback, CallbackList
 from dnnkit.errors import TrainingWarning
-from dnnkit.training.loop.epoch_order import Shuffle, epoch_order
-from dnnkit.training.loop.history import History
-from dnnkit.training.loop.progress import REFRESH, Progress, Verbosity, make_progress
+from dnnkit.training.epoch_order import Shuffle, epoch_order
+from dnnkit.training.history import History
+from dnnkit.training.progress import REFRESH, Progress, Verbosity, make_progress
 
 if TYPE_CHECKING:
     from dnnkit.network.sequential import Sequential

@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import Any, Literal, TypeAlias
 
 from dnnkit.errors import ConfigurationError
-from dnnkit.training.loop.notebook import Cell, in_notebook
+from dnnkit.training.notebook import Cell, in_notebook
 
 Verbosity: TypeAlias = Literal["auto", 0, 1, 2]
 

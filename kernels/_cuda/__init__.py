@@ -1,0 +1,1 @@
+"""What the CUDA versions share: sources, launches, and the passes that activations and losses have in common."""

@@ -20,7 +20,7 @@ def source(name: str, dtype: str) -> Source:
     saves_input = registry.activation(name).saves == "input"
     slope = "derivative" if saves_input else "derivative_from_output"
     macros = {"ACTIVATION": name, "SLOPE": slope, "SAVES_INPUT": str(int(saves_input))}
-    return Source.of("dense_activation/gpu.cu", dtype, **macros)
+    return Source.of("dense/gpu.cu", dtype, **macros)
 
 
 def forward(activation: Activation, x: Array, out: Array) -> None:

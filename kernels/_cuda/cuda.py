@@ -6,7 +6,6 @@ imports it before.
 """
 
 import importlib
-import importlib.util
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from dnnkit.kernels.array import Array
-from dnnkit.kernels.defined import DEFINED
+from dnnkit.kernels.registry import RUNTIME_ACTIVATIONS
 
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 REALS = {"float32": "float", "float64": "double"}
 """What `REAL` is for the dtypes that networks compute in."""
 
@@ -63,7 +62,7 @@ QUALIFIER = re.compile(r"\b(?:const|__restrict__)\b")
 
 @dataclass(frozen=True)
 class Source:
-    """A `.cu` file of this folder, such as "gather/gpu.cu", with the macros that it is compiled with."""
+    """A `.cu` file below `kernels/`, such as "gather/gpu.cu", with the macros that it is compiled with."""
 
     file: str
     macros: tuple[tuple[str, str], ...]
@@ -150,18 +149,12 @@ def empty(shape: int | tuple[int, ...], dtype: str) -> Array:
     return cupy.empty(shape, dtype=dtype)
 
 
-def has_gpu_version(kernel: str) -> bool:
-    """Whether the kernel's folder has a `gpu.cu`, or its definition the text of one."""
-    return kernel in DEFINED or (ROOT / kernel / "gpu.cu").is_file()
-
-
 def modules() -> tuple[Source, ...]:
     """Every variant that ships: what tests compile, and run."""
     found: list[Source] = []
-    for folder in sorted(path.parent.name for path in ROOT.glob("*/gpu.cu")):
-        if importlib.util.find_spec(f"dnnkit.kernels.{folder}.gpu") is not None:
-            launcher = importlib.import_module(f"dnnkit.kernels.{folder}.gpu")
-            found += launcher.sources()
+    for launcher in sorted(ROOT.glob("**/gpu.py")):
+        folder = ".".join(launcher.parent.relative_to(ROOT).parts)
+        found += importlib.import_module(f"dnnkit.kernels.{folder}.gpu").sources()
     return tuple(dict.fromkeys(found))
 
 
@@ -237,8 +230,8 @@ def _lines(file: str, macros: Mapping[str, str], seen: set[str]) -> Iterator[str
     """The file's lines, with `#line` so that a compiler's messages name the file they are about."""
     seen.add(file)
     yield f'#line 1 "{file}"'
-    kernel = file.removesuffix("/gpu.cu")
-    text = DEFINED[kernel].gpu if kernel in DEFINED else (ROOT / file).read_text(encoding="utf-8")
+    runtime = RUNTIME_ACTIVATIONS.get(file.removeprefix("activations/").removesuffix("/gpu.cu"))
+    text = runtime.gpu if runtime is not None else (ROOT / file).read_text(encoding="utf-8")
     for number, line in enumerate(text.splitlines(), 1):
         include = INCLUDE.fullmatch(line)
         if include is None:

@@ -1,8 +1,8 @@
 // An activation and its derivative, element by element. ACTIVATION is its name, SLOPE its derivative's in the folder's
 // gpu.cu: of the output or of the input, whichever the backward pass is given.
 
-#include "packs.cu"
-#include "ACTIVATION/gpu.cu"
+#include "_cuda/packs.cu"
+#include "activations/ACTIVATION/gpu.cu"
 
 __device__ __forceinline__ REAL activate(REAL x) {
     return activation::ACTIVATION::forward(x);

@@ -1,9 +1,9 @@
 // A loss over the rows of a batch, with its gradient, in one pass. LOSS is its name; the folder's gpu.cu says what a row
 // does. Each block sums the losses of its rows in double; sum_parts adds up the blocks' sums.
 
-#include "rows.cu"
-#include "sums.cu"
-#include "LOSS/gpu.cu"
+#include "_cuda/rows.cu"
+#include "_cuda/sums.cu"
+#include "losses/LOSS/gpu.cu"
 
 template <typename Target>
 __device__ __forceinline__ void loss_of_rows(

@@ -1,6 +1,6 @@
 // A loss that takes class labels as well as rows of targets.
 
-#include "loss.cu"
+#include "_cuda/loss.cu"
 
 extern "C" __global__ void __launch_bounds__(256) loss_of_labels(
     const REAL* scores, const long long* targets, const REAL* weights, REAL scale, REAL* out, double* parts,

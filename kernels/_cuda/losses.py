@@ -21,7 +21,7 @@ class LossKernel:
 
     def source(self, dtype: str) -> Source:
         """The loss in that dtype."""
-        return Source.of("loss_of_labels.cu" if self.takes_labels else "loss.cu", dtype, LOSS=self.name)
+        return Source.of("_cuda/loss_of_labels.cu" if self.takes_labels else "_cuda/loss.cu", dtype, LOSS=self.name)
 
     def sources(self) -> list[Source]:
         """Every variant that ships."""

@@ -3,7 +3,7 @@
 // A kernel that visits each element once is as fast as memory only if it asks for enough bytes at a time. Views of
 // arrays may begin anywhere, so a kernel looks whether its pointers are aligned and goes element by element if not.
 
-#include "grid.cu"
+#include "_cuda/grid.cu"
 
 template <typename T, int N>
 struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Pack {

@@ -1,0 +1,1 @@
+"""What the compiled versions share. Numba's private interfaces are used here, in `matmul` and nowhere else."""

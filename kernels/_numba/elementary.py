@@ -11,7 +11,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from dnnkit.kernels._numba.jit import INLINED, OPTIONS, scalar
+from dnnkit.kernels._numba.jit import INLINED, OPTIONS, inline
 
 RESOLVED: Any = {**OPTIONS, **INLINED}
 UNFUSED: Any = {**RESOLVED, "fastmath": {"nsz"}}
@@ -77,7 +77,7 @@ def erfc(x: Any) -> Any:
     raise NotImplementedError("compiled code only")
 
 
-@scalar
+@inline
 def tanh(x):
     """tanh(x), accurate also near 0: t / (t + 2) with t = exp(-2 |x|) - 1."""
     t = expm1_of_negative(-abs(x + x))
@@ -85,7 +85,7 @@ def tanh(x):
     return -y if x < 0 else y
 
 
-@scalar
+@inline
 def _reduce_32(x):
     """(n, exp(r) - 1) for a float32 within the range of exp; n is 0 for NaN, whose r is NaN."""
     kind = np.float32
@@ -100,7 +100,7 @@ def _reduce_32(x):
     return np.int32(kind(0) if x != x else whole), p * r * r + r
 
 
-@scalar
+@inline
 def _reduce_64(x):
     """The same for a float64."""
     whole = np.floor(x * LOG2_E + 0.5)
@@ -111,13 +111,13 @@ def _reduce_64(x):
     return np.int64(0.0 if x != x else whole), 2.0 * p / (q * square + 2.0 - p)
 
 
-@scalar
+@inline
 def _power_32(n):
     """2 to the n, for the exponents of normal float32 numbers."""
     return np.int32((n + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
-@scalar
+@inline
 def _power_64(n):
     return np.int64((n + np.int64(1023)) << np.int64(52)).view(np.float64)
 
@@ -225,7 +225,7 @@ def _resolve_square(x):
     return square_of
 
 
-@scalar
+@inline
 def _polynomial(x, terms):
     """By Horner's rule, the highest power first."""
     kind = type(x)

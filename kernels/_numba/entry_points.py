@@ -6,7 +6,6 @@ epoch gets their addresses as data. A kernel without `cpu.py` has none, and `fin
 """
 
 import ctypes
-import importlib.util
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,9 +13,9 @@ from typing import Any
 from numba import types
 
 from dnnkit.kernels import registry
-from dnnkit.kernels._numba.jit import exported, generated
-from dnnkit.kernels.defined import DEFINED
+from dnnkit.kernels._numba.jit import module_from_source, native
 from dnnkit.kernels.optimizer_step.reference import RULES
+from dnnkit.kernels.registry import RUNTIME_ACTIVATIONS
 
 ELEMENTWISE = """\
 from numba import carray
@@ -39,7 +38,7 @@ def backward_slice(dy_pointer, saved_pointer, dx_pointer, rows, columns):
 ROWWISE = """\
 from numba import carray
 
-from dnnkit.kernels.{name} import cpu
+from dnnkit.kernels.activations.{name} import cpu
 
 
 def forward_slice(x_pointer, y_pointer, rows, columns):
@@ -55,8 +54,8 @@ LOSS = """\
 from numba import carray
 
 from dnnkit.kernels.accuracy.cpu import binary_row, categorical_row
-from dnnkit.kernels._numba.jit import scalar
-from dnnkit.kernels.{name} import cpu
+from dnnkit.kernels._numba.jit import inline
+from dnnkit.kernels.losses.{name} import cpu
 
 
 def loss_and_metrics(
@@ -74,7 +73,7 @@ def loss_and_metrics(
         measure(scores, targets, weights, scale, metric_count, metric_kinds, thresholds, gradient, totals)
 
 
-@scalar
+@inline
 def measure(scores, targets, weights, scale, metric_count, metric_kinds, thresholds, gradient, totals):
     factor, total = gradient.dtype.type(scale), totals[0]
     for i in range(weights.size):
@@ -105,7 +104,7 @@ CATEGORICAL, BINARY = 0, 1
 
 
 @dataclass(frozen=True)
-class Slices:
+class EntryPoints:
     """Compiled functions of one kernel in one dtype; keep the object as long as an address is in use."""
 
     functions: dict[str, Any]
@@ -128,38 +127,33 @@ def _from_python(function: Any) -> Any:
     return ctypes.CFUNCTYPE(None, *arguments)(function.address)
 
 
-def has_cpu_version(kernel: str) -> bool:
-    """Whether the kernel's folder has a `cpu.py`; what is defined without a folder is compiled, too."""
-    return kernel in DEFINED or importlib.util.find_spec(f"dnnkit.kernels.{kernel}.cpu") is not None
-
-
 @cache
-def activation_slices(name: str, dtype: str) -> Slices:
+def activation_entry_points(name: str, dtype: str) -> EntryPoints:
     """`forward(x, y, rows, columns)` and `backward(dy, saved, dx, rows, columns)`."""
     activation, pointer = registry.activation(name), types.CPointer(getattr(types, dtype))
     slope = "derivative_from_output" if activation.saves == "output" else "derivative"
     template = ELEMENTWISE if activation.elementwise else ROWWISE
-    functions = f"from dnnkit.kernels.{name}.cpu import forward, {slope}\n"
-    if name in DEFINED:
-        functions = DEFINED[name].cpu
-    module = generated(name, template.format(name=name, functions=functions, slope=slope))
+    functions = f"from dnnkit.kernels.activations.{name}.cpu import forward, {slope}\n"
+    if name in RUNTIME_ACTIVATIONS:
+        functions = RUNTIME_ACTIVATIONS[name].cpu
+    module = module_from_source(name, template.format(name=name, functions=functions, slope=slope))
     sizes = (types.int64, types.int64)
-    return Slices(
+    return EntryPoints(
         {
-            "forward": exported(module.forward_slice, types.void(pointer, pointer, *sizes)),
-            "backward": exported(module.backward_slice, types.void(pointer, pointer, pointer, *sizes)),
+            "forward": native(module.forward_slice, types.void(pointer, pointer, *sizes)),
+            "backward": native(module.backward_slice, types.void(pointer, pointer, pointer, *sizes)),
         }
     )
 
 
 @cache
-def loss_slices(name: str, targets: str, dtype: str) -> Slices:
+def loss_entry_points(name: str, targets: str, dtype: str) -> EntryPoints:
     """`loss_and_metrics(...)`: adds to totals[0] the loss, to totals[1:] each metric; writes the gradient."""
     number = getattr(types, dtype)
     pointer = types.CPointer(number)
     labels = targets == "labels"
     shape, shape_of_one = ("rows", "rows") if labels else ("(rows, columns)", "(rows, 1)")
-    module = generated(f"{name}_{targets}", LOSS.format(name=name, shape=shape, shape_of_one=shape_of_one))
+    module = module_from_source(f"{name}_{targets}", LOSS.format(name=name, shape=shape, shape_of_one=shape_of_one))
     signature = types.void(
         pointer,
         types.CPointer(types.int64) if labels else pointer,
@@ -173,11 +167,11 @@ def loss_slices(name: str, targets: str, dtype: str) -> Slices:
         pointer,
         types.CPointer(types.float64),
     )
-    return Slices({"loss_and_metrics": exported(module.loss_and_metrics, signature)})
+    return EntryPoints({"loss_and_metrics": native(module.loss_and_metrics, signature)})
 
 
 @cache
-def update_slices(name: str, dtype: str) -> Slices:
+def optimizer_entry_points(name: str, dtype: str) -> EntryPoints:
     """`update(step, p, g, slots, stride, count, learning_rate, numbers)`: slots one after the other, stride apart."""
     rule, pointer = RULES[name], types.CPointer(getattr(types, dtype))
     slots = "".join(f"slots[{index}, :count], " for index in range(len(rule.slots)))
@@ -193,4 +187,4 @@ def update_slices(name: str, dtype: str) -> Slices:
         types.float64,
         types.CPointer(types.float64),
     )
-    return Slices({"update": exported(generated(name, source).update, signature)})
+    return EntryPoints({"update": native(module_from_source(name, source).update, signature)})

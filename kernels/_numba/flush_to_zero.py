@@ -30,7 +30,7 @@ def _on_register(name: str, builder: Any, place: Any) -> None:
 
 
 @intrinsic
-def count_as_zero(typing_context: Any) -> Any:
+def enable(typing_context: Any) -> Any:
     """From now on in this thread; the setting before, for `restore`."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -8,7 +8,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic as numba_intrinsic
 
-from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.jit import jit
 
 intrinsic: Any = numba_intrinsic
 
@@ -47,7 +47,7 @@ call_loss = _caller(WORD, WORD, WORD, WORD, WORD, NUMBER, WORD, WORD, WORD, WORD
 call_update = _caller(WORD, WORD, WORD, WORD, WORD, WORD, NUMBER, WORD)
 
 
-@compiled
-def at(array, start=0):
+@jit
+def address_of(array, start=0):
     """The address of element `start` of a contiguous array."""
     return np.int64(array.ctypes.data) + start * array.itemsize

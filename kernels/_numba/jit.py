@@ -32,7 +32,10 @@ formulas are written for (docs/design/0008-fastmath.md)."""
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": FASTMATH}
 """With Python's error model every division tests for zero, and no loop with one is vectorised."""
 
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
+NOT_COMPILED = {"reference.py", "gpu.py", "_reference", "_cuda"}
+"""Files and folders that no compiled function reads: editing them keeps what is compiled."""
+
 log = logging.getLogger("dnnkit")
 
 
@@ -45,30 +48,30 @@ CALLED: dict[str, Any] = {"forceinline": False}
 """Said, too, for what is not said is taken over from the caller."""
 
 
-def scalar(function: Callable[..., Any]) -> Any:
+def inline(function: Callable[..., Any]) -> Any:
     """A function of numbers, compiled into each of its callers."""
     return numba.njit(**OPTIONS, **INLINED)(function)
 
 
-def compiled(function: Callable[..., Any]) -> Any:
+def jit(function: Callable[..., Any]) -> Any:
     """A function of arrays, compiled for each kind of arguments it is called with, and cached on disk."""
     with _numba_cache():
         return numba.njit(nogil=True, cache=True, **OPTIONS, **INLINED)(function)
 
 
-def linked(function: Callable[..., Any]) -> Any:
+def jit_shared(function: Callable[..., Any]) -> Any:
     """As `compiled`, but there once for all its callers: for what is large, and has no freedom in how it rounds."""
     with _numba_cache():
         return numba.njit(nogil=True, cache=True, **OPTIONS, **CALLED)(function)
 
 
-def exported(function: Callable[..., Any], signature: Any) -> Any:
+def native(function: Callable[..., Any], signature: Any) -> Any:
     """A function of pointers and numbers, compiled now or read from the cache, to be called by its `address`."""
     with _numba_cache():
         return numba.cfunc(signature, cache=True, **OPTIONS)(function)
 
 
-def generated(name: str, source: str) -> ModuleType:
+def module_from_source(name: str, source: str) -> ModuleType:
     """The module of that source, from a file named by its content: Numba cannot cache what was never in a file."""
     path = cache_folder() / "generated" / f"{name}_{hashlib.sha256(source.encode()).hexdigest()[:16]}.py"
     if not path.exists():
@@ -125,9 +128,11 @@ def _check_owner(folder: Path) -> None:
 
 
 def fingerprint(root: Path = ROOT) -> str:
-    """A hash of all that decides what a kernel compiles to: sources, Numba, processor."""
+    """A hash of all that decides what a kernel compiles to: sources that Numba may read, Numba, processor."""
     digest = hashlib.sha256()
     for file in sorted(root.rglob("*.py")):
+        if file.name in NOT_COMPILED or not NOT_COMPILED.isdisjoint(file.relative_to(root).parts):
+            continue
         digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes() + b"\0")
     processor = (llvmlite.binding.get_host_cpu_name(), llvmlite.binding.get_host_cpu_features().flatten())
     for part in (numba.__version__, llvmlite.__version__, *processor):

@@ -6,8 +6,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic as numba_intrinsic
 
-from dnnkit.kernels._numba.indirect_calls import at
-from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.indirect_calls import address_of
+from dnnkit.kernels._numba.jit import jit
 
 intrinsic: Any = numba_intrinsic
 LINE = 64
@@ -41,7 +41,7 @@ NEAR = 1 << 18
 """Bytes of data that stay in a second-level cache once they are there."""
 
 
-@compiled
+@jit
 def ask_for_rows(data, rows, most):
     """Start to read the first bytes, at most so many, of these rows of data (N, F): they lie anywhere, and each would
     be waited for."""
@@ -49,6 +49,6 @@ def ask_for_rows(data, rows, most):
     if data.shape[0] * length <= NEAR:
         return
     for row in rows:
-        start = at(data) + row * length
+        start = address_of(data) + row * length
         for place in range(0, min(length, most), LINE):
             _ask_for(start + place)

@@ -8,7 +8,7 @@ from typing import Any
 from numba import types
 from numba.extending import overload
 
-from dnnkit.kernels._numba.jit import OPTIONS, compiled
+from dnnkit.kernels._numba.jit import OPTIONS, jit
 
 RESOLVED: Any = OPTIONS
 
@@ -35,7 +35,7 @@ def _target(targets, i, k, zero):
     return lambda targets, i, k, zero: targets[i, k]
 
 
-@compiled
+@jit
 def largest(row):
     """Place of the largest number, the first where several are equal; a NaN counts as the largest, as in NumPy."""
     best = 0

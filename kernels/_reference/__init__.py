@@ -1,0 +1,1 @@
+"""What the reference versions share: plain array code."""

@@ -1,16 +1,16 @@
 """Accuracy, row by row. Contract: the package's docstring."""
 
-from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.rows import label, largest, target, weight
 
 
-@compiled
+@jit
 def categorical_row(i, scores, targets):
     """1 if the largest score of row i is that of its class, else 0; the first where several are equal."""
     return 1.0 if largest(scores[i]) == label(targets, i) else 0.0
 
 
-@compiled
+@jit
 def binary_row(i, scores, targets, threshold):
     """Share of the outputs of row i on the right side of the threshold."""
     count, zero = 0, scores.dtype.type(0)
@@ -19,7 +19,7 @@ def binary_row(i, scores, targets, threshold):
     return count / scores.shape[1]
 
 
-@compiled
+@jit
 def categorical(scores, targets, weights):
     """Weighted number of rows whose largest score is that of their class."""
     total, zero = 0.0, scores.dtype.type(0)
@@ -28,7 +28,7 @@ def categorical(scores, targets, weights):
     return total
 
 
-@compiled
+@jit
 def binary(scores, targets, weights, threshold):
     """Weighted share of outputs on the right side of the threshold, summed over rows."""
     total, zero = 0.0, scores.dtype.type(0)

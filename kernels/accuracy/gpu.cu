@@ -1,7 +1,7 @@
 // Accuracy, row by row. Contract: the package's docstring. Each block sums its rows; sum_parts adds up the blocks' sums.
 
-#include "rows.cu"
-#include "sums.cu"
+#include "_cuda/rows.cu"
+#include "_cuda/sums.cu"
 
 struct Best {
     REAL value;

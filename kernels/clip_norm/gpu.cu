@@ -1,8 +1,8 @@
 // Clipping by the norm. Contract: the package's docstring. Each block leaves the sum of its squares, in double, and
 // sum_parts adds them up; nobody but the GPU ever knows the norm.
 
-#include "packs.cu"
-#include "sums.cu"
+#include "_cuda/packs.cu"
+#include "_cuda/sums.cu"
 
 extern "C" __global__ void __launch_bounds__(256) sum_squares(const REAL* x, double* parts, long long count) {
     long long packs = is_aligned<LANES>(x) ? count / LANES : 0;

@@ -4,18 +4,18 @@
 empty b or db. The arrays after the reference's arguments are written: all contiguous, none the same as another.
 """
 
-from dnnkit.kernels._numba.indirect_calls import at, call_backward, call_forward
-from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.indirect_calls import address_of, call_backward, call_forward
+from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels.matmul.cpu import product
 
 
-@compiled
+@jit
 def forward(x, w, b, activation, z, y):
     product(x, w, z)
     finish(b, activation, z, y)
 
 
-@compiled
+@jit
 def finish(b, activation, z, y):
     """From the product z: z + b in its place, and y."""
     rows, outputs = z.shape
@@ -23,20 +23,20 @@ def finish(b, activation, z, y):
         for i in range(rows):
             for j in range(outputs):
                 z[i, j] += b[j]
-    call_forward(activation, (at(z), at(y), rows, outputs))
+    call_forward(activation, (address_of(z), address_of(y), rows, outputs))
 
 
-@compiled
+@jit
 def backward(dy, x, w, saved, activation, needs_dx, dz, dx, dw, db):
     backward_without_kernel(dy, w, saved, activation, needs_dx, dz, dx, db)
     product(x.T, dz, dw)
 
 
-@compiled
+@jit
 def backward_without_kernel(dy, w, saved, activation, needs_dx, dz, dx, db):
     """All but the kernel's gradient, which is the product of x and dz."""
     rows, outputs = dz.shape
-    call_backward(activation, (at(dy), at(saved), at(dz), rows, outputs))
+    call_backward(activation, (address_of(dy), address_of(saved), address_of(dz), rows, outputs))
     if db.size > 0:
         for j in range(outputs):
             db[j] = 0

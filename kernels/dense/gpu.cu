@@ -3,8 +3,8 @@
 //
 // SAVES_INPUT is 1 if the backward pass needs z = x w + b, else 0.
 
-#include "elementwise.cu"
-#include "columns.cu"
+#include "_cuda/elementwise.cu"
+#include "_cuda/columns.cu"
 
 // y = f(z + b), z = x w (B, O); b may be null. Where z is needed later, z + b takes its place; else y may be z.
 // Blocks of (x, y) threads: x along the columns, y rows at a time.

@@ -13,7 +13,7 @@ from dnnkit.kernels.activations.softmax import gpu as softmax
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.registry import Activation
 
-SUM_COLUMNS = "dense_activation/sum_columns.cu"
+SUM_COLUMNS = "dense/sum_columns.cu"
 ROWS_OF_THREAD = 16
 """Rows that a thread adds up before another block is worth a partial sum of its own."""
 

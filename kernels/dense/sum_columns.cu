@@ -1,6 +1,6 @@
 // The second stage of the bias gradient, apart because no activation is in it. Contract: the package's docstring.
 
-#include "columns.cu"
+#include "_cuda/columns.cu"
 
 // db_j = the sum of parts_ij over the chunks i.
 extern "C" __global__ void sum_columns(const REAL* parts, REAL* db, long long rows, long long columns) {

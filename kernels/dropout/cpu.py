@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels.dropout import PURPOSE
 from dnnkit.kernels.philox.cpu import philox
 
 LOW, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
-@compiled
+@jit
 def mask(start, count, rate, seed, layer, step, out):
     """Which of the elements start … start + count - 1 are kept, to out bool (count,)."""
     threshold = np.uint64(int(rate * 2.0**32))
@@ -22,7 +22,7 @@ def mask(start, count, rate, seed, layer, step, out):
                 out[place] = words[lane] >= threshold
 
 
-@compiled
+@jit
 def apply(x, keep, rate, out):
     """x where kept, scaled by 1 / (1 - rate), else 0, to out; all flat. Also the backward pass, on dy."""
     factor = out.dtype.type(1 / (1 - rate))

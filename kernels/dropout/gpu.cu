@@ -1,6 +1,6 @@
 // Dropout: a mask applied. Contract: the package's docstring.
 
-#include "packs.cu"
+#include "_cuda/packs.cu"
 
 // y = x where kept, times factor = 1 / (1 - rate), else 0; y may be x.
 extern "C" __global__ void dropout_apply(const REAL* x, const bool* keep, REAL factor, REAL* y, long long count) {

@@ -1,7 +1,7 @@
 // Dropout: the mask, four elements a thread; apart because no REAL is in it. Contract: the package's docstring.
 
 #include "philox/words.cu"
-#include "packs.cu"
+#include "_cuda/packs.cu"
 
 // Which of the elements start ... start + count - 1 are kept, to out (count,).
 extern "C" __global__ void dropout_mask(

@@ -1,9 +1,9 @@
 """Gather, row by row, converted and rescaled on the way. Contract: the package's docstring."""
 
-from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.jit import jit
 
 
-@compiled
+@jit
 def gather(data, rows, scale, offset, out):
     """The rows of data (N, F) as rows of out (B, F), in out's dtype."""
     kind = out.dtype.type

@@ -1,6 +1,6 @@
 // Gather: the rows of a batch, converted and rescaled on the way. Contract: the package's docstring.
 
-#include "packs.cu"
+#include "_cuda/packs.cu"
 
 // Blocks of (x, y) threads: x along a row, WIDTH numbers each, y rows at a time.
 template <int WIDTH, typename Data>

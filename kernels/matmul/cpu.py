@@ -6,8 +6,8 @@ BLAS. See docs/design/0014-tiles.md.
 """
 
 from dnnkit.kernels._numba import blas
-from dnnkit.kernels._numba.indirect_calls import at
-from dnnkit.kernels._numba.jit import compiled, linked
+from dnnkit.kernels._numba.indirect_calls import address_of
+from dnnkit.kernels._numba.jit import jit, jit_shared
 from dnnkit.kernels._numba.unchecked_views import element
 from dnnkit.kernels.matmul.gather_index import NONE, after, length, number_in, rows_from, steps_from
 from dnnkit.kernels.matmul.microkernels import (
@@ -43,7 +43,7 @@ _1_4, _1_2, _1_1 = broadcast_tile(1, 4, False), broadcast_tile(1, 2, True), broa
 _4_N, _2_N, _1_N = (broadcast_tile(rows, 1, False, width=1) for rows in (4, 2, 1))
 
 
-@compiled
+@jit
 def two_vectors(out, a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on, indexes):
     """All rows of up to two vectors of columns."""
     size = out.itemsize
@@ -82,7 +82,7 @@ def two_vectors(out, a, a_row, a_step, b, b_row, depth, target, target_row, rows
             i += 1
 
 
-@compiled
+@jit
 def pack(out, b, b_row, b_step, rows, columns, packed, index):
     """Rows and columns of b, wherever they are, to the panel; the rows that the index says."""
     size = out.itemsize
@@ -102,7 +102,7 @@ def pack(out, b, b_row, b_step, rows, columns, packed, index):
                 copy_number(out, (source, packed + (k * 2 * width + j) * size))
 
 
-@linked
+@jit_shared
 def multiply(out, target, a, a_row, a_step, b, b_row, b_step, depth, indexes):
     """out (M, N) = a · b; a and b are addresses, with strides in elements from row to row and from column to column.
 
@@ -137,13 +137,13 @@ def multiply(out, target, a, a_row, a_step, b, b_row, b_step, depth, indexes):
                 )  # fmt: skip
 
 
-@compiled
+@jit
 def is_tiny(out, depth):
     """Whether a product is so small that it is done before vectors are filled."""
     return depth * out.size <= TINY
 
 
-@compiled
+@jit
 def number_by_number(out, a, a_row, a_step, b, b_row, b_step, depth, row_index, column_index):
     """out (M, N) = a · b in tiles that are one number wide; as `multiply`, with indexes of a only."""
     rows, columns, size = out.shape[0], out.shape[1], out.itemsize
@@ -153,7 +153,7 @@ def number_by_number(out, a, a_row, a_step, b, b_row, b_step, depth, row_index, 
             left, here = rows - i, rows_from((row_index, column_index, None, None), i)
             numbers = (
                 after(here[0], a, i * a_row * size), a_row, a_step, b + j * b_step * size, b_row, depth,
-                at(out, i * columns + j), columns, 0, 0,
+                address_of(out, i * columns + j), columns, 0, 0,
             )  # fmt: skip
             if left >= 4:
                 _4_N(out, numbers, here)
@@ -166,19 +166,19 @@ def number_by_number(out, a, a_row, a_step, b, b_row, b_step, depth, row_index, 
                 i += 1
 
 
-@compiled
+@jit
 def fits_tiles(elements, itemsize):
     """Whether a product with so many elements of a, or with its transpose, is computed here, not by the BLAS."""
     return FUSED and elements * itemsize <= CACHED
 
 
-@compiled
+@jit
 def in_tiles(a):
     """The same, of an array."""
     return fits_tiles(a.size, a.itemsize)
 
 
-@compiled
+@jit
 def product_of_rows(x, rows, columns, w, out):
     """out = x[rows][:, columns] · w[columns], and nothing is gathered.
 
@@ -186,46 +186,48 @@ def product_of_rows(x, rows, columns, w, out):
     """
     depth, outputs = x.shape[1], w.shape[1]
     if is_tiny(out, depth):
-        number_by_number(out, at(x), depth, 1, at(w), outputs, 1, depth, rows, None)
+        number_by_number(out, address_of(x), depth, 1, address_of(w), outputs, 1, depth, rows, None)
     elif columns.size == depth:
-        multiply(out, at(out), at(x), depth, 1, at(w), outputs, 1, depth, (rows, None, None, None))
+        multiply(
+            out, address_of(out), address_of(x), depth, 1, address_of(w), outputs, 1, depth, (rows, None, None, None)
+        )
     else:
         indexes = rows, columns, columns, None
-        multiply(out, at(out), at(x), depth, 1, at(w), outputs, 1, columns.size, indexes)
+        multiply(out, address_of(out), address_of(x), depth, 1, address_of(w), outputs, 1, columns.size, indexes)
 
 
-@compiled
+@jit
 def product_of_columns(x, first, y, out):
     """out = (columns of x from the first on, as many as out has rows)ᵀ y; x (K, N) and y (K, O) are contiguous."""
     depth, row, column = y.shape[0], x.shape[1], y.shape[1]
     if is_tiny(out, depth):
-        number_by_number(out, at(x, first), 1, row, at(y), column, 1, depth, None, None)
+        number_by_number(out, address_of(x, first), 1, row, address_of(y), column, 1, depth, None, None)
     elif in_tiles(x):
-        start = at(x, first)
-        multiply(out, at(out), start, 1, row, at(y), column, 1, depth, NONE)
+        start = address_of(x, first)
+        multiply(out, address_of(out), start, 1, row, address_of(y), column, 1, depth, NONE)
     else:
         blas.product(x.T, y, out)
 
 
-@compiled
-def product_of_columns_in_use(x, rows, columns, first, y, out):
+@jit
+def product_of_nonzero_columns(x, rows, columns, first, y, out):
     """As `product_of_columns` of x[rows], which fits tiles, and is zero in all columns but those listed, in order.
 
     Of `columns` only those may be given that out has; x (N, F) and y (K, O) are contiguous.
     """
     depth, row, column = y.shape[0], x.shape[1], y.shape[1]
     if is_tiny(out, depth):
-        number_by_number(out, at(x, first), 1, row, at(y), column, 1, depth, None, rows)
+        number_by_number(out, address_of(x, first), 1, row, address_of(y), column, 1, depth, None, rows)
     elif columns.size == out.shape[0]:
-        start = at(x, first)
-        multiply(out, at(out), start, 1, row, at(y), column, 1, depth, (None, rows, None, None))
+        start = address_of(x, first)
+        multiply(out, address_of(out), start, 1, row, address_of(y), column, 1, depth, (None, rows, None, None))
     else:
         clear_others(out, first, columns)
-        target, indexes = at(out, -first * column), (columns, rows, None, columns)
-        multiply(out, target, at(x), 1, row, at(y), column, 1, depth, indexes)
+        target, indexes = address_of(out, -first * column), (columns, rows, None, columns)
+        multiply(out, target, address_of(x), 1, row, address_of(y), column, 1, depth, indexes)
 
 
-@compiled
+@jit
 def clear_others(out, first, columns):
     """Zeros to the rows of out, numbered from `first` on, that are not among these."""
     place = 0
@@ -237,7 +239,7 @@ def clear_others(out, first, columns):
                 out[j, o] = 0
 
 
-@compiled
+@jit
 def product(a, b, out):
     """Both factors are contiguous or the transpose of a contiguous array."""
     depth, size = a.shape[1], out.itemsize
@@ -245,8 +247,8 @@ def product(a, b, out):
         a.strides[0] // size, a.strides[1] // size, b.strides[0] // size, b.strides[1] // size
     )  # fmt: skip
     if is_tiny(out, depth):
-        number_by_number(out, at(a), a_row, a_step, at(b), b_row, b_step, depth, None, None)
+        number_by_number(out, address_of(a), a_row, a_step, address_of(b), b_row, b_step, depth, None, None)
     elif in_tiles(a):
-        multiply(out, at(out), at(a), a_row, a_step, at(b), b_row, b_step, depth, NONE)
+        multiply(out, address_of(out), address_of(a), a_row, a_step, address_of(b), b_row, b_step, depth, NONE)
     else:
         blas.product(a, b, out)

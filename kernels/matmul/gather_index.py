@@ -9,7 +9,7 @@ from typing import Any
 from numba import types
 from numba.extending import overload
 
-from dnnkit.kernels._numba.jit import INLINED, OPTIONS, compiled
+from dnnkit.kernels._numba.jit import INLINED, OPTIONS, jit
 from dnnkit.kernels._numba.unchecked_views import element, part
 
 RESOLVED: Any = {**OPTIONS, **INLINED}
@@ -53,27 +53,27 @@ def _length(index, count):
     return lambda index, count: index.size
 
 
-@compiled
+@jit
 def numbers_from(index, first):
     """The index from its number `first` on; None stays None."""
     return between(index, first, length(index, first))
 
 
-@compiled
+@jit
 def rows_from(indexes, first):
     """The indexes of a product (`multiply`) whose first row is that one."""
     rows, columns, rows_of_b, targets = indexes
     return numbers_from(rows, first), columns, rows_of_b, numbers_from(targets, first)
 
 
-@compiled
+@jit
 def steps_from(indexes, first):
     """The indexes of a product whose sums begin with that summand."""
     rows, columns, rows_of_b, targets = indexes
     return rows, numbers_from(columns, first), numbers_from(rows_of_b, first), targets
 
 
-@compiled
+@jit
 def after(index, address, bytes_):
     """An address so many bytes further; the same where an index, which has moved on, says the place."""
     if index is None:

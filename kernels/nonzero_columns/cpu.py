@@ -8,8 +8,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic as numba_intrinsic
 
-from dnnkit.kernels._numba.indirect_calls import at
-from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.indirect_calls import address_of
+from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.unchecked_views import element, part
 from dnnkit.kernels.nonzero_columns import WORD
 
@@ -63,13 +63,13 @@ def _first_bit(typing_context: Any, word: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
-@compiled
+@jit
 def mark(x, bits):
     """The bits of x, which is contiguous; returns whether all of x is finite."""
     features, one, lost = x.shape[1], np.uint64(1), 0
     whole = features // WORD
     for i in range(x.shape[0]):
-        start = at(x, i * features)
+        start = address_of(x, i * features)
         for w in range(whole):
             place = start + w * WORD * x.itemsize
             bits[i, w] = _word(x, place)
@@ -85,8 +85,8 @@ def mark(x, bits):
     return lost == 0
 
 
-@compiled
-def columns_in_use(bits, rows, columns):
+@jit
+def nonzero_columns(bits, rows, columns):
     """The columns that these rows use, written to `columns`; how many they are.
 
     `columns` has room for as many as there are, and then for a row of bits.

@@ -17,7 +17,7 @@ def mark(x: Array, xp: Namespace = np) -> tuple[Array, bool]:
     return bits, not xp.isdtype(x.dtype, "real floating") or bool(xp.all(xp.isfinite(x)))
 
 
-def columns_in_use(bits: Array, rows: Array, xp: Namespace = np) -> Array:
+def nonzero_columns(bits: Array, rows: Array, xp: Namespace = np) -> Array:
     """The columns that these rows use, in order."""
     places = xp.arange(WORD, dtype=xp.int64)
     used = xp.bitwise_and(xp.bitwise_right_shift(xp.take(bits, rows, axis=0)[:, :, None], places), xp.ones_like(places))

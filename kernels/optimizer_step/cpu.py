@@ -6,10 +6,10 @@ slots. What does not depend on the element is computed once, before the loop.
 
 import math
 
-from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.jit import jit
 
 
-@compiled
+@jit
 def sgd(step, p, g, learning_rate, weight_decay):
     kind = p.dtype.type
     rate, decay = kind(learning_rate), kind(weight_decay)
@@ -17,7 +17,7 @@ def sgd(step, p, g, learning_rate, weight_decay):
         p[i] -= rate * (g[i] + decay * p[i])
 
 
-@compiled
+@jit
 def momentum(step, p, g, velocity, learning_rate, momentum, weight_decay):
     kind = p.dtype.type
     rate, kept, decay = kind(learning_rate), kind(momentum), kind(weight_decay)
@@ -26,7 +26,7 @@ def momentum(step, p, g, velocity, learning_rate, momentum, weight_decay):
         p[i] -= rate * velocity[i]
 
 
-@compiled
+@jit
 def nesterov(step, p, g, velocity, learning_rate, momentum, weight_decay):
     kind = p.dtype.type
     rate, kept, decay = kind(learning_rate), kind(momentum), kind(weight_decay)
@@ -36,7 +36,7 @@ def nesterov(step, p, g, velocity, learning_rate, momentum, weight_decay):
         p[i] -= rate * (gradient + kept * velocity[i])
 
 
-@compiled
+@jit
 def rmsprop(step, p, g, square, learning_rate, rho, epsilon):
     kind = p.dtype.type
     rate, kept, added, small = kind(learning_rate), kind(rho), kind(1 - rho), kind(epsilon)
@@ -45,7 +45,7 @@ def rmsprop(step, p, g, square, learning_rate, rho, epsilon):
         p[i] -= rate * g[i] / (math.sqrt(square[i]) + small)
 
 
-@compiled
+@jit
 def adam(step, p, g, first_moment, second_moment, learning_rate, beta_1, beta_2, epsilon):
     kind = p.dtype.type
     kept_1, added_1, kept_2, added_2 = kind(beta_1), kind(1 - beta_1), kind(beta_2), kind(1 - beta_2)
@@ -57,7 +57,7 @@ def adam(step, p, g, first_moment, second_moment, learning_rate, beta_1, beta_2,
         p[i] -= step_size * first_moment[i] / (math.sqrt(second_moment[i]) * root_correction + small)
 
 
-@compiled
+@jit
 def adamw(step, p, g, first_moment, second_moment, learning_rate, beta_1, beta_2, epsilon, weight_decay):
     kept = p.dtype.type(1 - learning_rate * weight_decay)
     for i in range(p.size):

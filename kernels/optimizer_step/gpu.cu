@@ -1,7 +1,7 @@
 // Weight updates, all parameters in one launch, in place. Contract: the package's docstring. What does not depend on
 // the element, bias corrections included, is computed by the launcher in double.
 
-#include "packs.cu"
+#include "_cuda/packs.cu"
 
 // rule(p, g, slots) for each element; SLOTS is 0, 1 or 2, and unused slots are null.
 template <int SLOTS, typename Rule>

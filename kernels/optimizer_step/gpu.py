@@ -12,7 +12,7 @@ from dnnkit.kernels.array import Array
 
 def sources() -> list[Source]:
     """Every variant that ships."""
-    return [Source.of("update/gpu.cu", dtype) for dtype in REALS]
+    return [Source.of("optimizer_step/gpu.cu", dtype) for dtype in REALS]
 
 
 def sgd(step: int, p: Array, g: Array, learning_rate: float, weight_decay: float) -> None:
@@ -87,5 +87,5 @@ def _launch(kernel: str, p: Array, g: Array, slots: dict[str, Array], numbers: d
     if p.size == 0:
         return
     arguments = {"p": p, "g": cuda.contiguous(g), **slots, **numbers, "count": p.size}
-    source = Source.of("update/gpu.cu", p.dtype.name)
+    source = Source.of("optimizer_step/gpu.cu", p.dtype.name)
     cuda.launch(source, kernel, cuda.blocks(p.nbytes, 16 * cuda.THREADS), cuda.THREADS, arguments)

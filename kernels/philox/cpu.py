@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels.philox.reference import MASK, MULTIPLIERS, ROUNDS, WEYL
 
 M0, M1 = np.uint64(MULTIPLIERS[0]), np.uint64(MULTIPLIERS[1])
@@ -10,7 +10,7 @@ W0, W1 = np.uint64(WEYL[0]), np.uint64(WEYL[1])
 LOW, HALF = np.uint64(MASK), np.uint64(32)
 
 
-@compiled
+@jit
 def philox(c0, c1, c2, c3, k0, k1):
     """Four words of 32 random bits for a counter and a key (uint64 holding 32 bits each)."""
     for _ in range(ROUNDS):
@@ -26,7 +26,7 @@ def philox(c0, c1, c2, c3, k0, k1):
     return c0, c1, c2, c3
 
 
-@compiled
+@jit
 def random_bits(start, count, layer, step, seed, purpose, out):
     """Words start … start + count - 1 of a layer's stream at a step, to out uint32 (count,)."""
     c1, c2, c3 = np.uint64(layer), np.uint64(step) & LOW, np.uint64(step) >> HALF

@@ -1,7 +1,7 @@
 // Philox4x32-10, one block of four words a thread. Contract: the package's docstring.
 
 #include "philox/words.cu"
-#include "grid.cu"
+#include "_cuda/grid.cu"
 
 // Words start ... start + count - 1 of a layer's stream at a step, to out (count,).
 extern "C" __global__ void random_bits(

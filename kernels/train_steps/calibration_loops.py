@@ -1,18 +1,18 @@
 """What costs of a step are measured with (`backends/numba_backend/calibration.py`): the same calls as in a step, nothing else."""
 
 from dnnkit.kernels._numba import atomics
-from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels.matmul.cpu import product
 
 
-@compiled
+@jit
 def products(a, b, out, times):
     """out = a · b, so many times."""
     for _ in range(times):
         product(a, b, out)
 
 
-@compiled
+@jit
 def wait_for(flags, place, turn):
     """Until the number there is at least `turn`."""
     looks = 0
@@ -24,7 +24,7 @@ def wait_for(flags, place, turn):
             atomics.yield_processor()
 
 
-@compiled
+@jit
 def exchanges(thread, flags, numbers, times):
     """Two threads that wait for each other so many times; flags are 16 zeros that they share."""
     for turn in range(times):
@@ -32,7 +32,7 @@ def exchanges(thread, flags, numbers, times):
         wait_for(flags, 8 * (1 - thread), turn + 1)
 
 
-@compiled
+@jit
 def hand_over(thread, flags, numbers, times):
     """Two threads that write all of the numbers in turn, so many times each: each reads what the other wrote."""
     for turn in range(times):

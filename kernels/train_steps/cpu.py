@@ -7,8 +7,8 @@ two exchanges is a segment (`segment.py`).
 """
 
 from dnnkit.kernels._numba import atomics, flush_to_zero
-from dnnkit.kernels._numba.indirect_calls import at, call_forward
-from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.indirect_calls import address_of, call_forward
+from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.unchecked_views import row
 from dnnkit.kernels.train_steps import stage_table
 from dnnkit.kernels.train_steps.interpreter import run_segment
@@ -18,7 +18,7 @@ YIELD = 10
 """How many times its patience a thread waits for one that works before it gives its processor away for a moment."""
 
 
-@compiled
+@jit
 def predict_rows(x, parameters, network, out):
     """Predictions for a few rows x (B, I), by one worker and at once; False, and nothing done, if x is not finite."""
     table, numbers, workspace, keep, scores, head, scale, offset = network
@@ -36,11 +36,11 @@ def predict_rows(x, parameters, network, out):
         stage_table.forward(
             stage_table.stage_at(table, s), row(numbers, s), parameters, workspace, keep, rows, 0, False, 0, 0
         )
-    call_forward(head, (at(workspace, scores), at(out), rows, out.shape[1]))
+    call_forward(head, (address_of(workspace, scores), address_of(out), rows, out.shape[1]))
     return True
 
 
-@compiled
+@jit
 def run(thread, patience, claimed, done, job):
     """Run segments until all workers have come to the end: those of worker `thread`, and any that nobody runs.
 
@@ -52,7 +52,7 @@ def run(thread, patience, claimed, done, job):
     Results do not depend on who ran what.
     """
     control = job[3][13]
-    setting = flush_to_zero.count_as_zero()
+    setting = flush_to_zero.enable()
     workers = done.size // LINE
     segment, worker, finished, looks, all_here = 0, thread, 0, patience, True
     while True:

@@ -2,10 +2,10 @@
 
 import math
 
-from dnnkit.kernels._numba.indirect_calls import at, call_update
-from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.indirect_calls import address_of, call_update
+from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.unchecked_views import element, matrix
-from dnnkit.kernels.matmul.cpu import in_tiles, product_of_columns, product_of_columns_in_use
+from dnnkit.kernels.matmul.cpu import in_tiles, product_of_columns, product_of_nonzero_columns
 from dnnkit.kernels.matmul.gather_index import between
 from dnnkit.kernels.train_steps import stage_table
 
@@ -13,38 +13,38 @@ PIECE = 8192
 """Elements of a kernel whose gradient is computed and used while it lies in the nearest caches."""
 
 
-@compiled
-def improve_stage(stage, x, index, columns, dz, numbers):
+@jit
+def update_stage_fused(stage, x, index, columns, dz, numbers):
     """One step of the optimizer for a dense stage: each piece of the kernel as soon as its gradient is there.
 
     Its inputs are x; or, where there is an index, those rows of x, which use these columns.
     """
     inputs, outputs = stage[stage_table.INPUTS], stage[stage_table.OUTPUTS]
     if inputs * outputs <= PIECE or (index is None and not in_tiles(x)):
-        improve_piece(stage, x, index, columns, dz, 0, inputs, numbers)
+        update_block(stage, x, index, columns, dz, 0, inputs, numbers)
     else:
         height, place = max(8, PIECE // outputs // 8 * 8), 0
         for first in range(0, inputs, height):
             count = min(height, inputs - first)
             end = place_of(columns, place, first + count)
-            improve_piece(stage, x, index, between(columns, place, end), dz, first, count, numbers)
+            update_block(stage, x, index, between(columns, place, end), dz, first, count, numbers)
             place = end
-    improve(numbers, stage[stage_table.BIAS], stage[stage_table.BIAS], stage[stage_table.BIASES])
+    apply_update(numbers, stage[stage_table.BIAS], stage[stage_table.BIAS], stage[stage_table.BIASES])
 
 
-@compiled
-def improve_piece(stage, x, index, columns, dz, first, count, numbers):
+@jit
+def update_block(stage, x, index, columns, dz, first, count, numbers):
     """The same for the kernel's rows from `first` on, so many; its gradient is written where the kernel's begins."""
     outputs, start = stage[stage_table.OUTPUTS], stage[stage_table.KERNEL]
     slope = matrix(numbers[1], start, count, outputs)
     if index is None:
         product_of_columns(x, first, dz, slope)
     else:
-        product_of_columns_in_use(x, index, columns, first, dz, slope)
-    improve(numbers, start + first * outputs, start, count * outputs)
+        product_of_nonzero_columns(x, index, columns, first, dz, slope)
+    apply_update(numbers, start + first * outputs, start, count * outputs)
 
 
-@compiled
+@jit
 def place_of(columns, place, column):
     """The first place, from that one on, with a column not before this one; that one if there are no columns listed."""
     if columns is not None:
@@ -53,7 +53,7 @@ def place_of(columns, place, column):
     return place
 
 
-@compiled
+@jit
 def clip(gradient, clip_norm, norms):
     """Scale a part of the gradient down if the whole, whose squared norm is the sum of norms, is too long."""
     if clip_norm > 0:
@@ -67,10 +67,10 @@ def clip(gradient, clip_norm, norms):
                 gradient[e] *= factor
 
 
-@compiled
-def improve(numbers, start, place, count):
+@jit
+def apply_update(numbers, start, place, count):
     """One step of the optimizer, counted from 1, for parameters from `start` on, whose gradient is from `place` on."""
     parameters, gradient, slots, rule, step, rate, constants = numbers
     if count > 0:
-        places = at(parameters, start), at(gradient, place), at(slots, start)
-        call_update(rule, (step, places[0], places[1], places[2], slots.shape[1], count, rate, at(constants)))
+        places = address_of(parameters, start), address_of(gradient, place), address_of(slots, start)
+        call_update(rule, (step, places[0], places[1], places[2], slots.shape[1], count, rate, address_of(constants)))

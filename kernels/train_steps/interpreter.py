@@ -1,15 +1,15 @@
 """What a worker does between two exchanges: it follows its schedule, instruction by instruction."""
 
-from dnnkit.kernels._numba.indirect_calls import at, call_forward, call_loss
-from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.indirect_calls import address_of, call_forward, call_loss
+from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.prefetch import STREAM, WHOLE, ask_for_rows
 from dnnkit.kernels._numba.unchecked_views import borrowed, element, matrix, part, row
 from dnnkit.kernels.dense.cpu import finish
 from dnnkit.kernels.gather.cpu import gather
-from dnnkit.kernels.matmul.cpu import product, product_of_columns, product_of_columns_in_use
-from dnnkit.kernels.nonzero_columns.cpu import columns_in_use
+from dnnkit.kernels.matmul.cpu import product, product_of_columns, product_of_nonzero_columns
+from dnnkit.kernels.nonzero_columns.cpu import nonzero_columns
 from dnnkit.kernels.train_steps import stage_table
-from dnnkit.kernels.train_steps.fused_update import clip, improve, improve_stage
+from dnnkit.kernels.train_steps.fused_update import apply_update, clip, update_stage_fused
 from dnnkit.kernels.train_steps.opcodes import (
     ADD_GRADIENTS,
     BACKWARD,
@@ -23,7 +23,6 @@ from dnnkit.kernels.train_steps.opcodes import (
     FORWARD,
     GATHER,
     HEAD,
-    IMPROVE,
     IN_PLACE,
     INPUTS,
     JOIN,
@@ -44,10 +43,11 @@ from dnnkit.kernels.train_steps.opcodes import (
     STOP,
     TAKE,
     UPDATE,
+    UPDATE_FUSED,
 )
 
 
-@compiled
+@jit
 def run_segment(worker, job):
     """Carry on for a worker up to the next exchange, or to the end of the run; whether it is the end."""
     network, data, batches, run = job
@@ -107,7 +107,7 @@ def run_segment(worker, job):
                 after = first_row + batch_size
                 later = part(order, after, max(0, min(rows, order.size - after)))
                 if bits.size > 0:
-                    own[COLUMNS] = columns_in_use(bits, taken, columns)
+                    own[COLUMNS] = nonzero_columns(bits, taken, columns)
                     ask_for_rows(bits, later, WHOLE)
                 if s == SHARED:
                     table[0, stage_table.X] = inputs_place + step % INPUTS * batch_size * width
@@ -170,17 +170,17 @@ def run_segment(worker, job):
                 whole[...] = 0
             elif option != EVERY:
                 x, index = inputs(option, data[1], order, first_row, stage, workspace, consecutive, rows)
-                product_of_columns_in_use(x, index, part(columns, 0, own[COLUMNS]), 0, slope, whole)
+                product_of_nonzero_columns(x, index, part(columns, 0, own[COLUMNS]), 0, slope, whole)
             else:
                 product_of_columns(stage_table.x(stage, workspace, rows), 0, slope, whole)
-        elif instruction == IMPROVE:
+        elif instruction == UPDATE_FUSED:
             numbers_of = parameter, gradient, slot, rule, update + 1, rates[step - first], constants
             slope = matrix(workspace, dz, rows, stage[stage_table.OUTPUTS])
             if option != EVERY:
                 x, index = inputs(option, data[1], order, first_row, stage, workspace, consecutive, rows)
-                improve_stage(stage, x, index, part(columns, 0, own[COLUMNS]), slope, numbers_of)
+                update_stage_fused(stage, x, index, part(columns, 0, own[COLUMNS]), slope, numbers_of)
             else:
-                improve_stage(stage, stage_table.x(stage, workspace, rows), None, None, slope, numbers_of)
+                update_stage_fused(stage, stage_table.x(stage, workspace, rows), None, None, slope, numbers_of)
         elif instruction == JOIN_GRADIENT:
             dx = part(workspace, stage[stage_table.DX], rows * stage[stage_table.INPUTS])
             stage_table.add_up(row(partials, parity), stage[stage_table.PARTIAL], dx)
@@ -199,9 +199,11 @@ def run_segment(worker, job):
             for half in range(2):  # those that all have by themselves, so that all round them alike
                 begin, count = own[SHARE + half], own[OWN + half] - own[SHARE + half]
                 clip(part(gradient, begin, count), clip_norm, row(norms, parity))
-                improve(numbers_of, begin, begin, count)
+                apply_update(numbers_of, begin, begin, count)
         elif instruction == HEAD:
-            call_forward(head, (at(workspace, scores), at(out, first_row * out.shape[1]), rows, out.shape[1]))
+            call_forward(
+                head, (address_of(workspace, scores), address_of(out, first_row * out.shape[1]), rows, out.shape[1])
+            )
         elif instruction == EXCHANGE:
             own[PLACE], own[STEP] = place, step
             return False
@@ -210,14 +212,14 @@ def run_segment(worker, job):
             step += 1
 
 
-@compiled
+@jit
 def line_at(schedule, place):
     """The instruction at that place of a schedule, with its stage and option."""
     line = place * 3
     return element(schedule, line), element(schedule, line + 1), element(schedule, line + 2)
 
 
-@compiled
+@jit
 def inputs(option, data, order, first_row, stage, workspace, consecutive, rows):
     """Where the batch's inputs are, and the numbers of its rows there."""
     if option == IN_PLACE:
@@ -225,7 +227,7 @@ def inputs(option, data, order, first_row, stage, workspace, consecutive, rows):
     return stage_table.x(stage, workspace, rows), part(consecutive, 0, rows)
 
 
-@compiled
+@jit
 def take_rows(data, rows, x):
     """The rows' inputs, converted and rescaled, to x (B, I)."""
     x_bytes, x_numbers, scale, offset, _, _, _, _ = data
@@ -235,7 +237,7 @@ def take_rows(data, rows, x):
         gather(x_numbers, rows, scale, offset, x)
 
 
-@compiled
+@jit
 def ask_for(data, rows):
     """Let the rows' inputs come nearer while something else is computed."""
     if data[0].size > 0:
@@ -244,7 +246,7 @@ def ask_for(data, rows):
         ask_for_rows(data[1], rows, WHOLE)
 
 
-@compiled
+@jit
 def take_targets(data, rows, batch_labels, batch_values, batch_weights):
     """The rows' targets and weights into the batch's buffers."""
     _, _, _, _, labels, values, weights, _ = data
@@ -265,17 +267,17 @@ def take_targets(data, rows, batch_labels, batch_values, batch_weights):
             batch_weights[i] = element(weights, element(rows, i))
 
 
-@compiled
+@jit
 def score_loss(
     loss, workspace, scores, dscores, labels, values, weights, rows, scale, metric_kinds, thresholds, totals
 ):
     """Loss and metrics of the scores in the workspace; their gradient goes to dscores."""
-    targets = at(labels) if labels.size > 0 else at(values)
-    kinds, limits = at(metric_kinds), at(thresholds)
+    targets = address_of(labels) if labels.size > 0 else address_of(values)
+    kinds, limits = address_of(metric_kinds), address_of(thresholds)
     call_loss(
         loss[0],
         (
-            at(workspace, scores), targets, at(weights), rows, loss[1], scale, metric_kinds.size, kinds, limits,
-            at(workspace, dscores), at(totals),
+            address_of(workspace, scores), targets, address_of(weights), rows, loss[1], scale, metric_kinds.size, kinds, limits,
+            address_of(workspace, dscores), address_of(totals),
         ),
     )  # fmt: skip

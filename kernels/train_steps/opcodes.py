@@ -1,6 +1,6 @@
 """What schedules are written in, and how workers account for where they are."""
 
-GATHER, BEGIN, TAKE, FORWARD, PRODUCT, JOIN, LOSS, BACKWARD, BACKWARD_PART, JOIN_GRADIENT, KERNEL_GRADIENT, IMPROVE, \
+GATHER, BEGIN, TAKE, FORWARD, PRODUCT, JOIN, LOSS, BACKWARD, BACKWARD_PART, JOIN_GRADIENT, KERNEL_GRADIENT, UPDATE_FUSED, \
     ADD_GRADIENTS, NORM, UPDATE, HEAD, EXCHANGE, REPEAT = range(18)  # fmt: skip
 """Instructions, (instruction, stage, option): gather a share of this or the next step's inputs, for all; begin a step,
 unless it is one too many; take its rows, whose inputs are `GATHERED` now, were `SHARED`, or stay `IN_PLACE`; a dense
@@ -16,7 +16,7 @@ GATHERED, SHARED, IN_PLACE = range(3)
 """Where a step's inputs are: gathered by each worker; gathered by all, for all; or in the data, which the first stage's
 products read row by row. Then they must be in the network's dtype, and need no rescaling."""
 
-EVERY, IN_USE = range(2)
+EVERY, NONZERO = range(2)
 """What a dense stage multiplies: every column of its x; or, of the network's inputs, if they fit tiles, those that are
 not zero in all rows of the batch. These may also be `IN_PLACE`."""
 

@@ -4,10 +4,10 @@ A stage is a row of a table (`COLUMNS`) with offsets into one worker's parameter
 part of a stage's units only: then `inputs`, `outputs` count its own, `first` of `width` in all tells which outputs.
 """
 
-from dnnkit.kernels._numba.indirect_calls import at, call_backward, call_forward
-from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.indirect_calls import address_of, call_backward, call_forward
+from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.unchecked_views import matrix, part
-from dnnkit.kernels.dense import cpu as dense_activation
+from dnnkit.kernels.dense import cpu as dense
 from dnnkit.kernels.dropout.cpu import apply, mask
 from dnnkit.kernels.matmul.cpu import product_of_rows
 
@@ -24,22 +24,22 @@ COUNT = len(COLUMNS)
 DENSE, ACTIVATE, RESCALE, DROPOUT = range(4)
 
 
-@compiled
+@jit
 def stage_at(table, s):
     """Row s of a table: a view, of a width that is known when it is compiled."""
     return part(table, s * COUNT, COUNT)
 
 
-@compiled
+@jit
 def forward(stage, numbers, parameters, workspace, keeps, rows, first_row, training, seed, step):
     """The stage's y from its x."""
     inputs, outputs = stage[INPUTS], stage[OUTPUTS]
     given, y = part(workspace, stage[X], rows * inputs), part(workspace, stage[Y], rows * outputs)
     if stage[KIND] == DENSE:
         z, b = matrix(workspace, stage[Z], rows, outputs), bias(stage, parameters)
-        dense_activation.forward(x(stage, workspace, rows), kernel(stage, parameters), b, stage[FORWARD], z, y)
+        dense.forward(x(stage, workspace, rows), kernel(stage, parameters), b, stage[FORWARD], z, y)
     elif stage[KIND] == ACTIVATE:
-        call_forward(stage[FORWARD], (at(given), at(y), rows, outputs))
+        call_forward(stage[FORWARD], (address_of(given), address_of(y), rows, outputs))
     elif stage[KIND] == RESCALE:
         factor, shift = y.dtype.type(numbers[0]), y.dtype.type(numbers[1])
         for e in range(y.size):
@@ -57,23 +57,23 @@ def forward(stage, numbers, parameters, workspace, keeps, rows, first_row, train
             y[e] = given[e]
 
 
-@compiled
+@jit
 def forward_in_use(stage, parameters, workspace, x, index, columns, rows):
     """The y of a dense stage whose inputs are those rows of x that the index says, which use these columns."""
     outputs = stage[OUTPUTS]
     z = matrix(workspace, stage[Z], rows, outputs)
     product_of_rows(x, index, columns, kernel(stage, parameters), z)
-    dense_activation.finish(bias(stage, parameters), stage[FORWARD], z, part(workspace, stage[Y], rows * outputs))
+    dense.finish(bias(stage, parameters), stage[FORWARD], z, part(workspace, stage[Y], rows * outputs))
 
 
-@compiled
+@jit
 def backward(stage, numbers, parameters, gradient, workspace, keeps, rows, dy_offset, dz_offset, needs_dx, dx):
     """The stage's dx and its bias's gradient, from its dy in the workspace; dz stays at `dz_offset`."""
     inputs, outputs = stage[INPUTS], stage[OUTPUTS]
     dy = part(workspace, dy_offset, rows * outputs)
     saved = part(workspace, stage[Z] if stage[SAVES_INPUT] != 0 else stage[Y], rows * outputs)
     if stage[KIND] == DENSE:
-        dense_activation.backward_without_kernel(
+        dense.backward_without_kernel(
             dy,
             kernel(stage, parameters),
             saved,
@@ -86,7 +86,7 @@ def backward(stage, numbers, parameters, gradient, workspace, keeps, rows, dy_of
     elif stage[KIND] == ACTIVATE:
         if stage[SAVES_INPUT] != 0:
             saved = part(workspace, stage[X], rows * inputs)
-        call_backward(stage[BACKWARD], (at(dy), at(saved), at(dx), rows, outputs))
+        call_backward(stage[BACKWARD], (address_of(dy), address_of(saved), address_of(dx), rows, outputs))
     elif stage[KIND] == RESCALE:
         factor = dx.dtype.type(numbers[0])
         for e in range(dx.size):
@@ -95,25 +95,25 @@ def backward(stage, numbers, parameters, gradient, workspace, keeps, rows, dy_of
         apply(dy, part(keeps, stage[KEEP], rows * outputs), numbers[0], dx)
 
 
-@compiled
+@jit
 def x(stage, workspace, rows):
     """The stage's inputs (rows, inputs) in the workspace."""
     return matrix(workspace, stage[X], rows, stage[INPUTS])
 
 
-@compiled
+@jit
 def kernel(stage, parameters):
     """The stage's kernel (inputs, outputs) among flat parameters, or its gradient."""
     return matrix(parameters, stage[KERNEL], stage[INPUTS], stage[OUTPUTS])
 
 
-@compiled
+@jit
 def bias(stage, parameters):
     """The stage's bias (outputs,), or nothing (0,)."""
     return part(parameters, stage[BIAS], stage[BIASES])
 
 
-@compiled
+@jit
 def add_up(partials, offset, out):
     """Sums over the workers, in their order, so that it does not depend on who came first."""
     for worker in range(partials.shape[0]):

@@ -48,7 +48,7 @@ def test_blas_has_the_threads_asked_for_while_it_runs_and_no_longer(
     net = dk.Sequential([dk.Dense(512)], seed=0, backend="numpy", num_threads=num_threads)
     net.build(784)
     before = blas_threads()
-    with net.backend.running(net.executable.program, rows):
+    with net.backend.thread_limit(net.executable.program, rows):
         assert blas_threads() == {expected}
     assert blas_threads() == before
 
@@ -57,7 +57,7 @@ def test_large_products_get_the_threads_that_blas_has() -> None:
     net = dk.Sequential([dk.Dense(512)], seed=0, backend="numpy")
     net.build(784)
     before = blas_threads()
-    with net.backend.running(net.executable.program, 1000):
+    with net.backend.thread_limit(net.executable.program, 1000):
         assert blas_threads() == before
 
 

@@ -96,7 +96,7 @@ def test_the_gpu_is_left_as_it_was_found_after_an_error(cupy: ModuleType) -> Non
     memory.limit = 8 << 30
     backend = net.backend
     assert backend.buffer((3,), "float32").device.id == 1
-    with backend.inside():  # type: ignore[attr-defined]
+    with backend.stay_on_device():  # type: ignore[attr-defined]
         assert cupy.cuda.runtime.getDevice() == 1
         assert backend.buffer((3,), "float32").device.id == 1
     assert cupy.cuda.runtime.getDevice() == 0

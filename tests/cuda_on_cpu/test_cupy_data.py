@@ -153,7 +153,7 @@ def test_arrays_of_a_gpu_are_taken_where_they_are(cupy: ModuleType) -> None:
     for protocol in ("own", "dlpack", "interface"):
         given = there if protocol == "own" else tuple(Foreign(array, protocol) for array in there)
         counts.reset()
-        taken = [net.backend.adopt(array) for array in given]
+        taken = [net.backend.as_input(array) for array in given]
         loaded = net.executable.load(*taken, None)
         assert loaded.x.data.ptr == there[0].data.ptr
         assert loaded.y.data.ptr == there[1].data.ptr

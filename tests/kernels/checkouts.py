@@ -11,21 +11,21 @@ CHECKOUT = Path(__file__).parents[2]
 REPORT = """
 import json, sys
 import numba
-from dnnkit.kernels import compiled, slices
+from dnnkit.kernels._numba import entry_points, jit
 from dnnkit.kernels.gather import cpu
 import numpy as np
 
-compiled.announce("kernels")
+jit.announce("kernels")
 x = np.array([[-1.0, 2.0, 3.0]], np.float32)
 y, gathered = np.empty_like(x), np.empty((1, 3), np.float32)
-relu = slices.activation_slices("relu", "float32")
+relu = entry_points.activation_entry_points("relu", "float32")
 relu.call("forward", x.ctypes.data, y.ctypes.data, 1, 3)
 cpu.gather(x, np.array([0]), 2.0, 0.0, gathered)
 print(json.dumps({
-    "from": compiled.__file__,
+    "from": jit.__file__,
     "relu": y[0].tolist(),
     "gathered": gathered[0].tolist(),
-    "folder": str(compiled.cache_folder()),
+    "folder": str(jit.cache_folder()),
     "setting": numba.config.CACHE_DIR,
     "hits": [relu.functions["forward"].cache_hits, sum(cpu.gather.stats.cache_hits.values())],
     "misses": sum(cpu.gather.stats.cache_misses.values()),

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from dnnkit.kernels import registry
-from dnnkit.kernels._numba.entry_points import activation_slices
+from dnnkit.kernels._numba.entry_points import activation_entry_points
 from tests.oracles import ACTIVATIONS
 
 DTYPES = ["float32", "float64"]
 SIZES = [0, 1, 7, 63, 64, 65, 1009, 20_000]
 ROWS = [(0, 3), (1, 1), (7, 1), (1, 7), (5, 63), (3, 64), (2, 65), (2, 1009), (2000, 10)]
 """Shapes for softmax, whose rows are not independent elements."""
-FEW = 4
+SMALL_BATCH = 4
 """Units in the last place, beyond twice the error of the reference in the same dtype."""
 
 
@@ -33,14 +33,14 @@ def samples(shape: tuple[int, int], dtype: str) -> np.ndarray:
 
 def forward(name: str, x: np.ndarray, y: np.ndarray | None = None) -> np.ndarray:
     y = np.full_like(x, 77) if y is None else y
-    activation_slices(name, x.dtype.name).call("forward", x.ctypes.data, y.ctypes.data, *x.shape)
+    activation_entry_points(name, x.dtype.name).call("forward", x.ctypes.data, y.ctypes.data, *x.shape)
     return y
 
 
 def backward(name: str, dy: np.ndarray, saved: np.ndarray, dx: np.ndarray | None = None) -> np.ndarray:
     dx = np.full_like(dy, 77) if dx is None else dx
     addresses = dy.ctypes.data, saved.ctypes.data, dx.ctypes.data
-    activation_slices(name, dy.dtype.name).call("backward", *addresses, *dy.shape)
+    activation_entry_points(name, dy.dtype.name).call("backward", *addresses, *dy.shape)
     return dx
 
 
@@ -88,7 +88,7 @@ def test_error_is_at_most_twice_that_of_the_reference_and_a_few_ulp(name, dtype,
         results = zip(passes(name, x, dy), references(name, x, dy), exact, scale, strict=True)
         for actual, reference, wanted, magnitude in results:
             assert np.isfinite(actual).all()
-            assert worst(actual, wanted, magnitude) <= 2 * worst(reference, wanted, magnitude) + FEW
+            assert worst(actual, wanted, magnitude) <= 2 * worst(reference, wanted, magnitude) + SMALL_BATCH
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -127,7 +127,7 @@ def test_in_place_gives_the_same(name, dtype, rng):
         kept = saved(name, x)
         y, dx = forward(name, x), backward(name, dy, kept)
         # A row's sum may be vectorised in one case and not in the other.
-        tolerance = 0 if registry.activation(name).elementwise else FEW * np.finfo(dtype).eps
+        tolerance = 0 if registry.activation(name).elementwise else SMALL_BATCH * np.finfo(dtype).eps
         place = x.copy()
         np.testing.assert_allclose(forward(name, place, place), y, rtol=tolerance)
         place = dy.copy()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dnnkit.kernels import registry
-from dnnkit.kernels._numba.entry_points import activation_slices
+from dnnkit.kernels._numba.entry_points import activation_entry_points
 from dnnkit.kernels.dense import cpu, reference
 from tests.kernels.test_dense import sample
 from tests.oracles import ACTIVATIONS
@@ -18,7 +18,7 @@ def forward(x, w, b, name):
     """(y, z)"""
     z, y = np.full((2, len(x), w.shape[1]), 77, x.dtype)
     bias = np.empty(0, x.dtype) if b is None else b
-    cpu.forward(x, w, bias, activation_slices(name, x.dtype.name).address("forward"), z, y)
+    cpu.forward(x, w, bias, activation_entry_points(name, x.dtype.name).address("forward"), z, y)
     return y, z
 
 
@@ -26,7 +26,7 @@ def backward(dy, x, w, saved, name, needs_dx=True, with_bias=True):
     """(dx, dw, db)"""
     dz, dx, dw = (np.full_like(like, 77) for like in (dy, x, w))
     db = np.full(w.shape[1] if with_bias else 0, 77, w.dtype)
-    address = activation_slices(name, x.dtype.name).address("backward")
+    address = activation_entry_points(name, x.dtype.name).address("backward")
     cpu.backward(dy, x, w, saved, address, needs_dx, dz, dx, dw, db)
     return dx, dw, db
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnnkit.kernels import registry
-from dnnkit.kernels._numba.entry_points import BINARY, CATEGORICAL, loss_slices
+from dnnkit.kernels._numba.entry_points import BINARY, CATEGORICAL, loss_entry_points
 from dnnkit.kernels.accuracy import reference as accuracy
 from tests.kernels.test_cpu_signatures import module, takes_labels
 from tests.kernels.test_losses import LOSSES, ON_PROBABILITIES, sample
@@ -15,7 +15,7 @@ DTYPES = ["float32", "float64"]
 SHAPES = [(0, 2), (1, 1), (1, 2), (7, 1), (7, 10), (65, 2), (65, 10), (7, 300), (65, 300)]
 """(B, K)"""
 FUSED = ["softmax_cross_entropy", "sigmoid_cross_entropy"]
-FEW = 16
+SMALL_BATCH = 16
 """Units in the last place, beyond twice the error of the reference in the same dtype."""
 
 
@@ -33,7 +33,7 @@ def by_address(name, scores, targets, weights=None, scale=1.0, metrics=(), total
     thresholds = np.array([threshold for _, threshold in metrics], scores.dtype)
     totals = np.zeros(1 + len(metrics)) if totals is None else totals
     gradient = np.full_like(scores, 77)
-    loss_slices(name, kind, scores.dtype.name).call(
+    loss_entry_points(name, kind, scores.dtype.name).call(
         "loss_and_metrics",
         *(array.ctypes.data for array in (scores, targets, weights)),
         *scores.shape,
@@ -58,7 +58,7 @@ def check(name, scores, targets, weights, scale=1 / 64):
     reference = registry.loss(name).loss_and_gradient
     exact, exact_gradient = reference(wide(scores), wide(targets), wide(weights), scale)
     near, near_gradient = reference(scores, targets, weights, scale)
-    few = FEW * np.finfo(scores.dtype).eps
+    few = SMALL_BATCH * np.finfo(scores.dtype).eps
     # The terms of a row's loss may be larger than the loss: up to the largest score.
     terms = np.abs(exact) + np.sum(np.ones(len(scores)) if weights is None else weights)
     loss_limit = 2 * abs(near - exact) + few * terms

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dnnkit.kernels._numba.entry_points import update_slices
+from dnnkit.kernels._numba.entry_points import optimizer_entry_points
 from dnnkit.kernels.optimizer_step import cpu
 from dnnkit.kernels.optimizer_step.reference import RULES
 from tests.kernels.test_optimizer_step import HYPERPARAMETERS, LEARNING_RATE, STEPS
@@ -23,7 +23,7 @@ def by_function(name, p, gradients, hyperparameters):
 def by_address(name, p, gradients, hyperparameters):
     p, slots = p.copy(), np.zeros((len(RULES[name].slots), p.size), p.dtype)
     numbers = np.array(hyperparameters)
-    function = update_slices(name, p.dtype.name)
+    function = optimizer_entry_points(name, p.dtype.name)
     for step, g in enumerate(gradients, 1):
         addresses = p.ctypes.data, g.ctypes.data, slots.ctypes.data
         function.call("update", step, *addresses, p.size, p.size, LEARNING_RATE, numbers.ctypes.data)
@@ -80,7 +80,9 @@ def test_a_slice_changes_nothing_outside_it(name, dtype, rng):
         expected = RULES[name].function(3, p[inside], g[inside], *slots[:, inside], LEARNING_RATE, *numbers)
         actual, actual_slots, gradient = p.copy(), slots.copy(), g.copy()
         addresses = [array.ctypes.data + begin * p.itemsize for array in (actual, gradient, actual_slots)]
-        update_slices(name, dtype).call("update", 3, *addresses, stride, count, LEARNING_RATE, numbers.ctypes.data)
+        optimizer_entry_points(name, dtype).call(
+            "update", 3, *addresses, stride, count, LEARNING_RATE, numbers.ctypes.data
+        )
         np.testing.assert_array_equal(gradient, g)
         for now, before, wanted in zip((actual, *actual_slots), (p, *slots), expected, strict=True):
             np.testing.assert_allclose(now[inside], wanted, rtol=16 * np.finfo(dtype).eps)

@@ -3,24 +3,26 @@
 import importlib
 import importlib.util
 import inspect
-import pkgutil
 
 import pytest
 from numba.core.dispatcher import Dispatcher
 
-import dnnkit.kernels
 from dnnkit.kernels import registry
 from dnnkit.kernels._numba import rows
-from dnnkit.kernels._numba.entry_points import activation_slices, has_cpu_version, loss_slices, update_slices
+from dnnkit.kernels._numba.entry_points import (
+    activation_entry_points,
+    loss_entry_points,
+    optimizer_entry_points,
+)
 from dnnkit.kernels._numba.jit import OPTIONS
 from dnnkit.kernels.optimizer_step.reference import RULES
 
-FOLDERS = sorted(module.name for module in pkgutil.iter_modules(dnnkit.kernels.__path__) if module.ispkg)
-REFERENCES = [name for name in FOLDERS if importlib.util.find_spec(f"dnnkit.kernels.{name}.reference") is not None]
+FOLDERS = registry.kernels()
+REFERENCES = [name for name in FOLDERS if name != "train_steps"]
 IN_THE_EPOCH = ["clip_norm"]
 """Compiled within `train_steps`, where every thread has a part of the vector."""
 KERNELS = [name for name in REFERENCES if name not in IN_THE_EPOCH]
-WITH_CPU = [name for name in FOLDERS if has_cpu_version(name)]
+WITH_CPU = [name for name in FOLDERS if registry.has_cpu_version(name)]
 DTYPES = ["float32", "float64"]
 
 REPLACED = {"counter": ["c0", "c1", "c2", "c3"], "key": ["k0", "k1"], "xp": [], "dtype": [], "axis": []}
@@ -29,26 +31,26 @@ REPLACED = {"counter": ["c0", "c1", "c2", "c3"], "key": ["k0", "k1"], "xp": [], 
 WRITTEN = {
     ("accuracy", "binary"): [],
     ("accuracy", "categorical"): [],
-    ("columns_in_use", "columns_in_use"): ["columns"],
-    ("columns_in_use", "mark"): ["bits"],
-    ("dense_activation", "backward"): ["dz", "dx", "dw", "db"],
-    ("dense_activation", "forward"): ["z", "y"],
+    ("nonzero_columns", "nonzero_columns"): ["columns"],
+    ("nonzero_columns", "mark"): ["bits"],
+    ("dense", "backward"): ["dz", "dx", "dw", "db"],
+    ("dense", "forward"): ["z", "y"],
     ("dropout", "apply"): ["out"],
     ("dropout", "mask"): ["out"],
     ("gather", "gather"): ["out"],
-    ("matrix_product", "product"): ["out"],
+    ("matmul", "product"): ["out"],
     ("philox", "philox"): [],
     ("philox", "random_bits"): ["out"],
     ("softmax", "backward"): ["out"],
     ("softmax", "forward"): ["out"],
     **{(name, "loss_and_gradient"): ["out"] for name in registry.names("loss")},
-    **{("update", name): [] for name in RULES},
+    **{("optimizer_step", name): [] for name in RULES},
 }
 """The parameters after the reference's: arrays that are written."""
 
 
 def module(kernel: str, name: str):
-    return importlib.import_module(f"dnnkit.kernels.{kernel}.{name}")
+    return registry.version(kernel, name)
 
 
 def parameters(function) -> list[str]:
@@ -83,12 +85,12 @@ def dispatchers() -> list[tuple[str, str, Dispatcher]]:
 
 
 def takes_labels(loss: str) -> bool:
-    return "one-hot" in (importlib.import_module(f"dnnkit.kernels.{loss}").__doc__ or "")
+    return "one-hot" in (registry.contract(loss).__doc__ or "")
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_every_reference_has_a_compiled_version(kernel):
-    assert has_cpu_version(kernel)
+    assert registry.has_cpu_version(kernel)
     assert module(kernel, "cpu").__doc__
 
 
@@ -122,23 +124,23 @@ def test_a_loss_has_the_row_that_the_epoch_calls(name):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", registry.names("activation"))
 def test_every_activation_has_slices(name, dtype):
-    slices = activation_slices(name, dtype)
+    slices = activation_entry_points(name, dtype)
     assert set(slices.functions) == {"forward", "backward"}
     assert slices.address("forward") != slices.address("backward")
-    assert slices is activation_slices(name, dtype)
+    assert slices is activation_entry_points(name, dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", registry.names("loss"))
 def test_every_loss_has_slices_for_each_kind_of_targets(name, dtype):
     for targets in ["values", "labels"][: 1 + takes_labels(name)]:
-        assert loss_slices(name, targets, dtype).address("loss_and_metrics") > 0
+        assert loss_entry_points(name, targets, dtype).address("loss_and_metrics") > 0
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", RULES)
 def test_every_rule_has_slices(name, dtype):
-    assert update_slices(name, dtype).address("update") > 0
+    assert optimizer_entry_points(name, dtype).address("update") > 0
 
 
 def check_options(options) -> None:
@@ -150,14 +152,14 @@ def check_options(options) -> None:
 
 def test_all_compiled_functions_have_the_common_options():
     found = dispatchers()
-    assert {name.split(".")[2] for name, _, _ in found} == {*WITH_CPU, "calls"}
+    assert {name.rpartition(".")[0].rpartition(".")[2] for name, _, _ in found} == {*WITH_CPU, "_numba"}
     for _, _, dispatcher in found:
         assert dispatcher.targetoptions["nopython"]
         check_options(dispatcher.targetoptions)
 
 
 def test_slices_and_what_is_resolved_by_type_have_the_common_options():
-    slices = activation_slices("relu", "float32"), loss_slices("mean_squared_error", "values", "float32")
+    slices = activation_entry_points("relu", "float32"), loss_entry_points("mean_squared_error", "values", "float32")
     for function in (*slices[0].functions.values(), *slices[1].functions.values()):
         check_options(function._compiler.targetoptions)
     check_options(rows.RESOLVED)

@@ -6,7 +6,7 @@ import pytest
 from dnnkit.kernels import registry
 from dnnkit.kernels._cuda import activations
 from dnnkit.kernels.activations.softmax import gpu as softmax
-from tests.kernels.test_cpu_activations import DTYPES, FEW, magnitudes, references, samples, saved, worst
+from tests.kernels.test_cpu_activations import DTYPES, SMALL_BATCH, magnitudes, references, samples, saved, worst
 from tests.oracles import ACTIVATIONS
 
 SIZES = [0, 1, 7, 255, 256, 257, 1009, 3000]
@@ -50,7 +50,7 @@ def test_error_is_at_most_twice_that_of_the_reference_and_a_few_ulp(gpu, name, d
         for actual, reference, wanted, magnitude in results:
             assert actual.dtype == dtype
             assert np.isfinite(actual).all()
-            allowed = 2 * worst(reference, wanted, magnitude) + FEW
+            allowed = 2 * worst(reference, wanted, magnitude) + SMALL_BATCH
             least = smallest(dtype) * np.maximum(1, np.abs(x64))  # x times a factor that became zero
             assert worst(actual, wanted, magnitude, least) <= allowed
 

@@ -1,7 +1,5 @@
 """CUDA losses and accuracies against the reference in float64."""
 
-import importlib
-
 import numpy as np
 import pytest
 
@@ -11,7 +9,7 @@ from dnnkit.kernels.accuracy import gpu as accuracy
 from dnnkit.kernels.accuracy import reference as accuracy_reference
 from dnnkit.kernels.dense import gpu as dense
 from tests.cuda_on_cpu import compiling
-from tests.kernels.test_cpu_losses import DTYPES, FEW, FUSED, targets_of, wide
+from tests.kernels.test_cpu_losses import DTYPES, FUSED, SMALL_BATCH, targets_of, wide
 from tests.kernels.test_losses import LOSSES, ON_PROBABILITIES, sample
 
 SHAPES = [(0, 2), (1, 1), (1, 2), (7, 10), (65, 2), (33, 33), (7, 300), (1100, 10), (5000, 1)]
@@ -22,7 +20,7 @@ def run(gpu, name, scores, targets, weights=None, scale=1.0, shift=0, scratch=No
     """(loss sum, gradient)"""
     gradient, loss = gpu.full(scores.shape, scores.dtype, shift), gpu.full((), np.float64)
     arrays = [None if array is None else gpu.put(array, shift) for array in (scores, targets, weights)]
-    launcher = importlib.import_module(f"dnnkit.kernels.{name}.gpu")
+    launcher = registry.version(name, "gpu")
     launcher.loss_and_gradient(*arrays, scale, gradient, loss, scratch)
     return float(gpu.get(loss)), gpu.get(gradient)
 
@@ -32,7 +30,7 @@ def check(gpu, name, scores, targets, weights, scale=1 / 64):
     reference = registry.loss(name).loss_and_gradient
     exact, exact_gradient = reference(wide(scores), wide(targets), wide(weights), scale)
     near, near_gradient = reference(scores, targets, weights, scale)
-    few = FEW * np.finfo(scores.dtype).eps
+    few = SMALL_BATCH * np.finfo(scores.dtype).eps
     # The terms of a row's loss may be larger than the loss: up to the largest score.
     terms = np.abs(exact) + np.sum(np.ones(len(scores)) if weights is None else weights)
     loss_limit = 2 * abs(near - exact) + few * terms
@@ -186,7 +184,7 @@ def test_strided_scores_targets_and_weights(gpu, rng):
     expected = registry.loss(name).loss_and_gradient(scores[::2, ::2], labels[::2], weights[::2], 0.5)
     gradient, loss = gpu.full((7, 300), np.float64), gpu.full(1, np.float64)
     views = gpu.put(scores)[::2, ::2], gpu.put(labels)[::2], gpu.put(weights)[::2]
-    launcher = importlib.import_module(f"dnnkit.kernels.{name}.gpu")
+    launcher = registry.version(name, "gpu")
     launcher.loss_and_gradient(*views, 0.5, gradient, loss)
     np.testing.assert_allclose(gpu.get(loss)[0], expected[0], rtol=1e-12)
     np.testing.assert_allclose(gpu.get(gradient), expected[1], rtol=1e-11, atol=1e-15)

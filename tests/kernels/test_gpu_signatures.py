@@ -20,18 +20,18 @@ from dnnkit.kernels.optimizer_step.reference import RULES
 from tests.kernels.test_cpu_signatures import REFERENCES, functions_with_arrays, module, parameters, takes_labels
 
 DTYPES = ["float32", "float64"]
-BY_CUBLAS = ["matrix_product"]
-NEVER = ["columns_in_use"]
+BY_CUBLAS = ["matmul"]
+NEVER = ["nonzero_columns"]
 """A GPU multiplies every column."""
 OWN = [name for name in REFERENCES if name not in BY_CUBLAS + NEVER]
 """What has CUDA code of our own."""
-LAUNCHERS = [name for name in REFERENCES if (cuda.ROOT / name / "gpu.py").is_file()]
+LAUNCHERS = [name for name in REFERENCES if (cuda.ROOT / registry.folder(name) / "gpu.py").is_file()]
 WRITTEN = {
     ("accuracy", "binary"): ["out", "scratch"],
     ("accuracy", "categorical"): ["out", "scratch"],
     ("clip_norm", "clip_norm"): ["out", "scratch"],
-    ("dense_activation", "backward"): ["dz", "dx", "dw", "db", "scratch"],
-    ("dense_activation", "forward"): ["z", "y"],
+    ("dense", "backward"): ["dz", "dx", "dw", "db", "scratch"],
+    ("dense", "forward"): ["z", "y"],
     ("dropout", "apply"): ["out"],
     ("dropout", "mask"): ["out"],
     ("gather", "gather"): ["out"],
@@ -39,7 +39,7 @@ WRITTEN = {
     ("softmax", "backward"): ["out"],
     ("softmax", "forward"): ["out", "b"],
     **{(name, "loss_and_gradient"): ["out", "loss", "scratch"] for name in registry.names("loss")},
-    **{("update", name): [] for name in RULES},
+    **{("optimizer_step", name): [] for name in RULES},
 }
 """The parameters of a launcher after the reference's: arrays that are written, and what may be left out."""
 
@@ -88,7 +88,7 @@ def every_launcher_once(dtype, rows=5000):
         activation = registry.activation(name)
         activations.forward(activation, x, y)
         activations.backward(activation, x, x, y)
-        dense = module("dense_activation", "gpu")
+        dense = module("dense", "gpu")
         dense.forward(x, w, b, activation, z, z.copy())
         dense.backward(z, x, w, z, activation, True, z, y, w.copy(), b)
     for name in registry.names("loss"):
@@ -100,7 +100,7 @@ def every_launcher_once(dtype, rows=5000):
         module("accuracy", "gpu").binary(x, targets, None, 0.5, loss)
     for name, rule in RULES.items():
         slots = [x.copy() for _ in rule.slots]
-        getattr(module("update", "gpu"), name)(3, x, y, *slots, 0.1, *(0.5 for _ in rule.hyperparameters))
+        getattr(module("optimizer_step", "gpu"), name)(3, x, y, *slots, 0.1, *(0.5 for _ in rule.hyperparameters))
     for source in cuda.TYPES.values():
         module("gather", "gpu").gather(np.zeros((7, 5), source), labels, 1.0, 0.0, y)
     module("clip_norm", "gpu").clip_norm(x, 1.0, y)
@@ -140,11 +140,11 @@ def test_every_kernel_that_ships_is_launched(launches):
 
 def test_every_reference_has_a_cuda_source_and_every_source_ships():
     for kernel in OWN:
-        assert cuda.has_gpu_version(kernel), kernel
+        assert registry.has_gpu_version(kernel), kernel
     inlined = "".join(source.text() for source in cuda.modules())
     for path in cuda.ROOT.rglob("*.cu"):
         assert f'#line 1 "{path.relative_to(cuda.ROOT).as_posix()}"' in inlined, path
-    assert not cuda.has_gpu_version("a_users_own")
+    assert not registry.has_gpu_version("a_users_own")
 
 
 def test_no_variant_ships_twice_and_each_has_a_kernel_of_its_own():
@@ -197,7 +197,7 @@ def moved(*arguments, **named):
     """Launch sgd as its launcher does, but for what is given."""
     p, g = np.zeros(8, np.float32), np.zeros(8, np.float32)
     usual = {"p": p, "g": g, "learning_rate": 0.1, "weight_decay": 0.0, "count": 8}
-    cuda.launch(Source.of("update/gpu.cu", "float32"), "sgd", 1, 256, {**usual, **named})
+    cuda.launch(Source.of("optimizer_step/gpu.cu", "float32"), "sgd", 1, 256, {**usual, **named})
 
 
 def test_numbers_become_the_kernels_types(launches):
@@ -239,7 +239,7 @@ def test_a_launcher_that_drifts_from_its_kernel_is_an_error(launches, changed, m
     ],
 )
 def test_a_kernel_that_drifts_from_its_launcher_is_an_error(launches, monkeypatch, old, new):
-    source = Source.of("update/gpu.cu", "float32")
+    source = Source.of("optimizer_step/gpu.cu", "float32")
     text = source.text()
     assert old in text
     monkeypatch.setattr(Source, "signatures", lambda self: cuda.signatures(text.replace(old, new), dict(self.macros)))
@@ -306,18 +306,20 @@ def test_no_fast_math_and_no_sums_in_an_order_of_chance():
 
 
 def test_nothing_imports_cupy_before_a_launch():
-    names = ["cuda", "elementwise", "rows_gpu", *(f"{name}.gpu" for name in LAUNCHERS)]
+    names = [
+        "_cuda.activations",
+        "_cuda.losses",
+        *(f"{registry.folder(name)}/gpu".replace("/", ".") for name in LAUNCHERS),
+    ]
     code = "import importlib, sys\n" + "".join(f"importlib.import_module('dnnkit.kernels.{name}')\n" for name in names)
-    code += (
-        "from dnnkit.kernels import cuda\n[source.text() for source in cuda.modules()]\nprint('cupy' in sys.modules)"
-    )
+    code += "from dnnkit.kernels._cuda import cuda\n[source.text() for source in cuda.modules()]\nprint('cupy' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"
 
 
 def test_launchers_do_not_wait_for_the_device():
     """Nothing in them reads an array: no float(), no .get(), no .item()."""
-    for path in [cuda.ROOT / "elementwise.py", cuda.ROOT / "rows_gpu.py", *cuda.ROOT.glob("*/gpu.py")]:
+    for path in [cuda.ROOT / "_cuda/activations.py", cuda.ROOT / "_cuda/losses.py", *cuda.ROOT.glob("**/gpu.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)

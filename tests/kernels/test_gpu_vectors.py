@@ -13,10 +13,10 @@ from tests.oracles import ACTIVATIONS
 
 pytestmark = pytest.mark.cuda_compile
 KERNELS = {
-    "dense_activation/gpu.cu": ["activation_forward", "activation_backward", "dense_forward", "dense_backward"],
+    "dense/gpu.cu": ["activation_forward", "activation_backward", "dense_forward", "dense_backward"],
     "dropout/gpu.cu": ["dropout_apply"],
     "gather/gpu.cu": ["gather_uint8", "gather_float32", "gather_float64", "gather_bool"],
-    "update/gpu.cu": ["sgd", "momentum", "nesterov", "rmsprop", "adam"],
+    "optimizer_step/gpu.cu": ["sgd", "momentum", "nesterov", "rmsprop", "adam"],
 }
 VECTORS = {"float32": "v4.f32", "float64": "v2.f64"}
 
@@ -52,7 +52,7 @@ def test_packs_are_moved_by_one_instruction(file, dtype):
 @pytest.mark.parametrize("name", ["relu", "linear", "gelu", "mish"])
 def test_packs_of_activations_are_moved_by_one_instruction(name, dtype):
     found = instructions(activations.source(name, dtype))
-    for kernel in KERNELS["dense_activation/gpu.cu"]:
+    for kernel in KERNELS["dense/gpu.cu"]:
         assert f"st.global.{VECTORS[dtype]}" in found[kernel], kernel
 
 
@@ -63,7 +63,7 @@ def test_four_elements_of_a_mask_are_stored_at_once():
 
 @pytest.mark.parametrize("name", ["relu", "gelu"])
 def test_nothing_spills_into_local_memory(name):
-    for source in (activations.source(name, "float64"), Source.of("update/gpu.cu", "float64")):
+    for source in (activations.source(name, "float64"), Source.of("optimizer_step/gpu.cu", "float64")):
         for kernel, text in instructions(source).items():
             assert not re.search(r"\b(ld|st)\.local\b", text), kernel
 
@@ -75,7 +75,7 @@ def test_float32_is_computed_in_float32(name):
         assert ".f64" not in text, kernel
 
 
-@pytest.mark.parametrize("file", ["softmax/gpu.cu", "update/gpu.cu", "dropout/gpu.cu"])
+@pytest.mark.parametrize("file", ["softmax/gpu.cu", "optimizer_step/gpu.cu", "dropout/gpu.cu"])
 def test_float32_stays_float32_in_what_is_no_sum_over_a_batch(file):
     for kernel, text in instructions(Source.of(file, "float32")).items():
         assert ".f64" not in text, kernel

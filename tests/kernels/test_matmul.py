@@ -44,7 +44,7 @@ def of_rows(x, rows, columns, w, out):
 
 @numba.njit(nogil=True)
 def of_columns_in_use(x, rows, columns, first, y, out):
-    cpu.product_of_columns_in_use(x, rows, columns, first, y, out)
+    cpu.product_of_nonzero_columns(x, rows, columns, first, y, out)
 
 
 def operands(m: int, k: int, n: int, dtype: str, orders: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -29,10 +29,10 @@ def test_columns_are_those_with_a_number_that_is_not_zero(kind: str) -> None:
         rows = rng.integers(0, 17, count)
         bits = marked(x)
         columns = np.full(features + words(features), -1)
-        found = cpu.columns_in_use(bits, rows, columns)
+        found = cpu.nonzero_columns(bits, rows, columns)
         expected = np.flatnonzero((x[rows] != 0).any(axis=0))
         np.testing.assert_array_equal(columns[:found], expected)
-        np.testing.assert_array_equal(reference.columns_in_use(bits, rows), expected)
+        np.testing.assert_array_equal(reference.nonzero_columns(bits, rows), expected)
 
     for_all_shapes()
 
@@ -42,8 +42,8 @@ def test_the_reference_is_the_same_with_another_array_library() -> None:
     x[[0, 1, 2, 4], [0, 63, 64, 69]] = 1
     bits, rows = reference.mark(xs.asarray(x), xp=xs)[0], np.array([0, 2, 1])
     np.testing.assert_array_equal(np.asarray(bits), reference.mark(x)[0])
-    columns = reference.columns_in_use(bits, xs.asarray(rows), xp=xs)
-    assert np.asarray(columns).tolist() == reference.columns_in_use(reference.mark(x)[0], rows).tolist() == [0, 63, 64]
+    columns = reference.nonzero_columns(bits, xs.asarray(rows), xp=xs)
+    assert np.asarray(columns).tolist() == reference.nonzero_columns(reference.mark(x)[0], rows).tolist() == [0, 63, 64]
 
 
 @pytest.mark.parametrize("kind", ["float32", "float64"])
@@ -51,7 +51,7 @@ def test_what_is_not_a_number_is_in_use_and_negative_zero_is_not(kind: str) -> N
     x = np.zeros((1, 130), kind)
     x[0, [0, 64, 129]] = -0.0, np.nan, np.inf
     bits, columns = marked(x), np.zeros(130 + 3, np.int64)
-    assert columns[: cpu.columns_in_use(bits, np.array([0]), columns)].tolist() == [64, 129]
+    assert columns[: cpu.nonzero_columns(bits, np.array([0]), columns)].tolist() == [64, 129]
 
 
 @pytest.mark.parametrize("kind", ["float32", "float64"])

@@ -3,20 +3,17 @@
 import importlib
 import importlib.util
 import inspect
-import pkgutil
-from types import ModuleType
 
 import array_api_strict
 import numpy as np
 import pytest
 
-import dnnkit.kernels
 from dnnkit.errors import UnknownName
 from dnnkit.kernels import registry
 from dnnkit.kernels.dropout.reference import apply
 from dnnkit.kernels.optimizer_step.reference import RULES
 
-FOLDERS = sorted(module.name for module in pkgutil.iter_modules(dnnkit.kernels.__path__) if module.ispkg)
+FOLDERS = registry.kernels()
 COMPILED_ONLY = {"train_steps"}
 """A sequence of the other kernels, which exists only compiled: the loop in Python over the references is its oracle."""
 REFERENCED = [folder for folder in FOLDERS if folder not in COMPILED_ONLY]
@@ -24,15 +21,11 @@ HEADINGS = ["Maths", "Shapes", "Units", "Traffic", "Errors", "Accuracy", "Source
 xs = array_api_strict
 
 
-def package(name: str) -> ModuleType:
-    return importlib.import_module(f"dnnkit.kernels.{name}")
-
-
 def references() -> list[tuple[str, str]]:
     """(kernel, function) for every public function that a reference module defines and that takes xp."""
     found = []
     for folder in REFERENCED:
-        module = package(f"{folder}.reference")
+        module = registry.version(folder, "reference")
         for name, function in inspect.getmembers(module, inspect.isfunction):
             own = function.__module__ == module.__name__ and not name.startswith("_")
             if own and "xp" in inspect.signature(function).parameters:
@@ -47,12 +40,12 @@ def same(strict, plain) -> None:
 
 
 def test_kernels_are_found():
-    assert {"gather", "dense_activation", "dropout", "philox", "update", "accuracy", "softmax"} <= set(FOLDERS)
+    assert {"gather", "dense", "dropout", "philox", "optimizer_step", "accuracy", "softmax"} <= set(FOLDERS)
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_docstring_has_every_heading_in_order(folder):
-    lines = (package(folder).__doc__ or "").splitlines()
+    lines = (registry.contract(folder).__doc__ or "").splitlines()
     assert lines[0].endswith(".")
     assert lines[1] == ""
     found = [line.partition(":") for line in lines[2:]]
@@ -63,7 +56,7 @@ def test_docstring_has_every_heading_in_order(folder):
 
 @pytest.mark.parametrize("folder", REFERENCED)
 def test_every_kernel_has_a_reference(folder):
-    reference = package(f"{folder}.reference")
+    reference = registry.version(folder, "reference")
     assert reference.__doc__
     assert any(kernel == folder for kernel, _ in references()), "no function takes xp"
 
@@ -71,13 +64,13 @@ def test_every_kernel_has_a_reference(folder):
 @pytest.mark.parametrize("folder", sorted(COMPILED_ONLY))
 def test_a_kernel_without_a_reference_is_compiled_and_neither_activation_nor_loss(folder):
     assert importlib.util.find_spec(f"dnnkit.kernels.{folder}.reference") is None
-    assert importlib.util.find_spec(f"dnnkit.kernels.{folder}.cpu") is not None
+    assert registry.has_cpu_version(folder)
     assert folder not in (*registry.names("activation"), *registry.names("loss"))
 
 
 @pytest.mark.parametrize(("folder", "function"), references())
 def test_xp_is_the_last_parameter_and_numpy_by_default(folder, function):
-    parameters = list(inspect.signature(getattr(package(f"{folder}.reference"), function)).parameters.values())
+    parameters = list(inspect.signature(getattr(registry.version(folder, "reference"), function)).parameters.values())
     assert parameters[-1].name == "xp"
     assert parameters[-1].default is np
     assert parameters[-1].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -111,7 +104,7 @@ def test_names_are_in_alphabetical_order_and_each_is_found(kind):
 def test_activation_contract_says_what_the_docstring_says(name):
     activation = registry.activation(name)
     assert activation.saves in ("input", "output")
-    assert f"reads dy and the {activation.saves}" in (package(name).__doc__ or "")
+    assert f"reads dy and the {activation.saves}" in (registry.contract(name).__doc__ or "")
     assert activation.elementwise == (name != "softmax")
     if activation.elementwise:
         assert hasattr(activation.reference, "derivative")
@@ -142,7 +135,7 @@ def test_losses_are_the_same_with_another_array_library(name, dtype, weighted, r
     scores[0, :2] = 0, 1
     weights = rng.uniform(0, 2, 9).astype(dtype) if weighted else None
     function = registry.loss(name).loss_and_gradient
-    labels = [rng.integers(0, 7, 9)] if "one-hot" in package(name).__doc__ else []
+    labels = [rng.integers(0, 7, 9)] if "one-hot" in registry.contract(name).__doc__ else []
     for t in (targets, *labels):
         strict_weights = xs.asarray(weights) if weighted else None
         strict = function(xs.asarray(scores), xs.asarray(t), strict_weights, 0.5, xp=xs)

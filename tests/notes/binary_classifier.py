@@ -24,7 +24,7 @@ CLIP = 1e-7
 """How near to 0 and 1 a probability may come, as the loss documents it."""
 
 RATE, STEPS, SEED = 1e-2, 1000, 123
-FEW = 100
+SMALL_BATCH = 100
 """Points on which gradients are checked."""
 
 single_thread = threadpool_limits.wrap(limits=1)
@@ -120,13 +120,13 @@ def number_of_gradients():
 @figure("parameters: error of backpropagation against differences", 1e-6, relation="<=")
 def parameter_gradients_agree():
     (x, y), _ = dk.datasets.circles.load_data()
-    return dk.check_gradients(classifier("float64"), x[:FEW], y[:FEW], samples=40).largest
+    return dk.check_gradients(classifier("float64"), x[:SMALL_BATCH], y[:SMALL_BATCH], samples=40).largest
 
 
 @figure("input: error of backpropagation against differences", 1e-6, relation="<=")
 def input_gradients_agree():
     (x, y), _ = dk.datasets.circles.load_data()
-    net, x, y = classifier("float64"), x[:FEW], y[:FEW]
+    net, x, y = classifier("float64"), x[:SMALL_BATCH], y[:SMALL_BATCH]
     _, gradients = net.get_gradients(x, y, with_input=True)
     differences = dk.numerical_gradient(lambda points: net.get_gradients(points, y)[0], x, h=1e-5)
     return np.abs(gradients["input"] - differences).max() / np.abs(differences).max()

@@ -9,6 +9,5 @@ Accuracy: a few ulp; expm1 keeps small negative x exact.
 Source:   D.-A. Clevert et al., ICLR 2016
 """
 
-KIND = "activation"
 SAVES = "output"
 NUMPY = ("np.where(x > 0, x, np.expm1(np.minimum(x, 0)))",)

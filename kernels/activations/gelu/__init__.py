@@ -9,6 +9,5 @@ Accuracy: a few ulp times 1 + x² for negative x, where rounding x / √2 moves 
 Source:   D. Hendrycks, K. Gimpel, arXiv:1606.08415
 """
 
-KIND = "activation"
 SAVES = "input"
 NUMPY = ("0.5 * x * np.vectorize(math.erfc, otypes=[x.dtype])(-x / 2**0.5)",)

@@ -9,6 +9,5 @@ Accuracy: one rounding.
 Source:   M. Courbariaux et al., NeurIPS 2015; slope 1/6 from A. Howard et al., ICCV 2019
 """
 
-KIND = "activation"
 SAVES = "output"
 NUMPY = ("np.clip(x / 6 + 0.5, 0, 1)",)

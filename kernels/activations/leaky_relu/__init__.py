@@ -9,6 +9,5 @@ Accuracy: exact up to one rounding.
 Source:   A. Maas et al., ICML workshop 2013
 """
 
-KIND = "activation"
 SAVES = "output"
 NUMPY = ("np.where(x > 0, x, 0.01 * x)",)

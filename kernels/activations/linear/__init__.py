@@ -9,6 +9,5 @@ Accuracy: exact.
 Source:   -
 """
 
-KIND = "activation"
 SAVES = "output"
 NUMPY = ()

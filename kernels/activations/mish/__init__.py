@@ -9,6 +9,5 @@ Accuracy: a few ulp of the larger term; finite at ±1e4: with z = exp(-|x|), t a
 Source:   D. Misra, BMVC 2020
 """
 
-KIND = "activation"
 SAVES = "input"
 NUMPY = ("x * np.tanh(np.logaddexp(0, x))",)

@@ -1,6 +1,6 @@
 // Mish, one element at a time. Contract: the package's docstring.
 
-#include "sigmoid/gpu.cu"
+#include "activations/sigmoid/gpu.cu"
 
 namespace activation::mish {
 

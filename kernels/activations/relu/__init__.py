@@ -9,6 +9,5 @@ Accuracy: exact.
 Source:   V. Nair, G. Hinton, ICML 2010
 """
 
-KIND = "activation"
 SAVES = "output"
 NUMPY = ("np.maximum(x, 0)",)

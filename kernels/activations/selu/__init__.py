@@ -9,6 +9,5 @@ Accuracy: a few ulp.
 Source:   G. Klambauer et al., NeurIPS 2017; s = 1.0507..., a = 1.6732... from its appendix
 """
 
-KIND = "activation"
 SAVES = "output"
 NUMPY = ("1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0)))",)

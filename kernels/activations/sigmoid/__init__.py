@@ -9,6 +9,5 @@ Accuracy: a few ulp for every x: exp is only taken of -|x|, so nothing overflows
 Source:   P.-F. Verhulst, 1838; the two-sided form is the usual stable one (e.g. N. J. Higham, 2002, ch. 1)
 """
 
-KIND = "activation"
 SAVES = "output"
 NUMPY = ("np.exp(-np.logaddexp(0, -x))",)

@@ -9,6 +9,5 @@ Accuracy: a few ulp of the larger term; finite at ±1e4.
 Source:   S. Elfwing et al., Neural Networks 107, 2018
 """
 
-KIND = "activation"
 SAVES = "input"
 NUMPY = ("x * np.exp(-np.logaddexp(0, -x))",)

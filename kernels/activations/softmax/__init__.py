@@ -9,7 +9,6 @@ Accuracy: a few ulp times 1 + |x_i - m|, from rounding x_i - m; finite for finit
 Source:   J. Bridle, NeurIPS 1989
 """
 
-KIND = "activation"
 SAVES = "output"
 ELEMENTWISE = False
 NUMPY = ("np.exp(x - x.max(axis=-1, keepdims=True))", "x / x.sum(axis=-1, keepdims=True)")

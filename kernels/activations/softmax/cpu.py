@@ -1,10 +1,10 @@
 """Softmax, row by row. Contract: the package's docstring."""
 
 from dnnkit.kernels._numba.elementary import exp
-from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.jit import jit
 
 
-@compiled
+@jit
 def forward(x, out):
     """Rows of x (B, C) to rows of out (B, C), which may be x."""
     for i in range(x.shape[0]):
@@ -21,7 +21,7 @@ def forward(x, out):
             out[i, k] /= total
 
 
-@compiled
+@jit
 def backward(dy, y, out):
     """Rows of dy and y (B, C) to rows of out (B, C), which may be dy."""
     for i in range(dy.shape[0]):

@@ -1,6 +1,6 @@
 // Softmax, row by row. Contract: the package's docstring.
 
-#include "rows.cu"
+#include "_cuda/rows.cu"
 
 // y = softmax(x + b), b (C,) or null; y may be x.
 extern "C" __global__ void softmax_forward(

@@ -10,7 +10,7 @@ from dnnkit.kernels.array import Array
 
 def sources() -> list[Source]:
     """Every variant that ships."""
-    return [Source.of("softmax/gpu.cu", dtype) for dtype in REALS]
+    return [Source.of("activations/softmax/gpu.cu", dtype) for dtype in REALS]
 
 
 def forward(x: Array, out: Array, b: Array | None = None) -> None:
@@ -31,4 +31,6 @@ def _launch(kernel: str, x: Array, arrays: dict[str, Array | None]) -> None:
     group = group_size(columns)
     sizes = {"rows": rows, "columns": columns, "group": group}
     blocks = cuda.blocks(rows, cuda.THREADS // group)
-    cuda.launch(Source.of("softmax/gpu.cu", x.dtype.name), kernel, blocks, cuda.THREADS, {**arrays, **sizes})
+    cuda.launch(
+        Source.of("activations/softmax/gpu.cu", x.dtype.name), kernel, blocks, cuda.THREADS, {**arrays, **sizes}
+    )

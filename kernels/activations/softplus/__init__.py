@@ -9,6 +9,5 @@ Accuracy: a few ulp, also where y is tiny; finite at ±1e4.
 Source:   C. Dugas et al., NeurIPS 2000
 """
 
-KIND = "activation"
 SAVES = "output"
 NUMPY = ("np.logaddexp(0, x)",)

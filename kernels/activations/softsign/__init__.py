@@ -9,6 +9,5 @@ Accuracy: a few ulp from x; from y, 1 - |y| loses digits where |x| is large, hen
 Source:   J. Bergstra et al., 2009; X. Glorot, Y. Bengio, AISTATS 2010
 """
 
-KIND = "activation"
 SAVES = "input"
 NUMPY = ("x / (1 + np.abs(x))",)

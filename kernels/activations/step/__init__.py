@@ -9,6 +9,5 @@ Accuracy: exact.
 Source:   F. Rosenblatt, 1958
 """
 
-KIND = "activation"
 SAVES = "output"
 NUMPY = ("(x > 0).astype(x.dtype)",)

@@ -9,6 +9,5 @@ Accuracy: a few ulp; the derivative at x also where it is tiny.
 Source:   Y. LeCun et al., Efficient BackProp, 1998
 """
 
-KIND = "activation"
 SAVES = "output"
 NUMPY = ("np.tanh(x)",)

@@ -1,14 +1,14 @@
 """Tanh, one element at a time: Numba compiles it into loops over slices. Contract: the package's docstring."""
 
 from dnnkit.kernels._numba.elementary import tanh
-from dnnkit.kernels._numba.jit import scalar
+from dnnkit.kernels._numba.jit import inline
 
 
-@scalar
+@inline
 def forward(x):
     return tanh(x)
 
 
-@scalar
+@inline
 def derivative_from_output(y):
     return type(y)(1) - y * y

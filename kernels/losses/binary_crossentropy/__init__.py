@@ -12,5 +12,4 @@ Accuracy: near 0 and 1 that of 1 - p; `sigmoid_cross_entropy`, on logits, has no
 Source:   I. J. Good, 1952; the clipping is that of Keras.
 """
 
-KIND = "loss"
 REDUCTION = "mean"

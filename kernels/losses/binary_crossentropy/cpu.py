@@ -2,12 +2,12 @@
 
 import math
 
-from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.rows import target, weight
 from dnnkit.kernels.losses.binary_crossentropy.reference import CLIP
 
 
-@compiled
+@jit
 def row(i, predictions, targets, factor, out):
     """Loss of row i; `factor` times its gradient goes to row i of out."""
     kind, outputs = out.dtype.type, predictions.shape[1]
@@ -22,7 +22,7 @@ def row(i, predictions, targets, factor, out):
     return total / kind(outputs)
 
 
-@compiled
+@jit
 def loss_and_gradient(predictions, targets, weights, scale, out):
     """Weighted sum of the rows' losses; `scale` times its gradient goes to out (B, K)."""
     zero = out.dtype.type(0)

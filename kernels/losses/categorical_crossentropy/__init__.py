@@ -13,5 +13,4 @@ Accuracy: a few ulp of the logarithm.
 Source:   I. J. Good, 1952; the clipping is that of Keras.
 """
 
-KIND = "loss"
 REDUCTION = "mean"

@@ -2,12 +2,12 @@
 
 import math
 
-from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.rows import target, weight
 from dnnkit.kernels.losses.categorical_crossentropy.reference import CLIP
 
 
-@compiled
+@jit
 def row(i, predictions, targets, factor, out):
     """Loss of row i; `factor` times its gradient goes to row i of out."""
     kind = out.dtype.type
@@ -21,7 +21,7 @@ def row(i, predictions, targets, factor, out):
     return total
 
 
-@compiled
+@jit
 def loss_and_gradient(predictions, targets, weights, scale, out):
     """Weighted sum of the rows' losses; `scale` times its gradient goes to out (B, K)."""
     zero = out.dtype.type(0)

@@ -10,5 +10,4 @@ Accuracy: a row's sum in the dtype of y, the sum over rows in float64.
 Source:   A.-M. Legendre, 1805.
 """
 
-KIND = "loss"
 REDUCTION = "mean"

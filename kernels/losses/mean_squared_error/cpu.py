@@ -1,10 +1,10 @@
 """Mean squared error, row by row. Contract: the package's docstring."""
 
-from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.rows import target, weight
 
 
-@compiled
+@jit
 def row(i, predictions, targets, factor, out):
     """Loss of row i; `factor` times its gradient goes to row i of out."""
     kind, outputs = out.dtype.type, predictions.shape[1]
@@ -17,7 +17,7 @@ def row(i, predictions, targets, factor, out):
     return total / kind(outputs)
 
 
-@compiled
+@jit
 def loss_and_gradient(predictions, targets, weights, scale, out):
     """Weighted sum of the rows' losses; `scale` times its gradient goes to out (B, K)."""
     zero = out.dtype.type(0)

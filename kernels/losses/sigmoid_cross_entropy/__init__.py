@@ -10,5 +10,4 @@ Accuracy: finite and a few ulp of the largest term for finite logits, ±1e4 incl
 Source:   D. R. Cox, 1958; the stable form as in TensorFlow's sigmoid_cross_entropy_with_logits documentation.
 """
 
-KIND = "loss"
 REDUCTION = "mean"

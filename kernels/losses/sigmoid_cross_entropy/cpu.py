@@ -1,12 +1,12 @@
 """Sigmoid cross-entropy, row by row. Contract: the package's docstring."""
 
 from dnnkit.kernels._numba.elementary import exp, log1p_of_share
-from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.rows import target, weight
 from dnnkit.kernels.activations.sigmoid import cpu as sigmoid
 
 
-@compiled
+@jit
 def row(i, logits, targets, factor, out):
     """Loss of row i; `factor` times its gradient goes to row i of out."""
     kind, outputs = out.dtype.type, logits.shape[1]
@@ -19,7 +19,7 @@ def row(i, logits, targets, factor, out):
     return total / kind(outputs)
 
 
-@compiled
+@jit
 def loss_and_gradient(logits, targets, weights, scale, out):
     """Weighted sum of the rows' losses; `scale` times its gradient goes to out (B, K)."""
     zero = out.dtype.type(0)

@@ -1,6 +1,6 @@
 // Sigmoid cross-entropy, row by row. Contract: the package's docstring.
 
-#include "sigmoid/gpu.cu"
+#include "activations/sigmoid/gpu.cu"
 
 namespace loss::sigmoid_cross_entropy {
 

@@ -3,11 +3,11 @@
 import math
 
 from dnnkit.kernels._numba.elementary import exp
-from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.rows import target, weight
 
 
-@compiled
+@jit
 def row(i, logits, targets, factor, out):
     """Loss of row i; `factor` times its gradient goes to row i of out."""
     kind, classes = out.dtype.type, logits.shape[1]
@@ -29,7 +29,7 @@ def row(i, logits, targets, factor, out):
     return loss
 
 
-@compiled
+@jit
 def loss_and_gradient(logits, targets, weights, scale, out):
     """Weighted sum of the rows' losses; `scale` times its gradient goes to out (B, K)."""
     zero = out.dtype.type(0)

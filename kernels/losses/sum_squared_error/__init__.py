@@ -10,5 +10,4 @@ Accuracy: a row's sum in the dtype of y, the sum over rows in float64.
 Source:   B. Widrow, M. Hoff, 1960 (the delta rule is its gradient); C. Bishop, PRML, 2006, eq. 5.11.
 """
 
-KIND = "loss"
 REDUCTION = "sum"

@@ -9,62 +9,62 @@ import pytest
 from dnnkit import doctor
 from dnnkit.backends import available, get_backend
 from dnnkit.backends.cupy_backend import cuda_diagnosis
-from dnnkit.backends.cupy_backend.cuda_diagnosis import GpuState, trouble
+from dnnkit.backends.cupy_backend.cuda_diagnosis import CudaState, trouble
 from dnnkit.errors import BackendUnavailable
 
-WORKS = GpuState(cupy="14.2.0", driver=13020, devices=1, cuda=13020)
+WORKS = CudaState(cupy="14.2.0", driver=13020, devices=1, cuda=13020)
 
 MACHINES = {
-    "nothing": (GpuState(), "the package cupy is not installed, nor is an NVIDIA driver", "pip install 'dnnkit[gpu]'"),
-    "a new driver": (GpuState(driver=13000), "cupy is not installed", "pip install 'dnnkit[gpu]'"),
-    "an older driver": (GpuState(driver=12080), "cupy is not installed", "pip install 'dnnkit[gpu12]'"),
-    "no driver": (GpuState(cupy="14.2.0"), "CuPy is installed, but no NVIDIA driver", ""),
-    "no GPU": (GpuState(cupy="14.2.0", driver=13000, driver_error=100), "the NVIDIA driver sees no GPU", ""),
+    "nothing": (CudaState(), "the package cupy is not installed, nor is an NVIDIA driver", "pip install 'dnnkit[gpu]'"),
+    "a new driver": (CudaState(driver=13000), "cupy is not installed", "pip install 'dnnkit[gpu]'"),
+    "an older driver": (CudaState(driver=12080), "cupy is not installed", "pip install 'dnnkit[gpu12]'"),
+    "no driver": (CudaState(cupy="14.2.0"), "CuPy is installed, but no NVIDIA driver", ""),
+    "no GPU": (CudaState(cupy="14.2.0", driver=13000, driver_error=100), "the NVIDIA driver sees no GPU", ""),
     "a hidden GPU": (
-        GpuState(cupy="14.2.0", driver=13000, driver_error=100, visible=""),
+        CudaState(cupy="14.2.0", driver=13000, driver_error=100, visible=""),
         "sees no GPU (CUDA_VISIBLE_DEVICES is '')",
         "",
     ),
     "a driver that was updated": (
-        GpuState(cupy="14.2.0", driver=13000, driver_error=803),
+        CudaState(cupy="14.2.0", driver=13000, driver_error=803),
         "of different versions: restart the machine",
         "",
     ),
-    "an unknown error": (GpuState(cupy="14.2.0", driver=13000, driver_error=4242), "reports error 4242", ""),
-    "none of the GPUs": (GpuState(cupy="14.2.0", driver=13000, visible="7"), "CUDA_VISIBLE_DEVICES is '7'", ""),
+    "an unknown error": (CudaState(cupy="14.2.0", driver=13000, driver_error=4242), "reports error 4242", ""),
+    "none of the GPUs": (CudaState(cupy="14.2.0", driver=13000, visible="7"), "CUDA_VISIBLE_DEVICES is '7'", ""),
     "CuPy for a newer CUDA": (
-        GpuState(cupy="14.2.0", driver=12040, devices=1, cuda=13020, packages=("cupy-cuda13x",)),
+        CudaState(cupy="14.2.0", driver=12040, devices=1, cuda=13020, packages=("cupy-cuda13x",)),
         "the driver runs CUDA 12.4 at most, but CuPy 14.2.0 here is for CUDA 13",
         "pip uninstall -y cupy-cuda13x && pip install 'dnnkit[gpu12]'   (or update the driver)",
     ),
     "an ancient driver": (
-        GpuState(cupy="14.2.0", driver=11080, devices=1, cuda=12090),
+        CudaState(cupy="14.2.0", driver=11080, devices=1, cuda=12090),
         "the driver runs CUDA 11.8 at most, but CuPy 14.2.0 here is for CUDA 12: update the driver",
         "",
     ),
-    "an old CuPy": (GpuState("13.6.0", 13000, 0, 1, cuda=12090), "CuPy 13.6.0 is too old", "--upgrade"),
+    "an old CuPy": (CudaState("13.6.0", 13000, 0, 1, cuda=12090), "CuPy 13.6.0 is too old", "--upgrade"),
     "a broken CuPy": (
-        GpuState(None, 13000, 0, 1, import_error="ImportError: libcudart.so.12", packages=("cupy-cuda12x",)),
+        CudaState(None, 13000, 0, 1, import_error="ImportError: libcudart.so.12", packages=("cupy-cuda12x",)),
         "CuPy cannot be imported: ImportError: libcudart.so.12",
         "pip uninstall -y cupy-cuda12x && pip install 'dnnkit[gpu]'",
     ),
     "two of CuPy": (
-        GpuState(None, 13000, 0, 1, import_error="ImportError: x", packages=("cupy-cuda12x", "cupy-cuda13x")),
+        CudaState(None, 13000, 0, 1, import_error="ImportError: x", packages=("cupy-cuda12x", "cupy-cuda13x")),
         "cupy-cuda12x and cupy-cuda13x are installed beside each other",
         "pip uninstall -y cupy-cuda12x cupy-cuda13x && pip install 'dnnkit[gpu]'",
     ),
     "no compiler": (
-        GpuState("14.2.0", 13000, 0, 1, cuda=13000, missing=("NVRTC, the compiler (libnvrtc.so.13 not found)",)),
+        CudaState("14.2.0", 13000, 0, 1, cuda=13000, missing=("NVRTC, the compiler (libnvrtc.so.13 not found)",)),
         "CuPy 14.2.0 lacks a part of the CUDA toolkit: NVRTC, the compiler (libnvrtc.so.13 not found)",
         "pip install 'cupy-cuda13x[ctk]'",
     ),
     "no headers": (
-        GpuState("14.2.0", 13000, 0, 1, cuda=13000, missing=("CUDA's headers",)),
+        CudaState("14.2.0", 13000, 0, 1, cuda=13000, missing=("CUDA's headers",)),
         "CuPy 14.2.0 lacks a part of the CUDA toolkit: CUDA's headers",
         "pip install 'cupy-cuda13x[ctk]'",
     ),
     "no cuBLAS for CUDA 12": (
-        GpuState("14.2.0", 13000, 0, 1, cuda=12090, missing=("cuBLAS, matrix products (libcublas.so.12)",)),
+        CudaState("14.2.0", 13000, 0, 1, cuda=12090, missing=("cuBLAS, matrix products (libcublas.so.12)",)),
         "cuBLAS, matrix products (libcublas.so.12)",
         "pip install 'cupy-cuda12x[ctk]'",
     ),
@@ -115,7 +115,7 @@ def test_the_doctor_says_it_too(machine: tuple[str, str]) -> None:
 @pytest.mark.parametrize("cuda", [12090, 13000, 13020])
 def test_a_driver_that_is_as_new_will_do(driver: int, cuda: int) -> None:
     """CuPy runs on every driver of its CUDA's major version, and on newer ones."""
-    assert trouble(GpuState("14.0.1", driver, 0, 1, cuda=cuda)) is None
+    assert trouble(CudaState("14.0.1", driver, 0, 1, cuda=cuda)) is None
     assert trouble(WORKS) is None
 
 

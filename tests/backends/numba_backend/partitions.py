@@ -28,10 +28,10 @@ OPTIMIZERS = {
 
 
 @contextmanager
-def dividing(division: str, *, in_threads: bool | None = True) -> Iterator[None]:
+def dividing(partition: str, *, in_threads: bool | None = True) -> Iterator[None]:
     """Work divided so; in threads of its own however little it is, or never, or as it would be anyway (None)."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DNNKIT_DIVISION", division)
+        patch.setenv("DNNKIT_PARTITION", partition)
         if in_threads is not None:
             patch.setattr(cost_model, "WORTH_THREADS", -1.0 if in_threads else float("inf"))
         yield

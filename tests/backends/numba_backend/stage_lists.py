@@ -2,12 +2,12 @@
 
 from hypothesis import strategies as st
 
-from dnnkit.backends.numba_backend.partition import Division
+from dnnkit.backends.numba_backend.partition import Partition
 from dnnkit.backends.program import Activate, Dense, Dropout, Parameter, Rescale, Stage
 from dnnkit.kernels import registry
 
 ELEMENTWISE = ["linear", "relu", "tanh", "gelu"]
-DIVISIONS = st.builds(Division, st.sampled_from(["units", "rows"]), st.integers(1, 7))
+DIVISIONS = st.builds(Partition, st.sampled_from(["units", "rows"]), st.integers(1, 7))
 WIDTHS = st.one_of(st.integers(1, 12), st.sampled_from([31, 32, 33, 63, 64, 65, 100, 128, 129, 200]))
 
 

@@ -14,7 +14,7 @@ import pytest
 import dnnkit as dk
 from dnnkit.backends import get_backend
 from dnnkit.backends.numba_backend.backend import NumbaBackend
-from dnnkit.backends.numba_backend.executable import CompiledEpoch
+from dnnkit.backends.numba_backend.executable import NumbaExecutable
 from dnnkit.errors import TrainingWarning
 from dnnkit.kernels._numba import jit
 from dnnkit.kernels.train_steps import cpu
@@ -27,7 +27,7 @@ def test_the_compiled_epoch_runs_every_network_and_says_so(name: str, dtype: str
     x, labels = data()
     net = CASES[name].network("numba", dtype)
     history = net.fit(x, CASES[name].targets(labels), verbose=0)
-    assert isinstance(net.executable, CompiledEpoch)
+    assert isinstance(net.executable, NumbaExecutable)
     assert (history.plan.execution, history.plan.reason) == ("compiled epoch", None)
 
 
@@ -117,7 +117,7 @@ def test_num_threads_reaches_the_blas_that_compiled_code_uses() -> None:
 
     net = dk.Sequential([dk.Dense(4)], seed=0, backend="numba", num_threads=1)
     net.build(3)
-    with net.backend.running(net.executable.program, 10):
+    with net.backend.thread_limit(net.executable.program, 10):
         pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     assert any("scipy" in pool["filepath"] for pool in pools)
     assert {pool["num_threads"] for pool in pools} == {1}

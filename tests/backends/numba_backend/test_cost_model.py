@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 import dnnkit as dk
 from dnnkit.backends.numba_backend import cost_model
-from dnnkit.backends.numba_backend.bytecode import Course, schedule
+from dnnkit.backends.numba_backend.bytecode import ScheduleKey, assemble
 from dnnkit.backends.numba_backend.calibration import Machine, processors
-from dnnkit.backends.numba_backend.cost_model import divide, record, seconds
-from dnnkit.backends.numba_backend.partition import ALONE, Division, parts, roles
+from dnnkit.backends.numba_backend.cost_model import choose_partition, record, seconds
+from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles, stage_shards
 from dnnkit.backends.program import Dense, Program
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.train_steps import opcodes
@@ -24,7 +24,7 @@ from dnnkit.network import lowering
 from dnnkit.optimizers import OPTIMIZERS
 from tests.backends.numba_backend.machines import INFINITE, NUMBERS, made_up, usual
 
-DIVISIONS = st.builds(Division, st.sampled_from(["units", "rows"]), st.integers(1, 6))
+DIVISIONS = st.builds(Partition, st.sampled_from(["units", "rows"]), st.integers(1, 6))
 WIDTHS = st.lists(st.integers(1, 70), min_size=1, max_size=7)
 
 
@@ -45,21 +45,21 @@ def program(
     )
 
 
-def estimate(network: Program, batch_size: int, division: Division, here: Machine) -> float:
-    return seconds(network, network.stages, math.prod(network.input_shape), batch_size, division, here)
+def estimate(network: Program, batch_size: int, partition: Partition, here: Machine) -> float:
+    return seconds(network, network.stages, math.prod(network.input_shape), batch_size, partition, here)
 
 
 def choose(
     network: Program, batch_size: int, here: Machine | None = None, recorded: str = "", asked: str | None = None
-) -> Division:
-    """What `divide` says on that machine, where DNNKIT_DIVISION is `asked`."""
+) -> Partition:
+    """What `divide` says on that machine, where DNNKIT_PARTITION is `asked`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("DNNKIT_DIVISION", raising=False)
+        patch.delenv("DNNKIT_PARTITION", raising=False)
         if asked is not None:
-            patch.setenv("DNNKIT_DIVISION", asked)
+            patch.setenv("DNNKIT_PARTITION", asked)
         if here is not None:
             patch.setattr(cost_model, "machine", lambda: here)
-        return divide(network, network.stages, math.prod(network.input_shape), batch_size, recorded)
+        return choose_partition(network, network.stages, math.prod(network.input_shape), batch_size, recorded)
 
 
 # The model
@@ -70,39 +70,39 @@ def test_products_cost_two_flops_an_element_and_the_first_layer_has_no_input_gra
     network = program(20, 30, 5, features=10, dtype=dtype)
     products = 2 * 10 * 20 + 3 * 20 * 30 + 3 * 30 * 5
     expected = 2 * 16 * products / 1e9 * slower
-    assert estimate(network, 16, ALONE, made_up(flops=1e9)) == pytest.approx(expected)
+    assert estimate(network, 16, SINGLE, made_up(flops=1e9)) == pytest.approx(expected)
 
 
 @given(WIDTHS, DIVISIONS, st.integers(1, 50))
-def test_the_model_counts_the_exchanges_of_the_schedule(widths: list[int], division: Division, rows: int) -> None:
+def test_the_model_counts_the_exchanges_of_the_schedule(widths: list[int], partition: Partition, rows: int) -> None:
     network = program(*widths)
-    steps = schedule(network.stages, division, Course("train", 0))
-    counted = estimate(network, rows, division, made_up(exchange=1.0))
+    steps = assemble(network.stages, partition, ScheduleKey("train", 0))
+    counted = estimate(network, rows, partition, made_up(exchange=1.0))
     repeated = steps[steps[-1, 1] :, 0]
     assert counted == pytest.approx((repeated == opcodes.EXCHANGE).sum(), abs=1e-4)  # and half a microsecond each
 
 
 @given(WIDTHS, DIVISIONS, st.integers(1, 50))
-def test_the_model_counts_the_products_of_the_schedule(widths: list[int], division: Division, rows: int) -> None:
+def test_the_model_counts_the_products_of_the_schedule(widths: list[int], partition: Partition, rows: int) -> None:
     network = program(*widths)
     products = 0
     backward = opcodes.BACKWARD, opcodes.BACKWARD_PART
-    for instruction, _, wants_dx in schedule(network.stages, division, Course("train", 0)).tolist():
+    for instruction, _, wants_dx in assemble(network.stages, partition, ScheduleKey("train", 0)).tolist():
         products += instruction in (opcodes.FORWARD, opcodes.PRODUCT)
         products += (1 + wants_dx) * (instruction in backward)
-    assert estimate(network, rows, division, made_up(call=1.0)) == pytest.approx(products, abs=1e-4)
+    assert estimate(network, rows, partition, made_up(call=1.0)) == pytest.approx(products, abs=1e-4)
 
 
 @given(WIDTHS, DIVISIONS, st.integers(1, 50))
-def test_no_worker_computes_more_than_the_model_says(widths: list[int], division: Division, rows: int) -> None:
+def test_no_worker_computes_more_than_the_model_says(widths: list[int], partition: Partition, rows: int) -> None:
     network = program(*widths)
-    flops = estimate(network, rows, division, made_up(flops=1.0, flops_each=1.0))
-    for worker in range(division.workers):
+    flops = estimate(network, rows, partition, made_up(flops=1.0, flops_each=1.0))
+    for worker in range(partition.workers):
         mine, trained = 0, False
         share = rows
-        if division.by == "rows":
-            share = rows * (worker + 1) // division.workers - rows * worker // division.workers
-        for stage, part in zip(network.stages, parts(network.stages, 8, division, worker), strict=True):
+        if partition.by == "rows":
+            share = rows * (worker + 1) // partition.workers - rows * worker // partition.workers
+        for stage, part in zip(network.stages, stage_shards(network.stages, 8, partition, worker), strict=True):
             if isinstance(stage, Dense):
                 mine += (3 if trained else 2) * 2 * share * part.shape[0] * part.shape[1]
                 trained = True
@@ -115,22 +115,22 @@ def test_no_worker_computes_more_than_the_model_says(widths: list[int], division
     st.integers(1, 50),
     st.sampled_from(NUMBERS),
 )
-def test_a_better_machine_never_takes_longer(widths: list[int], division: Division, rows: int, what: str) -> None:
+def test_a_better_machine_never_takes_longer(widths: list[int], partition: Partition, rows: int, what: str) -> None:
     network = program(*widths)
     better = usual(**{what: getattr(usual(), what) * (0.5 if what in ("call", "exchange") else 2.0)})
-    assert 0 < estimate(network, rows, division, better) <= estimate(network, rows, division, usual())
+    assert 0 < estimate(network, rows, partition, better) <= estimate(network, rows, partition, usual())
 
 
 @given(WIDTHS, DIVISIONS)
-def test_more_rows_never_take_less_time(widths: list[int], division: Division) -> None:
+def test_more_rows_never_take_less_time(widths: list[int], partition: Partition) -> None:
     network = program(*widths)
-    times = [estimate(network, rows, division, usual()) for rows in (1, 2, 5, 17, 64, 300)]
+    times = [estimate(network, rows, partition, usual()) for rows in (1, 2, 5, 17, 64, 300)]
     assert all(fewer <= more for fewer, more in pairwise(times))
 
 
 def test_optimizers_with_more_slots_move_more_bytes() -> None:
     networks = [program(500, features=300, optimizer=name) for name in ("sgd", "rmsprop", "adam")]
-    times = [estimate(network, 1, ALONE, made_up(bytes=1.0)) for network in networks]
+    times = [estimate(network, 1, SINGLE, made_up(bytes=1.0)) for network in networks]
     assert times[0] < times[1] < times[2]
 
 
@@ -139,27 +139,27 @@ def test_optimizers_with_more_slots_move_more_bytes() -> None:
 
 def test_where_an_exchange_is_dear_one_worker_does_it_all() -> None:
     for widths, rows in [((1024, 1024, 10), 32), ((16, 10), 4096)]:
-        assert choose(program(*widths, features=784), rows, usual(exchange=1.0)) == ALONE
+        assert choose(program(*widths, features=784), rows, usual(exchange=1.0)) == SINGLE
 
 
 def test_wide_layers_and_few_rows_are_divided_by_units() -> None:
     chosen = choose(program(4096, 4096, features=4096), 16, usual())
-    assert chosen == Division("units", 4)
+    assert chosen == Partition("units", 4)
 
 
 def test_many_rows_and_narrow_layers_are_divided_by_rows() -> None:
-    assert choose(program(16, 16, 16, 2, features=8), 50_000, usual()) == Division("rows", 4)
+    assert choose(program(16, 16, 16, 2, features=8), 50_000, usual()) == Partition("rows", 4)
 
 
 def test_too_little_work_is_left_to_one_worker() -> None:
-    assert choose(program(4, 1, features=2), 1, usual()) == ALONE
-    assert choose(program(4, 1, features=2), 32, usual()) == ALONE
+    assert choose(program(4, 1, features=2), 1, usual()) == SINGLE
+    assert choose(program(4, 1, features=2), 32, usual()) == SINGLE
 
 
 def test_processors_that_are_slower_together_are_not_worth_it() -> None:
     network = program(1024, 1024, features=1024, threads=2)
     assert choose(network, 64, usual()).workers == 2
-    assert choose(network, 64, usual(flops_each=4e10)) == ALONE
+    assert choose(network, 64, usual(flops_each=4e10)) == SINGLE
 
 
 MACHINES = st.builds(
@@ -179,11 +179,11 @@ def test_the_choice_is_the_fastest_by_the_model_and_never_more_workers_than_thre
 ) -> None:
     network = program(*widths, threads=threads)
     chosen = choose(network, rows, here)
-    alone = estimate(network, rows, ALONE, here)
-    possible = [Division(by, count) for by in cost_model.BY for count in range(2, threads + 1)]
+    alone = estimate(network, rows, SINGLE, here)
+    possible = [Partition(by, count) for by in cost_model.BY for count in range(2, threads + 1)]
     others = [each for each in possible if each.by == "rows" or "columns" in roles(network.stages, each)]
-    times = [estimate(network, rows, division, here) for division in others]
-    if chosen == ALONE:
+    times = [estimate(network, rows, partition, here) for partition in others]
+    if chosen == SINGLE:
         assert min(times, default=INFINITE) >= cost_model.WORTH * alone
     else:
         assert chosen in others
@@ -198,11 +198,11 @@ def test_units_that_cannot_be_divided_are_never_computed_by_several(
     """Not even where processors seemed faster together, because something else ran while one was measured alone."""
     network = program(*narrow, 300, threads=4)
     chosen = choose(network, rows, here)
-    assert chosen.by == "rows" or chosen == ALONE or "columns" in roles(network.stages, chosen)
+    assert chosen.by == "rows" or chosen == SINGLE or "columns" in roles(network.stages, chosen)
 
 
 def test_one_thread_is_one_worker_whatever_the_work() -> None:
-    assert choose(program(4096, 4096, features=4096, threads=1), 4096, usual(exchange=0.0)) == ALONE
+    assert choose(program(4096, 4096, features=4096, threads=1), 4096, usual(exchange=0.0)) == SINGLE
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processors cannot be given up here")
@@ -212,7 +212,7 @@ def test_one_processor_is_one_worker_unless_threads_are_asked_for() -> None:
     try:
         os.sched_setaffinity(0, {min(before)})
         assert processors() == 1
-        assert choose(program(4096, 4096, threads=None, **wide), 64, usual()) == ALONE
+        assert choose(program(4096, 4096, threads=None, **wide), 64, usual()) == SINGLE
         assert choose(program(4096, 4096, threads=2, **wide), 64, usual()).workers == 2
     finally:
         os.sched_setaffinity(0, before)
@@ -237,34 +237,34 @@ def test_an_override_that_makes_no_sense_is_refused_before_anything_is_trained(
     x, y = np.ones((8, 2)), np.ones((8, 3))
     net.fit(x, y, verbose=0)
     before, step = net.predict(x), net.executable.state.step
-    monkeypatch.setenv("DNNKIT_DIVISION", asked)
-    with pytest.raises(ConfigurationError, match=r"DNNKIT_DIVISION is .*: expected units/2, rows/4") as failure:
+    monkeypatch.setenv("DNNKIT_PARTITION", asked)
+    with pytest.raises(ConfigurationError, match=r"DNNKIT_PARTITION is .*: expected units/2, rows/4") as failure:
         net.fit(x, y, verbose=0)
     assert repr(asked) in str(failure.value)
     np.testing.assert_array_equal(net.predict(x), before)
     assert net.executable.state.step == step
-    monkeypatch.setenv("DNNKIT_DIVISION", "units/1")
-    assert net.fit(x, y, verbose=0).plan.details["division"] == "units/1"
+    monkeypatch.setenv("DNNKIT_PARTITION", "units/1")
+    assert net.fit(x, y, verbose=0).plan.details["partition"] == "units/1"
 
 
 def test_an_empty_override_is_none() -> None:
-    assert choose(program(4, 1), 32, usual(), asked="") == ALONE
+    assert choose(program(4, 1), 32, usual(), asked="") == SINGLE
 
 
 @given(DIVISIONS, st.integers(1, 5000), st.integers(1, 5000))
-def test_what_was_recorded_counts_for_the_same_batch_size_only(division: Division, then: int, now: int) -> None:
+def test_what_was_recorded_counts_for_the_same_batch_size_only(partition: Partition, then: int, now: int) -> None:
     network = program(4, 1)
-    recorded = record(division, then)
-    assert choose(network, then, usual(), recorded) == division
-    assert choose(network, now, usual(exchange=1.0), recorded) == (division if now == then else ALONE)
+    recorded = record(partition, then)
+    assert choose(network, then, usual(), recorded) == partition
+    assert choose(network, now, usual(exchange=1.0), recorded) == (partition if now == then else SINGLE)
 
 
 def test_what_was_recorded_counts_on_a_machine_that_would_choose_otherwise() -> None:
     wide = program(4096, 4096, features=4096)
-    assert choose(wide, 64, usual(), record(ALONE, 64)) == ALONE
-    assert choose(wide, 64, usual(exchange=1.0), record(Division("units", 4), 64)) == Division("units", 4)
+    assert choose(wide, 64, usual(), record(SINGLE, 64)) == SINGLE
+    assert choose(wide, 64, usual(exchange=1.0), record(Partition("units", 4), 64)) == Partition("units", 4)
 
 
 def test_words_that_another_backend_recorded_are_no_wish_of_anybody() -> None:
     for recorded in ("all on one device@64", "units@64", "rows/0@64", "@64", "units/2"):
-        assert choose(program(4, 1), 64, usual(), recorded) == ALONE
+        assert choose(program(4, 1), 64, usual(), recorded) == SINGLE

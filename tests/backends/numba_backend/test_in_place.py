@@ -34,11 +34,11 @@ def dense() -> list[Any]:
 
 @pytest.mark.parametrize("batch_size", [1, 32])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("division", DIVISIONS)
-def test_training_is_that_on_gathered_inputs_bit_for_bit(division: str, dtype: Any, batch_size: int) -> None:
+@pytest.mark.parametrize("partition", DIVISIONS)
+def test_training_is_that_on_gathered_inputs_bit_for_bit(partition: str, dtype: Any, batch_size: int) -> None:
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(90, 37)).astype(dtype), rng.integers(0, 4, 90)
-    with dividing(division):
+    with dividing(partition):
         here = trained(x, labels, dense(), dtype, batch_size)
         gathered = trained(2 * x, labels, [dk.Rescaling(0.5), *dense()], dtype, batch_size)
     assert in_place(here) == {True}
@@ -72,15 +72,15 @@ def test_what_is_converted_or_too_much_is_gathered(first: Any, kind: str, rows: 
     assert in_place(net) == {False}
 
 
-@pytest.mark.parametrize("division", DIVISIONS)
-def test_rows_may_come_more_than_once_and_in_any_order(division: str) -> None:
+@pytest.mark.parametrize("partition", DIVISIONS)
+def test_rows_may_come_more_than_once_and_in_any_order(partition: str) -> None:
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(23, 9)), rng.integers(0, 3, 23)
     nets = []
     for backend in ("numba", "numpy"):
         net = dk.Sequential([dk.Dense(8, "tanh"), dk.Dense(3, "softmax")], seed=0, backend=backend, dtype="float64")
         net.compile(dk.SGD(0.1), "sparse_categorical_crossentropy")
-        with dividing(division):
+        with dividing(partition):
             net.fit(x, labels, batch_size=7, steps=11, steps_per_epoch=11, shuffle="with_replacement", verbose=0)
         nets.append(net)
     assert in_place(nets[0]) == {True}

@@ -39,11 +39,11 @@ def fail_at(batch: int, error: BaseException) -> Callback:
     return Fail()
 
 
-@pytest.mark.parametrize("division", DIVIDED)
-def test_after_an_exception_between_steps_no_thread_is_left_and_the_epoch_can_be_finished(division: str) -> None:
+@pytest.mark.parametrize("partition", DIVIDED)
+def test_after_an_exception_between_steps_no_thread_is_left_and_the_epoch_can_be_finished(partition: str) -> None:
     x, labels, _ = classes()
     net, whole = classifier(num_threads=4), classifier(num_threads=4)
-    with dividing(division):
+    with dividing(partition):
         whole.fit(x, labels, batch_size=7, verbose=0)
         with pytest.raises(ValueError, match="planted"):
             net.fit(x, labels, batch_size=7, callbacks=fail_at(11, ValueError("planted")), verbose=0)
@@ -53,12 +53,12 @@ def test_after_an_exception_between_steps_no_thread_is_left_and_the_epoch_can_be
     check_same(net, whole)
 
 
-@pytest.mark.parametrize("division", DIVISIONS)
-def test_no_thread_is_left_after_training_however_many_there_were(division: str) -> None:
+@pytest.mark.parametrize("partition", DIVISIONS)
+def test_no_thread_is_left_after_training_however_many_there_were(partition: str) -> None:
     x, labels, _ = classes()
     before = threading.active_count()
     net = classifier(num_threads=16)
-    with dividing(division):
+    with dividing(partition):
         for _ in range(5):
             net.fit(x, labels, batch_size=8, verbose=0)
             assert threading.active_count() == before
@@ -93,15 +93,15 @@ def test_when_the_system_gives_no_more_threads_none_is_left_and_training_can_go_
         assert net.executable.state.step == step + 40
 
 
-@pytest.mark.parametrize("division", LOCAL)
-def test_ctrl_c_after_the_last_step_of_an_epoch_does_not_shorten_the_next(division: str) -> None:
+@pytest.mark.parametrize("partition", LOCAL)
+def test_ctrl_c_after_the_last_step_of_an_epoch_does_not_shorten_the_next(partition: str) -> None:
     class Interrupt(Callback):
         def on_epoch_end(self, epoch: int, logs: Any) -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
     x, labels, _ = classes()
     net, whole = classifier(), classifier()
-    with dividing(division):
+    with dividing(partition):
         with pytest.raises(KeyboardInterrupt):
             net.fit(x, labels, epochs=3, callbacks=Interrupt(), verbose=0)
         assert net.executable.state.step == 8
@@ -146,14 +146,14 @@ def test_after_ctrl_c_while_predicting_no_thread_is_left_and_the_next_answer_is_
         assert threads_ended()
 
 
-@pytest.mark.parametrize("division", LOCAL)
-def test_after_ctrl_c_twice_nothing_goes_on_and_the_next_epoch_is_whole(division: str) -> None:
+@pytest.mark.parametrize("partition", LOCAL)
+def test_after_ctrl_c_twice_nothing_goes_on_and_the_next_epoch_is_whole(partition: str) -> None:
     """The second comes while the step that the first lets end is being computed."""
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(20_000, 200)), rng.integers(0, 5, 20_000)
     net = dk.Sequential([dk.Dense(600, activation="relu"), dk.Dense(5, activation="softmax")], seed=0, backend="numba")
     net.compile(optimizer="sgd", loss="sparse_categorical_crossentropy")
-    with dividing(division):
+    with dividing(partition):
         net.fit(x[:100], labels[:100], verbose=0)
         interrupt(lambda: net.fit(x, labels, batch_size=10_000, epochs=1000, verbose=0), 0.2, 0.003)
         left = numbers(net)
@@ -186,7 +186,7 @@ def network():
     return net
 
 for division in sys.argv[1:]:
-    os.environ["DNNKIT_DIVISION"] = division
+    os.environ["DNNKIT_PARTITION"] = division
     net, whole, heard = network(), network(), 0
     for _ in range(2):
         try:
@@ -221,4 +221,4 @@ def test_ctrl_c_ends_a_divided_epoch_between_two_steps_and_what_follows_is_as_if
     _, errors = process.communicate()
     watchdog.cancel()
     assert process.returncode == 0, errors
-    assert results == [[division, 2, [], True, True, True] for division in LOCAL]
+    assert results == [[partition, 2, [], True, True, True] for partition in LOCAL]

@@ -7,7 +7,7 @@ import pytest
 
 import dnnkit as dk
 from dnnkit.backends.numba_backend import data
-from dnnkit.kernels.nonzero_columns.reference import columns_in_use
+from dnnkit.kernels.nonzero_columns.reference import nonzero_columns
 from dnnkit.kernels.train_steps import opcodes
 from tests.backends.numba_backend.partitions import DIVISIONS, check_close, check_same, dividing
 
@@ -44,13 +44,13 @@ def every_column(monkeypatch):
 @pytest.mark.parametrize("batch_size", [1, 8, 90])
 @pytest.mark.parametrize("more", [{}, {"global_clipnorm": 0.1}])
 @pytest.mark.parametrize("kind", ["uint8", "float32", "float64"])
-@pytest.mark.parametrize("division", DIVISIONS)
-def test_no_bit_of_training_changes(division: str, kind: Any, more: Any, batch_size: int, every_column) -> None:
+@pytest.mark.parametrize("partition", DIVISIONS)
+def test_no_bit_of_training_changes(partition: str, kind: Any, more: Any, batch_size: int, every_column) -> None:
     x, labels = images()
     dtype, first = ("float32", dk.Rescaling(1 / 255)) if kind == "uint8" else (kind, None)
     x = x if first else x.astype(dtype) / 255
     nets = []
-    with dividing(division):
+    with dividing(partition):
         for _ in range(2):
             net = network(first, dtype=dtype, **more)
             net.fit(x, labels, batch_size=batch_size, epochs=2, validation_data=(x[:80], labels[:80]), verbose=0)
@@ -68,12 +68,12 @@ def test_no_bit_of_training_changes(division: str, kind: Any, more: Any, batch_s
     assert some.history["val_loss"] == every.history["val_loss"]
 
 
-@pytest.mark.parametrize("division", DIVISIONS)
-def test_training_is_that_of_the_numpy_backend(division: str) -> None:
+@pytest.mark.parametrize("partition", DIVISIONS)
+def test_training_is_that_of_the_numpy_backend(partition: str) -> None:
     x, labels = images()
     x = x / 255
     nets = [network(backend=backend, dtype="float64") for backend in ("numba", "numpy")]
-    with dividing(division):
+    with dividing(partition):
         for net in nets:
             net.fit(x, labels, batch_size=8, epochs=2, verbose=0)
     assert len(bits_of(nets[0])) == 90
@@ -85,19 +85,19 @@ def test_the_last_batch_multiplied_the_columns_that_its_rows_use() -> None:
     net = network()
     with dividing("units/2"):
         net.fit(x / np.float32(255), labels, batch_size=8, shuffle=False, verbose=0)
-    team, expected = net.executable._training, columns_in_use(bits_of(net), np.arange(56, 64))
+    team, expected = net.executable._training, nonzero_columns(bits_of(net), np.arange(56, 64))
     assert 0 < len(expected) < 150
     for columns in team._columns:
         np.testing.assert_array_equal(columns[: len(expected)], expected)
     assert {key.inputs for key in team._schedules} == {opcodes.IN_PLACE}
 
 
-@pytest.mark.parametrize("division", ["units/1", "units/2"])
-def test_data_with_and_without_zeros_take_turns(division: str, every_column) -> None:
+@pytest.mark.parametrize("partition", ["units/1", "units/2"])
+def test_data_with_and_without_zeros_take_turns(partition: str, every_column) -> None:
     x, labels = images()
     sparse, full = x / np.float32(255), x / np.float32(255) + 1
     nets = []
-    with dividing(division):
+    with dividing(partition):
         for _ in range(2):
             net = network()
             for data in (sparse, full, sparse):

@@ -33,14 +33,14 @@ def takes_once(net: dk.Sequential) -> set[bool]:
 
 @pytest.mark.parametrize("more", [{}, {"global_clipnorm": 0.1}])
 @pytest.mark.parametrize("kind", ["uint8", "float32", "float64"])
-@pytest.mark.parametrize("division", DIVISIONS)
-def test_no_bit_of_training_changes(division: str, kind: Any, more: Any, monkeypatch) -> None:
+@pytest.mark.parametrize("partition", DIVISIONS)
+def test_no_bit_of_training_changes(partition: str, kind: Any, more: Any, monkeypatch) -> None:
     x, labels = data(kind)
     first = dk.Rescaling(1 / 255) if kind == "uint8" else dk.Activation("tanh") if kind == "float64" else None
     dtype = "float32" if kind == "uint8" else kind
     hidden = [dk.Dense(19, activation="relu"), dk.Dropout(0.2), dk.Dense(33, activation="tanh")]
     nets = []
-    with dividing(division):
+    with dividing(partition):
         for _ in range(2):
             net = network([first, *hidden] if first else hidden, dtype, **more)
             net.fit(x, labels, sample_weight=labels + 0.5, batch_size=ROWS, steps=7, steps_per_epoch=5, shuffle=False)
@@ -51,15 +51,15 @@ def test_no_bit_of_training_changes(division: str, kind: Any, more: Any, monkeyp
     assert nets[0].history["loss"] == nets[1].history["loss"]
 
 
-@pytest.mark.parametrize("division", DIVISIONS)
-def test_stretches_of_an_epoch_are_the_same_as_a_whole_one(division: str) -> None:
+@pytest.mark.parametrize("partition", DIVISIONS)
+def test_stretches_of_an_epoch_are_the_same_as_a_whole_one(partition: str) -> None:
     class Hears(dk.Callback):
         def on_batch_end(self, batch: int, logs: Any) -> None:
             pass
 
     x, labels = data("float32")
     nets = []
-    with dividing(division):
+    with dividing(partition):
         for callbacks in ([], [Hears()]):
             net = network([dk.Dense(19, activation="relu")])
             options = {"batch_size": ROWS, "steps": 6, "steps_per_epoch": 6, "shuffle": False, "verbose": 0}

@@ -8,15 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnnkit.backends.aligned import rounded
-from dnnkit.backends.numba_backend.partition import ALONE, GRAIN, DividedLayout, Division, parts, roles, share
+from dnnkit.backends.numba_backend.partition import (
+    GRAIN,
+    SINGLE,
+    Partition,
+    PartitionedLayout,
+    roles,
+    share,
+    stage_shards,
+)
 from dnnkit.backends.program import Activate, Dense, Dropout, Rescale
 from dnnkit.errors import ConfigurationError
 from tests.backends.numba_backend.stage_lists import DIVISIONS, is_elementwise, network, networks
 
 
 @given(DIVISIONS)
-def test_a_division_is_read_back_from_its_words(division: Division) -> None:
-    assert Division.parse(str(division)) == division
+def test_a_division_is_read_back_from_its_words(partition: Partition) -> None:
+    assert Partition.parse(str(partition)) == partition
 
 
 @pytest.mark.parametrize(
@@ -24,7 +32,7 @@ def test_a_division_is_read_back_from_its_words(division: Division) -> None:
 )
 def test_words_that_are_no_division_are_refused_with_what_is_expected(text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"units/2.*rows/4") as failure:
-        Division.parse(text)
+        Partition.parse(text)
     assert repr(text) in str(failure.value)
 
 
@@ -61,7 +69,7 @@ def test_where_there_are_many_units_every_share_begins_a_cache_line(count: int, 
 @given(networks(), st.integers(2, 7))
 def test_dense_stages_go_in_pairs_with_nothing_but_elementwise_stages_in_between(drawn: tuple, workers: int) -> None:
     _, stages = drawn
-    kinds = roles(stages, Division("units", workers))
+    kinds = roles(stages, Partition("units", workers))
     assert len(kinds) == len(stages)
     is_open = False
     for stage, kind in zip(stages, kinds, strict=True):
@@ -80,7 +88,7 @@ def test_dense_stages_go_in_pairs_with_nothing_but_elementwise_stages_in_between
 @given(networks(), st.integers(2, 7))
 def test_no_pair_is_left_out_that_could_be_divided(drawn: tuple, workers: int) -> None:
     _, stages = drawn
-    kinds = roles(stages, Division("units", workers))
+    kinds = roles(stages, Partition("units", workers))
     for place, (stage, kind) in enumerate(zip(stages, kinds, strict=True)):
         if not isinstance(stage, Dense) or kind != "whole":
             continue
@@ -93,12 +101,12 @@ def test_no_pair_is_left_out_that_could_be_divided(drawn: tuple, workers: int) -
 @given(networks(), st.integers(1, 7))
 def test_by_rows_and_alone_every_stage_is_whole(drawn: tuple, workers: int) -> None:
     _, stages = drawn
-    assert set(roles(stages, Division("rows", workers))) <= {"whole"}
-    assert set(roles(stages, ALONE)) <= {"whole"}
+    assert set(roles(stages, Partition("rows", workers))) <= {"whole"}
+    assert set(roles(stages, SINGLE)) <= {"whole"}
 
 
 def test_a_softmax_in_the_middle_keeps_a_pair_from_being_divided() -> None:
-    two = Division("units", 2)
+    two = Partition("units", 2)
     layers = [(8, "relu", True), (8, "relu", True)]
     assert roles(network(8, *layers), two) == ["columns", "rows"]
     assert roles(network(8, (8, "softmax", True), (8, "relu", True)), two) == ["whole", "whole"]
@@ -113,37 +121,37 @@ def test_a_softmax_in_the_middle_keeps_a_pair_from_being_divided() -> None:
 def test_what_stands_between_two_dense_stages_is_divided_with_them() -> None:
     between = (Activate("relu"), Dropout(0.5, 2), Rescale(2.0, 1.0))
     stages = network(8, Dropout(0.1, 0), (8, "linear", True), *between, (3, "relu", True), Dropout(0.1, 6))
-    assert roles(stages, Division("units", 2)) == ["whole", "columns", "part", "part", "part", "rows", "whole"]
+    assert roles(stages, Partition("units", 2)) == ["whole", "columns", "part", "part", "part", "rows", "whole"]
 
 
 def test_fewer_units_than_workers_are_not_divided_but_the_next_pair_is() -> None:
     stages = network(8, (2, "relu", True), (8, "relu", True), (5, "relu", True))
-    assert roles(stages, Division("units", 3)) == ["whole", "columns", "rows"]
-    assert roles(stages, Division("units", 2)) == ["columns", "rows", "whole"]
+    assert roles(stages, Partition("units", 3)) == ["whole", "columns", "rows"]
+    assert roles(stages, Partition("units", 2)) == ["columns", "rows", "whole"]
 
 
 # Parts
 
 
 @given(networks(), DIVISIONS)
-def test_every_unit_is_computed_by_one_worker_or_by_all(drawn: tuple, division: Division) -> None:
+def test_every_unit_is_computed_by_one_worker_or_by_all(drawn: tuple, partition: Partition) -> None:
     features, stages = drawn
-    everyone = [parts(stages, features, division, worker) for worker in range(division.workers)]
+    everyone = [stage_shards(stages, features, partition, worker) for worker in range(partition.workers)]
     width = features
-    for place, (stage, kind) in enumerate(zip(stages, roles(stages, division), strict=True)):
+    for place, (stage, kind) in enumerate(zip(stages, roles(stages, partition), strict=True)):
         width = stage.kernel.shape[1] if isinstance(stage, Dense) else width
         counts = np.zeros(width, int)
-        for worker in range(division.workers):
+        for worker in range(partition.workers):
             counts[everyone[worker][place].outputs] += 1
-        assert set(counts.tolist()) == {1 if kind in ("columns", "part") else division.workers}
+        assert set(counts.tolist()) == {1 if kind in ("columns", "part") else partition.workers}
 
 
 @given(networks(), DIVISIONS)
-def test_a_stage_begins_with_what_the_one_before_gave_and_no_part_is_empty(drawn: tuple, division: Division) -> None:
+def test_a_stage_begins_with_what_the_one_before_gave_and_no_part_is_empty(drawn: tuple, partition: Partition) -> None:
     features, stages = drawn
-    for worker in range(division.workers):
+    for worker in range(partition.workers):
         have = slice(0, features)
-        for part in parts(stages, features, division, worker):
+        for part in stage_shards(stages, features, partition, worker):
             assert part.inputs == have
             assert min(part.shape) >= 1
             assert part.shape == (
@@ -157,26 +165,26 @@ def test_a_stage_begins_with_what_the_one_before_gave_and_no_part_is_empty(drawn
 
 
 @given(networks(), DIVISIONS)
-def test_every_parameter_is_owned_exactly_once_or_shared_by_all(drawn: tuple, division: Division) -> None:
+def test_every_parameter_is_owned_exactly_once_or_shared_by_all(drawn: tuple, partition: Partition) -> None:
     features, stages = drawn
-    layout = DividedLayout(stages, features, division)
+    layout = PartitionedLayout(stages, features, partition)
     parameters = [p for s in stages if isinstance(s, Dense) for p in (s.kernel, s.bias) if p is not None]
     for parameter in parameters:
-        held = [layout.pieces[worker, parameter.name] for worker in range(division.workers)]
+        held = [layout.pieces[worker, parameter.name] for worker in range(partition.workers)]
         assert len({piece.shared for piece in held}) == 1
         counts = np.zeros(parameter.shape, int)
         for piece in held:
             assert counts[piece.index].shape == piece.shape
             counts[piece.index] += 1
-        assert set(counts.reshape(-1).tolist()) == {division.workers if held[0].shared else 1}
+        assert set(counts.reshape(-1).tolist()) == {partition.workers if held[0].shared else 1}
     assert {name for _, name in layout.pieces} == {parameter.name for parameter in parameters}
 
 
 @given(networks(), DIVISIONS)
-def test_a_workers_pieces_lie_side_by_side_and_what_all_have_first(drawn: tuple, division: Division) -> None:
+def test_a_workers_pieces_lie_side_by_side_and_what_all_have_first(drawn: tuple, partition: Partition) -> None:
     features, stages = drawn
-    layout = DividedLayout(stages, features, division)
-    for worker in range(division.workers):
+    layout = PartitionedLayout(stages, features, partition)
+    for worker in range(partition.workers):
         mine = sorted((p for (w, _), p in layout.pieces.items() if w == worker), key=lambda piece: piece.offset)
         end = shared = 0
         for piece in mine:
@@ -189,32 +197,32 @@ def test_a_workers_pieces_lie_side_by_side_and_what_all_have_first(drawn: tuple,
 
 
 @given(networks(), DIVISIONS, st.integers(0, 2**32 - 1))
-def test_what_is_spread_among_workers_is_collected_again(drawn: tuple, division: Division, seed: int) -> None:
+def test_what_is_spread_among_workers_is_collected_again(drawn: tuple, partition: Partition, seed: int) -> None:
     features, stages = drawn
-    layout = DividedLayout(stages, features, division)
+    layout = PartitionedLayout(stages, features, partition)
     rng = np.random.default_rng(seed)
     parameters = [p for s in stages if isinstance(s, Dense) for p in (s.kernel, s.bias) if p is not None]
     values = {parameter.name: rng.normal(size=parameter.shape) for parameter in parameters}
-    flat = np.full((division.workers, layout.size), np.nan)
-    layout.spread(values, flat)
+    flat = np.full((partition.workers, layout.size), np.nan)
+    layout.scatter(values, flat)
     for worker, size in enumerate(layout.sizes):
         filled = ~np.isnan(flat[worker])
         assert filled.sum() == sum(piece.size for (w, _), piece in layout.pieces.items() if w == worker)
         assert not filled[size:].any()
     collected = {name: np.full(value.shape, np.nan) for name, value in values.items()}
-    layout.collect(flat, collected)
+    layout.gather(flat, collected)
     for name, value in values.items():
         np.testing.assert_array_equal(collected[name], value)
 
 
 @given(networks(), DIVISIONS)
-def test_divided_by_rows_or_alone_the_parameters_lie_in_canonical_order(drawn: tuple, division: Division) -> None:
+def test_divided_by_rows_or_alone_the_parameters_lie_in_canonical_order(drawn: tuple, partition: Partition) -> None:
     features, stages = drawn
-    by_rows = Division("rows", division.workers)
-    layout = DividedLayout(stages, features, by_rows)
+    by_rows = Partition("rows", partition.workers)
+    layout = PartitionedLayout(stages, features, by_rows)
     parameters = [p for s in stages if isinstance(s, Dense) for p in (s.kernel, s.bias) if p is not None]
     offset = 0
     for parameter in parameters:
-        assert {layout.pieces[w, parameter.name].offset for w in range(division.workers)} == {offset}
+        assert {layout.pieces[w, parameter.name].offset for w in range(partition.workers)} == {offset}
         offset += rounded(parameter.size)
-    assert layout.sizes == [offset] * division.workers
+    assert layout.sizes == [offset] * partition.workers

@@ -13,42 +13,42 @@ from dnnkit.backends.numba_backend.calibration import processors
 from tests.backends.numba_backend.partitions import DIVIDED, busy, check_same, classes, classifier, dividing
 
 
-def run_alike(division: str, threads: int | None, dtype: str, in_threads: bool) -> tuple[dk.Sequential, list[float]]:
+def run_alike(partition: str, threads: int | None, dtype: str, in_threads: bool) -> tuple[dk.Sequential, list[float]]:
     x, labels, weights = classes()
-    with dividing(division, in_threads=in_threads):
+    with dividing(partition, in_threads=in_threads):
         net = classifier(dtype=dtype, num_threads=threads)
         history = net.fit(x, labels, batch_size=7, epochs=3, sample_weight=weights, verbose=0)
     return net, history["loss"] + history["accuracy"]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("division", [*DIVIDED, "units/4", "rows/4"])
-def test_runs_are_the_same_bit_for_bit_with_any_number_of_threads(division: str, dtype: str) -> None:
-    first, measured = run_alike(division, None, dtype, in_threads=False)
+@pytest.mark.parametrize("partition", [*DIVIDED, "units/4", "rows/4"])
+def test_runs_are_the_same_bit_for_bit_with_any_number_of_threads(partition: str, dtype: str) -> None:
+    first, measured = run_alike(partition, None, dtype, in_threads=False)
     for threads in (1, 2, 3, 8, 8, 8):
-        again, measured_again = run_alike(division, threads, dtype, in_threads=True)
+        again, measured_again = run_alike(partition, threads, dtype, in_threads=True)
         check_same(first, again)
         assert measured == measured_again
 
 
-@pytest.mark.parametrize("division", DIVIDED)
-def test_runs_are_the_same_bit_for_bit_on_a_machine_that_is_busy(division: str) -> None:
-    first, measured = run_alike(division, None, "float64", in_threads=False)
+@pytest.mark.parametrize("partition", DIVIDED)
+def test_runs_are_the_same_bit_for_bit_on_a_machine_that_is_busy(partition: str) -> None:
+    first, measured = run_alike(partition, None, "float64", in_threads=False)
     with busy(2 * processors()):
         for threads in (2, 3):
-            again, measured_again = run_alike(division, threads, "float64", in_threads=True)
+            again, measured_again = run_alike(partition, threads, "float64", in_threads=True)
             check_same(first, again)
             assert measured == measured_again
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processors cannot be given up here")
-@pytest.mark.parametrize("division", ["units/4", "rows/4"])
-def test_runs_are_the_same_bit_for_bit_with_all_threads_on_one_processor(division: str) -> None:
-    first, measured = run_alike(division, None, "float64", in_threads=False)
+@pytest.mark.parametrize("partition", ["units/4", "rows/4"])
+def test_runs_are_the_same_bit_for_bit_with_all_threads_on_one_processor(partition: str) -> None:
+    first, measured = run_alike(partition, None, "float64", in_threads=False)
     before = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(before)})
-        again, measured_again = run_alike(division, 8, "float64", in_threads=True)
+        again, measured_again = run_alike(partition, 8, "float64", in_threads=True)
     finally:
         os.sched_setaffinity(0, before)
     check_same(first, again)

@@ -45,10 +45,10 @@ def built(net: dk.Sequential) -> dk.Sequential:
     return net
 
 
-@pytest.mark.parametrize("division", DIVISIONS)
-def test_stretches_give_the_bits_of_one_call(division: str) -> None:
+@pytest.mark.parametrize("partition", DIVISIONS)
+def test_stretches_give_the_bits_of_one_call(partition: str) -> None:
     whole, one_by_one, uneven = (built(classifier()) for _ in range(3))
-    with dividing(division):
+    with dividing(partition):
         totals = epoch_in_pieces(whole, [63])
         assert epoch_in_pieces(one_by_one, list(range(1, 64))) == totals
         assert epoch_in_pieces(uneven, [1, 2, 17, 18, 35, 35, 63]) == totals
@@ -56,8 +56,8 @@ def test_stretches_give_the_bits_of_one_call(division: str) -> None:
     check_same(whole, uneven)
 
 
-@pytest.mark.parametrize("division", DIVISIONS)
-def test_looking_at_the_network_between_stretches_changes_nothing(division: str) -> None:
+@pytest.mark.parametrize("partition", DIVISIONS)
+def test_looking_at_the_network_between_stretches_changes_nothing(partition: str) -> None:
     x, labels, _ = classes()
     whole, watched, by_numpy = built(classifier()), built(classifier()), built(classifier("numpy"))
     seen: list[tuple[Any, ...]] = []
@@ -70,7 +70,7 @@ def test_looking_at_the_network_between_stretches_changes_nothing(division: str)
 
         return at
 
-    with dividing(division):
+    with dividing(partition):
         totals = epoch_in_pieces(whole, [63])
         assert epoch_in_pieces(watched, [1, 2, 20, 63], look(watched)) == totals
         epoch_in_pieces(by_numpy, [1, 2, 20, 63], look(by_numpy))
@@ -86,8 +86,10 @@ def test_looking_at_the_network_between_stretches_changes_nothing(division: str)
 
 
 @pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
-@pytest.mark.parametrize("division", DIVISIONS)
-def test_assigning_a_parameter_what_it_is_already_changes_no_bit_of_what_follows(division: str, optimizer: str) -> None:
+@pytest.mark.parametrize("partition", DIVISIONS)
+def test_assigning_a_parameter_what_it_is_already_changes_no_bit_of_what_follows(
+    partition: str, optimizer: str
+) -> None:
     """Workers take over the numbers anew: what several of them hold was the same for all of them before."""
     nets = [built(classifier()), built(classifier())]
     for net in nets:
@@ -96,14 +98,14 @@ def test_assigning_a_parameter_what_it_is_already_changes_no_bit_of_what_follows
     def assign(end: int) -> None:
         nets[1].parameters["dense/kernel"] = nets[1].parameters["dense/kernel"]
 
-    with dividing(division):
+    with dividing(partition):
         totals = epoch_in_pieces(nets[0], [63])
         assert epoch_in_pieces(nets[1], [1, 5, 20, 63], assign) == totals
     check_same(*nets)
 
 
-@pytest.mark.parametrize("division", DIVISIONS)
-def test_what_is_assigned_between_stretches_is_trained_on(division: str) -> None:
+@pytest.mark.parametrize("partition", DIVISIONS)
+def test_what_is_assigned_between_stretches_is_trained_on(partition: str) -> None:
     nets = [built(classifier()), built(classifier("numpy"))]
 
     def assign(net: dk.Sequential) -> Callable[[int], None]:
@@ -114,18 +116,18 @@ def test_what_is_assigned_between_stretches_is_trained_on(division: str) -> None
 
         return at
 
-    with dividing(division):
+    with dividing(partition):
         for net in nets:
             epoch_in_pieces(net, [1, 2, 20, 63], assign(net))
     np.testing.assert_array_equal(nets[0].parameters["dense_3/bias"], np.arange(5.0))
     check_close(*nets)
 
 
-@pytest.mark.parametrize("division", DIVISIONS)
-def test_updates_with_gradients_of_the_user_and_steps_take_turns(division: str) -> None:
+@pytest.mark.parametrize("partition", DIVISIONS)
+def test_updates_with_gradients_of_the_user_and_steps_take_turns(partition: str) -> None:
     x, labels, _ = classes()
     nets = [built(classifier()), built(classifier("numpy"))]
-    with dividing(division):
+    with dividing(partition):
         for net in nets:
             for _ in range(4):
                 net.train_step(x, labels)
@@ -142,21 +144,21 @@ def test_batch_sizes_and_divisions_may_change_all_through_a_networks_life() -> N
         ("units/2", 32), ("units/2", 1), ("rows/3", 64), ("units/4", 64), ("units/16", 11), ("units/2", 32),
         ("rows/2", 32), ("units/2", 32), ("units/1", 32), ("units/2", 32), ("rows/4", 1),
     ]  # fmt: skip
-    for division, batch_size in turns:
-        with dividing(division):
+    for partition, batch_size in turns:
+        with dividing(partition):
             for net in nets:
                 net.fit(x, labels, batch_size=batch_size, sample_weight=weights, verbose=0)
                 net.evaluate(x, labels, batch_size=batch_size)
-            assert nets[1].executable.plan.details["division"] == division
+            assert nets[1].executable.plan.details["partition"] == partition
             check_close(*nets)
 
 
-@pytest.mark.parametrize("division", DIVISIONS)
-def test_a_request_to_stop_ends_a_run_between_two_steps_and_the_rest_goes_on(division: str) -> None:
+@pytest.mark.parametrize("partition", DIVISIONS)
+def test_a_request_to_stop_ends_a_run_between_two_steps_and_the_rest_goes_on(partition: str) -> None:
     x, labels, _ = classes(20_000)
     order = np.random.default_rng(0).permutation(20_000)
     nets = [built(classifier(num_threads=3)) for _ in range(2)]
-    with dividing(division):
+    with dividing(partition):
         for net in nets:
             net.executable.begin_epoch(net.executable.load(x, labels, None), order, 2)
         whole, stopped = (net.executable for net in nets)
@@ -178,12 +180,12 @@ def test_a_request_to_stop_ends_a_run_between_two_steps_and_the_rest_goes_on(div
     check_same(*nets)
 
 
-@pytest.mark.parametrize("division", LOCAL)
+@pytest.mark.parametrize("partition", LOCAL)
 @pytest.mark.parametrize("backend", ["numba", "numpy"])
-def test_a_request_to_stop_does_not_outlive_its_epoch(backend: str, division: str) -> None:
+def test_a_request_to_stop_does_not_outlive_its_epoch(backend: str, partition: str) -> None:
     x, labels, _ = classes()
     net = classifier(backend)
-    with dividing(division):
+    with dividing(partition):
         net.fit(x, labels, verbose=0)
         net.executable.request_stop()  # as Ctrl-C does, here after the epoch's last step
         net.fit(x, labels, verbose=0)
@@ -193,11 +195,11 @@ def test_a_request_to_stop_does_not_outlive_its_epoch(backend: str, division: st
 # Other backends, saves, resuming
 
 
-@pytest.mark.parametrize("division", DIVISIONS)
-def test_a_network_moves_to_numpy_and_back_with_all_its_numbers(division: str) -> None:
+@pytest.mark.parametrize("partition", DIVISIONS)
+def test_a_network_moves_to_numpy_and_back_with_all_its_numbers(partition: str) -> None:
     x, labels, _ = classes()
     moving, by_numpy = classifier(), classifier("numpy")
-    with dividing(division):
+    with dividing(partition):
         for backend in ("numba", "numpy", "numba"):
             before = numbers(moving) if moving.is_built else {}
             moving.to(backend)
@@ -208,33 +210,35 @@ def test_a_network_moves_to_numpy_and_back_with_all_its_numbers(division: str) -
     check_close(moving, by_numpy)
 
 
-@pytest.mark.parametrize("division", DIVIDED)
-def test_a_saved_network_trains_on_bit_for_bit_in_the_division_that_was_recorded(division: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("partition", DIVIDED)
+def test_a_saved_network_trains_on_bit_for_bit_in_the_division_that_was_recorded(
+    partition: str, tmp_path: Path
+) -> None:
     x, labels, weights = classes()
     fits = {"batch_size": 30, "sample_weight": weights, "verbose": 0}
     net, other = classifier(num_threads=1), classifier(num_threads=1)  # one thread: alone, if it were to be chosen
-    assert other.fit(x, labels, **fits).plan.details["division"] == "units/1"
-    with dividing(division):
+    assert other.fit(x, labels, **fits).plan.details["partition"] == "units/1"
+    with dividing(partition):
         net.fit(x, labels, **fits)
     net.save(tmp_path / "run")
     loaded = dk.load(tmp_path / "run", backend="numba")
     assert loaded.executable.state == net.executable.state
-    assert division in loaded.executable.state.execution
-    with dividing(division):
+    assert partition in loaded.executable.state.execution
+    with dividing(partition):
         whole = net.fit(x, labels, epochs=2, **fits)
     resumed = loaded.fit(x, labels, epochs=2, **fits)
-    assert resumed.plan.details["division"] == division
+    assert resumed.plan.details["partition"] == partition
     check_same(net, loaded)
     assert resumed["loss"] == whole["loss"]
     # With another batch size there is nothing to repeat.
-    assert loaded.fit(x, labels, batch_size=25, verbose=0).plan.details["division"] == "units/1"
+    assert loaded.fit(x, labels, batch_size=25, verbose=0).plan.details["partition"] == "units/1"
 
 
-@pytest.mark.parametrize("division", DIVIDED)
-def test_an_interrupted_epoch_that_was_saved_goes_on_bit_for_bit(division: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("partition", DIVIDED)
+def test_an_interrupted_epoch_that_was_saved_goes_on_bit_for_bit(partition: str, tmp_path: Path) -> None:
     x, labels, _ = classes()
     whole, net = classifier(), classifier()
-    with dividing(division):
+    with dividing(partition):
         whole.fit(x, labels, batch_size=7, epochs=2, verbose=0)
         net.build(11)
         executable = net.executable
@@ -254,25 +258,25 @@ def test_an_interrupted_epoch_that_was_saved_goes_on_bit_for_bit(division: str, 
     check_same(whole, loaded)
 
 
-@pytest.mark.parametrize("division", DIVISIONS)
-def test_the_history_and_the_save_say_how_the_work_was_divided(division: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("partition", DIVISIONS)
+def test_the_history_and_the_save_say_how_the_work_was_divided(partition: str, tmp_path: Path) -> None:
     x, labels, _ = classes()
     net = classifier()
-    with dividing(division):
+    with dividing(partition):
         history = net.fit(x, labels, verbose=0)
-    assert history.plan.details["division"] == division
-    assert net.history.plan.details["division"] == division
+    assert history.plan.details["partition"] == partition
+    assert net.history.plan.details["partition"] == partition
     net.save(tmp_path / "run")
-    assert dk.load(tmp_path / "run").history.plan.details["division"] == division
+    assert dk.load(tmp_path / "run").history.plan.details["partition"] == partition
 
 
 def test_without_a_wish_the_division_is_chosen_said_and_kept() -> None:
     x, labels, _ = classes()
     net, again = classifier(), classifier()
     histories = [each.fit(x, labels, epochs=3, verbose=0) for each in (net, again)]
-    chosen = histories[0].plan.details["division"]
+    chosen = histories[0].plan.details["partition"]
     assert chosen in {f"{by}/{count}" for by in ("units", "rows") for count in range(1, processors() + 1)}
-    assert histories[1].plan.details["division"] == chosen
+    assert histories[1].plan.details["partition"] == chosen
     check_same(net, again)
 
 
@@ -280,8 +284,8 @@ def test_without_a_wish_the_division_is_chosen_said_and_kept() -> None:
 
 
 @pytest.mark.parametrize("backend", ["numba", "numpy"])
-@pytest.mark.parametrize("division", DIVISIONS)
-def test_the_first_step_whose_loss_is_no_number_is_found(division: str, backend: str) -> None:
+@pytest.mark.parametrize("partition", DIVISIONS)
+def test_the_first_step_whose_loss_is_no_number_is_found(partition: str, backend: str) -> None:
     """One row among the last of step 6 is too large to be computed with: inf - inf."""
     net = dk.Sequential([dk.Dense(4), dk.Dense(1)], seed=0, backend=backend, dtype="float64", num_threads=3)
     net.compile(optimizer=dk.SGD(1e-9), loss="mean_squared_error")
@@ -290,7 +294,7 @@ def test_the_first_step_whose_loss_is_no_number_is_found(division: str, backend:
     net.parameters["dense_1/kernel"] = np.ones((4, 1))
     x = np.full((95, 1), 0.1)
     x[57] = 1e308
-    with dividing(division), pytest.warns(TrainingWarning, match="not a number since epoch 1, step 6:"):
+    with dividing(partition), pytest.warns(TrainingWarning, match="not a number since epoch 1, step 6:"):
         net.fit(x, np.ones((95, 1)), batch_size=10, shuffle=False, verbose=0)
     pieces = dk.Sequential(net.layers, seed=0, backend=backend, dtype="float64")
     pieces.compile(optimizer=dk.SGD(1e-9), loss="mean_squared_error")
@@ -298,7 +302,7 @@ def test_the_first_step_whose_loss_is_no_number_is_found(division: str, backend:
     pieces.parameters["dense/kernel"] = np.array([[10.0, -10.0, 10.0, -10.0]])
     pieces.parameters["dense_1/kernel"] = np.ones((4, 1))
     executable = pieces.executable
-    with dividing(division):
+    with dividing(partition):
         executable.begin_epoch(executable.load(x, np.ones((95, 1)), None), np.arange(95), 10)
         for first, last in ((0, 4), (4, 8), (8, 10)):
             executable.run_steps(first, last, pieces.optimizer.hyperparameters(first, last - first))

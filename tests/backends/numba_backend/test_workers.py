@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import dnnkit as dk
-from dnnkit.backends.numba_backend.partition import Division, roles
+from dnnkit.backends.numba_backend.partition import Partition, roles
 from tests.backends.networks import CASES, data
 from tests.backends.numba_backend.partitions import DIVISIONS, OPTIMIZERS, check_close, classes, classifier, dividing
 
@@ -17,7 +17,7 @@ from tests.backends.numba_backend.partitions import DIVISIONS, OPTIMIZERS, check
 def test_the_case_networks_have_what_is_divided_by_units(name: str) -> None:
     net = CASES[name].network("numpy")
     net.build((4, 4))
-    assert {"columns", "rows"} < set(roles(net.executable.program.stages, Division("units", 4)))
+    assert {"columns", "rows"} < set(roles(net.executable.program.stages, Partition("units", 4)))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -27,14 +27,14 @@ def test_every_network_trains_in_every_division_as_alone_and_as_by_numpy(name: s
     fits = {"batch_size": 32, "epochs": 2, "verbose": 0}  # the last batch has 26 rows
     by_numpy = case.network("numpy")
     expected = by_numpy.fit(x, case.targets(labels), **fits)
-    for division in DIVISIONS:
-        with dividing(division):
+    for partition in DIVISIONS:
+        with dividing(partition):
             net = case.network("numba")
             history = net.fit(x, case.targets(labels), **fits)
-            assert history.plan.details["division"] == division
+            assert history.plan.details["partition"] == partition
             check_close(net, by_numpy)
             for measured in ("loss", "accuracy"):
-                assert history[measured] == pytest.approx(expected[measured], rel=1e-9), division
+                assert history[measured] == pytest.approx(expected[measured], rel=1e-9), partition
             assert net.predict(x) == pytest.approx(by_numpy.predict(x), rel=1e-8, abs=1e-10)
             assert net.evaluate(x, case.targets(labels)) == pytest.approx(by_numpy.evaluate(x, case.targets(labels)))
 
@@ -139,10 +139,10 @@ PLAIN = Task(4, (dk.Dense(3),), "mean_squared_error", 3, "sgd", None, "none", 10
 @example(replace(PLAIN, samples=1, batch_size=1, optimizer="adam", clip=0.3), "rows/4", True)
 @example(replace(PLAIN, samples=13, batch_size=4, weights="one"), "rows/4", True)
 @settings(max_examples=120)
-def test_networks_of_all_kinds_train_alike_in_every_division(task: Task, division: str, in_threads: bool) -> None:
+def test_networks_of_all_kinds_train_alike_in_every_division(task: Task, partition: str, in_threads: bool) -> None:
     x, y, weights = task.data()
     nets, measured = [], []
-    for backend, divided in (("numpy", "units/1"), ("numba", "units/1"), ("numba", division)):
+    for backend, divided in (("numpy", "units/1"), ("numba", "units/1"), ("numba", partition)):
         with dividing(divided, in_threads=in_threads):
             net = task.network(backend)
             history = net.fit(x, y, batch_size=task.batch_size, epochs=2, sample_weight=weights, verbose=0)
@@ -151,7 +151,7 @@ def test_networks_of_all_kinds_train_alike_in_every_division(task: Task, divisio
             nets.append(net)
     history, loss, gradients, predictions, evaluated = measured[2]
     assert history.plan.execution == "compiled epoch"
-    assert history.plan.details["division"] == division
+    assert history.plan.details["partition"] == partition
     for other, (expected, their_loss, their_gradients, predicted, found) in zip(nets[:2], measured[:2], strict=True):
         check_close(nets[2], other)
         for name, values in expected.history.items():
@@ -169,18 +169,18 @@ def test_a_batch_of_many_thousand_rows_is_divided_as_any_other() -> None:
     fits = {"batch_size": 20_000, "sample_weight": weights, "verbose": 0}
     by_numpy = classifier("numpy", num_threads=1)
     by_numpy.fit(x, labels, **fits)
-    for division in ("units/2", "rows/2", "rows/4"):
-        with dividing(division, in_threads=None):
+    for partition in ("units/2", "rows/2", "rows/4"):
+        with dividing(partition, in_threads=None):
             net = classifier()
             net.fit(x, labels, **fits)
         check_close(net, by_numpy)
 
 
-@pytest.mark.parametrize("division", DIVISIONS)
-def test_single_steps_with_few_rows_and_with_many_in_turn_are_those_of_numpy(division: str) -> None:
+@pytest.mark.parametrize("partition", DIVISIONS)
+def test_single_steps_with_few_rows_and_with_many_in_turn_are_those_of_numpy(partition: str) -> None:
     x, labels, weights = classes()
     nets = [classifier("numpy"), classifier()]
-    with dividing(division):
+    with dividing(partition):
         for rows in (1, 3, 2, 64, 1, 5, 4, 128, 3):
             losses = [net.train_step(x[:rows], labels[:rows], weights[:rows]) for net in nets]
             assert losses[0] == pytest.approx(losses[1], rel=1e-9)
@@ -190,8 +190,8 @@ def test_single_steps_with_few_rows_and_with_many_in_turn_are_those_of_numpy(div
 def test_in_float32_the_divisions_agree_within_its_rounding() -> None:
     x, labels, _ = classes()
     nets = []
-    for division in DIVISIONS:
-        with dividing(division):
+    for partition in DIVISIONS:
+        with dividing(partition):
             net = classifier(dtype="float32")
             net.fit(x, labels, epochs=2, verbose=0)
             nets.append(net)

@@ -31,7 +31,7 @@ from tests.cuda_on_cpu.cupy_stand_in import device, namespace
 
 MODULES = ("cupy", "cupy.cuda", "cupy.cuda.runtime", "cupy.cuda.memory", "cupyx", "cupyx.scipy", "cupyx.scipy.special")
 
-STATE = cuda_diagnosis.GpuState(cupy="14.0.0", driver=13000, devices=2, cuda=13000)
+STATE = cuda_diagnosis.CudaState(cupy="14.0.0", driver=13000, devices=2, cuda=13000)
 """What a machine with such GPUs would have."""
 
 CUDA = {

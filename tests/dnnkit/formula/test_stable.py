@@ -10,7 +10,7 @@ from dnnkit.errors import FormulaWarning
 from dnnkit.kernels import registry
 from dnnkit.kernels._cuda import activations
 from dnnkit.kernels._cuda.cuda import modules
-from dnnkit.kernels._numba.entry_points import activation_slices
+from dnnkit.kernels._numba.entry_points import activation_entry_points
 from tests.cuda_compile import nvrtc
 from tests.cuda_compile.resources import ARCHITECTURES, STRICT
 from tests.dnnkit.formula.formulas import BUILT_IN, OTHERS, exact, places, slope
@@ -30,7 +30,7 @@ def kernel(name: str) -> registry.Activation:
 
 def compiled(name: str, which: str, *arrays: np.ndarray) -> np.ndarray:
     out = np.full_like(arrays[0], 77)
-    slices = activation_slices(kernel(name).name, out.dtype.name)
+    slices = activation_entry_points(kernel(name).name, out.dtype.name)
     slices.call(which, *(array.ctypes.data for array in (*arrays, out)), 1, out.size)
     return out
 

@@ -22,7 +22,7 @@ def compiled(*layers: dk.Layer, backend: Backend | None = None) -> dk.Sequential
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_step_alone_is_flat(name):
-    assert registry.activation(name).is_flat == (name == "step")
+    assert registry.activation(name).has_zero_gradient == (name == "step")
 
 
 @pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name != "step"])

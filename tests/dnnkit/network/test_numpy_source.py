@@ -89,7 +89,7 @@ def run_alone(packages: Path, code: str, folder: Path) -> str:
     return done.stdout
 
 
-ALONE = """
+SINGLE = """
 import importlib.util
 from pathlib import Path
 import numpy as np
@@ -111,7 +111,7 @@ def test_without_dnnkit_the_script_predicts_as_the_network_does(backend: Backend
     for name, (net, x) in networks.items():
         assert net.to_numpy_source(tmp_path / f"{name}.py") == tmp_path / f"{name}.py"
         np.save(tmp_path / f"{name}.in.npy", x)
-    assert run_alone(numpy_alone, ALONE, tmp_path) == f"{len(networks)}\n"
+    assert run_alone(numpy_alone, SINGLE, tmp_path) == f"{len(networks)}\n"
     for name, (net, x) in networks.items():
         predictions, expected = np.load(tmp_path / f"{name}.out.npy"), net.predict(x)
         assert predictions.dtype == expected.dtype == dtype, name

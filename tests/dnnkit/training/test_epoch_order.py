@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnnkit.errors import ConfigurationError
-from dnnkit.training.loop.epoch_order import check_shuffle, epoch_order
-from tests.dnnkit.training.loop.counting import WAYS, data, network, state
+from dnnkit.training.epoch_order import check_shuffle, epoch_order
+from tests.dnnkit.training.counting import WAYS, data, network, state
 
 SIZES = {
     "samples": st.integers(1, 60),

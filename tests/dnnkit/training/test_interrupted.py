@@ -7,8 +7,8 @@ import pytest
 
 import dnnkit as dk
 from dnnkit.backends import Backend
-from dnnkit.training.loop.epoch_order import epoch_order
-from tests.dnnkit.training.loop.counting import (
+from dnnkit.training.epoch_order import epoch_order
+from tests.dnnkit.training.counting import (
     BATCH,
     SAMPLES,
     WAYS,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 import dnnkit as dk
 from dnnkit.backends import Backend
 from dnnkit.errors import ConfigurationError
-from dnnkit.training.loop.epoch_order import epoch_order
-from tests.dnnkit.training.loop.counting import (
+from dnnkit.training.epoch_order import epoch_order
+from tests.dnnkit.training.counting import (
     BATCH,
     SAMPLES,
     WAYS,

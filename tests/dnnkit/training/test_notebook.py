@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from dnnkit.training.loop.notebook import in_notebook
+from dnnkit.training.notebook import in_notebook
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -7,7 +7,7 @@ import pytest
 
 import dnnkit as dk
 from dnnkit.errors import ConfigurationError
-from dnnkit.training.loop.progress import LineProgress, LiveProgress
+from dnnkit.training.progress import LineProgress, LiveProgress
 
 DATA = np.random.default_rng(1).normal(size=(40, 3))
 LABELS = (DATA[:, 0] > 0).astype(int)

@@ -143,7 +143,7 @@ print(json.dumps({
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no namespace of all libraries to look into")
 def test_numpy_and_scipy_keep_their_own_blas_and_its_threads() -> None:
-    environment = {**os.environ, "DNNKIT_DIVISION": "units/2"}
+    environment = {**os.environ, "DNNKIT_PARTITION": "units/2"}
     result = subprocess.run([sys.executable, "-c", OTHERS], env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)

@@ -10,7 +10,7 @@ import pytest
 from dnnkit.kernels._numba.elementary import erf, erfc
 from dnnkit.kernels._numba.jit import OPTIONS
 
-FEW = {"erf": 3, "erfc": 6}
+SMALL_BATCH = {"erf": 3, "erfc": 6}
 """Units in the last place of the result; erfc's are half as large just below 1 as the terms it is made of."""
 TAIL = {"float32": 9.0, "float64": 26.0}
 """There erfc is nearly the smallest normal number."""
@@ -58,7 +58,7 @@ def test_error_is_a_few_units_in_the_last_place(name, dtype):
             for value, wanted, ulp in zip(values(name, x), exact, ulps, strict=True)
         ]
     worst = int(np.argmax(errors))
-    assert errors[worst] <= FEW[name], f"{float(errors[worst]):.2f} ulp at {x[worst]}"
+    assert errors[worst] <= SMALL_BATCH[name], f"{float(errors[worst]):.2f} ulp at {x[worst]}"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

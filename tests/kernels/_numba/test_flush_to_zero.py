@@ -14,7 +14,7 @@ TINY = np.float32(1e-40)
 def halves(values, out, counting):
     """Half of each, with the switch on or not, and as it was after it."""
     if counting:
-        setting = flush_to_zero.count_as_zero()
+        setting = flush_to_zero.enable()
     for e in range(values.size):
         out[0, e] = values[e] * np.float32(0.5)
     if counting:

@@ -5,18 +5,18 @@ import pytest
 
 pytest.importorskip("numba")
 
-from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.unchecked_views import borrowed, element, matrix, part, row
 
 
-@compiled
+@jit
 def write_part(array, start, count, value):
     view = part(array, start, count)
     for e in range(view.size):
         view[e] = value + e
 
 
-@compiled
+@jit
 def write_matrix(array, start, rows, columns, value):
     view = matrix(borrowed(array), start, rows, columns)
     for i in range(view.shape[0]):
@@ -24,20 +24,20 @@ def write_matrix(array, start, rows, columns, value):
             view[i, j] = value + 10 * i + j
 
 
-@compiled
+@jit
 def write_row(array, index, value):
     view = row(array, index)
     view[...] = value
     return view.shape
 
 
-@compiled
+@jit
 def elements(array, out):
     for e in range(out.size):
         out[e] = element(array, e)
 
 
-@compiled
+@jit
 def totals(array, start, rows, columns):
     return matrix(array, start, rows, columns).T.sum(), part(array, start, rows * columns).sum()
 

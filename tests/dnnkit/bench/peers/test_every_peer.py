@@ -92,7 +92,7 @@ def test_samples_are_the_same_as_bytes_and_as_numbers(folder: Path) -> None:
     assert numbers.x.shape == (100, 784)
     assert numbers.x.dtype == np.float32
     assert as_bytes.x.dtype == np.uint8
-    assert numbers.x.ctypes.data % data.ALIGNMENT == 0
+    assert numbers.x.ctypes.data % samples.ALIGNMENT == 0
     np.testing.assert_array_equal(numbers.x, as_bytes.x / np.float32(255))
     assert numbers.x.max() == 1
 
@@ -102,7 +102,7 @@ def test_standardized_samples_have_no_zeros(folder: Path) -> None:
     assert (plain.x == 0).mean() > 0.5
     assert (other.x != 0).all()
     assert (other.x.mean(), other.x.std()) == pytest.approx((0, 1), abs=1e-4)
-    assert other.x.ctypes.data % data.ALIGNMENT == 0
+    assert other.x.ctypes.data % samples.ALIGNMENT == 0
     back = other.x_test * plain.x.std() + plain.x.mean()
     np.testing.assert_allclose(back, plain.x_test, atol=1e-5)
 

@@ -1,0 +1,186 @@
+"""What is chosen by its name: a registry for each kind of thing, filled by dnnkit and by anyone alike.
+
+    dk.register("optimizer", "lion", Lion)      # from now on compile(optimizer="lion") works
+
+An installed package announces its own by entry points in the group of the kind, `dnnkit.optimizers` for optimizers;
+one is imported when its name is first asked for. A name means one thing: a second thing under it is an error.
+
+This file knows nothing of dnnkit but its errors, so every package can have registries.
+"""
+
+import difflib
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Generic, TypeVar
+
+from dnnkit.errors import ConfigurationError, DnnkitError, UnknownName
+
+Thing = TypeVar("Thing")
+Class = TypeVar("Class", bound=type)
+
+REGISTRIES: dict[str, "Registry[Any]"] = {}
+"""Kind, and its plural -> its registry."""
+
+
+def register(kind: str, name: str, thing: Any) -> None:
+    """Make a name stand for your own layer, loss, metric, optimizer, activation, callback, ...
+
+    Arguments:
+        kind: what it is, such as "loss" or "losses"; `dnnkit.registry.REGISTRIES` has all kinds.
+        name: the string that stands for it from now on, wherever dnnkit takes a name of that kind.
+        thing: a class for most kinds, a function for metrics, a formula or an object with `forward` and `derivative`
+            for activations, a module or object with `load_data` for data sets.
+
+    Raises:
+        UnknownName: there is no such kind.
+        ConfigurationError: the thing is not of that kind, or the name is taken by something else.
+    """
+    if kind not in REGISTRIES:
+        raise UnknownName(unknown("kind", kind, [r.kind for r in dict.fromkeys(REGISTRIES.values())]))
+    REGISTRIES[kind].add(name, thing)
+
+
+def unknown(kind: str, given: Any, names: Iterable[str]) -> str:
+    """What to say of a name that is none of these: the nearest one first."""
+    names = list(names)
+    near = difflib.get_close_matches(given.lower(), names, n=1) if isinstance(given, str) else []
+    suggestion = f"did you mean {near[0]!r}? " if near else ""
+    return f"unknown {kind} {given!r}: {suggestion}choose one of {', '.join(names)}"
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """Where a thing is, as "module:attribute"; `package` announced it, "" for dnnkit itself."""
+
+    where: str
+    package: str = ""
+
+    def load(self) -> Any:
+        """Import it."""
+        module, _, attribute = self.where.partition(":")
+        loaded = importlib.import_module(module)
+        return getattr(loaded, attribute) if attribute else loaded
+
+
+class Registry(Mapping[str, Thing], Generic[Thing]):
+    """Things of one kind by name, in the order in which they were added.
+
+    Arguments:
+        kind: the word for one, such as "loss".
+        expected: what may be added, in words, for errors.
+        accepts: whether a thing may be added.
+        plural: the word for several, by default with an s: the group of the entry points.
+        elsewhere: names that are found by other means, such as kernels by their folder; they are listed and taken.
+        error: the class of errors that are about an installed package.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        expected: str,
+        accepts: Callable[[Any], bool],
+        *,
+        plural: str = "",
+        elsewhere: Callable[[], Iterable[str]] = tuple,
+        error: type[DnnkitError] = ConfigurationError,
+    ) -> None:
+        self.kind, self.plural = kind, plural or f"{kind}s"
+        self._expected, self._accepts, self._elsewhere, self._error = expected, accepts, elsewhere, error
+        self._things: dict[str, Thing | Lazy] = {}
+        self._announced: object = None
+        REGISTRIES[self.kind] = REGISTRIES[self.plural] = self
+
+    def add(self, name: str, thing: Thing | Lazy) -> None:
+        """Make the name stand for the thing; again for the same one is no error."""
+        if not isinstance(name, str) or not name:
+            raise ConfigurationError(f"a {self.kind} is registered under a name, a string; got {name!r}")
+        if not isinstance(thing, Lazy):
+            self._check(thing, f"{self.kind} {name!r}")
+        taken = name in self._elsewhere() or self._things.get(name, thing) is not thing
+        if taken:
+            raise ConfigurationError(f"the name {name!r} is taken by another {self.kind}: choose another name")
+        self._things[name] = thing
+
+    def named(self, name: str) -> Callable[[Class], Class]:
+        """Add the class below under that name."""
+
+        def add(thing: Class) -> Class:
+            self.add(name, thing)  # type: ignore[arg-type]
+            return thing
+
+        return add
+
+    def find(self, name: Any) -> Thing:
+        """The thing of that name; raises `UnknownName` with the nearest name and all others."""
+        if not isinstance(name, str) or name not in self:
+            raise UnknownName(unknown(self.kind, name, self.names()))
+        return self[name]
+
+    def names(self) -> tuple[str, ...]:
+        """Every name, those found elsewhere first."""
+        return (*self._elsewhere(), *self)
+
+    def origin(self, name: str) -> str:
+        """The installed package that announced the name; "" for what dnnkit or this process added."""
+        thing = self._all[name]
+        return thing.package if isinstance(thing, Lazy) else ""
+
+    # -- a mapping of what was added and announced ------------------------------------------------------------------
+
+    def __getitem__(self, name: str) -> Thing:
+        thing = self._all[name]
+        if not isinstance(thing, Lazy):
+            return thing
+        of = f" of the installed package {thing.package}" if thing.package else ""
+        try:
+            loaded = thing.load()
+        except Exception as error:  # a package may fail in any way; the message says whose fault it is
+            if not thing.package:
+                raise
+            raise self._error(
+                f"{self.kind} {name!r}{of} could not be imported: {type(error).__name__}: {error}"
+            ) from error
+        self._check(loaded, f"{self.kind} {name!r}{of}")
+        if not thing.package:
+            self._things[name] = loaded
+        return loaded  # type: ignore[no-any-return]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    @property
+    def _all(self) -> dict[str, Thing | Lazy]:
+        """What was added, and what installed packages announce, which is looked for once."""
+        points = _entry_points().get(self.plural, {})
+        if self._announced is not points:
+            for name, point in points.items():
+                if name in self._things or name in self._elsewhere():
+                    raise self._error(
+                        f"the installed package {point.package} names its {self.kind} {name!r}, which is one of "
+                        "dnnkit's own: uninstall it or ask its authors for another name"
+                    )
+            self._things |= points
+            self._announced = points
+        return self._things
+
+    def _check(self, thing: Any, what: str) -> None:
+        if not self._accepts(thing):
+            raise self._error(f"{what} is {thing!r}: expected {self._expected}")
+
+
+@cache
+def _entry_points() -> dict[str, dict[str, Lazy]]:
+    """What installed packages announce, by plural and name; looking through them takes milliseconds."""
+    from importlib.metadata import entry_points  # a fifth of dnnkit's import time, and not needed to import it
+
+    found: dict[str, dict[str, Lazy]] = {}
+    for point in entry_points():
+        if point.group.startswith("dnnkit."):
+            package = point.dist.name if point.dist is not None else point.value
+            found.setdefault(point.group.removeprefix("dnnkit."), {})[point.name] = Lazy(point.value, package)
+    return found
