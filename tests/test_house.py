@@ -13,8 +13,8 @@ import dnnkit
 
 ROOT = Path(__file__).parents[1]
 ALLOWED = {
-    "kernels": {"dnnkit.kernels", "dnnkit.errors"},
-    "backends": {"dnnkit.backends", "dnnkit.kernels", "dnnkit.errors"},
+    "kernels": {"dnnkit.kernels", "dnnkit.errors", "dnnkit.registry"},
+    "backends": {"dnnkit.backends", "dnnkit.kernels", "dnnkit.errors", "dnnkit.registry"},
 }
 ARRAY_LIBRARIES = {"numba", "cupy", "cupyx", "llvmlite"}
 

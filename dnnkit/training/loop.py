@@ -52,7 +52,9 @@ class Run:
         return self.samples if single_pass else self.steps * self.batch_size
 
 
-def train(net: "Sequential", run: Run, callbacks: Sequence[Callback], verbose: Verbosity) -> History:
+def train(
+    net: "Sequential", run: Run, callbacks: Callback | str | Sequence[Callback | str], verbose: Verbosity
+) -> History:
     """Run the epochs first_epoch … epochs - 1 and return what they measured."""
     executable = net.executable
     history, counter = History(net.seed, executable.plan), executable.state
