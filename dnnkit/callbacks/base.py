@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from math import inf
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from dnnkit.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from dnnkit.network.sequential import Sequential
+from dnnkit.network.protocol import Network
 
 Logs: TypeAlias = Mapping[str, float]
 
@@ -20,7 +18,7 @@ class Callback:
     A callback that overrides a batch's method makes training go step by step; the others cost nothing within an epoch.
     """
 
-    model: "Sequential"
+    model: Network
     params: Mapping[str, Any]
     """`epochs`, `steps` (batches an epoch), `samples`, `batch_size`."""
 
@@ -58,7 +56,7 @@ class CallbackList(Callback):
                 raise ConfigurationError(f"callbacks must be objects of class Callback; got {callback!r}")
         self.callbacks = list(callbacks)
 
-    def attach(self, model: "Sequential", params: Mapping[str, Any]) -> None:
+    def attach(self, model: Network, params: Mapping[str, Any]) -> None:
         """Tell every callback whom it watches."""
         for callback in self.callbacks:
             callback.model, callback.params = model, params
