@@ -71,7 +71,7 @@ def replace_all(files: Mapping[Path, bytes]) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Raise `CheckpointError` if nothing could be written to the folder, which need not exist; leaves nothing behind."""
+    """Raise `CheckpointError` where the folder, which need not exist, cannot be written to; leaves nothing behind."""
     parent = nearest_existing(folder)
     probe = parent / f".writable-{os.getpid()}"
     try:

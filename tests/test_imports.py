@@ -1,7 +1,8 @@
-"""No circular imports: what a module needs is below it, whether it imports it at its top, in a function or for types."""
+"""No circular imports: at the top of a module, in its functions or for its types."""
 
 import ast
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeAlias
 
@@ -76,9 +77,7 @@ def components(graph: Graph) -> list[set[str]]:
 
 
 def described(graph: Graph, cycle: list[str]) -> str:
-    return "\n".join(
-        f"{file}:{graph[file][target]} imports {target}" for file, target in zip(cycle, cycle[1:], strict=False)
-    )
+    return "\n".join(f"{file}:{graph[file][target]} imports {target}" for file, target in pairwise(cycle))
 
 
 GRAPH = import_graph(modules())

@@ -24,9 +24,14 @@ def test_a_block_that_fails_leaves_the_old_contents_and_nothing_else(
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    with pytest.raises(error), files.replacing(path) as file:
-        file.write(b"new")
-        raise error
+
+    def fail() -> None:
+        with files.replacing(path) as file:
+            file.write(b"new")
+            raise error
+
+    with pytest.raises(error):
+        fail()
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
 
