@@ -84,7 +84,7 @@ def _data() -> Iterator[Finding]:
 def _gpu() -> Iterator[Finding]:
     tool = shutil.which("nvidia-smi")
     if tool is None:
-        driver = cuda_diagnosis.look().driver
+        driver = cuda_diagnosis.probe().driver
         there = "" if driver is None else f"a driver for CUDA {cuda_diagnosis.dotted(driver)}, without nvidia-smi"
         yield Finding("GPU", "note", there or "no NVIDIA driver is installed: training runs on the CPU")
         return

@@ -13,8 +13,8 @@ import dnnkit
 
 ROOT = Path(__file__).parents[1]
 ALLOWED = {
-    "kernels": {"dnnkit.kernels", "dnnkit.errors", "dnnkit.files"},
-    "backends": {"dnnkit.backends", "dnnkit.kernels", "dnnkit.errors", "dnnkit.files"},
+    "kernels": {"dnnkit.kernels", "dnnkit.errors", "dnnkit.files", "dnnkit.registry"},
+    "backends": {"dnnkit.backends", "dnnkit.kernels", "dnnkit.errors", "dnnkit.files", "dnnkit.registry"},
 }
 ARRAY_LIBRARIES = {"numba", "cupy", "cupyx", "llvmlite"}
 

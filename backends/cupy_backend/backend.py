@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from dnnkit.backends.base import Backend
 from dnnkit.backends.cupy_backend import cuda_diagnosis
 from dnnkit.backends.cupy_backend.operations import CupyOperations
-from dnnkit.backends.diagnosis import Finding
+from dnnkit.backends.diagnosis import Finding, in_words
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.memory_sizes import in_words
 from dnnkit.backends.program import HostArray, Program
 from dnnkit.kernels.array import Array, Namespace
 
@@ -26,7 +26,7 @@ ON_GPU = (2, 13)
 """DLPack's numbers for memory of a CUDA device, and for memory that host and devices share."""
 
 
-class CupyBackend(CupyOperations):
+class CupyBackend(CupyOperations, Backend):
     """One NVIDIA GPU: the first one, or another by its number, as in `cupy:1`."""
 
     name = "cupy"
@@ -45,13 +45,13 @@ class CupyBackend(CupyOperations):
     @classmethod
     def unavailable_reason(cls) -> str | None:
         """In words: CuPy is missing, or a driver, a GPU, or they are of different versions."""
-        found = cuda_diagnosis.trouble(cuda_diagnosis.look())
+        found = cuda_diagnosis.diagnose(cuda_diagnosis.probe())
         return found.reason if found else None
 
     @classmethod
     def remedy(cls) -> str:
         """The pip command for the CUDA that the driver knows."""
-        found = cuda_diagnosis.trouble(cuda_diagnosis.look())
+        found = cuda_diagnosis.diagnose(cuda_diagnosis.probe())
         return found.remedy if found else cls.install
 
     @property

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from dnnkit.backends.base import Backend
+from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import Loss, Metric
 from dnnkit.kernels import registry
-from dnnkit.kernels._cuda import cuda
+from dnnkit.kernels._cuda import cuda, metrics
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.registry import Activation
 
 
-class CupyOperations(Backend):
+class CupyOperations(Operations):
     """The operations of `base.py` by CUDA kernels; where there is none, by CuPy's functions, as in `base.py`."""
 
     def __init__(self) -> None:
@@ -147,17 +147,13 @@ class CupyOperations(Backend):
         return total, out
 
     def metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None) -> Array:
-        """See `kernels/accuracy`; the sum stays on the GPU."""
+        """See `kernels/metrics`; the sum stays on the GPU."""
         with self.on_device():
-            if not isinstance(metric.kernel, str) or not _has_kernel("accuracy", scores):
+            if not isinstance(metric.kernel, str) or not _has_kernel(metric.kernel, scores):
                 return super().metric(metric, scores, targets, weights)
             targets, weights = _like_scores(scores, targets, weights)
             total, scratch = self.xp.empty((), np.float64), self._scratch(cuda.PARTIALS, np.float64)
-            kernel = _kernel("accuracy")
-            if metric.kernel == "categorical":
-                kernel.categorical(scores, targets, weights, total, scratch)
-            else:
-                kernel.binary(scores, targets, weights, metric.threshold, total, scratch)
+            metrics.total(metric.kernel, scores, targets, weights, metric.threshold, total, scratch)
         return total
 
     def clip_norm(self, x: Array, bound: float, out: Array | None = None) -> Array:
@@ -174,7 +170,10 @@ class CupyOperations(Backend):
     ) -> tuple[Array, list[Array]]:
         """See `kernels/optimizer_step`; in place."""
         with self.on_device():
-            getattr(_kernel("optimizer_step"), rule.function.__name__)(step, parameter, gradient, *slots, *numbers)
+            launcher = getattr(_kernel("optimizer_step"), rule.name or "", None)
+            if launcher is None:
+                return super().update(rule, step, parameter, gradient, slots, *numbers)
+            launcher(step, parameter, gradient, *slots, *numbers)
         return parameter, slots
 
     def _scratch(self, size: int, dtype: Any) -> Array:

@@ -1,22 +1,20 @@
 """What each kind of stage does, forward and backward, on a backend's operations."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Rescale, Stage, stage_parameters
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.layout import FlatLayout
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array
 
-if TYPE_CHECKING:
-    from dnnkit.backends.base import Backend
-
 
 class Stages:
     """A chain of stages with their buffers; parameters and gradient come and go as one flat array each."""
 
     def __init__(
-        self, backend: "Backend", stages: tuple[Stage, ...], layout: FlatLayout, buffers: Buffers, seed: int
+        self, backend: Operations, stages: tuple[Stage, ...], layout: FlatLayout, buffers: Buffers, seed: int
     ) -> None:
         self._backend, self._xp = backend, backend.xp
         self._stages, self._layout, self._buffers, self._seed = stages, layout, buffers, seed

@@ -11,7 +11,7 @@ from dnnkit.errors import CheckpointError, DnnkitError, TrainingWarning
 from dnnkit.formula import Formula
 from dnnkit.initializers import INITIALIZERS
 from dnnkit.layers import LAYERS
-from dnnkit.losses import LOSSES
+from dnnkit.losses import LOSSES, KernelLoss
 from dnnkit.network.sequential import Sequential
 from dnnkit.optimizers import OPTIMIZERS
 from dnnkit.saves import serialization
@@ -24,7 +24,7 @@ KNOWN: dict[str, type] = {
     **LAYERS,
     "Formula": Formula,
     **SCHEDULES,
-    **{kind.__name__: kind for kind in (*LOSSES.values(), *OPTIMIZERS.values())},
+    **{kind.__name__: kind for kind in (*LOSSES.values(), *OPTIMIZERS.values(), KernelLoss) if isinstance(kind, type)},
     **{type(initializer).__name__: type(initializer) for initializer in INITIALIZERS.values()},
 }
 

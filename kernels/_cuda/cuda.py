@@ -152,9 +152,9 @@ def empty(shape: int | tuple[int, ...], dtype: str) -> Array:
 def modules() -> tuple[Source, ...]:
     """Every variant that ships: what tests compile, and run."""
     found: list[Source] = []
-    for launcher in sorted(ROOT.glob("**/gpu.py")):
-        folder = ".".join(launcher.parent.relative_to(ROOT).parts)
-        found += importlib.import_module(f"dnnkit.kernels.{folder}.gpu").sources()
+    for launcher in [*sorted(ROOT.glob("**/gpu.py")), ROOT / "_cuda" / "metrics.py"]:
+        module = ".".join(launcher.relative_to(ROOT).with_suffix("").parts)
+        found += importlib.import_module(f"dnnkit.kernels.{module}").sources()
     return tuple(dict.fromkeys(found))
 
 

@@ -53,10 +53,9 @@ def backward_slice(dy_pointer, saved_pointer, dx_pointer, rows, columns):
 LOSS = """\
 from numba import carray
 
-from dnnkit.kernels.accuracy.cpu import binary_row, categorical_row
 from dnnkit.kernels._numba.jit import inline
 from dnnkit.kernels.losses.{name} import cpu
-
+{imports}
 
 def loss_and_metrics(
     scores_pointer, targets_pointer, weights_pointer, rows, columns, scale,
@@ -81,10 +80,20 @@ def measure(scores, targets, weights, scale, metric_count, metric_kinds, thresho
     totals[0] = total
     for m in range(metric_count):
         for i in range(weights.size):
-            if metric_kinds[m] == 0:
-                totals[1 + m] += weights[i] * categorical_row(i, scores, targets)
-            else:
-                totals[1 + m] += weights[i] * binary_row(i, scores, targets, thresholds[m])
+            {add_metric}
+"""
+
+METRIC = """\
+from numba import carray
+
+from dnnkit.kernels.metrics.{name} import cpu
+
+
+def total(scores_pointer, targets_pointer, weights_pointer, rows, columns, threshold, total_pointer):
+    scores, weights = carray(scores_pointer, (rows, columns)), carray(weights_pointer, rows)
+    targets, total, limit = carray(targets_pointer, {shape}), carray(total_pointer, 1), scores.dtype.type(threshold)
+    for i in range(rows):
+        total[0] += weights[i] * cpu.row(i, scores, targets, limit)
 """
 
 UPDATE = """\
@@ -99,8 +108,11 @@ def update(step, p_pointer, g_pointer, slots_pointer, stride, count, learning_ra
     cpu.{name}(step, p, g, {slots}learning_rate, {numbers})
 """
 
-CATEGORICAL, BINARY = 0, 1
-"""Metric kinds as `loss_and_metrics` takes them."""
+
+def metric_kinds() -> dict[str, int]:
+    """Name of each metric that has a compiled version -> its number, as `loss_and_metrics` takes it."""
+    names = [name for name in registry.names("metric") if registry.has_cpu_version(name)]
+    return {name: number for number, name in enumerate(names)}
 
 
 @dataclass(frozen=True)
@@ -153,7 +165,14 @@ def loss_entry_points(name: str, targets: str, dtype: str) -> EntryPoints:
     pointer = types.CPointer(number)
     labels = targets == "labels"
     shape, shape_of_one = ("rows", "rows") if labels else ("(rows, columns)", "(rows, 1)")
-    module = module_from_source(f"{name}_{targets}", LOSS.format(name=name, shape=shape, shape_of_one=shape_of_one))
+    imports, choices = "", list[str]()
+    for metric, kind in metric_kinds().items():
+        imports += f"from dnnkit.kernels.metrics.{metric} import cpu as {metric}\n"
+        choices.append(f"if metric_kinds[m] == {kind}:")
+        choices.append(f"    totals[1 + m] += weights[i] * {metric}.row(i, scores, targets, thresholds[m])")
+    parts = {"name": name, "imports": imports, "add_metric": "\n            ".join(choices)}
+    source = LOSS.format(**parts, shape=shape, shape_of_one=shape_of_one)
+    module = module_from_source(f"{name}_{targets}", source)
     signature = types.void(
         pointer,
         types.CPointer(types.int64) if labels else pointer,
@@ -168,6 +187,16 @@ def loss_entry_points(name: str, targets: str, dtype: str) -> EntryPoints:
         types.CPointer(types.float64),
     )
     return EntryPoints({"loss_and_metrics": native(module.loss_and_metrics, signature)})
+
+
+@cache
+def metric_entry_points(name: str, targets: str, dtype: str) -> EntryPoints:
+    """`total(scores, targets, weights, rows, columns, threshold, total)`: adds to total[0] the weighted sum."""
+    number, shape = types.CPointer(getattr(types, dtype)), "rows" if targets == "labels" else "(rows, columns)"
+    kind = types.CPointer(types.int64) if targets == "labels" else number
+    total, sizes = types.CPointer(types.float64), (types.int64, types.int64)
+    module = module_from_source(f"{name}_{targets}", METRIC.format(name=name, shape=shape))
+    return EntryPoints({"total": native(module.total, types.void(number, kind, number, *sizes, types.float64, total))})
 
 
 @cache

@@ -29,8 +29,6 @@ REPLACED = {"counter": ["c0", "c1", "c2", "c3"], "key": ["k0", "k1"], "xp": [], 
 """Parameters of a reference that compiled code takes otherwise, or not at all."""
 
 WRITTEN = {
-    ("accuracy", "binary"): [],
-    ("accuracy", "categorical"): [],
     ("nonzero_columns", "nonzero_columns"): ["columns"],
     ("nonzero_columns", "mark"): ["bits"],
     ("dense", "backward"): ["dz", "dx", "dw", "db"],

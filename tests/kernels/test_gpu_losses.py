@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from dnnkit.backends.numpy_backend import NumpyBackend
+from dnnkit.backends.program import Metric
 from dnnkit.kernels import registry
-from dnnkit.kernels._cuda import cuda
-from dnnkit.kernels.accuracy import gpu as accuracy
-from dnnkit.kernels.accuracy import reference as accuracy_reference
+from dnnkit.kernels._cuda import cuda, metrics
 from dnnkit.kernels.dense import gpu as dense
 from tests.cuda_on_cpu import compiling
 from tests.kernels.test_cpu_losses import DTYPES, FUSED, SMALL_BATCH, targets_of, wide
@@ -196,8 +196,12 @@ def test_strided_scores_targets_and_weights(gpu, rng):
 def measured(gpu, kind, scores, targets, weights, *numbers):
     out = gpu.full(1, np.float64)
     arrays = [None if array is None else gpu.put(array) for array in (scores, targets, weights)]
-    getattr(accuracy, kind)(*arrays, *numbers, out)
+    metrics.total(f"{kind}_accuracy", *arrays, *(numbers or (0.5,)), out)
     return float(gpu.get(out)[0])
+
+
+def expected_total(kind, scores, targets, weights, threshold=0.5):
+    return NumpyBackend().metric(Metric("", f"{kind}_accuracy", threshold), scores, targets, weights)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -208,11 +212,11 @@ def test_accuracy_against_the_reference(gpu, dtype, rng):
         one_hot = np.eye(outputs, dtype=dtype)[labels]
         for weights in (None, rng.uniform(0, 2, rows).astype(dtype)):
             for targets in (labels, one_hot, rng.integers(1, 4, (rows, outputs)).astype(dtype)):
-                expected = accuracy_reference.categorical(scores, targets, weights)
+                expected = expected_total("categorical", scores, targets, weights)
                 actual = measured(gpu, "categorical", scores, targets, weights)
                 np.testing.assert_allclose(actual, expected, rtol=1e-12)
             for threshold in (0.0, 0.5, 1.0):
-                expected = accuracy_reference.binary(scores, one_hot, weights, threshold)
+                expected = expected_total("binary", scores, one_hot, weights, threshold)
                 for targets in (one_hot, labels):
                     actual = measured(gpu, "binary", scores, targets, weights, threshold)
                     np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-12)
@@ -222,9 +226,9 @@ def test_accuracy_against_the_reference(gpu, dtype, rng):
 def test_accuracy_with_nan_and_inf_is_that_of_the_reference(gpu, outputs, rng):
     scores = rng.choice([0.0, 1.0, np.nan, np.inf, -np.inf], (500, outputs))
     targets = rng.integers(0, outputs, 500)
-    expected = accuracy_reference.categorical(scores, targets, None)
+    expected = expected_total("categorical", scores, targets, None)
     assert measured(gpu, "categorical", scores, targets, None) == expected
-    expected = accuracy_reference.categorical(scores, scores[::-1].copy(), None)
+    expected = expected_total("categorical", scores, scores[::-1].copy(), None)
     assert measured(gpu, "categorical", scores, scores[::-1].copy(), None) == expected
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from dnnkit.errors import ShapeError
 from dnnkit.kernels import philox, registry
-from dnnkit.kernels._cuda import activations, cuda
+from dnnkit.kernels._cuda import activations, cuda, metrics
 from dnnkit.kernels._cuda.cuda import Source
 from dnnkit.kernels.optimizer_step.reference import RULES
 from tests.kernels.test_cpu_signatures import REFERENCES, functions_with_arrays, module, parameters, takes_labels
@@ -27,8 +27,6 @@ OWN = [name for name in REFERENCES if name not in BY_CUBLAS + NEVER]
 """What has CUDA code of our own."""
 LAUNCHERS = [name for name in REFERENCES if (cuda.ROOT / registry.folder(name) / "gpu.py").is_file()]
 WRITTEN = {
-    ("accuracy", "binary"): ["out", "scratch"],
-    ("accuracy", "categorical"): ["out", "scratch"],
     ("clip_norm", "clip_norm"): ["out", "scratch"],
     ("dense", "backward"): ["dz", "dx", "dw", "db", "scratch"],
     ("dense", "forward"): ["z", "y"],
@@ -96,8 +94,8 @@ def every_launcher_once(dtype, rows=5000):
             module(name, "gpu").loss_and_gradient(x, targets, None, 0.5, y, loss)
             module(name, "gpu").loss_and_gradient(x, targets, x[:, 0].copy(), 0.5, y, loss)
     for targets in (x, labels):
-        module("accuracy", "gpu").categorical(x, targets, None, loss)
-        module("accuracy", "gpu").binary(x, targets, None, 0.5, loss)
+        for name in registry.names("metric"):
+            metrics.total(name, x, targets, None, 0.5, loss)
     for name, rule in RULES.items():
         slots = [x.copy() for _ in rule.slots]
         getattr(module("optimizer_step", "gpu"), name)(3, x, y, *slots, 0.1, *(0.5 for _ in rule.hyperparameters))
