@@ -13,8 +13,8 @@ import dnnkit
 
 ROOT = Path(__file__).parents[1]
 ALLOWED = {
-    "kernels": {"dnnkit.kernels", "dnnkit.errors", "dnnkit.registry"},
-    "backends": {"dnnkit.backends", "dnnkit.kernels", "dnnkit.errors", "dnnkit.registry"},
+    "kernels": {"dnnkit.kernels", "dnnkit.errors", "dnnkit.files", "dnnkit.registry"},
+    "backends": {"dnnkit.backends", "dnnkit.kernels", "dnnkit.errors", "dnnkit.files", "dnnkit.registry"},
 }
 ARRAY_LIBRARIES = {"numba", "cupy", "cupyx", "llvmlite"}
 
@@ -51,8 +51,10 @@ def test_dnnkit_itself_imports_no_array_library_but_numpy() -> None:
         assert not {name.split(".")[0] for name in imported(file)} & ARRAY_LIBRARIES, file
 
 
-def test_errors_are_a_leaf() -> None:
+def test_errors_and_files_are_leaves() -> None:
     assert imported(ROOT / "dnnkit" / "errors.py") == set()
+    for name in imported(ROOT / "dnnkit" / "files.py"):
+        assert name.startswith("dnnkit.errors.") or name.split(".")[0] in sys.stdlib_module_names, name
 
 
 def test_a_planted_import_in_the_wrong_direction_fails_lint(tmp_path: Path) -> None:

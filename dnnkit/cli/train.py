@@ -71,11 +71,11 @@ def train(
     import logging
 
     from dnnkit import plots
+    from dnnkit.files import check_writable
     from dnnkit.layers import Dense, Flatten, Rescaling
     from dnnkit.network.checks import check_count
     from dnnkit.network.sequential import Sequential
     from dnnkit.optimizers import OPTIMIZERS, Optimizer
-    from dnnkit.saves.saving import check_writable
 
     if quiet:
         logging.getLogger("dnnkit").setLevel(logging.ERROR)
