@@ -5,6 +5,7 @@ from typing import Any
 
 from dnnkit.backends.program import Loss, Metric
 from dnnkit.errors import UnknownName
+from dnnkit.kernels import registry
 
 CATEGORICAL = ("categorical_accuracy", "sparse_categorical_accuracy")
 NAMES = ("accuracy", "binary_accuracy", *CATEGORICAL)
@@ -20,8 +21,10 @@ def lower(metric: str | Callable[..., Any], loss: Loss, outputs: int) -> Metric:
         return Metric(getattr(metric, "__name__", type(metric).__name__), metric)
     if metric not in NAMES:
         raise UnknownName(f"unknown metric {metric!r}: choose one of {', '.join(NAMES)}, or pass a function")
-    binary_loss = loss.kernel in ("binary_crossentropy", "sigmoid_cross_entropy")
+    kernel = registry.loss(loss.kernel) if isinstance(loss.kernel, str) else None
+    binary_loss = kernel is not None and kernel.outputs == "binary"
     categorical = loss.targets == "labels" or (outputs > 1 and not binary_loss)
     if metric in CATEGORICAL or (metric == "accuracy" and categorical):
         return Metric(metric, "categorical")
-    return Metric(metric, "binary", threshold=0.0 if loss.kernel == "sigmoid_cross_entropy" else 0.5)
+    on_logits = binary_loss and kernel is not None and kernel.scores == "logits"
+    return Metric(metric, "binary", threshold=0.0 if on_logits else 0.5)

@@ -1,12 +1,13 @@
 """Accuracy on the GPU. Contract: the package's docstring.
 
-`out` is float64 of one element; `scratch` is float64 of `cuda.PARTIALS` elements, allocated here if it is not given.
+`out` is float64 of one element; `scratch` is float64 of `launch.PARTIALS` elements, allocated here if it is not given.
 """
 
 from typing import Any
 
-from dnnkit.kernels._cuda import cuda, losses
-from dnnkit.kernels._cuda.cuda import REALS, Source
+from dnnkit.kernels._cuda.launch import contiguous
+from dnnkit.kernels._cuda.rows import sum_over_rows
+from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
 
 
@@ -36,7 +37,7 @@ def _measure(
     out: Array,
     scratch: Array | None,
 ) -> None:
-    arguments = {"scores": cuda.contiguous(scores), **numbers}
+    arguments = {"scores": contiguous(scores), **numbers}
     kernel = f"{name}_of_{'labels' if targets.ndim == 1 else 'values'}"
     source = Source.of("accuracy/gpu.cu", scores.dtype.name)
-    losses.sum_over_rows(source, kernel, scores, targets, weights, arguments, out, scratch)
+    sum_over_rows(source, kernel, scores, targets, weights, arguments, out, scratch)

@@ -1,7 +1,7 @@
 """Gather on the GPU. Contract: the package's docstring."""
 
-from dnnkit.kernels._cuda import cuda
-from dnnkit.kernels._cuda.cuda import REALS, Source
+from dnnkit.kernels._cuda.launch import THREADS, blocks, contiguous, launch, power_of_two
+from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
 
 WIDTH = 4
@@ -18,10 +18,10 @@ def gather(data: Array, rows: Array, scale: float, offset: float, out: Array) ->
     count, features = out.shape
     if out.size == 0:
         return
-    along = cuda.power_of_two(-(-features // WIDTH), cuda.THREADS)
-    down = cuda.THREADS // along
-    grid = (cuda.blocks(features, WIDTH * along, 64), cuda.blocks(count, down))
-    arrays = {"data": cuda.contiguous(data), "rows": cuda.contiguous(rows, "int64"), "out": out}
+    along = power_of_two(-(-features // WIDTH), THREADS)
+    down = THREADS // along
+    grid = (blocks(features, WIDTH * along, 64), blocks(count, down))
+    arrays = {"data": contiguous(data), "rows": contiguous(rows, "int64"), "out": out}
     arguments = {**arrays, "scale": scale, "offset": offset, "count": count, "features": features}
     source = Source.of("gather/gpu.cu", out.dtype.name)
-    cuda.launch(source, f"gather_{data.dtype.name}", grid, (along, down), arguments)
+    launch(source, f"gather_{data.dtype.name}", grid, (along, down), arguments)

@@ -5,8 +5,8 @@ The arguments are those of the reference, in the same order; what the reference 
 
 from math import sqrt
 
-from dnnkit.kernels._cuda import cuda
-from dnnkit.kernels._cuda.cuda import REALS, Source
+from dnnkit.kernels._cuda.launch import THREADS, blocks, contiguous, launch
+from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
 
 
@@ -86,6 +86,6 @@ def adamw(
 def _launch(kernel: str, p: Array, g: Array, slots: dict[str, Array], numbers: dict[str, float]) -> None:
     if p.size == 0:
         return
-    arguments = {"p": p, "g": cuda.contiguous(g), **slots, **numbers, "count": p.size}
+    arguments = {"p": p, "g": contiguous(g), **slots, **numbers, "count": p.size}
     source = Source.of("optimizer_step/gpu.cu", p.dtype.name)
-    cuda.launch(source, kernel, cuda.blocks(p.nbytes, 16 * cuda.THREADS), cuda.THREADS, arguments)
+    launch(source, kernel, blocks(p.nbytes, 16 * THREADS), THREADS, arguments)

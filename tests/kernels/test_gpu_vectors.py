@@ -5,11 +5,10 @@ import re
 
 import pytest
 
-from dnnkit.kernels import registry
 from dnnkit.kernels._cuda import activations
-from dnnkit.kernels._cuda.cuda import Source
+from dnnkit.kernels._cuda.source import Source
 from tests.cuda_compile import nvrtc
-from tests.oracles import ACTIVATIONS
+from tests.kernels.test_cpu_signatures import elementwise
 
 pytestmark = pytest.mark.cuda_compile
 KERNELS = {
@@ -68,14 +67,14 @@ def test_nothing_spills_into_local_memory(name):
             assert not re.search(r"\b(ld|st)\.local\b", text), kernel
 
 
-@pytest.mark.parametrize("name", [name for name in ACTIVATIONS if registry.activation(name).elementwise])
+@pytest.mark.parametrize("name", elementwise())
 def test_float32_is_computed_in_float32(name):
     """A constant without REAL(...) would make it double: right, and many times slower."""
     for kernel, text in instructions(activations.source(name, "float32")).items():
         assert ".f64" not in text, kernel
 
 
-@pytest.mark.parametrize("file", ["softmax/gpu.cu", "optimizer_step/gpu.cu", "dropout/gpu.cu"])
+@pytest.mark.parametrize("file", ["activations/softmax/gpu.cu", "optimizer_step/gpu.cu", "dropout/gpu.cu"])
 def test_float32_stays_float32_in_what_is_no_sum_over_a_batch(file):
     for kernel, text in instructions(Source.of(file, "float32")).items():
         assert ".f64" not in text, kernel
