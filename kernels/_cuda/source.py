@@ -84,6 +84,11 @@ def dtype_of(kind: str) -> np.dtype[Any]:
     return np.dtype(TYPES[kind.removesuffix("*")])
 
 
+def type_of(dtype: str) -> str:
+    """The type of a parameter that is, or points to, numbers of that dtype."""
+    return next(kind for kind, name in TYPES.items() if name == dtype)
+
+
 @cache
 def shipped() -> tuple[Source, ...]:
     """Every variant that ships: what tests compile, and run."""

@@ -7,25 +7,18 @@
 template <int SLOTS, typename Rule>
 __device__ __forceinline__ void for_each(Rule rule, REAL* p, const REAL* g, REAL* first, REAL* second, long long count) {
     bool aligned = is_aligned<LANES>(p) && is_aligned<LANES>(g) && is_aligned<LANES>(first) && is_aligned<LANES>(second);
-    long long packs = aligned ? count / LANES : 0;
-    for (long long i = thread_in_grid(); i < packs; i += threads_in_grid()) {
-        Pack<REAL, LANES> held = load<LANES>(p + i * LANES), gradient = load<LANES>(g + i * LANES);
-        Pack<REAL, LANES> one = {}, two = {};
-        if (SLOTS > 0) one = load<LANES>(first + i * LANES);
-        if (SLOTS > 1) two = load<LANES>(second + i * LANES);
-        for (int lane = 0; lane < LANES; ++lane) {
+    for_packs(aligned, count, [=](auto packs, long long i) {
+        auto held = packs.read(p + i), gradient = packs.read(g + i);
+        Pack<REAL, packs.lanes> one = {}, two = {};
+        if (SLOTS > 0) one = packs.read(first + i);
+        if (SLOTS > 1) two = packs.read(second + i);
+        for (int lane = 0; lane < packs.lanes; ++lane) {
             rule(held.lane[lane], gradient.lane[lane], one.lane[lane], two.lane[lane]);
         }
-        store<LANES>(p + i * LANES, held);
-        if (SLOTS > 0) store<LANES>(first + i * LANES, one);
-        if (SLOTS > 1) store<LANES>(second + i * LANES, two);
-    }
-    for (long long i = packs * LANES + thread_in_grid(); i < count; i += threads_in_grid()) {
-        REAL one = SLOTS > 0 ? first[i] : REAL(0), two = SLOTS > 1 ? second[i] : REAL(0);
-        rule(p[i], g[i], one, two);
-        if (SLOTS > 0) first[i] = one;
-        if (SLOTS > 1) second[i] = two;
-    }
+        packs.write(p + i, held);
+        if (SLOTS > 0) packs.write(first + i, one);
+        if (SLOTS > 1) packs.write(second + i, two);
+    });
 }
 
 struct Sgd {
