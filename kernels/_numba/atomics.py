@@ -9,9 +9,9 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic as numba_intrinsic
 
-intrinsic: Any = numba_intrinsic
+from dnnkit.kernels._numba.extending import intrinsic
+
 yield_processor = types.ExternalFunction("SwitchToThread" if sys.platform == "win32" else "sched_yield", types.int32())
 """Let another thread that is ready have this processor."""
 

@@ -11,9 +11,9 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic as numba_intrinsic
 
-intrinsic: Any = numba_intrinsic
+from dnnkit.kernels._numba.extending import intrinsic
+
 HAS_SWITCH = platform.machine().lower() in ("x86_64", "amd64")
 """Elsewhere nothing is switched."""
 

@@ -6,11 +6,9 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic as numba_intrinsic
 
+from dnnkit.kernels._numba.extending import intrinsic
 from dnnkit.kernels._numba.jit import jit
-
-intrinsic: Any = numba_intrinsic
 
 
 def _caller(*kinds: types.Type) -> Any:

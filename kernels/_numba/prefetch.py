@@ -4,12 +4,11 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic as numba_intrinsic
 
+from dnnkit.kernels._numba.extending import intrinsic
 from dnnkit.kernels._numba.indirect_calls import address_of
 from dnnkit.kernels._numba.jit import jit
 
-intrinsic: Any = numba_intrinsic
 LINE = 64
 """Bytes of a cache line, on most processors; where it is more, some lines are asked for twice."""
 

@@ -9,10 +9,9 @@ from typing import Any
 
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic as numba_intrinsic
 from numba.np.arrayobj import load_item, populate_array
 
-intrinsic: Any = numba_intrinsic
+from dnnkit.kernels._numba.extending import intrinsic
 
 
 @intrinsic

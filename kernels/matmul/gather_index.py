@@ -4,50 +4,35 @@ A product has four: of the rows of its first factor, of that one's columns, of t
 these, and of the rows of the result. Each is resolved when its user is compiled, by its type.
 """
 
-from typing import Any
-
 from numba import types
-from numba.extending import overload
 
-from dnnkit.kernels._numba.jit import INLINED, OPTIONS, jit
+from dnnkit.kernels._numba.extending import resolved_by_type
+from dnnkit.kernels._numba.jit import INLINED, jit
 from dnnkit.kernels._numba.unchecked_views import element, part
 
-RESOLVED: Any = {**OPTIONS, **INLINED}
 NONE = None, None, None, None
 """The indexes of a product that has none."""
 
 
-def between(index: Any, first: Any, end: Any) -> Any:
+@resolved_by_type(**INLINED)
+def between(index, first, end):
     """The index from its number `first` on, before number `end`, for compiled code; None stays None."""
-    raise NotImplementedError("compiled code only")
-
-
-@overload(between, jit_options=RESOLVED)
-def _between(index, first, end):
     if isinstance(index, types.NoneType):
         return lambda index, first, end: None
     return lambda index, first, end: part(index, first, end - first)
 
 
-def number_in(index: Any, n: Any) -> Any:
+@resolved_by_type(**INLINED)
+def number_in(index, n):
     """index[n] for compiled code, or n itself if the index is None."""
-    raise NotImplementedError("compiled code only")
-
-
-@overload(number_in, jit_options=RESOLVED)
-def _number_in(index, n):
     if isinstance(index, types.NoneType):
         return lambda index, n: n
     return lambda index, n: element(index, n)
 
 
-def length(index: Any, count: Any) -> Any:
+@resolved_by_type(**INLINED)
+def length(index, count):
     """How many numbers the index has, for compiled code; `count` if it is None."""
-    raise NotImplementedError("compiled code only")
-
-
-@overload(length, jit_options=RESOLVED)
-def _length(index, count):
     if isinstance(index, types.NoneType):
         return lambda index, count: count
     return lambda index, count: index.size

@@ -10,11 +10,9 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic as numba_intrinsic
 
+from dnnkit.kernels._numba.extending import intrinsic
 from dnnkit.kernels.matmul.simd import MANY_REGISTERS, REGISTER_BYTES, WORD, Vectors, loop
-
-intrinsic: Any = numba_intrinsic
 
 ROWS = 8 if MANY_REGISTERS else 4
 """Rows of a tile with two vectors of columns: sums enough to keep multipliers busy, few enough for the registers."""

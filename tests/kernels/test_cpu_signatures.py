@@ -8,7 +8,7 @@ import pytest
 from numba.core.dispatcher import Dispatcher
 
 from dnnkit.kernels import registry
-from dnnkit.kernels._numba import rows
+from dnnkit.kernels._numba import extending
 from dnnkit.kernels._numba.entry_points import (
     activation_entry_points,
     loss_entry_points,
@@ -154,11 +154,19 @@ def test_all_compiled_functions_have_the_common_options():
         check_options(dispatcher.targetoptions)
 
 
-def test_entry_points_and_what_is_resolved_by_type_have_the_common_options():
+def test_entry_points_and_what_is_resolved_by_type_have_the_common_options(monkeypatch):
     found = activation_entry_points("relu", "float32"), loss_entry_points("mean_squared_error", "values", "float32")
     for function in (*found[0].functions.values(), *found[1].functions.values()):
         check_options(function._compiler.targetoptions)
-    check_options(rows.RESOLVED)
+    given = []
+    monkeypatch.setattr(
+        extending.extending,
+        "overload",
+        lambda function, jit_options: given.append(jit_options) or (lambda resolve: None),
+    )
+    extending.resolved_by_type(forceinline=True)(lambda x: x)
+    check_options(given[0])
+    assert given[0]["forceinline"]
 
 
 def test_functions_of_arrays_release_the_lock_and_are_cached():
