@@ -1,8 +1,8 @@
-"""Tiles of a product: a few rows and columns of `out`, summed up in registers over the whole depth.
+"""Microkernels of a matrix product: a few rows and columns of `out`, accumulated in registers over the whole depth.
 
-Each is an intrinsic for compiled code, called with `out`, an array that tells the dtype, and a tuple of whole numbers:
-addresses, strides in elements, counts. The tiles that multiply also take four indexes: arrays of the numbers of a's
-rows, a's columns, b's rows and the rows of `out`, or None for one after the other.
+Each is an intrinsic for compiled code, called with `out`, an array of the dtype, and a tuple of whole numbers:
+addresses, strides in elements, counts. The tiles that multiply also take the four indexes of a product
+(`gather_index.py`).
 """
 
 from collections.abc import Callable

@@ -5,8 +5,11 @@
 
 // rule(p, g, slots) for each element; SLOTS is 0, 1 or 2, and unused slots are null.
 template <int SLOTS, typename Rule>
-__device__ __forceinline__ void for_each(Rule rule, REAL* p, const REAL* g, REAL* first, REAL* second, long long count) {
-    bool aligned = is_aligned<LANES>(p) && is_aligned<LANES>(g) && is_aligned<LANES>(first) && is_aligned<LANES>(second);
+__device__ __forceinline__ void for_each(
+    Rule rule, REAL* p, const REAL* g, REAL* first, REAL* second, long long count
+) {
+    bool aligned = is_aligned<LANES>(p) && is_aligned<LANES>(g);
+    aligned = aligned && is_aligned<LANES>(first) && is_aligned<LANES>(second);
     for_packs(aligned, count, [=](auto packs, long long i) {
         auto held = packs.read(p + i), gradient = packs.read(g + i);
         Pack<REAL, packs.lanes> one = {}, two = {};
@@ -41,21 +44,21 @@ struct Momentum {
 };
 
 struct Rmsprop {
-    REAL learning_rate, kept, added, epsilon;
+    REAL learning_rate, rho, one_minus_rho, epsilon;
 
     __device__ __forceinline__ void operator()(REAL& p, REAL g, REAL& square, REAL&) const {
-        square = kept * square + added * (g * g);
+        square = rho * square + one_minus_rho * (g * g);
         p -= learning_rate * g / (sqrt(square) + epsilon);
     }
 };
 
 struct Adam {
-    REAL step_size, root_correction, kept_1, added_1, kept_2, added_2, epsilon, kept_p;
+    REAL step_size, root_correction, beta_1, one_minus_beta_1, beta_2, one_minus_beta_2, epsilon, decay;
 
     __device__ __forceinline__ void operator()(REAL& p, REAL g, REAL& first_moment, REAL& second_moment) const {
-        first_moment = kept_1 * first_moment + added_1 * g;
-        second_moment = kept_2 * second_moment + added_2 * (g * g);
-        p = p * kept_p - step_size * first_moment / (sqrt(second_moment) * root_correction + epsilon);
+        first_moment = beta_1 * first_moment + one_minus_beta_1 * g;
+        second_moment = beta_2 * second_moment + one_minus_beta_2 * (g * g);
+        p = p * decay - step_size * first_moment / (sqrt(second_moment) * root_correction + epsilon);
     }
 };
 
@@ -75,18 +78,18 @@ extern "C" __global__ void nesterov(
     for_each<1>(Momentum{learning_rate, momentum, weight_decay, true}, p, g, velocity, nullptr, count);
 }
 
-// kept = rho, added = 1 - rho.
 extern "C" __global__ void rmsprop(
-    REAL* p, const REAL* g, REAL* square, REAL learning_rate, REAL kept, REAL added, REAL epsilon, long long count
+    REAL* p, const REAL* g, REAL* square, REAL learning_rate, REAL rho, REAL one_minus_rho, REAL epsilon,
+    long long count
 ) {
-    for_each<1>(Rmsprop{learning_rate, kept, added, epsilon}, p, g, square, nullptr, count);
+    for_each<1>(Rmsprop{learning_rate, rho, one_minus_rho, epsilon}, p, g, square, nullptr, count);
 }
 
-// Adam and AdamW: kept_p, what is left of a parameter after decoupled decay, is 1 for Adam.
+// Adam and AdamW: decay is 1 - learning_rate weight_decay, the factor of decoupled weight decay, and 1 for Adam.
 extern "C" __global__ void adam(
     REAL* p, const REAL* g, REAL* first_moment, REAL* second_moment, REAL step_size, REAL root_correction,
-    REAL kept_1, REAL added_1, REAL kept_2, REAL added_2, REAL epsilon, REAL kept_p, long long count
+    REAL beta_1, REAL one_minus_beta_1, REAL beta_2, REAL one_minus_beta_2, REAL epsilon, REAL decay, long long count
 ) {
-    Adam rule = {step_size, root_correction, kept_1, added_1, kept_2, added_2, epsilon, kept_p};
+    Adam rule = {step_size, root_correction, beta_1, one_minus_beta_1, beta_2, one_minus_beta_2, epsilon, decay};
     for_each<2>(rule, p, g, first_moment, second_moment, count);
 }
