@@ -26,5 +26,5 @@ def lower(metric: str | Callable[..., Any], loss: Loss, outputs: int) -> Metric:
     categorical = loss.targets == "labels" or (outputs > 1 and not binary_loss)
     if metric in CATEGORICAL or (metric == "accuracy" and categorical):
         return Metric(metric, "categorical")
-    on_logits = binary_loss and kernel is not None and kernel.scores == "logits"
+    on_logits = kernel is not None and (kernel.outputs, kernel.scores) == ("binary", "logits")
     return Metric(metric, "binary", threshold=0.0 if on_logits else 0.5)

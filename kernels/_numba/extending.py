@@ -19,12 +19,14 @@ def resolved_by_type(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     It is compiled with the common options and these. Called from Python, it raises `NotImplementedError`.
     """
 
+    common_and_these: Any = {**OPTIONS, **options}
+
     def declare(resolve: Callable[..., Any]) -> Any:
         @wraps(resolve)
         def function(*arguments: Any) -> Any:
             raise NotImplementedError(f"{resolve.__name__}: compiled code only")
 
-        extending.overload(function, jit_options={**OPTIONS, **options})(resolve)
+        extending.overload(function, jit_options=common_and_these)(resolve)
         return function
 
     return declare

@@ -1,4 +1,4 @@
-"""Compiled activations, as the epoch calls them: slices by address, against the reference in float64."""
+"""Compiled activations, as the epoch calls them: entry points by address, against the reference in float64."""
 
 from typing import Any
 
