@@ -236,7 +236,8 @@ PARTS = [
         "activation across a row",
         {
             "kernels/activations/share/__init__.py": contract(
-                "Share", 'SAVES = "input"\nELEMENTWISE = False\nNUMPY = ("(x * x + 1) / (x * x + 1).sum(-1, keepdims=True)",)\n'
+                "Share",
+                'SAVES = "input"\nELEMENTWISE = False\nNUMPY = ("(x * x + 1) / (x * x + 1).sum(-1, keepdims=True)",)\n',
             ),
             "kernels/activations/share/reference.py": new(SPARSE_SOFTMAX),
         },
@@ -281,7 +282,8 @@ PARTS = [
         {
             "dnnkit/callbacks/counter.py": new(COUNTER),
             "dnnkit/callbacks/__init__.py": added(
-                "from dnnkit.callbacks.counter import Counter\n", before="from dnnkit.callbacks.csv_logger import CSVLogger\n"
+                "from dnnkit.callbacks.counter import Counter\n",
+                before="from dnnkit.callbacks.csv_logger import CSVLogger\n",
             ),
         },
         "before = dk.callbacks.Counter.counted\n"
@@ -300,7 +302,8 @@ PARTS = [
         "CLI option",
         {
             "dnnkit/cli/train.py": lambda text: text.replace(
-                "    quiet: Annotated[", '    shout: Annotated[bool, typer.Option(help="Louder.")] = False,\n    quiet: Annotated['
+                "    quiet: Annotated[",
+                '    shout: Annotated[bool, typer.Option(help="Louder.")] = False,\n    quiet: Annotated[',
             ).replace("    if quiet:\n", '    if shout:\n        typer.echo("LOUDER")\n    if quiet:\n', 1)
         },
         "assert 'LOUDER' in command('train', 'digits', '--epochs', '1', '--hidden', '4', '--shout')",
@@ -322,7 +325,7 @@ PARTS = [
         {
             "backends/echo_backend.py": new(ECHO),
             "backends/registry.py": added(
-                'BACKENDS.add("echo", Lazy("dnnkit.backends.echo_backend:EchoBackend"))\n', before='\nAUTO = ('
+                'BACKENDS.add("echo", Lazy("dnnkit.backends.echo_backend:EchoBackend"))\n', before="\nAUTO = ("
             ),
         },
         "net = dk.Sequential([dk.Dense(2)], seed=0, backend='echo')\ntrain(net)\nassert net.backend.name == 'echo'",
