@@ -170,9 +170,14 @@ def activation(name: str) -> Activation:
 def loss(name: str) -> Loss:
     """The loss kernel of that name; raises `UnknownName` with the names there are."""
     package = _find(name, "loss")
-    usual = {"REDUCTION": "mean", "SCORES": "values", "OUTPUTS": "values", "TAKES_LABELS": False}
-    facts = [getattr(package, fact, value) for fact, value in usual.items()]
-    return Loss(name, *facts, version(name, "reference").loss_and_gradient)
+    return Loss(
+        name,
+        getattr(package, "REDUCTION", "mean"),
+        getattr(package, "SCORES", "values"),
+        getattr(package, "OUTPUTS", "values"),
+        getattr(package, "TAKES_LABELS", False),
+        version(name, "reference").loss_and_gradient,
+    )
 
 
 @cache

@@ -96,8 +96,9 @@ from dnnkit.kernels._reference.rows import weigh
 
 def loss_and_gradient(predictions, targets, weights, scale, xp=np):
     d = predictions - targets
-    rows = xp.sum(xp.log(xp.cosh(d)), axis=1)
-    return weigh(rows, xp.tanh(d) * scale, weights, xp)
+    up, down = xp.exp(d), xp.exp(-d)
+    rows = xp.sum(xp.log((up + down) / 2), axis=1)
+    return weigh(rows, (up - down) / (up + down) * scale, weights, xp)
 '''
 
 ABSOLUTE = '''"""Mean absolute error, in plain array code."""
@@ -212,16 +213,14 @@ class EchoBackend(Backend):
         return numpy
 '''
 
-RUNNING_SUM = '''"""Running sum, in plain array code."""
+CENTER = '''"""Center, in plain array code."""
 
 import numpy as np
 
 
-def running_sum(x, xp=np):
-    return xp.cumulative_sum(x, axis=0)
+def center(x, xp=np):
+    return x - xp.sum(x, axis=0) / x.shape[0]
 '''
-
-REGRESSION = "train(dk.Sequential([{layers}dk.Dense(2{activation})], seed=0{more}), {loss})"
 
 PARTS = [
     Part(
@@ -294,7 +293,9 @@ PARTS = [
         "data set",
         {
             "dnnkit/datasets/stripes.py": new(STRIPES),
-            "dnnkit/datasets/__init__.py": added('\nDATASETS.add("stripes", Lazy("dnnkit.datasets.stripes"))\n'),
+            "dnnkit/datasets/__init__.py": added(
+                '\nfrom dnnkit.datasets import stripes\n\nDATASETS.add("stripes", stripes)\n'
+            ),
         },
         "command('train', 'stripes', '--epochs', '2', '--hidden', '4')",
     ),
@@ -311,14 +312,14 @@ PARTS = [
     Part(
         "kernel",
         {
-            "kernels/running_sum/__init__.py": contract("Running sum"),
-            "kernels/running_sum/reference.py": new(RUNNING_SUM),
+            "kernels/center/__init__.py": contract("Center"),
+            "kernels/center/reference.py": new(CENTER),
         },
-        "x = np.arange(6.0).reshape(3, 2)\n"
+        "numbers = np.arange(6.0).reshape(3, 2)\n"
         "backend = dk.get_backend()\n"
         "with backend.on_device():\n"
-        "    total = backend.to_numpy(backend.kernel('running_sum').running_sum(backend.asarray(x)))\n"
-        "np.testing.assert_array_equal(total, x.cumsum(axis=0))",
+        "    centered = backend.to_numpy(backend.kernel('center').center(backend.asarray(numbers)))\n"
+        "np.testing.assert_array_equal(centered, numbers - numbers.mean(axis=0))",
     ),
     Part(
         "backend",

@@ -37,6 +37,9 @@ def train(net, optimizer="sgd", loss="mean_squared_error", metrics=(), **options
     measured = [history[name] for name in sorted(history.history)]
     reference = expected.setdefault(part, measured)
     np.testing.assert_allclose(measured, reference, rtol=1e-4)
+    exact = dk.Sequential(net.layers, seed=0, dtype="float64", backend="numpy")
+    exact.compile(optimizer, loss, metrics)
+    assert dk.check_gradients(exact, x, y, samples=5).passed
     net.save(folder / "save")
     again = dk.load(folder / "save", backend=net.backend.name)
     np.testing.assert_array_equal(again.predict(x), net.predict(x))
