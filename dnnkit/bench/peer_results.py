@@ -1,7 +1,6 @@
 """dnnkit beside other libraries: `dnnkit/bench/peers` runs them, one process each, in turn; here it is called and read.
 
-It is a program of its own, for a peer may live in another interpreter, without dnnkit. A wheel carries it in the folder
-`measured`; a checkout has it at its root.
+It is a program of its own, for a peer may live in another interpreter, without dnnkit.
 """
 
 import json
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from dnnkit.bench.peers import interpreters
 from dnnkit.bench.results import Results, Row
 from dnnkit.errors import ConfigurationError, DnnkitError
 
@@ -32,8 +32,7 @@ class PeersFailed(DnnkitError, RuntimeError):
 
 def check(options: Sequence[str]) -> None:
     """Raise `ConfigurationError` if there are no such peers or works."""
-    command = [sys.executable, "-m", "dnnkit.bench.peers", "check", *options]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = _run("check", *options, errors=subprocess.PIPE)
     if done.returncode:
         raise ConfigurationError(done.stderr.strip().splitlines()[-1])
 
@@ -42,9 +41,8 @@ def measure(options: Sequence[str], results: Results) -> None:
     """Rows `peers`: seconds an epoch, or of the work; what is not installed is left out and said."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "results.json"
-        command = [sys.executable, "-m", "dnnkit.bench.peers", *options, "--out", str(file)]
-        # Its bar and its remarks go where ours would; what it prints about files that vanish does not.
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        # Its bar and its remarks go to standard error; what it prints about files that vanish is dropped.
+        done = _run(*options, "--out", str(file))
         if not file.exists():
             raise PeersFailed(f"the peers could not be measured (status {done.returncode}): the reason stands above")
         raw = json.loads(file.read_text())
@@ -55,6 +53,12 @@ def measure(options: Sequence[str], results: Results) -> None:
     results.warnings += disagreements(results.rows)
     results.identical += identical(raw)
     results.limits |= limits(raw)
+
+
+def _run(*arguments: str, errors: int | None = None) -> subprocess.CompletedProcess[str]:
+    """What it prints is kept; `errors` says where its standard error goes."""
+    command, environment = interpreters.command(sys.executable, *arguments), interpreters.environment(sys.executable)
+    return subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
 
 
 def rows(raw: dict[str, Any]) -> list[Row]:

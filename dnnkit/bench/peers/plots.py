@@ -9,8 +9,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from dnnkit.bench.peers.results import MEASURED, Results, Summary, duration, with_unit
-from dnnkit.bench.peers.works import OWN, Work
+from .results import MEASURED, Results, Summary, duration, with_unit
+from .works import OWN, Work
 
 COLORS = {"own": "#1f6fb4", "peer": "#b9c0c7", "floor": "#c8321e"}
 LINES = ("#e08214", "#3a9d5d", "#8c5fb0", "#c8321e", "#7f7f7f", "#17becf")

@@ -6,9 +6,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from dnnkit.bench.peers.plots import plot_growth, plot_works
-from dnnkit.bench.peers.results import MEASURED, Results, Summary, duration
-from dnnkit.bench.peers.works import OWN, Work, product_flops, update_bytes
+from .plots import plot_growth, plot_works
+from .results import MEASURED, Results, Summary, duration
+from .works import OWN, Work, product_flops, update_bytes
 
 RATES = {
     "gemm": "products of two {size} × {size} matrices, GFLOP/s",

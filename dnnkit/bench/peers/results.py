@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dnnkit.bench.peers.works import BEST, FLOAT_BYTES, FLOOR, OWN, Target, Work, arithmetic_floor
+from .works import BEST, FLOAT_BYTES, FLOOR, OWN, Target, Work, arithmetic_floor
 
 SCHEMA = 1
 ACCURACY_TOLERANCE = 0.01
@@ -141,7 +141,7 @@ class Results:
 
 def seconds_of(record: dict[str, Any]) -> float:
     """What a process measured: the median of its repetitions."""
-    return median(record["seconds"])
+    return float(median(record["seconds"]))
 
 
 def duration(seconds: float) -> str:

@@ -1,13 +1,14 @@
 """The child: one peer, one work, one line of JSON. The same clock for all peers.
 
-python -m dnnkit.bench.peers.run_one PEER                       # what the peer is, and which works it can do
-python -m dnnkit.bench.peers.run_one PEER WORK_AS_JSON FOLDER   # the folder holds the samples
+python dnnkit/bench/peers run-one PEER                       # what the peer is, and which works it can do
+python dnnkit/bench/peers run-one PEER WORK_AS_JSON FOLDER   # the folder holds the samples
+
+This module and all that it imports need NumPy and nothing of dnnkit; only the peer's own module needs its library.
 """
 
 import importlib.metadata
 import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter, process_time
@@ -16,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from dnnkit.bench.peers import machine, samples
-from dnnkit.bench.peers.registry import FUNCTIONS, Peer, find_peers
-from dnnkit.bench.peers.works import NEURON_WEIGHTS, NEURON_X, NEURON_Y, Work
+from . import machine, samples
+from .registry import FUNCTIONS, Peer, find_peers
+from .works import NEURON_WEIGHTS, NEURON_X, NEURON_Y, Work
 
 MANY = 100
 """Repetitions from which their quartiles are kept, not each of them: the middle one is the median of both."""
@@ -141,7 +142,7 @@ def _installed(name: str) -> bool:
     return True
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str]) -> int:
     """Write the line; whatever libraries print goes to standard error."""
     with os.fdopen(os.dup(1), "w") as answer:
         os.dup2(2, 1)
@@ -153,7 +154,4 @@ def main(arguments: list[str]) -> None:
             result = KINDS[work.kind](peer.load(), peer, work, Path(arguments[2]))
             result["pools"] = machine.thread_pools()
         print(json.dumps(result), file=answer)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+    return 0
