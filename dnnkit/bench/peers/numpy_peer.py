@@ -1,4 +1,4 @@
-"""Plain NumPy: the loop that course notes write, and what most people have before they take a library."""
+"""Plain NumPy: the loop that course notes teach, and what most people write before they use a library."""
 
 from collections.abc import Callable
 from typing import Any

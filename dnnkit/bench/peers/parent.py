@@ -25,7 +25,7 @@ GROWTH_PEERS = "dnnkit,torch,jax"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0 if everything that was asked for was measured."""
+    """Exit status: 0 if everything that was asked for was measured."""
     options = _parser().parse_args(arguments)
     if options.command == "report":
         if not options.results:
@@ -67,23 +67,32 @@ def _images(source: str, count: int) -> samples.Samples:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m dnnkit.bench.peers", description="dnnkit beside other libraries.")
+    parser = argparse.ArgumentParser(
+        prog="python -m dnnkit.bench.peers", description="Compare dnnkit with other libraries."
+    )
     parser.add_argument("command", nargs="?", choices=["works", "growth", "report", "check"], default="works")
-    parser.add_argument("results", nargs="?", type=Path, help="for report: what was written before")
-    parser.add_argument("--rounds", type=_count, default=5, help="processes for each peer and work (5)")
+    parser.add_argument("results", nargs="?", type=Path, help="for report: results written before")
+    parser.add_argument("--rounds", type=_count, default=5, help="processes per peer and work (5)")
     parser.add_argument("--works", help="their names, separated by commas: 1,7 is 1, 7a and 7b (all)")
     parser.add_argument("--peers", help=f"their names, separated by commas (all; growth: {GROWTH_PEERS})")
-    parser.add_argument("--plain", action="store_true", help="no variants: some compile or search for minutes")
-    parser.add_argument("--twins", help="peers to measure a second time, as if they were others: the machine's noise")
-    parser.add_argument("--out", help="the JSON file; the report stands beside it (results.json, growth.json)")
+    parser.add_argument("--plain", action="store_true", help="no variants; some compile or search for minutes")
+    parser.add_argument("--twins", help="peers to measure a second time, as a control for noise")
+    parser.add_argument("--out", help="the JSON file; the report goes to the same folder (results.json, growth.json)")
     parser.add_argument(
-        "--python", action="append", default=[], type=_interpreter, metavar="PEER=PATH", help="a peer's interpreter"
+        "--python",
+        action="append",
+        default=[],
+        type=_interpreter,
+        metavar="PEER=PATH",
+        help="another interpreter for a peer; it needs NumPy and the peer's library, not dnnkit",
     )
-    parser.add_argument("--samples", type=_count, help="at most so many to train on (each work's own number)")
-    parser.add_argument("--epochs", type=_count, help="that count, after one that does not (each work's own number)")
-    parser.add_argument("--product", type=_count, help=f"width of the product the floor comes from ({PRODUCT.size})")
-    parser.add_argument("--data", choices=["mnist", "random"], default="mnist", help="random where there is no MNIST")
-    parser.add_argument("--timeout", type=_count, default=1200, help="seconds for one process (1200)")
+    parser.add_argument("--samples", type=_count, help="training samples at most (as each work says)")
+    parser.add_argument("--epochs", type=_count, help="timed epochs, after one that is not timed (as each work says)")
+    parser.add_argument("--product", type=_count, help=f"width of the product that gives the floor ({PRODUCT.size})")
+    parser.add_argument(
+        "--data", choices=["mnist", "random"], default="mnist", help="training data; random needs no download (mnist)"
+    )
+    parser.add_argument("--timeout", type=_count, default=1200, help="timeout in seconds per process (1200)")
     return parser
 
 
@@ -135,7 +144,7 @@ class Run:
         }
 
     def measure(self, folder: str) -> None:
-        """All rounds, on the samples in the folder; what is measured is kept on disk after each."""
+        """All rounds, on the samples in the folder; results are saved after each round."""
         if machine.CHOICE in os.environ:
             chosen = f"{machine.CHOICE}={os.environ[machine.CHOICE]}"
             self._console.print(f"{chosen} is set: OpenBLAS may not use this processor's best kernels", style="yellow")
@@ -157,7 +166,7 @@ class Run:
                 self._save()
 
     def _is_there(self, peer: Peer) -> bool:
-        """Whether the peer's library is installed; what it is goes to the results."""
+        """Whether the peer's library is installed; its description goes to the results."""
         answer, error = self._child(peer)
         if error is None and "missing" in answer:
             error = f"{answer['missing']} is not installed"
@@ -169,7 +178,7 @@ class Run:
         return True
 
     def _can(self, peer: Peer, work: Work) -> bool:
-        """What the machine can do does not depend on a peer's variant; bytes are not standardized."""
+        """Products and copies do not depend on a peer's variant; bytes are not standardized."""
         about = self.results["peers"][peer.title]
         able = work.kind in about["kinds"] and not (work.standardized and about["bytes"])
         return able and not (work.kind in ("gemm", "copy") and (peer.variant or peer.again))
@@ -188,7 +197,7 @@ class Run:
         self._console.print(f"{title} {duration(seconds_of(record)):>9s}  load {load}")
 
     def _child(self, peer: Peer, *arguments: str) -> tuple[dict[str, Any], str | None]:
-        """What a child answers, or why it does not."""
+        """A child's answer, or its error."""
         names = (peer.name, peer.family)
         python = next((self._interpreters[name] for name in names if name in self._interpreters), sys.executable)
         child = subprocess.Popen(
@@ -202,7 +211,7 @@ class Run:
         try:
             output, errors = child.communicate(timeout=self._options.timeout)
         except BaseException as error:
-            os.killpg(child.pid, signal.SIGKILL)  # with the compilers that it may have started
+            os.killpg(child.pid, signal.SIGKILL)  # and compilers that it may have started
             child.communicate()
             if isinstance(error, subprocess.TimeoutExpired):
                 return {}, f"took longer than {self._options.timeout} s"

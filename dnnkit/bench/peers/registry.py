@@ -1,4 +1,4 @@
-"""Which peers there are, found by their files and without importing them: not every interpreter has them all."""
+"""Which peers exist, found by their files without importing them: no interpreter needs all libraries."""
 
 import ast
 import importlib

@@ -43,7 +43,7 @@ def read(folder: Path, samples: int, as_bytes: bool, standardized: bool = False)
 
 
 def random_digits(samples: int, tests: int) -> Samples:
-    """Something to learn where there is no MNIST: ten patterns of 784 pixels, each seen through noise."""
+    """A replacement for MNIST: ten patterns of 784 pixels, with noise."""
     rng = np.random.default_rng(0)
     patterns = rng.random((10, PIXELS)) < 0.2
     y = rng.integers(0, 10, samples + tests)
@@ -53,7 +53,7 @@ def random_digits(samples: int, tests: int) -> Samples:
 
 
 def _scaled(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """From 0 to 1, in memory that begins a cache line: there JAX takes an array as it is, and needs no copy."""
+    """From 0 to 1, aligned to a cache line: JAX takes such an array without a copy."""
     memory = np.empty(images.size * 4 + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     result = memory[start : start + images.size * 4].view(np.float32).reshape(images.shape)
