@@ -13,10 +13,13 @@ from dnnkit.bench.peers.works import NETWORKS
 from dnnkit.bench.steps import make
 
 STEPS = 100
+NAMES = [
+    pytest.param(name, marks=pytest.mark.slow if len(recipe.widths) > 3 else ()) for name, recipe in NETWORKS.items()
+]
 
 
 @pytest.mark.parametrize("backend", [info.name for info in available() if info.available])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", NAMES)
 def test_training_steps(benchmark: Any, name: str, backend: str) -> None:
     recipe = NETWORKS[name]
     trainable = make(recipe, get_backend(backend), STEPS)
