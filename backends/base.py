@@ -1,32 +1,19 @@
-"""Every operation once, as a pure function on an array-API namespace `xp`: read this to understand the other backends.
+"""What a backend is: operations, a name, whether it works on this machine, and how it builds a program.
 
-Nothing here writes into an array that was passed in, so a library of immutable arrays can be a backend too: subclass,
-set `name` and `xp`, done. A backend overrides what it does better. Operations that take `out` may ignore it (as here)
-or write into it; callers use what is returned.
+A backend of your own is a subclass with `name` and `xp`; see docs/extending.md.
 """
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
-
-import numpy as np
 
 from dnnkit.backends.diagnosis import Finding
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.program import HostArray, Metric, Plan, Program
-from dnnkit.backends.program import Loss as LossDescription
-from dnnkit.kernels import registry
-from dnnkit.kernels.accuracy import reference as accuracy
-from dnnkit.kernels.array import Array, Namespace
-from dnnkit.kernels.clip_norm import reference as clip_norm
-from dnnkit.kernels.dense import reference as dense
-from dnnkit.kernels.dropout import reference as dropout
-from dnnkit.kernels.gather import reference as gather
-from dnnkit.kernels.optimizer_step.reference import Rule
-from dnnkit.kernels.registry import Activation
+from dnnkit.backends.operations import Operations
+from dnnkit.backends.program import Plan, Program
+from dnnkit.backends.stagewise.executable import StagewiseExecutable
 
 
-class Backend:
-    """An array library, and what dnnkit needs to be done with it."""
+class Backend(Operations):
+    """An array library with a name: whether it works here, and how it builds a program."""
 
     api_version = 1
     name: str
@@ -48,11 +35,6 @@ class Backend:
     def remedy(cls) -> str:
         """What would make it work where it does not; empty if nothing would."""
         return cls.install
-
-    @property
-    def xp(self) -> Namespace:
-        """The array-API namespace."""
-        raise NotImplementedError(f"{type(self).__name__} sets no array namespace `xp`")
 
     @property
     def version(self) -> str:
@@ -77,153 +59,8 @@ class Backend:
 
     def build(self, program: Program) -> Executable:
         """The program, ready to run, its parameters zero."""
-        from dnnkit.backends.stagewise.executable import StagewiseExecutable
-
         return StagewiseExecutable(self, program, self.plan(program, "stage by stage"))
-
-    def on_device(self) -> AbstractContextManager[Any]:
-        """A context in which the backend's arrays are made and used: its device is then the current one."""
-        return nullcontext()
 
     def plan(self, program: Program, execution: str, **details: Any) -> Plan:
         """How the program is run, for the record."""
         return Plan(self.name, self.version, self.device, execution, self.unsupported_reason(program), details)
-
-    def thread_limit(self, program: Program, rows: int) -> AbstractContextManager[Any]:
-        """A context in which batches of so many rows are computed, with the program's number of threads."""
-        return nullcontext()
-
-    # -- arrays ------------------------------------------------------------------------------------------------------
-
-    def asarray(self, x: Any, dtype: Any = None) -> Array:
-        """The backend's own array; no copy where none is needed. `dtype` is a name such as "float32"."""
-        array = self.xp.asarray(x) if self.owns(x) else self.xp.asarray(self._host(x))
-        return array if dtype is None else self.xp.astype(array, self.dtype(dtype), copy=False)
-
-    def _host(self, x: Any) -> HostArray:
-        return np.asarray(x)
-
-    def dtype(self, name: str) -> Any:
-        """The namespace's dtype of that name."""
-        return getattr(self.xp, name)
-
-    def to_numpy(self, x: Array) -> HostArray:
-        """A NumPy array of the same numbers, sharing memory where it can."""
-        return np.asarray(x)
-
-    def owns(self, x: Any) -> bool:
-        """Whether x is already an array of this backend, to be used where it is."""
-        namespace = getattr(x, "__array_namespace__", None)
-        return namespace is not None and namespace() is self.xp
-
-    def keeps_dtype(self, source: Namespace, dtype: Any) -> bool:
-        """Whether data of a dtype of the library `source` stay as they are, and are converted batch by batch."""
-        return bool(source.isdtype(dtype, ("bool", "integral")))
-
-    def as_input(self, x: Any) -> Array:
-        """x as data to train on: left where it is if the backend can read it there, else a NumPy array."""
-        return x if self.owns(x) else np.asarray(x)
-
-    def buffer(self, shape: tuple[int, ...], dtype: Any) -> Array | None:
-        """Memory for a result, to be passed as `out`; None for a backend that returns new arrays."""
-        return None
-
-    def zeros(self, size: int, dtype: Any) -> Array:
-        """A flat array of zeros."""
-        return self.xp.zeros(size, dtype=dtype)
-
-    def pack(self, parts: list[Array], out: Array) -> Array:
-        """The parts' elements one after the other in one flat array, like `out`."""
-        return self.xp.concat([self.xp.reshape(part, (-1,)) for part in parts]) if parts else out
-
-    # -- operations; contracts in the kernels' packages --------------------------------------------------------------
-
-    def gather(
-        self, data: Array, rows: Array, scale: float, offset: float, dtype: Any, out: Array | None = None
-    ) -> Array:
-        """See `kernels/gather`."""
-        return gather.gather(data, rows, scale, offset, dtype, self.xp)
-
-    def take(self, values: Array, rows: Array, out: Array | None = None) -> Array:
-        """values[rows], as they are."""
-        return self.xp.take(values, rows, axis=0)
-
-    def affine(self, x: Array, scale: float, offset: float, out: Array | None = None) -> Array:
-        """x · scale + offset."""
-        return x * scale + offset
-
-    def activation(self, activation: Activation, x: Array, out: Array | None = None) -> Array:
-        """See `kernels/<activation>`."""
-        return activation.forward(x, self.xp)
-
-    def activation_backward(self, activation: Activation, dy: Array, saved: Array, out: Array | None = None) -> Array:
-        """See `kernels/<activation>`."""
-        return activation.backward(dy, saved, self.xp)
-
-    def dense(
-        self,
-        x: Array,
-        w: Array,
-        b: Array | None,
-        activation: Activation,
-        out: tuple[Array | None, Array | None] = (None, None),
-    ) -> tuple[Array, Array]:
-        """See `kernels/dense`; `out` is for y and, if the activation saves its input, z."""
-        return dense.forward(x, w, b, activation, self.xp)
-
-    def dense_backward(
-        self,
-        dy: Array,
-        x: Array,
-        w: Array,
-        saved: Array,
-        activation: Activation,
-        needs_dx: bool,
-        out: tuple[Array | None, Array | None, Array | None] = (None, None, None),
-    ) -> tuple[Array | None, Array, Array]:
-        """See `kernels/dense`; `out` is for dx, dw, db, and dy may be overwritten."""
-        return dense.backward(dy, x, w, saved, activation, needs_dx, self.xp)
-
-    def dropout_mask(
-        self, shape: tuple[int, ...], rate: float, seed: int, layer: int, step: int, out: Array | None = None
-    ) -> Array:
-        """See `kernels/dropout`."""
-        keep = dropout.mask(0, int(np.prod(shape)), rate, seed, layer, step, self.xp)
-        return self.xp.reshape(keep, shape)
-
-    def dropout(self, x: Array, keep: Array, rate: float, out: Array | None = None) -> Array:
-        """See `kernels/dropout`."""
-        return dropout.apply(x, keep, rate, self.xp)
-
-    def loss(
-        self,
-        loss: LossDescription,
-        scores: Array,
-        targets: Array,
-        weights: Array | None,
-        scale: float,
-        out: Array | None = None,
-    ) -> tuple[Array, Array]:
-        """(weighted sum of the row losses, `scale` times its gradient in the scores); see `kernels/<loss>`."""
-        kernel = registry.loss(loss.kernel) if isinstance(loss.kernel, str) else loss.kernel
-        return kernel.loss_and_gradient(scores, targets, weights, scale, self.xp)
-
-    def metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None) -> Array:
-        """The metric's weighted sum over rows; see `kernels/accuracy`."""
-        if metric.kernel == "categorical":
-            return accuracy.categorical(scores, targets, weights, self.xp)
-        if metric.kernel == "binary":
-            return accuracy.binary(scores, targets, weights, metric.threshold, self.xp)
-        rows = self.xp.astype(metric.kernel(self.xp, targets, scores), self.xp.float64)
-        return self.xp.sum(rows if weights is None else rows * self.xp.astype(weights, self.xp.float64))
-
-    def clip_norm(self, x: Array, bound: float, out: Array | None = None) -> Array:
-        """See `kernels/clip_norm`."""
-        return clip_norm.clip_norm(x, bound, self.xp)
-
-    def update(
-        self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float
-    ) -> tuple[Array, list[Array]]:
-        """The parameter and the slots after a step of the rule; see `kernels/optimizer_step`."""
-        parameter, *slots = rule.function(step, parameter, gradient, *slots, *numbers, self.xp)
-        return parameter, slots

@@ -1,7 +1,11 @@
-"""What a check of this machine found: for `dnnkit doctor`."""
+"""What backends say: findings for `dnnkit doctor`, and remarks in the log."""
 
+import logging
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
+
+log = logging.getLogger("dnnkit")
 
 
 @dataclass(frozen=True)
@@ -16,3 +20,17 @@ class Finding:
     state: Literal["good", "note", "problem"]
     message: str
     advice: str = ""
+
+
+@cache
+def say_once(remark: str) -> None:
+    """Write a remark to the log, once per process."""
+    log.warning("dnnkit: %s", remark)
+
+
+def in_words(size: int) -> str:
+    """A number of bytes for people: 1.5 GiB, 20 MiB, 300 KiB, 7 bytes."""
+    for unit, one in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if size >= one:
+            return f"{size / one:.3g} {unit}" if size < 1000 * one else f"{size / one:.0f} {unit}"
+    return f"{size} bytes"

@@ -202,14 +202,14 @@ class NumpyBackend(Backend):
         return total, out
 
     def metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None) -> Array:
-        """See `kernels/accuracy`."""
+        """See `kernels/metrics`."""
         if not isinstance(metric.kernel, str):
             return super().metric(metric, scores, targets, weights)
-        return sum(
-            float(super(NumpyBackend, self).metric(metric, scores[block], targets[block], row_weights))
-            for block in _row_blocks(scores)
-            for row_weights in [None if weights is None else weights[block]]
-        )
+        total = 0.0
+        for block in _row_blocks(scores):
+            row_weights = None if weights is None else weights[block]
+            total += float(super().metric(metric, scores[block], targets[block], row_weights))
+        return total
 
     def clip_norm(self, x: Array, bound: float, out: Array | None = None) -> Array:
         """x, scaled down to the Euclidean norm `bound` if its own is larger."""

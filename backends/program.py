@@ -20,7 +20,9 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, Namespace
+from dnnkit.kernels.optimizer_step.reference import RULES, Rule
 
 HostArray: TypeAlias = NDArray[Any]
 
@@ -145,20 +147,27 @@ class Loss:
 class Metric:
     """A number reported beside the loss: a mean over rows, weighted like the loss.
 
-    `categorical` and `binary` are the accuracies of `kernels/accuracy`; `threshold` is the binary one's, on scores.
+    `kernel` names one of `kernels/metrics`, or is a user's own function; `threshold` is what binary accuracy compares
+    scores with.
     """
 
     name: str
-    kernel: Literal["categorical", "binary"] | CustomMetric
+    kernel: str | CustomMetric
     threshold: float = 0.5
+
+    @property
+    def reads_predictions(self) -> bool:
+        """Whether it wants the network's predictions, not the scores before a head that the loss has taken over."""
+        return not isinstance(self.kernel, str) or registry.metric(self.kernel).reads == "predictions"
 
 
 @dataclass(frozen=True)
 class Program:
     """A network, whole: what it computes, what it minimises, how it is updated.
 
-    `loss` and `update` are None in a network that was never compiled: it predicts only. `update` names a rule of
-    `kernels/optimizer_step`. `seed` (32 bits) decides dropout masks; `num_threads` None leaves the choice to the backend.
+    `loss` and `rule` are None in a network that was never compiled: it predicts only. `rule` names one of
+    `kernels/optimizer_step`, or is a user's own. `seed` (32 bits) decides dropout masks; `num_threads` None leaves the
+    choice to the backend.
     """
 
     input_shape: tuple[int, ...]
@@ -167,10 +176,15 @@ class Program:
     head: str
     loss: Loss | None
     metrics: tuple[Metric, ...]
-    update: str | None
+    rule: str | Rule | None
     dtype: Literal["float32", "float64"]
     seed: int
     num_threads: int | None
+
+    @property
+    def optimizer_rule(self) -> Rule | None:
+        """The rule of the optimizer itself."""
+        return RULES[self.rule] if isinstance(self.rule, str) else self.rule
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -182,12 +196,21 @@ class Program:
         return max((2 * rows * s.kernel.size for s in self.stages if isinstance(s, Dense)), default=0)
 
     @property
+    def kernels(self) -> set[str]:
+        """The names of the kernels that it takes: activations, loss and metrics."""
+        activations = {s.activation for s in self.stages if isinstance(s, Dense | Activate)} | {self.head}
+        measures = [metric.kernel for metric in self.metrics] + ([self.loss.kernel] if self.loss is not None else [])
+        return activations | {kernel for kernel in measures if isinstance(kernel, str)}
+
+    @property
     def custom_parts(self) -> tuple[str, ...]:
         """What the user wrote and no kernel knows, in words; empty for most networks."""
         parts = [f"layer {type(s.function).__name__}" for s in self.stages if isinstance(s, Custom)]
         if self.loss is not None and not isinstance(self.loss.kernel, str):
             parts.append(f"loss {type(self.loss.kernel).__name__}")
         parts += [f"metric {metric.name}" for metric in self.metrics if not isinstance(metric.kernel, str)]
+        if self.rule is not None and not isinstance(self.rule, str):
+            parts.append(f"optimizer {self.rule.function.__qualname__.removesuffix('.update')}")
         return tuple(parts)
 
 

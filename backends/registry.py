@@ -6,33 +6,33 @@ Precedence: an explicit argument, `use_backend`, `set_backend`, the environment 
 replaced in silence.
 """
 
-import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
 from dnnkit.backends.base import Backend
 from dnnkit.errors import BackendUnavailable
+from dnnkit.registry import Lazy, Registry, did_you_mean
 
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
 
-BUILT_IN = {
-    "cupy": "dnnkit.backends.cupy_backend:CupyBackend",
-    "numba": "dnnkit.backends.numba_backend:NumbaBackend",
-    "numpy": "dnnkit.backends.numpy_backend:NumpyBackend",
-}
-"""Name -> where its class is. A new built-in backend adds its line here."""
+def _is_backend(thing: object) -> bool:
+    return isinstance(thing, type) and issubclass(thing, Backend)
+
+
+BACKENDS: Registry[type[Backend]] = Registry(
+    "backend", "a subclass of dnnkit's Backend", _is_backend, error=BackendUnavailable
+)
+BACKENDS.add("cupy", Lazy("dnnkit.backends.cupy_backend:CupyBackend"))
+BACKENDS.add("numba", Lazy("dnnkit.backends.numba_backend:NumbaBackend"))
+BACKENDS.add("numpy", Lazy("dnnkit.backends.numpy_backend:NumpyBackend"))
 
 AUTO = ("cupy", "numba", "numpy")
 """What "auto" tries, fastest first; those that are not part of this installation are passed over."""
 
 VARIABLE = "DNNKIT_BACKEND"
-GROUP = "dnnkit.backends"
 
 _in_context: ContextVar[str | None] = ContextVar("dnnkit_backend", default=None)
 _set_by_user: str | None = None
@@ -59,7 +59,7 @@ class Choice:
 
 def available() -> list[BackendInfo]:
     """Every backend that is known here, whether it works or not; the built-in ones first."""
-    return [_info(name) for name in _names()]
+    return [_info(name) for name in BACKENDS]
 
 
 def set_backend(name: str | None) -> None:
@@ -113,10 +113,11 @@ def resolve(name: str, origin: str = "argument") -> Backend:
     if not isinstance(name, str):
         raise BackendUnavailable(f"a backend is chosen by its name, such as 'numpy'; got {name!r}")
     if name == "auto":
-        name = next((n for n in AUTO if n in _names() and _reason(n) is None), "numpy")
+        name = next((n for n in AUTO if n in BACKENDS and _reason(n) is None), "numpy")
     base, _, device = name.partition(":")
-    if base not in _names():
-        raise BackendUnavailable(f"there is no backend {base!r} (from: {origin}). {_what_works()}")
+    if base not in BACKENDS:
+        near = did_you_mean(base, BACKENDS)
+        raise BackendUnavailable(f"there is no backend {base!r} (from: {origin}). {near.capitalize()}{_what_works()}")
     reason = _load(base).unavailable_reason()
     if reason is not None:
         install = f" To install it: {install_command(base)}." if install_command(base) else ""
@@ -140,48 +141,13 @@ def install_command(name: str) -> str:
 # -- finding them ----------------------------------------------------------------------------------------------------
 
 
-@cache
-def _plugins() -> "dict[str, EntryPoint]":
-    from importlib.metadata import entry_points  # a fifth of dnnkit's import time, and not needed to import it
-
-    plugins = {}
-    for point in entry_points(group=GROUP):
-        if point.name in BUILT_IN:
-            raise BackendUnavailable(
-                f"the installed package {_package(point)} names its backend {point.name!r}, "
-                f"which is one of dnnkit's own: uninstall it or ask its authors for another name"
-            )
-        plugins[point.name] = point
-    return plugins
-
-
-def _package(point: "EntryPoint") -> str:
-    return point.dist.name if point.dist is not None else point.value
-
-
-def _names() -> list[str]:
-    return [*BUILT_IN, *sorted(_plugins())]
-
-
 def _load(name: str) -> type[Backend]:
-    if name in BUILT_IN:
-        module, _, attribute = BUILT_IN[name].partition(":")
-        built_in: type[Backend] = getattr(importlib.import_module(module), attribute)
-        return built_in
-    point = _plugins()[name]
-    try:
-        loaded = point.load()
-    except Exception as error:  # a plugin may fail in any way; the message says whose fault it is
-        raise BackendUnavailable(
-            f"backend {name!r} of the installed package {_package(point)} could not be imported: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
-        raise BackendUnavailable(f"backend {name!r} of {_package(point)} is not a subclass of dnnkit's Backend")
+    loaded = BACKENDS[name]
     if loaded.api_version != Backend.api_version or loaded.name != name:
+        of = f" of {BACKENDS.origin(name)}" if BACKENDS.origin(name) else ""
         raise BackendUnavailable(
-            f"backend {name!r} of {_package(point)} says name = {loaded.name!r}, api_version = "
-            f"{loaded.api_version}; this dnnkit wants {name!r} and {Backend.api_version}: update the one or the other"
+            f"backend {name!r}{of} says name = {loaded.name!r}, api_version = {loaded.api_version}; this dnnkit wants "
+            f"{name!r} and {Backend.api_version}: update the one or the other"
         )
     return loaded
 
@@ -212,6 +178,6 @@ def _what_works(besides: str = "") -> str:
         f"; {info.name} does not: {info.reason}"
         + (f" (to install it: {install_command(info.name)})" if install_command(info.name) else "")
         for info in infos
-        if not info.available and info.name in BUILT_IN
+        if not info.available and not BACKENDS.origin(info.name)
     )
     return f"What works here: {works}{broken}."

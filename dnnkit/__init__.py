@@ -26,6 +26,7 @@ from dnnkit import (
     plots,
     schedules,
 )
+from dnnkit._version import __version__
 from dnnkit.backends import get_backend, set_backend, use_backend
 from dnnkit.callbacks import Callback, CSVLogger, EarlyStopping, LossPlot, ModelCheckpoint, TerminateOnNaN
 from dnnkit.confidence import iterations_to_confidence
@@ -38,8 +39,6 @@ from dnnkit.optimizers import SGD, Adam, AdamW, RMSprop
 from dnnkit.seeds import reset_seed
 from dnnkit.training.history import History
 
-__version__ = "0.1.0"
-
 
 def load(
     path: str | Path, *, backend: str | None = None, custom_objects: Mapping[str, Any] | None = None
@@ -49,7 +48,7 @@ def load(
     `custom_objects` maps the class names of your own layers, losses and schedules, and the names of your own metrics,
     to the classes and functions: a save holds names and numbers, never code.
     """
-    from dnnkit.saves.saving import load_network
+    from dnnkit.saves.loading import load_network
 
     return load_network(path, backend, custom_objects)
 

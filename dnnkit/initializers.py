@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dnnkit.errors import UnknownName
+from dnnkit.registry import Registry
 
 Shape: TypeAlias = tuple[int, ...]
 Values: TypeAlias = NDArray[np.float64]
@@ -72,7 +72,13 @@ class VarianceScaling(Initializer):
         return stddev * rng.standard_normal(shape)
 
 
-INITIALIZERS: dict[str, Initializer] = {
+def _is_initializer(thing: object) -> bool:
+    return isinstance(thing, Initializer)
+
+
+INITIALIZERS: Registry[Initializer] = Registry("initializer", "an object of class Initializer", _is_initializer)
+
+for _name, _initializer in {
     "zeros": Constant(0.0),
     "ones": Constant(1.0),
     "random_normal": RandomNormal(),
@@ -83,13 +89,10 @@ INITIALIZERS: dict[str, Initializer] = {
     "he_normal": VarianceScaling(2.0),
     "lecun_uniform": VarianceScaling(1.0, uniform=True),
     "lecun_normal": VarianceScaling(1.0),
-}
+}.items():
+    INITIALIZERS.add(_name, _initializer)
 
 
 def get_initializer(given: Any) -> Callable[[np.random.Generator, Shape], Values]:
     """The initializer of that name, or the one given."""
-    if isinstance(given, Initializer):
-        return given
-    if isinstance(given, str) and given in INITIALIZERS:
-        return INITIALIZERS[given]
-    raise UnknownName(f"unknown initializer {given!r}: choose one of {', '.join(INITIALIZERS)}, or pass an Initializer")
+    return INITIALIZERS.make(given, Initializer)  # type: ignore[no-any-return]

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+from dnnkit.activations import find, key_of
 from dnnkit.backends.program import Activate, Custom, Parameter, Stage
 from dnnkit.backends.program import Dense as DenseStage
 from dnnkit.backends.program import Dropout as DropoutStage
 from dnnkit.backends.program import Rescale as RescaleStage
 from dnnkit.errors import ConfigurationError, ShapeError
-from dnnkit.formula import Formula, find, key_of
+from dnnkit.formula import Formula
 from dnnkit.initializers import Initializer, Shape, get_initializer
 from dnnkit.kernels.array import Array, Namespace
+from dnnkit.registry import Registry
 
 
 class Layer:
@@ -48,6 +50,15 @@ class Layer:
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
 
 
+def _is_layer(thing: object) -> bool:
+    return isinstance(thing, type) and issubclass(thing, Layer)
+
+
+LAYERS: Registry[type[Layer]] = Registry("layer", "a subclass of Layer", _is_layer)
+"""By the class names that saves hold."""
+
+
+@LAYERS.named("Rescaling")
 @dataclass(frozen=True)
 class Rescaling(Layer):
     """x · scale + offset, in the network's dtype. As the first layer it costs nothing beyond reading the data."""
@@ -59,6 +70,7 @@ class Rescaling(Layer):
         return RescaleStage(float(self.scale), float(self.offset))
 
 
+@LAYERS.named("Flatten")
 @dataclass(frozen=True)
 class Flatten(Layer):
     """One axis from all axes of a sample, in row-major order."""
@@ -70,6 +82,7 @@ class Flatten(Layer):
         return None  # samples are flat rows already when stages see them
 
 
+@LAYERS.named("Dense")
 @dataclass(frozen=True)
 class Dense(Layer):
     """activation(x · kernel + bias): x (B, I), kernel (I, units), bias (units,).
@@ -108,6 +121,7 @@ class Dense(Layer):
         return DenseStage(kernel, bias, key_of(self.activation or "linear"))
 
 
+@LAYERS.named("Activation")
 @dataclass(frozen=True)
 class Activation(Layer):
     """An activation as a layer of its own."""
@@ -121,6 +135,7 @@ class Activation(Layer):
         return Activate(key_of(self.activation))
 
 
+@LAYERS.named("Dropout")
 @dataclass(frozen=True)
 class Dropout(Layer):
     """While training, zero a random share `rate` of the elements and scale up the others; else nothing."""
@@ -133,6 +148,3 @@ class Dropout(Layer):
 
     def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Stage:  # noqa: D102
         return DropoutStage(float(self.rate), index)
-
-
-LAYERS: dict[str, type[Layer]] = {layer.__name__: layer for layer in (Rescaling, Flatten, Dense, Activation, Dropout)}

@@ -1,13 +1,16 @@
 """Losses: what training minimises. A cross-entropy after its own activation is fused with it, on logits."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from functools import partial
+from typing import Any, ClassVar, Literal
 
 from dnnkit.backends.program import Loss as LossDescription
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 from dnnkit.kernels._reference.rows import one_hot, weigh
 from dnnkit.kernels.array import Array, Namespace
+from dnnkit.registry import Registry
 
 
 class Loss:
@@ -42,12 +45,29 @@ class Loss:
 
 
 @dataclass(frozen=True)
+class KernelLoss(Loss):
+    """A loss kernel by its name, on what the network puts out."""
+
+    kernel: str  # type: ignore[misc] # here of the object, elsewhere of the class
+
+
+def _is_loss(thing: object) -> bool:
+    kind = thing.func if isinstance(thing, partial) else thing
+    return isinstance(kind, type) and issubclass(kind, Loss)
+
+
+LOSSES: Registry[Callable[..., Loss]] = Registry("loss", "a subclass of Loss", _is_loss, plural="losses")
+
+
+@LOSSES.named("mean_squared_error")
+@dataclass(frozen=True)
 class MeanSquaredError(Loss):
     """Mean over rows and outputs of (y - t)²."""
 
     kernel = "mean_squared_error"
 
 
+@LOSSES.named("sum_squared_error")
 @dataclass(frozen=True)
 class SumSquaredError(Loss):
     """½ Σ (y - t)², over outputs and rows."""
@@ -55,6 +75,7 @@ class SumSquaredError(Loss):
     kernel = "sum_squared_error"
 
 
+@LOSSES.named("binary_crossentropy")
 @dataclass(frozen=True)
 class BinaryCrossentropy(Loss):
     """-mean(t log p + (1 - t) log(1 - p)); targets in [0, 1]."""
@@ -64,6 +85,7 @@ class BinaryCrossentropy(Loss):
     fused = ("sigmoid", "sigmoid_cross_entropy")
 
 
+@LOSSES.named("categorical_crossentropy")
 @dataclass(frozen=True)
 class CategoricalCrossentropy(Loss):
     """-Σ t log p, mean over rows; targets are rows of probabilities, usually one-hot.
@@ -95,6 +117,7 @@ class CategoricalCrossentropy(Loss):
         return weigh(-xp.sum(t * xp.log(p), axis=1), -t / p * scale, weights, xp)
 
 
+@LOSSES.named("sparse_categorical_crossentropy")
 @dataclass(frozen=True)
 class SparseCategoricalCrossentropy(CategoricalCrossentropy):
     """-log p of the true class, mean over rows; targets are class numbers (N,). See CategoricalCrossentropy."""
@@ -102,10 +125,10 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
     targets = "labels"
 
 
-LOSSES: dict[str, type[Loss]] = {
-    "mean_squared_error": MeanSquaredError,
-    "sum_squared_error": SumSquaredError,
-    "binary_crossentropy": BinaryCrossentropy,
-    "categorical_crossentropy": CategoricalCrossentropy,
-    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
-}
+def _kernels(loss: Any) -> set[str | None]:
+    return {getattr(loss, "kernel", None), *(getattr(loss, "fused", None) or ())}
+
+
+for _name in registry.names("loss"):  # a kernel that no class above takes is a loss by its own name
+    if not any(_name in _kernels(loss) for loss in LOSSES.added()):
+        LOSSES.add(_name, partial(KernelLoss, _name))

@@ -10,23 +10,25 @@
 Losses also answer to the longer names `binary_cross_entropy_loss`, `binary_cross_entropy_loss_backward`, and so on.
 The options of a loss's class are keyword arguments here (`from_logits=True`; `epsilon=1e-7` for cross-entropies of
 classes). Arrays may be anything `np.asarray` takes, or the backend's own; the result is the backend's own. Rows of a
-loss are samples; a vector counts as one sample. Cross-entropies clip probabilities (see `kernels/losses/binary_crossentropy`
-and `kernels/losses/categorical_crossentropy`), so they are never infinite.
+loss are samples; a vector counts as one sample. Cross-entropies clip probabilities, so they are never infinite (see
+`kernels/losses/binary_crossentropy` and `kernels/losses/categorical_crossentropy`).
 """
 
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from dnnkit.activations import key_of
+from dnnkit.activations import names as activation_names
 from dnnkit.backends.base import Backend
 from dnnkit.backends.program import Loss, Metric
 from dnnkit.backends.registry import get_backend
 from dnnkit.errors import DataError, ShapeError
-from dnnkit.formula import key_of, named
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array
 from dnnkit.losses import LOSSES
 from dnnkit.network.checks import check_labels
+from dnnkit.registry import did_you_mean
 
 __all__ = ["binary_accuracy", "categorical_accuracy", "softmax"]
 
@@ -62,7 +64,7 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> float:
         raise ShapeError(f"y_true has shape {tuple(targets.shape)} but y_pred has {shape}: expected the same")
     if 0 in shape:
         raise DataError(f"y_pred is empty, of shape {shape}: an accuracy needs at least one prediction")
-    metric = Metric("binary_accuracy", "binary", threshold)
+    metric = Metric("binary_accuracy", "binary_accuracy", threshold)
     targets = backend.xp.astype(targets, predictions.dtype)
     scores, targets = (backend.xp.reshape(a, (-1, 1)) for a in (predictions, targets))
     return float(backend.metric(metric, scores, targets, None)) / int(scores.shape[0])
@@ -85,19 +87,23 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> float:
         if not backend.xp.isdtype(targets.dtype, "integral"):
             raise DataError(f"y_true has dtype {targets.dtype}: expected whole class numbers")
         check_labels(targets, int(predictions.shape[1]), "y_true")
-    return float(backend.metric(Metric("accuracy", "categorical"), predictions, targets, None)) / int(targets.shape[0])
+    return float(backend.metric(Metric("accuracy", "categorical_accuracy"), predictions, targets, None)) / int(
+        targets.shape[0]
+    )
 
 
 def __getattr__(name: str) -> Callable[..., Array]:
     function = _activation(name) or _loss(name)
     if function is None:
-        raise AttributeError(f"dnnkit.ops has no function {name!r}; it has {', '.join(__dir__())}")
+        names = __dir__()
+        near = did_you_mean(name, names)
+        raise AttributeError(f"dnnkit.ops has no function {name!r}: {near}it has {', '.join(names)}")
     function.__name__ = function.__qualname__ = name
     return _on_device(function)
 
 
 def __dir__() -> list[str]:
-    activations = {*registry.names("activation"), *named()}
+    activations = activation_names()
     references = {name: registry.activation(key_of(name)).reference for name in activations}
     from_output = [name for name in activations if hasattr(references[name], "derivative_from_output")]
     return sorted(
@@ -118,7 +124,7 @@ def _activation(name: str) -> Callable[..., Array] | None:
         if name.endswith(ending):
             base, suffix = name.removesuffix(ending), ending
             break
-    if base not in (*registry.names("activation"), *named()):
+    if base not in activation_names():
         return None
     activation = registry.activation(key_of(base))
     if not suffix:

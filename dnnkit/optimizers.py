@@ -4,12 +4,16 @@ The formulas are those of the kernel `update`.
 """
 
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from functools import cache
+from typing import Any, ClassVar
 
 import numpy as np
 
 from dnnkit.backends.program import Hyperparameters
 from dnnkit.errors import ConfigurationError
+from dnnkit.kernels.array import Array, Namespace
+from dnnkit.kernels.optimizer_step.reference import Rule
+from dnnkit.registry import Registry
 from dnnkit.schedules import Schedule
 
 
@@ -21,6 +25,8 @@ class Optimizer:
     global_clipnorm: float | None = None
 
     name: ClassVar[str]
+    slots: ClassVar[tuple[str, ...]] = ()
+    """What your own rule keeps for each parameter, from zeros; built-in rules know theirs."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -35,9 +41,32 @@ class Optimizer:
             raise ConfigurationError("global_clipnorm=0 would remove every gradient: pass a number above 0, or None")
 
     @property
-    def rule(self) -> str:
-        """The update rule in `kernels/optimizer_step`."""
-        return self.name
+    def rule(self) -> str | Rule:
+        """The update rule in `kernels/optimizer_step`, or your own."""
+        kind = type(self)
+        if kind.update is Optimizer.update:
+            return self.name
+        return _own_rule(kind)  # type: ignore[arg-type] # classes are hashable
+
+    @staticmethod
+    def update(
+        step: int, parameter: Array, gradient: Array, *slots_and_numbers: Any, xp: Namespace
+    ) -> tuple[Array, ...]:
+        """Your own rule: the parameter and its slots after update `step`, counted from 1; nothing is written in place.
+
+        It works element by element, on the backend's array namespace `xp`.
+
+        Arguments:
+            step: how many updates there were, with this one.
+            parameter, gradient: arrays of one shape.
+            slots_and_numbers: an array for each of `slots`, then `learning_rate`, then the fields of your dataclass in
+                their order, without `learning_rate` and `global_clipnorm`.
+            xp: the array namespace.
+
+        Returns:
+            The new parameter, then the new slots in their order.
+        """
+        raise NotImplementedError
 
     def hyperparameters(self, first: int, count: int) -> Hyperparameters:
         """The numbers for `count` updates after `first` others."""
@@ -50,6 +79,21 @@ class Optimizer:
         return Hyperparameters(rates, constants, self.global_clipnorm)
 
 
+@cache
+def _own_rule(kind: type[Optimizer]) -> Rule:
+    """One object for each class, so that programs with the same rule are equal."""
+    numbers = tuple(field.name for field in fields(kind) if field.name not in ("learning_rate", "global_clipnorm"))
+    return Rule(kind.update, kind.slots, numbers)
+
+
+def _is_optimizer(thing: object) -> bool:
+    return isinstance(thing, type) and issubclass(thing, Optimizer)
+
+
+OPTIMIZERS: Registry[type[Optimizer]] = Registry("optimizer", "a subclass of Optimizer", _is_optimizer)
+
+
+@OPTIMIZERS.named("sgd")
 @dataclass
 class SGD(Optimizer):
     """Gradient descent, with momentum (Polyak's or Nesterov's) if asked; decay is added to the gradient."""
@@ -70,6 +114,7 @@ class SGD(Optimizer):
         return "nesterov" if self.nesterov else "momentum"
 
 
+@OPTIMIZERS.named("rmsprop")
 @dataclass
 class RMSprop(Optimizer):
     """Each gradient over the root of a running mean of its square."""
@@ -82,6 +127,7 @@ class RMSprop(Optimizer):
     name = "rmsprop"
 
 
+@OPTIMIZERS.named("adam")
 @dataclass
 class Adam(Optimizer):
     """A running mean of the gradient over the root of a running mean of its square, both without bias."""
@@ -95,6 +141,7 @@ class Adam(Optimizer):
     name = "adam"
 
 
+@OPTIMIZERS.named("adamw")
 @dataclass
 class AdamW(Optimizer):
     """Adam with decoupled weight decay, of every parameter."""
@@ -107,6 +154,3 @@ class AdamW(Optimizer):
     global_clipnorm: float | None = None
 
     name = "adamw"
-
-
-OPTIMIZERS: dict[str, type[Optimizer]] = {optimizer.name: optimizer for optimizer in (SGD, RMSprop, Adam, AdamW)}

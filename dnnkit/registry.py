@@ -45,9 +45,14 @@ def register(kind: str, name: str, thing: Any) -> None:
 def unknown(kind: str, given: Any, names: Iterable[str]) -> str:
     """What to say of a name that is none of these: the nearest one first."""
     names = list(names)
-    near = difflib.get_close_matches(given.lower(), names, n=1) if isinstance(given, str) else []
-    suggestion = f"did you mean {near[0]!r}? " if near else ""
-    return f"unknown {kind} {given!r}: {suggestion}choose one of {', '.join(names)}"
+    return f"unknown {kind} {given!r}: {did_you_mean(given, names)}choose one of {', '.join(names)}"
+
+
+def did_you_mean(given: Any, names: Iterable[str]) -> str:
+    """The nearest of the names as a question that ends in a space; empty if none is near."""
+    lower = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(given.lower(), lower, n=1) if isinstance(given, str) else []
+    return f"did you mean {lower[near[0]]!r}? " if near else ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         accepts: whether a thing may be added.
         plural: the word for several, by default with an s: the group of the entry points.
         elsewhere: names that are found by other means, such as kernels by their folder; they are listed and taken.
-        error: the class of errors that are about an installed package.
+        error: the class of errors about what is added or announced.
     """
 
     def __init__(
@@ -118,9 +123,33 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
             raise UnknownName(unknown(self.kind, name, self.names()))
         return self[name]
 
+    def make(self, given: Any, base: type) -> Any:
+        """An object of class `base`: given as one, as its class, or by name."""
+        if isinstance(given, base):
+            return given
+        found = given
+        if isinstance(given, str):
+            try:
+                found = self.find(given)
+            except UnknownName as error:
+                raise UnknownName(f"{error}, or pass an object of class {base.__name__}") from None
+        if isinstance(found, base):
+            return found
+        if not (callable(found) and (isinstance(given, str) or (isinstance(given, type) and issubclass(given, base)))):
+            names = unknown(self.kind, given, self.names())
+            raise UnknownName(f"{names}, or pass an object of class {base.__name__}")
+        try:
+            return found()
+        except TypeError as error:
+            raise ConfigurationError(f"{self.kind} {given!r} cannot be made without arguments: {error}") from error
+
     def names(self) -> tuple[str, ...]:
         """Every name, those found elsewhere first."""
         return (*self._elsewhere(), *self)
+
+    def added(self) -> tuple[Thing | Lazy, ...]:
+        """What was added so far, without looking for what packages announce."""
+        return tuple(self._things.values())
 
     def origin(self, name: str) -> str:
         """The installed package that announced the name; "" for what dnnkit or this process added."""
@@ -176,11 +205,12 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
 @cache
 def _entry_points() -> dict[str, dict[str, Lazy]]:
     """What installed packages announce, by plural and name; looking through them takes milliseconds."""
-    from importlib.metadata import entry_points  # a fifth of dnnkit's import time, and not needed to import it
+    from importlib.metadata import distributions  # a fifth of dnnkit's import time, and not needed to import it
 
     found: dict[str, dict[str, Lazy]] = {}
-    for point in entry_points():
-        if point.group.startswith("dnnkit."):
-            package = point.dist.name if point.dist is not None else point.value
-            found.setdefault(point.group.removeprefix("dnnkit."), {})[point.name] = Lazy(point.value, package)
+    for package in distributions():
+        for point in package.entry_points:
+            if point.group.startswith("dnnkit."):
+                names = found.setdefault(point.group.removeprefix("dnnkit."), {})
+                names.setdefault(point.name, Lazy(point.value, package.name))  # the first on the path, as for modules
     return found

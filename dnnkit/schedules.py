@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import cos, pi
 
 from dnnkit.errors import ConfigurationError
+from dnnkit.registry import Registry
 
 
 class Schedule:
@@ -14,6 +15,15 @@ class Schedule:
         raise NotImplementedError
 
 
+def _is_schedule(thing: object) -> bool:
+    return isinstance(thing, type) and issubclass(thing, Schedule)
+
+
+SCHEDULES: Registry[type[Schedule]] = Registry("schedule", "a subclass of Schedule", _is_schedule)
+"""By the class names that saves hold."""
+
+
+@SCHEDULES.named("ExponentialDecay")
 @dataclass(frozen=True)
 class ExponentialDecay(Schedule):
     """initial_learning_rate · decay_rate^(step / decay_steps); the exponent whole if `staircase`."""
@@ -28,6 +38,7 @@ class ExponentialDecay(Schedule):
         return float(self.initial_learning_rate * self.decay_rate**exponent)
 
 
+@SCHEDULES.named("CosineDecay")
 @dataclass(frozen=True)
 class CosineDecay(Schedule):
     """Linear from 0 over `warmup_steps`, then half a cosine down to `alpha` times the initial rate."""
@@ -44,6 +55,7 @@ class CosineDecay(Schedule):
         return self.initial_learning_rate * (self.alpha + (1 - self.alpha) * 0.5 * (1 + cos(pi * progress)))
 
 
+@SCHEDULES.named("PiecewiseConstantDecay")
 @dataclass(frozen=True)
 class PiecewiseConstantDecay(Schedule):
     """values[0] up to and with step boundaries[0], then values[1], and so on; one value more than boundaries."""
@@ -62,8 +74,3 @@ class PiecewiseConstantDecay(Schedule):
 
     def __call__(self, step: int) -> float:  # noqa: D102
         return self.values[sum(step > boundary for boundary in self.boundaries)]
-
-
-SCHEDULES: dict[str, type[Schedule]] = {
-    schedule.__name__: schedule for schedule in (ExponentialDecay, CosineDecay, PiecewiseConstantDecay)
-}

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from dnnkit.errors import UnknownName
 from dnnkit.kernels.array import Array, Namespace
+from dnnkit.registry import unknown
 
-FOLDERS = {"activation": "activations", "loss": "losses"}
+FOLDERS = {"activation": "activations", "loss": "losses", "metric": "metrics"}
 """Kind -> the folder that holds a folder for each kernel of that kind. Other kernels stand in `kernels/` itself."""
 
 
@@ -37,7 +38,7 @@ class Activation:
     saves: Literal["input", "output"]
     elementwise: bool
     numpy_source: tuple[str, ...]
-    reference: ModuleType
+    reference: Any
 
     def forward(self, x: Array, xp: Namespace = np) -> Array:
         """f(x), same shape and dtype."""
@@ -63,12 +64,35 @@ class Activation:
 class Loss:
     """A loss kernel: `loss_and_gradient(scores, targets, weights, scale) -> (sum, gradient)` in one pass.
 
-    `reduction` says what a batch's loss is: the weighted `"mean"` over rows or their `"sum"`.
+    Attributes:
+        name: the folder's.
+        reduction: what a batch's loss is, the weighted mean over rows or their sum.
+        scores: what the loss is computed from.
+        outputs: what a row's outputs stand for: any values; each the answer to a question of its own, so that targets
+            are in [0, 1]; or a choice of one class, so that targets sum to 1.
+        takes_labels: whether targets may be class labels (B,) as well as rows (B, K).
+        loss_and_gradient: the reference.
     """
 
     name: str
     reduction: Literal["mean", "sum"]
+    scores: Literal["values", "probabilities", "logits"]
+    outputs: Literal["values", "binary", "categorical"]
+    takes_labels: bool
     loss_and_gradient: Callable[..., tuple[Array, Array]]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric kernel: `rows(scores, targets, threshold, xp)` gives one value per row, float64 (B,).
+
+    `reads` says what its scores are: `"scores"`, the network's output before a head that a loss has taken over, such
+    as logits, for which the threshold is chosen accordingly; or `"predictions"`.
+    """
+
+    name: str
+    reads: Literal["scores", "predictions"]
+    rows: Callable[..., Array]
 
 
 # -- activations without a folder ------------------------------------------------------------------------------------
@@ -79,17 +103,26 @@ RUNTIME_ACTIVATIONS: dict[str, "RuntimeActivation"] = {}
 
 @dataclass(frozen=True)
 class RuntimeActivation:
-    """An elementwise activation's versions, with what its folder's files would hold.
+    """An activation's versions, with what its folder's files would hold.
 
-    `reference` has `forward(x, xp)` and `derivative(x, xp)` or `derivative_from_output(y, xp)`, as `saves` says; `cpu`
-    and `gpu` are the text of `cpu.py` and `gpu.cu`, with functions of those names.
+    `reference` has `forward(x, xp)` and `derivative(x, xp)` or `derivative_from_output(y, xp)`, as `saves` says, or
+    `backward(dy, saved, xp)` if it is not elementwise; `cpu` and `gpu` are the text of `cpu.py` and `gpu.cu`, with
+    functions of those names, "" where there is none; `numpy_source` is empty if it cannot be written as NumPy code.
     """
 
-    saves: str
-    reference: ModuleType
-    cpu: str
-    gpu: str
-    numpy_source: tuple[str, ...]
+    saves: Literal["input", "output"]
+    reference: Any
+    cpu: str = ""
+    gpu: str = ""
+    numpy_source: tuple[str, ...] = ()
+    elementwise: bool = True
+
+    @classmethod
+    def of(cls, thing: Any) -> "RuntimeActivation":
+        """Of an object with `forward` and its derivative, which runs on every backend by its formula alone."""
+        elementwise = hasattr(thing, "derivative") or hasattr(thing, "derivative_from_output")
+        from_output = hasattr(thing, "derivative_from_output") or not elementwise
+        return cls("output" if from_output else "input", thing, elementwise=elementwise)
 
 
 def register_activation(name: str, versions: RuntimeActivation) -> None:
@@ -127,8 +160,7 @@ def activation(name: str) -> Activation:
     """The activation of that name; raises `UnknownName` with the names there are."""
     if name in RUNTIME_ACTIVATIONS:
         found = RUNTIME_ACTIVATIONS[name]
-        saves: Literal["input", "output"] = "output" if found.saves == "output" else "input"
-        return Activation(name, saves, True, found.numpy_source, found.reference)
+        return Activation(name, found.saves, found.elementwise, found.numpy_source, found.reference)
     package = _find(name, "activation")
     elementwise = getattr(package, "ELEMENTWISE", True)
     return Activation(name, package.SAVES, elementwise, package.NUMPY, version(name, "reference"))
@@ -138,7 +170,16 @@ def activation(name: str) -> Activation:
 def loss(name: str) -> Loss:
     """The loss kernel of that name; raises `UnknownName` with the names there are."""
     package = _find(name, "loss")
-    return Loss(name, package.REDUCTION, version(name, "reference").loss_and_gradient)
+    usual = {"REDUCTION": "mean", "SCORES": "values", "OUTPUTS": "values", "TAKES_LABELS": False}
+    facts = [getattr(package, fact, value) for fact, value in usual.items()]
+    return Loss(name, *facts, version(name, "reference").loss_and_gradient)
+
+
+@cache
+def metric(name: str) -> Metric:
+    """The metric kernel of that name; raises `UnknownName` with the names there are."""
+    package = _find(name, "metric")
+    return Metric(name, getattr(package, "READS", "scores"), version(name, "reference").rows)
 
 
 def folder(name: str) -> str:
@@ -159,13 +200,16 @@ def version(name: str, module: str) -> ModuleType:
 
 def has_cpu_version(name: str) -> bool:
     """Whether the kernel's folder has a `cpu.py`; what is registered at run time is compiled, too."""
-    return name in RUNTIME_ACTIVATIONS or importlib.util.find_spec(f"{_dotted(name)}.cpu") is not None
+    if name in RUNTIME_ACTIVATIONS:
+        return bool(RUNTIME_ACTIVATIONS[name].cpu)
+    is_kernel = importlib.util.find_spec(_dotted(name)) is not None
+    return is_kernel and importlib.util.find_spec(f"{_dotted(name)}.cpu") is not None
 
 
 def has_gpu_version(name: str) -> bool:
     """Whether the kernel's folder has a `gpu.cu`, or its runtime activation the text of one."""
     if name in RUNTIME_ACTIVATIONS:
-        return True
+        return bool(RUNTIME_ACTIVATIONS[name].gpu)
     package = importlib.util.find_spec(_dotted(name))
     places = () if package is None else package.submodule_search_locations or ()
     return any((Path(place) / "gpu.cu").is_file() for place in places)
@@ -173,7 +217,7 @@ def has_gpu_version(name: str) -> bool:
 
 def _find(name: str, kind: str) -> ModuleType:
     if name not in names(kind):
-        raise UnknownName(f"unknown {kind} {name!r}: choose one of {', '.join(names(kind))}")
+        raise UnknownName(unknown(kind, name, names(kind)))
     return contract(name)
 
 

@@ -41,7 +41,7 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     if request.param == STRICT:
         instance: Backend = StrictBackend()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(registry.BUILT_IN, STRICT, "tests.strict_backend:StrictBackend")
+            patch.setitem(registry.BACKENDS._things, STRICT, StrictBackend)
             with dk.use_backend(STRICT):
                 yield instance
         return

@@ -13,8 +13,8 @@ import dnnkit
 
 ROOT = Path(__file__).parents[1]
 ALLOWED = {
-    "kernels": {"dnnkit.kernels", "dnnkit.errors"},
-    "backends": {"dnnkit.backends", "dnnkit.kernels", "dnnkit.errors"},
+    "kernels": {"dnnkit.kernels", "dnnkit.errors", "dnnkit.files", "dnnkit.registry"},
+    "backends": {"dnnkit.backends", "dnnkit.kernels", "dnnkit.errors", "dnnkit.files", "dnnkit.registry"},
 }
 RELATIVE = ROOT / "dnnkit" / "bench" / "peers"
 """Only here are imports relative: an interpreter without dnnkit runs the folder as a package of another name."""
@@ -74,8 +74,10 @@ def test_what_measures_a_peer_needs_nothing_of_dnnkit() -> None:
     assert not {"parent", "report", "plots", "results"} & seen
 
 
-def test_errors_are_a_leaf() -> None:
+def test_errors_and_files_are_leaves() -> None:
     assert imported(ROOT / "dnnkit" / "errors.py") == set()
+    for name in imported(ROOT / "dnnkit" / "files.py"):
+        assert name.startswith("dnnkit.errors.") or name.split(".")[0] in sys.stdlib_module_names, name
 
 
 def test_a_planted_import_in_the_wrong_direction_fails_lint(tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from dnnkit.backends.base import Backend
 from dnnkit.backends.cupy_backend import cuda_diagnosis
 from dnnkit.backends.cupy_backend.operations import CupyOperations
-from dnnkit.backends.diagnosis import Finding
+from dnnkit.backends.diagnosis import Finding, in_words, say_once
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.memory_sizes import in_words
 from dnnkit.backends.program import HostArray, Program
+from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, Namespace
 
 NOTHING = nullcontext()
@@ -26,7 +27,7 @@ ON_GPU = (2, 13)
 """DLPack's numbers for memory of a CUDA device, and for memory that host and devices share."""
 
 
-class CupyBackend(CupyOperations):
+class CupyBackend(CupyOperations, Backend):
     """One NVIDIA GPU: the first one, or another by its number, as in `cupy:1`."""
 
     name = "cupy"
@@ -45,13 +46,13 @@ class CupyBackend(CupyOperations):
     @classmethod
     def unavailable_reason(cls) -> str | None:
         """In words: CuPy is missing, or a driver, a GPU, or they are of different versions."""
-        found = cuda_diagnosis.trouble(cuda_diagnosis.look())
+        found = cuda_diagnosis.diagnose(cuda_diagnosis.probe())
         return found.reason if found else None
 
     @classmethod
     def remedy(cls) -> str:
         """The pip command for the CUDA that the driver knows."""
-        found = cuda_diagnosis.trouble(cuda_diagnosis.look())
+        found = cuda_diagnosis.diagnose(cuda_diagnosis.probe())
         return found.remedy if found else cls.install
 
     @property
@@ -81,10 +82,21 @@ class CupyBackend(CupyOperations):
 
     # -- building ----------------------------------------------------------------------------------------------------
 
+    def unsupported_reason(self, program: Program) -> str | None:
+        """Which parts have no CUDA version, and are computed with CuPy's functions by their formulas."""
+        if (reason := super().unsupported_reason(program)) is not None:
+            return reason
+        missing = {name for name in program.kernels if not registry.has_gpu_version(name)}
+        if isinstance(program.rule, str) and not hasattr(registry.version("optimizer_step", "gpu"), program.rule):
+            missing.add(program.rule)
+        return f"no CUDA version of {', '.join(sorted(missing))}" if missing else None
+
     def build(self, program: Program) -> Executable:
         """The stages one by one, on kernels that fuse what stands around a product; data may be larger than the GPU."""
         from dnnkit.backends.cupy_backend.executable import CupyExecutable
 
+        if (reason := self.unsupported_reason(program)) is not None:
+            say_once(f"backend cupy computes part of this network by formula, not by kernels of its own: {reason}")
         return CupyExecutable(self, program, self.plan(program, "CUDA kernels, stage by stage"))
 
     def on_device(self) -> AbstractContextManager[Any]:

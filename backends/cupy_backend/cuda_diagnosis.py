@@ -61,7 +61,7 @@ class Diagnosis:
     remedy: str = ""
 
 
-def trouble(state: CudaState) -> Diagnosis | None:
+def diagnose(state: CudaState) -> Diagnosis | None:
     """What is wrong with such a machine; None if CuPy can work on it."""
     extra = "gpu12" if state.driver is not None and state.driver < 13000 else "gpu"
     install = f"pip install 'dnnkit[{extra}]'"
@@ -99,7 +99,7 @@ def trouble(state: CudaState) -> Diagnosis | None:
 
 
 @cache
-def look() -> CudaState:
+def probe() -> CudaState:
     """This machine, asked once a process."""
     if importlib.util.find_spec("cupy") is None:
         return CudaState(driver=_driver_version())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 
 from dnnkit.backends.cupy_backend.streaming import HostData, StreamedBatches
-from dnnkit.backends.memory_sizes import in_words
+from dnnkit.backends.diagnosis import in_words
 from dnnkit.backends.program import HostArray, Hyperparameters, Plan, Program
 from dnnkit.backends.stagewise.batches import Batches
 from dnnkit.backends.stagewise.executable import StagewiseExecutable

@@ -5,20 +5,23 @@ Importing this module does not import Numba: whether it is there is asked for fi
 
 import importlib.util
 import os
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
-from dnnkit.backends.diagnosis import Finding
+from dnnkit.backends.diagnosis import Finding, say_once
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.numpy_backend import NumpyBackend
-from dnnkit.backends.program import Activate, Dense, Loss, Metric, Program
+from dnnkit.backends.program import Activate, Dense, Dropout, Loss, Metric, Program, Rescale
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.registry import Activation
+
+COMPILED = (Rescale, Dense, Activate, Dropout)
+"""The stages that `kernels/train_steps` knows."""
 
 
 @cache
@@ -95,14 +98,28 @@ class NumbaBackend(NumpyBackend):
         reason = super().unsupported_reason(program)
         if reason is not None:
             return reason
-        activations = {s.activation for s in program.stages if isinstance(s, Dense | Activate)} | {program.head}
-        losses = {program.loss.kernel} if program.loss is not None and isinstance(program.loss.kernel, str) else set()
-        missing = sorted(name for name in activations | losses if not registry.has_cpu_version(name))
+        stages = {type(stage).__name__ for stage in program.stages if not isinstance(stage, COMPILED)}
+        kernels = {name for name in program.kernels if not registry.has_cpu_version(name)}
+        rules = {program.rule} if isinstance(program.rule, str) and not self._has_compiled(program.rule) else set()
+        on_predictions = {m.name for m in program.metrics if m.reads_predictions and program.head != "linear"}
+        missing = sorted(stages | kernels | rules | on_predictions)
         return f"no compiled version of {', '.join(missing)}" if missing else None
+
+    def _has_compiled(self, rule: str | None) -> bool:
+        """Whether there is a compiled version of an optimizer's rule of that name."""
+        return rule is not None and hasattr(registry.version("optimizer_step", "cpu"), rule)
+
+    @cached_property
+    def _compiled(self) -> Any:
+        """What the operations call; importing it imports Numba."""
+        from dnnkit.backends.numba_backend import compiled_kernels
+
+        return compiled_kernels
 
     def build(self, program: Program) -> Executable:
         """The compiled epoch where the program can take it, else one compiled operation after another."""
-        if self.unsupported_reason(program) is not None:
+        if (reason := self.unsupported_reason(program)) is not None:
+            say_once(f"backend numba runs this network stage by stage, not in one compiled call: {reason}")
             return super().build(program)
         from dnnkit.backends.numba_backend.executable import NumbaExecutable
 
@@ -116,24 +133,28 @@ class NumbaBackend(NumpyBackend):
 
     def activation(self, activation: Activation, x: Array, out: Array | None = None) -> Array:
         """See `kernels/<activation>`."""
-        from dnnkit.kernels._numba import entry_points
-
         if x.ndim == 0 or not registry.has_cpu_version(activation.name):
             return super().activation(activation, x, out)
         x = np.ascontiguousarray(x)
         out = np.empty_like(x) if out is None else out
-        self._call(entry_points.activation_entry_points(activation.name, x.dtype.name), "forward", x, out)
+        self._call(
+            self._compiled.entry_points.activation_entry_points(activation.name, x.dtype.name), "forward", x, out
+        )
         return out
 
     def activation_backward(self, activation: Activation, dy: Array, saved: Array, out: Array | None = None) -> Array:
         """See `kernels/<activation>`."""
-        from dnnkit.kernels._numba import entry_points
-
         if dy.ndim == 0 or not registry.has_cpu_version(activation.name):
             return super().activation_backward(activation, dy, saved, out)
         dy, saved = np.ascontiguousarray(dy), np.ascontiguousarray(saved)
         out = np.empty_like(dy) if out is None else out
-        self._call(entry_points.activation_entry_points(activation.name, dy.dtype.name), "backward", dy, saved, out)
+        self._call(
+            self._compiled.entry_points.activation_entry_points(activation.name, dy.dtype.name),
+            "backward",
+            dy,
+            saved,
+            out,
+        )
         return out
 
     @staticmethod
@@ -150,16 +171,13 @@ class NumbaBackend(NumpyBackend):
         out: tuple[Array | None, Array | None] = (None, None),
     ) -> tuple[Array, Array]:
         """See `kernels/dense`."""
-        from dnnkit.kernels._numba import entry_points
-        from dnnkit.kernels.dense import cpu
-
         if not registry.has_cpu_version(activation.name):
             return super().dense(x, w, b, activation, out)
         y = np.empty((x.shape[0], w.shape[1]), x.dtype) if out[0] is None else out[0]
         z = np.empty_like(y) if out[1] is None else out[1]
         bias = np.empty(0, x.dtype) if b is None else b
-        address = entry_points.activation_entry_points(activation.name, x.dtype.name).address("forward")
-        cpu.forward(np.ascontiguousarray(x), np.ascontiguousarray(w), bias, address, z, y)
+        address = self._compiled.entry_points.activation_entry_points(activation.name, x.dtype.name).address("forward")
+        self._compiled.dense.forward(np.ascontiguousarray(x), np.ascontiguousarray(w), bias, address, z, y)
         return y, (y if activation.saves == "output" else z)
 
     def dense_backward(
@@ -173,47 +191,38 @@ class NumbaBackend(NumpyBackend):
         out: tuple[Array | None, Array | None, Array | None] = (None, None, None),
     ) -> tuple[Array | None, Array, Array]:
         """See `kernels/dense`."""
-        from dnnkit.kernels._numba import entry_points
-        from dnnkit.kernels.dense import cpu
-
         if not registry.has_cpu_version(activation.name):
             return super().dense_backward(dy, x, w, saved, activation, needs_dx, out)
         dx, dw, db = out
         dx = np.empty_like(x) if dx is None else dx
         dw = np.empty_like(w) if dw is None else dw
         db = np.empty(w.shape[1], w.dtype) if db is None else db
-        address = entry_points.activation_entry_points(activation.name, x.dtype.name).address("backward")
+        address = self._compiled.entry_points.activation_entry_points(activation.name, x.dtype.name).address("backward")
         arrays = [np.ascontiguousarray(array) for array in (dy, x, w, saved)]
-        cpu.backward(*arrays, address, needs_dx, np.empty_like(arrays[0]), dx, dw, db)
+        self._compiled.dense.backward(*arrays, address, needs_dx, np.empty_like(arrays[0]), dx, dw, db)
         return (dx if needs_dx else None), dw, db
 
     def gather(
         self, data: Array, rows: Array, scale: float, offset: float, dtype: Any, out: Array | None = None
     ) -> Array:
         """See `kernels/gather`."""
-        from dnnkit.kernels.gather import cpu
-
         out = np.empty((rows.shape[0], data.shape[1]), dtype) if out is None else out
-        cpu.gather(data, rows, scale, offset, out)
+        self._compiled.gather.gather(data, rows, scale, offset, out)
         return out
 
     def dropout_mask(
         self, shape: tuple[int, ...], rate: float, seed: int, layer: int, step: int, out: Array | None = None
     ) -> Array:
         """See `kernels/dropout`."""
-        from dnnkit.kernels.dropout import cpu
-
         out = np.empty(shape, np.bool_) if out is None else out
-        cpu.mask(0, out.size, rate, seed, layer, step, out.reshape(-1))
+        self._compiled.dropout.mask(0, out.size, rate, seed, layer, step, out.reshape(-1))
         return out
 
     def dropout(self, x: Array, keep: Array, rate: float, out: Array | None = None) -> Array:
         """See `kernels/dropout`."""
-        from dnnkit.kernels.dropout import cpu
-
         x = np.ascontiguousarray(x)
         out = np.empty_like(x) if out is None else out
-        cpu.apply(x.reshape(-1), keep.reshape(-1), rate, out.reshape(-1))
+        self._compiled.dropout.apply(x.reshape(-1), keep.reshape(-1), rate, out.reshape(-1))
         return out
 
     def loss(
@@ -226,17 +235,12 @@ class NumbaBackend(NumpyBackend):
         out: Array | None = None,
     ) -> tuple[Array, Array]:
         """See `kernels/<loss>`."""
-        from dnnkit.kernels._numba import entry_points
-
         if not isinstance(loss.kernel, str) or not registry.has_cpu_version(loss.kernel):
             return super().loss(loss, scores, targets, weights, scale, out)
-        scores, targets = np.ascontiguousarray(scores), np.ascontiguousarray(targets)
-        kind = "labels" if targets.ndim == 1 else "values"
-        targets = targets.astype(np.int64 if kind == "labels" else scores.dtype, copy=False)
-        row_weights = np.ones(len(scores), scores.dtype) if weights is None else np.ascontiguousarray(weights)
+        scores, targets, row_weights, kind = _contiguous(scores, targets, weights)
         out = np.empty_like(scores) if out is None else out
         total = np.zeros(1)
-        entry_points.loss_entry_points(loss.kernel, kind, scores.dtype.name).call(
+        self._compiled.entry_points.loss_entry_points(loss.kernel, kind, scores.dtype.name).call(
             "loss_and_metrics",
             *(a.ctypes.data for a in (scores, targets, row_weights)),
             *scores.shape,
@@ -247,28 +251,42 @@ class NumbaBackend(NumpyBackend):
         return total[0], out
 
     def metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None) -> Array:
-        """See `kernels/accuracy`."""
-        from dnnkit.kernels.accuracy import cpu
-
-        if metric.kernel == "categorical":
-            return cpu.categorical(scores, targets, weights)
-        if metric.kernel == "binary":
-            return cpu.binary(scores, targets, weights, metric.threshold)
-        return super().metric(metric, scores, targets, weights)
+        """See `kernels/metrics`."""
+        if not isinstance(metric.kernel, str) or not registry.has_cpu_version(metric.kernel):
+            return super().metric(metric, scores, targets, weights)
+        scores, targets, row_weights, kind = _contiguous(scores, targets, weights)
+        total = np.zeros(1)
+        self._compiled.entry_points.metric_entry_points(metric.kernel, kind, scores.dtype.name).call(
+            "total",
+            *(a.ctypes.data for a in (scores, targets, row_weights)),
+            *scores.shape,
+            metric.threshold,
+            total.ctypes.data,
+        )
+        return total[0]
 
     def update(
         self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float
     ) -> tuple[Array, list[Array]]:
         """See `kernels/optimizer_step`; in place."""
-        from dnnkit.kernels._numba import entry_points
-
+        if not self._has_compiled(rule.name):
+            return super().update(rule, step, parameter, gradient, slots, *numbers)
         # Stacked and unstacked again: a slice function wants its slots in one array. Only stage by stage costs this.
         stacked = np.stack(slots) if slots else parameter
         rate, *constants = numbers
         places = [array.ctypes.data for array in (parameter, gradient, stacked)]
         given = np.array([*constants, 0.0])
-        update = entry_points.optimizer_entry_points(rule.function.__name__, parameter.dtype.name)
+        update = self._compiled.entry_points.optimizer_entry_points(rule.name, parameter.dtype.name)
         update.call("update", step, *places, parameter.size, parameter.size, rate, given.ctypes.data)
         for slot, row in zip(slots, stacked, strict=False):
             slot[...] = row
         return parameter, slots
+
+
+def _contiguous(scores: Array, targets: Array, weights: Array | None) -> tuple[Array, Array, Array, str]:
+    """Scores, targets and row weights as compiled code takes them, and whether the targets are labels or values."""
+    scores, targets = np.ascontiguousarray(scores), np.ascontiguousarray(targets)
+    kind = "labels" if targets.ndim == 1 else "values"
+    targets = targets.astype(np.int64 if kind == "labels" else scores.dtype, copy=False)
+    weights = np.ones(len(scores)) if weights is None else weights
+    return scores, targets, np.ascontiguousarray(weights, scores.dtype), kind

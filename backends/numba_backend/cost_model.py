@@ -16,7 +16,6 @@ from dnnkit.backends.numba_backend.calibration import Machine, machine, processo
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles, share, stage_shards
 from dnnkit.backends.program import Dense, Program, Stage
 from dnnkit.errors import ConfigurationError
-from dnnkit.kernels.optimizer_step.reference import RULES
 
 WORTH = 0.85
 """Several workers are taken if they need less than this share of the time of one: they are not free for others."""
@@ -43,7 +42,7 @@ def choose_partition(
 
     `recorded` is what `record` gave in the training that goes on.
     """
-    if asked := os.environ.get("DNNKIT_PARTITION"):
+    if asked := os.environ.get("DNNKIT_PARTITION") or os.environ.get("DNNKIT_DIVISION"):  # the latter until 0.2
         return Partition.parse(asked)
     if (kept := _recorded(recorded, batch_size)) is not None:
         return kept
@@ -105,7 +104,7 @@ def seconds(
             total += here.exchange + WAIT + (workers + 1) * rows * added_up * number / here.bytes
             total += (workers - 1) * rows * added_up * number / here.crossing
         trained = True
-    slots = len(RULES[program.update].slots) if program.update else 0
+    slots = len(program.optimizer_rule.slots) if program.optimizer_rule else 0
     if by_rows:
         own = share(held, workers, 0)
         mine = own.stop - own.start

@@ -318,13 +318,12 @@ def _compile(program: Program) -> tuple[Kernels, dict[str, Any]]:
         assert isinstance(program.loss.kernel, str)
         functions["loss"] = entry_points.loss_entry_points(program.loss.kernel, program.loss.targets, program.dtype)
         loss = functions["loss"].address("loss_and_metrics")
-    if program.update:
-        functions["update"] = entry_points.optimizer_entry_points(program.update, program.dtype)
+    if program.rule is not None:
+        assert isinstance(program.rule, str)
+        functions["update"] = entry_points.optimizer_entry_points(program.rule, program.dtype)
         update = functions["update"].address("update")
-    kinds = [
-        entry_points.CATEGORICAL if metric.kernel == "categorical" else entry_points.BINARY
-        for metric in program.metrics
-    ]
+    numbers = entry_points.metric_kinds()
+    kinds = [numbers[metric.kernel] for metric in program.metrics if isinstance(metric.kernel, str)]
     thresholds = np.array([metric.threshold for metric in program.metrics], program.dtype)
     head = activations[program.head].address("forward")
     return Kernels(activations, loss, update, head, np.array(kinds, np.int64), thresholds), functions

@@ -1,14 +1,12 @@
 """The batches of an epoch, one after the other."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import HostArray, Rescale
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.flat import Data
 from dnnkit.kernels.array import Array
-
-if TYPE_CHECKING:
-    from dnnkit.backends.base import Backend
 
 
 class Batches:
@@ -16,7 +14,7 @@ class Batches:
 
     def __init__(
         self,
-        backend: "Backend",
+        backend: Operations,
         buffers: Buffers,
         rescale: Rescale,
         dtype: Any,

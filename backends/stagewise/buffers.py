@@ -1,17 +1,15 @@
 """Memory that is made once and used in every step."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dnnkit.backends.operations import Operations
 from dnnkit.kernels.array import Array
-
-if TYPE_CHECKING:
-    from dnnkit.backends.base import Backend
 
 
 class Buffers:
-    """Arrays by name and place; none for a backend that returns new arrays (`Backend.buffer` gives None)."""
+    """Arrays by name and place; none for a backend that returns new arrays (`Operations.buffer` gives None)."""
 
-    def __init__(self, backend: "Backend", dtype: Any) -> None:
+    def __init__(self, backend: Operations, dtype: Any) -> None:
         self._backend, self._dtype = backend, dtype
         self._held: dict[tuple[str, int], Array | None] = {}
 

@@ -1,14 +1,14 @@
 """The executable that every backend has: one operation of the backend after another, stage by stage.
 
-Where the backend writes into buffers (`Backend.buffer`), they are made in the first step and used again in all others.
+Where the backend writes into buffers (`Operations.buffer`), they are made in the first step and used again.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dnnkit.backends.executable import Gradients
+from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import HostArray, Hyperparameters, Plan, Program, Totals
 from dnnkit.backends.stagewise.accumulator import Accumulator
 from dnnkit.backends.stagewise.batches import Batches, part
@@ -18,14 +18,11 @@ from dnnkit.backends.stagewise.stages import Stages
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array
 
-if TYPE_CHECKING:
-    from dnnkit.backends.base import Backend
-
 
 class StagewiseExecutable(FlatExecutable):
     """A program on a backend's operations."""
 
-    def __init__(self, backend: "Backend", program: Program, plan: Plan) -> None:
+    def __init__(self, backend: Operations, program: Program, plan: Plan) -> None:
         super().__init__(backend, program, plan)
         self._head = registry.activation(program.head)
         self._buffers = Buffers(backend, self._dtype)
@@ -107,14 +104,12 @@ class StagewiseExecutable(FlatExecutable):
         )
 
     def _measure(self, scores: Array, y: Array | None, weights: Array | None) -> list[Array]:
-        """The weighted sum of each metric; a user's own sees predictions, ours can read scores."""
+        """The weighted sum of each metric, on predictions or on scores, as it wants."""
         metrics = self.program.metrics
         predictions = scores
-        if any(not isinstance(metric.kernel, str) for metric in metrics):
+        if any(metric.reads_predictions for metric in metrics):
             predictions = self._backend.activation(self._head, scores)
-        return [
-            self._backend.metric(m, scores if isinstance(m.kernel, str) else predictions, y, weights) for m in metrics
-        ]
+        return [self._backend.metric(m, predictions if m.reads_predictions else scores, y, weights) for m in metrics]
 
     # -- inference ---------------------------------------------------------------------------------------------------
 

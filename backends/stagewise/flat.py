@@ -5,19 +5,15 @@ Parameters, gradient and each optimizer slot are one flat array each, in canonic
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dnnkit.backends.executable import Executable
+from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import HostArray, Plan, Program, Rescale, Snapshot, TrainingState
 from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.backends.stagewise.layout import FlatLayout
 from dnnkit.kernels.array import Array, namespace
-from dnnkit.kernels.optimizer_step.reference import RULES
-
-if TYPE_CHECKING:
-    from dnnkit.backends.base import Backend
 
 
 @dataclass(frozen=True)
@@ -41,7 +37,7 @@ class FlatExecutable(Executable):
     cache_aligned = False
     """Whether each parameter has cache lines of its own."""
 
-    def __init__(self, backend: "Backend", program: Program, plan: Plan) -> None:
+    def __init__(self, backend: Operations, program: Program, plan: Plan) -> None:
         self.program, self.plan, self.state = program, plan, TrainingState()
         self._backend, self._xp = backend, backend.xp
         self._dtype = backend.dtype(program.dtype)
@@ -49,7 +45,7 @@ class FlatExecutable(Executable):
         if self._stages and isinstance(self._stages[0], Rescale):  # done while the batch is gathered
             self._rescale, self._stages = self._stages[0], self._stages[1:]
         self._reduction = program.loss.reduction if program.loss else "mean"
-        self._rule = RULES[program.update] if program.update else None
+        self._rule = program.optimizer_rule
         self._slot_names = self._rule.slots if self._rule else ()
         self._layout = FlatLayout(program.parameters, cache_aligned=self.cache_aligned)
         self._parameters = backend.zeros(self._layout.size, self._dtype)

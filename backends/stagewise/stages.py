@@ -1,22 +1,20 @@
 """What each kind of stage does, forward and backward, on a backend's operations."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Rescale, Stage, stage_parameters
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.layout import FlatLayout
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array
 
-if TYPE_CHECKING:
-    from dnnkit.backends.base import Backend
-
 
 class Stages:
     """A chain of stages with their buffers; parameters and gradient come and go as one flat array each."""
 
     def __init__(
-        self, backend: "Backend", stages: tuple[Stage, ...], layout: FlatLayout, buffers: Buffers, seed: int
+        self, backend: Operations, stages: tuple[Stage, ...], layout: FlatLayout, buffers: Buffers, seed: int
     ) -> None:
         self._backend, self._xp = backend, backend.xp
         self._stages, self._layout, self._buffers, self._seed = stages, layout, buffers, seed
@@ -79,6 +77,7 @@ class Stages:
                 inputs = self._xp.reshape(x, (-1, *input_shape))
                 y, kept = function.forward(self._xp, inputs, *owned)
                 return self._xp.reshape(y, (shape[0], -1)), (kept, tuple(y.shape))
+        raise NotImplementedError(f"no backend knows how to run the stage {type(stage).__name__}")
 
     def _backward(
         self, index: int, stage: Stage, owned: list[Array], dy: Array, saved: Any, needs_dx: bool, outs: list[Array]
@@ -106,3 +105,4 @@ class Stages:
                 dy = self._xp.reshape(dy, y_shape)
                 dx, *parts = function.backward(self._xp, dy, kept, *owned)
                 return self._xp.reshape(dx, (shape[0], -1)), parts
+        raise NotImplementedError(f"no backend knows how to run the stage {type(stage).__name__}")

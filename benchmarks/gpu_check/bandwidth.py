@@ -126,7 +126,7 @@ def _losses(backend: Any, size: int, dtype: str) -> Iterator[Work]:
         sparse = Loss("softmax_cross_entropy", "labels", "mean")
         run = _call(backend.loss, sparse, scores, labels, None, 0.5, out=out)
         yield f"softmax_cross_entropy of labels, {columns} columns", 2 * count * item + 8 * shape[0], run
-        accuracy = Metric("accuracy", "categorical")
+        accuracy = Metric("accuracy", "categorical_accuracy")
         run = _call(backend.metric, accuracy, scores, labels, None)
         yield f"accuracy of labels, {columns} columns", count * item + 8 * shape[0], run
 

@@ -118,8 +118,8 @@ def _losses(backend: Backend, rng: Any, dtype: str, shape: Any, label: str) -> I
     plain, labels = Plain(), rng.integers(0, shape[1], shape[0])
     own = [backend.asarray(array) for array in (scores, labels, targets, weights)]
     for metric, theirs, given in (
-        (Metric("a", "categorical"), labels, own[1]),
-        (Metric("b", "binary", 0.5), targets, own[2]),
+        (Metric("a", "categorical_accuracy"), labels, own[1]),
+        (Metric("b", "binary_accuracy", 0.5), targets, own[2]),
     ):
         value = backend.metric(metric, own[0], given, own[3])
         yield compare(

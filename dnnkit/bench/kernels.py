@@ -244,7 +244,7 @@ def _losses(data: Data) -> Iterator[Work]:
         yield Work(name, 3 * n * data.item, 5 * n, _loss_call(Loss(name, "values", "mean"), scores, targets, out))
     sparse = _loss_call(Loss("softmax_cross_entropy", "labels", "mean"), scores, labels, out)
     yield Work("softmax_cross_entropy of labels", 2 * n * data.item + 8 * rows, 5 * n, sparse)
-    metric = Metric("accuracy", "categorical")
+    metric = Metric("accuracy", "categorical_accuracy")
     moved = n * data.item + 8 * rows
     yield Work("accuracy", moved, n, lambda backend: backend.metric(metric, scores, labels, None))
 

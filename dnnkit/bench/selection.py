@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dnnkit import formula
+from dnnkit.activations import key_of
 from dnnkit.backends import available, get_backend
 from dnnkit.backends.base import Backend
 from dnnkit.errors import ConfigurationError
@@ -44,7 +45,7 @@ class Selection:
 
     def kernel(self, name: str) -> registry.Activation:
         """Its kernel."""
-        return registry.activation(formula.key_of(self.added[name]) if name in self.added else name)
+        return registry.activation(key_of(self.added[name]) if name in self.added else name)
 
 
 def select_backends(names: Sequence[str] | None) -> tuple[Backend, ...]:

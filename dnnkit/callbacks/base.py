@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from math import inf
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from dnnkit.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from dnnkit.network.sequential import Sequential
+from dnnkit.network.protocol import Network
+from dnnkit.registry import Registry
 
 Logs: TypeAlias = Mapping[str, float]
 
@@ -20,7 +19,7 @@ class Callback:
     A callback that overrides a batch's method makes training go step by step; the others cost nothing within an epoch.
     """
 
-    model: "Sequential"
+    model: Network
     params: Mapping[str, Any]
     """`epochs`, `steps` (batches an epoch), `samples`, `batch_size`."""
 
@@ -49,16 +48,25 @@ class Callback:
         return (kind.on_batch_begin, kind.on_batch_end) != (Callback.on_batch_begin, Callback.on_batch_end)
 
 
+def _is_callback(thing: object) -> bool:
+    return isinstance(thing, type) and issubclass(thing, Callback)
+
+
+CALLBACKS: Registry[type[Callback]] = Registry("callback", "a subclass of Callback", _is_callback)
+"""By their class names: `fit(callbacks="TerminateOnNaN")`."""
+
+
 class CallbackList(Callback):
     """Several callbacks as one."""
 
-    def __init__(self, callbacks: Sequence[Callback]) -> None:
-        for callback in callbacks:
-            if not isinstance(callback, Callback):
-                raise ConfigurationError(f"callbacks must be objects of class Callback; got {callback!r}")
-        self.callbacks = list(callbacks)
+    def __init__(self, callbacks: "Callback | str | Sequence[Callback | str]") -> None:
+        given = [callbacks] if isinstance(callbacks, Callback | str) else callbacks
+        for callback in given:
+            if not isinstance(callback, Callback | str):
+                raise ConfigurationError(f"callbacks must be objects of class Callback, or names; got {callback!r}")
+        self.callbacks: list[Callback] = [CALLBACKS.make(callback, Callback) for callback in given]
 
-    def attach(self, model: "Sequential", params: Mapping[str, Any]) -> None:
+    def attach(self, model: Network, params: Mapping[str, Any]) -> None:
         """Tell every callback whom it watches."""
         for callback in self.callbacks:
             callback.model, callback.params = model, params

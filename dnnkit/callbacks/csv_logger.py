@@ -3,10 +3,11 @@
 import csv
 from pathlib import Path
 
-from dnnkit.callbacks.base import Callback, Logs
+from dnnkit.callbacks.base import CALLBACKS, Callback, Logs
 from dnnkit.errors import ConfigurationError
 
 
+@CALLBACKS.named("CSVLogger")
 class CSVLogger(Callback):
     """Write epoch (from 0), loss and metrics to a CSV file; every line is on disk as soon as its epoch ends."""
 

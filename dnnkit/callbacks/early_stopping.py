@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from dnnkit.callbacks.base import Best, Callback, Logs
+from dnnkit.callbacks.base import CALLBACKS, Best, Callback, Logs
 from dnnkit.network.checks import check_count
 
 
+@CALLBACKS.named("EarlyStopping")
 class EarlyStopping(Callback):
     """End training after `patience` epochs without improvement of `monitor` by more than `min_delta`.
 

@@ -3,11 +3,12 @@
 from math import nan
 from pathlib import Path
 
-from dnnkit.callbacks.base import Callback, Logs
+from dnnkit.callbacks.base import CALLBACKS, Callback, Logs
 from dnnkit.network.checks import check_count
 from dnnkit.training.notebook import Cell, in_notebook
 
 
+@CALLBACKS.named("LossPlot")
 class LossPlot(Callback):
     """Training and validation loss by epoch: live in a notebook, and as a file if `path` is given.
 

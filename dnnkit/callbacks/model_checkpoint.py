@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Literal
 
-from dnnkit.callbacks.base import Best, Callback, Logs
+from dnnkit.callbacks.base import CALLBACKS, Best, Callback, Logs
 from dnnkit.errors import ConfigurationError
 
 
+@CALLBACKS.named("ModelCheckpoint")
 class ModelCheckpoint(Callback):
     """Save the network after every epoch, or only after the best so far.
 

@@ -2,9 +2,10 @@
 
 from math import isfinite
 
-from dnnkit.callbacks.base import Callback, Logs
+from dnnkit.callbacks.base import CALLBACKS, Callback, Logs
 
 
+@CALLBACKS.named("TerminateOnNaN")
 class TerminateOnNaN(Callback):
     """End training at the end of the epoch in which the loss became NaN or infinite.
 

@@ -71,12 +71,11 @@ def train(
     import logging
 
     from dnnkit import plots
+    from dnnkit.files import check_writable
     from dnnkit.layers import Dense, Flatten, Rescaling
     from dnnkit.network.checks import check_count
     from dnnkit.network.sequential import Sequential
     from dnnkit.optimizers import OPTIMIZERS, Optimizer
-    from dnnkit.saves.saving import check_writable
-    from dnnkit.saves.serialization import find
 
     if quiet:
         logging.getLogger("dnnkit").setLevel(logging.ERROR)
@@ -84,7 +83,7 @@ def train(
     units = _units(hidden)
     batch_size = check_count("--batch-size", batch_size)
     epochs = EPOCHS[dataset] if epochs is None else check_count("--epochs", epochs)
-    chosen = find("optimizer", optimizer, OPTIMIZERS, Optimizer)
+    chosen = OPTIMIZERS.make(optimizer, Optimizer)
     if learning_rate is not None:
         chosen = type(chosen)(learning_rate=learning_rate)
     classes = len(module.CLASS_NAMES)

@@ -8,9 +8,8 @@ from functools import cached_property
 from math import isfinite
 from numbers import Real
 
-from dnnkit.errors import ConfigurationError, UnknownName
+from dnnkit.errors import ConfigurationError
 from dnnkit.formula import grammar
-from dnnkit.kernels import registry
 
 NAMED: dict[str, "Formula"] = {}
 """What `activation` was last told of each name; a layer keeps the formula that its name stood for when it was made."""
@@ -89,33 +88,6 @@ def activation_from_text(text: str) -> Formula:
     _check_name(name.strip())
     defined = Formula(name.strip(), formula.strip(), tuple(parameters.items()))
     return activation(defined.name, defined.formula, **parameters)
-
-
-def find(given: "str | Formula") -> "str | Formula":
-    """The formula that a name stands for now, or the name itself if it is a built-in activation's."""
-    if isinstance(given, Formula):
-        return given
-    if given in NAMED:
-        return NAMED[given]
-    try:
-        registry.activation(given)
-    except UnknownName:
-        names = ", ".join(sorted({*registry.names("activation"), *NAMED}))
-        raise UnknownName(
-            f"unknown activation {given!r}: choose one of {names}, or define it: dk.activation({given!r}, 'x * ...')"
-        ) from None
-    return given
-
-
-def key_of(given: "str | Formula") -> str:
-    """What programs and kernels call it."""
-    found = find(given)
-    return found.key if isinstance(found, Formula) else found
-
-
-def named() -> tuple[str, ...]:
-    """The names that formulas have been defined for."""
-    return tuple(NAMED)
 
 
 def _check_name(name: str) -> None:

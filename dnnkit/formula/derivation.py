@@ -4,6 +4,7 @@ import types
 import warnings
 from collections.abc import Callable
 from functools import cache, wraps
+from typing import Literal
 
 import numpy as np
 
@@ -34,11 +35,11 @@ def define(key: str, formula: str, parameters: dict[str, float]) -> None:
     reference = _module(key, printing.arrays(functions))
     checking.check_derivative(formula, reference)
     if shortcut is not None and checking.agrees_with_derivative(reference):
-        saves, needless = "output", "derivative"
+        functions.pop("derivative", None)
     else:
-        saves, needless = "input", "derivative_from_output"
-        vars(reference).pop(needless, None)
-    functions.pop(needless, None)
+        functions.pop("derivative_from_output", None)
+        vars(reference).pop("derivative_from_output", None)
+    saves: Literal["input", "output"] = "output" if "derivative_from_output" in functions else "input"
     numpy_source = (printing.numpy(functions["forward"]),)
     register_activation(
         key, RuntimeActivation(saves, reference, printing.numba(functions), printing.cuda(functions, key), numpy_source)

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit import metrics as metrics_module
+from dnnkit.activations import key_of
 from dnnkit.backends.program import Activate, Parameter, Program, Stage
 from dnnkit.backends.program import Dense as DenseStage
 from dnnkit.errors import TrainingWarning
-from dnnkit.formula import key_of
 from dnnkit.initializers import Shape, get_initializer
 from dnnkit.kernels import registry
 from dnnkit.layers import Activation, Dense, Layer
@@ -62,7 +62,7 @@ def lower(
         head=head,
         loss=lowered_loss,
         metrics=tuple(metrics_module.lower(m, lowered_loss, outputs) for m in metrics) if lowered_loss else (),
-        update=optimizer.rule if optimizer is not None else None,
+        rule=optimizer.rule if optimizer is not None else None,
         dtype=dtype,
         seed=seed,
         num_threads=num_threads,

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from dnnkit.backends.executable import Executable
 from dnnkit.errors import ShapeError, UnknownName
+from dnnkit.registry import did_you_mean
 
 
 class Parameters(Mapping[str, NDArray[Any]]):
@@ -39,4 +40,5 @@ class Parameters(Mapping[str, NDArray[Any]]):
 
     def _check(self, name: str) -> None:
         if name not in self._shapes:
-            raise UnknownName(f"no parameter {name!r}: the network has {', '.join(self._shapes) or 'none'}")
+            near = did_you_mean(name, self._shapes)
+            raise UnknownName(f"no parameter {name!r}: {near}the network has {', '.join(self._shapes) or 'none'}")

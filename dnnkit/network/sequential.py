@@ -20,7 +20,6 @@ from dnnkit.network import checks, lowering, numpy_source
 from dnnkit.network.parameters import Parameters
 from dnnkit.optimizers import OPTIMIZERS, Optimizer
 from dnnkit.saves import saving
-from dnnkit.saves.serialization import find
 from dnnkit.seeds import check_seed, draw_seed
 from dnnkit.training import loop
 from dnnkit.training.epoch_order import Shuffle, check_shuffle
@@ -78,8 +77,8 @@ class Sequential:
     ) -> None:
         """Say what to minimise, how, and what to report; keeps the parameters, forgets an optimizer's state."""
         lowering.warn_if_flat(self.layers)
-        self._optimizer = find("optimizer", optimizer, OPTIMIZERS, Optimizer)
-        self.loss = find("loss", loss, LOSSES, Loss)
+        self._optimizer = OPTIMIZERS.make(optimizer, Optimizer)
+        self.loss = LOSSES.make(loss, Loss)
         self.metrics = tuple([metrics] if isinstance(metrics, str) else metrics)
         if self._executable is not None:
             self._rebuild(keep_slots=False)
@@ -215,7 +214,7 @@ class Sequential:
         shuffle: Shuffle = True,
         sample_weight: Any = None,
         class_weight: Mapping[int, float] | None = None,
-        callbacks: Callback | Sequence[Callback] = (),
+        callbacks: Callback | str | Sequence[Callback | str] = (),
         verbose: Verbosity = "auto",
         initial_epoch: int = 0,
     ) -> History:
@@ -259,8 +258,7 @@ class Sequential:
             steps_per_epoch=steps_per_epoch,
             limit=steps,
         )
-        watchers = [callbacks] if isinstance(callbacks, Callback) else callbacks
-        return loop.train(self, run, watchers, verbose)
+        return loop.train(self, run, callbacks, verbose)
 
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """One update on all of x and y as one batch; returns the loss before it."""
@@ -321,7 +319,7 @@ class Sequential:
         """Samples, targets and row weights as the executable loads them; builds the network if need be."""
         rule = self.optimizer.rule
         x = self._check_samples(x)
-        if self.executable.program.update != rule:  # momentum was turned on or off
+        if self.executable.program.rule != rule:  # momentum was turned on or off
             self._rebuild()
         samples, program, backend = int(x.shape[0]), self.executable.program, self.backend
         with backend.on_device():

@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 from math import isfinite
 from typing import Any
 
-from dnnkit.errors import CheckpointError, ConfigurationError, UnknownName
+from dnnkit.errors import CheckpointError, ConfigurationError
 
 
 def describe(thing: Any) -> Any:
@@ -49,16 +49,3 @@ def rebuild(description: Any, known: Mapping[str, type]) -> Any:
         return known[name](**{key: rebuild(value, known) for key, value in values.items()})
     except TypeError as error:
         raise CheckpointError(f"the save's description of a {name} does not fit this version: {error}") from error
-
-
-def find(kind: str, given: Any, names: Mapping[str, type], base: type) -> Any:
-    """An object of class `base`: given as one, as its class, or by name."""
-    if isinstance(given, base):
-        return given
-    if isinstance(given, type) and issubclass(given, base):
-        return given()
-    if isinstance(given, str) and given in names:
-        return names[given]()
-    raise UnknownName(
-        f"unknown {kind} {given!r}: choose one of {', '.join(names)}, or pass an object of class {base.__name__}"
-    )

@@ -1,8 +1,9 @@
-"""Kernels by address: what the compiled epoch calls, once a slice and never once an element.
+"""Native entry points of activations, losses and optimizer rules: what the compiled epoch calls, once per array.
 
-The epoch is compiled once for all networks, so it cannot name their kernels. Each activation, loss and update rule is
-compiled on its own, with a C signature, from a short module that is generated here around the kernel's `cpu.py`; the
-epoch gets their addresses as data. A kernel without `cpu.py` has none, and `find` says so by None.
+The epoch is compiled once for all networks, so it cannot name their kernels. Each kernel is compiled on its own, from a
+short module that is generated here around its `cpu.py`, to a function of pointers and numbers; the epoch gets the
+addresses as data and calls them in Numba's own calling convention (docs/design/0017-small-steps.md). A kernel without
+`cpu.py` has no entry points: `registry.has_cpu_version` says so.
 """
 
 import ctypes
@@ -22,13 +23,13 @@ from numba import carray
 
 {functions}
 
-def forward_slice(x_pointer, y_pointer, rows, columns):
+def forward_array(x_pointer, y_pointer, rows, columns):
     x, y = carray(x_pointer, rows * columns), carray(y_pointer, rows * columns)
     for e in range(rows * columns):
         y[e] = forward(x[e])
 
 
-def backward_slice(dy_pointer, saved_pointer, dx_pointer, rows, columns):
+def backward_array(dy_pointer, saved_pointer, dx_pointer, rows, columns):
     dy, saved = carray(dy_pointer, rows * columns), carray(saved_pointer, rows * columns)
     dx = carray(dx_pointer, rows * columns)
     for e in range(rows * columns):
@@ -41,11 +42,11 @@ from numba import carray
 from dnnkit.kernels.activations.{name} import cpu
 
 
-def forward_slice(x_pointer, y_pointer, rows, columns):
+def forward_array(x_pointer, y_pointer, rows, columns):
     cpu.forward(carray(x_pointer, (rows, columns)), carray(y_pointer, (rows, columns)))
 
 
-def backward_slice(dy_pointer, saved_pointer, dx_pointer, rows, columns):
+def backward_array(dy_pointer, saved_pointer, dx_pointer, rows, columns):
     shape = (rows, columns)
     cpu.backward(carray(dy_pointer, shape), carray(saved_pointer, shape), carray(dx_pointer, shape))
 """
@@ -53,10 +54,9 @@ def backward_slice(dy_pointer, saved_pointer, dx_pointer, rows, columns):
 LOSS = """\
 from numba import carray
 
-from dnnkit.kernels.accuracy.cpu import binary_row, categorical_row
 from dnnkit.kernels._numba.jit import inline
 from dnnkit.kernels.losses.{name} import cpu
-
+{imports}
 
 def loss_and_metrics(
     scores_pointer, targets_pointer, weights_pointer, rows, columns, scale,
@@ -81,10 +81,20 @@ def measure(scores, targets, weights, scale, metric_count, metric_kinds, thresho
     totals[0] = total
     for m in range(metric_count):
         for i in range(weights.size):
-            if metric_kinds[m] == 0:
-                totals[1 + m] += weights[i] * categorical_row(i, scores, targets)
-            else:
-                totals[1 + m] += weights[i] * binary_row(i, scores, targets, thresholds[m])
+            {add_metric}
+"""
+
+METRIC = """\
+from numba import carray
+
+from dnnkit.kernels.metrics.{name} import cpu
+
+
+def total(scores_pointer, targets_pointer, weights_pointer, rows, columns, threshold, total_pointer):
+    scores, weights = carray(scores_pointer, (rows, columns)), carray(weights_pointer, rows)
+    targets, total, limit = carray(targets_pointer, {shape}), carray(total_pointer, 1), scores.dtype.type(threshold)
+    for i in range(rows):
+        total[0] += weights[i] * cpu.row(i, scores, targets, limit)
 """
 
 UPDATE = """\
@@ -99,8 +109,11 @@ def update(step, p_pointer, g_pointer, slots_pointer, stride, count, learning_ra
     cpu.{name}(step, p, g, {slots}learning_rate, {numbers})
 """
 
-CATEGORICAL, BINARY = 0, 1
-"""Metric kinds as `loss_and_metrics` takes them."""
+
+def metric_kinds() -> dict[str, int]:
+    """Name of each metric that has a compiled version -> its number, as `loss_and_metrics` takes it."""
+    names = [name for name in registry.names("metric") if registry.has_cpu_version(name)]
+    return {name: number for number, name in enumerate(names)}
 
 
 @dataclass(frozen=True)
@@ -110,18 +123,18 @@ class EntryPoints:
     functions: dict[str, Any]
 
     def address(self, name: str) -> int:
-        """Where the function is, as a number, for those who call it as `kernels/_numba/indirect_calls.py` does."""
+        """The function's address, to be called in Numba's convention, as `indirect_calls.py` does."""
         function = self.functions[name]
         return int(function._library.get_pointer_to_function(function.native_name.removeprefix("cfunc.")))
 
     def call(self, name: str, *arguments: Any) -> Any:
-        """Call it from Python: pointers are given as numbers."""
+        """Call it from Python, by its C wrapper; pointers are given as numbers."""
         return _from_python(self.functions[name])(*arguments)
 
 
 @cache
 def _from_python(function: Any) -> Any:
-    """The function as ctypes calls it; a pointer is any address."""
+    """The function's C wrapper, for ctypes; a pointer is any address."""
     kinds: dict[Any, Any] = {types.int64: ctypes.c_int64, types.float64: ctypes.c_double}
     arguments = [kinds.get(kind, ctypes.c_void_p) for kind in function._sig.args]
     return ctypes.CFUNCTYPE(None, *arguments)(function.address)
@@ -140,8 +153,8 @@ def activation_entry_points(name: str, dtype: str) -> EntryPoints:
     sizes = (types.int64, types.int64)
     return EntryPoints(
         {
-            "forward": native(module.forward_slice, types.void(pointer, pointer, *sizes)),
-            "backward": native(module.backward_slice, types.void(pointer, pointer, pointer, *sizes)),
+            "forward": native(module.forward_array, types.void(pointer, pointer, *sizes)),
+            "backward": native(module.backward_array, types.void(pointer, pointer, pointer, *sizes)),
         }
     )
 
@@ -153,7 +166,14 @@ def loss_entry_points(name: str, targets: str, dtype: str) -> EntryPoints:
     pointer = types.CPointer(number)
     labels = targets == "labels"
     shape, shape_of_one = ("rows", "rows") if labels else ("(rows, columns)", "(rows, 1)")
-    module = module_from_source(f"{name}_{targets}", LOSS.format(name=name, shape=shape, shape_of_one=shape_of_one))
+    imports, choices = "", list[str]()
+    for metric, kind in metric_kinds().items():
+        imports += f"from dnnkit.kernels.metrics.{metric} import cpu as {metric}\n"
+        choices.append(f"if metric_kinds[m] == {kind}:")
+        choices.append(f"    totals[1 + m] += weights[i] * {metric}.row(i, scores, targets, thresholds[m])")
+    parts = {"name": name, "imports": imports, "add_metric": "\n            ".join(choices)}
+    source = LOSS.format(**parts, shape=shape, shape_of_one=shape_of_one)
+    module = module_from_source(f"{name}_{targets}", source)
     signature = types.void(
         pointer,
         types.CPointer(types.int64) if labels else pointer,
@@ -168,6 +188,16 @@ def loss_entry_points(name: str, targets: str, dtype: str) -> EntryPoints:
         types.CPointer(types.float64),
     )
     return EntryPoints({"loss_and_metrics": native(module.loss_and_metrics, signature)})
+
+
+@cache
+def metric_entry_points(name: str, targets: str, dtype: str) -> EntryPoints:
+    """`total(scores, targets, weights, rows, columns, threshold, total)`: adds to total[0] the weighted sum."""
+    number, shape = types.CPointer(getattr(types, dtype)), "rows" if targets == "labels" else "(rows, columns)"
+    kind = types.CPointer(types.int64) if targets == "labels" else number
+    total, sizes = types.CPointer(types.float64), (types.int64, types.int64)
+    module = module_from_source(f"{name}_{targets}", METRIC.format(name=name, shape=shape))
+    return EntryPoints({"total": native(module.total, types.void(number, kind, number, *sizes, types.float64, total))})
 
 
 @cache

@@ -107,11 +107,19 @@ def adamw(
 
 @dataclass(frozen=True)
 class Rule:
-    """An update function with the names of its slots and of its hyperparameters after `learning_rate`."""
+    """An update function with the names of its slots and of its hyperparameters after `learning_rate`.
+
+    It works element by element, so a backend may apply it to any part of the parameters.
+    """
 
     function: Callable[..., tuple[Array, ...]]
     slots: tuple[str, ...]
     hyperparameters: tuple[str, ...]
+
+    @property
+    def name(self) -> str | None:
+        """The name of its versions in `cpu.py` and `gpu.py`; None for a rule that is not one of `RULES`."""
+        return next((name for name, rule in RULES.items() if rule is self), None)
 
 
 RULES = {

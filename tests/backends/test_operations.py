@@ -99,9 +99,9 @@ def test_metrics(backend: Backend, weighted: bool, rng: Any) -> None:
     rows = (rng.uniform(size=(5000, 7)) > 0.5).astype(np.float64)
     own_weights = None if weights is None else backend.asarray(weights)
     own = backend.asarray(scores)
-    value = backend.metric(Metric("a", "categorical"), own, backend.asarray(labels), own_weights)
+    value = backend.metric(Metric("a", "categorical_accuracy"), own, backend.asarray(labels), own_weights)
     assert float(value) == pytest.approx(float(accuracy.categorical(scores, labels, weights)), rel=1e-12)
-    value = backend.metric(Metric("b", "binary", 0.1), own, backend.asarray(rows), own_weights)
+    value = backend.metric(Metric("b", "binary_accuracy", 0.1), own, backend.asarray(rows), own_weights)
     assert float(value) == pytest.approx(float(accuracy.binary(scores, rows, weights, 0.1)), rel=1e-12)
 
 

@@ -33,7 +33,7 @@ def test_a_softmax_layer_is_lowered_as_well() -> None:
 def test_a_sigmoid_with_its_cross_entropy_is_lowered_and_accuracy_reads_logits() -> None:
     lowered = program([dk.Dense(1, activation="sigmoid")], "binary_crossentropy")
     assert lowered.head == "sigmoid"
-    assert lowered.metrics == (Metric("accuracy", "binary", 0.0),)
+    assert lowered.metrics == (Metric("accuracy", "binary_accuracy", 0.0),)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_a_device_of_a_backend_without_devices_is_an_error() -> None:
 
 
 def test_what_does_not_work_is_listed_with_the_way_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(registry.BUILT_IN, "broken", "tests.backends.test_registry:BrokenBackend")
+    monkeypatch.setitem(registry.BACKENDS._things, "broken", BrokenBackend)
     with pytest.raises(BackendUnavailable, match=r"cannot work here: its library is missing.*pip install broken"):
         get_backend("broken")
     with pytest.raises(BackendUnavailable, match=r"broken does not: its library is missing.*pip install broken"):
@@ -150,7 +150,7 @@ def test_a_plugin_is_listed(plugins: Path) -> None:
     [
         ("numpy = example_backend:ExampleBackend", "one of dnnkit's own"),
         ("other = example_backend:ExampleBackend", "says name = 'example'"),
-        ("other = example_backend:np", "not a subclass"),
+        ("other = example_backend:np", "expected a subclass"),
         ("other = example_backend:missing", "could not be imported"),
         ("other = no_such_module:Backend", "could not be imported"),
     ],

@@ -9,7 +9,7 @@ import pytest
 from dnnkit import doctor
 from dnnkit.backends import available, get_backend
 from dnnkit.backends.cupy_backend import cuda_diagnosis
-from dnnkit.backends.cupy_backend.cuda_diagnosis import CudaState, trouble
+from dnnkit.backends.cupy_backend.cuda_diagnosis import CudaState, diagnose
 from dnnkit.errors import BackendUnavailable
 
 WORKS = CudaState(cupy="14.2.0", driver=13020, devices=1, cuda=13020)
@@ -75,7 +75,7 @@ MACHINES = {
 def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
     """(what the reason says, what the remedy says) on a machine like that."""
     state, reason, remedy = MACHINES[request.param]
-    monkeypatch.setattr(cuda_diagnosis, "look", lambda: state)
+    monkeypatch.setattr(cuda_diagnosis, "probe", lambda: state)
     return reason, remedy
 
 
@@ -115,18 +115,18 @@ def test_the_doctor_says_it_too(machine: tuple[str, str]) -> None:
 @pytest.mark.parametrize("cuda", [12090, 13000, 13020])
 def test_a_driver_that_is_as_new_will_do(driver: int, cuda: int) -> None:
     """CuPy runs on every driver of its CUDA's major version, and on newer ones."""
-    assert trouble(CudaState("14.0.1", driver, 0, 1, cuda=cuda)) is None
-    assert trouble(WORKS) is None
+    assert diagnose(CudaState("14.0.1", driver, 0, 1, cuda=cuda)) is None
+    assert diagnose(WORKS) is None
 
 
 def test_looking_at_this_machine_raises_nothing_and_takes_no_time_where_there_is_no_driver() -> None:
     code = """
 import sys, time
-from dnnkit.backends import gpu_state
+from dnnkit.backends.cupy_backend import cuda_diagnosis
 start = time.process_time()
-state = gpu_state.look()
-trouble = gpu_state.trouble(state)
-assert trouble is None or trouble.reason
+state = cuda_diagnosis.probe()
+found = cuda_diagnosis.diagnose(state)
+assert found is None or found.reason
 if state.driver is None:
     assert "cupy" not in sys.modules, "CuPy was imported in vain"
     assert time.process_time() - start < 1
@@ -146,8 +146,8 @@ def test_a_cupy_that_cannot_be_imported_is_told_and_not_raised(monkeypatch: pyte
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(cuda_diagnosis, "_driver_version", lambda: 13000)
     monkeypatch.setattr(cuda_diagnosis, "_driver_devices", lambda: (0, 1))
-    state = cuda_diagnosis.look.__wrapped__()
+    state = cuda_diagnosis.probe.__wrapped__()
     assert state.import_error == "RuntimeError: broken on purpose"
-    found = trouble(state)
+    found = diagnose(state)
     assert found is not None
     assert "CuPy cannot be imported: RuntimeError: broken on purpose" in found.reason

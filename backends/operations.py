@@ -1,0 +1,191 @@
+"""Every operation once, as a pure function on an array-API namespace `xp`: read this to understand the backends.
+
+Nothing here writes into an array that was passed in, so a library of immutable arrays can be a backend too: subclass
+`Backend`, set `name` and `xp`, done. A backend overrides what it does better. Operations that take `out` may ignore it
+(as here) or write into it; callers use what is returned.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache, partial
+from inspect import signature
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from dnnkit.backends.program import HostArray, Metric, Program
+from dnnkit.backends.program import Loss as LossDescription
+from dnnkit.kernels import registry
+from dnnkit.kernels.array import Array, Namespace
+from dnnkit.kernels.clip_norm import reference as clip_norm
+from dnnkit.kernels.dense import reference as dense
+from dnnkit.kernels.dropout import reference as dropout
+from dnnkit.kernels.gather import reference as gather
+from dnnkit.kernels.optimizer_step.reference import Rule
+from dnnkit.kernels.registry import Activation
+
+
+class Operations:
+    """What dnnkit needs to be done with the arrays of a library."""
+
+    @property
+    def xp(self) -> Namespace:
+        """The array-API namespace."""
+        raise NotImplementedError(f"{type(self).__name__} sets no array namespace `xp`")
+
+    def on_device(self) -> AbstractContextManager[Any]:
+        """A context in which the backend's arrays are made and used: its device is then the current one."""
+        return nullcontext()
+
+    def thread_limit(self, program: Program, rows: int) -> AbstractContextManager[Any]:
+        """A context in which batches of so many rows are computed, with the program's number of threads."""
+        return nullcontext()
+
+    # -- arrays ------------------------------------------------------------------------------------------------------
+
+    def asarray(self, x: Any, dtype: Any = None) -> Array:
+        """The backend's own array; no copy where none is needed. `dtype` is a name such as "float32"."""
+        array = self.xp.asarray(x) if self.owns(x) else self.xp.asarray(self._host(x))
+        return array if dtype is None else self.xp.astype(array, self.dtype(dtype), copy=False)
+
+    def _host(self, x: Any) -> HostArray:
+        return np.asarray(x)
+
+    def dtype(self, name: str) -> Any:
+        """The namespace's dtype of that name."""
+        return getattr(self.xp, name)
+
+    def to_numpy(self, x: Array) -> HostArray:
+        """A NumPy array of the same numbers, sharing memory where it can."""
+        return np.asarray(x)
+
+    def owns(self, x: Any) -> bool:
+        """Whether x is already an array of this backend, to be used where it is."""
+        namespace = getattr(x, "__array_namespace__", None)
+        return namespace is not None and namespace() is self.xp
+
+    def keeps_dtype(self, source: Namespace, dtype: Any) -> bool:
+        """Whether data of a dtype of the library `source` stay as they are, and are converted batch by batch."""
+        return bool(source.isdtype(dtype, ("bool", "integral")))
+
+    def as_input(self, x: Any) -> Array:
+        """x as data to train on: left where it is if the backend can read it there, else a NumPy array."""
+        return x if self.owns(x) else np.asarray(x)
+
+    def buffer(self, shape: tuple[int, ...], dtype: Any) -> Array | None:
+        """Memory for a result, to be passed as `out`; None for a backend that returns new arrays."""
+        return None
+
+    def zeros(self, size: int, dtype: Any) -> Array:
+        """A flat array of zeros."""
+        return self.xp.zeros(size, dtype=dtype)
+
+    def pack(self, parts: list[Array], out: Array) -> Array:
+        """The parts' elements one after the other in one flat array, like `out`."""
+        return self.xp.concat([self.xp.reshape(part, (-1,)) for part in parts]) if parts else out
+
+    def kernel(self, name: str) -> SimpleNamespace:
+        """The functions of any kernel by its name, on arrays of this backend, by the formulas of its reference.
+
+        For what no operation below calls: a kernel that was added, for instance.
+        """
+        functions = vars(registry.version(name, "reference")).items()
+        takes_xp = {key: value for key, value in functions if callable(value) and "xp" in _parameters(value)}
+        return SimpleNamespace(**{key: partial(value, xp=self.xp) for key, value in takes_xp.items()})
+
+    # -- operations; contracts in the kernels' packages --------------------------------------------------------------
+
+    def gather(
+        self, data: Array, rows: Array, scale: float, offset: float, dtype: Any, out: Array | None = None
+    ) -> Array:
+        """See `kernels/gather`."""
+        return gather.gather(data, rows, scale, offset, dtype, self.xp)
+
+    def take(self, values: Array, rows: Array, out: Array | None = None) -> Array:
+        """values[rows], as they are."""
+        return self.xp.take(values, rows, axis=0)
+
+    def affine(self, x: Array, scale: float, offset: float, out: Array | None = None) -> Array:
+        """x · scale + offset."""
+        return x * scale + offset
+
+    def activation(self, activation: Activation, x: Array, out: Array | None = None) -> Array:
+        """See `kernels/<activation>`."""
+        return activation.forward(x, self.xp)
+
+    def activation_backward(self, activation: Activation, dy: Array, saved: Array, out: Array | None = None) -> Array:
+        """See `kernels/<activation>`."""
+        return activation.backward(dy, saved, self.xp)
+
+    def dense(
+        self,
+        x: Array,
+        w: Array,
+        b: Array | None,
+        activation: Activation,
+        out: tuple[Array | None, Array | None] = (None, None),
+    ) -> tuple[Array, Array]:
+        """See `kernels/dense`; `out` is for y and, if the activation saves its input, z."""
+        return dense.forward(x, w, b, activation, self.xp)
+
+    def dense_backward(
+        self,
+        dy: Array,
+        x: Array,
+        w: Array,
+        saved: Array,
+        activation: Activation,
+        needs_dx: bool,
+        out: tuple[Array | None, Array | None, Array | None] = (None, None, None),
+    ) -> tuple[Array | None, Array, Array]:
+        """See `kernels/dense`; `out` is for dx, dw, db, and dy may be overwritten."""
+        return dense.backward(dy, x, w, saved, activation, needs_dx, self.xp)
+
+    def dropout_mask(
+        self, shape: tuple[int, ...], rate: float, seed: int, layer: int, step: int, out: Array | None = None
+    ) -> Array:
+        """See `kernels/dropout`."""
+        keep = dropout.mask(0, int(np.prod(shape)), rate, seed, layer, step, self.xp)
+        return self.xp.reshape(keep, shape)
+
+    def dropout(self, x: Array, keep: Array, rate: float, out: Array | None = None) -> Array:
+        """See `kernels/dropout`."""
+        return dropout.apply(x, keep, rate, self.xp)
+
+    def loss(
+        self,
+        loss: LossDescription,
+        scores: Array,
+        targets: Array,
+        weights: Array | None,
+        scale: float,
+        out: Array | None = None,
+    ) -> tuple[Array, Array]:
+        """(weighted sum of the row losses, `scale` times its gradient in the scores); see `kernels/<loss>`."""
+        kernel = registry.loss(loss.kernel) if isinstance(loss.kernel, str) else loss.kernel
+        return kernel.loss_and_gradient(scores, targets, weights, scale, self.xp)
+
+    def metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None) -> Array:
+        """The metric's weighted sum over rows; see `kernels/metrics`."""
+        if isinstance(metric.kernel, str):
+            rows = registry.metric(metric.kernel).rows(scores, targets, metric.threshold, self.xp)
+        else:
+            rows = self.xp.astype(metric.kernel(self.xp, targets, scores), self.xp.float64)
+        return self.xp.sum(rows if weights is None else rows * self.xp.astype(weights, self.xp.float64))
+
+    def clip_norm(self, x: Array, bound: float, out: Array | None = None) -> Array:
+        """See `kernels/clip_norm`."""
+        return clip_norm.clip_norm(x, bound, self.xp)
+
+    def update(
+        self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float
+    ) -> tuple[Array, list[Array]]:
+        """The parameter and the slots after a step of the rule; see `kernels/optimizer_step`."""
+        parameter, *slots = rule.function(step, parameter, gradient, *slots, *numbers, self.xp)
+        return parameter, slots
+
+
+@cache
+def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(signature(function).parameters)

@@ -1,0 +1,78 @@
+"""Activations by name: kernels with a folder, formulas, and what anyone registered.
+
+dk.register("activation", "swish", "x / (1 + exp(-x))")     # as dk.activation, but a taken name is an error
+dk.register("activation", "cube", Cube)                     # forward(x, xp) and derivative(x, xp)
+"""
+
+from typing import Any
+
+from dnnkit.errors import UnknownName
+from dnnkit.formula import NAMED, Formula, activation
+from dnnkit.kernels import registry as kernels
+from dnnkit.kernels.registry import RuntimeActivation, register_activation
+from dnnkit.registry import Lazy, Registry, unknown
+
+
+def _is_activation(thing: object) -> bool:
+    if isinstance(thing, str | Formula):
+        return True
+    slopes = ("derivative", "derivative_from_output", "backward")
+    return hasattr(thing, "forward") and any(hasattr(thing, slope) for slope in slopes)
+
+
+class _Activations(Registry[Any]):
+    """What is added is also made known to the kernels."""
+
+    def add(self, name: str, thing: Any) -> None:
+        super().add(name, thing)
+        if not isinstance(thing, Lazy):
+            _make_known(name, thing)
+
+    def __getitem__(self, name: str) -> Any:
+        thing = super().__getitem__(name)
+        _make_known(name, thing)  # one that a package announces is loaded only now
+        return thing
+
+
+ACTIVATIONS = _Activations(
+    "activation",
+    "a formula in x, or an object with forward(x, xp) and one of derivative(x, xp), derivative_from_output(y, xp) and, "
+    "where an output depends on several inputs, backward(dy, y, xp)",
+    _is_activation,
+    elsewhere=lambda: kernels.names("activation"),
+)
+"""Activations that were registered; the built-in ones are `kernels/activations`."""
+
+
+def _make_known(name: str, thing: Any) -> None:
+    if isinstance(thing, Formula):
+        activation(name, thing.formula, **dict(thing.parameters))
+    elif isinstance(thing, str):
+        activation(name, thing)
+    else:
+        register_activation(name, RuntimeActivation.of(thing))
+
+
+def names() -> tuple[str, ...]:
+    """Every name that an activation may be given by."""
+    return tuple(dict.fromkeys([*ACTIVATIONS.names(), *NAMED]))
+
+
+def find(given: str | Formula) -> str | Formula:
+    """The formula that a name stands for now, or the name itself of any other activation."""
+    if isinstance(given, Formula):
+        return given
+    if isinstance(given, str):
+        if given not in NAMED and given in ACTIVATIONS:
+            ACTIVATIONS[given]
+        if given in NAMED:
+            return NAMED[given]
+        if given in names():
+            return given
+    raise UnknownName(f"{unknown('activation', given, names())}, or define it: dk.activation({given!r}, 'x * ...')")
+
+
+def key_of(given: str | Formula) -> str:
+    """What programs and kernels call it."""
+    found = find(given)
+    return found.key if isinstance(found, Formula) else found

@@ -1,0 +1,10 @@
+"""Categorical accuracy, row by row. Contract: the package's docstring."""
+
+from dnnkit.kernels._numba.jit import jit
+from dnnkit.kernels._numba.rows import label, largest
+
+
+@jit
+def row(i, scores, targets, threshold):
+    """1 if the largest score of row i is that of its class, else 0; the first where several are equal."""
+    return 1.0 if largest(scores[i]) == label(targets, i) else 0.0
