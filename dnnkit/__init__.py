@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from dnnkit import (
+    activations,
     backends,
     callbacks,
     datasets,
     errors,
     initializers,
+    layers,
     losses,
     metrics,
     ops,
@@ -36,6 +38,7 @@ from dnnkit.layers import Activation, Dense, Dropout, Flatten, Layer, Rescaling
 from dnnkit.network.sequential import Sequential
 from dnnkit.numerical import check_gradients, gradient_descent, numerical_diff, numerical_gradient
 from dnnkit.optimizers import SGD, Adam, AdamW, RMSprop
+from dnnkit.registry import register
 from dnnkit.seeds import reset_seed
 from dnnkit.training.history import History
 
@@ -75,6 +78,7 @@ __all__ = [
     "TerminateOnNaN",
     "__version__",
     "activation",
+    "activations",
     "backends",
     "callbacks",
     "check_gradients",
@@ -84,6 +88,7 @@ __all__ = [
     "gradient_descent",
     "initializers",
     "iterations_to_confidence",
+    "layers",
     "load",
     "losses",
     "metrics",
@@ -92,6 +97,7 @@ __all__ = [
     "ops",
     "optimizers",
     "plots",
+    "register",
     "reset_seed",
     "schedules",
     "set_backend",

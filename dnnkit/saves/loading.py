@@ -20,20 +20,19 @@ from dnnkit.saves.saving import check_parameters, from_safetensors
 from dnnkit.schedules import SCHEDULES
 from dnnkit.training.history import History
 
-KNOWN: dict[str, type] = {
-    **LAYERS,
-    "Formula": Formula,
-    **SCHEDULES,
-    **{kind.__name__: kind for kind in (*LOSSES.values(), *OPTIMIZERS.values(), KernelLoss) if isinstance(kind, type)},
-    **{type(initializer).__name__: type(initializer) for initializer in INITIALIZERS.values()},
-}
+
+def known_classes() -> dict[str, type]:
+    """Every class that a save may name: ours, and those that were registered."""
+    found: list[Any] = [*LAYERS.usable(), *LOSSES.usable(), *OPTIMIZERS.usable(), *SCHEDULES.usable()]
+    found += [Formula, KernelLoss, *(type(initializer) for initializer in INITIALIZERS.usable())]
+    return {kind.__name__: kind for kind in found if isinstance(kind, type)}
 
 
 def load_network(path: str | Path, backend: str | None, custom_objects: Mapping[str, Any] | None) -> Sequential:
     """The network of a save folder, ready to predict and to train on."""
     files = read_files(Path(path))
     custom = dict(custom_objects or {})
-    known = {**KNOWN, **custom}
+    known = {**known_classes(), **custom}
     try:
         architecture = json.loads(files["architecture.json"])
         if architecture["format"] != FORMAT:

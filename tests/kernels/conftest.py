@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dnnkit.backends import available
-from dnnkit.kernels._cuda import cuda
+from dnnkit.kernels._cuda import launch
 from tests.cuda_on_cpu import cupy_stand_in
 from tests.cuda_on_cpu.cupy_stand_in import raw
 from tests.kernels.checkouts import copy_checkout
@@ -41,8 +41,8 @@ class Gpu:
         return found[0] if len(found) == 1 else found
 
 
-_checked_module = functools.cache(cuda._module.__wrapped__)
-_checked_kernel = functools.cache(cuda._kernel.__wrapped__)
+_checked_module = functools.cache(launch._module.__wrapped__)
+_checked_kernel = functools.cache(launch._kernel.__wrapped__)
 """Kernels that were compiled with every access checked, apart from those of other tests."""
 
 
@@ -58,8 +58,8 @@ def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
         yield Gpu(cupy)
         return
     monkeypatch.setattr(raw, "sanitize", True)
-    monkeypatch.setattr(cuda, "_module", _checked_module)
-    monkeypatch.setattr(cuda, "_kernel", _checked_kernel)
+    monkeypatch.setattr(launch, "_module", _checked_module)
+    monkeypatch.setattr(launch, "_kernel", _checked_kernel)
     with cupy_stand_in.in_place_of_cupy() as cupy:
         yield Gpu(cupy)
 
@@ -67,7 +67,7 @@ def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
 @pytest.fixture
 def few_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Grids so small that every loop over a grid takes several turns."""
-    monkeypatch.setattr(cuda, "MOST_BLOCKS", 2)
+    monkeypatch.setattr(launch, "MOST_BLOCKS", 2)
 
 
 @pytest.fixture(scope="session")
