@@ -61,7 +61,7 @@ def jit(function: Callable[..., Any]) -> Any:
 
 
 def jit_shared(function: Callable[..., Any]) -> Any:
-    """As `compiled`, but there once for all its callers: for what is large, and has no freedom in how it rounds."""
+    """As `jit`, but there once for all its callers: for what is large, and has no freedom in how it rounds."""
     with _numba_cache():
         return numba.njit(nogil=True, cache=True, **OPTIONS, **CALLED)(function)
 
