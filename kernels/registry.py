@@ -64,11 +64,21 @@ class Activation:
 class Loss:
     """A loss kernel: `loss_and_gradient(scores, targets, weights, scale) -> (sum, gradient)` in one pass.
 
-    `reduction` says what a batch's loss is: the weighted `"mean"` over rows or their `"sum"`.
+    Attributes:
+        name: the folder's.
+        reduction: what a batch's loss is, the weighted mean over rows or their sum.
+        scores: what the loss is computed from.
+        outputs: what a row's outputs stand for: any values; each the answer to a question of its own, so that targets
+            are in [0, 1]; or a choice of one class, so that targets sum to 1.
+        takes_labels: whether targets may be class labels (B,) as well as rows (B, K).
+        loss_and_gradient: the reference.
     """
 
     name: str
     reduction: Literal["mean", "sum"]
+    scores: Literal["values", "probabilities", "logits"]
+    outputs: Literal["values", "binary", "categorical"]
+    takes_labels: bool
     loss_and_gradient: Callable[..., tuple[Array, Array]]
 
 
@@ -160,7 +170,8 @@ def activation(name: str) -> Activation:
 def loss(name: str) -> Loss:
     """The loss kernel of that name; raises `UnknownName` with the names there are."""
     package = _find(name, "loss")
-    return Loss(name, package.REDUCTION, version(name, "reference").loss_and_gradient)
+    facts = package.REDUCTION, package.SCORES, package.OUTPUTS, package.TAKES_LABELS
+    return Loss(name, *facts, version(name, "reference").loss_and_gradient)
 
 
 @cache

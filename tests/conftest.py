@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -35,18 +36,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     require(item)
 
 
+@contextmanager
+def in_force(name: str) -> Iterator[Backend]:
+    """The backend of that name, in force; one that was requested and cannot work is a failure."""
+    with pytest.MonkeyPatch.context() as patch:
+        if name == STRICT:
+            patch.setitem(registry.BACKENDS._things, STRICT, StrictBackend)
+        instance: Backend = StrictBackend() if name == STRICT else get_backend(name)
+        with dk.use_backend(name):
+            yield instance
+
+
 @pytest.fixture(params=tested_backends())
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """Each backend in turn, in force for the test; one that was requested and cannot work is a failure."""
-    if request.param == STRICT:
-        instance: Backend = StrictBackend()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(registry.BACKENDS._things, STRICT, StrictBackend)
-            with dk.use_backend(STRICT):
-                yield instance
-        return
-    instance = get_backend(request.param)
-    with dk.use_backend(request.param):
+    """Each backend in turn, in force for the test."""
+    with in_force(request.param) as instance:
         yield instance
 
 

@@ -3,7 +3,7 @@
 Maths:    p = clip(y, ε, 1 - ε), ε = 1e-7;  l_i = -1/K Σ_k t log p + (1 - t) log(1 - p);
           gradient = scale w_i 1/K (p - t) / (p (1 - p)) where ε < y < 1 - ε, else 0
 Shapes:   predictions y (B, K), targets t (B, K) in [0, 1], weights w (B,) or None; the gradient is like y.
-          All but labels in the dtype of y.
+          All in the dtype of y.
 Units:    nats.
 Traffic:  reads y, t, w; writes the gradient: 3 B K + B numbers.
 Errors:   none: predictions outside [ε, 1 - ε] are clipped, so that no loss is infinite, and have gradient 0,
@@ -13,3 +13,6 @@ Source:   I. J. Good, 1952; the clipping is that of Keras.
 """
 
 REDUCTION = "mean"
+SCORES = "probabilities"
+OUTPUTS = "binary"
+TAKES_LABELS = False

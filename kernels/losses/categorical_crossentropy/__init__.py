@@ -14,3 +14,6 @@ Source:   I. J. Good, 1952; the clipping is that of Keras.
 """
 
 REDUCTION = "mean"
+SCORES = "probabilities"
+OUTPUTS = "categorical"
+TAKES_LABELS = True

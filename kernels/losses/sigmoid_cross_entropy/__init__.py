@@ -2,7 +2,7 @@
 
 Maths:    l_i = 1/K Σ_k max(z, 0) - z t + log(1 + exp(-|z|));  gradient = scale w_i 1/K (σ(z) - t)
 Shapes:   logits z (B, K), targets t (B, K) in [0, 1], weights w (B,) or None; the gradient is like z.
-          All but labels in the dtype of z.
+          All in the dtype of z.
 Units:    nats.
 Traffic:  reads z, t, w; writes the gradient: 3 B K + B numbers.
 Errors:   none.
@@ -11,3 +11,6 @@ Source:   D. R. Cox, 1958; the stable form as in TensorFlow's sigmoid_cross_entr
 """
 
 REDUCTION = "mean"
+SCORES = "logits"
+OUTPUTS = "binary"
+TAKES_LABELS = False

@@ -13,3 +13,6 @@ Source:   J. Bridle, NeurIPS 1989; the shift by the maximum as in P. Blanchard e
 """
 
 REDUCTION = "mean"
+SCORES = "logits"
+OUTPUTS = "categorical"
+TAKES_LABELS = True
