@@ -5,7 +5,11 @@ Nothing here writes into an array that was passed in, so a library of immutable 
 (as here) or write into it; callers use what is returned.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache, partial
+from inspect import signature
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -80,6 +84,15 @@ class Operations:
     def pack(self, parts: list[Array], out: Array) -> Array:
         """The parts' elements one after the other in one flat array, like `out`."""
         return self.xp.concat([self.xp.reshape(part, (-1,)) for part in parts]) if parts else out
+
+    def kernel(self, name: str) -> SimpleNamespace:
+        """The functions of any kernel by its name, on arrays of this backend, by the formulas of its reference.
+
+        For what no operation below calls: a kernel that was added, for instance.
+        """
+        functions = vars(registry.version(name, "reference")).items()
+        takes_xp = {key: value for key, value in functions if callable(value) and "xp" in _parameters(value)}
+        return SimpleNamespace(**{key: partial(value, xp=self.xp) for key, value in takes_xp.items()})
 
     # -- operations; contracts in the kernels' packages --------------------------------------------------------------
 
@@ -171,3 +184,8 @@ class Operations:
         """The parameter and the slots after a step of the rule; see `kernels/optimizer_step`."""
         parameter, *slots = rule.function(step, parameter, gradient, *slots, *numbers, self.xp)
         return parameter, slots
+
+
+@cache
+def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(signature(function).parameters)

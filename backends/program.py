@@ -166,7 +166,8 @@ class Program:
     """A network, whole: what it computes, what it minimises, how it is updated.
 
     `loss` and `rule` are None in a network that was never compiled: it predicts only. `rule` names one of
-    `kernels/optimizer_step`, or is a user's own. `seed` (32 bits) decides dropout masks; `num_threads` None leaves the choice to the backend.
+    `kernels/optimizer_step`, or is a user's own. `seed` (32 bits) decides dropout masks; `num_threads` None leaves the
+    choice to the backend.
     """
 
     input_shape: tuple[int, ...]

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 
 from dnnkit.backends import available, get_backend
-from dnnkit.bench import selection
 from dnnkit.bench.activations import BATCH, STEPS
 from dnnkit.bench.networks import classifier
+from dnnkit.bench.selection import Selection, select_activations
 from dnnkit.bench.timing import waits_for
 
 BACKENDS = [info.name for info in available() if info.available]
 
 
-@pytest.mark.parametrize("activation", selection.activations(None))
+@pytest.mark.parametrize("activation", select_activations(None))
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_step_with_an_activation(benchmark: Any, backend: str, activation: str) -> None:
     chosen = get_backend(backend)
-    trained = classifier(selection.Choice((chosen,), (activation,)), activation, chosen, seed=0)
+    trained = classifier(Selection((chosen,), (activation,)), activation, chosen, seed=0)
     epoch, finish = trained.epoch(BATCH, STEPS), waits_for(chosen)
 
     def run() -> None:

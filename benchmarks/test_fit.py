@@ -72,7 +72,7 @@ def test_fit_beside_the_bare_executable(benchmark: Any, backend: str, used: floa
     benchmark.group = f"fit, 784-128-10, batch 32, {used:.0%} of the pixels not zero"
     benchmark.pedantic(one_round, rounds=7, warmup_rounds=1)
     medians = {name: statistics.median(values[1:]) for name, values in seconds.items()}
-    benchmark.extra_info |= {"seconds an epoch": medians} | {
+    benchmark.extra_info |= {"seconds per epoch": medians} | {
         f"{name} over bare": medians[name] / medians["bare"] - 1 for name in ways
     }
     assert np.isfinite(executable.totals().loss)

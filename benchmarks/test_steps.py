@@ -8,35 +8,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-import dnnkit as dk
 from dnnkit.backends import available, get_backend
+from dnnkit.bench.peers.works import NETWORKS
+from dnnkit.bench.steps import make
 
-NETWORKS = {
-    "784-128-10 relu adam batch 32": ((784, 128, 10), "relu", "adam", 32),
-    "784-512-10 relu adam batch 128": ((784, 512, 10), "relu", "adam", 128),
-    "784-50-10 sigmoid sgd batch 100": ((784, 50, 10), "sigmoid", "sgd", 100),
-}
 STEPS = 100
+NAMES = [
+    pytest.param(name, marks=pytest.mark.slow if len(recipe.widths) > 3 else ()) for name, recipe in NETWORKS.items()
+]
 
 
 @pytest.mark.parametrize("backend", [info.name for info in available() if info.available])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", NAMES)
 def test_training_steps(benchmark: Any, name: str, backend: str) -> None:
-    widths, activation, optimizer, batch_size = NETWORKS[name]
-    rng = np.random.default_rng(0)
-    x = rng.integers(0, 256, (STEPS * batch_size, widths[0]), dtype=np.uint8)
-    y = rng.integers(0, widths[-1], len(x))
-    hidden = [dk.Dense(width, activation=activation) for width in widths[1:-1]]
-    net = dk.Sequential(
-        [dk.Rescaling(1 / 255), *hidden, dk.Dense(widths[-1], activation="softmax")], backend=backend, seed=0
-    )
-    net.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy")
-    net.build(widths[0])
-    executable, order = net.executable, np.arange(len(x))
-    executable.begin_epoch(executable.load(x, y, None), order, batch_size)
-    hyperparameters = net.optimizer.hyperparameters(0, STEPS)
+    recipe = NETWORKS[name]
+    trainable = make(recipe, get_backend(backend), STEPS)
+    run_steps = trainable.epoch(recipe.batch_size, STEPS)
+    plan = trainable.net.executable.plan.execution
 
     benchmark.group = name
-    benchmark.extra_info |= {"version": get_backend(backend).version, "steps": STEPS, "plan": executable.plan.execution}
-    benchmark.pedantic(executable.run_steps, (0, STEPS, hyperparameters), rounds=10, warmup_rounds=1)
-    assert np.isfinite(executable.totals().loss)
+    benchmark.extra_info |= {"version": get_backend(backend).version, "steps": STEPS, "plan": plan}
+    benchmark.pedantic(run_steps, rounds=10, warmup_rounds=1)
+    assert np.isfinite(trainable.loss)

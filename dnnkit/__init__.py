@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from dnnkit import (
+    activations,
     backends,
     callbacks,
     datasets,
     errors,
     initializers,
+    layers,
     losses,
     metrics,
     ops,
@@ -26,6 +28,7 @@ from dnnkit import (
     plots,
     schedules,
 )
+from dnnkit._version import __version__
 from dnnkit.backends import get_backend, set_backend, use_backend
 from dnnkit.callbacks import Callback, CSVLogger, EarlyStopping, LossPlot, ModelCheckpoint, TerminateOnNaN
 from dnnkit.confidence import iterations_to_confidence
@@ -35,10 +38,9 @@ from dnnkit.layers import Activation, Dense, Dropout, Flatten, Layer, Rescaling
 from dnnkit.network.sequential import Sequential
 from dnnkit.numerical import check_gradients, gradient_descent, numerical_diff, numerical_gradient
 from dnnkit.optimizers import SGD, Adam, AdamW, RMSprop
+from dnnkit.registry import register
 from dnnkit.seeds import reset_seed
 from dnnkit.training.history import History
-
-__version__ = "0.1.0"
 
 
 def load(
@@ -49,7 +51,7 @@ def load(
     `custom_objects` maps the class names of your own layers, losses and schedules, and the names of your own metrics,
     to the classes and functions: a save holds names and numbers, never code.
     """
-    from dnnkit.saves.saving import load_network
+    from dnnkit.saves.loading import load_network
 
     return load_network(path, backend, custom_objects)
 
@@ -76,6 +78,7 @@ __all__ = [
     "TerminateOnNaN",
     "__version__",
     "activation",
+    "activations",
     "backends",
     "callbacks",
     "check_gradients",
@@ -85,6 +88,7 @@ __all__ = [
     "gradient_descent",
     "initializers",
     "iterations_to_confidence",
+    "layers",
     "load",
     "losses",
     "metrics",
@@ -93,6 +97,7 @@ __all__ = [
     "ops",
     "optimizers",
     "plots",
+    "register",
     "reset_seed",
     "schedules",
     "set_backend",

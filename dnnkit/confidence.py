@@ -1,19 +1,17 @@
 """How long a network must be trained until it is sure."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.errors import ConfigurationError
 from dnnkit.network.checks import check_count
-
-if TYPE_CHECKING:
-    from dnnkit.network.sequential import Sequential
+from dnnkit.network.protocol import Network
 
 
 def iterations_to_confidence(
-    net: "Sequential", x: Any, y: Any, *, confidence: float = 0.95, limit: int = 100_000
+    net: Network, x: Any, y: Any, *, confidence: float = 0.95, limit: int = 100_000
 ) -> int | None:
     """Train on all of x and y at once until every prediction is sure; return the number of updates that took.
 

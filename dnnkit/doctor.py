@@ -12,7 +12,10 @@ from dnnkit.backends import available, choice, get_backend
 from dnnkit.backends.cupy_backend import cuda_diagnosis
 from dnnkit.backends.diagnosis import Finding
 from dnnkit.backends.registry import install_command
+from dnnkit.datasets import DATASETS
+from dnnkit.datasets.store import data_folder
 from dnnkit.errors import BackendUnavailable
+from dnnkit.files import nearest_existing
 
 
 def examine() -> list[Finding]:
@@ -68,16 +71,11 @@ def _backends() -> Iterator[Finding]:
 
 
 def _data() -> Iterator[Finding]:
-    from dnnkit.datasets.idx import data_folder
-
     folder = data_folder()
     origin = "DNNKIT_DATA_DIR" if os.environ.get("DNNKIT_DATA_DIR") else "default"
-    there = [name for name in ("mnist", "fashion_mnist") if (folder / name).is_dir()]
+    there = [name for name in DATASETS if (folder / name).is_dir()]
     text = f"{folder} ({origin}), holds {', '.join(there) or 'no data set yet'}"
-    place = folder
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    if os.access(place, os.W_OK):
+    if os.access(nearest_existing(folder), os.W_OK):
         yield Finding("data folder", "good", text)
     else:
         advice = "" if there else "set DNNKIT_DATA_DIR to a folder you may write to"

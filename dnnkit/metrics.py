@@ -37,12 +37,14 @@ def lower(metric: str | Callable[..., Any], loss: Loss, outputs: int) -> Metric:
         raise UnknownName(f"{unknown('metric', metric, METRICS.names())}, or pass a function")
     if metric in METRICS:
         return Metric(metric, METRICS[metric])
-    kernel = SYNONYMS.get(metric, metric)
+    kernel = kernels.loss(loss.kernel) if isinstance(loss.kernel, str) else None
+    is_binary = kernel is not None and kernel.outputs == "binary"
+    measured = SYNONYMS.get(metric, metric)
     if metric == CHOSEN_BY_LOSS:
-        binary_loss = loss.kernel in ("binary_crossentropy", "sigmoid_cross_entropy")
-        categorical = loss.targets == "labels" or (outputs > 1 and not binary_loss)
-        kernel = "categorical_accuracy" if categorical else "binary_accuracy"
-    return Metric(metric, kernel, threshold=0.0 if loss.kernel == "sigmoid_cross_entropy" else 0.5)
+        categorical = loss.targets == "labels" or (outputs > 1 and not is_binary)
+        measured = "categorical_accuracy" if categorical else "binary_accuracy"
+    on_logits = kernel is not None and is_binary and kernel.scores == "logits"
+    return Metric(metric, measured, threshold=0.0 if on_logits else 0.5)
 
 
 def name_of(metric: str | Callable[..., Any]) -> str:

@@ -2,15 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.network.checks import check_count
-
-if TYPE_CHECKING:
-    from dnnkit.network.sequential import Sequential
+from dnnkit.network.protocol import Network
 
 Values: TypeAlias = NDArray[np.float64]
 
@@ -72,7 +70,7 @@ class GradientCheck:
 
 
 def check_gradients(
-    net: "Sequential",
+    net: Network,
     x: Any,
     y: Any,
     *,

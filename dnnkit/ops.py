@@ -10,8 +10,8 @@
 Losses also answer to the longer names `binary_cross_entropy_loss`, `binary_cross_entropy_loss_backward`, and so on.
 The options of a loss's class are keyword arguments here (`from_logits=True`; `epsilon=1e-7` for cross-entropies of
 classes). Arrays may be anything `np.asarray` takes, or the backend's own; the result is the backend's own. Rows of a
-loss are samples; a vector counts as one sample. Cross-entropies clip probabilities (see `kernels/losses/binary_crossentropy`
-and `kernels/losses/categorical_crossentropy`), so they are never infinite.
+loss are samples; a vector counts as one sample. Cross-entropies clip probabilities, so they are never infinite (see
+`kernels/losses/binary_crossentropy` and `kernels/losses/categorical_crossentropy`).
 """
 
 from collections.abc import Callable

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -12,22 +12,39 @@ from dnnkit.network.checks import check_count
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from dnnkit.training.history import History
-
 RIGHT, WRONG = "#1f6fb4", "#c8321e"
 SEEN, HELD_OUT = {"color": RIGHT, "linestyle": "-"}, {"color": "#e08214", "linestyle": "--"}
 STYLES = {"training": SEEN, "validation": HELD_OUT, "test": HELD_OUT}
 
 
-def plot_history(history: "History", path: str | Path | None = None) -> "Figure":
+class Measured(Protocol):
+    """What was measured in each epoch; `History` has it."""
+
+    @property
+    def epoch(self) -> Sequence[int]:
+        """The epochs, counted from 0."""
+
+    @property
+    def history(self) -> Mapping[str, Sequence[float]]:
+        """A value per epoch of `loss`, `val_loss`, ..."""
+
+
+def plot_history(history: Measured, path: str | Path | None = None) -> "Figure":
     """Loss and every metric by epoch, side by side; training solid, validation dashed."""
-    if not history.epoch:
+    return plot_epochs(history.epoch, history.history, path)
+
+
+def plot_epochs(
+    epochs: Sequence[int], series: Mapping[str, Sequence[float]], path: str | Path | None = None
+) -> "Figure":
+    """As `plot_history`: epochs counted from 0, and `{"loss": [...], "val_loss": [...]}` with a value per epoch."""
+    if not epochs:
         raise DataError("there is nothing to plot: no epoch has been trained yet")
-    panels: dict[str, dict[str, list[float]]] = {}
-    for name, values in history.history.items():
+    panels: dict[str, dict[str, Sequence[float]]] = {}
+    for name, values in series.items():
         part = "validation" if name.startswith("val_") else "training"
         panels.setdefault(name.removeprefix("val_"), {})[part] = values
-    figure = plot_curves(panels, [epoch + 1 for epoch in history.epoch])
+    figure = plot_curves(panels, [epoch + 1 for epoch in epochs])
     if path is not None:
         save_figure(figure, path)
     return figure

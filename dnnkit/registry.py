@@ -95,7 +95,8 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         self._expected, self._accepts, self._elsewhere, self._error = expected, accepts, elsewhere, error
         self._things: dict[str, Thing | Lazy] = {}
         self._announced: object = None
-        REGISTRIES[self.kind] = REGISTRIES[self.plural] = self
+        for word in (kind, kind.replace(" ", ""), self.plural):
+            REGISTRIES[word] = self
 
     def add(self, name: str, thing: Thing | Lazy) -> None:
         """Make the name stand for the thing; again for the same one is no error."""
@@ -146,6 +147,16 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
     def names(self) -> tuple[str, ...]:
         """Every name, those found elsewhere first."""
         return (*self._elsewhere(), *self)
+
+    def usable(self) -> list[Thing]:
+        """Everything, without what an installed package announces and cannot deliver."""
+        found = []
+        for name in self:
+            try:
+                found.append(self[name])
+            except DnnkitError:
+                continue
+        return found
 
     def added(self) -> tuple[Thing | Lazy, ...]:
         """What was added so far, without looking for what packages announce."""

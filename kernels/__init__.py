@@ -1,11 +1,13 @@
-"""How it is computed: one folder a kernel, its versions side by side.
+"""How it is computed: one folder per kernel, its versions side by side.
 
 A kernel's `__init__.py` is its contract: maths, shapes, units, bytes moved, errors, accuracy, source. Its
-`reference.py` is the plain version, a pure function on NumPy arrays that any array-API namespace can take the
-place of (`xp`); run in float64 it is the oracle for every other version. `cpu.py` (Numba) and `gpu.cu` + `gpu.py`
-(CUDA) stand beside it where they exist.
+`reference.py` is the plain version, a pure function on NumPy arrays or those of any array-API namespace (`xp`); run in
+float64 it is the oracle for every other version. `cpu.py` (Numba), `gpu.cu` (CUDA C++) and `gpu.py` (its launcher)
+stand beside it where they exist. Activations and losses stand in folders of their kind; on a GPU, all elementwise
+activations share a launcher, and so do all losses.
 
-`contract.py` finds kernels by their folder: adding a folder adds a kernel.
+`registry.py` finds kernels by their folder: adding a folder adds a kernel. `_reference/`, `_numba/` and `_cuda/` hold
+what the versions of one sort share.
 """
 
 if __name__ != "dnnkit.kernels":  # a second copy would have its own state: refuse it

@@ -170,8 +170,14 @@ def activation(name: str) -> Activation:
 def loss(name: str) -> Loss:
     """The loss kernel of that name; raises `UnknownName` with the names there are."""
     package = _find(name, "loss")
-    facts = package.REDUCTION, package.SCORES, package.OUTPUTS, package.TAKES_LABELS
-    return Loss(name, *facts, version(name, "reference").loss_and_gradient)
+    return Loss(
+        name,
+        getattr(package, "REDUCTION", "mean"),
+        getattr(package, "SCORES", "values"),
+        getattr(package, "OUTPUTS", "values"),
+        getattr(package, "TAKES_LABELS", False),
+        version(name, "reference").loss_and_gradient,
+    )
 
 
 @cache

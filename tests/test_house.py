@@ -13,9 +13,11 @@ import dnnkit
 
 ROOT = Path(__file__).parents[1]
 ALLOWED = {
-    "kernels": {"dnnkit.kernels", "dnnkit.errors", "dnnkit.registry"},
-    "backends": {"dnnkit.backends", "dnnkit.kernels", "dnnkit.errors", "dnnkit.registry"},
+    "kernels": {"dnnkit.kernels", "dnnkit.errors", "dnnkit.files", "dnnkit.registry"},
+    "backends": {"dnnkit.backends", "dnnkit.kernels", "dnnkit.errors", "dnnkit.files", "dnnkit.registry"},
 }
+RELATIVE = ROOT / "dnnkit" / "bench" / "peers"
+"""Only here are imports relative: an interpreter without dnnkit runs the folder as a package of another name."""
 ARRAY_LIBRARIES = {"numba", "cupy", "cupyx", "llvmlite"}
 
 
@@ -26,8 +28,12 @@ def imported(file: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file}: relative import"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+            module = node.module or ""
+            if node.level:
+                assert file.parent == RELATIVE, f"{file}: relative import"
+                assert node.level == 1, f"{file}: an import from outside the folder"
+                module = ".".join(filter(None, (*RELATIVE.relative_to(ROOT).parts, module)))
+            names |= {f"{module}.{alias.name}" for alias in node.names}
     return names
 
 
@@ -51,8 +57,28 @@ def test_dnnkit_itself_imports_no_array_library_but_numpy() -> None:
         assert not {name.split(".")[0] for name in imported(file)} & ARRAY_LIBRARIES, file
 
 
-def test_errors_are_a_leaf() -> None:
+def test_what_measures_a_peer_needs_nothing_of_dnnkit() -> None:
+    """Its interpreter may have NumPy and the peer's library alone, so what a child imports stays in the folder."""
+    to_do, seen = {RELATIVE / "__main__.py", RELATIVE / "run_one.py", *RELATIVE.glob("*_peer.py")}, set()
+    while to_do:
+        file = to_do.pop()
+        seen.add(file.stem)
+        for name in imported(file):
+            if name.split(".")[0] != "dnnkit":
+                continue
+            inside = name.startswith("dnnkit.bench.peers.")
+            assert inside or file.stem == "dnnkit_peer", f"{file}: {name}"
+            module = RELATIVE / f"{name.split('.')[3]}.py" if inside else file
+            to_do |= {module} if module.stem not in seen else set()
+    assert {"works", "samples", "machine", "registry", "interpreters"} <= seen
+    assert not {"parent", "report", "plots", "results"} & seen
+
+
+def test_errors_files_and_registry_are_leaves() -> None:
     assert imported(ROOT / "dnnkit" / "errors.py") == set()
+    for leaf in ("files.py", "registry.py"):
+        for name in imported(ROOT / "dnnkit" / leaf):
+            assert name.startswith("dnnkit.errors.") or name.split(".")[0] in sys.stdlib_module_names, name
 
 
 def test_a_planted_import_in_the_wrong_direction_fails_lint(tmp_path: Path) -> None:
@@ -116,8 +142,6 @@ def test_the_wheel_and_the_source_distribution_hold_dnnkit_alone(tmp_path: Path)
     assert {name.split("/")[0] for name in names} == {"dnnkit", f"dnnkit-{dnnkit.__version__}.dist-info"}
     expected = {f"dnnkit/{name}" for name in files.stdout.split() if re.match(r"(backends|kernels)/.*\.(py|cu)$", name)}
     expected |= {name for name in files.stdout.split() if re.match(r"dnnkit/.*\.py$", name)}
-    measured = [name for name in files.stdout.split() if re.match(r"dnnkit/bench/peers/.*\.py$", name)]
-    expected |= {f"dnnkit/bench/measured/{name}" for name in measured}
     assert {name for name in names if name.endswith((".py", ".cu"))} == expected
     assert {"dnnkit/py.typed", "dnnkit/bench/page.css", "dnnkit/bench/page.js"} <= set(names)
 

@@ -13,9 +13,10 @@ import numpy as np
 from dnnkit.backends.base import Backend
 from dnnkit.backends.cupy_backend import cuda_diagnosis
 from dnnkit.backends.cupy_backend.operations import CupyOperations
-from dnnkit.backends.diagnosis import Finding, in_words
+from dnnkit.backends.diagnosis import Finding, in_words, say_once
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.program import HostArray, Program
+from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, Namespace
 
 NOTHING = nullcontext()
@@ -81,10 +82,21 @@ class CupyBackend(CupyOperations, Backend):
 
     # -- building ----------------------------------------------------------------------------------------------------
 
+    def unsupported_reason(self, program: Program) -> str | None:
+        """Which parts have no CUDA version, and are computed with CuPy's functions by their formulas."""
+        if (reason := super().unsupported_reason(program)) is not None:
+            return reason
+        missing = {name for name in program.kernels if not registry.has_gpu_version(name)}
+        if isinstance(program.rule, str) and not hasattr(registry.version("optimizer_step", "gpu"), program.rule):
+            missing.add(program.rule)
+        return f"no CUDA version of {', '.join(sorted(missing))}" if missing else None
+
     def build(self, program: Program) -> Executable:
         """The stages one by one, on kernels that fuse what stands around a product; data may be larger than the GPU."""
         from dnnkit.backends.cupy_backend.executable import CupyExecutable
 
+        if (reason := self.unsupported_reason(program)) is not None:
+            say_once(f"backend cupy computes part of this network by formula, not by kernels of its own: {reason}")
         return CupyExecutable(self, program, self.plan(program, "CUDA kernels, stage by stage"))
 
     def on_device(self) -> AbstractContextManager[Any]:

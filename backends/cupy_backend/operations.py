@@ -10,7 +10,9 @@ import numpy as np
 from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import Loss, Metric
 from dnnkit.kernels import registry
-from dnnkit.kernels._cuda import cuda, metrics
+from dnnkit.kernels._cuda import metrics
+from dnnkit.kernels._cuda.launch import PARTIALS
+from dnnkit.kernels._cuda.source import REALS
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.registry import Activation
@@ -46,7 +48,7 @@ class CupyOperations(Operations):
             return self.xp.add(y, offset, out=y) if offset else y
 
     def activation(self, activation: Activation, x: Array, out: Array | None = None) -> Array:
-        """See `kernels/<activation>`."""
+        """See `kernels/activations/<activation>`."""
         from dnnkit.kernels._cuda import activations
 
         with self.on_device():
@@ -57,7 +59,7 @@ class CupyOperations(Operations):
         return out
 
     def activation_backward(self, activation: Activation, dy: Array, saved: Array, out: Array | None = None) -> Array:
-        """See `kernels/<activation>`."""
+        """See `kernels/activations/<activation>`."""
         from dnnkit.kernels._cuda import activations
 
         with self.on_device():
@@ -134,16 +136,17 @@ class CupyOperations(Operations):
         scale: float,
         out: Array | None = None,
     ) -> tuple[Array, Array]:
-        """See `kernels/<loss>`; the sum stays on the GPU."""
+        """See `kernels/losses/<loss>`; the sum stays on the GPU."""
+        from dnnkit.kernels._cuda import losses
+
         with self.on_device():
             if not isinstance(loss.kernel, str) or not _has_kernel(loss.kernel, scores):
                 return super().loss(loss, scores, targets, weights, scale)
             targets, weights = _like_scores(scores, targets, weights)
             out = self.xp.empty(scores.shape, scores.dtype) if out is None else out
             total = self.xp.empty((), np.float64)
-            _kernel(loss.kernel).loss_and_gradient(
-                scores, targets, weights, scale, out, total, self._scratch(cuda.PARTIALS, np.float64)
-            )
+            kernel, scratch = registry.loss(loss.kernel), self._scratch(PARTIALS, np.float64)
+            losses.loss_and_gradient(kernel, scores, targets, weights, scale, out, total, scratch)
         return total, out
 
     def metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None) -> Array:
@@ -152,7 +155,7 @@ class CupyOperations(Operations):
             if not isinstance(metric.kernel, str) or not _has_kernel(metric.kernel, scores):
                 return super().metric(metric, scores, targets, weights)
             targets, weights = _like_scores(scores, targets, weights)
-            total, scratch = self.xp.empty((), np.float64), self._scratch(cuda.PARTIALS, np.float64)
+            total, scratch = self.xp.empty((), np.float64), self._scratch(PARTIALS, np.float64)
             metrics.total(metric.kernel, scores, targets, weights, metric.threshold, total, scratch)
         return total
 
@@ -162,7 +165,7 @@ class CupyOperations(Operations):
             if not _has_kernel("clip_norm", x):
                 return super().clip_norm(x, bound)
             out = self.xp.empty(x.shape, x.dtype) if out is None else out
-            _kernel("clip_norm").clip_norm(x, bound, out, self._scratch(cuda.PARTIALS + 1, np.float64))
+            _kernel("clip_norm").clip_norm(x, bound, out, self._scratch(PARTIALS + 1, np.float64))
         return out
 
     def update(
@@ -192,7 +195,7 @@ def _kernel(name: str) -> ModuleType:
 
 def _has_kernel(name: str, x: Array) -> bool:
     """Whether there is a CUDA version, and for the dtype of x: another's activation may have none, nor has float16."""
-    return x.dtype.name in cuda.REALS and registry.has_gpu_version(name)
+    return x.dtype.name in REALS and registry.has_gpu_version(name)
 
 
 def _like_scores(scores: Array, targets: Array, weights: Array | None) -> tuple[Array, Array | None]:

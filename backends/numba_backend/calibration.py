@@ -18,6 +18,7 @@ import numpy as np
 
 from dnnkit.backends.aligned import zeros
 from dnnkit.backends.program import HostArray
+from dnnkit.files import replace
 
 ROUNDS = 15
 """Repeats of each measurement; the best counts, for whatever disturbs only ever makes it slower."""
@@ -67,9 +68,7 @@ def machine() -> Machine:
     except (OSError, ValueError, TypeError):
         pass
     measured = measure()
-    temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
-    temporary.write_text(json.dumps(asdict(measured), indent=1))
-    os.replace(temporary, path)
+    replace(path, json.dumps(asdict(measured), indent=1).encode(), durable=False)
     return measured
 
 

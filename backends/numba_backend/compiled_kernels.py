@@ -1,4 +1,4 @@
-"""The compiled kernels that the backend's operations call, each by the name of its kernel. Importing this imports Numba."""
+"""The compiled kernels that the backend's operations call, by their names. Importing this imports Numba."""
 
 from dnnkit.kernels._numba import entry_points
 from dnnkit.kernels.dense import cpu as dense

@@ -42,7 +42,7 @@ def choose_partition(
 
     `recorded` is what `record` gave in the training that goes on.
     """
-    if asked := os.environ.get("DNNKIT_PARTITION"):
+    if asked := os.environ.get("DNNKIT_PARTITION") or os.environ.get("DNNKIT_DIVISION"):  # the latter until 0.2
         return Partition.parse(asked)
     if (kept := _recorded(recorded, batch_size)) is not None:
         return kept

@@ -1,6 +1,6 @@
 """The executable that every backend has: one operation of the backend after another, stage by stage.
 
-Where the backend writes into buffers (`Operations.buffer`), they are made in the first step and used again in all others.
+Where the backend writes into buffers (`Operations.buffer`), they are made in the first step and used again.
 """
 
 from collections.abc import Mapping

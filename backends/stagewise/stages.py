@@ -77,6 +77,7 @@ class Stages:
                 inputs = self._xp.reshape(x, (-1, *input_shape))
                 y, kept = function.forward(self._xp, inputs, *owned)
                 return self._xp.reshape(y, (shape[0], -1)), (kept, tuple(y.shape))
+        raise NotImplementedError(f"no backend knows how to run the stage {type(stage).__name__}")
 
     def _backward(
         self, index: int, stage: Stage, owned: list[Array], dy: Array, saved: Any, needs_dx: bool, outs: list[Array]
@@ -104,3 +105,4 @@ class Stages:
                 dy = self._xp.reshape(dy, y_shape)
                 dx, *parts = function.backward(self._xp, dy, kept, *owned)
                 return self._xp.reshape(dx, (shape[0], -1)), parts
+        raise NotImplementedError(f"no backend knows how to run the stage {type(stage).__name__}")

@@ -1,7 +1,6 @@
 """ns per element of every activation, forward and backward, warm and cold; and the time of a training step with it."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from itertools import cycle, product
 from typing import Any
 
@@ -13,17 +12,17 @@ from dnnkit.bench.machine import last_level_cache
 from dnnkit.bench.networks import classifier
 from dnnkit.bench.progress import Stage
 from dnnkit.bench.results import Results, Row
-from dnnkit.bench.selection import Choice
-from dnnkit.bench.timing import Case, controls, guarded, identical, interleave, waits_for
+from dnnkit.bench.selection import Selection
+from dnnkit.bench.timing import Case, measure_group, waits_for
 from dnnkit.errors import DnnkitError
 from dnnkit.kernels import registry
 
 DTYPE = "float32"
 ITEM = 4
 WARM = 1 << 16
-"""Elements of an array that stays in a processor's own cache: 256 KiB, two or three of them a call."""
+"""Elements of an array that stays in a processor's own cache: 256 KiB, two or three of them per call."""
 PART = 1 << 18
-"""Elements of a cold call: 1 MiB of a pool larger than every cache, another MiB each call."""
+"""Elements per cold call: 1 MiB of a pool larger than every cache, another MiB each call."""
 PASSES = {"forward": 2, "backward": 3}
 """Arrays read and written: x and y; dy, what was saved, and dx."""
 STEPS = 44
@@ -31,15 +30,15 @@ BATCH = 32
 
 
 class WrongResult(DnnkitError, ArithmeticError):
-    """The code that was to be timed does not compute what it should."""
+    """The code to be timed computes something else than it should."""
 
 
-def measure(choice: Choice, results: Results, stage: Stage) -> None:
+def measure(selection: Selection, results: Results, stage: Stage) -> None:
     """Rows `elements` and `step`, and the curves of the functions."""
-    results.curves += [_curve(name, choice.kernel(name)) for name in choice.activations]
+    results.curves += [_curve(name, selection.kernel(name)) for name in selection.activations]
     for cache in ("warm", "cold"):
-        _elements(choice, results, stage, cache)
-    _steps(choice, results, stage)
+        _elements(selection, results, stage, cache)
+    _steps(selection, results, stage)
 
 
 def check(backend: Backend, name: str, activation: registry.Activation) -> float:
@@ -66,34 +65,27 @@ def check(backend: Backend, name: str, activation: registry.Activation) -> float
     return error
 
 
-def _elements(choice: Choice, results: Results, stage: Stage, cache: str) -> None:
+def _elements(selection: Selection, results: Results, stage: Stage, cache: str) -> None:
     cases: list[Case] = []
     about: dict[str, dict[str, str | int]] = {}
     errors: dict[tuple[str, str], float] = {}
-    for backend in choice.backends:
+    for backend in selection.backends:
         make = _calls(backend, cache)
         done = waits_for(backend)
         limit = f"{backend.name} copy"
         cases.append(Case(limit, make("copy", None), done))
-        for name, direction in product(choice.activations, PASSES):
+        for name, direction in product(selection.activations, PASSES):
             title = f"{name} {direction} {backend.name}"
-            errors[name, backend.name] = check(backend, name, choice.kernel(name))
+            errors[name, backend.name] = check(backend, name, selection.kernel(name))
             about[title] = {"activation": name, "backend": backend.name, "pass": direction, "cache": cache}
-            cases.append(Case(title, make(direction, choice.kernel(name)), done))
-    cases = guarded(cases)
-    advance = stage(f"elements, {cache} cache", len(cases) * choice.effort.rounds)
-    with ExitStack() as stack, np.errstate(all="ignore"):
-        for backend in choice.backends:
-            stack.enter_context(backend.on_device())
-        timings = interleave(cases, choice.effort, advance)
-    results.identical += identical(timings, cache)
-    results.controls |= controls(timings, cache)
+            cases.append(Case(title, make(direction, selection.kernel(name)), done))
+    timings = measure_group(cases, cache, selection, results, stage, f"elements, {cache} cache")
     size = WARM if cache == "warm" else PART
     for title, case in about.items():
         timing, backend_name = timings[title], str(case["backend"])
         moved = PASSES[str(case["pass"])] * ITEM
         bandwidth = 2 * ITEM * size / min(timings[f"{backend_name} copy"].seconds)
-        results.limits[f"copy, {cache}, {backend_name}, bytes a second"] = bandwidth
+        results.limits[f"copy, {cache}, {backend_name}, bytes per second"] = bandwidth
         nanoseconds = tuple(1e9 * seconds / size for seconds in timing.seconds)
         floor = 1e9 * moved / bandwidth
         facts = {
@@ -108,7 +100,7 @@ def _elements(choice: Choice, results: Results, stage: Stage, cache: str) -> Non
 
 
 def _calls(backend: Backend, cache: str) -> Callable[[str, registry.Activation | None], Callable[[], Any]]:
-    """`make(direction, activation)`: a call on arrays that are in the cache, or that were out of it for long.
+    """`make(direction, activation)`: a call on arrays that are in the cache (warm), or in memory alone (cold).
 
     What was saved is random, too: no derivative's time depends on its values.
     """
@@ -119,14 +111,13 @@ def _calls(backend: Backend, cache: str) -> Callable[[str, registry.Activation |
     with backend.on_device():
         pools = [backend.asarray(aligned(np.repeat(numbers, parts, axis=0))) for _ in range(3)]
         places = [tuple(pool[part] for pool in pools) for part in range(parts)]
-    copyto = getattr(backend.xp, "copyto", None)
 
     def make(direction: str, activation: registry.Activation | None) -> Callable[[], Any]:
         around = cycle(places)
 
         def copy() -> Any:
             x, _, out = next(around)
-            return backend.xp.asarray(x, copy=True) if copyto is None else copyto(out, x)
+            return copy_array(backend, x, out)
 
         def forward() -> Any:
             assert activation is not None
@@ -143,22 +134,25 @@ def _calls(backend: Backend, cache: str) -> Callable[[str, registry.Activation |
     return make
 
 
-def _steps(choice: Choice, results: Results, stage: Stage) -> None:
+def copy_array(backend: Backend, x: Any, out: Any) -> Any:
+    """What bandwidth is measured with; an array library without `copyto` makes a new array."""
+    copyto = getattr(backend.xp, "copyto", None)
+    return backend.xp.asarray(x, copy=True) if copyto is None else copyto(out, x)
+
+
+def _steps(selection: Selection, results: Results, stage: Stage) -> None:
     """A step of 64-width-...-10 on digits, batch 32, Adam."""
     cases, about = [], {}
-    for backend, name in product(choice.backends, choice.activations):
+    for backend, name in product(selection.backends, selection.activations):
         case: dict[str, str | int] = {"activation": name, "backend": backend.name}
         title = f"step {name} {backend.name}"
         about[title] = case
-        cases.append(Case(title, classifier(choice, name, backend, seed=0).epoch(BATCH, STEPS), waits_for(backend)))
-    cases = guarded(cases)
-    timings = interleave(cases, choice.effort, stage("training steps", len(cases) * choice.effort.rounds))
-    results.identical += identical(timings, "training step")
-    results.controls |= controls(timings, "training step")
+        cases.append(Case(title, classifier(selection, name, backend, seed=0).epoch(BATCH, STEPS), waits_for(backend)))
+    timings = measure_group(cases, "training step", selection, results, stage, "training steps")
     for title, case in about.items():
         timing = timings[title]
         microseconds = tuple(1e6 * seconds / STEPS for seconds in timing.seconds)
-        facts = {"batch": BATCH, "width": choice.width, "depth": choice.depth, "processors": timing.processors}
+        facts = {"batch": BATCH, "width": selection.width, "depth": selection.depth, "processors": timing.processors}
         results.rows.append(Row("step", case, "µs per step", microseconds, facts))
 
 

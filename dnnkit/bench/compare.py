@@ -1,4 +1,4 @@
-"""Two result files beside each other: faster, slower or indistinguishable, row by row, with the interval."""
+"""Two result files compared: faster, slower or indistinguishable, row by row, with the interval."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from dnnkit.bench.results import Results, Row
 from dnnkit.bench.statistics import Ratio, Verdict, noise_of, ratio
 from dnnkit.errors import DataError
 
-TIMES = ("ns per element", "µs per step", "µs a call", "s")
+TIMES = ("ns per element", "µs per step", "µs per call", "s")
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 DRIFT = 0.05
-"""What two runs of the same code may differ by that were made one after the other, with new processes, memory and
-neighbours: rounds within a run do not show it, and it is most of what identical runs differ by."""
+"""What two runs of the same code may differ by: they have new processes, memory and neighbours. Rounds within a run do
+not show it, and it is most of the difference between identical runs."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Comparison:
 
 
 def compare(a: Results, b: Results) -> tuple[list[Comparison], list[str], float]:
-    """The rows of times that both have; what was noticed; and the difference below which nothing is claimed.
+    """The rows of times that both have, notices, and the difference below which nothing is claimed.
 
-    That is the largest of what identical code differed by in A, in B, of `drift`, and of `DRIFT`. With many rows some
-    differ by chance: the intervals are as wide as it takes for all to be right together in 95 of 100 comparisons.
+    That is the largest of: the noise of A, that of B, `drift`, and `DRIFT`. With many rows some differ by chance: the
+    intervals are widened so that all together are right in 95 of 100 comparisons.
     """
     others = {row.key: row for row in b.rows}
     pairs = [(row, others[row.key]) for row in a.rows if row.key in others and _are_times(row, others[row.key])]
@@ -47,7 +47,7 @@ def compare(a: Results, b: Results) -> tuple[list[Comparison], list[str], float]
 
 
 def drift(a: Results, b: Results) -> float:
-    """The largest change, as a share, of what is no part of dnnkit: copies, products and NumPy's own arithmetic."""
+    """The largest relative change of what is no part of dnnkit: copies, products and NumPy's own arithmetic."""
     pairs = [(first[name], second[name]) for first, second in _outside(a, b) for name in first.keys() & second.keys()]
     return noise_of([((x,), (y,)) for x, y in pairs if x > 0 and y > 0])
 

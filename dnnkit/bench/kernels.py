@@ -1,7 +1,6 @@
-"""Every kernel on every backend, in both dtypes, in the cache and out of it, beside its floor: a roofline."""
+"""Every kernel on every backend, in both dtypes, in the cache and out of it, compared with its floor: a roofline."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -12,11 +11,11 @@ from dnnkit.backends import get_backend
 from dnnkit.backends.aligned import aligned
 from dnnkit.backends.base import Backend
 from dnnkit.backends.program import Loss, Metric
-from dnnkit.bench.activations import WrongResult
+from dnnkit.bench.activations import WrongResult, copy_array
 from dnnkit.bench.progress import Stage
 from dnnkit.bench.results import Results, Row
-from dnnkit.bench.selection import Choice
-from dnnkit.bench.timing import Case, controls, guarded, identical, interleave, waits_for
+from dnnkit.bench.selection import Selection
+from dnnkit.bench.timing import Case, measure_group, waits_for
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 from dnnkit.kernels.optimizer_step.reference import RULES
@@ -30,7 +29,7 @@ PRODUCT = 1024
 
 @dataclass(frozen=True)
 class Work:
-    """A kernel's call: what it reads and writes, how many operations it does, what it gives, and what it should."""
+    """A call of a kernel, the bytes it moves and the operations it does."""
 
     kernel: str
     moved: int
@@ -39,27 +38,29 @@ class Work:
 
 
 def names() -> tuple[str, ...]:
-    """Of all kernels that can be measured."""
+    """The names of all kernels that can be measured."""
     return tuple(dict.fromkeys(work.kernel for work in works(Data(COLUMNS, "float32", None))))
 
 
-def measure(choice: Choice, chosen: tuple[str, ...], dtypes: tuple[str, ...], results: Results, stage: Stage) -> None:
+def measure(
+    selection: Selection, chosen: tuple[str, ...], dtypes: tuple[str, ...], results: Results, stage: Stage
+) -> None:
     """Rows `kernels`, and the limits that their floors come from."""
     unknown = [name for name in chosen if name not in names()]
     if unknown:
         raise ConfigurationError(f"unknown kernels {', '.join(unknown)}: choose from {', '.join(names())}")
-    for backend, dtype in product(choice.backends, dtypes):
+    for backend, dtype in product(selection.backends, dtypes):
         _check(backend, chosen, dtype)
     for dtype, (size_name, size) in product(dtypes, SIZES.items()):
-        _one_size(choice, chosen, dtype, size_name, size, results, stage)
+        _one_size(selection, chosen, dtype, size_name, size, results, stage)
 
 
 def _one_size(
-    choice: Choice, chosen: tuple[str, ...], dtype: str, size_name: str, size: int, results: Results, stage: Stage
+    selection: Selection, chosen: tuple[str, ...], dtype: str, size_name: str, size: int, results: Results, stage: Stage
 ) -> None:
     about: dict[str, tuple[Work, Backend]] = {}
     cases: list[Case] = []
-    for backend in choice.backends:
+    for backend in selection.backends:
         data = Data(size, dtype, backend)
         for work in (*_limits(data), *works(data)):
             if chosen and work.kernel not in (*chosen, *LIMITS):
@@ -67,14 +68,8 @@ def _one_size(
             title = f"{work.kernel} {backend.name}"
             about[title] = (work, backend)
             cases.append(Case(title, _bound(work, backend), waits_for(backend)))
-    cases = guarded(cases)
-    advance = stage(f"kernels, {dtype}, {size_name}", len(cases) * choice.effort.rounds)
-    with ExitStack() as stack, np.errstate(all="ignore"):
-        for backend in choice.backends:
-            stack.enter_context(backend.on_device())
-        timings = interleave(cases, choice.effort, advance)
-    results.identical += identical(timings, f"{dtype}, {size_name}")
-    results.controls |= controls(timings, f"{dtype}, {size_name}")
+    group = f"{dtype}, {size_name}"
+    timings = measure_group(cases, group, selection, results, stage, f"kernels, {group}")
     rates = {title: (work.moved, work.flops, min(timings[title].seconds)) for title, (work, _) in about.items()}
     for title, (work, backend) in about.items():
         moved, _, copying = rates[f"copy {backend.name}"]
@@ -85,8 +80,8 @@ def _one_size(
             for name, (_, flops, seconds) in rates.items()
             if name.startswith(("matrix product", "dense")) and about[name][1].device == backend.device
         )
-        results.limits[f"copy, {dtype}, {size_name}, {backend.name}, bytes a second"] = bandwidth
-        results.limits[f"product, {dtype}, {size_name}, {backend.device}, FLOPs a second"] = flop_rate
+        results.limits[f"copy, {dtype}, {size_name}, {backend.name}, bytes per second"] = bandwidth
+        results.limits[f"product, {dtype}, {size_name}, {backend.device}, FLOPs per second"] = flop_rate
         floor = max(work.moved / bandwidth, work.flops / flop_rate)
         timing = timings[title]
         facts = {
@@ -106,7 +101,7 @@ def _one_size(
             "dtype": dtype,
             "size": size_name,
         }
-        results.rows.append(Row("kernels", case, "µs a call", tuple(1e6 * s for s in timing.seconds), facts))
+        results.rows.append(Row("kernels", case, "µs per call", tuple(1e6 * s for s in timing.seconds), facts))
 
 
 def _bound(work: Work, backend: Backend) -> Callable[[], Any]:
@@ -115,7 +110,7 @@ def _bound(work: Work, backend: Backend) -> Callable[[], Any]:
 
 
 def _check(backend: Backend, chosen: tuple[str, ...], dtype: str) -> None:
-    """The results beside NumPy's in float64, before anything is timed."""
+    """Compare the results with NumPy's in float64, before anything is timed."""
 
     def first(result: Any) -> Any:
         return result[0] if isinstance(result, tuple | list) else result
@@ -139,7 +134,7 @@ def _check(backend: Backend, chosen: tuple[str, ...], dtype: str) -> None:
 
 
 class Data:
-    """Arrays to work on, the same numbers for every backend; without one they are NumPy's."""
+    """Arrays to work on, with the same values on every backend; without a backend they are NumPy's."""
 
     def __init__(self, size: int, dtype: str, backend: Backend | None) -> None:
         self.size, self.dtype, self.item, self.backend = size, dtype, np.dtype(dtype).itemsize, backend
@@ -173,11 +168,7 @@ LIMITS = ("copy", "matrix product", "matrix product, NumPy's BLAS")
 def _limits(data: Data) -> Iterator[Work]:
     x, y = data.numbers(*data.shape), data.given(np.zeros(data.shape, data.dtype))
 
-    def copy(backend: Backend) -> Any:
-        copyto = getattr(backend.xp, "copyto", None)
-        return backend.xp.asarray(x, copy=True) if copyto is None else copyto(y, x)
-
-    yield Work("copy", 2 * data.size * data.item, 0, copy)
+    yield Work("copy", 2 * data.size * data.item, 0, lambda backend: copy_array(backend, x, y))
     a, b, c = data.numbers(PRODUCT, PRODUCT), data.numbers(PRODUCT, PRODUCT), data.out(PRODUCT, PRODUCT)
     linear = registry.activation("linear")
     moved = 3 * PRODUCT**2 * data.item
@@ -227,7 +218,7 @@ def _activation_calls(
 
 
 def _dense(data: Data) -> Iterator[Work]:
-    """A batch through a layer of as many units as inputs."""
+    """A batch through a layer with as many units as inputs."""
     batch, inputs = 128, max(COLUMNS, int((data.size / 2) ** 0.5) // COLUMNS * COLUMNS)
     x, w, b = data.numbers(batch, inputs), data.numbers(inputs, inputs, seed=1), data.numbers(inputs, seed=2)
     y, z, dx, dw, db = (data.out(*s) for s in ((batch, inputs), (batch, inputs), (batch, inputs), w.shape, b.shape))

@@ -1,4 +1,4 @@
-"""Until it is learned: iterations and seconds, over several seeds; the notes' truth table, and the digits."""
+"""Iterations and seconds until something is learned, over several seeds: a truth table, and the digits."""
 
 import warnings
 from collections.abc import Iterator
@@ -10,54 +10,53 @@ import numpy as np
 
 from dnnkit.backends.base import Backend
 from dnnkit.bench.networks import Trainable, digits, digits_network
+from dnnkit.bench.peers.works import NEURON_X, NEURON_Y
 from dnnkit.bench.progress import Stage
 from dnnkit.bench.results import Results, Row
-from dnnkit.bench.selection import Choice
+from dnnkit.bench.selection import Selection
 from dnnkit.confidence import iterations_to_confidence
 from dnnkit.layers import Dense
 from dnnkit.network.sequential import Sequential
 from dnnkit.optimizers import SGD
 
-TABLE = np.array([[0, 0, 1], [1, 1, 1], [1, 0, 1], [0, 1, 1]], np.float64)
-TARGETS = np.array([[0], [1], [1], [0]], np.float64)
 RATES = (1.0, 0.3)
-"""The notes' learning rate, at which many activations run away, and one at which most do not."""
+"""Learning rates: at the first many activations diverge, at the second most do not."""
 CONFIDENCE = 0.95
 ACCURACIES = (0.95, 0.97)
 BATCH = 32
 
 
-def measure(choice: Choice, results: Results, stage: Stage) -> None:
+def measure(selection: Selection, results: Results, stage: Stage) -> None:
     """Rows `truth table` and `digits`, and the curves of accuracy."""
-    with warnings.catch_warnings():  # that some run away or have no slope is what is measured
+    with warnings.catch_warnings():  # divergence and zero slopes are measured here, not worth a warning
         warnings.simplefilter("ignore", UserWarning)
-        _truth_tables(choice, results, stage)
-        _digits(choice, results, stage)
+        _truth_tables(selection, results, stage)
+        _digits(selection, results, stage)
 
 
 # -- the truth table --------------------------------------------------------------------------------------------------
 
 
-def _truth_tables(choice: Choice, results: Results, stage: Stage) -> None:
-    advance = stage("one neuron, a truth table", len(choice.activations) * len(RATES) * choice.seeds)
-    for name in choice.activations:
+def _truth_tables(selection: Selection, results: Results, stage: Stage) -> None:
+    advance = stage("one neuron, a truth table", len(selection.activations) * len(RATES) * selection.seeds)
+    for name in selection.activations:
         for rate in RATES:
             iterations = []
-            seconds: dict[str, list[float]] = {backend.name: [] for backend in choice.backends}
-            for seed in range(choice.seeds):
+            seconds: dict[str, list[float]] = {backend.name: [] for backend in selection.backends}
+            for seed in range(selection.seeds):
                 with np.errstate(all="ignore"):
                     count = iterations_to_confidence(
-                        _neuron(choice.layer(name), rate, seed, choice.backends[0]),
-                        TABLE,
-                        TARGETS,
+                        _neuron(selection.layer(name), rate, seed, selection.backends[0]),
+                        NEURON_X,
+                        NEURON_Y,
                         confidence=CONFIDENCE,
-                        limit=choice.iterations,
+                        limit=selection.iterations,
                     )
                 iterations.append(inf if count is None else float(count))
-                for backend in choice.backends:
-                    seconds[backend.name].append(_time_of(choice.layer(name), rate, seed, backend, count))
+                for backend in selection.backends:
+                    seconds[backend.name].append(_time_of(selection.layer(name), rate, seed, backend, count))
                 advance()
-            for backend in choice.backends:
+            for backend in selection.backends:
                 case: dict[str, str | int] = {
                     "task": f"truth table, rate {rate:g}",
                     "activation": name,
@@ -75,19 +74,19 @@ def _neuron(activation: Any, rate: float, seed: int, backend: Backend) -> Sequen
 
 
 def _time_of(activation: Any, rate: float, seed: int, backend: Backend, count: int | None) -> float:
-    """Seconds of so many iterations alone, in one call; the network is then asked whether it is sure indeed."""
+    """Seconds of `count` iterations alone, in one call; infinite if the predictions are not accurate after them."""
     from time import perf_counter
 
     if not count:
         return inf if count is None else 0.0
     net = _neuron(activation, rate, seed, backend)
-    trained = Trainable(net, np.tile(TABLE, (count, 1)), np.tile(TARGETS, (count, 1)))
-    run = trained.epoch(len(TABLE), count)
+    trained = Trainable(net, np.tile(NEURON_X, (count, 1)), np.tile(NEURON_Y, (count, 1)))
+    run = trained.epoch(len(NEURON_X), count)
     start = perf_counter()
     run()
     loss = trained.loss  # read back: the work is done, not only begun
     seconds = perf_counter() - start
-    error = float(np.abs(net.predict(TABLE) - TARGETS).max())
+    error = float(np.abs(net.predict(NEURON_X) - NEURON_Y).max())
     return seconds if np.isfinite(loss) and error <= 1 - CONFIDENCE + 1e-6 else inf
 
 
@@ -101,17 +100,17 @@ def _rows(case: dict[str, str | int], what: str, counts: list[float], seconds: l
 # -- the digits -------------------------------------------------------------------------------------------------------
 
 
-def _digits(choice: Choice, results: Results, stage: Stage) -> None:
+def _digits(selection: Selection, results: Results, stage: Stage) -> None:
     """Seeds are the rounds: within one, activations and backends take turns."""
-    pairs = [(name, backend) for name in choice.activations for backend in choice.backends]
+    pairs = [(name, backend) for name in selection.activations for backend in selection.backends]
     for pair in pairs:
-        _train(choice, *pair, seed=0, epochs=1)  # compiles
-    advance = stage("digits", len(pairs) * choice.seeds)
+        _train(selection, *pair, seed=0, epochs=1)  # compiles
+    advance = stage("digits", len(pairs) * selection.seeds)
     runs: dict[tuple[str, str], list[dict[str, list[float]]]] = {}
-    for seed in range(choice.seeds):
-        turn = seed * len(pairs) // choice.seeds
+    for seed in range(selection.seeds):
+        turn = seed * len(pairs) // selection.seeds
         for name, backend in pairs[turn:] + pairs[:turn]:
-            runs.setdefault((name, backend.name), []).append(_train(choice, name, backend, seed, choice.epochs))
+            runs.setdefault((name, backend.name), []).append(_train(selection, name, backend, seed, selection.epochs))
             advance()
     steps = -(-len(digits()[0][0]) // BATCH)
     for name, backend in pairs:
@@ -136,13 +135,13 @@ def _digits(choice: Choice, results: Results, stage: Stage) -> None:
                 "quantity": f"final {quantity}",
             }
             values = tuple(run[quantity][-1] for run in found)
-            results.rows.append(Row("learning", {**final}, quantity, values, {"epochs": choice.epochs}))
+            results.rows.append(Row("learning", {**final}, quantity, values, {"epochs": selection.epochs}))
         results.curves.append(_curve(name, backend.name, found))
 
 
-def _train(choice: Choice, name: str, backend: Backend, seed: int, epochs: int) -> dict[str, list[float]]:
+def _train(selection: Selection, name: str, backend: Backend, seed: int, epochs: int) -> dict[str, list[float]]:
     (x, y), test = digits()
-    net = digits_network(choice, name, backend, seed)
+    net = digits_network(selection, name, backend, seed)
     history = net.fit(x, y, batch_size=BATCH, epochs=epochs, validation_data=test, verbose=0)
     return {
         "seconds": list(accumulate(history.seconds)),

@@ -1,4 +1,4 @@
-"""What a measurement ran on. Nothing here tells where files are or what the machine is called."""
+"""What a measurement ran on, without paths or host names."""
 
 import os
 import platform
@@ -10,11 +10,11 @@ from typing import Any
 SETTINGS = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "BLIS_", "NUMBA_", "DNNKIT_BACKEND", "DNNKIT_PARTITION")
 PACKAGES = ("dnnkit", "numpy", "scipy", "numba", "llvmlite", "scipy-openblas32")
 USUAL_CACHE = 32 << 20
-"""Bytes of the last-level cache where the system does not tell."""
+"""Bytes of the last-level cache where the system does not say."""
 
 
 def describe() -> dict[str, Any]:
-    """Processor, its clock's setting and caches, BLAS and threads, versions, and how busy the machine was."""
+    """Processor, its clock and caches, BLAS and threads, versions, and the load."""
     from dnnkit.backends.numba_backend.calibration import processors
 
     return {

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.base import Backend
-from dnnkit.bench.selection import Choice
-from dnnkit.errors import TrainingWarning
+from dnnkit.bench.selection import Selection
 from dnnkit.layers import Dense, Flatten, Rescaling
 from dnnkit.network.sequential import Sequential
 
@@ -19,18 +18,16 @@ class Trainable:
 
     def __init__(self, net: Sequential, x: Any, y: Any) -> None:
         self.net, self.x, self.y = net, x, y
-        with warnings.catch_warnings():  # that an activation without slope learns nothing is what is measured
+        with warnings.catch_warnings():  # activations without slope are measured, too
             warnings.simplefilter("ignore", UserWarning)
-            warnings.simplefilter("ignore", TrainingWarning)
             net.build(x.shape[1:])
             self._executable = net.executable
         self._loaded = self._executable.load(x, y, None)
 
     def epoch(self, batch_size: int, steps: int) -> Callable[[], Any]:
-        """A call that trains for so many steps, in one call of the executable."""
+        """A call that trains for `steps` steps, in one call of the executable."""
         order = np.arange(len(self.x))
-        hyperparameters = self.net.optimizer.hyperparameters(0, steps) if self.net.optimizer else None
-        assert hyperparameters is not None
+        hyperparameters = self.net.optimizer.hyperparameters(0, steps)
 
         def call() -> Any:
             self._executable.begin_epoch(self._loaded, order, batch_size)
@@ -53,9 +50,9 @@ def digits() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     return module.load_data()
 
 
-def digits_network(choice: Choice, activation: str, backend: Backend, seed: int) -> Sequential:
+def digits_network(selection: Selection, activation: str, backend: Backend, seed: int) -> Sequential:
     """64-width-...-10, compiled with Adam."""
-    hidden = [Dense(choice.width, activation=choice.layer(activation)) for _ in range(choice.depth)]
+    hidden = [Dense(selection.width, activation=selection.layer(activation)) for _ in range(selection.depth)]
     net = Sequential(
         [Rescaling(1 / 16), Flatten(), *hidden, Dense(10, activation="softmax")], backend=backend.name, seed=seed
     )
@@ -65,7 +62,7 @@ def digits_network(choice: Choice, activation: str, backend: Backend, seed: int)
     return net
 
 
-def classifier(choice: Choice, activation: str, backend: Backend, seed: int) -> Trainable:
+def classifier(selection: Selection, activation: str, backend: Backend, seed: int) -> Trainable:
     """The digits' network with the training images."""
     (x, y), _ = digits()
-    return Trainable(digits_network(choice, activation, backend, seed), x, y)
+    return Trainable(digits_network(selection, activation, backend, seed), x, y)

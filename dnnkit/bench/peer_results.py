@@ -1,7 +1,6 @@
-"""dnnkit beside other libraries: `dnnkit/bench/peers` runs them, one process each, in turn; here it is called and read.
+"""dnnkit compared with other libraries: `dnnkit/bench/peers` runs them, and its results are read here.
 
-It is a program of its own, for a peer may live in another interpreter, without dnnkit. A wheel carries it in the folder
-`measured`; a checkout has it at its root.
+It is a program of its own, as a peer may live in another interpreter, without dnnkit.
 """
 
 import json
@@ -14,16 +13,17 @@ from typing import Any
 
 import numpy as np
 
+from dnnkit.bench.peers import interpreters
 from dnnkit.bench.results import Results, Row
 from dnnkit.errors import ConfigurationError, DnnkitError
 
 OWN = "dnnkit"
 AGAIN = "-again"
-"""How the name of a peer ends that is measured a second time, as if it were another."""
+"""Suffix of a peer that is measured a second time, as if it were another."""
 FLOAT_BYTES = 4
 TOLERANCES = {"accuracy": 0.01, "check": 1e-3, "loss": 1e-3}
-"""What says whether two did the same, the first that a work has, and what it may differ by: of a loss and of
-predictions as a share. An accuracy, after training in another order, by more."""
+"""How far a peer may differ from dnnkit in the first of these that a work has: absolute for the accuracy, which depends
+on the order of the samples; relative for the mean prediction and the loss."""
 
 
 class PeersFailed(DnnkitError, RuntimeError):
@@ -32,21 +32,19 @@ class PeersFailed(DnnkitError, RuntimeError):
 
 def check(options: Sequence[str]) -> None:
     """Raise `ConfigurationError` if there are no such peers or works."""
-    command = [sys.executable, "-m", "dnnkit.bench.peers", "check", *options]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = _run("check", *options, errors=subprocess.PIPE)
     if done.returncode:
         raise ConfigurationError(done.stderr.strip().splitlines()[-1])
 
 
 def measure(options: Sequence[str], results: Results) -> None:
-    """Rows `peers`: seconds an epoch, or of the work; what is not installed is left out and said."""
+    """Rows `peers`: seconds per epoch, or for the work; a warning for each library that is not installed."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "results.json"
-        command = [sys.executable, "-m", "dnnkit.bench.peers", *options, "--out", str(file)]
-        # Its bar and its remarks go where ours would; what it prints about files that vanish does not.
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        # Its bar and its remarks go to standard error; what it prints about files that vanish is dropped.
+        done = _run(*options, "--out", str(file))
         if not file.exists():
-            raise PeersFailed(f"the peers could not be measured (status {done.returncode}): the reason stands above")
+            raise PeersFailed(f"the peers could not be measured (status {done.returncode}): see above")
         raw = json.loads(file.read_text())
     results.settings |= {"left out": sorted(raw["left_out"])}
     results.warnings += [f"{name} is left out: {why}" for name, why in raw["left_out"].items()]
@@ -55,6 +53,12 @@ def measure(options: Sequence[str], results: Results) -> None:
     results.warnings += disagreements(results.rows)
     results.identical += identical(raw)
     results.limits |= limits(raw)
+
+
+def _run(*arguments: str, errors: int | None = None) -> subprocess.CompletedProcess[str]:
+    """What it prints is kept; `errors` says where its standard error goes."""
+    command, environment = interpreters.command(sys.executable, *arguments), interpreters.environment(sys.executable)
+    return subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
 
 
 def rows(raw: dict[str, Any]) -> list[Row]:
@@ -75,7 +79,7 @@ def rows(raw: dict[str, Any]) -> list[Row]:
 
 
 def disagreements(rows: list[Row]) -> list[str]:
-    """Who did not come to the same as dnnkit, in words: less work is no faster work."""
+    """Peers whose results differ from dnnkit's, in words: less work is not faster work."""
     found = []
     for row in rows:
         own = next((other for other in rows if other.case == {**row.case, "peer": OWN}), None)
@@ -101,14 +105,14 @@ def identical(raw: dict[str, Any]) -> list[tuple[str, tuple[float, ...], tuple[f
 
 
 def limits(raw: dict[str, Any]) -> dict[str, float]:
-    """FLOPs and bytes a second of the fastest product and copy by any peer."""
+    """FLOPs and bytes per second of the fastest product and copy by any peer."""
     found = {}
     for work in raw["works"]:
         seconds = [min(record["seconds"]) for record in raw["records"] if record["work"] == work["name"]]
         if seconds and work["kind"] == "gemm":
-            found["product, float32, the fastest peer's, FLOPs a second"] = 2 * work["size"] ** 3 / min(seconds)
+            found["product, float32, the fastest peer's, FLOPs per second"] = 2 * work["size"] ** 3 / min(seconds)
         if seconds and work["kind"] == "copy":
-            found["copy, the fastest peer's, bytes a second"] = 2 * FLOAT_BYTES * work["size"] / min(seconds)
+            found["copy, the fastest peer's, bytes per second"] = 2 * FLOAT_BYTES * work["size"] / min(seconds)
     return found
 
 

@@ -1,4 +1,4 @@
-"""The report's plots, as SVG to stand in a page."""
+"""The report's plots, as SVG within the page."""
 
 import io
 import re
@@ -25,11 +25,11 @@ Plot = tuple[str, str, str]
 
 
 def draw(results: Results) -> Iterator[Plot]:
-    """All that the results have numbers for."""
+    """Those that the results have data for."""
     if elements := [row for row in results.of("elements") if row.case["cache"] == "warm"]:
         yield (
             "Time per element, in the cache",
-            "Medians on a logarithmic scale; lines span the quartiles; red: a copy that moves as many bytes.",
+            "Medians on a logarithmic scale; lines span the quartiles; red: a copy of as many bytes.",
             _svg(_bars(elements, "activation", ("backend", "pass"), "ns per element", "log")),
         )
     if steps := results.of("step"):
@@ -42,8 +42,8 @@ def draw(results: Results) -> Iterator[Plot]:
         yield "Accuracy against seconds", note, _svg(_accuracies(curves))
     if kernels := results.of("kernels"):
         note = (
-            "Operations a second by operations a byte (an elementary function counts as one). Lines: the rates of a "
-            "copy and of the fastest product in this run; a point on a line is at its limit."
+            "Operations per second by operations per byte (an elementary function counts as one). Lines: the rates of "
+            "a copy and of the fastest product in this run; a point on a line is at its limit."
         )
         yield "Roofline", note, _svg(_rooflines(kernels))
     if networks := results.of("steps"):
@@ -63,7 +63,7 @@ def _figure(width: float, height: float) -> "Figure":
 
 
 def _svg(figure: "Figure") -> str:
-    """Text stays text; ids are unique in the page, for several of them stand in one."""
+    """Text stays text; ids are unique, as one page has several plots."""
     import matplotlib as mpl
 
     text = io.StringIO()
@@ -75,7 +75,7 @@ def _svg(figure: "Figure") -> str:
     svg = re.sub(r'\bid="', f'id="{prefix}', svg)
     svg = re.sub(r'href="#', f'href="#{prefix}', svg).replace("url(#", f"url(#{prefix}")
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    # As wide as the page, up to a size at which text is as large as the page's.
+    # As wide as the page, up to the width at which its text is as large as the page's.
     return re.sub(r'width="[^"]*"', f'style="max-width: {96 * figure.get_size_inches()[0] * 1.15:.0f}px"', svg, count=1)
 
 
@@ -118,7 +118,7 @@ def _bar(axes: Any, position: int, row: Row, color: str) -> None:
 
 
 def _logarithmic(axes: Any) -> None:
-    """Ticks as plain numbers, three a decade: Matplotlib's own overlap where bars span less than one."""
+    """Ticks as plain numbers, three per decade: Matplotlib's own overlap where bars span less than one."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     axes.set_xscale("log")
@@ -175,7 +175,7 @@ def _rooflines(rows: Sequence[Row]) -> "Figure":
                     "softmax forward",
                 ):
                     axes.annotate(row.case["kernel"], point, fontsize=7, xytext=(3, 3), textcoords="offset points")
-        axes.set(xscale="log", yscale="log", xlabel="operations a byte", ylabel="G operations a second")
+        axes.set(xscale="log", yscale="log", xlabel="operations per byte", ylabel="G operations per second")
         axes.set_title(", ".join(map(str, panel)), fontsize=9)
         axes.legend(frameon=False, fontsize=8, loc="lower right")
         _tidy(axes)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Stage = Callable[[str, int], Callable[[], None]]
-"""`stage(title, total)` begins a stretch of work and gives what to call after each part of it."""
+"""`stage(title, total)` begins a stretch of work and returns what to call after each part of it."""
 
 
 def silent(title: str, total: int) -> Callable[[], None]:
@@ -14,7 +14,7 @@ def silent(title: str, total: int) -> Callable[[], None]:
 
 @contextmanager
 def bar(quiet: bool = False) -> Iterator[Stage]:
-    """One bar a stage; it vanishes when the block ends."""
+    """One bar per stage; it vanishes when the block ends."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -23,7 +23,7 @@ def bar(quiet: bool = False) -> Iterator[Stage]:
         return
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
-    # Two refreshes a second: drawing takes time from what is measured. A file would get an empty line for the bar.
+    # Two refreshes per second: drawing takes time from what is measured. A file would get an empty line for the bar.
     shown = Progress(*columns, console=console, transient=True, refresh_per_second=2, disable=not console.is_terminal)
     with shown as progress:
 

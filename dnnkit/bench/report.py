@@ -1,4 +1,4 @@
-"""Results as one page of HTML that needs nothing else: tables that sort, plots, the machine, the command."""
+"""Results as one self-contained HTML page: sortable tables, plots, the machine, the command."""
 
 from collections.abc import Iterator
 from html import escape
@@ -9,6 +9,7 @@ from typing import Any
 from dnnkit.bench import plots
 from dnnkit.bench.compare import DRIFT
 from dnnkit.bench.results import Results
+from dnnkit.bench.statistics import noise_of
 from dnnkit.bench.tables import Cell, Table, noise_words, tables
 
 TITLES = {
@@ -79,14 +80,12 @@ def _machine(results: Results) -> Iterator[str]:
         quantity = f"{rate / 1e9:,.1f} G{'FLOP/s' if 'FLOP' in name else 'B/s'}"
         yield f"<tr><th>{escape(name.rsplit(', ', 1)[0])}</th><td>{quantity}</td></tr>"
     for name, a, b in results.identical:
-        from dnnkit.bench.statistics import noise_of
-
         yield f"<tr><th>identical code: {escape(name)}</th><td>differed by {noise_of([(a, b)]):.1%}</td></tr>"
     yield "</tbody></table>"
     yield (
         "<p>Cases take turns, in another order each round; a row has the median over the rounds and the quartiles. "
-        "Outliers (more than 1.5 interquartile ranges outside) are counted and kept. What compiles did so before. "
-        "≈ stands where a difference is within chance (95 %) or within what identical code differed by. "
+        "Outliers (more than 1.5 interquartile ranges outside) are counted and kept. Compilation is not timed. "
+        "≈ marks differences that are within chance (95 %) or within the noise between identical code. "
         f"Between two runs, differences below {DRIFT:.0%} are never claimed.</p></section>"
     )
 

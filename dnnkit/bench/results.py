@@ -1,4 +1,4 @@
-"""The file that every bench writes: the machine, the command, and rows of samples; as JSON or CSV, and read again."""
+"""The file that every bench writes, as JSON or CSV: the machine, the command, and rows of samples."""
 
 import csv
 import io
@@ -15,11 +15,13 @@ from dnnkit.errors import DataError
 from dnnkit.saves.serialization import without_nan
 
 SCHEMA = 1
+FORMER = {" a second": " per second", " a round": " per round", " a call": " per call"}
+"""How units, limits and settings ended in older files, and how they end now."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """Samples of one quantity of one case. `table` and `case` together name it; `facts` says what else is known."""
+    """Samples of one quantity of one case, named by `table` and `case`; `facts` holds what else is known."""
 
     table: str
     case: dict[str, str | int]
@@ -29,7 +31,7 @@ class Row:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """The same for the same case in another file."""
+        """What a row of the same case has in another file, too."""
         return (self.table, *sorted((name, str(value)) for name, value in self.case.items()))
 
     @property
@@ -54,29 +56,29 @@ class Results:
     date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     rows: list[Row] = field(default_factory=list)
     identical: list[tuple[str, tuple[float, ...], tuple[float, ...]]] = field(default_factory=list)
-    """Pairs of samples of the same code, each with its name."""
+    """Name and two sets of samples of code that was measured twice."""
     curves: list[dict[str, Any]] = field(default_factory=list)
-    """For plots: accuracy by epoch and seconds; values and slopes of functions."""
+    """For plots: accuracy by epoch and seconds; values and derivatives of functions."""
     controls: dict[str, float] = field(default_factory=dict)
-    """Seconds of work that is no part of dnnkit: what they change by from run to run is the machine's."""
+    """Seconds of work that is no part of dnnkit: if they change from run to run, the machine has changed."""
     limits: dict[str, float] = field(default_factory=dict)
-    """What the machine reached in this run: bytes and FLOPs a second."""
+    """What the machine reached in this run: bytes and FLOPs per second."""
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
     def noise(self) -> float:
-        """The largest difference between identical code, as a share."""
+        """The largest relative difference between identical code."""
         return noise_of((a, b) for _, a, b in self.identical)
 
     def judge(self, load: float | None) -> None:
-        """Warn of what makes the numbers doubtful, once everything is measured."""
+        """Warn of noise and of other work on the machine, once everything is measured."""
         self.machine["load after"] = load
         if self.noise > NOISY:
             name, _, _ = max(self.identical, key=lambda pair: noise_of([pair[1:]]))
             self.warnings.append(
                 f"the machine was noisy: identical code differed by {self.noise:.0%} ({name}). "
-                "Differences below that are not told apart; measure again on a machine that does nothing else"
+                "Smaller differences cannot be resolved; measure again on an idle machine"
             )
         before, processors = self.machine["load before"], self.machine["processors"]
         if before is not None and before > processors / 2:
@@ -87,7 +89,7 @@ class Results:
         return [row for row in self.rows if row.table == table]
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values; null stands for what was never reached."""
+        """As JSON values; null for what was never reached."""
         rows = [
             {
                 "table": row.table,
@@ -121,7 +123,7 @@ class Results:
         )
 
     def to_csv(self) -> str:
-        """One line a row; the columns are those that any row has."""
+        """One line per row; the columns are those that any row has."""
         lines = [_flat(row) for row in self.rows]
         columns = list(dict.fromkeys(name for line in lines for name in line))
         text = io.StringIO()
@@ -149,14 +151,14 @@ def read(path: Path) -> Results:
     try:
         return Results(
             kind=str(raw["kind"]),
-            settings=dict(raw["settings"]),
+            settings=_renamed(raw["settings"]),
             machine=dict(raw["machine"]),
             command=str(raw["command"]),
             date=str(raw["date"]),
             rows=list(_rows(raw["rows"])),
             identical=[(str(pair["name"]), tuple(pair["a"]), tuple(pair["b"])) for pair in raw["identical"]],
             curves=list(raw["curves"]),
-            limits=dict(raw["limits"]),
+            limits=_renamed(raw["limits"]),
             controls=dict(raw["controls"]),
             warnings=list(raw["warnings"]),
             seconds=float(raw["seconds"]),
@@ -170,4 +172,13 @@ def _rows(raw: list[dict[str, Any]]) -> Iterator[Row]:
         samples = tuple(float("inf") if sample is None else float(sample) for sample in row["samples"])
         if not samples:
             raise ValueError("a row without samples")
-        yield Row(str(row["table"]), dict(row["case"]), str(row["unit"]), samples, dict(row["facts"]))
+        yield Row(str(row["table"]), dict(row["case"]), _current(str(row["unit"])), samples, dict(row["facts"]))
+
+
+def _renamed(values: dict[str, Any]) -> dict[str, Any]:
+    return {_current(name): value for name, value in values.items()}
+
+
+def _current(name: str) -> str:
+    """The name that files have now for what older ones had under another."""
+    return next((name.removesuffix(old) + new for old, new in FORMER.items() if name.endswith(old)), name)

@@ -8,14 +8,24 @@ from dnnkit import formula
 from dnnkit.activations import key_of
 from dnnkit.backends import available, get_backend
 from dnnkit.backends.base import Backend
-from dnnkit.bench.timing import USUAL, Effort
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What a bench compares: the first of the activations and of the backends is what others are compared with."""
+class Effort:
+    """How much to measure: rounds, and the seconds per round and case."""
+
+    rounds: int
+    seconds: float
+
+
+QUICK, USUAL = Effort(7, 0.001), Effort(15, 0.003)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a bench compares; the first activation and the first backend are what the others are compared with."""
 
     backends: tuple[Backend, ...]
     activations: tuple[str, ...] = ()
@@ -24,10 +34,10 @@ class Choice:
     depth: int = 1
     epochs: int = 60
     iterations: int = 2000
-    """After so many, the truth table is given up."""
+    """The truth table is given up after this many."""
     effort: Effort = USUAL
     added: Mapping[str, Any] = field(default_factory=dict)
-    """Activations of the user's own, by the name that they have in the results: what a layer takes for them."""
+    """The user's own activations, by their name in the results: what a layer takes for them."""
 
     def layer(self, name: str) -> Any:
         """What a layer takes for the activation of that name."""
@@ -38,8 +48,8 @@ class Choice:
         return registry.activation(key_of(self.added[name]) if name in self.added else name)
 
 
-def backends(names: Sequence[str] | None) -> tuple[Backend, ...]:
-    """Those named, or all that work here, the one that is chosen without a name first."""
+def select_backends(names: Sequence[str] | None) -> tuple[Backend, ...]:
+    """Those named; without names all that work here, the default first."""
     if names:
         return tuple(get_backend(name) for name in dict.fromkeys(names))
     chosen = get_backend()
@@ -47,21 +57,21 @@ def backends(names: Sequence[str] | None) -> tuple[Backend, ...]:
     return (chosen, *(get_backend(name) for name in others))
 
 
-def activations(names: Sequence[str] | None) -> tuple[str, ...]:
-    """Those named, or all that work element by element; ReLU first, as the others are compared with it."""
+def select_activations(names: Sequence[str] | None) -> tuple[str, ...]:
+    """Those named; without names all elementwise ones, ReLU first, as the others are compared with it."""
     if not names:
         found = [name for name in registry.names("activation") if registry.activation(name).elementwise]
         return tuple(sorted(found, key=lambda name: name != "relu"))
     for name in names:
         if not registry.activation(name).elementwise:
             raise ConfigurationError(
-                f"{name} is no activation of one number: choose another, or `dnnkit bench kernels`"
+                f"{name} is not elementwise: choose another activation, or use `dnnkit bench kernels`"
             )
     return tuple(dict.fromkeys(names))
 
 
-def add(texts: Sequence[str]) -> dict[str, Any]:
-    """Activations from formulas, `name=formula`; one that has the name of a built-in is told from it in the results."""
+def activations_from_text(texts: Sequence[str]) -> dict[str, Any]:
+    """Activations from `name=formula`; one named like a built-in is marked as a formula in the results."""
     formulas = [formula.activation_from_text(text) for text in texts]
     built_in = registry.names("activation")
     return {f"{each} (formula)" if str(each) in built_in else str(each): each for each in formulas}

@@ -10,7 +10,7 @@ import numpy as np
 LEVEL = 0.95
 DRAWS = 2000
 NOISY = 0.05
-"""From so large a difference between identical code on, the machine is called noisy."""
+"""Difference between identical code above which the machine is called noisy."""
 
 Verdict = Literal["faster", "slower", "indistinguishable"]
 
@@ -41,7 +41,7 @@ def summarize(samples: Sequence[float]) -> Summary:
 
 
 def _quantile(samples: Sequence[float], share: float) -> float:
-    """NumPy's, where infinities do not turn into not-a-number."""
+    """As NumPy's, but infinities do not become NaN."""
     ordered = sorted(samples)
     position = share * (len(ordered) - 1)
     below = int(position)
@@ -54,7 +54,7 @@ def _quantile(samples: Sequence[float], share: float) -> float:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as long `b` takes as `a`: of the medians, with the interval that the samples leave open."""
+    """How many times as long b takes as a: the ratio of the medians, with its confidence interval."""
 
     value: float
     low: float

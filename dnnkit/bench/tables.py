@@ -1,4 +1,4 @@
-"""Results as tables: columns of text and, for sorting, of numbers. The terminal and the report show the same ones."""
+"""Results as tables, the same in the terminal and in the report; cells have a text and a value to sort by."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dnnkit.bench.results import Results, Row
 from dnnkit.bench.statistics import LEVEL, NOISY, ratio
 
 VARIES = {"elements": "activation", "step": "activation", "kernels": "backend", "steps": "backend", "peers": "peer"}
-"""What is compared within a table: with its first value, all else being equal."""
+"""What varies within a table: rows are compared with its first value, all else being equal."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ def tables(results: Results) -> list[Table]:
             results,
             "elements",
             "One element",
-            "Forward and backward; warm: in the processor's own cache, cold: from memory. Of bandwidth: how near the "
-            "time comes to that of a copy that moves as many bytes in the same state of the caches.",
+            "Forward and backward; warm: in the processor's own cache, cold: from memory. Of bandwidth: the share of "
+            "the bandwidth of a copy, as warm or as cold, that is reached.",
         ),
         _speeds(results, "step", "A training step", "Of the digits' network, batch 32, Adam."),
         _learning(results),
@@ -46,8 +46,9 @@ def tables(results: Results) -> list[Table]:
             results,
             "kernels",
             "Kernels",
-            "Of the floor: the larger of bytes moved at the rate of a copy as large, and operations at the rate of the "
-            "fastest matrix product. Over 100 % is possible where a kernel writes less than a copy.",
+            "The floor is the larger of two times: the bytes moved at the rate of a copy of the same size, and the "
+            "operations at the rate of the fastest matrix product. More than 100 % is possible for kernels that write "
+            "less than a copy.",
         ),
         _speeds(
             results,
@@ -55,7 +56,7 @@ def tables(results: Results) -> list[Table]:
             "Training steps",
             "The floor is the arithmetic of the matrix products at the rate of the fastest product measured.",
         ),
-        _speeds(results, "peers", "Peers", "One process each, in turn; the ratio is to dnnkit's time."),
+        _speeds(results, "peers", "Peers", "One process each, in turn; ratios are to dnnkit's time."),
     ]
     return [table for table in found if table is not None and table.lines]
 
@@ -115,7 +116,7 @@ def _against(row: Row, base: Row | None, noise: float) -> Cell:
 
 
 def _learning(results: Results) -> Table | None:
-    """A line a task, activation and backend: iterations, seconds, how many seeds got there."""
+    """A line per task, activation and backend: iterations, seconds, how many seeds got there."""
     lines = []
     rows = {row.key: row for row in results.of("learning")}
     for row in rows.values():
@@ -143,8 +144,8 @@ def _learning(results: Results) -> Table | None:
         )
     head = ("task", "activation", "backend", "quantity", "median", "quartiles", "seconds", "quartiles ", "seeds")
     note = (
-        "Until every prediction of the notes' neuron is 95 % sure, and until the digits' test accuracy is reached. "
-        "Seconds are of training alone. never (within the settings): fewer than half of the seeds got there."
+        "Truth table: until every prediction of a neuron is within 0.05; digits: until the test accuracy is reached. "
+        "Seconds are of training alone. never: fewer than half of the seeds got there within the limits."
     )
     return Table("Learning", note, head, tuple(lines)) if lines else None
 
@@ -164,7 +165,7 @@ def noise_words(results: Results) -> str:
     """What identical code differed by."""
     if not results.identical:
         return "identical code was not compared"
-    verdict = "too much for small differences" if results.noise > NOISY else "differences above that are told apart"
+    verdict = "too much for small differences" if results.noise > NOISY else "larger differences can be resolved"
     return f"identical code differed by {results.noise:.1%}: {verdict}"
 
 

@@ -1,7 +1,8 @@
-"""The stopwatch: cases take turns, round by round, so that what else the machine does meets all of them alike."""
+"""The stopwatch: cases take turns, round by round, so that other work on the machine affects all of them alike."""
 
 import gc
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from time import perf_counter, process_time
 from typing import Any
@@ -9,23 +10,15 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.base import Backend
+from dnnkit.bench.progress import Stage
+from dnnkit.bench.results import Results
+from dnnkit.bench.selection import Effort, Selection
 
 AGAIN = "again: "
-"""How the name of a case begins that is the same as another: they differ by what the machine makes of no difference."""
+"""Prefix of a case that is measured a second time: it differs from the first by noise alone."""
 CONTROL = "NumPy's tanh"
 TWINS = 5
-"""Cases of a group that are measured twice."""
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How much to measure: rounds, and the seconds that a case gets in each."""
-
-    rounds: int
-    seconds: float
-
-
-QUICK, USUAL = Effort(7, 0.001), Effort(15, 0.003)
+"""Cases per group that are measured twice."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +32,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds a call in each round, how many calls a round had, and how many processors were busy."""
+    """Seconds per call in each round, calls per round, and processors busy on average."""
 
     seconds: tuple[float, ...]
     calls: int
@@ -49,8 +42,8 @@ class Timing:
 def interleave(cases: Sequence[Case], effort: Effort, advance: Callable[[], None] = lambda: None) -> dict[str, Timing]:
     """Time every case in every round, in another order each round; `advance` is called after each case and round.
 
-    The first call of a case compiles, the next ones find out how many calls a round takes; none of these count.
-    The garbage collector rests meanwhile.
+    The first call of a case compiles, the next ones find the number of calls per round; none of these count.
+    Garbage collection is off within a round.
     """
     counts = [_calls(case, effort.seconds) for case in cases]
     seconds: list[list[float]] = [[] for _ in cases]
@@ -79,7 +72,7 @@ def interleave(cases: Sequence[Case], effort: Effort, advance: Callable[[], None
 
 
 def _run(case: Case, calls: int) -> tuple[float, float]:
-    """Seconds of the wall's clock and of the processors'; one call goes first, to bring its data where they belong."""
+    """Wall-clock and CPU seconds, after one call that brings the data into the cache."""
     call = case.call
     call()
     case.finish()
@@ -91,7 +84,7 @@ def _run(case: Case, calls: int) -> tuple[float, float]:
 
 
 def _calls(case: Case, seconds: float) -> int:
-    """How many calls last about so many seconds."""
+    """How many calls take about `seconds`."""
     case.call()
     case.finish()
     calls = 1
@@ -102,21 +95,39 @@ def _calls(case: Case, seconds: float) -> int:
         calls *= 4
 
 
+def measure_group(
+    cases: Sequence[Case], group: str, selection: Selection, results: Results, stage: Stage, title: str
+) -> dict[str, Timing]:
+    """Time cases that are compared with one another, beside twins and the control, which go to the results.
+
+    `group` names them in the results, `title` on the progress bar.
+    """
+    cases = guarded(cases)
+    advance = stage(title, len(cases) * selection.effort.rounds)
+    with ExitStack() as stack, np.errstate(all="ignore"):
+        for backend in selection.backends:
+            stack.enter_context(backend.on_device())
+        timings = interleave(cases, selection.effort, advance)
+    results.identical += identical(timings, group)
+    results.controls |= controls(timings, group)
+    return timings
+
+
 def guarded(cases: Sequence[Case]) -> list[Case]:
-    """The cases; some of them, from the first to the last, a second time; and work that is no part of dnnkit."""
+    """The cases, some of them, from the first to the last, a second time, and work that is no part of dnnkit."""
     places = sorted({place * (len(cases) - 1) // max(1, TWINS - 1) for place in range(TWINS)})
     return [*cases, *(replace(cases[place], name=AGAIN + cases[place].name) for place in places), _control()]
 
 
 def _control() -> Case:
-    """Arithmetic of NumPy alone, on one processor, in its cache: when this changes, the machine has."""
+    """Arithmetic of NumPy alone, on one processor, in its cache: if its time changes, the machine has changed."""
     x = np.linspace(-4, 4, 1 << 14, dtype=np.float32)
     y = np.empty_like(x)
     return Case(CONTROL, lambda: np.tanh(x, out=y))
 
 
 def controls(timings: Mapping[str, Timing], group: str) -> dict[str, float]:
-    """Median seconds of the control, by what it was measured among."""
+    """Median seconds of the control, by group."""
     return {f"{CONTROL}, {group}": float(np.median(timings[CONTROL].seconds))}
 
 
@@ -127,7 +138,7 @@ def identical(timings: Mapping[str, Timing], group: str) -> list[tuple[str, tupl
 
 
 def waits_for(backend: Backend) -> Callable[[], None]:
-    """What to call until a backend's work is done: of those here, only one with CUDA gives it back before."""
+    """A call that waits until a backend's work is done; only CUDA returns before that."""
     cuda = getattr(backend.xp, "cuda", None)
     if cuda is None:
         return lambda: None

@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from math import inf
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from dnnkit.errors import ConfigurationError
+from dnnkit.network.protocol import Network
 from dnnkit.registry import Registry
-
-if TYPE_CHECKING:
-    from dnnkit.network.sequential import Sequential
 
 Logs: TypeAlias = Mapping[str, float]
 
@@ -21,7 +19,7 @@ class Callback:
     A callback that overrides a batch's method makes training go step by step; the others cost nothing within an epoch.
     """
 
-    model: "Sequential"
+    model: Network
     params: Mapping[str, Any]
     """`epochs`, `steps` (batches an epoch), `samples`, `batch_size`."""
 
@@ -68,7 +66,7 @@ class CallbackList(Callback):
                 raise ConfigurationError(f"callbacks must be objects of class Callback, or names; got {callback!r}")
         self.callbacks: list[Callback] = [CALLBACKS.make(callback, Callback) for callback in given]
 
-    def attach(self, model: "Sequential", params: Mapping[str, Any]) -> None:
+    def attach(self, model: Network, params: Mapping[str, Any]) -> None:
         """Tell every callback whom it watches."""
         for callback in self.callbacks:
             callback.model, callback.params = model, params

@@ -1,4 +1,4 @@
-"""`dnnkit bench`: what activations, kernels, steps and other libraries cost, and two such results compared."""
+"""`dnnkit bench`: measure activations, kernels, training steps and other libraries; compare two results."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from dnnkit.bench.progress import Stage
     from dnnkit.bench.results import Results
-    from dnnkit.bench.selection import Choice
+    from dnnkit.bench.selection import Selection
 
 app = typer.Typer(
     help="Measure what activations, kernels, training steps and other libraries cost.", no_args_is_help=True
@@ -22,35 +22,36 @@ app = typer.Typer(
 
 Names = Annotated[list[str] | None, typer.Option(help="Repeat, or separate by commas.", show_default="all")]
 Backends = Annotated[
-    list[str] | None, typer.Option("--backend", help="Where to compute; repeat or use commas.", show_default="all here")
+    list[str] | None,
+    typer.Option("--backend", help="Repeat, or separate by commas.", show_default="all available"),
 ]
-Quick = Annotated[bool, typer.Option("--quick", help="Fewer rounds, shorter trainings: within a minute.")]
-Json = Annotated[str | None, typer.Option(help="Write results as JSON to this file; - is standard output.")]
-Csv = Annotated[str | None, typer.Option(help="Write rows as CSV to this file; - is standard output.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Fewer rounds and shorter training, within a minute.")]
+Json = Annotated[str | None, typer.Option(help="Write the results as JSON to this file; - is standard output.")]
+Csv = Annotated[str | None, typer.Option(help="Write the rows as CSV to this file; - is standard output.")]
 Report = Annotated[
-    Path | None, typer.Option(help="Write one HTML page to this file: tables that sort, plots, the machine.")
+    Path | None, typer.Option(help="Write an HTML report to this file: sortable tables, plots, the machine.")
 ]
-Rounds = Annotated[int | None, typer.Option(help="Times that each case gets its turn.", show_default="15, quick 7")]
+Rounds = Annotated[int | None, typer.Option(help="Measurement rounds per case.", show_default="15, quick 7")]
 
 
 @app.command()
 def activations(
     activation: Names = None,
     add: Annotated[
-        list[str] | None, typer.Option(help='An activation of your own: "swish=x/(1+exp(-x))"; repeat for more.')
+        list[str] | None, typer.Option(help='Your own activation, "swish=x/(1+exp(-x))"; repeat for more.')
     ] = None,
     backend: Backends = None,
-    seeds: Annotated[int, typer.Option(help="Trainings of each activation, to see the spread.")] = 5,
-    width: Annotated[int, typer.Option(help="Units of a hidden layer of the digits' network.")] = 128,
-    depth: Annotated[int, typer.Option(help="Its hidden layers.")] = 1,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the digits.", show_default="60, quick 25")] = None,
+    seeds: Annotated[int, typer.Option(help="Training runs per activation, to see the spread.")] = 5,
+    width: Annotated[int, typer.Option(help="Units per hidden layer of the network for the digits.")] = 128,
+    depth: Annotated[int, typer.Option(help="Hidden layers of the network for the digits.")] = 1,
+    epochs: Annotated[int | None, typer.Option(help="Epochs on the digits.", show_default="60, quick 25")] = None,
     rounds: Rounds = None,
     quick: Quick = False,
     json: Json = None,
     csv: Csv = None,
     report: Report = None,
 ) -> None:
-    """Measure every activation on every backend: time per element and step, and until something is learned.
+    """Measure activations on every backend: time per element, per training step, and until a task is learned.
 
     Examples:
 
@@ -63,13 +64,14 @@ def activations(
     from dataclasses import replace
 
     from dnnkit.bench import activations as speed
-    from dnnkit.bench import learning, selection
+    from dnnkit.bench import learning
+    from dnnkit.bench.selection import activations_from_text, select_activations
     from dnnkit.network.checks import check_count
 
-    added = selection.add(add or [])
-    choice = replace(
-        _choice(backend, quick, rounds),
-        activations=(*selection.activations(_listed(activation)), *added),
+    added = activations_from_text(add or [])
+    selection = replace(
+        _selection(backend, quick, rounds),
+        activations=(*select_activations(_listed(activation)), *added),
         added=added,
         seeds=check_count("--seeds", seeds),
         width=check_count("--width", width),
@@ -78,16 +80,16 @@ def activations(
         epochs=check_count("--epochs", epochs if epochs is not None else (25 if quick else 60)),
     )
     settings = {
-        "activations": choice.activations,
+        "activations": selection.activations,
         "seeds": seeds,
         "width": width,
         "depth": depth,
-        "epochs": choice.epochs,
-        "iterations": choice.iterations,
+        "epochs": selection.epochs,
+        "iterations": selection.iterations,
     }
-    with _measuring("activations", choice, settings, json, csv, report) as (results, stage):
-        speed.measure(choice, results, stage)
-        learning.measure(choice, results, stage)
+    with _measuring("activations", selection, settings, json, csv, report) as (results, stage):
+        speed.measure(selection, results, stage)
+        learning.measure(selection, results, stage)
 
 
 @app.command()
@@ -101,25 +103,25 @@ def kernels(
     csv: Csv = None,
     report: Report = None,
 ) -> None:
-    """Measure every kernel beside its floor: percent of the bandwidth or of the FLOP rate measured in the same run."""
+    """Measure kernels as a share of the memory bandwidth and of the FLOP rate measured in the same run."""
     from dnnkit.bench import kernels as measured
     from dnnkit.errors import ConfigurationError
 
     dtypes = tuple(_listed(dtype) or (["float32"] if quick else ["float32", "float64"]))
     if not set(dtypes) <= {"float32", "float64"}:
         raise ConfigurationError(f"--dtype {','.join(dtypes)}: expected float32 or float64")
-    chosen, choice = tuple(_listed(kernel) or ()), _choice(backend, quick, rounds)
-    with _measuring("kernels", choice, {"kernels": chosen or "all", "dtypes": dtypes}, json, csv, report) as (
+    chosen, selection = tuple(_listed(kernel) or ()), _selection(backend, quick, rounds)
+    with _measuring("kernels", selection, {"kernels": chosen or "all", "dtypes": dtypes}, json, csv, report) as (
         results,
         stage,
     ):
-        measured.measure(choice, chosen, dtypes, results, stage)
+        measured.measure(selection, chosen, dtypes, results, stage)
 
 
 @app.command()
 def step(
     network: Annotated[
-        list[str] | None, typer.Option(help='How its name begins, "784-128"; repeat for more.', show_default="all")
+        list[str] | None, typer.Option(help='Network-name prefix, "784-128"; repeat for more.', show_default="all")
     ] = None,
     backend: Backends = None,
     rounds: Rounds = None,
@@ -128,28 +130,30 @@ def step(
     csv: Csv = None,
     report: Report = None,
 ) -> None:
-    """Measure training steps of some networks on every backend, beside the arithmetic floor."""
+    """Measure training steps of several networks on every backend, compared with the arithmetic floor."""
     from dnnkit.bench import steps
 
-    names, choice = steps.names(network), _choice(backend, quick, rounds)
-    with _measuring("step", choice, {"networks": names}, json, csv, report) as (results, stage):
-        steps.measure(choice, names, results, stage)
+    names, selection = steps.names(network), _selection(backend, quick, rounds)
+    with _measuring("step", selection, {"networks": names}, json, csv, report) as (results, stage):
+        steps.measure(selection, names, results, stage)
 
 
 @app.command()
 def peers(
     peer: Names = None,
-    work: Annotated[list[str] | None, typer.Option(help="Names of works: 1, 7a; see benchmarks/README.md.")] = None,
-    rounds: Annotated[int | None, typer.Option(help="Processes a peer and work.", show_default="5, quick 1")] = None,
-    data: Annotated[str, typer.Option(help="mnist, or random where there is none.")] = "random",
+    work: Annotated[list[str] | None, typer.Option(help="Workloads by name, 1 or 7a; see docs/speed.md.")] = None,
+    rounds: Annotated[
+        int | None, typer.Option(help="Processes per peer and workload.", show_default="5, quick 1")
+    ] = None,
+    data: Annotated[str, typer.Option(help="Training data: mnist or random.")] = "random",
     quick: Annotated[
-        bool, typer.Option("--quick", help="One process each, few samples, no variants: a minute or two.")
+        bool, typer.Option("--quick", help="One process each, few samples, no variants: one to two minutes.")
     ] = False,
     json: Json = None,
     csv: Csv = None,
     report: Report = None,
 ) -> None:
-    """Measure dnnkit beside the libraries that are installed (PyTorch, JAX, Keras, tinygrad, Thinc, ...), in turn."""
+    """Measure dnnkit and the other libraries that are installed (PyTorch, JAX, Keras, tinygrad, Thinc, ...)."""
     from dnnkit.bench import peer_results as measured
     from dnnkit.network.checks import check_count
 
@@ -170,11 +174,11 @@ def peers(
 
 @app.command()
 def compare(
-    a: Annotated[Path, typer.Argument(help="Results that `--json` wrote.")],
-    b: Annotated[Path, typer.Argument(help="Results of the same bench, later.")],
+    a: Annotated[Path, typer.Argument(help="Results written by `--json`.")],
+    b: Annotated[Path, typer.Argument(help="Later results of the same bench.")],
     json: Json = None,
 ) -> None:
-    """Say of each row of two result files whether B is faster or slower than A, or cannot be told from it."""
+    """Compare two result files row by row: is B faster than A, slower, or indistinguishable?"""
     from rich import box
     from rich.table import Table
 
@@ -205,16 +209,16 @@ def compare(
             typer.echo(f"note: {notice}")
 
 
-def _choice(backend: list[str] | None, quick: bool, rounds: int | None) -> "Choice":
+def _selection(backend: list[str] | None, quick: bool, rounds: int | None) -> "Selection":
     from dataclasses import replace
 
-    from dnnkit.bench import selection, timing
+    from dnnkit.bench.selection import QUICK, USUAL, Selection, select_backends
     from dnnkit.network.checks import check_count
 
-    effort = timing.QUICK if quick else timing.USUAL
+    effort = QUICK if quick else USUAL
     if rounds is not None:
         effort = replace(effort, rounds=check_count("--rounds", rounds))
-    return selection.Choice(selection.backends(_listed(backend)), effort=effort)
+    return Selection(select_backends(_listed(backend)), effort=effort)
 
 
 def _listed(names: list[str] | None) -> list[str] | None:
@@ -223,9 +227,14 @@ def _listed(names: list[str] | None) -> list[str] | None:
 
 @contextmanager
 def _measuring(
-    kind: str, choice: "Choice | None", settings: dict[str, Any], json: str | None, csv: str | None, report: Path | None
+    kind: str,
+    selection: "Selection | None",
+    settings: dict[str, Any],
+    json: str | None,
+    csv: str | None,
+    report: Path | None,
 ) -> Iterator[tuple["Results", "Stage"]]:
-    """The block measures; then the tables are shown and the files written, which were tried before."""
+    """The block measures; then the tables are shown and the files written, which are opened before it."""
     from time import perf_counter
 
     from dnnkit.bench import progress, tables
@@ -235,13 +244,13 @@ def _measuring(
     from dnnkit.errors import ConfigurationError
 
     if json == csv == "-":
-        raise ConfigurationError("--json - and --csv -: expected one of them on standard output, the other in a file")
+        raise ConfigurationError("--json - and --csv -: only one of them can be standard output")
     described = dict(settings)
-    if choice is not None:
+    if selection is not None:
         described |= {
-            "backends": [backend.name for backend in choice.backends],
-            "rounds": choice.effort.rounds,
-            "seconds a round": choice.effort.seconds,
+            "backends": [backend.name for backend in selection.backends],
+            "rounds": selection.effort.rounds,
+            "seconds per round": selection.effort.seconds,
         }
     with (
         text_output(None if report is None else str(report)) as html,
@@ -264,7 +273,7 @@ def _measuring(
 
 
 def _console() -> "Console":
-    """Where there is no terminal, lines are as long as a table needs."""
+    """Without a terminal, lines are wide enough for the tables."""
     from rich.console import Console
 
     console = Console()

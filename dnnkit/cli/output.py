@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dnnkit.errors import ConfigurationError
-from dnnkit.saves.saving import check_writable
+from dnnkit.files import check_writable
 from dnnkit.saves.serialization import without_nan
 
 

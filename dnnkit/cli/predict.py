@@ -30,7 +30,7 @@ def predict(
 
         dnnkit predict runs/digits samples.csv --json predictions.json
     """
-    from dnnkit.saves.saving import load_network
+    from dnnkit.saves.loading import load_network
 
     net = load_network(run, backend, None)
     assert net.input_shape is not None

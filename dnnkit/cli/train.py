@@ -1,34 +1,22 @@
 """`dnnkit train`: the main job."""
 
-from enum import StrEnum
-from importlib import import_module
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal, cast
 
 import typer
 
 from dnnkit.cli.output import json_output
 from dnnkit.errors import ConfigurationError
 
-
-class Dataset(StrEnum):
-    """What can be trained on by name; each is a module of `dnnkit.datasets`."""
-
-    digits = "digits"
-    mnist = "mnist"
-    fashion_mnist = "fashion_mnist"
-
-
-EPOCHS = {Dataset.digits: 60, Dataset.mnist: 10, Dataset.fashion_mnist: 10}
-"""Default number of epochs: enough for each to level off."""
-
 GRID = 32
 """Test images shown in predictions.png."""
 
 
 def train(
-    dataset: Annotated[Dataset, typer.Argument(help="What to train on.")] = Dataset.digits,
+    dataset: Annotated[
+        str, typer.Argument(help="What to train on: digits, mnist, fashion_mnist, or another registered data set.")
+    ] = "digits",
     hidden: Annotated[
         list[str] | None,
         typer.Option(help="Units of a hidden layer; repeat, or separate by commas, for more.", show_default="128"),
@@ -71,25 +59,28 @@ def train(
     import logging
 
     from dnnkit import plots
+    from dnnkit.datasets import DATASETS
+    from dnnkit.files import check_writable
     from dnnkit.layers import Dense, Flatten, Rescaling
     from dnnkit.network.checks import check_count
     from dnnkit.network.sequential import Sequential
     from dnnkit.optimizers import OPTIMIZERS, Optimizer
-    from dnnkit.saves.saving import check_writable
 
     if quiet:
         logging.getLogger("dnnkit").setLevel(logging.ERROR)
-    module: Any = import_module(f"dnnkit.datasets.{dataset.value}")
+    images = DATASETS.find(dataset)
+    if not hasattr(images, "LARGEST_VALUE") or not hasattr(images, "CLASS_NAMES"):
+        raise ConfigurationError(f"data set {dataset!r} has no images in classes: train on it in Python instead")
     units = _units(hidden)
     batch_size = check_count("--batch-size", batch_size)
-    epochs = EPOCHS[dataset] if epochs is None else check_count("--epochs", epochs)
+    epochs = getattr(images, "EPOCHS", 10) if epochs is None else check_count("--epochs", epochs)
     chosen = OPTIMIZERS.make(optimizer, Optimizer)
     if learning_rate is not None:
         chosen = type(chosen)(learning_rate=learning_rate)
-    classes = len(module.CLASS_NAMES)
+    classes = len(images.CLASS_NAMES)
     net = Sequential(
         [
-            Rescaling(1 / module.LARGEST_VALUE),
+            Rescaling(1 / images.LARGEST_VALUE),
             Flatten(),
             *(Dense(number, activation=activation) for number in units),
             Dense(classes, activation="softmax"),
@@ -99,9 +90,9 @@ def train(
         dtype=cast(Literal["float32", "float64"], dtype),
     )
     net.compile(optimizer=chosen, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    (x, y), (x_test, y_test) = module.load_data()
+    (x, y), (x_test, y_test) = images.load_data()
     net.build(x.shape[1:])
-    folder = out or _new_folder(dataset.value)
+    folder = out or _new_folder(dataset)
     check_writable(folder)
 
     with json_output(json) as result:
@@ -111,7 +102,7 @@ def train(
                 typer.echo(text)
 
         shape = " - ".join(map(str, (x[0].size, *units, classes)))
-        say(f"{dataset.value}: {len(x):,} training and {len(x_test):,} test images")
+        say(f"{dataset}: {len(x):,} training and {len(x_test):,} test images")
         say(f"network {shape}, {activation}, seed {seed}")
         say(f"backend {net.backend.name} {net.backend.version} on {net.backend.device}, {dtype}")
         interrupted = False
@@ -135,11 +126,11 @@ def train(
             net.history.plot(folder / "curves.png")
         shown = slice(0, GRID)
         plots.plot_predictions(
-            x_test[shown], y_test[shown], net.predict(x_test[shown]), module.CLASS_NAMES, folder / "predictions.png"
+            x_test[shown], y_test[shown], net.predict(x_test[shown]), images.CLASS_NAMES, folder / "predictions.png"
         )
         seconds = sum(net.history.seconds)
         result |= {
-            "dataset": dataset.value,
+            "dataset": dataset,
             "test_loss": scores["loss"],
             "test_accuracy": scores["accuracy"],
             "total_seconds": seconds,

@@ -12,6 +12,7 @@ Images: TypeAlias = NDArray[np.uint8]
 Labels: TypeAlias = NDArray[np.int64]
 
 LARGEST_VALUE = 16
+EPOCHS = 60
 CLASS_NAMES = tuple("0123456789")
 
 

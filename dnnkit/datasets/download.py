@@ -12,9 +12,10 @@ from pathlib import Path
 from time import sleep
 from urllib.parse import urlsplit
 
-from dnnkit.datasets.idx import IdxFile, advice, find_file
+from dnnkit.datasets.idx import IdxFile, find_file
 from dnnkit.datasets.mirror import Content, MirrorFailure, Report, receive, show_progress
 from dnnkit.errors import DataError
+from dnnkit.files import replacing
 
 TIMEOUT = 30.0
 """Seconds without an answer or a byte after which a try has failed; `DNNKIT_DOWNLOAD_TIMEOUT` changes it."""
@@ -103,22 +104,24 @@ def _download(
                 break
             sleep(pause)
         failures.append(reason)
-    raise DataError(f"{name} is not in {folder}; {'; '.join(failures)}. {advice(name, folder, files)}")
+    raise DataError(f"{name} is not in {folder}; {'; '.join(failures)}. {_advice(name, folder, files)}")
 
 
 def _store(url: str, folder: Path, file: IdxFile, timeout: float, report: Report) -> None:
     """Give the file its name if the mirror sent the published bytes; else leave nothing."""
-    temporary = folder / f".{file.name}.gz-{os.getpid()}.part"
     content = Content(file)
     most = int(1.2 * file.bytes) + (1 << 20)
-    try:
-        with temporary.open("wb") as target, closing(receive(url, most, timeout, report)) as chunks:
-            for chunk in chunks:
-                content.add(chunk)
-                target.write(chunk)
-            content.finish()
-            target.flush()
-            os.fsync(target.fileno())  # some file systems find out only now that the disk is full
-        os.replace(temporary, folder / f"{file.name}.gz")
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        replacing(folder / f"{file.name}.gz") as target,
+        closing(receive(url, most, timeout, report)) as chunks,
+    ):
+        for chunk in chunks:
+            content.add(chunk)
+            target.write(chunk)
+        content.finish()
+
+
+def _advice(name: str, folder: Path, files: Sequence[IdxFile]) -> str:
+    """What to do by hand about the files that are missing."""
+    missing = [f"{file.name}.gz" for file in files if find_file(folder, file.name) is None]
+    return f"Put {', '.join(missing)} there, or set DNNKIT_DATA_DIR to the folder that holds {name}/"

@@ -6,7 +6,8 @@ Source: H. Xiao, K. Rasul, R. Vollgraf, arXiv:1708.07747.
 import numpy as np
 from numpy.typing import NDArray
 
-from dnnkit.datasets.idx import IdxFile, load_pairs
+from dnnkit.datasets.idx import IdxFile
+from dnnkit.datasets.store import load_pairs
 
 LARGEST_VALUE = 255
 CLASS_NAMES = (

@@ -8,7 +8,6 @@ import gzip
 import hashlib
 import os
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -34,35 +33,6 @@ class IdxFile:
     md5: str
 
 
-def data_folder() -> Path:
-    """`$DNNKIT_DATA_DIR`, else `$XDG_CACHE_HOME/dnnkit`, else `~/.cache/dnnkit`."""
-    if folder := os.environ.get("DNNKIT_DATA_DIR"):
-        return Path(folder)
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "dnnkit"
-
-
-def load_pairs(
-    name: str, files: tuple[IdxFile, IdxFile, IdxFile, IdxFile], mirrors: Sequence[str]
-) -> tuple[tuple[NDArray[np.uint8], NDArray[np.uint8]], tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Training and test images (N, H, W) and labels (N,), both uint8, from the data folder.
-
-    Files that are missing there are downloaded first, from the mirrors: URLs that hold `<file>.gz`.
-    """
-    folder = data_folder() / name
-    if any(find_file(folder, file.name) is None for file in files):
-        from dnnkit.datasets.download import download_missing
-
-        download_missing(name, folder, files, mirrors)
-    x, y, x_test, y_test = (read_idx(folder, file) for file in files)
-    for images, labels, part in ((x, y, "training"), (x_test, y_test, "test")):
-        if len(images) != len(labels):
-            raise DataError(f"{name} in {folder}: {len(images)} {part} images but {len(labels)} labels; replace both")
-        if len(images) == 0:
-            raise DataError(f"{name} in {folder}: no {part} images; replace the files")
-    return (x, y), (x_test, y_test)
-
-
 def read_idx(folder: Path, file: IdxFile) -> NDArray[np.uint8]:
     """The numbers of a file, checked: its layout always, its MD5 if it has the published size."""
     path = find_file(folder, file.name)
@@ -86,12 +56,6 @@ def read_idx(folder: Path, file: IdxFile) -> NDArray[np.uint8]:
 def find_file(folder: Path, name: str) -> Path | None:
     """The file, plain or gzipped, or None where it is not, or where this user may not look."""
     return next((path for path in (folder / name, folder / f"{name}.gz") if os.path.exists(path)), None)
-
-
-def advice(name: str, folder: Path, files: Sequence[IdxFile]) -> str:
-    """What to do by hand about the files that are missing."""
-    missing = [f"{file.name}.gz" for file in files if find_file(folder, file.name) is None]
-    return f"Put {', '.join(missing)} there, or set DNNKIT_DATA_DIR to the folder that holds {name}/"
 
 
 def magic(axes: int) -> bytes:

@@ -6,7 +6,8 @@ Source: Y. LeCun, C. Cortes, C. J. C. Burges, The MNIST database of handwritten 
 import numpy as np
 from numpy.typing import NDArray
 
-from dnnkit.datasets.idx import IdxFile, load_pairs
+from dnnkit.datasets.idx import IdxFile
+from dnnkit.datasets.store import load_pairs
 
 LARGEST_VALUE = 255
 CLASS_NAMES = tuple("0123456789")

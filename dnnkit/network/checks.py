@@ -13,6 +13,7 @@ from dnnkit.backends.program import Loss, Program
 from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.errors import ConfigurationError, DataError, ShapeError
 from dnnkit.initializers import Shape
+from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, namespace
 
 
@@ -173,16 +174,16 @@ def _check_labels(y: Array, classes: int) -> None:
 
 
 def _check_values(y: Array, outputs: int, loss: Loss) -> None:
-    shape = _shape(y)
+    shape, kernel = _shape(y), registry.loss(loss.kernel) if isinstance(loss.kernel, str) else None
     if shape != (shape[0], outputs):
         hint = ""
         if y.ndim == 1 and outputs == 1:
             hint = ". Use y[:, None]"
-        elif y.ndim == 1 and loss.kernel in ("softmax_cross_entropy", "categorical_crossentropy"):
+        elif y.ndim == 1 and kernel is not None and kernel.takes_labels:
             hint = ". For class numbers use loss='sparse_categorical_crossentropy'"
         raise ShapeError(f"y has shape {shape}: expected ({shape[0]}, {outputs}), like the network's output{hint}")
     xp = namespace(y)
-    if loss.kernel in ("binary_crossentropy", "sigmoid_cross_entropy"):
+    if kernel is not None and kernel.outputs == "binary":
         least, most = float(xp.min(y)), float(xp.max(y))
         if least < 0 or most > 1:
             raise DataError(f"y goes from {least:g} to {most:g}: a binary cross-entropy expects targets in [0, 1]")

@@ -69,7 +69,7 @@ def lower(
     )
 
 
-def warn_if_flat(layers: Sequence[Layer]) -> None:
+def warn_of_zero_gradient(layers: Sequence[Layer]) -> None:
     """Say so where an activation keeps layers from learning, for its gradient is zero."""
     names = layer_names(layers)
     for index, layer in enumerate(layers):

@@ -3,18 +3,15 @@
 import io
 from math import ceil, prod
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dnnkit.backends.program import Activate, Dense, Dropout, Rescale
 from dnnkit.errors import ConfigurationError
+from dnnkit.files import replace_all
 from dnnkit.kernels import registry
 from dnnkit.network.lowering import shapes
-from dnnkit.saves.saving import replace_files
-
-if TYPE_CHECKING:
-    from dnnkit.network.sequential import Sequential
+from dnnkit.network.protocol import Network
 
 LINES = 40
 """The longest script: a network of many layers gets several statements a line."""
@@ -46,18 +43,18 @@ if __name__ == "__main__":
 '''
 
 
-def write(net: "Sequential", path: str | Path) -> Path:
+def write(net: Network, path: str | Path) -> Path:
     """Write the script and, beside it, its parameters; return the script's path."""
     path = Path(path)
     if path.suffix != ".py":
         raise ConfigurationError(f"the script {str(path)!r} must end in .py; its parameters go to an .npz beside it")
     numbers = io.BytesIO()
     np.savez(numbers, allow_pickle=False, **net.parameters)
-    replace_files({path.with_suffix(".npz"): numbers.getvalue(), path: source(net, path.stem).encode()})
+    replace_all({path.with_suffix(".npz"): numbers.getvalue(), path: source(net, path.stem).encode()})
     return path
 
 
-def source(net: "Sequential", name: str) -> str:
+def source(net: Network, name: str) -> str:
     """The script's text; `name` is that of the file, without its ending."""
     program = net.executable.program
     after = shapes(net.layers, program.input_shape)
@@ -86,7 +83,7 @@ def _detail(layer: object) -> str:
     return f"({shown})" if shown else ""
 
 
-def _statements(net: "Sequential") -> list[str]:
+def _statements(net: Network) -> list[str]:
     """What becomes of x, one expression after the other."""
     program = net.executable.program
     expressions: list[str] = []

@@ -76,7 +76,7 @@ class Sequential:
         metrics: Sequence[str | Callable[..., Any]] = (),
     ) -> None:
         """Say what to minimise, how, and what to report; keeps the parameters, forgets an optimizer's state."""
-        lowering.warn_if_flat(self.layers)
+        lowering.warn_of_zero_gradient(self.layers)
         self._optimizer = OPTIMIZERS.make(optimizer, Optimizer)
         self.loss = LOSSES.make(loss, Loss)
         self.metrics = tuple([metrics] if isinstance(metrics, str) else metrics)

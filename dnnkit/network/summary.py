@@ -1,15 +1,12 @@
 """A network at a glance: layers, shapes, numbers of parameters."""
 
 from math import prod
-from typing import TYPE_CHECKING
 
 from dnnkit.network.lowering import layer_names, shapes
-
-if TYPE_CHECKING:
-    from dnnkit.network.sequential import Sequential
+from dnnkit.network.protocol import Network
 
 
-def print_summary(net: "Sequential") -> None:
+def print_summary(net: Network) -> None:
     """A table on standard output."""
     from rich import box
     from rich.console import Console

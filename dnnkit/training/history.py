@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class History:
-    """`history["loss"]` is the list of training losses, one an epoch; so are `accuracy`, `val_loss`, ...
+    """`history["loss"]` is the list of training losses, one per epoch; so are `accuracy`, `val_loss`, ...
 
     All lists are as long as `epoch`, NaN where something was not measured. `epoch` numbers the epochs from 0,
-    `seconds` is the time each took without validation, `seed` repeats the run, `plan`
-    says which backend ran it and how.
+    `seconds` is the time each took without validation, `seed` repeats the run, `plan` says which backend ran it and
+    how.
     """
 
     seed: int
@@ -42,9 +42,9 @@ class History:
 
     def plot(self, path: str | Path | None = None) -> "Figure":
         """Loss and metrics by epoch, training and validation; written to `path` if given."""
-        from dnnkit.plots import plot_history
+        from dnnkit.plots import plot_epochs
 
-        return plot_history(self, path)
+        return plot_epochs(self.epoch, self.history, path)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; null stands for what is not a number."""

@@ -1,28 +1,27 @@
 """The training loop: epochs, and within an epoch stretches of steps that the executable runs in one call each.
 
-By default a stretch is the whole epoch. It is shorter only where someone wants to look in between: a live progress
-bar (a tenth of a second), a callback that hears of batches (one step). Ctrl-C ends a stretch between two steps.
+By default a stretch is the whole epoch. It is shorter only where something looks in between: a live progress bar (ten
+times per second), or a callback with a batch's method (each step). Ctrl-C ends a stretch between two steps.
 """
 
 import signal
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from math import inf
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dnnkit.backends.executable import Executable
+from dnnkit.backends.program import TrainingState
 from dnnkit.callbacks.base import Callback, CallbackList
 from dnnkit.errors import TrainingWarning
+from dnnkit.network.protocol import Network
 from dnnkit.training.epoch_order import Shuffle, epoch_order
 from dnnkit.training.history import History
 from dnnkit.training.progress import REFRESH, Progress, Verbosity, make_progress
-
-if TYPE_CHECKING:
-    from dnnkit.network.sequential import Sequential
 
 
 @dataclass(frozen=True)
@@ -38,94 +37,103 @@ class Run:
     shuffle: Shuffle
     steps_per_epoch: int | None = None
     limit: int | None = None
-    """Steps in all, after which training ends, perhaps within an epoch."""
+    """Steps after which training ends, perhaps within an epoch."""
 
     @property
     def steps(self) -> int:
-        """Batches an epoch; the last of a single pass over the samples may be smaller."""
+        """Batches per epoch; the last of a single pass over the samples may be smaller."""
         return self.steps_per_epoch or -(-self.samples // self.batch_size)
 
     @property
     def rows(self) -> int:
-        """Samples that an epoch shows."""
+        """Samples per epoch."""
         single_pass = self.steps_per_epoch is None and self.shuffle != "with_replacement"
         return self.samples if single_pass else self.steps * self.batch_size
 
+    def end(self, position: int) -> int:
+        """The epoch before which training ends, if its first epoch begins at step `position`."""
+        if self.limit is None:
+            return self.epochs
+        return self.first_epoch + -(-(position + self.limit) // self.steps)
 
-def train(
-    net: "Sequential", run: Run, callbacks: Callback | str | Sequence[Callback | str], verbose: Verbosity
-) -> History:
-    """Run the epochs first_epoch … epochs - 1 and return what they measured."""
-    executable = net.executable
-    history, counter = History(net.seed, executable.plan), executable.state
-    if counter.position >= counter.steps > 0:  # interrupted after the epoch's last step
-        counter.position, counter.epoch = 0, counter.epoch + 1
-    if counter.steps != run.steps:  # not the epoch that was interrupted, if any was
-        counter.position, counter.steps = 0, run.steps
-    left, epochs = inf, run.epochs
-    if run.limit is not None:
-        left, epochs = run.limit, run.first_epoch + -(-(counter.position + run.limit) // run.steps)
+
+def train(net: Network, run: Run, callbacks: Callback | str | Sequence[Callback | str], verbose: Verbosity) -> History:
+    """Run the epochs, from `run.first_epoch` on, and return what they measured."""
+    executable, state = net.executable, net.executable.state
+    history = History(net.seed, executable.plan)
+    _resume(state, run.steps)
+    left, epochs = inf if run.limit is None else run.limit, run.end(state.position)
     progress = make_progress(verbose, epochs)
-    watchers = CallbackList(callbacks)
-    watchers.attach(
+    callback_list = CallbackList(callbacks)
+    callback_list.attach(
         net,
         {"epochs": epochs, "steps": run.steps, "samples": run.samples, "batch_size": run.batch_size},
     )
     logs: dict[str, float] = {}
     net.stop_training = warned = False
-    watchers.on_train_begin(logs)
-    try:
-        with _stopping_on_interrupt(executable) as interrupted:
-            for epoch in range(run.first_epoch, epochs):
-                watchers.on_epoch_begin(epoch, {})
-                first, end = counter.position, int(min(run.steps, counter.position + left))
-                progress.begin_epoch(epoch, first, end, min(run.rows, end * run.batch_size))
-                logs, seconds, nan_step = _train_epoch(net, run, end, watchers, progress, interrupted)
-                left -= end - first
-                if nan_step >= 0 and not warned:
-                    warned = True
-                    warnings.warn(_lost(counter.epoch, nan_step), TrainingWarning, stacklevel=3)
-                if run.validation is not None:
-                    totals = executable.evaluate(run.validation, max(run.batch_size, 256))
-                    measured = totals.means(executable.program.metrics)
-                    logs |= {f"val_{name}": value for name, value in measured.items()}
-                history.add(epoch, logs, seconds)
-                net.history.add(counter.epoch - 1, logs, seconds)
-                progress.end_epoch(logs, seconds)
-                watchers.on_epoch_end(epoch, logs)
-                if interrupted:
-                    raise KeyboardInterrupt
-                if net.stop_training:
-                    break
-    finally:
-        progress.close()
+    callback_list.on_train_begin(logs)
+    with closing(progress), _stopping_on_interrupt(executable) as interrupted:
+        for epoch in range(run.first_epoch, epochs):
+            callback_list.on_epoch_begin(epoch, {})
+            first, end = state.position, int(min(run.steps, state.position + left))
+            progress.begin_epoch(epoch, first, end, min(run.rows, end * run.batch_size))
+            logs, seconds, nan_step = _train_epoch(net, run, end, callback_list, progress, interrupted)
+            left -= end - first
+            if nan_step >= 0 and not warned:
+                warned = True
+                warnings.warn(_lost(state.epoch, nan_step), TrainingWarning, stacklevel=3)
+            logs |= _validate(executable, run)
+            history.add(epoch, logs, seconds)
+            net.history.add(state.epoch - 1, logs, seconds)
+            progress.end_epoch(logs, seconds)
+            callback_list.on_epoch_end(epoch, logs)
+            if interrupted:
+                raise KeyboardInterrupt
+            if net.stop_training:
+                break
     history.plan = net.history.plan = executable.plan  # how it ran is known once it ran
-    watchers.on_train_end(logs)
+    callback_list.on_train_end(logs)
     return history
 
 
+def _resume(state: TrainingState, steps: int) -> None:
+    """Begin where an interrupted epoch of that many steps stopped, else at the start of an epoch."""
+    if state.position >= state.steps > 0:  # interrupted after its last step: it is over
+        state.position, state.epoch = 0, state.epoch + 1
+    if state.steps != steps:  # another length: begin the epoch again
+        state.position, state.steps = 0, steps
+
+
+def _validate(executable: Executable, run: Run) -> dict[str, float]:
+    """Loss and metrics of the validation data, as `val_...`; {} without any."""
+    if run.validation is None:
+        return {}
+    totals = executable.evaluate(run.validation, max(run.batch_size, 256))
+    return {f"val_{name}": value for name, value in totals.means(executable.program.metrics).items()}
+
+
 def _train_epoch(
-    net: "Sequential", run: Run, end: int, watchers: CallbackList, progress: Progress, interrupted: list[int]
+    net: Network, run: Run, end: int, callbacks: CallbackList, progress: Progress, interrupted: list[int]
 ) -> tuple[dict[str, float], float, int]:
     """Loss and metrics of an epoch, the seconds it took, and the first step whose loss was not a number, or -1.
 
-    The executable's state says where it stands; the epoch is over before step `end`.
+    The epoch begins at the state's position and ends before step `end`.
     """
     executable, state = net.executable, net.executable.state
     order = epoch_order(run.shuffle, run.samples, run.rows, net.seed, state.epoch)
     start = perf_counter()
     executable.begin_epoch(run.data, order, run.batch_size)
     logs: Mapping[str, float] = {}
-    for last in _stretches(state.position, end, watchers.wants_batches, progress.wants_updates):
-        watchers.on_batch_begin(state.position, logs)
+    for last in _stretches(state.position, end, callbacks.wants_batches, progress.wants_updates):
+        callbacks.on_batch_begin(state.position, logs)
         hyperparameters = net.optimizer.hyperparameters(state.step, last - state.position)
         state.position = executable.run_steps(state.position, last, hyperparameters)
         if interrupted and state.position < end:
             raise KeyboardInterrupt
-        if watchers.wants_batches or progress.wants_updates:
+        if callbacks.wants_batches or progress.wants_updates:
             logs = executable.totals().means(executable.program.metrics)
             progress.advance(state.position, logs)
-        watchers.on_batch_end(state.position - 1, logs)
+        callbacks.on_batch_end(state.position - 1, logs)
         if net.stop_training:
             break
     totals = executable.totals()
@@ -142,7 +150,7 @@ def _lost(epoch: int, nan_step: int) -> str:
 
 
 def _stretches(first: int, steps: int, one_by_one: bool, in_view: bool) -> Iterator[int]:
-    """The ends of the stretches of an epoch: steps / all at once / as many as fit between two looks."""
+    """The end of each stretch: every step, the whole epoch, or as many steps as fit between two refreshes."""
     if one_by_one:
         yield from range(first + 1, steps + 1)
     elif in_view:

@@ -14,26 +14,19 @@ __device__ __forceinline__ REAL slope(REAL saved) {
 
 // y = f(x); y may be x.
 extern "C" __global__ void activation_forward(const REAL* x, REAL* y, long long count) {
-    long long packs = is_aligned<LANES>(x) && is_aligned<LANES>(y) ? count / LANES : 0;
-    for (long long i = thread_in_grid(); i < packs; i += threads_in_grid()) {
-        Pack<REAL, LANES> values = load<LANES>(x + i * LANES);
-        for (int lane = 0; lane < LANES; ++lane) values.lane[lane] = activate(values.lane[lane]);
-        store<LANES>(y + i * LANES, values);
-    }
-    for (long long i = packs * LANES + thread_in_grid(); i < count; i += threads_in_grid()) y[i] = activate(x[i]);
+    for_packs(is_aligned<LANES>(x) && is_aligned<LANES>(y), count, [=](auto packs, long long i) {
+        auto values = packs.read(x + i);
+        for (int lane = 0; lane < packs.lanes; ++lane) values.lane[lane] = activate(values.lane[lane]);
+        packs.write(y + i, values);
+    });
 }
 
 // dx = dy f'; dx may be dy.
 extern "C" __global__ void activation_backward(const REAL* dy, const REAL* saved, REAL* dx, long long count) {
     bool aligned = is_aligned<LANES>(dy) && is_aligned<LANES>(saved) && is_aligned<LANES>(dx);
-    long long packs = aligned ? count / LANES : 0;
-    for (long long i = thread_in_grid(); i < packs; i += threads_in_grid()) {
-        Pack<REAL, LANES> values = load<LANES>(dy + i * LANES);
-        Pack<REAL, LANES> kept = load<LANES>(saved + i * LANES);
-        for (int lane = 0; lane < LANES; ++lane) values.lane[lane] *= slope(kept.lane[lane]);
-        store<LANES>(dx + i * LANES, values);
-    }
-    for (long long i = packs * LANES + thread_in_grid(); i < count; i += threads_in_grid()) {
-        dx[i] = dy[i] * slope(saved[i]);
-    }
+    for_packs(aligned, count, [=](auto packs, long long i) {
+        auto values = packs.read(dy + i), kept = packs.read(saved + i);
+        for (int lane = 0; lane < packs.lanes; ++lane) values.lane[lane] *= slope(kept.lane[lane]);
+        packs.write(dx + i, values);
+    });
 }

@@ -1,83 +1,50 @@
-"""What every launcher does whose kernel shares a row among a group of threads and sums over the rows of a batch."""
+"""Losses on the GPU by their names, each one pass over memory with its gradient.
 
-from dataclasses import dataclass
-from typing import Any
+A loss's `gpu.cu` says what happens to one row; `loss.cu` does it to the rows of a batch, `loss_of_labels.cu` also to
+those with class labels.
+"""
+
+from functools import cache
 
 from dnnkit.errors import ShapeError
-from dnnkit.kernels._cuda import cuda
-from dnnkit.kernels._cuda.cuda import REALS, Source
+from dnnkit.kernels import registry
+from dnnkit.kernels._cuda.launch import contiguous
+from dnnkit.kernels._cuda.rows import sum_over_rows
+from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
-
-PASSES = 4
-"""Groups of rows that a block takes one after the other before another block is worth its part of the sum."""
+from dnnkit.kernels.registry import Loss
 
 
-@dataclass(frozen=True)
-class LossKernel:
-    """A loss, and whether its targets may be class labels (B,) as well as rows (B, K)."""
-
-    name: str
-    takes_labels: bool = False
-
-    def source(self, dtype: str) -> Source:
-        """The loss in that dtype."""
-        return Source.of("_cuda/loss_of_labels.cu" if self.takes_labels else "_cuda/loss.cu", dtype, LOSS=self.name)
-
-    def sources(self) -> list[Source]:
-        """Every variant that ships."""
-        return [self.source(dtype) for dtype in REALS]
-
-    def loss_and_gradient(
-        self,
-        scores: Array,
-        targets: Array,
-        weights: Array | None,
-        scale: float,
-        out: Array,
-        loss: Array,
-        scratch: Array | None,
-    ) -> None:
-        """Weighted sum of the rows' losses to loss, float64 of one element; `scale` times its gradient to out."""
-        labels = self.takes_labels and targets.ndim == 1
-        if targets.shape != (scores.shape[:1] if labels else scores.shape):
-            raise ShapeError(f"{self.name}: targets of shape {targets.shape} for scores of shape {scores.shape}")
-        arguments = {"scores": cuda.contiguous(scores), "scale": scale, "out": out}
-        kernel = "loss_of_labels" if labels else "loss_of_values"
-        source = self.source(scores.dtype.name)
-        sum_over_rows(source, kernel, scores, targets, weights, arguments, loss, scratch)
+def sources() -> list[Source]:
+    """Every variant that ships."""
+    names = [name for name in registry.names("loss") if registry.has_gpu_version(name)]
+    return [source(name, dtype) for name in names for dtype in REALS]
 
 
-def group_size(columns: int) -> int:
-    """Threads that share a row: the fewest that have one for every column, at most a warp."""
-    return cuda.power_of_two(columns, 32)
+@cache
+def source(name: str, dtype: str) -> Source:
+    """A loss's kernels."""
+    file = "_cuda/loss_of_labels.cu" if registry.loss(name).takes_labels else "_cuda/loss.cu"
+    return Source.of(file, dtype, LOSS=name)
 
 
-def sum_over_rows(
-    source: Source,
-    kernel: str,
+def loss_and_gradient(
+    loss: Loss,
     scores: Array,
     targets: Array,
     weights: Array | None,
-    arguments: dict[str, Any],
+    scale: float,
+    out: Array,
     total: Array,
-    scratch: Array | None,
+    scratch: Array | None = None,
 ) -> None:
-    """Launch a kernel that leaves each block's sum over its rows of (B, K), and add them up to total."""
-    count, columns = scores.shape
-    group = group_size(columns)
-    parts = cuda.blocks(count, PASSES * (cuda.THREADS // group), cuda.PARTIALS)
-    if parts == 1:
-        scratch = total
-    elif scratch is None:
-        scratch = cuda.empty(cuda.PARTIALS, "float64")
-    batch = {
-        "targets": cuda.contiguous(targets, "int64" if targets.ndim == 1 else scores.dtype),
-        "weights": None if weights is None else cuda.contiguous(weights, scores.dtype),
-        "parts": scratch,
-        "rows": count,
-        "columns": columns,
-        "group": group,
-    }
-    cuda.launch(source, kernel, parts, cuda.THREADS, {**arguments, **batch})
-    if parts > 1:
-        cuda.launch(source, "sum_parts", 1, cuda.THREADS, {"parts": scratch, "total": total, "count": parts})
+    """Weighted sum of the rows' losses to total, float64 of one element; `scale` times its gradient to out (B, K).
+
+    `scratch` is float64 of `launch.PARTIALS` elements, allocated here if it is not given.
+    """
+    labels = loss.takes_labels and targets.ndim == 1
+    if targets.shape != (scores.shape[:1] if labels else scores.shape):
+        raise ShapeError(f"{loss.name}: targets of shape {targets.shape} for scores of shape {scores.shape}")
+    arguments = {"scores": contiguous(scores), "scale": scale, "out": out}
+    kernel = "loss_of_labels" if labels else "loss_of_values"
+    sum_over_rows(source(loss.name, scores.dtype.name), kernel, scores, targets, weights, arguments, total, scratch)

@@ -1,9 +1,9 @@
 """Metrics on the GPU by their names, one pass over scores and targets. What a row's value is stands in `gpu.cu`."""
 
 from dnnkit.kernels import registry
-from dnnkit.kernels._cuda import cuda
-from dnnkit.kernels._cuda.cuda import REALS, Source
-from dnnkit.kernels._cuda.losses import sum_over_rows
+from dnnkit.kernels._cuda.launch import contiguous
+from dnnkit.kernels._cuda.rows import sum_over_rows
+from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
 
 
@@ -29,8 +29,8 @@ def total(
 ) -> None:
     """Weighted sum of the rows' values to out, float64 of one element.
 
-    `scratch` is float64 of `cuda.PARTIALS` elements, allocated here if it is not given.
+    `scratch` is float64 of `launch.PARTIALS` elements, allocated here if it is not given.
     """
-    arguments = {"scores": cuda.contiguous(scores), "threshold": threshold}
+    arguments = {"scores": contiguous(scores), "threshold": threshold}
     kernel = f"metric_of_{'labels' if targets.ndim == 1 else 'values'}"
     sum_over_rows(source(name, scores.dtype.name), kernel, scores, targets, weights, arguments, out, scratch)

@@ -10,10 +10,6 @@ struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Pack {
     T lane[N];
 };
 
-#ifdef REAL
-constexpr int LANES = 16 / sizeof(REAL);  // numbers of a 16-byte pack
-#endif
-
 // The N numbers from `place` on, which is aligned for them. The compiler is told so again: in a struct's copy it would
 // forget, and store its numbers one by one.
 template <int N, typename T>
@@ -30,3 +26,41 @@ template <int N, typename T>
 __device__ __forceinline__ bool is_aligned(const T* place) {
     return reinterpret_cast<unsigned long long>(place) % alignof(Pack<T, N>) == 0;
 }
+
+#ifdef REAL
+constexpr int LANES = 16 / sizeof(REAL);  // numbers of a 16-byte pack
+
+// How the body of `for_packs` reads and writes: N elements at a time. A single one is read as a number, for the
+// compiler unrolls no loop in which it is told of an alignment.
+template <int N>
+struct Packs {
+    static constexpr int lanes = N;
+
+    template <typename T>
+    __device__ __forceinline__ Pack<T, N> read(const T* place) const {
+        if constexpr (N > 1) {
+            return load<N>(place);
+        } else {
+            return {{*place}};
+        }
+    }
+
+    template <typename T>
+    __device__ __forceinline__ void write(T* place, const Pack<T, N>& values) const {
+        if constexpr (N > 1) {
+            store<N>(place, values);
+        } else {
+            *place = values.lane[0];
+        }
+    }
+};
+
+// body(packs, i) for each pack of LANES elements, the first of which is element i; then for what is left of `count`
+// elements, one by one, as for all of them if the arrays are not aligned. The threads of the grid share the work.
+template <typename Body>
+__device__ __forceinline__ void for_packs(bool aligned, long long count, Body body) {
+    long long packs = aligned ? count / LANES : 0;
+    for (long long i = thread_in_grid(); i < packs; i += threads_in_grid()) body(Packs<LANES>{}, i * LANES);
+    for (long long i = packs * LANES + thread_in_grid(); i < count; i += threads_in_grid()) body(Packs<1>{}, i);
+}
+#endif

@@ -1,6 +1,7 @@
-"""What threads tell each other without locks: numbers read and written as one, and how to wait.
+"""Atomic load, store and compare-and-swap, and hints for spin loops.
 
-Arrays are int64, one-dimensional. A load sees everything that was written before the store it reads.
+Arrays are int64, one-dimensional. Loads acquire and stores release: a load sees everything that was written before the
+store whose value it reads.
 """
 
 import platform
@@ -9,11 +10,11 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic as numba_intrinsic
 
-intrinsic: Any = numba_intrinsic
+from dnnkit.kernels._numba.extending import intrinsic
+
 yield_processor = types.ExternalFunction("SwitchToThread" if sys.platform == "win32" else "sched_yield", types.int32())
-"""Let another thread that is ready have this processor."""
+"""Give this processor to another thread that is ready."""
 
 
 def _place(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -44,7 +45,7 @@ def store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
 
 @intrinsic
 def exchange_if(typing_context: Any, array: Any, index: Any, expected: Any, value: Any) -> Any:
-    """array[index] = value if it is `expected`; whether it was."""
+    """Compare and swap: array[index] = value if it is `expected`; returns whether it was."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         place = _place(context, builder, signature, arguments)
@@ -55,7 +56,7 @@ def exchange_if(typing_context: Any, array: Any, index: Any, expected: Any, valu
 
 @intrinsic
 def pause(typing_context: Any) -> Any:
-    """Tell the processor that this is a loop that waits."""
+    """The processor's hint for a spin loop."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         if platform.machine().lower() in ("x86_64", "amd64", "i686"):

@@ -13,9 +13,8 @@ from typing import Any
 import llvmlite.binding
 import numpy as np
 from numba import types
-from numba.extending import overload
 
-from dnnkit.kernels._numba.jit import OPTIONS
+from dnnkit.kernels._numba.extending import resolved_by_type
 
 PACKAGE = "scipy_openblas32"
 ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112
@@ -60,16 +59,9 @@ def _gemm(name: str, number: types.Type) -> Any:
 _SGEMM, _DGEMM = _gemm("dnnkit_sgemm", types.float32), _gemm("dnnkit_dgemm", types.float64)
 
 
-def product(a: Any, b: Any, out: Any) -> Any:
+@resolved_by_type()
+def product(a, b, out):
     """out = a b, for compiled code; a and b are contiguous or the transpose of a contiguous array."""
-    raise NotImplementedError("compiled code only")
-
-
-_RESOLVED: Any = OPTIONS
-
-
-@overload(product, jit_options=_RESOLVED)
-def _product(a, b, out):
     gemm, number = (_SGEMM, np.float32) if a.dtype == types.float32 else (_DGEMM, np.float64)
     a_order = TRANSPOSED if a.layout == "F" else PLAIN
     b_order = TRANSPOSED if b.layout == "F" else PLAIN

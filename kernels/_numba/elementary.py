@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import overload
 
-from dnnkit.kernels._numba.jit import INLINED, OPTIONS, inline
+from dnnkit.kernels._numba.extending import resolved_by_type
+from dnnkit.kernels._numba.jit import INLINED, inline
 
-RESOLVED: Any = {**OPTIONS, **INLINED}
-UNFUSED: Any = {**RESOLVED, "fastmath": {"nsz"}}
+UNFUSED: dict[str, Any] = {**INLINED, "fastmath": {"nsz"}}
 """For log1p, whose last sum adds a constant or nothing. Where it adds nothing, "contract" would fuse a caller's sum
 with the product; not so in vectors, which compute both cases. And for a square, whose rounding must be known."""
 LOG2_E, LOG_2, ROOT_2 = math.log2(math.e), math.log(2), math.sqrt(2)
@@ -50,31 +49,6 @@ ERF_TERMS = {
 """Of erf(x) / x in x², for |x| ≤ ½; beyond, 1 - erfc(x) loses nothing."""
 SPLIT = {types.float32: 2.0**12 + 1, types.float64: 2.0**27 + 1}
 """T. J. Dekker's: the product with it, taken away again, leaves the upper half of a number's digits."""
-
-
-def exp(x: Any) -> Any:
-    """e to the x."""
-    raise NotImplementedError("compiled code only")
-
-
-def expm1_of_negative(x: Any) -> Any:
-    """exp(x) - 1 for x ≤ 0, accurate also near 0."""
-    raise NotImplementedError("compiled code only")
-
-
-def log1p_of_share(z: Any) -> Any:
-    """log(1 + z) for 0 ≤ z ≤ 1, accurate also near 0."""
-    raise NotImplementedError("compiled code only")
-
-
-def erf(x: Any) -> Any:
-    """2 / √π times the integral of exp(-t²) from 0 to x."""
-    raise NotImplementedError("compiled code only")
-
-
-def erfc(x: Any) -> Any:
-    """1 - erf(x), accurate also where it is tiny."""
-    raise NotImplementedError("compiled code only")
 
 
 @inline
@@ -122,8 +96,9 @@ def _power_64(n):
     return np.int64((n + np.int64(1023)) << np.int64(52)).view(np.float64)
 
 
-@overload(exp, jit_options=RESOLVED)
-def _exp(x):
+@resolved_by_type(**INLINED)
+def exp(x):
+    """e to the x."""
     if x == types.float32:
 
         def exp_32(x):
@@ -142,8 +117,9 @@ def _exp(x):
     return exp_64
 
 
-@overload(expm1_of_negative, jit_options=RESOLVED)
-def _expm1_of_negative(x):
+@resolved_by_type(**INLINED)
+def expm1_of_negative(x):
+    """exp(x) - 1 for x ≤ 0, accurate also near 0."""
     if x == types.float32:
 
         def expm1_32(x):
@@ -161,8 +137,9 @@ def _expm1_of_negative(x):
     return expm1_64
 
 
-@overload(log1p_of_share, jit_options=UNFUSED)
-def _log1p_of_share(z):
+@resolved_by_type(**UNFUSED)
+def log1p_of_share(z):
+    """log(1 + z) for 0 ≤ z ≤ 1, accurate also near 0."""
     kind, terms = (np.float32 if z == types.float32 else np.float64), ATANH_TERMS[z]
 
     def log1p(z):
@@ -179,8 +156,9 @@ def _log1p_of_share(z):
     return log1p
 
 
-@overload(erfc, jit_options=RESOLVED)
-def _erfc(x):
+@resolved_by_type(**INLINED)
+def erfc(x):
+    """1 - erf(x), accurate also where it is tiny."""
     kind, farthest = (np.float32 if x == types.float32 else np.float64), ERFC_IS_ZERO[x]
     even, odd = ERFC_TERMS[x][::2], ERFC_TERMS[x][1::2]  # two short sums: a long one LLVM leaves as a loop
 
@@ -195,8 +173,9 @@ def _erfc(x):
     return erfc_of
 
 
-@overload(erf, jit_options=RESOLVED)
-def _erf(x):
+@resolved_by_type(**INLINED)
+def erf(x):
+    """2 / √π times the integral of exp(-t²) from 0 to x."""
     kind, terms = (np.float32 if x == types.float32 else np.float64), ERF_TERMS[x]
 
     def erf_of(x):
@@ -206,13 +185,9 @@ def _erf(x):
     return erf_of
 
 
-def _square(x: Any) -> Any:
+@resolved_by_type(**UNFUSED)
+def _square(x):
     """x², and what is to be added to it: exp(-x²) magnifies what rounding loses."""
-    raise NotImplementedError("compiled code only")
-
-
-@overload(_square, jit_options=UNFUSED)
-def _resolve_square(x):
     kind, split = (np.float32 if x == types.float32 else np.float64), SPLIT[x]
 
     def square_of(x):

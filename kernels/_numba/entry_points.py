@@ -1,8 +1,9 @@
-"""Kernels by address: what the compiled epoch calls, once a slice and never once an element.
+"""Native entry points of activations, losses and optimizer rules: what the compiled epoch calls, once per array.
 
-The epoch is compiled once for all networks, so it cannot name their kernels. Each activation, loss and update rule is
-compiled on its own, with a C signature, from a short module that is generated here around the kernel's `cpu.py`; the
-epoch gets their addresses as data. A kernel without `cpu.py` has none, and `find` says so by None.
+The epoch is compiled once for all networks, so it cannot name their kernels. Each kernel is compiled on its own, from a
+short module that is generated here around its `cpu.py`, to a function of pointers and numbers; the epoch gets the
+addresses as data and calls them in Numba's own calling convention (docs/design/0017-small-steps.md). A kernel without
+`cpu.py` has no entry points: `registry.has_cpu_version` says so.
 """
 
 import ctypes
@@ -22,13 +23,13 @@ from numba import carray
 
 {functions}
 
-def forward_slice(x_pointer, y_pointer, rows, columns):
+def forward_array(x_pointer, y_pointer, rows, columns):
     x, y = carray(x_pointer, rows * columns), carray(y_pointer, rows * columns)
     for e in range(rows * columns):
         y[e] = forward(x[e])
 
 
-def backward_slice(dy_pointer, saved_pointer, dx_pointer, rows, columns):
+def backward_array(dy_pointer, saved_pointer, dx_pointer, rows, columns):
     dy, saved = carray(dy_pointer, rows * columns), carray(saved_pointer, rows * columns)
     dx = carray(dx_pointer, rows * columns)
     for e in range(rows * columns):
@@ -41,11 +42,11 @@ from numba import carray
 from dnnkit.kernels.activations.{name} import cpu
 
 
-def forward_slice(x_pointer, y_pointer, rows, columns):
+def forward_array(x_pointer, y_pointer, rows, columns):
     cpu.forward(carray(x_pointer, (rows, columns)), carray(y_pointer, (rows, columns)))
 
 
-def backward_slice(dy_pointer, saved_pointer, dx_pointer, rows, columns):
+def backward_array(dy_pointer, saved_pointer, dx_pointer, rows, columns):
     shape = (rows, columns)
     cpu.backward(carray(dy_pointer, shape), carray(saved_pointer, shape), carray(dx_pointer, shape))
 """
@@ -122,18 +123,18 @@ class EntryPoints:
     functions: dict[str, Any]
 
     def address(self, name: str) -> int:
-        """Where the function is, as a number, for those who call it as `kernels/_numba/indirect_calls.py` does."""
+        """The function's address, to be called in Numba's convention, as `indirect_calls.py` does."""
         function = self.functions[name]
         return int(function._library.get_pointer_to_function(function.native_name.removeprefix("cfunc.")))
 
     def call(self, name: str, *arguments: Any) -> Any:
-        """Call it from Python: pointers are given as numbers."""
+        """Call it from Python, by its C wrapper; pointers are given as numbers."""
         return _from_python(self.functions[name])(*arguments)
 
 
 @cache
 def _from_python(function: Any) -> Any:
-    """The function as ctypes calls it; a pointer is any address."""
+    """The function's C wrapper, for ctypes; a pointer is any address."""
     kinds: dict[Any, Any] = {types.int64: ctypes.c_int64, types.float64: ctypes.c_double}
     arguments = [kinds.get(kind, ctypes.c_void_p) for kind in function._sig.args]
     return ctypes.CFUNCTYPE(None, *arguments)(function.address)
@@ -152,8 +153,8 @@ def activation_entry_points(name: str, dtype: str) -> EntryPoints:
     sizes = (types.int64, types.int64)
     return EntryPoints(
         {
-            "forward": native(module.forward_slice, types.void(pointer, pointer, *sizes)),
-            "backward": native(module.backward_slice, types.void(pointer, pointer, pointer, *sizes)),
+            "forward": native(module.forward_array, types.void(pointer, pointer, *sizes)),
+            "backward": native(module.backward_array, types.void(pointer, pointer, pointer, *sizes)),
         }
     )
 

@@ -1,4 +1,4 @@
-"""Calling compiled kernels by their address, from compiled code: once a slice, never once an element."""
+"""Indirect calls from compiled code: compiled kernels by their address, once per array, never once per element."""
 
 from typing import Any
 
@@ -6,19 +6,17 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic as numba_intrinsic
 
+from dnnkit.kernels._numba.extending import intrinsic
 from dnnkit.kernels._numba.jit import jit
-
-intrinsic: Any = numba_intrinsic
 
 
 def _caller(*kinds: types.Type) -> Any:
-    """A function `(address, arguments)` that calls what is at the address; pointers are passed as numbers.
+    """A function `(address, arguments)` that calls the function at the address; pointers are passed as integers.
 
-    What is there has Numba's convention, not C's: first where to return what and an exception to, here nothing and
-    none. A C function of Numba's is another around it, which hands all arguments on: for a small network a tenth of
-    a step, as the processor waits where numbers are written one by one and read together.
+    The callee uses Numba's native calling convention, not C's: return slot and exception slot come first; both are
+    unused. Numba's C wrapper around it, which hands all arguments on, would cost a small network a tenth of a step:
+    store-to-load forwarding stalls where values are written one by one and read together.
     """
     word = ir.IntType(64)
     native = [ir.DoubleType() if kind is types.float64 else word for kind in kinds]

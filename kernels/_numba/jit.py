@@ -12,7 +12,6 @@ import logging
 import os
 import sys
 import tempfile
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +23,8 @@ from typing import Any
 import llvmlite.binding
 import numba
 from numba.core import caching
+
+from dnnkit import files
 
 FASTMATH = {"contract", "nsz"}
 """Not "nnan" or "ninf": with them a NaN in training would go unseen. Not "reassoc" or "arcp": they undo what the stable
@@ -76,9 +77,7 @@ def module_from_source(name: str, source: str) -> ModuleType:
     path = cache_folder() / "generated" / f"{name}_{hashlib.sha256(source.encode()).hexdigest()[:16]}.py"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
-        temporary.write_text(source)
-        os.replace(temporary, path)
+        files.replace(path, source.encode(), durable=False)
     specification = importlib.util.spec_from_file_location(f"dnnkit_generated_{path.stem}", path)
     assert specification is not None
     assert specification.loader is not None
@@ -102,8 +101,7 @@ def announce(what: str) -> None:
 def cache_folder() -> Path:
     """Where compiled kernels are kept: under the user's cache, or in the temporary folder if that cannot be written."""
     name = f"compiled-{fingerprint()}"
-    user_cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    for parent in (Path(user_cache) / "dnnkit", Path(tempfile.gettempdir()) / f"dnnkit-{_user()}"):
+    for parent in (files.cache_folder(), Path(tempfile.gettempdir()) / f"dnnkit-{_user()}"):
         folder = parent / name
         try:
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,29 +1,28 @@
-"""Asking for memory before it is needed."""
+"""Software prefetch."""
 
 from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic as numba_intrinsic
 
+from dnnkit.kernels._numba.extending import intrinsic
 from dnnkit.kernels._numba.indirect_calls import address_of
 from dnnkit.kernels._numba.jit import jit
 
-intrinsic: Any = numba_intrinsic
 LINE = 64
-"""Bytes of a cache line, on most processors; where it is more, some lines are asked for twice."""
+"""Bytes of a cache line, on most processors; where it is more, some lines are prefetched twice."""
 
 WHOLE = 1 << 62
-"""As many bytes as a row has."""
+"""No limit: all bytes of a row."""
 
 STREAM = 4 * LINE
-"""As many as show the processor where a row leads: it asks for what follows by itself, while it computes. To ask for
-whole rows takes as long as to wait for them: there is room for some twenty lines on the way."""
+"""Bytes that start the hardware prefetcher, which fetches the rest of a row during computation. Prefetching whole rows
+takes as long as waiting for them: only some twenty lines can be in flight."""
 
 
 @intrinsic
-def _ask_for(typing_context: Any, address: Any) -> Any:
-    """Start to read the cache line at an address; a hint, which nothing waits for."""
+def _prefetch_line(typing_context: Any, address: Any) -> Any:
+    """Prefetch the cache line at an address."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
@@ -38,17 +37,16 @@ def _ask_for(typing_context: Any, address: Any) -> Any:
 
 
 NEAR = 1 << 18
-"""Bytes of data that stay in a second-level cache once they are there."""
+"""Bytes of data that stay in a second-level cache: prefetching them gains nothing."""
 
 
 @jit
-def ask_for_rows(data, rows, most):
-    """Start to read the first bytes, at most so many, of these rows of data (N, F): they lie anywhere, and each would
-    be waited for."""
+def prefetch_rows(data, rows, most):
+    """Prefetch the first `most` bytes of these rows of data (N, F), which no hardware prefetcher could guess."""
     length = data.shape[1] * data.itemsize
     if data.shape[0] * length <= NEAR:
         return
     for row in rows:
         start = address_of(data) + row * length
         for place in range(0, min(length, most), LINE):
-            _ask_for(start + place)
+            _prefetch_line(start + place)

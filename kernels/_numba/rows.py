@@ -3,33 +3,15 @@
 Each is resolved when the caller is compiled, by the type of the argument.
 """
 
-from typing import Any
-
 from numba import types
-from numba.extending import overload
 
-from dnnkit.kernels._numba.jit import OPTIONS, jit
-
-RESOLVED: Any = OPTIONS
+from dnnkit.kernels._numba.extending import resolved_by_type
+from dnnkit.kernels._numba.jit import jit
 
 
-def target(targets: Any, i: int, k: int, zero: Any) -> Any:
+@resolved_by_type()
+def target(targets, i, k, zero):
     """Entry (i, k) of targets (B, C), or of the one-hot rows that labels (B,) stand for; of the type of `zero`."""
-    raise NotImplementedError("compiled code only")
-
-
-def label(targets: Any, i: int) -> Any:
-    """Class of row i: the label, or the place of the largest entry of the row."""
-    raise NotImplementedError("compiled code only")
-
-
-def weight(weights: Any, i: int, zero: Any) -> Any:
-    """Weight of row i, 1 if there are no weights; of the type of `zero`."""
-    raise NotImplementedError("compiled code only")
-
-
-@overload(target, jit_options=RESOLVED)
-def _target(targets, i, k, zero):
     if targets.ndim == 1:
         return lambda targets, i, k, zero: zero + 1 if targets[i] == k else zero
     return lambda targets, i, k, zero: targets[i, k]
@@ -45,15 +27,17 @@ def largest(row):
     return best
 
 
-@overload(label, jit_options=RESOLVED)
-def _label(targets, i):
+@resolved_by_type()
+def label(targets, i):
+    """Class of row i: the label, or the place of the largest entry of the row."""
     if targets.ndim == 1:
         return lambda targets, i: targets[i]
     return lambda targets, i: largest(targets[i])
 
 
-@overload(weight, jit_options=RESOLVED)
-def _weight(weights, i, zero):
+@resolved_by_type()
+def weight(weights, i, zero):
+    """Weight of row i, 1 if there are no weights; of the type of `zero`."""
     if isinstance(weights, types.NoneType):
         return lambda weights, i, zero: zero + 1
     return lambda weights, i, zero: weights[i]

@@ -1,23 +1,22 @@
-"""Parts of arrays for compiled code that runs every microsecond: an address and a shape, nothing else.
+"""Unchecked views of contiguous arrays, for compiled code that runs every microsecond: an address and a shape.
 
-A slice counts references, understands negative numbers and is cut off at the array's end; a reshape looks whether it
-has to copy. For a small network that is most of a step: nine tenths of a microsecond were counting, and half of what
-was left was the rest. What is made here is not checked, and does not keep its memory alive.
+A slice counts references, wraps negative indices and clamps to the array's end; a reshape looks whether it has to copy.
+For a small network that is most of a step: nine tenths of a microsecond were reference counts, and half of what was
+left was the rest. Views made here have no bounds checks and do not keep their memory alive.
 """
 
 from typing import Any
 
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic as numba_intrinsic
 from numba.np.arrayobj import load_item, populate_array
 
-intrinsic: Any = numba_intrinsic
+from dnnkit.kernels._numba.extending import intrinsic
 
 
 @intrinsic
 def borrowed(typing_context: Any, array: Any) -> Any:
-    """The array without its count of references, for whoever keeps it alive."""
+    """The array without reference counting; the caller keeps its memory alive."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         copy = context.make_array(signature.args[0])(context, builder, arguments[0])
@@ -50,7 +49,7 @@ def _view(context: Any, builder: Any, kind: Any, source: Any, start: Any, shape:
 
 @intrinsic
 def part(typing_context: Any, array: Any, start: Any, count: Any) -> Any:
-    """`count` elements of a contiguous array, from number `start` on in its order: one-dimensional."""
+    """1-D view of `count` elements from flat index `start`."""
     kind = types.Array(array.dtype, 1, "C")
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -62,7 +61,7 @@ def part(typing_context: Any, array: Any, start: Any, count: Any) -> Any:
 
 @intrinsic
 def matrix(typing_context: Any, array: Any, start: Any, rows: Any, columns: Any) -> Any:
-    """`rows` × `columns` elements of a contiguous array, from number `start` on in its order: two-dimensional."""
+    """2-D view (rows, columns) of the elements from flat index `start`."""
     kind = types.Array(array.dtype, 2, "C")
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -74,7 +73,7 @@ def matrix(typing_context: Any, array: Any, start: Any, rows: Any, columns: Any)
 
 @intrinsic
 def element(typing_context: Any, array: Any, index: Any) -> Any:
-    """Element `index` of a contiguous array in its order."""
+    """The element at a flat index."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         source = context.make_array(signature.args[0])(context, builder, arguments[0])
@@ -86,7 +85,7 @@ def element(typing_context: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def row(typing_context: Any, array: Any, index: Any) -> Any:
-    """array[index] of a contiguous array of two or more dimensions."""
+    """array[index], a view, of an array of two or more dimensions."""
     kind = types.Array(array.dtype, array.ndim - 1, "C")
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

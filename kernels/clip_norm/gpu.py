@@ -1,10 +1,10 @@
 """Clipping by the norm on the GPU. Contract: the package's docstring.
 
-`scratch` is float64 of `cuda.PARTIALS` + 1 elements, allocated here if it is not given. out may be x.
+`scratch` is float64 of `launch.PARTIALS` + 1 elements, allocated here if it is not given. out may be x.
 """
 
-from dnnkit.kernels._cuda import cuda
-from dnnkit.kernels._cuda.cuda import REALS, Source
+from dnnkit.kernels._cuda.launch import PARTIALS, THREADS, blocks, contiguous, empty, launch
+from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
 
 PACKS_OF_THREAD = 4
@@ -20,14 +20,14 @@ def clip_norm(x: Array, bound: float, out: Array, scratch: Array | None = None) 
     """x, scaled down to the Euclidean norm `bound` if its own is larger, to out."""
     if x.size == 0:
         return
-    x = cuda.contiguous(x)
+    x = contiguous(x)
     source = Source.of("clip_norm/gpu.cu", x.dtype.name)
-    scratch = cuda.empty(cuda.PARTIALS + 1, "float64") if scratch is None else scratch
-    parts = cuda.blocks(x.nbytes, 16 * cuda.THREADS * PACKS_OF_THREAD, cuda.PARTIALS)
-    squares = scratch[cuda.PARTIALS :]
+    scratch = empty(PARTIALS + 1, "float64") if scratch is None else scratch
+    parts = blocks(x.nbytes, 16 * THREADS * PACKS_OF_THREAD, PARTIALS)
+    squares = scratch[PARTIALS:]
     first = squares if parts == 1 else scratch
-    cuda.launch(source, "sum_squares", parts, cuda.THREADS, {"x": x, "parts": first, "count": x.size})
+    launch(source, "sum_squares", parts, THREADS, {"x": x, "parts": first, "count": x.size})
     if parts > 1:
-        cuda.launch(source, "sum_parts", 1, cuda.THREADS, {"parts": scratch, "total": squares, "count": parts})
+        launch(source, "sum_parts", 1, THREADS, {"parts": scratch, "total": squares, "count": parts})
     arguments = {"x": x, "squares": squares, "bound": bound, "y": out, "count": x.size}
-    cuda.launch(source, "scale_to_norm", cuda.blocks(x.nbytes, 16 * cuda.THREADS), cuda.THREADS, arguments)
+    launch(source, "scale_to_norm", blocks(x.nbytes, 16 * THREADS), THREADS, arguments)

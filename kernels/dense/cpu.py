@@ -1,6 +1,6 @@
-"""Dense layer: the product by BLAS, bias and activation in loops around it. Contract: the package's docstring.
+"""Dense layer: the products by `matmul`, bias and activation in loops around them. Contract: the package's docstring.
 
-`activation` is the address of the activation's slice function, forward or backward; a layer without a bias passes an
+`activation` is the address of the activation's entry point, forward or backward; a layer without a bias passes an
 empty b or db. The arrays after the reference's arguments are written: all contiguous, none the same as another.
 """
 
@@ -17,7 +17,7 @@ def forward(x, w, b, activation, z, y):
 
 @jit
 def finish(b, activation, z, y):
-    """From the product z: z + b in its place, and y."""
+    """Add b to the product z, in place, and apply the activation: y = f(z)."""
     rows, outputs = z.shape
     if b.size > 0:
         for i in range(rows):
@@ -34,7 +34,7 @@ def backward(dy, x, w, saved, activation, needs_dx, dz, dx, dw, db):
 
 @jit
 def backward_without_kernel(dy, w, saved, activation, needs_dx, dz, dx, db):
-    """All but the kernel's gradient, which is the product of x and dz."""
+    """All but dw = xᵀ dz."""
     rows, outputs = dz.shape
     call_backward(activation, (address_of(dy), address_of(saved), address_of(dz), rows, outputs))
     if db.size > 0:

@@ -6,10 +6,9 @@ db. An activation that saves its output needs no z: y holds the product on the w
 
 from typing import Any
 
-from dnnkit.kernels import registry
-from dnnkit.kernels._cuda import activations, cuda
-from dnnkit.kernels._cuda.cuda import REALS, Source
-from dnnkit.kernels.activations.softmax import gpu as softmax
+from dnnkit.kernels._cuda import activations
+from dnnkit.kernels._cuda.launch import PARTIALS, THREADS, blocks, contiguous, empty, launch, power_of_two
+from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.registry import Activation
 
@@ -19,10 +18,8 @@ ROWS_OF_THREAD = 16
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
-    names = [name for name in registry.names("activation") if registry.activation(name).elementwise]
-    own = [activations.source(name, dtype) for name in names for dtype in REALS]
-    return own + [Source.of(SUM_COLUMNS, dtype) for dtype in REALS]
+    """Every variant that ships, but for those with an activation in them: they are `activations.sources`."""
+    return [Source.of(SUM_COLUMNS, dtype) for dtype in REALS]
 
 
 def forward(x: Array, w: Array, b: Array | None, activation: Activation, z: Array | None, y: Array) -> None:
@@ -30,16 +27,16 @@ def forward(x: Array, w: Array, b: Array | None, activation: Activation, z: Arra
     product = y if z is None or activation.saves == "output" else z
     multiply(x, w, product)
     if not activation.elementwise:
-        softmax.forward(product, y, b)
+        activations.launcher(activation.name).forward(product, y, b)
         return
     if y.size == 0 or (activation.name == "linear" and b is None):
         return
     rows, columns = y.shape
-    bias = None if b is None else cuda.contiguous(b)
+    bias = None if b is None else contiguous(b)
     arguments = {"z": product, "b": bias, "y": y, "rows": rows, "columns": columns}
     along, down = _block(columns, y.itemsize)
-    grid = (_strips(columns, y.itemsize), cuda.blocks(rows, 4 * down))
-    cuda.launch(activations.source(activation.name, y.dtype.name), "dense_forward", grid, (along, down), arguments)
+    grid = (_strips(columns, y.itemsize), blocks(rows, 4 * down))
+    launch(activations.source(activation.name, y.dtype.name), "dense_forward", grid, (along, down), arguments)
 
 
 def backward(
@@ -62,7 +59,7 @@ def backward(
     if activation.elementwise:
         _weigh(activation.name, dy, saved, dz, db, scratch)
     else:
-        softmax.backward(dy, saved, dz)
+        activations.launcher(activation.name).backward(dy, saved, dz)
         if db is not None:
             _weigh("linear", dz, dz, dz, db, scratch)
     multiply(x.T, dz, dw)
@@ -94,19 +91,19 @@ def _weigh(name: str, dy: Array, saved: Array, dz: Array, db: Array | None, scra
         return
     source = activations.source(name, dz.dtype.name)
     along, down = _block(columns, dz.itemsize)
-    chunks = _chunks(rows, columns) if db is not None else cuda.blocks(rows, ROWS_OF_THREAD * down)
+    chunks = _chunks(rows, columns) if db is not None else blocks(rows, ROWS_OF_THREAD * down)
     parts = db
     if db is not None and chunks > 1:
-        parts = cuda.empty(chunks * columns, dz.dtype.name) if scratch is None else scratch
-    arguments: dict[str, Any] = {"dy": cuda.contiguous(dy), "saved": cuda.contiguous(saved), "dz": dz, "parts": parts}
+        parts = empty(chunks * columns, dz.dtype.name) if scratch is None else scratch
+    arguments: dict[str, Any] = {"dy": contiguous(dy), "saved": contiguous(saved), "dz": dz, "parts": parts}
     sizes = {"rows": rows, "columns": columns, "chunk": -(-rows // chunks)}
     grid = (_strips(columns, dz.itemsize), chunks)
-    cuda.launch(source, "dense_backward", grid, (along, down), {**arguments, **sizes})
+    launch(source, "dense_backward", grid, (along, down), {**arguments, **sizes})
     if db is not None and chunks > 1:
-        along = cuda.power_of_two(columns, 32)
+        along = power_of_two(columns, 32)
         summed = {"parts": parts, "db": db, "rows": chunks, "columns": columns}
-        grid, block = (cuda.blocks(columns, along), 1), (along, cuda.THREADS // along)
-        cuda.launch(Source.of(SUM_COLUMNS, dz.dtype.name), "sum_columns", grid, block, summed)
+        grid, block = (blocks(columns, along), 1), (along, THREADS // along)
+        launch(Source.of(SUM_COLUMNS, dz.dtype.name), "sum_columns", grid, block, summed)
 
 
 def _lanes(itemsize: int) -> int:
@@ -116,17 +113,17 @@ def _lanes(itemsize: int) -> int:
 
 def _block(columns: int, itemsize: int) -> tuple[int, int]:
     """Threads along a row, and rows at a time."""
-    along = cuda.power_of_two(-(-columns // _lanes(itemsize)), 32)
-    return along, cuda.THREADS // along
+    along = power_of_two(-(-columns // _lanes(itemsize)), 32)
+    return along, THREADS // along
 
 
 def _strips(columns: int, itemsize: int) -> int:
     """Blocks side by side."""
-    return cuda.blocks(columns, _lanes(itemsize) * _block(columns, itemsize)[0])
+    return blocks(columns, _lanes(itemsize) * _block(columns, itemsize)[0])
 
 
 def _chunks(rows: int, columns: int) -> int:
     """Blocks one below the other, from the sizes alone: so the sums are the same in each run."""
     along, down = _block(columns, 4)
-    most = max(1, cuda.PARTIALS // cuda.blocks(columns, 4 * along))
-    return cuda.blocks(rows, ROWS_OF_THREAD * down, most)
+    most = max(1, PARTIALS // blocks(columns, 4 * along))
+    return blocks(rows, ROWS_OF_THREAD * down, most)

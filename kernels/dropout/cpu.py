@@ -4,9 +4,7 @@ import numpy as np
 
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels.dropout import PURPOSE
-from dnnkit.kernels.philox.cpu import philox
-
-LOW, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
+from dnnkit.kernels.philox.cpu import HALF, LOW, philox
 
 
 @jit

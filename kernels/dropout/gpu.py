@@ -1,7 +1,7 @@
 """Dropout on the GPU. Contract: the package's docstring."""
 
-from dnnkit.kernels._cuda import cuda
-from dnnkit.kernels._cuda.cuda import REALS, Source
+from dnnkit.kernels._cuda.launch import THREADS, blocks, contiguous, launch
+from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.dropout import PURPOSE
 
@@ -25,15 +25,14 @@ def mask(start: int, count: int, rate: float, seed: int, layer: int, step: int, 
         "step": step,
         "out": out,
     }
-    blocks = cuda.blocks(count, 4 * cuda.THREADS)
-    cuda.launch(Source.of("dropout/mask.cu"), "dropout_mask", blocks, cuda.THREADS, arguments)
+    launch(Source.of("dropout/mask.cu"), "dropout_mask", blocks(count, 4 * THREADS), THREADS, arguments)
 
 
 def apply(x: Array, keep: Array, rate: float, out: Array) -> None:
     """x where kept, scaled by 1 / (1 - rate), else 0, to out, which may be x. Also the backward pass, on dy."""
     if x.size == 0:
         return
-    arrays = {"x": cuda.contiguous(x), "keep": cuda.contiguous(keep), "y": out}
+    arrays = {"x": contiguous(x), "keep": contiguous(keep), "y": out}
     arguments = {**arrays, "factor": 1 / (1 - rate), "count": x.size}
     source = Source.of("dropout/gpu.cu", x.dtype.name)
-    cuda.launch(source, "dropout_apply", cuda.blocks(x.nbytes, 16 * cuda.THREADS), cuda.THREADS, arguments)
+    launch(source, "dropout_apply", blocks(x.nbytes, 16 * THREADS), THREADS, arguments)

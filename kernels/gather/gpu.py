@@ -1,7 +1,7 @@
 """Gather on the GPU. Contract: the package's docstring."""
 
-from dnnkit.kernels._cuda import cuda
-from dnnkit.kernels._cuda.cuda import REALS, Source
+from dnnkit.kernels._cuda.launch import THREADS, blocks, contiguous, launch, power_of_two
+from dnnkit.kernels._cuda.source import REALS, TYPES, Source, type_of
 from dnnkit.kernels.array import Array
 
 WIDTH = 4
@@ -10,7 +10,12 @@ WIDTH = 4
 
 def sources() -> list[Source]:
     """Every variant that ships."""
-    return [Source.of("gather/gpu.cu", dtype) for dtype in REALS]
+    return [source(dtype, data) for dtype in REALS for data in TYPES.values()]
+
+
+def source(dtype: str, data: str) -> Source:
+    """The kernel for data of one dtype and a result of another."""
+    return Source.of("gather/gpu.cu", dtype, DATA=type_of(data))
 
 
 def gather(data: Array, rows: Array, scale: float, offset: float, out: Array) -> None:
@@ -18,10 +23,9 @@ def gather(data: Array, rows: Array, scale: float, offset: float, out: Array) ->
     count, features = out.shape
     if out.size == 0:
         return
-    along = cuda.power_of_two(-(-features // WIDTH), cuda.THREADS)
-    down = cuda.THREADS // along
-    grid = (cuda.blocks(features, WIDTH * along, 64), cuda.blocks(count, down))
-    arrays = {"data": cuda.contiguous(data), "rows": cuda.contiguous(rows, "int64"), "out": out}
+    along = power_of_two(-(-features // WIDTH), THREADS)
+    down = THREADS // along
+    grid = (blocks(features, WIDTH * along, 64), blocks(count, down))
+    arrays = {"data": contiguous(data), "rows": contiguous(rows, "int64"), "out": out}
     arguments = {**arrays, "scale": scale, "offset": offset, "count": count, "features": features}
-    source = Source.of("gather/gpu.cu", out.dtype.name)
-    cuda.launch(source, f"gather_{data.dtype.name}", grid, (along, down), arguments)
+    launch(source(out.dtype.name, data.dtype.name), "gather", grid, (along, down), arguments)

@@ -1,53 +1,38 @@
-"""Which rows and columns a product takes: indexes, arrays of their numbers, or None for one after the other.
+"""Index arrays of a product: which rows and columns it takes, so that nothing is gathered; None takes all in order.
 
-A product has four: of the rows of its first factor, of that one's columns, of the rows of the second that go with
-these, and of the rows of the result. Each is resolved when its user is compiled, by its type.
+A product a · b has four: of the rows of a, of the columns of a, of the rows of b that go with these, and of the rows of
+the result. Whether one is None is known when the caller is compiled.
 """
 
-from typing import Any
-
 from numba import types
-from numba.extending import overload
 
-from dnnkit.kernels._numba.jit import INLINED, OPTIONS, jit
+from dnnkit.kernels._numba.extending import resolved_by_type
+from dnnkit.kernels._numba.jit import INLINED, jit
 from dnnkit.kernels._numba.unchecked_views import element, part
 
-RESOLVED: Any = {**OPTIONS, **INLINED}
 NONE = None, None, None, None
 """The indexes of a product that has none."""
 
 
-def between(index: Any, first: Any, end: Any) -> Any:
-    """The index from its number `first` on, before number `end`, for compiled code; None stays None."""
-    raise NotImplementedError("compiled code only")
-
-
-@overload(between, jit_options=RESOLVED)
-def _between(index, first, end):
+@resolved_by_type(**INLINED)
+def between(index, first, end):
+    """index[first:end]; None stays None."""
     if isinstance(index, types.NoneType):
         return lambda index, first, end: None
     return lambda index, first, end: part(index, first, end - first)
 
 
-def number_in(index: Any, n: Any) -> Any:
-    """index[n] for compiled code, or n itself if the index is None."""
-    raise NotImplementedError("compiled code only")
-
-
-@overload(number_in, jit_options=RESOLVED)
-def _number_in(index, n):
+@resolved_by_type(**INLINED)
+def number_in(index, n):
+    """index[n]; n itself if the index is None."""
     if isinstance(index, types.NoneType):
         return lambda index, n: n
     return lambda index, n: element(index, n)
 
 
-def length(index: Any, count: Any) -> Any:
-    """How many numbers the index has, for compiled code; `count` if it is None."""
-    raise NotImplementedError("compiled code only")
-
-
-@overload(length, jit_options=RESOLVED)
-def _length(index, count):
+@resolved_by_type(**INLINED)
+def length(index, count):
+    """The length of the index; `count` if it is None."""
     if isinstance(index, types.NoneType):
         return lambda index, count: count
     return lambda index, count: index.size
@@ -55,27 +40,27 @@ def _length(index, count):
 
 @jit
 def numbers_from(index, first):
-    """The index from its number `first` on; None stays None."""
+    """index[first:]; None stays None."""
     return between(index, first, length(index, first))
 
 
 @jit
 def rows_from(indexes, first):
-    """The indexes of a product (`multiply`) whose first row is that one."""
+    """The indexes of a product, from row `first` on."""
     rows, columns, rows_of_b, targets = indexes
     return numbers_from(rows, first), columns, rows_of_b, numbers_from(targets, first)
 
 
 @jit
 def steps_from(indexes, first):
-    """The indexes of a product whose sums begin with that summand."""
+    """The indexes of a product, from summand `first` on."""
     rows, columns, rows_of_b, targets = indexes
     return rows, numbers_from(columns, first), numbers_from(rows_of_b, first), targets
 
 
 @jit
 def after(index, address, bytes_):
-    """An address so many bytes further; the same where an index, which has moved on, says the place."""
+    """`address + bytes_`; `address` itself if there is an index, which encodes the offset already."""
     if index is None:
         address += bytes_
     return address

@@ -1,8 +1,8 @@
-"""Tiles of a product: a few rows and columns of `out`, summed up in registers over the whole depth.
+"""Microkernels of a matrix product: a few rows and columns of `out`, accumulated in registers over the whole depth.
 
-Each is an intrinsic for compiled code, called with `out`, an array that tells the dtype, and a tuple of whole numbers:
-addresses, strides in elements, counts. The tiles that multiply also take four indexes: arrays of the numbers of a's
-rows, a's columns, b's rows and the rows of `out`, or None for one after the other.
+Each is an intrinsic for compiled code, called with `out`, an array of the dtype, and a tuple of whole numbers:
+addresses, strides in elements, counts. The tiles that multiply also take the four indexes of a product
+(`gather_index.py`).
 """
 
 from collections.abc import Callable
@@ -10,11 +10,9 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic as numba_intrinsic
 
+from dnnkit.kernels._numba.extending import intrinsic
 from dnnkit.kernels.matmul.simd import MANY_REGISTERS, REGISTER_BYTES, WORD, Vectors, loop
-
-intrinsic: Any = numba_intrinsic
 
 ROWS = 8 if MANY_REGISTERS else 4
 """Rows of a tile with two vectors of columns: sums enough to keep multipliers busy, few enough for the registers."""

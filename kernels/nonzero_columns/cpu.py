@@ -6,14 +6,12 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic as numba_intrinsic
 
+from dnnkit.kernels._numba.extending import intrinsic
 from dnnkit.kernels._numba.indirect_calls import address_of
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.unchecked_views import element, part
 from dnnkit.kernels.nonzero_columns import WORD
-
-intrinsic: Any = numba_intrinsic
 
 
 def _numbers(context: Any, builder: Any, x: Any, address: Any) -> Any:

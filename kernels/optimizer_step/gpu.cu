@@ -5,27 +5,23 @@
 
 // rule(p, g, slots) for each element; SLOTS is 0, 1 or 2, and unused slots are null.
 template <int SLOTS, typename Rule>
-__device__ __forceinline__ void for_each(Rule rule, REAL* p, const REAL* g, REAL* first, REAL* second, long long count) {
-    bool aligned = is_aligned<LANES>(p) && is_aligned<LANES>(g) && is_aligned<LANES>(first) && is_aligned<LANES>(second);
-    long long packs = aligned ? count / LANES : 0;
-    for (long long i = thread_in_grid(); i < packs; i += threads_in_grid()) {
-        Pack<REAL, LANES> held = load<LANES>(p + i * LANES), gradient = load<LANES>(g + i * LANES);
-        Pack<REAL, LANES> one = {}, two = {};
-        if (SLOTS > 0) one = load<LANES>(first + i * LANES);
-        if (SLOTS > 1) two = load<LANES>(second + i * LANES);
-        for (int lane = 0; lane < LANES; ++lane) {
+__device__ __forceinline__ void for_each(
+    Rule rule, REAL* p, const REAL* g, REAL* first, REAL* second, long long count
+) {
+    bool aligned = is_aligned<LANES>(p) && is_aligned<LANES>(g);
+    aligned = aligned && is_aligned<LANES>(first) && is_aligned<LANES>(second);
+    for_packs(aligned, count, [=](auto packs, long long i) {
+        auto held = packs.read(p + i), gradient = packs.read(g + i);
+        Pack<REAL, packs.lanes> one = {}, two = {};
+        if (SLOTS > 0) one = packs.read(first + i);
+        if (SLOTS > 1) two = packs.read(second + i);
+        for (int lane = 0; lane < packs.lanes; ++lane) {
             rule(held.lane[lane], gradient.lane[lane], one.lane[lane], two.lane[lane]);
         }
-        store<LANES>(p + i * LANES, held);
-        if (SLOTS > 0) store<LANES>(first + i * LANES, one);
-        if (SLOTS > 1) store<LANES>(second + i * LANES, two);
-    }
-    for (long long i = packs * LANES + thread_in_grid(); i < count; i += threads_in_grid()) {
-        REAL one = SLOTS > 0 ? first[i] : REAL(0), two = SLOTS > 1 ? second[i] : REAL(0);
-        rule(p[i], g[i], one, two);
-        if (SLOTS > 0) first[i] = one;
-        if (SLOTS > 1) second[i] = two;
-    }
+        packs.write(p + i, held);
+        if (SLOTS > 0) packs.write(first + i, one);
+        if (SLOTS > 1) packs.write(second + i, two);
+    });
 }
 
 struct Sgd {
@@ -48,21 +44,21 @@ struct Momentum {
 };
 
 struct Rmsprop {
-    REAL learning_rate, kept, added, epsilon;
+    REAL learning_rate, rho, one_minus_rho, epsilon;
 
     __device__ __forceinline__ void operator()(REAL& p, REAL g, REAL& square, REAL&) const {
-        square = kept * square + added * (g * g);
+        square = rho * square + one_minus_rho * (g * g);
         p -= learning_rate * g / (sqrt(square) + epsilon);
     }
 };
 
 struct Adam {
-    REAL step_size, root_correction, kept_1, added_1, kept_2, added_2, epsilon, kept_p;
+    REAL step_size, root_correction, beta_1, one_minus_beta_1, beta_2, one_minus_beta_2, epsilon, decay;
 
     __device__ __forceinline__ void operator()(REAL& p, REAL g, REAL& first_moment, REAL& second_moment) const {
-        first_moment = kept_1 * first_moment + added_1 * g;
-        second_moment = kept_2 * second_moment + added_2 * (g * g);
-        p = p * kept_p - step_size * first_moment / (sqrt(second_moment) * root_correction + epsilon);
+        first_moment = beta_1 * first_moment + one_minus_beta_1 * g;
+        second_moment = beta_2 * second_moment + one_minus_beta_2 * (g * g);
+        p = p * decay - step_size * first_moment / (sqrt(second_moment) * root_correction + epsilon);
     }
 };
 
@@ -82,18 +78,18 @@ extern "C" __global__ void nesterov(
     for_each<1>(Momentum{learning_rate, momentum, weight_decay, true}, p, g, velocity, nullptr, count);
 }
 
-// kept = rho, added = 1 - rho.
 extern "C" __global__ void rmsprop(
-    REAL* p, const REAL* g, REAL* square, REAL learning_rate, REAL kept, REAL added, REAL epsilon, long long count
+    REAL* p, const REAL* g, REAL* square, REAL learning_rate, REAL rho, REAL one_minus_rho, REAL epsilon,
+    long long count
 ) {
-    for_each<1>(Rmsprop{learning_rate, kept, added, epsilon}, p, g, square, nullptr, count);
+    for_each<1>(Rmsprop{learning_rate, rho, one_minus_rho, epsilon}, p, g, square, nullptr, count);
 }
 
-// Adam and AdamW: kept_p, what is left of a parameter after decoupled decay, is 1 for Adam.
+// Adam and AdamW: decay is 1 - learning_rate weight_decay, the factor of decoupled weight decay, and 1 for Adam.
 extern "C" __global__ void adam(
     REAL* p, const REAL* g, REAL* first_moment, REAL* second_moment, REAL step_size, REAL root_correction,
-    REAL kept_1, REAL added_1, REAL kept_2, REAL added_2, REAL epsilon, REAL kept_p, long long count
+    REAL beta_1, REAL one_minus_beta_1, REAL beta_2, REAL one_minus_beta_2, REAL epsilon, REAL decay, long long count
 ) {
-    Adam rule = {step_size, root_correction, kept_1, added_1, kept_2, added_2, epsilon, kept_p};
+    Adam rule = {step_size, root_correction, beta_1, one_minus_beta_1, beta_2, one_minus_beta_2, epsilon, decay};
     for_each<2>(rule, p, g, first_moment, second_moment, count);
 }

@@ -5,8 +5,8 @@ The arguments are those of the reference, in the same order; what the reference 
 
 from math import sqrt
 
-from dnnkit.kernels._cuda import cuda
-from dnnkit.kernels._cuda.cuda import REALS, Source
+from dnnkit.kernels._cuda.launch import THREADS, blocks, contiguous, launch
+from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
 
 
@@ -38,7 +38,7 @@ def nesterov(
 
 def rmsprop(step: int, p: Array, g: Array, square: Array, learning_rate: float, rho: float, epsilon: float) -> None:
     """RMSprop."""
-    numbers = {"learning_rate": learning_rate, "kept": rho, "added": 1 - rho, "epsilon": epsilon}
+    numbers = {"learning_rate": learning_rate, "rho": rho, "one_minus_rho": 1 - rho, "epsilon": epsilon}
     _launch("rmsprop", p, g, {"square": square}, numbers)
 
 
@@ -73,12 +73,12 @@ def adamw(
     numbers = {
         "step_size": learning_rate / (1 - beta_1**step),
         "root_correction": 1 / sqrt(1 - beta_2**step),
-        "kept_1": beta_1,
-        "added_1": 1 - beta_1,
-        "kept_2": beta_2,
-        "added_2": 1 - beta_2,
+        "beta_1": beta_1,
+        "one_minus_beta_1": 1 - beta_1,
+        "beta_2": beta_2,
+        "one_minus_beta_2": 1 - beta_2,
         "epsilon": epsilon,
-        "kept_p": 1 - learning_rate * weight_decay,
+        "decay": 1 - learning_rate * weight_decay,
     }
     _launch("adam", p, g, {"first_moment": first_moment, "second_moment": second_moment}, numbers)
 
@@ -86,6 +86,6 @@ def adamw(
 def _launch(kernel: str, p: Array, g: Array, slots: dict[str, Array], numbers: dict[str, float]) -> None:
     if p.size == 0:
         return
-    arguments = {"p": p, "g": cuda.contiguous(g), **slots, **numbers, "count": p.size}
+    arguments = {"p": p, "g": contiguous(g), **slots, **numbers, "count": p.size}
     source = Source.of("optimizer_step/gpu.cu", p.dtype.name)
-    cuda.launch(source, kernel, cuda.blocks(p.nbytes, 16 * cuda.THREADS), cuda.THREADS, arguments)
+    launch(source, kernel, blocks(p.nbytes, 16 * THREADS), THREADS, arguments)

@@ -24,16 +24,3 @@ def philox(c0, c1, c2, c3, k0, k1):
         )
         k0, k1 = (k0 + W0) & LOW, (k1 + W1) & LOW
     return c0, c1, c2, c3
-
-
-@jit
-def random_bits(start, count, layer, step, seed, purpose, out):
-    """Words start … start + count - 1 of a layer's stream at a step, to out uint32 (count,)."""
-    c1, c2, c3 = np.uint64(layer), np.uint64(step) & LOW, np.uint64(step) >> HALF
-    k0, k1 = np.uint64(seed), np.uint64(purpose)
-    for block in range(start // 4, (start + count + 3) // 4):
-        words = philox(np.uint64(block), c1, c2, c3, k0, k1)
-        for lane in range(4):
-            place = 4 * block + lane - start
-            if 0 <= place < count:
-                out[place] = np.uint32(words[lane])

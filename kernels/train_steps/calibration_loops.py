@@ -1,4 +1,4 @@
-"""What costs of a step are measured with (`backends/numba_backend/calibration.py`): the same calls as in a step, nothing else."""
+"""Loops that calibrate the cost model (`backends/numba_backend/calibration.py`): the calls of a step, nothing else."""
 
 from dnnkit.kernels._numba import atomics
 from dnnkit.kernels._numba.jit import jit
@@ -7,14 +7,14 @@ from dnnkit.kernels.matmul.cpu import product
 
 @jit
 def products(a, b, out, times):
-    """out = a · b, so many times."""
+    """out = a · b, `times` times."""
     for _ in range(times):
         product(a, b, out)
 
 
 @jit
 def wait_for(flags, place, turn):
-    """Until the number there is at least `turn`."""
+    """Spin until `flags[place]` is at least `turn`."""
     looks = 0
     while atomics.load(flags, place) < turn:
         looks += 1
@@ -26,7 +26,7 @@ def wait_for(flags, place, turn):
 
 @jit
 def exchanges(thread, flags, numbers, times):
-    """Two threads that wait for each other so many times; flags are 16 zeros that they share."""
+    """Two threads that wait for each other `times` times; flags are 16 zeros that they share."""
     for turn in range(times):
         atomics.store(flags, 8 * thread, turn + 1)
         wait_for(flags, 8 * (1 - thread), turn + 1)
@@ -34,7 +34,7 @@ def exchanges(thread, flags, numbers, times):
 
 @jit
 def hand_over(thread, flags, numbers, times):
-    """Two threads that write all of the numbers in turn, so many times each: each reads what the other wrote."""
+    """Two threads that write all of the numbers in turn, `times` times each: each reads what the other wrote."""
     for turn in range(times):
         wait_for(flags, 8 * (1 - thread), turn + thread)
         for e in range(numbers.size):

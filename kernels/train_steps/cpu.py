@@ -1,9 +1,9 @@
 """Training steps, compiled once for every network. Contract: the package's docstring.
 
-What differs between networks is data: a table of stages (`stages.py`), a schedule of instructions (`instructions.py`),
-and the addresses of the kernels (`kernels/_numba/entry_points.py`). Several workers may share a step, each with its part of the
-units or of the rows; where one needs what the others computed, the schedule says EXCHANGE. What a worker does between
-two exchanges is a segment (`segment.py`).
+What differs between networks is data: a table of stages (`stage_table.py`), a schedule of instructions (`opcodes.py`),
+and the addresses of the kernels (`kernels/_numba/entry_points.py`). Several workers may share a step, each with its
+share of the units (tensor parallel) or of the rows (data parallel); where one needs what the others computed, the
+schedule says EXCHANGE. What a worker does between two exchanges is a segment (`interpreter.py`).
 """
 
 from dnnkit.kernels._numba import atomics, flush_to_zero
@@ -15,12 +15,12 @@ from dnnkit.kernels.train_steps.interpreter import run_segment
 from dnnkit.kernels.train_steps.opcodes import ENDED, LINE
 
 YIELD = 10
-"""How many times its patience a thread waits for one that works before it gives its processor away for a moment."""
+"""A thread that waits for a claimed segment yields its processor each time it has spun `YIELD * patience` times."""
 
 
 @jit
 def predict_rows(x, parameters, network, out):
-    """Predictions for a few rows x (B, I), by one worker and at once; False, and nothing done, if x is not finite."""
+    """Predictions for a few rows x (B, I), by the calling thread; False, and no predictions, if x is not finite."""
     table, numbers, workspace, keep, scores, head, scale, offset = network
     factor, shift = workspace.dtype.type(scale), workspace.dtype.type(offset)
     rows, place, sound = x.shape[0], 0, True
@@ -42,14 +42,14 @@ def predict_rows(x, parameters, network, out):
 
 @jit
 def run(thread, patience, claimed, done, job):
-    """Run segments until all workers have come to the end: those of worker `thread`, and any that nobody runs.
+    """Run segments until all workers have reached the end: those of worker `thread`, and any other that is unclaimed.
 
-    Every thread that takes part calls this; one alone can, too. A thread first claims its own worker's next segment.
-    Then it waits for the others, one by one: it looks `patience` times, and from then on claims the segment itself if
-    that is still free, because its thread has not started or was interrupted by the operating system. Once it had to do
-    so it is not patient again before that thread is back. If the segment is taken, it now and then lets other threads
-    have the processor. So no thread waits for one that does not run, and a busy machine costs time in proportion.
-    Results do not depend on who ran what.
+    Every participating thread calls this; a single one can run all workers. A thread first claims its own worker's next
+    segment. Then it waits for the other workers, one by one: it spins `patience` times, and from then on claims the
+    segment itself if it is still unclaimed, because its thread has not started or was preempted. Once it had to do so
+    it does not spin for others again until that thread is back. While the segment is claimed, it yields its processor
+    now and then. So no thread waits for one that is not running, and a busy machine costs time in proportion.
+    Results do not depend on which thread ran which segment.
     """
     control = job[3][13]
     setting = flush_to_zero.enable()

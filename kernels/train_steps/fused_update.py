@@ -1,4 +1,4 @@
-"""Updates: of a part of the parameters, and of a dense stage piece by piece as its gradient is computed."""
+"""Optimizer steps: of a range of parameters, and of a dense stage fused with its gradient, piece by piece."""
 
 import math
 
@@ -10,14 +10,14 @@ from dnnkit.kernels.matmul.gather_index import between
 from dnnkit.kernels.train_steps import stage_table
 
 PIECE = 8192
-"""Elements of a kernel whose gradient is computed and used while it lies in the nearest caches."""
+"""Elements of a piece: its gradient is used while it is in the nearest caches."""
 
 
 @jit
 def update_stage_fused(stage, x, index, columns, dz, numbers):
-    """One step of the optimizer for a dense stage: each piece of the kernel as soon as its gradient is there.
+    """One step of the optimizer for a dense stage: each piece of the kernel as soon as its gradient is computed.
 
-    Its inputs are x; or, where there is an index, those rows of x, which use these columns.
+    The stage's inputs are x; or, with an index, x[index], zero in all but these columns.
     """
     inputs, outputs = stage[stage_table.INPUTS], stage[stage_table.OUTPUTS]
     if inputs * outputs <= PIECE or (index is None and not in_tiles(x)):
@@ -34,7 +34,7 @@ def update_stage_fused(stage, x, index, columns, dz, numbers):
 
 @jit
 def update_block(stage, x, index, columns, dz, first, count, numbers):
-    """The same for the kernel's rows from `first` on, so many; its gradient is written where the kernel's begins."""
+    """The same for `count` rows of the kernel from `first` on; their gradient goes to the start of the kernel's."""
     outputs, start = stage[stage_table.OUTPUTS], stage[stage_table.KERNEL]
     slope = matrix(numbers[1], start, count, outputs)
     if index is None:
@@ -46,7 +46,7 @@ def update_block(stage, x, index, columns, dz, first, count, numbers):
 
 @jit
 def place_of(columns, place, column):
-    """The first place, from that one on, with a column not before this one; that one if there are no columns listed."""
+    """Index of the first listed column ≥ `column`, searching from index `place`; `place` if `columns` is None."""
     if columns is not None:
         while place < columns.size and element(columns, place) < column:
             place += 1
@@ -55,7 +55,7 @@ def place_of(columns, place, column):
 
 @jit
 def clip(gradient, clip_norm, norms):
-    """Scale a part of the gradient down if the whole, whose squared norm is the sum of norms, is too long."""
+    """Clip a part of the gradient by the norm of the whole, whose square is the sum of `norms`; 0 does not clip."""
     if clip_norm > 0:
         total = 0.0
         for part in norms:
@@ -69,7 +69,7 @@ def clip(gradient, clip_norm, norms):
 
 @jit
 def apply_update(numbers, start, place, count):
-    """One step of the optimizer, counted from 1, for parameters from `start` on, whose gradient is from `place` on."""
+    """One step of the optimizer for `count` parameters from `start` on; their gradient begins at `place`."""
     parameters, gradient, slots, rule, step, rate, constants = numbers
     if count > 0:
         places = address_of(parameters, start), address_of(gradient, place), address_of(slots, start)

@@ -1,8 +1,8 @@
-"""What a worker does between two exchanges: it follows its schedule, instruction by instruction."""
+"""The interpreter of schedules (`opcodes.py`): what a worker does between two exchanges, instruction by instruction."""
 
 from dnnkit.kernels._numba.indirect_calls import address_of, call_forward, call_loss
 from dnnkit.kernels._numba.jit import jit
-from dnnkit.kernels._numba.prefetch import STREAM, WHOLE, ask_for_rows
+from dnnkit.kernels._numba.prefetch import STREAM, WHOLE, prefetch_rows
 from dnnkit.kernels._numba.unchecked_views import borrowed, element, matrix, part, row
 from dnnkit.kernels.dense.cpu import finish
 from dnnkit.kernels.gather.cpu import gather
@@ -49,14 +49,14 @@ from dnnkit.kernels.train_steps.opcodes import (
 
 @jit
 def run_segment(worker, job):
-    """Carry on for a worker up to the next exchange, or to the end of the run; whether it is the end."""
+    """Run this worker to its next exchange; returns True when the run is over."""
     network, data, batches, run = job
     schedule, tables, numbers, parameters, gradients, slots, workspace, keeps, partials, norms, places, \
         consecutive, columns, loss, head = network  # fmt: skip
     order, batch_size, batch_weights, first, first_update, by_rows, training, summed, seed, rule, rates, constants, \
         clip_norm, control, progress, totals, metric_kinds, thresholds, out = run  # fmt: skip
     workers = progress.shape[0]
-    mine = worker % parameters.shape[0]  # by rows, all workers share the parameters
+    mine = worker % parameters.shape[0]  # data parallel: all workers share the parameters
     schedule, order, own, total = borrowed(schedule), borrowed(order), row(progress, worker), row(totals, worker)
     table, numbers, offsets = row(tables, worker), borrowed(numbers), row(places, worker)
     parameter, slot, gradient = row(parameters, mine), row(slots, mine), row(gradients, worker)
@@ -85,7 +85,7 @@ def run_segment(worker, job):
                 taken = part(order, start + begin, end - begin)
                 take_rows(data, taken, matrix(workspace, to, end - begin, width))
                 if start + batch_size + end <= order.size:
-                    ask_for(data, part(order, start + batch_size + begin, end - begin))
+                    prefetch(data, part(order, start + batch_size + begin, end - begin))
         elif instruction == BEGIN:
             if worker == 0 and control[STOP] != 0:
                 # Others may be in this step already: it is finished first. They see the limit after the exchange.
@@ -108,14 +108,14 @@ def run_segment(worker, job):
                 later = part(order, after, max(0, min(rows, order.size - after)))
                 if bits.size > 0:
                     own[COLUMNS] = nonzero_columns(bits, taken, columns)
-                    ask_for_rows(bits, later, WHOLE)
+                    prefetch_rows(bits, later, WHOLE)
                 if s == SHARED:
                     table[0, stage_table.X] = inputs_place + step % INPUTS * batch_size * width
                 elif s == IN_PLACE:
-                    ask_for_rows(data[1], later, STREAM)
+                    prefetch_rows(data[1], later, STREAM)
                 else:
                     take_rows(data, taken, matrix(workspace, inputs_place, rows, width))
-                    ask_for(data, later)
+                    prefetch(data, later)
         elif instruction == FORWARD:
             if rows > 0 and option != EVERY:
                 x, index = inputs(option, data[1], order, first_row, stage, workspace, consecutive, rows)
@@ -196,7 +196,8 @@ def run_segment(worker, job):
             norms[parity, worker] = squares
         elif instruction == UPDATE:
             numbers_of = parameter, gradient, slot, rule, update + 1, rates[step - first], constants
-            for half in range(2):  # those that all have by themselves, so that all round them alike
+            # Replicated parameters first, on their own, so that every worker rounds them identically.
+            for half in range(2):
                 begin, count = own[SHARE + half], own[OWN + half] - own[SHARE + half]
                 clip(part(gradient, begin, count), clip_norm, row(norms, parity))
                 apply_update(numbers_of, begin, begin, count)
@@ -214,14 +215,14 @@ def run_segment(worker, job):
 
 @jit
 def line_at(schedule, place):
-    """The instruction at that place of a schedule, with its stage and option."""
+    """The instruction at a position of a schedule: opcode, stage, option."""
     line = place * 3
     return element(schedule, line), element(schedule, line + 1), element(schedule, line + 2)
 
 
 @jit
 def inputs(option, data, order, first_row, stage, workspace, consecutive, rows):
-    """Where the batch's inputs are, and the numbers of its rows there."""
+    """The array that holds the batch's inputs, and the indices of their rows in it."""
     if option == IN_PLACE:
         return data, part(order, first_row, rows)
     return stage_table.x(stage, workspace, rows), part(consecutive, 0, rows)
@@ -238,12 +239,12 @@ def take_rows(data, rows, x):
 
 
 @jit
-def ask_for(data, rows):
-    """Let the rows' inputs come nearer while something else is computed."""
+def prefetch(data, rows):
+    """Prefetch the rows' inputs."""
     if data[0].size > 0:
-        ask_for_rows(data[0], rows, WHOLE)
+        prefetch_rows(data[0], rows, WHOLE)
     else:
-        ask_for_rows(data[1], rows, WHOLE)
+        prefetch_rows(data[1], rows, WHOLE)
 
 
 @jit
@@ -255,7 +256,7 @@ def take_targets(data, rows, batch_labels, batch_values, batch_weights):
             batch_labels[i] = element(labels, element(rows, i))
     width = values.shape[1]
     if values.size > 0 and width == 1:
-        for i in range(rows.size):  # what an inner loop would need before it begins were most of it
+        for i in range(rows.size):  # the set-up of an inner loop would be most of the time
             batch_values[i, 0] = element(values, element(rows, i))
     elif values.size > 0:
         for i in range(rows.size):
@@ -277,7 +278,7 @@ def score_loss(
     call_loss(
         loss[0],
         (
-            address_of(workspace, scores), targets, address_of(weights), rows, loss[1], scale, metric_kinds.size, kinds, limits,
-            address_of(workspace, dscores), address_of(totals),
+            address_of(workspace, scores), targets, address_of(weights), rows, loss[1], scale,
+            metric_kinds.size, kinds, limits, address_of(workspace, dscores), address_of(totals),
         ),
     )  # fmt: skip

@@ -1,35 +1,49 @@
-"""What schedules are written in, and how workers account for where they are."""
+"""The bytecode of a training step, and a worker's progress through it.
 
-GATHER, BEGIN, TAKE, FORWARD, PRODUCT, JOIN, LOSS, BACKWARD, BACKWARD_PART, JOIN_GRADIENT, KERNEL_GRADIENT, UPDATE_FUSED, \
-    ADD_GRADIENTS, NORM, UPDATE, HEAD, EXCHANGE, REPEAT = range(18)  # fmt: skip
-"""Instructions, (instruction, stage, option): gather a share of this or the next step's inputs, for all; begin a step,
-unless it is one too many; take its rows, whose inputs are `GATHERED` now, were `SHARED`, or stay `IN_PLACE`; a dense
-stage's partial product to the exchange, and the sum of everybody's; backward with dx to the exchange, and the sum; the
-gradient of the stage's kernel; or that and the update of the stage's parameters, piece by piece; the sum of everybody's
-gradients, for this worker's share of the parameters; its part of the gradient's norm; the update; predictions; wait for
-others; the next step.
+A schedule is an array of instructions (opcode, stage, option). "The exchange" is memory that all workers read.
+"""
 
-Inputs that are shared are gathered one step ahead, in the segment before an exchange, into one of `INPUTS` places in
-turn: others may still read those of this step and of the one before."""
+(
+    GATHER,  # this worker's share of the inputs for all workers: this step's if `stage` is 0, the next one's if 1
+    BEGIN,  # a step, or the end of the run if there is none left
+    TAKE,  # the step's rows: targets, weights, and the inputs, which are where `stage` says (`GATHERED`, ...)
+    FORWARD,  # a stage's y; `option` says which columns of x it multiplies (`EVERY`, ...)
+    PRODUCT,  # a dense stage's partial product, to the exchange
+    JOIN,  # the sum of all workers' partial products, bias and activation: the stage's y
+    LOSS,  # loss, metrics and the gradient of the scores
+    BACKWARD,  # a stage's bias gradient and dz, and dx if `option` is 1
+    BACKWARD_PART,  # the same with a partial dx, to the exchange
+    JOIN_GRADIENT,  # the sum of all workers' partial dx
+    KERNEL_GRADIENT,  # the gradient of a dense stage's kernel; `option` as for FORWARD
+    UPDATE_FUSED,  # the same with the update of the stage's parameters, piece by piece
+    ADD_GRADIENTS,  # the sum of all workers' gradients, for this worker's share of the parameters
+    NORM,  # this worker's part of the gradient's squared norm
+    UPDATE,  # this worker's share of the parameters
+    HEAD,  # predictions from the scores
+    EXCHANGE,  # wait for all workers
+    REPEAT,  # the next step, from instruction `stage` on
+) = range(18)
 
 GATHERED, SHARED, IN_PLACE = range(3)
-"""Where a step's inputs are: gathered by each worker; gathered by all, for all; or in the data, which the first stage's
-products read row by row. Then they must be in the network's dtype, and need no rescaling."""
+"""Where a step's inputs are: gathered by each worker for itself; gathered by all workers for all; or in the data, which
+the first stage's products read row by row. Then they must be in the network's dtype, and need no rescaling."""
 
 EVERY, NONZERO = range(2)
 """What a dense stage multiplies: every column of its x; or, of the network's inputs, if they fit tiles, those that are
 not zero in all rows of the batch. These may also be `IN_PLACE`."""
 
 INPUTS = 3
+"""Buffers for inputs that are `SHARED`, used in turn: they are gathered one step ahead, in the segment before an
+exchange, while other workers may still read those of this step and of the one before."""
 
 LINE = 8
-"""Numbers in a cache line: what different threads write stands so far apart."""
+"""64-bit numbers in a cache line: what different threads write is that far apart."""
 
 STOP, LIMIT, ENDED = 0, LINE, 2 * LINE
-"""Places in `control`: not 0 to stop between two steps; the step to end before; after which segment all have ended, or
--1."""
+"""Indices of `control`: not 0 to stop between two steps; the step to end before; the segment after which all workers
+have ended, or -1."""
 
 PLACE, STEP, ROWS, FIRST_ROW, DY, NAN_STEP, SHARE, OWN, SHARE_END, COLUMNS = range(10)
-"""Places in a worker's `progress`: where it stands in the schedule; step; rows it has, and which of the batch; offset
-of the gradient that goes backward; first step with a NaN loss, or -1; its share of the parameters, and from where on it
-alone has them; how many columns of the inputs the batch uses."""
+"""Indices of a worker's `progress`: its position in the schedule; step; number of its rows, and the first one's index
+in the batch; offset of the gradient that goes backward; first step with a NaN loss, or -1; start of its share of the
+parameters, of the part that it alone holds, and the share's end; how many columns of the inputs the batch uses."""

@@ -1,7 +1,7 @@
-"""One stage of a network on the rows of a batch: what the steps in `cpu.py` are made of.
+"""One stage of a network on the rows of a batch, forward and backward: what `interpreter.py` calls.
 
-A stage is a row of a table (`COLUMNS`) with offsets into one worker's parameters and workspace. A worker may hold a
-part of a stage's units only: then `inputs`, `outputs` count its own, `first` of `width` in all tells which outputs.
+A stage is a row of a table (`COLUMNS`) with offsets into one worker's parameters and workspace. A worker may hold only
+a shard of a stage's units: then `inputs` and `outputs` count its own, which are the outputs from `first` on of `width`.
 """
 
 from dnnkit.kernels._numba.indirect_calls import address_of, call_backward, call_forward
@@ -26,7 +26,7 @@ DENSE, ACTIVATE, RESCALE, DROPOUT = range(4)
 
 @jit
 def stage_at(table, s):
-    """Row s of a table: a view, of a width that is known when it is compiled."""
+    """Row s of a table, a view."""
     return part(table, s * COUNT, COUNT)
 
 
@@ -59,7 +59,7 @@ def forward(stage, numbers, parameters, workspace, keeps, rows, first_row, train
 
 @jit
 def forward_in_use(stage, parameters, workspace, x, index, columns, rows):
-    """The y of a dense stage whose inputs are those rows of x that the index says, which use these columns."""
+    """The y of a dense stage whose inputs are x[index], zero in all but these columns."""
     outputs = stage[OUTPUTS]
     z = matrix(workspace, stage[Z], rows, outputs)
     product_of_rows(x, index, columns, kernel(stage, parameters), z)
@@ -68,7 +68,7 @@ def forward_in_use(stage, parameters, workspace, x, index, columns, rows):
 
 @jit
 def backward(stage, numbers, parameters, gradient, workspace, keeps, rows, dy_offset, dz_offset, needs_dx, dx):
-    """The stage's dx and its bias's gradient, from its dy in the workspace; dz stays at `dz_offset`."""
+    """The stage's dx and its bias gradient, from its dy in the workspace; dz is left at `dz_offset`."""
     inputs, outputs = stage[INPUTS], stage[OUTPUTS]
     dy = part(workspace, dy_offset, rows * outputs)
     saved = part(workspace, stage[Z] if stage[SAVES_INPUT] != 0 else stage[Y], rows * outputs)
@@ -115,7 +115,7 @@ def bias(stage, parameters):
 
 @jit
 def add_up(partials, offset, out):
-    """Sums over the workers, in their order, so that it does not depend on who came first."""
+    """Sum the workers' partials in the order of the workers, so that it does not depend on which finished first."""
     for worker in range(partials.shape[0]):
         summand = part(partials, worker * partials.shape[1] + offset, out.size)
         for e in range(out.size):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dnnkit.backends import get_backend
-from dnnkit.kernels._cuda import cuda
+from dnnkit.kernels._cuda import launch
 from dnnkit.testing import Given
 from dnnkit.testing.implementations import VARIATIONS, BackendImplementation
 from tests.kernels.conftest import checked_on_cpu
@@ -25,7 +25,7 @@ class CudaOnCpu(BackendImplementation):
     def _call(self, given: Given) -> Iterator[Any]:
         with pytest.MonkeyPatch.context() as patch, super()._call(given) as call:
             if given is FEW_BLOCKS:
-                patch.setattr(cuda, "MOST_BLOCKS", 2)
+                patch.setattr(launch, "MOST_BLOCKS", 2)
             yield call
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dnnkit.kernels._cuda.cuda import Source, modules
+from dnnkit.kernels._cuda.source import Source, shipped
 from tests.cuda_compile.resources import ARCHITECTURES, Resources
 from tests.cuda_on_cpu.compiling import kernels_run
 
@@ -28,11 +28,11 @@ def named(source: Source) -> str:
 
 
 @cache
-def shipped() -> dict[Any, str]:
+def kernels_shipped() -> dict[Any, str]:
     """Every kernel that ships, as `kernels_run` has it, and its name."""
     return {
         (source.text(), frozenset(source.macros), name): f"{named(source)} {name}"
-        for source in modules()
+        for source in shipped()
         for name in source.signatures()
     }
 
@@ -47,7 +47,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
     """The first test after which a kernel has run says so."""
     if new := kernels_run - _reported:
         _reported.update(new)
-        item.user_properties.append((RUN, [shipped()[each] for each in new if each in shipped()]))
+        item.user_properties.append((RUN, [kernels_shipped()[each] for each in new if each in kernels_shipped()]))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -67,7 +67,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     run = {kernel for name, value in properties if name == RUN for kernel in value}
     terminalreporter.write_line(
         f"kernels compiled: {len(kernels)} × {len(architectures)} architectures; "
-        f"kernels run on the CPU: {len(run)} of {len(shipped())}"
+        f"kernels run on the CPU: {len(run)} of {len(kernels_shipped())}"
     )
 
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from dnnkit.kernels._cuda.cuda import Source
+from dnnkit.kernels._cuda.source import Source
 from tests.cuda_compile import nvrtc
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90", "sm_100")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dnnkit.kernels._cuda.cuda import ROOT, Source, modules
+from dnnkit.kernels._cuda.source import ROOT, Source, shipped
 from tests.cuda_compile import nvrtc
 from tests.cuda_compile.report import named, table
 from tests.cuda_compile.resources import ARCHITECTURES, STRICT, Resources, compile_for, read
@@ -15,7 +15,7 @@ KERNEL = 'extern "C" __global__ void kernel(float* x, int n) {{ {} if (threadIdx
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("source", modules(), ids=named)
+@pytest.mark.parametrize("source", shipped(), ids=named)
 def test_compiles(
     source: Source, architecture: str, report_compiled: Callable[[Source, list[Resources]], None]
 ) -> None:
@@ -28,7 +28,7 @@ def test_compiles(
 
 def test_every_gpu_version_is_in_the_list() -> None:
     """A `gpu.cu` that no launcher names would not be compiled."""
-    texts = [source.text() for source in modules()]
+    texts = [source.text() for source in shipped()]
     for file in ROOT.rglob("*.cu"):
         lines = [line for line in file.read_text().splitlines() if line.strip() and "#include" not in line]
         assert any(all(line in text for line in lines) for text in texts), file

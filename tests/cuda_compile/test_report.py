@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cuda_compile.report import shipped
+from tests.cuda_compile.report import kernels_shipped
 
 ROOT = Path(__file__).parents[2]
 TESTS = [
@@ -29,4 +29,4 @@ def test_the_table_from_two_processes_is_that_from_one() -> None:
     assert tables[0] is not None, one
     assert tables[1] is not None, two
     assert tables[0][0] == tables[1][0]
-    assert tables[0][0].endswith(f"run on the CPU: 1 of {len(shipped())}")
+    assert tables[0][0].endswith(f"run on the CPU: 1 of {len(kernels_shipped())}")

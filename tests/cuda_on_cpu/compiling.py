@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dnnkit.kernels._cuda.cuda import signatures
+from dnnkit.kernels._cuda.source import signatures
 from tests.cuda_on_cpu.arguments import Argument, Region, given
 from tests.requirements import gnu_compiler
 

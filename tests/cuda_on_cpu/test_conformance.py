@@ -13,19 +13,19 @@ TESTS = {
     "operations, trajectories and data": [
         "backends/test_operations.py",
         "backends/test_executable.py",
-        "backends/test_finite.py",
+        "backends/stagewise/test_finite.py",
     ],
     "functions, gradients and networks": [
         "dnnkit/test_ops.py",
-        "dnnkit/test_gradients.py",
-        "dnnkit/test_sequential.py",
+        "dnnkit/network/test_gradients.py",
+        "dnnkit/network/test_sequential.py",
         "dnnkit/test_optimizers.py",
         "dnnkit/test_losses_epsilon.py",
-        "dnnkit/test_training.py",
-        "dnnkit/test_training_interrupted.py",
-        "dnnkit/test_saving.py",
+        "dnnkit/training/test_loop.py",
+        "dnnkit/training/test_interrupted.py",
+        "dnnkit/saves/test_saving.py",
         "dnnkit/test_exercises.py",
-        "dnnkit/test_flat.py",
+        "dnnkit/network/test_lowering.py",
     ],
 }
 

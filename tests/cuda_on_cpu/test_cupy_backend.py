@@ -51,7 +51,7 @@ def test_a_step_is_our_kernels(cupy: ModuleType) -> None:
     counts.reset()
     steps(net, 1, 2)
     assert counts.launches == {
-        "gather_uint8": 1,
+        "gather": 1,
         "dense_forward": 4,
         "loss_of_labels": 1,
         "categorical_of_labels": 1,

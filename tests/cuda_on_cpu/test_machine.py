@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from dnnkit.kernels._cuda.cuda import signatures
+from dnnkit.kernels._cuda.source import signatures
 from tests.cuda_on_cpu import compiling
 from tests.cuda_on_cpu.compiling import ORDERS, compile_for_cpu, order
 

@@ -10,7 +10,7 @@ from dnnkit import ops
 from dnnkit.backends import Backend
 from dnnkit.errors import ConfigurationError, ShapeError
 from dnnkit.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
-from dnnkit.saves import saving, serialization
+from dnnkit.saves import loading, serialization
 from tests.oracles import central_difference
 
 KINDS = {
@@ -202,7 +202,7 @@ def test_a_save_keeps_it(backend: Backend, name, tmp_path):
 @pytest.mark.parametrize("kind", KINDS.values())
 def test_a_save_from_before_there_was_one_has_none(kind):
     old = {"type": kind.__name__, "from_logits": True}
-    assert serialization.rebuild(old, saving.KNOWN) == kind(from_logits=True, epsilon=0.0)
+    assert serialization.rebuild(old, loading.KNOWN) == kind(from_logits=True, epsilon=0.0)
 
 
 @pytest.mark.parametrize("kind", KINDS.values())

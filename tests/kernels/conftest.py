@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dnnkit.backends import available
-from dnnkit.kernels._cuda import cuda
+from dnnkit.kernels._cuda import launch
 from tests.cuda_on_cpu import cupy_stand_in
 from tests.cuda_on_cpu.cupy_stand_in import raw
 from tests.kernels.checkouts import copy_checkout
@@ -42,8 +42,8 @@ class Gpu:
         return found[0] if len(found) == 1 else found
 
 
-_checked_module = functools.cache(cuda._module.__wrapped__)
-_checked_kernel = functools.cache(cuda._kernel.__wrapped__)
+_checked_module = functools.cache(launch._module.__wrapped__)
+_checked_kernel = functools.cache(launch._kernel.__wrapped__)
 """Kernels that were compiled with every access checked, apart from those of other tests."""
 
 
@@ -52,8 +52,8 @@ def checked_on_cpu() -> Iterator[Any]:
     """Within, CuPy is the stand-in, and every access to memory and every barrier is checked."""
     with pytest.MonkeyPatch.context() as patch, cupy_stand_in.in_place_of_cupy() as cupy:
         patch.setattr(raw, "sanitize", True)
-        patch.setattr(cuda, "_module", _checked_module)
-        patch.setattr(cuda, "_kernel", _checked_kernel)
+        patch.setattr(launch, "_module", _checked_module)
+        patch.setattr(launch, "_kernel", _checked_kernel)
         yield cupy
 
 
@@ -75,7 +75,7 @@ def gpu(request: pytest.FixtureRequest) -> Iterator[Gpu]:
 @pytest.fixture
 def few_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Grids so small that every loop over a grid takes several turns."""
-    monkeypatch.setattr(cuda, "MOST_BLOCKS", 2)
+    monkeypatch.setattr(launch, "MOST_BLOCKS", 2)
 
 
 @pytest.fixture(scope="session")

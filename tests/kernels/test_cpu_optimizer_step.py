@@ -55,7 +55,7 @@ def test_float32_follows_float64(name, call, rng):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", RULES)
-def test_each_run_gives_the_same_bits_and_slices_equal_functions(name, dtype, rng):
+def test_each_run_gives_the_same_bits_and_entry_points_equal_functions(name, dtype, rng):
     """Between the two, a few ulp: compiled in another place, a product and a sum may be rounded once or twice."""
     for size in SIZES:
         p, gradients = rng.normal(size=size).astype(dtype), rng.normal(size=(5, size)).astype(dtype)

@@ -8,7 +8,7 @@ import pytest
 from numba.core.dispatcher import Dispatcher
 
 from dnnkit.kernels import registry
-from dnnkit.kernels._numba import rows
+from dnnkit.kernels._numba import extending
 from dnnkit.kernels._numba.entry_points import (
     activation_entry_points,
     loss_entry_points,
@@ -21,6 +21,8 @@ FOLDERS = registry.kernels()
 REFERENCES = [name for name in FOLDERS if name != "train_steps"]
 IN_THE_EPOCH = ["clip_norm"]
 """Compiled within `train_steps`, where every thread has a part of the vector."""
+IN_OTHERS = [("philox", "random_bits"), *((name, "loss_and_gradient") for name in registry.names("loss"))]
+"""Functions that exist only within compiled functions: the mask of dropout, the loss by address."""
 KERNELS = [name for name in REFERENCES if name not in IN_THE_EPOCH]
 WITH_CPU = [name for name in FOLDERS if registry.has_cpu_version(name)]
 DTYPES = ["float32", "float64"]
@@ -38,10 +40,8 @@ WRITTEN = {
     ("gather", "gather"): ["out"],
     ("matmul", "product"): ["out"],
     ("philox", "philox"): [],
-    ("philox", "random_bits"): ["out"],
     ("softmax", "backward"): ["out"],
     ("softmax", "forward"): ["out"],
-    **{(name, "loss_and_gradient"): ["out"] for name in registry.names("loss")},
     **{("optimizer_step", name): [] for name in RULES},
 }
 """The parameters after the reference's: arrays that are written."""
@@ -70,7 +70,7 @@ def functions_with_arrays(kernels: list[str] = KERNELS) -> list[tuple[str, str]]
             )
             if own and kernel not in elementwise() and name not in ("derivative", "derivative_from_output", "jacobian"):
                 found.append((kernel, name))
-    return found
+    return [place for place in found if place not in IN_OTHERS]
 
 
 def dispatchers() -> list[tuple[str, str, Dispatcher]]:
@@ -80,10 +80,6 @@ def dispatchers() -> list[tuple[str, str, Dispatcher]]:
     ]
     members = [(m.__name__, *member) for m in modules for member in inspect.getmembers(m)]
     return [m for m in members if isinstance(m[2], Dispatcher) and m[2].py_func.__module__ == m[0]]
-
-
-def takes_labels(loss: str) -> bool:
-    return "one-hot" in (registry.contract(loss).__doc__ or "")
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -121,23 +117,23 @@ def test_a_loss_has_the_row_that_the_epoch_calls(name):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", registry.names("activation"))
-def test_every_activation_has_slices(name, dtype):
-    slices = activation_entry_points(name, dtype)
-    assert set(slices.functions) == {"forward", "backward"}
-    assert slices.address("forward") != slices.address("backward")
-    assert slices is activation_entry_points(name, dtype)
+def test_every_activation_has_entry_points(name, dtype):
+    found = activation_entry_points(name, dtype)
+    assert set(found.functions) == {"forward", "backward"}
+    assert found.address("forward") != found.address("backward")
+    assert found is activation_entry_points(name, dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", registry.names("loss"))
-def test_every_loss_has_slices_for_each_kind_of_targets(name, dtype):
-    for targets in ["values", "labels"][: 1 + takes_labels(name)]:
+def test_every_loss_has_an_entry_point_for_each_kind_of_targets(name, dtype):
+    for targets in ["values", "labels"][: 1 + registry.loss(name).takes_labels]:
         assert loss_entry_points(name, targets, dtype).address("loss_and_metrics") > 0
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", RULES)
-def test_every_rule_has_slices(name, dtype):
+def test_every_rule_has_an_entry_point(name, dtype):
     assert optimizer_entry_points(name, dtype).address("update") > 0
 
 
@@ -156,11 +152,19 @@ def test_all_compiled_functions_have_the_common_options():
         check_options(dispatcher.targetoptions)
 
 
-def test_slices_and_what_is_resolved_by_type_have_the_common_options():
-    slices = activation_entry_points("relu", "float32"), loss_entry_points("mean_squared_error", "values", "float32")
-    for function in (*slices[0].functions.values(), *slices[1].functions.values()):
+def test_entry_points_and_what_is_resolved_by_type_have_the_common_options(monkeypatch):
+    found = activation_entry_points("relu", "float32"), loss_entry_points("mean_squared_error", "values", "float32")
+    for function in (*found[0].functions.values(), *found[1].functions.values()):
         check_options(function._compiler.targetoptions)
-    check_options(rows.RESOLVED)
+    given = []
+    monkeypatch.setattr(
+        extending.extending,
+        "overload",
+        lambda function, jit_options: given.append(jit_options) or (lambda resolve: None),
+    )
+    extending.resolved_by_type(forceinline=True)(lambda x: x)
+    check_options(given[0])
+    assert given[0]["forceinline"]
 
 
 def test_functions_of_arrays_release_the_lock_and_are_cached():

@@ -6,8 +6,9 @@ import pytest
 
 from dnnkit.kernels import registry
 from dnnkit.kernels.dense.reference import backward, forward
-from tests.oracles import ACTIVATIONS, central_difference
+from tests.oracles import central_difference
 
+ACTIVATIONS = registry.names("activation")
 SIZES = [(1, 1, 1), (3, 5, 7), (7, 2, 3), (2, 7, 1)]
 """(B, I, O)"""
 

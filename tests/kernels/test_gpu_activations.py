@@ -5,10 +5,9 @@ import pytest
 
 from dnnkit.kernels import registry
 from dnnkit.kernels._cuda import activations
-from dnnkit.kernels.activations.softmax import gpu as softmax
 from tests.kernels.test_cpu_activations import DTYPES, SMALL_BATCH, magnitudes, references, samples, saved, worst
-from tests.oracles import ACTIVATIONS
 
+ACTIVATIONS = registry.names("activation")
 SIZES = [0, 1, 7, 255, 256, 257, 1009, 3000]
 ROWS = [(0, 3), (1, 1), (7, 1), (1, 7), (5, 31), (3, 32), (2, 33), (2, 1009), (700, 10)]
 """Shapes for softmax: columns around a warp, rows beyond a block."""
@@ -107,12 +106,16 @@ def test_strided_and_fortran_inputs_and_several_dimensions(gpu, name, rng):
     np.testing.assert_allclose(gpu.get(out).reshape(6, 10), expected, rtol=1e-13)
 
 
-def test_a_bias_is_added_before_softmax(gpu, rng):
+ROWWISE = [name for name in registry.names("activation") if not registry.activation(name).elementwise]
+
+
+@pytest.mark.parametrize("name", ROWWISE)
+def test_a_bias_is_added_before_an_activation_of_rows(gpu, name, rng):
     for shape in [(5, 3), (40, 10), (3, 70)]:
         x, b = rng.normal(size=shape), rng.normal(size=shape[1])
         out = gpu.put(x)
-        softmax.forward(out, out, gpu.put(b))
-        np.testing.assert_allclose(gpu.get(out), registry.activation("softmax").forward(x + b), rtol=1e-13)
+        activations.launcher(name).forward(out, out, gpu.put(b))
+        np.testing.assert_allclose(gpu.get(out), registry.activation(name).forward(x + b), rtol=1e-13)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

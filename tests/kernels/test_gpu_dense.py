@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from dnnkit.kernels import registry
-from dnnkit.kernels._cuda import cuda
+from dnnkit.kernels._cuda.launch import PARTIALS
 from dnnkit.kernels.dense import gpu as dense
 from dnnkit.kernels.dense import reference
 from tests.kernels.test_cpu_dense import DTYPES, close
 from tests.kernels.test_dense import sample
-from tests.oracles import ACTIVATIONS
 
+ACTIVATIONS = registry.names("activation")
 SIZES = [(1, 1, 1), (3, 5, 7), (13, 1, 11), (65, 31, 17), (33, 3, 128), (257, 2, 4), (3, 2, 300), (0, 3, 2), (3, 0, 2)]
 """(B, I, O)"""
 
@@ -75,7 +75,7 @@ def test_two_stages_are_really_taken_and_scratch_is_bounded():
     assert dense.scratch_size(32, 128) == 0
     assert dense.scratch_size(9000, 2) > 2
     for rows, columns in [(10**6, 10), (10**7, 1), (10**5, 4096), (60_000, 784)]:
-        assert 0 < dense.scratch_size(rows, columns) <= max(cuda.PARTIALS * 128, columns)
+        assert 0 < dense.scratch_size(rows, columns) <= max(PARTIALS * 128, columns)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -6,7 +6,8 @@ import pytest
 from dnnkit.backends.numpy_backend import NumpyBackend
 from dnnkit.backends.program import Metric
 from dnnkit.kernels import registry
-from dnnkit.kernels._cuda import cuda, metrics
+from dnnkit.kernels._cuda import losses, metrics
+from dnnkit.kernels._cuda.launch import PARTIALS
 from dnnkit.kernels.dense import gpu as dense
 from tests.cuda_on_cpu import compiling
 from tests.kernels.test_cpu_losses import DTYPES, FUSED, SMALL_BATCH, targets_of, wide
@@ -20,8 +21,7 @@ def run(gpu, name, scores, targets, weights=None, scale=1.0, shift=0, scratch=No
     """(loss sum, gradient)"""
     gradient, loss = gpu.full(scores.shape, scores.dtype, shift), gpu.full((), np.float64)
     arrays = [None if array is None else gpu.put(array, shift) for array in (scores, targets, weights)]
-    launcher = registry.version(name, "gpu")
-    launcher.loss_and_gradient(*arrays, scale, gradient, loss, scratch)
+    losses.loss_and_gradient(registry.loss(name), *arrays, scale, gradient, loss, scratch)
     return float(gpu.get(loss)), gpu.get(gradient)
 
 
@@ -146,7 +146,7 @@ def test_each_run_gives_the_same_bits_wherever_arrays_lie_and_inputs_are_not_mod
     for targets in targets_of(name, values, rng):
         given = [scores, targets, weights]
         before = [array.tobytes() for array in given]
-        scratch = gpu.full(cuda.PARTIALS, np.float64)
+        scratch = gpu.full(PARTIALS, np.float64)
         results = [run(gpu, name, *given, shift=shift, scratch=scratch) for shift in (0, 0, 1)]
         assert len({(loss, gradient.tobytes()) for loss, gradient in results}) == 1
         assert [array.tobytes() for array in given] == before
@@ -184,8 +184,7 @@ def test_strided_scores_targets_and_weights(gpu, rng):
     expected = registry.loss(name).loss_and_gradient(scores[::2, ::2], labels[::2], weights[::2], 0.5)
     gradient, loss = gpu.full((7, 300), np.float64), gpu.full(1, np.float64)
     views = gpu.put(scores)[::2, ::2], gpu.put(labels)[::2], gpu.put(weights)[::2]
-    launcher = registry.version(name, "gpu")
-    launcher.loss_and_gradient(*views, 0.5, gradient, loss)
+    losses.loss_and_gradient(registry.loss(name), *views, 0.5, gradient, loss)
     np.testing.assert_allclose(gpu.get(loss)[0], expected[0], rtol=1e-12)
     np.testing.assert_allclose(gpu.get(gradient), expected[1], rtol=1e-11, atol=1e-15)
 

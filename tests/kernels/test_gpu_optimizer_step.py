@@ -75,10 +75,8 @@ def test_bias_correction_of_a_very_late_step(gpu, name):
 
 
 def test_one_launch_a_step_whatever_the_size(gpu, monkeypatch, rng):
-    from dnnkit.kernels._cuda import cuda
-
-    launched, launch = [], cuda.launch
-    monkeypatch.setattr(cuda, "launch", lambda *arguments: launched.append(arguments[1]) or launch(*arguments))
+    launched, launch = [], update.launch
+    monkeypatch.setattr(update, "launch", lambda *arguments: launched.append(arguments[1]) or launch(*arguments))
     for name in RULES:
         run(gpu, name, rng.normal(size=5003), rng.normal(size=(3, 5003)))
         assert launched == [name.removesuffix("w")] * 3

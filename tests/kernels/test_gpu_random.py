@@ -1,24 +1,16 @@
-"""CUDA Philox and dropout: bit for bit the reference's."""
+"""CUDA dropout, and Philox in its mask: bit for bit the reference's."""
 
 import numpy as np
 import pytest
 
 from dnnkit.kernels.dropout import gpu as dropout
 from dnnkit.kernels.dropout import reference as dropout_reference
-from dnnkit.kernels.philox import gpu as philox
-from dnnkit.kernels.philox import reference as philox_reference
 from tests.kernels.test_cpu_random import RATES
 from tests.kernels.test_philox import KNOWN_ANSWERS
 
 WINDOWS = [(0, 0), (0, 1), (1, 3), (2, 64), (3, 65), (5, 1009), (0, 4096), (8, 4097), (2**33 + 1, 300)]
 """(start, count)"""
 STEPS = [0, 7, 2**32 - 1, 2**32 + 7, 2**64 - 1]
-
-
-def random_bits(gpu, *coordinates):
-    out = gpu.full(coordinates[1], np.uint32, 1)
-    philox.random_bits(*coordinates, out)
-    return gpu.get(out)
 
 
 def mask(gpu, *coordinates, shift=0):
@@ -28,17 +20,15 @@ def mask(gpu, *coordinates, shift=0):
 
 
 @pytest.mark.parametrize(("counter", "key", "words"), KNOWN_ANSWERS)
-def test_known_answers(gpu, counter, key, words):
+def test_known_answers(gpu, monkeypatch, counter, key, words):
+    """An element is kept up to the rate that is its word, and dropped from the next one on."""
     block, layer, low, high = counter
-    actual = random_bits(gpu, 4 * block, 4, layer, high << 32 | low, *key)
-    assert tuple(int(word) for word in actual) == words
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_any_window_equals_the_reference_bit_for_bit(gpu, step):
-    for start, count in WINDOWS:
-        coordinates = (start, count, 2**32 - 1, step, 123456789, 2**32 - 1)
-        np.testing.assert_array_equal(random_bits(gpu, *coordinates), philox_reference.random_bits(*coordinates))
+    seed, purpose = key
+    monkeypatch.setattr(dropout, "PURPOSE", purpose)
+    for lane, word in enumerate(words):
+        coordinates = seed, layer, high << 32 | low
+        assert mask(gpu, 4 * block + lane, 1, word / 2**32, *coordinates)[0]
+        assert not mask(gpu, 4 * block + lane, 1, (word + 1) / 2**32, *coordinates)[0]
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -1,7 +1,6 @@
 """CUDA sources and their launchers cannot drift apart: no GPU and no compiler is needed to see it."""
 
 import ast
-import importlib
 import inspect
 import re
 import subprocess
@@ -13,19 +12,22 @@ import numpy as np
 import pytest
 
 from dnnkit.errors import ShapeError
-from dnnkit.kernels import philox, registry
-from dnnkit.kernels._cuda import activations, cuda, metrics
-from dnnkit.kernels._cuda.cuda import Source
+from dnnkit.kernels import registry
+from dnnkit.kernels._cuda import activations, losses, metrics
+from dnnkit.kernels._cuda.launch import THREADS, launch
+from dnnkit.kernels._cuda.source import ROOT, TYPES, Source, dtype_of, shipped, signatures
 from dnnkit.kernels.optimizer_step.reference import RULES
-from tests.kernels.test_cpu_signatures import REFERENCES, functions_with_arrays, module, parameters, takes_labels
+from tests.kernels.test_cpu_signatures import REFERENCES, functions_with_arrays, module, parameters
 
 DTYPES = ["float32", "float64"]
 BY_CUBLAS = ["matmul"]
 NEVER = ["nonzero_columns"]
 """A GPU multiplies every column."""
-OWN = [name for name in REFERENCES if name not in BY_CUBLAS + NEVER]
+IN_OTHERS = ["philox"]
+"""Drawn in the mask of dropout."""
+OWN = [name for name in REFERENCES if name not in BY_CUBLAS + NEVER + IN_OTHERS]
 """What has CUDA code of our own."""
-LAUNCHERS = [name for name in REFERENCES if (cuda.ROOT / registry.folder(name) / "gpu.py").is_file()]
+LAUNCHERS = [name for name in REFERENCES if (ROOT / registry.folder(name) / "gpu.py").is_file()]
 WRITTEN = {
     ("clip_norm", "clip_norm"): ["out", "scratch"],
     ("dense", "backward"): ["dz", "dx", "dw", "db", "scratch"],
@@ -33,10 +35,8 @@ WRITTEN = {
     ("dropout", "apply"): ["out"],
     ("dropout", "mask"): ["out"],
     ("gather", "gather"): ["out"],
-    ("philox", "random_bits"): ["out"],
     ("softmax", "backward"): ["out"],
     ("softmax", "forward"): ["out", "b"],
-    **{(name, "loss_and_gradient"): ["out", "loss", "scratch"] for name in registry.names("loss")},
     **{("optimizer_step", name): [] for name in RULES},
 }
 """The parameters of a launcher after the reference's: arrays that are written, and what may be left out."""
@@ -90,21 +90,21 @@ def every_launcher_once(dtype, rows=5000):
         dense.forward(x, w, b, activation, z, z.copy())
         dense.backward(z, x, w, z, activation, True, z, y, w.copy(), b)
     for name in registry.names("loss"):
-        for targets in [x, labels][: 1 + takes_labels(name)]:
-            module(name, "gpu").loss_and_gradient(x, targets, None, 0.5, y, loss)
-            module(name, "gpu").loss_and_gradient(x, targets, x[:, 0].copy(), 0.5, y, loss)
+        kernel = registry.loss(name)
+        for targets in [x, labels][: 1 + kernel.takes_labels]:
+            losses.loss_and_gradient(kernel, x, targets, None, 0.5, y, loss)
+            losses.loss_and_gradient(kernel, x, targets, x[:, 0].copy(), 0.5, y, loss)
     for targets in (x, labels):
         for name in registry.names("metric"):
             metrics.total(name, x, targets, None, 0.5, loss)
     for name, rule in RULES.items():
         slots = [x.copy() for _ in rule.slots]
         getattr(module("optimizer_step", "gpu"), name)(3, x, y, *slots, 0.1, *(0.5 for _ in rule.hyperparameters))
-    for source in cuda.TYPES.values():
+    for source in TYPES.values():
         module("gather", "gpu").gather(np.zeros((7, 5), source), labels, 1.0, 0.0, y)
     module("clip_norm", "gpu").clip_norm(x, 1.0, y)
     module("dropout", "gpu").mask(0, keep.size, 0.5, 1, 2, 2**64 - 1, keep)
     module("dropout", "gpu").apply(x, keep, 0.5, y)
-    module("philox", "gpu").random_bits(0, 10, 1, 2, 3, 4, np.zeros(10, np.uint32))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -113,18 +113,18 @@ def test_arguments_are_of_the_types_that_the_kernel_declares(launches, dtype, ro
     every_launcher_once(dtype, rows)
     for compiled, name, grid, block, arguments, shared in launches:
         macros = dict(option[2:].split("=") for option in compiled.options if option.startswith("-D"))
-        declared = cuda.signatures(compiled.code, macros)[name]
+        declared = signatures(compiled.code, macros)[name]
         assert len(arguments) == len(declared)
         for (kind, parameter), value in zip(declared, arguments, strict=True):
             if kind.endswith("*") and not isinstance(value, np.ndarray):
                 assert type(value) is np.uintp, parameter
                 assert value == 0
             else:
-                assert value.dtype == cuda.dtype_of(kind), (name, parameter)
+                assert value.dtype == dtype_of(kind), (name, parameter)
         assert len(grid) == len(block) == 3
         assert min(*grid, *block) >= 1
         assert grid[1] < 2**16
-        assert block[0] * block[1] * block[2] == cuda.THREADS
+        assert block[0] * block[1] * block[2] == THREADS
         assert shared == 0
 
 
@@ -132,31 +132,30 @@ def test_every_kernel_that_ships_is_launched(launches):
     for dtype in DTYPES:
         every_launcher_once(dtype)
     launched = {(compiled.code, compiled.options, name) for compiled, name, *_ in launches}
-    shipped = {(source.text(), source.options(), name) for source in cuda.modules() for name in source.signatures()}
-    assert launched == shipped
+    assert launched == {(source.text(), source.options(), name) for source in shipped() for name in source.signatures()}
 
 
 def test_every_reference_has_a_cuda_source_and_every_source_ships():
     for kernel in OWN:
         assert registry.has_gpu_version(kernel), kernel
-    inlined = "".join(source.text() for source in cuda.modules())
-    for path in cuda.ROOT.rglob("*.cu"):
-        assert f'#line 1 "{path.relative_to(cuda.ROOT).as_posix()}"' in inlined, path
+    inlined = "".join(source.text() for source in shipped())
+    for path in ROOT.rglob("*.cu"):
+        assert f'#line 1 "{path.relative_to(ROOT).as_posix()}"' in inlined, path
     assert not registry.has_gpu_version("a_users_own")
 
 
 def test_no_variant_ships_twice_and_each_has_a_kernel_of_its_own():
-    for source, count in Counter(cuda.modules()).items():
+    for source, count in Counter(shipped()).items():
         assert count == 1
         assert source.signatures()
     for dtype in DTYPES:
         for name in registry.names("activation"):
             if registry.activation(name).elementwise:
-                assert activations.source(name, dtype) in cuda.modules()
+                assert activations.source(name, dtype) in shipped()
 
 
 def test_the_table_of_launchers_is_complete():
-    assert set(WRITTEN) == {place for place in functions_with_arrays(OWN) if place != ("philox", "philox")}
+    assert set(WRITTEN) == set(functions_with_arrays(OWN))
 
 
 @pytest.mark.parametrize(("kernel", "name"), sorted(WRITTEN))
@@ -170,21 +169,33 @@ def test_parameters_are_those_of_the_reference_and_then_what_is_written(kernel, 
 
 @pytest.mark.parametrize("name", registry.names("activation"))
 def test_an_activation_has_the_functions_that_the_passes_call(name):
-    activation, text = registry.activation(name), (cuda.ROOT / name / "gpu.cu").read_text()
+    activation, text = registry.activation(name), (ROOT / registry.folder(name) / "gpu.cu").read_text()
     if activation.elementwise:
         slope = "derivative_from_output" if activation.saves == "output" else "derivative"
         assert f"namespace activation::{name} {{" in text
         assert "REAL forward(REAL" in text
         assert f"REAL {slope}(REAL" in text
+    else:
+        assert parameters(module(name, "gpu").forward) == ["x", "out", "b"]
+        assert parameters(module(name, "gpu").backward)[::2] == ["dy", "out"]
+
+
+@pytest.mark.parametrize("name", registry.names("loss"))
+def test_a_loss_has_the_row_that_the_pass_calls(name):
+    text = (ROOT / registry.folder(name) / "gpu.cu").read_text()
+    assert f"namespace loss::{name} {{" in text
+    assert "REAL row_loss(" in text
+    taken = parameters(registry.loss(name).loss_and_gradient)[1:-1]
+    assert parameters(losses.loss_and_gradient) == ["loss", "scores", *taken, "out", "total", "scratch"]
 
 
 @pytest.mark.parametrize("name", registry.names("loss"))
 def test_labels_are_taken_by_the_losses_that_say_so(launches, name):
-    assert module(name, "gpu").KERNEL.takes_labels == takes_labels(name)
-    scores = np.zeros((7, 5))
-    for targets in (np.zeros((7, 4)), np.zeros((6, 5)), np.zeros(6 if takes_labels(name) else 7, np.int64)):
+    loss, scores = registry.loss(name), np.zeros((7, 5))
+    assert ("loss_of_labels" in losses.source(name, "float64").signatures()) == loss.takes_labels
+    for targets in (np.zeros((7, 4)), np.zeros((6, 5)), np.zeros(6 if loss.takes_labels else 7, np.int64)):
         with pytest.raises(ShapeError, match=f"{name}: targets of shape"):
-            module(name, "gpu").loss_and_gradient(scores, targets, None, 0.5, scores, np.zeros(1))
+            losses.loss_and_gradient(loss, scores, targets, None, 0.5, scores, np.zeros(1))
     assert not launches
 
 
@@ -195,7 +206,7 @@ def moved(*arguments, **named):
     """Launch sgd as its launcher does, but for what is given."""
     p, g = np.zeros(8, np.float32), np.zeros(8, np.float32)
     usual = {"p": p, "g": g, "learning_rate": 0.1, "weight_decay": 0.0, "count": 8}
-    cuda.launch(Source.of("optimizer_step/gpu.cu", "float32"), "sgd", 1, 256, {**usual, **named})
+    launch(Source.of("optimizer_step/gpu.cu", "float32"), "sgd", 1, 256, {**usual, **named})
 
 
 def test_numbers_become_the_kernels_types(launches):
@@ -240,29 +251,26 @@ def test_a_kernel_that_drifts_from_its_launcher_is_an_error(launches, monkeypatc
     source = Source.of("optimizer_step/gpu.cu", "float32")
     text = source.text()
     assert old in text
-    monkeypatch.setattr(Source, "signatures", lambda self: cuda.signatures(text.replace(old, new), dict(self.macros)))
+    monkeypatch.setattr(Source, "signatures", lambda self: signatures(text.replace(old, new), dict(self.macros)))
     with pytest.raises((TypeError, KeyError), match="sgd"):
         moved()
     assert not launches
 
 
 def test_integers_that_do_not_fit_are_an_error(launches):
+    mask, keep = module("dropout", "gpu").mask, np.zeros(1, bool)
     for step in (2**64, -1):
         with pytest.raises(OverflowError):
-            philox_bits(step)
-    philox_bits(2**64 - 1)
-    assert launches[0][4][3] == 2**64 - 1
-
-
-def philox_bits(step):
-    importlib.import_module(f"{philox.__name__}.gpu").random_bits(0, 1, 1, step, 3, 4, np.zeros(1, np.uint32))
+            mask(0, 1, 0.5, 3, 1, step, keep)
+    mask(0, 1, 0.5, 3, 1, 2**64 - 1, keep)
+    assert launches[0][4][6] == 2**64 - 1
 
 
 # Sources
 
 
 def test_signatures_are_read_with_macros_and_without_comments():
-    found = cuda.signatures(SIMPLE, {"REAL": "double"})
+    found = signatures(SIMPLE, {"REAL": "double"})
     first = (("double*", "x"), ("double*", "y"), ("unsigned long long", "count"), ("bool", "flag"))
     assert found == {"first": first, "second": ()}
 
@@ -270,16 +278,16 @@ def test_signatures_are_read_with_macros_and_without_comments():
 @pytest.mark.parametrize("parameter", ["size_t n", "float4* x", "REAL x", "int"])
 def test_a_type_that_no_launcher_could_give_is_an_error(parameter):
     with pytest.raises(TypeError, match="kernel broken: the type of"):
-        cuda.signatures(f'extern "C" __global__ void broken({parameter}) {{}}')
+        signatures(f'extern "C" __global__ void broken({parameter}) {{}}')
 
 
 def test_a_kernel_that_is_there_twice_is_an_error():
     with pytest.raises(TypeError, match="kernel second is there twice"):
-        cuda.signatures(SIMPLE + SIMPLE[SIMPLE.index('extern "C" __global__ void second') :], {"REAL": "float"})
+        signatures(SIMPLE + SIMPLE[SIMPLE.index('extern "C" __global__ void second') :], {"REAL": "float"})
 
 
 def test_each_file_is_inlined_once_and_nothing_else_is_included():
-    for source in cuda.modules():
+    for source in shipped():
         text = source.text()
         assert "#include" not in text
         files = re.findall(r'^#line 1 "(.*)"$', text, re.MULTILINE)
@@ -287,18 +295,18 @@ def test_each_file_is_inlined_once_and_nothing_else_is_included():
 
 
 def test_line_directives_name_the_place_of_every_line():
-    for source in cuda.modules():
+    for source in shipped():
         file, number = "", 0
         for line in source.text().splitlines():
             if directive := re.fullmatch(r'#line (\d+) "(.*)"', line):
                 number, file = int(directive[1]), directive[2]
                 continue
-            assert (cuda.ROOT / file).read_text().splitlines()[number - 1] == line
+            assert (ROOT / file).read_text().splitlines()[number - 1] == line
             number += 1
 
 
 def test_no_fast_math_and_no_sums_in_an_order_of_chance():
-    for source in cuda.modules():
+    for source in shipped():
         assert not any("fast" in option for option in source.options())
         assert "atomic" not in source.text().replace("No atomics", "")
 
@@ -310,14 +318,15 @@ def test_nothing_imports_cupy_before_a_launch():
         *(f"{registry.folder(name)}/gpu".replace("/", ".") for name in LAUNCHERS),
     ]
     code = "import importlib, sys\n" + "".join(f"importlib.import_module('dnnkit.kernels.{name}')\n" for name in names)
-    code += "from dnnkit.kernels._cuda import cuda\n[source.text() for source in cuda.modules()]\nprint('cupy' in sys.modules)"
+    code += "from dnnkit.kernels._cuda.source import shipped\n[source.text() for source in shipped()]\n"
+    code += "print('cupy' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"
 
 
 def test_launchers_do_not_wait_for_the_device():
     """Nothing in them reads an array: no float(), no .get(), no .item()."""
-    for path in [cuda.ROOT / "_cuda/activations.py", cuda.ROOT / "_cuda/losses.py", *cuda.ROOT.glob("**/gpu.py")]:
+    for path in [ROOT / "_cuda/activations.py", ROOT / "_cuda/losses.py", *ROOT.glob("**/gpu.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)

@@ -5,17 +5,17 @@ import re
 
 import pytest
 
-from dnnkit.kernels import registry
 from dnnkit.kernels._cuda import activations
-from dnnkit.kernels._cuda.cuda import Source
+from dnnkit.kernels._cuda.source import Source
+from dnnkit.kernels.gather import gpu as gather
 from tests.cuda_compile import nvrtc
-from tests.oracles import ACTIVATIONS
+from tests.kernels.test_cpu_signatures import elementwise
 
 pytestmark = pytest.mark.cuda_compile
 KERNELS = {
     "dense/gpu.cu": ["activation_forward", "activation_backward", "dense_forward", "dense_backward"],
     "dropout/gpu.cu": ["dropout_apply"],
-    "gather/gpu.cu": ["gather_uint8", "gather_float32", "gather_float64", "gather_bool"],
+    "gather/gpu.cu": ["gather"],
     "optimizer_step/gpu.cu": ["sgd", "momentum", "nesterov", "rmsprop", "adam"],
 }
 VECTORS = {"float32": "v4.f32", "float64": "v2.f64"}
@@ -43,9 +43,15 @@ def check(source: Source, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", VECTORS)
-@pytest.mark.parametrize("file", [file for file in KERNELS if "dense" not in file])
+@pytest.mark.parametrize("file", ["dropout/gpu.cu", "optimizer_step/gpu.cu"])
 def test_packs_are_moved_by_one_instruction(file, dtype):
     check(Source.of(file, dtype), dtype)
+
+
+@pytest.mark.parametrize("dtype", VECTORS)
+@pytest.mark.parametrize("data", ["uint8", "float32", "float64", "bool"])
+def test_packs_of_data_are_moved_by_one_instruction(data, dtype):
+    check(gather.source(dtype, data), dtype)
 
 
 @pytest.mark.parametrize("dtype", VECTORS)
@@ -68,14 +74,14 @@ def test_nothing_spills_into_local_memory(name):
             assert not re.search(r"\b(ld|st)\.local\b", text), kernel
 
 
-@pytest.mark.parametrize("name", [name for name in ACTIVATIONS if registry.activation(name).elementwise])
+@pytest.mark.parametrize("name", elementwise())
 def test_float32_is_computed_in_float32(name):
     """A constant without REAL(...) would make it double: right, and many times slower."""
     for kernel, text in instructions(activations.source(name, "float32")).items():
         assert ".f64" not in text, kernel
 
 
-@pytest.mark.parametrize("file", ["softmax/gpu.cu", "optimizer_step/gpu.cu", "dropout/gpu.cu"])
+@pytest.mark.parametrize("file", ["activations/softmax/gpu.cu", "optimizer_step/gpu.cu", "dropout/gpu.cu"])
 def test_float32_stays_float32_in_what_is_no_sum_over_a_batch(file):
     for kernel, text in instructions(Source.of(file, "float32")).items():
         assert ".f64" not in text, kernel

@@ -105,11 +105,18 @@ def test_activation_contract_says_what_the_docstring_says(name):
     activation = registry.activation(name)
     assert activation.saves in ("input", "output")
     assert f"reads dy and the {activation.saves}" in (registry.contract(name).__doc__ or "")
-    assert activation.elementwise == (name != "softmax")
-    if activation.elementwise:
-        assert hasattr(activation.reference, "derivative")
+    assert hasattr(activation.reference, "derivative" if activation.elementwise else "backward")
     if activation.elementwise and activation.saves == "output":
         assert hasattr(activation.reference, "derivative_from_output")
+
+
+@pytest.mark.parametrize("name", registry.names("loss"))
+def test_a_loss_says_what_it_takes(name):
+    loss = registry.loss(name)
+    assert loss.reduction in ("mean", "sum")
+    assert loss.scores in ("values", "probabilities", "logits")
+    assert loss.outputs in ("values", "binary", "categorical")
+    assert loss.outputs == "categorical" or not loss.takes_labels
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -135,8 +142,8 @@ def test_losses_are_the_same_with_another_array_library(name, dtype, weighted, r
     scores[0, :2] = 0, 1
     weights = rng.uniform(0, 2, 9).astype(dtype) if weighted else None
     function = registry.loss(name).loss_and_gradient
-    labels = [rng.integers(0, 7, 9)] if "one-hot" in registry.contract(name).__doc__ else []
-    for t in (targets, *labels):
+    labels = rng.integers(0, 7, 9)
+    for t in [targets, labels][: 1 + registry.loss(name).takes_labels]:
         strict_weights = xs.asarray(weights) if weighted else None
         strict = function(xs.asarray(scores), xs.asarray(t), strict_weights, 0.5, xp=xs)
         for actual, expected in zip(strict, function(scores, t, weights, 0.5), strict=True):

@@ -13,7 +13,7 @@ from benchmarks.trajectories.training import Setting, digest, flat, train
 from dnnkit.initializers import INITIALIZERS, Initializer
 from dnnkit.layers import LAYERS
 from dnnkit.losses import LOSSES, Loss
-from dnnkit.metrics import NAMES
+from dnnkit.metrics import METRICS
 from dnnkit.optimizers import OPTIMIZERS, Optimizer
 from dnnkit.schedules import SCHEDULES
 
@@ -93,7 +93,7 @@ def test_every_optimizer_schedule_and_initializer() -> None:
 
 def test_every_metric_and_way_to_train() -> None:
     metrics = [metric for network in ALL for metric in network.metrics]
-    assert set(NAMES) == {metric for metric in metrics if isinstance(metric, str)}
+    assert set(METRICS.names()) == {metric for metric in metrics if isinstance(metric, str)}
     assert any(callable(metric) for metric in metrics)
     given = {name for network in ALL for name in network.fit}
     assert {"epochs", "steps", "steps_per_epoch", "shuffle", "class_weight", "validation_split"} <= given

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import dnnkit as dk
-from dnnkit.bench.peers import machine
-from dnnkit.bench.peers.works import Network, Work, initial_weights
 from dnnkit.kernels._numba import blas
+
+from . import machine
+from .works import Network, Work, initial_weights
 
 PACKAGES = ("dnnkit", "numba", "scipy-openblas32")
 VARIANTS = ("", "uint8")

@@ -1,5 +1,8 @@
 """JAX: the epoch is one jitted scan over its batches; the data are constants on the device, the state is donated."""
 
+# The library comes without types here.
+# mypy: disallow-untyped-decorators=False
+
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -9,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from dnnkit.bench.peers import machine
-from dnnkit.bench.peers.works import Network, Work, initial_weights, repeated
+from . import machine
+from .works import Network, Work, initial_weights, repeated
 
 PACKAGES = ("jax", "jaxlib")
 VARIANTS = ("",)

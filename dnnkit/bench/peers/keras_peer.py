@@ -1,5 +1,8 @@
 """Keras, on the first of JAX, TensorFlow and PyTorch that is there, or on KERAS_BACKEND; many steps an execution."""
 
+# The library comes without types here.
+# mypy: warn-return-any=False
+
 import importlib.util
 import os
 from typing import Any
@@ -7,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnnkit.bench.peers import machine
-from dnnkit.bench.peers.works import Network, Work, initial_weights, repeated
+from . import machine
+from .works import Network, Work, initial_weights, repeated
 
 BACKENDS = ("jax", "tensorflow", "torch")
 _installed = [name for name in BACKENDS if importlib.util.find_spec(name) is not None]

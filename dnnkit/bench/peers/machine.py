@@ -1,4 +1,4 @@
-"""What a measurement ran on. Nothing here tells where files are or what the machine is called."""
+"""What a measurement ran on, without paths or host names."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ from typing import Any
 
 SETTINGS = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "BLIS_", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER")
 CHOICE = "OPENBLAS_CORETYPE"
-"""Which kernels OpenBLAS uses, whatever the processor could do: it decides about dnnkit, NumPy and scikit-learn."""
+"""Overrides which kernels OpenBLAS uses: it affects dnnkit, NumPy and scikit-learn."""
 LIBRARIES = ("DNNKIT_BACKEND", "XLA_FLAGS", "JAX_PLATFORMS", "JAX_ENABLE_X64", "KERAS_BACKEND")
 
 

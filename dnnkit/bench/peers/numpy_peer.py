@@ -1,4 +1,4 @@
-"""Plain NumPy: the loop that course notes write, and what most people have before they take a library."""
+"""Plain NumPy: the loop that course notes teach, and what most people write before they use a library."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnnkit.bench.peers import machine
-from dnnkit.bench.peers.works import Network, Work, initial_weights, repeated
+from . import machine
+from .works import Network, Work, initial_weights, repeated
 
 PACKAGES = ("numpy",)
 VARIANTS = ("",)

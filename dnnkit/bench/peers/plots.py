@@ -1,4 +1,4 @@
-"""Results as pictures: a bar a peer, and what a step costs as a network grows."""
+"""Results as pictures: a bar per peer, and the cost of a step as a network grows."""
 
 from collections.abc import Sequence
 from itertools import cycle
@@ -9,15 +9,15 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from dnnkit.bench.peers.results import MEASURED, Results, Summary, duration, with_unit
-from dnnkit.bench.peers.works import OWN, Work
+from .results import MEASURED, Results, Summary, duration, with_unit
+from .works import OWN, Work
 
 COLORS = {"own": "#1f6fb4", "peer": "#b9c0c7", "floor": "#c8321e"}
 LINES = ("#e08214", "#3a9d5d", "#8c5fb0", "#c8321e", "#7f7f7f", "#17becf")
 
 
 def plot_works(results: Results) -> Figure:
-    """A panel a work: a bar a peer on a logarithmic scale, quartiles as whiskers, the floor as a line."""
+    """A panel per work: a bar per peer on a logarithmic scale, quartiles as whiskers, the floor as a line."""
     works = [work for work in results.works if work.kind in MEASURED and results.summaries(work)]
     rows = -(-len(works) // 2)
     height = 0.9 + 0.27 * max((len(results.summaries(work)) for work in works), default=1)
@@ -52,7 +52,7 @@ def _bars(axes: Axes, work: Work, summaries: Sequence[Summary], floor: float | N
         axes.legend(frameon=False, fontsize=8, loc="upper right")
     axes.set_title(f"{work.name}. {work.title}", fontsize=10, loc="left")
     _in_durations(axes.xaxis, largest > 30 * smallest)
-    axes.set_xlabel("an epoch" if work.kind == "train" else "a call", fontsize=8)
+    axes.set_xlabel("per epoch" if work.kind == "train" else "per call", fontsize=8)
     axes.tick_params(labelsize=8)
     axes.grid(axis="x", alpha=0.25)
     axes.set_axisbelow(True)
@@ -66,11 +66,11 @@ def _in_durations(axis: Axis, wide: bool) -> None:
 
 
 def plot_growth(results: Results) -> Figure:
-    """A panel an axis: time per step, both scales logarithmic, quartiles as a band."""
+    """A panel per axis: time per step, both scales logarithmic, quartiles as a band."""
     axes_names = list(dict.fromkeys(work.axis for work in results.works))
     figure = Figure(figsize=(12, 4.2 * -(-len(axes_names) // 2)), layout="constrained")
     panels = np.atleast_1d(figure.subplots(-(-len(axes_names) // 2), 2)).reshape(-1)
-    labels = {"width": "hidden units", "depth": "hidden layers of 256", "batch": "rows a batch", "samples": "samples"}
+    labels = {"width": "hidden units", "depth": "hidden layers of 256", "batch": "rows per batch", "samples": "samples"}
     peers = list(results.raw["peers"])
     colors = dict(zip([peer for peer in peers if peer != OWN], cycle(LINES), strict=False)) | {OWN: COLORS["own"]}
     for axes, axis in zip(panels, axes_names, strict=False):
@@ -85,7 +85,7 @@ def plot_growth(results: Results) -> Figure:
             axes.plot(values, times, marker="o", markersize=4, label=peer, color=colors[peer], linewidth=width)
             low, high = zip(*(np.divide(s.quartiles, work.steps) for work, s in found), strict=True)
             axes.fill_between(values, low, high, color=colors[peer], alpha=0.15, linewidth=0)
-        axes.set(xscale="log", yscale="log", xlabel=labels.get(axis, axis), ylabel="time a step")
+        axes.set(xscale="log", yscale="log", xlabel=labels.get(axis, axis), ylabel="time per step")
         low, high = axes.get_ylim()
         missing = max(1.0, 20 * low / high)  # what does not grow should look so
         axes.set_ylim(low / missing**0.5, high * missing**0.5)

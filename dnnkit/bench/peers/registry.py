@@ -1,4 +1,4 @@
-"""Which peers there are, found by their files and without importing them: not every interpreter has them all."""
+"""Which peers exist, found by their files without importing them: no interpreter needs all libraries."""
 
 import ast
 import importlib
@@ -6,7 +6,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-FOLDER = Path(__file__).parent
+from .interpreters import FOLDER
+
 FUNCTIONS = {"train": "network", "predict": "network", "neuron": "neuron", "gemm": "product", "copy": "copy"}
 """The function that a peer needs for a kind of work."""
 
@@ -32,7 +33,7 @@ class Peer(NamedTuple):
 
     def load(self) -> ModuleType:
         """The peer's module; imports the library."""
-        return importlib.import_module(f"dnnkit.bench.peers.{self.family.replace('-', '_')}_peer")
+        return importlib.import_module(f".{self.family.replace('-', '_')}_peer", __package__)
 
 
 def find_peers() -> dict[str, Peer]:

@@ -6,9 +6,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from dnnkit.bench.peers.plots import plot_growth, plot_works
-from dnnkit.bench.peers.results import MEASURED, Results, Summary, duration
-from dnnkit.bench.peers.works import OWN, Work, product_flops, update_bytes
+from .plots import plot_growth, plot_works
+from .results import MEASURED, Results, Summary, duration
+from .works import OWN, Work, product_flops, update_bytes
 
 RATES = {
     "gemm": "products of two {size} × {size} matrices, GFLOP/s",
@@ -30,7 +30,7 @@ def _conditions(results: Results) -> Iterator[str]:
     environment = ", ".join(f"{name}={value}" for name, value in machine["environment"].items()) or "none set"
     loads = [record["load"] for record in raw["records"] if record["load"] is not None]
     rounds = len({record["round"] for record in raw["records"]})
-    yield f"- {raw['date']}; {rounds} of {options['rounds']} rounds, one process a peer and round, peers in turn"
+    yield f"- {raw['date']}; {rounds} of {options['rounds']} rounds, one process per peer and round, peers in turn"
     yield f"- {machine['processors']} processors ({machine['processor']}), {machine['system']}"
     yield f"- data: {options['data']}" + (f", at most {options['samples']:,} samples" if options["samples"] else "")
     yield f"- variables for threads and BLAS: {environment}"
@@ -131,7 +131,7 @@ def _floor_words(results: Results, work: Work) -> str:
     if rates := results.rates("copy"):
         moved = update_bytes(work)
         time = duration(moved / rates[0][0])
-        words += f"; beside it, the updates' {moved / 1e9:.3g} GB would take {time} at the rate of a copy"
+        words += f"; in addition, the updates' {moved / 1e9:.3g} GB would take {time} at the rate of a copy"
     return words
 
 
@@ -151,7 +151,7 @@ def _number(value: float | None) -> str:
 def _memory(results: Results, works: Sequence[Work]) -> Iterator[str]:
     yield "## Peak memory, MiB"
     yield ""
-    yield "Of the whole process: the interpreter, the library, the data, and what the work needs."
+    yield "Of the whole process: interpreter, library, data and working memory."
     yield ""
     yield f"| peer | {' | '.join(work.name for work in works)} |"
     yield "| --- " * (len(works) + 1) + "|"

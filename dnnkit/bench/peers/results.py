@@ -1,11 +1,11 @@
-"""What a run found, asked for what a report tells. Medians are over rounds of the median within each process."""
+"""The results of a run, evaluated. Medians are over rounds, of the median within each process."""
 
 from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dnnkit.bench.peers.works import BEST, FLOAT_BYTES, FLOOR, OWN, Target, Work, arithmetic_floor
+from .works import BEST, FLOAT_BYTES, FLOOR, OWN, Target, Work, arithmetic_floor
 
 SCHEMA = 1
 ACCURACY_TOLERANCE = 0.01
@@ -15,7 +15,7 @@ MEASURED = "train", "predict", "neuron"
 
 
 class Summary(NamedTuple):
-    """What a peer needed for a work."""
+    """A peer's records of a work."""
 
     peer: str
     family: str
@@ -40,7 +40,7 @@ class Summary(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """A target and what was reached: times as fast as a peer, or, of the floor, times as slow."""
+    """A target and what was reached: how many times as fast as a peer, or as slow as the floor."""
 
     target: Target
     reached: float | None
@@ -66,7 +66,7 @@ class Verdict(NamedTuple):
 
 
 class Results:
-    """The results of a run, asked for what the report tells."""
+    """The results of a run, and what the report needs from them."""
 
     def __init__(self, results: dict[str, Any]) -> None:
         if results.get("schema") != SCHEMA:
@@ -102,7 +102,7 @@ class Results:
         return arithmetic_floor(work, rates[0][0]) if rates and work.kind == "train" else None
 
     def verdicts(self, work: Work) -> list[Verdict]:
-        """Each target, with the fastest of the peers that it speaks of."""
+        """Each target, with the fastest of the peers that it refers to."""
         summaries = self.summaries(work)
         own = next((summary for summary in summaries if summary.peer == OWN), None)
         verdicts = []
@@ -119,7 +119,7 @@ class Results:
         return verdicts
 
     def disagreements(self, work: Work) -> dict[str, str]:
-        """The peers that did other work, as far as accuracy, loss or predictions tell, and how they differ."""
+        """The peers that did other work, judging by accuracy, loss or predictions, and how they differ."""
         summaries = self.summaries(work)
         reference = next((s for s in summaries if s.peer == OWN), summaries[0] if summaries else None)
         name, tolerance = {
@@ -140,19 +140,19 @@ class Results:
 
 
 def seconds_of(record: dict[str, Any]) -> float:
-    """What a process measured: the median of its repetitions."""
-    return median(record["seconds"])
+    """The time that a process measured: the median of its repetitions."""
+    return float(median(record["seconds"]))
 
 
 def duration(seconds: float) -> str:
-    """With three digits and a unit that suits it."""
+    """With three digits and a suitable unit."""
     value, unit = with_unit(seconds)
     digits = 2 - int(np.floor(np.log10(max(float(f"{value:.3g}"), 1e-9))))
     return f"{value:.{max(0, digits)}f} {unit}"
 
 
 def with_unit(seconds: float) -> tuple[float, str]:
-    """The number and the unit that suits it."""
+    """The number and a suitable unit."""
     if seconds >= 0.9995:
         return seconds, "s"
     return (seconds * 1e3, "ms") if seconds >= 0.9995e-3 else (seconds * 1e6, "µs")

@@ -1,13 +1,14 @@
 """The child: one peer, one work, one line of JSON. The same clock for all peers.
 
-python -m dnnkit.bench.peers.run_one PEER                       # what the peer is, and which works it can do
-python -m dnnkit.bench.peers.run_one PEER WORK_AS_JSON FOLDER   # the folder holds the samples
+python dnnkit/bench/peers run-one PEER                       # what the peer is, and which works it can do
+python dnnkit/bench/peers run-one PEER WORK_AS_JSON FOLDER   # the folder holds the samples
+
+This module and all that it imports need NumPy and nothing of dnnkit; only the peer's own module needs its library.
 """
 
 import importlib.metadata
 import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter, process_time
@@ -16,16 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from dnnkit.bench.peers import machine, samples
-from dnnkit.bench.peers.registry import FUNCTIONS, Peer, find_peers
-from dnnkit.bench.peers.works import NEURON_WEIGHTS, NEURON_X, NEURON_Y, Work
+from . import machine, samples
+from .registry import FUNCTIONS, Peer, find_peers
+from .works import NEURON_WEIGHTS, NEURON_X, NEURON_Y, Work
 
 MANY = 100
-"""Repetitions from which their quartiles are kept, not each of them: the middle one is the median of both."""
+"""From this many repetitions on, only their quartiles are kept; the median is the same."""
 
 
 class Clock:
-    """Repetitions of one call: the first apart, then the wall's time of each, and the processors' time of all."""
+    """Repetitions of one call: the first apart, then the wall-clock time of each, and the CPU time of all."""
 
     def __init__(self, call: Callable[[], Any], counted: int, first: int = 1) -> None:
         start = perf_counter()
@@ -41,14 +42,14 @@ class Clock:
         self.busy = process_time() - busy
 
     def to_json(self) -> dict[str, Any]:
-        """Seconds of the repetitions that count, and how many processors were busy on average."""
+        """Seconds of the counted repetitions, and processors busy on average."""
         total = sum(self.seconds)
         kept = self.seconds if len(self.seconds) < MANY else np.quantile(self.seconds, (0.25, 0.5, 0.75)).tolist()
         return {"first": self.first, "seconds": kept, "counted": len(self.seconds), "cores": self.busy / total}
 
 
 def train(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[str, Any]:
-    """Seconds an epoch, the mean of several that are trained in one go, as users train."""
+    """Seconds per epoch, the mean of several that are trained in one go, as users train."""
     data = samples.read(folder, work.samples, takes_bytes(module, peer), work.standardized)
     network = module.network(work, data.x, data.y, peer.variant)
     first = Clock(lambda: network.train(1), 1, first=0).seconds[0]
@@ -67,7 +68,7 @@ def train(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[str,
 
 
 def predict(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[str, Any]:
-    """Seconds a call, with other rows each time where they are few; the check is the mean largest probability."""
+    """Seconds per call, with other rows each time if they are few; the check is the mean largest probability."""
     data = samples.read(folder, work.samples, takes_bytes(module, peer))
     network = module.network(work, data.x, data.y, peer.variant)
     size = min(work.size, len(data.x))
@@ -95,7 +96,7 @@ def neuron(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[str
 
 
 def gemm(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[str, Any]:
-    """Seconds a product."""
+    """Seconds per product."""
     rng = np.random.default_rng(0)
     a, b = (rng.random((work.size, work.size), np.float32) for _ in range(2))
     clock = Clock(module.product(a, b), work.counted, first=2)
@@ -105,7 +106,7 @@ def gemm(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[str, 
 
 
 def copy(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[str, Any]:
-    """Seconds a copy."""
+    """Seconds per copy."""
     source, target = np.ones(work.size, np.float32), np.zeros(work.size, np.float32)
     return Clock(module.copy(source, target), work.counted, first=2).to_json()
 
@@ -129,7 +130,7 @@ def probe(peer: Peer) -> dict[str, Any]:
 
 
 def takes_bytes(module: ModuleType, peer: Peer) -> bool:
-    """Whether the peer has its images as bytes."""
+    """Whether the peer takes images as bytes."""
     return peer.variant in getattr(module, "BYTES", ())
 
 
@@ -141,7 +142,7 @@ def _installed(name: str) -> bool:
     return True
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str]) -> int:
     """Write the line; whatever libraries print goes to standard error."""
     with os.fdopen(os.dup(1), "w") as answer:
         os.dup2(2, 1)
@@ -153,7 +154,4 @@ def main(arguments: list[str]) -> None:
             result = KINDS[work.kind](peer.load(), peer, work, Path(arguments[2]))
             result["pools"] = machine.thread_pools()
         print(json.dumps(result), file=answer)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+    return 0

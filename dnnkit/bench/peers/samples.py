@@ -16,26 +16,21 @@ class Samples(NamedTuple):
     """Rows and labels, to train on and to test with."""
 
     x: NDArray[Any]
-    y: NDArray[np.int64]
+    y: NDArray[Any]
     x_test: NDArray[Any]
-    y_test: NDArray[np.int64]
+    y_test: NDArray[Any]
 
 
-def write(folder: Path, source: str, samples: int) -> None:
-    """Put at most so many samples there, as bytes; `source` is mnist or random."""
-    if source == "mnist":
-        import dnnkit as dk
-
-        (x, y), (x_test, y_test) = dk.datasets.mnist.load_data()
-    else:
-        x, y, x_test, y_test = random_digits(min(samples, 60_000), 1_000)
-    arrays = x[:samples].reshape(-1, PIXELS), y[:samples], x_test.reshape(-1, PIXELS), y_test
+def write(folder: Path, samples: Samples, count: int) -> None:
+    """Put the samples there, as bytes; at most `count` to train on."""
+    x, y, x_test, y_test = samples
+    arrays = x[:count].reshape(-1, PIXELS), y[:count], x_test.reshape(-1, PIXELS), y_test
     for name, array in zip(NAMES, arrays, strict=True):
         np.save(folder / f"{name}.npy", array)
 
 
 def read(folder: Path, samples: int, as_bytes: bool, standardized: bool = False) -> Samples:
-    """At most so many samples to train on, as bytes or as float32 from 0 to 1, or of mean 0 and deviation 1."""
+    """At most `samples` to train on, as bytes or as float32 from 0 to 1, or of mean 0 and deviation 1."""
     x, y, x_test, y_test = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES)
     x, convert = x[:samples], np.array if as_bytes else _scaled
     result = Samples(convert(x), y[:samples].astype(np.int64), convert(x_test), y_test.astype(np.int64))
@@ -47,18 +42,18 @@ def read(folder: Path, samples: int, as_bytes: bool, standardized: bool = False)
     return result
 
 
-def random_digits(samples: int, tests: int) -> tuple[NDArray[np.uint8], ...]:
-    """Something to learn where there is no MNIST: ten patterns of 784 pixels, each seen through noise."""
+def random_digits(samples: int, tests: int) -> Samples:
+    """A replacement for MNIST: ten patterns of 784 pixels, with noise."""
     rng = np.random.default_rng(0)
     patterns = rng.random((10, PIXELS)) < 0.2
     y = rng.integers(0, 10, samples + tests)
     x = np.where(rng.random((len(y), PIXELS)) < 0.3, rng.random((len(y), PIXELS)) < 0.2, patterns[y])
     x, y = (LARGEST * x).astype(np.uint8), y.astype(np.uint8)
-    return x[:samples], y[:samples], x[samples:], y[samples:]
+    return Samples(x[:samples], y[:samples], x[samples:], y[samples:])
 
 
 def _scaled(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """From 0 to 1, in memory that begins a cache line: there JAX takes an array as it is, and needs no copy."""
+    """From 0 to 1, aligned to a cache line: JAX takes such an array without a copy."""
     memory = np.empty(images.size * 4 + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     result = memory[start : start + images.size * 4].view(np.float32).reshape(images.shape)

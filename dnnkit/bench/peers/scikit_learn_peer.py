@@ -1,4 +1,4 @@
-"""scikit-learn's MLPClassifier: one `partial_fit` an epoch, without regularisation."""
+"""scikit-learn's MLPClassifier: one `partial_fit` per epoch, without regularisation."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier
 
-from dnnkit.bench.peers import machine
-from dnnkit.bench.peers.works import Network, Work, initial_weights, repeated
+from . import machine
+from .works import Network, Work, initial_weights, repeated
 
 PACKAGES = ("scikit-learn", "scipy")
 VARIANTS = ("",)
@@ -29,8 +29,8 @@ def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Netwo
         epsilon=1e-8,
         random_state=0,
     )
-    # It makes its weights at its first batch, and trains on that. They are replaced by everybody's, and the optimizer,
-    # which remembers the step, by a new one: it is private, but what it remembers would slow the first epochs.
+    # The first batch creates the weights and trains on it. They are replaced by the common ones, and the optimizer by a
+    # new one: it is private, but its step count would slow the first epochs.
     start = min(work.batch_size, len(x))
     model.partial_fit(x[:start], y[:start], classes=np.arange(work.widths[-1]))
     for place, (kernel, bias) in enumerate(initial_weights(work)):

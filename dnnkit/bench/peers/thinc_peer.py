@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from thinc.api import SGD, Adam, NumpyOps, Optimizer, Relu, Sigmoid, Softmax, chain, set_current_ops
 
-from dnnkit.bench.peers import machine
-from dnnkit.bench.peers.works import Network, Work, initial_weights, repeated
+from . import machine
+from .works import Network, Work, initial_weights, repeated
 
 PACKAGES = ("thinc", "blis")
 VARIANTS = ("", "blas")

@@ -3,6 +3,9 @@
 The search takes a minute or two for each network; tinygrad keeps what it found.
 """
 
+# The library comes without types here.
+# mypy: warn-return-any=False
+
 import os
 import shutil
 from collections.abc import Callable
@@ -20,15 +23,15 @@ from tinygrad import Device, Tensor, TinyJit
 from tinygrad.helpers import NUM_CPU_THREADS, Context
 from tinygrad.nn.optim import SGD, Adam
 
-from dnnkit.bench.peers.works import Network, Work, initial_weights, repeated
+from .works import Network, Work, initial_weights, repeated
 
 PACKAGES = ("tinygrad",)
 VARIANTS = ("", "beam")
 BEAM = 2
 STRETCH = 30
-"""At most so many steps in a call: with one, calls take three times as long as the work, with 60 nothing is won."""
+"""Most steps per call: with one, the calls take three times as long as the work; with 60 nothing is gained."""
 ITERATIONS = 50
-"""Of the neuron in a call."""
+"""Iterations of the neuron per call."""
 
 
 def about(variant: str) -> dict[str, str]:
@@ -75,7 +78,7 @@ def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Netwo
 
     @cache
     def forward(count: int) -> Callable[[Tensor], Tensor]:
-        """Of so many rows: a call is compiled for a shape."""
+        """The call for `count` rows: it is compiled for one shape."""
         return TinyJit(lambda rows: scores(rows).softmax().realize())
 
     def predict(rows: NDArray[Any]) -> NDArray[Any]:

@@ -4,6 +4,9 @@ Tensors in memory, no loader. The compiled step is one graph, from the forward p
 `loss.backward()` it would be several, and was slower.
 """
 
+# The library comes without types here.
+# mypy: disallow-untyped-decorators=False, warn-return-any=False
+
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from dnnkit.bench.peers.works import Network, Work, initial_weights, repeated
+from .works import Network, Work, initial_weights, repeated
 
 PACKAGES = ("torch",)
 VARIANTS = ("", "compile", "autotune")

@@ -1,4 +1,8 @@
-"""The works as data: which network, trained how, on how much, and what dnnkit aims at; and the floor's arithmetic."""
+"""The works as data: which network, trained how, on how much, and what dnnkit aims at; and the floor's arithmetic.
+
+The networks, the neuron and the FLOPs are those of `dnnkit bench` too, which imports them from here: this folder cannot
+import dnnkit.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -10,7 +14,10 @@ from numpy.typing import NDArray
 
 FLOAT_BYTES = 4
 TRAFFIC = {"adam": 7, "sgd": 3}
-"""Numbers an update reads and writes for each parameter: p, g, m, v and p, m, v; or p, g and p."""
+"""Numbers that an update reads and writes per parameter: p, g, m, v and p, m, v; or p, g and p."""
+
+WORDS = {"relu": "ReLU", "adam": "Adam", "sgd": "SGD"}
+"""How names are written in titles, where that differs."""
 
 OWN = "dnnkit"
 FLOOR = "floor"
@@ -19,10 +26,43 @@ BEST = "best peer"
 
 @dataclass(frozen=True)
 class Target:
-    """At least `factor` times as fast as a peer; against the floor, at most `factor` times as slow."""
+    """At least `factor` times as fast as a peer; for the floor, at most `factor` times as slow."""
 
     against: str
     factor: float
+
+
+class Recipe(NamedTuple):
+    """A dense network and how it is trained."""
+
+    widths: tuple[int, ...]
+    activation: str
+    optimizer: str
+    batch_size: int
+
+    @property
+    def name(self) -> str:
+        """What people type: `784-128-10 relu adam batch 32`."""
+        return f"{'-'.join(map(str, self.widths))} {self.activation} {self.optimizer} batch {self.batch_size}"
+
+    @property
+    def title(self) -> str:
+        """What they read: `784-128-10, ReLU, Adam, batch 32`."""
+        sizes, *words = self.name.split(" ", 3)
+        return ", ".join([sizes, *(WORDS.get(word, word) for word in words)])
+
+    @property
+    def step_flops(self) -> int:
+        """FLOPs of the matrix products of one step."""
+        return self.batch_size * sample_flops(self.widths)
+
+
+SMALL = Recipe((784, 128, 10), "relu", "adam", 32)
+WIDE = Recipe((784, 512, 10), "relu", "adam", 128)
+DEEP = Recipe((784, 512, 512, 10), "relu", "adam", 128)
+SIGMOID = Recipe((784, 50, 10), "sigmoid", "sgd", 100)
+DIGITS = Recipe((64, 128, 10), "tanh", "adam", 32)
+NETWORKS = {recipe.name: recipe for recipe in (SMALL, WIDE, DEEP, SIGMOID, DIGITS)}
 
 
 @dataclass(frozen=True)
@@ -30,18 +70,18 @@ class Work:
     """One thing to time.
 
     `kind` is train (an epoch), predict (`size` rows in one call), neuron (`size` iterations), gemm (a product of
-    `size` by `size` matrices) or copy (`size` numbers). `counted` repetitions count (epochs, one after the other, as
-    one), after one that does not. Of `standardized` pixels none is zero. `axis` says what grows, `value` how far.
+    `size` by `size` matrices) or copy (`size` numbers). `counted` repetitions are timed (epochs together, in one go),
+    after a first one that is not. No pixel is zero if they are `standardized`. `axis` says what grows, `value` how far.
     """
 
     name: str
     title: str
     kind: str = "train"
-    widths: tuple[int, ...] = (784, 128, 10)
-    activation: str = "relu"
-    optimizer: str = "adam"
+    widths: tuple[int, ...] = SMALL.widths
+    activation: str = SMALL.activation
+    optimizer: str = SMALL.optimizer
     learning_rate: float = 1e-3
-    batch_size: int = 32
+    batch_size: int = SMALL.batch_size
     samples: int = 60_000
     standardized: bool = False
     counted: int = 5
@@ -52,7 +92,7 @@ class Work:
 
     @property
     def steps(self) -> int:
-        """Updates an epoch; the last batch may be smaller."""
+        """Updates per epoch; the last batch may be smaller."""
         return -(-self.samples // self.batch_size)
 
     @property
@@ -75,47 +115,26 @@ class Network(NamedTuple):
     """What a peer makes for a work."""
 
     train: Callable[[int], float]
-    """Train so many epochs, on every sample once in each, in a new order each time; returns the last epoch's mean over
-    the samples of the loss before each update.
+    """Train for this many epochs, each on every sample once, in a new order; return the last epoch's loss, the mean
+    over the samples, before each update.
 
     When it returns, the work is done, not only begun.
     """
     predict: Callable[[NDArray[Any]], NDArray[Any]]
     """Probabilities (N, C) of rows (N, F), from a NumPy array to a NumPy array."""
     plan: str = ""
-    """How the peer runs it, where it tells."""
+    """How the peer runs it, if it says so."""
+
+
+def _training(name: str, recipe: Recipe, *targets: Target, **fields: Any) -> Work:
+    return Work(name, recipe.title, targets=targets, **recipe._asdict(), **fields)
 
 
 AS_THEY_ARE = (
-    Work(
-        "1",
-        "784-128-10, ReLU, Adam, batch 32",
-        targets=(Target("jax", 2.0), Target("torch", 6.0), Target(FLOOR, 1.8)),
-    ),
-    Work(
-        "2",
-        "784-512-10, ReLU, Adam, batch 128",
-        widths=(784, 512, 10),
-        batch_size=128,
-        targets=(Target("jax", 1.4), Target("torch", 2.0), Target(FLOOR, 1.3)),
-    ),
-    Work(
-        "3",
-        "784-512-512-10, ReLU, Adam, batch 128",
-        widths=(784, 512, 512, 10),
-        batch_size=128,
-        targets=(Target(BEST, 1.3), Target(FLOOR, 1.35)),
-    ),
-    Work(
-        "4",
-        "784-50-10, sigmoid, SGD, batch 100",
-        widths=(784, 50, 10),
-        activation="sigmoid",
-        optimizer="sgd",
-        learning_rate=0.1,
-        batch_size=100,
-        targets=(Target(BEST, 2.0),),
-    ),
+    _training("1", SMALL, Target("jax", 2.0), Target("torch", 6.0), Target(FLOOR, 1.8)),
+    _training("2", WIDE, Target("jax", 1.4), Target("torch", 2.0), Target(FLOOR, 1.3)),
+    _training("3", DEEP, Target(BEST, 1.3), Target(FLOOR, 1.35)),
+    _training("4", SIGMOID, Target(BEST, 2.0), learning_rate=0.1),
     Work(
         "5", "784-128-10, ReLU, Adam, batch 1, 6,000 samples", batch_size=1, samples=6_000, targets=(Target(BEST, 1.2),)
     ),
@@ -135,7 +154,7 @@ STANDARDIZED = tuple(
     replace(work, name=f"s{work.name}", title=f"{work.title}, standardized pixels", standardized=True)
     for work in AS_THEY_ARE[:4]
 )
-"""The first four again on data without zeros, which dnnkit leaves out of products."""
+"""The first four on data without zeros; dnnkit leaves zeros out of products."""
 
 WORKS = AS_THEY_ARE + STANDARDIZED
 
@@ -146,11 +165,12 @@ COPY = Work("copy", "copy", "copy", size=1 << 26, counted=10)
 NEURON_X = np.array([[0, 0, 1], [1, 1, 1], [1, 0, 1], [0, 1, 1]], np.float64)
 NEURON_Y = np.array([[0], [1], [1], [0]], np.float64)
 NEURON_WEIGHTS = np.array([[-0.16595599], [0.44064899], [-0.99977125]])
-"""The notes' neuron, in their float64; the loss is half the sum of squared errors, the learning rate 1."""
+"""One neuron without a bias, in float64, that learns a truth table: the first input. The loss is half the sum of
+squared errors, the learning rate 1."""
 
 
 def repeated(epoch: Callable[[], float]) -> Callable[[int], float]:
-    """`Network.train` of a peer that trains one epoch a call."""
+    """`Network.train` of a peer that trains one epoch per call."""
 
     def train(epochs: int) -> float:
         loss = float("nan")
@@ -205,21 +225,26 @@ def initial_weights(work: Work) -> list[tuple[NDArray[np.float32], NDArray[np.fl
     return result
 
 
-def product_flops(work: Work) -> int:
-    """FLOPs of an epoch's matrix products.
+def sample_flops(widths: tuple[int, ...]) -> int:
+    """FLOPs of the matrix products that train a network on one sample.
 
-    Each weight costs 2 a sample in the forward pass, 2 for its gradient and, except in the first layer, 2 for the
-    gradient in the layer's input.
+    Each weight costs 2 in the forward pass, 2 for its gradient and, except in the first layer, 2 for the gradient of
+    the layer's input.
     """
-    sizes = [inputs * outputs for inputs, outputs in layers(work.widths)]
-    return work.samples * (4 * sizes[0] + 6 * sum(sizes[1:]))
+    first, *others = (inputs * outputs for inputs, outputs in layers(widths))
+    return 4 * first + 6 * sum(others)
+
+
+def product_flops(work: Work) -> int:
+    """FLOPs of an epoch's matrix products."""
+    return work.samples * sample_flops(work.widths)
 
 
 def update_bytes(work: Work) -> int:
-    """Bytes that an epoch's updates read and write."""
+    """Bytes that the updates of an epoch read and write."""
     return work.steps * work.parameters * TRAFFIC[work.optimizer] * FLOAT_BYTES
 
 
 def arithmetic_floor(work: Work, flops_per_second: float) -> float:
-    """Seconds an epoch cannot be shorter than, if no product is faster than the fastest one known."""
+    """Lower bound of the seconds per epoch: its products at the rate of the fastest one known."""
     return product_flops(work) / flops_per_second

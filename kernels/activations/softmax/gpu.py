@@ -2,9 +2,9 @@
 
 from math import prod
 
-from dnnkit.kernels._cuda import cuda
-from dnnkit.kernels._cuda.cuda import REALS, Source
-from dnnkit.kernels._cuda.losses import group_size
+from dnnkit.kernels._cuda.launch import THREADS, blocks, contiguous, launch
+from dnnkit.kernels._cuda.rows import group_size
+from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
 
 
@@ -15,13 +15,13 @@ def sources() -> list[Source]:
 
 def forward(x: Array, out: Array, b: Array | None = None) -> None:
     """Softmax of x (..., C), or of x + b with b (C,), to out, which may be x."""
-    bias = None if b is None else cuda.contiguous(b)
-    _launch("softmax_forward", x, {"x": cuda.contiguous(x), "b": bias, "y": out})
+    bias = None if b is None else contiguous(b)
+    _launch("softmax_forward", x, {"x": contiguous(x), "b": bias, "y": out})
 
 
 def backward(dy: Array, y: Array, out: Array) -> None:
     """y (dy - Σ y dy) to out, which may be dy."""
-    _launch("softmax_backward", dy, {"dy": cuda.contiguous(dy), "y": cuda.contiguous(y), "dx": out})
+    _launch("softmax_backward", dy, {"dy": contiguous(dy), "y": contiguous(y), "dx": out})
 
 
 def _launch(kernel: str, x: Array, arrays: dict[str, Array | None]) -> None:
@@ -30,7 +30,5 @@ def _launch(kernel: str, x: Array, arrays: dict[str, Array | None]) -> None:
     rows, columns = prod(x.shape[:-1]), x.shape[-1]
     group = group_size(columns)
     sizes = {"rows": rows, "columns": columns, "group": group}
-    blocks = cuda.blocks(rows, cuda.THREADS // group)
-    cuda.launch(
-        Source.of("activations/softmax/gpu.cu", x.dtype.name), kernel, blocks, cuda.THREADS, {**arrays, **sizes}
-    )
+    source = Source.of("activations/softmax/gpu.cu", x.dtype.name)
+    launch(source, kernel, blocks(rows, THREADS // group), THREADS, {**arrays, **sizes})

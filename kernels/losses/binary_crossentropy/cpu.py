@@ -3,7 +3,7 @@
 import math
 
 from dnnkit.kernels._numba.jit import jit
-from dnnkit.kernels._numba.rows import target, weight
+from dnnkit.kernels._numba.rows import target
 from dnnkit.kernels.losses.binary_crossentropy.reference import CLIP
 
 
@@ -20,14 +20,3 @@ def row(i, predictions, targets, factor, out):
         inside = low < y < high or y != y  # a NaN must come through
         out[i, k] = factor / kind(outputs) * (p - t) / (p * (one - p)) if inside else kind(0)
     return total / kind(outputs)
-
-
-@jit
-def loss_and_gradient(predictions, targets, weights, scale, out):
-    """Weighted sum of the rows' losses; `scale` times its gradient goes to out (B, K)."""
-    zero = out.dtype.type(0)
-    total = 0.0
-    for i in range(predictions.shape[0]):
-        w = weight(weights, i, zero)
-        total += w * row(i, predictions, targets, w * out.dtype.type(scale), out)
-    return total

@@ -3,7 +3,7 @@
 import math
 
 from dnnkit.kernels._numba.jit import jit
-from dnnkit.kernels._numba.rows import target, weight
+from dnnkit.kernels._numba.rows import target
 from dnnkit.kernels.losses.categorical_crossentropy.reference import CLIP
 
 
@@ -18,15 +18,4 @@ def row(i, predictions, targets, factor, out):
         p = low if y < low else y
         total -= t * kind(math.log(p))
         out[i, k] = -factor * t / p if y > low or y != y else kind(0)  # a NaN must come through
-    return total
-
-
-@jit
-def loss_and_gradient(predictions, targets, weights, scale, out):
-    """Weighted sum of the rows' losses; `scale` times its gradient goes to out (B, K)."""
-    zero = out.dtype.type(0)
-    total = 0.0
-    for i in range(predictions.shape[0]):
-        w = weight(weights, i, zero)
-        total += w * row(i, predictions, targets, w * out.dtype.type(scale), out)
     return total

@@ -2,7 +2,7 @@
 
 from dnnkit.kernels._numba.elementary import exp, log1p_of_share
 from dnnkit.kernels._numba.jit import jit
-from dnnkit.kernels._numba.rows import target, weight
+from dnnkit.kernels._numba.rows import target
 from dnnkit.kernels.activations.sigmoid import cpu as sigmoid
 
 
@@ -17,14 +17,3 @@ def row(i, logits, targets, factor, out):
         total += (zero if z < zero else z) - z * t + log1p_of_share(exp(-abs(z)))
         out[i, k] = step * (sigmoid.forward(z) - t)
     return total / kind(outputs)
-
-
-@jit
-def loss_and_gradient(logits, targets, weights, scale, out):
-    """Weighted sum of the rows' losses; `scale` times its gradient goes to out (B, K)."""
-    zero = out.dtype.type(0)
-    total = 0.0
-    for i in range(logits.shape[0]):
-        w = weight(weights, i, zero)
-        total += w * row(i, logits, targets, w * out.dtype.type(scale), out)
-    return total

@@ -4,7 +4,7 @@ import math
 
 from dnnkit.kernels._numba.elementary import exp
 from dnnkit.kernels._numba.jit import jit
-from dnnkit.kernels._numba.rows import target, weight
+from dnnkit.kernels._numba.rows import target
 
 
 @jit
@@ -27,14 +27,3 @@ def row(i, logits, targets, factor, out):
         loss += t * (log_total - (logits[i, k] - largest))
         out[i, k] = out[i, k] * step - factor * t
     return loss
-
-
-@jit
-def loss_and_gradient(logits, targets, weights, scale, out):
-    """Weighted sum of the rows' losses; `scale` times its gradient goes to out (B, K)."""
-    zero = out.dtype.type(0)
-    total = 0.0
-    for i in range(logits.shape[0]):
-        w = weight(weights, i, zero)
-        total += w * row(i, logits, targets, w * out.dtype.type(scale), out)
-    return total

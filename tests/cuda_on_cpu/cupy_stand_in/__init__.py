@@ -82,7 +82,7 @@ def in_place_of_cupy() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         for name, module in own.items():
             patch.setitem(sys.modules, name, module)
-        patch.setattr(cuda_diagnosis, "look", lambda: STATE)
+        patch.setattr(cuda_diagnosis, "probe", lambda: STATE)
         patch.setattr(registry, "_instance", cache(registry._instance.__wrapped__))  # no backend made before or after
         memory.__init__()  # type: ignore[misc]
         counts.reset()

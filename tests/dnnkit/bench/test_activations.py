@@ -5,15 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dnnkit.bench import learning, selection
+from dnnkit.bench import learning
 from dnnkit.bench.activations import WrongResult, check
 from dnnkit.bench.kernels import SIZES, Data, names, works
 from dnnkit.bench.networks import Trainable, classifier, digits_network
+from dnnkit.bench.selection import Selection, select_activations
 from dnnkit.kernels import registry
 
 
 def test_every_activation_is_right_on_every_backend(backend):
-    for name in selection.activations(None):
+    for name in select_activations(None):
         assert check(backend, name, registry.activation(name)) < 1e-5
 
 
@@ -39,17 +40,17 @@ def test_every_kernel_runs_and_says_what_it_moves(backend):
 
 
 def test_relu_comes_first_and_nothing_that_mixes_elements():
-    found = selection.activations(None)
+    found = select_activations(None)
     assert found[0] == "relu"
     assert set(found) == set(registry.names("activation")) - {"softmax"}
 
 
 def test_an_epoch_of_the_bench_trains_like_fit(backend):
     """One call of the executable, in the order of the data: what `fit` without shuffling does."""
-    choice = selection.Choice((backend,), ("tanh",), width=8)
-    timed = classifier(choice, "tanh", backend, seed=3)
+    selection = Selection((backend,), ("tanh",), width=8)
+    timed = classifier(selection, "tanh", backend, seed=3)
     timed.epoch(32, 45)()
-    fitted = digits_network(choice, "tanh", backend, seed=3)
+    fitted = digits_network(selection, "tanh", backend, seed=3)
     fitted.fit(timed.x, timed.y, batch_size=32, shuffle=False, verbose=0)
     for name, value in fitted.parameters.items():
         np.testing.assert_allclose(timed.net.parameters[name], value, rtol=1e-6, atol=1e-7)
@@ -64,8 +65,8 @@ def test_the_seconds_of_a_truth_table_are_of_training_that_learned_it(backend):
 
 
 def test_a_network_has_the_depth_and_width_that_were_chosen(backend):
-    choice = replace(selection.Choice((backend,), ("relu",)), width=7, depth=3)
-    net = digits_network(choice, "relu", backend, seed=0)
+    selection = replace(Selection((backend,), ("relu",)), width=7, depth=3)
+    net = digits_network(selection, "relu", backend, seed=0)
     trained = Trainable(net, np.zeros((4, 8, 8), np.uint8), np.arange(4))
     assert [value.shape for name, value in trained.net.parameters.items() if "kernel" in name] == [
         (64, 7),

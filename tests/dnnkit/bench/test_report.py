@@ -34,7 +34,7 @@ def results() -> Results:
     for number, kernel in enumerate(("copy", "dense forward", "update adam")):
         case = {"kernel": kernel, "backend": "numpy", "dtype": "float32", "size": "small"}
         facts = {"bytes": 100, "operations": 50 * number, "bandwidth": 1e10, "FLOP rate": 1e11, "of floor": 0.5}
-        found.rows.append(Row("kernels", case, "µs a call", (1.0, 2.0), facts))
+        found.rows.append(Row("kernels", case, "µs per call", (1.0, 2.0), facts))
     found.identical.append(("relu forward", (1.0, 1.1), (1.2, 1.2)))
     found.warnings.append("the machine was noisy <b>")
     return found

@@ -35,6 +35,18 @@ def test_json_and_back(tmp_path):
     assert again.machine["processors"] >= 1
 
 
+def test_names_of_older_files_are_read_as_those_of_now(tmp_path):
+    raw = make().to_json()
+    raw["rows"][0]["unit"] = "µs a call"
+    raw["limits"] = {"copy, warm, numpy, bytes a second": 1e9}
+    raw["settings"] = {"seconds a round": 0.003, "seeds": 3}
+    (tmp_path / "a.json").write_text(json.dumps(raw))
+    again = read(tmp_path / "a.json")
+    assert again.rows[0].unit == "µs per call"
+    assert again.limits == {"copy, warm, numpy, bytes per second": 1e9}
+    assert again.settings == {"seconds per round": 0.003, "seeds": 3}
+
+
 def test_csv_has_a_line_a_row_and_the_columns_of_all():
     lines = list(csv.DictReader(make().to_csv().splitlines()))
     assert len(lines) == 21

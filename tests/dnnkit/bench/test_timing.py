@@ -4,7 +4,11 @@ import gc
 
 import pytest
 
-from dnnkit.bench.timing import AGAIN, CONTROL, Case, Effort, guarded, identical, interleave
+from dnnkit.backends import get_backend
+from dnnkit.bench.progress import silent
+from dnnkit.bench.results import Results
+from dnnkit.bench.selection import Effort, Selection
+from dnnkit.bench.timing import AGAIN, CONTROL, Case, guarded, identical, interleave, measure_group
 
 
 class Clock:
@@ -89,3 +93,13 @@ def test_twins_are_the_same_code_under_another_name(clock):
     assert all(a == pytest.approx(b) for _, a, b in found)
     assert len(guarded(cases[:1])) == 3  # and the control
     assert cases[-1].name == CONTROL
+
+
+def test_a_group_brings_its_twins_and_its_control_to_the_results():
+    results, calls = Results("step", {}), []
+    selection = Selection((get_backend("numpy"),), effort=Effort(2, 1e-4))
+    cases = [Case(name, lambda: calls.append(1)) for name in ("a", "b")]
+    timings = measure_group(cases, "small", selection, results, silent, "calls")
+    assert {name: len(timings[name].seconds) for name in "ab"} == {"a": 2, "b": 2}
+    assert [name for name, _, _ in results.identical] == ["a, small", "b, small"]
+    assert list(results.controls) == [f"{CONTROL}, small"]

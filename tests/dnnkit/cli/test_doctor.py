@@ -39,7 +39,7 @@ def test_what_it_says_to_do_can_be_copied(
 ) -> None:
     """Nothing of it is taken for markup, as the [gpu] of a pip command could be, and nothing is cut off."""
     monkeypatch.setenv("COLUMNS", columns)
-    monkeypatch.setattr(cuda_diagnosis, "look", lambda: cuda_diagnosis.CudaState(driver=13000))
+    monkeypatch.setattr(cuda_diagnosis, "probe", lambda: cuda_diagnosis.CudaState(driver=13000))
     doctor()
     told = capsys.readouterr().out
     assert "→ pip install 'dnnkit[gpu]'" in told

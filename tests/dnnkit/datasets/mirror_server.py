@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dnnkit.datasets.idx import IdxFile, load_pairs
+from dnnkit.datasets.idx import IdxFile
+from dnnkit.datasets.store import load_pairs
 from dnnkit.errors import DataError
 
 

@@ -136,7 +136,8 @@ def test_what_fails_twice_is_tried_a_third_time(folder, monkeypatch, answer):
 
 @contextmanager
 def another_process(url: str) -> Iterator[subprocess.Popen[str]]:
-    code = f"from dnnkit.datasets.idx import IdxFile, load_pairs; print(load_pairs('tiny', {FILES!r}, ())[0][0].sum())"
+    code = "from dnnkit.datasets.idx import IdxFile\nfrom dnnkit.datasets.store import load_pairs\n"
+    code += f"print(load_pairs('tiny', {FILES!r}, ())[0][0].sum())"
     variables = {**os.environ, "DNNKIT_MIRROR": url}
     process = subprocess.Popen(
         [sys.executable, "-c", code], env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

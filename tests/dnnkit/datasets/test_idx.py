@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dnnkit.datasets.idx import IdxFile, data_folder, read_idx
+from dnnkit.datasets.idx import IdxFile, read_idx
 from dnnkit.errors import DataError
 
 IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
@@ -137,21 +137,3 @@ def test_a_folder_in_place_of_a_file_is_an_error_of_the_family(tmp_path):
     (tmp_path / "images").mkdir()
     with pytest.raises(DataError, match="cannot read"):
         read_idx(tmp_path, ANY_SIZE)
-
-
-@pytest.mark.parametrize(
-    ("variables", "expected"),
-    [
-        ({"DNNKIT_DATA_DIR": "/data", "XDG_CACHE_HOME": "/cache", "HOME": "/home/ada"}, "/data"),
-        ({"XDG_CACHE_HOME": "/cache", "HOME": "/home/ada"}, "/cache/dnnkit"),
-        ({"HOME": "/home/ada"}, "/home/ada/.cache/dnnkit"),
-        ({"DNNKIT_DATA_DIR": "", "XDG_CACHE_HOME": "", "HOME": "/home/ada"}, "/home/ada/.cache/dnnkit"),
-    ],
-    ids=["own variable", "XDG", "home", "empty variables"],
-)
-def test_the_data_folder_comes_from_the_first_variable_that_is_set(monkeypatch, variables, expected):
-    for name in ("DNNKIT_DATA_DIR", "XDG_CACHE_HOME", "HOME"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert data_folder() == Path(expected)

@@ -116,19 +116,19 @@ def test_saved_by_formula_and_loaded_where_nobody_has_defined_it(tmp_path: Path,
 
 
 def test_a_save_whose_formula_was_tampered_with_is_an_error(tmp_path: Path):
-    from dnnkit.saves import saving
+    from dnnkit.saves import folder
 
     net, _ = trained(dk.activation("wave", "sin(x)"), "numpy")
     net.save(tmp_path)
-    files = saving.read_files(tmp_path)
+    files = folder.read_files(tmp_path)
     described = json.loads(files["architecture.json"])
     for formula, error in (("__import__('os').system('touch hacked')", ConfigurationError), (3, ConfigurationError)):
         described["layers"][0]["activation"]["formula"] = formula
-        saving.write_files(tmp_path, {**files, "architecture.json": json.dumps(described).encode()})
+        folder.write_files(tmp_path, {**files, "architecture.json": json.dumps(described).encode()})
         with pytest.raises(error, match="formula"):
             dk.load(tmp_path)
     described["layers"][0]["activation"] = {"type": "Formula", "name": "wave", "text": "x"}
-    saving.write_files(tmp_path, {**files, "architecture.json": json.dumps(described).encode()})
+    folder.write_files(tmp_path, {**files, "architecture.json": json.dumps(described).encode()})
     with pytest.raises(CheckpointError, match="Formula does not fit"):
         dk.load(tmp_path)
 

@@ -6,12 +6,14 @@ import shutil
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 import dnnkit as dk
+from dnnkit import files
 from dnnkit.backends import Backend
 from dnnkit.errors import CheckpointError, ConfigurationError
 from dnnkit.saves import saving
@@ -111,21 +113,22 @@ def test_a_writer_that_dies_at_any_point_leaves_a_whole_save(tmp_path: Path, mon
     net.save(tmp_path)
     kept = net.parameters["dense/bias"]
     net.parameters["dense/bias"] = kept + 1
-    real = saving._write
+    flush = files._flush
     for last in range(len(FILES) + 1):  # the manifest is the last one written
-        writes: list[Path] = []
+        written: list[BinaryIO] = []
 
-        def dying(path: Path, content: bytes, last: int = last, writes: list[Path] = writes) -> None:
-            if len(writes) == last:
-                path.write_bytes(content[: len(content) // 2])
+        def dying(file: BinaryIO, last: int = last, written: list[BinaryIO] = written) -> None:
+            if len(written) == last:
+                file.truncate(file.tell() // 2)
                 raise KeyboardInterrupt
-            writes.append(path)
-            real(path, content)
+            written.append(file)
+            flush(file)
 
         with monkeypatch.context() as patch:
-            patch.setattr(saving, "_write", dying)
+            patch.setattr(files, "_flush", dying)
             with pytest.raises(KeyboardInterrupt):
                 net.save(tmp_path)
+        assert len(written) == last
         np.testing.assert_array_equal(dk.load(tmp_path).parameters["dense/bias"], kept)
     net.save(tmp_path)
     np.testing.assert_array_equal(dk.load(tmp_path).parameters["dense/bias"], kept + 1)

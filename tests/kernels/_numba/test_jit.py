@@ -31,7 +31,7 @@ def test_a_second_process_compiles_nothing_and_an_edited_callee_is_never_stale(t
     assert second["folder"] == first["folder"]
     assert second["stderr"] == ""  # announced once
 
-    relu = checkout / "kernels" / "relu" / "cpu.py"
+    relu = checkout / "kernels" / "activations" / "relu" / "cpu.py"
     edit_unseen(relu, "return zero if x < zero else x  # the", "return zero if x < zero else 2*x# the")
     third = run(REPORT, checkout, cache)
     assert third["relu"] == [0, 4, 6]

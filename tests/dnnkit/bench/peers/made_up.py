@@ -9,7 +9,7 @@ from dnnkit.bench.peers.registry import find_peers
 from dnnkit.bench.peers.results import SCHEMA
 from dnnkit.bench.peers.works import BEST, FLOOR, Target, Work, product_flops
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 PLAIN = [peer for peer in find_peers().values() if not peer.variant or peer.family == "dnnkit"]
 """Compilers of variants take longer than a test should."""
 SMALL = Work("1", "small", widths=(784, 16, 10), samples=300, counted=3)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from dnnkit.bench.peers import run_one, samples
-from dnnkit.bench.peers.registry import FOLDER, choose_peers, find_peers
+from dnnkit.bench.peers.interpreters import FOLDER
+from dnnkit.bench.peers.registry import choose_peers, find_peers
 from dnnkit.bench.peers.works import NEURON_WEIGHTS, Work
 from tests.dnnkit.bench.peers.made_up import PLAIN, SMALL
 
@@ -30,7 +31,7 @@ def test_no_file_hides_a_library() -> None:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("samples")
-    samples.write(folder, "random", SMALL.samples)
+    samples.write(folder, samples.random_digits(SMALL.samples, 1_000), SMALL.samples)
     return folder
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dnnkit.bench.peers import __main__ as parent
+from dnnkit.bench.peers import parent
 from dnnkit.bench.peers.registry import find_peers
 from dnnkit.bench.peers.works import WORKS, growth_works
 from tests.dnnkit.bench.peers.made_up import ROOT

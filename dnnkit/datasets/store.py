@@ -1,0 +1,39 @@
+"""The data folder, and image data sets in it: four IDX files each, downloaded where they are missing."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnnkit.datasets.idx import IdxFile, find_file, read_idx
+from dnnkit.errors import DataError
+from dnnkit.files import cache_folder
+
+
+def data_folder() -> Path:
+    """`$DNNKIT_DATA_DIR`, else `$XDG_CACHE_HOME/dnnkit`, else `~/.cache/dnnkit`."""
+    folder = os.environ.get("DNNKIT_DATA_DIR")
+    return Path(folder) if folder else cache_folder()
+
+
+def load_pairs(
+    name: str, files: tuple[IdxFile, IdxFile, IdxFile, IdxFile], mirrors: Sequence[str]
+) -> tuple[tuple[NDArray[np.uint8], NDArray[np.uint8]], tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Training and test images (N, H, W) and labels (N,), both uint8, from the data folder.
+
+    Missing files are downloaded first, from the mirrors: URLs that hold `<file>.gz`.
+    """
+    folder = data_folder() / name
+    if any(find_file(folder, file.name) is None for file in files):
+        from dnnkit.datasets.download import download_missing  # not at the top: urllib is slow to import
+
+        download_missing(name, folder, files, mirrors)
+    x, y, x_test, y_test = (read_idx(folder, file) for file in files)
+    for images, labels, part in ((x, y, "training"), (x_test, y_test, "test")):
+        if len(images) != len(labels):
+            raise DataError(f"{name} in {folder}: {len(images)} {part} images but {len(labels)} labels; replace both")
+        if len(images) == 0:
+            raise DataError(f"{name} in {folder}: no {part} images; replace the files")
+    return (x, y), (x_test, y_test)

@@ -1,0 +1,95 @@
+"""Files that are replaced as a whole, and where caches are kept.
+
+A leaf: it imports nothing but `dnnkit.errors`, so that kernels and backends may use it too.
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from dnnkit.errors import CheckpointError
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """A file to write to, which takes the path's place when the block ends well; else nothing is left of it.
+
+    The path has its old contents or the new ones at any moment, if `durable` also after a power failure.
+    """
+    temporary = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}.part")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            if durable:
+                _flush(file)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    if durable:
+        sync_folder(path.parent)
+
+
+def replace(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Give a file these contents, as `replacing` does."""
+    with replacing(path, durable=durable) as file:
+        file.write(data)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a new file through to the disk."""
+    with path.open("wb") as file:
+        file.write(data)
+        _flush(file)
+
+
+def _flush(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())  # some file systems report a full disk only here
+
+
+def sync_folder(folder: Path) -> None:
+    """Write the folder's list of files through to the disk."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def replace_all(files: Mapping[Path, bytes]) -> None:
+    """Replace each of these files, making their folders where needed; `CheckpointError` where that fails."""
+    for path, data in files.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace(path, data)
+        except OSError as error:
+            raise CheckpointError(f"cannot write {path}: {error.strerror}; choose a place you may write to") from error
+
+
+def check_writable(folder: Path) -> None:
+    """Raise `CheckpointError` where the folder, which need not exist, cannot be written to; leaves nothing behind."""
+    parent = nearest_existing(folder)
+    probe = parent / f".writable-{os.getpid()}"
+    try:
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot write to {folder}: {error.strerror} ({parent}); choose a folder you may write to"
+        ) from error
+
+
+def nearest_existing(path: Path) -> Path:
+    """The path if it exists, else the nearest of its parents that does."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
+def cache_folder() -> Path:
+    """dnnkit's folder in the user's cache, which need not exist: in `$XDG_CACHE_HOME`, else in `~/.cache`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "dnnkit"

@@ -1,0 +1,79 @@
+"""What the rest of dnnkit needs of a network: callbacks, the training loop, saves, checks and summaries.
+
+They import this and not `Sequential`, which imports them.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from dnnkit.backends.base import Backend
+from dnnkit.backends.executable import Executable
+from dnnkit.layers import Layer
+from dnnkit.losses import Loss
+from dnnkit.network.lowering import Dtype
+from dnnkit.network.parameters import Parameters
+from dnnkit.optimizers import Optimizer
+from dnnkit.training.history import History
+
+
+class Network(Protocol):
+    """A network that is built, and compiled where it trains; `Sequential` is one and says what each part means."""
+
+    layers: tuple[Layer, ...]
+    input_shape: tuple[int, ...] | None
+    dtype: Dtype
+    seed: int
+    num_threads: int | None
+    loss: Loss | None
+    metrics: tuple[str | Callable[..., Any], ...]
+    stop_training: bool
+
+    @property
+    def executable(self) -> Executable:
+        """What the backend built."""
+
+    @property
+    def backend(self) -> Backend:
+        """What it was built on."""
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether it has a loss and an optimizer."""
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer."""
+
+    @property
+    def history(self) -> History:
+        """Every epoch trained so far."""
+
+    @property
+    def parameters(self) -> Parameters:
+        """The parameters by canonical name."""
+
+    def set_parameters(self, values: Mapping[str, Any]) -> None:
+        """Assign several parameters."""
+
+    def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
+        """One update; returns the loss before it."""
+
+    def get_gradients(
+        self, x: Any, y: Any, with_input: bool = False, *, sample_weight: Any = None
+    ) -> tuple[float, dict[str, NDArray[Any]]]:
+        """Loss and gradients by name."""
+
+    def evaluate(self, x: Any, y: Any, *, sample_weight: Any = None, batch_size: int = ...) -> dict[str, float]:
+        """Loss and metrics by name."""
+
+    def predict(self, x: Any, *, batch_size: int = ...) -> NDArray[Any]:
+        """Outputs (N, ...)."""
+
+    def save(self, path: str | Path) -> None:
+        """Write a save folder."""
+
+    def save_weights(self, path: str | Path) -> None:
+        """Write the parameters to one file."""

@@ -1,0 +1,70 @@
+"""The network of a save folder."""
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dnnkit.backends.program import Snapshot, TrainingState
+from dnnkit.errors import CheckpointError, DnnkitError, TrainingWarning
+from dnnkit.formula import Formula
+from dnnkit.initializers import INITIALIZERS
+from dnnkit.layers import LAYERS
+from dnnkit.losses import LOSSES, KernelLoss
+from dnnkit.network.sequential import Sequential
+from dnnkit.optimizers import OPTIMIZERS
+from dnnkit.saves import serialization
+from dnnkit.saves.folder import FORMAT, read_files
+from dnnkit.saves.saving import check_parameters, from_safetensors
+from dnnkit.schedules import SCHEDULES
+from dnnkit.training.history import History
+
+
+def known_classes() -> dict[str, type]:
+    """Every class that a save may name: ours, and those that were registered."""
+    found: list[Any] = [*LAYERS.usable(), *LOSSES.usable(), *OPTIMIZERS.usable(), *SCHEDULES.usable()]
+    found += [Formula, KernelLoss, *(type(initializer) for initializer in INITIALIZERS.usable())]
+    return {kind.__name__: kind for kind in found if isinstance(kind, type)}
+
+
+def load_network(path: str | Path, backend: str | None, custom_objects: Mapping[str, Any] | None) -> Sequential:
+    """The network of a save folder, ready to predict and to train on."""
+    files = read_files(Path(path))
+    custom = dict(custom_objects or {})
+    known = {**known_classes(), **custom}
+    try:
+        architecture = json.loads(files["architecture.json"])
+        if architecture["format"] != FORMAT:
+            raise CheckpointError(
+                f"{path} was written in format {architecture['format']} by dnnkit {architecture['dnnkit']}; this "
+                f"version reads format {FORMAT}: install that version to read it"
+            )
+        net = Sequential(
+            serialization.rebuild(architecture["layers"], known),
+            backend=backend,
+            seed=architecture["seed"],
+            dtype=architecture["dtype"],
+            num_threads=architecture["num_threads"],
+        )
+        if architecture["optimizer"] is not None:
+            with warnings.catch_warnings():  # compiling it warned before
+                warnings.simplefilter("ignore", TrainingWarning)
+                net.compile(
+                    optimizer=serialization.rebuild(architecture["optimizer"], known),
+                    loss=serialization.rebuild(architecture["loss"], known),
+                    metrics=[custom.get(name, name) for name in architecture["metrics"]],
+                )
+        net.build(tuple(architecture["input_shape"]))
+        state = json.loads(files["state.json"])
+        state.pop("plan")
+        parameters = from_safetensors(files["weights.safetensors"])
+        slots = from_safetensors(files["optimizer.safetensors"])
+        check_parameters(net, parameters, str(path))
+        net.executable.restore(Snapshot(parameters, slots, TrainingState(**state)))
+        net.history = History.from_json(json.loads(files["history.json"]))
+    except DnnkitError:
+        raise
+    except Exception as error:  # the sums are right, but no dnnkit wrote these contents
+        raise CheckpointError(f"{path} is not a save that this version can read: {error!r}") from error
+    return net

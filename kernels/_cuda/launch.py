@@ -1,0 +1,138 @@
+"""CUDA kernels as Python calls them: one way to launch, and the sizes of grids.
+
+A launcher names the arguments; their order and their types are read from the kernel itself (`source.py`), so the two
+cannot drift apart. CuPy compiles a source when it is first launched and keeps the result on disk; nothing here imports
+it before.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from numbers import Integral, Real
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from dnnkit.kernels._cuda.source import Source, dtype_of
+from dnnkit.kernels.array import Array
+
+THREADS = 256
+"""Threads of a block: every kernel here is written for so many."""
+
+MOST_BLOCKS = 4096
+"""Blocks of a launch at most, enough to fill any GPU; the kernels' loops take as many turns as that needs."""
+
+PARTIALS = 1024
+"""Blocks at most that each leave a partial sum, so also the size of the scratch memory of sums over a batch."""
+
+NULL = np.uintp(0)
+"""A pointer to nothing, as CuPy takes it: eight bytes by value."""
+
+
+def launch(
+    source: Source,
+    name: str,
+    grid: int | tuple[int, ...],
+    block: int | tuple[int, ...],
+    arguments: Mapping[str, Any],
+    shared_bytes: int = 0,
+) -> None:
+    """Run a kernel on the current device and stream, without waiting for it.
+
+    `arguments` go by the names of the kernel's parameters: contiguous arrays of the dtype that is pointed to, None for
+    a pointer to nothing, and numbers, which are converted to the parameter's type. All else raises `TypeError`.
+    """
+    import cupy
+
+    kernel = _kernel(cupy, source, name)
+    kernel.function(_three(grid), _three(block), kernel.ordered(arguments), shared_mem=shared_bytes)
+
+
+def blocks(items: int, per_block: int = THREADS, most: int | None = None) -> int:
+    """How many blocks of a grid have work when each takes `per_block` items at a time; at least 1."""
+    return max(1, min(-(-items // per_block), MOST_BLOCKS if most is None else most))
+
+
+def power_of_two(size: int, most: int) -> int:
+    """The smallest power of two that is at least `size`, from 1 to `most`."""
+    return min(most, 1 << max(0, size - 1).bit_length())
+
+
+def contiguous(x: Array, dtype: Any = None) -> Array:
+    """x itself if its elements lie one after the other in row-major order and are of the dtype, else such a copy."""
+    if x.flags.c_contiguous and (dtype is None or x.dtype == dtype):
+        return x
+    import cupy
+
+    return cupy.ascontiguousarray(x, dtype)
+
+
+def empty(shape: int | tuple[int, ...], dtype: str) -> Array:
+    """Memory on the current device, not initialised."""
+    import cupy
+
+    return cupy.empty(shape, dtype=dtype)
+
+
+@dataclass(frozen=True)
+class _Parameter:
+    """A kernel's parameter, and how a launcher's value becomes it."""
+
+    kernel: str
+    kind: str
+    name: str
+    dtype: np.dtype[Any]
+
+    def array(self, value: Any) -> Any:
+        """The array that is pointed to, as CuPy takes it; a CuPy argument of None would not be a null pointer."""
+        if value is None:
+            return NULL
+        if isinstance(value, np.generic) or getattr(value, "dtype", None) != self.dtype:
+            given = getattr(value, "dtype", type(value).__name__)
+            raise TypeError(f"{self.name} of kernel {self.kernel} is an array of {self.dtype}; given: {given}")
+        if not value.flags.c_contiguous:
+            raise TypeError(f"{self.name} of kernel {self.kernel} is not contiguous: strides {value.strides}")
+        return value
+
+    def number(self, value: Any) -> Any:
+        """The number in the parameter's type."""
+        if not isinstance(value, Real if self.dtype.kind == "f" else Integral):
+            given = f"{type(value).__name__} {value!r}"
+            raise TypeError(f"{self.name} of kernel {self.kernel} is a {self.kind}; given: {given}")
+        return self.dtype.type(value)
+
+
+@dataclass(frozen=True)
+class _Kernel:
+    """A compiled kernel, and what makes its parameters, by name in their order, of a launcher's values."""
+
+    name: str
+    function: Any
+    parameters: dict[str, Callable[[Any], Any]]
+
+    def ordered(self, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The arguments in the kernel's order, numbers in its types."""
+        if arguments.keys() != self.parameters.keys():
+            raise TypeError(f"kernel {self.name} takes {', '.join(self.parameters)}; given: {', '.join(arguments)}")
+        return tuple([convert(arguments[name]) for name, convert in self.parameters.items()])
+
+
+@cache
+def _kernel(cupy: ModuleType, source: Source, name: str) -> _Kernel:
+    """Compiled when it is first launched on a device: CuPy's RawModule holds one function a device."""
+    parameters: dict[str, Callable[[Any], Any]] = {}
+    for kind, parameter in source.signatures()[name]:
+        found = _Parameter(name, kind, parameter, dtype_of(kind))
+        parameters[parameter] = found.array if kind.endswith("*") else found.number
+    return _Kernel(name, _module(cupy, source).get_function(name), parameters)
+
+
+@cache
+def _module(cupy: Any, source: Source) -> Any:
+    return cupy.RawModule(code=source.text(), options=source.options(), backend="nvrtc")
+
+
+def _three(size: int | tuple[int, ...]) -> tuple[int, ...]:
+    sizes = (size,) if isinstance(size, int) else size
+    return (*sizes, 1, 1)[:3]

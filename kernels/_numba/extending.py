@@ -1,0 +1,32 @@
+"""Functions for compiled code only: made of LLVM's instructions, or chosen by the types of their arguments."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from numba import extending
+
+from dnnkit.kernels._numba.jit import OPTIONS
+
+intrinsic: Any = extending.intrinsic
+"""Numba's decorator, which comes without types: its function gets Numba's types, and returns a signature and what emits
+the instructions."""
+
+
+def resolved_by_type(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """A function that is called with Numba's types when a caller is compiled, and returns the version for them.
+
+    It is compiled with the common options and these. Called from Python, it raises `NotImplementedError`.
+    """
+
+    common_and_these: Any = {**OPTIONS, **options}
+
+    def declare(resolve: Callable[..., Any]) -> Any:
+        @wraps(resolve)
+        def function(*arguments: Any) -> Any:
+            raise NotImplementedError(f"{resolve.__name__}: compiled code only")
+
+        extending.overload(function, jit_options=common_and_these)(resolve)
+        return function
+
+    return declare

@@ -1,0 +1,346 @@
+"""A new part of each kind, as docs/extending.md says: the files it touches, and a program that trains with it.
+
+`PARTS` is what the document promises; `tests/test_extending.py` plants them all in a copy of the package.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+CONTRACT = '''"""{name}: planted.
+
+Maths:    -
+Shapes:   -
+Units:    -
+Traffic:  -
+Errors:   -
+Accuracy: -
+Source:   -
+"""
+
+{constants}'''
+
+
+@dataclass(frozen=True)
+class Part:
+    """One new thing: which files it touches, by path, each with what is done to the text there ("" for a new file)."""
+
+    kind: str
+    files: dict[str, Callable[[str], str]]
+    use: str
+    """Python that trains with it on the backend in force; `train(net, loss=..., metrics=...)` is given."""
+
+
+def new(text: str) -> Callable[[str], str]:
+    """A file that was not there."""
+
+    def write(before: str) -> str:
+        assert before == "", "the file is there already"
+        return text
+
+    return write
+
+
+def added(*texts: str, before: str = "") -> Callable[[str], str]:
+    """Text at the end of a file, or before a line of it."""
+
+    def write(old: str) -> str:
+        if not before:
+            return old.rstrip("\n") + "\n" + "\n".join(texts)
+        assert old.count(before) == 1, before
+        return old.replace(before, "".join(texts) + before)
+
+    return write
+
+
+def contract(name: str, constants: str = "") -> Callable[[str], str]:
+    """A kernel's `__init__.py`."""
+    return new(CONTRACT.format(name=name, constants=constants))
+
+
+CUBE = '''"""The cube, in plain array code."""
+
+import numpy as np
+
+
+def forward(x, xp=np):
+    return x * x * x
+
+
+def derivative(x, xp=np):
+    return 3 * x * x
+'''
+
+SPARSE_SOFTMAX = '''"""Squares over their sum, along the last axis."""
+
+import numpy as np
+
+
+def forward(x, xp=np):
+    squares = x * x + 1
+    return squares / xp.sum(squares, axis=-1, keepdims=True)
+
+
+def backward(dy, saved, xp=np):
+    x, total = saved, xp.sum(saved * saved + 1, axis=-1, keepdims=True)
+    y = (x * x + 1) / total
+    return 2 * x / total * (dy - xp.sum(dy * y, axis=-1, keepdims=True))
+'''
+
+LOG_COSH = '''"""Log-cosh, in plain array code."""
+
+import numpy as np
+
+from dnnkit.kernels._reference.rows import weigh
+
+
+def loss_and_gradient(predictions, targets, weights, scale, xp=np):
+    d = predictions - targets
+    up, down = xp.exp(d), xp.exp(-d)
+    rows = xp.sum(xp.log((up + down) / 2), axis=1)
+    return weigh(rows, (up - down) / (up + down) * scale, weights, xp)
+'''
+
+ABSOLUTE = '''"""Mean absolute error, in plain array code."""
+
+import numpy as np
+
+
+def rows(scores, targets, threshold, xp=np):
+    return xp.mean(xp.astype(xp.abs(scores - targets), xp.float64), axis=1)
+'''
+
+LION = '''
+def lion(step, p, g, momentum, learning_rate, beta, xp=np):
+    """Lion with one beta."""
+    momentum = beta * momentum + (1 - beta) * g
+    return p - learning_rate * xp.sign(momentum), momentum
+
+
+RULES["lion"] = Rule(lion, ("momentum",), ("beta",))
+'''
+
+LION_CLASS = '''
+
+@OPTIMIZERS.named("lion")
+@dataclass
+class Lion(Optimizer):
+    """The sign of a running mean."""
+
+    learning_rate: float | Schedule = 1e-3
+    beta: float = 0.9
+    global_clipnorm: float | None = None
+
+    name = "lion"
+'''
+
+LAYERS_ADDED = '''
+
+@LAYERS.named("Shift")
+@dataclass(frozen=True)
+class Shift(Layer):
+    """x + amount."""
+
+    amount: float = 1.0
+
+    def forward(self, xp: Namespace, x: Array, *parameters: Array) -> tuple[Array, Any]:
+        return x + self.amount, None
+
+    def backward(self, xp: Namespace, dy: Array, saved: Any, *parameters: Array) -> tuple[Array, ...]:
+        return (dy,)
+
+
+@LAYERS.named("Gain")
+@dataclass(frozen=True)
+class Gain(Layer):
+    """A trained number times x."""
+
+    def parameters(self, input_shape: Shape) -> dict[str, tuple[Shape, str | Initializer]]:
+        return {"gain": ((1,), "ones")}
+
+    def forward(self, xp: Namespace, x: Array, *parameters: Array) -> tuple[Array, Any]:
+        return x * parameters[0], x
+
+    def backward(self, xp: Namespace, dy: Array, saved: Any, *parameters: Array) -> tuple[Array, ...]:
+        return dy * parameters[0], xp.reshape(xp.sum(saved * dy), (1,))
+'''
+
+COUNTER = '''"""A callback that counts epochs."""
+
+from dnnkit.callbacks.base import CALLBACKS, Callback, Logs
+
+
+@CALLBACKS.named("Counter")
+class Counter(Callback):
+    """Count epochs."""
+
+    counted = 0
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        Counter.counted += 1
+'''
+
+STRIPES = '''"""Striped images, 4 by 4."""
+
+import numpy as np
+
+LARGEST_VALUE = 255
+CLASS_NAMES = ("rows", "columns")
+
+
+def load_data():
+    labels = np.arange(40) % 2
+    image = 255 * (np.arange(16).reshape(4, 4) % 2)
+    images = np.where(labels[:, None, None] == 1, image, image.T).astype(np.uint8)
+    return (images, labels), (images[:8], labels[:8])
+'''
+
+ECHO = '''"""NumPy under another name."""
+
+from dnnkit.backends.base import Backend
+from dnnkit.kernels.array import Namespace
+
+
+class EchoBackend(Backend):
+    """NumPy, by the formulas of `operations.py` alone."""
+
+    name = "echo"
+
+    @property
+    def xp(self) -> Namespace:
+        import numpy
+
+        return numpy
+'''
+
+CENTER = '''"""Center, in plain array code."""
+
+import numpy as np
+
+
+def center(x, xp=np):
+    return x - xp.sum(x, axis=0) / x.shape[0]
+'''
+
+PARTS = [
+    Part(
+        "activation",
+        {
+            "kernels/activations/cube/__init__.py": contract("Cube", 'SAVES = "input"\nNUMPY = ("x * x * x",)\n'),
+            "kernels/activations/cube/reference.py": new(CUBE),
+        },
+        "train(dk.Sequential([dk.Dense(4, activation='cube'), dk.Dense(2)], seed=0))",
+    ),
+    Part(
+        "activation across a row",
+        {
+            "kernels/activations/share/__init__.py": contract(
+                "Share",
+                'SAVES = "input"\nELEMENTWISE = False\nNUMPY = ("(x * x + 1) / (x * x + 1).sum(-1, keepdims=True)",)\n',
+            ),
+            "kernels/activations/share/reference.py": new(SPARSE_SOFTMAX),
+        },
+        "train(dk.Sequential([dk.Dense(4), dk.Dense(2, activation='share')], seed=0))",
+    ),
+    Part(
+        "loss",
+        {
+            "kernels/losses/log_cosh/__init__.py": contract("Log-cosh", 'REDUCTION = "mean"\n'),
+            "kernels/losses/log_cosh/reference.py": new(LOG_COSH),
+        },
+        "train(dk.Sequential([dk.Dense(2)], seed=0), loss='log_cosh')",
+    ),
+    Part(
+        "metric",
+        {
+            "kernels/metrics/absolute_error/__init__.py": contract("Absolute error", 'READS = "predictions"\n'),
+            "kernels/metrics/absolute_error/reference.py": new(ABSOLUTE),
+        },
+        "train(dk.Sequential([dk.Dense(2, activation='sigmoid')], seed=0), metrics=['absolute_error'])",
+    ),
+    Part(
+        "optimizer",
+        {
+            "kernels/optimizer_step/reference.py": added(LION),
+            "dnnkit/optimizers.py": added(LION_CLASS),
+        },
+        "train(dk.Sequential([dk.Dense(2)], seed=0), optimizer='lion')",
+    ),
+    Part(
+        "layer without parameters",
+        {"dnnkit/layers.py": added(LAYERS_ADDED)},
+        "train(dk.Sequential([dk.layers.Shift(0.5), dk.Dense(2)], seed=0))",
+    ),
+    Part(
+        "layer with parameters",
+        {},  # planted with the one before, in the same file
+        "train(dk.Sequential([dk.Dense(3), dk.layers.Gain(), dk.Dense(2)], seed=0))",
+    ),
+    Part(
+        "callback",
+        {
+            "dnnkit/callbacks/counter.py": new(COUNTER),
+            "dnnkit/callbacks/__init__.py": added(
+                "from dnnkit.callbacks.counter import Counter\n",
+                before="from dnnkit.callbacks.csv_logger import CSVLogger\n",
+            ),
+        },
+        "before = dk.callbacks.Counter.counted\n"
+        "train(dk.Sequential([dk.Dense(2)], seed=0), callbacks='Counter')\n"
+        "assert dk.callbacks.Counter.counted == before + 3",
+    ),
+    Part(
+        "data set",
+        {
+            "dnnkit/datasets/stripes.py": new(STRIPES),
+            "dnnkit/datasets/__init__.py": added(
+                '\nfrom dnnkit.datasets import stripes\n\nDATASETS.add("stripes", stripes)\n'
+            ),
+        },
+        "command('train', 'stripes', '--epochs', '2', '--hidden', '4')",
+    ),
+    Part(
+        "CLI option",
+        {
+            "dnnkit/cli/train.py": lambda text: text.replace(
+                "    quiet: Annotated[",
+                '    shout: Annotated[bool, typer.Option(help="Louder.")] = False,\n    quiet: Annotated[',
+            ).replace("    if quiet:\n", '    if shout:\n        typer.echo("LOUDER")\n    if quiet:\n', 1)
+        },
+        "assert 'LOUDER' in command('train', 'digits', '--epochs', '1', '--hidden', '4', '--shout')",
+    ),
+    Part(
+        "kernel",
+        {
+            "kernels/center/__init__.py": contract("Center"),
+            "kernels/center/reference.py": new(CENTER),
+        },
+        "numbers = np.arange(6.0).reshape(3, 2)\n"
+        "backend = dk.get_backend()\n"
+        "with backend.on_device():\n"
+        "    centered = backend.to_numpy(backend.kernel('center').center(backend.asarray(numbers)))\n"
+        "np.testing.assert_array_equal(centered, numbers - numbers.mean(axis=0))",
+    ),
+    Part(
+        "backend",
+        {
+            "backends/echo_backend.py": new(ECHO),
+            "backends/registry.py": added(
+                'BACKENDS.add("echo", Lazy("dnnkit.backends.echo_backend:EchoBackend"))\n', before="\nAUTO = ("
+            ),
+        },
+        "net = dk.Sequential([dk.Dense(2)], seed=0, backend='echo')\ntrain(net)\nassert net.backend.name == 'echo'",
+    ),
+]
+
+
+def plant(parts: list[Part], root: Path) -> None:
+    """Do to the package in that folder what the parts say."""
+    for part in parts:
+        for name, change in part.files.items():
+            file = root / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            before = file.read_text() if file.exists() else ""
+            after = change(before)
+            assert after != before, (part.kind, name)
+            file.write_text(after)

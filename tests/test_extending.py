@@ -1,0 +1,126 @@
+"""docs/extending.md is true: a new part of each kind, planted as its row says, trains on every backend."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.kernels.checkouts import copy_checkout, environment
+from tests.planted_parts import PARTS, plant
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "extending.md"
+AT_MOST = 2
+
+PROGRAM = '''
+import contextlib, io, json, logging, sys, tempfile, traceback
+from pathlib import Path
+
+import numpy as np
+
+import dnnkit as dk
+from dnnkit.backends import registry
+from tests.cuda_on_cpu import cupy_stand_in
+
+PARTS = json.loads(sys.argv[1])
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(20, 3)), rng.uniform(0.1, 0.9, size=(20, 2))
+expected, folder = {}, Path(tempfile.mkdtemp())
+
+
+def train(net, optimizer="sgd", loss="mean_squared_error", metrics=(), **options):
+    """Trains, is right, is saved and goes on."""
+    net.compile(optimizer, loss, metrics)
+    history = net.fit(x, y, epochs=3, batch_size=8, verbose=0, **options)
+    measured = [history[name] for name in sorted(history.history)]
+    reference = expected.setdefault(part, measured)
+    np.testing.assert_allclose(measured, reference, rtol=1e-4)
+    exact = dk.Sequential(net.layers, seed=0, dtype="float64", backend="numpy")
+    exact.compile(optimizer, loss, metrics)
+    assert dk.check_gradients(exact, x, y, samples=5).passed
+    net.save(folder / "save")
+    again = dk.load(folder / "save", backend=net.backend.name)
+    np.testing.assert_array_equal(again.predict(x), net.predict(x))
+    again.fit(x, y, epochs=1, verbose=0)
+    said[part] = history.plan.reason
+
+
+def command(*arguments):
+    """What the command line prints."""
+    from dnnkit.cli import main
+
+    with contextlib.redirect_stdout(io.StringIO()) as out, tempfile.TemporaryDirectory() as run:
+        sys.argv = ["dnnkit", *arguments, "--out", f"{run}/run"]
+        try:
+            main()
+        except SystemExit as end:
+            assert not end.code, out.getvalue()
+    return out.getvalue()
+
+
+@contextlib.contextmanager
+def on(name):
+    with contextlib.ExitStack() as stack:
+        if name == "cupy":
+            stack.enter_context(cupy_stand_in.in_place_of_cupy())
+        stack.enter_context(dk.use_backend(name))
+        yield
+
+
+found, said = {}, {}
+registry.BACKENDS._things["strict"] = registry.Lazy("tests.strict_backend:StrictBackend")
+for name in sys.argv[2].split(","):
+    with on(name):
+        for part, use in PARTS.items():
+            said.pop(part, None)
+            try:
+                exec(use, globals())
+                found[f"{name}: {part}"] = ["ok", said.get(part)]
+            except Exception:
+                found[f"{name}: {part}"] = [traceback.format_exc(), None]
+print(json.dumps(found))
+'''
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What became of each part on each backend."""
+    root = copy_checkout(tmp_path_factory.mktemp("extended"))
+    (root / "tests").symlink_to(Path(__file__).parent)
+    plant(PARTS, root)
+    parts = json.dumps({part.kind: part.use for part in PARTS})
+    command = [sys.executable, "-c", PROGRAM, parts, "numpy,numba,strict,cupy"]
+    done = subprocess.run(
+        command, cwd=root, env=environment(root, tmp_path_factory.mktemp("cache")), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba", "strict", "cupy"])
+@pytest.mark.parametrize("part", [part.kind for part in PARTS])
+def test_it_trains_on_every_backend(planted: dict[str, list[str]], part: str, backend: str) -> None:
+    result, _ = planted[f"{backend}: {part}"]
+    assert result == "ok", result
+
+
+@pytest.mark.parametrize("part", ["activation", "activation across a row", "loss", "metric", "optimizer"])
+def test_where_a_part_is_not_compiled_the_plan_says_so(planted: dict[str, list[str]], part: str) -> None:
+    for backend in ("numba", "cupy"):
+        assert planted[f"{backend}: {part}"][1], backend
+
+
+def rows() -> dict[str, list[str]]:
+    """Kind -> files, as the document's first table says."""
+    table = re.findall(r"^\| ([^|]+) \| ([^|]+) \|", DOCUMENT.read_text(), flags=re.MULTILINE)
+    return {kind.strip(): re.findall(r"`([^`]+)`", files) for kind, files in table}
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.kind)
+def test_the_document_names_the_files_that_were_touched(part) -> None:
+    said = rows()[part.kind]
+    assert 1 <= len(said) <= AT_MOST
+    for file in part.files:
+        assert any(re.fullmatch(re.escape(name).replace("<name>", r"\w+"), file) for name in said), (file, said)
