@@ -11,6 +11,7 @@ from hypothesis import settings
 
 import dnnkit as dk
 from dnnkit.backends import Backend, available, get_backend, registry
+from dnnkit.backends.numba_backend import NumbaBackend
 from tests.requirements import gpu_is_required, require
 from tests.strict_backend import StrictBackend
 
@@ -65,8 +66,11 @@ def _ctrl_c_is_heard() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _announced() -> None:
     """What is compiled for the first time is announced; here, so that no test sees it among its own output."""
-    for dtype in ("float32", "float64"):
-        dk.Sequential([dk.Dense(1)], dtype=dtype).build(1)
+    if NumbaBackend.unavailable_reason() is None:
+        from dnnkit.kernels._numba.jit import announce
+
+        for dtype in ("float32", "float64"):
+            announce(f"the training loop in {dtype}")
 
 
 @pytest.fixture(autouse=True)

@@ -103,7 +103,7 @@ class CupyOperations(Operations):
         with self.on_device():
             if not _has_kernel(activation.name, dy):
                 return super().dense_backward(dy, x, w, saved, activation, needs_dx)
-            kernel, empty = _kernel("dense"), self.xp.empty
+            kernel, empty, dy = _kernel("dense"), self.xp.empty, contiguous(dy)  # dz is written over it
             dx = empty(x.shape, x.dtype) if needs_dx and dx is None else dx
             dw = empty(w.shape, w.dtype) if dw is None else dw
             db = empty(w.shape[1], w.dtype) if db is None else db

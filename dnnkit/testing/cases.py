@@ -69,11 +69,11 @@ def pairwise(**factors: Sequence[Any]) -> Iterator[dict[str, Any]]:
         for name in names:
             if name in chosen:
                 continue
-
-            def gain(k: int, name: str = name) -> int:
-                return sum(_pair(names, name, k, other, place) in pairs for other, place in chosen.items())
-
-            chosen[name] = max(range(len(factors[name])), key=gain)
+            gains = [
+                sum(_pair(names, name, k, other, place) in pairs for other, place in chosen.items())
+                for k in range(len(factors[name]))
+            ]
+            chosen[name] = gains.index(max(gains))
         pairs -= {_pair(names, a, chosen[a], b, chosen[b]) for a, b in itertools.combinations(names, 2)}
         yield {name: factors[name][chosen[name]] for name in names}
 
@@ -109,7 +109,8 @@ def loss_arrays(
     """Scores, targets and weights that the loss is made for; `far` are the largest scores, or impossible ones."""
     kernel, rng = registry.loss(case.kernel), case.rng
     rows, outputs = case.shape
-    scores, targets = rng.normal(size=case.shape), rng.normal(size=case.shape)
+    scores: HostArray = rng.normal(size=case.shape)
+    targets: HostArray = rng.normal(size=case.shape)
     if kernel.scores == "probabilities":
         scores = rng.uniform(0.05, 0.95, case.shape)
     if far:

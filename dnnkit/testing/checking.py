@@ -4,8 +4,10 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +59,7 @@ class Report:
 
     def __str__(self) -> str:
         """The table, then each failure."""
-        rows = [("kind", "passed", "fast path", "by formula")]
+        rows: list[tuple[str, ...]] = [("kind", "passed", "fast path", "by formula")]
         for line in self.lines:
             total = len(line.fast) + len(line.by_formula)
             names = [f"{len(names)} of {total}" if total else "" for names in (line.fast, line.by_formula)]
@@ -152,7 +154,7 @@ class _Training:
     def __str__(self) -> str:
         return f"{', '.join(self.activations)}; {self.loss}; {self.optimizer}"
 
-    def network(self, backend: Backend | str, dtype: str) -> dk.Sequential:
+    def network(self, backend: Backend | str, dtype: Any) -> dk.Sequential:
         """Not trained yet."""
         layers = [dk.Dense(8, activation=activation) for activation in self.activations]
         net = dk.Sequential(
@@ -194,13 +196,13 @@ def _trainings(backend: Backend) -> Iterator[tuple[str, Callable[[], None]]]:
     groups = [tuple(names[start : start + 3]) for start in range(0, len(names), 3)]
     losses, optimizers = list(LOSSES), list(OPTIMIZERS)
     count = max(len(groups), len(losses), len(optimizers))
-    for _, *parts in zip(range(count), cycle(groups), cycle(losses), cycle(optimizers), strict=False):
-        training = _Training(*parts)
+    parts = zip(range(count), cycle(groups), cycle(losses), cycle(optimizers), strict=False)
+    for training in [_Training(activations, loss, optimizer) for _, activations, loss, optimizer in parts]:
         for dtype, tolerance in TOLERANCE.items():
-            yield f"{training}, {dtype}", lambda t=training, d=dtype, e=tolerance: _same_trajectory(backend, t, d, e)
-        yield f"{training}, saved", lambda t=training: _saved(backend, t)
+            yield f"{training}, {dtype}", partial(_same_trajectory, backend, training, dtype, tolerance)
+        yield f"{training}, saved", partial(_saved, backend, training)
     smooth = _Training(("tanh",), "categorical_crossentropy", "adam")
-    yield "gradients against differences", lambda: _gradients(backend, smooth)
+    yield "gradients against differences", partial(_gradients, backend, smooth)
 
 
 def _same_trajectory(backend: Backend, training: _Training, dtype: str, tolerance: float) -> None:

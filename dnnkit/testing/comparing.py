@@ -60,7 +60,7 @@ def check_same(what: str, actual: Any, expected: Any) -> None:
         raise AssertionError(f"{what}: {actual[place]!r} at {tuple(map(int, place))}, expected {expected[place]!r}")
 
 
-def check_close(what: str, actual: Any, expected: Any, limit: float) -> None:
+def check_close(what: str, actual: Any, expected: Any, limit: Any) -> None:
     """Within a limit, everywhere."""
     errors = np.abs(np.asarray(actual, np.float64) - np.asarray(expected, np.float64))
     if not (errors <= limit).all():

@@ -3,4 +3,15 @@
 from dnnkit.testing import activations, data, dense, losses, metrics, optimizers
 from dnnkit.testing.questions import QUESTIONS, Question, asked, kernels
 
-__all__ = ["QUESTIONS", "Question", "activations", "asked", "data", "dense", "kernels", "losses", "metrics", "optimizers"]
+__all__ = [
+    "QUESTIONS",
+    "Question",
+    "activations",
+    "asked",
+    "data",
+    "dense",
+    "kernels",
+    "losses",
+    "metrics",
+    "optimizers",
+]

@@ -24,7 +24,7 @@ VECTORS = [(0,), (1,), (3,), (255,), (257,), (1009,), (5003,), (20_000,)]
 
 def _gather(implementation: Implementation, kernel: str) -> Iterator[Case]:
     sizes = [size for size in GATHERED if max(size[0], size[2]) * size[1] <= implementation.largest]
-    kinds = [(size, pair) for size, pair in zip(sizes * 3, NUMBERS * len(sizes), strict=False)]
+    kinds = [(size, pair) for size, pair in zip(sizes, NUMBERS * len(sizes), strict=False)]
     sources = list(implementation.sources)
     for chosen in pairwise(source=sources, size=kinds, dtype=DTYPES, given=implementation.variations):
         (size, pair), source = chosen["size"], chosen["source"]

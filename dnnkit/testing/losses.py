@@ -26,7 +26,9 @@ def _values(implementation: Implementation, kernel: str) -> Iterator[Case]:
 
 
 def _extremes(implementation: Implementation, kernel: str) -> Iterator[Case]:
-    for chosen in pairwise(shape=[(7, 2), (65, 10)], targets=target_kinds(kernel), dtype=DTYPES, weighted=(False, True)):
+    for chosen in pairwise(
+        shape=[(7, 2), (65, 10)], targets=target_kinds(kernel), dtype=DTYPES, weighted=(False, True)
+    ):
         yield Case(kernel, **chosen)
 
 
@@ -83,7 +85,9 @@ def small_losses_of_one_row(implementation: Implementation, case: Case) -> None:
     for shift in (0, 100, 1000, 10_000) if kernel.outputs == "categorical" else (0,):
         for margin in (0, 1, 3, 8):
             scores = np.array([[shift + margin, shift + margin / 4]], case.dtype)
-            targets = np.eye(2, dtype=case.dtype)[:1] if kernel.outputs == "categorical" else np.ones((1, 2), case.dtype)
+            targets = (
+                np.eye(2, dtype=case.dtype)[:1] if kernel.outputs == "categorical" else np.ones((1, 2), case.dtype)
+            )
             targets = np.array([0]) if case.targets == "labels" else targets
             exact = float(kernel.loss_and_gradient(wide(scores), wide(targets), None, 1.0)[0])
             near = float(kernel.loss_and_gradient(scores, targets, None, 1.0)[0])
@@ -152,7 +156,9 @@ def row_weights(implementation: Implementation, case: Case) -> None:
     check_close("the loss with weights of 1", ones[0], plain[0], few * abs(plain[0]))
     check_close("the gradient with weights of 1", ones[1], plain[1], few * float(np.abs(plain[1]).max()))
     loss, gradient = implementation.loss(case.kernel, scores, targets, counts.astype(case.dtype), SCALE)
-    repeated, of_repeated = implementation.loss(case.kernel, scores.repeat(counts, 0), targets.repeat(counts, 0), None, SCALE)
+    repeated, of_repeated = implementation.loss(
+        case.kernel, scores.repeat(counts, 0), targets.repeat(counts, 0), None, SCALE
+    )
     check_close("the loss of rows repeated", loss, repeated, few * abs(repeated))
     scale = few * max(1, float(np.abs(of_repeated).max())) * np.sqrt(case.shape[0])
     check_close("the gradient of rows repeated", gradient.sum(axis=0), of_repeated.sum(axis=0), scale)
@@ -183,7 +189,9 @@ def gradient_against_differences(implementation: Implementation, case: Case) -> 
     scores, targets, weights = loss_arrays(case)
     gradient = implementation.loss(case.kernel, scores, targets, weights)[1]
     expected, smooth = differences(lambda v: implementation.loss(case.kernel, v, targets, weights)[0], scores)
-    check_close("gradient against differences", gradient[smooth], expected[smooth], 1e-6 * max(1, np.abs(gradient).max()))
+    check_close(
+        "gradient against differences", gradient[smooth], expected[smooth], 1e-6 * max(1, np.abs(gradient).max())
+    )
 
 
 def _check(implementation: Implementation, case: Case, far: bool) -> None:

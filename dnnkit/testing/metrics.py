@@ -5,8 +5,8 @@ from typing import Literal
 
 import numpy as np
 
-from dnnkit.errors import DnnkitError
 from dnnkit.backends.program import HostArray
+from dnnkit.errors import DnnkitError
 from dnnkit.kernels import registry
 from dnnkit.testing.cases import DTYPES, Case, pairwise
 from dnnkit.testing.comparing import check_close
@@ -95,9 +95,7 @@ def same_value_each_time(implementation: Implementation, case: Case) -> None:
     assert first == second, f"{first} and {second}"
 
 
-def _expected(
-    case: Case, scores: HostArray, targets: HostArray, weights: HostArray | None, threshold: float
-) -> float:
+def _expected(case: Case, scores: HostArray, targets: HostArray, weights: HostArray | None, threshold: float) -> float:
     with np.errstate(all="ignore"):
         rows = np.asarray(registry.metric(case.kernel).rows(scores, targets, threshold), np.float64)
     return float(np.sum(rows if weights is None else rows * weights.astype(np.float64)))

@@ -45,22 +45,26 @@ def implementation(request: pytest.FixtureRequest) -> Iterator[Implementation]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every question about every kernel, for each implementation that performs the operation."""
-    if "question" not in metafunc.fixturenames:
+    if "implementation" not in metafunc.fixturenames:
         return
-    names = tested_backends()
-    if "numba" in names:
-        names.append(ENTRY_POINTS)
-    asked = [(q, kernel) for q in QUESTIONS for kernel in kernels(q.kind, q.operation)]
+    entry_points = [ENTRY_POINTS] if "numba" in tested_backends() else []
+    names = [*tested_backends(), *entry_points, CUDA_ON_CPU]
+    marks = {CUDA_ON_CPU: [pytest.mark.cuda_on_cpu], "cupy": [pytest.mark.gpu]}
+    if "question" not in metafunc.fixturenames:
+        params = [pytest.param(name, id=name, marks=marks.get(name, [])) for name in names]
+        metafunc.parametrize("implementation", params, indirect=True)
+        return
     params = [
         pytest.param(
             name,
             question,
             kernel,
             id=f"{name}-{question.kind}-{question.name}-{kernel}",
-            marks=[pytest.mark.cuda_on_cpu] if name == CUDA_ON_CPU else [],
+            marks=marks.get(name, []),
         )
-        for name in (*names, CUDA_ON_CPU)
-        for question, kernel in asked
+        for name in names
+        for question in QUESTIONS
+        for kernel in kernels(question.kind, question.operation)
         if question.operation in _operations(name)
     ]
     metafunc.parametrize(("implementation", "question", "kernel"), params, indirect=["implementation"])
