@@ -38,7 +38,7 @@ def register(kind: str, name: str, thing: Any) -> None:
         ConfigurationError: the thing is not of that kind, or the name is taken by something else.
     """
     if kind not in REGISTRIES:
-        raise UnknownName(unknown("kind", kind, [r.kind for r in dict.fromkeys(REGISTRIES.values())]))
+        raise UnknownName(unknown("kind", kind, {registry.kind: None for registry in REGISTRIES.values()}))
     REGISTRIES[kind].add(name, thing)
 
 

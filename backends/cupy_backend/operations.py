@@ -11,7 +11,7 @@ from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import Loss, Metric
 from dnnkit.kernels import registry
 from dnnkit.kernels._cuda import metrics
-from dnnkit.kernels._cuda.launch import PARTIALS
+from dnnkit.kernels._cuda.launch import PARTIALS, contiguous
 from dnnkit.kernels._cuda.source import REALS
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.optimizer_step.reference import Rule

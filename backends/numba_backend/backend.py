@@ -52,7 +52,7 @@ class NumbaBackend(NumpyBackend):
         return version("numba")
 
     def diagnose(self) -> list[Finding]:
-        """The BLAS that compiled code uses, the cache of compiled kernels, and how work is divided."""
+        """The BLAS that compiled code uses, the cache of compiled kernels, and the rates that partitions follow."""
         from dnnkit.backends.numba_backend.calibration import machine, processors
         from dnnkit.kernels._numba import blas, jit
 
@@ -86,7 +86,7 @@ class NumbaBackend(NumpyBackend):
                 "this machine",
                 "good",
                 f"{processors()} processors, {here.flops / 1e9:.0f} GFLOP/s each in products of float32, "
-                f"{1e6 * here.exchange:.1f} µs for two to hear of each other",
+                f"{1e6 * here.exchange:.1f} µs cross-core signalling latency",
             ),
         ]
         return super().diagnose() + findings

@@ -1,4 +1,4 @@
-"""The instructions that workers follow: what `kernels/train_steps` interprets, one list for each purpose."""
+"""Assembler of the bytecode that `kernels/train_steps` interprets: one schedule of instructions per purpose."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -13,7 +13,7 @@ Purpose = Literal["train", "differentiate", "evaluate", "predict"]
 
 
 class ScheduleKey(NamedTuple):
-    """What a schedule depends on beside the stages and their division."""
+    """What a schedule depends on besides the stages and their partition."""
 
     purpose: Purpose
     first: int
@@ -25,14 +25,14 @@ class ScheduleKey(NamedTuple):
     """Whether all steps have the same rows in the same order."""
 
 
-def assemble(stages: Sequence[Stage], partition: Partition, course: ScheduleKey) -> HostArray:
-    """Instructions (n, 3): what to do, with which stage, and an option: whether dx is wanted, or what is multiplied.
+def assemble(stages: Sequence[Stage], partition: Partition, key: ScheduleKey) -> HostArray:
+    """Instructions (n, 3): opcode, stage, and an option (whether dx is wanted, or what is multiplied).
 
-    Inputs are gathered if they are not read in place. Workers that exchange anything on the way forward share the
-    gathering, too, one step ahead: so there is something to do before the first step, and what is repeated begins after
-    it. There is, too, if all steps have the same rows, and none are shared: these are taken once.
+    Inputs are gathered unless they are read in place. Where workers exchange on the way forward, they also share the
+    gathering, one step ahead: the schedule then has a prologue, and REPEAT jumps past it. If every step uses the same
+    rows and none are shared, taking them is moved to the prologue.
     """
-    purpose, first, clips, inputs, one_batch = course
+    purpose, first, clips, inputs, one_batch = key
     kinds = roles(stages, partition)
     in_place = inputs == opcodes.IN_PLACE
     shares = "rows" in kinds and not in_place

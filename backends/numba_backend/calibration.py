@@ -1,6 +1,6 @@
-"""What this machine can do, in the few numbers that decide how work is divided; measured once, and kept.
+"""Calibration: the few rates of this machine that decide how work is partitioned; measured once, and kept.
 
-Rates are by the processors' time, not the wall's: what else runs meanwhile takes none of it.
+Rates are per second of processor time, not of wall time, so other work on the machine does not change them.
 """
 
 import json

@@ -1,11 +1,11 @@
-"""Which division of the work is fastest: a model of one training step, with numbers measured on the machine.
+"""Which partition of the work is fastest: a cost model of one training step, with rates measured on the machine.
 
     product of (m, k) and (k, n):      call + 2 m k n / flops + (m k + k n), where not near enough, as bytes
-    element by element:                bytes read and written / bytes a second
+    element by element:                bytes read and written / bytes per second
     exchange:                          exchange + wait + what is added up, as bytes
-    what another worker wrote:         bytes / bytes a second from another processor's caches
+    what another worker wrote:         bytes / bytes per second from another processor's caches
 
-A division is estimated by its first worker, whose part is as large as any. See docs/design/0011-dividing-the-work.md.
+A partition is estimated by its first worker, whose part is as large as any. See docs/design/0011-dividing-the-work.md.
 """
 
 import os
@@ -29,7 +29,7 @@ FETCHED = 0.5
 """How much of its factors a product waits for: most of the time it computes while they come."""
 
 WAIT = 5e-7
-"""Seconds by which workers miss each other at an exchange, beyond what hearing of each other takes."""
+"""Seconds by which workers miss each other at an exchange, beyond the latency of a signal."""
 
 PASSES = 6
 """How often a dense stage's outputs are read or written element by element: bias, activation, and back."""
@@ -38,7 +38,7 @@ PASSES = 6
 def choose_partition(
     program: Program, stages: Sequence[Stage], features: int, batch_size: int, recorded: str
 ) -> Partition:
-    """The division for batches of that size: what the user says, what was recorded, else the fastest by the model.
+    """The partition for batches of that size: what the user says, what was recorded, else the fastest by the model.
 
     `recorded` is what `record` gave in the training that goes on.
     """
@@ -68,7 +68,7 @@ def _recorded(text: str, batch_size: int) -> Partition | None:
 
 
 def threads(program: Program, rows: int, steps: int) -> int:
-    """How many threads so many steps are worth beside this one: 0 where starting them would take as long."""
+    """Number of helper threads worth starting for `steps` steps; 0 if starting them would cost more than it saves."""
     weights = sum(parameter.size for parameter in program.parameters)
     estimate = steps * (STEP + 6 * rows * weights * FLOP)
     return (program.num_threads or processors()) if estimate > WORTH_THREADS else 0

@@ -1,4 +1,4 @@
-"""Data as compiled code takes them: arrays of as few types as can be, and which of their columns are not zero."""
+"""Data as compiled code takes them: arrays of as few types as possible, and which of their columns are not zero."""
 
 from dataclasses import replace
 from typing import Any
@@ -28,8 +28,10 @@ WORTH_THREADS = 1 << 24
 
 
 def arrays(data: Data, program: Program, rescale: Rescale) -> tuple[Any, ...]:
-    """Inputs as bytes or as numbers, their rescaling, targets as labels or as values, weights, bits; what there is not
-    is empty."""
+    """(bytes, numbers, scale, offset, labels, values, weights, bits): inputs and targets in one of two forms each.
+
+    Absent arrays are passed as empty ones.
+    """
     nothing = np.zeros((0, data.x.shape[1]), np.uint8), np.zeros((0, data.x.shape[1]), program.dtype)
     bytes_, numbers = (data.x, nothing[1]) if data.x.dtype == np.uint8 else (nothing[0], data.x)
     labels, values = np.zeros(0, np.int64), np.zeros((0, program.output_features), program.dtype)

@@ -1,8 +1,8 @@
-"""The compiled epoch: a program run by a team of workers, in one call for many steps.
+"""The compiled epoch: a program run by a team of workers, many steps in one call.
 
-Parameters and slots have two homes. The canonical one is flat and whole: it is what is read, saved, and predicted
-with. A team divided by units keeps its own, a row for each worker. Whichever was written last is right; the other
-follows when it is asked for, so that neither a step nor a read pays for what nobody looks at.
+Parameters and slots have two homes. The canonical one is flat and whole: it is what is read, saved and predicted
+with. A team partitioned by units keeps its own copy, a row per worker. The one written last is valid; the other is
+brought up to date when it is next used, so neither a step nor a read pays for a copy that is not needed.
 """
 
 from collections.abc import Mapping
@@ -43,10 +43,10 @@ TEAMS = 4
 """Teams that are kept, with their buffers: for training, validation, and predictions of few rows and of many."""
 
 FULL_SPEED = 64
-"""Rows with which a product is as fast as with more."""
+"""Rows at which the throughput of a product saturates."""
 
 SMALL_BATCH = 64
-"""Rows up to which predictions are made at once, without any of what prepares longer work."""
+"""Largest batch predicted on the fast path, without what prepares longer work."""
 
 
 class NumbaExecutable(FlatExecutable):

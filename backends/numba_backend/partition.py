@@ -1,10 +1,10 @@
-"""How a program is divided among workers: each gets a part of the units, or a part of the rows of every batch.
+"""How a program is partitioned among workers: by units (tensor parallel) or by rows of every batch (data parallel).
 
-Divided by units, dense stages go in pairs. The first of a pair is divided by columns: every worker has all its inputs
-and computes some of its outputs. The second is divided by rows of its kernel: every worker has some of its inputs and
-computes a summand of all its outputs. So only the second has something to exchange, its partial products, on the way
-forward; on the way back only the first, its dx, if anything before it is trained. What stands between the two is
-computed in parts as well; what stands after a pair, on every worker alike.
+By units, dense stages go in pairs, as in Megatron-LM (M. Shoeybi et al., arXiv:1909.08053). The first of a pair is
+split by columns of its kernel: every worker has all inputs and computes some of the outputs. The second is split by
+rows: every worker has some of the inputs and computes a summand of all outputs. Only the second exchanges anything on the way
+forward, its partial products; on the way back only the first, its dx, if anything before it is trained. Stages between
+the two are computed in parts as well; stages after a pair, by every worker alike.
 """
 
 from collections.abc import Mapping, Sequence

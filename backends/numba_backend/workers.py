@@ -1,4 +1,4 @@
-"""Workers at work: their buffers, tables and threads for batches of up to so many rows."""
+"""Worker state: workspaces, stage tables and threads, sized for a maximum batch."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from dnnkit.kernels.matmul.cpu import fits_tiles
 from dnnkit.kernels.train_steps import cpu, opcodes, stage_table
 
 PATIENCE = 400
-"""Looks at what another thread does, some 10 µs in all, before its work is taken over."""
+"""Polls of another thread, some 10 µs in all, before its work is taken over."""
 
 PROGRESS = 16
 """Numbers of a worker's progress: two cache lines, more than it needs, so that no line has two writers."""
@@ -25,7 +25,7 @@ PROGRESS = 16
 
 @dataclass(frozen=True)
 class Kernels:
-    """Addresses of the compiled kernels that a program needs, and what they are told."""
+    """Addresses of the compiled kernels that a program needs, and their constant arguments."""
 
     activations: dict[str, Any]
     loss: int
@@ -37,7 +37,7 @@ class Kernels:
 
 @dataclass(frozen=True)
 class Weights:
-    """Parameters and slots, one flat row for each worker, or a single one that all share."""
+    """Parameters and slots: one flat row per worker, or a single one that all share."""
 
     parameters: HostArray
     slots: HostArray
@@ -64,7 +64,7 @@ class RunRequest:
 
 
 class WorkerTeam:
-    """The workers of a division, for one program and batches of up to `rows` rows: what `train_steps` runs on."""
+    """The workers of a partition, for one program and batches of up to `rows` rows: what `train_steps` runs on."""
 
     def __init__(
         self, program: Program, stage_list: Sequence[Stage], partition: Partition, rows: int, kernels: Kernels
@@ -125,7 +125,7 @@ class WorkerTeam:
         self._control[opcodes.STOP] = 1
 
     def clear_stop(self) -> None:
-        """Forget a request to stop."""
+        """Withdraw a request to stop."""
         self._control[opcodes.STOP] = 0
 
     def input_gradient(self, rows: int) -> HostArray:
@@ -142,9 +142,9 @@ class WorkerTeam:
         Loss and metrics are added to the sums, which `no_sums` made and `totals` adds up.
         """
         workers = self.partition.workers
-        course = ScheduleKey(purpose, first, work.clip_norm > 0, self._inputs(work), work.one_batch)
-        if course not in self._schedules:
-            self._schedules[course] = assemble(self._stages, self.partition, course)
+        key = ScheduleKey(purpose, first, work.clip_norm > 0, self._inputs(work), work.one_batch)
+        if key not in self._schedules:
+            self._schedules[key] = assemble(self._stages, self.partition, key)
         if len(work.data[6]) == 0:
             self._batches[2].fill(1)
         progress = np.zeros((workers, PROGRESS), np.int64)
@@ -156,7 +156,7 @@ class WorkerTeam:
         nothing = np.zeros(0)
         job = (
             (
-                self._schedules[course], self._tables, self._numbers, numbers.parameters, self.gradients, numbers.slots,
+                self._schedules[key], self._tables, self._numbers, numbers.parameters, self.gradients, numbers.slots,
                 self._memory, self._keeps, self._partials, self._norms, self._places, self._consecutive,
                 self._columns if len(work.data[7]) else self._all_columns,
                 (self._kernels.loss, self.program.output_features), self._kernels.head,
@@ -215,7 +215,7 @@ class WorkerTeam:
         return np.zeros((0, self.program.output_features), self.program.dtype)
 
     def _shares(self, worker: int) -> tuple[int, int, int]:
-        """Which of its parameters a worker updates: from where; from where on it alone has them; to where."""
+        """(start, start of the part that only this worker has, end) of the parameters that a worker updates."""
         if self.partition.by == "rows":
             part = share(self.layout.size, self.partition.workers, worker)
             return part.start, part.start, part.stop

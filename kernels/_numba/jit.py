@@ -46,7 +46,7 @@ Which copy runs depends on whether the caller was compiled or read from the cach
 
 
 CALLED: dict[str, Any] = {"forceinline": False}
-"""Said explicitly: an option that is left out is inherited from the caller."""
+"""Said, too, for what is not said is taken over from the caller."""
 
 
 def inline(function: Callable[..., Any]) -> Any:
@@ -61,7 +61,7 @@ def jit(function: Callable[..., Any]) -> Any:
 
 
 def jit_shared(function: Callable[..., Any]) -> Any:
-    """As `jit`, but compiled once for all its callers: for what is large, and has no freedom in how it rounds."""
+    """As `jit`, but there once for all its callers: for what is large, and has no freedom in how it rounds."""
     with _numba_cache():
         return numba.njit(nogil=True, cache=True, **OPTIONS, **CALLED)(function)
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import dnnkit as dk
+from dnnkit.activations import key_of
 from dnnkit.errors import CheckpointError, ConfigurationError, UnknownName
-from dnnkit.formula import Formula, activation_from_text, checking, definition, key_of
+from dnnkit.formula import Formula, activation_from_text, checking, definition
 from dnnkit.kernels import registry
 from tests.dnnkit.formula.formulas import BUILT_IN
 
@@ -201,7 +202,9 @@ def test_a_parameter_is_a_number(value):
 
 def test_an_unknown_name_lists_defined_ones_and_says_how_to_define_it():
     dk.activation("wave", "sin(x)")
-    with pytest.raises(UnknownName, match=r"unknown activation 'wav': choose one of .*tanh, wave, or define it"):
+    with pytest.raises(
+        UnknownName, match=r"'wav': did you mean 'wave'\? choose one of .*tanh, wave, or define it"
+    ):
         dk.Dense(3, activation="wav")
 
 

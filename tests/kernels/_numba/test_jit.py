@@ -52,8 +52,8 @@ def test_two_processes_that_compile_at_once_agree(checkout, tmp_path):
 def test_processes_that_compile_for_two_dtypes_at_once_do_not_mix_them_up(tmp_path, monkeypatch):
     """Both have read the index before either writes it; who is the first to write it is the last to write the code."""
     monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path)
-    function = jit.generated("small", "def same(x):\n    return x\n").same
-    first, second = (jit.compiled(function)._cache._cache_file for _ in range(2))
+    function = jit.module_from_source("small", "def same(x):\n    return x\n").same
+    first, second = (jit.jit(function)._cache._cache_file for _ in range(2))
     with monkeypatch.context() as patch:
         for files in (first, second):
             patch.setattr(files, "_load_index", dict)
@@ -66,20 +66,20 @@ def test_processes_that_compile_for_two_dtypes_at_once_do_not_mix_them_up(tmp_pa
 BITS = """
 import json
 import numpy as np
-from dnnkit.kernels._numba.entry_points import loss_slices, update_slices
+from dnnkit.kernels._numba.entry_points import loss_entry_points, optimizer_entry_points
 
 rng = np.random.default_rng(0)
 results = {}
 state = rng.uniform(0.1, 1, (4, 1009)).astype(np.float32)
 numbers = np.array([0.9, 0.999, 1e-7])
 places = [state[row].ctypes.data for row in range(3)]
-update_slices("adam", "float32").call("update", 3, *places, 1009, 1009, 0.01, numbers.ctypes.data)
+optimizer_entry_points("adam", "float32").call("update", 3, *places, 1009, 1009, 0.01, numbers.ctypes.data)
 results["adam"] = state.tobytes().hex()
 for loss in ("mean_squared_error", "softmax_cross_entropy"):
     scores, targets, gradient = rng.uniform(0.1, 1, (3, 65, 10)).astype(np.float32)
     weights, totals = rng.uniform(0, 2, 65).astype(np.float32), np.zeros(1)
     places = [array.ctypes.data for array in (scores, targets, weights, totals, totals, gradient, totals)]
-    loss_slices(loss, "values", "float32").call("loss_and_metrics", *places[:3], 65, 10, 0.1, 0, *places[3:])
+    loss_entry_points(loss, "values", "float32").call("loss_and_metrics", *places[:3], 65, 10, 0.1, 0, *places[3:])
     results[loss] = totals.tobytes().hex() + gradient.tobytes().hex()
 print(json.dumps(results))
 """
@@ -97,7 +97,7 @@ def test_threads_that_generate_the_same_module_at_once_agree(tmp_path, monkeypat
     def generate(barrier: threading.Barrier, number: int) -> None:
         barrier.wait()
         try:
-            assert jit.generated("small", f"value = {number}\n").value == number
+            assert jit.module_from_source("small", f"value = {number}\n").value == number
         except Exception as error:
             failures.append(error)
 
@@ -115,26 +115,26 @@ SMALL = '''"""Small functions."""
 
 import numba
 
-from dnnkit.kernels._numba.jit import compiled
+from dnnkit.kernels._numba.jit import jit
 
 
-@compiled
+@jit
 def divide(a, b, out):
     for e in range(a.size):
         out[e] = a[e] / b[e]
 
 
-@compiled
+@jit
 def quotient(a, b):
     return a / b
 
 
-@compiled
+@jit
 def is_nan(x):
     return x != x
 
 
-@compiled
+@jit
 def count_nan(x):
     count = 0
     for e in range(x.size):
@@ -198,7 +198,7 @@ def test_options_and_whose_cache(checkout, tmp_path):
 def test_the_setting_is_put_back_when_a_declaration_fails():
     before = jit.numba.config.CACHE_DIR
     with pytest.raises(TypeError):
-        jit.compiled("not a function")
+        jit.jit("not a function")
     assert before == jit.numba.config.CACHE_DIR
 
 
