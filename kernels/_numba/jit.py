@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 import tempfile
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,8 +24,6 @@ from typing import Any
 import llvmlite.binding
 import numba
 from numba.core import caching
-
-from dnnkit import files
 
 FASTMATH = {"contract", "nsz"}
 """Not "nnan" or "ninf": with them a NaN in training would go unseen. Not "reassoc" or "arcp": they undo what the stable
@@ -46,7 +45,7 @@ Which copy runs depends on whether the caller was compiled or read from the cach
 
 
 CALLED: dict[str, Any] = {"forceinline": False}
-"""Said, too, for what is not said is taken over from the caller."""
+"""Said explicitly: an option that is left out is inherited from the caller."""
 
 
 def inline(function: Callable[..., Any]) -> Any:
@@ -61,7 +60,7 @@ def jit(function: Callable[..., Any]) -> Any:
 
 
 def jit_shared(function: Callable[..., Any]) -> Any:
-    """As `jit`, but there once for all its callers: for what is large, and has no freedom in how it rounds."""
+    """As `jit`, but compiled once for all its callers: for what is large, and has no freedom in how it rounds."""
     with _numba_cache():
         return numba.njit(nogil=True, cache=True, **OPTIONS, **CALLED)(function)
 
@@ -77,7 +76,9 @@ def module_from_source(name: str, source: str) -> ModuleType:
     path = cache_folder() / "generated" / f"{name}_{hashlib.sha256(source.encode()).hexdigest()[:16]}.py"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        files.replace(path, source.encode(), durable=False)
+        temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+        temporary.write_text(source)
+        os.replace(temporary, path)
     specification = importlib.util.spec_from_file_location(f"dnnkit_generated_{path.stem}", path)
     assert specification is not None
     assert specification.loader is not None
@@ -101,7 +102,8 @@ def announce(what: str) -> None:
 def cache_folder() -> Path:
     """Where compiled kernels are kept: under the user's cache, or in the temporary folder if that cannot be written."""
     name = f"compiled-{fingerprint()}"
-    for parent in (files.cache_folder(), Path(tempfile.gettempdir()) / f"dnnkit-{_user()}"):
+    user_cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    for parent in (Path(user_cache) / "dnnkit", Path(tempfile.gettempdir()) / f"dnnkit-{_user()}"):
         folder = parent / name
         try:
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)
