@@ -13,6 +13,7 @@ FIGURES = "tests/notes/test_figures.py::test_every_figure_on_a_gpu"
 ONE_CALL = "tests/backends/test_executable.py::test_a_snapshot_is_a_copy"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("required", "test", "outcome"),
     [
