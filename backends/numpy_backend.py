@@ -115,13 +115,13 @@ class NumpyBackend(Backend):
         return out
 
     def activation(self, activation: Activation, x: Array, out: Array | None = None) -> Array:
-        """See `kernels/<activation>`."""
+        """See `kernels/activations`."""
         if out is None:
             return super().activation(activation, x)
         return _by_block(activation.forward, out, x, flat=activation.elementwise)
 
     def activation_backward(self, activation: Activation, dy: Array, saved: Array, out: Array | None = None) -> Array:
-        """See `kernels/<activation>`."""
+        """See `kernels/activations`."""
         if out is None:
             return super().activation_backward(activation, dy, saved)
         return _by_block(activation.backward, out, dy, saved, flat=activation.elementwise)
@@ -191,7 +191,7 @@ class NumpyBackend(Backend):
         scale: float,
         out: Array | None = None,
     ) -> tuple[Array, Array]:
-        """See `kernels/<loss>`."""
+        """See `kernels/losses`."""
         if out is None or not isinstance(loss.kernel, str):
             return super().loss(loss, scores, targets, weights, scale)
         total = 0.0

@@ -111,11 +111,11 @@ class Operations:
         return x * scale + offset
 
     def activation(self, activation: Activation, x: Array, out: Array | None = None) -> Array:
-        """See `kernels/<activation>`."""
+        """See `kernels/activations`."""
         return activation.forward(x, self.xp)
 
     def activation_backward(self, activation: Activation, dy: Array, saved: Array, out: Array | None = None) -> Array:
-        """See `kernels/<activation>`."""
+        """See `kernels/activations`."""
         return activation.backward(dy, saved, self.xp)
 
     def dense(
@@ -162,7 +162,7 @@ class Operations:
         scale: float,
         out: Array | None = None,
     ) -> tuple[Array, Array]:
-        """(weighted sum of the row losses, `scale` times its gradient in the scores); see `kernels/<loss>`."""
+        """(weighted sum of the row losses, `scale` times its gradient in the scores); see `kernels/losses`."""
         kernel = registry.loss(loss.kernel) if isinstance(loss.kernel, str) else loss.kernel
         return kernel.loss_and_gradient(scores, targets, weights, scale, self.xp)
 

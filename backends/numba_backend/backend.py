@@ -132,7 +132,7 @@ class NumbaBackend(NumpyBackend):
     # -- operations: the kernels that the compiled epoch calls -------------------------------------------------------
 
     def activation(self, activation: Activation, x: Array, out: Array | None = None) -> Array:
-        """See `kernels/<activation>`."""
+        """See `kernels/activations`."""
         if x.ndim == 0 or not registry.has_cpu_version(activation.name):
             return super().activation(activation, x, out)
         x = np.ascontiguousarray(x)
@@ -143,7 +143,7 @@ class NumbaBackend(NumpyBackend):
         return out
 
     def activation_backward(self, activation: Activation, dy: Array, saved: Array, out: Array | None = None) -> Array:
-        """See `kernels/<activation>`."""
+        """See `kernels/activations`."""
         if dy.ndim == 0 or not registry.has_cpu_version(activation.name):
             return super().activation_backward(activation, dy, saved, out)
         dy, saved = np.ascontiguousarray(dy), np.ascontiguousarray(saved)
@@ -234,7 +234,7 @@ class NumbaBackend(NumpyBackend):
         scale: float,
         out: Array | None = None,
     ) -> tuple[Array, Array]:
-        """See `kernels/<loss>`."""
+        """See `kernels/losses`."""
         if not isinstance(loss.kernel, str) or not registry.has_cpu_version(loss.kernel):
             return super().loss(loss, scores, targets, weights, scale, out)
         scores, targets, row_weights, kind = _contiguous(scores, targets, weights)
@@ -271,7 +271,7 @@ class NumbaBackend(NumpyBackend):
         """See `kernels/optimizer_step`; in place."""
         if not self._has_compiled(rule.name):
             return super().update(rule, step, parameter, gradient, slots, *numbers)
-        # Stacked and unstacked again: a slice function wants its slots in one array. Only stage by stage costs this.
+        # Stacked and unstacked again: the compiled update wants its slots in one array. Only stage by stage costs this.
         stacked = np.stack(slots) if slots else parameter
         rate, *constants = numbers
         places = [array.ctypes.data for array in (parameter, gradient, stacked)]

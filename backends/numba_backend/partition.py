@@ -2,9 +2,9 @@
 
 By units, dense stages go in pairs, as in Megatron-LM (M. Shoeybi et al., arXiv:1909.08053). The first of a pair is
 split by columns of its kernel: every worker has all inputs and computes some of the outputs. The second is split by
-rows: every worker has some of the inputs and computes a summand of all outputs. Only the second exchanges anything on the way
-forward, its partial products; on the way back only the first, its dx, if anything before it is trained. Stages between
-the two are computed in parts as well; stages after a pair, by every worker alike.
+rows: every worker has some of the inputs and computes a summand of all outputs. Only the second exchanges anything on
+the way forward, its partial products; on the way back only the first, its dx, if anything before it is trained.
+Stages between the two are computed in parts as well; stages after a pair, by every worker alike.
 """
 
 from collections.abc import Mapping, Sequence

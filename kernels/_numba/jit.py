@@ -33,8 +33,9 @@ OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": FASTMATH}
 """With Python's error model every division tests for zero, and no loop with one is vectorised."""
 
 ROOT = Path(__file__).parents[1]
-NOT_COMPILED = {"reference.py", "gpu.py", "_reference", "_cuda"}
-"""Files and folders that no compiled function reads: editing them keeps what is compiled."""
+NOT_COMPILED = {"gpu.py", "_reference", "_cuda"}
+"""Files and folders that no compiled function reads: editing them keeps what is compiled. A `reference.py` is read: it
+holds constants that its `cpu.py` takes from it."""
 
 log = logging.getLogger("dnnkit")
 

@@ -125,7 +125,7 @@ import dnnkit as dk
 net = dk.Sequential([dk.Dense(64, activation="relu"), dk.Dense(3, activation="softmax")], seed=0, backend="numba")
 net.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
 net.fit(a, np.arange(200) % 3, epochs=2, verbose=0)
-from dnnkit.kernels import blas
+from dnnkit.kernels._numba import blas
 after = pools()
 try:
     ctypes.CDLL(None).scipy_cblas_sgemm
