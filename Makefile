@@ -4,13 +4,25 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench clean
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := --numprocesses logical --maxprocesses 8 --dist worksteal
+
+.PHONY: demo check test test-extras test-slow lint bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/dnnkit train
 
+check: lint
+	$(PYTEST) tests/smoke
+
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
+	$(PYTEST) $(PARALLEL)
+
+test-extras: $(VENV)/installed-test
+	$(PYTEST) $(PARALLEL) -m extras
+
+test-slow: $(VENV)/installed-test
+	$(PYTEST) $(PARALLEL) -m slow
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
@@ -18,7 +30,7 @@ lint: $(VENV)/installed-test
 	$(BIN)/mypy
 
 bench: $(VENV)/installed-test
-	$(BIN)/python -m pytest benchmarks -m 'not slow' --benchmark-max-time=0.05
+	$(PYTEST) benchmarks -m 'not slow' --benchmark-max-time=0.05
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

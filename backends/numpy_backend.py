@@ -214,7 +214,7 @@ class NumpyBackend(Backend):
     def clip_norm(self, x: Array, bound: float, out: Array | None = None) -> Array:
         """x, scaled down to the Euclidean norm `bound` if its own is larger."""
         norm = float(np.sqrt(np.dot(x, x)))
-        return np.multiply(x, bound / norm, out=out) if norm > bound else x
+        return x if norm <= bound else np.multiply(x, bound / norm, out=out)  # a norm of NaN is in no bound
 
     def update(
         self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float
@@ -242,7 +242,7 @@ def _row_blocks(rows: Array) -> Iterator[slice]:
 
 def _by_block(function: Callable[..., Array], out: Array, *inputs: Array, flat: bool) -> Array:
     """out[...] = function(*inputs) on arrays of one shape, block by block; `flat` where rows do not matter."""
-    if flat:
+    if flat and out.flags.c_contiguous:  # else `reshape` would make a copy, and the result be lost
         target, *sources = (array.reshape(-1) for array in (out, *inputs))
     else:
         target, *sources = out, *inputs

@@ -1,6 +1,6 @@
 """Training steps, network by backend: seconds for a stretch of steps of one executable call.
 
-Run `make bench`, or `pytest benchmarks` with the options of pytest-benchmark.
+Run `make bench`, or `pytest benchmarks -m ''` with the options of pytest-benchmark.
 """
 
 from typing import Any

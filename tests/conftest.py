@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import settings
 
 import dnnkit as dk
 from dnnkit.backends import Backend, available, get_backend, registry
+from dnnkit.backends.numba_backend import NumbaBackend
 from tests.requirements import gpu_is_required, require
 from tests.strict_backend import StrictBackend
 
@@ -35,18 +37,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     require(item)
 
 
+@contextmanager
+def in_force(name: str) -> Iterator[Backend]:
+    """The backend of that name, in force; one that was requested and cannot work is a failure."""
+    with pytest.MonkeyPatch.context() as patch:
+        if name == STRICT:
+            patch.setitem(registry.BACKENDS._things, STRICT, StrictBackend)
+        instance: Backend = StrictBackend() if name == STRICT else get_backend(name)
+        with dk.use_backend(name):
+            yield instance
+
+
 @pytest.fixture(params=tested_backends())
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """Each backend in turn, in force for the test; one that was requested and cannot work is a failure."""
-    if request.param == STRICT:
-        instance: Backend = StrictBackend()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(registry.BACKENDS._things, STRICT, StrictBackend)
-            with dk.use_backend(STRICT):
-                yield instance
-        return
-    instance = get_backend(request.param)
-    with dk.use_backend(request.param):
+    """Each backend in turn, in force for the test."""
+    with in_force(request.param) as instance:
         yield instance
 
 
@@ -61,8 +66,11 @@ def _ctrl_c_is_heard() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _announced() -> None:
     """What is compiled for the first time is announced; here, so that no test sees it among its own output."""
-    for dtype in ("float32", "float64"):
-        dk.Sequential([dk.Dense(1)], dtype=dtype).build(1)
+    if NumbaBackend.unavailable_reason() is None:
+        from dnnkit.kernels._numba.jit import announce
+
+        for dtype in ("float32", "float64"):
+            announce(f"the training loop in {dtype}")
 
 
 @pytest.fixture(autouse=True)

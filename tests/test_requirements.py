@@ -10,17 +10,18 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FIGURES = "tests/notes/test_figures.py::test_every_figure_on_a_gpu"
-CLIP_NORM = "tests/backends/test_operations.py::test_clip_norm"
+ONE_CALL = "tests/backends/test_executable.py::test_a_snapshot_is_a_copy"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("required", "test", "outcome"),
     [
         ("", FIGURES, "1 skipped"),
         ("0", FIGURES, "1 skipped"),
         ("1", FIGURES, "1 error"),
-        ("", CLIP_NORM, "[2-9] passed"),
-        ("1", CLIP_NORM, "[2-9] passed, 1 error"),
+        ("", ONE_CALL, "[2-9] passed"),
+        ("1", ONE_CALL, "[2-9] passed, 1 error"),
     ],
 )
 def test_a_gpu_that_is_required_is_missed(required: str, test: str, outcome: str) -> None:

@@ -11,7 +11,7 @@ from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import Loss, Metric
 from dnnkit.kernels import registry
 from dnnkit.kernels._cuda import metrics
-from dnnkit.kernels._cuda.launch import PARTIALS
+from dnnkit.kernels._cuda.launch import PARTIALS, contiguous
 from dnnkit.kernels._cuda.source import REALS
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.optimizer_step.reference import Rule
@@ -103,7 +103,7 @@ class CupyOperations(Operations):
         with self.on_device():
             if not _has_kernel(activation.name, dy):
                 return super().dense_backward(dy, x, w, saved, activation, needs_dx)
-            kernel, empty = _kernel("dense"), self.xp.empty
+            kernel, empty, dy = _kernel("dense"), self.xp.empty, contiguous(dy)  # dz is written over it
             dx = empty(x.shape, x.dtype) if needs_dx and dx is None else dx
             dw = empty(w.shape, w.dtype) if dw is None else dw
             db = empty(w.shape[1], w.dtype) if db is None else db

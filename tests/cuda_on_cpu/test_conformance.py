@@ -10,8 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TESTS = {
-    "operations, trajectories and data": [
-        "backends/test_operations.py",
+    "trajectories and data": [
         "backends/test_executable.py",
         "backends/stagewise/test_finite.py",
     ],

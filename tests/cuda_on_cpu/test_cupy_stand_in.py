@@ -179,6 +179,7 @@ print(json.dumps(found))
 """The names of the arguments of each name, empty where it does not tell them, null where CuPy has no such name."""
 
 
+@pytest.mark.extras
 def test_cupy_compiles_with_the_options_that_our_kernels_are_checked_with() -> None:
     """It says so in one file of Python, which can be read without a GPU."""
     spec = importlib.util.find_spec("cupy")
@@ -189,6 +190,7 @@ def test_cupy_compiles_with_the_options_that_our_kernels_are_checked_with() -> N
         assert f"options += ('{option}',)" in source
 
 
+@pytest.mark.extras
 def test_what_the_stand_in_has_cupy_has() -> None:
     """Every name, and every name of an argument where CuPy's functions tell them; needs CuPy and no GPU."""
     names: dict[str, Any] = {}

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,18 @@ _checked_kernel = functools.cache(launch._kernel.__wrapped__)
 """Kernels that were compiled with every access checked, apart from those of other tests."""
 
 
+@contextmanager
+def checked_on_cpu() -> Iterator[Any]:
+    """Within, CuPy is the stand-in, and every access to memory and every barrier is checked."""
+    with pytest.MonkeyPatch.context() as patch, cupy_stand_in.in_place_of_cupy() as cupy:
+        patch.setattr(raw, "sanitize", True)
+        patch.setattr(launch, "_module", _checked_module)
+        patch.setattr(launch, "_kernel", _checked_kernel)
+        yield cupy
+
+
 @pytest.fixture(params=[ON_CPU, ON_GPU])
-def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gpu]:
+def gpu(request: pytest.FixtureRequest) -> Iterator[Gpu]:
     """The CPU, which checks every access to memory and every barrier, then a real GPU where there is one."""
     if request.param == "gpu":
         found = next((info for info in available() if info.name == "cupy"), None)
@@ -57,10 +68,7 @@ def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
 
         yield Gpu(cupy)
         return
-    monkeypatch.setattr(raw, "sanitize", True)
-    monkeypatch.setattr(launch, "_module", _checked_module)
-    monkeypatch.setattr(launch, "_kernel", _checked_kernel)
-    with cupy_stand_in.in_place_of_cupy() as cupy:
+    with checked_on_cpu() as cupy:
         yield Gpu(cupy)
 
 

@@ -43,26 +43,3 @@ def test_masks_equal_the_reference_bit_for_bit(gpu, step):
 def test_few_blocks_reach_every_element(gpu, few_blocks):
     expected = dropout_reference.mask(3, 9001, 0.3, 1, 2, 3)
     np.testing.assert_array_equal(mask(gpu, 3, 9001, 0.3, 1, 2, 3), expected)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("rate", [0.0, 0.2, 1 - 2.0**-33])
-def test_apply_equals_the_reference_also_in_place(gpu, rate, dtype, rng):
-    for shape in [(0,), (1,), (7, 9), (64,), (3, 1025)]:
-        x, keep = rng.normal(size=shape).astype(dtype), rng.integers(0, 2, shape).astype(bool)
-        expected = dropout_reference.apply(x, keep, rate)
-        for shift in (0, 1):
-            out, place = gpu.full(shape, dtype, shift), gpu.put(x, shift)
-            kept = gpu.put(keep, shift)
-            dropout.apply(place, kept, rate, out)
-            dropout.apply(place, kept, rate, place)
-            np.testing.assert_allclose(gpu.get(out), expected, rtol=2 * np.finfo(dtype).eps)
-            np.testing.assert_array_equal(gpu.get(place), gpu.get(out))
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, np.finfo(np.float64).max])
-def test_a_dropped_number_gives_zero_and_a_kept_one_comes_through(gpu, bad):
-    x, keep, out = np.full(65, bad), np.arange(65) % 2 == 0, gpu.full(65, np.float64)
-    dropout.apply(gpu.put(x), gpu.put(keep), 0.5, out)
-    with np.errstate(over="ignore"):
-        np.testing.assert_array_equal(gpu.get(out), np.where(keep, 2 * x, 0))

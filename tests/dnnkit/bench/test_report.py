@@ -118,6 +118,7 @@ def column(browser, place: int) -> list[str]:
     return browser.evaluate(script, place)
 
 
+@pytest.mark.extras
 def test_a_click_sorts_by_number_and_another_turns_it(browser):
     head = browser.locator("thead th button", has_text="ns per element").first
     head.click()
@@ -130,6 +131,7 @@ def test_a_click_sorts_by_number_and_another_turns_it(browser):
     assert browser.problems == []
 
 
+@pytest.mark.extras
 def test_words_keep_the_rows_that_have_them(browser):
     search = browser.locator("input").first
     search.fill("tanh warm")
@@ -140,6 +142,7 @@ def test_words_keep_the_rows_that_have_them(browser):
     assert len(column(browser, 0)) == 12
 
 
+@pytest.mark.extras
 def test_every_plot_is_drawn_within_the_page(browser):
     boxes = browser.evaluate("[...document.querySelectorAll('svg')].map(s => [s.clientWidth, s.clientHeight])")
     width = browser.evaluate("document.documentElement.clientWidth")

@@ -148,6 +148,7 @@ def test_when_no_folder_can_be_kept_a_new_one_does(monkeypatch, tmp_path, caplog
     assert len(caplog.records) == 2
 
 
+@pytest.mark.slow
 def test_kernels_work_from_the_fallback(checkout, tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "temporary").mkdir()

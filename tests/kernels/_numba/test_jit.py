@@ -39,6 +39,7 @@ def test_a_second_process_compiles_nothing_and_an_edited_callee_is_never_stale(t
     assert third["gathered"] == first["gathered"]
 
 
+@pytest.mark.slow
 def test_two_processes_that_compile_at_once_agree(checkout, tmp_path):
     both = [start(REPORT, checkout, tmp_path / "cache") for _ in range(2)]
     results = [finish(process) for process in both]
@@ -49,6 +50,7 @@ def test_two_processes_that_compile_at_once_agree(checkout, tmp_path):
     assert [file.suffix for file in generated] == [".py"]  # no temporary file is left
 
 
+@pytest.mark.slow
 def test_processes_that_compile_for_two_dtypes_at_once_do_not_mix_them_up(tmp_path, monkeypatch):
     """Both have read the index before either writes it; who is the first to write it is the last to write the code."""
     monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path)
@@ -85,6 +87,7 @@ print(json.dumps(results))
 """
 
 
+@pytest.mark.slow
 def test_what_is_compiled_and_what_is_read_from_the_cache_give_the_same_bits(checkout, tmp_path):
     first, second = (run(BITS, checkout, tmp_path / "cache") for _ in range(2))
     assert [name for name in first if first[name] != second[name]] == []

@@ -1,6 +1,5 @@
 """Accuracy: ties, weights, labels and rows, thresholds."""
 
-import array_api_strict
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -101,17 +100,3 @@ def test_the_sum_is_float64_whatever_the_scores(rng):
     total = categorical(np.ones((10, 1), np.float32), np.zeros(10, np.int64), weights)
     assert total.dtype == np.float64
     np.testing.assert_allclose(total, 10 * np.float64(np.float32(0.1)), rtol=1e-15)
-
-
-@pytest.mark.parametrize("weighted", [True, False])
-def test_the_same_with_another_array_library(weighted, rng):
-    xs = array_api_strict
-    scores, labels = rng.normal(size=(65, 3)).astype(np.float32), rng.integers(0, 3, 65)
-    one_hot = np.eye(3, dtype=np.float32)[labels]
-    weights = rng.uniform(0, 2, 65).astype(np.float32) if weighted else None
-    strict_weights = xs.asarray(weights) if weighted else None
-    for targets in (labels, one_hot):
-        strict = categorical(xs.asarray(scores), xs.asarray(targets), strict_weights, xp=xs)
-        assert float(strict) == categorical(scores, targets, weights)
-    strict = binary(xs.asarray(scores), xs.asarray(one_hot), strict_weights, 0.5, xp=xs)
-    assert float(strict) == binary(scores, one_hot, weights, 0.5)

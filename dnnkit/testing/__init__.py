@@ -1,0 +1,20 @@
+"""The conformance kit: what every backend must do, asked of one.
+
+`check_backend(name)`, or `python -m dnnkit.testing NAME`. It needs nothing beyond what dnnkit needs.
+"""
+
+from dnnkit.testing.checking import Report, check_backend
+from dnnkit.testing.conformance import QUESTIONS, Question, asked
+from dnnkit.testing.implementations import PLAIN, Given, Implementation, of_backend
+
+__all__ = [
+    "PLAIN",
+    "QUESTIONS",
+    "Given",
+    "Implementation",
+    "Question",
+    "Report",
+    "asked",
+    "check_backend",
+    "of_backend",
+]

@@ -1,0 +1,235 @@
+"""`check_backend`: everything that is asked of a backend, with short trainings, and a table of what it can do."""
+
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import dnnkit as dk
+from dnnkit.backends import Backend, get_backend
+from dnnkit.backends.operations import Operations
+from dnnkit.backends.program import Dense, HostArray, Loss, Metric, Parameter, Program
+from dnnkit.errors import TrainingWarning
+from dnnkit.kernels import registry
+from dnnkit.kernels.optimizer_step.reference import RULES
+from dnnkit.losses import LOSSES
+from dnnkit.optimizers import OPTIMIZERS
+from dnnkit.testing.conformance import QUESTIONS, asked
+from dnnkit.testing.implementations import of_backend
+
+KINDS = {"activation": "activation", "loss": "loss", "metric": "metric", "optimizer": "update"}
+"""Kind -> the operation that performs it."""
+TOLERANCE = {"float64": 1e-9, "float32": 1e-3}
+"""Relative difference between the losses of two backends after some epochs."""
+
+
+@dataclass
+class Line:
+    """What was found about one kind.
+
+    Attributes:
+        kind: as in `Question.kind`, or "training".
+        asked, passed: how many questions, each about one kernel.
+        fast: kernels that the backend's fast path takes.
+        by_formula: kernels that it computes by their formula, operation by operation.
+    """
+
+    kind: str
+    asked: int = 0
+    passed: int = 0
+    fast: list[str] = field(default_factory=list)
+    by_formula: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Report:
+    """What a backend can do; `print` it for the table."""
+
+    backend: str
+    version: str
+    device: str
+    lines: list[Line]
+    failures: list[str]
+
+    def __str__(self) -> str:
+        """The table, then each failure."""
+        rows: list[tuple[str, ...]] = [("kind", "passed", "fast path", "by formula")]
+        for line in self.lines:
+            total = len(line.fast) + len(line.by_formula)
+            names = [f"{len(names)} of {total}" if total else "" for names in (line.fast, line.by_formula)]
+            rows.append((line.kind, f"{line.passed} of {line.asked}", *names))
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        head = f"backend {self.backend} ({self.version}, {self.device})"
+        table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        formulas = [f"{line.kind} by formula: {', '.join(line.by_formula)}" for line in self.lines if line.by_formula]
+        return "\n".join([head, "", *table, "", *formulas, *(f"FAILED {failure}" for failure in self.failures)]).strip()
+
+
+def check_backend(name: str | Backend, *, verbose: bool = True) -> Report:
+    """Ask a backend everything that dnnkit expects of one.
+
+    Arguments:
+        name: of a backend that is installed or built in, as in `DNNKIT_BACKEND`; or a backend itself.
+        verbose: whether to print the table.
+
+    Returns:
+        What passed, kind by kind, and what runs on the backend's fast path.
+
+    Raises:
+        AssertionError: something is wrong; the message lists everything that is.
+        BackendUnavailable: there is no such backend, or it cannot work here.
+    """
+    backend = get_backend(name)
+    implementation = of_backend(backend)
+    lines = {kind: _capabilities(backend, kind) for kind in dict.fromkeys(question.kind for question in QUESTIONS)}
+    failures: list[str] = []
+    for question, kernel in asked(implementation):
+        found = question.failures(implementation, kernel)
+        lines[question.kind].asked += 1
+        lines[question.kind].passed += not found
+        failures += [f"{question.kind}: {failure}" for failure in found]
+    training = lines.setdefault("training", Line("training"))
+    for what, ask in _trainings(backend):
+        training.asked += 1
+        try:
+            ask()
+            training.passed += 1
+        except Exception as error:  # whatever it is, the others are still asked
+            failures.append(f"training: {what}: {type(error).__name__}: {str(error).strip()}")
+    report = Report(backend.name, backend.version, backend.device, list(lines.values()), failures)
+    if verbose:
+        print(report)
+    if failures:
+        raise AssertionError(f"backend {backend.name}: {len(failures)} failures\n" + "\n".join(failures))
+    return report
+
+
+# -- the fast path ---------------------------------------------------------------------------------------------------
+
+
+def _capabilities(backend: Backend, kind: str) -> Line:
+    line = Line(kind)
+    if kind in KINDS:
+        own = getattr(type(backend), KINDS[kind]) is not getattr(Operations, KINDS[kind])
+        for name in RULES if kind == "optimizer" else registry.names(kind):
+            is_fast = own and backend.unsupported_reason(_program(kind, name)) is None
+            (line.fast if is_fast else line.by_formula).append(name)
+    return line
+
+
+def _program(kind: str, name: str) -> Program:
+    """A small network with one kernel of that name."""
+    loss = registry.loss(name if kind == "loss" else "mean_squared_error")
+    return Program(
+        input_shape=(3,),
+        output_features=2,
+        stages=(Dense(Parameter("dense/kernel", (3, 2)), None, name if kind == "activation" else "linear"),),
+        head="linear",
+        loss=Loss(loss.name, "values", loss.reduction),
+        metrics=(Metric(name, name),) if kind == "metric" else (),
+        rule=name if kind == "optimizer" else "sgd",
+        dtype="float32",
+        seed=0,
+        num_threads=None,
+    )
+
+
+# -- training --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Training:
+    """A network that learns something small: some activations, a loss, an optimizer."""
+
+    activations: tuple[str, ...]
+    loss: str
+    optimizer: str
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.activations)}; {self.loss}; {self.optimizer}"
+
+    def network(self, backend: Backend | str, dtype: Any) -> dk.Sequential:
+        """Not trained yet."""
+        layers = [dk.Dense(8, activation=activation) for activation in self.activations]
+        net = dk.Sequential(
+            [dk.Rescaling(1 / 16, -0.5), *layers, dk.Dropout(0.2), dk.Dense(3, activation=self._last)],
+            backend=backend,
+            seed=1,
+            dtype=dtype,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TrainingWarning)  # an activation without a gradient is trained with, too
+            net.compile(optimizer=self.optimizer, loss=self.loss, metrics=["accuracy"])
+        return net
+
+    def data(self) -> tuple[HostArray, HostArray]:
+        """uint8 inputs, and targets that depend on them."""
+        x = np.random.default_rng(2).integers(0, 17, (60, 5), dtype=np.uint8)
+        labels = x[:, :3].argmax(axis=1)
+        return x, labels if self._targets == "labels" else np.eye(3)[labels]
+
+    @property
+    def _targets(self) -> str:
+        return LOSSES.find(self.loss)().targets
+
+    @property
+    def _last(self) -> str:
+        kernel = registry.loss(LOSSES.find(self.loss)().kernel or "")
+        if kernel.scores != "probabilities":
+            return "linear"
+        return "softmax" if kernel.outputs == "categorical" else "sigmoid"
+
+    def losses(self, backend: Backend | str, dtype: str) -> HostArray:
+        """Those of a few epochs."""
+        x, y = self.data()
+        return np.array(self.network(backend, dtype).fit(x, y, epochs=3, batch_size=16, verbose=0)["loss"])
+
+
+def _trainings(backend: Backend) -> Iterator[tuple[str, Callable[[], None]]]:
+    names = list(registry.names("activation"))
+    groups = [tuple(names[start : start + 3]) for start in range(0, len(names), 3)]
+    losses, optimizers = list(LOSSES), list(OPTIMIZERS)
+    count = max(len(groups), len(losses), len(optimizers))
+    parts = zip(range(count), cycle(groups), cycle(losses), cycle(optimizers), strict=False)
+    for training in [_Training(activations, loss, optimizer) for _, activations, loss, optimizer in parts]:
+        for dtype, tolerance in TOLERANCE.items():
+            yield f"{training}, {dtype}", partial(_same_trajectory, backend, training, dtype, tolerance)
+        yield f"{training}, saved", partial(_saved, backend, training)
+    smooth = _Training(("tanh",), "categorical_crossentropy", "adam")
+    yield "gradients against differences", partial(_gradients, backend, smooth)
+
+
+def _same_trajectory(backend: Backend, training: _Training, dtype: str, tolerance: float) -> None:
+    """The losses of each epoch are those of the NumPy backend."""
+    actual, expected = training.losses(backend, dtype), training.losses("numpy", dtype)
+    error = float(np.abs(actual / expected - 1).max())
+    assert error < tolerance, f"losses {actual}, with NumPy {expected}: relative difference {error:.3g}"
+    assert training.losses(backend, dtype).tobytes() == actual.tobytes(), "a second run gives other bits"
+
+
+def _saved(backend: Backend, training: _Training) -> None:
+    """A network that was saved goes on as if it had not been."""
+    x, y = training.data()
+    net = training.network(backend, "float32")
+    net.fit(x, y, epochs=1, batch_size=16, verbose=0)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", TrainingWarning)
+        net.save(Path(folder) / "net")
+        again = dk.load(Path(folder) / "net", backend=backend)  # type: ignore[arg-type] # as Sequential takes it
+    predictions = [each.predict(x).tobytes() for each in (net, again)]
+    assert predictions[0] == predictions[1], "what was loaded predicts something else"
+    losses = [each.fit(x, y, epochs=1, batch_size=16, verbose=0)["loss"] for each in (net, again)]
+    assert losses[0] == losses[1], f"what was loaded goes on with the loss {losses[1]}, not {losses[0]}"
+
+
+def _gradients(backend: Backend, training: _Training) -> None:
+    """Backpropagation is the derivative of the loss."""
+    x, y = training.data()
+    found = dk.check_gradients(training.network(backend, "float64"), x[:7], y[:7], samples=10)
+    assert found.passed, f"relative errors {found.errors}"

@@ -1,0 +1,17 @@
+"""The conformance suite: every question, asked of any implementation."""
+
+from dnnkit.testing import activations, data, dense, losses, metrics, optimizers
+from dnnkit.testing.questions import QUESTIONS, Question, asked, kernels
+
+__all__ = [
+    "QUESTIONS",
+    "Question",
+    "activations",
+    "asked",
+    "data",
+    "dense",
+    "kernels",
+    "losses",
+    "metrics",
+    "optimizers",
+]

@@ -1,0 +1,101 @@
+"""Questions about metrics: a weighted sum of one value a row."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+
+from dnnkit.backends.program import HostArray
+from dnnkit.errors import DnnkitError
+from dnnkit.kernels import registry
+from dnnkit.testing.cases import DTYPES, Case, pairwise
+from dnnkit.testing.comparing import check_close
+from dnnkit.testing.implementations import Implementation
+from dnnkit.testing.questions import question
+
+SHAPES = [(0, 2), (1, 1), (7, 1), (7, 10), (65, 2), (33, 33), (7, 300), (1100, 10), (5000, 7)]
+THRESHOLDS = [0.0, 0.5, 1.0]
+
+
+def _targets(kernel: str) -> tuple[Literal["values", "labels"], ...]:
+    """Rows, and labels if the reference takes them."""
+    try:
+        registry.metric(kernel).rows(np.zeros((1, 2)), np.array([1]), 0.5)
+    except Exception:
+        return ("values",)
+    return ("values", "labels")
+
+
+def _values(implementation: Implementation, kernel: str) -> Iterator[Case]:
+    factors = {"shape": SHAPES, "given": implementation.variations, "targets": _targets(kernel), "kind": THRESHOLDS}
+    for chosen in pairwise(**factors, dtype=DTYPES, weighted=(False, True)):
+        yield Case(kernel, **chosen)
+
+
+def _plain(implementation: Implementation, kernel: str) -> Iterator[Case]:
+    for chosen in pairwise(targets=_targets(kernel), shape=[(65, 1), (65, 3), (65, 40)], dtype=DTYPES):
+        yield Case(kernel, **chosen)
+
+
+def _labels(implementation: Implementation, kernel: str) -> Iterator[Case]:
+    if "labels" in _targets(kernel):
+        for chosen in pairwise(shape=[(65, 3), (65, 300)], kind=["int64", "int32", "uint8"]):
+            yield Case(kernel, targets="labels", **chosen)
+
+
+@question("metric", "metric", _values)
+def values(implementation: Implementation, case: Case) -> None:
+    """Against the reference, with many ties and many scores at the threshold itself."""
+    rng, (rows, outputs) = case.rng, case.shape
+    scores = (rng.integers(0, 5, case.shape) / 2).astype(case.dtype)
+    labels = rng.integers(0, outputs, rows)
+    rows_of_targets = [np.eye(outputs)[labels], rng.integers(0, 5, case.shape) / 4, -rng.integers(0, 4, case.shape) / 1]
+    weights = rng.uniform(0, 2, rows).astype(case.dtype) if case.weighted else None
+    for targets in [labels] if case.targets == "labels" else [rows.astype(case.dtype) for rows in rows_of_targets]:
+        actual = implementation.metric(case.kernel, scores, targets, weights, case.kind, case.given)
+        expected = _expected(case, scores, targets, weights, case.kind)
+        check_close("the sum", actual, expected, 1e-12 * max(1.0, abs(expected)))
+
+
+@question("metric", "metric", _plain)
+def nan_and_inf(implementation: Implementation, case: Case) -> None:
+    """Scores and targets that are NaN or infinite count as they do in the reference."""
+    rng, (rows, outputs) = case.rng, case.shape
+    scores = rng.choice([0.0, 1.0, np.nan, np.inf, -np.inf], case.shape).astype(case.dtype)
+    targets = rng.integers(0, outputs, rows) if case.targets == "labels" else scores[::-1].copy()
+    expected = _expected(case, scores, targets, None, 0.5)
+    check_close("the sum", implementation.metric(case.kernel, scores, targets), expected, 1e-12 * rows)
+
+
+@question("metric", "metric", _labels)
+def labels_are_one_hot_rows(implementation: Implementation, case: Case) -> None:
+    """Labels of any integer dtype give what their one-hot rows give; out of range they are refused, or never right."""
+    rng, (rows, outputs) = case.rng, case.shape
+    scores, labels = rng.normal(size=case.shape), np.minimum(rng.integers(0, outputs, rows), 255)
+    scores[np.arange(0, rows, 2), labels[::2]] = 9
+    by_label = implementation.metric(case.kernel, scores, labels.astype(case.kind))
+    by_row = implementation.metric(case.kernel, scores, np.eye(outputs)[labels])
+    check_close("by labels against one-hot rows", by_label, by_row, 1e-12 * rows)
+    for label in (-1, outputs, 2**40):
+        try:
+            actual = implementation.metric(case.kernel, scores[:3], np.full(3, label))
+        except (IndexError, ValueError, DnnkitError):
+            continue
+        expected = _expected(case, scores[:3], np.full(3, label), None, 0.5)
+        check_close(f"of labels {label}", actual, expected, 1e-12)
+
+
+@question("metric", "metric", _plain)
+def same_value_each_time(implementation: Implementation, case: Case) -> None:
+    """Each run gives the same bits."""
+    rng, (rows, outputs) = case.rng, case.shape
+    scores, weights = rng.normal(size=case.shape).astype(case.dtype), rng.uniform(0, 2, rows).astype(case.dtype)
+    targets = rng.integers(0, outputs, rows) if case.targets == "labels" else scores[::-1].copy()
+    first, second = (implementation.metric(case.kernel, scores, targets, weights) for _ in range(2))
+    assert first == second, f"{first} and {second}"
+
+
+def _expected(case: Case, scores: HostArray, targets: HostArray, weights: HostArray | None, threshold: float) -> float:
+    with np.errstate(all="ignore"):
+        rows = np.asarray(registry.metric(case.kernel).rows(scores, targets, threshold), np.float64)
+    return float(np.sum(rows if weights is None else rows * weights.astype(np.float64)))

@@ -1,0 +1,194 @@
+"""Plants each fault in a copy of the checkout, runs its tests there, and says whether they caught it.
+
+    python -m tests.planted_faults [--only NAME] [--kind KIND] [--unplanted] [--json FILE]
+
+A fault is caught if a test fails. Whatever else ends the tests (nothing collected, an error before a test has begun, a
+crash, no end) says nothing about them: the fault, or its tests, are wrong. The exit status is 1 unless all are caught.
+With `--unplanted` nothing is planted, and the tests must pass: without that, a failure would mean nothing either.
+
+Compiled kernels are kept in a cache of the run's own: names in it are hashes of all that was compiled, so what one
+fault left there no other can find.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.planted_faults.faults import FAULTS, KINDS, PLACES, Fault
+
+ROOT = Path(__file__).parents[2]
+OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0")
+LONGEST = 900.0
+"""Seconds after which tests will not end."""
+
+PASSED, FAILED = 0, 1
+"""What pytest exits with; all else is an error."""
+
+CAUGHT, MISSED, ERROR, SOUND = "caught", "NOT CAUGHT", "ERROR", "passed"
+FIRST_FAILURE = re.compile(r"^FAILED (.+?::.+?)(?: - .*)?$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a fault, the test that noticed it or what went wrong, and how long its tests took."""
+
+    fault: Fault
+    result: str
+    words: str
+    seconds: float
+
+
+def misfits(faults: Sequence[Fault], root: Path = ROOT) -> list[str]:
+    """What of the list does not fit the code, in words."""
+    found = []
+    for fault in faults:
+        file = root / fault.file
+        count = file.read_text(encoding="utf-8").count(fault.old) if file.is_file() else None
+        if count is None:
+            found.append(f"{fault.name}: there is no {fault.file}")
+        elif count != 1:
+            found.append(f"{fault.name}: {fault.old!r} occurs {count} times in {fault.file}, not once")
+    return found
+
+
+def copy_checkout(to: Path) -> None:
+    """Every file that git knows or would know, as it is now, with its date; links stay links."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_symlink() or (ROOT / name).is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, to / name, follow_symlinks=False)
+
+
+def environment(checkout: Path, cache: Path) -> dict[str, str]:
+    """That of the tests: the copy comes before any installed package, and nothing of the user's decides what runs."""
+    ours = {"PYTHONPATH": str(checkout), "XDG_CACHE_HOME": str(cache), "PYTHONDONTWRITEBYTECODE": "1"}
+    decide = ("NUMBA_", "DNNKIT_", "PYTEST_")
+    return {key: value for key, value in os.environ.items() if not key.startswith(decide)} | ours
+
+
+def run_tests(tests: str, checkout: Path, cache: Path) -> tuple[int | None, str]:
+    """What pytest exits with, None if it does not end, and all it says."""
+    command = [sys.executable, "-m", "pytest", *OPTIONS, *shlex.split(tests)]
+    process = subprocess.Popen(
+        command,
+        cwd=checkout,
+        env=environment(checkout, cache),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # to end it with all that it started
+    )
+    try:
+        said, _ = process.communicate(timeout=LONGEST)
+        return process.returncode, said
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return None, process.communicate()[0]
+    except BaseException:  # Ctrl-C: no tests go on without us
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+
+
+def try_fault(fault: Fault, checkout: Path, cache: Path, plant: bool = True) -> Outcome:
+    """Plant it, run its tests, and take it away again."""
+    file = checkout / fault.file
+    if plant:
+        file.write_text(file.read_text(encoding="utf-8").replace(fault.old, fault.new), encoding="utf-8")
+    start = time.perf_counter()
+    status, said = run_tests(fault.tests, checkout, cache)
+    seconds = time.perf_counter() - start
+    shutil.copy2(ROOT / fault.file, file)
+    return Outcome(fault, *judged(status, said, plant), round(seconds, 1))
+
+
+def judged(status: int | None, said: str, planted: bool) -> tuple[str, str]:
+    """The result, and the first failing test or the last line of what pytest said."""
+    failure = FIRST_FAILURE.search(said)
+    last = (said.strip().splitlines() or ["nothing said"])[-1]
+    if status == PASSED:
+        return (MISSED if planted else SOUND), last
+    if status == FAILED and failure is not None:
+        return (CAUGHT if planted else ERROR), failure[1]
+    return ERROR, "no end" if status is None else f"exit status {status}: {last}"
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """Counts by kind and place, and the names of what was not as it should be."""
+    lines = [f"{'':14}" + "".join(f"{place:>12}" for place in PLACES) + f"{'caught':>12}"]
+    for kind in KINDS:
+        of_kind = [outcome for outcome in outcomes if outcome.fault.kind == kind]
+        counts = [sum(outcome.fault.place == place for outcome in of_kind) for place in PLACES]
+        caught = f"{sum(outcome.result in (CAUGHT, SOUND) for outcome in of_kind)} of {len(of_kind)}"
+        lines.append(f"{kind:14}" + "".join(f"{count:12}" for count in counts) + f"{caught:>12}")
+    good = sum(outcome.result in (CAUGHT, SOUND) for outcome in outcomes)
+    lines.append(f"{good} of {len(outcomes)}, in {sum(outcome.seconds for outcome in outcomes):.0f} s")
+    return "\n".join(lines)
+
+
+def record(outcomes: Sequence[Outcome]) -> str:
+    """The results as JSON: each fault with what became of it."""
+    head = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(head, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    faults = [
+        {**asdict(outcome.fault), "result": outcome.result, "words": outcome.words, "seconds": outcome.seconds}
+        for outcome in outcomes
+    ]
+    found = {
+        "commit": commit,
+        "python": platform.python_version(),
+        "processors": os.cpu_count(),
+        "seconds": round(sum(outcome.seconds for outcome in outcomes), 1),
+        "caught": sum(outcome.result == CAUGHT for outcome in outcomes),
+        "faults": faults,
+    }
+    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+
+
+def chosen(only: Sequence[str], kinds: Sequence[str]) -> list[Fault]:
+    """The faults of these names and kinds; all, if none are given."""
+    return [fault for fault in FAULTS if (not only or fault.name in only) and (not kinds or fault.kind in kinds)]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.planted_faults", description=__doc__)
+    parser.add_argument("--only", action="append", default=[], choices=[fault.name for fault in FAULTS], metavar="NAME")
+    parser.add_argument("--kind", action="append", default=[], choices=KINDS)
+    parser.add_argument("--unplanted", action="store_true", help="plant nothing: the tests must pass")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the results")
+    options = parser.parse_args(arguments)
+    faults = chosen(options.only, options.kind)
+    if wrong := misfits(faults):
+        print("\n".join(wrong), file=sys.stderr)
+        return 2
+    outcomes: list[Outcome] = []
+    with tempfile.TemporaryDirectory(prefix="planted-faults-") as folder:
+        checkout, cache = Path(folder) / "checkout", Path(folder) / "cache"
+        cache.mkdir()
+        copy_checkout(checkout)
+        for fault in faults:
+            outcomes.append(try_fault(fault, checkout, cache, plant=not options.unplanted))
+            outcome = outcomes[-1]
+            print(f"{outcome.result:10} {outcome.seconds:6.1f} s  {fault.name}: {outcome.words}", flush=True)
+            if options.json is not None:
+                options.json.write_text(record(outcomes), encoding="utf-8")
+    print(table(outcomes))
+    return int(any(outcome.result not in (CAUGHT, SOUND) for outcome in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

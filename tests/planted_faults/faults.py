@@ -1,0 +1,594 @@
+"""The list: where a fault is planted, what it replaces, and which tests must fail then.
+
+A fault is one mistake in one line, such as an expert makes: the code still compiles and runs. Its name begins with
+what it is planted in: the reference formulas, compiled code (`numba`), CUDA kernels and their launchers (`cuda`), or
+`backends`. Files and tests are plain strings, so that whoever moves a module can rewrite them.
+"""
+
+from dataclasses import dataclass
+
+SIGN, SCALE, INDEX, MISSING = "sign", "scale", "index", "missing term"
+STALE, ORDER, ONE, DTYPE = "stale buffer", "wrong order", "off by one", "wrong dtype"
+KINDS = (SIGN, SCALE, INDEX, MISSING, STALE, ORDER, ONE, DTYPE)
+PLACES = ("reference", "numba", "cuda", "backends")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Text that occurs once in a file, what stands there instead, and what pytest is told to run."""
+
+    name: str
+    kind: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+    @property
+    def place(self) -> str:
+        """What it is planted in, one of `PLACES`."""
+        return self.name.partition("-")[0]
+
+
+REFERENCE = [
+    Fault(
+        "reference-gelu-density", SCALE, "kernels/activations/gelu/reference.py",
+        "sqrt(2 * pi)", "sqrt(pi)",
+        "tests/kernels/test_activations.py -k 'gelu and central_differences'",
+    ),
+    Fault(
+        "reference-silu-slope", SIGN, "kernels/activations/silu/reference.py",
+        "x * sigmoid.forward(-x", "x * sigmoid.forward(x",
+        "tests/kernels/test_activations.py -k 'silu and central_differences'",
+    ),
+    Fault(
+        "reference-mish-gate", SCALE, "kernels/activations/mish/reference.py",
+        "2 * z * z", "z * z",
+        "tests/kernels/test_activations.py -k 'mish and independent'",
+    ),
+    Fault(
+        "reference-selu-slope-from-output", SCALE, "kernels/activations/selu/reference.py",
+        "y + SCALE * ALPHA", "y + ALPHA",
+        "tests/kernels/test_activations.py -k 'selu and from_output'",
+    ),
+    Fault(
+        "reference-leaky-relu-branches", ORDER, "kernels/activations/leaky_relu/reference.py",
+        "xp.where(x > 0, xp.ones_like(x), SLOPE * xp.ones_like(x))",
+        "xp.where(x > 0, SLOPE * xp.ones_like(x), xp.ones_like(x))",
+        "tests/kernels/test_activations.py -k 'leaky_relu and central_differences'",
+    ),
+    Fault(
+        "reference-hard-sigmoid-corner", ONE, "kernels/activations/hard_sigmoid/reference.py",
+        "xp.abs(x) < 3", "xp.abs(x) <= 3",
+        "tests/kernels/test_activations.py -k hard_sigmoid",
+    ),
+    Fault(
+        "reference-softplus-exponent", SIGN, "kernels/activations/softplus/reference.py",
+        "xp.exp(-xp.abs(x))", "xp.exp(xp.abs(x))",
+        "tests/kernels/test_activations.py -k 'softplus and independent'",
+    ),
+    Fault(
+        "reference-softmax-largest", MISSING, "kernels/activations/softmax/reference.py",
+        "xp.exp(x - xp.max(x, axis=axis, keepdims=True))", "xp.exp(x)",
+        "tests/kernels/test_activations.py -k softmax_at_extremes",
+    ),
+    Fault(
+        "reference-softmax-slope", MISSING, "kernels/activations/softmax/reference.py",
+        "y * (dy - xp.sum(y * dy, axis=axis, keepdims=True))", "y * dy",
+        "tests/kernels/test_activations.py -k softmax_backward",
+    ),
+    Fault(
+        "reference-special-precision", DTYPE, "kernels/_reference/special.py",
+        "= np.asarray(x)", "= np.asarray(x, np.float32)",
+        "tests/kernels/test_registry.py -k 'another_array_library and gelu'",
+    ),
+    Fault(
+        "reference-philox-rounds", ONE, "kernels/philox/reference.py",
+        "ROUNDS = 10", "ROUNDS = 9",
+        "tests/kernels/test_philox.py -k known_answers",
+    ),
+    Fault(
+        "reference-philox-key", INDEX, "kernels/philox/reference.py",
+        "(product0 >> 32) ^ c3 ^ k1", "(product0 >> 32) ^ c3 ^ k0",
+        "tests/kernels/test_philox.py -k known_answers",
+    ),
+    Fault(
+        "reference-philox-last-block", ONE, "kernels/philox/reference.py",
+        "(start + count + 3) // 4", "(start + count) // 4",
+        "tests/kernels/test_philox.py -k any_window",
+    ),
+    Fault(
+        "reference-dropout-scale", SCALE, "kernels/dropout/reference.py",
+        "* (1 / (1 - rate))", "* (1 - rate)",
+        "tests/kernels/test_dropout.py -k apply_zeroes",
+    ),
+    Fault(
+        "reference-dense-kernel-gradient", STALE, "kernels/dense/reference.py",
+        "x.T @ dz", "x.T @ dy",
+        "tests/kernels/test_dense.py -k 'central_differences and elu'",
+    ),
+    Fault(
+        "reference-gather-rescaling", ORDER, "kernels/gather/reference.py",
+        "return xp.astype(xp.take(data, rows, axis=0), dtype) * scale + offset",
+        "return (xp.astype(xp.take(data, rows, axis=0), dtype) + offset) * scale",
+        "tests/kernels/test_gather.py -k converted_and_rescaled",
+    ),
+    Fault(
+        "reference-binary-gradient", SCALE, "kernels/losses/binary_crossentropy/reference.py",
+        "* (scale / outputs)", "* scale",
+        "tests/kernels/test_losses.py -k 'binary and central_differences'",
+    ),
+    Fault(
+        "reference-categorical-gradient", SIGN, "kernels/losses/categorical_crossentropy/reference.py",
+        "-t / p *", "t / p *",
+        "tests/kernels/test_losses.py -k 'categorical and central_differences'",
+    ),
+    Fault(
+        "reference-softmax-cross-entropy-targets", MISSING, "kernels/losses/softmax_cross_entropy/reference.py",
+        "/ total * xp.sum(t, axis=1, keepdims=True) - t", "/ total - t",
+        "tests/kernels/test_losses.py -k do_not_sum_to_one",
+    ),
+    Fault(
+        "reference-sigmoid-cross-entropy-targets", SIGN, "kernels/losses/sigmoid_cross_entropy/reference.py",
+        "- logits * targets", "+ logits * targets",
+        "tests/kernels/test_losses.py -k 'sigmoid_cross_entropy and rows_formula'",
+    ),
+    Fault(
+        "reference-row-weights", MISSING, "kernels/_reference/rows.py",
+        "gradient * weights[:, None]", "gradient",
+        "tests/kernels/test_losses.py -k 'mean_squared and central_differences'",
+    ),
+    Fault(
+        "reference-row-labels", DTYPE, "kernels/_reference/rows.py",
+        "xp.astype(targets, xp.int64)", "xp.astype(targets, xp.int8)",
+        "tests/conformance -k 'numpy-loss-labels_are'",
+    ),
+    Fault(
+        "reference-row-sum", DTYPE, "kernels/_reference/rows.py",
+        "xp.sum(rows, dtype=xp.float64)", "xp.sum(rows)",
+        "tests/conformance -k 'numpy-loss-many_small_rows'",
+    ),
+    Fault(
+        "reference-accuracy-threshold", ONE, "kernels/metrics/binary_accuracy/reference.py",
+        "scores > threshold", "scores >= threshold",
+        "tests/kernels/metrics/test_reference.py -k threshold_itself",
+    ),
+    Fault(
+        "reference-accuracy-axis", INDEX, "kernels/metrics/categorical_accuracy/reference.py",
+        "xp.argmax(scores, axis=1)", "xp.argmax(scores, axis=0)",
+        "tests/kernels/metrics/test_reference.py -k against_a_loop",
+    ),
+    Fault(
+        "reference-adam-step", ONE, "kernels/optimizer_step/reference.py",
+        "beta_1**step", "beta_1**(step + 1)",
+        "tests/kernels/test_optimizer_step.py -k 'published and adam'",
+    ),
+    Fault(
+        "reference-rmsprop-epsilon", ORDER, "kernels/optimizer_step/reference.py",
+        "(xp.sqrt(square) + epsilon)", "xp.sqrt(square + epsilon)",
+        "tests/kernels/test_optimizer_step.py -k 'published and rmsprop'",
+    ),
+    Fault(
+        "reference-nesterov-look-ahead", MISSING, "kernels/optimizer_step/reference.py",
+        "(g + momentum * velocity)", "(momentum * velocity)",
+        "tests/kernels/test_optimizer_step.py -k 'published and nesterov'",
+    ),
+]  # fmt: skip
+
+NUMBA = [
+    Fault(
+        "numba-exp-reduction", SIGN, "kernels/_numba/elementary.py",
+        "+ whole * kind(2.12194440e-4)", "- whole * kind(2.12194440e-4)",
+        "tests/conformance -k 'points-activation-values-sigmoid'",
+    ),
+    Fault(
+        "numba-exp-exponent", ONE, "kernels/_numba/elementary.py",
+        "_power_64(n - half)", "_power_64(half)",
+        "tests/conformance -k 'points-activation-values-sigmoid'",
+    ),
+    Fault(
+        "numba-log1p-terms", ONE, "kernels/_numba/elementary.py",
+        "kind(2 * k + 1)", "kind(2 * k + 3)",
+        "tests/conformance -k 'points-activation-values-softplus'",
+    ),
+    Fault(
+        "numba-erfc-lost-digits", SIGN, "kernels/_numba/elementary.py",
+        "(kind(1) - lost)", "(kind(1) + lost)",
+        "tests/kernels/_numba/test_elementary.py -k 'units and erfc'",
+    ),
+    Fault(
+        "numba-largest-tie", ONE, "kernels/_numba/rows.py",
+        "row[k] > row[best]", "row[k] >= row[best]",
+        "tests/conformance -k 'points-metric-values'",
+    ),
+    Fault(
+        "numba-softmax-largest", INDEX, "kernels/activations/softmax/cpu.py",
+        "x[i, 0]", "x[0, 0]",
+        "tests/conformance -k 'points-activation-values-softmax'",
+    ),
+    Fault(
+        "numba-softmax-slope", MISSING, "kernels/activations/softmax/cpu.py",
+        "dot += y[i, k] * dy[i, k]", "dot += dy[i, k]",
+        "tests/conformance -k 'points-activation-values-softmax'",
+    ),
+    Fault(
+        "numba-softmax-cross-entropy-factor", SCALE, "kernels/losses/softmax_cross_entropy/cpu.py",
+        "out[i, k] * step - factor * t", "out[i, k] * step - t",
+        "tests/conformance -k 'points-loss-values-softmax'",
+    ),
+    Fault(
+        "numba-sigmoid-cross-entropy-outputs", SCALE, "kernels/losses/sigmoid_cross_entropy/cpu.py",
+        "factor / kind(outputs)", "factor",
+        "tests/conformance -k 'points-loss-values-sigmoid'",
+    ),
+    Fault(
+        "numba-binary-clipping", ONE, "kernels/losses/binary_crossentropy/cpu.py",
+        "low < y < high", "low <= y <= high",
+        "tests/conformance -k 'points-loss-extreme_scores-binary'",
+    ),
+    Fault(
+        "numba-loss-threshold", INDEX, "kernels/_numba/entry_points.py",
+        "thresholds[m]", "thresholds[0]",
+        "tests/kernels/_numba/test_entry_points.py -k 'metrics_of and mean_squared'",
+    ),
+    Fault(
+        "numba-loss-totals", STALE, "kernels/_numba/entry_points.py",
+        "gradient.dtype.type(scale), totals[0]", "gradient.dtype.type(scale), 0.0",
+        "tests/kernels/_numba/test_entry_points.py -k totals_are_added",
+    ),
+    Fault(
+        "numba-adam-epsilon", ORDER, "kernels/optimizer_step/cpu.py",
+        "(math.sqrt(second_moment[i]) * root_correction + epsilon)",
+        "((math.sqrt(second_moment[i]) + epsilon) * root_correction)",
+        "tests/conformance -k 'points-optimizer-steps-adam'",
+    ),
+    Fault(
+        "numba-adamw-decay", SIGN, "kernels/optimizer_step/cpu.py",
+        "(1 - learning_rate * weight_decay)", "(1 + learning_rate * weight_decay)",
+        "tests/conformance -k 'points-optimizer-steps-adamw'",
+    ),
+    Fault(
+        "numba-nesterov-decay", MISSING, "kernels/optimizer_step/cpu.py",
+        "(gradient + momentum * velocity[i])", "(g[i] + momentum * velocity[i])",
+        "tests/conformance -k 'points-optimizer-steps-nesterov'",
+    ),
+    Fault(
+        "numba-philox-last-block", ONE, "kernels/dropout/cpu.py",
+        "(start + count + 3) // 4", "(start + count) // 4",
+        "tests/kernels/test_cpu_random.py -k bit_for_bit",
+    ),
+    Fault(
+        "numba-dropout-step", ORDER, "kernels/dropout/cpu.py",
+        "np.uint64(step) & LOW, np.uint64(step) >> HALF", "np.uint64(step) >> HALF, np.uint64(step) & LOW",
+        "tests/kernels/test_cpu_random.py -k odd_windows",
+    ),
+    Fault(
+        "numba-dropout-factor", DTYPE, "kernels/dropout/cpu.py",
+        "out.dtype.type(1 / (1 - rate))", "1 / (out.dtype.type(1) - out.dtype.type(rate))",
+        "tests/conformance -k 'numba-data-dropped'",
+    ),
+    Fault(
+        "numba-gather-row", INDEX, "kernels/gather/cpu.py",
+        "data[row, j]", "data[i, j]",
+        "tests/conformance -k 'numba-data-values-gather'",
+    ),
+    Fault(
+        "numba-dense-bias-gradient", STALE, "kernels/dense/cpu.py",
+        "db[j] = 0", "db[j] += 0",
+        "tests/conformance -k 'numba-dense-values-linear'",
+    ),
+    Fault(
+        "numba-columns-united", STALE, "kernels/nonzero_columns/cpu.py",
+        "united[w] = 0", "united[w] |= 0",
+        "tests/kernels/test_nonzero_columns.py -k 'columns_are and float32'",
+    ),
+    Fault(
+        "numba-columns-last", ONE, "kernels/nonzero_columns/cpu.py",
+        "range(whole * WORD, features)", "range(whole * WORD, features - 1)",
+        "tests/kernels/test_nonzero_columns.py -k 'columns_are and float32'",
+    ),
+    Fault(
+        "numba-columns-finite", MISSING, "kernels/nonzero_columns/cpu.py",
+        "lost |= ", "lost = ",
+        "tests/kernels/test_nonzero_columns.py -k 'not_finite and float32'",
+    ),
+    Fault(
+        "numba-product-first-panel", STALE, "kernels/matmul/cpu.py",
+        "1 if k > 0 else 0", "1",
+        "tests/kernels/test_matmul.py -k 'wide_products_are_right and float32'",
+    ),
+    Fault(
+        "numba-product-deep", MISSING, "kernels/matmul/cpu.py",
+        "1 if k > 0 else 0", "0",
+        "tests/kernels/test_matmul.py -k 'wide_products_are_right and float32'",
+    ),
+    Fault(
+        "numba-product-packed-row", INDEX, "kernels/matmul/cpu.py",
+        "number_in(index, k) * b_row * size, packed", "k * b_row * size, packed",
+        "tests/kernels/test_matmul.py -k wide_products_of_columns",
+    ),
+    Fault(
+        "numba-product-other-columns", STALE, "kernels/matmul/cpu.py",
+        "out[j, o] = 0", "out[j, o] += 0",
+        "tests/kernels/test_matmul.py -k 'where_they_lie and float32'",
+    ),
+    Fault(
+        "numba-product-transposed", INDEX, "kernels/matmul/simd.py",
+        "self.width + lane - distance", "self.width + lane",
+        "tests/kernels/test_matmul.py -k whole_numbers",
+    ),
+    Fault(
+        "numba-steps-clipping", MISSING, "kernels/train_steps/fused_update.py",
+        "math.sqrt(total)", "total",
+        "tests/backends/numba_backend/test_workers.py -k 'every_network and adamw'",
+    ),
+    Fault(
+        "numba-steps-piece", INDEX, "kernels/train_steps/fused_update.py",
+        "start + first * outputs", "start + first",
+        "tests/backends/numba_backend/test_nonzero_columns.py -k 'numpy_backend and units/1'",
+    ),
+    Fault(
+        "numba-steps-counted", ONE, "kernels/train_steps/fused_update.py",
+        "(step, places[0]", "(step + 1, places[0]",
+        "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/1'",
+    ),
+    Fault(
+        "numba-steps-norm", INDEX, "kernels/train_steps/interpreter.py",
+        "own[OWN] if worker > 0 else own[SHARE], 0.0", "own[SHARE], 0.0",
+        "tests/backends/numba_backend/test_workers.py -k 'every_network and adamw'",
+    ),
+    Fault(
+        "numba-steps-gradients", MISSING, "kernels/train_steps/interpreter.py",
+        "if other != worker", "if other > worker",
+        "tests/backends/numba_backend/test_workers.py -k 'single_steps and rows/2'",
+    ),
+    Fault(
+        "numba-steps-loss", SCALE, "kernels/train_steps/interpreter.py",
+        "(1.0 / weight if weight > 0 else 0.0)", "(1.0 / rows if rows > 0 else 0.0)",
+        "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/1'",
+    ),
+    Fault(
+        "numba-steps-row-weights", INDEX, "kernels/train_steps/interpreter.py",
+        "element(weights, element(rows, i))", "element(weights, i)",
+        "tests/backends/numba_backend/test_worker_shards.py -k batch_sizes_and_divisions",
+    ),
+    Fault(
+        "numba-steps-mask", MISSING, "kernels/train_steps/stage_table.py",
+        "* stage[WIDTH] + stage[FIRST]", "* stage[WIDTH]",
+        "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/2'",
+    ),
+    Fault(
+        "numba-steps-partial-sums", STALE, "kernels/train_steps/stage_table.py",
+        "summand[e] if worker == 0 else out[e] + summand[e]", "out[e] + summand[e]",
+        "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/2'",
+    ),
+    Fault(
+        "numba-steps-few-rows", MISSING, "kernels/train_steps/cpu.py",
+        "value * factor + shift", "value * factor",
+        "tests/dnnkit/network/test_numpy_source.py -k 'rescaling and first'",
+    ),
+]  # fmt: skip
+
+CUDA = [
+    Fault(
+        "cuda-row-number", INDEX, "kernels/_cuda/rows.cu",
+        "start + threadIdx.x / group", "start + threadIdx.x % group",
+        "tests/conformance -k 'CPU-activation-values-softmax'",
+    ),
+    Fault(
+        "cuda-row-largest", MISSING, "kernels/_cuda/rows.cu",
+        "b > a || b != b ? b : a", "b > a ? b : a",
+        "tests/conformance -k 'CPU-activation-nan_and_inf-softmax'",
+    ),
+    Fault(
+        "cuda-row-any", ONE, "kernels/_cuda/rows.cu",
+        "lane < columns ? lane : columns - 1", "lane < columns ? lane : columns",
+        "tests/conformance -k 'CPU-activation-values-softmax'",
+    ),
+    Fault(
+        "cuda-sums-of-warps", MISSING, "kernels/_cuda/sums.cu",
+        "offset = 16;", "offset = 8;",
+        "tests/conformance -k 'CPU-loss-many_small_rows-mean_squared'",
+    ),
+    Fault(
+        "cuda-sums-barrier", ORDER, "kernels/_cuda/sums.cu",
+        "__syncthreads();", "",
+        "tests/conformance -k 'CPU-loss-many_small_rows-mean_squared'",
+    ),
+    Fault(
+        "cuda-sums-of-parts", DTYPE, "kernels/_cuda/sums.cu",
+        "double sum = 0;", "float sum = 0;",
+        "tests/conformance -k 'CPU-loss-many_small_rows-mean_squared'",
+    ),
+    Fault(
+        "cuda-columns-half", INDEX, "kernels/_cuda/columns.cu",
+        "mine[half * blockDim.x]", "mine[half]",
+        "tests/kernels/test_gpu_dense.py -k 'bias_gradient and float32'",
+    ),
+    Fault(
+        "cuda-columns-barrier", ORDER, "kernels/_cuda/columns.cu",
+        "        __syncthreads();", "",
+        "tests/kernels/test_gpu_dense.py -k 'bias_gradient and float32'",
+    ),
+    Fault(
+        "cuda-elementwise-packs", ONE, "kernels/_cuda/packs.cu",
+        "aligned ? count / LANES : 0", "aligned ? (count + LANES - 1) / LANES : 0",
+        "tests/conformance -k 'CPU-activation-values-relu'",
+    ),
+    Fault(
+        "cuda-dense-saved", STALE, "kernels/dense/gpu.cu",
+        "if (SAVES_INPUT) store", "if (false) store",
+        "tests/conformance -k 'CPU-dense-values-gelu'",
+    ),
+    Fault(
+        "cuda-dense-last-chunk", ONE, "kernels/dense/gpu.cu",
+        "first + chunk < rows ? first + chunk : rows", "first + chunk",
+        "tests/kernels/test_gpu_dense.py -k 'bias_gradient and float32'",
+    ),
+    Fault(
+        "cuda-dense-chunks", ONE, "kernels/dense/gpu.py",
+        "-(-rows // chunks)", "rows // chunks",
+        "tests/kernels/test_gpu_dense.py -k 'bias_gradient and float32'",
+    ),
+    Fault(
+        "cuda-softmax-bias", MISSING, "kernels/activations/softmax/gpu.cu",
+        "exp(from[k] + (b != nullptr ? b[k] : REAL(0)) - largest)", "exp(from[k] - largest)",
+        "tests/kernels/test_gpu_activations.py -k a_bias_is_added",
+    ),
+    Fault(
+        "cuda-softmax-cross-entropy-factor", SCALE, "kernels/losses/softmax_cross_entropy/gpu.cu",
+        "step - factor * t", "step - t",
+        "tests/conformance -k 'CPU-loss-values-softmax'",
+    ),
+    Fault(
+        "cuda-sigmoid-cross-entropy-exponent", SIGN, "kernels/losses/sigmoid_cross_entropy/gpu.cu",
+        "exp(-fabs(z))", "exp(fabs(z))",
+        "tests/conformance -k 'CPU-loss-values-sigmoid'",
+    ),
+    Fault(
+        "cuda-accuracy-tie", ORDER, "kernels/metrics/categorical_accuracy/gpu.cu",
+        "b.place < a.place", "b.place > a.place",
+        "tests/conformance -k 'CPU-metric-values-categorical'",
+    ),
+    Fault(
+        "cuda-philox-key", INDEX, "kernels/philox/words.cu",
+        "high0 ^ c3 ^ k1", "high0 ^ c3 ^ k0",
+        "tests/kernels/test_gpu_random.py -k known_answers",
+    ),
+    Fault(
+        "cuda-dropout-last-pack", ONE, "kernels/dropout/mask.cu",
+        "place + 4 <= count", "place + 3 <= count",
+        "tests/kernels/test_gpu_random.py -k masks_equal",
+    ),
+    Fault(
+        "cuda-gather-row", INDEX, "kernels/gather/gpu.cu",
+        "rows[i] * features", "i * features",
+        "tests/conformance -k 'CPU-data-values-gather'",
+    ),
+    Fault(
+        "cuda-gather-precision", DTYPE, "kernels/gather/gpu.cu",
+        "REAL(numbers.lane[lane])", "REAL(float(numbers.lane[lane]))",
+        "tests/conformance -k 'CPU-data-rounded_once-gather'",
+    ),
+    Fault(
+        "cuda-adamw-decay", ORDER, "kernels/optimizer_step/gpu.cu",
+        "p * decay - step_size * first_moment / (sqrt(second_moment) * root_correction + epsilon)",
+        "(p - step_size * first_moment / (sqrt(second_moment) * root_correction + epsilon)) * decay",
+        "tests/conformance -k 'CPU-optimizer-steps-adamw'",
+    ),
+    Fault(
+        "cuda-update-second-slot", STALE, "kernels/optimizer_step/gpu.cu",
+        "if (SLOTS > 1) packs.write(second + i, two)", "if (SLOTS > 2) packs.write(second + i, two)",
+        "tests/conformance -k 'CPU-optimizer-steps-adam'",
+    ),
+    Fault(
+        "cuda-adam-correction", MISSING, "kernels/optimizer_step/gpu.py",
+        "1 / sqrt(1 - beta_2**step)", "1 / (1 - beta_2**step)",
+        "tests/conformance -k 'CPU-optimizer-steps-adam'",
+    ),
+    Fault(
+        "cuda-norm-squares", DTYPE, "kernels/clip_norm/gpu.cu",
+        "static_cast<double>(values.lane[lane]) * values.lane[lane]", "values.lane[lane] * values.lane[lane]",
+        "tests/kernels/test_gpu_clip_norm.py -k do_not_overflow",
+    ),
+    Fault(
+        "cuda-norm-of-one-block", STALE, "kernels/clip_norm/gpu.py",
+        "if parts == 1 else", "if parts == 0 else",
+        "tests/conformance -k 'CPU-data-clipped'",
+    ),
+]  # fmt: skip
+
+BACKENDS = [
+    Fault(
+        "backends-summed-weight", STALE, "backends/stagewise/accumulator.py",
+        "self._weight += weight", "self._weight = weight",
+        "tests/backends/test_executable.py -k 'evaluation_does_not_depend and numpy'",
+    ),
+    Fault(
+        "backends-last-batch", MISSING, "backends/stagewise/flat.py",
+        "len(sums) * batch_size - len(order)", "0",
+        "tests/backends/test_executable.py -k 'evaluation_does_not_depend and numpy'",
+    ),
+    Fault(
+        "backends-weights-in-order", INDEX, "backends/stagewise/flat.py",
+        "data.host_weights[order]", "data.host_weights[: len(order)]",
+        "tests/dnnkit/training/test_loop.py -k 'weights_count and numpy'",
+    ),
+    Fault(
+        "backends-labels", DTYPE, "backends/stagewise/batches.py",
+        "dtype=values.dtype", "dtype=self._dtype",
+        "tests/backends/test_executable.py -k 'one_call and sparse and numpy'",
+    ),
+    Fault(
+        "backends-numpy-mask", INDEX, "backends/numpy_backend.py",
+        "mask(start, count, rate", "mask(0, count, rate",
+        "tests/conformance -k 'numpy-data-masks'",
+    ),
+    Fault(
+        "backends-numpy-rescaling", STALE, "backends/numpy_backend.py",
+        "scale != 1.0 or x is not out", "scale != 1.0",
+        "tests/backends tests/dnnkit/training/test_loop.py tests/dnnkit/network/test_gradients.py -k numpy",
+    ),
+    Fault(
+        "backends-stages-gradients", ORDER, "backends/stagewise/stages.py",
+        "gradients[:0] = parts", "gradients += parts",
+        "tests/backends/test_executable.py -k 'trajectory and strict and sparse and adam and float64'",
+    ),
+    Fault(
+        "backends-learning-rate", INDEX, "backends/stagewise/executable.py",
+        "learning_rates[step - first]", "learning_rates[0]",
+        "tests/backends/test_executable.py -k 'one_call and nesterov and numpy'",
+    ),
+    Fault(
+        "backends-share", ONE, "backends/numba_backend/partition.py",
+        "-(-groups * number // workers)", "(groups * number // workers)",
+        "tests/backends/numba_backend/test_cost_model.py -k no_worker_computes_more",
+    ),
+    Fault(
+        "backends-schedule-first", ONE, "backends/numba_backend/bytecode.py",
+        "max(first, 0) - 1", "max(first, 0)",
+        "tests/backends/numba_backend/test_bytecode.py -k every_stage",
+    ),
+    Fault(
+        "backends-cost-of-products", SCALE, "backends/numba_backend/cost_model.py",
+        "2 * rows * inputs * outputs / flops", "rows * inputs * outputs / flops",
+        "tests/backends/numba_backend/test_cost_model.py -k products_cost",
+    ),
+    Fault(
+        "backends-team-totals", SCALE, "backends/numba_backend/workers.py",
+        "else sums[:1]", "else sums",
+        "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/2'",
+    ),
+    Fault(
+        "backends-team-weights", STALE, "backends/numba_backend/workers.py",
+        "self._batches[2].fill(1)", "self._batches[2].sum()",
+        "tests/backends/numba_backend/test_workers.py tests/backends/numba_backend/test_worker_shards.py",
+    ),
+    Fault(
+        "backends-epoch-assigned", STALE, "backends/numba_backend/executable.py",
+        "self._partitioned_is_older = flat, True", "self._partitioned_is_older = flat, False",
+        "tests/backends/numba_backend/test_worker_shards.py -k 'what_is_assigned and units/2'",
+    ),
+    Fault(
+        "backends-epoch-stopped", ONE, "backends/numba_backend/executable.py",
+        "+= done - first", "+= last - first",
+        "tests/backends/test_executable.py -k 'stop_request and numba'",
+    ),
+    Fault(
+        "backends-epoch-input-gradient", SCALE, "backends/numba_backend/executable.py",
+        "team.input_gradient(rows) * self._rescale.scale", "team.input_gradient(rows)",
+        "tests/dnnkit/network/test_gradients.py -k 'raw_input and numba'",
+    ),
+    Fault(
+        "backends-streamed-last-chunk", STALE, "backends/cupy_backend/streaming.py",
+        "min(self._size, len(self._order) - chunk * self._size)", "self._size",
+        "tests/cuda_on_cpu/test_cupy_data.py -k sent_in_chunks",
+    ),
+    Fault(
+        "backends-streamed-wait", ORDER, "backends/cupy_backend/streaming.py",
+        "if slot.free is not None", "if False",
+        "tests/cuda_on_cpu/test_cupy_data.py -k sent_in_chunks",
+    ),
+]  # fmt: skip
+
+FAULTS = [*REFERENCE, *NUMBA, *CUDA, *BACKENDS]
