@@ -126,7 +126,10 @@ def test_validation_data_are_checked_before_training() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: dk.Dense(3, activation="relo"), r"unknown activation 'relo': did you mean 'relu'\? choose one of .*relu"),
+        (
+            lambda: dk.Dense(3, activation="relo"),
+            r"unknown activation 'relo': did you mean 'relu'\? choose one of .*relu",
+        ),
         (lambda: dk.Dense(3, activation="../relu"), "unknown activation"),
         (lambda: dk.Dense(3, activation="update"), "unknown activation"),
         (lambda: dk.Dense(3, kernel_initializer="x"), r"unknown initializer 'x': choose one of .*glorot_uniform"),
