@@ -128,7 +128,7 @@ def test_validation_data_are_checked_before_training() -> None:
     [
         (
             lambda: dk.Dense(3, activation="relo"),
-            r"unknown activation 'relo': did you mean 'relu'\? choose one of .*relu",
+            r"unknown activation 'relo': did you mean 'relu'\?",
         ),
         (lambda: dk.Dense(3, activation="../relu"), "unknown activation"),
         (lambda: dk.Dense(3, activation="update"), "unknown activation"),
