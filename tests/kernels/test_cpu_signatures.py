@@ -21,7 +21,11 @@ FOLDERS = registry.kernels()
 REFERENCES = [name for name in FOLDERS if name != "train_steps"]
 IN_THE_EPOCH = ["clip_norm"]
 """Compiled within `train_steps`, where every thread has a part of the vector."""
-IN_OTHERS = [("philox", "random_bits"), *((name, "loss_and_gradient") for name in registry.names("loss"))]
+IN_OTHERS = [
+    ("philox", "random_bits"),
+    *((name, "loss_and_gradient") for name in registry.names("loss")),
+    *((name, "rows") for name in registry.names("metric")),
+]
 """Functions that exist only within compiled functions: the mask of dropout, the loss by address."""
 KERNELS = [name for name in REFERENCES if name not in IN_THE_EPOCH]
 WITH_CPU = [name for name in FOLDERS if registry.has_cpu_version(name)]
@@ -113,6 +117,11 @@ def test_an_activation_is_two_functions_of_one_number(name):
 def test_a_loss_has_the_row_that_the_epoch_calls(name):
     scores = parameters(module(name, "reference").loss_and_gradient)[0]
     assert parameters(module(name, "cpu").row) == ["i", scores, "targets", "factor", "out"]
+
+
+@pytest.mark.parametrize("name", registry.names("metric"))
+def test_a_metric_has_the_row_that_the_epoch_calls(name):
+    assert parameters(module(name, "cpu").row) == ["i", "scores", "targets", "threshold"]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
