@@ -1,7 +1,7 @@
 """Where it runs: the contract that a network is lowered to, and the backends that fulfil it.
 
-Read `program.py` (what is to be computed), `base.py` (every operation once), `stage_by_stage.py` (the training loop),
-`numpy_backend.py` (the first backend) and `registry.py` (which one is chosen).
+Read `program.py` (what is to be computed), `operations.py` (every operation once), `stagewise/executable.py` (the
+training loop), `numpy_backend.py` (the first backend) and `registry.py` (which one is chosen).
 """
 
 if __name__ != "dnnkit.backends":  # a second copy would have its own registry: refuse it

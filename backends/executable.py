@@ -1,6 +1,6 @@
 """What a backend builds from a program: the executable, owner of every buffer.
 
-The contract only. `stage_by_stage.py` fulfils it for every backend, one operation after another; a backend with a
+The contract only. `stagewise/executable.py` fulfils it for every backend, one operation after another; a backend with a
 faster way (a compiled epoch, a resident GPU kernel) has its own.
 """
 

@@ -223,7 +223,7 @@ class NumpyBackend(Backend):
         for start in range(0, parameter.size, BLOCK):
             block = slice(start, start + BLOCK)
             held = (parameter[block], *(slot[block] for slot in slots))
-            new = rule.function(step, held[0], gradient[block], *held[1:], *numbers)
+            new = rule.function(step, held[0], gradient[block], *held[1:], *numbers, np)
             for target, value in zip(held, new, strict=True):
                 target[...] = value
         return parameter, slots

@@ -107,14 +107,14 @@ def __dir__() -> list[str]:
     references = {name: registry.activation(key_of(name)).reference for name in activations}
     from_output = [name for name in activations if hasattr(references[name], "derivative_from_output")]
     return sorted(
-        [
+        {
             *__all__,
             *activations,
             *(f"{name}_grad" for name in activations),
             *(f"{name}_grad_from_output" for name in from_output),
             *LOSSES,
             *(f"{name}_backward" for name in LOSSES),
-        ]
+        }
     )
 
 

@@ -74,6 +74,13 @@ def test_what_measures_a_peer_needs_nothing_of_dnnkit() -> None:
     assert not {"parent", "report", "plots", "results"} & seen
 
 
+def test_private_parts_of_numba_are_used_in_one_folder() -> None:
+    for file in sources("kernels"):
+        private = {name for name in imported(file) if re.match(r"numba\.(core|np|cpython|typed|misc)\.", name)}
+        assert not private or file.parent.name == "_numba", (file, private)
+        assert file.parent.name == "_numba" or "_library" not in file.read_text(), file
+
+
 def test_errors_files_and_registry_are_leaves() -> None:
     assert imported(ROOT / "dnnkit" / "errors.py") == set()
     for leaf in ("files.py", "registry.py"):

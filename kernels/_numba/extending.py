@@ -5,12 +5,20 @@ from functools import wraps
 from typing import Any
 
 from numba import extending
+from numba.core import cgutils
 
 from dnnkit.kernels._numba.jit import OPTIONS
 
 intrinsic: Any = extending.intrinsic
 """Numba's decorator, which comes without types: its function gets Numba's types, and returns a signature and what emits
 the instructions."""
+
+
+TRUE_BIT: Any = cgutils.true_bit
+"""LLVM's `true`."""
+
+declared_function: Any = cgutils.get_or_insert_function
+"""The function of that signature and name in a module, declared if it is not there: `(module, signature, name)`."""
 
 
 def resolved_by_type(**options: Any) -> Callable[[Callable[..., Any]], Any]:

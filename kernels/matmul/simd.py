@@ -9,7 +9,8 @@ from typing import Any
 
 import llvmlite.binding
 from llvmlite import ir
-from numba.core import cgutils
+
+from dnnkit.kernels._numba.extending import declared_function
 
 FEATURES = llvmlite.binding.get_host_cpu_features()
 REGISTER_BYTES = 64 if FEATURES.get("avx512f") else 32 if FEATURES.get("avx2") else 16
@@ -89,9 +90,7 @@ class Vectors:
         if not FUSED:
             return self.builder.fadd(self.builder.fmul(a, b), c)
         name = f"llvm.fma.v{self.width}{self._suffix}"
-        function = cgutils.get_or_insert_function(
-            self.builder.module, ir.FunctionType(self.kind, [self.kind] * 3), name
-        )
+        function = declared_function(self.builder.module, ir.FunctionType(self.kind, [self.kind] * 3), name)
         return self.builder.call(function, [a, b, c])
 
     def transpose(self, rows: list[Any]) -> list[Any]:
@@ -110,7 +109,7 @@ class Vectors:
 
     def _masked(self, what: str, kind: Any, mask: Any, signature: Any) -> Any:
         name = f"llvm.masked.{what}.v{kind.count}{self._suffix}.p0"
-        return cgutils.get_or_insert_function(self.builder.module, signature, name)
+        return declared_function(self.builder.module, signature, name)
 
 
 def loop(builder: Any, times: Any, carried: list[Any], body: Callable[[list[Any]], list[Any]]) -> list[Any]:

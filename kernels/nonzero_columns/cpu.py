@@ -1,13 +1,12 @@
-"""Columns in use, in compiled code. Contract: the package's docstring."""
+"""Columns that are not zero, in compiled code. Contract: the package's docstring."""
 
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 
-from dnnkit.kernels._numba.extending import intrinsic
+from dnnkit.kernels._numba.extending import TRUE_BIT, intrinsic
 from dnnkit.kernels._numba.indirect_calls import address_of
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.unchecked_views import element, part
@@ -56,7 +55,7 @@ def _first_bit(typing_context: Any, word: Any) -> Any:
     """The number of zeros below the lowest one of a word that is not zero."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], cgutils.true_bit)
+        return builder.cttz(arguments[0], TRUE_BIT)
 
     return types.int64(types.uint64), generate
 

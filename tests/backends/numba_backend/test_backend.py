@@ -77,33 +77,6 @@ def test_a_part_of_your_own_goes_stage_by_stage_on_compiled_operations() -> None
     assert histories[0]["loss"] == pytest.approx(histories[1]["loss"], rel=1e-9)
 
 
-def test_an_activation_without_a_compiled_version_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import dnnkit.kernels
-    from dnnkit.kernels import registry
-
-    (tmp_path / "cube").mkdir()
-    (tmp_path / "cube" / "__init__.py").write_text('KIND = "activation"\nSAVES = "input"\nNUMPY = ("x * x * x",)\n')
-    (tmp_path / "cube" / "reference.py").write_text(
-        "def forward(x, xp):\n    return x * x * x\n\n\ndef derivative(x, xp):\n    return 3 * x * x\n"
-    )
-    monkeypatch.setattr(dnnkit.kernels, "__path__", [*dnnkit.kernels.__path__, str(tmp_path)])
-    registry.names.cache_clear()
-    try:
-        rng = np.random.default_rng(0)
-        x, y = rng.normal(size=(30, 3)), rng.normal(size=(30, 1))
-        losses = []
-        for backend in ("numpy", "numba"):
-            net = dk.Sequential([dk.Dense(4, activation="cube"), dk.Dense(1)], seed=0, backend=backend, dtype="float64")
-            net.compile(optimizer="sgd", loss="mean_squared_error")
-            history = net.fit(x, y, epochs=2, verbose=0)
-            losses.append(history["loss"])
-        assert history.plan.reason == "no compiled version of cube"
-        assert losses[0] == pytest.approx(losses[1], rel=1e-9)
-    finally:
-        registry.names.cache_clear()
-        sys.modules.pop("dnnkit.kernels.cube", None)
-
-
 def test_a_nan_is_seen_in_compiled_training_with_its_step() -> None:
     x = np.ones((40, 2))
     net = dk.Sequential([dk.Dense(4, activation="relu"), dk.Dense(1)], seed=0, backend="numba")

@@ -100,7 +100,7 @@ def test_weights(weights, error: type[DnnkitError], message: str) -> None:
         ({"initial_epoch": -1}, "initial_epoch is -1"),
         ({"validation_split": 1.0}, "validation_split is 1.0"),
         ({"validation_data": X}, "validation_data is not"),
-        ({"callbacks": ["EarlyStopping"]}, "callbacks must be"),
+        ({"callbacks": [3]}, "callbacks must be"),
         ({"verbose": 5}, "verbose is 5"),
     ],
 )
@@ -126,7 +126,10 @@ def test_validation_data_are_checked_before_training() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: dk.Dense(3, activation="relo"), r"unknown activation 'relo': choose one of .*relu"),
+        (
+            lambda: dk.Dense(3, activation="relo"),
+            r"unknown activation 'relo': did you mean 'relu'\?",
+        ),
         (lambda: dk.Dense(3, activation="../relu"), "unknown activation"),
         (lambda: dk.Dense(3, activation="update"), "unknown activation"),
         (lambda: dk.Dense(3, kernel_initializer="x"), r"unknown initializer 'x': choose one of .*glorot_uniform"),
