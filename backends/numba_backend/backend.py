@@ -194,8 +194,8 @@ class NumbaBackend(NumpyBackend):
         if not registry.has_cpu_version(activation.name):
             return super().dense_backward(dy, x, w, saved, activation, needs_dx, out)
         dx, dw, db = out
-        dx = np.empty_like(x) if dx is None else dx
-        dw = np.empty_like(w) if dw is None else dw
+        dx = np.empty(x.shape, x.dtype) if dx is None else dx  # not in Fortran's order, as x may be: compiled anew
+        dw = np.empty(w.shape, w.dtype) if dw is None else dw
         db = np.empty(w.shape[1], w.dtype) if db is None else db
         address = self._compiled.entry_points.activation_entry_points(activation.name, x.dtype.name).address("backward")
         arrays = [np.ascontiguousarray(array) for array in (dy, x, w, saved)]

@@ -32,6 +32,10 @@ def _small(implementation: Implementation, kernel: str) -> Iterator[Case]:
     return (Case(kernel, kind=(3, 4, 2), weighted=bias) for bias in (True, False))
 
 
+def _in_a_layer(implementation: Implementation, kernel: str) -> Iterator[Case]:
+    return (Case(kernel, dtype, kind=(13, 5, 7), weighted=True) for dtype in DTYPES)
+
+
 def _arrays(case: Case) -> tuple[HostArray, HostArray, HostArray | None, HostArray]:
     """x, w, b and dy; `weighted` says whether there is a bias."""
     rows, inputs, outputs = case.kind
@@ -59,6 +63,12 @@ def values(implementation: Implementation, case: Case) -> None:
     assert without is None, "a gradient in x that was not wanted"
     for name, actual, expected in (("dw", others[0], wanted[1]), ("db", others[1], wanted[2])):
         _check(f"{name} without dx", actual, expected, case.dtype, rows)
+
+
+@question("activation", "dense", _in_a_layer)
+def in_a_layer(implementation: Implementation, case: Case) -> None:
+    """Every activation within a dense layer, where an implementation may have fused it."""
+    values(implementation, case)
 
 
 @question("dense", "dense", _one)

@@ -41,7 +41,7 @@ class EntryPoints(Implementation):
         scale: float = 1.0,
         given: Given = PLAIN,
     ) -> tuple[float, HostArray]:
-        """Its metrics are asked for in `tests/kernels/test_cpu_losses.py`."""
+        """Its metrics are asked for in `tests/kernels/_numba/test_entry_points.py`."""
         arrays = _measured(scores, targets, weights)
         own = [_Memory(array, given) for array in arrays]
         gradient, total = _Memory(np.full_like(scores, MARK), given), np.zeros(1)
