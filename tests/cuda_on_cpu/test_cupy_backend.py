@@ -54,7 +54,7 @@ def test_a_step_is_our_kernels(cupy: ModuleType) -> None:
         "gather": 1,
         "dense_forward": 4,
         "loss_of_labels": 1,
-        "categorical_of_labels": 1,
+        "metric_of_labels": 1,
         "dense_backward": 4,
         "adam": 1,
     }

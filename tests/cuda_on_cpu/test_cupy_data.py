@@ -127,7 +127,7 @@ def test_a_wait_that_is_forgotten_is_noticed(
 
 
 def test_data_are_not_held_twice_on_the_host(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dnnkit.backends.cupy_backend.STAGED", 1000)
+    monkeypatch.setattr("dnnkit.backends.cupy_backend.backend.STAGED", 1000)
     net, loaded = ready(ADAM)
     assert counts.waits == sum(size > 1000 for size in counts.uploads)  # until x may be changed
     assert 90 * 16 in counts.uploads
