@@ -7,7 +7,7 @@ dk.register("activation", "cube", Cube)                     # forward(x, xp) and
 from typing import Any
 
 from dnnkit.errors import UnknownName
-from dnnkit.formula import NAMED, Formula, activation
+from dnnkit.formula import Formula, activation, definition
 from dnnkit.kernels import registry as kernels
 from dnnkit.kernels.registry import RuntimeActivation, register_activation
 from dnnkit.registry import Lazy, Registry, unknown
@@ -55,7 +55,7 @@ def _make_known(name: str, thing: Any) -> None:
 
 def names() -> tuple[str, ...]:
     """Every name that an activation may be given by."""
-    return tuple(dict.fromkeys([*ACTIVATIONS.names(), *NAMED]))
+    return tuple(dict.fromkeys([*ACTIVATIONS.names(), *definition.NAMED]))
 
 
 def find(given: str | Formula) -> str | Formula:
@@ -63,10 +63,10 @@ def find(given: str | Formula) -> str | Formula:
     if isinstance(given, Formula):
         return given
     if isinstance(given, str):
-        if given not in NAMED and given in ACTIVATIONS:
+        if given not in definition.NAMED and given in ACTIVATIONS:
             ACTIVATIONS[given]
-        if given in NAMED:
-            return NAMED[given]
+        if given in definition.NAMED:
+            return definition.NAMED[given]
         if given in names():
             return given
     raise UnknownName(f"{unknown('activation', given, names())}, or define it: dk.activation({given!r}, 'x * ...')")

@@ -10,6 +10,6 @@
 SymPy is imported when the first formula is defined.
 """
 
-from dnnkit.formula.definition import NAMED, Formula, activation, activation_from_text
+from dnnkit.formula.definition import Formula, activation, activation_from_text
 
-__all__ = ["NAMED", "Formula", "activation", "activation_from_text"]
+__all__ = ["Formula", "activation", "activation_from_text"]

@@ -210,6 +210,8 @@ def test_version_is_the_packages(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        ("nonsense", "unknown data set 'nonsense'"),
+        ("minst", "did you mean 'mnist'"),
         ("--hidden 0", "--hidden 0"),
         ("--hidden x", "--hidden x"),
         ("--hidden 16,,8", "--hidden"),
@@ -258,9 +260,7 @@ def expect_one_line(done: subprocess.CompletedProcess[str], words: str) -> None:
     assert len(line) < 400
 
 
-@pytest.mark.parametrize(
-    "arguments", ["train nonsense", "train --epochs two", "train --nonsense", "nonsense", "predict"]
-)
+@pytest.mark.parametrize("arguments", ["train --epochs two", "train --nonsense", "nonsense", "predict"])
 def test_usage_errors_are_explained_without_a_traceback(tmp_path, arguments):
     done = dnnkit(tmp_path, *arguments.split())
     assert done.returncode == 2
