@@ -279,7 +279,7 @@ NUMBA = [
     ),
     Fault(
         "numba-columns-united", STALE, "kernels/nonzero_columns/cpu.py",
-        "united[w] = 0", "united[w] |= 0",
+        "united[w] |= row[w]", "united[w] = row[w]",
         "tests/kernels/test_nonzero_columns.py -k 'columns_are and float32'",
     ),
     Fault(
@@ -525,11 +525,6 @@ BACKENDS = [
         "tests/conformance -k 'numpy-data-masks'",
     ),
     Fault(
-        "backends-numpy-rescaling", STALE, "backends/numpy_backend.py",
-        "scale != 1.0 or x is not out", "scale != 1.0",
-        "tests/backends tests/dnnkit/training/test_loop.py tests/dnnkit/network/test_gradients.py -k numpy",
-    ),
-    Fault(
         "backends-stages-gradients", ORDER, "backends/stagewise/stages.py",
         "gradients[:0] = parts", "gradients += parts",
         "tests/backends/test_executable.py -k 'trajectory and strict and sparse and adam and float64'",
@@ -558,11 +553,6 @@ BACKENDS = [
         "backends-team-totals", SCALE, "backends/numba_backend/workers.py",
         "else sums[:1]", "else sums",
         "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/2'",
-    ),
-    Fault(
-        "backends-team-weights", STALE, "backends/numba_backend/workers.py",
-        "self._batches[2].fill(1)", "self._batches[2].sum()",
-        "tests/backends/numba_backend/test_workers.py tests/backends/numba_backend/test_worker_shards.py",
     ),
     Fault(
         "backends-epoch-assigned", STALE, "backends/numba_backend/executable.py",
