@@ -78,6 +78,7 @@ def _clean_slate(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No test sees the user's choice of backend, nor another test's."""
     monkeypatch.delenv("DNNKIT_BACKEND", raising=False)
     monkeypatch.delenv("DNNKIT_PARTITION", raising=False)
+    monkeypatch.delenv("DNNKIT_DIVISION", raising=False)
     dk.set_backend(None)
     yield
     dk.set_backend(None)

@@ -75,7 +75,7 @@ def threads(program: Program, rows: int, steps: int) -> int:
 
 
 def record(partition: Partition, batch_size: int) -> str:
-    """What `divide` wants to see again, for the same results."""
+    """What `choose_partition` wants to see again, for the same results."""
     return f"{partition}@{batch_size}"
 
 

@@ -52,7 +52,7 @@ def estimate(network: Program, batch_size: int, partition: Partition, here: Mach
 def choose(
     network: Program, batch_size: int, here: Machine | None = None, recorded: str = "", asked: str | None = None
 ) -> Partition:
-    """What `divide` says on that machine, where DNNKIT_PARTITION is `asked`."""
+    """What `choose_partition` says on that machine, where DNNKIT_PARTITION is `asked`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("DNNKIT_PARTITION", raising=False)
         if asked is not None:
@@ -226,6 +226,11 @@ def test_the_environment_overrules_the_model_the_record_and_the_number_of_thread
     for network in (program(4, 1), program(4096, 4096, threads=1)):
         chosen = choose(network, 32, usual(), recorded="rows/4@32", asked=asked)
         assert str(chosen) == asked
+
+
+def test_the_variable_of_earlier_versions_is_still_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DNNKIT_DIVISION", "rows/3")
+    assert choose(program(20, 30, 5), 64) == Partition("rows", 3)
 
 
 @pytest.mark.parametrize("asked", ["two", "units", "units/0", "rows/x", "columns/2", "units/2@32", "units 2"])
