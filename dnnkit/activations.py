@@ -64,7 +64,7 @@ def find(given: str | Formula) -> str | Formula:
         return given
     if isinstance(given, str):
         if given not in definition.NAMED and given in ACTIVATIONS:
-            ACTIVATIONS[given]
+            ACTIVATIONS[given]  # looking it up makes the kernels know it
         if given in definition.NAMED:
             return definition.NAMED[given]
         if given in names():

@@ -187,6 +187,9 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
             self._things[name] = loaded
         return loaded  # type: ignore[no-any-return]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._all  # nothing is imported to answer that
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._all)
 
