@@ -67,7 +67,7 @@ class NumbaBackend(NumpyBackend):
                 "good" if compiled_now else "note",
                 f"{folder}, {size / 2**20:.1f} MiB, "
                 + ("valid for these sources" if compiled_now else "nothing compiled yet for these sources"),
-                "" if compiled_now else "the first training compiles for ten to twenty seconds, once",
+                "" if compiled_now else "the first training compiles for about half a minute, once",
             )
         ]
         if others:

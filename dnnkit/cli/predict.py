@@ -71,13 +71,13 @@ def _read_csv(file: Path) -> NDArray[Any]:
 
 def _read_numpy(file: Path) -> NDArray[Any]:
     """NumPy knows .npy from .npz by its content."""
-    loaded = np.load(file, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded as archive:
-        if len(archive.files) != 1:
-            raise DataError(f"{file} holds {len(archive.files)} arrays ({', '.join(archive.files)}): expected one")
-        return np.asarray(archive[archive.files[0]])
+    with file.open("rb") as opened:  # NumPy does not close what it cannot read
+        loaded = np.load(opened, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        if len(loaded.files) != 1:
+            raise DataError(f"{file} holds {len(loaded.files)} arrays ({', '.join(loaded.files)}): expected one")
+        return np.asarray(loaded[loaded.files[0]])
 
 
 def _fit_shape(samples: NDArray[Any], input_shape: tuple[int, ...]) -> NDArray[Any]:

@@ -22,7 +22,7 @@ def train(
         typer.Option(help="Units of a hidden layer; repeat, or separate by commas, for more.", show_default="128"),
     ] = None,
     activation: Annotated[str, typer.Option(help="Activation of the hidden layers.")] = "relu",
-    optimizer: Annotated[str, typer.Option(help="sgd, rmsprop, adam or adamw.")] = "adam",
+    optimizer: Annotated[str, typer.Option(help="Optimizer, by name: sgd, rmsprop, adam, adamw, ...")] = "adam",
     learning_rate: Annotated[
         float | None, typer.Option(help="Step of the optimizer.", show_default="the optimizer's own")
     ] = None,

@@ -1,4 +1,4 @@
-"""Questions about what is not a layer's own: gathering rows, dropout, clipping by the norm."""
+"""Questions about what is not a layer's own: gathering rows, rescaling, dropout, clipping by the norm."""
 
 from collections.abc import Iterator
 
@@ -16,6 +16,8 @@ GATHERED += [(9, 20_000, 2)]
 """(N, F, B)"""
 NUMBERS = [(1.0, 0.0), (1 / 255, -0.5), (0.0, 3.0)]
 """(scale, offset)"""
+RESCALINGS = [(1.0, 0.0), (1.0, -0.5), (0.25, 0.0), (-3.0, 2.0), (0.0, 1.0)]
+"""(scale, offset), with each of the passes that an implementation may leave out"""
 RATES = [0.0, 2.0**-33, 2.0**-32, 0.1, 0.5, 0.9, 1 - 2.0**-32, 1 - 2.0**-33, float(np.nextafter(1, 0))]
 STEPS = [0, 7, 2**32 - 1, 2**33 + 5, 2**63 - 1]
 MASKS = [(0,), (1,), (3,), (65,), (7, 9), (3, 1025), (131, 257)]
@@ -33,6 +35,11 @@ def _gather(implementation: Implementation, kernel: str) -> Iterator[Case]:
 
 def _sources(implementation: Implementation, kernel: str) -> Iterator[Case]:
     return (Case(kernel, dtype, kind=source) for source in implementation.sources for dtype in DTYPES)
+
+
+def _rescalings(implementation: Implementation, kernel: str) -> Iterator[Case]:
+    for chosen in pairwise(shape=MASKS, kind=RESCALINGS, dtype=DTYPES, given=implementation.variations):
+        yield Case(kernel, **chosen)
 
 
 def _masks(implementation: Implementation, kernel: str) -> Iterator[Case]:
@@ -81,6 +88,16 @@ def rounded_once(implementation: Implementation, case: Case) -> None:
     rows = np.array([2, 0, 0, 1])
     actual = implementation.gather(data, rows, 1.0, 0.0, case.dtype)
     check_same("x", actual, data[rows].astype(case.dtype))
+
+
+@question("data", "affine", _rescalings)
+def rescaled(implementation: Implementation, case: Case) -> None:
+    """x · scale + offset, wherever the result goes."""
+    x, (scale, offset) = case.rng.normal(size=case.shape).astype(case.dtype), case.kind
+    y = implementation.affine(x, scale, offset, case.given)
+    check_alike("y", y, case.shape, case.dtype)
+    few = 2 * np.finfo(case.dtype).eps
+    check_close("y", y, wide(x) * scale + offset, few * (abs(scale) * float(np.abs(x).max(initial=0)) + abs(offset)))
 
 
 @question("data", "dropout_mask", _masks)

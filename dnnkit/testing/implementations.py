@@ -63,7 +63,7 @@ class Implementation:
 
     name: str
     operations: frozenset[str] = frozenset(
-        ("activation", "dense", "loss", "metric", "update", "gather", "dropout_mask", "dropout", "clip_norm")
+        ("activation", "dense", "loss", "metric", "update", "gather", "affine", "dropout_mask", "dropout", "clip_norm")
     )
     largest: int = 50_000
     variations: tuple[Given, ...] = (PLAIN,)
@@ -137,6 +137,10 @@ class Implementation:
         self, data: HostArray, rows: HostArray, scale: float, offset: float, dtype: str, given: Given = PLAIN
     ) -> HostArray:
         """The rows of the data, converted and rescaled."""
+        raise NotImplementedError
+
+    def affine(self, x: HostArray, scale: float, offset: float, given: Given = PLAIN) -> HostArray:
+        """x · scale + offset."""
         raise NotImplementedError
 
     def dropout_mask(
@@ -280,6 +284,13 @@ class BackendImplementation(Implementation):
             own, places = call.put("data", data), call.put("rows", rows)
             out = call.out((len(rows), *data.shape[1:]), dtype)
             return call.result(self.backend.gather(own, places, scale, offset, self.backend.dtype(dtype), out=out))
+
+    def affine(self, x: HostArray, scale: float, offset: float, given: Given = PLAIN) -> HostArray:
+        """x · scale + offset."""
+        with self._call(given) as call:
+            own = call.put("x", x)
+            out = call.out(x.shape, x.dtype, own)
+            return call.result(self.backend.affine(own, scale, offset, out=out))
 
     def dropout_mask(
         self, shape: tuple[int, ...], rate: float, seed: int, layer: int, step: int, given: Given = PLAIN

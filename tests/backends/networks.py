@@ -68,7 +68,7 @@ CASES = {
         dense("selu", "gelu", "silu"),
         dk.Dense(1, activation="sigmoid"),
         "binary_crossentropy",
-        dk.AdamW(0.01, weight_decay=0.02, global_clipnorm=0.5),
+        dk.AdamW(0.01, weight_decay=0.02, global_clipnorm=0.1),
     ),
     "softplus softsign, linear, mean squared error, momentum with decay": Case(
         dense("softplus", "softsign"),

@@ -21,6 +21,8 @@ class Figure:
     relation: str = "="
     absolute: bool = True
     needs_mnist: bool = False
+    is_long: bool = False
+    """Whether it takes minutes where nothing is compiled."""
 
     def difference(self, value: Any) -> float:
         """How far a value is from the figure; of a bound, by how much it misses it."""
@@ -37,12 +39,19 @@ class Figure:
 
 
 def figure(
-    name: str, expected: Any, tolerance: float = 0.0, *, relation: str = "=", absolute: bool = True, mnist: bool = False
+    name: str,
+    expected: Any,
+    tolerance: float = 0.0,
+    *,
+    relation: str = "=",
+    absolute: bool = True,
+    mnist: bool = False,
+    long: bool = False,
 ) -> Callable[[Compute], Figure]:
     """Make a function a figure: `@figure("weights after 1 iteration", (0.12, 0.50, -0.85), 1e-8)`."""
 
     def make(compute: Compute) -> Figure:
-        return Figure(name, compute, expected, tolerance, relation, absolute, mnist)
+        return Figure(name, compute, expected, tolerance, relation, absolute, mnist, long)
 
     return make
 

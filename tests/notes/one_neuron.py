@@ -115,7 +115,7 @@ def predictions_after_ten_thousand():
     return ten_thousand()[1]
 
 
-@figure("weights after 21 runs of 10,000 iterations", (12.75534063, -0.20389065, -6.17401716), 2e-5)
+@figure("weights after 21 runs of 10,000 iterations", (12.75534063, -0.20389065, -6.17401716), 2e-5, long=True)
 def weights_after_21_runs():
     return weights_of(train(neuron(2 * uniform(1) - 1), FIRST_COLUMN, 21 * 10_000)[0])
 

@@ -15,8 +15,19 @@ from tests.test_documents import has_mnist
 REAL = [name for name in conftest.tested_backends() if name != conftest.STRICT]
 
 
-@pytest.mark.parametrize("backend", REAL)
-@pytest.mark.parametrize("figure", [pytest.param(figure, id=f"{note}: {figure.name}") for note, figure in FIGURES])
+@pytest.mark.parametrize(
+    ("figure", "backend"),
+    [
+        pytest.param(
+            figure,
+            backend,
+            id=f"{note}: {figure.name}-{backend}",
+            marks=[pytest.mark.slow] if figure.is_long and backend == "numpy" else [],
+        )
+        for note, figure in FIGURES
+        for backend in REAL
+    ],
+)
 def test_figure(figure: Figure, backend: str) -> None:
     if figure.needs_mnist and not has_mnist():
         pytest.skip("needs MNIST in DNNKIT_DATA_DIR")

@@ -14,7 +14,7 @@ def outputs(notebook):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("backend", ["numba", pytest.param("numpy", marks=pytest.mark.slow)])
 def test_a_notebook_runs(name, backend, tmp_path, monkeypatch):
     skip_without_data(name)
     monkeypatch.setenv("DNNKIT_BACKEND", backend)

@@ -217,6 +217,11 @@ NUMBA = [
         "tests/conformance -k 'points-loss-values-softmax'",
     ),
     Fault(
+        "numba-softmax-cross-entropy-targets", MISSING, "kernels/losses/softmax_cross_entropy/cpu.py",
+        "factor * target_sum / total", "factor / total",
+        "tests/conformance -k 'points-loss-values-softmax'",
+    ),
+    Fault(
         "numba-sigmoid-cross-entropy-outputs", SCALE, "kernels/losses/sigmoid_cross_entropy/cpu.py",
         "factor / kind(outputs)", "factor",
         "tests/conformance -k 'points-loss-values-sigmoid'",
@@ -441,6 +446,16 @@ CUDA = [
         "tests/conformance -k 'CPU-loss-values-softmax'",
     ),
     Fault(
+        "cuda-softmax-cross-entropy-targets", MISSING, "kernels/losses/softmax_cross_entropy/gpu.cu",
+        "factor * target_sum / total", "factor / total",
+        "tests/conformance -k 'CPU-loss-values-softmax'",
+    ),
+    Fault(
+        "cuda-row-target-sum", MISSING, "kernels/losses/softmax_cross_entropy/gpu.cu",
+        "target_sum = row_sum(row, target_sum)", "target_sum = target_sum",
+        "tests/conformance -k 'CPU-loss-values-softmax'",
+    ),
+    Fault(
         "cuda-sigmoid-cross-entropy-exponent", SIGN, "kernels/losses/sigmoid_cross_entropy/gpu.cu",
         "exp(-fabs(z))", "exp(fabs(z))",
         "tests/conformance -k 'CPU-loss-values-sigmoid'",
@@ -520,6 +535,11 @@ BACKENDS = [
         "tests/backends/test_executable.py -k 'one_call and sparse and numpy'",
     ),
     Fault(
+        "backends-numpy-rescaling-by-one", STALE, "backends/numpy_backend.py",
+        "scale != 1.0 or x is not out", "scale != 1.0",
+        "tests/conformance -k 'numpy-data-rescaled'",
+    ),
+    Fault(
         "backends-numpy-mask", INDEX, "backends/numpy_backend.py",
         "mask(start, count, rate", "mask(0, count, rate",
         "tests/conformance -k 'numpy-data-masks'",
@@ -552,6 +572,11 @@ BACKENDS = [
     Fault(
         "backends-team-totals", SCALE, "backends/numba_backend/workers.py",
         "else sums[:1]", "else sums",
+        "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/2'",
+    ),
+    Fault(
+        "backends-team-weights", STALE, "backends/numba_backend/workers.py",
+        "self._batches[2].fill(1)", "self._batches[2].sum()",
         "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/2'",
     ),
     Fault(

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.dnnkit.cli.command import dnnkit
+
 SMALL = ["--quick", "--rounds", "2", "--backend", "numpy"]
 ACTIVATIONS = [*SMALL, "--activation", "relu,tanh", "--seeds", "2", "--epochs", "3", "--width", "8", "--depth", "2"]
 
@@ -123,7 +125,7 @@ def test_peers_are_measured_in_processes_of_their_own(tmp_path):
     ],
 )
 def test_bad_input_is_one_error_and_status_2(tmp_path, arguments, message):
-    done = bench(tmp_path, *arguments)
+    done = dnnkit(tmp_path, "bench", *arguments)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert message in line

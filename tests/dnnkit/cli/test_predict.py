@@ -3,17 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import dnnkit as dk
-
-
-def dnnkit(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "dnnkit", *arguments], cwd=folder, capture_output=True, text=True)
+from tests.dnnkit.cli.command import dnnkit
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""`dnnkit train` as people run it: a process of its own, in a folder of its own."""
+"""`dnnkit train` as people run it, in a folder of its own; where it matters, as a process of its own."""
 
 import json
 import os
@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 
 import dnnkit as dk
+from tests.dnnkit.cli.command import dnnkit
 
 SMALL = ("--epochs", "2", "--hidden", "8")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def dnnkit(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def in_a_process(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(*arguments), cwd=folder, env=environment(variables), capture_output=True, text=True)
 
 
@@ -55,7 +56,7 @@ def put_small_mnist(folder: Path) -> None:
 def first_run(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """A folder in which `dnnkit train` ran once with the defaults but for its size."""
     folder = tmp_path_factory.mktemp("first")
-    return folder, dnnkit(folder, "train", *SMALL)
+    return folder, in_a_process(folder, "train", *SMALL)
 
 
 def test_a_run_says_what_it_does_one_line_an_epoch(first_run):
@@ -239,7 +240,7 @@ def test_an_argument_that_cannot_work_is_one_line_and_leaves_nothing(tmp_path, a
 
 
 def test_a_backend_of_the_environment_that_does_not_exist_is_one_line(tmp_path):
-    done = dnnkit(tmp_path, "train", *SMALL, DNNKIT_BACKEND="nonsense")
+    done = in_a_process(tmp_path, "train", *SMALL, DNNKIT_BACKEND="nonsense")
     expect_one_line(done, "'nonsense' (from: environment variable DNNKIT_BACKEND)")
     assert os.listdir(tmp_path) == []
 
@@ -247,7 +248,7 @@ def test_a_backend_of_the_environment_that_does_not_exist_is_one_line(tmp_path):
 def test_missing_data_is_one_line(tmp_path):
     folder = tmp_path / "nothing"
     offline = {"DNNKIT_MIRROR": "http://127.0.0.1:9", "no_proxy": "*"}
-    done = dnnkit(tmp_path, "train", "mnist", DNNKIT_DATA_DIR=str(folder), **offline)
+    done = in_a_process(tmp_path, "train", "mnist", DNNKIT_DATA_DIR=str(folder), **offline)
     expect_one_line(done, str(folder / "mnist"))
     assert os.listdir(tmp_path) == ["nothing"]  # no run folder
 

@@ -1,0 +1,41 @@
+"""The command line within this process: a second less for each command than a process of its own takes."""
+
+import contextlib
+import io
+import logging
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from dnnkit import cli
+
+
+def dnnkit(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """What `dnnkit` with these arguments does in that folder, with these variables and no choice of backend."""
+    log = logging.getLogger("dnnkit")
+    out, err, level, status = io.StringIO(), io.StringIO(), log.level, 0
+    with contextlib.ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.delenv("DNNKIT_BACKEND", raising=False)
+        for name, value in {"COLUMNS": "120", "TERM": "xterm", **variables}.items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "argv", ["dnnkit", *arguments])
+        patch.setattr(warnings, "formatwarning", warnings.formatwarning)
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("default")
+        warnings.showwarning = lambda *said, **_: sys.stderr.write(warnings.formatwarning(*said[:4]))  # not to pytest
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(err))
+        stack.callback(os.chdir, os.getcwd())
+        os.chdir(folder)
+        try:
+            cli.main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+        finally:
+            log.setLevel(level)
+    return subprocess.CompletedProcess(["dnnkit", *arguments], status, out.getvalue(), err.getvalue())
