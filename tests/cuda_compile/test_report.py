@@ -12,7 +12,7 @@ from tests.cuda_compile.report import kernels_shipped
 ROOT = Path(__file__).parents[2]
 TESTS = [
     "tests/cuda_compile/test_compile.py::test_compiles",
-    "tests/kernels/test_gpu_gather.py::test_row_numbers_of_other_dtypes_are_converted",
+    "tests/kernels/gather/test_gpu.py::test_row_numbers_of_other_dtypes_are_converted",
 ]
 
 

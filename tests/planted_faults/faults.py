@@ -34,48 +34,48 @@ REFERENCE = [
     Fault(
         "reference-gelu-density", SCALE, "kernels/activations/gelu/reference.py",
         "sqrt(2 * pi)", "sqrt(pi)",
-        "tests/kernels/test_activations.py -k 'gelu and central_differences'",
+        "tests/kernels/activations/test_reference.py -k 'gelu and central_differences'",
     ),
     Fault(
         "reference-silu-slope", SIGN, "kernels/activations/silu/reference.py",
         "x * sigmoid.forward(-x", "x * sigmoid.forward(x",
-        "tests/kernels/test_activations.py -k 'silu and central_differences'",
+        "tests/kernels/activations/test_reference.py -k 'silu and central_differences'",
     ),
     Fault(
         "reference-mish-gate", SCALE, "kernels/activations/mish/reference.py",
         "2 * z * z", "z * z",
-        "tests/kernels/test_activations.py -k 'mish and independent'",
+        "tests/kernels/activations/test_reference.py -k 'mish and independent'",
     ),
     Fault(
         "reference-selu-slope-from-output", SCALE, "kernels/activations/selu/reference.py",
         "y + SCALE * ALPHA", "y + ALPHA",
-        "tests/kernels/test_activations.py -k 'selu and from_output'",
+        "tests/kernels/activations/test_reference.py -k 'selu and from_output'",
     ),
     Fault(
         "reference-leaky-relu-branches", ORDER, "kernels/activations/leaky_relu/reference.py",
         "xp.where(x > 0, xp.ones_like(x), SLOPE * xp.ones_like(x))",
         "xp.where(x > 0, SLOPE * xp.ones_like(x), xp.ones_like(x))",
-        "tests/kernels/test_activations.py -k 'leaky_relu and central_differences'",
+        "tests/kernels/activations/test_reference.py -k 'leaky_relu and central_differences'",
     ),
     Fault(
         "reference-hard-sigmoid-corner", ONE, "kernels/activations/hard_sigmoid/reference.py",
         "xp.abs(x) < 3", "xp.abs(x) <= 3",
-        "tests/kernels/test_activations.py -k hard_sigmoid",
+        "tests/kernels/activations/test_reference.py -k hard_sigmoid",
     ),
     Fault(
         "reference-softplus-exponent", SIGN, "kernels/activations/softplus/reference.py",
         "xp.exp(-xp.abs(x))", "xp.exp(xp.abs(x))",
-        "tests/kernels/test_activations.py -k 'softplus and independent'",
+        "tests/kernels/activations/test_reference.py -k 'softplus and independent'",
     ),
     Fault(
         "reference-softmax-largest", MISSING, "kernels/activations/softmax/reference.py",
         "xp.exp(x - xp.max(x, axis=axis, keepdims=True))", "xp.exp(x)",
-        "tests/kernels/test_activations.py -k softmax_at_extremes",
+        "tests/kernels/activations/test_reference.py -k softmax_at_extremes",
     ),
     Fault(
         "reference-softmax-slope", MISSING, "kernels/activations/softmax/reference.py",
         "y * (dy - xp.sum(y * dy, axis=axis, keepdims=True))", "y * dy",
-        "tests/kernels/test_activations.py -k softmax_backward",
+        "tests/kernels/activations/test_reference.py -k softmax_backward",
     ),
     Fault(
         "reference-special-precision", DTYPE, "kernels/_reference/special.py",
@@ -85,58 +85,58 @@ REFERENCE = [
     Fault(
         "reference-philox-rounds", ONE, "kernels/philox/reference.py",
         "ROUNDS = 10", "ROUNDS = 9",
-        "tests/kernels/test_philox.py -k known_answers",
+        "tests/kernels/philox/test_reference.py -k known_answers",
     ),
     Fault(
         "reference-philox-key", INDEX, "kernels/philox/reference.py",
         "(product0 >> 32) ^ c3 ^ k1", "(product0 >> 32) ^ c3 ^ k0",
-        "tests/kernels/test_philox.py -k known_answers",
+        "tests/kernels/philox/test_reference.py -k known_answers",
     ),
     Fault(
         "reference-philox-last-block", ONE, "kernels/philox/reference.py",
         "(start + count + 3) // 4", "(start + count) // 4",
-        "tests/kernels/test_philox.py -k any_window",
+        "tests/kernels/philox/test_reference.py -k any_window",
     ),
     Fault(
         "reference-dropout-scale", SCALE, "kernels/dropout/reference.py",
         "* (1 / (1 - rate))", "* (1 - rate)",
-        "tests/kernels/test_dropout.py -k apply_zeroes",
+        "tests/kernels/dropout/test_reference.py -k apply_zeroes",
     ),
     Fault(
         "reference-dense-kernel-gradient", STALE, "kernels/dense/reference.py",
         "x.T @ dz", "x.T @ dy",
-        "tests/kernels/test_dense.py -k 'central_differences and elu'",
+        "tests/kernels/dense/test_reference.py -k 'central_differences and elu'",
     ),
     Fault(
         "reference-gather-rescaling", ORDER, "kernels/gather/reference.py",
         "return xp.astype(xp.take(data, rows, axis=0), dtype) * scale + offset",
         "return (xp.astype(xp.take(data, rows, axis=0), dtype) + offset) * scale",
-        "tests/kernels/test_gather.py -k converted_and_rescaled",
+        "tests/kernels/gather/test_reference.py -k converted_and_rescaled",
     ),
     Fault(
         "reference-binary-gradient", SCALE, "kernels/losses/binary_crossentropy/reference.py",
         "* (scale / outputs)", "* scale",
-        "tests/kernels/test_losses.py -k 'binary and central_differences'",
+        "tests/kernels/losses/test_reference.py -k 'binary and central_differences'",
     ),
     Fault(
         "reference-categorical-gradient", SIGN, "kernels/losses/categorical_crossentropy/reference.py",
         "-t / p *", "t / p *",
-        "tests/kernels/test_losses.py -k 'categorical and central_differences'",
+        "tests/kernels/losses/test_reference.py -k 'categorical and central_differences'",
     ),
     Fault(
         "reference-softmax-cross-entropy-targets", MISSING, "kernels/losses/softmax_cross_entropy/reference.py",
         "/ total * xp.sum(t, axis=1, keepdims=True) - t", "/ total - t",
-        "tests/kernels/test_losses.py -k do_not_sum_to_one",
+        "tests/kernels/losses/test_reference.py -k do_not_sum_to_one",
     ),
     Fault(
         "reference-sigmoid-cross-entropy-targets", SIGN, "kernels/losses/sigmoid_cross_entropy/reference.py",
         "- logits * targets", "+ logits * targets",
-        "tests/kernels/test_losses.py -k 'sigmoid_cross_entropy and rows_formula'",
+        "tests/kernels/losses/test_reference.py -k 'sigmoid_cross_entropy and rows_formula'",
     ),
     Fault(
         "reference-row-weights", MISSING, "kernels/_reference/rows.py",
         "gradient * weights[:, None]", "gradient",
-        "tests/kernels/test_losses.py -k 'mean_squared and central_differences'",
+        "tests/kernels/losses/test_reference.py -k 'mean_squared and central_differences'",
     ),
     Fault(
         "reference-row-labels", DTYPE, "kernels/_reference/rows.py",
@@ -161,17 +161,17 @@ REFERENCE = [
     Fault(
         "reference-adam-step", ONE, "kernels/optimizer_step/reference.py",
         "beta_1**step", "beta_1**(step + 1)",
-        "tests/kernels/test_optimizer_step.py -k 'published and adam'",
+        "tests/kernels/optimizer_step/test_reference.py -k 'published and adam'",
     ),
     Fault(
         "reference-rmsprop-epsilon", ORDER, "kernels/optimizer_step/reference.py",
         "(xp.sqrt(square) + epsilon)", "xp.sqrt(square + epsilon)",
-        "tests/kernels/test_optimizer_step.py -k 'published and rmsprop'",
+        "tests/kernels/optimizer_step/test_reference.py -k 'published and rmsprop'",
     ),
     Fault(
         "reference-nesterov-look-ahead", MISSING, "kernels/optimizer_step/reference.py",
         "(g + momentum * velocity)", "(momentum * velocity)",
-        "tests/kernels/test_optimizer_step.py -k 'published and nesterov'",
+        "tests/kernels/optimizer_step/test_reference.py -k 'published and nesterov'",
     ),
 ]  # fmt: skip
 
@@ -260,12 +260,12 @@ NUMBA = [
     Fault(
         "numba-philox-last-block", ONE, "kernels/dropout/cpu.py",
         "(start + count + 3) // 4", "(start + count) // 4",
-        "tests/kernels/test_cpu_random.py -k bit_for_bit",
+        "tests/kernels/dropout/test_cpu.py -k bit_for_bit",
     ),
     Fault(
         "numba-dropout-step", ORDER, "kernels/dropout/cpu.py",
         "np.uint64(step) & LOW, np.uint64(step) >> HALF", "np.uint64(step) >> HALF, np.uint64(step) & LOW",
-        "tests/kernels/test_cpu_random.py -k odd_windows",
+        "tests/kernels/dropout/test_cpu.py -k odd_windows",
     ),
     Fault(
         "numba-dropout-factor", DTYPE, "kernels/dropout/cpu.py",
@@ -285,42 +285,42 @@ NUMBA = [
     Fault(
         "numba-columns-united", STALE, "kernels/nonzero_columns/cpu.py",
         "united[w] |= row[w]", "united[w] = row[w]",
-        "tests/kernels/test_nonzero_columns.py -k 'columns_are and float32'",
+        "tests/kernels/nonzero_columns/test_cpu.py -k 'columns_are and float32'",
     ),
     Fault(
         "numba-columns-last", ONE, "kernels/nonzero_columns/cpu.py",
         "range(whole * WORD, features)", "range(whole * WORD, features - 1)",
-        "tests/kernels/test_nonzero_columns.py -k 'columns_are and float32'",
+        "tests/kernels/nonzero_columns/test_cpu.py -k 'columns_are and float32'",
     ),
     Fault(
         "numba-columns-finite", MISSING, "kernels/nonzero_columns/cpu.py",
         "lost |= ", "lost = ",
-        "tests/kernels/test_nonzero_columns.py -k 'not_finite and float32'",
+        "tests/kernels/nonzero_columns/test_cpu.py -k 'not_finite and float32'",
     ),
     Fault(
         "numba-product-first-panel", STALE, "kernels/matmul/cpu.py",
         "1 if k > 0 else 0", "1",
-        "tests/kernels/test_matmul.py -k 'wide_products_are_right and float32'",
+        "tests/kernels/matmul/test_cpu.py -k 'wide_products_are_right and float32'",
     ),
     Fault(
         "numba-product-deep", MISSING, "kernels/matmul/cpu.py",
         "1 if k > 0 else 0", "0",
-        "tests/kernels/test_matmul.py -k 'wide_products_are_right and float32'",
+        "tests/kernels/matmul/test_cpu.py -k 'wide_products_are_right and float32'",
     ),
     Fault(
         "numba-product-packed-row", INDEX, "kernels/matmul/cpu.py",
         "number_in(index, k) * b_row * size, packed", "k * b_row * size, packed",
-        "tests/kernels/test_matmul.py -k wide_products_of_columns",
+        "tests/kernels/matmul/test_cpu.py -k wide_products_of_columns",
     ),
     Fault(
         "numba-product-other-columns", STALE, "kernels/matmul/cpu.py",
         "out[j, o] = 0", "out[j, o] += 0",
-        "tests/kernels/test_matmul.py -k 'where_they_lie and float32'",
+        "tests/kernels/matmul/test_cpu.py -k 'where_they_lie and float32'",
     ),
     Fault(
         "numba-product-transposed", INDEX, "kernels/matmul/simd.py",
         "self.width + lane - distance", "self.width + lane",
-        "tests/kernels/test_matmul.py -k whole_numbers",
+        "tests/kernels/matmul/test_cpu.py -k whole_numbers",
     ),
     Fault(
         "numba-steps-clipping", MISSING, "kernels/train_steps/fused_update.py",
@@ -408,12 +408,12 @@ CUDA = [
     Fault(
         "cuda-columns-half", INDEX, "kernels/_cuda/columns.cu",
         "mine[half * blockDim.x]", "mine[half]",
-        "tests/kernels/test_gpu_dense.py -k 'bias_gradient and float32'",
+        "tests/kernels/dense/test_gpu.py -k 'bias_gradient and float32'",
     ),
     Fault(
         "cuda-columns-barrier", ORDER, "kernels/_cuda/columns.cu",
         "        __syncthreads();", "",
-        "tests/kernels/test_gpu_dense.py -k 'bias_gradient and float32'",
+        "tests/kernels/dense/test_gpu.py -k 'bias_gradient and float32'",
     ),
     Fault(
         "cuda-elementwise-packs", ONE, "kernels/_cuda/packs.cu",
@@ -428,17 +428,17 @@ CUDA = [
     Fault(
         "cuda-dense-last-chunk", ONE, "kernels/dense/gpu.cu",
         "first + chunk < rows ? first + chunk : rows", "first + chunk",
-        "tests/kernels/test_gpu_dense.py -k 'bias_gradient and float32'",
+        "tests/kernels/dense/test_gpu.py -k 'bias_gradient and float32'",
     ),
     Fault(
         "cuda-dense-chunks", ONE, "kernels/dense/gpu.py",
         "-(-rows // chunks)", "rows // chunks",
-        "tests/kernels/test_gpu_dense.py -k 'bias_gradient and float32'",
+        "tests/kernels/dense/test_gpu.py -k 'bias_gradient and float32'",
     ),
     Fault(
         "cuda-softmax-bias", MISSING, "kernels/activations/softmax/gpu.cu",
         "exp(from[k] + (b != nullptr ? b[k] : REAL(0)) - largest)", "exp(from[k] - largest)",
-        "tests/kernels/test_gpu_activations.py -k a_bias_is_added",
+        "tests/kernels/activations/test_gpu.py -k a_bias_is_added",
     ),
     Fault(
         "cuda-softmax-cross-entropy-factor", SCALE, "kernels/losses/softmax_cross_entropy/gpu.cu",
@@ -468,7 +468,7 @@ CUDA = [
     Fault(
         "cuda-philox-key", INDEX, "kernels/philox/words.cu",
         "high0 ^ c3 ^ k1", "high0 ^ c3 ^ k0",
-        "tests/kernels/test_gpu_random.py -k known_answers",
+        "tests/kernels/dropout/test_gpu.py -k known_answers",
     ),
     Fault(
         "cuda-dropout-last-pack", ONE, "kernels/dropout/mask.cu",
@@ -504,7 +504,7 @@ CUDA = [
     Fault(
         "cuda-norm-squares", DTYPE, "kernels/clip_norm/gpu.cu",
         "static_cast<double>(values.lane[lane]) * values.lane[lane]", "values.lane[lane] * values.lane[lane]",
-        "tests/kernels/test_gpu_clip_norm.py -k do_not_overflow",
+        "tests/kernels/clip_norm/test_gpu.py -k do_not_overflow",
     ),
     Fault(
         "cuda-norm-of-one-block", STALE, "kernels/clip_norm/gpu.py",

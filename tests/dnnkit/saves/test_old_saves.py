@@ -15,7 +15,7 @@ from benchmarks.trajectories.environment import environment
 from dnnkit.backends import Backend
 from tests.dnnkit.saves import BACKENDS, PARTITION, continued, go_on, questions, sums
 
-SAVES = Path(__file__).parent / "saves"
+SAVES = Path(__file__).parent
 NAMES = sorted(folder.name for folder in SAVES.glob("format-*") if folder.is_dir())
 
 

@@ -9,7 +9,7 @@ from dnnkit.kernels.dense import gpu as dense
 from dnnkit.kernels.dense import reference
 from dnnkit.testing.cases import DTYPES
 from dnnkit.testing.questions import representatives
-from tests.kernels.test_dense import sample
+from tests.kernels.dense.test_reference import sample
 
 
 def forward(gpu, x, w, b, name, shift=0):

@@ -5,8 +5,8 @@ import pytest
 
 from dnnkit.kernels.dropout import gpu as dropout
 from dnnkit.kernels.dropout import reference as dropout_reference
-from tests.kernels.test_cpu_random import RATES
-from tests.kernels.test_philox import KNOWN_ANSWERS
+from tests.kernels.dropout.test_cpu import RATES
+from tests.kernels.philox.test_reference import KNOWN_ANSWERS
 
 WINDOWS = [(0, 0), (0, 1), (1, 3), (2, 64), (3, 65), (5, 1009), (0, 4096), (8, 4097), (2**33 + 1, 300)]
 """(start, count)"""

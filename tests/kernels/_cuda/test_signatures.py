@@ -17,7 +17,7 @@ from dnnkit.kernels._cuda import activations, losses, metrics
 from dnnkit.kernels._cuda.launch import THREADS, launch
 from dnnkit.kernels._cuda.source import ROOT, TYPES, Source, dtype_of, shipped, signatures
 from dnnkit.kernels.optimizer_step.reference import RULES
-from tests.kernels.test_cpu_signatures import REFERENCES, functions_with_arrays, module, parameters
+from tests.kernels._numba.test_signatures import REFERENCES, functions_with_arrays, module, parameters
 
 DTYPES = ["float32", "float64"]
 BY_CUBLAS = ["matmul"]

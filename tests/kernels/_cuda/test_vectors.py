@@ -9,7 +9,7 @@ from dnnkit.kernels._cuda import activations
 from dnnkit.kernels._cuda.source import Source
 from dnnkit.kernels.gather import gpu as gather
 from tests.cuda_compile import nvrtc
-from tests.kernels.test_cpu_signatures import elementwise
+from tests.kernels._numba.test_signatures import elementwise
 
 pytestmark = pytest.mark.cuda_compile
 KERNELS = {

@@ -7,7 +7,7 @@ from dnnkit.kernels import registry
 from dnnkit.kernels._numba.entry_points import activation_entry_points
 from dnnkit.kernels.dense import cpu, reference
 from dnnkit.testing.questions import representatives
-from tests.kernels.test_dense import sample
+from tests.kernels.dense.test_reference import sample
 
 
 @pytest.mark.parametrize("name", representatives())

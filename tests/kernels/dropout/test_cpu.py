@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from dnnkit.kernels.dropout import cpu as dropout
 from dnnkit.kernels.dropout import reference as dropout_reference
 from dnnkit.kernels.philox import cpu as philox
-from tests.kernels.test_philox import KNOWN_ANSWERS, WORD
+from tests.kernels.philox.test_reference import KNOWN_ANSWERS, WORD
 
 STEP = st.integers(0, 2**63 - 1)
 """A Python number is an int64 to Numba; larger steps need a np.uint64."""

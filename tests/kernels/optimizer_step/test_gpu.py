@@ -5,8 +5,8 @@ import pytest
 
 from dnnkit.kernels.optimizer_step import gpu as update
 from dnnkit.kernels.optimizer_step.reference import RULES
-from tests.kernels.test_optimizer_step import HYPERPARAMETERS, LEARNING_RATE
-from tests.kernels.test_optimizer_step import run as by_reference
+from tests.kernels.optimizer_step.test_reference import HYPERPARAMETERS, LEARNING_RATE
+from tests.kernels.optimizer_step.test_reference import run as by_reference
 
 DTYPES = ["float32", "float64"]
 
