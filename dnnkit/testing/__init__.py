@@ -3,9 +3,10 @@
 `check_backend(name)`, or `python -m dnnkit.testing NAME`. It needs nothing beyond what dnnkit needs.
 """
 
+from dnnkit.testing.backend_operations import of_backend
 from dnnkit.testing.checking import Report, check_backend
 from dnnkit.testing.conformance import QUESTIONS, Question, asked
-from dnnkit.testing.implementations import PLAIN, Given, Implementation, of_backend
+from dnnkit.testing.implementations import PLAIN, Given, Implementation
 
 __all__ = [
     "PLAIN",

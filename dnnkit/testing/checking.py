@@ -20,8 +20,8 @@ from dnnkit.kernels import registry
 from dnnkit.kernels.optimizer_step.reference import RULES
 from dnnkit.losses import LOSSES
 from dnnkit.optimizers import OPTIMIZERS
+from dnnkit.testing.backend_operations import of_backend
 from dnnkit.testing.conformance import QUESTIONS, asked
-from dnnkit.testing.implementations import of_backend
 
 KINDS = {"activation": "activation", "loss": "loss", "metric": "metric", "optimizer": "update"}
 """Kind -> the operation that performs it."""

@@ -9,7 +9,8 @@ import pytest
 from dnnkit.backends import get_backend
 from dnnkit.kernels._cuda import launch
 from dnnkit.testing import Given
-from dnnkit.testing.implementations import VARIATIONS, BackendImplementation
+from dnnkit.testing.backend_operations import BackendImplementation
+from dnnkit.testing.implementations import VARIATIONS
 from tests.kernels.conftest import checked_on_cpu
 
 FEW_BLOCKS = Given("misaligned, into out, few blocks", "misaligned", "out")

@@ -8,7 +8,8 @@ from dnnkit.backends.program import HostArray
 from dnnkit.kernels._numba import entry_points
 from dnnkit.kernels.optimizer_step.reference import RULES
 from dnnkit.testing import PLAIN, Given, Implementation
-from dnnkit.testing.implementations import MARK, PADDING, VARIATIONS
+from dnnkit.testing.guarded_call import MARK, PADDING
+from dnnkit.testing.implementations import VARIATIONS
 
 
 class EntryPoints(Implementation):

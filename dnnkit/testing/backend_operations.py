@@ -1,0 +1,181 @@
+"""The operations of any backend as an implementation that can be asked."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from dnnkit.backends import Backend
+from dnnkit.backends.program import HostArray, Loss, Metric
+from dnnkit.kernels import registry
+from dnnkit.kernels.optimizer_step.reference import RULES
+from dnnkit.testing.guarded_call import GuardedCall
+from dnnkit.testing.implementations import PLAIN, VARIATIONS, Given, Implementation
+
+
+class BackendImplementation(Implementation):
+    """The operations of a backend."""
+
+    variations = VARIATIONS
+
+    def __init__(self, backend: Backend, name: str = "", largest: int = 50_000) -> None:
+        self.backend = backend
+        self.name = name or backend.name
+        self.largest = largest
+        integers = ["bool", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64))]
+        kept = [name for name in integers if backend.keeps_dtype(np, np.dtype(name))]
+        self.sources = (*kept, "float32", "float64")
+
+    @contextmanager
+    def _call(self, given: Given) -> Iterator[GuardedCall]:
+        with np.errstate(all="ignore"), self.backend.on_device():
+            yield GuardedCall(self.backend, given)
+
+    def activation(self, name: str, x: HostArray, given: Given = PLAIN) -> HostArray:
+        """f(x)."""
+        with self._call(given) as call:
+            own = call.put("x", x)
+            out = call.out(x.shape, x.dtype, own)
+            return call.result(self.backend.activation(registry.activation(name), own, out=out))
+
+    def activation_backward(self, name: str, dy: HostArray, saved: HostArray, given: Given = PLAIN) -> HostArray:
+        """The gradient in x, from what the activation saves."""
+        with self._call(given) as call:
+            own, kept = call.put("dy", dy), call.put("what was saved", saved)
+            out = call.out(dy.shape, dy.dtype, own)
+            return call.result(self.backend.activation_backward(registry.activation(name), own, kept, out=out))
+
+    def dense(
+        self, activation: str, x: HostArray, w: HostArray, b: HostArray | None, given: Given = PLAIN
+    ) -> tuple[HostArray, HostArray]:
+        """(y, what the backward pass needs)."""
+        function, shape = registry.activation(activation), (x.shape[0], w.shape[1])
+        with self._call(given) as call:
+            own = call.put("x", x), call.put("w", w), None if b is None else call.put("b", b)
+            z = call.out(shape, x.dtype) if function.saves == "input" else None
+            y, saved = self.backend.dense(*own, function, out=(call.out(shape, x.dtype), z))
+            return call.result(y), call.result(saved)
+
+    def dense_backward(
+        self,
+        activation: str,
+        dy: HostArray,
+        x: HostArray,
+        w: HostArray,
+        saved: HostArray,
+        needs_dx: bool = True,
+        given: Given = PLAIN,
+    ) -> tuple[HostArray | None, HostArray, HostArray]:
+        """(dx, dw, db); dy may be written over."""
+        with self._call(given) as call:
+            own = call.put("dy", dy, written=True), call.put("x", x), call.put("w", w), call.put("saved", saved)
+            dx = call.out(x.shape, x.dtype) if needs_dx else None
+            outs = dx, call.out(w.shape, w.dtype), call.out(w.shape[1:], w.dtype)
+            found = self.backend.dense_backward(*own, registry.activation(activation), needs_dx, out=outs)
+            dw, db = call.result(found[1]), call.result(found[2])
+            assert needs_dx or found[0] is None, "a gradient in x that was not wanted"
+            return call.result(found[0]) if needs_dx else None, dw, db
+
+    def loss(
+        self,
+        name: str,
+        scores: HostArray,
+        targets: HostArray,
+        weights: HostArray | None = None,
+        scale: float = 1.0,
+        given: Given = PLAIN,
+    ) -> tuple[float, HostArray]:
+        """(weighted sum of the rows' losses, `scale` times its gradient)."""
+        kernel = registry.loss(name)
+        what = Loss(name, "labels" if targets.ndim == 1 else "values", kernel.reduction)
+        with self._call(given) as call:
+            own = call.put("scores", scores), call.put("targets", targets)
+            own_weights = None if weights is None else call.put("weights", weights)
+            out = call.out(scores.shape, scores.dtype)
+            total, gradient = self.backend.loss(what, *own, own_weights, scale, out=out)
+            return float(total), call.result(gradient)
+
+    def metric(
+        self,
+        name: str,
+        scores: HostArray,
+        targets: HostArray,
+        weights: HostArray | None = None,
+        threshold: float = 0.5,
+        given: Given = PLAIN,
+    ) -> float:
+        """The weighted sum over rows."""
+        with self._call(given) as call:
+            own = call.put("scores", scores), call.put("targets", targets)
+            own_weights = None if weights is None else call.put("weights", weights)
+            total = float(self.backend.metric(Metric(name, name, threshold), *own, own_weights))
+            call.check()
+            return total
+
+    def update(
+        self,
+        rule: str,
+        step: int,
+        p: HostArray,
+        g: HostArray,
+        slots: Sequence[HostArray],
+        numbers: Sequence[float],
+        given: Given = PLAIN,
+    ) -> tuple[HostArray, list[HostArray]]:
+        """(parameters, slots) after a step of the rule; they may be written over, and are one flat buffer each."""
+        if given.layout in ("strided", "fortran"):
+            given = PLAIN
+        with self._call(given) as call:
+            own, gradient = call.put_guarded(p), call.put("the gradient", g)
+            own_slots = [call.put_guarded(slot) for slot in slots]
+            parameter, new = self.backend.update(RULES[rule], step, own, gradient, own_slots, *numbers)
+            return call.result(parameter), [call.result(slot) for slot in new]
+
+    def gather(
+        self, data: HostArray, rows: HostArray, scale: float, offset: float, dtype: str, given: Given = PLAIN
+    ) -> HostArray:
+        """The rows of the data, converted and rescaled."""
+        with self._call(given) as call:
+            own, places = call.put("data", data), call.put("rows", rows)
+            out = call.out((len(rows), *data.shape[1:]), dtype)
+            return call.result(self.backend.gather(own, places, scale, offset, self.backend.dtype(dtype), out=out))
+
+    def affine(self, x: HostArray, scale: float, offset: float, given: Given = PLAIN) -> HostArray:
+        """x · scale + offset."""
+        with self._call(given) as call:
+            own = call.put("x", x)
+            out = call.out(x.shape, x.dtype, own)
+            return call.result(self.backend.affine(own, scale, offset, out=out))
+
+    def dropout_mask(
+        self, shape: tuple[int, ...], rate: float, seed: int, layer: int, step: int, given: Given = PLAIN
+    ) -> HostArray:
+        """Which elements are kept."""
+        with self._call(given) as call:
+            out = call.out(shape, "bool")
+            return call.result(self.backend.dropout_mask(shape, rate, seed, layer, step, out=out))
+
+    def dropout(self, x: HostArray, keep: HostArray, rate: float, given: Given = PLAIN) -> HostArray:
+        """The kept elements, scaled; else 0."""
+        with self._call(given) as call:
+            own, kept = call.put("x", x), call.put("the mask", keep)
+            out = call.out(x.shape, x.dtype, own)
+            return call.result(self.backend.dropout(own, kept, rate, out=out))
+
+    def clip_norm(self, x: HostArray, bound: float, given: Given = PLAIN) -> HostArray:
+        """x, scaled down to the norm `bound` if its own is larger."""
+        with self._call(given) as call:
+            own = call.put("x", x)
+            out = call.out(x.shape, x.dtype, own)
+            return call.result(self.backend.clip_norm(own, bound, out=out))
+
+
+def of_backend(backend: Backend, name: str = "", largest: int = 50_000) -> BackendImplementation:
+    """The operations of a backend, on host arrays.
+
+    Arguments:
+        backend: any backend that works here.
+        name: for messages; the backend's, if it is not given.
+        largest: elements up to which it is fast enough to be asked.
+    """
+    return BackendImplementation(backend, name, largest)
