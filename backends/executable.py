@@ -32,6 +32,12 @@ class Executable(ABC):
     program: Program
     plan: Plan
     state: TrainingState
+    epoch: Any = None
+    """All that `begin_epoch` begins: who keeps it, and puts it back, may run steps of other data meanwhile."""
+    reads_in_parallel = False
+    """Whether several threads may call `predict`, `predict_few`, `evaluate` and `read_parameter` at once, also beside
+    one that does something else, if they are given the parameters: of `copy_parameters`, or of `settle` as long as
+    nothing changes them. All else is for one thread at a time; the network sees to that."""
 
     # -- data --------------------------------------------------------------------------------------------------------
 
@@ -77,22 +83,30 @@ class Executable(ABC):
     # -- inference ---------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def evaluate(self, data: Any, batch_size: int) -> Totals:
-        """Loss and metrics summed over all rows, dropout off."""
+    def evaluate(self, data: Any, batch_size: int, parameters: Any = None) -> Totals:
+        """Loss and metrics summed over all rows, dropout off; with the newest parameters, or those given."""
 
     @abstractmethod
-    def predict(self, data: Any, batch_size: int) -> HostArray:
-        """Predictions (N, O) on the host, dropout off."""
+    def predict(self, data: Any, batch_size: int, parameters: Any = None) -> HostArray:
+        """Predictions (N, O) on the host, dropout off; with the newest parameters, or those given."""
 
-    def predict_few(self, x: Any) -> HostArray | None:
+    def predict_few(self, x: Any, parameters: Any = None) -> HostArray | None:
         """Predictions (N, O) for x just as the user gave it, if that is faster and x needs no check; else None."""
         return None
 
     # -- numbers in and out ------------------------------------------------------------------------------------------
 
+    def settle(self) -> Any:
+        """The parameters for `predict` and its like, without a copy: what changes them next may write to them."""
+        return None
+
+    def copy_parameters(self) -> Any:
+        """A copy of the parameters as they are now, for `predict` and its like."""
+        return None
+
     @abstractmethod
-    def read_parameter(self, name: str) -> HostArray:
-        """A copy of one parameter in its canonical shape."""
+    def read_parameter(self, name: str, parameters: Any = None) -> HostArray:
+        """A copy of one parameter in its canonical shape; the newest, or of those given."""
 
     @abstractmethod
     def write_parameter(self, name: str, value: HostArray) -> None:

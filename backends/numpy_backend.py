@@ -6,14 +6,14 @@ bounded by the block, whatever the batch or the network.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from functools import cached_property
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dnnkit.backends.base import Backend
+from dnnkit.backends.blas_threads import blas_threads
 from dnnkit.backends.diagnosis import Finding
 from dnnkit.backends.program import Loss, Metric, Program
 from dnnkit.kernels.array import Array, Namespace
@@ -43,27 +43,20 @@ class NumpyBackend(Backend):
         """Memory for a result."""
         return np.empty(shape, dtype)
 
-    @cached_property
-    def _thread_controller(self) -> Any:
-        from threadpoolctl import ThreadpoolController
-
-        return ThreadpoolController()
-
     @contextmanager
-    def thread_limit(self, program: Program, rows: int) -> Iterator[None]:
+    def thread_limit(self, program: Program, rows: int) -> Iterator[Callable[[], None]]:
         """BLAS has as many threads as asked for, or as pay for the largest product; who reads a loss sees overflows."""
         threads = program.num_threads
         if threads is None and program.largest_product(rows) < WORTH_THREADS:
             threads = 1
-        limits = nullcontext()
-        if threads is not None:
-            limits = self._thread_controller.limit(limits=threads, user_api="blas")
-        with limits, np.errstate(all="ignore"):
-            yield
+        with blas_threads().bounded(threads) as blas, np.errstate(all="ignore"):
+            yield blas.let_others
 
     def diagnose(self) -> list[Finding]:
         """Which BLAS computes products, and with how many threads."""
-        pools = [pool for pool in self._thread_controller.info() if pool["user_api"] == "blas"]
+        from threadpoolctl import threadpool_info
+
+        pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
         if not pools:
             return [Finding("BLAS", "note", "no BLAS library that threadpoolctl knows: num_threads has no effect")]
         return [

@@ -39,7 +39,10 @@ class Operations:
         return nullcontext()
 
     def thread_limit(self, program: Program, rows: int) -> AbstractContextManager[Any]:
-        """A context in which batches of so many rows are computed, with the program's number of threads."""
+        """A context in which batches of so many rows are computed, with the program's number of threads.
+
+        It may give a function, to be called between two batches: callers that want another number have their turn.
+        """
         return nullcontext()
 
     # -- arrays ------------------------------------------------------------------------------------------------------

@@ -38,6 +38,10 @@ class NotReady(DnnkitError, RuntimeError):
     """Something was asked of a network that has not been built or compiled."""
 
 
+class ConcurrentUse(DnnkitError, RuntimeError):
+    """A fit or a rebuilding of a network that another fit is training."""
+
+
 class DeviceMemoryError(DnnkitError, MemoryError):
     """The memory of a GPU is too small for what was asked of it."""
 

@@ -12,6 +12,7 @@ from dnnkit.backends.cupy_backend.streaming import HostData, StreamedBatches
 from dnnkit.backends.diagnosis import in_words
 from dnnkit.backends.program import HostArray, Hyperparameters, Plan, Program
 from dnnkit.backends.stagewise.batches import Batches
+from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.executable import StagewiseExecutable
 from dnnkit.backends.stagewise.flat import Data, FlatExecutable
 from dnnkit.errors import DeviceMemoryError
@@ -48,7 +49,6 @@ class CupyExecutable(StagewiseExecutable):
     """The one that the last work was given to."""
     _copies: Any = None
     """The one that chunks of data are sent in."""
-    _epoch_is_over = True
 
     def __init__(self, backend: "CupyBackend", program: Program, plan: Plan) -> None:
         self._backend = backend
@@ -78,9 +78,11 @@ class CupyExecutable(StagewiseExecutable):
 
     def _release(self, buffers: bool) -> None:
         """Give back what the next epoch makes again: data of the last; and `buffers`, where a batch was too large."""
-        self.__dict__.pop("_batches", None)
-        if buffers and "_buffers" in self.__dict__:
-            self._buffers.release()
+        if self.epoch is not None:
+            self.epoch.batches = None
+        if buffers and "_training" in self.__dict__:
+            self._training.buffers.release()
+            self._idle.release()
 
     # -- data --------------------------------------------------------------------------------------------------------
 
@@ -93,7 +95,7 @@ class CupyExecutable(StagewiseExecutable):
         dtypes = (x.dtype if kept else dtype, np.dtype(np.int64) if labels else dtype, dtype)
         given = [(array, kind) for array, kind in zip((x, y, weights), dtypes, strict=True) if array is not None]
         size = sum(int(np.prod(a.shape)) * kind.itemsize for a, kind in given if not self._backend.owns(a))
-        if self._epoch_is_over:
+        if self.epoch is None or self.epoch.is_over:
             self._release(buffers=size > RESIDENT * self._backend.memory()[0])
         if self._backend.owns(x) or size <= RESIDENT * self._backend.memory()[0]:
             data = super().load(x, y, weights)
@@ -103,36 +105,32 @@ class CupyExecutable(StagewiseExecutable):
         sums = None if weights is None else weights.astype(dtype).astype(np.float64)
         return self._examined(HostData(x.reshape(len(x), -1), y, weights, sums, dtypes))
 
-    def _feed(self, data: Data, order: HostArray, batch_size: int) -> Batches:
+    def _feed(self, data: Data, order: HostArray, batch_size: int, buffers: Buffers) -> Batches:
         if not isinstance(data, HostData):
-            return super()._feed(data, order, batch_size)
+            return super()._feed(data, order, batch_size, buffers)
         if self._copies is None:
             self._copies = self._xp.cuda.Stream(non_blocking=True)
-        parts = (self._backend, self._buffers, self._rescale, self._dtype)
+        parts = (self._backend, buffers, self._rescale, self._dtype)
         return StreamedBatches(*parts, data, order, batch_size, copies=self._copies)
 
     # -- training ----------------------------------------------------------------------------------------------------
 
     @_on_gpu
-    def begin_epoch(self, data: Data, order: HostArray, batch_size: int) -> None:  # noqa: D102
-        self._rows = len(order)
-        self._epoch_is_over = False
-        super().begin_epoch(data, order, batch_size)
-
-    @_on_gpu
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
         step = super().run_steps(first, last, hyperparameters)
-        self._epoch_is_over = step * self._batch_size >= self._rows
+        self.epoch.is_over = step == len(self.epoch.batch_weights)
         return step
 
     # -- everything else as everywhere, on the GPU -------------------------------------------------------------------
 
+    begin_epoch = _on_gpu(StagewiseExecutable.begin_epoch)
     totals = _on_gpu(StagewiseExecutable.totals)
     gradients = _on_gpu(StagewiseExecutable.gradients)
     update = _on_gpu(StagewiseExecutable.update)
     evaluate = _on_gpu(StagewiseExecutable.evaluate)
     predict = _on_gpu(StagewiseExecutable.predict)
     read_parameter = _on_gpu(FlatExecutable.read_parameter)
+    copy_parameters = _on_gpu(FlatExecutable.copy_parameters)
     write_parameter = _on_gpu(FlatExecutable.write_parameter)
     snapshot = _on_gpu(FlatExecutable.snapshot)
     restore = _on_gpu(FlatExecutable.restore)

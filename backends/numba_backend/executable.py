@@ -6,7 +6,8 @@ brought up to date when it is next used, so neither a step nor a read pays for a
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from dnnkit.backends.program import (
     stage_parameters,
 )
 from dnnkit.backends.stagewise.flat import Data, FlatExecutable
+from dnnkit.backends.stagewise.pool import Pool
 from dnnkit.kernels._numba import entry_points
 from dnnkit.kernels._numba.jit import announce
 from dnnkit.kernels.array import Array
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from dnnkit.backends.numba_backend.backend import NumbaBackend
 
 TEAMS = 4
-"""Teams that are kept, with their buffers: for training, validation, and predictions of few rows and of many."""
+"""Teams that are kept, with their buffers, of those that train and of those that predict."""
 
 FULL_SPEED = 64
 """Rows at which the throughput of a product saturates."""
@@ -49,10 +51,27 @@ SMALL_BATCH = 64
 """Largest batch predicted on the fast path, without what prepares longer work."""
 
 
+@dataclass
+class Epoch:
+    """The data of an epoch, who trains on them, and what was measured so far."""
+
+    data: tuple[Any, ...]
+    order: HostArray
+    batch_size: int
+    batch_weights: HostArray
+    is_one_batch: bool
+    team: WorkerTeam
+    sums: HostArray
+    span: tuple[int, int] = (0, 0)
+    """The first step that was run, and the one after the last."""
+    nan_step: int = -1
+
+
 class NumbaExecutable(FlatExecutable):
     """A program whose every part has a compiled kernel."""
 
     cache_aligned = True
+    epoch: Epoch
 
     def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:
         announce(f"the training loop in {program.dtype}")
@@ -66,8 +85,9 @@ class NumbaExecutable(FlatExecutable):
         self._first_trained = trained[0] if trained else len(self._stages)
         self._teams: dict[tuple[Partition, int], WorkerTeam] = {}
         self._training: WorkerTeam | None = None
+        self._idle_teams = Pool(TEAMS)
+        self._idle_few: list[tuple[Any, ...]] = []
         self._compiled = False
-        self._small_batch_network: tuple[Any, ...] | None = None
 
     # -- the two homes of the numbers --------------------------------------------------------------------------------
 
@@ -128,14 +148,21 @@ class NumbaExecutable(FlatExecutable):
 
     # -- teams -------------------------------------------------------------------------------------------------------
 
+    def _new_team(self, partition: Partition, rows: int) -> WorkerTeam:
+        return WorkerTeam(self.program, self._stages, partition, rows, self._kernels)
+
     def _team(self, partition: Partition, rows: int) -> WorkerTeam:
-        """The team for batches of up to so many rows."""
+        """The team that trains on batches of up to so many rows."""
         key = partition, rows
         if key not in self._teams:
             if len(self._teams) >= TEAMS:
                 self._teams.pop(next(key for key, team in self._teams.items() if team is not self._training))
-            self._teams[key] = WorkerTeam(self.program, self._stages, partition, rows, self._kernels)
+            self._teams[key] = self._new_team(partition, rows)
         return self._teams[key]
+
+    def _reading_team(self, partition: Partition, rows: int) -> AbstractContextManager[WorkerTeam]:
+        """One that predicts for this caller alone."""
+        return self._idle_teams.borrowed((partition, rows), lambda: self._new_team(partition, rows))
 
     def _arrays(self, data: Data) -> tuple[Any, ...]:
         return arrays(data, self.program, self._rescale)
@@ -148,9 +175,9 @@ class NumbaExecutable(FlatExecutable):
             if processors() > 1:
                 machine()
             work = RunRequest(self._arrays(data), np.zeros(0, np.int64), 1, np.zeros(0), 0, 0)
-            team = self._team(SINGLE, 1)
-            team.run("evaluate", work, self._numbers(), team.zero_totals())
-            self.predict_few(np.zeros((1, *self.program.input_shape), self.program.dtype))
+            with self._reading_team(SINGLE, 1) as team:
+                team.run("evaluate", work, self._numbers(self._flat), team.zero_totals())
+            self.predict_few(np.zeros((1, *self.program.input_shape), self.program.dtype), self._flat)
         return data
 
     def _examined(self, data: Data) -> Data:
@@ -159,55 +186,53 @@ class NumbaExecutable(FlatExecutable):
             return marked(data, self.program.num_threads)
         return super()._examined(data)
 
-    def _numbers(self) -> Weights:
+    def _numbers(self, parameters: HostArray) -> Weights:
         """The canonical numbers, for a team of one."""
-        return Weights(self._parameters[None], self._slot_rows[None])
+        return Weights(parameters[None], self._slot_rows[None])
 
     # -- training ----------------------------------------------------------------------------------------------------
 
     def begin_epoch(self, data: Data, order: HostArray, batch_size: int) -> None:  # noqa: D102
-        self._batch_size = min(batch_size, len(order))
-        self._data, self._order = self._arrays(data), np.ascontiguousarray(order, np.int64)
-        self._batch_weights = self._weight_sums(data, order, batch_size)
-        self._one_batch = _is_one_batch(self._order, batch_size)
-        self._span, self._nan_step = (0, 0), -1
-        features, size = int(data.x.shape[1]), self._batch_size
+        size, features = min(batch_size, len(order)), int(data.x.shape[1])
         partition = cost_model.choose_partition(self.program, self._stages, features, size, self.state.execution)
         self.state.execution = cost_model.record(partition, size)
-        self._training = self._team(partition, size)
-        self._training.clear_stop()
-        self._sums = self._training.zero_totals()
+        self._training = team = self._team(partition, size)
+        team.clear_stop()
+        order = np.ascontiguousarray(order, np.int64)
+        weights, is_one_batch = self._weight_sums(data, order, batch_size), _is_one_batch(order, batch_size)
+        self.epoch = Epoch(self._arrays(data), order, size, weights, is_one_batch, team, team.zero_totals())
         if self.plan.details.get("partition") != str(partition):
             self.plan = replace(self.plan, details={**self.plan.details, "partition": str(partition)})
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
-        assert self._training is not None
+        epoch = self.epoch
         work = RunRequest(
-            self._data,
-            self._order,
-            self._batch_size,
-            self._batch_weights,
+            epoch.data,
+            epoch.order,
+            epoch.batch_size,
+            epoch.batch_weights,
             first,
             last,
             self.state.step,
             hyperparameters.learning_rates,
             self._constants(hyperparameters),
             hyperparameters.clip_norm or 0.0,
-            one_batch=self._one_batch,
+            one_batch=epoch.is_one_batch,
         )
+        self._training = epoch.team
         with np.errstate(all="ignore"):
-            done, nan_step = self._training.run(
+            done, nan_step = epoch.team.run(
                 "train",
                 work,
-                self._scatter(self._training),
-                self._sums,
+                self._scatter(epoch.team),
+                epoch.sums,
                 first=self._first_trained,
-                threads=cost_model.threads(self.program, self._batch_size, last - first),
+                threads=cost_model.threads(self.program, epoch.batch_size, last - first),
             )
         self.state.step += done - first
-        self._span = (first if self._span == (0, 0) else self._span[0], done)
-        if self._nan_step < 0:
-            self._nan_step = nan_step
+        epoch.span = (first if epoch.span == (0, 0) else epoch.span[0], done)
+        if epoch.nan_step < 0:
+            epoch.nan_step = nan_step
         return done
 
     def _constants(self, hyperparameters: Hyperparameters) -> HostArray:
@@ -219,9 +244,9 @@ class NumbaExecutable(FlatExecutable):
             self._training.stop()
 
     def totals(self) -> Totals:  # noqa: D102
-        assert self._training is not None
-        weight = float(self._batch_weights[slice(*self._span)].sum())
-        return self._read_totals(self._training.totals(self._sums), weight, self._nan_step)
+        epoch = self.epoch
+        weight = float(epoch.batch_weights[slice(*epoch.span)].sum())
+        return self._read_totals(epoch.team.totals(epoch.sums), weight, epoch.nan_step)
 
     def _read_totals(self, totals: HostArray, weight: float, nan_step: int) -> Totals:
         loss, *metrics = (float(value) for value in totals)
@@ -234,7 +259,7 @@ class NumbaExecutable(FlatExecutable):
         work = RunRequest(self._arrays(data), order, rows, weights, 0, 1, self.state.step)
         with np.errstate(all="ignore"):
             sums = team.zero_totals()
-            team.run("differentiate", work, self._numbers(), sums, first=first)
+            team.run("differentiate", work, self._numbers(self._parameters), sums, first=first)
         loss = self._read_totals(team.totals(sums), float(weights[0]), -1).mean_loss
         dx = team.input_gradient(rows) * self._rescale.scale if with_input else None
         return Gradients(loss, self._layout.views(team.gradients[0], np), dx)
@@ -253,42 +278,45 @@ class NumbaExecutable(FlatExecutable):
 
     # -- inference ---------------------------------------------------------------------------------------------------
 
-    def evaluate(self, data: Data, batch_size: int) -> Totals:  # noqa: D102
-        team, threads = self._inference_team(data, batch_size)
-        order = np.arange(len(data))
-        weights = self._weight_sums(data, order, team.rows)
-        work = RunRequest(self._arrays(data), order, team.rows, weights, 0, len(weights))
-        with np.errstate(all="ignore"):
+    def evaluate(self, data: Data, batch_size: int, parameters: HostArray | None = None) -> Totals:  # noqa: D102
+        partition, rows, threads = self._reading_partition(data, batch_size)
+        order, parameters = np.arange(len(data)), self._parameters if parameters is None else parameters
+        weights = self._weight_sums(data, order, rows)
+        work = RunRequest(self._arrays(data), order, rows, weights, 0, len(weights))
+        with np.errstate(all="ignore"), self._reading_team(partition, rows) as team:
             sums = team.zero_totals()
-            team.run("evaluate", work, self._numbers(), sums, threads=threads)
+            team.run("evaluate", work, self._numbers(parameters), sums, threads=threads)
         return self._read_totals(team.totals(sums), float(weights.sum()), -1)
 
-    def predict(self, data: Data, batch_size: int) -> HostArray:  # noqa: D102
-        team, threads = self._inference_team(data, batch_size)
+    def predict(self, data: Data, batch_size: int, parameters: HostArray | None = None) -> HostArray:  # noqa: D102
+        partition, rows, threads = self._reading_partition(data, batch_size)
         out = np.empty((len(data), self.program.output_features), self.program.dtype)
-        order, steps = np.arange(len(data)), -(-len(data) // team.rows)
-        work = RunRequest(self._arrays(data), order, team.rows, np.zeros(0), 0, steps, out=out)
-        with np.errstate(all="ignore"):
-            team.run("predict", work, self._numbers(), team.zero_totals(), threads=threads)
+        order, parameters = np.arange(len(data)), self._parameters if parameters is None else parameters
+        work = RunRequest(self._arrays(data), order, rows, np.zeros(0), 0, -(-len(data) // rows), out=out)
+        with np.errstate(all="ignore"), self._reading_team(partition, rows) as team:
+            team.run("predict", work, self._numbers(parameters), team.zero_totals(), threads=threads)
         return out
 
-    def predict_few(self, x: Any) -> HostArray | None:  # noqa: D102
+    def predict_few(self, x: Any, parameters: HostArray | None = None) -> HostArray | None:  # noqa: D102
         program = self.program
         if not isinstance(x, np.ndarray) or x.dtype != program.dtype or x.shape[1:] != program.input_shape:
             return None
         rows = len(x)
         if not 0 < rows <= SMALL_BATCH or not x.flags.c_contiguous:
             return None
-        if self._small_batch_network is None:
+        try:
+            network = self._idle_few.pop()  # no other thread has it now
+        except IndexError:
             scale, offset = float(self._rescale.scale), float(self._rescale.offset)
-            self._small_batch_network = *self._team(SINGLE, SMALL_BATCH).forward_parts, scale, offset
+            network = *self._new_team(SINGLE, SMALL_BATCH).forward_parts, scale, offset
         out = np.empty((rows, program.output_features), program.dtype)
-        if not cpu.predict_rows(plain(x.reshape(rows, -1)), self._parameters, self._small_batch_network, out):
-            return None
-        return out
+        parameters = self._parameters if parameters is None else parameters
+        done = cpu.predict_rows(plain(x.reshape(rows, -1)), parameters, network, out)
+        self._idle_few.append(network)
+        return out if done else None
 
-    def _inference_team(self, data: Data, batch_size: int) -> tuple[WorkerTeam, int]:
-        """Who predicts these rows, and in how many threads: rows do not depend on each other.
+    def _reading_partition(self, data: Data, batch_size: int) -> tuple[Partition, int, int]:
+        """Who predicts these rows, how many at a time, and in how many threads: rows do not depend on each other.
 
         At a time at most `batch_size` of them; as many as are read in place, if these are enough for full speed.
         """
@@ -297,7 +325,7 @@ class NumbaExecutable(FlatExecutable):
         in_place = CACHED // max(1, int(data.x.shape[1]) * np.dtype(self.program.dtype).itemsize)
         rows = min(batch_size, in_place * workers) if in_place >= FULL_SPEED else batch_size
         partition = Partition("rows", workers) if workers > 1 else SINGLE
-        return self._team(partition, min(rows, len(data))), threads
+        return partition, min(rows, len(data)), threads
 
 
 def _is_one_batch(order: HostArray, batch_size: int) -> bool:
@@ -325,5 +353,6 @@ def _compile(program: Program) -> tuple[Kernels, dict[str, Any]]:
     numbers = entry_points.metric_kinds()
     kinds = [numbers[metric.kernel] for metric in program.metrics if isinstance(metric.kernel, str)]
     thresholds = np.array([metric.threshold for metric in program.metrics], program.dtype)
-    head = activations[program.head].address("forward")
-    return Kernels(activations, loss, update, head, np.array(kinds, np.int64), thresholds), functions
+    addresses = {name: (made.address("forward"), made.address("backward")) for name, made in activations.items()}
+    head = addresses[program.head][0]
+    return Kernels(addresses, loss, update, head, np.array(kinds, np.int64), thresholds), functions

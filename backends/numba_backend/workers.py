@@ -27,7 +27,8 @@ PROGRESS = 16
 class Kernels:
     """Addresses of the compiled kernels that a program needs, and their constant arguments."""
 
-    activations: dict[str, Any]
+    activations: dict[str, tuple[int, int]]
+    """Forward and backward. They are asked for once: LLVM's lock, which that takes, would not survive a fork."""
     loss: int
     update: int
     head: int
@@ -276,10 +277,10 @@ def _columns(stage: Stage, kernels: Kernels) -> dict[str, int]:
 
 
 def _activation(name: str, kernels: Kernels) -> dict[str, int]:
-    functions = kernels.activations[name]
+    forward, backward = kernels.activations[name]
     return {
-        "forward": functions.address("forward"),
-        "backward": functions.address("backward"),
+        "forward": forward,
+        "backward": backward,
         "saves_input": int(registry.activation(name).saves == "input"),
     }
 

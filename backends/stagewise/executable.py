@@ -3,7 +3,9 @@
 Where the backend writes into buffers (`Operations.buffer`), they are made in the first step and used again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,42 +16,79 @@ from dnnkit.backends.stagewise.accumulator import Accumulator
 from dnnkit.backends.stagewise.batches import Batches, part
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.flat import Data, FlatExecutable
+from dnnkit.backends.stagewise.pool import Pool
 from dnnkit.backends.stagewise.stages import Stages
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array
+
+IDLE = 4
+"""Workspaces of predictions that are kept for the next."""
+
+
+@dataclass
+class Epoch:
+    """The batches of an epoch, the sums of their row weights, and what was measured so far."""
+
+    batch_size: int
+    batches: Batches | None
+    """None once it is over and its data are given back."""
+    batch_weights: HostArray
+    measured: Accumulator
+    is_over: bool = False
+
+
+class Workspace:
+    """The stages with buffers of their own."""
+
+    def __init__(self, executable: "StagewiseExecutable") -> None:
+        backend, layout, seed = executable._backend, executable._layout, executable.program.seed
+        self.buffers = Buffers(backend, executable._dtype)
+        self.stages = Stages(backend, executable._stages, layout, self.buffers, seed)
 
 
 class StagewiseExecutable(FlatExecutable):
     """A program on a backend's operations."""
 
+    epoch: Epoch
+
     def __init__(self, backend: Operations, program: Program, plan: Plan) -> None:
         super().__init__(backend, program, plan)
         self._head = registry.activation(program.head)
-        self._buffers = Buffers(backend, self._dtype)
-        self._run = Stages(backend, self._stages, self._layout, self._buffers, program.seed)
+        self._training, self._idle = Workspace(self), Pool(IDLE)
         self._stop = False
 
-    def _feed(self, data: Data, order: HostArray, batch_size: int) -> Batches:
+    def _feed(self, data: Data, order: HostArray, batch_size: int, buffers: Buffers) -> Batches:
         """The batches of the data in that order."""
-        return Batches(self._backend, self._buffers, self._rescale, self._dtype, data, order, batch_size)
+        return Batches(self._backend, buffers, self._rescale, self._dtype, data, order, batch_size)
+
+    @contextmanager
+    def _limited(self, rows: int) -> Iterator[Callable[[], None]]:
+        """The threads that batches of so many rows want; what is given lets others have theirs, between two batches."""
+        with self._backend.thread_limit(self.program, rows) as let_others:
+            yield let_others or (lambda: None)
 
     # -- training ----------------------------------------------------------------------------------------------------
 
     def begin_epoch(self, data: Data, order: HostArray, batch_size: int) -> None:  # noqa: D102
-        self._batch_size = batch_size
-        self._batches = self._feed(data, order, batch_size)
-        self._batch_weights = self._weight_sums(data, order, batch_size)
-        self._epoch = Accumulator(len(self.program.metrics), self._reduction, self._xp)
+        batches = self._feed(data, order, batch_size, self._training.buffers)
+        weights = self._weight_sums(data, order, batch_size)
+        self.epoch = Epoch(batch_size, batches, weights, self._accumulator())
         self._stop = False
 
+    def _accumulator(self) -> Accumulator:
+        return Accumulator(len(self.program.metrics), self._reduction, self._xp)
+
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
-        with self._backend.thread_limit(self.program, self._batch_size):
+        epoch = self.epoch
+        assert epoch.batches is not None
+        with self._limited(epoch.batch_size) as let_others:
             step = first
             while step < last and not self._stop:
-                x, y, weights = self._batches.batch(step)
-                weight = float(self._batch_weights[step])
+                let_others()
+                x, y, weights = epoch.batches.batch(step)
+                weight = float(epoch.batch_weights[step])
                 loss, scores, _ = self._backpropagate(x, y, weights, weight)
-                self._epoch.add(loss, weight, self._measure(scores, y, weights))
+                epoch.measured.add(loss, weight, self._measure(scores, y, weights))
                 self._apply_update(float(hyperparameters.learning_rates[step - first]), hyperparameters)
                 step += 1
             self._stop = False
@@ -59,13 +98,13 @@ class StagewiseExecutable(FlatExecutable):
         self._stop = True
 
     def totals(self) -> Totals:  # noqa: D102
-        return self._epoch.read()
+        return self.epoch.measured.read()
 
     def gradients(self, data: Data, *, with_input: bool = False) -> Gradients:  # noqa: D102
         order = np.arange(len(data))
         weight = float(self._weight_sums(data, order, len(data))[0])
-        with self._backend.thread_limit(self.program, len(data)):
-            x, y, weights = self._feed(data, order, len(data)).batch(0)
+        with self._limited(len(data)):
+            x, y, weights = self._feed(data, order, len(data), self._training.buffers).batch(0)
             total, _, dx = self._backpropagate(x, y, weights, weight, needs_dx=with_input)
             if with_input:
                 dx = self._backend.affine(dx, self._rescale.scale, 0.0)
@@ -75,7 +114,7 @@ class StagewiseExecutable(FlatExecutable):
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
         parts = [self._backend.asarray(gradients[name], self.program.dtype) for name in self._layout.names]
         self._gradient = self._backend.pack(parts, self._gradient)
-        with self._backend.thread_limit(self.program, 1):
+        with self._limited(1):
             self._apply_update(float(hyperparameters.learning_rates[0]), hyperparameters)
 
     def _backpropagate(
@@ -83,11 +122,12 @@ class StagewiseExecutable(FlatExecutable):
     ) -> tuple[Array, Array, Array]:
         """(loss sum, scores, gradient in x if asked for) of a batch; the parameters' goes to `_gradient`."""
         assert self.program.loss is not None, "the network checks that it is compiled"
-        scores, saved = self._run.forward(self._parameters, x, training=True, step=self.state.step)
+        buffers, stages = self._training.buffers, self._training.stages
+        scores, saved = stages.forward(self._parameters, x, training=True, step=self.state.step)
         scale = 1.0 if self._reduction == "sum" else (1.0 / weight if weight else 0.0)
-        out = self._buffers.get("dscores", tuple(scores.shape))
+        out = buffers.get("dscores", tuple(scores.shape))
         loss, d = self._backend.loss(self.program.loss, scores, y, weights, scale, out=out)
-        dx, gradients = self._run.backward(self._parameters, d, saved, needs_dx, out=self._gradient)
+        dx, gradients = stages.backward(self._parameters, d, saved, needs_dx, out=self._gradient)
         self._gradient = self._backend.pack(gradients, self._gradient)
         return loss, scores, dx
 
@@ -113,27 +153,34 @@ class StagewiseExecutable(FlatExecutable):
 
     # -- inference ---------------------------------------------------------------------------------------------------
 
-    def evaluate(self, data: Data, batch_size: int) -> Totals:  # noqa: D102
+    def _workspace(self) -> AbstractContextManager[Workspace]:
+        """One for this caller alone."""
+        return self._idle.borrowed(None, lambda: Workspace(self))
+
+    def evaluate(self, data: Data, batch_size: int, parameters: Array | None = None) -> Totals:  # noqa: D102
         assert self.program.loss is not None, "the network checks that it is compiled"
-        sums = Accumulator(len(self.program.metrics), self._reduction, self._xp)
-        order = np.arange(len(data))
-        feed = self._feed(data, order, batch_size)
-        with self._backend.thread_limit(self.program, batch_size):
+        parameters = self._parameters if parameters is None else parameters
+        sums, order = self._accumulator(), np.arange(len(data))
+        with self._workspace() as work, self._limited(batch_size) as let_others:
+            feed = self._feed(data, order, batch_size, work.buffers)
             for step, weight in enumerate(self._weight_sums(data, order, batch_size)):
+                let_others()
                 x, y, weights = feed.batch(step)
-                scores, _ = self._run.forward(self._parameters, x, training=False, step=self.state.step)
-                out = self._buffers.get("dscores", tuple(scores.shape))
+                scores, _ = work.stages.forward(parameters, x, training=False, step=self.state.step)
+                out = work.buffers.get("dscores", tuple(scores.shape))
                 loss, _ = self._backend.loss(self.program.loss, scores, y, weights, 0.0, out=out)
                 sums.add(loss, float(weight), self._measure(scores, y, weights))
         return sums.read()
 
-    def predict(self, data: Data, batch_size: int) -> HostArray:  # noqa: D102
+    def predict(self, data: Data, batch_size: int, parameters: Array | None = None) -> HostArray:  # noqa: D102
+        parameters = self._parameters if parameters is None else parameters
         result = np.empty((len(data), self.program.output_features), self.program.dtype)
-        feed = self._feed(data, np.arange(len(data)), batch_size)
-        with self._backend.thread_limit(self.program, batch_size):
+        with self._workspace() as work, self._limited(batch_size) as let_others:
+            feed = self._feed(data, np.arange(len(data)), batch_size, work.buffers)
             for step in range(-(-len(data) // batch_size)):
+                let_others()
                 x, _, _ = feed.batch(step)
-                scores, _ = self._run.forward(self._parameters, x, training=False, step=self.state.step)
+                scores, _ = work.stages.forward(parameters, x, training=False, step=self.state.step)
                 predictions = self._backend.activation(self._head, scores)
                 part(result, step, batch_size)[...] = self._backend.to_numpy(predictions)
         return result

@@ -34,6 +34,7 @@ class Data:
 class FlatExecutable(Executable):
     """A program's parameters, gradient and slots as flat arrays of a backend."""
 
+    reads_in_parallel = True
     cache_aligned = False
     """Whether each parameter has cache lines of its own."""
 
@@ -88,11 +89,18 @@ class FlatExecutable(Executable):
     def _write(self, values: Mapping[str, HostArray]) -> Array:
         return self._backend.asarray(self._layout.flatten(values, self.program.dtype))
 
-    def read_parameter(self, name: str) -> HostArray:  # noqa: D102
-        return self._read(self._parameters, name)
+    def settle(self) -> Array:  # noqa: D102
+        return self._parameters
+
+    def copy_parameters(self) -> Array:  # noqa: D102
+        return self._xp.asarray(self._parameters, copy=True)
+
+    def read_parameter(self, name: str, parameters: Array | None = None) -> HostArray:  # noqa: D102
+        return self._read(self._parameters if parameters is None else parameters, name)
 
     def write_parameter(self, name: str, value: HostArray) -> None:  # noqa: D102
-        self._parameters = self._write({**self.snapshot().parameters, name: value})
+        kept = {other: self.read_parameter(other) for other in self._layout.names}
+        self._parameters = self._write({**kept, name: value})
 
     def snapshot(self) -> Snapshot:  # noqa: D102
         names, slots = self._layout.names, zip(self._slot_names, self._slots, strict=True)

@@ -15,6 +15,7 @@ from dnnkit.layers import Layer
 from dnnkit.losses import Loss
 from dnnkit.network.lowering import Dtype
 from dnnkit.network.parameters import Parameters
+from dnnkit.network.turns import Turns
 from dnnkit.optimizers import Optimizer
 from dnnkit.training.history import History
 
@@ -30,6 +31,7 @@ class Network(Protocol):
     loss: Loss | None
     metrics: tuple[str | Callable[..., Any], ...]
     stop_training: bool
+    turns: Turns
 
     @property
     def executable(self) -> Executable:

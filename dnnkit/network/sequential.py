@@ -18,6 +18,7 @@ from dnnkit.layers import Layer
 from dnnkit.losses import LOSSES, Loss
 from dnnkit.network import checks, lowering, numpy_source
 from dnnkit.network.parameters import Parameters
+from dnnkit.network.turns import Turns
 from dnnkit.optimizers import OPTIMIZERS, Optimizer
 from dnnkit.saves import saving
 from dnnkit.seeds import check_seed, draw_seed
@@ -37,6 +38,10 @@ class Sequential:
     network is built; `seed` (32 bits) decides initial weights, the order of samples and dropout, None draws one
     (`net.seed` tells it); `dtype` is "float32" or "float64"; `num_threads` bounds the threads, None for the
     backend's choice. The network builds itself on the first data it sees.
+
+    Any number of threads may call anything. What reads (`predict`, `evaluate`, `parameters`) runs side by side; beside
+    a fit it sees the parameters after a whole step, at most 0.1 s old. What changes the network takes turns, also
+    with the steps of a fit; another fit, `compile`, `build` or `to` meanwhile raises `ConcurrentUse`.
     """
 
     def __init__(
@@ -60,6 +65,8 @@ class Sequential:
         self.loss: Loss | None = None
         self.metrics: tuple[str | Callable[..., Any], ...] = ()
         self.stop_training = False
+        self.turns = Turns()
+        """Who may change the network; for dnnkit's own parts."""
         self._optimizer: Optimizer | None = None
         self._backend_asked = backend
         self._backend: Backend | None = None
@@ -77,14 +84,19 @@ class Sequential:
     ) -> None:
         """Say what to minimise, how, and what to report; keeps the parameters, forgets an optimizer's state."""
         lowering.warn_of_zero_gradient(self.layers)
-        self._optimizer = OPTIMIZERS.make(optimizer, Optimizer)
-        self.loss = LOSSES.make(loss, Loss)
-        self.metrics = tuple([metrics] if isinstance(metrics, str) else metrics)
-        if self._executable is not None:
-            self._rebuild(keep_slots=False)
+        made = OPTIMIZERS.make(optimizer, Optimizer), LOSSES.make(loss, Loss)
+        with self.turns.rebuilding("compile"):
+            self._optimizer, self.loss = made
+            self.metrics = tuple([metrics] if isinstance(metrics, str) else metrics)
+            if self._executable is not None:
+                self._rebuild(keep_slots=False)
 
     def build(self, input_shape: int | Sequence[int | None]) -> None:
         """Make the parameters, for samples of that shape; a leading None stands for the batch and is dropped."""
+        with self.turns.rebuilding("build"):
+            self._build(input_shape)
+
+    def _build(self, input_shape: int | Sequence[int | None]) -> None:
         if self._executable is not None:
             raise ConfigurationError("the network is built already: make a new Sequential for another input shape")
         if not self.layers:
@@ -106,10 +118,12 @@ class Sequential:
 
     def to(self, backend: str | Backend) -> "Sequential":
         """Move the network to another backend, with parameters, optimizer state and all."""
-        self._backend_asked = resolved = get_backend(backend)
-        if self._executable is not None:
-            self._backend = resolved
-            self._rebuild()
+        resolved = get_backend(backend)
+        with self.turns.rebuilding("to"):
+            self._backend_asked = resolved
+            if self._executable is not None:
+                self._backend = resolved
+                self._rebuild()
         return self
 
     def _rebuild(self, keep_slots: bool = True) -> None:
@@ -184,13 +198,14 @@ class Sequential:
     @property
     def parameters(self) -> Parameters:
         """The parameters by canonical name: `dense/kernel`, `dense/bias`, `dense_1/kernel`, ...; assignable."""
-        return Parameters(self.executable)
+        return Parameters(lambda: self.executable, self.turns)
 
     def set_parameters(self, values: Mapping[str, Any]) -> None:
-        """Assign several parameters."""
+        """Assign several parameters; no other thread sees some of them new and some old."""
         parameters = self.parameters
-        for name, value in values.items():
-            parameters[name] = value
+        with self.turns:
+            for name, value in values.items():
+                parameters[name] = value
 
     def summary(self) -> None:
         """Print layers, output shapes and numbers of parameters."""
@@ -236,37 +251,45 @@ class Sequential:
             raise ConfigurationError(f"epochs={epochs} and steps={steps} both say how long to train: give one of them")
         if not 0 <= validation_split < 1:
             raise ConfigurationError(f"validation_split is {validation_split!r}: expected at least 0 and below 1")
-        x, y, weights = self._check(x, y, sample_weight, class_weight)
-        validation = None
-        if validation_data is not None:
-            if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
-                raise ConfigurationError("validation_data is not (x, y) or (x, y, sample_weight)")
-            x_held_out, y_held_out, *weight = validation_data
-            checked = self._check(x_held_out, y_held_out, weight[0] if weight else None, class_weight)
-            validation = self.executable.load(*checked)
-        elif validation_split:
-            (x, y, weights), held_out = checks.hold_out(validation_split, x, y, weights, self.dtype)
-            validation = self.executable.load(*held_out)
-        run = loop.Run(
-            data=self.executable.load(x, y, weights),
-            samples=int(x.shape[0]),
-            validation=validation,
-            batch_size=batch_size,
-            first_epoch=initial_epoch,
-            epochs=epochs or 1,
-            shuffle=check_shuffle(shuffle),
-            steps_per_epoch=steps_per_epoch,
-            limit=steps,
-        )
-        return loop.train(self, run, callbacks, verbose)
+        with self.turns.fitting():
+            x, y, weights = self._check(x, y, sample_weight, class_weight)
+            validation = None
+            if validation_data is not None:
+                if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
+                    raise ConfigurationError("validation_data is not (x, y) or (x, y, sample_weight)")
+                x_held_out, y_held_out, *weight = validation_data
+                checked = self._check(x_held_out, y_held_out, weight[0] if weight else None, class_weight)
+                validation = self.executable.load(*checked)
+            elif validation_split:
+                (x, y, weights), held_out = checks.hold_out(validation_split, x, y, weights, self.dtype)
+                validation = self.executable.load(*held_out)
+            run = loop.Run(
+                data=self.executable.load(x, y, weights),
+                samples=int(x.shape[0]),
+                validation=validation,
+                batch_size=batch_size,
+                first_epoch=initial_epoch,
+                epochs=epochs or 1,
+                shuffle=check_shuffle(shuffle),
+                steps_per_epoch=steps_per_epoch,
+                limit=steps,
+            )
+            self.turns.begin_training()
+            return loop.train(self, run, callbacks, verbose)
 
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """One update on all of x and y as one batch; returns the loss before it."""
         x, y, weights = self._check(x, y, sample_weight)
-        executable, samples = self.executable, int(x.shape[0])
-        executable.begin_epoch(executable.load(x, y, weights), np.arange(samples), samples)
-        executable.run_steps(0, 1, self.optimizer.hyperparameters(executable.state.step, 1))
-        return executable.totals().mean_loss
+        samples = int(x.shape[0])
+        with self.turns:
+            executable = self.executable
+            epoch, data = executable.epoch, executable.load(x, y, weights)
+            try:
+                executable.begin_epoch(data, np.arange(samples), samples)
+                executable.run_steps(0, 1, self.optimizer.hyperparameters(executable.state.step, 1))
+                return executable.totals().mean_loss
+            finally:
+                executable.epoch = epoch  # of a fit that this step is between two of
 
     def get_gradients(
         self, x: Any, y: Any, with_input: bool = False, *, sample_weight: Any = None
@@ -277,11 +300,12 @@ class Sequential:
         mask of the next update.
         """
         x, y, weights = self._check(x, y, sample_weight)
-        gradients = self.executable.gradients(self.executable.load(x, y, weights), with_input=with_input)
-        to_numpy = self.backend.to_numpy
-        named = {name: np.array(to_numpy(value)) for name, value in gradients.parameters.items()}
-        if gradients.input is not None:
-            named["input"] = np.array(to_numpy(gradients.input)).reshape(x.shape)
+        with self.turns:
+            gradients = self.executable.gradients(self.executable.load(x, y, weights), with_input=with_input)
+            to_numpy = self.backend.to_numpy
+            named = {name: np.array(to_numpy(value)) for name, value in gradients.parameters.items()}
+            if gradients.input is not None:
+                named["input"] = np.array(to_numpy(gradients.input)).reshape(x.shape)
         return gradients.loss, named
 
     # -- asking ------------------------------------------------------------------------------------------------------
@@ -293,24 +317,39 @@ class Sequential:
         checks.check_count("batch_size", batch_size)
         x, y, weights = self._check(x, y, sample_weight)
         executable = self.executable
-        totals = executable.evaluate(executable.load(x, y, weights), batch_size)
+        data = executable.load(x, y, weights)
+        totals = self.turns.read(executable, lambda parameters: executable.evaluate(data, batch_size, parameters))
         return totals.means(executable.program.metrics)
 
     def predict(self, x: Any, *, batch_size: int = INFERENCE_BATCH) -> NDArray[Any]:
-        """The network's outputs (N, ...) as a NumPy array, dropout off; by one thread at a time, as all it does."""
+        """The network's outputs (N, ...) as a NumPy array, dropout off."""
         checks.check_count("batch_size", batch_size)
-        if self._executable is not None and (few := self._executable.predict_few(x)) is not None:
+        if (executable := self._executable) is not None and (few := self._predict_few(executable, x)) is not None:
             return few if len(self._output_shape) == 1 else few.reshape(-1, *self._output_shape)
         x = self._check_samples(x)
         executable = self.executable
-        return executable.predict(executable.load(x, None, None), batch_size).reshape(-1, *self._output_shape)
+        data = executable.load(x, None, None)
+        found = self.turns.read(executable, lambda parameters: executable.predict(data, batch_size, parameters))
+        return found.reshape(-1, *self._output_shape)
+
+    def _predict_few(self, executable: Executable, x: Any) -> NDArray[Any] | None:
+        """What takes a few microseconds: `Turns.read` where nothing has changed, without its calls."""
+        turns = self.turns
+        if (settled := turns.settled) is not None and settled.executable is executable:
+            few = executable.predict_few(x, settled.parameters)
+            if turns.settled is settled:
+                return few
+        return turns.read(executable, lambda parameters: executable.predict_few(x, parameters))
 
     def _check_samples(self, x: Any) -> Any:
         backend = self._backend or get_backend(self._backend_asked)
         with backend.on_device():
             x = checks.as_samples(x, self.input_shape, backend)
         if not self.is_built:
-            self.build(tuple(int(size) for size in x.shape[1:]))
+            with self.turns.rebuilding("build"):
+                if not self.is_built:  # as it may be since, by another thread
+                    self._build(tuple(int(size) for size in x.shape[1:]))
+            return self._check_samples(x)
         return x
 
     def _check(
@@ -320,7 +359,8 @@ class Sequential:
         rule = self.optimizer.rule
         x = self._check_samples(x)
         if self.executable.program.rule != rule:  # momentum was turned on or off
-            self._rebuild()
+            with self.turns.rebuilding("an optimizer with another rule"):
+                self._rebuild()
         samples, program, backend = int(x.shape[0]), self.executable.program, self.backend
         with backend.on_device():
             y = checks.as_targets(y, samples, program, backend)

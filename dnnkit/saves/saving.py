@@ -15,7 +15,8 @@ from dnnkit.saves.folder import FORMAT, read_files, to_json, write_files
 
 def save_network(net: Network, path: str | Path) -> None:
     """Write everything that is needed to predict and to train on exactly as if there had been no pause."""
-    snapshot = net.executable.snapshot()
+    with net.turns:
+        snapshot, history = net.executable.snapshot(), net.history.to_json()
     architecture = {
         "format": FORMAT,
         "dnnkit": __version__,
@@ -35,14 +36,16 @@ def save_network(net: Network, path: str | Path) -> None:
             "weights.safetensors": to_safetensors(snapshot.parameters),
             "optimizer.safetensors": to_safetensors(snapshot.slots),
             "state.json": to_json({**asdict(snapshot.state), "plan": asdict(net.executable.plan)}),
-            "history.json": to_json(net.history.to_json()),
+            "history.json": to_json(history),
         },
     )
 
 
 def save_weights(net: Network, path: str | Path) -> None:
     """Write the parameters alone, as one safetensors file."""
-    replace_all({Path(path): to_safetensors(net.executable.snapshot().parameters)})
+    with net.turns:
+        parameters = net.executable.snapshot().parameters
+    replace_all({Path(path): to_safetensors(parameters)})
 
 
 def load_weights(net: Network, path: str | Path) -> None:

@@ -10,18 +10,21 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from math import inf
+from math import inf, prod
 from time import perf_counter
 from typing import Any
 
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.program import TrainingState
+from dnnkit.backends.program import Totals, TrainingState
 from dnnkit.callbacks.base import Callback, CallbackList
 from dnnkit.errors import TrainingWarning
 from dnnkit.network.protocol import Network
 from dnnkit.training.epoch_order import Shuffle, epoch_order
 from dnnkit.training.history import History
 from dnnkit.training.progress import REFRESH, Progress, Verbosity, make_progress
+
+LONG = 1 << 26
+"""Rows times parameters of a step that takes some 10 ms on a fast machine, and 0.1 s on a slow one."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,11 @@ class Run:
         """Samples per epoch."""
         single_pass = self.steps_per_epoch is None and self.shuffle != "with_replacement"
         return self.samples if single_pass else self.steps * self.batch_size
+
+    def has_long_steps(self, executable: Executable) -> bool:
+        """Whether a step may take longer than readers beside it shall wait, or see old parameters."""
+        size = sum(prod(parameter.shape) for parameter in executable.program.parameters)
+        return self.batch_size * size > LONG
 
     def end(self, position: int) -> int:
         """The epoch before which training ends, if its first epoch begins at step `position`."""
@@ -82,7 +90,7 @@ def train(net: Network, run: Run, callbacks: Callback | str | Sequence[Callback 
             if nan_step >= 0 and not warned:
                 warned = True
                 warnings.warn(_lost(state.epoch, nan_step), TrainingWarning, stacklevel=3)
-            logs |= _validate(executable, run)
+            logs |= _validate(net, run)
             history.add(epoch, logs, seconds)
             net.history.add(state.epoch - 1, logs, seconds)
             progress.end_epoch(logs, seconds)
@@ -104,11 +112,12 @@ def _resume(state: TrainingState, steps: int) -> None:
         state.position, state.steps = 0, steps
 
 
-def _validate(executable: Executable, run: Run) -> dict[str, float]:
+def _validate(net: Network, run: Run) -> dict[str, float]:
     """Loss and metrics of the validation data, as `val_...`; {} without any."""
     if run.validation is None:
         return {}
-    totals = executable.evaluate(run.validation, max(run.batch_size, 256))
+    executable, batch_size = net.executable, max(run.batch_size, 256)
+    totals = net.turns.read(executable, lambda given: executable.evaluate(run.validation, batch_size, given))
     return {f"val_{name}": value for name, value in totals.means(executable.program.metrics).items()}
 
 
@@ -122,24 +131,42 @@ def _train_epoch(
     executable, state = net.executable, net.executable.state
     order = epoch_order(run.shuffle, run.samples, run.rows, net.seed, state.epoch)
     start = perf_counter()
-    executable.begin_epoch(run.data, order, run.batch_size)
+    with net.turns:
+        executable.begin_epoch(run.data, order, run.batch_size)
     logs: Mapping[str, float] = {}
-    for last in _stretches(state.position, end, callbacks.wants_batches, progress.wants_updates):
+    is_long = run.has_long_steps(executable)
+    one_by_one = callbacks.wants_batches or is_long
+    for last in _stretches(state.position, end, one_by_one, progress.wants_updates):
         callbacks.on_batch_begin(state.position, logs)
-        hyperparameters = net.optimizer.hyperparameters(state.step, last - state.position)
-        state.position = executable.run_steps(state.position, last, hyperparameters)
+        _run_stretch(net, last, is_long, interrupted)
         if interrupted and state.position < end:
             raise KeyboardInterrupt
         if callbacks.wants_batches or progress.wants_updates:
-            logs = executable.totals().means(executable.program.metrics)
+            logs = _totals(net).means(executable.program.metrics)
             progress.advance(state.position, logs)
         callbacks.on_batch_end(state.position - 1, logs)
         if net.stop_training:
             break
-    totals = executable.totals()
+    totals = _totals(net)
     seconds = perf_counter() - start
     state.position, state.epoch = 0, state.epoch + 1
     return totals.means(executable.program.metrics), seconds, totals.nan_step
+
+
+def _totals(net: Network) -> Totals:
+    with net.turns:  # a step of another thread has an epoch of its own meanwhile
+        return net.executable.totals()
+
+
+def _run_stretch(net: Network, last: int, is_long: bool, interrupted: list[int]) -> None:
+    """Run the steps before `last`, letting other threads have their turn between two of them."""
+    executable, state, may_pause = net.executable, net.executable.state, True
+    while state.position < last and not interrupted:
+        first = state.position
+        with net.turns.stretch(executable, is_long=is_long, may_pause=may_pause):
+            hyperparameters = net.optimizer.hyperparameters(state.step, last - first)
+            state.position = executable.run_steps(first, last, hyperparameters)
+        may_pause = state.position > first  # who waits all the time does not stop it altogether
 
 
 def _lost(epoch: int, nan_step: int) -> str:

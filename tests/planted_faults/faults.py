@@ -370,7 +370,7 @@ NUMBA = [
     Fault(
         "numba-steps-few-rows", MISSING, "kernels/train_steps/cpu.py",
         "value * factor + shift", "value * factor",
-        "tests/dnnkit/network/test_numpy_source.py -k 'rescaling and first'",
+        "tests/dnnkit/network/test_numpy_source.py -k 'without_dnnkit and numba and float64'",
     ),
 ]  # fmt: skip
 
@@ -593,6 +593,21 @@ BACKENDS = [
         "backends-epoch-input-gradient", SCALE, "backends/numba_backend/executable.py",
         "team.input_gradient(rows) * self._rescale.scale", "team.input_gradient(rows)",
         "tests/dnnkit/network/test_gradients.py -k 'raw_input and numba'",
+    ),
+    Fault(
+        "backends-readers-buffers", STALE, "backends/stagewise/pool.py",
+        "self._idle[key].pop()", "self._idle[key][-1]",
+        "tests/dnnkit/network/test_threads.py -k 'many_readers and numpy'",
+    ),
+    Fault(
+        "backends-readers-fast-path", STALE, "backends/numba_backend/executable.py",
+        "self._idle_few.pop()", "self._idle_few[-1]",
+        "tests/dnnkit/network/test_threads.py -k 'many_readers and numba'",
+    ),
+    Fault(
+        "backends-blas-bound", ORDER, "backends/blas_threads.py",
+        "self._users == 0 or self._bound == bound)", "True)",
+        "tests/backends/test_blas_threads.py -k nobody_sees",
     ),
     Fault(
         "backends-streamed-last-chunk", STALE, "backends/cupy_backend/streaming.py",

@@ -32,7 +32,7 @@ def network(first: dk.Layer | None = None, backend: str = "numba", dtype: Any = 
 
 def bits_of(net: dk.Sequential) -> Any:
     """Those of the data last trained on."""
-    return net.executable._data[7]
+    return net.executable.epoch.data[7]
 
 
 @pytest.fixture

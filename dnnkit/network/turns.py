@@ -1,0 +1,183 @@
+"""Who may change a network, and what other threads see of it meanwhile.
+
+Whatever changes a network takes its turn, one thread after the other; a fit takes one for each stretch of steps, and
+ends the stretch early if another thread waits. What only reads needs no turn as long as nothing changes: it looks
+before and after whether something did, and if so, reads again from a copy of its own (docs/design/0021-threads.md).
+"""
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import get_ident
+from time import monotonic
+from typing import Any, TypeVar
+
+from dnnkit.backends.executable import Executable
+from dnnkit.errors import ConcurrentUse
+from dnnkit.network.fair_lock import FairLock
+
+FRESH = 0.1
+"""Seconds for which readers beside a fit share one copy of the parameters."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Settled:
+    """That nothing changes, and what reads then take; what changes something puts it away first."""
+
+    executable: Executable
+    parameters: Any
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """Parameters as they were after a whole step."""
+
+    executable: Executable
+    parameters: Any
+    made: float
+    is_newest: bool
+    """Whether no step has ended since, however old they are."""
+
+    @property
+    def is_old(self) -> bool:
+        """Whether readers want a newer one."""
+        return not self.is_newest and monotonic() - self.made >= FRESH
+
+
+class Turns:
+    """The turns of one network; `with turns:` is one."""
+
+    def __init__(self) -> None:
+        self._forget_threads()
+        _ALL.add(self)
+
+    def _forget_threads(self) -> None:
+        """As if no other thread had ever been there."""
+        self.settled: Settled | None = None
+        self._lock, self._mutex = FairLock(), threading.Lock()
+        self._pause: Callable[[], None] | None = None
+        self._fitting: int | None = None
+        self._has_begun = False
+        self._copy: _Copy | None = None
+
+    # -- changing ----------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> None:
+        """Begin a turn: no other thread changes the network until it ends. Within a turn another is no wait."""
+        self._lock.acquire(self._ask)
+        self.settled = self._copy = None
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def _ask(self) -> None:
+        if (pause := self._pause) is not None:
+            pause()
+
+    @contextmanager
+    def rebuilding(self, what: str) -> Iterator[None]:
+        """A turn for what no fit can go on after; raises `ConcurrentUse` while one runs, in any thread."""
+        self._refuse_beside_fit(what)
+        with self:
+            self._refuse_beside_fit(what)
+            yield
+
+    @contextmanager
+    def fitting(self) -> Iterator[None]:
+        """From the beginning to the end of a fit; raises `ConcurrentUse` if one runs."""
+        with self._mutex:
+            if self._fitting is not None:
+                raise self._concurrent("fit")
+            self._fitting = get_ident()
+        try:
+            yield
+        finally:
+            self._fitting, self._has_begun, self._copy = None, False, None
+
+    def begin_training(self) -> None:
+        """From now on this fit cannot go on after a rebuilding, not even one of its own."""
+        self._has_begun = True
+
+    @contextmanager
+    def stretch(self, executable: Executable, *, is_long: bool, may_pause: bool) -> Iterator[None]:
+        """A fit's turn: the executable is asked to stop as soon as another thread wants its own.
+
+        With `is_long`, for a single step of seconds, readers have a copy of the parameters before it.
+        """
+        copy = self._copy
+        with self:
+            self._copy = _Copy(executable, executable.copy_parameters(), monotonic(), True) if is_long else copy
+            self._pause = executable.request_stop if may_pause else None
+            try:
+                yield
+            finally:
+                self._pause, copy = None, self._copy
+                if copy is not None and copy.is_newest:
+                    self._copy = None
+
+    def _refuse_beside_fit(self, what: str) -> None:
+        if self._fitting is not None and (self._has_begun or self._fitting != get_ident()):
+            raise self._concurrent(what)
+
+    def _concurrent(self, what: str) -> ConcurrentUse:
+        where = "and this is called within it, by a callback"
+        if self._fitting != get_ident():
+            names = [thread.name for thread in threading.enumerate() if thread.ident == self._fitting]
+            where = f"in thread {names[0]}" if names else "in another thread"
+        return ConcurrentUse(
+            f"{what}: a fit of this network is running, {where}. Wait until it ends, end it by "
+            "net.stop_training = True, or use another network"
+        )
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def read(self, executable: Executable, compute: Callable[[Any], Result]) -> Result:
+        """compute(parameters), such that all it reads is of one moment; parameters are as `predict` takes them.
+
+        Where the executable cannot read in several threads, it is computed in a turn.
+        """
+        if not executable.reads_in_parallel:
+            with self:
+                return compute(None)
+        if self._lock.is_mine:  # within a turn, which goes on
+            return compute(executable.settle())
+        for _ in range(2):
+            if self._fitting not in (None, get_ident()):
+                break  # it writes nearly all the time
+            settled = self.settled
+            if settled is None or settled.executable is not executable:
+                settled = self._settle(executable)
+            result = compute(settled.parameters)
+            if self.settled is settled:
+                return result
+        return compute(self._copied(executable))
+
+    def _settle(self, executable: Executable) -> Settled:
+        with self:
+            self.settled = Settled(executable, executable.settle())
+            return self.settled
+
+    def _copied(self, executable: Executable) -> Any:
+        copy = self._copy
+        if copy is None or copy.executable is not executable or copy.is_old:
+            with self:
+                self._copy = copy = _Copy(executable, executable.copy_parameters(), monotonic(), False)
+        return copy.parameters
+
+
+_ALL: "weakref.WeakSet[Turns]" = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """In a child no other thread is there, whatever it held."""
+    for turns in list(_ALL):
+        turns._forget_threads()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

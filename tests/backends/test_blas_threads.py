@@ -1,0 +1,131 @@
+"""BLAS's threads: one setting of the process, wanted differently by several threads."""
+
+import threading
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from dnnkit.backends.blas_threads import BlasThreads, blas_threads
+
+
+def now() -> int:
+    return max(library.get_num_threads() for library in blas_threads()._libraries)
+
+
+def in_threads(*functions) -> None:
+    failures: list[BaseException] = []
+
+    def run(function) -> None:
+        try:
+            function()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(function,)) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures
+
+
+class Library:
+    """What threadpoolctl has for one."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+
+    def get_num_threads(self) -> int:
+        return self.threads
+
+    def set_num_threads(self, threads: int) -> None:
+        self.threads = threads
+
+
+def test_a_thread_that_is_not_the_first_is_heard_too() -> None:
+    seen = []
+
+    def look() -> None:
+        with blas_threads().bounded(1):
+            seen.append(now())
+
+    look()
+    before = now()
+    in_threads(look, look)
+    assert seen == [1, 1, 1]
+    assert now() == before
+
+
+def test_nobody_sees_the_bound_of_another() -> None:
+    library = Library(4)
+    blas, seen = BlasThreads(lambda: [library]), Counter()
+
+    def work(bound: int | None, turns: int) -> None:
+        for _ in range(turns):
+            with blas.bounded(bound):
+                for _ in range(3):
+                    seen[bound, library.threads] += 1
+                    time.sleep(1e-5)
+                    blas.let_others()
+
+    in_threads(*(lambda bound=bound: work(bound, 100) for bound in (1, 2, None, 1, 9, None)))
+    assert set(seen) == {(1, 1), (2, 2), (None, 4), (9, 4)}
+    assert sum(seen.values()) == 6 * 300
+    assert library.threads == 4
+
+
+def test_those_who_want_the_same_run_side_by_side() -> None:
+    blas, together = BlasThreads(lambda: [Library(4)]), threading.Barrier(3, timeout=10)
+
+    def wait() -> None:
+        with blas.bounded(1):
+            together.wait()
+
+    in_threads(wait, wait, wait)
+
+
+def test_long_work_lets_others_have_their_turn() -> None:
+    library, over = Library(4), threading.Event()
+    blas = BlasThreads(lambda: [library])
+
+    def long() -> None:
+        with blas.bounded(1):
+            inside.set()
+            while not over.is_set():
+                time.sleep(1e-4)
+                blas.let_others()
+                assert library.threads == 1
+
+    def short() -> None:
+        inside.wait()
+        with blas.bounded(2):
+            assert library.threads == 2
+        over.set()
+
+    inside = threading.Event()
+    in_threads(long, short)
+
+
+def test_within_a_bound_another_is_no_wait() -> None:
+    library = Library(4)
+    blas = BlasThreads(lambda: [library])
+    with blas.bounded(1), blas.bounded(3):
+        assert library.threads == 1
+    assert library.threads == 4
+
+
+@pytest.mark.parametrize("size", [20, 300])
+def test_a_product_has_the_same_bits_in_any_thread(size: int) -> None:
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(500, size)).astype(np.float32), rng.normal(size=(size, 64)).astype(np.float32)
+    with blas_threads().bounded(1):
+        expected = x @ w
+
+    def multiply() -> None:
+        for _ in range(20):
+            with blas_threads().bounded(1):
+                np.testing.assert_array_equal(x @ w, expected)
+
+    in_threads(multiply, multiply, multiply)
