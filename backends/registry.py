@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from dnnkit.backends.base import Backend
+from dnnkit.backends.diagnosis import say_once
 from dnnkit.errors import BackendUnavailable
 from dnnkit.registry import Lazy, Registry, did_you_mean
 
@@ -103,9 +104,21 @@ def get_backend(name: str | Backend | None = None) -> Backend:
     return resolve(chosen.name, chosen.origin)
 
 
+def get_backend_or_default(address: str) -> Backend:
+    """The backend of that name, or where it cannot work the one in force, which a line in the log says."""
+    try:
+        return resolve(address, "a network that was pickled")
+    except BackendUnavailable as error:
+        backend = get_backend()
+        say_once(f"a network that was pickled on backend {address!r} goes on on {backend.name!r}: {error}")
+        return backend
+
+
 @cache
 def _instance(name: str, device: str | None) -> Backend:
-    return _load(name)(device)
+    made = _load(name)(device)
+    made._device_asked = device
+    return made
 
 
 def resolve(name: str, origin: str = "argument") -> Backend:
