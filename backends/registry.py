@@ -26,12 +26,16 @@ def _is_backend(thing: object) -> bool:
 BACKENDS: Registry[type[Backend]] = Registry(
     "backend", "a subclass of dnnkit's Backend", _is_backend, error=BackendUnavailable
 )
-BACKENDS.add("cupy", Lazy("dnnkit.backends.cupy_backend:CupyBackend"))
 BACKENDS.add("numba", Lazy("dnnkit.backends.numba_backend:NumbaBackend"))
+BACKENDS.add("cupy", Lazy("dnnkit.backends.cupy_backend:CupyBackend"))
 BACKENDS.add("numpy", Lazy("dnnkit.backends.numpy_backend:NumpyBackend"))
 
-AUTO = ("cupy", "numba", "numpy")
-"""What "auto" tries, fastest first; those that are not part of this installation are passed over."""
+AUTO = ("numba", "cupy", "numpy")
+"""What "auto" tries, in this order; those that are not part of this installation are passed over.
+
+A GPU is not first: what a step of a small network costs there is its dozen launches. "auto" is resolved before the
+network is known, so it cannot weigh them yet.
+"""
 
 VARIABLE = "DNNKIT_BACKEND"
 
