@@ -20,6 +20,7 @@ class Backend(Operations):
     """As in `DNNKIT_BACKEND`."""
     install = ""
     """The pip command that makes the backend work where it does not."""
+    _device_asked: str | None = None
 
     def __init__(self, device: str | None = None) -> None:
         """`device` is what stands behind the colon of `cupy:1`."""
@@ -35,6 +36,11 @@ class Backend(Operations):
     def remedy(cls) -> str:
         """What would make it work where it does not; empty if nothing would."""
         return cls.install
+
+    @property
+    def address(self) -> str:
+        """What chooses it again: its name, and the device if one was asked for, as in `cupy:1`."""
+        return self.name if self._device_asked is None else f"{self.name}:{self._device_asked}"
 
     @property
     def version(self) -> str:

@@ -217,7 +217,9 @@ class NumpyBackend(Backend):
             block = slice(start, start + BLOCK)
             held = (parameter[block], *(slot[block] for slot in slots))
             new = rule.function(step, held[0], gradient[block], *held[1:], *numbers, np)
-            for target, value in zip(held, new, strict=True):
+            # A rule may give back what it was given, such as the parameter as a slot: kept before it is overwritten.
+            kept = [np.copy(value) if getattr(value, "base", None) is not None else value for value in new]
+            for target, value in zip(held, kept, strict=True):
                 target[...] = value
         return parameter, slots
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from dnnkit.backends.base import Backend
+from dnnkit.backends.diagnosis import say_once
 from dnnkit.errors import BackendUnavailable
 from dnnkit.registry import Lazy, Registry, did_you_mean
 
@@ -25,12 +26,16 @@ def _is_backend(thing: object) -> bool:
 BACKENDS: Registry[type[Backend]] = Registry(
     "backend", "a subclass of dnnkit's Backend", _is_backend, error=BackendUnavailable
 )
-BACKENDS.add("cupy", Lazy("dnnkit.backends.cupy_backend:CupyBackend"))
 BACKENDS.add("numba", Lazy("dnnkit.backends.numba_backend:NumbaBackend"))
+BACKENDS.add("cupy", Lazy("dnnkit.backends.cupy_backend:CupyBackend"))
 BACKENDS.add("numpy", Lazy("dnnkit.backends.numpy_backend:NumpyBackend"))
 
-AUTO = ("cupy", "numba", "numpy")
-"""What "auto" tries, fastest first; those that are not part of this installation are passed over."""
+AUTO = ("numba", "cupy", "numpy")
+"""What "auto" tries, in this order; those that are not part of this installation are passed over.
+
+A GPU is not first: what a step of a small network costs there is its dozen launches. "auto" is resolved before the
+network is known, so it cannot weigh them yet.
+"""
 
 VARIABLE = "DNNKIT_BACKEND"
 
@@ -103,9 +108,21 @@ def get_backend(name: str | Backend | None = None) -> Backend:
     return resolve(chosen.name, chosen.origin)
 
 
+def get_backend_or_default(address: str) -> Backend:
+    """The backend of that name, or where it cannot work the one in force, which a line in the log says."""
+    try:
+        return resolve(address, "a network that was pickled")
+    except BackendUnavailable as error:
+        backend = get_backend()
+        say_once(f"a network that was pickled on backend {address!r} goes on on {backend.name!r}: {error}")
+        return backend
+
+
 @cache
 def _instance(name: str, device: str | None) -> Backend:
-    return _load(name)(device)
+    made = _load(name)(device)
+    made._device_asked = device
+    return made
 
 
 def resolve(name: str, origin: str = "argument") -> Backend:

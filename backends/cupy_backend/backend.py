@@ -70,13 +70,11 @@ class CupyBackend(CupyOperations, Backend):
 
     def diagnose(self) -> list[Finding]:
         """Which CUDA the driver and CuPy speak, and how much memory is free."""
-        runtime = self.xp.cuda.runtime
-        versions = [
-            cuda_diagnosis.dotted(version()) for version in (runtime.driverGetVersion, runtime.runtimeGetVersion)
-        ]
+        state = cuda_diagnosis.probe()
+        driver, built = (cuda_diagnosis.dotted(version or 0) for version in (state.driver, state.cuda))
         free, total = self.memory()
         return [
-            Finding("CUDA", "good", f"the driver runs up to {versions[0]}, CuPy is for {versions[1]}"),
+            Finding("CUDA", "good", f"the driver runs up to {driver}, CuPy is for {built}"),
             Finding("GPU memory", "good", f"{in_words(free)} of {in_words(total)} free on {self.device}"),
         ]
 

@@ -14,11 +14,24 @@ from functools import cache
 
 OLDEST_CUPY = 14
 DRIVER_LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
-LIBRARIES = {
-    "NVRTC, the compiler": "cupy_backends.cuda.libs.nvrtc",
-    "cuBLAS, matrix products": "cupy_backends.cuda.libs.cublas",
-}
-"""What CuPy loads when it is first needed, and the module that loads it."""
+
+
+def _load_compiler() -> None:
+    from cupy_backends.cuda.libs import nvrtc
+
+    nvrtc.getVersion()  # importing it loads nothing yet
+
+
+def _load_products() -> None:
+    from cupy_backends.cuda.libs import cublas  # noqa: F401
+
+
+LIBRARIES = {"NVRTC, the compiler": _load_compiler, "cuBLAS, matrix products": _load_products}
+"""What CuPy loads when it is first needed, and how it loads it.
+
+As an attribute of `libs`, not as a module of its own: reading the attribute looks for NVIDIA's library also where pip
+puts it, importing the module does not and fails.
+"""
 
 DRIVER_ERRORS = {
     34: "the CUDA library that was found is a stub, made for linking only",
@@ -113,7 +126,7 @@ def probe() -> CudaState:
     try:
         import cupy
 
-        cuda = int(cupy.cuda.runtime.runtimeGetVersion())
+        cuda = int(cupy.cuda.driver.get_build_version())
     except Exception as failure:  # whatever a broken installation does, it is told and not raised
         message = f"{type(failure).__name__}: {_first_line(failure)}"
         return CudaState(None, driver, 0, devices, visible, message, packages=_packages())
@@ -125,9 +138,9 @@ def probe() -> CudaState:
 
 def _missing() -> list[str]:
     found = []
-    for name, module in LIBRARIES.items():
+    for name, load in LIBRARIES.items():
         try:
-            importlib.import_module(module)
+            load()
         except Exception as failure:  # CuPy's loader raises ImportError, RuntimeError and others
             found.append(f"{name} ({_first_line(failure)})")
     if not _has_headers():

@@ -174,8 +174,8 @@ class CupyOperations(Operations):
         """See `kernels/optimizer_step`; in place."""
         with self.on_device():
             launcher = getattr(_kernel("optimizer_step"), rule.name or "", None)
-            if launcher is None:
-                return super().update(rule, step, parameter, gradient, slots, *numbers)
+            if launcher is None:  # your own rule may keep the gradient, whose memory the next step writes to
+                return super().update(rule, step, parameter, gradient.copy(), slots, *numbers)
             launcher(step, parameter, gradient, *slots, *numbers)
         return parameter, slots
 

@@ -10,6 +10,7 @@ def backends() -> None:
     from rich.table import Table
 
     from dnnkit.backends import available, choice, get_backend
+    from dnnkit.backends.registry import AUTO
 
     console = Console(markup=False)
     table = Table(box=box.SIMPLE_HEAD)
@@ -28,5 +29,5 @@ def backends() -> None:
     backend = get_backend()
     why = f"{chosen.origin}: {chosen.name}"
     if chosen.name == "auto":
-        why += ", the fastest that works"
+        why += f", the first of {', '.join(AUTO)} that works"
     typer.echo(f"chosen: {backend.name} ({why})")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
 from numbers import Real
+from typing import Any
 
 from dnnkit.errors import ConfigurationError
 from dnnkit.formula import grammar
@@ -42,6 +43,9 @@ class Formula:
 
     def __str__(self) -> str:
         return self.name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Formula, (self.name, self.formula, self.parameters)  # made again, for each process compiles its own
 
     @cached_property
     def key(self) -> str:

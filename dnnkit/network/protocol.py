@@ -42,6 +42,10 @@ class Network(Protocol):
         """What it was built on."""
 
     @property
+    def is_built(self) -> bool:
+        """Whether the parameters exist."""
+
+    @property
     def is_compiled(self) -> bool:
         """Whether it has a loss and an optimizer."""
 

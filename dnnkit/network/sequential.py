@@ -1,9 +1,10 @@
 """Sequential: the network people make, train, ask and save."""
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from dnnkit.backends.base import Backend
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.program import Snapshot, TrainingState
-from dnnkit.backends.registry import get_backend
+from dnnkit.backends.registry import get_backend, get_backend_or_default
 from dnnkit.callbacks.base import Callback
 from dnnkit.errors import ConfigurationError, NotReady
 from dnnkit.layers import Layer
@@ -20,7 +21,8 @@ from dnnkit.network import checks, lowering, numpy_source
 from dnnkit.network.parameters import Parameters
 from dnnkit.network.turns import Turns
 from dnnkit.optimizers import OPTIMIZERS, Optimizer
-from dnnkit.saves import saving
+from dnnkit.saves import pickling, saving
+from dnnkit.saves.numbers import restore_numbers
 from dnnkit.seeds import check_seed, draw_seed
 from dnnkit.training import loop
 from dnnkit.training.epoch_order import Shuffle, check_shuffle
@@ -42,6 +44,11 @@ class Sequential:
     Any number of threads may call anything. What reads (`predict`, `evaluate`, `parameters`) runs side by side; beside
     a fit it sees the parameters after a whole step, at most 0.1 s old. What changes the network takes turns, also
     with the steps of a fit; another fit, `compile`, `build` or `to` meanwhile raises `ConcurrentUse`.
+
+    A copy, by `copy.copy` as by `copy.deepcopy`, shares nothing with its original, and trains on bit for bit as it
+    would. So does a network that was pickled, for other processes too, on the backend it was on; where that does not
+    work, on the one in force there, which a line in the log says. Unpickling runs code, so it is for pickles of your
+    own; `save` writes what anyone can read.
     """
 
     def __init__(
@@ -73,6 +80,7 @@ class Sequential:
         self._executable: Executable | None = None
         self._history: History | None = None
         self.input_shape: tuple[int, ...] | None = None
+        self._output_shape: tuple[int, ...] = ()
 
     # -- making ------------------------------------------------------------------------------------------------------
 
@@ -104,11 +112,15 @@ class Sequential:
         shape = tuple(np.atleast_1d(np.asarray(input_shape, object)).tolist())
         if len(shape) > 1 and shape[0] is None:
             shape = shape[1:]
-        self.input_shape = tuple(checks.check_count("a size in input_shape", size) for size in shape)
-        self._output_shape = lowering.shapes(self.layers, self.input_shape)[-1]
+        self._make(tuple(checks.check_count("a size in input_shape", size) for size in shape))
+        self.executable.restore(Snapshot(self.initial_parameters(), {}, TrainingState()))
+
+    def _make(self, input_shape: tuple[int, ...]) -> None:
+        """Build the network, its parameters zero."""
+        self.input_shape = input_shape
+        self._output_shape = lowering.shapes(self.layers, input_shape)[-1]
         self._backend = get_backend(self._backend_asked)
         self._rebuild()
-        self.executable.restore(Snapshot(self.initial_parameters(), {}, TrainingState()))
 
     def initial_parameters(self) -> dict[str, NDArray[Any]]:
         """The parameters that the seed gives, by canonical name."""
@@ -392,3 +404,46 @@ class Sequential:
     def load_weights(self, path: str | Path) -> None:
         """Read the parameters from a safetensors file or a save folder; the network must be built."""
         saving.load_weights(self, path)
+
+    # -- copying and pickling ----------------------------------------------------------------------------------------
+
+    def __copy__(self) -> Self:
+        return deepcopy(self)  # two networks on the same parameters would train each other in silence
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        twin = memo[id(self)] = type(self).__new__(type(self))
+        with self.turns:
+            state = deepcopy(pickling.state_of(self, self._own_attributes()), memo)
+        twin._become(state, self._backend or self._backend_asked)
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        pickling.require_picklable(self)
+        backend = self._backend or self._backend_asked
+        with self.turns:
+            state = pickling.state_of(self, self._own_attributes())
+        return {
+            **state,
+            "registered": pickling.registered_names(self),
+            "backend": backend.address if isinstance(backend, Backend) else backend,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        pickling.check_format(state)
+        pickling.register_names(state["registered"])
+        self._become(state, None if state["backend"] is None else get_backend_or_default(state["backend"]))
+
+    def _become(self, state: Mapping[str, Any], backend: str | Backend | None) -> None:
+        """The network that `state_of` described, on that backend."""
+        same = {name: state[name] for name in ("layers", "seed", "dtype", "num_threads")}
+        Sequential.__init__(self, **same, backend=backend)
+        self.loss, self.metrics, self._optimizer = state["loss"], state["metrics"], state["optimizer"]
+        vars(self).update(state["own"])
+        if state["numbers"]:
+            self._make(state["input_shape"])
+            self.history = restore_numbers(self, state["numbers"], "this pickle")
+
+    def _own_attributes(self) -> dict[str, Any]:
+        """Attributes that `__init__` does not make."""
+        made = vars(Sequential(seed=0))
+        return {name: value for name, value in vars(self).items() if name not in made}

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dnnkit.backends.program import Snapshot, TrainingState
 from dnnkit.errors import CheckpointError, DnnkitError, TrainingWarning
 from dnnkit.formula import Formula
 from dnnkit.initializers import INITIALIZERS
@@ -16,9 +15,8 @@ from dnnkit.network.sequential import Sequential
 from dnnkit.optimizers import OPTIMIZERS
 from dnnkit.saves import serialization
 from dnnkit.saves.folder import FORMAT, read_files
-from dnnkit.saves.saving import check_parameters, from_safetensors
+from dnnkit.saves.numbers import restore_numbers
 from dnnkit.schedules import SCHEDULES
-from dnnkit.training.history import History
 
 
 def known_classes() -> dict[str, type]:
@@ -30,14 +28,23 @@ def known_classes() -> dict[str, type]:
 
 def load_network(path: str | Path, backend: str | None, custom_objects: Mapping[str, Any] | None) -> Sequential:
     """The network of a save folder, ready to predict and to train on."""
-    files = read_files(Path(path))
+    return network_of(read_files(Path(path)), str(path), backend, custom_objects)
+
+
+def network_of(
+    files: Mapping[str, bytes],
+    place: str,
+    backend: str | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+) -> Sequential:
+    """The network of a save's files, as `files_of` gives them; errors call them by `place`."""
     custom = dict(custom_objects or {})
     known = {**known_classes(), **custom}
     try:
         architecture = json.loads(files["architecture.json"])
         if architecture["format"] != FORMAT:
             raise CheckpointError(
-                f"{path} was written in format {architecture['format']} by dnnkit {architecture['dnnkit']}; this "
+                f"{place} was written in format {architecture['format']} by dnnkit {architecture['dnnkit']}; this "
                 f"version reads format {FORMAT}: install that version to read it"
             )
         net = Sequential(
@@ -56,15 +63,9 @@ def load_network(path: str | Path, backend: str | None, custom_objects: Mapping[
                     metrics=[custom.get(name, name) for name in architecture["metrics"]],
                 )
         net.build(tuple(architecture["input_shape"]))
-        state = json.loads(files["state.json"])
-        state.pop("plan")
-        parameters = from_safetensors(files["weights.safetensors"])
-        slots = from_safetensors(files["optimizer.safetensors"])
-        check_parameters(net, parameters, str(path))
-        net.executable.restore(Snapshot(parameters, slots, TrainingState(**state)))
-        net.history = History.from_json(json.loads(files["history.json"]))
+        net.history = restore_numbers(net, files, place)
     except DnnkitError:
         raise
     except Exception as error:  # the sums are right, but no dnnkit wrote these contents
-        raise CheckpointError(f"{path} is not a save that this version can read: {error!r}") from error
+        raise CheckpointError(f"{place} is not a save that this version can read: {error!r}") from error
     return net

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from math import nan
+from math import isfinite, isnan, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,13 +47,19 @@ class History:
         return plot_epochs(self.epoch, self.history, path)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values; null stands for what is not a number."""
-        return dict(without_nan(asdict(self)))
+        """As JSON values; null stands for what is not a number, "inf" and "-inf" for what is infinite."""
+        history = {name: [_to_json(value) for value in series] for name, series in self.history.items()}
+        return {**without_nan(asdict(self)), "history": history}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "History":
         """What `to_json` gave."""
         history = {
-            name: [nan if value is None else value for value in series] for name, series in values["history"].items()
+            name: [nan if value is None else float(value) for value in series]
+            for name, series in values["history"].items()
         }
         return cls(**{**values, "history": history, "plan": Plan(**values["plan"])})
+
+
+def _to_json(value: float) -> float | str | None:
+    return value if isfinite(value) else None if isnan(value) else str(value)

@@ -22,6 +22,7 @@ TESTS = {
         "dnnkit/test_losses_epsilon.py",
         "dnnkit/training/test_loop.py",
         "dnnkit/training/test_interrupted.py",
+        "dnnkit/saves/test_pickling.py",
         "dnnkit/saves/test_saving.py",
         "dnnkit/test_exercises.py",
         "dnnkit/network/test_lowering.py",

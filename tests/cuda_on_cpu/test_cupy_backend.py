@@ -1,5 +1,6 @@
 """What the CuPy backend promises beyond what every backend does, on the stand-in: waiting, streams, devices."""
 
+import pickle
 from types import ModuleType
 from typing import Any
 
@@ -165,11 +166,23 @@ def test_partial_sums_are_of_one_stream_and_thread(cupy: ModuleType) -> None:
     assert len({here.data.ptr, *(array.data.ptr for array in there)}) == 3
 
 
-def test_auto_takes_a_gpu_that_answers(cupy: ModuleType) -> None:
-    assert get_backend("auto").name == "cupy"
+def test_a_gpu_that_answers_is_listed_and_auto_takes_it_after_numba(
+    cupy: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert get_backend("auto").name == "numba"
     info = {info.name: info for info in dk.backends.available()}["cupy"]
     assert info.available
     assert info.device == "GPU 0, Stand-in"
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    assert get_backend("auto").name == "cupy"
+
+
+def test_a_pickled_network_knows_its_gpu(cupy: ModuleType) -> None:
+    net = dk.Sequential([dk.Dense(2)], backend="cupy:1", seed=0)
+    net.build(3)
+    twin = pickle.loads(pickle.dumps(net))
+    assert twin.backend is net.backend is get_backend("cupy:1")
+    assert twin.executable.program == net.executable.program
 
 
 def test_the_doctor_tells_versions_and_memory(cupy: ModuleType) -> None:

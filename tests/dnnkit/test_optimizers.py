@@ -1,5 +1,8 @@
 """Optimizers as users meet them: their numbers, schedules, clipping, and the formulas through a whole network."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -156,3 +159,37 @@ def test_momentum_can_be_turned_off_and_on_between_steps(backend: Backend) -> No
         each.train_step(X, Y)
         each.train_step(X, Y)
     np.testing.assert_equal(dict(net.parameters), dict(fresh.parameters))
+
+
+@dataclass
+class Remembers(dk.optimizers.Optimizer):
+    """A rule that keeps what it was given as it was given: the last gradient, and the parameter before the step."""
+
+    learning_rate: Any = 0.1
+    slots = ("gradient", "before")
+
+    @staticmethod
+    def update(step, parameter, gradient, last, before, learning_rate, xp):
+        moved = parameter - learning_rate * (2 * gradient - last) + 0.5 * (parameter - before)
+        return moved, gradient, parameter
+
+
+def test_a_rule_may_keep_what_it_was_given(backend: Backend) -> None:
+    """Memory that a backend uses again in the next step must not change it."""
+    net = network(Remembers(), backend)
+    p, last, before = dict(net.parameters), {}, {}
+    for _ in range(4):
+        net.set_parameters(p)
+        _, gradients = net.get_gradients(X, Y)
+        new = {
+            name: p[name] - 0.1 * (2 * gradients[name] - last.get(name, 0.0)) + 0.5 * (p[name] - before.get(name, 0.0))
+            for name in p
+        }
+        last, before, p = gradients, p, new
+    trained = network(Remembers(), backend)
+    trained.fit(np.tile(X, (4, 1)), np.tile(Y, (4, 1)), batch_size=8, shuffle=False, verbose=0)
+    for name, value in p.items():
+        np.testing.assert_allclose(trained.parameters[name], value, rtol=1e-9, atol=1e-12)
+    slots = trained.executable.snapshot().slots
+    np.testing.assert_allclose(slots["before/dense/kernel"], before["dense/kernel"], rtol=1e-9)
+    np.testing.assert_allclose(slots["gradient/dense/kernel"], last["dense/kernel"], rtol=1e-9)

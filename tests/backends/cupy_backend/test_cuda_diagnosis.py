@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -94,6 +95,41 @@ def test_headers_are_looked_for_as_cupy_does(found: str | None, monkeypatch: pyt
     pathfinder = SimpleNamespace(find_nvidia_header_directory=lambda library: found)
     monkeypatch.setitem(sys.modules, "cuda.pathfinder", pathfinder)  # type: ignore[arg-type]
     assert any("CUDA's headers" in missing for missing in cuda_diagnosis._missing()) == (found is None)
+
+
+class Libraries(ModuleType):
+    """CuPy's, which loads NVIDIA's when an attribute is read, or says that it cannot."""
+
+    def __init__(self, compiler: bool, products: bool) -> None:
+        super().__init__("cupy_backends.cuda.libs")
+        self.compiler, self.products = compiler, products
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "cublas":
+            if not self.products:
+                raise ImportError("Failure finding libcublas\nin many places")
+            return ModuleType(name)
+        if name == "nvrtc":
+            return SimpleNamespace(getVersion=self.version)
+        raise AttributeError(name)
+
+    def version(self) -> tuple[int, int]:
+        if not self.compiler:
+            raise RuntimeError("Failure finding libnvrtc")
+        return 13, 0
+
+
+@pytest.mark.parametrize("compiler", [True, False])
+@pytest.mark.parametrize("products", [True, False])
+def test_libraries_are_loaded_as_cupy_does(compiler: bool, products: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is more than importing the modules that use them: that fails where they are, or loads nothing."""
+    for name in ("cupy_backends", "cupy_backends.cuda"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, "cupy_backends.cuda.libs", Libraries(compiler, products))
+    monkeypatch.setattr(cuda_diagnosis, "_has_headers", lambda: True)
+    expected = [] if compiler else ["NVRTC, the compiler (Failure finding libnvrtc)"]
+    expected += [] if products else ["cuBLAS, matrix products (Failure finding libcublas)"]
+    assert cuda_diagnosis._missing() == expected
 
 
 def test_it_is_listed_with_the_reason_and_auto_passes_it_over(machine: tuple[str, str]) -> None:

@@ -25,7 +25,7 @@ def test_every_backend_is_listed_with_whether_it_works():
 
 def test_without_a_choice_the_default_is_named():
     last = dnnkit_backends().stdout.splitlines()[-1]
-    assert last == f"chosen: {dk.get_backend().name} (default: auto, the fastest that works)"
+    assert last == f"chosen: {dk.get_backend().name} (default: auto, the first of numba, cupy, numpy that works)"
 
 
 @pytest.mark.parametrize("name", ["numpy", "auto"])

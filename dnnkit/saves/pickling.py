@@ -1,0 +1,108 @@
+"""A network as pickle and copy take it: its parts as the objects they are, its numbers as the files of a save.
+
+A save names classes, and reads none but those that dnnkit or its caller knows. A pickle refers to them as pickle does,
+by module and name, so one's own layers, losses, optimizers and metrics need no `custom_objects`; what one registered
+under a name goes along, for the process that reads the pickle may not have done so.
+"""
+
+import pickle
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from types import FunctionType
+from typing import Any
+
+from dnnkit import activations, initializers, metrics
+from dnnkit._version import __version__
+from dnnkit.errors import CheckpointError, ConfigurationError
+from dnnkit.network.protocol import Network
+from dnnkit.registry import REGISTRIES
+from dnnkit.saves.folder import FORMAT
+from dnnkit.saves.numbers import numbers_of
+
+KEPT_BY_NAME = (activations.ACTIVATIONS, initializers.INITIALIZERS, metrics.METRICS)
+"""Registries of things that a network calls by their names; of others it holds the thing itself."""
+
+
+def state_of(net: Network, own: Mapping[str, Any]) -> dict[str, Any]:
+    """All that a network is; `own` are attributes that dnnkit knows nothing of, such as a subclass has."""
+    return {
+        "format": FORMAT,
+        "dnnkit": __version__,
+        "layers": net.layers,
+        "loss": net.loss,
+        "optimizer": net.optimizer if net.is_compiled else None,
+        "metrics": net.metrics,
+        "seed": net.seed,
+        "dtype": net.dtype,
+        "num_threads": net.num_threads,
+        "input_shape": net.input_shape if net.is_built else None,
+        "numbers": numbers_of(net) if net.is_built else {},
+        "own": dict(own),
+    }
+
+
+def check_format(state: Mapping[str, Any]) -> None:
+    """Raise `CheckpointError` for what another version pickled."""
+    if state.get("format") != FORMAT:
+        raise CheckpointError(
+            f"this network was pickled in format {state.get('format')} by dnnkit {state.get('dnnkit')}; this version "
+            f"reads format {FORMAT}: unpickle it with that version and save it, or train it again"
+        )
+
+
+def registered_names(net: Network) -> dict[str, dict[str, Any]]:
+    """What was registered under names that the network uses, by kind and name."""
+    described: list[Any] = [layer for layer in net.layers if is_dataclass(layer)]
+    values = [getattr(layer, field.name) for layer in described for field in fields(layer)]
+    names = sorted({name for name in (*values, *net.metrics) if isinstance(name, str)})
+    return {registry.kind: {name: registry[name] for name in names if name in registry} for registry in KEPT_BY_NAME}
+
+
+def register_names(things: Mapping[str, Mapping[str, Any]]) -> None:
+    """Register what is not registered in this process; a name that is keeps its meaning, as for a save."""
+    for kind, by_name in things.items():
+        for name, thing in by_name.items():
+            if name not in REGISTRIES[kind].names():
+                REGISTRIES[kind].add(name, thing)
+
+
+def require_picklable(net: Network) -> None:
+    """Raise `ConfigurationError` for a part that pickle refuses, with its place and what to do."""
+    for what, part in _parts(net):
+        try:
+            pickle.dumps(part)
+        except Exception as error:  # as their own classes, parts may fail in any way
+            if _another_pickler_asks():
+                continue
+            raise ConfigurationError(
+                f"{what} cannot be pickled, nor can the network: {error}. Pickle stores functions and classes by their "
+                "module and name: define it at the top of a module, not as a lambda nor within a function. "
+                "copy.deepcopy does without"
+            ) from error
+
+
+def _parts(net: Network) -> Iterator[tuple[str, Any]]:
+    for place, layer in enumerate(net.layers):
+        yield f"layer {place}, {type(layer).__name__},", layer
+    yield f"the loss {type(net.loss).__name__}", net.loss
+    if net.is_compiled:
+        yield f"the optimizer {type(net.optimizer).__name__}", net.optimizer
+    for metric in net.metrics:
+        yield f"the metric {metrics.name_of(metric)!r}", metric
+    for kind, things in registered_names(net).items():
+        for name, thing in things.items():
+            yield f"the {kind} {name!r}", thing
+
+
+def _another_pickler_asks() -> bool:
+    """Whether a pickler that has its own way with functions, as cloudpickle has, is at work: it may take these, too."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        frame = frame.f_back
+        asks = frame.f_locals.get("self")
+        if isinstance(asks, pickle.Pickler | pickle._Pickler):
+            rule = getattr(asks, "dispatch", {}).get(FunctionType, pickle._Pickler.dispatch[FunctionType])
+            if hasattr(asks, "reducer_override") or rule is not pickle._Pickler.dispatch[FunctionType]:
+                return True
+    return False
