@@ -7,7 +7,8 @@ from pathlib import Path
 from dnnkit._version import __version__
 from dnnkit.backends.program import HostArray
 from dnnkit.errors import CheckpointError
-from dnnkit.files import replace_all
+from dnnkit.files import as_path, replace_all
+from dnnkit.metrics import name_of
 from dnnkit.network.protocol import Network
 from dnnkit.saves import serialization
 from dnnkit.saves.folder import FORMAT, read_files, to_json, write_files
@@ -26,10 +27,10 @@ def save_network(net: Network, path: str | Path) -> None:
         "num_threads": net.num_threads,
         "loss": serialization.describe(net.loss),
         "optimizer": serialization.describe(net.optimizer) if net.is_compiled else None,
-        "metrics": [metric if isinstance(metric, str) else metric.__name__ for metric in net.metrics],
+        "metrics": [name_of(metric) for metric in net.metrics],
     }
     write_files(
-        Path(path),
+        as_path(path),
         {
             "architecture.json": to_json(architecture),
             "weights.safetensors": to_safetensors(snapshot.parameters),
@@ -42,12 +43,12 @@ def save_network(net: Network, path: str | Path) -> None:
 
 def save_weights(net: Network, path: str | Path) -> None:
     """Write the parameters alone, as one safetensors file."""
-    replace_all({Path(path): to_safetensors(net.executable.snapshot().parameters)})
+    replace_all({as_path(path): to_safetensors(net.executable.snapshot().parameters)})
 
 
 def load_weights(net: Network, path: str | Path) -> None:
     """Read the parameters of a network that is built from a safetensors file or from a save folder."""
-    path = Path(path)
+    path = as_path(path)
     try:
         data = read_files(path)["weights.safetensors"] if path.is_dir() else path.read_bytes()
     except OSError as error:
