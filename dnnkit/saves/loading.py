@@ -8,6 +8,7 @@ from typing import Any
 
 from dnnkit.backends.program import Snapshot, TrainingState
 from dnnkit.errors import CheckpointError, DnnkitError, TrainingWarning
+from dnnkit.files import as_path
 from dnnkit.formula import Formula
 from dnnkit.initializers import INITIALIZERS
 from dnnkit.layers import LAYERS
@@ -30,7 +31,7 @@ def known_classes() -> dict[str, type]:
 
 def load_network(path: str | Path, backend: str | None, custom_objects: Mapping[str, Any] | None) -> Sequential:
     """The network of a save folder, ready to predict and to train on."""
-    files = read_files(Path(path))
+    files = read_files(as_path(path))
     custom = dict(custom_objects or {})
     known = {**known_classes(), **custom}
     try:
