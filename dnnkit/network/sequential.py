@@ -19,6 +19,7 @@ from dnnkit.losses import LOSSES, Loss
 from dnnkit.metrics import Given
 from dnnkit.metrics import check as check_metrics
 from dnnkit.network import checks, lowering, numpy_source
+from dnnkit.network.agreement import warn_of_disagreement
 from dnnkit.network.parameters import Parameters
 from dnnkit.optimizers import OPTIMIZERS, Optimizer
 from dnnkit.saves import saving
@@ -73,10 +74,14 @@ class Sequential:
         loss: str | Loss,
         metrics: Given | Sequence[Given] | None = (),
     ) -> None:
-        """Say what to minimise, how, and what to report; keeps the parameters, forgets an optimizer's state."""
+        """Say what to minimise, how, and what to report; keeps the parameters, forgets an optimizer's state.
+
+        Warns (`TrainingWarning`) where the last activation, the loss and the metrics do not go together.
+        """
         chosen, minimised = OPTIMIZERS.make(optimizer, Optimizer), LOSSES.make(loss, Loss)
         measured = check_metrics(metrics)
         lowering.warn_of_zero_gradient(self.layers)
+        warn_of_disagreement(self.layers, minimised, measured)
         self._optimizer, self.loss, self.metrics = chosen, minimised, measured
         if self._executable is not None:
             self._rebuild(keep_slots=False)
