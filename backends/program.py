@@ -148,17 +148,20 @@ class Metric:
     """A number reported beside the loss: a mean over rows, weighted like the loss.
 
     `kernel` names one of `kernels/metrics`, or is a user's own function; `threshold` is what binary accuracy compares
-    scores with.
+    scores with, or, where no number among the scores means the same as ½ of the predictions, `on_predictions` those.
     """
 
     name: str
     kernel: str | CustomMetric
     threshold: float = 0.5
+    on_predictions: bool = False
 
     @property
     def reads_predictions(self) -> bool:
         """Whether it wants the network's predictions, not the scores before a head that the loss has taken over."""
-        return not isinstance(self.kernel, str) or registry.metric(self.kernel).reads == "predictions"
+        if not isinstance(self.kernel, str):
+            return True
+        return self.on_predictions or registry.metric(self.kernel).reads == "predictions"
 
 
 @dataclass(frozen=True)

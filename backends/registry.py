@@ -104,6 +104,10 @@ def get_backend(name: str | Backend | None = None) -> Backend:
     """The backend in force, or the one named; raises `BackendUnavailable` if it cannot work."""
     if isinstance(name, Backend):
         return name
+    if name is not None and not isinstance(name, str):
+        raise BackendUnavailable(
+            f"backend is {name!r}: expected a name, such as 'numpy', or an object of class Backend"
+        )
     chosen = choice(name)
     return resolve(chosen.name, chosen.origin)
 

@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnnkit.errors import ConfigurationError
 from dnnkit.network.checks import check_count
 from dnnkit.network.protocol import Network
+from dnnkit.settings import numbers
+
+CONFIDENCE = numbers("more than 0 and less than 1, such as 0.95", lambda number: 0 < number < 1)
 
 
 def iterations_to_confidence(
@@ -19,8 +21,7 @@ def iterations_to_confidence(
     class has a probability of at least `confidence`. The network keeps what it learned. None: not within `limit`
     updates. It looks at the predictions after every update, so the first time counts.
     """
-    if not 0 < confidence < 1:
-        raise ConfigurationError(f"confidence is {confidence!r}: expected more than 0 and less than 1, such as 0.95")
+    confidence = CONFIDENCE.of("confidence", confidence)
     check_count("limit", limit)
     net.evaluate(x, y)  # checks both before anything is trained
     assert net.loss is not None

@@ -8,9 +8,22 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from dnnkit.errors import CheckpointError
+from dnnkit.errors import CheckpointError, ConfigurationError
+
+
+def as_path(given: Any) -> Path:
+    """The path that was given; `ConfigurationError` for what is none."""
+    try:
+        path = Path(given)
+    except TypeError:
+        raise ConfigurationError(
+            f"path is {given!r}: expected the name of a file or folder, as text or a Path"
+        ) from None
+    if "\0" in str(path):
+        raise ConfigurationError(f"path is {str(path)!r}: expected a name without the character 0")
+    return path
 
 
 @contextmanager
@@ -63,6 +76,8 @@ def sync_folder(folder: Path) -> None:
 def replace_all(files: Mapping[Path, bytes]) -> None:
     """Replace each of these files, making their folders where needed; `CheckpointError` where that fails."""
     for path, data in files.items():
+        if not path.name:
+            raise CheckpointError(f"cannot write {path}: it is a folder; name a file")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             replace(path, data)
@@ -72,9 +87,10 @@ def replace_all(files: Mapping[Path, bytes]) -> None:
 
 def check_writable(folder: Path) -> None:
     """Raise `CheckpointError` where the folder, which need not exist, cannot be written to; leaves nothing behind."""
-    parent = nearest_existing(folder)
-    probe = parent / f".writable-{os.getpid()}"
+    parent = folder
     try:
+        parent = nearest_existing(folder)
+        probe = parent / f".writable-{os.getpid()}"
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:

@@ -3,18 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod, sqrt
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dnnkit.errors import ConfigurationError
 from dnnkit.registry import Registry
+from dnnkit.settings import FINITE, FLAG, NOT_NEGATIVE, Settings
 
 Shape: TypeAlias = tuple[int, ...]
 Values: TypeAlias = NDArray[np.float64]
 
 
-class Initializer:
+class Initializer(Settings):
     """Base of initializers with parameters; subclass it as a frozen dataclass."""
 
     def __call__(self, rng: np.random.Generator, shape: Shape) -> Values:
@@ -28,6 +30,8 @@ class Constant(Initializer):
 
     value: float = 0.0
 
+    expects: ClassVar = {"value": FINITE}
+
     def __call__(self, rng: np.random.Generator, shape: Shape) -> Values:  # noqa: D102
         return np.full(shape, float(self.value))
 
@@ -37,6 +41,8 @@ class RandomNormal(Initializer):
     """Normal with mean 0."""
 
     stddev: float = 0.05
+
+    expects: ClassVar = {"stddev": NOT_NEGATIVE}
 
     def __call__(self, rng: np.random.Generator, shape: Shape) -> Values:  # noqa: D102
         return self.stddev * rng.standard_normal(shape)
@@ -48,6 +54,13 @@ class RandomUniform(Initializer):
 
     low: float = -0.05
     high: float = 0.05
+
+    expects: ClassVar = {"low": FINITE, "high": FINITE}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.low > self.high:
+            raise ConfigurationError(f"{self}: expected low to be at most high")
 
     def __call__(self, rng: np.random.Generator, shape: Shape) -> Values:  # noqa: D102
         return rng.uniform(self.low, self.high, shape)
@@ -63,6 +76,8 @@ class VarianceScaling(Initializer):
     scale: float = 1.0
     average: bool = False
     uniform: bool = False
+
+    expects: ClassVar = {"scale": NOT_NEGATIVE, "average": FLAG, "uniform": FLAG}
 
     def __call__(self, rng: np.random.Generator, shape: Shape) -> Values:  # noqa: D102
         inputs, outputs = (prod(shape[:-1]), shape[-1]) if len(shape) > 1 else (shape[0], shape[0])

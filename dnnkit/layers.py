@@ -3,21 +3,22 @@
 import re
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 from dnnkit.activations import find, key_of
 from dnnkit.backends.program import Activate, Custom, Parameter, Stage
 from dnnkit.backends.program import Dense as DenseStage
 from dnnkit.backends.program import Dropout as DropoutStage
 from dnnkit.backends.program import Rescale as RescaleStage
-from dnnkit.errors import ConfigurationError, ShapeError
+from dnnkit.errors import ShapeError
 from dnnkit.formula import Formula
 from dnnkit.initializers import Initializer, Shape, get_initializer
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.registry import Registry
+from dnnkit.settings import FINITE, FLAG, SHARE, Settings, whole
 
 
-class Layer:
+class Layer(Settings):
     """Base of all layers, and of your own.
 
     Your own layer is a frozen dataclass with `forward` and `backward` (see `dnnkit.backends.program.CustomFunction`),
@@ -66,6 +67,8 @@ class Rescaling(Layer):
     scale: float
     offset: float = 0.0
 
+    expects: ClassVar = {"scale": FINITE, "offset": FINITE}
+
     def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Stage:  # noqa: D102
         return RescaleStage(float(self.scale), float(self.offset))
 
@@ -96,10 +99,12 @@ class Dense(Layer):
     kernel_initializer: str | Initializer = "glorot_uniform"
     bias_initializer: str | Initializer = "zeros"
 
+    expects: ClassVar = {"units": whole(1), "use_bias": FLAG}
+
     def __post_init__(self) -> None:
-        if isinstance(self.units, bool) or not isinstance(self.units, int) or self.units < 1:
-            raise ConfigurationError(f"Dense needs a whole number of units, 1 or more; got {self.units!r}")
-        object.__setattr__(self, "activation", find(self.activation) if self.activation else self.activation)
+        super().__post_init__()
+        if self.activation is not None:
+            object.__setattr__(self, "activation", find(self.activation))
         get_initializer(self.kernel_initializer)
         get_initializer(self.bias_initializer)
 
@@ -142,9 +147,7 @@ class Dropout(Layer):
 
     rate: float
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.rate < 1:
-            raise ConfigurationError(f"a dropout rate is at least 0 and below 1; got {self.rate!r}")
+    expects: ClassVar = {"rate": SHARE}
 
     def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Stage:  # noqa: D102
         return DropoutStage(float(self.rate), index)

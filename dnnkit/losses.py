@@ -11,9 +11,10 @@ from dnnkit.kernels import registry
 from dnnkit.kernels._reference.rows import one_hot, weigh
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.registry import Registry
+from dnnkit.settings import FLAG, Settings, numbers
 
 
-class Loss:
+class Loss(Settings):
     """Base of all losses, and of your own.
 
     Your own loss is a frozen dataclass with `loss_and_gradient`; set `targets` to "labels" if it wants class numbers
@@ -81,8 +82,10 @@ class BinaryCrossentropy(Loss):
     """-mean(t log p + (1 - t) log(1 - p)); targets in [0, 1]."""
 
     from_logits: bool = False
+
     kernel = "binary_crossentropy"
     fused = ("sigmoid", "sigmoid_cross_entropy")
+    expects: ClassVar = {"from_logits": FLAG}
 
 
 @LOSSES.named("categorical_crossentropy")
@@ -96,12 +99,16 @@ class CategoricalCrossentropy(Loss):
 
     from_logits: bool = False
     epsilon: float = 0.0
+
     kernel = "categorical_crossentropy"
     fused = ("softmax", "softmax_cross_entropy")
+    expects: ClassVar = {
+        "from_logits": FLAG,
+        "epsilon": numbers("a number of at least 0 and below 1, such as 1e-7", lambda number: 0 <= number < 1),
+    }
 
     def __post_init__(self) -> None:
-        if not isinstance(self.epsilon, int | float) or not 0 <= self.epsilon < 1:
-            raise ConfigurationError(f"epsilon is {self.epsilon!r}: expected at least 0 and below 1, such as 1e-7")
+        super().__post_init__()
         if self.epsilon and self.from_logits:
             raise ConfigurationError("epsilon is added to probabilities: it cannot go with from_logits=True")
 

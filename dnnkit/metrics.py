@@ -1,12 +1,15 @@
 """Metrics: what is reported beside the loss. Means over rows, weighted like the loss."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
 from dnnkit.backends.program import Loss, Metric
-from dnnkit.errors import UnknownName
+from dnnkit.errors import ConfigurationError, UnknownName
 from dnnkit.kernels import registry as kernels
 from dnnkit.registry import Registry, unknown
+from dnnkit.settings import several, shown
+
+Given: TypeAlias = str | Callable[..., Any]
 
 CHOSEN_BY_LOSS = "accuracy"
 """The name that stands for the accuracy that suits the loss."""
@@ -25,11 +28,50 @@ METRICS: Registry[Callable[..., Any]] = Registry(
 """Metrics that were registered; the built-in ones are `kernels/metrics`."""
 
 
-def lower(metric: str | Callable[..., Any], loss: Loss, outputs: int) -> Metric:
+TAKEN = {"loss": "the loss", "epoch": "the number of the epoch"}
+"""What logs and files have under the names that no metric may have."""
+
+
+def check(given: Given | Iterable[Given] | None) -> tuple[Given, ...]:
+    """The metrics, each under a name of its own; a single one and None are taken, too.
+
+    Logs, History and saves know a metric by its name alone: two of one name would be one, and a function that is called
+    as a metric of dnnkit's is would be that one after loading.
+    """
+    if given is None:
+        return ()
+    if isinstance(given, str) or callable(given):
+        given = (given,)
+    metrics = several("metrics", given, "names or functions, such as ['accuracy']")
+    seen: set[str] = set()
+    for metric in metrics:
+        if not isinstance(metric, str) and (not callable(metric) or isinstance(metric, type)):
+            raise ConfigurationError(f"metrics has {shown(metric)}: expected names or functions, such as ['accuracy']")
+        name = name_of(metric)
+        if isinstance(metric, str) and name not in METRICS.names():
+            raise UnknownName(f"{unknown('metric', name, METRICS.names())}, or pass a function")
+        cure = "give it once" if isinstance(metric, str) else "give your function a name of its own: its __name__"
+        if name in seen:
+            raise ConfigurationError(f"two metrics are called {name!r}, and one would hide the other: {cure}")
+        if name in TAKEN or name.startswith("val_"):
+            what = TAKEN.get(name, f"{name.removeprefix('val_')} of the validation data")
+            raise ConfigurationError(f"a metric is called {name!r}, which is what {what} is called in logs: {cure}")
+        if not isinstance(metric, str) and name in METRICS.names() and METRICS.get(name) is not metric:
+            raise ConfigurationError(
+                f"your metric {shown(metric)} is called {name!r} as one of dnnkit's, which would take its place after "
+                f"loading: {cure}"
+            )
+        seen.add(name)
+    return metrics
+
+
+def lower(metric: Given, loss: Loss, outputs: int, head: str = "linear") -> Metric:
     """The metric as backends see it.
 
     "accuracy" is categorical for class labels and for several outputs, except under a binary cross-entropy. Your own
     metric is a function `(xp, targets, predictions) -> one value per row`; its `__name__` is what History calls it.
+    `head` is the activation that the loss has taken over: where ½ of what it gives is no one number among the scores,
+    a metric with a threshold reads the predictions.
     """
     if callable(metric):
         return Metric(name_of(metric), metric)
@@ -43,10 +85,13 @@ def lower(metric: str | Callable[..., Any], loss: Loss, outputs: int) -> Metric:
     if metric == CHOSEN_BY_LOSS:
         categorical = loss.targets == "labels" or (outputs > 1 and not is_binary)
         measured = "categorical_accuracy" if categorical else "binary_accuracy"
-    on_logits = kernel is not None and is_binary and kernel.scores == "logits"
-    return Metric(metric, measured, threshold=0.0 if on_logits else 0.5)
+    if not kernels.metric(measured).has_threshold:
+        return Metric(metric, measured)
+    if kernel is not None and is_binary and kernel.scores == "logits":
+        return Metric(metric, measured, threshold=0.0)
+    return Metric(metric, measured, on_predictions=head != "linear")
 
 
-def name_of(metric: str | Callable[..., Any]) -> str:
+def name_of(metric: Given) -> str:
     """What History and a save call it."""
     return metric if isinstance(metric, str) else getattr(metric, "__name__", type(metric).__name__)

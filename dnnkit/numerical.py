@@ -7,8 +7,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dnnkit.network.checks import check_count
+from dnnkit.network.checks import check_count, check_optional_count
 from dnnkit.network.protocol import Network
+from dnnkit.seeds import check_seed
+from dnnkit.settings import FINITE, POSITIVE
 
 Values: TypeAlias = NDArray[np.float64]
 
@@ -41,7 +43,7 @@ def numerical_gradient(f: Callable[[Any], Any], x: Any, h: float = 1e-4) -> Valu
 
 def gradient_descent(f: Callable[[Any], Any], init_x: Any, lr: float = 0.01, step_num: int = 100) -> Values:
     """The point after `step_num` steps of `lr` down the numerical gradient of f, from `init_x` (left unchanged)."""
-    x = np.array(init_x, np.float64)
+    x, lr = np.array(init_x, np.float64), FINITE.of("lr", lr)
     for _ in range(check_count("step_num", step_num, 0)):
         x -= lr * numerical_gradient(f, x)
     return x
@@ -85,9 +87,9 @@ def check_gradients(
     step `h` is 1e-5 and the tolerance 1e-6 by default; in float32, 1e-2 and 2e-2. The network is left as it was.
     """
     double = net.dtype == "float64"
-    h = h or (1e-5 if double else 1e-2)
-    tolerance = tolerance or (1e-6 if double else 2e-2)
-    rng = np.random.default_rng(seed)
+    h = POSITIVE.of("h", h) if h is not None else 1e-5 if double else 1e-2
+    tolerance = POSITIVE.of("tolerance", tolerance) if tolerance is not None else 1e-6 if double else 2e-2
+    samples, rng = check_optional_count("samples", samples), np.random.default_rng(check_seed(seed))
     _, gradients = net.get_gradients(x, y)
     errors = {}
     for name, gradient in gradients.items():

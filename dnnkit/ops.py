@@ -29,6 +29,7 @@ from dnnkit.kernels.array import Array
 from dnnkit.losses import LOSSES
 from dnnkit.network.checks import check_labels
 from dnnkit.registry import did_you_mean
+from dnnkit.settings import FINITE
 
 __all__ = ["binary_accuracy", "categorical_accuracy", "softmax"]
 
@@ -64,7 +65,7 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> float:
         raise ShapeError(f"y_true has shape {tuple(targets.shape)} but y_pred has {shape}: expected the same")
     if 0 in shape:
         raise DataError(f"y_pred is empty, of shape {shape}: an accuracy needs at least one prediction")
-    metric = Metric("binary_accuracy", "binary_accuracy", threshold)
+    metric = Metric("binary_accuracy", "binary_accuracy", FINITE.of("threshold", threshold))
     targets = backend.xp.astype(targets, predictions.dtype)
     scores, targets = (backend.xp.reshape(a, (-1, 1)) for a in (predictions, targets))
     return float(backend.metric(metric, scores, targets, None)) / int(scores.shape[0])

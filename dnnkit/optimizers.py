@@ -3,42 +3,56 @@
 The formulas are those of the kernel `update`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cache
+from math import inf
 from typing import Any, ClassVar
 
 import numpy as np
 
 from dnnkit.backends.program import Hyperparameters
-from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.registry import Registry
 from dnnkit.schedules import Schedule
+from dnnkit.settings import FLAG, NOT_NEGATIVE, POSITIVE, SHARE, Expected, Settings, numbers, or_none, shown
+
+RATE = Expected(
+    "a finite number, 0 or more, or a schedule, such as dk.schedules.CosineDecay(1e-3, 10_000)",
+    lambda value: value if isinstance(value, Schedule) else NOT_NEGATIVE.take(value),
+)
+NUMBER_OR_FLAG = Expected(
+    NOT_NEGATIVE.words, lambda value: value if isinstance(value, bool) else NOT_NEGATIVE.take(value)
+)
 
 
 @dataclass
-class Optimizer:
-    """Base of all optimizers. `global_clipnorm` bounds the norm of the whole gradient before the update."""
+class Optimizer(Settings):
+    """Base of all optimizers. `global_clipnorm` bounds the norm of the whole gradient before the update.
+
+    Its numbers may be assigned at any time; each is looked at as it is assigned, in the constructor and later. A field
+    that `expects` does not name takes a finite number, 0 or more, or a flag.
+    """
 
     learning_rate: float | Schedule
     global_clipnorm: float | None = None
 
     name: ClassVar[str]
+    expects: ClassVar = {"learning_rate": RATE, "global_clipnorm": or_none(POSITIVE)}
     slots: ClassVar[tuple[str, ...]] = ()
     """What your own rule keeps for each parameter, from zeros; built-in rules know theirs."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, Schedule) or (field.name == "global_clipnorm" and value is None):
-                continue
-            if isinstance(value, str | None) or not np.isfinite(value) or value < 0:
-                raise ConfigurationError(
-                    f"{type(self).__name__}({field.name}={value!r}): expected a finite number, 0 or more"
-                )
-        if self.global_clipnorm == 0:
-            raise ConfigurationError("global_clipnorm=0 would remove every gradient: pass a number above 0, or None")
+        pass  # every field was taken as it was assigned
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        is_setting = any(field.name == name for field in fields(self))
+        super().__setattr__(name, self._taken(name, value) if is_setting else value)
+
+    def _taken(self, name: str, given: Any) -> Any:
+        expected = self.expects.get(name) or Optimizer.expects.get(name, NUMBER_OR_FLAG)
+        return expected.check(f"{type(self).__name__}({name}={shown(given)})", given)
 
     @property
     def rule(self) -> str | Rule:
@@ -71,12 +85,21 @@ class Optimizer:
     def hyperparameters(self, first: int, count: int) -> Hyperparameters:
         """The numbers for `count` updates after `first` others."""
         if isinstance(self.learning_rate, Schedule):
-            rates = np.array([self.learning_rate(step) for step in range(first, first + count)], np.float64)
+            rates = np.fromiter(self._scheduled(self.learning_rate, first, count), np.float64, count)
         else:
             rates = np.full(count, float(self.learning_rate))
         given = {field.name for field in fields(self)} - {"learning_rate", "global_clipnorm"}
         constants = {name: float(getattr(self, name)) for name in given}
         return Hyperparameters(rates, constants, self.global_clipnorm)
+
+    @staticmethod
+    def _scheduled(schedule: Schedule, first: int, count: int) -> Iterator[float]:
+        """The schedule's rates, each one that an update can be made with."""
+        for step in range(first, first + count):
+            rate = schedule(step)
+            if not (isinstance(rate, float) and 0 <= rate < inf):  # a usual one at the least expense
+                rate = NOT_NEGATIVE.check(f"the schedule {shown(schedule)} gives {shown(rate)} for step {step}", rate)
+            yield rate
 
 
 @cache
@@ -105,6 +128,10 @@ class SGD(Optimizer):
     global_clipnorm: float | None = None
 
     name = "sgd"
+    expects: ClassVar = {
+        "momentum": numbers("a number from 0 to 1", lambda number: 0 <= number <= 1),
+        "nesterov": FLAG,
+    }
 
     @property
     def rule(self) -> str:
@@ -125,6 +152,7 @@ class RMSprop(Optimizer):
     global_clipnorm: float | None = None
 
     name = "rmsprop"
+    expects: ClassVar = {"rho": SHARE, "epsilon": POSITIVE}
 
 
 @OPTIMIZERS.named("adam")
@@ -139,6 +167,7 @@ class Adam(Optimizer):
     global_clipnorm: float | None = None
 
     name = "adam"
+    expects: ClassVar = {"beta_1": SHARE, "beta_2": SHARE, "epsilon": POSITIVE}
 
 
 @OPTIMIZERS.named("adamw")
@@ -154,3 +183,4 @@ class AdamW(Optimizer):
     global_clipnorm: float | None = None
 
     name = "adamw"
+    expects: ClassVar = Adam.expects

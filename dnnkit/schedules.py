@@ -1,13 +1,16 @@
 """Schedules: a learning rate that depends on the number of updates made. Pass one in place of `learning_rate`."""
 
 from dataclasses import dataclass
-from math import cos, pi
+from itertools import pairwise
+from math import cos, inf, pi
+from typing import ClassVar
 
 from dnnkit.errors import ConfigurationError
 from dnnkit.registry import Registry
+from dnnkit.settings import FLAG, NOT_NEGATIVE, POSITIVE, Expected, Settings, numbers, plain
 
 
-class Schedule:
+class Schedule(Settings):
     """Base of all schedules, and of your own: a dataclass with `__call__`."""
 
     def __call__(self, step: int) -> float:
@@ -33,9 +36,19 @@ class ExponentialDecay(Schedule):
     decay_rate: float
     staircase: bool = False
 
+    expects: ClassVar = {
+        "initial_learning_rate": NOT_NEGATIVE,
+        "decay_steps": POSITIVE,
+        "decay_rate": NOT_NEGATIVE,
+        "staircase": FLAG,
+    }
+
     def __call__(self, step: int) -> float:  # noqa: D102
         exponent = step // self.decay_steps if self.staircase else step / self.decay_steps
-        return float(self.initial_learning_rate * self.decay_rate**exponent)
+        try:
+            return float(self.initial_learning_rate * self.decay_rate**exponent)
+        except OverflowError:
+            return inf  # which whoever takes the rate refuses, with the step
 
 
 @SCHEDULES.named("CosineDecay")
@@ -48,11 +61,23 @@ class CosineDecay(Schedule):
     alpha: float = 0.0
     warmup_steps: int = 0
 
+    expects: ClassVar = {
+        "initial_learning_rate": NOT_NEGATIVE,
+        "decay_steps": POSITIVE,
+        "alpha": NOT_NEGATIVE,
+        "warmup_steps": NOT_NEGATIVE,
+    }
+
     def __call__(self, step: int) -> float:  # noqa: D102
         if step < self.warmup_steps:
             return self.initial_learning_rate * (step + 1) / self.warmup_steps
         progress = min(1.0, (step - self.warmup_steps) / self.decay_steps)
         return self.initial_learning_rate * (self.alpha + (1 - self.alpha) * 0.5 * (1 + cos(pi * progress)))
+
+
+def _several(words: str, each: Expected) -> Expected:
+    """A tuple from a list, a tuple or an array."""
+    return Expected(words, lambda values: tuple(each.take(plain(value)) for value in values))
 
 
 @SCHEDULES.named("PiecewiseConstantDecay")
@@ -63,9 +88,15 @@ class PiecewiseConstantDecay(Schedule):
     boundaries: tuple[int, ...]
     values: tuple[float, ...]
 
+    expects: ClassVar = {
+        "boundaries": _several("finite numbers of steps, each larger than the one before", numbers("")),
+        "values": _several("finite numbers, 0 or more", NOT_NEGATIVE),
+    }
+
     def __post_init__(self) -> None:
-        object.__setattr__(self, "boundaries", tuple(self.boundaries))
-        object.__setattr__(self, "values", tuple(self.values))
+        super().__post_init__()
+        if any(after <= before for before, after in pairwise(self.boundaries)):
+            raise ConfigurationError(f"{self}: expected boundaries that are each larger than the one before")
         if len(self.values) != len(self.boundaries) + 1:
             raise ConfigurationError(
                 f"PiecewiseConstantDecay takes one value more than boundaries; got {len(self.values)} values "

@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 
 from dnnkit.errors import ConfigurationError
+from dnnkit.settings import plain
 
 PURPOSES = {"weights": 1, "order": 2}
 Purpose = Literal["weights", "order"]
@@ -25,9 +26,10 @@ def draw_seed() -> int:
 
 def check_seed(seed: int) -> int:
     """The seed, if it is a whole number of 32 bits."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
+    given = plain(seed)
+    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given < 2**32:
         raise ConfigurationError(f"a seed is a whole number from 0 to 2**32 - 1; got {seed!r}")
-    return int(seed)
+    return given
 
 
 def stream(seed: int, purpose: Purpose, index: int = 0) -> np.random.Generator:

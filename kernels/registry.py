@@ -59,6 +59,19 @@ class Activation:
         saved = self.forward(x) if self.saves == "output" else x
         return not self.backward(np.ones_like(x), saved).any() if self.elementwise else False
 
+    @cached_property
+    def gives(self) -> Literal["values", "binary", "categorical"]:
+        """What a row of outputs can stand for, in the words of `Loss.outputs`: numbers in [0, 1], which may sum to 1.
+
+        Found by asking it, so that it is known of a formula and of an activation that anyone registers, too.
+        """
+        x = np.concatenate([[-1e4, -100.0, 0.0, 100.0, 1e4, 1.0], np.linspace(-8.0, 8.0, 60)]).reshape(-1, 3)
+        with np.errstate(all="ignore"):
+            y = np.asarray(self.forward(x))
+        if not ((y >= 0) & (y <= 1)).all():
+            return "values"
+        return "binary" if self.elementwise or not np.allclose(y.sum(axis=1), 1) else "categorical"
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -87,11 +100,13 @@ class Metric:
     """A metric kernel: `rows(scores, targets, threshold, xp)` gives one value per row, float64 (B,).
 
     `reads` says what its scores are: `"scores"`, the network's output before a head that a loss has taken over, such
-    as logits, for which the threshold is chosen accordingly; or `"predictions"`.
+    as logits; or `"predictions"`. `has_threshold`: it compares them with the threshold, which means ½ of the
+    predictions; where no number among the scores does, it gets the predictions.
     """
 
     name: str
     reads: Literal["scores", "predictions"]
+    has_threshold: bool
     rows: Callable[..., Array]
 
 
@@ -184,7 +199,8 @@ def loss(name: str) -> Loss:
 def metric(name: str) -> Metric:
     """The metric kernel of that name; raises `UnknownName` with the names there are."""
     package = _find(name, "metric")
-    return Metric(name, getattr(package, "READS", "scores"), version(name, "reference").rows)
+    has_threshold = getattr(package, "HAS_THRESHOLD", False)
+    return Metric(name, getattr(package, "READS", "scores"), has_threshold, version(name, "reference").rows)
 
 
 def folder(name: str) -> str:

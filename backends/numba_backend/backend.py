@@ -53,7 +53,8 @@ class NumbaBackend(NumpyBackend):
 
     def diagnose(self) -> list[Finding]:
         """The BLAS that compiled code uses, the cache of compiled kernels, and the rates that partitions follow."""
-        from dnnkit.backends.numba_backend.calibration import machine, processors
+        from dnnkit.backends.numba_backend.calibration import machine
+        from dnnkit.backends.processors import processors
         from dnnkit.kernels._numba import blas, jit
 
         here = machine()

@@ -4,19 +4,18 @@ Rates are per second of processor time, not of wall time, so other work on the m
 """
 
 import json
-import os
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
 from math import inf
-from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
 
 from dnnkit.backends.aligned import zeros
+from dnnkit.backends.processors import processors
 from dnnkit.backends.program import HostArray
 from dnnkit.files import replace
 
@@ -43,17 +42,6 @@ class Machine:
     call: float
     exchange: float
     crossing: float
-
-
-def processors() -> int:
-    """How many this process may use: by affinity, and by a container's quota."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        count = min(count, max(1, round(int(quota) / int(period))))
-    except (OSError, ValueError):  # no such file, or no quota
-        pass
-    return count
 
 
 @cache

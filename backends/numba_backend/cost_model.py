@@ -12,8 +12,9 @@ import os
 from collections.abc import Sequence
 from typing import Literal
 
-from dnnkit.backends.numba_backend.calibration import Machine, machine, processors
+from dnnkit.backends.numba_backend.calibration import Machine, machine
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles, share, stage_shards
+from dnnkit.backends.processors import usable
 from dnnkit.backends.program import Dense, Program, Stage
 from dnnkit.errors import ConfigurationError
 
@@ -46,7 +47,7 @@ def choose_partition(
         return Partition.parse(asked)
     if (kept := _recorded(recorded, batch_size)) is not None:
         return kept
-    workers = program.num_threads or processors()
+    workers = usable(program.num_threads)
     if workers == 1:
         return SINGLE
     candidates = [Partition(by, count) for count in range(2, workers + 1) for by in BY]
@@ -71,7 +72,7 @@ def threads(program: Program, rows: int, steps: int) -> int:
     """Number of helper threads worth starting for `steps` steps; 0 if starting them would cost more than it saves."""
     weights = sum(parameter.size for parameter in program.parameters)
     estimate = steps * (STEP + 6 * rows * weights * FLOP)
-    return (program.num_threads or processors()) if estimate > WORTH_THREADS else 0
+    return usable(program.num_threads) if estimate > WORTH_THREADS else 0
 
 
 def record(partition: Partition, batch_size: int) -> str:

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from dnnkit.backends.numba_backend.calibration import processors
 from dnnkit.backends.numba_backend.partition import share
 from dnnkit.backends.numba_backend.threads import in_threads
+from dnnkit.backends.processors import usable
 from dnnkit.backends.program import HostArray, Program, Rescale
 from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.backends.stagewise.flat import Data
@@ -60,7 +60,7 @@ def marked(data: Data, num_threads: int | None) -> Data:
     """The data, and which columns each row uses; `DataError` if a number is not finite."""
     x, rows = plain(data.x), len(data)
     bits = np.zeros((rows, words(x.shape[1])), np.int64)
-    threads = 1 if x.nbytes < WORTH_THREADS else num_threads or processors()
+    threads = 1 if x.nbytes < WORTH_THREADS else usable(num_threads)
     finite = np.zeros(threads, np.bool_)
 
     def mark_part(number: int) -> None:

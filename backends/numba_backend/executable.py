@@ -15,10 +15,11 @@ import numpy as np
 from dnnkit.backends.aligned import zeros
 from dnnkit.backends.executable import Gradients
 from dnnkit.backends.numba_backend import cost_model
-from dnnkit.backends.numba_backend.calibration import machine, processors
+from dnnkit.backends.numba_backend.calibration import machine
 from dnnkit.backends.numba_backend.data import arrays, is_worth_marking, marked, plain
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
 from dnnkit.backends.numba_backend.workers import Kernels, RunRequest, Weights, WorkerTeam
+from dnnkit.backends.processors import processors
 from dnnkit.backends.program import (
     Activate,
     Dense,
@@ -299,7 +300,7 @@ class NumbaExecutable(FlatExecutable):
 
     def predict_few(self, x: Any, parameters: HostArray | None = None) -> HostArray | None:  # noqa: D102
         program = self.program
-        if not isinstance(x, np.ndarray) or x.dtype != program.dtype or x.shape[1:] != program.input_shape:
+        if type(x) is not np.ndarray or x.dtype != program.dtype or x.shape[1:] != program.input_shape:
             return None
         rows = len(x)
         if not 0 < rows <= SMALL_BATCH or not x.flags.c_contiguous:

@@ -77,9 +77,7 @@ class FlatExecutable(Executable):
         """The sum of the row weights of each batch, (steps,)."""
         if data.host_weights is not None:
             return np.add.reduceat(data.host_weights[order], np.arange(0, len(order), batch_size))
-        sums = np.full(-(-len(order) // batch_size), float(batch_size))
-        sums[-1:] -= len(sums) * batch_size - len(order)
-        return sums
+        return np.minimum(batch_size, len(order) - np.arange(0, len(order), batch_size)).astype(np.float64)
 
     # -- numbers in and out ------------------------------------------------------------------------------------------
 

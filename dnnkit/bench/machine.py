@@ -15,7 +15,7 @@ USUAL_CACHE = 32 << 20
 
 def describe() -> dict[str, Any]:
     """Processor, its clock and caches, BLAS and threads, versions, and the load."""
-    from dnnkit.backends.numba_backend.calibration import processors
+    from dnnkit.backends.processors import processors
 
     return {
         "processor": _processor(),

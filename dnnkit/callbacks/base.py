@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 from dnnkit.errors import ConfigurationError
 from dnnkit.network.protocol import Network
 from dnnkit.registry import Registry
+from dnnkit.settings import FINITE, several
 
 Logs: TypeAlias = Mapping[str, float]
 
@@ -59,8 +60,12 @@ CALLBACKS: Registry[type[Callback]] = Registry("callback", "a subclass of Callba
 class CallbackList(Callback):
     """Several callbacks as one."""
 
-    def __init__(self, callbacks: "Callback | str | Sequence[Callback | str]") -> None:
-        given = [callbacks] if isinstance(callbacks, Callback | str) else callbacks
+    def __init__(self, callbacks: "Callback | str | Sequence[Callback | str] | None") -> None:
+        given: tuple[Any, ...] = ()
+        if isinstance(callbacks, Callback | str):
+            given = (callbacks,)
+        elif callbacks is not None:
+            given = several("callbacks", callbacks, "a list of callbacks, or of their names")
         for callback in given:
             if not isinstance(callback, Callback | str):
                 raise ConfigurationError(f"callbacks must be objects of class Callback, or names; got {callback!r}")
@@ -105,11 +110,13 @@ class Best:
     """The best value so far of a monitored number, of which more or less is better."""
 
     def __init__(self, monitor: str, mode: Literal["auto", "min", "max"], min_delta: float = 0.0) -> None:
-        if mode not in ("auto", "min", "max"):
+        if not isinstance(mode, str) or mode not in ("auto", "min", "max"):
             raise ConfigurationError(f"mode is {mode!r}: expected 'auto', 'min' or 'max'")
+        if not isinstance(monitor, str):
+            raise ConfigurationError(f"monitor is {monitor!r}: expected the name of what is measured, as 'val_loss'")
         self.monitor = monitor
         self._sign = 1.0 if mode == "max" or (mode == "auto" and "accuracy" in monitor) else -1.0
-        self._min_delta = abs(min_delta)
+        self._min_delta = abs(FINITE.of("min_delta", min_delta))
         self.forget()
 
     def forget(self) -> None:

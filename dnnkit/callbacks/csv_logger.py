@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dnnkit.callbacks.base import CALLBACKS, Callback, Logs
 from dnnkit.errors import ConfigurationError
+from dnnkit.files import as_path
 
 
 @CALLBACKS.named("CSVLogger")
@@ -12,7 +13,7 @@ class CSVLogger(Callback):
     """Write epoch (from 0), loss and metrics to a CSV file; every line is on disk as soon as its epoch ends."""
 
     def __init__(self, path: str | Path, *, append: bool = False) -> None:
-        self.path = Path(path)
+        self.path = as_path(path)
         self.append = append
 
     def on_train_begin(self, logs: Logs) -> None:  # noqa: D102

@@ -4,6 +4,7 @@ from math import nan
 from pathlib import Path
 
 from dnnkit.callbacks.base import CALLBACKS, Callback, Logs
+from dnnkit.files import as_path
 from dnnkit.network.checks import check_count
 from dnnkit.training.notebook import Cell, in_notebook
 
@@ -18,7 +19,7 @@ class LossPlot(Callback):
     """
 
     def __init__(self, path: str | Path | None = None, *, every: int = 1, label: str = "epoch") -> None:
-        self.path = None if path is None else Path(path)
+        self.path = None if path is None else as_path(path)
         self.every = check_count("every", every)
         self.label = label
         self.init()

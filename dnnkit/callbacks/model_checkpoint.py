@@ -5,6 +5,7 @@ from typing import Literal
 
 from dnnkit.callbacks.base import CALLBACKS, Best, Callback, Logs
 from dnnkit.errors import ConfigurationError
+from dnnkit.files import as_path
 
 
 @CALLBACKS.named("ModelCheckpoint")
@@ -23,7 +24,7 @@ class ModelCheckpoint(Callback):
         save_best_only: bool = False,
         mode: Literal["auto", "min", "max"] = "auto",
     ) -> None:
-        self.path = str(path)
+        self.path = str(as_path(path))
         self.save_best_only = save_best_only
         self._best = Best(monitor, mode)
 

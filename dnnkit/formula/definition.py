@@ -11,6 +11,7 @@ from typing import Any
 
 from dnnkit.errors import ConfigurationError
 from dnnkit.formula import grammar
+from dnnkit.settings import plain
 
 NAMED: dict[str, "Formula"] = {}
 """What `activation` was last told of each name; a layer keeps the formula that its name stood for when it was made."""
@@ -65,6 +66,7 @@ def activation(name: str, formula: str, **parameters: float) -> Formula:
     Raises `ConfigurationError` for a formula that cannot be read or whose derivative differs from finite differences;
     warns (`FormulaWarning`) where function or derivative are not finite for x from -1e4 to 1e4.
     """
+    parameters = {parameter: plain(value) for parameter, value in parameters.items()}
     for parameter, value in parameters.items():
         if isinstance(value, bool) or not isinstance(value, Real):
             raise ConfigurationError(f"parameter {parameter} of formula {name!r} is {value!r}: expected a number")

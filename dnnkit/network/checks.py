@@ -3,18 +3,88 @@
 Arrays that a backend can read where they are (a GPU's) stay there; everything is checked in their own namespace.
 """
 
-from collections.abc import Mapping
-from typing import Any
+import os
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any, get_args
 
 import numpy as np
 
 from dnnkit.backends.base import Backend
+from dnnkit.backends.diagnosis import in_words
 from dnnkit.backends.program import Loss, Program
 from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.errors import ConfigurationError, DataError, ShapeError
 from dnnkit.initializers import Shape
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, namespace
+from dnnkit.layers import Layer
+from dnnkit.network import lowering
+from dnnkit.settings import NOT_NEGATIVE, counted, several, shown, whole
+
+LARGEST_ORDER = 1 << 27
+"""Samples that an epoch of counted steps may show, or twice as many as there are: their order takes 1 GiB."""
+
+WEIGHT_BITS = 40
+"""Powers of two by which weights stay away from the least and the largest number of a dtype, so that losses and
+gradients times a weight, or over a sum of weights, are neither lost nor infinite."""
+
+
+# -- what a network is made of ---------------------------------------------------------------------------------------
+
+
+def check_layers(layers: Any) -> tuple[Layer, ...]:
+    """The layers, if that is what they are."""
+    if isinstance(layers, Layer):
+        raise ConfigurationError(f"layers is the single layer {layers}: expected a list; write Sequential([{layers}])")
+    given: tuple[Layer, ...] = several("layers", layers, "a list of layers, such as [Dense(10)]")
+    for layer in given:
+        if not isinstance(layer, Layer):
+            raise ConfigurationError(f"layers must be objects of class Layer, such as Dense(10); got {shown(layer)}")
+    return given
+
+
+def check_dtype(dtype: Any) -> lowering.Dtype:
+    """The dtype's name, also where NumPy's type of that name is given."""
+    name = dtype
+    if isinstance(dtype, type | np.dtype):
+        try:
+            name = np.dtype(dtype).name
+        except TypeError:
+            name = None
+    if not isinstance(name, str) or name not in get_args(lowering.Dtype):
+        raise ConfigurationError(f"dtype is {shown(dtype)}: expected 'float32' or 'float64'")
+    return name  # type: ignore[return-value]
+
+
+def check_input_shape(given: Any) -> Shape:
+    """The shape of one sample; a leading None stands for the batch and is dropped."""
+    shape = tuple(np.atleast_1d(np.asarray(given, object)).tolist())
+    if len(shape) > 1 and shape[0] is None:
+        shape = shape[1:]
+    if not shape:
+        raise ConfigurationError(f"input_shape is {shown(given)}: expected at least one size, such as (28, 28)")
+    return tuple(check_count("a size in input_shape", size) for size in shape)
+
+
+def check_size(layers: Sequence[Layer], input_shape: Shape, dtype: str) -> None:
+    """Raise `ConfigurationError` for a network whose parameters cannot be in this machine's memory."""
+    before = lowering.shapes(layers, input_shape)
+    sizes = (size for layer, shape in zip(layers, before, strict=False) for size, _ in layer.parameters(shape).values())
+    count = sum(prod(size) for size in sizes)
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not on this system
+        memory = 1 << 44
+    needed = count * np.dtype(dtype).itemsize
+    if needed > memory:
+        raise ConfigurationError(
+            f"the network would have {counted(count)} parameters of {counted(needed >> 30)} GiB, but this machine has "
+            f"{in_words(memory)} of memory: use fewer units, or samples of fewer numbers"
+        )
+
+
+# -- data ------------------------------------------------------------------------------------------------------------
 
 
 def as_samples(x: Any, input_shape: Shape | None, backend: Backend) -> Array:
@@ -22,6 +92,8 @@ def as_samples(x: Any, input_shape: Shape | None, backend: Backend) -> Array:
 
     Whether they are finite is not seen here but by the executable that loads them, as it reads them anyway.
     """
+    if x is None:
+        raise DataError("x is missing: samples are an array of numbers with one row a sample")
     x = _as_numbers("x", x, backend)
     if x.ndim == 1:
         raise ShapeError(
@@ -67,6 +139,14 @@ def as_weights(weights: Any, samples: int, program: Program, backend: Backend) -
         raise DataError("sample_weight has negative numbers: expected 0 or more")
     if float(xp.max(weights)) == 0:
         raise DataError("sample_weight is 0 for every sample: nothing would be trained or measured")
+    limits, wide = np.finfo(program.dtype), xp.astype(weights, xp.float64)
+    least, most = float(limits.tiny) * 2.0**WEIGHT_BITS, float(limits.max) * 2.0**-WEIGHT_BITS
+    found = float(xp.min(xp.where(wide > 0, wide, xp.ones_like(wide)))), float(xp.max(wide))
+    if found[0] < least or found[1] > most:
+        raise DataError(
+            f"sample_weight has {found[0 if found[0] < least else 1]:.3g}: in {program.dtype} weights from {least:.0e} "
+            f"to {most:.0e} are exact enough, and 0. Only their ratios count in a mean: multiply all by one number"
+        )
     return weights
 
 
@@ -85,6 +165,11 @@ def class_weights(weights: Mapping[int, float] | None, y: Array, program: Progra
     """The weight of each row's class (N,), 1 where a class is not named; None stays None."""
     if weights is None:
         return None
+    if not hasattr(weights, "items"):
+        raise ConfigurationError(
+            f"class_weight is {shown(weights)}: expected a mapping of class numbers to weights, as {{0: 1, 1: 2.5}}. "
+            "For weights that balance the classes: dict(enumerate(len(y) / (classes * np.bincount(y))))"
+        )
     targets = backend.to_numpy(y) if backend.owns(y) else np.asarray(y)
     outputs = program.output_features
     if targets.ndim == 1:
@@ -97,9 +182,7 @@ def class_weights(weights: Mapping[int, float] | None, y: Array, program: Progra
     for name, weight in weights.items():
         if isinstance(name, bool) or not isinstance(name, int | np.integer) or not 0 <= name < known:
             raise ConfigurationError(f"class_weight names a class {name!r}: the classes are 0 to {known - 1}")
-        if not np.isfinite(weight) or weight < 0:
-            raise ConfigurationError(f"class_weight[{name}] is {weight!r}: expected a finite number, 0 or more")
-        table[name] = weight
+        table[name] = NOT_NEGATIVE.of(f"class_weight[{name}]", weight)
     return table[classes]
 
 
@@ -116,14 +199,29 @@ def check_labels(labels: Array, classes: int, name: str) -> None:
 
 def check_count(name: str, value: Any, least: int = 1) -> int:
     """The value, if it is a whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ConfigurationError(f"{name} is {value!r}: expected a whole number, {least} or more")
-    return int(value)
+    if type(value) is int and value >= least:  # as nearly always, before each prediction that takes a microsecond
+        return value
+    return int(whole(least).of(name, value))
 
 
 def check_optional_count(name: str, value: Any) -> int | None:
     """As `check_count`; None stays None."""
     return None if value is None else check_count(name, value)
+
+
+def rows_at_a_time(batch_size: int, samples: int, steps_per_epoch: int | None, shuffle: bool | str) -> int:
+    """The rows of a batch: no more than there are, unless an epoch is so many steps or draws, where rows come again."""
+    if steps_per_epoch is None and shuffle != "with_replacement":
+        return min(batch_size, samples)
+    steps = steps_per_epoch or -(-samples // batch_size)
+    rows, most = steps * batch_size, max(LARGEST_ORDER, 2 * samples)
+    if rows > most:
+        raise ConfigurationError(
+            f"an epoch of {counted(steps)} steps of batch_size={counted(batch_size)} is {counted(rows)} samples, whose "
+            f"order alone would take {counted(8 * rows >> 30)} GiB: expected at most {counted(most)} samples. Make "
+            "batches smaller, or epochs shorter and more of them; steps= counts all updates"
+        )
+    return batch_size
 
 
 # -- one property each -----------------------------------------------------------------------------------------------
@@ -138,11 +236,18 @@ def _join(shape: tuple[int, ...]) -> str:
 
 
 def _as_numbers(name: str, given: Any, backend: Backend) -> Array:
+    given = without_mask(name, given)
     try:
         array = backend.as_input(given)
     except ValueError as error:
         raise DataError(f"{name} cannot be made an array: {error}. Expected rows of equal length") from error
+    except (TypeError, RuntimeError, AttributeError) as error:  # an array of another library that gives no NumPy array
+        raise DataError(f"{name} cannot be made an array: {error}. Pass a NumPy array or nested lists") from error
     xp = namespace(array)
+    if isinstance(array, np.ndarray) and array.dtype == object and array.ndim == 0:
+        kind = type(given).__name__
+        cure = "use toarray()" if hasattr(given, "toarray") else "one array of numbers, with one row a sample"
+        raise DataError(f"{name} is of type {kind}, not an array: {cure}")
     if isinstance(array, np.ndarray) and array.dtype.kind not in "biuf":
         raise DataError(f"{name} has dtype {array.dtype}: expected numbers; convert it with astype")
     if not xp.isdtype(array.dtype, ("bool", "integral", "real floating")):
@@ -152,6 +257,20 @@ def _as_numbers(name: str, given: Any, backend: Backend) -> Array:
     if 0 in array.shape:
         raise DataError(f"{name} is empty, of shape {_shape(array)}: expected at least one sample")
     return array
+
+
+def without_mask(name: str, given: Any) -> Any:
+    """What is given, as it is; of a masked array, the data, if nothing is masked: there are no numbers under a mask."""
+    parts = given if isinstance(given, list | tuple) else (given,)
+    masked = [part for part in parts if isinstance(part, np.ma.MaskedArray)]
+    if not masked:
+        return given
+    if count := sum(int(np.ma.getmaskarray(part).sum()) for part in masked):
+        raise DataError(
+            f"{name} is a masked array with {count} masked values: fill them, such as {name}.filled(0), or leave out "
+            f"their rows"
+        )
+    return np.ma.getdata(given) if isinstance(given, np.ma.MaskedArray) else [np.ma.getdata(part) for part in parts]
 
 
 def _check_length(name: str, array: Array, samples: int) -> None:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from dnnkit import metrics as metrics_module
 from dnnkit.activations import key_of
-from dnnkit.backends.program import Activate, Parameter, Program, Stage
+from dnnkit.backends.program import Activate, Parameter, Program, Rescale, Stage
 from dnnkit.backends.program import Dense as DenseStage
-from dnnkit.errors import TrainingWarning
+from dnnkit.errors import ConfigurationError, TrainingWarning
 from dnnkit.initializers import Shape, get_initializer
 from dnnkit.kernels import registry
 from dnnkit.layers import Activation, Dense, Layer
@@ -46,6 +46,7 @@ def lower(
         if stage is not None:
             stages.append(stage)
 
+    _check_dtype(stages, dtype)
     head, lowered_loss = "linear", None
     if loss is not None:
         last = stages[-1] if stages else None
@@ -61,12 +62,25 @@ def lower(
         stages=tuple(stages),
         head=head,
         loss=lowered_loss,
-        metrics=tuple(metrics_module.lower(m, lowered_loss, outputs) for m in metrics) if lowered_loss else (),
+        metrics=tuple(metrics_module.lower(m, lowered_loss, outputs, head) for m in metrics) if lowered_loss else (),
         rule=optimizer.rule if optimizer is not None else None,
         dtype=dtype,
         seed=seed,
         num_threads=num_threads,
     )
+
+
+def _check_dtype(stages: Sequence[Stage], dtype: Dtype) -> None:
+    """Raise `ConfigurationError` where a rescaling is nothing or infinite as a number of that dtype."""
+    least, most = float(np.finfo(dtype).tiny), float(np.finfo(dtype).max)
+    for stage in stages:
+        if isinstance(stage, Rescale):
+            for name, value in (("scale", stage.scale), ("offset", stage.offset)):
+                if value and not least <= abs(value) <= most:
+                    raise ConfigurationError(
+                        f"Rescaling({name}={value!r}) cannot be computed in {dtype}, whose numbers go from {least:.0e} "
+                        f"to {most:.0e}: rescale the samples before, or use another dtype"
+                    )
 
 
 def warn_of_zero_gradient(layers: Sequence[Layer]) -> None:
@@ -108,7 +122,21 @@ def initial_parameters(layers: Sequence[Layer], input_shape: Shape, seed: int, d
     rng = stream(seed, "weights")
     names, before = layer_names(layers), shapes(layers, input_shape)
     return {
-        f"{name}/{part}": np.asarray(get_initializer(initializer)(rng, shape), dtype)
+        f"{name}/{part}": _made(get_initializer(initializer), rng, shape, dtype)
         for layer, name, seen in zip(layers, names, before[:-1], strict=True)
         for part, (shape, initializer) in layer.parameters(seen).items()
     }
+
+
+def _made(
+    initializer: Callable[[np.random.Generator, Shape], Any], rng: np.random.Generator, shape: Shape, dtype: Dtype
+) -> NDArray[Any]:
+    """What the initializer makes, if it is finite numbers in that shape, as the network keeps them."""
+    with np.errstate(over="ignore"):
+        made = np.asarray(initializer(rng, shape), dtype)
+    if made.shape != tuple(shape) or not np.isfinite(made).all():
+        raise ConfigurationError(
+            f"the initializer {initializer} made an array of {made.shape}, or numbers that are not finite in {dtype}: "
+            f"expected finite ones in the shape {tuple(shape)}"
+        )
+    return made

@@ -8,7 +8,7 @@ import numpy as np
 
 from dnnkit.backends.program import Activate, Dense, Dropout, Rescale
 from dnnkit.errors import ConfigurationError
-from dnnkit.files import replace_all
+from dnnkit.files import as_path, replace_all
 from dnnkit.kernels import registry
 from dnnkit.network.lowering import shapes
 from dnnkit.network.protocol import Network
@@ -45,7 +45,7 @@ if __name__ == "__main__":
 
 def write(net: Network, path: str | Path) -> Path:
     """Write the script and, beside it, its parameters; return the script's path."""
-    path = Path(path)
+    path = as_path(path)
     if path.suffix != ".py":
         raise ConfigurationError(f"the script {str(path)!r} must end in .py; its parameters go to an .npz beside it")
     numbers = io.BytesIO()

@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.backends.executable import Executable
-from dnnkit.errors import ShapeError, UnknownName
+from dnnkit.errors import ConfigurationError, DataError, ShapeError, UnknownName
+from dnnkit.network.checks import without_mask
 from dnnkit.network.turns import Turns
 from dnnkit.registry import did_you_mean
+from dnnkit.settings import shown
 
 
 class Parameters(Mapping[str, NDArray[Any]]):
@@ -25,12 +27,32 @@ class Parameters(Mapping[str, NDArray[Any]]):
         return self._turns.read(executable, lambda parameters: executable.read_parameter(name, parameters))
 
     def __setitem__(self, name: str, value: Any) -> None:
+        self.assign({name: value})
+
+    def assign(self, values: Mapping[str, Any]) -> None:
+        """Replace several at once for other threads; nothing is replaced if one of them does not fit."""
+        if not isinstance(values, Mapping):
+            raise ConfigurationError(
+                "parameters are assigned from a mapping of names to arrays, such as the parameters of another network; "
+                f"got {shown(values)}"
+            )
+        arrays = {name: self._fitting(name, value) for name, value in values.items()}
+        with self._turns:
+            for name, array in arrays.items():
+                self._executable().write_parameter(name, array)
+
+    def _fitting(self, name: str, value: Any) -> NDArray[Any]:
+        """The value as the executable takes it."""
         self._check(name)
-        array = np.asarray(value, self._executable().program.dtype)
+        try:
+            array = np.asarray(without_mask(f"parameter {name!r}", value))
+            if array.dtype.kind not in "biuf":
+                raise TypeError(f"it has dtype {array.dtype}")
+        except (TypeError, ValueError) as error:
+            raise DataError(f"parameter {name!r} cannot be made an array of numbers: {error}") from error
         if array.shape != self._shapes[name]:
             raise ShapeError(f"parameter {name!r} has shape {self._shapes[name]}; got one of {array.shape}")
-        with self._turns:
-            self._executable().write_parameter(name, array)
+        return array.astype(self._executable().program.dtype, copy=False)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._shapes)
@@ -42,6 +64,6 @@ class Parameters(Mapping[str, NDArray[Any]]):
         return f"Parameters({self._shapes})"
 
     def _check(self, name: str) -> None:
-        if name not in self._shapes:
+        if not isinstance(name, str) or name not in self._shapes:
             near = did_you_mean(name, self._shapes)
             raise UnknownName(f"no parameter {name!r}: {near}the network has {', '.join(self._shapes) or 'none'}")

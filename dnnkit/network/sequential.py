@@ -1,10 +1,10 @@
 """Sequential: the network people make, train, ask and save."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,17 @@ from dnnkit.callbacks.base import Callback
 from dnnkit.errors import ConfigurationError, NotReady
 from dnnkit.layers import Layer
 from dnnkit.losses import LOSSES, Loss
+from dnnkit.metrics import Given
+from dnnkit.metrics import check as check_metrics
 from dnnkit.network import checks, lowering, numpy_source
+from dnnkit.network.agreement import warn_of_disagreement
 from dnnkit.network.parameters import Parameters
 from dnnkit.network.turns import Turns
 from dnnkit.optimizers import OPTIMIZERS, Optimizer
 from dnnkit.saves import pickling, saving
 from dnnkit.saves.numbers import restore_numbers
 from dnnkit.seeds import check_seed, draw_seed
+from dnnkit.settings import SHARE
 from dnnkit.training import loop
 from dnnkit.training.epoch_order import Shuffle, check_shuffle
 from dnnkit.training.history import History
@@ -60,17 +64,12 @@ class Sequential:
         dtype: lowering.Dtype = "float32",
         num_threads: int | None = None,
     ) -> None:
-        for layer in layers:
-            if not isinstance(layer, Layer):
-                raise ConfigurationError(f"layers must be objects of class Layer, such as Dense(10); got {layer!r}")
-        if dtype not in get_args(lowering.Dtype):
-            raise ConfigurationError(f"dtype is {dtype!r}: expected 'float32' or 'float64'")
-        self.layers = tuple(layers)
+        self.layers = checks.check_layers(layers)
         self.seed = draw_seed() if seed is None else check_seed(seed)
-        self.dtype: lowering.Dtype = dtype
-        self.num_threads = None if num_threads is None else checks.check_count("num_threads", num_threads)
+        self.dtype: lowering.Dtype = checks.check_dtype(dtype)
+        self.num_threads = checks.check_optional_count("num_threads", num_threads)
         self.loss: Loss | None = None
-        self.metrics: tuple[str | Callable[..., Any], ...] = ()
+        self.metrics: tuple[Given, ...] = ()
         self.stop_training = False
         self.turns = Turns()
         """Who may change the network; for dnnkit's own parts."""
@@ -88,14 +87,18 @@ class Sequential:
         self,
         optimizer: str | Optimizer,
         loss: str | Loss,
-        metrics: Sequence[str | Callable[..., Any]] = (),
+        metrics: Given | Sequence[Given] | None = (),
     ) -> None:
-        """Say what to minimise, how, and what to report; keeps the parameters, forgets an optimizer's state."""
+        """Say what to minimise, how, and what to report; keeps the parameters, forgets an optimizer's state.
+
+        Warns (`TrainingWarning`) where the last activation, the loss and the metrics do not go together.
+        """
+        chosen, minimised = OPTIMIZERS.make(optimizer, Optimizer), LOSSES.make(loss, Loss)
+        measured = check_metrics(metrics)
         lowering.warn_of_zero_gradient(self.layers)
-        made = OPTIMIZERS.make(optimizer, Optimizer), LOSSES.make(loss, Loss)
+        warn_of_disagreement(self.layers, minimised, measured)
         with self.turns.rebuilding("compile"):
-            self._optimizer, self.loss = made
-            self.metrics = tuple([metrics] if isinstance(metrics, str) else metrics)
+            self._optimizer, self.loss, self.metrics = chosen, minimised, measured
             if self._executable is not None:
                 self._rebuild(keep_slots=False)
 
@@ -109,17 +112,15 @@ class Sequential:
             raise ConfigurationError("the network is built already: make a new Sequential for another input shape")
         if not self.layers:
             raise ConfigurationError("the network has no layers: pass at least one to Sequential")
-        shape = tuple(np.atleast_1d(np.asarray(input_shape, object)).tolist())
-        if len(shape) > 1 and shape[0] is None:
-            shape = shape[1:]
-        self._make(tuple(checks.check_count("a size in input_shape", size) for size in shape))
+        shape = checks.check_input_shape(input_shape)
+        checks.check_size(self.layers, shape, self.dtype)
+        self._make(shape)
         self.executable.restore(Snapshot(self.initial_parameters(), {}, TrainingState()))
 
     def _make(self, input_shape: tuple[int, ...]) -> None:
         """Build the network, its parameters zero."""
-        self.input_shape = input_shape
-        self._output_shape = lowering.shapes(self.layers, input_shape)[-1]
         self._backend = get_backend(self._backend_asked)
+        self.input_shape, self._output_shape = input_shape, lowering.shapes(self.layers, input_shape)[-1]
         self._rebuild()
 
     def initial_parameters(self) -> dict[str, NDArray[Any]]:
@@ -212,12 +213,13 @@ class Sequential:
         """The parameters by canonical name: `dense/kernel`, `dense/bias`, `dense_1/kernel`, ...; assignable."""
         return Parameters(lambda: self.executable, self.turns)
 
+    @parameters.setter
+    def parameters(self, values: Mapping[str, Any]) -> None:
+        self.set_parameters(values)
+
     def set_parameters(self, values: Mapping[str, Any]) -> None:
-        """Assign several parameters; no other thread sees some of them new and some old."""
-        parameters = self.parameters
-        with self.turns:
-            for name, value in values.items():
-                parameters[name] = value
+        """Assign several parameters, after all were looked at; no other thread sees some of them new and some old."""
+        self.parameters.assign(values)
 
     def summary(self) -> None:
         """Print layers, output shapes and numbers of parameters."""
@@ -241,7 +243,7 @@ class Sequential:
         shuffle: Shuffle = True,
         sample_weight: Any = None,
         class_weight: Mapping[int, float] | None = None,
-        callbacks: Callback | str | Sequence[Callback | str] = (),
+        callbacks: Callback | str | Sequence[Callback | str] | None = (),
         verbose: Verbosity = "auto",
         initial_epoch: int = 0,
     ) -> History:
@@ -252,7 +254,8 @@ class Sequential:
         Epochs run from `initial_epoch` to `epochs`, by default one; or `steps` counts the updates instead, and the
         last epoch may be shorter. An epoch is one pass over the samples, or `steps_per_epoch` updates. `shuffle`:
         within an epoch, True shows every sample once before any again, "with_replacement" draws each from all, False
-        keeps their order. Errors in the data are raised before anything is trained.
+        keeps their order. A batch has at most all samples, except where `steps_per_epoch` makes them come again or
+        they are drawn with replacement. Errors in the data are raised before anything is trained.
         """
         batch_size = checks.check_count("batch_size", batch_size)
         initial_epoch = checks.check_count("initial_epoch", initial_epoch, 0)
@@ -261,8 +264,7 @@ class Sequential:
         steps_per_epoch = checks.check_optional_count("steps_per_epoch", steps_per_epoch)
         if epochs is not None and steps is not None:
             raise ConfigurationError(f"epochs={epochs} and steps={steps} both say how long to train: give one of them")
-        if not 0 <= validation_split < 1:
-            raise ConfigurationError(f"validation_split is {validation_split!r}: expected at least 0 and below 1")
+        validation_split = SHARE.of("validation_split", validation_split)
         with self.turns.fitting():
             x, y, weights = self._check(x, y, sample_weight, class_weight)
             validation = None
@@ -275,6 +277,7 @@ class Sequential:
             elif validation_split:
                 (x, y, weights), held_out = checks.hold_out(validation_split, x, y, weights, self.dtype)
                 validation = self.executable.load(*held_out)
+            batch_size = checks.rows_at_a_time(batch_size, int(x.shape[0]), steps_per_epoch, check_shuffle(shuffle))
             run = loop.Run(
                 data=self.executable.load(x, y, weights),
                 samples=int(x.shape[0]),
@@ -326,22 +329,22 @@ class Sequential:
         self, x: Any, y: Any, *, sample_weight: Any = None, batch_size: int = INFERENCE_BATCH
     ) -> dict[str, float]:
         """`{"loss": ..., "accuracy": ...}` on samples and targets, dropout off."""
-        checks.check_count("batch_size", batch_size)
+        batch_size = checks.check_count("batch_size", batch_size)
         x, y, weights = self._check(x, y, sample_weight)
         executable = self.executable
-        data = executable.load(x, y, weights)
-        totals = self.turns.read(executable, lambda parameters: executable.evaluate(data, batch_size, parameters))
+        data, rows = executable.load(x, y, weights), min(batch_size, int(x.shape[0]))
+        totals = self.turns.read(executable, lambda parameters: executable.evaluate(data, rows, parameters))
         return totals.means(executable.program.metrics)
 
     def predict(self, x: Any, *, batch_size: int = INFERENCE_BATCH) -> NDArray[Any]:
         """The network's outputs (N, ...) as a NumPy array, dropout off."""
-        checks.check_count("batch_size", batch_size)
+        batch_size = checks.check_count("batch_size", batch_size)
         if (executable := self._executable) is not None and (few := self._predict_few(executable, x)) is not None:
             return few if len(self._output_shape) == 1 else few.reshape(-1, *self._output_shape)
         x = self._check_samples(x)
         executable = self.executable
-        data = executable.load(x, None, None)
-        found = self.turns.read(executable, lambda parameters: executable.predict(data, batch_size, parameters))
+        data, rows = executable.load(x, None, None), min(batch_size, int(x.shape[0]))
+        found = self.turns.read(executable, lambda parameters: executable.predict(data, rows, parameters))
         return found.reshape(-1, *self._output_shape)
 
     def _predict_few(self, executable: Executable, x: Any) -> NDArray[Any] | None:

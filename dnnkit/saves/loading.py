@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dnnkit.errors import CheckpointError, DnnkitError, TrainingWarning
+from dnnkit.files import as_path
 from dnnkit.formula import Formula
 from dnnkit.initializers import INITIALIZERS
 from dnnkit.layers import LAYERS
@@ -28,7 +29,7 @@ def known_classes() -> dict[str, type]:
 
 def load_network(path: str | Path, backend: str | None, custom_objects: Mapping[str, Any] | None) -> Sequential:
     """The network of a save folder, ready to predict and to train on."""
-    return network_of(read_files(Path(path)), str(path), backend, custom_objects)
+    return network_of(read_files(as_path(path)), str(path), backend, custom_objects)
 
 
 def network_of(

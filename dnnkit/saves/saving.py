@@ -4,7 +4,8 @@ from pathlib import Path
 
 from dnnkit._version import __version__
 from dnnkit.errors import CheckpointError
-from dnnkit.files import replace_all
+from dnnkit.files import as_path, replace_all
+from dnnkit.metrics import name_of
 from dnnkit.network.protocol import Network
 from dnnkit.saves import serialization
 from dnnkit.saves.folder import FORMAT, read_files, to_json, write_files
@@ -15,7 +16,7 @@ def save_network(net: Network, path: str | Path) -> None:
     """Write everything that is needed to predict and to train on exactly as if there had been no pause."""
     with net.turns:
         files = files_of(net)
-    write_files(Path(path), files)
+    write_files(as_path(path), files)
 
 
 def files_of(net: Network) -> dict[str, bytes]:
@@ -30,7 +31,7 @@ def files_of(net: Network) -> dict[str, bytes]:
         "num_threads": net.num_threads,
         "loss": serialization.describe(net.loss),
         "optimizer": serialization.describe(net.optimizer) if net.is_compiled else None,
-        "metrics": [metric if isinstance(metric, str) else metric.__name__ for metric in net.metrics],
+        "metrics": [name_of(metric) for metric in net.metrics],
     }
     return {"architecture.json": to_json(architecture), **numbers_of(net)}
 
@@ -39,12 +40,12 @@ def save_weights(net: Network, path: str | Path) -> None:
     """Write the parameters alone, as one safetensors file."""
     with net.turns:
         parameters = net.executable.snapshot().parameters
-    replace_all({Path(path): to_safetensors(parameters)})
+    replace_all({as_path(path): to_safetensors(parameters)})
 
 
 def load_weights(net: Network, path: str | Path) -> None:
     """Read the parameters of a network that is built from a safetensors file or from a save folder."""
-    path = Path(path)
+    path = as_path(path)
     try:
         data = read_files(path)["weights.safetensors"] if path.is_dir() else path.read_bytes()
     except OSError as error:

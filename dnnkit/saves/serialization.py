@@ -5,7 +5,13 @@ from dataclasses import fields, is_dataclass
 from math import isfinite
 from typing import Any
 
+import numpy as np
+
 from dnnkit.errors import CheckpointError, ConfigurationError
+from dnnkit.settings import plain
+
+ARRAY = "array"
+"""What stands in place of a class's name for an array of numbers, which a class of the user's own may hold."""
 
 
 def describe(thing: Any) -> Any:
@@ -13,6 +19,9 @@ def describe(thing: Any) -> Any:
     if is_dataclass(thing) and not isinstance(thing, type):
         values = {field.name: describe(getattr(thing, field.name)) for field in fields(thing) if field.init}
         return {"type": type(thing).__name__, **values}
+    thing = plain(thing)
+    if isinstance(thing, np.ndarray) and not isinstance(thing, np.ma.MaskedArray) and thing.dtype.kind in "biuf":
+        return {"type": ARRAY, "dtype": thing.dtype.name, "values": thing.tolist()}
     if thing is None or isinstance(thing, str | bool | int | float):
         return thing
     if isinstance(thing, list | tuple):
@@ -40,6 +49,8 @@ def rebuild(description: Any, known: Mapping[str, type]) -> Any:
         return description
     values = dict(description)
     name = values.pop("type", None)
+    if name == ARRAY:
+        return np.asarray(values["values"], np.dtype(values["dtype"]))
     if name not in known:
         raise CheckpointError(
             f"the save names a class {name!r} that dnnkit does not have; "

@@ -30,5 +30,7 @@ def epoch_order(shuffle: Shuffle, samples: int, rows: int, seed: int, epoch: int
         once = (np.arange(samples) + epoch * rows % samples) % samples
         return np.tile(once, -(-rows // samples))[:rows]
     generator = stream(seed, "order", epoch)
-    passes = [generator.permutation(samples) for _ in range(-(-rows // samples))]
-    return np.concatenate(passes)[:rows]
+    order = np.empty(rows, np.int64)
+    for start in range(0, rows, samples):
+        order[start : start + samples] = generator.permutation(samples)[: rows - start]
+    return order

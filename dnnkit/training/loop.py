@@ -65,7 +65,9 @@ class Run:
         return self.first_epoch + -(-(position + self.limit) // self.steps)
 
 
-def train(net: Network, run: Run, callbacks: Callback | str | Sequence[Callback | str], verbose: Verbosity) -> History:
+def train(
+    net: Network, run: Run, callbacks: Callback | str | Sequence[Callback | str] | None, verbose: Verbosity
+) -> History:
     """Run the epochs, from `run.first_epoch` on, and return what they measured."""
     executable, state = net.executable, net.executable.state
     history = History(net.seed, executable.plan)

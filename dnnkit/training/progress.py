@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Any, Literal, TypeAlias
 
 from dnnkit.errors import ConfigurationError
+from dnnkit.settings import plain
 from dnnkit.training.notebook import Cell, in_notebook
 
 Verbosity: TypeAlias = Literal["auto", 0, 1, 2]
@@ -19,7 +20,8 @@ LINES = 40
 
 def make_progress(verbose: Verbosity, epochs: int) -> "Progress":
     """0: silent; 1: a live bar; 2: one line an epoch; "auto": 1 on a terminal or in a notebook, else 2."""
-    if verbose not in ("auto", 0, 1, 2):
+    verbose = plain(verbose)
+    if not isinstance(verbose, str | int) or verbose not in ("auto", 0, 1, 2):
         raise ConfigurationError(f"verbose is {verbose!r}: expected 'auto', 0, 1 or 2")
     if verbose == "auto":
         verbose = 1 if sys.stdout.isatty() or in_notebook() else 2

@@ -56,3 +56,32 @@ def test_gradient_descent(lr: float, expected: tuple[float, float], tolerance: f
 def test_a_number_of_steps_that_is_none() -> None:
     with pytest.raises(ConfigurationError, match="step_num is -1"):
         dk.gradient_descent(np.sum, [1.0], step_num=-1)
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda net: dk.check_gradients(net, X, X, h=0.0), "h is 0.0: expected a finite number above 0"),
+        (lambda net: dk.check_gradients(net, X, X, tolerance="a"), "tolerance is 'a'"),
+        (lambda net: dk.check_gradients(net, X, X, samples=2.5), "samples is 2.5"),
+        (lambda net: dk.check_gradients(net, X, X, seed=-1), "seed"),
+        (lambda net: dk.gradient_descent(np.sum, np.ones(2), lr=np.nan), "lr is nan"),
+        (lambda net: dk.iterations_to_confidence(net, X, X, confidence="a"), "confidence is 'a'"),
+        (lambda net: dk.ops.binary_accuracy([1.0], [1.0], threshold=None), "threshold is None"),
+    ],
+)
+def test_numbers_that_cannot_work_are_refused(ask, message):
+    net = dk.Sequential([dk.Dense(2)], seed=0, backend="numpy")
+    net.compile("sgd", "mean_squared_error")
+    with pytest.raises(ConfigurationError, match=message):
+        ask(net)
+
+
+def test_numpys_numbers_are_taken():
+    net = dk.Sequential([dk.Dense(2)], seed=0, backend="numpy", dtype="float64")
+    net.compile("sgd", "mean_squared_error")
+    assert dk.check_gradients(net, X, X, samples=np.int64(2), h=np.float32(1e-5), seed=np.int64(1)).passed
+    assert dk.ops.binary_accuracy([1.0, 0.0], [0.9, 0.6], threshold=np.float32(0.7)) == 1.0
+
+
+X = np.ones((3, 2))

@@ -98,7 +98,7 @@ def test_other_options_are_an_error() -> None:
         for ending in ("", "_backward"):
             with pytest.raises(TypeError, match=f"'{option}'"):
                 getattr(ops, name + ending)([1], [[0.5, 0.5]], **{option: 1e-7})
-    with pytest.raises(ConfigurationError, match="epsilon is 2"):
+    with pytest.raises(ConfigurationError, match="epsilon=2"):
         ops.categorical_crossentropy([0.0, 1.0], [0.5, 0.5], epsilon=2)
 
 

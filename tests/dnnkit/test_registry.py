@@ -153,9 +153,8 @@ def test_an_unknown_name_gets_a_suggestion_and_all_names(make, suggestion):
 
 def test_an_unknown_metric_and_an_unknown_backend_get_one_too():
     net = dk.Sequential([dk.Dense(2)])
-    net.compile("sgd", "mean_squared_error", ["acuracy"])
     with pytest.raises(UnknownName, match="did you mean 'accuracy'"):
-        net.build(3)
+        net.compile("sgd", "mean_squared_error", ["acuracy"])
     with pytest.raises(dk.errors.BackendUnavailable, match="Did you mean 'numba'"):
         dk.get_backend("nuumba")
 

@@ -8,3 +8,5 @@ Errors:   none. For logits the threshold ½ of their probabilities is 0.
 Accuracy: exact up to one division; the weighted sum over rows is in float64.
 Source:   -
 """
+
+HAS_THRESHOLD = True

@@ -13,6 +13,7 @@ import pytest
 
 import dnnkit as dk
 from dnnkit.backends.numba_backend import cost_model
+from dnnkit.backends.processors import processors
 
 DIVISIONS = ["units/1", "units/2", "units/3", "units/4", "rows/2", "rows/3", "rows/4"]
 DIVIDED = ["units/2", "units/3", "rows/2", "rows/3"]
@@ -34,6 +35,7 @@ def dividing(partition: str, *, in_threads: bool | None = True) -> Iterator[None
         patch.setenv("DNNKIT_PARTITION", partition)
         if in_threads is not None:
             patch.setattr(cost_model, "WORTH_THREADS", -1.0 if in_threads else float("inf"))
+            patch.setattr(cost_model, "usable", lambda asked: asked or processors())  # more than there are, too
         yield
 
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 import dnnkit as dk
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.bytecode import ScheduleKey, assemble
-from dnnkit.backends.numba_backend.calibration import Machine, processors
+from dnnkit.backends.numba_backend.calibration import Machine
 from dnnkit.backends.numba_backend.cost_model import choose_partition, record, seconds
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles, stage_shards
+from dnnkit.backends.processors import processors
 from dnnkit.backends.program import Dense, Program
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.train_steps import opcodes
@@ -50,7 +51,12 @@ def estimate(network: Program, batch_size: int, partition: Partition, here: Mach
 
 
 def choose(
-    network: Program, batch_size: int, here: Machine | None = None, recorded: str = "", asked: str | None = None
+    network: Program,
+    batch_size: int,
+    here: Machine | None = None,
+    recorded: str = "",
+    asked: str | None = None,
+    all_asked_for: bool = True,
 ) -> Partition:
     """What `choose_partition` says on that machine, where DNNKIT_PARTITION is `asked`."""
     with pytest.MonkeyPatch.context() as patch:
@@ -59,6 +65,8 @@ def choose(
             patch.setenv("DNNKIT_PARTITION", asked)
         if here is not None:
             patch.setattr(cost_model, "machine", lambda: here)
+        if all_asked_for:  # as if there were so many processors
+            patch.setattr(cost_model, "usable", lambda asked: asked or processors())
         return choose_partition(network, network.stages, math.prod(network.input_shape), batch_size, recorded)
 
 
@@ -206,14 +214,15 @@ def test_one_thread_is_one_worker_whatever_the_work() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processors cannot be given up here")
-def test_one_processor_is_one_worker_unless_threads_are_asked_for() -> None:
+def test_one_processor_is_one_worker_whatever_is_asked_for() -> None:
     before = os.sched_getaffinity(0)
     wide = {"features": 4096}
     try:
         os.sched_setaffinity(0, {min(before)})
         assert processors() == 1
-        assert choose(program(4096, 4096, threads=None, **wide), 64, usual()) == SINGLE
-        assert choose(program(4096, 4096, threads=2, **wide), 64, usual()).workers == 2
+        for threads in (None, 1, 2, 10**30):
+            assert choose(program(4096, 4096, threads=threads, **wide), 64, usual(), all_asked_for=False) == SINGLE
+            assert cost_model.threads(program(4096, 4096, threads=threads, **wide), 64, 100) == 1
     finally:
         os.sched_setaffinity(0, before)
 

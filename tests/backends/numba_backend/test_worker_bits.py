@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import dnnkit as dk
-from dnnkit.backends.numba_backend.calibration import processors
+from dnnkit.backends.processors import processors
 from tests.backends.numba_backend.partitions import DIVIDED, busy, check_same, classes, classifier, dividing
 
 

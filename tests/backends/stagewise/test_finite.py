@@ -33,6 +33,7 @@ def test_the_first_row_is_named_whether_or_not_most_numbers_are_zero(
 ) -> None:
     if backend.name == "numba":
         monkeypatch.setattr("dnnkit.backends.numba_backend.data.WORTH_THREADS", 0)
+        monkeypatch.setattr("dnnkit.backends.numba_backend.data.usable", lambda asked: asked)
     x, y = samples(share)
     net = network(backend, num_threads=num_threads)
     net.fit(x, y, verbose=0)

@@ -215,6 +215,7 @@ def test_version_is_the_packages(tmp_path):
         ("minst", "did you mean 'mnist'"),
         ("--hidden 0", "--hidden 0"),
         ("--hidden x", "--hidden x"),
+        (f"--hidden {10**30}", "but this machine has"),
         ("--hidden 16,,8", "--hidden"),
         ("--hidden=-5", "--hidden -5"),
         ("--activation nonsense", "nonsense"),

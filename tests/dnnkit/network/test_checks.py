@@ -1,5 +1,7 @@
 """Bad input: one clear error that says what was given, what was expected and what to do, and nothing is changed."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import dnnkit as dk
+from dnnkit.backends import Backend
 from dnnkit.errors import ConfigurationError, DataError, DnnkitError, ShapeError, UnknownName
 
 X = np.random.default_rng(0).normal(size=(6, 4))
@@ -15,10 +18,25 @@ ONE_HOT = np.eye(3)[LABELS]
 
 
 def network(loss: str = "sparse_categorical_crossentropy", units: int = 3) -> dk.Sequential:
-    net = dk.Sequential([dk.Dense(units)], seed=0)
+    last = {"mean_squared_error": "linear", "binary_crossentropy": "sigmoid"}.get(loss, "softmax")
+    net = dk.Sequential([dk.Dense(units, activation=last)], seed=0)
     net.compile(optimizer="sgd", loss=loss)
     net.build(4)
     return net
+
+
+class Sparse:
+    """As SciPy's sparse matrices: no array, but it can be made one."""
+
+    def toarray(self) -> np.ndarray:
+        return X
+
+
+class OnDevice:
+    """As CuPy's arrays, which give no NumPy array by themselves."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("use .get()")
 
 
 def with_value(value: float) -> np.ndarray:
@@ -49,6 +67,14 @@ def with_value(value: float) -> np.ndarray:
         (X + 1j, LABELS, DataError, "expected numbers"),
         ([[1, 2], [3]], LABELS, DataError, "rows of equal length"),
         (3.0, LABELS, ShapeError, "a single number"),
+        (None, LABELS, DataError, "x is missing"),
+        ({"a": [1, 2]}, LABELS, DataError, "x is of type dict, not an array"),
+        ((row for row in X), LABELS, DataError, "x is of type generator, not an array"),
+        (Sparse(), LABELS, DataError, r"x is of type Sparse, not an array: use toarray\(\)"),
+        (OnDevice(), LABELS, DataError, r"x cannot be made an array: use .get\(\)"),
+        (np.ma.masked_array(X, X > 1.0), LABELS, DataError, r"x is a masked array with \d+ masked.*filled\(0\)"),
+        ([np.ma.masked_array(row, row > 0) for row in X], LABELS, DataError, "x is a masked array with"),
+        (X, np.ma.masked_equal(LABELS, 1), DataError, "y is a masked array with 2 masked values"),
     ],
 )
 def test_samples_and_labels(x, y, error: type[DnnkitError], message: str) -> None:
@@ -84,6 +110,15 @@ def test_targets(loss: str, units: int, y, error: type[DnnkitError], message: st
         (-np.ones(6), DataError, "negative"),
         (np.zeros(6), DataError, "0 for every sample"),
         (np.full(6, np.nan), DataError, "NaN"),
+        (np.full(6, 1e-50), DataError, r"sample_weight has 1e-50: in float32 weights from 1e-26 to 3e\+26"),
+        (np.full(6, 1e-42), DataError, "sample_weight has 1e-42"),
+        ([1, 1, 1, 1, 1, 1e-42], DataError, "multiply all by one number"),
+        ([1, 1, 1, 1, 1, 1e30], DataError, r"sample_weight has 1e\+30"),
+        (
+            np.ma.masked_array(np.ones(6), [0, 0, 1, 0, 0, 0]),
+            DataError,
+            "sample_weight is a masked array with 1 masked",
+        ),
     ],
 )
 def test_weights(weights, error: type[DnnkitError], message: str) -> None:
@@ -102,6 +137,20 @@ def test_weights(weights, error: type[DnnkitError], message: str) -> None:
         ({"validation_data": X}, "validation_data is not"),
         ({"callbacks": [3]}, "callbacks must be"),
         ({"verbose": 5}, "verbose is 5"),
+        ({"verbose": np.ones(3)}, "verbose is array"),
+        ({"epochs": "3"}, "epochs is '3'"),
+        ({"validation_split": "a"}, "validation_split is 'a'"),
+        ({"callbacks": 3}, "callbacks is 3"),
+        ({"callbacks": np.array(3)}, "callbacks is array"),
+        ({"class_weight": "balanced"}, r"class_weight is 'balanced'.*np.bincount"),
+        ({"class_weight": [1.0, 2.0, 3.0]}, r"class_weight is \[1.0, 2.0, 3.0\]: expected a mapping"),
+        ({"class_weight": {0: "a"}}, r"class_weight\[0\] is 'a': expected a finite number"),
+        ({"class_weight": {0: np.nan}}, r"class_weight\[0\] is nan"),
+        ({"class_weight": {7: 1.0}}, "class 7: the classes are 0 to 2"),
+        ({"steps_per_epoch": 10**9}, r"32,000,000,000 samples, whose order alone would take 238 GiB: expected at most"),
+        ({"steps_per_epoch": 10**400}, "samples, whose order"),
+        ({"batch_size": 2**62, "steps_per_epoch": 2}, "samples, whose order"),
+        ({"batch_size": sys.maxsize, "shuffle": "with_replacement"}, "samples, whose order"),
     ],
 )
 def test_options(options, message: str) -> None:
@@ -144,20 +193,20 @@ def test_unknown_names_list_the_choices(make, message: str) -> None:
 
 def test_an_unknown_metric_lists_the_choices() -> None:
     net = dk.Sequential([dk.Dense(3)])
-    net.compile("adam", "mean_squared_error", ["acuracy"])
     with pytest.raises(UnknownName, match=r"unknown metric 'acuracy'.*accuracy"):
-        net.build(3)
+        net.compile("adam", "mean_squared_error", ["acuracy"])
+    assert not net.is_compiled
 
 
 @pytest.mark.parametrize("units", [0, -1, 2.0, "3", True])
 def test_units(units) -> None:
-    with pytest.raises(ConfigurationError, match="Dense needs a whole number of units"):
+    with pytest.raises(ConfigurationError, match=r"Dense\(units=.*\): expected a whole number, 1 or more"):
         dk.Dense(units)
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0, 2])
 def test_dropout_rates(rate: float) -> None:
-    with pytest.raises(ConfigurationError, match="dropout rate"):
+    with pytest.raises(ConfigurationError, match=r"Dropout\(rate=.*\): expected a number of at least 0 and below 1"):
         dk.Dropout(rate)
 
 
@@ -184,3 +233,201 @@ def test_lists_and_strided_and_fortran_arrays_are_taken() -> None:
     wide[:, ::2] = X
     for given_x in (X.tolist(), wide[:, ::2], np.asfortranarray(X)):
         np.testing.assert_array_equal(net.predict(given_x), expected)
+
+
+# Numbers, whoever made them, and however large they are
+
+
+def trained(backend: Backend | str, batch_size, weights=None, **options) -> tuple[dk.Sequential, dk.History]:
+    net = dk.Sequential([dk.Dense(3, activation="softmax")], seed=0, backend=backend)
+    net.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    options = {"epochs": 2, "validation_data": (X, LABELS), "sample_weight": weights, "verbose": 0} | options
+    return net, net.fit(X, LABELS, batch_size=batch_size, **options)
+
+
+@pytest.mark.parametrize("weights", [None, np.arange(1.0, 7.0)])
+@pytest.mark.parametrize("batch_size", [7, 2**31, 2**53 + 1, 2**54 + 3, sys.maxsize, 10**30])
+def test_a_batch_larger_than_the_data_is_all_of_the_data(backend: Backend, batch_size, weights):
+    net, history = trained(backend, batch_size, weights)
+    whole, expected = trained(backend, len(X), weights)
+    assert history.history == expected.history
+    for name, value in whole.parameters.items():
+        np.testing.assert_array_equal(net.parameters[name], value)
+    for options in ({}, {"sample_weight": weights}):
+        scores = net.evaluate(X, LABELS, batch_size=batch_size, **options)
+        assert scores == net.evaluate(X, LABELS, batch_size=len(X), **options)
+    np.testing.assert_array_equal(net.predict(X, batch_size=batch_size), net.predict(X, batch_size=len(X)))
+
+
+def test_counted_steps_show_rows_again(backend: Backend):
+    """Batches of twice the samples: what the samples themselves give."""
+    net = dk.Sequential([dk.Dense(3, activation="softmax")], seed=0, backend=backend, dtype="float64")
+    net.compile(dk.SGD(0.0), "sparse_categorical_crossentropy", ["accuracy"])
+    history = net.fit(X, LABELS, batch_size=12, steps_per_epoch=3, verbose=0)
+    scores = net.evaluate(X, LABELS)
+    assert net.executable.state.step == 3
+    assert history["loss"][0] == pytest.approx(scores["loss"])
+    assert history["accuracy"][0] == pytest.approx(scores["accuracy"])
+
+
+def test_numpys_numbers_are_taken_everywhere(backend: Backend, tmp_path):
+    hidden = dk.Dense(np.int64(4), activation="relu")
+    net = dk.Sequential(
+        [dk.Rescaling(1 / X.max()), hidden, dk.Dropout(np.float32(0.25)), dk.Dense(3)],
+        seed=np.uint32(7),
+        num_threads=np.array(1),
+        backend=backend,
+    )
+    schedule = dk.schedules.PiecewiseConstantDecay(np.array([1, 3]), np.array([0.1, 0.05, 0.01], np.float32))
+    net.compile(dk.SGD(schedule, momentum=np.float32(0.5)), dk.losses.SparseCategoricalCrossentropy(np.bool_(True)))
+    net.fit(
+        X,
+        LABELS,
+        batch_size=np.int32(2),
+        epochs=np.array(2),
+        initial_epoch=np.uint8(0),
+        validation_split=np.float32(0.34),
+        class_weight={np.int64(0): np.float32(2), 1: np.array(0.5)},
+        callbacks=[dk.EarlyStopping(min_delta=np.float32(0.1), patience=np.int64(3))],
+        verbose=np.int64(0),
+    )
+    net.save(tmp_path / "run")
+    again = dk.load(tmp_path / "run", backend="numpy")
+    assert again.layers == net.layers
+    assert again.optimizer == net.optimizer
+    assert again.loss == net.loss
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e20])
+def test_small_and_large_weights_train_as_ones_do(backend: Backend, scale):
+    """Only their ratios count in a mean."""
+    net, history = trained(backend, 2, np.full(6, scale))
+    plain, expected = trained(backend, 2, np.ones(6))
+    np.testing.assert_allclose(history["loss"], expected["loss"], rtol=1e-5)
+    for name, value in plain.parameters.items():
+        np.testing.assert_allclose(net.parameters[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_a_masked_array_with_nothing_masked_is_a_plain_one(backend: Backend):
+    net, _ = trained(backend, 2)
+    mask = np.ma.masked_array
+    assert net.evaluate(mask(X), mask(LABELS), sample_weight=mask(np.ones(6))) == net.evaluate(X, LABELS)
+    np.testing.assert_array_equal(net.predict(mask(X)), net.predict(X))
+    net.parameters["dense/bias"] = mask(np.ones(3))
+    with pytest.raises(DataError, match="parameter 'dense/bias' is a masked array with 1 masked"):
+        net.parameters["dense/bias"] = mask(np.ones(3), [True, False, False])
+
+
+@pytest.mark.parametrize("rows", [1, 6])
+def test_a_masked_array_is_refused_by_predict_too(backend: Backend, rows):
+    net = dk.Sequential([dk.Dense(2)], seed=0, backend=backend)
+    x = np.ones((rows, 4), np.float32)
+    net.predict(x)
+    with pytest.raises(DataError, match="x is a masked array with 4 masked values"):
+        net.predict(np.ma.masked_array(x, np.arange(4 * rows).reshape(rows, 4) < 4))
+
+
+# What is no list of layers, no size, no path
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: dk.Sequential(None), "layers is None: expected a list of layers"),
+        (lambda: dk.Sequential(3), "layers is 3"),
+        (lambda: dk.Sequential(np.array(3)), "layers is array"),
+        (lambda: dk.Sequential(dk.Dense(3)), r"single layer Dense.*write Sequential\(\[Dense"),
+        (lambda: dk.Sequential([dk.Dense]), "layers must be objects of class Layer"),
+        (lambda: dk.Sequential(["relu"]), "layers must be objects of class Layer"),
+        (lambda: dk.Sequential([dk.Dense(3)], dtype="float16"), "dtype is 'float16'"),
+        (lambda: dk.Sequential([dk.Dense(3)], dtype=np.int64), "dtype is <class"),
+        (lambda: dk.Sequential([dk.Dense(3)], dtype=None), "dtype is None"),
+        (lambda: dk.Sequential([dk.Dense(3)]).build(()), r"input_shape is \(\): expected at least one size"),
+        (lambda: dk.Sequential([dk.Dense(3)]).build(None), "a size in input_shape is None"),
+        (lambda: dk.Sequential([dk.Dense(3)]).build("3"), "a size in input_shape is '3'"),
+        (lambda: dk.Sequential([dk.Dense(3)]).build(10**30), "parameters of .* GiB, but this machine has"),
+        (lambda: dk.Sequential([dk.Dense(3)]).build(10**400), "but this machine has"),
+        (lambda: dk.Sequential([dk.Dense(10**30)]).build(4), "but this machine has"),
+        (lambda: dk.Sequential([dk.Dense(3), dk.Rescaling(1e-50)]).build(4), r"Rescaling\(scale=1e-50\) cannot be"),
+        (lambda: dk.Sequential([dk.Rescaling(1, 1e50), dk.Dense(3)]).build(4), r"Rescaling\(offset=1e\+50\) cannot"),
+        (
+            lambda: dk.Sequential([dk.Dense(3, bias_initializer=dk.initializers.Constant(1e50))]).build(4),
+            "not finite in float32",
+        ),
+    ],
+)
+def test_what_a_network_cannot_be_made_of(make, message):
+    with pytest.raises(ConfigurationError, match=message):
+        make()
+
+
+def test_numpys_dtypes_are_names_of_dtypes():
+    for given_dtype in (np.float64, np.dtype("float64"), float):
+        assert dk.Sequential([dk.Dense(3)], dtype=given_dtype).dtype == "float64"
+
+
+@pytest.mark.parametrize("name", [3, False, [], np.ones(2)])
+def test_a_backend_has_a_name(name):
+    with pytest.raises(dk.errors.BackendUnavailable, match="expected a name"):
+        dk.Sequential([dk.Dense(3)], backend=name).build(4)
+
+
+def test_a_build_that_fails_leaves_the_network_to_be_built():
+    net = dk.Sequential([dk.Dense(3)], seed=0, backend="numpy")
+    with pytest.raises(ShapeError):
+        net.build((2, 2))
+    assert net.predict(np.ones((1, 5))).shape == (1, 3)
+
+
+@pytest.mark.parametrize("path", [None, 3, b"x", "\0", [], 1.5])
+def test_what_is_no_path(path):
+    net = network()
+    for ask in (net.save, net.save_weights, net.load_weights, net.to_numpy_source, dk.load, dk.CSVLogger):
+        with pytest.raises(ConfigurationError, match="path is"):
+            ask(path)
+
+
+def test_a_name_that_is_too_long_or_none_cannot_be_written_to():
+    net = network()
+    for ask in (net.save, net.save_weights):
+        with pytest.raises(dk.errors.CheckpointError, match="cannot write"):
+            ask("a" * 5000)
+    with pytest.raises(dk.errors.CheckpointError, match="it is a folder; name a file"):
+        net.save_weights("")
+
+
+def test_callbacks_may_be_none() -> None:
+    network().fit(X, LABELS, callbacks=None, verbose=0)
+
+
+# Parameters
+
+
+def test_parameters_are_assigned_all_or_none(backend: Backend):
+    net = dk.Sequential([dk.Dense(2), dk.Dense(2)], seed=0, backend=backend)
+    net.build(3)
+    other = dk.Sequential([dk.Dense(2), dk.Dense(2)], seed=1, backend=backend)
+    other.build(3)
+    before = dict(net.parameters)
+    with pytest.raises(ShapeError):
+        net.set_parameters({"dense/bias": np.ones(2), "dense_1/bias": np.ones(3)})
+    np.testing.assert_array_equal(net.parameters["dense/bias"], before["dense/bias"])
+    net.parameters = other.parameters
+    for name, value in other.parameters.items():
+        np.testing.assert_array_equal(net.parameters[name], value)
+
+
+@pytest.mark.parametrize(
+    ("assign", "error", "message"),
+    [
+        (lambda net: setattr(net, "parameters", "a"), ConfigurationError, "a mapping of names to arrays"),
+        (lambda net: net.set_parameters(None), ConfigurationError, "a mapping of names to arrays"),
+        (lambda net: net.parameters.__setitem__("dense/bias", "a"), DataError, "array of numbers"),
+        (lambda net: net.parameters.__setitem__("dense/bias", [1, 2j, 3]), DataError, "array of numbers"),
+        (lambda net: net.parameters.__setitem__("dense/bias", [[1], 2, 3]), DataError, "array of numbers"),
+        (lambda net: net.parameters[[1]], UnknownName, "no parameter"),
+    ],
+)
+def test_what_is_no_parameter(assign, error, message):
+    with pytest.raises(error, match=message):
+        assign(network())

@@ -61,6 +61,7 @@ def test_activations(backend: Backend, activation: str, rng: np.random.Generator
 WITH_LOGITS = [(loss, False) for loss in LOSSES] + [(loss, True) for loss in LOSSES if "crossentropy" in loss]
 
 
+@pytest.mark.filterwarnings("ignore:the last layer's:dnnkit.errors.TrainingWarning")
 @pytest.mark.parametrize("last", ["softmax", "sigmoid", "linear"])
 @pytest.mark.parametrize(("loss", "from_logits"), WITH_LOGITS)
 def test_losses(backend: Backend, loss: str, last: str, from_logits: bool, rng: np.random.Generator) -> None:
