@@ -4,6 +4,7 @@ A leaf: it imports nothing but `dnnkit.errors`, so that kernels and backends may
 """
 
 import os
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -90,9 +91,8 @@ def check_writable(folder: Path) -> None:
     parent = folder
     try:
         parent = nearest_existing(folder)
-        probe = parent / f".writable-{os.getpid()}"
-        probe.write_bytes(b"")
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=parent):  # which has no name, where the system can
+            pass
     except OSError as error:
         raise CheckpointError(
             f"cannot write to {folder}: {error.strerror} ({parent}); choose a folder you may write to"

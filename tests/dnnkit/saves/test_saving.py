@@ -1,5 +1,6 @@
 """Saves: whole at every moment, exact, without pickle, and clear about damage."""
 
+import errno
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from dnnkit.errors import CheckpointError, ConfigurationError
 from dnnkit.saves import saving
 from tests.backends.networks import CASES, data, may_be_flat
 
+MANIFEST = "manifest.json"
 FILES = {"architecture.json", "weights.safetensors", "optimizer.safetensors", "state.json", "history.json"}
 
 
@@ -27,6 +29,11 @@ def trained(name: str, backend: Backend | str = "numpy", dtype: str = "float32")
     net = CASES[name].network(backend, dtype)
     net.fit(x, CASES[name].targets(labels), epochs=2, batch_size=20, verbose=0)
     return net
+
+
+def saved(net: dk.Sequential, folder: Path) -> Path:
+    net.save(folder)
+    return folder
 
 
 def version(folder: Path) -> Path:
@@ -133,6 +140,129 @@ def test_a_writer_that_dies_at_any_point_leaves_a_whole_save(tmp_path: Path, mon
     net.save(tmp_path)
     np.testing.assert_array_equal(dk.load(tmp_path).parameters["dense/bias"], kept + 1)
     assert [entry.name for entry in (tmp_path / "versions").iterdir()] == [version(tmp_path).name]
+
+
+@pytest.mark.parametrize("existed", [True, False])
+def test_a_save_that_fails_leaves_nothing_behind(
+    existed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F10: on a full disk, each attempt left a version and made the disk fuller."""
+    net, folder = trained(next(iter(CASES))), tmp_path / "run"
+    if existed:
+        net.save(folder)
+    before = sorted(tmp_path.rglob("*"))
+
+    def full(file: BinaryIO) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "_flush", full)
+        with pytest.raises(CheckpointError, match="No space left"):
+            net.save(folder)
+    assert sorted(tmp_path.rglob("*")) == before
+    net.save(folder)
+    assert dk.load(folder).executable.state == net.executable.state
+
+
+def test_an_interrupt_after_the_manifest_leaves_the_new_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = trained(next(iter(CASES)))
+    net.save(tmp_path)
+    net.parameters["dense/bias"] = np.full(12, 7.0)
+    sync = files.sync_folder
+
+    def interrupted(folder: Path) -> None:
+        sync(folder)
+        if folder == tmp_path:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "sync_folder", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            net.save(tmp_path)
+    assert dk.load(tmp_path).parameters["dense/bias"][0] == 7
+    net.save(tmp_path)
+    assert [entry.name for entry in (tmp_path / "versions").iterdir()] == [version(tmp_path).name]
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "versions/20240115/data",
+        "versions/240115/data",
+        "versions/1.0.2/notes",
+        "versions/notes",
+        "versions",
+        "manifest.json",
+    ],
+)
+def test_what_dnnkit_did_not_write_is_left_alone(foreign: str, tmp_path: Path) -> None:
+    """F4: folders named by six or more digits were removed, a manifest of others was overwritten."""
+    net, folder = trained(next(iter(CASES))), tmp_path / "run"
+    path = folder / foreign
+    path.parent.mkdir(parents=True)
+    path.write_text("not ours")
+    for _ in range(2):
+        with pytest.raises(CheckpointError, match="is not of a save that dnnkit wrote"):
+            net.save(folder)
+        assert path.read_text() == "not ours"
+    assert dk.load(saved(net, tmp_path / "other")).seed == net.seed
+
+
+def test_links_and_what_lies_beside_a_save_stay(tmp_path: Path) -> None:
+    net, folder, elsewhere = trained(next(iter(CASES))), tmp_path / "run", tmp_path / "elsewhere" / "000001"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "architecture.json").write_text("somebody's")
+    folder.mkdir()
+    (folder / "curves.png").write_text("a picture")
+    (folder / "versions").symlink_to(elsewhere.parent, target_is_directory=True)
+    with pytest.raises(CheckpointError, match="is not of a save that dnnkit wrote"):
+        net.save(folder)
+    (folder / "versions").unlink()
+    net.save(folder)
+    net.save(folder)
+    assert (elsewhere / "architecture.json").read_text() == "somebody's"
+    assert (folder / "curves.png").read_text() == "a picture"
+
+
+def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
+    net = trained(next(iter(CASES)))
+    net.save(tmp_path)
+    (tmp_path / "versions" / "000002").mkdir()
+    (tmp_path / "versions" / "000002" / "architecture.json").write_text("{")
+    (tmp_path / ".manifest.json-123-456.part").write_text("{")
+    net.save(tmp_path)
+    assert {entry.name for entry in tmp_path.iterdir()} - {".lock"} == {"manifest.json", "versions"}
+    assert [entry.name for entry in (tmp_path / "versions").iterdir()] == ["000003"]
+
+
+def test_a_damaged_save_can_be_replaced(tmp_path: Path) -> None:
+    net = trained(next(iter(CASES)))
+    net.save(tmp_path)
+    (tmp_path / "manifest.json").write_text("{")
+    net.save(tmp_path)
+    assert dk.load(tmp_path).seed == net.seed
+
+
+def test_weights_that_many_threads_write_to_one_file_are_whole(tmp_path: Path) -> None:
+    """F17."""
+    net, path = trained(next(iter(CASES))), tmp_path / "weights.safetensors"
+    failures: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            for _ in range(20):
+                net.save_weights(path)
+                load_file(path)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert os.listdir(tmp_path) == [path.name]
 
 
 def test_readers_beside_a_writer_always_find_a_whole_save(tmp_path: Path) -> None:
