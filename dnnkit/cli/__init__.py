@@ -1,7 +1,11 @@
 """The command line: one file a command."""
 
+import io
+import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -45,11 +49,34 @@ def _options(
 def main() -> None:
     """Run the command line; what the user can mend is one line on standard error and exit status 2."""
     warnings.formatwarning = lambda message, *_, **__: f"dnnkit: warning: {message}\n"
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a letter that it has not is a question mark, not a traceback
     try:
-        app()
+        with _standard_output():
+            app()
     except DnnkitError as error:
         typer.echo(f"dnnkit: {error}", err=True)
         sys.exit(2)
     except MemoryError as error:
         typer.echo(f"dnnkit: not enough memory: {error}; choose a smaller network or batch", err=True)
+        sys.exit(2)
+
+
+@contextmanager
+def _standard_output() -> Iterator[None]:
+    """One line where it cannot be written to, be it at the end, when Python writes what it held back."""
+    try:
+        try:
+            yield
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what Python still holds
+        if isinstance(error, BrokenPipeError):
+            sys.exit(141)  # as of a program that the signal ends
+        typer.echo(f"dnnkit: cannot write to standard output: {error.strerror}", err=True)
         sys.exit(2)

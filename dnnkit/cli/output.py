@@ -1,15 +1,37 @@
 """What commands write besides their messages: JSON or other text, to a file or to standard output."""
 
 import json
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from dnnkit.errors import ConfigurationError
 from dnnkit.files import check_writable
 from dnnkit.saves.serialization import without_nan
+
+log = logging.getLogger("dnnkit")
+
+
+class Speaker:
+    """Says what a command does, until nobody can hear it any more: the work goes on."""
+
+    def __init__(self, is_quiet: bool) -> None:
+        self._is_silent = is_quiet
+
+    def __call__(self, text: str) -> None:
+        """A line on standard output."""
+        if self._is_silent:
+            return
+        try:
+            typer.echo(text)
+        except OSError as error:
+            self._is_silent = True
+            log.warning("dnnkit: nothing more is said, the work goes on: %s", error)
 
 
 @contextmanager

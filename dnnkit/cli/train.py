@@ -6,7 +6,7 @@ from typing import Annotated, Literal, cast
 
 import typer
 
-from dnnkit.cli.output import json_output
+from dnnkit.cli.output import Speaker, json_output
 from dnnkit.errors import ConfigurationError
 
 GRID = 32
@@ -96,11 +96,7 @@ def train(
     check_writable(folder)
 
     with json_output(json) as result:
-
-        def say(text: str) -> None:
-            if not quiet:
-                typer.echo(text)
-
+        say = Speaker(quiet)
         shape = " - ".join(map(str, (x[0].size, *units, classes)))
         say(f"{dataset}: {len(x):,} training and {len(x_test):,} test images")
         say(f"network {shape}, {activation}, seed {seed}")

@@ -1,5 +1,6 @@
 """Progress of training: a live bar on a terminal or in a notebook, one plain line an epoch elsewhere."""
 
+import logging
 import sys
 from collections.abc import Mapping
 from time import perf_counter
@@ -8,6 +9,8 @@ from typing import Any, Literal, TypeAlias
 from dnnkit.errors import ConfigurationError
 from dnnkit.settings import plain
 from dnnkit.training.notebook import Cell, in_notebook
+
+log = logging.getLogger("dnnkit")
 
 Verbosity: TypeAlias = Literal["auto", 0, 1, 2]
 
@@ -23,10 +26,13 @@ def make_progress(verbose: Verbosity, epochs: int) -> "Progress":
     verbose = plain(verbose)
     if not isinstance(verbose, str | int) or verbose not in ("auto", 0, 1, 2):
         raise ConfigurationError(f"verbose is {verbose!r}: expected 'auto', 0, 1 or 2")
+    if (sys.stdout is None or sys.stdout.closed) and not in_notebook():  # as in a program without a console
+        verbose = 0
     if verbose == "auto":
-        verbose = 1 if sys.stdout.isatty() or in_notebook() else 2
+        verbose = 1 if in_notebook() or sys.stdout.isatty() else 2
     live = NotebookProgress if in_notebook() else LiveProgress
-    return {0: Progress, 1: live, 2: LineProgress}[int(verbose)](epochs)
+    shown = {0: Progress, 1: live, 2: LineProgress}[int(verbose)](epochs)
+    return Guarded(shown) if int(verbose) else shown
 
 
 class Progress:
@@ -64,6 +70,34 @@ class Progress:
         elapsed = perf_counter() - self._start
         left = elapsed / (step - self._first) * (self._end - step)
         return f"ETA {_duration(left)}", *self._parts(logs, elapsed, step)[1:]
+
+
+class Guarded(Progress):
+    """Another, until it cannot be written (a full disk, a pipe that nobody reads): training goes on without it."""
+
+    def __init__(self, shown: Progress) -> None:
+        super().__init__(shown.epochs)
+        self._shown: Progress | None = shown
+        self.wants_updates = shown.wants_updates
+
+    def begin_epoch(self, epoch: int, first: int, end: int, samples: int) -> None:  # noqa: D102
+        self._try("begin_epoch", epoch, first, end, samples)
+
+    def advance(self, step: int, logs: Mapping[str, float]) -> None:  # noqa: D102
+        self._try("advance", step, logs)
+
+    def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:  # noqa: D102
+        self._try("end_epoch", logs, seconds)
+
+    def close(self) -> None:  # noqa: D102
+        self._try("close")
+
+    def _try(self, method: str, *arguments: Any) -> None:
+        try:
+            getattr(self._shown or _SILENT, method)(*arguments)
+        except (OSError, ValueError) as error:  # ValueError: it was closed
+            self._shown, self.wants_updates = None, False
+            log.warning("dnnkit: progress is not shown any more, training goes on: %s", error)
 
 
 class LineProgress(Progress):
@@ -143,13 +177,25 @@ class NotebookProgress(Progress):
         self._shown = perf_counter()
 
 
+_SILENT = Progress(0)
+
+
 def _numbers(logs: Mapping[str, float]) -> str:
     return " - ".join(f"{name}: {value:.4f}" for name, value in logs.items())
 
 
 def _per_sample(seconds: float, samples: float) -> str:
-    microseconds = 1e6 * seconds / samples
-    return f"{microseconds:.0f} µs/sample" if microseconds >= 10 else f"{microseconds:.1f} µs/sample"
+    microseconds, unit = 1e6 * seconds / samples, _where_it_can_be_written("µs", "us")
+    return f"{microseconds:.0f} {unit}/sample" if microseconds >= 10 else f"{microseconds:.1f} {unit}/sample"
+
+
+def _where_it_can_be_written(text: str, plain_text: str) -> str:
+    """The text, or another where standard output has no such letters, as in GBK."""
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return plain_text
+    return text
 
 
 def _duration(seconds: float) -> str:

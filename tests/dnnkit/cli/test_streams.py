@@ -1,0 +1,71 @@
+"""Standard output that cannot be written to, or not in all letters: the work is done and kept all the same."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dnnkit as dk
+
+TRAIN = ("train", "--epochs", "2", "--hidden", "4", "--backend", "numpy", "--out", "run")
+
+
+def dnnkit(folder: Path, *arguments: str, redirect: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    command = f'"$0" -m dnnkit {" ".join(arguments)} {redirect}'
+    environment = {**os.environ, **variables}
+    return subprocess.run(
+        ["bash", "-c", command, sys.executable], cwd=folder, env=environment, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "gbk", "cp932", "big5"])
+def test_letters_that_it_has_not_end_nothing(encoding: str, tmp_path: Path) -> None:
+    done = dnnkit(tmp_path, *TRAIN, PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count(" us/sample") == 2
+    assert len(dk.load(tmp_path / "run").history.epoch) == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize(
+    ("redirect", "said"), [("> /dev/full", "No space left"), (">&-", ""), ("| true", "Broken pipe")]
+)
+def test_a_run_is_kept_though_nobody_hears_of_it(redirect: str, said: str, tmp_path: Path) -> None:
+    done = dnnkit(tmp_path, *TRAIN, redirect=redirect)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) <= 2
+    assert len(dk.load(tmp_path / "run").history.epoch) == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("command", ["--help", "backends", "doctor"])
+def test_what_only_says_something_fails_in_one_line(command: str, tmp_path: Path) -> None:
+    done = dnnkit(tmp_path, command, redirect="> /dev/full")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == ["dnnkit: cannot write to standard output: No space left on device"]
+
+
+def test_in_a_script_training_goes_on_too(tmp_path: Path) -> None:
+    program = """
+import sys
+import numpy as np
+import dnnkit as dk
+net = dk.Sequential([dk.Dense(1)], seed=0, backend="numpy")
+net.compile("sgd", "mean_squared_error")
+if sys.argv[1] == "none":
+    sys.stdout = None
+else:
+    sys.stdout.close()
+net.fit(np.ones((9, 2)), np.ones((9, 1)), epochs=3, verbose=sys.argv[2] if sys.argv[2] == "auto" else int(sys.argv[2]))
+assert len(net.history.epoch) == 3
+"""
+    for stream in ("none", "closed"):
+        for verbose in ("auto", "1", "2"):
+            command = [sys.executable, "-c", program, stream, verbose]
+            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+            assert done.returncode == 0, (stream, verbose, done.stderr)
+            assert "Traceback" not in done.stderr
