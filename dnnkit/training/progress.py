@@ -26,7 +26,7 @@ def make_progress(verbose: Verbosity, epochs: int) -> "Progress":
     verbose = plain(verbose)
     if not isinstance(verbose, str | int) or verbose not in ("auto", 0, 1, 2):
         raise ConfigurationError(f"verbose is {verbose!r}: expected 'auto', 0, 1 or 2")
-    if (sys.stdout is None or sys.stdout.closed) and not in_notebook():  # as in a program without a console
+    if (sys.stdout is None or getattr(sys.stdout, "closed", False)) and not in_notebook():  # as without a console
         verbose = 0
     if verbose == "auto":
         verbose = 1 if in_notebook() or sys.stdout.isatty() else 2
