@@ -5,8 +5,6 @@ from collections import deque
 from collections.abc import Callable
 from threading import get_ident
 
-NOBODY, PASSING = None, -1
-
 
 class FairLock:
     """A reentrant lock, first come, first served.
@@ -15,8 +13,9 @@ class FairLock:
     """
 
     def __init__(self) -> None:
-        self._mutex = threading.Lock()
-        self._owner: int | None = NOBODY
+        self._lock = threading.Lock()
+        """Taken as long as anybody has the lock, also while it is handed on."""
+        self._owner = -1
         self._depth = 0
         self._waiting: deque[threading.Lock] = deque()
 
@@ -31,36 +30,42 @@ class FairLock:
         if self._owner == me:
             self._depth += 1
             return
-        with self._mutex:
-            if self._owner is NOBODY:
-                self._owner, self._depth = me, 1
-                return
-            turn = threading.Lock()
-            turn.acquire()
-            self._waiting.append(turn)
-        try:
-            when_waiting()
-            turn.acquire()
-        except BaseException:  # Ctrl-C while it waits: perhaps it has just been handed the lock
-            with self._mutex:
-                waits = turn in self._waiting
-                if waits:
-                    self._waiting.remove(turn)
-            if not waits:
-                self._hand_on()
-            raise
-        self._owner, self._depth = me, 1
+        if self._waiting or not self._lock.acquire(blocking=False):
+            self._wait(when_waiting)
+        self._owner = me
 
     def release(self) -> None:
         """Give it back, to the thread that has waited longest."""
-        self._depth -= 1
-        if self._depth == 0:
-            self._hand_on()
+        if self._depth:
+            self._depth -= 1
+            return
+        self._owner = -1
+        self._hand_on()
+
+    def _wait(self, when_waiting: Callable[[], None]) -> None:
+        turn = threading.Lock()
+        turn.acquire()
+        self._waiting.append(turn)
+        try:
+            if self._lock.acquire(blocking=False):  # given back before anybody saw that this one waits
+                self._hand_on()
+            else:
+                when_waiting()
+            turn.acquire()
+        except BaseException:  # Ctrl-C while it waits: perhaps it has just been handed the lock
+            try:
+                self._waiting.remove(turn)
+            except ValueError:
+                self._hand_on()
+            raise
 
     def _hand_on(self) -> None:
-        with self._mutex:
-            if self._waiting:
-                self._owner = PASSING  # nobody else takes it on the way
+        """By who has it: to the first who waits, else to nobody."""
+        while True:
+            try:
                 self._waiting.popleft().release()
-            else:
-                self._owner = NOBODY
+                return
+            except IndexError:
+                self._lock.release()
+            if not self._waiting or not self._lock.acquire(blocking=False):
+                return  # who came in between has taken it, or will be handed it by who has

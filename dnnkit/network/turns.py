@@ -103,22 +103,12 @@ class Turns:
         """From now on this fit cannot go on after a rebuilding, not even one of its own."""
         self._has_begun = True
 
-    @contextmanager
-    def stretch(self, executable: Executable, *, is_long: bool, may_pause: bool) -> Iterator[None]:
+    def stretch(self, executable: Executable, *, is_long: bool, may_pause: bool) -> "_Stretch":
         """A fit's turn: the executable is asked to stop as soon as another thread wants its own.
 
         With `is_long`, for a single step of seconds, readers have a copy of the parameters before it.
         """
-        copy = self._copy
-        with self:
-            self._copy = _Copy(executable, executable.copy_parameters(), monotonic(), True) if is_long else copy
-            self._pause = executable.request_stop if may_pause else None
-            try:
-                yield
-            finally:
-                self._pause, copy = None, self._copy
-                if copy is not None and copy.is_newest:
-                    self._copy = None
+        return _Stretch(self, executable, is_long, may_pause)
 
     def _refuse_beside_fit(self, what: str) -> None:
         if self._fitting is not None and (self._has_begun or self._fitting != get_ident()):
@@ -168,6 +158,31 @@ class Turns:
             with self:
                 self._copy = copy = _Copy(executable, executable.copy_parameters(), monotonic(), False)
         return copy.parameters
+
+
+class _Stretch:
+    """See `Turns.stretch`; a class, because it is entered once for each step where a callback looks at steps."""
+
+    __slots__ = ("_executable", "_is_long", "_may_pause", "_turns")
+
+    def __init__(self, turns: Turns, executable: Executable, is_long: bool, may_pause: bool) -> None:
+        self._turns, self._executable, self._is_long, self._may_pause = turns, executable, is_long, may_pause
+
+    def __enter__(self) -> None:
+        turns, copy = self._turns, self._turns._copy
+        turns.__enter__()
+        turns._copy = copy
+        if self._is_long:
+            turns._copy = _Copy(self._executable, self._executable.copy_parameters(), monotonic(), True)
+        if self._may_pause:
+            turns._pause = self._executable.request_stop
+
+    def __exit__(self, *_: object) -> None:
+        turns = self._turns
+        turns._pause = None
+        if self._is_long:
+            turns._copy = None
+        turns.__exit__()
 
 
 _ALL: "weakref.WeakSet[Turns]" = weakref.WeakSet()

@@ -135,39 +135,37 @@ def _train_epoch(
     start = perf_counter()
     with net.turns:
         executable.begin_epoch(run.data, order, run.batch_size)
+    if interrupted:  # before: what begins an epoch forgets that it was asked to stop
+        raise KeyboardInterrupt
     logs: Mapping[str, float] = {}
     is_long = run.has_long_steps(executable)
     one_by_one = callbacks.wants_batches or is_long
     for last in _stretches(state.position, end, one_by_one, progress.wants_updates):
         callbacks.on_batch_begin(state.position, logs)
-        _run_stretch(net, last, is_long, interrupted)
+        totals = _run_stretch(net, last, is_long, interrupted)
         if interrupted and state.position < end:
             raise KeyboardInterrupt
         if callbacks.wants_batches or progress.wants_updates:
-            logs = _totals(net).means(executable.program.metrics)
+            logs = totals.means(executable.program.metrics)
             progress.advance(state.position, logs)
         callbacks.on_batch_end(state.position - 1, logs)
         if net.stop_training:
             break
-    totals = _totals(net)
     seconds = perf_counter() - start
     state.position, state.epoch = 0, state.epoch + 1
     return totals.means(executable.program.metrics), seconds, totals.nan_step
 
 
-def _totals(net: Network) -> Totals:
-    with net.turns:  # a step of another thread has an epoch of its own meanwhile
-        return net.executable.totals()
-
-
-def _run_stretch(net: Network, last: int, is_long: bool, interrupted: list[int]) -> None:
-    """Run the steps before `last`, letting other threads have their turn between two of them."""
+def _run_stretch(net: Network, last: int, is_long: bool, interrupted: list[int]) -> Totals:
+    """Run the steps before `last`, letting other threads have their turn between two; the epoch's totals so far."""
     executable, state, may_pause = net.executable, net.executable.state, True
-    while state.position < last and not interrupted:
+    while True:
         first = state.position
         with net.turns.stretch(executable, is_long=is_long, may_pause=may_pause):
             hyperparameters = net.optimizer.hyperparameters(state.step, last - first)
             state.position = executable.run_steps(first, last, hyperparameters)
+            if state.position == last or interrupted:
+                return executable.totals()  # within the turn: a step of another thread has an epoch of its own
         may_pause = state.position > first  # who waits all the time does not stop it altogether
 
 

@@ -78,6 +78,20 @@ def test_ctrl_c_in_the_last_step_of_a_short_epoch_leaves_nothing_to_finish(backe
     assert stopped.history.history == whole.history.history
 
 
+def test_ctrl_c_before_the_first_step_of_an_epoch_is_not_forgotten(backend: Backend):
+    """F7: what begins an epoch withdrew the request to stop, and the whole epoch ran."""
+
+    class PressCtrlC(dk.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs):
+            if epoch == 1:
+                signal.raise_signal(signal.SIGINT)
+
+    net = network(backend)
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(*data(), batch_size=BATCH, steps_per_epoch=5, epochs=3, callbacks=PressCtrlC(), verbose=0)
+    assert state(net) == (5, 1, 0)
+
+
 def test_ctrl_c_while_that_step_runs_leaves_nothing_to_finish_either(backend: Backend):
     calls = []
 
