@@ -602,7 +602,7 @@ BACKENDS = [
     Fault(
         "backends-readers-fast-path", STALE, "backends/numba_backend/executable.py",
         "self._idle_few.pop()", "self._idle_few[-1]",
-        "tests/dnnkit/network/test_threads.py -k 'many_readers and numba'",
+        "tests/backends/numba_backend/test_backend.py -k few_rows_that",
     ),
     Fault(
         "backends-blas-bound", ORDER, "backends/blas_threads.py",

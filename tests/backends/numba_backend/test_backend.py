@@ -56,6 +56,24 @@ def test_read_only_data_are_used_where_they_are() -> None:
     assert net.predict(x).shape == (4000, 4)
 
 
+def test_few_rows_that_are_predicted_at_once_have_buffers_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads within a microsecond of each other, here one within the other."""
+    net = dk.Sequential([dk.Dense(4)], seed=0, backend="numba")
+    x = np.ones((2, 3), np.float32)
+    net.predict(x)
+    predict_rows, used = cpu.predict_rows, []
+
+    def watched(*arguments: Any) -> Any:
+        used.append(arguments[2])
+        if len(used) == 1:
+            net.executable.predict_few(x)
+        return predict_rows(*arguments)
+
+    monkeypatch.setattr(cpu, "predict_rows", watched)
+    net.predict(x)
+    assert used[0] is not used[1]
+
+
 def test_a_part_of_your_own_goes_stage_by_stage_on_compiled_operations() -> None:
     class Same(dk.Layer):
         def forward(self, xp, x):
