@@ -59,6 +59,7 @@ def test_read_only_data_are_used_where_they_are() -> None:
 def test_few_rows_that_are_predicted_at_once_have_buffers_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two threads within a microsecond of each other, here one within the other."""
     net = dk.Sequential([dk.Dense(4)], seed=0, backend="numba")
+    net.build(3)
     x = np.ones((2, 3), np.float32)
     net.predict(x)
     predict_rows, used = cpu.predict_rows, []
