@@ -12,6 +12,12 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+ALONE = object()
+"""Wanted by a fork: that nobody computes."""
+
+PATIENCE = 10.0
+"""Seconds that a fork waits for the end of a batch, at most."""
+
 
 class BlasThreads:
     """The bound in force, and who waits for another."""
@@ -28,62 +34,87 @@ class BlasThreads:
         """As in the child of a fork: no other thread is there to give its bound back."""
         self._lock = threading.Lock()
         self._users = 0
-        self._waiting: deque[tuple[int | None, threading.Lock]] = deque()
-        self._within = threading.local()
+        self._kind: int | object | None = None
+        """What those want who use it now."""
+        self._waiting: deque[tuple[int | object | None, threading.Lock]] = deque()
+        self._own_thread = threading.local()
 
     @contextmanager
     def bounded(self, bound: int | None) -> Iterator["BlasThreads"]:
         """Within, BLAS has at most so many threads; with None, as many as it has by itself. Waits for other bounds."""
-        if getattr(self._within, "depth", 0):  # a layer of one's own that predicts: the outer bound is in force
+        mine = self._own_thread
+        if getattr(mine, "is_within", False):  # a layer of one's own that predicts: the outer bound is in force
             yield self
             return
         self._enter(bound)
-        self._within.depth, self._within.bound = 1, bound
+        mine.is_within, mine.is_user, mine.bound = True, True, bound
         try:
             yield self
         finally:
-            self._within.depth = 0
-            self._leave()
+            mine.is_within = False
+            if mine.is_user:
+                self._leave()
 
     def let_others(self) -> None:
         """Between two pieces of work, let those have their turn who wait for another bound."""
         if self._waiting:
+            mine = self._own_thread
+            mine.is_user = False
             self._leave()
-            self._enter(self._within.bound)
+            self._enter(mine.bound)
+            mine.is_user = True
 
-    def _enter(self, bound: int | None) -> None:
+    def _enter(self, kind: int | object | None, patience: float = -1.0) -> bool:
+        """Wait until it is this thread's turn; False if that took longer than the patience, in seconds."""
         with self._lock:
-            if not self._waiting and (self._users == 0 or self._bound == bound):
-                self._admit(bound)
-                return
+            if not self._waiting and self._fits(kind):
+                self._admit(kind)
+                return True
             turn = threading.Lock()
             turn.acquire()
-            self._waiting.append((bound, turn))
+            self._waiting.append((kind, turn))
         try:
-            turn.acquire()
+            if turn.acquire(timeout=patience):
+                return True
         except BaseException:  # Ctrl-C while waiting
-            with self._lock:
-                if (bound, turn) in self._waiting:
-                    self._waiting.remove((bound, turn))
-                    raise
-            self._leave()
+            if not self._withdrawn(kind, turn):
+                self._leave()
             raise
+        return not self._withdrawn(kind, turn)
+
+    def _withdrawn(self, kind: int | object | None, turn: threading.Lock) -> bool:
+        """Wait no longer; False if it was this thread's turn at last."""
+        with self._lock:
+            try:
+                self._waiting.remove((kind, turn))
+            except ValueError:
+                return False
+            self._admit_who_fits()  # as others may, who came later
+            return True
 
     def _leave(self) -> None:
         with self._lock:
             self._users -= 1
             if self._users == 0 and not self._waiting:
                 self._set(None)
-            while self._waiting and (self._users == 0 or self._bound == self._waiting[0][0]):
-                bound, turn = self._waiting.popleft()
-                self._admit(bound)
-                turn.release()
+            self._admit_who_fits()
 
-    def _admit(self, bound: int | None) -> None:
-        self._set(bound)
+    def _admit_who_fits(self) -> None:
+        while self._waiting and self._fits(self._waiting[0][0]):
+            kind, turn = self._waiting.popleft()
+            self._admit(kind)
+            turn.release()
+
+    def _fits(self, kind: int | object | None) -> bool:
+        return self._users == 0 or (self._kind == kind and kind is not ALONE)
+
+    def _admit(self, kind: int | object | None) -> None:
+        if kind is not ALONE:
+            self._set(kind)
+        self._kind = kind
         self._users += 1
 
-    def _set(self, bound: int | None) -> None:
+    def _set(self, bound: Any) -> None:
         if bound == self._bound:
             return
         if self._bound is None:
@@ -98,6 +129,16 @@ class BlasThreads:
             library.set_num_threads(own if bound is None else min(bound, own))
             forget(force=True)
 
+    def before_fork(self) -> None:
+        """Wait until no thread computes: the child would wait for ever for a lock that BLAS holds then."""
+        mine = self._own_thread
+        mine.has_waited = not getattr(mine, "is_within", False) and self._enter(ALONE, PATIENCE)
+
+    def after_fork(self) -> None:
+        """In the parent: the others go on."""
+        if self._own_thread.has_waited:
+            self._leave()
+
 
 @cache
 def blas_threads() -> BlasThreads:
@@ -106,5 +147,7 @@ def blas_threads() -> BlasThreads:
 
     made = BlasThreads(lambda: ThreadpoolController().select(user_api="blas").lib_controllers)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=made._forget_threads)
+        os.register_at_fork(
+            before=made.before_fork, after_in_parent=made.after_fork, after_in_child=made._forget_threads
+        )
     return made

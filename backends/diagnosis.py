@@ -1,11 +1,8 @@
 """What backends say: findings for `dnnkit doctor`, and remarks in the log."""
 
-import logging
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
-
-log = logging.getLogger("dnnkit")
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,9 @@ class Finding:
 @cache
 def say_once(remark: str) -> None:
     """Write a remark to the log, once per process."""
-    log.warning("dnnkit: %s", remark)
+    import logging  # only what remarks something needs it
+
+    logging.getLogger("dnnkit").warning("dnnkit: %s", remark)
 
 
 def in_words(size: int) -> str:

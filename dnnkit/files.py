@@ -4,7 +4,6 @@ A leaf: it imports nothing but `dnnkit.errors`, so that kernels and backends may
 """
 
 import os
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -88,6 +87,8 @@ def replace_all(files: Mapping[Path, bytes]) -> None:
 
 def check_writable(folder: Path) -> None:
     """Raise `CheckpointError` where the folder, which need not exist, cannot be written to; leaves nothing behind."""
+    import tempfile  # only what writes needs it, and `import dnnkit` should not take longer
+
     parent = folder
     try:
         parent = nearest_existing(folder)

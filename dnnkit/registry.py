@@ -8,7 +8,6 @@ one is imported when its name is first asked for. A name means one thing: a seco
 This file knows nothing of dnnkit but its errors, so every package can have registries.
 """
 
-import difflib
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -51,7 +50,9 @@ def unknown(kind: str, given: Any, names: Iterable[str]) -> str:
 def did_you_mean(given: Any, names: Iterable[str]) -> str:
     """The nearest of the names as a question that ends in a space; empty if none is near."""
     lower = {name.lower(): name for name in names}
-    near = difflib.get_close_matches(given.lower(), lower, n=1) if isinstance(given, str) else []
+    from difflib import get_close_matches  # only errors need it
+
+    near = get_close_matches(given.lower(), lower, n=1) if isinstance(given, str) else []
     return f"did you mean {lower[near[0]]!r}? " if near else ""
 
 

@@ -7,8 +7,7 @@ GPU - it is then one that is written to a save and read again.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from decimal import Decimal
-from math import isfinite
+from math import isfinite, log10
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -46,13 +45,19 @@ class Expected:
 
 def shown(value: Any) -> str:
     """The value for an error, not longer than a line."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to write thousands of digits
+        text = f"a number of {value.bit_length()} bits"
     return text if len(text) <= 80 else f"{text[:60]}... ({type(value).__name__})"
 
 
 def counted(number: int) -> str:
     """A whole number for an error, however large."""
-    return f"{number:,}" if number < 10**15 else f"{Decimal(number):.3g}"
+    if number < 10**15:
+        return f"{number:,}"
+    digits = int(log10(number))
+    return f"{number / 10**digits:.2f}e+{digits}"
 
 
 def several(name: str, given: Any, words: str) -> tuple[Any, ...]:

@@ -93,7 +93,7 @@ def as_samples(x: Any, input_shape: Shape | None, backend: Backend) -> Array:
     Whether they are finite is not seen here but by the executable that loads them, as it reads them anyway.
     """
     if x is None:
-        raise DataError("x is missing: samples are an array of numbers with one row a sample")
+        raise DataError("x is missing: samples are an array of numbers with one row per sample")
     x = _as_numbers("x", x, backend)
     if x.ndim == 1:
         raise ShapeError(
@@ -132,7 +132,7 @@ def as_weights(weights: Any, samples: int, program: Program, backend: Backend) -
     weights = _as_numbers("sample_weight", weights, backend)
     _check_length("sample_weight", weights, samples)
     if weights.ndim != 1:
-        raise ShapeError(f"sample_weight has shape {_shape(weights)}: expected ({samples},), one number a sample")
+        raise ShapeError(f"sample_weight has shape {_shape(weights)}: expected ({samples},), one number per sample")
     require_finite("sample_weight", weights, program.dtype)
     xp = namespace(weights)
     if float(xp.min(weights)) < 0:
@@ -246,14 +246,14 @@ def _as_numbers(name: str, given: Any, backend: Backend) -> Array:
     xp = namespace(array)
     if isinstance(array, np.ndarray) and array.dtype == object and array.ndim == 0:
         kind = type(given).__name__
-        cure = "use toarray()" if hasattr(given, "toarray") else "one array of numbers, with one row a sample"
+        cure = "use toarray()" if hasattr(given, "toarray") else "one array of numbers, with one row per sample"
         raise DataError(f"{name} is of type {kind}, not an array: {cure}")
     if isinstance(array, np.ndarray) and array.dtype.kind not in "biuf":
         raise DataError(f"{name} has dtype {array.dtype}: expected numbers; convert it with astype")
     if not xp.isdtype(array.dtype, ("bool", "integral", "real floating")):
         raise DataError(f"{name} has dtype {array.dtype}: expected real numbers; convert it first")
     if array.ndim == 0:
-        raise ShapeError(f"{name} is a single number: expected an array with one row a sample")
+        raise ShapeError(f"{name} is a single number: expected an array with one row per sample")
     if 0 in array.shape:
         raise DataError(f"{name} is empty, of shape {_shape(array)}: expected at least one sample")
     return array

@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Settled:
-    """That nothing changes, and what reads then take; what changes something puts it away first."""
+    """Reads may use these parameters, as long as this object is in force: every change withdraws it first."""
 
     executable: Executable
     parameters: Any

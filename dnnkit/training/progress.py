@@ -1,6 +1,5 @@
 """Progress of training: a live bar on a terminal or in a notebook, one plain line an epoch elsewhere."""
 
-import logging
 import sys
 from collections.abc import Mapping
 from time import perf_counter
@@ -9,8 +8,6 @@ from typing import Any, Literal, TypeAlias
 from dnnkit.errors import ConfigurationError
 from dnnkit.settings import plain
 from dnnkit.training.notebook import Cell, in_notebook
-
-log = logging.getLogger("dnnkit")
 
 Verbosity: TypeAlias = Literal["auto", 0, 1, 2]
 
@@ -97,7 +94,9 @@ class Guarded(Progress):
             getattr(self._shown or _SILENT, method)(*arguments)
         except (OSError, ValueError) as error:  # ValueError: it was closed
             self._shown, self.wants_updates = None, False
-            log.warning("dnnkit: progress is not shown any more, training goes on: %s", error)
+            import logging
+
+            logging.getLogger("dnnkit").warning("dnnkit: progress is not shown any more, training goes on: %s", error)
 
 
 class LineProgress(Progress):

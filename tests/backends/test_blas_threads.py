@@ -7,28 +7,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from dnnkit.backends import blas_threads as module
 from dnnkit.backends.blas_threads import BlasThreads, blas_threads
+from tests.threads import together
 
 
 def now() -> int:
     return max(library.get_num_threads() for library in blas_threads()._libraries)
-
-
-def in_threads(*functions) -> None:
-    failures: list[BaseException] = []
-
-    def run(function) -> None:
-        try:
-            function()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=(function,)) for function in functions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures, failures
 
 
 class Library:
@@ -53,7 +38,7 @@ def test_a_thread_that_is_not_the_first_is_heard_too() -> None:
 
     look()
     before = now()
-    in_threads(look, look)
+    assert together(look, look) == []
     assert seen == [1, 1, 1]
     assert now() == before
 
@@ -70,20 +55,20 @@ def test_nobody_sees_the_bound_of_another() -> None:
                     time.sleep(1e-5)
                     blas.let_others()
 
-    in_threads(*(lambda bound=bound: work(bound, 100) for bound in (1, 2, None, 1, 9, None)))
+    assert together(*(lambda bound=bound: work(bound, 100) for bound in (1, 2, None, 1, 9, None))) == []
     assert set(seen) == {(1, 1), (2, 2), (None, 4), (9, 4)}
     assert sum(seen.values()) == 6 * 300
     assert library.threads == 4
 
 
 def test_those_who_want_the_same_run_side_by_side() -> None:
-    blas, together = BlasThreads(lambda: [Library(4)]), threading.Barrier(3, timeout=10)
+    blas, all_inside = BlasThreads(lambda: [Library(4)]), threading.Barrier(3, timeout=10)
 
     def wait() -> None:
         with blas.bounded(1):
-            together.wait()
+            all_inside.wait()
 
-    in_threads(wait, wait, wait)
+    assert together(wait, wait, wait) == []
 
 
 def test_long_work_lets_others_have_their_turn() -> None:
@@ -105,7 +90,7 @@ def test_long_work_lets_others_have_their_turn() -> None:
         over.set()
 
     inside = threading.Event()
-    in_threads(long, short)
+    assert together(long, short) == []
 
 
 def test_within_a_bound_another_is_no_wait() -> None:
@@ -128,4 +113,85 @@ def test_a_product_has_the_same_bits_in_any_thread(size: int) -> None:
             with blas_threads().bounded(1):
                 np.testing.assert_array_equal(x @ w, expected)
 
-    in_threads(multiply, multiply, multiply)
+    assert together(multiply, multiply, multiply) == []
+
+
+def test_a_fork_waits_until_nobody_computes_and_lets_them_go_on() -> None:
+    library, over, inside = Library(4), threading.Event(), threading.Event()
+    blas, computes = BlasThreads(lambda: [library]), []
+
+    def compute() -> None:
+        with blas.bounded(1):
+            while not over.is_set():
+                computes.append(1)
+                inside.set()
+                time.sleep(1e-4)
+                computes.pop()
+                blas.let_others()
+        assert library.threads in (1, 4)
+
+    def fork() -> None:
+        assert inside.wait(30)
+        for _ in range(50):
+            blas.before_fork()
+            assert computes == []
+            blas.after_fork()
+        over.set()
+
+    assert together(compute, fork) == []
+    assert library.threads == 4
+
+
+def test_a_fork_within_a_bound_is_no_wait() -> None:
+    library = Library(4)
+    blas = BlasThreads(lambda: [library])
+    with blas.bounded(1):
+        blas.before_fork()
+        blas.after_fork()
+        assert library.threads == 1
+    assert library.threads == 4
+
+
+def test_a_fork_waits_for_endless_work_no_longer_than_its_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    library = Library(4)
+    blas = BlasThreads(lambda: [library])
+
+    def fork() -> None:
+        blas.before_fork()
+        blas.after_fork()
+
+    with blas.bounded(1):
+        assert together(fork, fork) == []
+        assert library.threads == 1
+    assert library.threads == 4
+    with blas.bounded(2):
+        assert library.threads == 2
+
+
+def test_ctrl_c_while_others_have_their_turn_leaves_no_bound_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    library, had_turn = Library(4), threading.Event()
+    blas = BlasThreads(lambda: [library])
+
+    def other() -> None:
+        with blas.bounded(2):
+            had_turn.set()
+
+    def interrupted(*_: object) -> None:
+        assert had_turn.wait(30)
+        raise KeyboardInterrupt
+
+    def work() -> None:
+        with blas.bounded(1):
+            thread.start()
+            while not blas._waiting:
+                time.sleep(1e-4)
+            with monkeypatch.context() as patch:
+                patch.setattr(blas, "_enter", interrupted)
+                blas.let_others()
+
+    thread = threading.Thread(target=other)
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    thread.join()
+    assert (blas._users, library.threads) == (0, 4)

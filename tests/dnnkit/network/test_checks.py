@@ -106,7 +106,7 @@ def test_targets(loss: str, units: int, y, error: type[DnnkitError], message: st
     ("weights", "error", "message"),
     [
         (np.ones(5), ShapeError, "sample_weight has 5"),
-        (np.ones((6, 1)), ShapeError, "one number a sample"),
+        (np.ones((6, 1)), ShapeError, "one number per sample"),
         (-np.ones(6), DataError, "negative"),
         (np.zeros(6), DataError, "0 for every sample"),
         (np.full(6, np.nan), DataError, "NaN"),

@@ -6,19 +6,11 @@ import time
 import pytest
 
 from dnnkit.network.fair_lock import FairLock
+from tests.threads import together
 
 
 def nothing() -> None:
     pass
-
-
-def run(*functions) -> None:
-    threads = [threading.Thread(target=function, daemon=True) for function in functions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert not any(thread.is_alive() for thread in threads), "a thread waits for ever"
 
 
 def test_one_thread_at_a_time_has_it_and_all_have_their_turns() -> None:
@@ -35,7 +27,7 @@ def test_one_thread_at_a_time_has_it_and_all_have_their_turns() -> None:
             inside.pop()
             lock.release()
 
-    run(*(lambda number=number: work(number) for number in range(6)))
+    assert together(*(lambda number=number: work(number) for number in range(6))) == []
     assert counts == [500] * 6
 
 
@@ -68,7 +60,7 @@ def test_within_it_is_no_wait() -> None:
     assert lock.is_mine
     lock.release()
     assert not lock.is_mine
-    run(lambda: (lock.acquire(nothing), lock.release()))
+    assert together(lambda: (lock.acquire(nothing), lock.release())) == []
 
 
 @pytest.mark.parametrize("is_handed_first", [False, True])
@@ -86,7 +78,7 @@ def test_who_is_interrupted_while_waiting_passes_it_on(is_handed_first: bool) ->
         waits.set()
 
     lock.acquire(nothing)
-    run(interrupted)
+    assert together(interrupted) == []
     if not is_handed_first:
         lock.release()
-    run(lambda: (lock.acquire(nothing), lock.release()))
+    assert together(lambda: (lock.acquire(nothing), lock.release())) == []

@@ -19,6 +19,7 @@ from dnnkit.backends import Backend
 from dnnkit.errors import CheckpointError, ConfigurationError
 from dnnkit.saves import saving
 from tests.backends.networks import CASES, data, may_be_flat
+from tests.threads import together
 
 MANIFEST = "manifest.json"
 FILES = {"architecture.json", "weights.safetensors", "optimizer.safetensors", "state.json", "history.json"}
@@ -246,22 +247,13 @@ def test_a_damaged_save_can_be_replaced(tmp_path: Path) -> None:
 def test_weights_that_many_threads_write_to_one_file_are_whole(tmp_path: Path) -> None:
     """F17."""
     net, path = trained(next(iter(CASES))), tmp_path / "weights.safetensors"
-    failures: list[BaseException] = []
 
     def write() -> None:
-        try:
-            for _ in range(20):
-                net.save_weights(path)
-                load_file(path)
-        except BaseException as error:
-            failures.append(error)
+        for _ in range(20):
+            net.save_weights(path)
+            load_file(path)
 
-    threads = [threading.Thread(target=write) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    assert together(write, write, write, write) == []
     assert os.listdir(tmp_path) == [path.name]
 
 
