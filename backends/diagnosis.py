@@ -19,12 +19,17 @@ class Finding:
     advice: str = ""
 
 
-@cache
-def say_once(remark: str) -> None:
-    """Write a remark to the log, once per process."""
+def remark(text: str) -> None:
+    """Write a line to the log."""
     import logging  # only what remarks something needs it
 
-    logging.getLogger("dnnkit").warning("dnnkit: %s", remark)
+    logging.getLogger("dnnkit").warning("dnnkit: %s", text)
+
+
+@cache
+def say_once(text: str) -> None:
+    """Write a line to the log, once per process."""
+    remark(text)
 
 
 def in_words(size: int) -> str:

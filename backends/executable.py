@@ -9,7 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dnnkit.backends.program import HostArray, Hyperparameters, Plan, Program, Snapshot, Totals, TrainingState
+from dnnkit.backends.program import (
+    EpochSums,
+    HostArray,
+    Hyperparameters,
+    Plan,
+    Program,
+    Snapshot,
+    Totals,
+    TrainingState,
+)
 from dnnkit.kernels.array import Array
 
 
@@ -71,6 +80,14 @@ class Executable(ABC):
     @abstractmethod
     def totals(self) -> Totals:
         """Loss and metrics summed over the steps since `begin_epoch`, as they were before each update."""
+
+    def sums(self) -> EpochSums | None:
+        """What `totals` is made of, to go on from; None where the backend cannot: then totals are those of the rest."""
+        return None
+
+    def go_on_from(self, sums: EpochSums) -> None:
+        """Let the epoch that has just begun, not with its first step, add to these sums."""
+        raise NotImplementedError("an executable that gives sums goes on from them")
 
     @abstractmethod
     def gradients(self, data: Any, *, with_input: bool = False) -> Gradients:

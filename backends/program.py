@@ -220,14 +220,36 @@ class Program:
 # -- what changes while it runs --------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class EpochSums:
+    """What was measured of an epoch so far, as it is summed: who goes on from it has the totals of the whole epoch.
+
+    `sums` has a row for each worker that sums on its own: the loss, then the metrics. `weight` is the sum of the row
+    weights since step `first`; `nan_step` the first step whose loss was not a number, or -1.
+    """
+
+    first: int
+    weight: float
+    sums: tuple[tuple[float, ...], ...]
+    nan_step: int = -1
+
+    @property
+    def total(self) -> tuple[float, ...]:
+        """The sums of all workers."""
+        return tuple(sum(column) for column in zip(*self.sums, strict=True))
+
+
 @dataclass
 class TrainingState:
     """Everything besides parameters and optimizer slots that decides how training goes on.
 
     `step` counts updates: it enters Adam's bias correction, schedules and dropout masks. `epoch` counts epochs begun
-    and ended: with the seed it decides the order of the samples. `position` is the next step within an epoch that was
-    interrupted, of `steps` in all, else 0. `execution` says how the backend divided the work, in its own words: with
+    and ended: with the seed it decides the order of the samples. `position` is the next step within an epoch that has
+    not ended, of `steps` in all, else 0. `execution` says how the backend divided the work, in its own words: with
     the same one again, results are the same bit for bit.
+
+    Of an epoch that has not ended: `schedule` is how its samples become batches, in words, and `data` a fingerprint of
+    them, where it was asked for; `sums` what was measured, up to date in a snapshot.
     """
 
     step: int = 0
@@ -235,6 +257,9 @@ class TrainingState:
     position: int = 0
     steps: int = 0
     execution: str = ""
+    schedule: str = ""
+    data: str = ""
+    sums: EpochSums | None = None
 
 
 @dataclass(frozen=True)

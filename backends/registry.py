@@ -112,13 +112,16 @@ def get_backend(name: str | Backend | None = None) -> Backend:
     return resolve(chosen.name, chosen.origin)
 
 
-def get_backend_or_default(address: str) -> Backend:
-    """The backend of that name, or where it cannot work the one in force, which a line in the log says."""
+def get_backend_or_default(address: str, origin: str) -> Backend:
+    """The backend of that name, or where it cannot work the one in force, which a line in the log says.
+
+    `origin` says what is to go on there.
+    """
     try:
-        return resolve(address, "a network that was pickled")
+        return resolve(address, origin)
     except BackendUnavailable as error:
         backend = get_backend()
-        say_once(f"a network that was pickled on backend {address!r} goes on on {backend.name!r}: {error}")
+        say_once(f"{origin}, of backend {address!r}, goes on on {backend.name!r}: {error}")
         return backend
 
 

@@ -23,6 +23,7 @@ from dnnkit.backends.processors import processors
 from dnnkit.backends.program import (
     Activate,
     Dense,
+    EpochSums,
     HostArray,
     Hyperparameters,
     Plan,
@@ -66,6 +67,11 @@ class Epoch:
     span: tuple[int, int] = (0, 0)
     """The first step that was run, and the one after the last."""
     nan_step: int = -1
+
+    @property
+    def weight(self) -> float:
+        """The sum of the row weights of the steps that were run."""
+        return float(self.batch_weights[slice(*self.span)].sum())
 
 
 class NumbaExecutable(FlatExecutable):
@@ -246,8 +252,23 @@ class NumbaExecutable(FlatExecutable):
 
     def totals(self) -> Totals:  # noqa: D102
         epoch = self.epoch
-        weight = float(epoch.batch_weights[slice(*epoch.span)].sum())
-        return self._read_totals(epoch.team.totals(epoch.sums), weight, epoch.nan_step)
+        return self._read_totals(epoch.team.totals(epoch.sums), epoch.weight, epoch.nan_step)
+
+    def sums(self) -> EpochSums | None:  # noqa: D102
+        epoch = self.epoch
+        if epoch is None:
+            return self.state.sums
+        rows = epoch.team.counted(epoch.sums)
+        return EpochSums(epoch.span[0], epoch.weight, tuple(tuple(row) for row in rows.tolist()), epoch.nan_step)
+
+    def go_on_from(self, sums: EpochSums) -> None:  # noqa: D102
+        epoch = self.epoch
+        epoch.span, epoch.nan_step = (sums.first, self.state.position), sums.nan_step
+        rows = epoch.team.counted(epoch.sums)
+        if len(rows) == len(sums.sums):
+            rows[...] = sums.sums
+        else:  # of another partition
+            rows[0] = sums.total
 
     def _read_totals(self, totals: HostArray, weight: float, nan_step: int) -> Totals:
         loss, *metrics = (float(value) for value in totals)

@@ -202,10 +202,13 @@ class WorkerTeam:
         return np.zeros((self.partition.workers, max(opcodes.LINE, 1 + len(self.program.metrics))))
 
     def totals(self, sums: HostArray) -> HostArray:
-        """Loss and metrics (1 + metrics,) of all rows: divided by units, every worker has summed them all."""
-        counted = sums if self.partition.by == "rows" else sums[:1]
-        totals: HostArray = counted.sum(axis=0)[: 1 + len(self.program.metrics)]
+        """Loss and metrics (1 + metrics,) of all rows."""
+        totals: HostArray = self.counted(sums).sum(axis=0)
         return totals
+
+    def counted(self, sums: HostArray) -> HostArray:
+        """The sums (workers, 1 + metrics) that add up to the totals: divided by units, each worker sums all rows."""
+        return sums[: self.partition.workers if self.partition.by == "rows" else 1, : 1 + len(self.program.metrics)]
 
     @property
     def _sums_up(self) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from dnnkit.backends.executable import Gradients
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.program import HostArray, Hyperparameters, Plan, Program, Totals
+from dnnkit.backends.program import EpochSums, HostArray, Hyperparameters, Plan, Program, Totals
 from dnnkit.backends.stagewise.accumulator import Accumulator
 from dnnkit.backends.stagewise.batches import Batches, part
 from dnnkit.backends.stagewise.buffers import Buffers
@@ -99,6 +99,13 @@ class StagewiseExecutable(FlatExecutable):
 
     def totals(self) -> Totals:  # noqa: D102
         return self.epoch.measured.read()
+
+    def sums(self) -> EpochSums | None:  # noqa: D102
+        return self.state.sums if self.epoch is None else self.epoch.measured.sums()
+
+    def go_on_from(self, sums: EpochSums) -> None:  # noqa: D102
+        assert self.epoch is not None
+        self.epoch.measured.go_on_from(sums, self.state.position)
 
     def gradients(self, data: Data, *, with_input: bool = False) -> Gradients:  # noqa: D102
         order = np.arange(len(data))

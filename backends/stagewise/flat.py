@@ -105,7 +105,7 @@ class FlatExecutable(Executable):
         return Snapshot(
             {name: self._read(self._parameters, name) for name in names},
             {f"{slot}/{name}": self._read(flat, name) for slot, flat in slots for name in names},
-            replace(self.state),
+            replace(self.state, sums=self.sums() if self.state.position else None),
         )
 
     def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
@@ -118,3 +118,4 @@ class FlatExecutable(Executable):
             }
             self._slots[place] = self._write(values)
         self.state = replace(snapshot.state)
+        self.epoch = None  # whatever ran before, what was measured of this state is in it

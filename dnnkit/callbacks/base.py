@@ -42,6 +42,13 @@ class Callback:
     def on_batch_end(self, batch: int, logs: Logs) -> None:
         """After a batch; logs are means over the epoch so far."""
 
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it: numbers, text, lists and dictionaries of them, and NumPy arrays."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` gave; after `on_train_begin`, where a fit goes on from a checkpoint."""
+
     @property
     def wants_batches(self) -> bool:
         """Whether a batch's method is overridden."""
@@ -80,6 +87,19 @@ class CallbackList(Callback):
     def wants_batches(self) -> bool:
         """Whether any of them wants to hear of batches."""
         return any(callback.wants_batches for callback in self.callbacks)
+
+    def state_of_each(self) -> list[dict[str, Any]]:
+        """The states of all, with the names of their classes."""
+        return [{"type": type(callback).__name__, "state": callback.state()} for callback in self.callbacks]
+
+    def restore_each(self, states: Sequence[Mapping[str, Any]]) -> None:
+        """Give each the state that was kept of one of its class; the first of a class that of the first."""
+        left = list(states)
+        for callback in self.callbacks:
+            own = next((state for state in left if state["type"] == type(callback).__name__), None)
+            if own is not None:
+                left.remove(own)
+                callback.restore(own["state"])
 
     def on_train_begin(self, logs: Logs) -> None:  # noqa: D102
         for callback in self.callbacks:

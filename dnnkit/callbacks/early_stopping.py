@@ -52,6 +52,19 @@ class EarlyStopping(Callback):
             self.stopped_epoch = epoch
             self.model.stop_training = True
 
+    def state(self) -> dict[str, Any]:  # noqa: D102
+        return {
+            "best": self._best.value,
+            "best_epoch": self.best_epoch,
+            "stopped_epoch": self.stopped_epoch,
+            "waited": self._waited,
+            "weights": self._weights,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:  # noqa: D102
+        self._best.value, self._waited, self._weights = state["best"], state["waited"], state["weights"]
+        self.best_epoch, self.stopped_epoch = state["best_epoch"], state["stopped_epoch"]
+
     def on_train_end(self, logs: Logs) -> None:  # noqa: D102
         if self._weights is not None:
             self.model.set_parameters(self._weights)

@@ -1,7 +1,9 @@
 """A picture of the loss that grows while training goes on."""
 
+from collections.abc import Mapping
 from math import nan
 from pathlib import Path
+from typing import Any
 
 from dnnkit.callbacks.base import CALLBACKS, Callback, Logs
 from dnnkit.files import as_path
@@ -48,6 +50,12 @@ class LossPlot(Callback):
 
     def on_train_begin(self, logs: Logs) -> None:  # noqa: D102
         self.init()
+
+    def state(self) -> dict[str, Any]:  # noqa: D102
+        return {"epochs": self._epochs, "losses": self._losses}
+
+    def restore(self, state: Mapping[str, Any]) -> None:  # noqa: D102
+        self._epochs, self._losses = list(state["epochs"]), {name: list(v) for name, v in state["losses"].items()}
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: D102
         self.add(epoch + 1, logs["loss"], logs.get("val_loss"))

@@ -1,7 +1,8 @@
 """Save while training."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from dnnkit.callbacks.base import CALLBACKS, Best, Callback, Logs
 from dnnkit.errors import ConfigurationError
@@ -27,6 +28,12 @@ class ModelCheckpoint(Callback):
         self.path = str(as_path(path))
         self.save_best_only = save_best_only
         self._best = Best(monitor, mode)
+
+    def state(self) -> dict[str, Any]:  # noqa: D102
+        return {"best": self._best.value}
+
+    def restore(self, state: Mapping[str, Any]) -> None:  # noqa: D102
+        self._best.value = state["best"]
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: D102
         if self.save_best_only and not self._best.improves(logs):

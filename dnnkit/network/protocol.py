@@ -57,6 +57,9 @@ class Network(Protocol):
     def history(self) -> History:
         """Every epoch trained so far."""
 
+    @history.setter
+    def history(self, history: History) -> None: ...
+
     @property
     def parameters(self) -> Parameters:
         """The parameters by canonical name."""

@@ -1,6 +1,7 @@
 """Sequential: the network people make, train, ask and save."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -29,9 +30,13 @@ from dnnkit.saves.numbers import restore_numbers
 from dnnkit.seeds import check_seed, draw_seed
 from dnnkit.settings import SHARE
 from dnnkit.training import loop
+from dnnkit.training.checkpoints import Checkpoints
 from dnnkit.training.epoch_order import Shuffle, check_shuffle
+from dnnkit.training.fingerprint import fingerprint
 from dnnkit.training.history import History
+from dnnkit.training.interrupts import Interrupts
 from dnnkit.training.progress import Verbosity
+from dnnkit.training.run import Run
 
 INFERENCE_BATCH = 1024
 """Rows that `predict` and `evaluate` compute at a time: enough for BLAS, little memory."""
@@ -66,6 +71,7 @@ class Sequential:
     ) -> None:
         self.layers = checks.check_layers(layers)
         self.seed = draw_seed() if seed is None else check_seed(seed)
+        self._draws_seed = seed is None
         self.dtype: lowering.Dtype = checks.check_dtype(dtype)
         self.num_threads = checks.check_optional_count("num_threads", num_threads)
         self.loss: Loss | None = None
@@ -157,7 +163,7 @@ class Sequential:
         if self._executable is not None:
             snapshot = self._executable.snapshot()
             if not keep_slots:
-                snapshot = Snapshot(snapshot.parameters, {}, replace(snapshot.state, step=0))
+                snapshot = Snapshot(snapshot.parameters, {}, replace(snapshot.state, step=0, sums=None))
             executable.restore(snapshot)
         self._executable = executable
         if self._history is None:
@@ -246,6 +252,9 @@ class Sequential:
         callbacks: Callback | str | Sequence[Callback | str] | None = (),
         verbose: Verbosity = "auto",
         initial_epoch: int = 0,
+        checkpoint: str | Path | None = None,
+        checkpoint_every: str = "30 s",
+        checkpoint_keep: int = 3,
     ) -> History:
         """Train on samples x (N, ...) and targets y; return the History of these epochs.
 
@@ -256,6 +265,15 @@ class Sequential:
         within an epoch, True shows every sample once before any again, "with_replacement" draws each from all, False
         keeps their order. A batch has at most all samples, except where `steps_per_epoch` makes them come again or
         they are drawn with replacement. Errors in the data are raised before anything is trained.
+
+        An epoch that `steps` or an interrupt ended early is finished by the next fit of the same data and batches:
+        `fit(steps=a)` and then `fit(steps=b)` is `fit(steps=a + b)`.
+
+        `checkpoint` is a folder, in which the fit saves itself every "30 s", "500 steps" or "1 epoch"
+        (`checkpoint_every`), at its end, and on Ctrl-C and SIGTERM; the newest `checkpoint_keep` are kept. The same
+        call goes on from there, whatever ended it, as if nothing had: until `epochs` or `steps` are reached, counted
+        from the first call. Where they are, it returns the History. A folder of another network, seed, data or
+        batches is an error that says what differs.
         """
         batch_size = checks.check_count("batch_size", batch_size)
         initial_epoch = checks.check_count("initial_epoch", initial_epoch, 0)
@@ -265,32 +283,49 @@ class Sequential:
         if epochs is not None and steps is not None:
             raise ConfigurationError(f"epochs={epochs} and steps={steps} both say how long to train: give one of them")
         validation_split = SHARE.of("validation_split", validation_split)
-        with self.turns.fitting():
+        checkpoints = None
+        if checkpoint is not None:
+            keep = checks.check_count("checkpoint_keep", checkpoint_keep)
+            checkpoints = Checkpoints.of(checkpoint, checkpoint_every, keep)
+        with self.turns.fitting(), checkpoints or nullcontext(), Interrupts(checkpoints is not None) as interrupts:
             x, y, weights = self._check(x, y, sample_weight, class_weight)
-            validation = None
+            if checkpoints is not None:
+                self._take_seed(checkpoints.seed)
+            held_out: tuple[Any, ...] | None = None
             if validation_data is not None:
                 if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
                     raise ConfigurationError("validation_data is not (x, y) or (x, y, sample_weight)")
                 x_held_out, y_held_out, *weight = validation_data
-                checked = self._check(x_held_out, y_held_out, weight[0] if weight else None, class_weight)
-                validation = self.executable.load(*checked)
+                held_out = self._check(x_held_out, y_held_out, weight[0] if weight else None, class_weight)
             elif validation_split:
                 (x, y, weights), held_out = checks.hold_out(validation_split, x, y, weights, self.dtype)
-                validation = self.executable.load(*held_out)
             batch_size = checks.rows_at_a_time(batch_size, int(x.shape[0]), steps_per_epoch, check_shuffle(shuffle))
-            run = loop.Run(
+            to_numpy = self.backend.to_numpy
+            run = Run(
                 data=self.executable.load(x, y, weights),
                 samples=int(x.shape[0]),
-                validation=validation,
+                validation=None if held_out is None else self.executable.load(*held_out),
                 batch_size=batch_size,
                 first_epoch=initial_epoch,
                 epochs=epochs or 1,
                 shuffle=check_shuffle(shuffle),
+                fingerprints=lambda looked_at: (
+                    fingerprint(to_numpy, looked_at, x, y, weights),
+                    fingerprint(to_numpy, looked_at, *held_out or ()),
+                ),
                 steps_per_epoch=steps_per_epoch,
                 limit=steps,
             )
+            interrupts.check()
             self.turns.begin_training()
-            return loop.train(self, run, callbacks, verbose)
+            return loop.train(self, run, callbacks, verbose, interrupts, checkpoints)
+
+    def _take_seed(self, seed: int | None) -> None:
+        """That of a checkpoint, where the network's own was drawn."""
+        if self._draws_seed and seed is not None and seed != self.seed:
+            self.seed = seed
+            self._rebuild()
+            self.history = History(seed, self.executable.plan)
 
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """One update on all of x and y as one batch; returns the loss before it."""
@@ -434,7 +469,9 @@ class Sequential:
     def __setstate__(self, state: dict[str, Any]) -> None:
         pickling.check_format(state)
         pickling.register_names(state["registered"])
-        self._become(state, None if state["backend"] is None else get_backend_or_default(state["backend"]))
+        self._become(
+            state, None if state["backend"] is None else get_backend_or_default(state["backend"], "a pickled network")
+        )
 
     def _become(self, state: Mapping[str, Any], backend: str | Backend | None) -> None:
         """The network that `state_of` described, on that backend."""

@@ -7,6 +7,9 @@
 A new version is written beside the old one. Replacing the manifest, in one step, makes it the save; only then is the
 old version removed. A reader finds the old save or the new one, never a mixture, and a writer that is killed leaves the
 old one. Versions that no manifest names are removed by the next save.
+
+Checkpoints keep some versions before the current one, which the manifest names as "older", newest first: where the
+current one is damaged, the newest of them that is whole is read.
 """
 
 import hashlib
@@ -19,14 +22,32 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from dnnkit.backends.diagnosis import remark
 from dnnkit.errors import CheckpointError
 from dnnkit.files import check_writable, replace, sync_folder, write
 
-FORMAT = 1
+FORMAT = 2
+"""Of the files that are written. 2: the sums of an epoch that has not ended, the backend, checkpoints."""
+
+READABLE = (1, 2)
+"""The formats of which files are read."""
 
 
-def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Make these files the folder's save; raises `CheckpointError` where that fails, and leaves nothing of it."""
+def require_readable(described: Mapping[str, Any], what: str) -> None:
+    """Raise `CheckpointError` for a format of another version; `described` has `format` and `dnnkit`, its writer."""
+    written, writer = described.get("format"), described.get("dnnkit")
+    if written not in READABLE:
+        raise CheckpointError(
+            f"{what} was written in format {written} by dnnkit {writer}; this version reads formats up to {FORMAT}: "
+            f"install dnnkit {writer} or later to read it"
+        )
+
+
+def write_files(folder: Path, files: Mapping[str, bytes], keep: int = 1) -> None:
+    """Make these files the folder's save; raises `CheckpointError` where that fails, and leaves nothing of it.
+
+    Of the saves so far, the newest stay beside it, so that there are `keep` in all.
+    """
     from filelock import FileLock
 
     check_writable(folder)
@@ -34,7 +55,7 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):  # two writers would take the same version number
-            _write_version(folder, files)
+            _write_version(folder, files, keep)
     except BaseException as error:
         if is_new:
             _remove_traces(folder)
@@ -45,9 +66,10 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
         raise
 
 
-def _write_version(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Beside the old versions, which are removed once the manifest names the new one."""
+def _write_version(folder: Path, files: Mapping[str, bytes], keep: int) -> None:
+    """Beside the old versions, of which those that are too many are removed once the manifest names the new one."""
     old = _own_versions(folder, files)
+    kept = _present_versions(folder)[: keep - 1] if keep > 1 else []
     version = f"{int(old[-1].name) + 1 if old else 1:06d}"
     new = folder / "versions" / version
     try:
@@ -56,12 +78,16 @@ def _write_version(folder: Path, files: Mapping[str, bytes]) -> None:
             write(new / name, data)
         sync_folder(new)
         sums = {name: {"bytes": len(data), "sha256": _sum(data)} for name, data in files.items()}
-        replace(folder / "manifest.json", to_json({"format": FORMAT, "version": version, "files": sums}))
+        manifest = {"format": FORMAT, "version": version, "files": sums, "older": kept}
+        replace(folder / "manifest.json", to_json(manifest))
     except BaseException:
         if _named_version(folder) != version:  # else it is the save already, and only the disk was not told yet
             shutil.rmtree(new, ignore_errors=True)  # on a full disk each attempt would make it fuller
         raise
+    still_named = {version["version"] for version in kept}
     for path in old:
+        if path.name in still_named:
+            continue
         shutil.rmtree(path, ignore_errors=True)
     for path in folder.glob(".manifest.json-*.part"):  # of writers that were killed: no other has the lock
         path.unlink(missing_ok=True)
@@ -73,7 +99,7 @@ def _own_versions(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
     known = set(files)
     if os.path.lexists(manifest):
         try:
-            known |= set(_read_manifest(folder)["files"])
+            known.update(*(version["files"] for version in _versions(folder)))
         except CheckpointError as error:
             if not versions.is_dir():  # else it is a damaged save, whose versions tell whose it is
                 raise _foreign(manifest) from error
@@ -106,23 +132,39 @@ def _remove_traces(folder: Path) -> None:
         folder.rmdir()
 
 
+def is_save(folder: Path) -> bool:
+    """Whether there is a save, or what is left of one."""
+    return os.path.lexists(folder / "manifest.json")
+
+
 def read_files(folder: Path) -> dict[str, bytes]:
-    """The files of the folder's save, checked."""
-    manifest = _read_manifest(folder)
+    """The files of the folder's save, checked; of the newest that is whole where several are kept, said in the log."""
     while True:
-        version = manifest["version"]
+        version, *older = _versions(folder)
         try:
-            files = {name: (folder / "versions" / version / name).read_bytes() for name in manifest["files"]}
-            break
+            return _read_version(folder, version)
+        except CheckpointError as error:
+            if _versions(folder)[0] != version:  # another process has just replaced it: read the new one
+                continue
+            for candidate in older:
+                with suppress(CheckpointError):
+                    files = _read_version(folder, candidate)
+                    remark(f"{error}; what was saved before, version {candidate['version']}, is read instead")
+                    return files
+            raise
+
+
+def _read_version(folder: Path, version: Mapping[str, Any]) -> dict[str, bytes]:
+    files = {}
+    for name, written in version["files"].items():
+        try:
+            data = files[name] = (folder / "versions" / version["version"] / name).read_bytes()
         except OSError as error:
-            manifest = _read_manifest(folder)
-            if manifest["version"] == version:  # else another process has just replaced it: read the new one
-                raise CheckpointError(f"{folder} is damaged: {error.filename}: {error.strerror}") from error
-    for name, data in files.items():
-        if _sum(data) != manifest["files"][name]["sha256"]:
+            raise CheckpointError(f"{folder} is damaged: {error.filename}: {error.strerror}") from error
+        if _sum(data) != written["sha256"]:
             raise CheckpointError(
                 f"{folder} is damaged: {name} has {len(data)} bytes that are not those that were written "
-                f"({manifest['files'][name]['bytes']}); restore it from a copy, or train again"
+                f"({written['bytes']}); restore it from a copy, or train again"
             )
     return files
 
@@ -135,24 +177,42 @@ def to_json(value: Any) -> bytes:
 def _named_version(folder: Path) -> str | None:
     """The version that is the save, if there is one."""
     with suppress(CheckpointError):
-        return str(_read_manifest(folder)["version"])
+        return str(_versions(folder)[0]["version"])
     return None
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def _present_versions(folder: Path) -> list[dict[str, Any]]:
+    """Those that the manifest names and whose files are there, newest first."""
+    with suppress(CheckpointError):
+        return [version for version in _versions(folder) if _is_present(folder, version)]
+    return []
+
+
+def _is_present(folder: Path, version: Mapping[str, Any]) -> bool:
+    try:
+        place = folder / "versions" / version["version"]
+        return all((place / name).stat().st_size == written["bytes"] for name, written in version["files"].items())
+    except OSError:
+        return False
+
+
+def _versions(folder: Path) -> list[dict[str, Any]]:
+    """What the manifest says of the current version and of older ones that are kept, newest first."""
     try:
         manifest = json.loads((folder / "manifest.json").read_bytes())
-        if not isinstance(manifest["version"], str) or not manifest["version"].isdigit():
-            raise ValueError("no version")
-        if any(os.path.basename(name) != name for name in manifest["files"]):
-            raise ValueError("file names with folders")
+        versions = [{"version": v["version"], "files": v["files"]} for v in (manifest, *manifest.get("older", ()))]
+        for version in versions:
+            if not isinstance(version["version"], str) or not version["version"].isdigit():
+                raise ValueError("no version")
+            if any(os.path.basename(name) != name for name in version["files"]):
+                raise ValueError("file names with folders")
     except FileNotFoundError as error:
         raise CheckpointError(f"{folder} is not a save: it has no manifest.json") from error
     except OSError as error:
         raise CheckpointError(f"cannot read {folder}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{folder} is damaged: manifest.json cannot be understood ({error})") from error
-    return dict(manifest)
+    return versions
 
 
 def _sum(data: bytes) -> str:

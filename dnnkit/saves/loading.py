@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dnnkit.backends.base import Backend
+from dnnkit.backends.registry import choice, get_backend_or_default
 from dnnkit.errors import CheckpointError, DnnkitError, TrainingWarning
 from dnnkit.files import as_path
 from dnnkit.formula import Formula
@@ -15,7 +17,7 @@ from dnnkit.losses import LOSSES, KernelLoss
 from dnnkit.network.sequential import Sequential
 from dnnkit.optimizers import OPTIMIZERS
 from dnnkit.saves import serialization
-from dnnkit.saves.folder import FORMAT, read_files
+from dnnkit.saves.folder import read_files, require_readable
 from dnnkit.saves.numbers import restore_numbers
 from dnnkit.schedules import SCHEDULES
 
@@ -32,6 +34,14 @@ def load_network(path: str | Path, backend: str | None, custom_objects: Mapping[
     return network_of(read_files(as_path(path)), str(path), backend, custom_objects)
 
 
+def _backend_that_ran(state: Mapping[str, Any], place: str) -> Backend | None:
+    """The backend of the save, so that training goes on bit for bit, unless another was chosen; None: the default."""
+    address = state.get("backend")  # none in format 1
+    if address is None or choice().origin != "default":
+        return None
+    return get_backend_or_default(address, place)
+
+
 def network_of(
     files: Mapping[str, bytes],
     place: str,
@@ -43,14 +53,10 @@ def network_of(
     known = {**known_classes(), **custom}
     try:
         architecture = json.loads(files["architecture.json"])
-        if architecture["format"] != FORMAT:
-            raise CheckpointError(
-                f"{place} was written in format {architecture['format']} by dnnkit {architecture['dnnkit']}; this "
-                f"version reads format {FORMAT}: install that version to read it"
-            )
+        require_readable(architecture, place)
         net = Sequential(
             serialization.rebuild(architecture["layers"], known),
-            backend=backend,
+            backend=backend or _backend_that_ran(json.loads(files["state.json"]), place),
             seed=architecture["seed"],
             dtype=architecture["dtype"],
             num_threads=architecture["num_threads"],

@@ -14,10 +14,10 @@ from typing import Any
 
 from dnnkit import activations, initializers, metrics
 from dnnkit._version import __version__
-from dnnkit.errors import CheckpointError, ConfigurationError
+from dnnkit.errors import ConfigurationError
 from dnnkit.network.protocol import Network
 from dnnkit.registry import REGISTRIES
-from dnnkit.saves.folder import FORMAT
+from dnnkit.saves.folder import FORMAT, require_readable
 from dnnkit.saves.numbers import numbers_of
 
 KEPT_BY_NAME = (activations.ACTIVATIONS, initializers.INITIALIZERS, metrics.METRICS)
@@ -43,12 +43,8 @@ def state_of(net: Network, own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_format(state: Mapping[str, Any]) -> None:
-    """Raise `CheckpointError` for what another version pickled."""
-    if state.get("format") != FORMAT:
-        raise CheckpointError(
-            f"this network was pickled in format {state.get('format')} by dnnkit {state.get('dnnkit')}; this version "
-            f"reads format {FORMAT}: unpickle it with that version and save it, or train it again"
-        )
+    """Raise `CheckpointError` for what a later version pickled."""
+    require_readable(state, "this pickle of a network")
 
 
 def registered_names(net: Network) -> dict[str, dict[str, Any]]:

@@ -1,6 +1,7 @@
 """A network as the files of a save folder, without pickle; and its parameters alone as one file."""
 
 from pathlib import Path
+from typing import Any
 
 from dnnkit._version import __version__
 from dnnkit.errors import CheckpointError
@@ -21,7 +22,12 @@ def save_network(net: Network, path: str | Path) -> None:
 
 def files_of(net: Network) -> dict[str, bytes]:
     """The contents of a save's files, by name."""
-    architecture = {
+    return {"architecture.json": to_json(architecture_of(net)), **numbers_of(net)}
+
+
+def architecture_of(net: Network) -> dict[str, Any]:
+    """All that a network is besides numbers, as JSON values."""
+    return {
         "format": FORMAT,
         "dnnkit": __version__,
         "layers": serialization.describe(net.layers),
@@ -33,7 +39,6 @@ def files_of(net: Network) -> dict[str, bytes]:
         "optimizer": serialization.describe(net.optimizer) if net.is_compiled else None,
         "metrics": [name_of(metric) for metric in net.metrics],
     }
-    return {"architecture.json": to_json(architecture), **numbers_of(net)}
 
 
 def save_weights(net: Network, path: str | Path) -> None:

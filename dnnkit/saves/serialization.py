@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from math import isfinite
+from math import isfinite, isnan, nan
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,16 @@ def without_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_nan(item) for item in value]
     return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def number_to_json(value: float) -> float | str | None:
+    """A JSON value for any number: null for what is none, "inf" and "-inf" for what is infinite."""
+    return value if isfinite(value) else None if isnan(value) else str(value)
+
+
+def number_from_json(value: float | str | None) -> float:
+    """What `number_to_json` was given."""
+    return nan if value is None else float(value)
 
 
 def rebuild(description: Any, known: Mapping[str, type]) -> Any:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from math import isfinite, isnan, nan
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dnnkit.backends.program import Plan
-from dnnkit.saves.serialization import without_nan
+from dnnkit.saves.serialization import number_from_json, number_to_json, without_nan
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +32,12 @@ class History:
         return self.history[name]
 
     def add(self, epoch: int, logs: Mapping[str, float], seconds: float) -> None:
-        """Append an epoch."""
+        """Append an epoch; one that was there, as far as it had come, is replaced."""
+        if self.epoch[-1:] == [epoch]:
+            seconds += self.seconds.pop()
+            del self.epoch[-1]
+            for values in self.history.values():
+                del values[-1]
         for name in logs:
             self.history.setdefault(name, [nan] * len(self.epoch))
         for name, values in self.history.items():
@@ -48,18 +53,11 @@ class History:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; null stands for what is not a number, "inf" and "-inf" for what is infinite."""
-        history = {name: [_to_json(value) for value in series] for name, series in self.history.items()}
+        history = {name: [number_to_json(value) for value in series] for name, series in self.history.items()}
         return {**without_nan(asdict(self)), "history": history}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "History":
         """What `to_json` gave."""
-        history = {
-            name: [nan if value is None else float(value) for value in series]
-            for name, series in values["history"].items()
-        }
+        history = {name: [number_from_json(value) for value in series] for name, series in values["history"].items()}
         return cls(**{**values, "history": history, "plan": Plan(**values["plan"])})
-
-
-def _to_json(value: float) -> float | str | None:
-    return value if isfinite(value) else None if isnan(value) else str(value)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from time import perf_counter
 from typing import Any, Literal, TypeAlias
 
+from dnnkit.backends.diagnosis import remark
 from dnnkit.errors import ConfigurationError
 from dnnkit.settings import plain
 from dnnkit.training.notebook import Cell, in_notebook
@@ -61,7 +62,8 @@ class Progress:
 
     def _parts(self, logs: Mapping[str, float], seconds: float, end: int | None = None) -> tuple[str, ...]:
         samples = self._samples_per_step * ((end or self._end) - self._first)
-        return _duration(seconds), _per_sample(seconds, samples), _numbers(logs)
+        speed = (_per_sample(seconds, samples),) if samples else ()  # none where an epoch had only to be validated
+        return _duration(seconds), *speed, _numbers(logs)
 
     def _parts_so_far(self, step: int, logs: Mapping[str, float]) -> tuple[str, ...]:
         elapsed = perf_counter() - self._start
@@ -94,9 +96,7 @@ class Guarded(Progress):
             getattr(self._shown or _SILENT, method)(*arguments)
         except (OSError, ValueError) as error:  # ValueError: it was closed
             self._shown, self.wants_updates = None, False
-            import logging
-
-            logging.getLogger("dnnkit").warning("dnnkit: progress is not shown any more, training goes on: %s", error)
+            remark(f"progress is not shown any more, training goes on: {error}")
 
 
 class LineProgress(Progress):

@@ -273,7 +273,7 @@ def test_where_its_backend_does_not_work_it_goes_on_on_the_one_in_force(caplog: 
     with caplog.at_level(logging.WARNING, "dnnkit"), dk.use_backend("numpy"):
         twin.__setstate__(state)
     assert twin.backend.name == "numpy"
-    assert "pickled on backend 'cupy:7' goes on on 'numpy': backend 'cupy" in caplog.text
+    assert "a pickled network, of backend 'cupy:7', goes on on 'numpy': backend 'cupy" in caplog.text
     assert_same(net, twin)
 
 
@@ -287,7 +287,10 @@ def test_the_device_comes_along() -> None:
 
 def test_a_pickle_of_another_format_is_refused() -> None:
     state = {**dk.Sequential([dk.Dense(1)]).__getstate__(), "format": 99, "dnnkit": "9.0"}
-    with pytest.raises(CheckpointError, match=r"pickled in format 99 by dnnkit 9.0; this version reads format 1"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"written in format 99 by dnnkit 9.0; this version reads formats up to 2: install dnnkit 9.0",
+    ):
         dk.Sequential().__setstate__(state)
 
 

@@ -1,0 +1,265 @@
+"""Checkpoints: a fit that saves itself while it runs, and goes on from there as if it had never ended.
+
+A checkpoint is a save of the network (`dk.load` reads it), and besides, how far the fit has come and what its
+callbacks know.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from math import inf
+from pathlib import Path
+from time import monotonic
+from typing import Any, Self
+
+import numpy as np
+
+from dnnkit.backends.diagnosis import remark
+from dnnkit.callbacks.base import CallbackList
+from dnnkit.errors import CheckpointError, ConfigurationError
+from dnnkit.files import as_path, check_writable
+from dnnkit.network.protocol import Network
+from dnnkit.saves.folder import is_save, read_files, require_readable, to_json, write_files
+from dnnkit.saves.numbers import from_safetensors, restore_numbers, to_safetensors
+from dnnkit.saves.saving import architecture_of, files_of
+from dnnkit.saves.serialization import describe
+from dnnkit.settings import plain, shown
+from dnnkit.training.fingerprint import THOROUGH
+from dnnkit.training.history import History
+from dnnkit.training.run import Run, Standing
+
+SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+
+
+class Every:
+    """How often, from "30 s", "500 steps" or "1 epoch"; infinite, or 0, in the other units."""
+
+    def __init__(self, text: str) -> None:
+        pattern = r"\s*(\d+(?:\.\d+)?)\s*(?:(s|min|h)|(step)s?|(epoch)s?)\s*"
+        found = re.fullmatch(pattern, text) if isinstance(text, str) else None
+        count = float(found[1]) if found else 0.0
+        if found is None or count == 0 or (found[2] is None and count % 1):
+            raise ConfigurationError(
+                f"checkpoint_every is {shown(text)}: expected a time, a number of steps or of epochs, such as '30 s', "
+                "'5 min', '500 steps' or '1 epoch'"
+            )
+        self.seconds = count * SECONDS[found[2]] if found[2] else inf
+        self.steps = int(count) if found[3] else 0
+        self.epochs = int(count) if found[4] else 0
+
+
+class Checkpoints:
+    """The checkpoints of one fit, in one folder."""
+
+    def __init__(self, folder: str | Path, every: str, keep: int, *, starts_anew: bool = False) -> None:
+        self.folder = as_path(folder)
+        self._every, self._keep, self._starts_anew = Every(every), keep, starts_anew
+        self._files: Mapping[str, bytes] | None = None
+        self._described: dict[str, Any] = {}
+        self._was_written, self._saved_at = False, monotonic()
+        self._lock: Any = None
+        check_writable(self.folder)
+
+    @classmethod
+    def of(cls, given: "str | Path | Checkpoints", every: str, keep: int) -> "Checkpoints":
+        """Those of a folder, or those that were given."""
+        return given if isinstance(given, Checkpoints) else cls(given, every, keep)
+
+    def __enter__(self) -> Self:
+        """Take the folder for this process alone, and read what is there."""
+        from filelock import FileLock, Timeout
+
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self.folder / ".fit.lock", timeout=0)
+            self._lock.acquire()
+        except Timeout:
+            raise CheckpointError(
+                f"{self.folder} is used by another fit, which is running: wait until it ends, or choose another folder"
+            ) from None
+        except OSError as error:
+            raise CheckpointError(f"cannot write checkpoints to {self.folder}: {error.strerror}") from error
+        try:
+            if is_save(self.folder) and not self._starts_anew:
+                self._files = self._read()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        if not is_save(self.folder):  # nothing came of it
+            with suppress(OSError):
+                (self.folder / ".fit.lock").unlink()
+                self.folder.rmdir()
+
+    def _read(self) -> Mapping[str, bytes]:
+        files = read_files(self.folder)
+        require_readable(json.loads(files["architecture.json"]), str(self.folder))
+        if "fit.json" not in files:
+            raise CheckpointError(
+                f"{self.folder} holds a save, but no checkpoint of a fit: choose another folder, or go on from the "
+                "save by dk.load"
+            )
+        return files
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the network that is there."""
+        return None if self._files is None else int(json.loads(self._files["architecture.json"])["seed"])
+
+    # -- going on ----------------------------------------------------------------------------------------------------
+
+    def begin(self, net: Network, run: Run) -> Standing | None:
+        """Where the checkpoint stands, its numbers given to the network; None where there is none.
+
+        Raises `CheckpointError` where it is of another run, with all that differs.
+        """
+        self._described = _describe(net, run)
+        if self._files is None:
+            return None
+        fit, now = json.loads(self._files["fit.json"]), json.loads(self._files["architecture.json"])
+        if self._described["optimizer"] == now["optimizer"]:  # as callbacks have changed it
+            self._described["optimizer"] = fit["run"]["optimizer"]
+        differences = list(_differences("", fit["run"], self._described))
+        if differences:
+            raise CheckpointError(
+                f"{self.folder} holds a checkpoint of another run: {'; '.join(differences[:4])}"
+                f"{f'; and {len(differences) - 4} more' if len(differences) > 4 else ''}. Choose another folder, or "
+                "call fit as it was called"
+            )
+        state = json.loads(self._files["state.json"])
+        if state["backend"] != net.backend.address:
+            remark(
+                f"the checkpoint in {self.folder} is of backend {state['backend']!r}, the network on "
+                f"{net.backend.address!r}: training goes on within rounding"
+            )
+        net.history = restore_numbers(net, self._files, str(self.folder))
+        net.history.plan = net.executable.plan
+        _take_numbers(net.optimizer, now["optimizer"])
+        history = History.from_json(fit["history"])
+        history.plan = net.executable.plan
+        return Standing(fit["epoch"], fit["first_step"], history, fit["was_stopped"])
+
+    def restore(self, callbacks: CallbackList) -> None:
+        """Give the callbacks what they knew."""
+        if self._files is None:
+            return
+        arrays = from_safetensors(self._files["callbacks.safetensors"], str(self.folder))
+        callbacks.restore_each(_with_arrays(json.loads(self._files["fit.json"])["callbacks"], arrays))
+
+    # -- saving ------------------------------------------------------------------------------------------------------
+
+    def steps_until_due(self, standing: Standing, step: int) -> float:
+        """Steps before the next checkpoint, at update `step`."""
+        return self._every.steps - (step - standing.first_step) % self._every.steps if self._every.steps else inf
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether the clock says when."""
+        return self._every.seconds < inf
+
+    def is_due(self, standing: Standing, step: int, epochs_ended: int) -> bool:
+        """Whether to save now, after update `step` or, with `epochs_ended` above 0, at an epoch's end."""
+        if epochs_ended:
+            if self._every.epochs and epochs_ended % self._every.epochs == 0:
+                return True
+        elif self._every.steps and (step - standing.first_step) % self._every.steps == 0:
+            return True
+        return monotonic() - self._saved_at >= self._every.seconds
+
+    def save(self, net: Network, standing: Standing, callbacks: CallbackList, *, must: bool = True) -> None:
+        """Write a checkpoint; where that fails and no `must`, a line in the log says so, and training goes on."""
+        arrays: dict[str, Any] = {}
+        known = _without_arrays(callbacks.state_of_each(), arrays, "callback")
+        fit = {
+            "run": self._described,
+            "epoch": standing.epoch,
+            "first_step": standing.first_step,
+            "history": standing.history.to_json(),
+            "was_stopped": standing.was_stopped,
+            "callbacks": known,
+        }
+        with net.turns:
+            files = {**files_of(net), "fit.json": to_json(fit), "callbacks.safetensors": to_safetensors(arrays)}
+        try:
+            write_files(self.folder, files, self._keep if self._was_written or self._files is not None else 1)
+            self._was_written = True
+        except CheckpointError as error:
+            if must:
+                raise
+            remark(f"no checkpoint, training goes on: {error}")
+        finally:
+            self._saved_at = monotonic()
+
+
+def _describe(net: Network, run: Run) -> dict[str, Any]:
+    """What must be the same for a run to go on, as JSON values."""
+    architecture = architecture_of(net)
+    for name in ("format", "dnnkit", "num_threads"):
+        del architecture[name]
+    data, validation = run.fingerprints(THOROUGH)
+    described = {
+        **architecture,
+        "initial_epoch": run.first_epoch,
+        "batches": run.schedule,
+        "the data's fingerprint": data,
+        "the validation data's fingerprint": validation,
+    }
+    return dict(json.loads(to_json(described)))
+
+
+def _differences(place: str, there: Any, here: Any) -> Iterator[str]:
+    """Where two JSON values differ, in words."""
+    if isinstance(there, dict) and isinstance(here, dict) and there.get("type") == here.get("type"):
+        for name in {**there, **here}:
+            yield from _differences(f"{place}.{name}".removeprefix("."), there.get(name), here.get(name))
+    elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        for number, (one, other) in enumerate(zip(there, here, strict=True)):
+            yield from _differences(f"{place}[{number}]", one, other)
+    elif there != here:
+        yield f"{place} is {_short(there)} there, {_short(here)} here"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict) and "type" in value:
+        return str(value["type"])
+    if isinstance(value, list):
+        return f"{len(value)} of {', '.join(dict.fromkeys(_short(item) for item in value))}" if value else "none"
+    return "none" if value is None else shown(value)
+
+
+def _take_numbers(thing: Any, described: Mapping[str, Any]) -> None:
+    """Set the numbers that callbacks may have changed since."""
+    for name, value in described.items():
+        now = getattr(thing, name, None)
+        if isinstance(plain(now), int | float) and isinstance(value, int | float) and describe(now) != value:
+            setattr(thing, name, value)
+
+
+def _without_arrays(value: Any, arrays: dict[str, Any], place: str) -> Any:
+    """A JSON value, its arrays moved to `arrays`."""
+    value = plain(value)
+    if isinstance(value, np.ndarray):
+        arrays[place] = np.ascontiguousarray(value)
+        return {"array": place}
+    if isinstance(value, Mapping):
+        return {str(name): _without_arrays(item, arrays, f"{place}/{name}") for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_arrays(item, arrays, f"{place}/{number}") for number, item in enumerate(value)]
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise ConfigurationError(
+        f"the state of a callback holds {shown(value)} at {place}: expected numbers, text, lists and dictionaries of "
+        "them, and NumPy arrays"
+    )
+
+
+def _with_arrays(value: Any, arrays: Mapping[str, Any]) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {"array"}:
+            return arrays[value["array"]]
+        return {name: _with_arrays(item, arrays) for name, item in value.items()}
+    return [_with_arrays(item, arrays) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,105 @@
+"""Ctrl-C and SIGTERM while a network trains: heard between two steps, so that every number is of a whole step."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+KEY_REPEAT = 1.0
+"""Seconds in which more signals are the same one: a key that was held, or a terminal and a shell that both send it."""
+
+
+def terminate(number: int, frame: FrameType | None) -> None:
+    """Handle SIGTERM as programs do that clean up: end with the exit status that shells give it."""
+    raise SystemExit(128 + number)
+
+
+def _nothing() -> None:
+    pass
+
+
+class Interrupts:
+    """A `with` block in which signals are noted, and raised where that does no harm.
+
+    Only Python's own handlers are replaced, and `terminate`; and only in the main thread, which alone may. SIGTERM is
+    left alone unless `hears_sigterm`. What is noted is never lost, whoever swallows the exception: foreign code that
+    calls back to Python does.
+    """
+
+    def __init__(self, hears_sigterm: bool) -> None:
+        self.stop: Callable[[], None] = _nothing
+        """What makes the running steps end."""
+        self.received: list[int] = []
+        self.is_forced = False
+        """Whether somebody did not wait for the end of a step, which may have been left half done."""
+        self._signals = [signal.SIGINT, signal.SIGTERM] if hears_sigterm else [signal.SIGINT]
+        self._before: dict[int, Any] = {}
+        self._heard_at = 0.0
+        self._raises, self._is_held = True, False
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in self._signals:
+                if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL, terminate):
+                    self._before[number] = signal.signal(number, self._hear)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if kind is None:
+            self.check()
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        is_repeated = bool(self.received) and monotonic() - self._heard_at < KEY_REPEAT
+        self.received.append(number)
+        if not is_repeated:
+            self._heard_at = monotonic()
+        if self._is_held or is_repeated:
+            return
+        if self._raises:
+            raise self.error()
+        if len(self.received) > 1:
+            self.is_forced = True
+            raise self.error()
+        self.stop()
+
+    def error(self) -> BaseException:
+        """What ends the program as the first signal would have."""
+        return KeyboardInterrupt() if self.received[0] == signal.SIGINT else SystemExit(128 + self.received[0])
+
+    def check(self) -> None:
+        """Raise what was noted."""
+        if self.received:
+            raise self.error()
+
+    @contextmanager
+    def between_steps(self, stop: Callable[[], None]) -> Iterator[None]:
+        """Within, signals are noted only, and steps asked to stop; a later one, of who does not wait, is raised."""
+        self.stop, self._raises = stop, False
+        try:
+            yield
+        finally:
+            self.stop, self._raises = _nothing, True
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within `between_steps`, signals are raised: for what may be given up anywhere."""
+        self._raises = True
+        try:
+            self.check()
+            yield
+        finally:
+            self._raises = False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within, no signal ends anything: a save that somebody waits for."""
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False

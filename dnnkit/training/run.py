@@ -1,0 +1,94 @@
+"""What a fit was asked for, and how far it has come."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf, prod
+from typing import Any
+
+from dnnkit.backends.executable import Executable
+from dnnkit.backends.program import TrainingState
+from dnnkit.training.epoch_order import Shuffle
+from dnnkit.training.history import History
+
+LONG = 1 << 26
+"""Rows times parameters of a step that takes some 10 ms on a fast machine, and 0.1 s on a slow one."""
+
+SAMPLED = 1 << 18
+"""Bytes of an array that tell whether an epoch goes on with the data with which it began."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What `fit` was asked for, after its arguments were checked and the data handed to the executable."""
+
+    data: Any
+    samples: int
+    validation: Any | None
+    batch_size: int
+    first_epoch: int
+    epochs: int
+    shuffle: Shuffle
+    fingerprints: Callable[[int], tuple[str, str]]
+    """Of data and validation data, from so many bytes of each array."""
+    steps_per_epoch: int | None = None
+    limit: int | None = None
+    """Steps after which training ends, perhaps within an epoch."""
+
+    @property
+    def steps(self) -> int:
+        """Batches per epoch; the last of a single pass over the samples may be smaller."""
+        return self.steps_per_epoch or -(-self.samples // self.batch_size)
+
+    @property
+    def rows(self) -> int:
+        """Samples per epoch."""
+        single_pass = self.steps_per_epoch is None and self.shuffle != "with_replacement"
+        return self.samples if single_pass else self.steps * self.batch_size
+
+    @property
+    def schedule(self) -> str:
+        """How samples become batches, in words: an epoch goes on only with the same."""
+        return (
+            f"{self.steps} steps an epoch, {self.rows} rows of {self.samples} samples, batch_size {self.batch_size}, "
+            f"shuffle {self.shuffle!r}"
+        )
+
+    def sample_of_data(self) -> str:
+        """A fingerprint that costs nothing, of some rows."""
+        return self.fingerprints(SAMPLED)[0]
+
+    def has_long_steps(self, executable: Executable) -> bool:
+        """Whether a step may take longer than readers beside it shall wait, or see old parameters."""
+        size = sum(prod(parameter.shape) for parameter in executable.program.parameters)
+        return self.batch_size * size > LONG
+
+
+@dataclass
+class Standing:
+    """How far a fit has come."""
+
+    epoch: int
+    """The next, or the one that has not ended, counted from the run's first."""
+    first_step: int
+    """Updates of the network before the fit."""
+    history: History
+    """Of this fit's epochs."""
+    was_stopped: bool = False
+    """Whether a callback ended it."""
+
+    def steps_left(self, run: Run, state: TrainingState) -> float:
+        """Steps until its limit."""
+        return inf if run.limit is None else run.limit - (state.step - self.first_step)
+
+    def end(self, run: Run, state: TrainingState) -> int:
+        """The epoch before which it ends."""
+        if run.limit is None:
+            return run.epochs
+        return self.epoch + -(-(state.position + int(self.steps_left(run, state))) // run.steps)
+
+    def is_over(self, run: Run, state: TrainingState) -> bool:
+        """Whether nothing is left to do."""
+        if self.was_stopped or run.limit is None:
+            return self.was_stopped or self.epoch >= run.epochs
+        was_told = not state.position or self.history.epoch[-1:] == [self.epoch]
+        return self.steps_left(run, state) <= 0 and was_told
