@@ -2,7 +2,9 @@
 
 import io
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ import typer
 from dnnkit import __version__
 from dnnkit.cli import backends, bench, doctor, predict, train
 from dnnkit.errors import DnnkitError
+from dnnkit.training.interrupts import end_program
 
 app = typer.Typer(
     name="dnnkit",
@@ -47,13 +50,16 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; what the user can mend is one line on standard error and exit status 2."""
+    """Run the command line; what the user can mend is one line on standard error and exit status 2.
+
+    Ctrl-C ends it with 130, SIGTERM with 143.
+    """
     warnings.formatwarning = lambda message, *_, **__: f"dnnkit: warning: {message}\n"
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a letter that it has not is a question mark, not a traceback
     try:
-        with _standard_output():
+        with _ending_on_signals(), _standard_output():
             app()
     except DnnkitError as error:
         typer.echo(f"dnnkit: {error}", err=True)
@@ -61,6 +67,25 @@ def main() -> None:
     except MemoryError as error:
         typer.echo(f"dnnkit: not enough memory: {error}; choose a smaller network or batch", err=True)
         sys.exit(2)
+
+
+@contextmanager
+def _ending_on_signals() -> Iterator[None]:
+    """Exit status 130 for Ctrl-C, 143 for SIGTERM, and no other if a key is held or a shell sends it, too."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, end_program) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as error:
+        status = 130 if isinstance(error, KeyboardInterrupt) else error.code
+        if status in (130, 143):
+            before = dict.fromkeys(before, signal.SIG_IGN)  # of Python's, while it ends, the first would be in force
+        sys.exit(status)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

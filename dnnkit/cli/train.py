@@ -1,19 +1,27 @@
 """`dnnkit train`: the main job."""
 
+import shlex
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from dnnkit.cli.output import Speaker, json_output
+from dnnkit.cli.run_options import RunOptions
 from dnnkit.errors import ConfigurationError
+from dnnkit.saves.folder import is_save
+
+if TYPE_CHECKING:
+    from dnnkit.network.sequential import Sequential
 
 GRID = 32
 """Test images shown in predictions.png."""
 
 
 def train(
+    context: typer.Context,
     dataset: Annotated[
         str, typer.Argument(help="What to train on: digits, mnist, fashion_mnist, or another registered data set.")
     ] = "digits",
@@ -37,12 +45,22 @@ def train(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Run folder; a run that is there is replaced.", show_default="a new one in runs/"),
+        typer.Option(help="Run folder, which holds no run yet.", show_default="a new one in runs/"),
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in the folder.")] = False,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Go on with the run in this folder, as it was begun; --epochs may raise its goal."),
+    ] = None,
+    checkpoint_every: Annotated[
+        str, typer.Option(help="How often the run is saved: a time, steps or epochs, as '500 steps'.")
+    ] = "30 s",
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     json: Annotated[str | None, typer.Option(help="Write results as JSON to this file; - is standard output.")] = None,
 ) -> None:
     """Train a network and leave a run folder: weights, history, curves.png, predictions.png.
+
+    The run is saved while it trains. Whatever ends it, `--resume` goes on as if nothing had.
 
     Examples:
 
@@ -52,6 +70,10 @@ def train(
 
         dnnkit train --hidden 256,128 --activation gelu --optimizer adamw --learning-rate 0.002
 
+        dnnkit train mnist --epochs 50 --out runs/long
+
+        dnnkit train --resume runs/long
+
         DNNKIT_BACKEND=numpy dnnkit train digits --seed 3 --out runs/third --json -
 
     A run folder can be read again: `dnnkit predict runs/digits FILE`, or `dk.load("runs/digits")` in Python.
@@ -59,94 +81,162 @@ def train(
     import logging
 
     from dnnkit import plots
-    from dnnkit.datasets import DATASETS
-    from dnnkit.files import check_writable
-    from dnnkit.layers import Dense, Flatten, Rescaling
     from dnnkit.network.checks import check_count
-    from dnnkit.network.sequential import Sequential
-    from dnnkit.optimizers import OPTIMIZERS, Optimizer
+    from dnnkit.training.checkpoints import Checkpoints
+    from dnnkit.training.interrupts import Interrupts
 
     if quiet:
         logging.getLogger("dnnkit").setLevel(logging.ERROR)
-    images = DATASETS.find(dataset)
-    if not hasattr(images, "LARGEST_VALUE") or not hasattr(images, "CLASS_NAMES"):
-        raise ConfigurationError(f"data set {dataset!r} has no images in classes: train on it in Python instead")
-    units = _units(hidden)
-    batch_size = check_count("--batch-size", batch_size)
-    epochs = getattr(images, "EPOCHS", 10) if epochs is None else check_count("--epochs", epochs)
-    chosen = OPTIMIZERS.make(optimizer, Optimizer)
-    if learning_rate is not None:
-        chosen = type(chosen)(learning_rate=learning_rate)
-    classes = len(images.CLASS_NAMES)
-    net = Sequential(
-        [
-            Rescaling(1 / images.LARGEST_VALUE),
-            Flatten(),
-            *(Dense(number, activation=activation) for number in units),
-            Dense(classes, activation="softmax"),
-        ],
-        backend=backend,
-        seed=seed,
-        dtype=cast(Literal["float32", "float64"], dtype),
-    )
-    net.compile(optimizer=chosen, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    (x, y), (x_test, y_test) = images.load_data()
-    net.build(x.shape[1:])
-    folder = out or _new_folder(dataset)
-    check_writable(folder)
+    with Interrupts(hears_sigterm=True):
+        if resume is not None:
+            options, folder = _resumed(context, resume, epochs, backend), resume
+        else:
+            options = RunOptions(
+                dataset,
+                _units(hidden),
+                activation,
+                optimizer,
+                learning_rate,
+                check_count("--batch-size", batch_size),
+                _epochs(dataset) if epochs is None else check_count("--epochs", epochs),
+                seed,
+                dtype,
+                backend,
+            )
+            folder = out or _new_folder(dataset)
+            _require_free(folder, overwrite)
+        images = _images(options.dataset)
+        net = _network(options, images)
+        (x, y), (x_test, y_test) = images.load_data()
+        net.build(x.shape[1:])
+        checkpoints = Checkpoints(folder, checkpoint_every, starts_anew=overwrite, besides=options.to_files(), hint="")
 
     with json_output(json) as result:
         say = Speaker(quiet)
-        shape = " - ".join(map(str, (x[0].size, *units, classes)))
-        say(f"{dataset}: {len(x):,} training and {len(x_test):,} test images")
-        say(f"network {shape}, {activation}, seed {seed}")
-        say(f"backend {net.backend.name} {net.backend.version} on {net.backend.device}, {dtype}")
-        interrupted = False
+        shape = " - ".join(map(str, (x[0].size, *options.hidden, len(images.CLASS_NAMES))))
+        say(f"{options.dataset}: {len(x):,} training and {len(x_test):,} test images")
+        say(f"network {shape}, {options.activation}, seed {options.seed}")
+        say(f"backend {net.backend.name} {net.backend.version} on {net.backend.device}, {options.dtype}")
+        status = 0
         try:
             net.fit(
                 x,
                 y,
-                batch_size=batch_size,
-                epochs=epochs,
+                batch_size=options.batch_size,
+                epochs=options.epochs,
                 validation_data=(x_test, y_test),
                 verbose=0 if quiet else "auto",
+                checkpoint=checkpoints,
             )
-        except KeyboardInterrupt:
-            interrupted = True
-            say("interrupted: keeping what was learned so far")
-        scores = net.evaluate(x_test, y_test)
-        net.save(folder)
-        curves = ""
-        if net.history.epoch:
-            curves = "curves.png, "
-            net.history.plot(folder / "curves.png")
-        shown = slice(0, GRID)
-        plots.plot_predictions(
-            x_test[shown], y_test[shown], net.predict(x_test[shown]), images.CLASS_NAMES, folder / "predictions.png"
-        )
+        except (KeyboardInterrupt, SystemExit) as error:
+            if not checkpoints.is_there:
+                raise
+            status = 130 if isinstance(error, KeyboardInterrupt) else int(str(error.code))
+            say(f"interrupted, and saved: go on with  dnnkit train --resume {shlex.quote(str(folder))}")
+        if checkpoints.were_final:
+            say(f"nothing left to train: all {options.epochs} epochs are done, and --epochs may raise their number")
         seconds = sum(net.history.seconds)
         result |= {
-            "dataset": dataset,
-            "test_loss": scores["loss"],
-            "test_accuracy": scores["accuracy"],
+            "dataset": options.dataset,
             "total_seconds": seconds,
             "run_folder": str(folder),
-            "interrupted": interrupted,
+            "interrupted": status != 0,
             **net.history.to_json(),
         }
-        say(f"test accuracy {scores['accuracy']:.4f}, loss {scores['loss']:.4f}, after {seconds:.1f} s of training")
-        say(f"run folder {folder}: weights and history, {curves}predictions.png")
-    if interrupted:
-        raise typer.Exit(130)
+        if status <= 130:  # else whoever ends it does not wait
+            scores = net.evaluate(x_test, y_test)
+            result |= {"test_loss": scores["loss"], "test_accuracy": scores["accuracy"]}
+            curves = ""
+            if net.history.epoch:
+                curves = "curves.png, "
+                net.history.plot(folder / "curves.png")
+            shown = slice(0, GRID)
+            plots.plot_predictions(
+                x_test[shown], y_test[shown], net.predict(x_test[shown]), images.CLASS_NAMES, folder / "predictions.png"
+            )
+            say(f"test accuracy {scores['accuracy']:.4f}, loss {scores['loss']:.4f}, after {seconds:.1f} s of training")
+            say(f"run folder {folder}: weights and history, {curves}predictions.png")
+    if status:
+        raise typer.Exit(status)
 
 
-def _units(hidden: list[str] | None) -> list[int]:
+def _images(dataset: str) -> Any:
+    """The module of a data set of images in classes."""
+    from dnnkit.datasets import DATASETS
+
+    images = DATASETS.find(dataset)
+    if not hasattr(images, "LARGEST_VALUE") or not hasattr(images, "CLASS_NAMES"):
+        raise ConfigurationError(f"data set {dataset!r} has no images in classes: train on it in Python instead")
+    return images
+
+
+def _epochs(dataset: str) -> int:
+    return int(getattr(_images(dataset), "EPOCHS", 10))
+
+
+def _network(options: RunOptions, images: Any) -> "Sequential":
+    """The network that was asked for, compiled."""
+    from dnnkit.layers import Dense, Flatten, Rescaling
+    from dnnkit.network.sequential import Sequential
+    from dnnkit.optimizers import OPTIMIZERS, Optimizer
+
+    chosen = OPTIMIZERS.make(options.optimizer, Optimizer)
+    if options.learning_rate is not None:
+        chosen = type(chosen)(learning_rate=options.learning_rate)
+    net = Sequential(
+        [
+            Rescaling(1 / images.LARGEST_VALUE),
+            Flatten(),
+            *(Dense(number, activation=options.activation) for number in options.hidden),
+            Dense(len(images.CLASS_NAMES), activation="softmax"),
+        ],
+        backend=options.backend,
+        seed=options.seed,
+        dtype=cast(Literal["float32", "float64"], options.dtype),
+    )
+    net.compile(optimizer=chosen, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return net
+
+
+def _resumed(context: typer.Context, folder: Path, epochs: int | None, backend: str | None) -> RunOptions:
+    """The options of the run in a folder, with its goal raised and its backend changed where that was asked for."""
+    from dnnkit.backends.registry import choice
+    from dnnkit.network.checks import check_count
+
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        source = context.get_parameter_source(name)
+        if (
+            source is not None
+            and source.name != "DEFAULT"
+            and name not in ("resume", "epochs", "backend", "checkpoint_every", "quiet", "json")
+        ):
+            raise ConfigurationError(
+                f"{parameter.opts[0]} beside --resume: a run goes on as it was begun; only --epochs, --backend and "
+                "--checkpoint-every may be changed"
+            )
+    options = RunOptions.of_run(folder)
+    if epochs is not None:
+        options = replace(options, epochs=check_count("--epochs", epochs))
+    is_told_otherwise = backend is not None or choice().origin != "default"
+    return replace(options, backend=backend) if is_told_otherwise else options
+
+
+def _require_free(folder: Path, overwrite: bool) -> None:
+    if is_save(folder) and not overwrite:
+        raise ConfigurationError(
+            f"{folder} holds a run already: go on with it by --resume {folder}, replace it by --overwrite, or choose "
+            "another folder"
+        )
+
+
+def _units(hidden: list[str] | None) -> tuple[int, ...]:
     numbers = [number for item in hidden or ["128"] for number in item.split(",")]
     if any(not number.strip().isdecimal() or int(number) == 0 for number in numbers):
         raise ConfigurationError(
             f"--hidden {','.join(numbers)}: expected whole numbers above 0, such as 128 or 256,128"
         )
-    return [int(number) for number in numbers]
+    return tuple(int(number) for number in numbers)
 
 
 def _new_folder(name: str) -> Path:

@@ -252,7 +252,7 @@ class Sequential:
         callbacks: Callback | str | Sequence[Callback | str] | None = (),
         verbose: Verbosity = "auto",
         initial_epoch: int = 0,
-        checkpoint: str | Path | None = None,
+        checkpoint: str | Path | Checkpoints | None = None,
         checkpoint_every: str = "30 s",
         checkpoint_keep: int = 3,
     ) -> History:
@@ -287,7 +287,7 @@ class Sequential:
         if checkpoint is not None:
             keep = checks.check_count("checkpoint_keep", checkpoint_keep)
             checkpoints = Checkpoints.of(checkpoint, checkpoint_every, keep)
-        with self.turns.fitting(), checkpoints or nullcontext(), Interrupts(checkpoints is not None) as interrupts:
+        with self.turns.fitting(), Interrupts(checkpoints is not None) as interrupts, checkpoints or nullcontext():
             x, y, weights = self._check(x, y, sample_weight, class_weight)
             if checkpoints is not None:
                 self._take_seed(checkpoints.seed)

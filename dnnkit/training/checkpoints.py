@@ -52,13 +52,25 @@ class Every:
 class Checkpoints:
     """The checkpoints of one fit, in one folder."""
 
-    def __init__(self, folder: str | Path, every: str, keep: int, *, starts_anew: bool = False) -> None:
-        self.folder = as_path(folder)
+    def __init__(
+        self,
+        folder: str | Path,
+        every: str = "30 s",
+        keep: int = 3,
+        *,
+        starts_anew: bool = False,
+        besides: Mapping[str, bytes] | None = None,
+        hint: str = "the same call of fit goes on from there",
+    ) -> None:
+        """`starts_anew` replaces what is there; `besides` are more files of each; `hint` says how to go on, or ""."""
+        self.folder, self.hint, self._besides = as_path(folder), hint, dict(besides or {})
         self._every, self._keep, self._starts_anew = Every(every), keep, starts_anew
         self._files: Mapping[str, bytes] | None = None
         self._described: dict[str, Any] = {}
         self._was_written, self._saved_at = False, monotonic()
         self._lock: Any = None
+        self.were_final = False
+        """Whether the fit found nothing left to do."""
         check_writable(self.folder)
 
     @classmethod
@@ -104,6 +116,11 @@ class Checkpoints:
                 "save by dk.load"
             )
         return files
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a checkpoint to go on from."""
+        return self._was_written or self._files is not None
 
     @property
     def seed(self) -> int | None:
@@ -184,8 +201,9 @@ class Checkpoints:
         }
         with net.turns:
             files = {**files_of(net), "fit.json": to_json(fit), "callbacks.safetensors": to_safetensors(arrays)}
+        files |= self._besides
         try:
-            write_files(self.folder, files, self._keep if self._was_written or self._files is not None else 1)
+            write_files(self.folder, files, self._keep if self.is_there else 1)
             self._was_written = True
         except CheckpointError as error:
             if must:

@@ -22,7 +22,8 @@ def in_background(work: Callable[[], Result]) -> Result:
             ended.set()
 
     threading.Thread(target=run, daemon=True).start()
-    ended.wait()
+    while not ended.wait(0.1):  # a signal that another thread was given does not wake this one
+        pass
     if failures:
         raise failures[0]
     return results[0]

@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 from time import monotonic
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -12,9 +13,28 @@ KEY_REPEAT = 1.0
 """Seconds in which more signals are the same one: a key that was held, or a terminal and a shell that both send it."""
 
 
-def terminate(number: int, frame: FrameType | None) -> None:
-    """Handle SIGTERM as programs do that clean up: end with the exit status that shells give it."""
-    raise SystemExit(128 + number)
+_heard_at = -inf
+
+
+def _is_repeated() -> bool:
+    """Whether a signal that has just come is the same as the one before."""
+    global _heard_at
+    before, now = _heard_at, monotonic()
+    if now - before < KEY_REPEAT:
+        return True
+    _heard_at = now
+    return False
+
+
+def end_program(number: int, frame: FrameType | None) -> None:
+    """Handle SIGINT and SIGTERM for a command: end it, and do not be disturbed at that."""
+    if not _is_repeated():
+        raise error_of(number)
+
+
+def error_of(number: int) -> BaseException:
+    """What ends the program as the signal would have."""
+    return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
 
 
 def _nothing() -> None:
@@ -24,7 +44,7 @@ def _nothing() -> None:
 class Interrupts:
     """A `with` block in which signals are noted, and raised where that does no harm.
 
-    Only Python's own handlers are replaced, and `terminate`; and only in the main thread, which alone may. SIGTERM is
+    Only Python's own handlers are replaced, and `end_program`; and only in the main thread, which alone may. SIGTERM is
     left alone unless `hears_sigterm`. What is noted is never lost, whoever swallows the exception: foreign code that
     calls back to Python does.
     """
@@ -37,13 +57,12 @@ class Interrupts:
         """Whether somebody did not wait for the end of a step, which may have been left half done."""
         self._signals = [signal.SIGINT, signal.SIGTERM] if hears_sigterm else [signal.SIGINT]
         self._before: dict[int, Any] = {}
-        self._heard_at = 0.0
         self._raises, self._is_held = True, False
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in self._signals:
-                if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL, terminate):
+                if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL, end_program):
                     self._before[number] = signal.signal(number, self._hear)
         return self
 
@@ -54,10 +73,8 @@ class Interrupts:
             self.check()
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        is_repeated = bool(self.received) and monotonic() - self._heard_at < KEY_REPEAT
+        is_repeated = _is_repeated() and bool(self.received)
         self.received.append(number)
-        if not is_repeated:
-            self._heard_at = monotonic()
         if self._is_held or is_repeated:
             return
         if self._raises:
@@ -69,7 +86,7 @@ class Interrupts:
 
     def error(self) -> BaseException:
         """What ends the program as the first signal would have."""
-        return KeyboardInterrupt() if self.received[0] == signal.SIGINT else SystemExit(128 + self.received[0])
+        return error_of(self.received[0])
 
     def check(self) -> None:
         """Raise what was noted."""

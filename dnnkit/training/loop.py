@@ -52,6 +52,7 @@ def train(
     callback_list.attach(net, params)
     if is_over:
         assert checkpoints is not None
+        checkpoints.were_final = True
         checkpoints.restore(callback_list)
         return standing.history
     net.stop_training = False
@@ -62,7 +63,8 @@ def train(
     with closing(progress), interrupts.between_steps(executable.request_stop):
         logs: Mapping[str, float] = {}
         try:
-            fit.save(must=True)
+            if not goes_on:
+                fit.save(must=True)
             logs = fit.run_epochs(end)
         except BaseException as error:
             with interrupts.held():
@@ -225,13 +227,8 @@ class _Fit:
             state.data = self.run.sample_of_data()
         if error is None or (interrupts.received and not interrupts.is_forced):
             self.save(must=True)
-            if error is not None and self.checkpoints is not None:
-                remark(f"interrupted {self._place()}; the same call of fit goes on from {self.checkpoints.folder}")
-
-    def _place(self) -> str:
-        state = self.net.executable.state
-        within = f", step {state.position} of {state.steps}" if state.position else ""
-        return f"in epoch {self.standing.epoch + 1}{within}" if within else f"after epoch {self.standing.epoch}"
+            if error is not None and self.checkpoints is not None and self.checkpoints.hint:
+                remark(f"interrupted, saved in {self.checkpoints.folder}: {self.checkpoints.hint}")
 
 
 MANY = 1 << 22

@@ -1,0 +1,58 @@
+"""The command; see the package."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.kills import __doc__ as description
+from benchmarks.kills.chains import kill
+from benchmarks.kills.job import Job
+
+EVERY = ("0.01 s", "4 steps", "50 steps", "1 epoch")
+
+
+def jobs(backends: list[str]) -> list[Job]:
+    """Both dtypes, one and two threads, every way to say how often, in turn."""
+    return [
+        Job(backend, threads, "float32" if number % 2 else "float64", every, 1 + number % 3)
+        for backend in backends
+        for threads in (1, 2)
+        for number, every in enumerate(EVERY)
+    ]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.kills",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--backend", action="append", help="numpy and numba, if none is given")
+    parser.add_argument("--kills", type=int, default=320, help="in all")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the results")
+    options = parser.parse_args(arguments)
+    chosen, outcomes = jobs(options.backend or ["numpy", "numba"]), []
+    for number, job in enumerate(chosen):
+        outcome = kill(job, -(-options.kills // len(chosen)), options.seed + number)
+        outcomes.append(outcome)
+        print(
+            f"{job.backend:6} {job.num_threads} threads {job.dtype} every {job.every:8} kept {job.keep}: "
+            f"{outcome.kills:4} kills in {outcome.chains:3} chains, {len(outcome.wrong)} wrong",
+            *outcome.wrong,
+            sep="\n  ",
+            flush=True,
+        )
+    if options.json is not None:
+        facts = {"python": platform.python_version(), "processors": os.cpu_count()}
+        found = {**facts, "outcomes": [asdict(outcome) for outcome in outcomes]}
+        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return int(any(outcome.wrong for outcome in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
