@@ -139,15 +139,6 @@ def test_every_option_reaches_the_network(tmp_path):
     assert net.executable.state.step == 15  # batches of 100 in 1,437
 
 
-def test_out_replaces_the_run_that_is_there(tmp_path):
-    other = dk.Sequential([dk.Dense(1)], seed=1)
-    other.build(3)
-    other.save(tmp_path / "run")
-    assert dnnkit(tmp_path, "train", *SMALL, "--out", "run", "--seed", "2", "--quiet").returncode == 0
-    assert dk.load(tmp_path / "run").seed == 2
-    assert os.listdir(tmp_path) == ["run"]
-
-
 def test_mnist_files_of_ones_own_can_be_trained_on(tmp_path):
     put_small_mnist(tmp_path)
     done = dnnkit(tmp_path, "train", "mnist", *SMALL, DNNKIT_DATA_DIR=str(tmp_path))
