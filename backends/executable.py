@@ -77,6 +77,10 @@ class Executable(ABC):
     def request_stop(self) -> None:
         """Make the running or next `run_steps` return between two steps; callable from a signal handler."""
 
+    def give_up(self) -> None:
+        """As `request_stop`, for somebody who does not wait: a step of seconds may end without an update."""
+        self.request_stop()
+
     @abstractmethod
     def totals(self) -> Totals:
         """Loss and metrics summed over the steps since `begin_epoch`, as they were before each update."""

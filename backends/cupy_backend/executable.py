@@ -123,6 +123,7 @@ class CupyExecutable(StagewiseExecutable):
 
     # -- everything else as everywhere, on the GPU -------------------------------------------------------------------
 
+    gives_up = False  # a thread of its own would have to be told of the GPU; there no step takes a second
     begin_epoch = _on_gpu(StagewiseExecutable.begin_epoch)
     totals = _on_gpu(StagewiseExecutable.totals)
     gradients = _on_gpu(StagewiseExecutable.gradients)

@@ -33,6 +33,7 @@ from dnnkit.backends.program import (
     stage_parameters,
 )
 from dnnkit.backends.stagewise.flat import Data, FlatExecutable
+from dnnkit.backends.stagewise.giant_step import is_giant
 from dnnkit.backends.stagewise.pool import Pool
 from dnnkit.kernels._numba import entry_points
 from dnnkit.kernels._numba.jit import announce
@@ -94,7 +95,7 @@ class NumbaExecutable(FlatExecutable):
         self._training: WorkerTeam | None = None
         self._idle_teams = Pool(TEAMS)
         self._idle_few: list[tuple[Any, ...]] = []
-        self._compiled = False
+        self._compiled = self._is_given_up = False
 
     # -- the two homes of the numbers --------------------------------------------------------------------------------
 
@@ -203,8 +204,10 @@ class NumbaExecutable(FlatExecutable):
         size, features = min(batch_size, len(order)), int(data.x.shape[1])
         partition = cost_model.choose_partition(self.program, self._stages, features, size, self.state.execution)
         self.state.execution = cost_model.record(partition, size)
+        self._giant_step.wait()
         self._training = team = self._team(partition, size)
         team.clear_stop()
+        self._is_given_up = False
         order = np.ascontiguousarray(order, np.int64)
         weights, is_one_batch = self._weight_sums(data, order, batch_size), _is_one_batch(order, batch_size)
         self.epoch = Epoch(self._arrays(data), order, size, weights, is_one_batch, team, team.zero_totals())
@@ -227,20 +230,42 @@ class NumbaExecutable(FlatExecutable):
             one_batch=epoch.is_one_batch,
         )
         self._training = epoch.team
-        with np.errstate(all="ignore"):
-            done, nan_step = epoch.team.run(
-                "train",
-                work,
-                self._scatter(epoch.team),
-                epoch.sums,
-                first=self._first_trained,
-                threads=cost_model.threads(self.program, epoch.batch_size, last - first),
-            )
+        threads = cost_model.threads(self.program, epoch.batch_size, last - first)
+        numbers = self._scatter(epoch.team)
+        if is_giant(self.program, epoch.batch_size):
+            done, nan_step = self._run_giant(work, numbers, threads)
+        else:
+            self._giant_step.wait()
+            done, nan_step = self._run(work, numbers, epoch.sums, threads)
         self.state.step += done - first
         epoch.span = (first if epoch.span == (0, 0) else epoch.span[0], done)
         if epoch.nan_step < 0:
             epoch.nan_step = nan_step
         return done
+
+    def _run(self, work: RunRequest, numbers: Weights, sums: HostArray, threads: int) -> tuple[int, int]:
+        with np.errstate(all="ignore"):
+            return self.epoch.team.run("train", work, numbers, sums, first=self._first_trained, threads=threads)
+
+    def _run_giant(self, work: RunRequest, numbers: Weights, threads: int) -> tuple[int, int]:
+        """As `_run`, on copies that take the place of what they copied: the compiled step writes to them early."""
+        own, sums, outcome = numbers.copy(), self.epoch.sums.copy(), (work.first, -1)
+
+        def run() -> None:
+            nonlocal outcome
+            found = self._run(work, own, sums, threads)
+            if self._giant_step.may_change():
+                numbers.take(own)
+                self.epoch.sums[...] = sums
+                outcome = found
+
+        self._giant_step.run(run, lambda: self._is_given_up)
+        self._is_given_up = False
+        return outcome
+
+    def give_up(self) -> None:  # noqa: D102
+        self._is_given_up = True
+        self.request_stop()
 
     def _constants(self, hyperparameters: Hyperparameters) -> HostArray:
         assert self._rule is not None
@@ -279,9 +304,17 @@ class NumbaExecutable(FlatExecutable):
         weights = self._weight_sums(data, order, rows)
         team, first = self._team(SINGLE, rows), -1 if with_input else self._first_trained
         work = RunRequest(self._arrays(data), order, rows, weights, 0, 1, self.state.step)
-        with np.errstate(all="ignore"):
-            sums = team.zero_totals()
-            team.run("differentiate", work, self._numbers(self._parameters), sums, first=first)
+        sums, numbers = team.zero_totals(), self._numbers(self._parameters)
+
+        def run() -> None:
+            with np.errstate(all="ignore"):
+                team.run("differentiate", work, numbers, sums, first=first)
+
+        if is_giant(self.program, rows):
+            self._giant_step.run(run, lambda: False)
+        else:
+            self._giant_step.wait()
+            run()
         loss = self._read_totals(team.totals(sums), float(weights[0]), -1).mean_loss
         dx = team.input_gradient(rows) * self._rescale.scale if with_input else None
         return Gradients(loss, self._layout.views(team.gradients[0], np), dx)

@@ -44,6 +44,16 @@ class Weights:
     slots: HostArray
     """(rows, slots, size)"""
 
+    def copy(self) -> "Weights":
+        """The same numbers, in memory of their own that is as aligned."""
+        copy = Weights(*(zeros(array.shape, array.dtype.name) for array in (self.parameters, self.slots)))
+        copy.take(self)
+        return copy
+
+    def take(self, other: "Weights") -> None:
+        """Become equal to the other."""
+        self.parameters[...], self.slots[...] = other.parameters, other.slots
+
 
 @dataclass
 class RunRequest:

@@ -6,6 +6,7 @@ Where the backend writes into buffers (`Operations.buffer`), they are made in th
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from dnnkit.backends.stagewise.accumulator import Accumulator
 from dnnkit.backends.stagewise.batches import Batches, part
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.flat import Data, FlatExecutable
+from dnnkit.backends.stagewise.giant_step import is_giant
 from dnnkit.backends.stagewise.pool import Pool
 from dnnkit.backends.stagewise.stages import Stages
 from dnnkit.kernels import registry
@@ -50,12 +52,14 @@ class StagewiseExecutable(FlatExecutable):
     """A program on a backend's operations."""
 
     epoch: Epoch
+    gives_up = True
+    """Whether a step may run in a thread of its own."""
 
     def __init__(self, backend: Operations, program: Program, plan: Plan) -> None:
         super().__init__(backend, program, plan)
         self._head = registry.activation(program.head)
         self._training, self._idle = Workspace(self), Pool(IDLE)
-        self._stop = False
+        self._stop = self._is_given_up = False
 
     def _feed(self, data: Data, order: HostArray, batch_size: int, buffers: Buffers) -> Batches:
         """The batches of the data in that order."""
@@ -73,29 +77,49 @@ class StagewiseExecutable(FlatExecutable):
         batches = self._feed(data, order, batch_size, self._training.buffers)
         weights = self._weight_sums(data, order, batch_size)
         self.epoch = Epoch(batch_size, batches, weights, self._accumulator())
-        self._stop = False
+        self._stop = self._is_given_up = False
 
     def _accumulator(self) -> Accumulator:
         return Accumulator(len(self.program.metrics), self._reduction, self._xp)
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
+        step, rates = first, hyperparameters.learning_rates
+        if self.gives_up and is_giant(self.program, self.epoch.batch_size):
+            while step < last and not self._stop:
+                work = partial(self._run_giant, step, float(rates[step - first]), hyperparameters)
+                step += self._giant_step.run(work, lambda: self._is_given_up)
+        else:
+            self._giant_step.wait()
+            with self._limited(self.epoch.batch_size) as let_others:
+                while step < last and not self._stop:
+                    let_others()
+                    self._run_step(step, float(rates[step - first]), hyperparameters, may_change=lambda: True)
+                    step += 1
+        self._stop = self._is_given_up = False
+        return step
+
+    def _run_step(
+        self, step: int, learning_rate: float, hyperparameters: Hyperparameters, may_change: Callable[[], bool]
+    ) -> None:
         epoch = self.epoch
         assert epoch.batches is not None
-        with self._limited(epoch.batch_size) as let_others:
-            step = first
-            while step < last and not self._stop:
-                let_others()
-                x, y, weights = epoch.batches.batch(step)
-                weight = float(epoch.batch_weights[step])
-                loss, scores, _ = self._backpropagate(x, y, weights, weight)
-                epoch.measured.add(loss, weight, self._measure(scores, y, weights))
-                self._apply_update(float(hyperparameters.learning_rates[step - first]), hyperparameters)
-                step += 1
-            self._stop = False
-        return step
+        x, y, weights = epoch.batches.batch(step)
+        weight = float(epoch.batch_weights[step])
+        loss, scores, _ = self._backpropagate(x, y, weights, weight)
+        measured = self._measure(scores, y, weights)
+        if may_change():
+            epoch.measured.add(loss, weight, measured)
+            self._apply_update(learning_rate, hyperparameters)
+
+    def _run_giant(self, step: int, learning_rate: float, hyperparameters: Hyperparameters) -> None:
+        with self._limited(self.epoch.batch_size):
+            self._run_step(step, learning_rate, hyperparameters, self._giant_step.may_change)
 
     def request_stop(self) -> None:  # noqa: D102
         self._stop = True
+
+    def give_up(self) -> None:  # noqa: D102
+        self._stop = self._is_given_up = True
 
     def totals(self) -> Totals:  # noqa: D102
         return self.epoch.measured.read()
@@ -110,6 +134,7 @@ class StagewiseExecutable(FlatExecutable):
     def gradients(self, data: Data, *, with_input: bool = False) -> Gradients:  # noqa: D102
         order = np.arange(len(data))
         weight = float(self._weight_sums(data, order, len(data))[0])
+        self._giant_step.wait()
         with self._limited(len(data)):
             x, y, weights = self._feed(data, order, len(data), self._training.buffers).batch(0)
             total, _, dx = self._backpropagate(x, y, weights, weight, needs_dx=with_input)
@@ -119,6 +144,7 @@ class StagewiseExecutable(FlatExecutable):
         return Gradients(loss, self._layout.views(self._gradient, self._xp), dx if with_input else None)
 
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
+        self._giant_step.wait()
         parts = [self._backend.asarray(gradients[name], self.program.dtype) for name in self._layout.names]
         self._gradient = self._backend.pack(parts, self._gradient)
         with self._limited(1):

@@ -12,6 +12,7 @@ from dnnkit.backends.executable import Executable
 from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import HostArray, Plan, Program, Rescale, Snapshot, TrainingState
 from dnnkit.backends.stagewise.finite import require_finite
+from dnnkit.backends.stagewise.giant_step import GiantStep
 from dnnkit.backends.stagewise.layout import FlatLayout
 from dnnkit.kernels.array import Array, namespace
 
@@ -40,6 +41,7 @@ class FlatExecutable(Executable):
 
     def __init__(self, backend: Operations, program: Program, plan: Plan) -> None:
         self.program, self.plan, self.state = program, plan, TrainingState()
+        self._giant_step = GiantStep()
         self._backend, self._xp = backend, backend.xp
         self._dtype = backend.dtype(program.dtype)
         self._stages, self._rescale = program.stages, Rescale(1.0, 0.0)

@@ -60,7 +60,7 @@ def train(
     if checkpoints is not None:
         checkpoints.restore(callback_list)
     fit = _Fit(net, run, standing, callback_list, progress, interrupts, checkpoints)
-    with closing(progress), interrupts.between_steps(executable.request_stop):
+    with closing(progress), interrupts.between_steps(executable.give_up):
         logs: Mapping[str, float] = {}
         try:
             if not goes_on:

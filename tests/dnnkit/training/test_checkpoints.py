@@ -240,7 +240,7 @@ def other_optimizer(x, y):
         ({"sample_weight": np.ones(10)}, "the data's fingerprint is"),
         ({"validation_data": None}, "the validation data's fingerprint is"),
     ],
-    ids=str,
+    ids=["seed", "layers", "optimizer", "batch size", "shuffle", "steps", "first epoch", "weights", "validation"],
 )
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, what: Any, message: str) -> None:
     fail(network(), tmp_path, 5)

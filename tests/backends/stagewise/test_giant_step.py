@@ -1,0 +1,111 @@
+"""Steps of seconds: whoever presses Ctrl-C does not wait for them, and nothing is left half done."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dnnkit as dk
+from dnnkit.backends import Backend
+from dnnkit.backends.numba_backend import executable as numba_executable
+from dnnkit.backends.stagewise import executable as stagewise_executable
+from dnnkit.backends.stagewise.giant_step import GiantStep
+from tests.dnnkit.training.counting import BATCH, bits, data, network
+
+
+@pytest.fixture
+def giant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every step is one."""
+    for module in (stagewise_executable, numba_executable):
+        monkeypatch.setattr(module, "is_giant", lambda *_: True)
+
+
+@pytest.mark.usefixtures("giant")
+def test_it_is_the_same_training(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    nets = [network(backend), network(backend)]
+    histories = [nets[0].fit(*data(), batch_size=BATCH, epochs=3, verbose=0)]
+    gradients = [nets[0].get_gradients(*data())]
+    monkeypatch.undo()
+    histories.append(nets[1].fit(*data(), batch_size=BATCH, epochs=3, verbose=0))
+    gradients.append(nets[1].get_gradients(*data()))
+    assert bits(nets[0]) == bits(nets[1])
+    assert histories[0].history == histories[1].history
+    assert gradients[0][0] == gradients[1][0]
+    for name, value in gradients[0][1].items():
+        np.testing.assert_array_equal(value, gradients[1][1][name])
+
+
+@pytest.mark.usefixtures("giant")
+def test_ctrl_c_leaves_it_with_every_number_as_before(backend: Backend, tmp_path: Path, monkeypatch) -> None:
+    whole, net, entered, goes_on = network(backend), network(backend), threading.Event(), threading.Event()
+    for one in (whole, net):
+        one.fit(*data(), batch_size=BATCH, epochs=1, verbose=0)
+    before = net.executable.snapshot()
+
+    may_change = GiantStep.may_change
+
+    def slow(self: GiantStep) -> bool:
+        entered.set()
+        assert goes_on.wait(30)
+        return may_change(self)
+
+    monkeypatch.setattr(GiantStep, "may_change", slow)
+
+    def press() -> None:
+        assert entered.wait(30)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=press, daemon=True)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(*data(), batch_size=BATCH, epochs=1, verbose=0, checkpoint=tmp_path)
+    thread.join()
+    for loaded in (net, dk.load(tmp_path, backend=backend)):
+        now = loaded.executable.snapshot()
+        assert (now.state.step, now.state.position) == (before.state.step, 0)
+        for name, value in {**before.parameters, **before.slots}.items():
+            np.testing.assert_array_equal({**now.parameters, **now.slots}[name], value)
+    assert np.isfinite(net.predict(data()[0])).all()  # which does not wait
+    goes_on.set()
+    for one in (whole, net):
+        one.fit(*data(), batch_size=BATCH, epochs=1, verbose=0)
+    assert bits(net) == bits(whole)
+
+
+def test_one_that_changes_already_is_waited_for() -> None:
+    step, changed, unwanted = GiantStep(), [], threading.Event()
+
+    def work() -> None:
+        assert step.may_change()
+        unwanted.set()
+        time.sleep(0.2)
+        changed.append(1)
+
+    assert step.run(work, unwanted.is_set)
+    assert changed == [1]
+
+
+def test_one_that_is_left_may_not_change_anything_and_is_waited_for_by_the_next() -> None:
+    step, goes_on, answers = GiantStep(), threading.Event(), []
+
+    def work() -> None:
+        assert goes_on.wait(30)
+        answers.append(step.may_change())
+
+    assert not step.run(work, lambda: True)
+    assert not step.run(lambda: answers.append("next"), lambda: True)  # nor does who waits for it wait
+    goes_on.set()
+    assert step.run(lambda: answers.append(step.may_change()), lambda: False)
+    assert answers == [False, True]
+
+
+def test_what_it_raises_is_raised() -> None:
+    def work() -> None:
+        raise MemoryError("too large")
+
+    with pytest.raises(MemoryError, match="too large"):
+        GiantStep().run(work, lambda: False)
