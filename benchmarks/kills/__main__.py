@@ -7,9 +7,11 @@ import platform
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from signal import SIGINT, SIGTERM
 
 from benchmarks.kills import __doc__ as description
 from benchmarks.kills.chains import kill
+from benchmarks.kills.commands import end
 from benchmarks.kills.job import Job
 
 EVERY = ("0.01 s", "4 steps", "50 steps", "1 epoch")
@@ -33,11 +35,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--backend", action="append", help="numpy and numba, if none is given")
     parser.add_argument("--kills", type=int, default=320, help="in all")
+    parser.add_argument("--signals", type=int, default=0, help="of each of SIGINT and SIGTERM, to `dnnkit train mnist`")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the results")
     options = parser.parse_args(arguments)
     chosen, outcomes = jobs(options.backend or ["numpy", "numba"]), []
-    for number, job in enumerate(chosen):
+    for number, job in enumerate(chosen if options.kills else []):
         outcome = kill(job, -(-options.kills // len(chosen)), options.seed + number)
         outcomes.append(outcome)
         print(
@@ -47,11 +50,24 @@ def main(arguments: list[str] | None = None) -> int:
             sep="\n  ",
             flush=True,
         )
+    ended = [end(number, options.signals, options.seed) for number in (SIGINT, SIGTERM) if options.signals]
+    for found in ended:
+        print(
+            f"{found.number:7} {found.sent} sent, {found.ended_before} too late, {found.saved} runs to go on with, "
+            f"{len(found.wrong)} wrong; the slowest said so after {found.slowest_to_say:.2f} s, and had ended after "
+            f"{found.slowest:.2f} s",
+            *found.wrong,
+            sep="\n  ",
+        )
     if options.json is not None:
         facts = {"python": platform.python_version(), "processors": os.cpu_count()}
-        found = {**facts, "outcomes": [asdict(outcome) for outcome in outcomes]}
-        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    return int(any(outcome.wrong for outcome in outcomes))
+        results = {
+            **facts,
+            "kills": [asdict(outcome) for outcome in outcomes],
+            "signals": [asdict(outcome) for outcome in ended],
+        }
+        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    return int(any(outcome.wrong for outcome in (*outcomes, *ended)))
 
 
 if __name__ == "__main__":

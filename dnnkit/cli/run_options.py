@@ -51,6 +51,14 @@ class RunOptions:
         return cls(**values)
 
 
+def place_of_run(folder: Path) -> str:
+    """Where the run in a folder stands, in words."""
+    files = read_files(folder)
+    fit, state = json.loads(files["fit.json"]), json.loads(files["state.json"])
+    within = f"in epoch {fit['epoch'] + 1}, after step {state['position']:,} of {state['steps']:,}"
+    return within if state["position"] else f"after epoch {fit['epoch']}"
+
+
 def _fits(value: Any, kind: Any) -> bool:
     if kind == tuple[int, ...]:
         return isinstance(value, tuple) and all(type(item) is int for item in value)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 from dnnkit.cli.output import Speaker, json_output
-from dnnkit.cli.run_options import RunOptions
+from dnnkit.cli.run_options import RunOptions, place_of_run
 from dnnkit.errors import ConfigurationError
 from dnnkit.saves.folder import is_save
 
@@ -117,6 +117,8 @@ def train(
         say(f"{options.dataset}: {len(x):,} training and {len(x_test):,} test images")
         say(f"network {shape}, {options.activation}, seed {options.seed}")
         say(f"backend {net.backend.name} {net.backend.version} on {net.backend.device}, {options.dtype}")
+        if resume is not None:
+            say(f"resumed {place_of_run(folder)}")
         status = 0
         try:
             net.fit(

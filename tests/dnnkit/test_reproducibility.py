@@ -324,10 +324,31 @@ def test_interrupted_and_trained_on(name: str, dtype: Any, tmp_path: Path) -> No
         fit(net, epochs=1, callbacks=[Interrupt()])
     net = saved(net, tmp_path / "run")
     fit(net)
-    expected = trained(name, dtype).executable.snapshot()
-    found = net.executable.snapshot()
-    np.testing.assert_equal(dict(found.parameters), dict(expected.parameters))
-    np.testing.assert_equal(dict(found.slots), dict(expected.slots))
+    assert_equal(numbers(net), numbers(trained(name, dtype)))
+
+
+def test_steps_in_one_call_or_in_several(name: str, dtype: Any) -> None:
+    net, whole = network(name, dtype), network(name, dtype)
+    for steps in (2, 5, 1):
+        fit(net, epochs=None, steps=steps)
+    fit(whole, epochs=None, steps=8)
+    assert_equal(numbers(net), numbers(whole))
+
+
+def test_killed_and_gone_on_from_a_checkpoint(name: str, dtype: Any, tmp_path: Path) -> None:
+    """As a program that ends without a word; `python -m benchmarks.kills` kills processes."""
+
+    class End(dk.Callback):
+        def on_batch_end(self, batch: int, logs: Any) -> None:
+            if batch == 3:
+                raise RuntimeError
+
+    checkpoint = {"checkpoint": tmp_path / "run", "checkpoint_every": "2 steps"}
+    with pytest.raises(RuntimeError):
+        fit(network(name, dtype), callbacks=[End()], **checkpoint)
+    net = network(name, dtype)
+    fit(net, **checkpoint)
+    assert_equal(numbers(net), numbers(trained(name, dtype)))
 
 
 # -- the document ----------------------------------------------------------------------------------------------------

@@ -55,6 +55,7 @@ def test_more_epochs_go_on_as_if_they_had_been_asked_for_at_once(whole: Path, tm
     assert dnnkit(cut, "train", "--epochs", "58", *OPTIONS).returncode == 0
     done = dnnkit(cut, "train", "--resume", "run", "--epochs", "60", "--json", "results.json")
     assert (done.returncode, done.stderr) == (0, "")
+    assert "resumed after epoch 58" in done.stdout
     assert [line.split(" - ")[0] for line in done.stdout.splitlines() if "Epoch" in line] == [
         "Epoch 59/60",
         "Epoch 60/60",
