@@ -109,4 +109,9 @@ def nearest_existing(path: Path) -> Path:
 
 def cache_folder() -> Path:
     """dnnkit's folder in the user's cache, which need not exist: in `$XDG_CACHE_HOME`, else in `~/.cache`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "dnnkit"
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if cache.startswith("~"):  # a user without a home, as containers have: a folder of that name helps nobody
+        import tempfile
+
+        return Path(tempfile.gettempdir()) / f"dnnkit-{os.getuid()}"
+    return Path(cache) / "dnnkit"

@@ -1,6 +1,7 @@
 """Files that are replaced as a whole; the nearest parent that exists; the cache folder."""
 
 import os
+import tempfile
 import threading
 from pathlib import Path
 
@@ -104,3 +105,11 @@ def test_the_cache_folder(setting: str, expected: str, monkeypatch: pytest.Monke
     monkeypatch.setenv("XDG_CACHE_HOME", setting)
     monkeypatch.setenv("HOME", "/home/ada")
     assert files.cache_folder() == Path(expected)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="no numbers of users")
+def test_a_user_without_a_home_has_a_cache_of_a_name_that_is_no_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as for a user whom the system does not know
+    assert files.cache_folder() == Path(tempfile.gettempdir()) / f"dnnkit-{os.getuid()}"
