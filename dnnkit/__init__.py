@@ -41,6 +41,7 @@ from dnnkit.optimizers import SGD, Adam, AdamW, RMSprop
 from dnnkit.registry import register
 from dnnkit.seeds import reset_seed
 from dnnkit.training.history import History
+from dnnkit.warm_up import warm_up
 
 
 def load(
@@ -102,4 +103,5 @@ __all__ = [
     "schedules",
     "set_backend",
     "use_backend",
+    "warm_up",
 ]

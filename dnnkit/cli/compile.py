@@ -1,0 +1,39 @@
+"""`dnnkit compile`: compile ahead, for containers, CI images and clusters."""
+
+from typing import Annotated
+
+import typer
+
+from dnnkit.cli.output import Speaker
+
+
+def compile_ahead(
+    dtype: Annotated[str | None, typer.Option(help="float32 or float64.", show_default="both")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="Which backend; see `dnnkit backends`.", show_default="DNNKIT_BACKEND or auto")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Fill the cache of compiled kernels, so that no training on this kind of processor compiles any more.
+
+    The cache is in `$DNNKIT_CACHE_DIR`, else in the user's cache folder.
+
+    Examples:
+
+        dnnkit compile
+
+        DNNKIT_CACHE_DIR=/opt/dnnkit dnnkit compile --dtype float32
+    """
+    from dnnkit.backends import get_backend
+    from dnnkit.network.checks import check_dtype
+    from dnnkit.warm_up import Compiled, warm_up
+
+    say, chosen = Speaker(quiet), get_backend(backend)
+    checked = None if dtype is None else check_dtype(dtype)
+
+    def tell(part: Compiled) -> None:
+        if part.seconds >= 0.1:
+            say(f"{part.dtype}: {part.what}, {part.seconds:.1f} s")
+
+    seconds = sum(part.seconds for part in warm_up(checked, backend=chosen, say=tell))
+    say(f"backend {chosen.name}: all is compiled, after {seconds:.1f} s")

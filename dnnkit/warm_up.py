@@ -1,0 +1,101 @@
+"""Compile ahead: what a network would compile in its first fit, for containers, CI images and clusters."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from dnnkit.activations import ACTIVATIONS
+from dnnkit.backends.base import Backend
+from dnnkit.backends.registry import get_backend
+from dnnkit.errors import TrainingWarning
+from dnnkit.layers import Activation, Dense, Dropout, Layer, Rescaling
+from dnnkit.losses import LOSSES
+from dnnkit.network.checks import check_dtype
+from dnnkit.network.lowering import Dtype
+from dnnkit.network.sequential import Sequential
+from dnnkit.optimizers import OPTIMIZERS
+
+DTYPES: tuple[Dtype, ...] = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What was compiled, or was there already, and the seconds it took."""
+
+    what: str
+    dtype: str
+    seconds: float
+
+
+def warm_up(
+    dtype: Dtype | None = None,
+    *,
+    backend: str | Backend | None = None,
+    say: Callable[[Compiled], None] = lambda compiled: None,
+) -> list[Compiled]:
+    """Fill the cache of compiled kernels, so that no later process on this kind of processor compiles.
+
+    Small networks are trained that together have every built-in layer, activation, loss, optimizer and metric.
+
+    Arguments:
+        dtype: "float32" or "float64"; None for both.
+        backend: the backend's name; None for the one in force. One that compiles nothing is done at once.
+        say: called with each part as it is done.
+
+    Returns:
+        The parts, with the seconds that each took.
+    """
+    chosen, parts = get_backend(backend), []
+    for one in DTYPES if dtype is None else (check_dtype(dtype),):
+        for what, network in _networks():
+            start = perf_counter()
+            network.use(chosen, one)
+            parts.append(Compiled(what, one, perf_counter() - start))
+            say(parts[-1])
+    return parts
+
+
+@dataclass(frozen=True)
+class _Network:
+    layers: list[Layer]
+    optimizer: str = "adam"
+    loss: str = "mean_squared_error"
+
+    def use(self, backend: Backend, dtype: Dtype) -> None:
+        """All that is done with networks, on data of every kind."""
+        net = Sequential(self.layers, seed=0, dtype=dtype, backend=backend)
+        with warnings.catch_warnings():  # of outputs and losses that do not go together
+            warnings.simplefilter("ignore", TrainingWarning)
+            net.compile(self.optimizer, self.loss, ["accuracy"] if self.layers[-1] != LINEAR else [])
+        labels = np.arange(ROWS) % OUTPUTS
+        y = labels if self.loss.startswith("sparse") else np.eye(OUTPUTS)[labels]
+        numbers = np.linspace(0, 1, ROWS * INPUTS).reshape(ROWS, INPUTS)
+        mostly_zeros = np.where(numbers > 0.9, 255, 0).astype(np.uint8)
+        for x in (numbers, mostly_zeros):
+            net.fit(x, y, batch_size=ROWS // 2, sample_weight=np.ones(ROWS), verbose=0)
+            net.evaluate(x, y)
+            net.predict(x)
+        net.predict(numbers[:1].astype(dtype))
+        net.get_gradients(numbers, y)
+
+
+ROWS, INPUTS, OUTPUTS = 128, 64, 3
+LINEAR = Dense(OUTPUTS)
+
+
+def _networks() -> Iterator[tuple[str, _Network]]:
+    usual = [Rescaling(0.5), Dense(8, activation="relu"), Dropout(0.5), Dense(OUTPUTS, activation="softmax")]
+    yield "training and prediction", _Network(usual, loss="sparse_categorical_crossentropy")
+    hidden: list[Layer] = [Dense(8, activation=name) for name in ACTIVATIONS.names()]
+    yield "activations", _Network([*hidden, Activation("tanh"), LINEAR])
+    for loss in LOSSES.names():
+        yield (
+            f"loss {loss}",
+            _Network([Dense(OUTPUTS, activation="sigmoid" if "binary" in loss else "softmax")], loss=loss),
+        )
+        yield f"loss {loss}, not fused", _Network([Dense(OUTPUTS, activation="sigmoid"), Rescaling(1.0)], loss=loss)
+    for optimizer in OPTIMIZERS.names():
+        yield f"optimizer {optimizer}", _Network([LINEAR], optimizer)
