@@ -66,3 +66,10 @@ def test_append_adds_rows_under_one_heading(tmp_path, start):
 def test_a_place_that_cannot_be_written_is_an_error_of_the_family(tmp_path):
     with pytest.raises(DnnkitError, match="missing"):
         fit(dk.CSVLogger(tmp_path / "missing" / "log.csv"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_is_said_and_training_goes_on(caplog):
+    history = fit(dk.CSVLogger("/dev/full"))
+    assert history.epoch == [0, 1, 2]
+    assert "CSVLogger cannot write /dev/full, training goes on: No space left on device" in caplog.text

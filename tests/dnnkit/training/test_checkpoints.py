@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -353,6 +354,17 @@ def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(tmp_path:
     assert history.history == expected.history
     assert bits(net) == bits(dk.load(tmp_path)) == bits(whole)
     assert "no checkpoint, training goes on: cannot write a save" in caplog.text
+
+
+def test_a_folder_that_vanishes_is_made_again(tmp_path: Path) -> None:
+    class Remove(dk.Callback):
+        def on_epoch_end(self, epoch, logs):
+            shutil.rmtree(tmp_path / "run", ignore_errors=True)
+
+    whole = network()
+    fit(whole, None)
+    fit(network(), tmp_path / "run", callbacks=Remove())
+    assert bits(dk.load(tmp_path / "run")) == bits(whole)
 
 
 def test_a_folder_that_cannot_be_made_is_one_error_before_anything_is_trained(tmp_path: Path) -> None:
