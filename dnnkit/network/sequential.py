@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from dnnkit.backends.base import Backend
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.program import Snapshot, TrainingState
-from dnnkit.backends.registry import get_backend, get_backend_or_default
+from dnnkit.backends.registry import get_backend
 from dnnkit.callbacks.base import Callback
 from dnnkit.errors import ConfigurationError, NotReady
 from dnnkit.layers import Layer
@@ -22,10 +21,11 @@ from dnnkit.metrics import Given
 from dnnkit.metrics import check as check_metrics
 from dnnkit.network import checks, lowering, numpy_source
 from dnnkit.network.agreement import warn_of_disagreement
+from dnnkit.network.copying import Copyable
 from dnnkit.network.parameters import Parameters
 from dnnkit.network.turns import Turns
 from dnnkit.optimizers import OPTIMIZERS, Optimizer
-from dnnkit.saves import pickling, saving
+from dnnkit.saves import saving
 from dnnkit.saves.numbers import restore_numbers
 from dnnkit.seeds import check_seed, draw_seed
 from dnnkit.settings import SHARE
@@ -42,7 +42,7 @@ INFERENCE_BATCH = 1024
 """Rows that `predict` and `evaluate` compute at a time: enough for BLAS, little memory."""
 
 
-class Sequential:
+class Sequential(Copyable):
     """Layers one after the other.
 
     `layers` are described by `dnnkit.layers`; `backend` is a backend's name, None for the one in force when the
@@ -443,35 +443,7 @@ class Sequential:
         """Read the parameters from a safetensors file or a save folder; the network must be built."""
         saving.load_weights(self, path)
 
-    # -- copying and pickling ----------------------------------------------------------------------------------------
-
-    def __copy__(self) -> Self:
-        return deepcopy(self)  # two networks on the same parameters would train each other in silence
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        twin = memo[id(self)] = type(self).__new__(type(self))
-        with self.turns:
-            state = deepcopy(pickling.state_of(self, self._own_attributes()), memo)
-        twin._become(state, self._backend or self._backend_asked)
-        return twin
-
-    def __getstate__(self) -> dict[str, Any]:
-        pickling.require_picklable(self)
-        backend = self._backend or self._backend_asked
-        with self.turns:
-            state = pickling.state_of(self, self._own_attributes())
-        return {
-            **state,
-            "registered": pickling.registered_names(self),
-            "backend": backend.address if isinstance(backend, Backend) else backend,
-        }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        pickling.check_format(state)
-        pickling.register_names(state["registered"])
-        self._become(
-            state, None if state["backend"] is None else get_backend_or_default(state["backend"], "a pickled network")
-        )
+    # -- copies --------------------------------------------------------------------------------------------------------
 
     def _become(self, state: Mapping[str, Any], backend: str | Backend | None) -> None:
         """The network that `state_of` described, on that backend."""
@@ -482,6 +454,10 @@ class Sequential:
         if state["numbers"]:
             self._make(state["input_shape"])
             self.history = restore_numbers(self, state["numbers"], "this pickle")
+
+    @property
+    def _chosen_backend(self) -> str | Backend | None:
+        return self._backend or self._backend_asked
 
     def _own_attributes(self) -> dict[str, Any]:
         """Attributes that `__init__` does not make."""
