@@ -232,7 +232,7 @@ class NumbaExecutable(FlatExecutable):
         self._training = epoch.team
         threads = cost_model.threads(self.program, epoch.batch_size, last - first)
         numbers = self._scatter(epoch.team)
-        if is_giant(self.program, epoch.batch_size):
+        if is_giant(self._layout.size, epoch.batch_size):
             done, nan_step = self._run_giant(work, numbers, threads)
         else:
             self._giant_step.wait()
@@ -310,7 +310,7 @@ class NumbaExecutable(FlatExecutable):
             with np.errstate(all="ignore"):
                 team.run("differentiate", work, numbers, sums, first=first)
 
-        if is_giant(self.program, rows):
+        if is_giant(self._layout.size, rows):
             self._giant_step.run(run, lambda: False)
         else:
             self._giant_step.wait()

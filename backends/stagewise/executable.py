@@ -84,7 +84,7 @@ class StagewiseExecutable(FlatExecutable):
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
         step, rates = first, hyperparameters.learning_rates
-        if self.gives_up and is_giant(self.program, self.epoch.batch_size):
+        if self.gives_up and is_giant(self._layout.size, self.epoch.batch_size):
             while step < last and not self._stop:
                 work = partial(self._run_giant, step, float(rates[step - first]), hyperparameters)
                 step += self._giant_step.run(work, lambda: self._is_given_up)

@@ -13,7 +13,7 @@ from math import inf
 from time import perf_counter
 
 from dnnkit.backends.diagnosis import remark
-from dnnkit.backends.program import Totals
+from dnnkit.backends.program import HostArray, Totals
 from dnnkit.callbacks.base import Callback, CallbackList
 from dnnkit.errors import TrainingWarning
 from dnnkit.network.protocol import Network
@@ -152,18 +152,15 @@ class _Fit:
         The epoch goes on from there, and ends before step `end`.
         """
         net, run, executable, state = self.net, self.run, self.net.executable, self.net.executable.state
-        arguments = run.shuffle, run.samples, run.rows, net.seed, state.epoch
-        with self.interrupts.at_once():
-            order = in_background(lambda: epoch_order(*arguments)) if run.rows > MANY else epoch_order(*arguments)
+        order = self._order()
         start = perf_counter()
         with net.turns:
             executable.begin_epoch(run.data, order, run.batch_size)
             if state.sums is not None:
                 executable.go_on_from(state.sums)
-            totals = executable.totals()
         self.interrupts.check()  # before: what begins an epoch forgets that it was asked to stop
         logs: Mapping[str, float] = {}
-        is_long = run.has_long_steps(executable)
+        is_long, totals = run.has_long_steps(executable), None
         for last in self._stretches(end, self.callbacks.wants_batches or is_long):
             self.callbacks.on_batch_begin(state.position, logs)
             totals = self._run_stretch(last, is_long)
@@ -177,7 +174,14 @@ class _Fit:
                 break
             if self.checkpoints is not None:
                 self._save_if_due(0)
-        return totals, perf_counter() - start
+        return totals or executable.totals(), perf_counter() - start
+
+    def _order(self) -> HostArray:
+        run, net, epoch = self.run, self.net, self.net.executable.state.epoch
+        if run.rows < MANY:
+            return epoch_order(run.shuffle, run.samples, run.rows, net.seed, epoch)
+        with self.interrupts.at_once():
+            return in_background(lambda: epoch_order(run.shuffle, run.samples, run.rows, net.seed, epoch))
 
     def _run_stretch(self, last: int, is_long: bool) -> Totals:
         """Run the steps before `last`, other threads having their turn between two; the epoch's totals so far."""
@@ -194,15 +198,18 @@ class _Fit:
     def _stretches(self, end: int, one_by_one: bool) -> Iterator[int]:
         """The end of each stretch: every step, or as many as fit until somebody looks, or all until `end`."""
         state, checkpoints = self.net.executable.state, self.checkpoints
+        if one_by_one:
+            yield from range(state.position + 1, end + 1)
+            return
         period = REFRESH if self.progress.wants_updates else inf
         if checkpoints is not None and checkpoints.is_timed:
             period = min(period, CLOCK)
-        length = 1.0 if one_by_one or period < inf else inf
+        length = 1.0 if period < inf else inf
         while state.position < end:
             longest = checkpoints.steps_until_due(self.standing, state.step) if checkpoints is not None else inf
             first, start = state.position, perf_counter()
             yield int(min(end, first + length, first + longest))
-            if not one_by_one and period < inf:
+            if period < inf:
                 elapsed, done = max(perf_counter() - start, 1e-9), state.position - first
                 length = max(1, min(int(done * period / elapsed), 8 * length))
 
