@@ -24,6 +24,7 @@ from typing import Any
 import llvmlite.binding
 import numba
 from numba.core import caching
+from numba.core.types import unliteral
 
 from dnnkit.kernels._numba import whole_program
 
@@ -62,8 +63,8 @@ def jit(function: Callable[..., Any]) -> Any:
         return _for_both(function, nogil=True, cache=True, **INLINED)
 
 
-def jit_shared(function: Callable[..., Any]) -> Any:
-    """As `jit`, but compiled once for all its callers: for what is large, and has no freedom in how it rounds."""
+def jit_called(function: Callable[..., Any]) -> Any:
+    """As `jit`, but not inlined into its callers: for what is large, and has no freedom in how it rounds."""
     with _numba_cache():
         return _for_both(function, nogil=True, cache=True, **CALLED)
 
@@ -80,7 +81,14 @@ def _for_both(function: Callable[..., Any], callees: Any = whole_program.Callee,
     if compiled is not function:  # which it is if Numba is told to compile nothing
         options.pop("cache", None)
         callee: Any = numba.njit(pipeline_class=callees, **OPTIONS, **options)(function)
-        compiled.get_call_template, compiled.get_overload = callee.get_call_template, callee.get_overload
+
+
+        def get_call_template(arguments: Any, keywords: Any) -> Any:
+            # Numba would compile f(x, 0) and f(x, 1) apart; LLVM knows the numbers where the function is inlined.
+            keywords = {name: unliteral(kind) for name, kind in keywords.items()}
+            return callee.get_call_template([unliteral(kind) for kind in arguments], keywords)
+
+        compiled.get_call_template, compiled.get_overload = get_call_template, callee.get_overload
     return compiled
 
 
@@ -88,6 +96,14 @@ def native(function: Callable[..., Any], signature: Any) -> Any:
     """A function of pointers and numbers, compiled now or read from the cache, to be called by its `address`."""
     with _numba_cache():
         return numba.cfunc(signature, cache=True, pipeline_class=whole_program.Entry, **OPTIONS)(function)
+
+
+def native_address(function: Any) -> int:
+    """The address of what `native` made, to be called in Numba's convention; keep the function as long as it is used.
+
+    Numba's C wrapper, whose address is `function.address`, stands in front of it.
+    """
+    return int(function._library.get_pointer_to_function(function.native_name.removeprefix("cfunc.")))
 
 
 def module_from_source(name: str, source: str) -> ModuleType:
