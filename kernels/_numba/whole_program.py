@@ -74,10 +74,11 @@ class OptimizedFirst(Deferred):
         return super()._linkable()
 
 
-def _new_library(state: Any, kind: Any = Deferred) -> Any:
-    library = kind(state.targetctx.codegen(), state.func_id.func_qualname)
-    library.enable_object_caching()
-    return library
+def _prepare(state: Any, kind: Any = Deferred) -> None:
+    """A library of ours; and no counting of references, for callers keep arrays alive, and nothing is allocated."""
+    state.targetctx = state.targetctx.subtarget(enable_nrt=False)
+    state.library = kind(state.targetctx.codegen(), state.func_id.func_qualname)
+    state.library.enable_object_caching()
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
@@ -88,7 +89,7 @@ class LowerEntry(Lowering):
 
     def run_pass(self, state: Any) -> bool:
         """Numba's lowering, into a library of ours."""
-        state.library = _new_library(state)
+        _prepare(state)
         return bool(super().run_pass(state))
 
 
@@ -101,7 +102,7 @@ class LowerCallee(Lowering):
 
     def run_pass(self, state: Any) -> bool:
         """No machine code, and no wrappers."""
-        state.library = _new_library(state, self.library)
+        _prepare(state, self.library)
         state.flags.no_compile = state.flags.no_cpython_wrapper = state.flags.no_cfunc_wrapper = True
         super().run_pass(state)
         lowered = state["cr"]
