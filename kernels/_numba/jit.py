@@ -82,7 +82,6 @@ def _for_both(function: Callable[..., Any], callees: Any = whole_program.Callee,
         options.pop("cache", None)
         callee: Any = numba.njit(pipeline_class=callees, **OPTIONS, **options)(function)
 
-
         def get_call_template(arguments: Any, keywords: Any) -> Any:
             # Numba would compile f(x, 0) and f(x, 1) apart; LLVM knows the numbers where the function is inlined.
             keywords = {name: unliteral(kind) for name, kind in keywords.items()}

@@ -5,18 +5,22 @@ itself and again in each of its callers. Here a function that another one calls 
 when its outermost caller is complete.
 """
 
+import importlib
 from typing import Any
 
-from numba import _dynfunc
-from numba.core import codegen, compiler, typed_passes
+from llvmlite.binding import Linkage
+from numba.core import codegen, compiler, typed_passes, untyped_passes
 from numba.core.compiler_machinery import register_pass
 
-Library: Any = codegen.JITCodeLibrary
-Lowering: Any = typed_passes.NativeLowering
+make_function: Any = importlib.import_module("numba._dynfunc").make_function
+"""Numba's maker of Python functions from machine code."""
 
 
-class Deferred(Library):
+class Deferred(codegen.JITCodeLibrary):
     """A function's code, optimised when its machine code is asked for, or when foreign code is linked with it."""
+
+    _lowered: Any = None
+    """The code as it was before anything was linked to it."""
 
     def add_linking_library(self, library: Any) -> None:
         """Remember a callee."""
@@ -29,49 +33,50 @@ class Deferred(Library):
         self._final_module.verify()
         self._finalize_final_module()
 
+    def code_for_callers(self) -> Any:
+        """This function alone, not optimised, whoever else has asked for its machine code."""
+        module = self._lowered or self._final_module
+        for function in module.functions:
+            if not function.is_declaration and function.linkage == Linkage.external:
+                function.linkage = "weak_odr"  # linked even if nobody who is already there calls it
+        return module
+
     def _link_and_optimize(self) -> None:
-        callees: dict[Any, None] = {}
-        self._collect(callees)
-        self._linking_libraries = []
-        entries = {function.name for function in self._final_module.functions if not function.is_declaration}
-        for library in callees:
+        self._lowered, self._final_module = self._final_module, self._final_module.clone()
+        entries = {function.name for function in self._lowered.functions if not function.is_declaration}
+        for library in self._callees({}):
             self._reload_init.update(library._reload_init)
-            self._final_module.link_in(library._linkable(), preserve=True)
+            ours = isinstance(library, Deferred)
+            module = library.code_for_callers() if ours else library._get_module_for_linking()
+            self._final_module.link_in(module, preserve=True)
         for function in self._final_module.functions:
             if not function.is_declaration and function.name not in entries:
                 function.linkage = "linkonce_odr"  # dropped where every call was inlined
         self._optimize_final_module()
 
-    def _collect(self, found: dict[Any, None]) -> None:
+    def _callees(self, found: dict[Any, None]) -> dict[Any, None]:
+        """All that this calls, directly or not, added to `found`."""
         for library in self._linking_libraries:
             if library not in found:
                 found[library] = None
-                if isinstance(library, Deferred) and not library._finalized:
-                    library._collect(found)
-
-    def _linkable(self) -> Any:
-        """This function alone, not optimised; whole even if nobody who is linked already calls it."""
-        if self._finalized:
-            return self._get_module_for_linking()
-        for function in self._final_module.functions:
-            if not function.is_declaration and function.linkage == codegen.ll.Linkage.external:
-                function.linkage = "weak_odr"
-        return self._final_module
-
-
-Library._linkable = Library._get_module_for_linking
+                if isinstance(library, Deferred):
+                    library._callees(found)
+        return found
 
 
 class OptimizedFirst(Deferred):
     """A callee's code that is optimised by itself, and then again in its callers."""
 
-    _optimized = False
+    _optimized: Any = None
 
-    def _linkable(self) -> Any:
-        if not self._optimized and not self._finalized:
-            self._link_and_optimize()
-            self._optimized = True
-        return super()._linkable()
+    def code_for_callers(self) -> Any:
+        """This function with all that it calls, optimised."""
+        if self._optimized is None:
+            alone = OptimizedFirst(self._codegen, self.name)
+            alone._final_module, alone._linking_libraries = super().code_for_callers().clone(), self._linking_libraries
+            alone._link_and_optimize()
+            self._optimized = alone._final_module
+        return self._optimized
 
 
 def _prepare(state: Any, kind: Any = Deferred) -> None:
@@ -82,7 +87,7 @@ def _prepare(state: Any, kind: Any = Deferred) -> None:
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
-class LowerEntry(Lowering):
+class LowerEntry(typed_passes.NativeLowering):
     """Lower a function that is called by its address or from Python."""
 
     _name = "dnnkit_lower_entry"
@@ -94,7 +99,7 @@ class LowerEntry(Lowering):
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
-class LowerCallee(Lowering):
+class LowerCallee(typed_passes.NativeLowering):
     """Lower a function that only compiled code calls."""
 
     _name = "dnnkit_lower_callee"
@@ -107,7 +112,8 @@ class LowerCallee(Lowering):
         super().run_pass(state)
         lowered = state["cr"]
         # What stands for the function among its callers; it is never called itself.
-        stand_in = _dynfunc.make_function(lowered.fndesc.lookup_module(), state.func_id.func_name, "", 0, lowered.env, (state.library,))
+        module, name = lowered.fndesc.lookup_module(), state.func_id.func_name
+        stand_in = make_function(module, name, "", 0, lowered.env, (state.library,))
         state.targetctx.insert_user_function(stand_in, lowered.fndesc, [state.library])
         state["cr"] = lowered._replace(cfunc=stand_in)
         return True
@@ -121,16 +127,34 @@ class LowerCalleeOptimizedFirst(LowerCallee):
     library = OptimizedFirst
 
 
+FOR_OTHERS = {
+    untyped_passes.WithLifting,
+    untyped_passes.InlineClosureLikes,
+    untyped_passes.RewriteDynamicRaises,
+    untyped_passes.MakeFunctionToJitFunction,
+    untyped_passes.InlineInlinables,
+    untyped_passes.FindLiterallyCalls,
+    untyped_passes.LiteralUnroll,
+    untyped_passes.LiteralPropagationSubPipelinePass,
+    typed_passes.InlineOverloads,
+    typed_passes.NopythonRewrites,
+    typed_passes.DumpParforDiagnostics,
+}
+"""Passes for closures, `with`, exceptions, `literal_unroll` and expressions of arrays: kernels have none of these."""
+
+
 class _Compiler(compiler.Compiler):
     lowering: Any
+    """The pass that lowers."""
 
     def define_pipelines(self) -> Any:
-        """Numba's, but for the lowering."""
+        """Numba's, with our lowering and without what only other code needs."""
         pipelines = super().define_pipelines()
         for pipeline in pipelines:
             pipeline.passes = [
                 (self.lowering, text) if step is typed_passes.NativeLowering else (step, text)
                 for step, text in pipeline.passes
+                if step not in FOR_OTHERS
             ]
         return pipelines
 

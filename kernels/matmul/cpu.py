@@ -160,7 +160,8 @@ def multiply(
         j = 0
         while rows == 1 and columns - j >= 4 * width:
             place = target + (number_in(target_index, 0) * columns + j) * size
-            numbers = a + number_in(row_index, 0) * a_row * size, a_row, a_step, b + j * size, b_row, depth, place, 0, 0, 0
+            row = a + number_in(row_index, 0) * a_row * size
+            numbers = row, a_row, a_step, b + j * size, b_row, depth, place, 0, 0, 0
             if column_index == 0:
                 _1_4(zero, numbers, (None, None, None, None))
             elif b_index == 0:
@@ -278,9 +279,7 @@ def product_of_nonzero_columns(x, rows, columns, first, y, out):
     depth, row, column = y.shape[0], x.shape[1], y.shape[1]
     count, target, index = out.shape[0], address_of(out), address_of(columns)
     if is_tiny(out, depth):
-        number_by_number(
-            out, address_of(x, first), 1, row, address_of(y), column, 1, depth, None, address_of(rows)
-        )
+        number_by_number(out, address_of(x, first), 1, row, address_of(y), column, 1, depth, None, address_of(rows))
     else:
         start = address_of(x, first)
         if columns.size == count:
