@@ -14,7 +14,7 @@ from typing import Any
 from numba import types
 
 from dnnkit.kernels import registry
-from dnnkit.kernels._numba.jit import module_from_source, native
+from dnnkit.kernels._numba.jit import module_from_source, native, native_address
 from dnnkit.kernels.optimizer_step.reference import RULES
 from dnnkit.kernels.registry import RUNTIME_ACTIVATIONS
 
@@ -124,8 +124,7 @@ class EntryPoints:
 
     def address(self, name: str) -> int:
         """The function's address, to be called in Numba's convention, as `indirect_calls.py` does."""
-        function = self.functions[name]
-        return int(function._library.get_pointer_to_function(function.native_name.removeprefix("cfunc.")))
+        return native_address(self.functions[name])
 
     def call(self, name: str, *arguments: Any) -> Any:
         """Call it from Python, by its C wrapper; pointers are given as numbers."""

@@ -7,6 +7,7 @@ from typing import Any
 from numba import extending
 from numba.core import cgutils
 
+from dnnkit.kernels._numba import whole_program
 from dnnkit.kernels._numba.jit import OPTIONS
 
 intrinsic: Any = extending.intrinsic
@@ -27,7 +28,7 @@ def resolved_by_type(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     It is compiled with the common options and these. Called from Python, it raises `NotImplementedError`.
     """
 
-    common_and_these: Any = {**OPTIONS, **options}
+    common_and_these: Any = {"pipeline_class": whole_program.Callee, **OPTIONS, **options}
 
     def declare(resolve: Callable[..., Any]) -> Any:
         @wraps(resolve)

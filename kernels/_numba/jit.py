@@ -24,6 +24,10 @@ from typing import Any
 import llvmlite.binding
 import numba
 from numba.core import caching
+from numba.core.types import unliteral
+
+from dnnkit import files
+from dnnkit.kernels._numba import whole_program
 
 FASTMATH = {"contract", "nsz"}
 """Not "nnan" or "ninf": with them a NaN in training would go unseen. Not "reassoc" or "arcp": they undo what the stable
@@ -51,25 +55,55 @@ CALLED: dict[str, Any] = {"forceinline": False}
 
 def inline(function: Callable[..., Any]) -> Any:
     """A function of numbers, compiled into each of its callers."""
-    return numba.njit(**OPTIONS, **INLINED)(function)
+    return _for_both(function, **INLINED)
 
 
 def jit(function: Callable[..., Any]) -> Any:
     """A function of arrays, compiled for each kind of arguments it is called with, and cached on disk."""
     with _numba_cache():
-        return numba.njit(nogil=True, cache=True, **OPTIONS, **INLINED)(function)
+        return _for_both(function, nogil=True, cache=True, **INLINED)
 
 
-def jit_shared(function: Callable[..., Any]) -> Any:
-    """As `jit`, but compiled once for all its callers: for what is large, and has no freedom in how it rounds."""
+def jit_called(function: Callable[..., Any]) -> Any:
+    """As `jit`, but not inlined into its callers: for what is large, and has no freedom in how it rounds."""
     with _numba_cache():
-        return numba.njit(nogil=True, cache=True, **OPTIONS, **CALLED)(function)
+        return _for_both(function, nogil=True, cache=True, **CALLED)
+
+
+def jit_optimized(function: Callable[..., Any]) -> Any:
+    """As `jit`, but optimised by itself before it is inlined: which products are fused with a sum depends on it."""
+    with _numba_cache():
+        return _for_both(function, whole_program.CalleeOptimizedFirst, nogil=True, cache=True, **INLINED)
+
+
+def _for_both(function: Callable[..., Any], callees: Any = whole_program.Callee, **options: Any) -> Any:
+    """The function as Python calls it; compiled code that names it gets another version, without machine code."""
+    compiled: Any = numba.njit(pipeline_class=whole_program.Entry, **OPTIONS, **options)(function)
+    if compiled is not function:  # which it is if Numba is told to compile nothing
+        options.pop("cache", None)
+        callee: Any = numba.njit(pipeline_class=callees, **OPTIONS, **options)(function)
+
+        def get_call_template(arguments: Any, keywords: Any) -> Any:
+            # Numba would compile f(x, 0) and f(x, 1) apart; LLVM knows the numbers where the function is inlined.
+            keywords = {name: unliteral(kind) for name, kind in keywords.items()}
+            return callee.get_call_template([unliteral(kind) for kind in arguments], keywords)
+
+        compiled.get_call_template, compiled.get_overload = get_call_template, callee.get_overload
+    return compiled
 
 
 def native(function: Callable[..., Any], signature: Any) -> Any:
     """A function of pointers and numbers, compiled now or read from the cache, to be called by its `address`."""
     with _numba_cache():
-        return numba.cfunc(signature, cache=True, **OPTIONS)(function)
+        return numba.cfunc(signature, cache=True, pipeline_class=whole_program.Entry, **OPTIONS)(function)
+
+
+def native_address(function: Any) -> int:
+    """The address of what `native` made, to be called in Numba's convention; keep the function as long as it is used.
+
+    Numba's C wrapper, whose address is `function.address`, stands in front of it.
+    """
+    return int(function._library.get_pointer_to_function(function.native_name.removeprefix("cfunc.")))
 
 
 def module_from_source(name: str, source: str) -> ModuleType:
@@ -103,8 +137,7 @@ def announce(what: str) -> None:
 def cache_folder() -> Path:
     """Where compiled kernels are kept: under the user's cache, or in the temporary folder if that cannot be written."""
     name = f"compiled-{fingerprint()}"
-    user_cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    for parent in (Path(user_cache) / "dnnkit", Path(tempfile.gettempdir()) / f"dnnkit-{_user()}"):
+    for parent in (files.cache_folder(), Path(tempfile.gettempdir()) / f"dnnkit-{_user()}"):
         folder = parent / name
         try:
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)

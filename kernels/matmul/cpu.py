@@ -7,15 +7,17 @@ BLAS. See docs/design/0014-tiles.md.
 
 from dnnkit.kernels._numba import blas
 from dnnkit.kernels._numba.indirect_calls import address_of
-from dnnkit.kernels._numba.jit import jit, jit_shared
+from dnnkit.kernels._numba.jit import jit, jit_called
+from dnnkit.kernels._numba.shared import shared
 from dnnkit.kernels._numba.unchecked_views import element
-from dnnkit.kernels.matmul.gather_index import NONE, after, length, number_in, rows_from, steps_from
+from dnnkit.kernels.matmul.gather_index import after, number_in, skip
 from dnnkit.kernels.matmul.microkernels import (
     DEPTH,
     ROWS,
     broadcast_tile,
     copy_number,
     copy_row,
+    item_size,
     panel,
     transpose_square,
 )
@@ -43,97 +45,148 @@ _1_4, _1_2, _1_1 = broadcast_tile(1, 4, False), broadcast_tile(1, 2, True), broa
 _4_N, _2_N, _1_N = (broadcast_tile(rows, 1, False, width=1) for rows in (4, 2, 1))
 
 
-@jit
-def two_vectors(out, a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on, indexes):
-    """All rows of up to two vectors of columns."""
-    size = out.itemsize
+@jit_called
+def all_blocks(zero, a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on, indexes):
+    """All rows of all columns, two vectors of columns at a time."""
+    size = item_size(zero)
     width = REGISTER_BYTES // size
-    i = 0
-    while i < rows:
-        left, here = rows - i, rows_from(indexes, i)
-        numbers = (
-            after(here[0], a, i * a_row * size), a_row, a_step, b, b_row, depth,
-            after(here[3], target, i * target_row * size), target_row, columns, goes_on,
-        )  # fmt: skip
-        if columns <= width:
-            if left >= 2 * ROWS:
-                _16_1(out, numbers, here)
-                i += 2 * ROWS
+    row_index, column_index, b_index, target_index = indexes
+    for start in range(0, columns, 2 * width):
+        b_block, block, right = b + start * size, target + start * size, columns - start
+        i = 0
+        while i < rows:
+            left = rows - i
+            numbers = (
+                after(row_index, a, i * a_row * size), a_row, a_step, b_block, b_row, depth,
+                after(target_index, block, i * target_row * size), target_row, right, goes_on,
+            )  # fmt: skip
+            here = skip(row_index, i), column_index, b_index, skip(target_index, i)
+            if right <= width:
+                if left >= 2 * ROWS:
+                    _16_1(zero, numbers, here)
+                    i += 2 * ROWS
+                elif left >= ROWS:
+                    _8_1(zero, numbers, here)
+                    i += ROWS
+                elif left >= 2:
+                    _2_1(zero, numbers, here)
+                    i += 2
+                else:
+                    _1_1(zero, numbers, here)
+                    i += 1
             elif left >= ROWS:
-                _8_1(out, numbers, here)
+                if right >= 2 * width:
+                    _8_2(zero, numbers, here)
+                else:
+                    _8_2M(zero, numbers, here)
                 i += ROWS
             elif left >= 2:
-                _2_1(out, numbers, here)
+                _2_2(zero, numbers, here)
                 i += 2
             else:
-                _1_1(out, numbers, here)
+                _1_2(zero, numbers, here)
                 i += 1
-        elif left >= ROWS:
-            if columns >= 2 * width:
-                _8_2(out, numbers, here)
-            else:
-                _8_2M(out, numbers, here)
-            i += ROWS
-        elif left >= 2:
-            _2_2(out, numbers, here)
-            i += 2
-        else:
-            _1_2(out, numbers, here)
-            i += 1
 
 
 @jit
-def pack(out, b, b_row, b_step, rows, columns, packed, index):
-    """Rows and columns of b, wherever they are, to the panel; the rows that the index says."""
-    size = out.itemsize
+def with_indexes(zero, a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on, indexes):
+    """`all_blocks`, compiled for each of the ways in which a product has indexes; none is 0 here, not None."""
+    row, column, b_rows, place = indexes
+    if row == 0 and column == 0:
+        all_blocks(
+            zero, a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on,
+            (None, None, None, None),
+        )  # fmt: skip
+    elif row == 0:
+        all_blocks(
+            zero, a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on,
+            (None, column, None, None),
+        )  # fmt: skip
+    elif place != 0:
+        all_blocks(
+            zero, a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on,
+            (row, column, None, place),
+        )  # fmt: skip
+    elif column == 0:
+        all_blocks(
+            zero, a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on,
+            (row, None, None, None),
+        )  # fmt: skip
+    elif b_rows == 0:
+        all_blocks(
+            zero, a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on,
+            (row, column, None, None),
+        )  # fmt: skip
+    else:
+        all_blocks(
+            zero, a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on,
+            (row, column, b_rows, None),
+        )  # fmt: skip
+
+
+@jit
+def pack(zero, b, b_row, b_step, rows, columns, packed, index):
+    """Rows and columns of b, wherever they are, to the panel; the rows that the index at an address says, if not 0."""
+    size = item_size(zero)
     width = REGISTER_BYTES // size
     if b_step == 1:
         for k in range(rows):
-            copy_row(out, (b + number_in(index, k) * b_row * size, packed + k * 2 * width * size, columns))
-    elif b_row == 1 and index is None:
+            copy_row(zero, (b + number_in(index, k) * b_row * size, packed + k * 2 * width * size, columns))
+    elif b_row == 1 and index == 0:
         for j in range(0, columns, width):
             for k in range(0, rows, width):
                 source, target = b + (k + j * b_step) * size, packed + (k * 2 * width + j) * size
-                transpose_square(out, (source, b_step, target, 2 * width, rows - k, columns - j))
+                transpose_square(zero, (source, b_step, target, 2 * width, rows - k, columns - j))
     else:
         for k in range(rows):
             for j in range(columns):
                 source = b + (number_in(index, k) * b_row + j * b_step) * size
-                copy_number(out, (source, packed + (k * 2 * width + j) * size))
+                copy_number(zero, (source, packed + (k * 2 * width + j) * size))
 
 
-@jit_shared
-def multiply(out, target, a, a_row, a_step, b, b_row, b_step, depth, indexes):
-    """out (M, N) = a · b; a and b are addresses, with strides in elements from row to row and from column to column.
+@shared
+def multiply(
+    zero, target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, row_index, column_index, b_index,
+    target_index,
+):  # fmt: skip
+    """a · b; a, b and the target are addresses, with strides in elements from row to row and from column to column.
 
-    The indexes number the rows of a, its columns, the rows of b that go with these, and the rows of out, whose number 0
-    is at `target`; None for one after the other. Other rows of out stay as they are.
+    The indexes number the rows of a, its columns, the rows of b that go with these, and the rows of the target, each
+    given by its address; 0 takes all in order. Other rows of the target stay as they are. Numbered columns come with
+    numbered rows of the target, or of b, only if the rows of a are numbered.
     """
-    rows, columns, size = length(indexes[0], out.shape[0]), out.shape[1], out.itemsize
-    width = REGISTER_BYTES // size
+    size = item_size(zero)
+    width, indexes = REGISTER_BYTES // size, (row_index, column_index, b_index, target_index)
     is_near = b_step == 1 and (rows < PACKED_ROWS or b_row * depth * size <= NEAR) and (b_row * size < FAR or rows == 1)
     if is_near or depth == 0:
         j = 0
         while rows == 1 and columns - j >= 4 * width:
-            numbers = (a, a_row, a_step, b + j * size, b_row, depth, target + j * size, columns, 0, 0)
-            _1_4(out, numbers, indexes)
+            place = target + (number_in(target_index, 0) * columns + j) * size
+            row = a + number_in(row_index, 0) * a_row * size
+            numbers = row, a_row, a_step, b + j * size, b_row, depth, place, 0, 0, 0
+            if column_index == 0:
+                _1_4(zero, numbers, (None, None, None, None))
+            elif b_index == 0:
+                _1_4(zero, numbers, (None, column_index, None, None))
+            else:
+                _1_4(zero, numbers, (None, column_index, b_index, None))
             j += 4 * width
-        for start in range(j, columns, 2 * width):
-            two_vectors(
-                out, a, a_row, a_step, b + start * size, b_row, depth, target + start * size, columns, rows,
-                columns - start, 0, indexes,
+        if j < columns:
+            with_indexes(
+                zero, a, a_row, a_step, b + j * size, b_row, depth, target + j * size, columns, rows, columns - j, 0,
+                indexes,
             )  # fmt: skip
     else:
-        packed = panel(out)
+        packed = panel()
         for k in range(0, depth, DEPTH):
-            count, here = min(DEPTH, depth - k), steps_from(indexes, k)
-            start, b_start = after(here[1], a, k * a_step * size), after(here[2], b, k * b_row * size)
+            count, goes_on = min(DEPTH, depth - k), 1 if k > 0 else 0
+            start, b_start = after(column_index, a, k * a_step * size), after(b_index, b, k * b_row * size)
             for j in range(0, columns, 2 * width):
                 left = min(2 * width, columns - j)
-                pack(out, b_start + j * b_step * size, b_row, b_step, count, left, packed, here[2])
-                two_vectors(
-                    out, start, a_row, a_step, packed, 2 * width, count, target + j * size, columns, rows, left,
-                    1 if k > 0 else 0, (here[0], here[1], None, here[3]),
+                pack(zero, b_start + j * b_step * size, b_row, b_step, count, left, packed, skip(b_index, k))
+                with_indexes(
+                    zero, start, a_row, a_step, packed, 2 * width, count, target + j * size, columns, rows, left,
+                    goes_on, (row_index, skip(column_index, k), 0, target_index),
                 )  # fmt: skip
 
 
@@ -145,24 +198,26 @@ def is_tiny(out, depth):
 
 @jit
 def number_by_number(out, a, a_row, a_step, b, b_row, b_step, depth, row_index, column_index):
-    """out (M, N) = a · b in tiles that are one number wide; as `multiply`, with indexes of a only."""
-    rows, columns, size = out.shape[0], out.shape[1], out.itemsize
+    """out (M, N) = a · b in tiles that are one number wide; as `multiply`, with indexes of a, or None."""
+    rows, columns, zero = out.shape[0], out.shape[1], out.dtype.type(0)
+    size = out.itemsize
     for j in range(columns):
         i = 0
         while i < rows:
-            left, here = rows - i, rows_from((row_index, column_index, None, None), i)
+            left = rows - i
             numbers = (
-                after(here[0], a, i * a_row * size), a_row, a_step, b + j * b_step * size, b_row, depth,
+                after(row_index, a, i * a_row * size), a_row, a_step, b + j * b_step * size, b_row, depth,
                 address_of(out, i * columns + j), columns, 0, 0,
             )  # fmt: skip
+            here = skip(row_index, i), column_index, None, None
             if left >= 4:
-                _4_N(out, numbers, here)
+                _4_N(zero, numbers, here)
                 i += 4
             elif left >= 2:
-                _2_N(out, numbers, here)
+                _2_N(zero, numbers, here)
                 i += 2
             else:
-                _1_N(out, numbers, here)
+                _1_N(zero, numbers, here)
                 i += 1
 
 
@@ -185,15 +240,18 @@ def product_of_rows(x, rows, columns, w, out):
     x (N, K) and w (K, O) are contiguous; x[rows] fits tiles. If it is zero in all other columns, this is x[rows] · w.
     """
     depth, outputs = x.shape[1], w.shape[1]
+    start, b = address_of(x), address_of(w)
     if is_tiny(out, depth):
-        number_by_number(out, address_of(x), depth, 1, address_of(w), outputs, 1, depth, rows, None)
-    elif columns.size == depth:
-        multiply(
-            out, address_of(out), address_of(x), depth, 1, address_of(w), outputs, 1, depth, (rows, None, None, None)
-        )
+        number_by_number(out, start, depth, 1, b, outputs, 1, depth, address_of(rows), None)
     else:
-        indexes = rows, columns, columns, None
-        multiply(out, address_of(out), address_of(x), depth, 1, address_of(w), outputs, 1, columns.size, indexes)
+        used, index = columns.size, (0 if columns.size == depth else address_of(columns))
+        multiply(
+            out.dtype.type(0),
+            (
+                address_of(out), rows.size, outputs, start, depth, 1, b, outputs, 1, used, address_of(rows), index,
+                index, 0,
+            ),
+        )  # fmt: skip
 
 
 @jit
@@ -203,8 +261,13 @@ def product_of_columns(x, first, y, out):
     if is_tiny(out, depth):
         number_by_number(out, address_of(x, first), 1, row, address_of(y), column, 1, depth, None, None)
     elif in_tiles(x):
-        start = address_of(x, first)
-        multiply(out, address_of(out), start, 1, row, address_of(y), column, 1, depth, NONE)
+        multiply(
+            out.dtype.type(0),
+            (
+                address_of(out), out.shape[0], column, address_of(x, first), 1, row, address_of(y), column, 1, depth,
+                0, 0, 0, 0,
+            ),
+        )  # fmt: skip
     else:
         blas.product(x.T, y, out)
 
@@ -216,15 +279,23 @@ def product_of_nonzero_columns(x, rows, columns, first, y, out):
     Of `columns` only those may be given that out has; x (N, F) and y (K, O) are contiguous.
     """
     depth, row, column = y.shape[0], x.shape[1], y.shape[1]
+    count, target, index = out.shape[0], address_of(out), address_of(columns)
     if is_tiny(out, depth):
-        number_by_number(out, address_of(x, first), 1, row, address_of(y), column, 1, depth, None, rows)
-    elif columns.size == out.shape[0]:
-        start = address_of(x, first)
-        multiply(out, address_of(out), start, 1, row, address_of(y), column, 1, depth, (None, rows, None, None))
+        number_by_number(out, address_of(x, first), 1, row, address_of(y), column, 1, depth, None, address_of(rows))
     else:
-        clear_others(out, first, columns)
-        target, indexes = address_of(out, -first * column), (columns, rows, None, columns)
-        multiply(out, target, address_of(x), 1, row, address_of(y), column, 1, depth, indexes)
+        start = address_of(x, first)
+        if columns.size == count:
+            index = 0
+        else:
+            clear_others(out, first, columns)
+            count, start, target = columns.size, address_of(x), address_of(out, -first * column)
+        multiply(
+            out.dtype.type(0),
+            (
+                target, count, column, start, 1, row, address_of(y), column, 1, depth, index, address_of(rows), 0,
+                index,
+            ),
+        )  # fmt: skip
 
 
 @jit
@@ -249,6 +320,12 @@ def product(a, b, out):
     if is_tiny(out, depth):
         number_by_number(out, address_of(a), a_row, a_step, address_of(b), b_row, b_step, depth, None, None)
     elif in_tiles(a):
-        multiply(out, address_of(out), address_of(a), a_row, a_step, address_of(b), b_row, b_step, depth, NONE)
+        multiply(
+            out.dtype.type(0),
+            (
+                address_of(out), out.shape[0], out.shape[1], address_of(a), a_row, a_step, address_of(b), b_row,
+                b_step, depth, 0, 0, 0, 0,
+            ),
+        )  # fmt: skip
     else:
         blas.product(a, b, out)

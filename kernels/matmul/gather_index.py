@@ -1,66 +1,55 @@
-"""Index arrays of a product: which rows and columns it takes, so that nothing is gathered; None takes all in order.
+"""Index arrays of a product: which rows and columns it takes, so that nothing is gathered.
 
 A product a · b has four: of the rows of a, of the columns of a, of the rows of b that go with these, and of the rows of
-the result. Whether one is None is known when the caller is compiled.
+the result. Each is given by its address, of int64; 0 takes all in order, and so does None, which is known when code is
+compiled.
 """
+
+from typing import Any
 
 from numba import types
 
-from dnnkit.kernels._numba.extending import resolved_by_type
+from dnnkit.kernels._numba.extending import intrinsic, resolved_by_type
 from dnnkit.kernels._numba.jit import INLINED, jit
-from dnnkit.kernels._numba.unchecked_views import element, part
-
-NONE = None, None, None, None
-"""The indexes of a product that has none."""
+from dnnkit.kernels._numba.unchecked_views import part
+from dnnkit.kernels.matmul.simd import WORD
 
 
 @resolved_by_type(**INLINED)
 def between(index, first, end):
-    """index[first:end]; None stays None."""
+    """index[first:end], of an array; None stays None."""
     if isinstance(index, types.NoneType):
         return lambda index, first, end: None
     return lambda index, first, end: part(index, first, end - first)
 
 
-@resolved_by_type(**INLINED)
+@intrinsic
+def _number_at(typing_context: Any, address: Any) -> Any:
+    """The int64 at an address."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load(builder.inttoptr(arguments[0], WORD.as_pointer()))
+
+    return types.int64(types.int64), generate
+
+
+@jit
 def number_in(index, n):
-    """index[n]; n itself if the index is None."""
-    if isinstance(index, types.NoneType):
-        return lambda index, n: n
-    return lambda index, n: element(index, n)
+    """index[n]; n itself if there is no index."""
+    return n if index == 0 else _number_at(index + 8 * n)
 
 
 @resolved_by_type(**INLINED)
-def length(index, count):
-    """The length of the index; `count` if it is None."""
+def skip(index, count):
+    """The index from number `count` on; 0 stays 0, None None."""
     if isinstance(index, types.NoneType):
-        return lambda index, count: count
-    return lambda index, count: index.size
+        return lambda index, count: None
+    return lambda index, count: 0 if index == 0 else index + 8 * count
 
 
-@jit
-def numbers_from(index, first):
-    """index[first:]; None stays None."""
-    return between(index, first, length(index, first))
-
-
-@jit
-def rows_from(indexes, first):
-    """The indexes of a product, from row `first` on."""
-    rows, columns, rows_of_b, targets = indexes
-    return numbers_from(rows, first), columns, rows_of_b, numbers_from(targets, first)
-
-
-@jit
-def steps_from(indexes, first):
-    """The indexes of a product, from summand `first` on."""
-    rows, columns, rows_of_b, targets = indexes
-    return rows, numbers_from(columns, first), numbers_from(rows_of_b, first), targets
-
-
-@jit
+@resolved_by_type(**INLINED)
 def after(index, address, bytes_):
     """`address + bytes_`; `address` itself if there is an index, which encodes the offset already."""
-    if index is None:
-        address += bytes_
-    return address
+    if isinstance(index, types.NoneType):
+        return lambda index, address, bytes_: address + bytes_
+    return lambda index, address, bytes_: address + bytes_ if index == 0 else address

@@ -1,8 +1,7 @@
 """Microkernels of a matrix product: a few rows and columns of `out`, accumulated in registers over the whole depth.
 
-Each is an intrinsic for compiled code, called with `out`, an array of the dtype, and a tuple of whole numbers:
-addresses, strides in elements, counts. The tiles that multiply also take the four indexes of a product
-(`gather_index.py`).
+Each is an intrinsic for compiled code, called with a zero of the dtype and a tuple of whole numbers: addresses, strides
+in elements, counts. The tiles that multiply also take the indexes of a product.
 """
 
 from collections.abc import Callable
@@ -26,25 +25,24 @@ def _numbers(builder: Any, numbers: Any, count: int) -> list[Any]:
 
 
 def _tile(count: int, emit: Any) -> Any:
-    """The intrinsic `(out, numbers)` for what `emit(vectors, *numbers)` builds."""
+    """The intrinsic `(zero, numbers)` for what `emit(vectors, *numbers)` builds; the zero is of the dtype."""
 
     @intrinsic
-    def tile(typing_context: Any, out: Any, numbers: Any) -> Any:
+    def tile(typing_context: Any, zero: Any, numbers: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            emit(Vectors(builder, str(out.dtype)), *_numbers(builder, arguments[1], count))
+            emit(Vectors(builder, str(zero)), *_numbers(builder, arguments[1], count))
             return context.get_dummy_value()
 
-        return types.void(out, types.UniTuple(types.int64, count)), generate
+        return types.void(zero, types.UniTuple(types.int64, count)), generate
 
     return tile
 
 
-def _number_in(context: Any, builder: Any, kind: Any, index: Any) -> Callable[[Any], Any]:
-    """What stands for the number n in an index of that type: index[n], or n itself if there is none."""
+def _number_in(builder: Any, kind: Any, index: Any) -> Callable[[Any], Any]:
+    """What stands for the number n in an index at an address: index[n], or n itself if there is None."""
     if isinstance(kind, types.NoneType):
         return lambda n: n
-    data = context.make_array(kind)(context, builder, index).data
-    return lambda n: builder.load(builder.gep(data, [n]))
+    return lambda n: builder.load(builder.gep(builder.inttoptr(index, WORD.as_pointer()), [n]))
 
 
 def broadcast_tile(rows: int, vectors: int, masked: bool, width: int = 0) -> Any:
@@ -53,20 +51,20 @@ def broadcast_tile(rows: int, vectors: int, masked: bool, width: int = 0) -> Any
     Vectors may have another `width` than registers; if it is 1, b may lie in any order.
 
     Numbers: a, a_row, a_step, b, b_row, depth, target, target_row, columns, goes_on. With `goes_on` 1, not 0, the tile
-    is added to what is in the target.
+    is added to what is in the target. The indexes are addresses, or None.
     """
 
     @intrinsic
-    def tile(typing_context: Any, out: Any, numbers: Any, indexes: Any) -> Any:
+    def tile(typing_context: Any, zero: Any, numbers: Any, indexes: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             number_in = [
-                _number_in(context, builder, kind, builder.extract_value(arguments[2], place))
+                _number_in(builder, kind, builder.extract_value(arguments[2], place))
                 for place, kind in enumerate(signature.args[2])
             ]
-            emit(Vectors(builder, str(out.dtype), width), number_in, *_numbers(builder, arguments[1], 10))
+            emit(Vectors(builder, str(zero), width), number_in, *_numbers(builder, arguments[1], 10))
             return context.get_dummy_value()
 
-        return types.void(out, types.UniTuple(types.int64, 10), indexes), generate
+        return types.void(zero, types.UniTuple(types.int64, 10), indexes), generate
 
     def emit(
         v: Vectors, number_in: Any, a: Any, a_row: Any, a_step: Any, b: Any, b_row: Any, depth: Any, target: Any,
@@ -145,7 +143,17 @@ copy_number = _tile(2, _emit_number)
 
 
 @intrinsic
-def panel(typing_context: Any, out: Any) -> Any:
+def item_size(typing_context: Any, zero: Any) -> Any:
+    """Bytes of a number of the zero's dtype."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return WORD(Vectors(builder, str(zero)).size)
+
+    return types.int64(zero), generate
+
+
+@intrinsic
+def panel(typing_context: Any) -> Any:
     """The address of memory on the stack for a packed panel: DEPTH rows of two vectors."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -155,4 +163,4 @@ def panel(typing_context: Any, out: Any) -> Any:
         memory.align = 64
         return builder.ptrtoint(memory, WORD)
 
-    return types.int64(out), generate
+    return types.int64(), generate

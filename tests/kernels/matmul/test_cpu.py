@@ -27,8 +27,12 @@ def in_tiles(a, b, out):
     """However large."""
     size = out.itemsize
     cpu.multiply(
-        out, out.ctypes.data, a.ctypes.data, a.strides[0] // size, a.strides[1] // size, b.ctypes.data,
-        b.strides[0] // size, b.strides[1] // size, a.shape[1], cpu.NONE,
+        out.dtype.type(0),
+        (
+            np.int64(out.ctypes.data), out.shape[0], out.shape[1], np.int64(a.ctypes.data), a.strides[0] // size,
+            a.strides[1] // size, np.int64(b.ctypes.data), b.strides[0] // size, b.strides[1] // size, a.shape[1],
+            0, 0, 0, 0,
+        ),
     )  # fmt: skip
 
 
