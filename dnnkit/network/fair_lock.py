@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from threading import get_ident
 
 
@@ -62,10 +63,10 @@ class FairLock:
     def _hand_on(self) -> None:
         """By who has it: to the first who waits, else to nobody."""
         while True:
-            try:
-                self._waiting.popleft().release()
-                return
-            except IndexError:
-                self._lock.release()
+            if self._waiting:
+                with suppress(IndexError):  # the last who waited was interrupted just now
+                    self._waiting.popleft().release()
+                    return
+            self._lock.release()
             if not self._waiting or not self._lock.acquire(blocking=False):
                 return  # who came in between has taken it, or will be handed it by who has

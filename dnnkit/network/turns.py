@@ -103,12 +103,12 @@ class Turns:
         """From now on this fit cannot go on after a rebuilding, not even one of its own."""
         self._has_begun = True
 
-    def stretch(self, executable: Executable, *, is_long: bool, may_pause: bool) -> "_Stretch":
-        """A fit's turn: the executable is asked to stop as soon as another thread wants its own.
+    def stretch(self, executable: Executable, *, is_long: bool) -> "Stretch":
+        """A fit's turn: the executable is asked to stop as soon as another thread wants its own, if it `may_pause`.
 
         With `is_long`, for a single step of seconds, readers have a copy of the parameters before it.
         """
-        return _Stretch(self, executable, is_long, may_pause)
+        return Stretch(self, executable, is_long)
 
     def _refuse_beside_fit(self, what: str) -> None:
         if self._fitting is not None and (self._has_begun or self._fitting != get_ident()):
@@ -160,13 +160,13 @@ class Turns:
         return copy.parameters
 
 
-class _Stretch:
-    """See `Turns.stretch`; a class, because it is entered once for each step where a callback looks at steps."""
+class Stretch:
+    """See `Turns.stretch`; entered once for each step where a callback looks at steps."""
 
-    __slots__ = ("_executable", "_is_long", "_may_pause", "_turns")
+    __slots__ = ("_executable", "_is_long", "_turns", "may_pause")
 
-    def __init__(self, turns: Turns, executable: Executable, is_long: bool, may_pause: bool) -> None:
-        self._turns, self._executable, self._is_long, self._may_pause = turns, executable, is_long, may_pause
+    def __init__(self, turns: Turns, executable: Executable, is_long: bool) -> None:
+        self._turns, self._executable, self._is_long, self.may_pause = turns, executable, is_long, True
 
     def __enter__(self) -> None:
         turns, copy = self._turns, self._turns._copy
@@ -174,7 +174,7 @@ class _Stretch:
         turns._copy = copy
         if self._is_long:
             turns._copy = _Copy(self._executable, self._executable.copy_parameters(), monotonic(), True)
-        if self._may_pause:
+        if self.may_pause:
             turns._pause = self._executable.request_stop
 
     def __exit__(self, *_: object) -> None:

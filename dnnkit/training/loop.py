@@ -17,6 +17,7 @@ from dnnkit.backends.program import HostArray, Totals
 from dnnkit.callbacks.base import Callback, CallbackList
 from dnnkit.errors import TrainingWarning
 from dnnkit.network.protocol import Network
+from dnnkit.network.turns import Stretch
 from dnnkit.training.checkpoints import Checkpoints
 from dnnkit.training.epoch_order import epoch_order
 from dnnkit.training.history import History
@@ -161,9 +162,10 @@ class _Fit:
         self.interrupts.check()  # before: what begins an epoch forgets that it was asked to stop
         logs: Mapping[str, float] = {}
         is_long, totals = run.has_long_steps(executable), None
+        turn = net.turns.stretch(executable, is_long=is_long)
         for last in self._stretches(end, self.callbacks.wants_batches or is_long):
             self.callbacks.on_batch_begin(state.position, logs)
-            totals = self._run_stretch(last, is_long)
+            totals = self._run_stretch(last, turn)
             if self.interrupts.received and state.position < end:
                 raise self.interrupts.error()
             if self.callbacks.wants_batches or self.progress.wants_updates:
@@ -183,17 +185,18 @@ class _Fit:
         with self.interrupts.at_once():
             return in_background(lambda: epoch_order(run.shuffle, run.samples, run.rows, net.seed, epoch))
 
-    def _run_stretch(self, last: int, is_long: bool) -> Totals:
+    def _run_stretch(self, last: int, turn: Stretch) -> Totals:
         """Run the steps before `last`, other threads having their turn between two; the epoch's totals so far."""
-        net, executable, state, may_pause = self.net, self.net.executable, self.net.executable.state, True
+        net, executable, state = self.net, self.net.executable, self.net.executable.state
+        turn.may_pause = True
         while True:
             first = state.position
-            with net.turns.stretch(executable, is_long=is_long, may_pause=may_pause):
+            with turn:
                 hyperparameters = net.optimizer.hyperparameters(state.step, last - first)
                 state.position = executable.run_steps(first, last, hyperparameters)
                 if state.position == last or self.interrupts.received:
                     return executable.totals()  # within the turn: a step of another thread has an epoch of its own
-            may_pause = state.position > first  # who waits all the time does not stop it altogether
+            turn.may_pause = state.position > first  # who waits all the time does not stop it altogether
 
     def _stretches(self, end: int, one_by_one: bool) -> Iterator[int]:
         """The end of each stretch: every step, or as many as fit until somebody looks, or all until `end`."""

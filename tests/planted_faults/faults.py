@@ -551,7 +551,7 @@ BACKENDS = [
     ),
     Fault(
         "backends-learning-rate", INDEX, "backends/stagewise/executable.py",
-        "learning_rates[step - first]", "learning_rates[0]",
+        "self._run_step(step, float(rates[step - first])", "self._run_step(step, float(rates[0])",
         "tests/backends/test_executable.py -k 'one_call and nesterov and numpy'",
     ),
     Fault(
@@ -571,7 +571,7 @@ BACKENDS = [
     ),
     Fault(
         "backends-team-totals", SCALE, "backends/numba_backend/workers.py",
-        "else sums[:1]", "else sums",
+        'self.partition.workers if self.partition.by == "rows" else 1', "self.partition.workers",
         "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/2'",
     ),
     Fault(
@@ -606,8 +606,18 @@ BACKENDS = [
     ),
     Fault(
         "backends-blas-bound", ORDER, "backends/blas_threads.py",
-        "self._users == 0 or self._bound == bound)", "True)",
+        "self._users == 0 or (self._kind == kind and kind is not ALONE)", "True",
         "tests/backends/test_blas_threads.py -k nobody_sees",
+    ),
+    Fault(
+        "backends-sums-loss", STALE, "backends/stagewise/accumulator.py",
+        "self._loss, self._metrics = loss, metrics", "self._metrics = metrics",
+        "tests/dnnkit/training/test_interrupted.py -k 'of_two_fits and numpy and saved'",
+    ),
+    Fault(
+        "numba-sums-first-step", INDEX, "backends/numba_backend/executable.py",
+        "(sums.first, self.state.position), sums.nan_step", "(self.state.position, self.state.position), sums.nan_step",
+        "tests/dnnkit/training/test_interrupted.py -k 'of_two_fits and numba and saved'",
     ),
     Fault(
         "backends-streamed-last-chunk", STALE, "backends/cupy_backend/streaming.py",
