@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM while a network trains: heard between two steps, so that every number is of a whole step."""
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -58,19 +59,29 @@ class Interrupts:
         self._signals = [signal.SIGINT, signal.SIGTERM] if hears_sigterm else [signal.SIGINT]
         self._before: dict[int, Any] = {}
         self._raises, self._is_held = True, False
+        self._raised: BaseException | None = None
+        self._hook_before: Any = None
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in self._signals:
                 if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL, end_program):
                     self._before[number] = signal.signal(number, self._hear)
+            self._hook_before, sys.unraisablehook = sys.unraisablehook, self._forget_own
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._hook_before is not None:
+            sys.unraisablehook = self._hook_before
         if kind is None:
             self.check()
+
+    def _forget_own(self, unraisable: Any) -> None:
+        """Python tells of exceptions that a callback from C swallowed; ours is noted, and raised again."""
+        if unraisable.exc_value is not self._raised or self._raised is None:
+            self._hook_before(unraisable)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         is_repeated = _is_repeated() and bool(self.received)
@@ -78,7 +89,8 @@ class Interrupts:
         if self._is_held or is_repeated:
             return
         if self._raises:
-            raise self.error()
+            self._raised = self.error()
+            raise self._raised
         if len(self.received) > 1:
             self.is_forced = True
             raise self.error()

@@ -1,0 +1,49 @@
+"""Signals that are noted first, and raised where that does no harm."""
+
+import ctypes
+import signal
+import sys
+
+import pytest
+
+from dnnkit.training.interrupts import Interrupts
+
+
+def test_one_that_a_callback_from_c_swallows_is_raised_later_and_told_once(capfd) -> None:
+    """F8: Python prints such an exception and goes on; LLVM calls back so while compiled code is read."""
+    hook, reached = sys.unraisablehook, []
+    called_from_c = ctypes.CFUNCTYPE(None)(lambda: signal.raise_signal(signal.SIGINT))
+
+    def work() -> None:
+        with Interrupts(hears_sigterm=False):
+            called_from_c()
+            reached.append(1)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert reached == [1]
+    assert capfd.readouterr().err == ""
+    assert sys.unraisablehook is hook
+
+
+def test_what_others_raise_there_is_told_as_ever(monkeypatch) -> None:
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_value))
+    error = ValueError("of somebody else")
+
+    def fail() -> None:
+        raise error
+
+    with Interrupts(hears_sigterm=False):
+        ctypes.CFUNCTYPE(None)(fail)()
+    assert told == [error]
+
+
+def test_sigterm_is_left_alone_unless_it_is_asked_for() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with Interrupts(hears_sigterm=False):
+        assert signal.getsignal(signal.SIGTERM) is before
+    with pytest.raises(SystemExit) as ended, Interrupts(hears_sigterm=True):
+        signal.raise_signal(signal.SIGTERM)
+    assert ended.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) is before
