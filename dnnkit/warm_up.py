@@ -16,7 +16,7 @@ from dnnkit.losses import LOSSES
 from dnnkit.network.checks import check_dtype
 from dnnkit.network.lowering import Dtype
 from dnnkit.network.sequential import Sequential
-from dnnkit.optimizers import OPTIMIZERS
+from dnnkit.optimizers import OPTIMIZERS, SGD, Optimizer
 
 DTYPES: tuple[Dtype, ...] = ("float32", "float64")
 
@@ -61,7 +61,7 @@ def warm_up(
 @dataclass(frozen=True)
 class _Network:
     layers: list[Layer]
-    optimizer: str = "adam"
+    optimizer: str | Optimizer = "adam"
     loss: str = "mean_squared_error"
 
     def use(self, backend: Backend, dtype: Dtype) -> None:
@@ -99,3 +99,6 @@ def _networks() -> Iterator[tuple[str, _Network]]:
         yield f"loss {loss}, not fused", _Network([Dense(OUTPUTS, activation="sigmoid"), Rescaling(1.0)], loss=loss)
     for optimizer in OPTIMIZERS.names():
         yield f"optimizer {optimizer}", _Network([LINEAR], optimizer)
+    yield "optimizer sgd with momentum", _Network([LINEAR], SGD(momentum=0.9))
+    yield "optimizer sgd, Nesterov's", _Network([LINEAR], SGD(momentum=0.9, nesterov=True))
+    yield "clipping", _Network([LINEAR], SGD(global_clipnorm=1.0))

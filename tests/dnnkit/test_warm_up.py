@@ -48,7 +48,7 @@ for number, (hidden, head, loss, optimizer, threads) in enumerate([
     net.predict(x)
     net.predict(x[:1].astype("float32"))
     net.get_gradients(x, y, with_input=True)
-sys.exit(", ".join(compiled))
+sys.exit(", ".join(compiled) or 0)
 """
 
 
