@@ -29,6 +29,9 @@ from dnnkit.training.run import Run, Standing
 CLOCK = 1.0
 """Seconds between two looks at the clock, where checkpoints are due by time and nothing else ends a stretch."""
 
+MANY = 1 << 22
+"""Rows whose order is drawn in a thread, so that Ctrl-C is heard meanwhile."""
+
 
 def train(
     net: Network,
@@ -239,10 +242,6 @@ class _Fit:
             self.save(must=True)
             if error is not None and self.checkpoints is not None and self.checkpoints.hint:
                 remark(f"interrupted, saved in {self.checkpoints.folder}: {self.checkpoints.hint}")
-
-
-MANY = 1 << 22
-"""Rows from which drawing their order takes longer than a thread that does it."""
 
 
 def _lost(epoch: int, nan_step: int) -> str:

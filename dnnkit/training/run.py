@@ -49,7 +49,7 @@ class Run:
     def schedule(self) -> str:
         """How samples become batches, in words: an epoch goes on only with the same."""
         return (
-            f"{self.steps} steps an epoch, {self.rows} rows of {self.samples} samples, batch_size {self.batch_size}, "
+            f"{self.steps} steps per epoch, {self.rows} rows of {self.samples} samples, batch_size {self.batch_size}, "
             f"shuffle {self.shuffle!r}"
         )
 
