@@ -60,7 +60,7 @@ def train(
 ) -> None:
     """Train a network and leave a run folder: weights, history, curves.png, predictions.png.
 
-    The run is saved while it trains. Whatever ends it, `--resume` goes on as if nothing had.
+    The run is saved while it trains. However it ends, `--resume` continues it.
 
     Examples:
 
