@@ -242,12 +242,12 @@ class NumbaBackend(NumpyBackend):
         out = np.empty_like(scores) if out is None else out
         total = np.zeros(1)
         self._compiled.entry_points.loss_entry_points(loss.kernel, kind, scores.dtype.name).call(
-            "loss_and_metrics",
+            "loss",
             *(a.ctypes.data for a in (scores, targets, row_weights)),
             *scores.shape,
             scale,
-            0,
-            *(a.ctypes.data for a in (total, total, out, total)),
+            out.ctypes.data,
+            total.ctypes.data,
         )
         return total[0], out
 

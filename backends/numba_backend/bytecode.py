@@ -1,84 +1,144 @@
-"""Assembler of the bytecode that `kernels/train_steps` interprets: one schedule of instructions per purpose."""
+"""Assembler of schedules, which `kernels/train_steps` interprets: one list of instructions per purpose."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from dnnkit.backends.numba_backend.partition import Partition, roles
-from dnnkit.backends.program import Dense, HostArray, Stage
-from dnnkit.kernels.train_steps import opcodes
+from dnnkit.backends.numba_backend.partition import Partition, Role, roles
+from dnnkit.backends.program import Activate, Dense, Dropout, HostArray, Rescale, Stage
+from dnnkit.kernels.train_steps import batches, opcodes, stages, structures, updates
+from dnnkit.kernels.train_steps.opcodes import Instruction
 
-Purpose = Literal["train", "differentiate", "evaluate", "predict"]
+LIBRARY = batches, stages, updates
+"""Where opcodes are defined: to import these makes them known."""
+
+Purpose = Literal["train", "differentiate", "evaluate", "predict", "predict a few"]
+
+Inputs = Literal["gathered", "columns", "in place"]
+"""How the first stage reads the data: all their columns, gathered; those that are not zero, gathered; or these in the
+data themselves, which must be in the network's dtype and need no rescaling."""
 
 
 class ScheduleKey(NamedTuple):
-    """What a schedule depends on besides the stages and their partition."""
+    """What a schedule depends on besides the program's stages and their partition."""
 
     purpose: Purpose
     first: int
     """The first stage whose gradient is wanted, -1 for the network's input as well."""
     clips: bool = False
-    inputs: int = opcodes.EVERY
-    """What the first stage multiplies, if it is dense: every column, those in use, or these in place."""
+    inputs: Inputs = "gathered"
+    bytes: bool = False
+    """Whether inputs are bytes."""
+    labels: bool = True
+    """Whether targets are labels."""
+    weights: bool = False
+    """Whether rows have weights."""
+    marked: bool = False
+    """Whether it is known which columns each row uses."""
+    metrics: int = 0
     one_batch: bool = False
     """Whether all steps have the same rows in the same order."""
 
 
-def assemble(stages: Sequence[Stage], partition: Partition, key: ScheduleKey) -> HostArray:
-    """Instructions (n, 3): opcode, stage, and an option (whether dx is wanted, or what is multiplied).
+def assemble(stage_list: Sequence[Stage], partition: Partition, key: ScheduleKey) -> list[Instruction]:
+    """The instructions of one step, and of what comes before the first.
 
     Inputs are gathered unless they are read in place. Where workers exchange on the way forward, they also share the
-    gathering, one step ahead: the schedule then has a prologue, and REPEAT jumps past it. If every step uses the same
+    gathering, one step ahead: the schedule then has a prologue, and "repeat" jumps past it. If every step uses the same
     rows and none are shared, taking them is moved to the prologue.
     """
-    purpose, first, clips, inputs, one_batch = key
-    kinds = roles(stages, partition)
-    in_place = inputs == opcodes.IN_PLACE
-    shares = "rows" in kinds and not in_place
-    columns = [inputs, *[opcodes.EVERY] * len(kinds)]
-    where = opcodes.SHARED if shares else opcodes.IN_PLACE if in_place else opcodes.GATHERED
-    begin, take = [(opcodes.BEGIN, 0, 0)], [(opcodes.TAKE, where, 0)]
-    steps = [(opcodes.GATHER, 0, 0), (opcodes.EXCHANGE, 0, 0)] if shares else []
-    if one_batch and not shares:
+    if key.purpose == "predict a few":
+        forward = [Instruction(_forward(stage, "whole", key), place) for place, stage in enumerate(stage_list)]
+        return [Instruction("take_few"), *forward, Instruction("predict"), Instruction("exchange")]
+    kinds = roles(stage_list, partition)
+    shares = "rows" in kinds and key.inputs != "in place"
+    share = "share_bytes" if key.bytes else "share_numbers"
+    begin, take = [Instruction("begin")], _take(key, shares)
+    steps = [Instruction(share), Instruction("exchange")] if shares else []
+    if key.one_batch and not shares:
         steps, take = begin + take, []
-    again = (opcodes.REPEAT, len(steps), 0)
+    again = Instruction("repeat", len(steps))
     steps += begin + take
-    for stage, kind in enumerate(kinds):
+    for place, (stage, kind) in enumerate(zip(stage_list, kinds, strict=True)):
+        in_place = place == 0 and key.inputs == "in place"
+        steps.append(Instruction(_forward(stage, kind, key, place), place, stages.IN_PLACE if in_place else 0))
         if kind == "rows":
-            steps.append((opcodes.PRODUCT, stage, 0))
             if shares:
-                steps.append((opcodes.GATHER, 1, 0))
+                steps.append(Instruction(share, option=1))
                 shares = False
-            steps += [(opcodes.EXCHANGE, 0, 0), (opcodes.JOIN, stage, 0)]
-        else:
-            steps.append((opcodes.FORWARD, stage, columns[stage]))
-    if purpose == "predict":
-        return _array([*steps, (opcodes.HEAD, 0, 0), again])
-    steps.append((opcodes.LOSS, 0, 0))
+            steps += [Instruction("exchange"), Instruction("dense_join", place)]
+    if key.purpose == "predict":
+        return [*steps, Instruction("predict"), again]
+    steps += [Instruction("loss"), *(Instruction("metric", option=number) for number in range(key.metrics))]
     by_rows = partition.by == "rows" and partition.workers > 1
-    at_once = purpose == "train" and not by_rows and not clips
-    if purpose in ("train", "differentiate"):
-        for stage in range(len(kinds) - 1, max(first, 0) - 1, -1):
-            wants_dx = stage > first
-            exchanges = kinds[stage] == "columns" and wants_dx
-            steps.append((opcodes.BACKWARD_PART if exchanges else opcodes.BACKWARD, stage, int(wants_dx)))
-            if isinstance(stages[stage], Dense):
-                steps.append((opcodes.UPDATE_FUSED if at_once else opcodes.KERNEL_GRADIENT, stage, columns[stage]))
-            if exchanges:
-                steps += [(opcodes.EXCHANGE, 0, 0), (opcodes.JOIN_GRADIENT, stage, 0)]
-    if purpose == "train" and not at_once:
-        if by_rows:
-            steps += [(opcodes.EXCHANGE, 0, 0), (opcodes.ADD_GRADIENTS, 0, 0)]
-        if clips:
-            steps.append((opcodes.NORM, 0, 0))
-            if partition.workers > 1:
-                steps.append((opcodes.EXCHANGE, 0, 0))
-        steps.append((opcodes.UPDATE, 0, 0))
-        if by_rows:
-            steps.append((opcodes.EXCHANGE, 0, 0))
-    return _array([*steps, again])
+    at_once = key.purpose == "train" and not by_rows and not key.clips
+    if key.purpose in ("train", "differentiate"):
+        steps += _backward(stage_list, kinds, key, at_once)
+    if key.purpose == "train" and not at_once:
+        steps += _update_at_the_end(partition, by_rows, key.clips)
+    return [*steps, again]
 
 
-def _array(steps: list[tuple[int, int, int]]) -> HostArray:
-    return np.array(steps, np.int64)
+def _take(key: ScheduleKey, shares: bool) -> list[Instruction]:
+    """A step's rows: targets, weights and inputs."""
+    names = []
+    if key.purpose != "predict":
+        names = ["take_labels" if key.labels else "take_targets", *(["take_weights"] if key.weights else [])]
+    if key.marked and key.inputs != "gathered":
+        names.append("find_columns")
+    if shares:
+        names.append("use_shared")
+    elif key.inputs == "in place":
+        names.append("prefetch_inputs")
+    else:
+        names.append("take_bytes" if key.bytes else "take_numbers")
+    return [Instruction(name) for name in names]
+
+
+def _forward(stage: Stage, role: Role, key: ScheduleKey, place: int = -1) -> str:
+    match stage:
+        case Dense():
+            if role == "rows":
+                return "dense_part"
+            return "dense_of_columns" if place == 0 and key.inputs != "gathered" else "dense"
+        case Activate():
+            return "activate"
+        case Rescale():
+            return "rescale"
+        case Dropout():
+            return "dropout" if key.purpose in ("train", "differentiate") else "copy"
+    raise AssertionError(f"{stage} should have been refused by NumbaBackend.supports")
+
+
+def _backward(stage_list: Sequence[Stage], kinds: list[Role], key: ScheduleKey, at_once: bool) -> list[Instruction]:
+    """The stages backward, down to the first that is trained; `at_once` each is updated as soon as it can be."""
+    steps = []
+    for place in range(len(kinds) - 1, max(key.first, 0) - 1, -1):
+        stage, wants_dx = stage_list[place], place > key.first
+        in_exchange = kinds[place] == "columns" and wants_dx
+        name = {Dense: "dense", Activate: "activate", Rescale: "rescale", Dropout: "dropout"}[type(stage)]
+        steps.append(Instruction(f"{name}_backward", place, stages.EXCHANGED if in_exchange else int(wants_dx)))
+        if isinstance(stage, Dense):
+            what = "update_fused" if at_once else "kernel_gradient"
+            of_columns = place == 0 and key.inputs != "gathered"
+            in_place = of_columns and key.inputs == "in place"
+            steps.append(Instruction(what + "_of_columns" * of_columns, place, stages.IN_PLACE if in_place else 0))
+        if in_exchange:
+            steps += [Instruction("exchange"), Instruction("join_backward", place)]
+    return steps
+
+
+def _update_at_the_end(partition: Partition, by_rows: bool, clips: bool) -> list[Instruction]:
+    """All parameters, when everybody's gradient is there."""
+    names = ["exchange", "add_gradients"] if by_rows else []
+    if clips:
+        names += ["norm", "exchange", "clip"] if partition.workers > 1 else ["norm", "clip"]
+    names += ["update", "exchange"] if by_rows else ["update"]
+    return [Instruction(name) for name in names]
+
+
+def link(schedule: Sequence[Instruction], dtype: str) -> HostArray:
+    """The schedule as the interpreter reads it, its opcodes compiled for the dtype."""
+    lines = [(opcodes.address(name, dtype), stage, option) for name, stage, option in schedule]
+    return np.array(lines, structures.INSTRUCTION.layout)

@@ -1,14 +1,13 @@
 """Data as compiled code takes them: arrays of as few types as possible, and which of their columns are not zero."""
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dnnkit.backends.numba_backend.partition import share
 from dnnkit.backends.numba_backend.threads import in_threads
 from dnnkit.backends.processors import usable
-from dnnkit.backends.program import HostArray, Program, Rescale
+from dnnkit.backends.program import HostArray, Rescale
 from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.backends.stagewise.flat import Data
 from dnnkit.kernels.nonzero_columns import WORD, words
@@ -27,21 +26,30 @@ WORTH_THREADS = 1 << 24
 """Bytes from which several threads look for zeros: to start them takes as long as to look through a few MB."""
 
 
-def arrays(data: Data, program: Program, rescale: Rescale) -> tuple[Any, ...]:
-    """(bytes, numbers, scale, offset, labels, values, weights, bits): inputs and targets in one of two forms each.
+@dataclass(frozen=True)
+class BatchSource:
+    """Data as opcodes read them; what is absent is None."""
 
-    Absent arrays are passed as empty ones.
-    """
-    nothing = np.zeros((0, data.x.shape[1]), np.uint8), np.zeros((0, data.x.shape[1]), program.dtype)
-    bytes_, numbers = (data.x, nothing[1]) if data.x.dtype == np.uint8 else (nothing[0], data.x)
-    labels, values = np.zeros(0, np.int64), np.zeros((0, program.output_features), program.dtype)
-    if data.y is not None:
-        has_labels = program.loss is None or program.loss.targets == "labels"
-        labels, values = (data.y, values) if has_labels else (labels, data.y)
-    weights = np.zeros(0, program.dtype) if data.weights is None else data.weights
-    bits = np.zeros((0, words(data.x.shape[1])), np.int64) if data.bits is None else data.bits
-    scale, offset = float(rescale.scale), float(rescale.offset)
-    return plain(bytes_), plain(numbers), scale, offset, plain(labels), plain(values), plain(weights), bits
+    x: HostArray
+    """(N, F), bytes or numbers of the network's dtype."""
+    scale: float
+    offset: float
+    targets: HostArray | None
+    """Labels (N,), int64, or targets (N, outputs)."""
+    weights: HostArray | None
+    bits: HostArray | None
+
+
+def batch_source(data: Data, rescale: Rescale, dtype: str) -> BatchSource:
+    """The data, contiguous; of types that opcodes know."""
+    targets, weights = (None if array is None else np.ascontiguousarray(array) for array in (data.y, data.weights))
+    source = BatchSource(
+        np.ascontiguousarray(data.x), float(rescale.scale), float(rescale.offset), targets, weights, data.bits
+    )
+    assert source.x.dtype in (np.uint8, dtype), f"inputs were loaded as {source.x.dtype}"
+    assert targets is None or targets.dtype in (np.int64, dtype), f"targets were loaded as {targets.dtype}"
+    assert weights is None or weights.dtype == dtype, f"row weights were loaded as {weights.dtype}"
+    return source
 
 
 def is_worth_marking(data: Data, outputs: int) -> bool:

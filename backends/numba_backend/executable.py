@@ -1,9 +1,4 @@
-"""The compiled epoch: a program run by a team of workers, many steps in one call.
-
-Parameters and slots have two homes. The canonical one is flat and whole: it is what is read, saved and predicted
-with. A team partitioned by units keeps its own copy, a row per worker. The one written last is valid; the other is
-brought up to date when it is next used, so neither a step nor a read pays for a copy that is not needed.
-"""
+"""The compiled epoch: a program run by a team of workers, many steps in one call."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -15,11 +10,11 @@ import numpy as np
 from dnnkit.backends.aligned import zeros
 from dnnkit.backends.executable import Gradients
 from dnnkit.backends.numba_backend import cost_model
-from dnnkit.backends.numba_backend.calibration import machine
-from dnnkit.backends.numba_backend.data import arrays, is_worth_marking, marked, plain
+from dnnkit.backends.numba_backend.data import BatchSource, batch_source, is_worth_marking, marked
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
-from dnnkit.backends.numba_backend.workers import Kernels, RunRequest, Weights, WorkerTeam
-from dnnkit.backends.processors import processors
+from dnnkit.backends.numba_backend.weights import TwoHomes, Weights
+from dnnkit.backends.numba_backend.workers import FewRows, Kernels, RunRequest, WorkerTeam, address, compile_interpreter
+from dnnkit.backends.numba_backend.workspace import Activations
 from dnnkit.backends.program import (
     Activate,
     Dense,
@@ -28,7 +23,6 @@ from dnnkit.backends.program import (
     Hyperparameters,
     Plan,
     Program,
-    Snapshot,
     Totals,
     stage_parameters,
 )
@@ -36,10 +30,8 @@ from dnnkit.backends.stagewise.flat import Data, FlatExecutable
 from dnnkit.backends.stagewise.giant_step import is_giant
 from dnnkit.backends.stagewise.pool import Pool
 from dnnkit.kernels._numba import entry_points
-from dnnkit.kernels._numba.jit import announce
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.matmul.cpu import CACHED
-from dnnkit.kernels.train_steps import cpu
 
 if TYPE_CHECKING:
     from dnnkit.backends.numba_backend.backend import NumbaBackend
@@ -58,7 +50,7 @@ SMALL_BATCH = 64
 class Epoch:
     """The data of an epoch, who trains on them, and what was measured so far."""
 
-    data: tuple[Any, ...]
+    data: BatchSource
     order: HostArray
     batch_size: int
     batch_weights: HostArray
@@ -82,77 +74,37 @@ class NumbaExecutable(FlatExecutable):
     epoch: Epoch
 
     def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:
-        announce(f"the training loop in {program.dtype}")
-        self._partitioned: Weights | None = None
-        self._partitioned_layout: Any = None
-        self._partitioned_is_newer = self._partitioned_is_older = False
         super().__init__(backend, program, plan)
-        self._join_slots()
         self._kernels, self._functions = _compile(program)
         trained = [index for index, stage in enumerate(self._stages) if stage_parameters(stage)]
         self._first_trained = trained[0] if trained else len(self._stages)
         self._teams: dict[tuple[Partition, int], WorkerTeam] = {}
         self._training: WorkerTeam | None = None
         self._idle_teams = Pool(TEAMS)
-        self._idle_few: list[tuple[Any, ...]] = []
+        self._idle_few: list[FewRows] = []
         self._compiled = self._is_given_up = False
 
     # -- the two homes of the numbers --------------------------------------------------------------------------------
 
     @property
     def _parameters(self) -> HostArray:
-        self._gather_weights()
-        return self._flat
+        return self._homes.parameters
 
     @_parameters.setter
     def _parameters(self, flat: HostArray) -> None:
-        self._gather_weights()
-        self._flat, self._partitioned_is_older = flat, True
+        self._homes.replace(parameters=flat)
 
-    def _join_slots(self) -> None:
-        """The slots as rows of one array, which is what an update takes."""
-        self._slot_rows = zeros((max(1, len(self._slots)), self._layout.size), self.program.dtype)
-        for row, slot in zip(self._slot_rows, self._slots, strict=False):
-            row[...] = slot
-        self._slots = list(self._slot_rows[: len(self._slots)])
+    @property
+    def _slots(self) -> list[HostArray]:
+        return list(self._homes.slots[: len(self._slot_names)])
 
-    def _gather_weights(self) -> None:
-        """The canonical numbers from the workers', if those are newer."""
-        if not self._partitioned_is_newer:
-            return
-        assert self._partitioned is not None
-        self._partitioned_is_newer = False
-        self._partitioned_layout.gather(self._partitioned.parameters, self._layout.views(self._flat, np))
-        for place, slot in enumerate(self._slots):
-            self._partitioned_layout.gather(self._partitioned.slots[:, place], self._layout.views(slot, np))
+    @_slots.setter
+    def _slots(self, slots: list[HostArray]) -> None:
+        self._homes.replace(slots=slots)
 
-    def _scatter(self, team: WorkerTeam) -> Weights:
-        """The numbers as the team keeps them."""
-        if team.partition.by == "rows" or team.partition.workers == 1:
-            self._partitioned_is_older = True
-            return Weights(self._parameters[None], self._slot_rows[None])
-        if self._partitioned is None or self._partitioned_layout is not team.layout:
-            self._gather_weights()
-            shape = (team.partition.workers, len(self._slot_rows), team.layout.size)
-            dtype = self.program.dtype
-            self._partitioned = Weights(zeros((shape[0], shape[2]), dtype), zeros(shape, dtype))
-            self._partitioned_layout, self._partitioned_is_older = team.layout, True
-        if self._partitioned_is_older:
-            team.layout.scatter(self._layout.views(self._parameters, np), self._partitioned.parameters)
-            for place, slot in enumerate(self._slots):
-                team.layout.scatter(self._layout.views(slot, np), self._partitioned.slots[:, place])
-        self._partitioned_is_older, self._partitioned_is_newer = False, True
-        return self._partitioned
-
-    def snapshot(self) -> Snapshot:  # noqa: D102
-        self._gather_weights()
-        return super().snapshot()
-
-    def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
-        self._gather_weights()
-        super().restore(snapshot)
-        self._join_slots()
-        self._partitioned_is_older = True
+    def _new_memory(self) -> None:
+        self._homes = TwoHomes(self._layout, len(self._slot_names), self.program.dtype)
+        self._gradient = zeros((self._layout.size,), self.program.dtype)
 
     # -- teams -------------------------------------------------------------------------------------------------------
 
@@ -172,20 +124,18 @@ class NumbaExecutable(FlatExecutable):
         """One that predicts for this caller alone."""
         return self._idle_teams.borrowed((partition, rows), lambda: self._new_team(partition, rows))
 
-    def _arrays(self, data: Data) -> tuple[Any, ...]:
-        return arrays(data, self.program, self._rescale)
+    def _source(self, data: Data) -> BatchSource:
+        return batch_source(data, self._rescale, self.program.dtype)
 
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Data:  # noqa: D102
         data = super().load(x, y, weights)
         if y is not None and self._rule is not None and not self._compiled:
-            # Compile, or read from the cache, before any clock runs: a run of no steps.
+            # Compile, or read from the cache, before any clock runs.
             self._compiled = True
-            if processors() > 1:
-                machine()
-            work = RunRequest(self._arrays(data), np.zeros(0, np.int64), 1, np.zeros(0), 0, 0)
+            work = RunRequest(self._source(data), np.zeros(0, np.int64), 1, np.zeros(0), 0, 0)
             with self._reading_team(SINGLE, 1) as team:
-                team.run("evaluate", work, self._numbers(self._flat), team.zero_totals())
-            self.predict_few(np.zeros((1, *self.program.input_shape), self.program.dtype), self._flat)
+                team.link(team.key("train", work, self._first_trained))
+            compile_interpreter()
         return data
 
     def _examined(self, data: Data) -> Data:
@@ -193,10 +143,6 @@ class NumbaExecutable(FlatExecutable):
         if isinstance(first, Dense) and self._rescale.offset == 0 and is_worth_marking(data, first.kernel.shape[1]):
             return marked(data, self.program.num_threads)
         return super()._examined(data)
-
-    def _numbers(self, parameters: HostArray) -> Weights:
-        """The canonical numbers, for a team of one."""
-        return Weights(parameters[None], self._slot_rows[None])
 
     # -- training ----------------------------------------------------------------------------------------------------
 
@@ -210,7 +156,7 @@ class NumbaExecutable(FlatExecutable):
         self._is_given_up = False
         order = np.ascontiguousarray(order, np.int64)
         weights, is_one_batch = self._weight_sums(data, order, batch_size), _is_one_batch(order, batch_size)
-        self.epoch = Epoch(self._arrays(data), order, size, weights, is_one_batch, team, team.zero_totals())
+        self.epoch = Epoch(self._source(data), order, size, weights, is_one_batch, team, team.zero_totals())
         if self.plan.details.get("partition") != str(partition):
             self.plan = replace(self.plan, details={**self.plan.details, "partition": str(partition)})
 
@@ -231,7 +177,7 @@ class NumbaExecutable(FlatExecutable):
         )
         self._training = epoch.team
         threads = cost_model.threads(self.program, epoch.batch_size, last - first)
-        numbers = self._scatter(epoch.team)
+        numbers = self._homes.to_write(epoch.team.partition, epoch.team.layout)
         if is_giant(self._layout.size, epoch.batch_size):
             done, nan_step = self._run_giant(work, numbers, threads)
         else:
@@ -303,8 +249,8 @@ class NumbaExecutable(FlatExecutable):
         rows, order = len(data), np.arange(len(data))
         weights = self._weight_sums(data, order, rows)
         team, first = self._team(SINGLE, rows), -1 if with_input else self._first_trained
-        work = RunRequest(self._arrays(data), order, rows, weights, 0, 1, self.state.step)
-        sums, numbers = team.zero_totals(), self._numbers(self._parameters)
+        work = RunRequest(self._source(data), order, rows, weights, 0, 1, self.state.step)
+        sums, numbers = team.zero_totals(), self._homes.whole(self._parameters)
 
         def run() -> None:
             with np.errstate(all="ignore"):
@@ -320,16 +266,15 @@ class NumbaExecutable(FlatExecutable):
         return Gradients(loss, self._layout.views(team.gradients[0], np), dx)
 
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
-        parameters, gradient = self._parameters, self._write(gradients)
+        gradient, numbers = self._write(gradients), self._homes.flat_to_write()
         self.state.step += 1
         if hyperparameters.clip_norm is not None:
             gradient = self._backend.clip_norm(gradient, hyperparameters.clip_norm, out=gradient)
-        numbers = [hyperparameters.constants[name] for name in self._rule.hyperparameters] if self._rule else []
-        rate, constants = float(hyperparameters.learning_rates[0]), np.array([*numbers, 0.0])
-        places = [array.ctypes.data for array in (parameters, gradient, self._slot_rows)]
-        size = parameters.size
-        self._functions["update"].call("update", self.state.step, *places, size, size, rate, constants.ctypes.data)
-        self._partitioned_is_older = True
+        names = self._rule.hyperparameters if self._rule else ()
+        constants = np.array([*(hyperparameters.constants[name] for name in names), 0.0])
+        places = [address(array) for array in (numbers.parameters, gradient, numbers.slots)]
+        size, rate = gradient.size, float(hyperparameters.learning_rates[0])
+        self._functions["update"].call("update", self.state.step, *places, size, size, rate, address(constants))
 
     # -- inference ---------------------------------------------------------------------------------------------------
 
@@ -337,19 +282,19 @@ class NumbaExecutable(FlatExecutable):
         partition, rows, threads = self._reading_partition(data, batch_size)
         order, parameters = np.arange(len(data)), self._parameters if parameters is None else parameters
         weights = self._weight_sums(data, order, rows)
-        work = RunRequest(self._arrays(data), order, rows, weights, 0, len(weights))
+        work = RunRequest(self._source(data), order, rows, weights, 0, len(weights))
         with np.errstate(all="ignore"), self._reading_team(partition, rows) as team:
             sums = team.zero_totals()
-            team.run("evaluate", work, self._numbers(parameters), sums, threads=threads)
+            team.run("evaluate", work, self._homes.whole(parameters), sums, threads=threads)
         return self._read_totals(team.totals(sums), float(weights.sum()), -1)
 
     def predict(self, data: Data, batch_size: int, parameters: HostArray | None = None) -> HostArray:  # noqa: D102
         partition, rows, threads = self._reading_partition(data, batch_size)
         out = np.empty((len(data), self.program.output_features), self.program.dtype)
         order, parameters = np.arange(len(data)), self._parameters if parameters is None else parameters
-        work = RunRequest(self._arrays(data), order, rows, np.zeros(0), 0, -(-len(data) // rows), out=out)
+        work = RunRequest(self._source(data), order, rows, np.zeros(0), 0, -(-len(data) // rows), out=out)
         with np.errstate(all="ignore"), self._reading_team(partition, rows) as team:
-            team.run("predict", work, self._numbers(parameters), team.zero_totals(), threads=threads)
+            team.run("predict", work, self._homes.whole(parameters), team.zero_totals(), threads=threads)
         return out
 
     def predict_few(self, x: Any, parameters: HostArray | None = None) -> HostArray | None:  # noqa: D102
@@ -360,14 +305,13 @@ class NumbaExecutable(FlatExecutable):
         if not 0 < rows <= SMALL_BATCH or not x.flags.c_contiguous:
             return None
         try:
-            network = self._idle_few.pop()  # no other thread has it now
+            few = self._idle_few.pop()  # no other thread has it now
         except IndexError:
-            scale, offset = float(self._rescale.scale), float(self._rescale.offset)
-            network = *self._new_team(SINGLE, SMALL_BATCH).forward_parts, scale, offset
+            team = self._new_team(SINGLE, SMALL_BATCH)
+            few = FewRows(team, float(self._rescale.scale), float(self._rescale.offset))
         out = np.empty((rows, program.output_features), program.dtype)
-        parameters = self._parameters if parameters is None else parameters
-        done = cpu.predict_rows(plain(x.reshape(rows, -1)), parameters, network, out)
-        self._idle_few.append(network)
+        done = few.predict(x, self._parameters if parameters is None else parameters, out)
+        self._idle_few.append(few)
         return out if done else None
 
     def _reading_partition(self, data: Data, batch_size: int) -> tuple[Partition, int, int]:
@@ -395,19 +339,22 @@ def _compile(program: Program) -> tuple[Kernels, dict[str, Any]]:
     """The addresses of the program's kernels, and the functions themselves, to be kept as long as those are used."""
     names = {s.activation for s in program.stages if isinstance(s, Dense | Activate)} | {program.head}
     activations = {name: entry_points.activation_entry_points(name, program.dtype) for name in names}
+    addresses = {name: (made.address("forward"), made.address("backward")) for name, made in activations.items()}
     functions: dict[str, Any] = {"activations": activations}
     loss = update = 0
+    targets = "labels"
     if program.loss is not None:
         assert isinstance(program.loss.kernel, str)
-        functions["loss"] = entry_points.loss_entry_points(program.loss.kernel, program.loss.targets, program.dtype)
-        loss = functions["loss"].address("loss_and_metrics")
+        targets = program.loss.targets
+        functions["loss"] = entry_points.loss_entry_points(program.loss.kernel, targets, program.dtype)
+        loss = functions["loss"].address("loss")
     if program.rule is not None:
         assert isinstance(program.rule, str)
         functions["update"] = entry_points.optimizer_entry_points(program.rule, program.dtype)
         update = functions["update"].address("update")
-    numbers = entry_points.metric_kinds()
-    kinds = [numbers[metric.kernel] for metric in program.metrics if isinstance(metric.kernel, str)]
-    thresholds = np.array([metric.threshold for metric in program.metrics], program.dtype)
-    addresses = {name: (made.address("forward"), made.address("backward")) for name, made in activations.items()}
+    kernels = [metric.kernel for metric in program.metrics if isinstance(metric.kernel, str)]
+    functions["metrics"] = [entry_points.metric_entry_points(kernel, targets, program.dtype) for kernel in kernels]
+    metrics = np.array([made.address("total") for made in functions["metrics"]], np.int64)
+    thresholds = np.array([metric.threshold for metric in program.metrics], np.float64)
     head = addresses[program.head][0]
-    return Kernels(addresses, loss, update, head, np.array(kinds, np.int64), thresholds), functions
+    return Kernels(Activations(addresses), loss, update, head, metrics, thresholds), functions

@@ -1,65 +1,49 @@
-"""Worker state: workspaces, stage tables and threads, sized for a maximum batch."""
+"""Teams of workers: their memory, their schedules, and the threads that run them."""
 
+import ctypes
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from dnnkit.backends.aligned import rounded, zeros
-from dnnkit.backends.numba_backend.bytecode import Purpose, ScheduleKey, assemble
+from dnnkit.backends.numba_backend.bytecode import Inputs, Purpose, ScheduleKey, assemble, link
+from dnnkit.backends.numba_backend.data import BatchSource
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, share, stage_shards
 from dnnkit.backends.numba_backend.threads import in_threads
-from dnnkit.backends.program import Activate, Dense, Dropout, HostArray, Program, Rescale, Stage
-from dnnkit.kernels import nonzero_columns, registry
+from dnnkit.backends.numba_backend.weights import Weights
+from dnnkit.backends.numba_backend.workspace import Activations, WorkspacePlan, new_stages
+from dnnkit.backends.program import Dense, HostArray, Program, Stage
+from dnnkit.kernels import nonzero_columns
 from dnnkit.kernels.matmul.cpu import fits_tiles
-from dnnkit.kernels.train_steps import cpu, opcodes, stage_table
+from dnnkit.kernels.train_steps import batches, interpreter
+from dnnkit.kernels.train_steps.opcodes import Instruction, describe
+from dnnkit.kernels.train_steps.structures import ENDED, LIMIT, LINE, RUN, STOP, WORKER
 
 PATIENCE = 400
 """Polls of another thread, some 10 µs in all, before its work is taken over."""
-
-PROGRESS = 16
-"""Numbers of a worker's progress: two cache lines, more than it needs, so that no line has two writers."""
 
 
 @dataclass(frozen=True)
 class Kernels:
     """Addresses of the compiled kernels that a program needs, and their constant arguments."""
 
-    activations: dict[str, tuple[int, int]]
-    """Forward and backward. They are asked for once: LLVM's lock, which that takes, would not survive a fork."""
+    activations: Activations
     loss: int
     update: int
     head: int
-    metric_kinds: HostArray
+    metrics: HostArray
     thresholds: HostArray
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Parameters and slots: one flat row per worker, or a single one that all share."""
-
-    parameters: HostArray
-    slots: HostArray
-    """(rows, slots, size)"""
-
-    def copy(self) -> "Weights":
-        """The same numbers, in memory of their own that is as aligned."""
-        copy = Weights(*(zeros(array.shape, array.dtype.name) for array in (self.parameters, self.slots)))
-        copy.take(self)
-        return copy
-
-    def take(self, other: "Weights") -> None:
-        """Become equal to the other."""
-        self.parameters[...], self.slots[...] = other.parameters, other.slots
 
 
 @dataclass
 class RunRequest:
     """What to run: steps first ... last - 1 over rows in an order."""
 
-    data: tuple[Any, ...]
+    data: BatchSource
     order: HostArray
     batch_size: int
     batch_weights: HostArray
@@ -75,74 +59,165 @@ class RunRequest:
 
 
 class WorkerTeam:
-    """The workers of a partition, for one program and batches of up to `rows` rows: what `train_steps` runs on."""
+    """The workers of a partition, for one program and batches of up to `rows` rows."""
 
     def __init__(
         self, program: Program, stage_list: Sequence[Stage], partition: Partition, rows: int, kernels: Kernels
     ) -> None:
         self.program, self.partition, self.rows, self._kernels = program, partition, rows, kernels
         self._stages = list(stage_list)
-        self._roles = roles(self._stages, partition)
         self._features = features = math.prod(program.input_shape)
         self.layout = PartitionedLayout(self._stages, features, partition)
-        own_rows = rows
-        if partition.by == "rows":
-            own_rows = -(-rows // partition.workers)
-        dtype = program.dtype
-        plans: list[_WorkspacePlan] = []
-        size = 0
-        for worker in range(partition.workers):
-            plans.append(_WorkspacePlan(self, worker, own_rows, features, size))
-            size = plans[-1].size
-        self._tables = np.array([plan.table for plan in plans], np.int64).reshape(
-            partition.workers, len(self._stages), len(stage_table.COLUMNS)
-        )
-        self._numbers = np.array([_pair(stage) for stage in self._stages], np.float64).reshape(-1, 2)
-        self._places = np.array([plan.places for plan in plans], np.int64)
-        if "rows" in self._roles:  # inputs that all workers read
-            self._places[:, 3] = size
-            size += opcodes.INPUTS * rounded(rows * features)
-        self._memory = zeros((size,), dtype)
-        self._keeps = np.zeros((partition.workers, max(plan.mask_size for plan in plans)), np.bool_)
+        self._links: dict[ScheduleKey, HostArray] = {}
+        self._source: BatchSource | None = None
+        self._run = zeros((RUN.layout.itemsize // 8,), "int64").view(RUN.layout)[0]
+        workers, outputs = partition.workers, program.output_features
+        own_rows = -(-rows // workers) if partition.by == "rows" else rows
+        plans = self._plan(own_rows)
+        # Everything below is kept here because what compiled code reads are its addresses.
+        size = plans[-1].size
+        kinds = roles(self._stages, partition)
+        shared_inputs = batches.BUFFERS * rounded(rows * features) if "rows" in kinds else 0
+        self._memory = zeros((size + shared_inputs,), program.dtype)
+        self._masks = np.zeros((workers, max(plan.mask_size for plan in plans)), np.bool_)
+        self._tables = new_stages(workers, len(self._stages))
+        for worker, plan in enumerate(plans):
+            plan.fill(self._tables[worker], self._memory, self._masks[worker])
         exchanged = max(plan.exchanged for plan in plans)
-        self._partials = zeros((2, partition.workers if exchanged else 0, exchanged), dtype)
-        self._norms = np.zeros((2, partition.workers))
-        outputs = program.output_features
+        self._partials = zeros((2, workers, exchanged), program.dtype)
+        self._norms = np.zeros((2, workers))
         has_labels = program.loss is None or program.loss.targets == "labels"
-        self._batches = (
-            np.zeros((partition.workers, own_rows if has_labels else 0), np.int64),
-            np.zeros((partition.workers, 0 if has_labels else own_rows, outputs), dtype),
-            np.ones((partition.workers, own_rows), dtype),
+        self._target_width = 0 if has_labels else outputs
+        self._targets = zeros(
+            (workers, own_rows * max(1, self._target_width)), "int64" if has_labels else program.dtype
         )
-        self._schedules: dict[ScheduleKey, HostArray] = {}
-        size = self.layout.size
-        self.gradients = zeros((partition.workers, size), dtype)
-        self._consecutive = np.arange(own_rows)
-        self._all_columns = np.tile(np.arange(features), (partition.workers, 1))
-        self._columns = np.zeros((partition.workers, features + nonzero_columns.words(features)), np.int64)
-        self._control = np.zeros(3 * opcodes.LINE, np.int64)
-        self.dx_place = int(self._tables[0, 0, stage_table.DX]) if self._stages else int(self._places[0, 1])
+        self._row_weights = np.ones((workers, own_rows), program.dtype)
+        self.gradients = zeros((workers, self.layout.size), program.dtype)
+        self._all_rows, self._all_columns = np.arange(own_rows), np.arange(features)
+        self._columns = np.zeros((workers, features + nonzero_columns.words(features)), np.int64)
+        self._control, self._claimed, self._done = (np.zeros(count * LINE, np.int64) for count in (3, workers, workers))
+        self._scratch_place, self._dx_place = (
+            plans[0].scratch,
+            plans[0].stages[0]["dx"] if self._stages else plans[0].dscores,
+        )
+        self._workers = zeros((workers, WORKER.layout.itemsize // 8), "int64").view(WORKER.layout)[:, 0]
+        self._fill_workers(plans)
+        self._fill_run(size)
 
-    @property
-    def forward_parts(self) -> tuple[Any, ...]:
-        """What `predict_rows` wants of a team of one: table, numbers, workspace, masks, place of the scores, head."""
-        scores = int(self._places[0, 0])
-        return self._tables[0], self._numbers, self._memory, self._keeps[0], scores, self._kernels.head
+    def _plan(self, rows: int) -> list[WorkspacePlan]:
+        """Each worker's memory, one after the other."""
+        plans: list[WorkspacePlan] = []
+        for worker in range(self.partition.workers):
+            plan = WorkspacePlan(
+                self._stages,
+                roles(self._stages, self.partition),
+                stage_shards(self._stages, self._features, self.partition, worker),
+                rows,
+                plans[-1].size if plans else 0,
+                features=self._features,
+                outputs=self.program.output_features,
+                itemsize=np.dtype(self.program.dtype).itemsize,
+                worker=worker,
+                layout=self.layout,
+                activations=self._kernels.activations,
+            )
+            plans.append(plan)
+        return plans
+
+    def _fill_workers(self, plans: list[WorkspacePlan]) -> None:
+        workers, memory, itemsize = self._workers, address(self._memory), self._memory.itemsize
+        workers["number"] = np.arange(len(plans))
+        for name, places in {
+            "inputs": [plan.inputs for plan in plans],
+            "scores": [plan.scores for plan in plans],
+            "dscores": [plan.dscores for plan in plans],
+            "dz": [plan.scratch for plan in plans],
+        }.items():
+            workers[name] = memory + np.array(places) * itemsize
+        for name, rows in {
+            "gradient": self.gradients,
+            "stages": self._tables,
+            "targets": self._targets,
+            "weights": self._row_weights,
+        }.items():
+            workers[name] = _rows_of(rows)
+        for number in range(len(plans)):
+            workers[number]["share"], workers[number]["own"], workers[number]["share_end"] = self._shares(number)
+
+    def _fill_run(self, size: int) -> None:
+        """What no run changes."""
+        run, program, kernels = self._run, self.program, self._kernels
+        for name, value in {
+            "workers": self.partition.workers,
+            "worker": address(self._workers),
+            "control": address(self._control),
+            "claimed": address(self._claimed),
+            "done": address(self._done),
+            "by_rows": int(self.partition.by == "rows"),
+            "sums_up": int(program.loss is not None and program.loss.reduction == "sum"),
+            "seed": program.seed,
+            "features": self._features,
+            "target_width": self._target_width,
+            "words": nonzero_columns.words(self._features),
+            "all_rows": address(self._all_rows),
+            "shared_inputs": address(self._memory) + size * self._memory.itemsize,
+            "partials": address(self._partials),
+            "partial_stride": self._partials.strides[1],
+            "norms": address(self._norms),
+            "outputs": program.output_features,
+            "loss": kernels.loss,
+            "head": kernels.head,
+            "metrics": address(kernels.metrics),
+            "thresholds": address(kernels.thresholds),
+            "rule": kernels.update,
+            "gradients": address(self.gradients),
+            "gradient_stride": self.gradients.strides[0],
+        }.items():
+            run[name] = value
 
     # -- running -----------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Make the running or next run end between two steps."""
-        self._control[opcodes.STOP] = 1
+        self._control[STOP] = 1
 
     def clear_stop(self) -> None:
         """Withdraw a request to stop."""
-        self._control[opcodes.STOP] = 0
+        self._control[STOP] = 0
 
     def input_gradient(self, rows: int) -> HostArray:
         """dx of the last batch (rows, features), after `differentiate` with first=-1; by one worker."""
-        features = math.prod(self.program.input_shape)
-        return self._memory[self.dx_place : self.dx_place + rows * features].reshape(rows, features)
+        return self._memory[self._dx_place : self._dx_place + rows * self._features].reshape(rows, self._features)
+
+    def key(self, purpose: Purpose, work: RunRequest, first: int) -> ScheduleKey:
+        """Which schedule the work needs."""
+        data = work.data
+        return ScheduleKey(
+            purpose,
+            first,
+            work.clip_norm > 0,
+            self._inputs(work),
+            data.x.dtype == np.uint8,
+            self._target_width == 0,
+            data.weights is not None,
+            data.bits is not None,
+            len(self._kernels.metrics),
+            work.one_batch,
+        )
+
+    def schedule(self, key: ScheduleKey) -> list[Instruction]:
+        """The instructions that each worker follows."""
+        return assemble(self._stages, self.partition, key)
+
+    def describe(self, key: ScheduleKey) -> str:
+        """The same in words."""
+        return describe(self.schedule(key), [str(stage) for stage in self._stages])
+
+    def link(self, key: ScheduleKey) -> HostArray:
+        """The same as machine code, compiled now if it is nowhere yet."""
+        if key not in self._links:
+            self._links[key] = link(self.schedule(key), self.program.dtype)
+        return self._links[key]
 
     def run(
         self, purpose: Purpose, work: RunRequest, numbers: Weights, sums: HostArray, *, first: int = 0, threads: int = 0
@@ -150,66 +225,68 @@ class WorkerTeam:
         """Run the steps; (the step after the last one that was run, the first step whose loss was no number or -1).
 
         With `threads` 0 in this thread, else in so many others at most, while this one waits and hears signals.
-        Loss and metrics are added to the sums, which `no_sums` made and `totals` adds up.
+        Loss and metrics are added to the sums, which `zero_totals` made and `totals` adds up.
         """
-        workers = self.partition.workers
-        key = ScheduleKey(purpose, first, work.clip_norm > 0, self._inputs(work), work.one_batch)
-        if key not in self._schedules:
-            self._schedules[key] = assemble(self._stages, self.partition, key)
-        if len(work.data[6]) == 0:
-            self._batches[2].fill(1)
-        progress = np.zeros((workers, PROGRESS), np.int64)
-        progress[:, opcodes.STEP], progress[:, opcodes.NAN_STEP] = work.first, -1
-        progress[:, opcodes.COLUMNS] = self._features
-        for worker in range(workers):
-            progress[worker, opcodes.SHARE : opcodes.SHARE_END + 1] = self._shares(worker)
-        self._control[opcodes.LIMIT], self._control[opcodes.ENDED] = work.last, -1
-        nothing = np.zeros(0)
-        job = (
-            (
-                self._schedules[key], self._tables, self._numbers, numbers.parameters, self.gradients, numbers.slots,
-                self._memory, self._keeps, self._partials, self._norms, self._places, self._consecutive,
-                self._columns if len(work.data[7]) else self._all_columns,
-                (self._kernels.loss, self.program.output_features), self._kernels.head,
-            ),
-            work.data,
-            self._batches,
-            (
-                work.order, work.batch_size, work.batch_weights, work.first, work.first_update,
-                self.partition.by == "rows", purpose in ("train", "differentiate"), self._sums_up, self.program.seed,
-                self._kernels.update, nothing if work.rates is None else work.rates,
-                nothing if work.constants is None else work.constants, work.clip_norm, self._control, progress, sums,
-                self._kernels.metric_kinds, self._kernels.thresholds,
-                self._no_output if work.out is None else work.out,
-            ),
-        )  # fmt: skip
-        claimed, done = np.zeros(workers * opcodes.LINE, np.int64), np.zeros(workers * opcodes.LINE, np.int64)
+        self._load(purpose, work, numbers, sums, self.link(self.key(purpose, work, first)))
+        run_workers, run = _entry("run_workers"), address(self._run)
         try:
             if threads:
-                crew = min(threads, workers)
+                crew = min(threads, self.partition.workers)
                 patience = PATIENCE if crew > 1 else 0
-                in_threads(lambda thread: cpu.run(thread, patience, claimed, done, job), crew, self.stop)
+                in_threads(lambda thread: run_workers(thread, patience, run), crew, self.stop)
             else:
-                cpu.run(0, 0, claimed, done, job)
+                run_workers(0, 0, run)
         finally:
             self.clear_stop()
-        lost = progress[:, opcodes.NAN_STEP]
-        return int(self._control[opcodes.LIMIT]), int(lost[lost >= 0].min()) if (lost >= 0).any() else -1
+        lost = self._workers["nan_step"]
+        return int(self._control[LIMIT]), int(lost[lost >= 0].min()) if (lost >= 0).any() else -1
 
-    def _inputs(self, work: RunRequest) -> int:
+    def _load(self, purpose: Purpose, work: RunRequest, numbers: Weights, sums: HostArray, schedule: HostArray) -> None:
+        """Fill what a run changes."""
+        run, workers, data = self._run, self._workers, work.data
+        for name, array in {
+            "schedule": schedule,
+            "order": work.order,
+            "batch_weights": work.batch_weights,
+            "x": data.x,
+            "targets": data.targets,
+            "weights": data.weights,
+            "bits": data.bits,
+            "out": work.out,
+            "rates": work.rates,
+            "constants": work.constants,
+        }.items():
+            if array is not None:
+                run[name] = address(array)
+        run["batch_size"], run["row_count"], run["row_limit"] = work.batch_size, len(work.order), len(data.x)
+        run["first_step"], run["first_update"], run["clip_norm"] = work.first, work.first_update, work.clip_norm
+        run["training"], run["slot_stride"] = int(purpose in ("train", "differentiate")), numbers.slots.shape[-1]
+        run["scale"], run["offset"] = data.scale, data.offset
+        workers["parameters"], workers["slots"] = _rows_of(numbers.parameters), _rows_of(numbers.slots)
+        workers["totals"] = _rows_of(sums)
+        workers["place"], workers["step"], workers["nan_step"] = 0, work.first, -1
+        workers["columns"] = address(self._all_columns) if data.bits is None else _rows_of(self._columns)
+        workers["used"] = self._features
+        if data.weights is None:
+            self._row_weights.fill(1)
+        self._control[LIMIT], self._control[ENDED] = work.last, -1
+        self._claimed[...], self._done[...] = 0, 0
+
+    def _inputs(self, work: RunRequest) -> Inputs:
         """What the first stage multiplies: if tiles take it, the columns in use, in place if nothing is converted."""
-        _, numbers, scale, offset, *_ = work.data
         rows = min(work.batch_size, self.rows)
         if self.partition.by == "rows":
             rows = -(-rows // self.partition.workers)
-        fits = fits_tiles.py_func(rows * self._features, numbers.itemsize)
-        if not fits or not self._stages or not isinstance(self._stages[0], Dense):
-            return opcodes.EVERY
-        return opcodes.IN_PLACE if len(numbers) > 0 and (scale, offset) == (1.0, 0.0) else opcodes.NONZERO
+        x, first = work.data.x, self._stages[0] if self._stages else None
+        fits = fits_tiles.py_func(rows * self._features, self._memory.itemsize)
+        if not fits or not isinstance(first, Dense):
+            return "gathered"
+        converted = x.dtype == np.uint8 or (work.data.scale, work.data.offset) != (1.0, 0.0)
+        return "columns" if converted else "in place"
 
     def zero_totals(self) -> HostArray:
         """Zeros (workers, ...) for loss and metrics, each worker's in a cache line of its own."""
-        return np.zeros((self.partition.workers, max(opcodes.LINE, 1 + len(self.program.metrics))))
+        return np.zeros((self.partition.workers, max(LINE, 1 + len(self.program.metrics))))
 
     def totals(self, sums: HostArray) -> HostArray:
         """Loss and metrics (1 + metrics,) of all rows."""
@@ -220,14 +297,6 @@ class WorkerTeam:
         """The sums (workers, 1 + metrics) that add up to the totals: divided by units, each worker sums all rows."""
         return sums[: self.partition.workers if self.partition.by == "rows" else 1, : 1 + len(self.program.metrics)]
 
-    @property
-    def _sums_up(self) -> bool:
-        return self.program.loss is not None and self.program.loss.reduction == "sum"
-
-    @property
-    def _no_output(self) -> HostArray:
-        return np.zeros((0, self.program.output_features), self.program.dtype)
-
     def _shares(self, worker: int) -> tuple[int, int, int]:
         """(start, start of the part that only this worker has, end) of the parameters that a worker updates."""
         if self.partition.by == "rows":
@@ -236,73 +305,40 @@ class WorkerTeam:
         return 0, self.layout.shared, self.layout.sizes[worker]
 
 
-class _WorkspacePlan:
-    """Where in the memory of all workers each stage of one reads and writes, from `start` on."""
-
-    def __init__(self, team: WorkerTeam, worker: int, rows: int, features: int, start: int) -> None:
-        partition = team.partition
-        self.rows, self.size, self.mask_size, self.exchanged = rows, start, 0, 0
-        own = stage_shards(team._stages, features, partition, worker)
-        x = inputs_place = self._take(features)
-        width = features
-        scratch = self._take(max([features, *(max(part.shape) for part in own)]))  # z, then dz: never both in use
-        self.table: list[list[int]] = []
-        for stage, role, part in zip(team._stages, team._roles, own, strict=True):
-            inputs, outputs = part.shape
-            width = stage.kernel.shape[1] if isinstance(stage, Dense) else width
-            line = _columns(stage, team._kernels)
-            line |= {"inputs": inputs, "outputs": outputs, "first": part.outputs.start, "width": width}
-            line |= {"x": x, "y": self._take(outputs), "z": scratch, "dx": self._take(inputs)}
-            if isinstance(stage, Dense):
-                if line["saves_input"]:
-                    line["z"] = self._take(outputs)
-                line["kernel"] = team.layout.pieces[worker, stage.kernel.name].offset
-                if stage.bias is not None:
-                    line |= {"bias": team.layout.pieces[worker, stage.bias.name].offset, "biases": outputs}
-                if role in ("rows", "columns"):
-                    line["partial"] = self.exchanged
-                    self.exchanged += rounded(rows * (outputs if role == "rows" else inputs))
-            if isinstance(stage, Dropout):
-                line["keep"], self.mask_size = self.mask_size, self.mask_size + rows * outputs
-            self.table.append([line.get(name, 0) for name in stage_table.COLUMNS])
-            x = line["y"]
-        dscores = self._take(team.program.output_features)
-        self.places = (x, dscores, scratch, inputs_place)
-
-    def _take(self, width: int) -> int:
-        """The place of `rows` rows of that width; every place begins a cache line of its own."""
-        place, self.size = self.size, self.size + rounded(self.rows * width)
-        return place
+def compile_interpreter() -> None:
+    """Compile what runs workers, or read it from the cache."""
+    _entry("run_workers")
 
 
-def _columns(stage: Stage, kernels: Kernels) -> dict[str, int]:
-    """What a stage's row of the table says wherever the stage is."""
-    match stage:
-        case Dense(activation=name):
-            return {"kind": stage_table.DENSE} | _activation(name, kernels)
-        case Activate(activation=name):
-            return {"kind": stage_table.ACTIVATE} | _activation(name, kernels)
-        case Rescale():
-            return {"kind": stage_table.RESCALE, "saves_input": 0}
-        case Dropout(layer=layer):
-            return {"kind": stage_table.DROPOUT, "saves_input": 0, "layer": layer}
-    raise AssertionError(f"{stage} should have been refused by NumbaBackend.supports")
+class FewRows:
+    """One caller's buffers for predictions of a few rows."""
+
+    def __init__(self, team: WorkerTeam, scale: float, offset: float) -> None:
+        self._team = team  # keeps what the run refers to
+        self._schedule = team.link(ScheduleKey("predict a few", 0))
+        self._address, self._predict = address(team._run), _entry("predict_few")
+        team._run["schedule"], team._run["scale"], team._run["offset"] = address(self._schedule), scale, offset
+        team._workers["columns"], team._workers["used"] = address(team._all_columns), team._features
+
+    def predict(self, x: HostArray, parameters: HostArray, out: HostArray) -> bool:
+        """Predictions of x (rows, features) to out; False, and none, if x is not finite."""
+        return bool(self._predict(address(x), len(x), address(parameters), address(out), self._address))
 
 
-def _activation(name: str, kernels: Kernels) -> dict[str, int]:
-    forward, backward = kernels.activations[name]
-    return {
-        "forward": forward,
-        "backward": backward,
-        "saves_input": int(registry.activation(name).saves == "input"),
-    }
+def address(array: Any) -> int:
+    """Where an array's first number is."""
+    place: int = array.__array_interface__["data"][0]
+    return place
 
 
-def _pair(stage: Stage) -> tuple[float, float]:
-    """The two numbers that a stage has."""
-    match stage:
-        case Rescale(scale=scale, offset=offset):
-            return scale, offset
-        case Dropout(rate=rate):
-            return rate, 0.0
-    return 0.0, 0.0
+def _rows_of(array: HostArray) -> HostArray:
+    """The address of each of an array's rows."""
+    return address(array) + np.arange(len(array)) * array.strides[0]
+
+
+@cache
+def _entry(name: str) -> Any:
+    """One of the interpreter's functions, to be called from Python without its lock."""
+    function = interpreter.compiled(name)
+    arguments = [ctypes.c_int64] * len(function._sig.args)
+    return ctypes.CFUNCTYPE(ctypes.c_bool if name == "predict_few" else None, *arguments)(function.address)

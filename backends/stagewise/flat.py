@@ -51,9 +51,13 @@ class FlatExecutable(Executable):
         self._rule = program.optimizer_rule
         self._slot_names = self._rule.slots if self._rule else ()
         self._layout = FlatLayout(program.parameters, cache_aligned=self.cache_aligned)
-        self._parameters = backend.zeros(self._layout.size, self._dtype)
-        self._gradient = backend.zeros(self._layout.size, self._dtype)
-        self._slots = [backend.zeros(self._layout.size, self._dtype) for _ in self._slot_names]
+        self._new_memory()
+
+    def _new_memory(self) -> None:
+        """Zeros for parameters, gradient and slots."""
+        size, zeros = self._layout.size, self._backend.zeros
+        self._parameters, self._gradient = zeros(size, self._dtype), zeros(size, self._dtype)
+        self._slots = [zeros(size, self._dtype) for _ in self._slot_names]
 
     # -- data --------------------------------------------------------------------------------------------------------
 
@@ -112,12 +116,12 @@ class FlatExecutable(Executable):
 
     def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
         self._parameters = self._write(snapshot.parameters)
-        for place, slot in enumerate(self._slot_names):
-            values = {
-                name.removeprefix(f"{slot}/"): value
-                for name, value in snapshot.slots.items()
-                if name.startswith(f"{slot}/")
-            }
-            self._slots[place] = self._write(values)
+        self._slots = [self._write(_of_slot(snapshot.slots, slot)) for slot in self._slot_names]
         self.state = replace(snapshot.state)
         self.epoch = None  # whatever ran before, what was measured of this state is in it
+
+
+def _of_slot(slots: Mapping[str, HostArray], slot: str) -> dict[str, HostArray]:
+    """Parameter -> the slot's numbers for it, of what a snapshot has by "slot/parameter"."""
+    start = f"{slot}/"
+    return {name.removeprefix(start): value for name, value in slots.items() if name.startswith(start)}

@@ -56,32 +56,24 @@ from numba import carray
 
 from dnnkit.kernels._numba.jit import inline
 from dnnkit.kernels.losses.{name} import cpu
-{imports}
 
-def loss_and_metrics(
-    scores_pointer, targets_pointer, weights_pointer, rows, columns, scale,
-    metric_count, metric_kinds, thresholds, gradient_pointer, totals,
-):
+
+def loss(scores_pointer, targets_pointer, weights_pointer, rows, columns, scale, gradient_pointer, total):
     weights = carray(weights_pointer, rows)
     if columns == 1:  # known to be so when it is compiled: the loop over a row is none
         scores, gradient = carray(scores_pointer, (rows, 1)), carray(gradient_pointer, (rows, 1))
-        targets = carray(targets_pointer, {shape_of_one})
-        measure(scores, targets, weights, scale, metric_count, metric_kinds, thresholds, gradient, totals)
+        add_up(scores, carray(targets_pointer, {shape_of_one}), weights, scale, gradient, total)
     else:
         scores, gradient = carray(scores_pointer, (rows, columns)), carray(gradient_pointer, (rows, columns))
-        targets = carray(targets_pointer, {shape})
-        measure(scores, targets, weights, scale, metric_count, metric_kinds, thresholds, gradient, totals)
+        add_up(scores, carray(targets_pointer, {shape}), weights, scale, gradient, total)
 
 
 @inline
-def measure(scores, targets, weights, scale, metric_count, metric_kinds, thresholds, gradient, totals):
-    factor, total = gradient.dtype.type(scale), totals[0]
+def add_up(scores, targets, weights, scale, gradient, total):
+    factor, sum_of_rows = gradient.dtype.type(scale), total[0]
     for i in range(weights.size):
-        total += weights[i] * cpu.row(i, scores, targets, weights[i] * factor, gradient)
-    totals[0] = total
-    for m in range(metric_count):
-        for i in range(weights.size):
-            {add_metric}
+        sum_of_rows += weights[i] * cpu.row(i, scores, targets, weights[i] * factor, gradient)
+    total[0] = sum_of_rows
 """
 
 METRIC = """\
@@ -108,12 +100,6 @@ def update(step, p_pointer, g_pointer, slots_pointer, stride, count, learning_ra
     slots = carray(slots_pointer, ({slot_count}, stride))
     cpu.{name}(step, p, g, {slots}learning_rate, {numbers})
 """
-
-
-def metric_kinds() -> dict[str, int]:
-    """Name of each metric that has a compiled version -> its number, as `loss_and_metrics` takes it."""
-    names = [name for name in registry.names("metric") if registry.has_cpu_version(name)]
-    return {name: number for number, name in enumerate(names)}
 
 
 @dataclass(frozen=True)
@@ -160,33 +146,14 @@ def activation_entry_points(name: str, dtype: str) -> EntryPoints:
 
 @cache
 def loss_entry_points(name: str, targets: str, dtype: str) -> EntryPoints:
-    """`loss_and_metrics(...)`: adds to totals[0] the loss, to totals[1:] each metric; writes the gradient."""
-    number = getattr(types, dtype)
-    pointer = types.CPointer(number)
-    labels = targets == "labels"
+    """`loss(scores, targets, weights, rows, columns, scale, gradient, total)`: adds to total[0]."""
+    number, labels = types.CPointer(getattr(types, dtype)), targets == "labels"
+    kind = types.CPointer(types.int64) if labels else number
     shape, shape_of_one = ("rows", "rows") if labels else ("(rows, columns)", "(rows, 1)")
-    imports, choices = "", list[str]()
-    for metric, kind in metric_kinds().items():
-        imports += f"from dnnkit.kernels.metrics.{metric} import cpu as {metric}\n"
-        choices.append(f"if metric_kinds[m] == {kind}:")
-        choices.append(f"    totals[1 + m] += weights[i] * {metric}.row(i, scores, targets, thresholds[m])")
-    parts = {"name": name, "imports": imports, "add_metric": "\n            ".join(choices)}
-    source = LOSS.format(**parts, shape=shape, shape_of_one=shape_of_one)
-    module = module_from_source(f"{name}_{targets}", source)
-    signature = types.void(
-        pointer,
-        types.CPointer(types.int64) if labels else pointer,
-        pointer,
-        types.int64,
-        types.int64,
-        types.float64,
-        types.int64,
-        types.CPointer(types.int64),
-        pointer,
-        pointer,
-        types.CPointer(types.float64),
-    )
-    return EntryPoints({"loss_and_metrics": native(module.loss_and_metrics, signature)})
+    module = module_from_source(f"{name}_{targets}", LOSS.format(name=name, shape=shape, shape_of_one=shape_of_one))
+    sizes, total = (types.int64, types.int64), types.CPointer(types.float64)
+    signature = types.void(number, kind, number, *sizes, types.float64, number, total)
+    return EntryPoints({"loss": native(module.loss, signature)})
 
 
 @cache

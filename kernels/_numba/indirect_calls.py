@@ -41,8 +41,10 @@ def _caller(*kinds: types.Type) -> Any:
 WORD, NUMBER = types.int64, types.float64
 call_forward = _caller(WORD, WORD, WORD, WORD)
 call_backward = _caller(WORD, WORD, WORD, WORD, WORD)
-call_loss = _caller(WORD, WORD, WORD, WORD, WORD, NUMBER, WORD, WORD, WORD, WORD, WORD)
+call_loss = _caller(WORD, WORD, WORD, WORD, WORD, NUMBER, WORD, WORD)
+call_metric = _caller(WORD, WORD, WORD, WORD, WORD, NUMBER, WORD)
 call_update = _caller(WORD, WORD, WORD, WORD, WORD, WORD, NUMBER, WORD)
+call_opcode = _caller(WORD, WORD, WORD, WORD)
 
 
 @jit

@@ -1,0 +1,108 @@
+"""The two homes of a program's parameters and slots."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from dnnkit.backends.aligned import zeros
+from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout
+from dnnkit.backends.program import HostArray
+from dnnkit.backends.stagewise.layout import FlatLayout
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Parameters and slots: one flat row per worker, or a single one that all share."""
+
+    parameters: HostArray
+    slots: HostArray
+    """(rows, slots, size)"""
+
+    def copy(self) -> "Weights":
+        """The same numbers, in memory of their own that is as aligned."""
+        copy = Weights(*(zeros(array.shape, array.dtype.name) for array in (self.parameters, self.slots)))
+        copy.take(self)
+        return copy
+
+    def take(self, other: "Weights") -> None:
+        """Become equal to the other."""
+        self.parameters[...], self.slots[...] = other.parameters, other.slots
+
+
+class TwoHomes:
+    """Parameters and slots, flat and whole, and, where a team is partitioned by units, a shard per worker.
+
+    What is read, saved and predicted with is flat. The home that was written last is the `newest`; the other is brought
+    up to date when it is next used, so neither a step nor a read pays for a copy that nobody needs.
+    """
+
+    def __init__(self, layout: FlatLayout, slots: int, dtype: str) -> None:
+        self._layout, self._dtype, self._slot_count = layout, dtype, slots
+        self._flat = zeros((layout.size,), dtype)
+        self._slots = zeros((max(1, slots), layout.size), dtype)
+        self._sharded: Weights | None = None
+        self._sharded_layout: PartitionedLayout | None = None
+        self.newest: Literal["flat", "sharded", "both"] = "flat"
+
+    @property
+    def parameters(self) -> HostArray:
+        """Flat, up to date, and to be read only."""
+        self.collect()
+        return self._flat
+
+    @property
+    def slots(self) -> HostArray:
+        """(slots, size), at least one row, up to date, and to be read only."""
+        self.collect()
+        return self._slots
+
+    def replace(self, parameters: HostArray | None = None, slots: list[HostArray] | None = None) -> None:
+        """Give these numbers, flat; what is not given stays."""
+        self.collect()
+        if parameters is not None:
+            self._flat = parameters
+        for row, slot in zip(self._slots, slots or [], strict=False):
+            row[...] = slot
+        self.newest = "flat"
+
+    def to_write(self, partition: Partition, layout: PartitionedLayout) -> Weights:
+        """The numbers as a team of that partition keeps them, which it will change."""
+        if partition.by == "rows" or partition.workers == 1:
+            return self.flat_to_write()
+        if self._sharded is None or self._sharded_layout is not layout:
+            self.collect()
+            rows = partition.workers
+            slots = zeros((rows, len(self._slots), layout.size), self._dtype)
+            self._sharded, self._sharded_layout = Weights(zeros((rows, layout.size), self._dtype), slots), layout
+            self.newest = "flat"
+        if self.newest == "flat":
+            layout.scatter(self._views(self._flat), self._sharded.parameters)
+            for place, slot in enumerate(self._slots[: self._slot_count]):
+                layout.scatter(self._views(slot), self._sharded.slots[:, place])
+        self.newest = "sharded"
+        return self._sharded
+
+    def flat_to_write(self) -> Weights:
+        """The flat numbers, which their user will change."""
+        self.collect()
+        self.newest = "flat"
+        return self.whole()
+
+    def whole(self, parameters: HostArray | None = None) -> Weights:
+        """The flat numbers, for those who share them; with other parameters, if given."""
+        flat = self._flat if parameters is None else parameters
+        return Weights(flat[None], self._slots[None])
+
+    def collect(self) -> None:
+        """Bring the flat numbers up to date."""
+        if self.newest == "sharded":
+            assert self._sharded is not None
+            assert self._sharded_layout is not None
+            self.newest = "both"
+            self._sharded_layout.gather(self._sharded.parameters, self._views(self._flat))
+            for place, slot in enumerate(self._slots[: self._slot_count]):
+                self._sharded_layout.gather(self._sharded.slots[:, place], self._views(slot))
+
+    def _views(self, flat: HostArray) -> Any:
+        return self._layout.views(flat, np)

@@ -1,0 +1,97 @@
+"""A worker's memory: where each of its stages reads and writes, sized for a maximum batch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dnnkit.backends.aligned import rounded
+from dnnkit.backends.numba_backend.partition import PartitionedLayout, Role, StageShard
+from dnnkit.backends.program import Activate, Dense, Dropout, HostArray, Rescale, Stage
+from dnnkit.kernels import registry
+from dnnkit.kernels.train_steps.structures import STAGE
+
+
+@dataclass(frozen=True)
+class Activations:
+    """Addresses of the compiled activations."""
+
+    addresses: Mapping[str, tuple[int, int]]
+    """Forward and backward. They are asked for once: LLVM's lock, which that takes, would not survive a fork."""
+
+    def fields(self, name: str) -> dict[str, Any]:
+        """What a stage's structure says of its activation."""
+        forward, backward = self.addresses[name]
+        saves_input = registry.activation(name).saves == "input"
+        return {"forward": forward, "backward": backward, "saves_input": int(saves_input)}
+
+
+class WorkspacePlan:
+    """Where one worker's stages read and write in the team's memory, in numbers from `start` on."""
+
+    PLACES = "x", "y", "z", "dx"
+
+    def __init__(
+        self, stages: Sequence[Stage], roles: Sequence[Role], shards: Sequence[StageShard], rows: int, start: int,
+        *, features: int, outputs: int, itemsize: int, worker: int, layout: PartitionedLayout, activations: Activations,
+    ) -> None:  # fmt: skip
+        self.rows, self.size, self.mask_size, self.exchanged = rows, start, 0, 0
+        x = self.inputs = self._take(features)
+        width = features
+        # z, then dz: never both in use
+        self.scratch = self._take(max([features, *(max(shard.shape) for shard in shards)]))
+        self.stages: list[dict[str, Any]] = []
+        for stage, role, shard in zip(stages, roles, shards, strict=True):
+            inputs, outputs_here = shard.shape
+            width = stage.kernel.shape[1] if isinstance(stage, Dense) else width
+            line = _fields(stage, activations)
+            line |= {"inputs": inputs, "outputs": outputs_here, "first_output": shard.outputs.start, "width": width}
+            line |= {"x": x, "y": self._take(outputs_here), "z": self.scratch, "dx": self._take(inputs)}
+            if isinstance(stage, Dense):
+                if line["saves_input"]:
+                    line["z"] = self._take(outputs_here)
+                line["kernel"] = layout.pieces[worker, stage.kernel.name].offset * itemsize
+                if stage.bias is not None:
+                    line["bias"] = layout.pieces[worker, stage.bias.name].offset * itemsize
+                    line["biases"] = outputs_here
+                if role in ("rows", "columns"):
+                    line["partial"] = self.exchanged * itemsize
+                    self.exchanged += rounded(rows * (outputs_here if role == "rows" else inputs))
+            if isinstance(stage, Dropout):
+                line["keep"], self.mask_size = self.mask_size, self.mask_size + rows * outputs_here
+            self.stages.append(line)
+            x = line["y"]
+        self.scores, self.dscores = x, self._take(outputs)
+
+    def _take(self, width: int) -> int:
+        """The place of `rows` rows of that width; every place begins a cache line of its own."""
+        place, self.size = self.size, self.size + rounded(self.rows * width)
+        return place
+
+    def fill(self, stages: HostArray, memory: HostArray, masks: HostArray) -> None:
+        """Write the worker's STAGEs, with addresses in the team's memory and in the worker's masks."""
+        start, itemsize = memory.ctypes.data, memory.itemsize
+        for structure, line in zip(stages, self.stages, strict=True):
+            for name, value in line.items():
+                structure[name] = value
+            for name in self.PLACES:
+                structure[name] = start + line[name] * itemsize
+            structure["keep"] = masks.ctypes.data + line.get("keep", 0)
+
+
+def new_stages(workers: int, count: int) -> HostArray:
+    """STAGEs (workers, count), all zero."""
+    return np.zeros((workers, count), STAGE.layout)
+
+
+def _fields(stage: Stage, activations: Activations) -> dict[str, Any]:
+    """What a stage's structure says wherever the stage is."""
+    match stage:
+        case Dense(activation=name) | Activate(activation=name):
+            return activations.fields(name)
+        case Rescale(scale=scale, offset=offset):
+            return {"scale": scale, "offset": offset, "saves_input": 0}
+        case Dropout(layer=layer, rate=rate):
+            return {"layer": layer, "rate": rate, "saves_input": 0}
+    raise AssertionError(f"{stage} should have been refused by NumbaBackend.supports")

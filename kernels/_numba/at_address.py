@@ -1,0 +1,125 @@
+"""What lies at an address, for compiled code: numbers, arrays, and structures that Python filled.
+
+Nothing is checked, and nothing keeps the memory alive: who passes the address does.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numba
+import numpy as np
+from numba import types
+from numba.core import cgutils
+from numba.np.arrayobj import populate_array
+
+from dnnkit.kernels._numba.extending import intrinsic
+
+WORD_BYTES, LINE_BYTES = 8, 64
+"""Of a field of a structure; of a cache line."""
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Named fields of eight bytes, each with its meaning; `numbers` are float64, `words` int64.
+
+    With a `dtype`, a last field `zero` has that dtype: code that is given the structure is compiled for it.
+    """
+
+    words: dict[str, str]
+    numbers: dict[str, str]
+    dtype: str = ""
+
+    @cached_property
+    def layout(self) -> np.dtype[Any]:
+        """As NumPy knows it; as large as whole cache lines, so that no two of an aligned array share one."""
+        fields = {name: "i8" for name in self.words} | {name: "f8" for name in self.numbers}
+        fields |= {"zero": np.dtype(self.dtype).str} if self.dtype else {}
+        size = -(-len(fields) * WORD_BYTES // LINE_BYTES) * LINE_BYTES
+        offsets = [place * WORD_BYTES for place in range(len(fields))]
+        form = {"names": [*fields], "formats": [*fields.values()], "offsets": offsets, "itemsize": size}
+        return np.dtype(form, align=True)  # type: ignore[call-overload,no-any-return]
+
+    @cached_property
+    def kind(self) -> Any:
+        """As Numba knows it; a function is passed its address."""
+        return numba.from_dtype(self.layout)
+
+    @cached_property
+    def at(self) -> Any:
+        """For compiled code: the structure at an address."""
+        kind = self.kind
+
+        @intrinsic
+        def at(typing_context: Any, address: Any) -> Any:
+            def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+                return builder.inttoptr(arguments[0], context.get_value_type(kind))
+
+            return kind(types.int64), generate
+
+        return at
+
+
+def _array(context: Any, builder: Any, kind: Any, address: Any, shape: list[Any]) -> Any:
+    view, data = context.make_array(kind)(context, builder), context.get_data_type(kind.dtype)
+    strides: list[Any] = []
+    itemsize = context.get_constant(types.intp, context.get_abi_sizeof(data))
+    size = itemsize
+    for count in reversed(shape):
+        strides.insert(0, size)
+        size = builder.mul(size, count)
+    populate_array(
+        view,
+        data=builder.inttoptr(address, data.as_pointer()),
+        shape=cgutils.pack_array(builder, shape),
+        strides=cgutils.pack_array(builder, strides),
+        itemsize=itemsize,
+        meminfo=None,
+    )
+    return view._getvalue()
+
+
+@intrinsic
+def vector(typing_context: Any, zero: Any, address: Any, count: Any) -> Any:
+    """The array (count,) at an address, of the dtype of the zero."""
+    kind = types.Array(types.unliteral(zero), 1, "C")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _array(context, builder, kind, arguments[1], [arguments[2]])
+
+    return kind(kind.dtype, types.int64, types.int64), generate
+
+
+@intrinsic
+def matrix(typing_context: Any, zero: Any, address: Any, rows: Any, columns: Any) -> Any:
+    """The array (rows, columns) at an address, of the dtype of the zero."""
+    kind = types.Array(types.unliteral(zero), 2, "C")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _array(context, builder, kind, arguments[1], list(arguments[2:]))
+
+    return kind(kind.dtype, types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
+def number(typing_context: Any, zero: Any, address: Any, index: Any) -> Any:
+    """The number of the zero's dtype that lies `index` numbers after an address."""
+    kind = types.unliteral(zero)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.get_data_type(kind)
+        place = builder.gep(builder.inttoptr(arguments[1], data.as_pointer()), [arguments[2]])
+        return context.unpack_value(builder, kind, place)
+
+    return kind(kind, types.int64, types.int64), generate
+
+
+@intrinsic
+def size_of(typing_context: Any, zero: Any) -> Any:
+    """Bytes of a number of the zero's dtype."""
+    kind = types.unliteral(zero)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return context.get_constant(types.int64, context.get_abi_sizeof(context.get_data_type(kind)))
+
+    return types.int64(kind), generate

@@ -1,0 +1,162 @@
+"""Opcodes that take a batch: its inputs, targets and weights."""
+
+import numpy as np
+
+from dnnkit.kernels._numba.at_address import matrix, number, size_of, vector
+from dnnkit.kernels._numba.jit import jit
+from dnnkit.kernels._numba.prefetch import STREAM, WHOLE, prefetch_rows
+from dnnkit.kernels.gather.cpu import gather
+from dnnkit.kernels.nonzero_columns.cpu import nonzero_columns
+from dnnkit.kernels.train_steps.opcodes import opcode
+
+BUFFERS = 3
+"""Buffers for inputs that all workers read, used in turn: they are gathered one step ahead, in the segment before an
+exchange, while other workers may still read those of this step and of the one before."""
+
+
+@jit
+def rows_from(run, first, count):
+    """The numbers of up to `count` rows in the epoch's order, from place `first` on."""
+    return vector(0, run.order + 8 * first, max(0, min(count, run.row_count - first)))
+
+
+@jit
+def rows_of(worker, run):
+    """The numbers of the batch's rows."""
+    return rows_from(run, worker.first_row, worker.rows)
+
+
+@jit
+def next_rows(worker, run):
+    """The numbers of the next batch's rows, which are prefetched."""
+    return rows_from(run, worker.first_row + run.batch_size, worker.rows)
+
+
+@jit
+def numbers_of(run):
+    """The data's inputs, numbers of the network's dtype."""
+    return matrix(run.zero, run.x, run.row_limit, run.features)
+
+
+@jit
+def bytes_of(run):
+    """The data's inputs, bytes."""
+    return matrix(np.uint8(0), run.x, run.row_limit, run.features)
+
+
+@jit
+def take(worker, run, data):
+    """The batch's rows of the data, converted and rescaled, to the worker's inputs."""
+    x = matrix(run.zero, worker.inputs, worker.rows, run.features)
+    gather(data, rows_of(worker, run), run.scale, run.offset, x)
+    prefetch_rows(data, next_rows(worker, run), WHOLE)
+
+
+@opcode
+def take_numbers(worker, run, stage, option):
+    """Gather the batch's inputs."""
+    take(worker, run, numbers_of(run))
+
+
+@opcode
+def take_bytes(worker, run, stage, option):
+    """Gather the batch's inputs, which are bytes."""
+    take(worker, run, bytes_of(run))
+
+
+@opcode
+def take_few(worker, run, stage, option):
+    """Take a few rows' inputs, rescaled; if they are not all finite, `nan_step` is 0."""
+    given = vector(run.zero, run.x, worker.rows * run.features)
+    x = vector(run.zero, worker.inputs, given.size)
+    scale, offset, is_finite = x.dtype.type(run.scale), x.dtype.type(run.offset), True
+    for e in range(given.size):
+        is_finite &= given[e] - given[e] == 0
+        x[e] = given[e] * scale + offset
+    if not is_finite:
+        worker.nan_step = 0
+
+
+@jit
+def share(worker, run, data, ahead):
+    """This worker's part of the inputs for all workers, of this step or of one `ahead`."""
+    step = worker.step + ahead
+    start = step * run.batch_size
+    count = min(run.batch_size, run.row_count - start)
+    begin, end = count * worker.number // run.workers, count * (worker.number + 1) // run.workers
+    if end > begin:
+        place = shared_place(run, step) + begin * run.features * size_of(run.zero)
+        x = matrix(run.zero, place, end - begin, run.features)
+        gather(data, rows_from(run, start + begin, end - begin), run.scale, run.offset, x)
+        if start + run.batch_size + end <= run.row_count:
+            prefetch_rows(data, rows_from(run, start + run.batch_size + begin, end - begin), WHOLE)
+
+
+@jit
+def shared_place(run, step):
+    """The address of the inputs that all workers read in a step."""
+    return run.shared_inputs + step % BUFFERS * run.batch_size * run.features * size_of(run.zero)
+
+
+@opcode
+def share_numbers(worker, run, stage, option):
+    """Gather this worker's part of the inputs for all workers: of this step, or of the next with option 1."""
+    share(worker, run, numbers_of(run), option)
+
+
+@opcode
+def share_bytes(worker, run, stage, option):
+    """As share_numbers, where the inputs are bytes."""
+    share(worker, run, bytes_of(run), option)
+
+
+@opcode
+def use_shared(worker, run, stage, option):
+    """Let the first stage read what all workers gathered."""
+    stage.x = shared_place(run, worker.step)
+
+
+@opcode
+def prefetch_inputs(worker, run, stage, option):
+    """Prefetch the next batch's inputs, which products read where they lie."""
+    prefetch_rows(numbers_of(run), next_rows(worker, run), STREAM)
+
+
+@opcode
+def find_columns(worker, run, stage, option):
+    """Find the columns of the inputs that are not zero in all rows of the batch."""
+    bits = matrix(0, run.bits, run.row_limit, run.words)
+    columns = vector(0, worker.columns, run.features + run.words)
+    worker.used = nonzero_columns(bits, rows_of(worker, run), columns)
+    prefetch_rows(bits, next_rows(worker, run), WHOLE)
+
+
+@opcode
+def take_labels(worker, run, stage, option):
+    """Take the batch's labels."""
+    rows, labels = rows_of(worker, run), vector(0, worker.targets, worker.rows)
+    for i in range(rows.size):
+        labels[i] = number(0, run.targets, rows[i])
+
+
+@opcode
+def take_targets(worker, run, stage, option):
+    """Take the batch's targets."""
+    rows, width = rows_of(worker, run), run.target_width
+    values, targets = vector(run.zero, worker.targets, worker.rows * width), run.targets
+    if width == 1:
+        for i in range(rows.size):  # the set-up of an inner loop would be most of the time
+            values[i] = number(run.zero, targets, rows[i])
+    else:
+        for i in range(rows.size):
+            start = rows[i] * width
+            for k in range(width):
+                values[i * width + k] = number(run.zero, targets, start + k)
+
+
+@opcode
+def take_weights(worker, run, stage, option):
+    """Take the batch's row weights."""
+    rows, weights, given = rows_of(worker, run), vector(run.zero, worker.weights, worker.rows), run.weights
+    for i in range(rows.size):
+        weights[i] = number(run.zero, given, rows[i])

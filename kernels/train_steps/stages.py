@@ -1,0 +1,233 @@
+"""Opcodes that compute a stage forward and backward, and the loss between."""
+
+from dnnkit.kernels._numba.at_address import matrix, number, size_of, vector
+from dnnkit.kernels._numba.indirect_calls import call_backward, call_forward, call_loss, call_metric
+from dnnkit.kernels._numba.jit import jit
+from dnnkit.kernels.dense.cpu import backward_without_kernel, finish
+from dnnkit.kernels.dropout.cpu import apply, mask
+from dnnkit.kernels.matmul.cpu import product, product_of_rows
+from dnnkit.kernels.train_steps.opcodes import opcode
+
+IN_PLACE = 1
+"""Option of `dense_of_columns` and its like: the rows of x are read where they lie in the data; else they were
+gathered."""
+
+EXCHANGED = 2
+"""Option of a backward opcode: dx is a summand, which goes to the exchange; 1 is a dx of the worker's own, 0 none."""
+
+
+@jit
+def kernel_at(stage, run, start):
+    """The stage's kernel (inputs, outputs) among parameters that start at an address, or its gradient."""
+    return matrix(run.zero, start + stage.kernel, stage.inputs, stage.outputs)
+
+
+@jit
+def bias_at(stage, run, start):
+    """The stage's bias (outputs,), or nothing (0,)."""
+    return vector(run.zero, start + stage.bias, stage.biases)
+
+
+@jit
+def x_of(worker, run, stage):
+    """The stage's inputs in the workspace."""
+    return matrix(run.zero, stage.x, worker.rows, stage.inputs)
+
+
+@jit
+def z_of(worker, run, stage):
+    """What the stage's activation is applied to."""
+    return matrix(run.zero, stage.z, worker.rows, stage.outputs)
+
+
+@jit
+def y_of(worker, run, stage):
+    """The stage's outputs, flat."""
+    return vector(run.zero, stage.y, worker.rows * stage.outputs)
+
+
+@jit
+def data_or_inputs(worker, run, stage, option):
+    """The array that holds the batch's inputs: the data themselves, or what was gathered of them."""
+    if option == IN_PLACE:
+        return matrix(run.zero, run.x, run.row_limit, run.features)
+    return matrix(run.zero, stage.x, worker.rows, stage.inputs)
+
+
+@jit
+def rows_in_it(worker, run, option):
+    """The numbers of the batch's rows in that array."""
+    return vector(0, run.order + 8 * worker.first_row if option == IN_PLACE else run.all_rows, worker.rows)
+
+
+@jit
+def place_in_exchange(worker, run, stage, number):
+    """The address of a worker's partial sums for a stage in this step."""
+    return run.partials + (worker.step % 2 * run.workers + number) * run.partial_stride + stage.partial
+
+
+@jit
+def add_up(worker, run, stage, out):
+    """Sum the workers' partial sums in the order of the workers, so that it does not matter who was first."""
+    for other in range(run.workers):
+        summand = vector(run.zero, place_in_exchange(worker, run, stage, other), out.size)
+        for e in range(out.size):
+            out[e] = summand[e] if other == 0 else out[e] + summand[e]
+
+
+@opcode
+def dense(worker, run, stage, option):
+    """Compute a dense stage."""
+    z = z_of(worker, run, stage)
+    product(x_of(worker, run, stage), kernel_at(stage, run, worker.parameters), z)
+    finish(bias_at(stage, run, worker.parameters), stage.forward, z, y_of(worker, run, stage))
+
+
+@opcode
+def dense_of_columns(worker, run, stage, option):
+    """Compute a dense stage from the columns of its inputs that are not zero."""
+    z, columns = z_of(worker, run, stage), vector(0, worker.columns, worker.used)
+    x, rows = data_or_inputs(worker, run, stage, option), rows_in_it(worker, run, option)
+    product_of_rows(x, rows, columns, kernel_at(stage, run, worker.parameters), z)
+    finish(bias_at(stage, run, worker.parameters), stage.forward, z, y_of(worker, run, stage))
+
+
+@opcode
+def dense_part(worker, run, stage, option):
+    """Compute this worker's summand of a dense stage's product, to the exchange."""
+    place = place_in_exchange(worker, run, stage, worker.number)
+    out = matrix(run.zero, place, worker.rows, stage.outputs)
+    product(x_of(worker, run, stage), kernel_at(stage, run, worker.parameters), out)
+
+
+@opcode
+def dense_join(worker, run, stage, option):
+    """Add up all workers' summands of a dense stage's product; then its bias and activation."""
+    add_up(worker, run, stage, vector(run.zero, stage.z, worker.rows * stage.outputs))
+    z = z_of(worker, run, stage)
+    finish(bias_at(stage, run, worker.parameters), stage.forward, z, y_of(worker, run, stage))
+
+
+@opcode
+def activate(worker, run, stage, option):
+    """Apply a stage's activation."""
+    call_forward(stage.forward, (stage.x, stage.y, worker.rows, stage.outputs))
+
+
+@opcode
+def rescale(worker, run, stage, option):
+    """Multiply a stage's inputs by its scale, and add its offset."""
+    x, y = vector(run.zero, stage.x, worker.rows * stage.inputs), y_of(worker, run, stage)
+    scale, offset = y.dtype.type(stage.scale), y.dtype.type(stage.offset)
+    for e in range(y.size):
+        y[e] = x[e] * scale + offset
+
+
+@opcode
+def copy(worker, run, stage, option):
+    """Copy a stage's inputs: dropout where nothing is trained."""
+    x, y = vector(run.zero, stage.x, worker.rows * stage.inputs), y_of(worker, run, stage)
+    for e in range(y.size):
+        y[e] = x[e]
+
+
+@opcode
+def dropout(worker, run, stage, option):
+    """Draw a stage's dropout mask, and apply it."""
+    x, y = vector(run.zero, stage.x, worker.rows * stage.inputs), y_of(worker, run, stage)
+    outputs, keep = stage.outputs, vector(False, stage.keep, y.size)
+    update = run.first_update + worker.step - run.first_step
+    # A worker that has all the outputs draws all rows at once: rows of a part begin in the middle of a block.
+    length = max(1, y.size) if outputs == stage.width else outputs
+    for place in range(0, y.size, length):
+        start = (worker.first_in_batch + place // outputs) * stage.width + stage.first_output
+        mask(start, length, stage.rate, run.seed, stage.layer, update, vector(False, stage.keep + place, length))
+    apply(x, keep, stage.rate, y)
+
+
+@opcode
+def predict(worker, run, stage, option):
+    """Make predictions of the scores."""
+    place = run.out + worker.first_row * run.outputs * size_of(run.zero)
+    call_forward(run.head, (worker.scores, place, worker.rows, run.outputs))
+
+
+@opcode
+def loss(worker, run, stage, option):
+    """Compute the loss, and the gradient of the scores."""
+    scale = 0.0
+    if run.training:
+        weight = number(0.0, run.batch_weights, worker.step)
+        scale = 1.0 if run.sums_up else (1.0 / weight if weight > 0 else 0.0)
+    worker.dy = worker.dscores
+    call_loss(
+        run.loss,
+        (
+            worker.scores, worker.targets, worker.weights, worker.rows, run.outputs, scale, worker.dscores,
+            worker.totals,
+        ),
+    )  # fmt: skip
+    total = number(0.0, worker.totals, 0)
+    if total != total and worker.nan_step < 0:
+        worker.nan_step = worker.step
+
+
+@opcode
+def metric(worker, run, stage, option):
+    """Compute the metric with the option's number."""
+    total, limit = worker.totals + 8 * (1 + option), number(0.0, run.thresholds, option)
+    call_metric(
+        number(0, run.metrics, option),
+        (worker.scores, worker.targets, worker.weights, worker.rows, run.outputs, limit, total),
+    )
+
+
+@opcode
+def dense_backward(worker, run, stage, option):
+    """Compute the gradients of a dense stage's z and bias, and of its x if option says where."""
+    dy = vector(run.zero, worker.dy, worker.rows * stage.outputs)
+    saved = vector(run.zero, stage.z if stage.saves_input else stage.y, dy.size)
+    place = place_in_exchange(worker, run, stage, worker.number) if option == EXCHANGED else stage.dx
+    backward_without_kernel(
+        dy,
+        kernel_at(stage, run, worker.parameters),
+        saved,
+        stage.backward,
+        option > 0,
+        matrix(run.zero, worker.dz, worker.rows, stage.outputs),
+        matrix(run.zero, place, worker.rows, stage.inputs),
+        bias_at(stage, run, worker.gradient),
+    )
+    worker.dy = stage.dx
+
+
+@opcode
+def join_backward(worker, run, stage, option):
+    """Add up all workers' summands of the gradient of a stage's x."""
+    add_up(worker, run, stage, vector(run.zero, stage.dx, worker.rows * stage.inputs))
+
+
+@opcode
+def activate_backward(worker, run, stage, option):
+    """Compute the gradient of the x of an activation's stage."""
+    saved = stage.x if stage.saves_input else stage.y
+    call_backward(stage.backward, (worker.dy, saved, stage.dx, worker.rows, stage.outputs))
+    worker.dy = stage.dx
+
+
+@opcode
+def rescale_backward(worker, run, stage, option):
+    """Compute the gradient of the x of a rescaling stage."""
+    dx = vector(run.zero, stage.dx, worker.rows * stage.inputs)
+    dy, scale = vector(run.zero, worker.dy, dx.size), dx.dtype.type(stage.scale)
+    for e in range(dx.size):
+        dx[e] = dy[e] * scale
+    worker.dy = stage.dx
+
+
+@opcode
+def dropout_backward(worker, run, stage, option):
+    """Compute the gradient of the x of a dropout stage."""
+    dx = vector(run.zero, stage.dx, worker.rows * stage.inputs)
+    apply(vector(run.zero, worker.dy, dx.size), vector(False, stage.keep, dx.size), stage.rate, dx)
+    worker.dy = stage.dx

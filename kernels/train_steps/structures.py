@@ -1,0 +1,144 @@
+"""What Python tells compiled code about a run: structures that `backends/numba_backend` fills and opcodes read.
+
+All places are addresses, all sizes are counted in numbers, if nothing else is said. What all workers read is in a
+`RUN`; each has a `WORKER`, in cache lines of its own, and its own `STAGE`s.
+"""
+
+from functools import cache
+
+from dnnkit.kernels._numba.at_address import Structure
+
+STAGE = Structure(
+    {
+        "inputs": "features of its x; a worker may hold a shard of a stage, and counts its own",
+        "outputs": "features of its y",
+        "kernel": "bytes from the worker's parameters, or gradients, to its kernel (inputs, outputs)",
+        "bias": "the same to its bias",
+        "biases": "length of the bias, 0 without one",
+        "forward": "of its activation, to be called",
+        "backward": "of the activation's gradient, to be called",
+        "saves_input": "1 if the activation's gradient is computed from z, 0 if from y",
+        "x": "of its inputs (rows, inputs)",
+        "y": "of its outputs (rows, outputs)",
+        "z": "of what the activation is applied to",
+        "dx": "of the gradient of x",
+        "keep": "of the dropout mask (rows, outputs)",
+        "layer": "the number of the dropout mask's random stream",
+        "first_output": "its first output among those of the whole stage",
+        "width": "outputs of the whole stage",
+        "partial": "bytes from a worker's place in the exchange to its partial sums",
+    },
+    {
+        "scale": "of a rescaling",
+        "offset": "of a rescaling",
+        "rate": "of a dropout",
+    },
+)
+
+INSTRUCTION = Structure(
+    {
+        "function": "of the opcode, to be called; BEGIN, EXCHANGE and REPEAT are the interpreter's own",
+        "stage": "the stage's number; of REPEAT the instruction to go on with",
+        "option": "what else the opcode wants to know",
+    },
+    {},
+)
+
+BEGIN, EXCHANGE, REPEAT = range(3)
+"""Instead of an address: begin a step, or end the run if there is none left; wait for all workers; the next step."""
+
+WORKER = Structure(
+    {
+        "number": "among the workers",
+        "place": "number of the next instruction",
+        "step": "the step, counted from the first of the epoch",
+        "rows": "of the batch that it computes",
+        "first_row": "number of the first of them in the epoch's order",
+        "first_in_batch": "the same, in the batch",
+        "nan_step": "the first step whose loss was not a number, or -1",
+        "used": "how many columns of the inputs are not zero in all of its rows",
+        "share": "number of the first parameter that it updates",
+        "own": "number of the first of them that no other worker holds",
+        "share_end": "number after the last",
+        "dy": "of the gradient that goes backward",
+        "parameters": "of its parameters",
+        "gradient": "of their gradient",
+        "slots": "of the optimizer's slots for them, rows as far apart as `slot_stride` says",
+        "stages": "of its STAGEs",
+        "inputs": "of the batch's inputs (rows, features)",
+        "scores": "of what the loss takes (rows, outputs)",
+        "dscores": "of their gradient",
+        "dz": "of the gradient of a stage's z",
+        "targets": "of the batch's labels (rows,), int64, or targets (rows, target_width)",
+        "weights": "of the batch's row weights (rows,)",
+        "columns": "of the numbers of the columns that are not zero, int64, and of a row of bits",
+        "totals": "of its sums of loss and metrics, float64",
+    },
+    {},
+)
+
+_RUN_WORDS = {
+    "workers": "how many there are",
+    "worker": "of the first WORKER",
+    "schedule": "of the first INSTRUCTION",
+    "control": "of STOP, LIMIT and ENDED",
+    "claimed": "of how many segments of each worker were claimed, a cache line each",
+    "done": "of how many were finished",
+    "by_rows": "1 if workers share a batch by its rows, 0 if by the stages' units",
+    "training": "1 if the loss has a gradient",
+    "sums_up": "1 if the loss is the rows' sum, 0 if their mean",
+    "batch_size": "rows of a batch",
+    "row_count": "rows of an epoch",
+    "order": "of the rows' numbers (row_count,), int64",
+    "batch_weights": "of the sum of each batch's row weights, float64",
+    "first_step": "the step that is run first",
+    "first_update": "how many updates were made before it",
+    "seed": "of the dropout masks",
+    "features": "of a row",
+    "row_limit": "rows of the data",
+    "x": "of the data (rows, features), bytes or numbers",
+    "targets": "of the data's labels (rows,) or targets (rows, target_width)",
+    "target_width": "numbers of a row's targets",
+    "weights": "of the data's row weights (rows,)",
+    "bits": "of which columns each row uses (rows, words), int64",
+    "words": "of a row of bits",
+    "all_rows": "of 0, 1, 2, ..., int64",
+    "shared_inputs": "of the inputs that all workers read",
+    "partials": "of the exchange: two turns of a place for each worker",
+    "partial_stride": "bytes from one worker's place to the next one's",
+    "norms": "of the squared norms (2, workers), float64",
+    "outputs": "of the network",
+    "loss": "to be called",
+    "head": "of what makes predictions of scores, to be called",
+    "out": "of the predictions (row_count, outputs)",
+    "metrics": "of (address to be called) for each metric, int64",
+    "thresholds": "of each metric's threshold, float64",
+    "rule": "of the optimizer, to be called",
+    "rates": "of each step's learning rate, float64",
+    "constants": "of the optimizer's other numbers, float64",
+    "slot_stride": "numbers from one slot to the next",
+    "gradients": "of the first worker's gradient",
+    "gradient_stride": "bytes from one worker's gradient to the next one's",
+}
+_RUN_NUMBERS = {
+    "scale": "of the inputs",
+    "offset": "of the inputs",
+    "clip_norm": "largest norm of a gradient, 0 for any",
+}
+
+RUN = Structure(_RUN_WORDS, _RUN_NUMBERS)
+"""As the interpreter reads it, whatever the dtype."""
+
+
+@cache
+def run_of(dtype: str) -> Structure:
+    """A RUN with a zero of the network's dtype, as opcodes read it."""
+    return Structure(_RUN_WORDS, _RUN_NUMBERS, dtype)
+
+
+LINE = 8
+"""64-bit numbers in a cache line: what different threads write is that far apart."""
+
+STOP, LIMIT, ENDED = 0, LINE, 2 * LINE
+"""Places in `control`: not 0 to stop between two steps; the step to end before; the segment after which all workers
+have ended, or -1."""
