@@ -21,7 +21,7 @@ from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.registry import Activation
 
 COMPILED = (Rescale, Dense, Activate, Dropout)
-"""The stages that `kernels/train_steps` knows."""
+"""The stages that `kernels/_engine` knows."""
 
 
 @cache

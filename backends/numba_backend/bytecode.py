@@ -1,4 +1,4 @@
-"""Assembler of schedules, which `kernels/train_steps` interprets: one list of instructions per purpose."""
+"""Assembler of schedules, which `kernels/_engine` interprets: one list of instructions per purpose."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -7,8 +7,8 @@ import numpy as np
 
 from dnnkit.backends.numba_backend.partition import Partition, Role, roles
 from dnnkit.backends.program import Activate, Dense, Dropout, HostArray, Rescale, Stage
-from dnnkit.kernels.train_steps import batches, opcodes, stages, structures, updates
-from dnnkit.kernels.train_steps.opcodes import Instruction
+from dnnkit.kernels._engine import batches, opcodes, stages, structures, updates
+from dnnkit.kernels._engine.opcodes import Instruction
 
 LIBRARY = batches, stages, updates
 """Where opcodes are defined: to import these makes them known."""

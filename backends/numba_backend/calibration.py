@@ -69,7 +69,7 @@ def _sound(numbers: Machine) -> Machine:
 
 def measure() -> Machine:
     """Measure it."""
-    from dnnkit.kernels.train_steps import calibration_loops
+    from dnnkit.kernels._engine import calibration_loops
 
     large, small = _products(64, 512, 256), _products(8, 16, 8)
     source, target = zeros((1 << 15,), "float32"), zeros((1 << 15,), "float32")  # in the second-level cache

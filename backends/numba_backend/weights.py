@@ -64,7 +64,7 @@ class TwoHomes:
             self._flat = parameters
         for row, slot in zip(self._slots, slots or [], strict=False):
             row[...] = slot
-        self.newest = "flat"
+        self.newest = "flat"  # shards are cut anew before they are used
 
     def to_write(self, partition: Partition, layout: PartitionedLayout) -> Weights:
         """The numbers as a team of that partition keeps them, which it will change."""

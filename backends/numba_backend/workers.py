@@ -18,10 +18,10 @@ from dnnkit.backends.numba_backend.weights import Weights
 from dnnkit.backends.numba_backend.workspace import Activations, WorkspacePlan, new_stages
 from dnnkit.backends.program import Dense, HostArray, Program, Stage
 from dnnkit.kernels import nonzero_columns
+from dnnkit.kernels._engine import batches, interpreter
+from dnnkit.kernels._engine.opcodes import Instruction, describe
+from dnnkit.kernels._engine.structures import ENDED, LIMIT, LINE, RUN, STOP, WORKER
 from dnnkit.kernels.matmul.cpu import fits_tiles
-from dnnkit.kernels.train_steps import batches, interpreter
-from dnnkit.kernels.train_steps.opcodes import Instruction, describe
-from dnnkit.kernels.train_steps.structures import ENDED, LIMIT, LINE, RUN, STOP, WORKER
 
 PATIENCE = 400
 """Polls of another thread, some 10 µs in all, before its work is taken over."""

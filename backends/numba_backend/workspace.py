@@ -10,7 +10,7 @@ from dnnkit.backends.aligned import rounded
 from dnnkit.backends.numba_backend.partition import PartitionedLayout, Role, StageShard
 from dnnkit.backends.program import Activate, Dense, Dropout, HostArray, Rescale, Stage
 from dnnkit.kernels import registry
-from dnnkit.kernels.train_steps.structures import STAGE
+from dnnkit.kernels._engine.structures import STAGE
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class Deferred(codegen.JITCodeLibrary):
     def _link_and_optimize(self) -> None:
         self._lowered, self._final_module = self._final_module, self._final_module.clone()
         entries = {function.name for function in self._lowered.functions if not function.is_declaration}
-        for library in self._callees({}):
+        for library in self.callees():
             self._reload_init.update(library._reload_init)
             ours = isinstance(library, Deferred)
             module = library.code_for_callers() if ours else library._get_module_for_linking()
@@ -54,13 +54,14 @@ class Deferred(codegen.JITCodeLibrary):
                 function.linkage = "linkonce_odr"  # dropped where every call was inlined
         self._optimize_final_module()
 
-    def _callees(self, found: dict[Any, None]) -> dict[Any, None]:
+    def callees(self, found: dict[Any, None] | None = None) -> dict[Any, None]:
         """All that this calls, directly or not, added to `found`."""
+        found = {} if found is None else found
         for library in self._linking_libraries:
             if library not in found:
                 found[library] = None
                 if isinstance(library, Deferred):
-                    library._callees(found)
+                    library.callees(found)
         return found
 
 
@@ -95,7 +96,11 @@ class LowerEntry(typed_passes.NativeLowering):
     def run_pass(self, state: Any) -> bool:
         """Numba's lowering, into a library of ours."""
         _prepare(state)
-        return bool(super().run_pass(state))
+        changed = bool(super().run_pass(state))
+        if state.flags.no_compile:  # a C callback's: Numba would not note what must be done before it is read again
+            for library in (state.library, *state.library.callees()):
+                state.reload_init.extend(library._reload_init)
+        return changed
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)

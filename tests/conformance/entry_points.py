@@ -42,15 +42,13 @@ class EntryPoints(Implementation):
         scale: float = 1.0,
         given: Given = PLAIN,
     ) -> tuple[float, HostArray]:
-        """Its metrics are asked for in `tests/kernels/_numba/test_entry_points.py`."""
         arrays = _measured(scores, targets, weights)
         own = [_Memory(array, given) for array in arrays]
         gradient, total = _Memory(np.full_like(scores, MARK), given), np.zeros(1)
         kind = "labels" if targets.ndim == 1 else "values"
         compiled = entry_points.loss_entry_points(name, kind, scores.dtype.name)
-        none = total.ctypes.data
         addresses = [memory.address for memory in own]
-        compiled.call("loss_and_metrics", *addresses, *scores.shape, scale, 0, none, none, gradient.address, none)
+        compiled.call("loss", *addresses, *scores.shape, scale, gradient.address, total.ctypes.data)
         return float(total[0]), _found(gradient, list(zip(own, arrays, strict=True)))
 
     def metric(

@@ -232,14 +232,14 @@ NUMBA = [
         "tests/conformance -k 'points-loss-extreme_scores-binary'",
     ),
     Fault(
-        "numba-loss-threshold", INDEX, "kernels/_numba/entry_points.py",
-        "thresholds[m]", "thresholds[0]",
-        "tests/kernels/_numba/test_entry_points.py -k 'metrics_of and mean_squared'",
+        "numba-steps-threshold", INDEX, "kernels/_engine/stages.py",
+        "number(0.0, run.thresholds, option)", "number(0.0, run.thresholds, 0)",
+        "tests/backends/numba_backend/test_workers.py -k thresholds_of_their_own",
     ),
     Fault(
         "numba-loss-totals", STALE, "kernels/_numba/entry_points.py",
-        "gradient.dtype.type(scale), totals[0]", "gradient.dtype.type(scale), 0.0",
-        "tests/kernels/_numba/test_entry_points.py -k totals_are_added",
+        "gradient.dtype.type(scale), total[0]", "gradient.dtype.type(scale), 0.0",
+        "tests/kernels/_numba/test_entry_points.py -k added_to_what_is_there",
     ),
     Fault(
         "numba-adam-epsilon", ORDER, "kernels/optimizer_step/cpu.py",
@@ -323,53 +323,53 @@ NUMBA = [
         "tests/kernels/matmul/test_cpu.py -k whole_numbers",
     ),
     Fault(
-        "numba-steps-clipping", MISSING, "kernels/train_steps/fused_update.py",
-        "math.sqrt(total)", "total",
+        "numba-steps-clipping", MISSING, "kernels/_engine/updates.py",
+        "length = math.sqrt(total)", "length = total",
         "tests/backends/numba_backend/test_workers.py -k 'every_network and adamw'",
     ),
     Fault(
-        "numba-steps-piece", INDEX, "kernels/train_steps/fused_update.py",
-        "start + first * outputs", "start + first",
+        "numba-steps-piece", INDEX, "kernels/_engine/updates.py",
+        "stage.kernel + first * stage.outputs * size_of", "stage.kernel + first * size_of",
         "tests/backends/numba_backend/test_nonzero_columns.py -k 'numpy_backend and units/1'",
     ),
     Fault(
-        "numba-steps-counted", ONE, "kernels/train_steps/fused_update.py",
-        "(step, places[0]", "(step + 1, places[0]",
+        "numba-steps-counted", ONE, "kernels/_engine/updates.py",
+        "run.first_update + made + 1", "run.first_update + made + 2",
         "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/1'",
     ),
     Fault(
-        "numba-steps-norm", INDEX, "kernels/train_steps/interpreter.py",
-        "own[OWN] if worker > 0 else own[SHARE], 0.0", "own[SHARE], 0.0",
+        "numba-steps-norm", INDEX, "kernels/_engine/updates.py",
+        "worker.own if worker.number > 0 else worker.share", "worker.share",
         "tests/backends/numba_backend/test_workers.py -k 'every_network and adamw'",
     ),
     Fault(
-        "numba-steps-gradients", MISSING, "kernels/train_steps/interpreter.py",
-        "if other != worker", "if other > worker",
+        "numba-steps-gradients", MISSING, "kernels/_engine/updates.py",
+        "if other != worker.number", "if other > worker.number",
         "tests/backends/numba_backend/test_workers.py -k 'single_steps and rows/2'",
     ),
     Fault(
-        "numba-steps-loss", SCALE, "kernels/train_steps/interpreter.py",
-        "(1.0 / weight if weight > 0 else 0.0)", "(1.0 / rows if rows > 0 else 0.0)",
+        "numba-steps-loss", SCALE, "kernels/_engine/stages.py",
+        "(1.0 / weight if weight > 0 else 0.0)", "(1.0 / worker.rows if worker.rows > 0 else 0.0)",
         "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/1'",
     ),
     Fault(
-        "numba-steps-row-weights", INDEX, "kernels/train_steps/interpreter.py",
-        "element(weights, element(rows, i))", "element(weights, i)",
+        "numba-steps-row-weights", INDEX, "kernels/_engine/batches.py",
+        "number(run.zero, given, rows[i])", "number(run.zero, given, i)",
         "tests/backends/numba_backend/test_worker_shards.py -k batch_sizes_and_divisions",
     ),
     Fault(
-        "numba-steps-mask", MISSING, "kernels/train_steps/stage_table.py",
-        "* stage[WIDTH] + stage[FIRST]", "* stage[WIDTH]",
+        "numba-steps-mask", MISSING, "kernels/_engine/stages.py",
+        "* stage.width + stage.first_output", "* stage.width",
         "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/2'",
     ),
     Fault(
-        "numba-steps-partial-sums", STALE, "kernels/train_steps/stage_table.py",
-        "summand[e] if worker == 0 else out[e] + summand[e]", "out[e] + summand[e]",
+        "numba-steps-partial-sums", STALE, "kernels/_engine/stages.py",
+        "summand[e] if other == 0 else out[e] + summand[e]", "out[e] + summand[e]",
         "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/2'",
     ),
     Fault(
-        "numba-steps-few-rows", MISSING, "kernels/train_steps/cpu.py",
-        "value * factor + shift", "value * factor",
+        "numba-steps-few-rows", MISSING, "kernels/_engine/batches.py",
+        "given[e] * scale + offset", "given[e] * scale",
         "tests/dnnkit/network/test_numpy_source.py -k 'without_dnnkit and numba and float64'",
     ),
 ]  # fmt: skip
@@ -561,7 +561,7 @@ BACKENDS = [
     ),
     Fault(
         "backends-schedule-first", ONE, "backends/numba_backend/bytecode.py",
-        "max(first, 0) - 1", "max(first, 0)",
+        "max(key.first, 0) - 1", "max(key.first, 0)",
         "tests/backends/numba_backend/test_bytecode.py -k every_stage",
     ),
     Fault(
@@ -576,12 +576,12 @@ BACKENDS = [
     ),
     Fault(
         "backends-team-weights", STALE, "backends/numba_backend/workers.py",
-        "self._batches[2].fill(1)", "self._batches[2].sum()",
+        "self._row_weights.fill(1)", "self._row_weights.sum()",
         "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/2'",
     ),
     Fault(
-        "backends-epoch-assigned", STALE, "backends/numba_backend/executable.py",
-        "self._partitioned_is_older = flat, True", "self._partitioned_is_older = flat, False",
+        "backends-epoch-assigned", STALE, "backends/numba_backend/weights.py",
+        'self.newest = "flat"  # shards', "pass  # shards",
         "tests/backends/numba_backend/test_worker_shards.py -k 'what_is_assigned and units/2'",
     ),
     Fault(

@@ -15,9 +15,10 @@ import dnnkit as dk
 from dnnkit.backends import get_backend
 from dnnkit.backends.numba_backend.backend import NumbaBackend
 from dnnkit.backends.numba_backend.executable import NumbaExecutable
+from dnnkit.backends.numba_backend.workers import FewRows
 from dnnkit.errors import TrainingWarning
+from dnnkit.kernels._engine import opcodes
 from dnnkit.kernels._numba import jit
-from dnnkit.kernels.train_steps import cpu
 from tests.backends.networks import CASES, data
 
 
@@ -36,15 +37,15 @@ def test_one_compilation_serves_all_networks_and_all_data() -> None:
     x, labels = data()
     frozen = x.copy()
     frozen.flags.writeable = False
-    for name, case in CASES.items():
-        for samples in (x, frozen, x.astype(np.float64), x[:, ::-1], x.astype(np.int64), np.asfortranarray(x)):
+    compiled = []
+    for samples in (x, x.astype(np.float64), frozen, x[:, ::-1], x.astype(np.int64), np.asfortranarray(x)):
+        for name, case in CASES.items():
             net = case.network("numba", "float32")
             weights = np.ones(len(x)) if "adam" in name else None
             net.fit(samples, case.targets(labels), sample_weight=weights, validation_split=0.1, verbose=0)
             net.predict(samples)
-    parameters = [signature[4][0][3].dtype.name for signature in cpu.run.signatures]  # job, network, parameters
-    assert parameters.count("float32") == 1
-    assert parameters.count("float64") <= 1  # of other tests
+        compiled.append(opcodes.compiled.cache_info().misses)
+    assert compiled[1:] == compiled[1:2] * 5, "nothing more after bytes and numbers"
 
 
 def test_read_only_data_are_used_where_they_are() -> None:
@@ -62,17 +63,18 @@ def test_few_rows_that_are_predicted_at_once_have_buffers_of_their_own(monkeypat
     net.build(3)
     x = np.ones((2, 3), np.float32)
     net.predict(x)
-    predict_rows, used = cpu.predict_rows, []
+    predict, used = FewRows.predict, []
 
-    def watched(*arguments: Any) -> Any:
-        used.append(arguments[2])
+    def watched(few: FewRows, *arguments: Any) -> Any:
+        used.append(few)
         if len(used) == 1:
             net.executable.predict_few(x)
-        return predict_rows(*arguments)
+        return predict(few, *arguments)
 
-    monkeypatch.setattr(cpu, "predict_rows", watched)
+    monkeypatch.setattr(FewRows, "predict", watched)
     net.predict(x)
     assert used[0] is not used[1]
+    assert used[0]._address != used[1]._address
 
 
 def test_a_part_of_your_own_goes_stage_by_stage_on_compiled_operations() -> None:
@@ -155,11 +157,12 @@ def test_a_second_process_compiles_nothing() -> None:
     """The first is this one; to compile a training loop in a cache of the test's own would take half a minute."""
     exec(SMALL_TRAINING)
     report = """
-from dnnkit.kernels.train_steps import cpu
-print(sum(cpu.run.stats.cache_misses.values()), sum(cpu.run.stats.cache_hits.values()))
+from dnnkit.kernels._engine import interpreter, opcodes
+compiled = [interpreter.compiled("run_workers"), opcodes.compiled("loss", "float32")]
+print(sum(function.cache_hits for function in compiled))
 """
     result = subprocess.run([sys.executable, "-c", SMALL_TRAINING + report], capture_output=True, text=True)
-    assert result.stdout.split() == ["0", "1"], result.stderr
+    assert result.stdout.split() == ["2"], result.stderr
     assert "compiling" not in result.stderr
 
 
@@ -182,11 +185,13 @@ def test_compiling_is_no_part_of_the_first_epoch() -> None:
     net = case.network("numba")
     net.build(x.shape[1:])
     net.executable.load(x, case.targets(labels), None)
-    assert cpu.run.signatures
     assert net.executable.state.step == 0
     untouched = case.network("numba")
     untouched.build(x.shape[1:])
     np.testing.assert_equal(dict(net.parameters), dict(untouched.parameters))
+    compiled = opcodes.compiled.cache_info().misses
+    net.fit(x, case.targets(labels), verbose=0)
+    assert compiled == opcodes.compiled.cache_info().misses
 
 
 def test_what_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

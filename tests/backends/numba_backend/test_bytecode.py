@@ -1,23 +1,39 @@
 """What is done in a step, in which order, and how often all must meet."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnnkit.backends.numba_backend.bytecode import ScheduleKey, assemble
+from dnnkit.backends.numba_backend.bytecode import ScheduleKey, assemble, link
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles
 from dnnkit.backends.program import Dense, Dropout, Stage
-from dnnkit.kernels.train_steps import opcodes
+from dnnkit.kernels._engine import structures
+from dnnkit.kernels._engine.opcodes import CONTROL, OPCODES, Instruction, describe, meaning
 from tests.backends.numba_backend.stage_lists import DIVISIONS, network, networks, plain
 
+PURPOSES = st.sampled_from(["train", "evaluate", "predict"])
+TAKES = {"take_labels", "take_targets", "take_weights", "take_numbers", "take_bytes", "use_shared", "prefetch_inputs"}
+UPDATES = {"update_fused", "update_fused_of_columns"}
+GRADIENTS = {"kernel_gradient", "kernel_gradient_of_columns"}
 
-def exchanges(stages: list[Stage], partition: Partition, first: int = 0, purpose: str = "train", **more: bool) -> int:
+
+def forward(steps: list[Instruction]) -> list[int]:
+    """The stages that are computed, in order."""
+    names = {"dense", "dense_of_columns", "dense_part", "activate", "rescale", "dropout", "copy"}
+    return [stage for name, stage, _ in steps if name in names]
+
+
+def backward(steps: list[Instruction]) -> list[tuple[int, int]]:
+    """(stage, whether its dx is wanted and where) of the stages backward, in order."""
+    return [(stage, dx) for name, stage, dx in steps if name.endswith("_backward") and name != "join_backward"]
+
+
+def exchanges(stages: list[Stage], partition: Partition, first: int = 0, purpose: Any = "train", **more: Any) -> int:
     """In every step: not counting what comes before the first."""
     steps = assemble(stages, partition, ScheduleKey(purpose, first, **more))
-    again = steps[-1, 1]
-    return int((steps[again:, 0] == opcodes.EXCHANGE).sum())
+    return [name for name, _, _ in steps[steps[-1].stage :]].count("exchange")
 
 
 @pytest.mark.parametrize("count", range(10))
@@ -55,83 +71,116 @@ def test_an_input_gradient_that_is_wanted_costs_the_first_pair_an_exchange_too()
     assert exchanges(plain(2), two, first=0, purpose="differentiate") == 1
 
 
-@given(networks(), DIVISIONS)
+@given(networks(), DIVISIONS, st.sampled_from(["gathered", "columns", "in place"]))
 def test_every_stage_goes_forward_once_and_backward_once_down_to_the_first_that_is_trained(
-    drawn: tuple, partition: Partition
+    drawn: tuple, partition: Partition, inputs: Any
 ) -> None:
     _, stages = drawn
     trained = [place for place, stage in enumerate(stages) if isinstance(stage, Dense)]
     first = trained[0] if trained else len(stages)
-    steps = assemble(stages, partition, ScheduleKey("train", first)).tolist()
-    forward = [stage for instruction, stage, _ in steps if instruction in (opcodes.FORWARD, opcodes.PRODUCT)]
-    backward = [
-        (stage, dx) for instruction, stage, dx in steps if instruction in (opcodes.BACKWARD, opcodes.BACKWARD_PART)
-    ]
-    assert forward == list(range(len(stages)))
-    assert [stage for stage, _ in backward] == list(range(len(stages) - 1, first - 1, -1))
-    assert all(dx == (stage > first) for stage, dx in backward)
-    assert (steps[steps[-1][1]][0], steps[-1][0]) == (opcodes.BEGIN, opcodes.REPEAT)
+    steps = assemble(stages, partition, ScheduleKey("train", first, inputs=inputs))
+    assert forward(steps) == list(range(len(stages)))
+    assert [stage for stage, _ in backward(steps)] == list(range(len(stages) - 1, first - 1, -1))
+    assert all((dx > 0) == (stage > first) for stage, dx in backward(steps))
+    assert (steps[steps[-1].stage].opcode, steps[-1].opcode) == ("begin", "repeat")
 
 
-@given(networks(), DIVISIONS, st.sampled_from(["train", "evaluate", "predict"]))
+@given(networks(), DIVISIONS, PURPOSES, st.booleans())
 def test_inputs_are_gathered_by_each_worker_or_shared_one_step_ahead(
-    drawn: tuple, partition: Partition, purpose: Literal["train", "evaluate", "predict"]
+    drawn: tuple, partition: Partition, purpose: Literal["train", "evaluate", "predict"], are_bytes: bool
 ) -> None:
-    steps = assemble(drawn[1], partition, ScheduleKey(purpose, 0)).tolist()
-    shares = "rows" in roles(drawn[1], partition)
-    gathers = [step for step in steps if step[0] == opcodes.GATHER]
-    assert gathers == ([[opcodes.GATHER, 0, 0], [opcodes.GATHER, 1, 0]] if shares else [])
-    assert [opcodes.TAKE, int(shares), 0] in steps
+    steps = assemble(drawn[1], partition, ScheduleKey(purpose, 0, bytes=are_bytes))
+    shares, kind = "rows" in roles(drawn[1], partition), "bytes" if are_bytes else "numbers"
+    names = [name for name, _, _ in steps]
+    gathers = [step for step in steps if step.opcode.startswith("share_")]
+    assert gathers == ([(f"share_{kind}", 0, 0), (f"share_{kind}", 0, 1)] if shares else [])
+    assert ("use_shared" in names, f"take_{kind}" in names) == (shares, not shares)
     if shares:
-        assert [step[0] for step in steps[:3]] == [opcodes.GATHER, opcodes.EXCHANGE, opcodes.BEGIN]
-        assert steps[-1] == [opcodes.REPEAT, 2, 0]
-        place = steps.index([opcodes.GATHER, 1, 0])
-        assert steps[place + 1][0] == opcodes.EXCHANGE
-        assert opcodes.EXCHANGE not in [step[0] for step in steps[2:place]], "the first after the step begins"
+        assert names[:3] == [f"share_{kind}", "exchange", "begin"]
+        assert steps[-1] == ("repeat", 2, 0)
+        place = steps.index(Instruction(f"share_{kind}", 0, 1))
+        assert names[place + 1] == "exchange"
+        assert "exchange" not in names[2:place], "the first after the step begins"
 
 
-@given(networks(), DIVISIONS, st.sampled_from(["train", "evaluate", "predict"]), st.booleans())
+@given(networks(), DIVISIONS, PURPOSES, st.booleans())
 def test_rows_are_taken_in_every_step_or_once_if_all_have_the_same_and_share_none(
     drawn: tuple, partition: Partition, purpose: Literal["train", "evaluate", "predict"], one_batch: bool
 ) -> None:
-    steps = assemble(drawn[1], partition, ScheduleKey(purpose, 0, one_batch=one_batch)).tolist()
+    steps = assemble(drawn[1], partition, ScheduleKey(purpose, 0, weights=True, one_batch=one_batch))
     once = one_batch and "rows" not in roles(drawn[1], partition)
-    begins = [place for place, step in enumerate(steps) if step[0] == opcodes.BEGIN]
-    takes = [place for place, step in enumerate(steps) if step[0] == opcodes.TAKE]
-    repeated = steps[-1][1]
-    assert begins == ([0, 2] if once else [repeated])
-    assert takes == [begins[0] + 1]
+    begins = [place for place, step in enumerate(steps) if step.opcode == "begin"]
+    takes = [place for place, step in enumerate(steps) if step.opcode in TAKES]
+    repeated = steps[-1].stage
+    assert begins == ([0, 1 + len(takes)] if once else [repeated])
+    assert takes == list(range(begins[0] + 1, begins[0] + 1 + (1 if purpose == "predict" else 3)))
     assert (takes[0] < repeated) == once
 
 
-@given(networks(), DIVISIONS, st.booleans())
-def test_every_parameter_is_updated_once_a_step(drawn: tuple, partition: Partition, clips: bool) -> None:
+@given(networks(), DIVISIONS, st.booleans(), st.sampled_from(["gathered", "columns", "in place"]))
+def test_every_parameter_is_updated_once_a_step(drawn: tuple, partition: Partition, clips: bool, inputs: Any) -> None:
     """Stage by stage as its gradient is there, or all at the end if others' gradients or their norm come first."""
     _, stages = drawn
     dense = [place for place, stage in enumerate(stages) if isinstance(stage, Dense)]
-    steps = assemble(stages, partition, ScheduleKey("train", 0, clips)).tolist()
+    steps = assemble(stages, partition, ScheduleKey("train", 0, clips, inputs))
     by_rows = partition.by == "rows" and partition.workers > 1
-    improved = [stage for instruction, stage, _ in steps if instruction == opcodes.UPDATE_FUSED]
-    gradients = [stage for instruction, stage, _ in steps if instruction == opcodes.KERNEL_GRADIENT]
-    updates = [instruction for instruction, _, _ in steps].count(opcodes.UPDATE)
-    expected = ([], dense[::-1], 1) if by_rows or clips else (dense[::-1], [], 0)
-    assert (improved, gradients, updates) == expected
-    assert (steps[-2][0] == opcodes.EXCHANGE) == by_rows
-    for place, (instruction, stage, _) in enumerate(steps):  # before, dz is there; after, nobody needs the old kernel
-        if instruction in (opcodes.UPDATE_FUSED, opcodes.KERNEL_GRADIENT):
-            assert steps[place - 1][0] in (opcodes.BACKWARD, opcodes.BACKWARD_PART)
-            assert steps[place - 1][1] == stage
+    names = [name for name, _, _ in steps]
+    found = [[stage for name, stage, _ in steps if name in kind] for kind in (UPDATES, GRADIENTS)]
+    expected = [[], dense[::-1]] if by_rows or clips else [dense[::-1], []]
+    assert found == expected
+    assert (names.count("update"), names.count("clip")) == (by_rows or clips, clips)
+    assert (names[-2] == "exchange") == by_rows
+    for place, (name, stage, _) in enumerate(steps):  # before, dz is there; after, nobody needs the old kernel
+        if name in UPDATES | GRADIENTS:
+            assert (names[place - 1], steps[place - 1].stage) == ("dense_backward", stage)
+            assert name.endswith("_of_columns") == (stage == 0 and inputs != "gathered")
 
 
 @given(networks(), DIVISIONS)
 def test_partial_sums_are_exchanged_before_they_are_added_up(drawn: tuple, partition: Partition) -> None:
     _, stages = drawn
-    steps = assemble(stages, partition, ScheduleKey("train", 0))[:, 0].tolist()
-    partial = {opcodes.PRODUCT: opcodes.JOIN, opcodes.BACKWARD_PART: opcodes.JOIN_GRADIENT}
-    for place, instruction in enumerate(steps):
-        if instruction in partial:
-            meanwhile = (opcodes.UPDATE_FUSED, opcodes.KERNEL_GRADIENT, opcodes.GATHER)
-            after = [step for step in steps[place + 1 :] if step not in meanwhile]
-            assert after[:2] == [opcodes.EXCHANGE, partial[instruction]]
-    joined = sum(steps.count(instruction) for instruction in partial.values())
-    assert joined == sum(steps.count(instruction) for instruction in partial)
+    names = [
+        "partial_backward" if step == ("dense_backward", step.stage, 2) else step.opcode
+        for step in assemble(stages, partition, ScheduleKey("train", 0))
+    ]
+    partial = {"dense_part": "dense_join", "partial_backward": "join_backward"}
+    for place, name in enumerate(names):
+        if name in partial:
+            after = [step for step in names[place + 1 :] if step not in {*UPDATES, *GRADIENTS, "share_numbers"}]
+            assert after[:2] == ["exchange", partial[name]]
+    joined = sum(names.count(name) for name in partial.values())
+    assert joined == sum(names.count(name) for name in partial)
+
+
+def test_every_opcode_says_in_one_line_what_it_does() -> None:
+    for name in (*CONTROL, *OPCODES):
+        assert meaning(name).endswith((".", ":")), name
+        assert len(meaning(name)) > 20, name
+
+
+def test_a_schedule_is_told_in_words_with_its_stages_names() -> None:
+    """The program of 784-128-10 on two workers."""
+    stages = network(784, (128, "relu", True), (10, "linear", True))
+    schedule = assemble(
+        stages, Partition("units", 2), ScheduleKey("train", 0, inputs="in place", marked=True, metrics=1)
+    )
+    lines = describe(schedule, ["hidden", "output"]).splitlines()
+    assert [line.split()[1] for line in lines] == [
+        "begin", "take_labels", "find_columns", "prefetch_inputs", "dense_of_columns", "dense_part", "exchange",
+        "dense_join", "loss", "metric", "dense_backward", "update_fused", "dense_backward", "update_fused_of_columns",
+        "repeat",
+    ]  # fmt: skip
+    assert "hidden" in lines[4]
+    assert "output" in lines[5]
+    assert lines[5].endswith(meaning("dense_part"))
+    assert "line 0" in lines[-1]
+
+
+def test_what_compiled_code_reads_are_addresses_of_opcodes_and_numbers_of_stages() -> None:
+    schedule = [Instruction("begin"), Instruction("rescale", 1), Instruction("repeat", 0)]
+    linked = link(schedule, "float32")
+    assert linked.dtype == structures.INSTRUCTION.layout
+    assert linked["stage"].tolist() == [0, 1, 0]
+    assert linked["function"][0] == structures.BEGIN
+    assert linked["function"][1] > structures.REPEAT
+    assert linked["function"][2] == structures.REPEAT

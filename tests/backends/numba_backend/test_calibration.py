@@ -10,8 +10,8 @@ import pytest
 
 from dnnkit.backends.numba_backend.calibration import Machine, machine
 from dnnkit.backends.processors import processors
+from dnnkit.kernels._engine import calibration_loops
 from dnnkit.kernels._numba import blas, jit
-from dnnkit.kernels.train_steps import calibration_loops
 from tests.backends.numba_backend.machines import INFINITE, usual
 
 

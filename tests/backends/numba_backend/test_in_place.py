@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import dnnkit as dk
-from dnnkit.kernels.train_steps import opcodes
 from tests.backends.numba_backend.partitions import DIVISIONS, dividing, numbers
 
 pytest.importorskip("numba")
@@ -25,7 +24,7 @@ def trained(x: np.ndarray, labels: np.ndarray, layers: list[Any], dtype: Any, ba
 
 def in_place(net: dk.Sequential) -> set[bool]:
     """Whether the schedules that the training team has followed have the data read in place."""
-    return {key.inputs == opcodes.IN_PLACE for key in net.executable._training._schedules}
+    return {key.inputs == "in place" for key in net.executable._training._links}
 
 
 def dense() -> list[Any]:

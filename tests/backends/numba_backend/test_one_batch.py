@@ -28,7 +28,7 @@ def data(kind: Any, features: int = 70) -> tuple[np.ndarray, np.ndarray]:
 
 
 def takes_once(net: dk.Sequential) -> set[bool]:
-    return {key.one_batch for key in net.executable._training._schedules}
+    return {key.one_batch for key in net.executable._training._links}
 
 
 @pytest.mark.parametrize("more", [{}, {"global_clipnorm": 0.1}])

@@ -203,3 +203,19 @@ def test_in_float32_the_divisions_agree_within_its_rounding() -> None:
     for net in nets[1:]:
         for name, value in nets[0].parameters.items():
             np.testing.assert_allclose(net.parameters[name], value, rtol=1e-3, atol=1e-3, err_msg=name)
+
+
+@pytest.mark.parametrize("partition", ["units/1", "units/2", "rows/2"])
+def test_metrics_of_one_network_have_thresholds_of_their_own(partition: str) -> None:
+    """The second reads scores, of which those above 0 are yes; the first has no threshold that counts."""
+    x, labels = data()
+    y, histories = np.eye(10)[labels], []
+    with dividing(partition):
+        for backend in ("numpy", "numba"):
+            layers = [dk.Flatten(), dk.Dense(8, activation="relu"), dk.Dense(10, activation="sigmoid")]
+            net = dk.Sequential(layers, seed=0, backend=backend, dtype="float64")
+            net.compile("adam", "binary_crossentropy", ["categorical_accuracy", "binary_accuracy"])
+            histories.append(net.fit(x, y, epochs=2, verbose=0))
+    for name in ("loss", "categorical_accuracy", "binary_accuracy"):
+        assert histories[1][name] == pytest.approx(histories[0][name], rel=1e-9), name
+    assert {metric.threshold for metric in net.executable.program.metrics} == {0.0, 0.5}

@@ -12,7 +12,7 @@ import pytest
 from dnnkit.kernels._numba import jit
 from tests.kernels.checkouts import REPORT, run
 
-ROOMS = ["_numba", "matmul", "train_steps"]
+ROOMS = ["_numba", "matmul", "_engine"]
 """Folders of files that are compiled, besides the kernels' `cpu.py`."""
 
 

@@ -18,16 +18,15 @@ from dnnkit.kernels._numba.jit import OPTIONS
 from dnnkit.kernels.optimizer_step.reference import RULES
 
 FOLDERS = registry.kernels()
-REFERENCES = [name for name in FOLDERS if name != "train_steps"]
 IN_THE_EPOCH = ["clip_norm"]
-"""Compiled within `train_steps`, where every thread has a part of the vector."""
+"""Compiled within `kernels/_engine`, where every thread has a part of the vector."""
 IN_OTHERS = [
     ("philox", "random_bits"),
     *((name, "loss_and_gradient") for name in registry.names("loss")),
     *((name, "rows") for name in registry.names("metric")),
 ]
 """Functions that exist only within compiled functions: the mask of dropout, the loss by address."""
-KERNELS = [name for name in REFERENCES if name not in IN_THE_EPOCH]
+KERNELS = [name for name in FOLDERS if name not in IN_THE_EPOCH]
 WITH_CPU = [name for name in FOLDERS if registry.has_cpu_version(name)]
 DTYPES = ["float32", "float64"]
 
@@ -137,7 +136,7 @@ def test_every_activation_has_entry_points(name, dtype):
 @pytest.mark.parametrize("name", registry.names("loss"))
 def test_every_loss_has_an_entry_point_for_each_kind_of_targets(name, dtype):
     for targets in ["values", "labels"][: 1 + registry.loss(name).takes_labels]:
-        assert loss_entry_points(name, targets, dtype).address("loss_and_metrics") > 0
+        assert loss_entry_points(name, targets, dtype).address("loss") > 0
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -9,11 +9,7 @@ from typing import Any
 
 from numba import types
 
-from dnnkit.kernels._numba import atomics, flush_to_zero
-from dnnkit.kernels._numba.at_address import vector
-from dnnkit.kernels._numba.indirect_calls import call_opcode
-from dnnkit.kernels._numba.jit import jit, native
-from dnnkit.kernels.train_steps.structures import (
+from dnnkit.kernels._engine.structures import (
     BEGIN,
     ENDED,
     EXCHANGE,
@@ -26,6 +22,10 @@ from dnnkit.kernels.train_steps.structures import (
     STOP,
     WORKER,
 )
+from dnnkit.kernels._numba import atomics, flush_to_zero
+from dnnkit.kernels._numba.at_address import vector
+from dnnkit.kernels._numba.indirect_calls import call_opcode
+from dnnkit.kernels._numba.jit import jit, native
 
 YIELD = 10
 """A thread that waits for a claimed segment yields its processor each time it has spun `YIELD * patience` times."""

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from numba import types
 
+from dnnkit.kernels._engine import structures
 from dnnkit.kernels._numba.jit import native, native_address
-from dnnkit.kernels.train_steps import structures
 
 OPCODES: dict[str, Callable[..., None]] = {}
 """Name -> function."""
