@@ -1,5 +1,6 @@
 """Host memory in which no vector straddles two cache lines: reading such a one costs twice."""
 
+import ctypes
 import math
 
 import numpy as np
@@ -22,6 +23,19 @@ def zeros(shape: tuple[int, ...], dtype: str) -> HostArray:
     memory = np.zeros(size + LINE, np.uint8)
     start = -memory.ctypes.data % LINE
     return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def address(array: HostArray | None) -> int:
+    """Where an array's memory begins; 0 if there is no array.
+
+    `array.ctypes.data` says the same, and takes three times as long.
+    """
+    if array is None:
+        return 0
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
+    except (TypeError, ValueError):  # it may not be written, it is not contiguous, or there is nothing in it
+        return int(array.ctypes.data)
 
 
 def aligned(numbers: HostArray) -> HostArray:

@@ -1,12 +1,10 @@
 """Assembler of schedules, which `kernels/_engine` interprets: one list of instructions per purpose."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
-
-import numpy as np
+from typing import Any, Literal, NamedTuple
 
 from dnnkit.backends.numba_backend.partition import Partition, Role, roles
-from dnnkit.backends.program import Activate, Dense, Dropout, HostArray, Rescale, Stage
+from dnnkit.backends.program import Activate, Dense, Dropout, Rescale, Stage
 from dnnkit.kernels._engine import batches, opcodes, stages, structures, updates
 from dnnkit.kernels._engine.opcodes import Instruction
 
@@ -138,7 +136,9 @@ def _update_at_the_end(partition: Partition, by_rows: bool, clips: bool) -> list
     return [Instruction(name) for name in names]
 
 
-def link(schedule: Sequence[Instruction], dtype: str) -> HostArray:
+def link(schedule: Sequence[Instruction], dtype: str) -> Any:
     """The schedule as the interpreter reads it, its opcodes compiled for the dtype."""
-    lines = [(opcodes.address(name, dtype), stage, option) for name, stage, option in schedule]
-    return np.array(lines, structures.INSTRUCTION.layout)
+    lines = structures.INSTRUCTION.new(len(schedule))
+    for line, (name, stage, option) in zip(lines, schedule, strict=True):
+        line.function, line.stage, line.option = opcodes.address(name, dtype), stage, option
+    return lines

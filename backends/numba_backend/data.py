@@ -1,9 +1,11 @@
 """Data as compiled code takes them: arrays of as few types as possible, and which of their columns are not zero."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
+from dnnkit.backends.aligned import address
 from dnnkit.backends.numba_backend.partition import share
 from dnnkit.backends.numba_backend.threads import in_threads
 from dnnkit.backends.processors import usable
@@ -38,6 +40,11 @@ class BatchSource:
     """Labels (N,), int64, or targets (N, outputs)."""
     weights: HostArray | None
     bits: HostArray | None
+
+    @cached_property
+    def addresses(self) -> tuple[int, ...]:
+        """Of x, targets, weights and bits."""
+        return tuple(address(array) for array in (self.x, self.targets, self.weights, self.bits))
 
 
 def batch_source(data: Data, rescale: Rescale, dtype: str) -> BatchSource:

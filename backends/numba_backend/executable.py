@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnnkit.backends.aligned import zeros
+from dnnkit.backends.aligned import address, zeros
 from dnnkit.backends.executable import Gradients
 from dnnkit.backends.numba_backend import cost_model
-from dnnkit.backends.numba_backend.data import BatchSource, batch_source, is_worth_marking, marked
+from dnnkit.backends.numba_backend.data import BatchSource, batch_source, is_worth_marking, marked, plain
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
 from dnnkit.backends.numba_backend.weights import TwoHomes, Weights
-from dnnkit.backends.numba_backend.workers import FewRows, Kernels, RunRequest, WorkerTeam, address, compile_interpreter
+from dnnkit.backends.numba_backend.workers import FewRows, Kernels, RunRequest, WorkerTeam
 from dnnkit.backends.numba_backend.workspace import Activations
 from dnnkit.backends.program import (
     Activate,
@@ -130,12 +130,11 @@ class NumbaExecutable(FlatExecutable):
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Data:  # noqa: D102
         data = super().load(x, y, weights)
         if y is not None and self._rule is not None and not self._compiled:
-            # Compile, or read from the cache, before any clock runs.
+            # Compile, or read from the cache, before any clock runs: a run of no steps.
             self._compiled = True
             work = RunRequest(self._source(data), np.zeros(0, np.int64), 1, np.zeros(0), 0, 0)
             with self._reading_team(SINGLE, 1) as team:
-                team.link(team.key("train", work, self._first_trained))
-            compile_interpreter()
+                team.run("train", work, self._homes.whole(), team.zero_totals(), first=self._first_trained)
         return data
 
     def _examined(self, data: Data) -> Data:
@@ -310,7 +309,7 @@ class NumbaExecutable(FlatExecutable):
             team = self._new_team(SINGLE, SMALL_BATCH)
             few = FewRows(team, float(self._rescale.scale), float(self._rescale.offset))
         out = np.empty((rows, program.output_features), program.dtype)
-        done = few.predict(x, self._parameters if parameters is None else parameters, out)
+        done = few.predict(plain(x.reshape(rows, -1)), self._parameters if parameters is None else parameters, out)
         self._idle_few.append(few)
         return out if done else None
 

@@ -1,11 +1,12 @@
 """The two homes of a program's parameters and slots."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
-from dnnkit.backends.aligned import zeros
+from dnnkit.backends.aligned import address, zeros
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout
 from dnnkit.backends.program import HostArray
 from dnnkit.backends.stagewise.layout import FlatLayout
@@ -18,6 +19,11 @@ class Weights:
     parameters: HostArray
     slots: HostArray
     """(rows, slots, size)"""
+
+    @cached_property
+    def addresses(self) -> tuple[int, int]:
+        """Of the parameters and of the slots."""
+        return address(self.parameters), address(self.slots)
 
     def copy(self) -> "Weights":
         """The same numbers, in memory of their own that is as aligned."""

@@ -4,18 +4,17 @@ import ctypes
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from dnnkit.backends.aligned import rounded, zeros
+from dnnkit.backends.aligned import address, rounded, zeros
 from dnnkit.backends.numba_backend.bytecode import Inputs, Purpose, ScheduleKey, assemble, link
 from dnnkit.backends.numba_backend.data import BatchSource
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, share, stage_shards
 from dnnkit.backends.numba_backend.threads import in_threads
 from dnnkit.backends.numba_backend.weights import Weights
-from dnnkit.backends.numba_backend.workspace import Activations, WorkspacePlan, new_stages
+from dnnkit.backends.numba_backend.workspace import Activations, WorkspacePlan
 from dnnkit.backends.program import Dense, HostArray, Program, Stage
 from dnnkit.kernels import nonzero_columns
 from dnnkit.kernels._engine import batches, interpreter
@@ -68,41 +67,32 @@ class WorkerTeam:
         self._stages = list(stage_list)
         self._features = features = math.prod(program.input_shape)
         self.layout = PartitionedLayout(self._stages, features, partition)
-        self._links: dict[ScheduleKey, HostArray] = {}
-        self._source: BatchSource | None = None
-        self._run = zeros((RUN.layout.itemsize // 8,), "int64").view(RUN.layout)[0]
+        self._links: dict[ScheduleKey, Any] = {}
         workers, outputs = partition.workers, program.output_features
         own_rows = -(-rows // workers) if partition.by == "rows" else rows
         plans = self._plan(own_rows)
         # Everything below is kept here because what compiled code reads are its addresses.
-        size = plans[-1].size
         kinds = roles(self._stages, partition)
         shared_inputs = batches.BUFFERS * rounded(rows * features) if "rows" in kinds else 0
-        self._memory = zeros((size + shared_inputs,), program.dtype)
+        self._memory = zeros((plans[-1].size + shared_inputs,), program.dtype)
         self._masks = np.zeros((workers, max(plan.mask_size for plan in plans)), np.bool_)
-        self._tables = new_stages(workers, len(self._stages))
-        for worker, plan in enumerate(plans):
-            plan.fill(self._tables[worker], self._memory, self._masks[worker])
-        exchanged = max(plan.exchanged for plan in plans)
-        self._partials = zeros((2, workers, exchanged), program.dtype)
+        self._tables = [plan.structures(self._memory, self._masks[worker]) for worker, plan in enumerate(plans)]
+        self._partials = zeros((2, workers, max(plan.exchanged for plan in plans)), program.dtype)
         self._norms = np.zeros((2, workers))
         has_labels = program.loss is None or program.loss.targets == "labels"
         self._target_width = 0 if has_labels else outputs
-        self._targets = zeros(
-            (workers, own_rows * max(1, self._target_width)), "int64" if has_labels else program.dtype
-        )
+        kind = "int64" if has_labels else program.dtype
+        self._targets = zeros((workers, own_rows * max(1, self._target_width)), kind)
         self._row_weights = np.ones((workers, own_rows), program.dtype)
         self.gradients = zeros((workers, self.layout.size), program.dtype)
         self._all_rows, self._all_columns = np.arange(own_rows), np.arange(features)
         self._columns = np.zeros((workers, features + nonzero_columns.words(features)), np.int64)
-        self._control, self._claimed, self._done = (np.zeros(count * LINE, np.int64) for count in (3, workers, workers))
-        self._scratch_place, self._dx_place = (
-            plans[0].scratch,
-            plans[0].stages[0]["dx"] if self._stages else plans[0].dscores,
-        )
-        self._workers = zeros((workers, WORKER.layout.itemsize // 8), "int64").view(WORKER.layout)[:, 0]
+        self._control, self._turns = np.zeros(3 * LINE, np.int64), np.zeros((2, workers * LINE), np.int64)
+        self._dx_place = plans[0].stages[0]["dx"] if self._stages else plans[0].dscores
+        self._workers = WORKER.new(workers)
+        self.run_structure = RUN.new(1)[0]
         self._fill_workers(plans)
-        self._fill_run(size)
+        self._fill_run(plans[-1].size)
 
     def _plan(self, rows: int) -> list[WorkspacePlan]:
         """Each worker's memory, one after the other."""
@@ -125,55 +115,32 @@ class WorkerTeam:
         return plans
 
     def _fill_workers(self, plans: list[WorkspacePlan]) -> None:
-        workers, memory, itemsize = self._workers, address(self._memory), self._memory.itemsize
-        workers["number"] = np.arange(len(plans))
-        for name, places in {
-            "inputs": [plan.inputs for plan in plans],
-            "scores": [plan.scores for plan in plans],
-            "dscores": [plan.dscores for plan in plans],
-            "dz": [plan.scratch for plan in plans],
-        }.items():
-            workers[name] = memory + np.array(places) * itemsize
-        for name, rows in {
-            "gradient": self.gradients,
-            "stages": self._tables,
-            "targets": self._targets,
-            "weights": self._row_weights,
-        }.items():
-            workers[name] = _rows_of(rows)
-        for number in range(len(plans)):
-            workers[number]["share"], workers[number]["own"], workers[number]["share_end"] = self._shares(number)
+        """What no run changes of the workers."""
+        memory, itemsize = address(self._memory), self._memory.itemsize
+        for number, (worker, plan) in enumerate(zip(self._workers, plans, strict=True)):
+            worker.number, worker.stages = number, ctypes.addressof(self._tables[number])
+            worker.share, worker.own, worker.share_end = self._shares(number)
+            worker.inputs, worker.dz = memory + plan.inputs * itemsize, memory + plan.scratch * itemsize
+            worker.scores, worker.dscores = memory + plan.scores * itemsize, memory + plan.dscores * itemsize
+            worker.gradient, worker.targets = address(self.gradients[number]), address(self._targets[number])
+            worker.weights = address(self._row_weights[number])
 
-    def _fill_run(self, size: int) -> None:
-        """What no run changes."""
-        run, program, kernels = self._run, self.program, self._kernels
-        for name, value in {
-            "workers": self.partition.workers,
-            "worker": address(self._workers),
-            "control": address(self._control),
-            "claimed": address(self._claimed),
-            "done": address(self._done),
-            "by_rows": int(self.partition.by == "rows"),
-            "sums_up": int(program.loss is not None and program.loss.reduction == "sum"),
-            "seed": program.seed,
-            "features": self._features,
-            "target_width": self._target_width,
-            "words": nonzero_columns.words(self._features),
-            "all_rows": address(self._all_rows),
-            "shared_inputs": address(self._memory) + size * self._memory.itemsize,
-            "partials": address(self._partials),
-            "partial_stride": self._partials.strides[1],
-            "norms": address(self._norms),
-            "outputs": program.output_features,
-            "loss": kernels.loss,
-            "head": kernels.head,
-            "metrics": address(kernels.metrics),
-            "thresholds": address(kernels.thresholds),
-            "rule": kernels.update,
-            "gradients": address(self.gradients),
-            "gradient_stride": self.gradients.strides[0],
-        }.items():
-            run[name] = value
+    def _fill_run(self, shared_inputs: int) -> None:
+        """What no run changes of the rest."""
+        run, program, kernels = self.run_structure, self.program, self._kernels
+        run.workers, run.worker = self.partition.workers, ctypes.addressof(self._workers)
+        run.control, run.claimed, run.done = (address(array) for array in (self._control, *self._turns))
+        run.by_rows = self.partition.by == "rows"
+        run.sums_up = program.loss is not None and program.loss.reduction == "sum"
+        run.seed, run.features, run.outputs = program.seed, self._features, program.output_features
+        run.target_width, run.words = self._target_width, nonzero_columns.words(self._features)
+        run.all_rows = address(self._all_rows)
+        run.shared_inputs = address(self._memory) + shared_inputs * self._memory.itemsize
+        run.partials, run.partial_stride = address(self._partials), self._partials.strides[1]
+        run.gradients, run.gradient_stride = address(self.gradients), self.gradients.strides[0]
+        run.norms = address(self._norms)
+        run.loss, run.head, run.rule = kernels.loss, kernels.head, kernels.update
+        run.metrics, run.thresholds = address(kernels.metrics), address(kernels.thresholds)
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -213,7 +180,7 @@ class WorkerTeam:
         """The same in words."""
         return describe(self.schedule(key), [str(stage) for stage in self._stages])
 
-    def link(self, key: ScheduleKey) -> HostArray:
+    def link(self, key: ScheduleKey) -> Any:
         """The same as machine code, compiled now if it is nowhere yet."""
         if key not in self._links:
             self._links[key] = link(self.schedule(key), self.program.dtype)
@@ -227,50 +194,43 @@ class WorkerTeam:
         With `threads` 0 in this thread, else in so many others at most, while this one waits and hears signals.
         Loss and metrics are added to the sums, which `zero_totals` made and `totals` adds up.
         """
-        self._load(purpose, work, numbers, sums, self.link(self.key(purpose, work, first)))
-        run_workers, run = _entry("run_workers"), address(self._run)
+        self._load(purpose, work, numbers, sums)
+        self.run_structure.schedule = ctypes.addressof(self.link(self.key(purpose, work, first)))
+        run = ctypes.addressof(self.run_structure)
         try:
             if threads:
                 crew = min(threads, self.partition.workers)
                 patience = PATIENCE if crew > 1 else 0
-                in_threads(lambda thread: run_workers(thread, patience, run), crew, self.stop)
+                in_threads(lambda thread: interpreter.run_workers(thread, patience, run), crew, self.stop)
             else:
-                run_workers(0, 0, run)
+                interpreter.run_workers(0, 0, run)
         finally:
             self.clear_stop()
-        lost = self._workers["nan_step"]
-        return int(self._control[LIMIT]), int(lost[lost >= 0].min()) if (lost >= 0).any() else -1
+        lost = [worker.nan_step for worker in self._workers if worker.nan_step >= 0]
+        return int(self._control[LIMIT]), min(lost, default=-1)
 
-    def _load(self, purpose: Purpose, work: RunRequest, numbers: Weights, sums: HostArray, schedule: HostArray) -> None:
+    def _load(self, purpose: Purpose, work: RunRequest, numbers: Weights, sums: HostArray) -> None:
         """Fill what a run changes."""
-        run, workers, data = self._run, self._workers, work.data
-        for name, array in {
-            "schedule": schedule,
-            "order": work.order,
-            "batch_weights": work.batch_weights,
-            "x": data.x,
-            "targets": data.targets,
-            "weights": data.weights,
-            "bits": data.bits,
-            "out": work.out,
-            "rates": work.rates,
-            "constants": work.constants,
-        }.items():
-            if array is not None:
-                run[name] = address(array)
-        run["batch_size"], run["row_count"], run["row_limit"] = work.batch_size, len(work.order), len(data.x)
-        run["first_step"], run["first_update"], run["clip_norm"] = work.first, work.first_update, work.clip_norm
-        run["training"], run["slot_stride"] = int(purpose in ("train", "differentiate")), numbers.slots.shape[-1]
-        run["scale"], run["offset"] = data.scale, data.offset
-        workers["parameters"], workers["slots"] = _rows_of(numbers.parameters), _rows_of(numbers.slots)
-        workers["totals"] = _rows_of(sums)
-        workers["place"], workers["step"], workers["nan_step"] = 0, work.first, -1
-        workers["columns"] = address(self._all_columns) if data.bits is None else _rows_of(self._columns)
-        workers["used"] = self._features
+        run, data = self.run_structure, work.data
+        run.training = purpose in ("train", "differentiate")
+        run.batch_size, run.row_count, run.order = work.batch_size, len(work.order), address(work.order)
+        run.batch_weights, run.out = address(work.batch_weights), address(work.out)
+        run.first_step, run.first_update = work.first, work.first_update
+        run.rates, run.constants, run.clip_norm = address(work.rates), address(work.constants), work.clip_norm
+        run.x, run.row_limit, run.scale, run.offset = data.addresses[0], len(data.x), data.scale, data.offset
+        _, run.targets, run.weights, run.bits = data.addresses
+        run.slot_stride = numbers.slots.shape[-1]
+        for number, worker in enumerate(self._workers):
+            row = min(number, len(numbers.parameters) - 1)
+            worker.parameters = numbers.addresses[0] + row * numbers.parameters.strides[0]
+            worker.slots = numbers.addresses[1] + row * numbers.slots.strides[0]
+            worker.totals = address(sums[number])
+            worker.place, worker.step, worker.nan_step, worker.used = 0, work.first, -1, self._features
+            worker.columns = address(self._all_columns if data.bits is None else self._columns[number])
         if data.weights is None:
             self._row_weights.fill(1)
         self._control[LIMIT], self._control[ENDED] = work.last, -1
-        self._claimed[...], self._done[...] = 0, 0
+        self._turns[...] = 0
 
     def _inputs(self, work: RunRequest) -> Inputs:
         """What the first stage multiplies: if tiles take it, the columns in use, in place if nothing is converted."""
@@ -305,40 +265,16 @@ class WorkerTeam:
         return 0, self.layout.shared, self.layout.sizes[worker]
 
 
-def compile_interpreter() -> None:
-    """Compile what runs workers, or read it from the cache."""
-    _entry("run_workers")
-
-
 class FewRows:
     """One caller's buffers for predictions of a few rows."""
 
     def __init__(self, team: WorkerTeam, scale: float, offset: float) -> None:
         self._team = team  # keeps what the run refers to
         self._schedule = team.link(ScheduleKey("predict a few", 0))
-        self._address, self._predict = address(team._run), _entry("predict_few")
-        team._run["schedule"], team._run["scale"], team._run["offset"] = address(self._schedule), scale, offset
-        team._workers["columns"], team._workers["used"] = address(team._all_columns), team._features
+        self._run = ctypes.addressof(team.run_structure)
+        run = team.run_structure
+        run.schedule, run.scale, run.offset = ctypes.addressof(self._schedule), scale, offset
 
     def predict(self, x: HostArray, parameters: HostArray, out: HostArray) -> bool:
         """Predictions of x (rows, features) to out; False, and none, if x is not finite."""
-        return bool(self._predict(address(x), len(x), address(parameters), address(out), self._address))
-
-
-def address(array: Any) -> int:
-    """Where an array's first number is."""
-    place: int = array.__array_interface__["data"][0]
-    return place
-
-
-def _rows_of(array: HostArray) -> HostArray:
-    """The address of each of an array's rows."""
-    return address(array) + np.arange(len(array)) * array.strides[0]
-
-
-@cache
-def _entry(name: str) -> Any:
-    """One of the interpreter's functions, to be called from Python without its lock."""
-    function = interpreter.compiled(name)
-    arguments = [ctypes.c_int64] * len(function._sig.args)
-    return ctypes.CFUNCTYPE(ctypes.c_bool if name == "predict_few" else None, *arguments)(function.address)
+        return bool(interpreter.predict_few(x, parameters, out, self._run))

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from dnnkit.backends.aligned import rounded
 from dnnkit.backends.numba_backend.partition import PartitionedLayout, Role, StageShard
 from dnnkit.backends.program import Activate, Dense, Dropout, HostArray, Rescale, Stage
@@ -69,20 +67,15 @@ class WorkspacePlan:
         place, self.size = self.size, self.size + rounded(self.rows * width)
         return place
 
-    def fill(self, stages: HostArray, memory: HostArray, masks: HostArray) -> None:
-        """Write the worker's STAGEs, with addresses in the team's memory and in the worker's masks."""
-        start, itemsize = memory.ctypes.data, memory.itemsize
-        for structure, line in zip(stages, self.stages, strict=True):
+    def structures(self, memory: HostArray, masks: HostArray) -> Any:
+        """The worker's STAGEs, with addresses in the team's memory and in the worker's masks."""
+        start, itemsize, result = memory.ctypes.data, memory.itemsize, STAGE.new(len(self.stages))
+        for structure, line in zip(result, self.stages, strict=True):
+            line = line | {name: start + line[name] * itemsize for name in self.PLACES}
+            line["keep"] = masks.ctypes.data + line.get("keep", 0)
             for name, value in line.items():
-                structure[name] = value
-            for name in self.PLACES:
-                structure[name] = start + line[name] * itemsize
-            structure["keep"] = masks.ctypes.data + line.get("keep", 0)
-
-
-def new_stages(workers: int, count: int) -> HostArray:
-    """STAGEs (workers, count), all zero."""
-    return np.zeros((workers, count), STAGE.layout)
+                setattr(structure, name, value)
+        return result
 
 
 def _fields(stage: Stage, activations: Activations) -> dict[str, Any]:

@@ -4,11 +4,6 @@ What a worker does between two exchanges is a segment. The interpreter knows not
 schedule's instructions name are addresses of opcodes.
 """
 
-from functools import cache
-from typing import Any
-
-from numba import types
-
 from dnnkit.kernels._engine.structures import (
     BEGIN,
     ENDED,
@@ -24,16 +19,17 @@ from dnnkit.kernels._engine.structures import (
 )
 from dnnkit.kernels._numba import atomics, flush_to_zero
 from dnnkit.kernels._numba.at_address import vector
-from dnnkit.kernels._numba.indirect_calls import call_opcode
-from dnnkit.kernels._numba.jit import jit, native
+from dnnkit.kernels._numba.indirect_calls import address_of, call_opcode
+from dnnkit.kernels._numba.jit import jit
 
 YIELD = 10
 """A thread that waits for a claimed segment yields its processor each time it has spun `YIELD * patience` times."""
 
 run_at, worker_at, instruction_at = RUN.at, WORKER.at, INSTRUCTION.at
-WORKER_BYTES, STAGE_BYTES, INSTRUCTION_BYTES = (one.layout.itemsize for one in (WORKER, STAGE, INSTRUCTION))
+WORKER_BYTES, STAGE_BYTES, INSTRUCTION_BYTES = (one.bytes for one in (WORKER, STAGE, INSTRUCTION))
 
 
+@jit
 def run_workers(thread, patience, run_address):
     """Run segments until all workers have reached the end: those of worker `thread`, and any other that is unclaimed.
 
@@ -117,18 +113,12 @@ def begin(worker, run):
     return True
 
 
-def predict_few(x, rows, parameters, out, run_address):
-    """Predictions for a few rows by the calling thread; x, parameters and out are addresses. 0 if x is not finite."""
+@jit
+def predict_few(x, parameters, out, run_address):
+    """Predictions of a few rows x to out, by the calling thread; False, and none, if x is not finite."""
     run = run_at(run_address)
     worker = worker_at(run.worker)
-    run.x, run.out, worker.parameters, worker.rows, worker.place, worker.nan_step = x, out, parameters, rows, 0, -1
+    run.x, run.out, worker.parameters = address_of(x), address_of(out), address_of(parameters)
+    worker.rows, worker.place, worker.nan_step = x.shape[0], 0, -1
     run_segment(0, run_address)
-    return worker.nan_step + 1 == 0
-
-
-@cache
-def compiled(name: str) -> Any:
-    """The machine code of `run_workers` or `predict_few`, which Python calls; keep it as long as it is used."""
-    if name == "run_workers":
-        return native(run_workers, types.void(types.int64, types.int64, types.int64))
-    return native(predict_few, types.boolean(*[types.int64] * 5))
+    return worker.nan_step < 0

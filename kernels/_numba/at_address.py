@@ -3,6 +3,7 @@
 Nothing is checked, and nothing keeps the memory alive: who passes the address does.
 """
 
+import ctypes
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -30,20 +31,31 @@ class Structure:
     numbers: dict[str, str]
     dtype: str = ""
 
+    @property
+    def bytes(self) -> int:
+        """Whole cache lines, so that no two of an array that begins with one share any."""
+        return -(-(len(self.words) + len(self.numbers) + 1) * WORD_BYTES // LINE_BYTES) * LINE_BYTES
+
     @cached_property
-    def layout(self) -> np.dtype[Any]:
-        """As NumPy knows it; as large as whole cache lines, so that no two of an aligned array share one."""
-        fields = {name: "i8" for name in self.words} | {name: "f8" for name in self.numbers}
-        fields |= {"zero": np.dtype(self.dtype).str} if self.dtype else {}
-        size = -(-len(fields) * WORD_BYTES // LINE_BYTES) * LINE_BYTES
-        offsets = [place * WORD_BYTES for place in range(len(fields))]
-        form = {"names": [*fields], "formats": [*fields.values()], "offsets": offsets, "itemsize": size}
-        return np.dtype(form, align=True)  # type: ignore[call-overload,no-any-return]
+    def record(self) -> Any:
+        """As ctypes knows it: what Python fills."""
+        fields = [(name, ctypes.c_int64) for name in self.words] + [(name, ctypes.c_double) for name in self.numbers]
+        rest = ctypes.c_int64 * (self.bytes // WORD_BYTES - len(fields))
+        return type("Record", (ctypes.Structure,), {"_fields_": [*fields, ("_rest", rest)]})
+
+    def new(self, count: int) -> Any:
+        """An array of so many, all zero, that begins with a cache line."""
+        memory = ctypes.create_string_buffer(count * self.bytes + LINE_BYTES)
+        return (self.record * count).from_buffer(memory, -ctypes.addressof(memory) % LINE_BYTES)
 
     @cached_property
     def kind(self) -> Any:
         """As Numba knows it; a function is passed its address."""
-        return numba.from_dtype(self.layout)
+        fields = {name: "i8" for name in self.words} | {name: "f8" for name in self.numbers}
+        fields |= {"zero": np.dtype(self.dtype).str} if self.dtype else {}
+        offsets = [place * WORD_BYTES for place in range(len(fields))]
+        form = {"names": [*fields], "formats": [*fields.values()], "offsets": offsets, "itemsize": self.bytes}
+        return numba.from_dtype(np.dtype(form, align=True))  # type: ignore[call-overload]
 
     @cached_property
     def at(self) -> Any:
