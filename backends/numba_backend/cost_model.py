@@ -10,6 +10,7 @@ A partition is estimated by its first worker, whose part is as large as any. See
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from dnnkit.backends.numba_backend.calibration import Machine, machine
@@ -80,36 +81,64 @@ def record(partition: Partition, batch_size: int) -> str:
     return f"{partition}@{batch_size}"
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """The estimated seconds of a training step, part by part."""
+
+    inputs: float
+    stages: tuple[float, ...]
+    """Of each: forward and backward, and its update if it is updated by itself."""
+    exchanges: float
+    """What workers write for each other and read from each other, with waiting."""
+    update: float
+    """Of all parameters, if they are updated at the end."""
+
+    @property
+    def total(self) -> float:
+        """Of the step."""
+        return self.inputs + sum(self.stages) + self.exchanges + self.update
+
+
 def seconds(
     program: Program, stages: Sequence[Stage], features: int, batch_size: int, partition: Partition, here: Machine
 ) -> float:
     """The estimated time of a training step."""
+    return estimate(program, stages, features, batch_size, partition, here).total
+
+
+def estimate(
+    program: Program, stages: Sequence[Stage], features: int, batch_size: int, partition: Partition, here: Machine
+) -> Estimate:
+    """The estimated time of each part of a training step."""
     number = 4 if program.dtype == "float32" else 8
     flops = (here.flops if partition.workers == 1 else here.flops_each) * 4 / number
     workers, by_rows = partition.workers, partition.by == "rows" and partition.workers > 1
     rows = -(-batch_size // workers) if by_rows else batch_size
     kinds = roles(stages, partition)
+    slots = len(program.optimizer_rule.slots) if program.optimizer_rule else 0
+    updated = (2 + 2 * slots) * number / here.bytes
     gathered = rows * features / (workers if "rows" in kinds else 1)
-    total, held, trained = 2.0 * gathered * number / here.bytes, 0, False
+    exchanges, update, held, trained = 0.0, 0.0, 0, False
+    times = []
     for stage, role, part in zip(stages, kinds, stage_shards(stages, features, partition, 0), strict=True):
         inputs, outputs = part.shape
-        total += PASSES * rows * outputs * number / here.bytes
-        if not isinstance(stage, Dense):
-            continue
-        products = 3 if trained else 2  # forward, its kernel's gradient, and dx unless nothing before it is trained
-        fetched = FETCHED * (rows * inputs + inputs * outputs) * number / here.bytes
-        total += products * (here.call + 2 * rows * inputs * outputs / flops + fetched)
-        held += inputs * outputs + outputs
-        added_up = outputs if role == "rows" else inputs if role == "columns" and trained else 0
-        if added_up:
-            total += here.exchange + WAIT + (workers + 1) * rows * added_up * number / here.bytes
-            total += (workers - 1) * rows * added_up * number / here.crossing
-        trained = True
-    slots = len(program.optimizer_rule.slots) if program.optimizer_rule else 0
+        time = PASSES * rows * outputs * number / here.bytes
+        if isinstance(stage, Dense):
+            products = 3 if trained else 2  # forward, its kernel's gradient, and dx unless nothing before it is trained
+            fetched = FETCHED * (rows * inputs + inputs * outputs) * number / here.bytes
+            time += products * (here.call + 2 * rows * inputs * outputs / flops + fetched)
+            held += inputs * outputs + outputs
+            time += 0.0 if by_rows else (inputs * outputs + outputs) * updated
+            added_up = outputs if role == "rows" else inputs if role == "columns" and trained else 0
+            if added_up:
+                exchanges += here.exchange + WAIT + (workers + 1) * rows * added_up * number / here.bytes
+                exchanges += (workers - 1) * rows * added_up * number / here.crossing
+            trained = True
+        times.append(time)
     if by_rows:
         own = share(held, workers, 0)
         mine = own.stop - own.start
-        total += 2 * (here.exchange + WAIT) + (workers + 1) * mine * number / here.bytes
-        total += ((workers - 1) * mine + held - mine) * number / here.crossing  # gradients, and then parameters
-        held = mine + mine / (2 + 2 * slots)  # and the gradient, which is not updated from piece by piece
-    return total + held * (2 + 2 * slots) * number / here.bytes
+        exchanges += 2 * (here.exchange + WAIT) + (workers + 1) * mine * number / here.bytes
+        exchanges += ((workers - 1) * mine + held - mine) * number / here.crossing  # gradients, and then parameters
+        update = (mine + mine / (2 + 2 * slots)) * updated  # and the gradient, which is not updated from piece by piece
+    return Estimate(2.0 * gathered * number / here.bytes, tuple(times), exchanges, update)

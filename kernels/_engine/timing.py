@@ -1,0 +1,68 @@
+"""How long each instruction of a schedule takes, where it stands: for people who want to know, not for training."""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+
+from dnnkit.kernels._engine.interpreter import (
+    INSTRUCTION_BYTES,
+    STAGE_BYTES,
+    WORKER_BYTES,
+    begin,
+    instruction_at,
+    run_at,
+    worker_at,
+)
+from dnnkit.kernels._engine.structures import BEGIN, EXCHANGE, REPEAT
+from dnnkit.kernels._numba.extending import intrinsic
+from dnnkit.kernels._numba.indirect_calls import call_opcode
+from dnnkit.kernels._numba.jit import jit
+
+
+@intrinsic
+def ticks(typing_context: Any) -> Any:
+    """The processor's counter of time, which runs at a constant rate; 0 where programs may not read it."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(ir.IntType(64), [])
+        return builder.call(builder.module.declare_intrinsic("llvm.readcyclecounter", (), kind), [])
+
+    return types.int64(), generate
+
+
+@jit
+def run_timed(run_address, fewest):
+    """Run all workers in turn, in this thread; `fewest` (workers, instructions) becomes the least ticks of each."""
+    run = run_at(run_address)
+    over = False
+    while not over:
+        for number in range(run.workers):
+            over |= run_segment_timed(number, run_address, fewest)
+
+
+@jit
+def run_segment_timed(number, run_address, fewest):
+    """As the interpreter's `run_segment`."""
+    run = run_at(run_address)
+    worker_address = run.worker + number * WORKER_BYTES
+    worker, first = worker_at(worker_address), run.schedule
+    while True:
+        place = worker.place
+        instruction = instruction_at(first + place * INSTRUCTION_BYTES)
+        worker.place = place + 1
+        if instruction.function > REPEAT:
+            stage = worker.stages + instruction.stage * STAGE_BYTES
+            start = ticks()
+            call_opcode(instruction.function, (worker_address, run_address, stage, instruction.option))
+            spent = ticks() - start
+            if spent < fewest[number, place]:
+                fewest[number, place] = spent
+        elif instruction.function == BEGIN:
+            if not begin(worker, run):
+                return True
+        elif instruction.function == EXCHANGE:
+            return False
+        else:
+            worker.place = instruction.stage
+            worker.step += 1
