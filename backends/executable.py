@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dnnkit.backends.inspection import StepParts, measured_step
 from dnnkit.backends.program import (
     EpochSums,
     HostArray,
@@ -100,6 +101,10 @@ class Executable(ABC):
     @abstractmethod
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:
         """One step of the optimizer with gradients by name, such as the mean of those of several ranks."""
+
+    def step_parts(self, data: Any, order: HostArray, batch_size: int) -> StepParts:
+        """How long a training step on these rows takes, part by part; afterwards the network has trained on them."""
+        return StepParts((), None, measured_step(self, data, order, batch_size))
 
     # -- inference ---------------------------------------------------------------------------------------------------
 

@@ -84,6 +84,9 @@ class Operations:
         """A flat array of zeros."""
         return self.xp.zeros(size, dtype=dtype)
 
+    def wait(self) -> None:
+        """Return when all that was begun is computed; a backend on the host has nothing to wait for."""
+
     def pack(self, parts: list[Array], out: Array) -> Array:
         """The parts' elements one after the other in one flat array, like `out`."""
         return self.xp.concat([self.xp.reshape(part, (-1,)) for part in parts]) if parts else out

@@ -181,6 +181,11 @@ class CupyBackend(CupyOperations, Backend):
         with self.on_device():
             return self.xp.zeros(size, dtype)
 
+    def wait(self) -> None:
+        """For the GPU."""
+        with self.on_device():
+            self.xp.cuda.get_current_stream().synchronize()
+
     def pack(self, parts: list[Array], out: Array) -> Array:
         """Built-in stages have already written into views of `out`; a user's own layer has not."""
         start = 0

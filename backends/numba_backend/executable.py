@@ -9,7 +9,8 @@ import numpy as np
 
 from dnnkit.backends.aligned import address, zeros
 from dnnkit.backends.executable import Gradients
-from dnnkit.backends.numba_backend import cost_model
+from dnnkit.backends.inspection import StepParts
+from dnnkit.backends.numba_backend import cost_model, inspection
 from dnnkit.backends.numba_backend.data import BatchSource, batch_source, is_worth_marking, marked, plain
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
 from dnnkit.backends.numba_backend.weights import TwoHomes, Weights
@@ -77,7 +78,7 @@ class NumbaExecutable(FlatExecutable):
         super().__init__(backend, program, plan)
         self._kernels, self._functions = _compile(program)
         trained = [index for index, stage in enumerate(self._stages) if stage_parameters(stage)]
-        self._first_trained = trained[0] if trained else len(self._stages)
+        self.first_trained = trained[0] if trained else len(self._stages)
         self._teams: dict[tuple[Partition, int], WorkerTeam] = {}
         self._training: WorkerTeam | None = None
         self._idle_teams = Pool(TEAMS)
@@ -134,7 +135,7 @@ class NumbaExecutable(FlatExecutable):
             self._compiled = True
             work = RunRequest(self._source(data), np.zeros(0, np.int64), 1, np.zeros(0), 0, 0)
             with self._reading_team(SINGLE, 1) as team:
-                team.run("train", work, self._homes.whole(), team.zero_totals(), first=self._first_trained)
+                team.run("train", work, self._homes.whole(), team.zero_totals(), first=self.first_trained)
         return data
 
     def _examined(self, data: Data) -> Data:
@@ -161,6 +162,23 @@ class NumbaExecutable(FlatExecutable):
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
         epoch = self.epoch
+        work, numbers = self.request(first, last, hyperparameters)
+        self._training = epoch.team
+        threads = cost_model.threads(self.program, epoch.batch_size, last - first)
+        if is_giant(self._layout.size, epoch.batch_size):
+            done, nan_step = self._run_giant(work, numbers, threads)
+        else:
+            self._giant_step.wait()
+            done, nan_step = self._run(work, numbers, epoch.sums, threads)
+        self.state.step += done - first
+        epoch.span = (first if epoch.span == (0, 0) else epoch.span[0], done)
+        if epoch.nan_step < 0:
+            epoch.nan_step = nan_step
+        return done
+
+    def request(self, first: int, last: int, hyperparameters: Hyperparameters) -> tuple[RunRequest, Weights]:
+        """Steps of the running epoch, as its team takes them, and the numbers that it will change."""
+        epoch = self.epoch
         work = RunRequest(
             epoch.data,
             epoch.order,
@@ -174,23 +192,11 @@ class NumbaExecutable(FlatExecutable):
             hyperparameters.clip_norm or 0.0,
             one_batch=epoch.is_one_batch,
         )
-        self._training = epoch.team
-        threads = cost_model.threads(self.program, epoch.batch_size, last - first)
-        numbers = self._homes.to_write(epoch.team.partition, epoch.team.layout)
-        if is_giant(self._layout.size, epoch.batch_size):
-            done, nan_step = self._run_giant(work, numbers, threads)
-        else:
-            self._giant_step.wait()
-            done, nan_step = self._run(work, numbers, epoch.sums, threads)
-        self.state.step += done - first
-        epoch.span = (first if epoch.span == (0, 0) else epoch.span[0], done)
-        if epoch.nan_step < 0:
-            epoch.nan_step = nan_step
-        return done
+        return work, self._homes.to_write(epoch.team.partition, epoch.team.layout)
 
     def _run(self, work: RunRequest, numbers: Weights, sums: HostArray, threads: int) -> tuple[int, int]:
         with np.errstate(all="ignore"):
-            return self.epoch.team.run("train", work, numbers, sums, first=self._first_trained, threads=threads)
+            return self.epoch.team.run("train", work, numbers, sums, first=self.first_trained, threads=threads)
 
     def _run_giant(self, work: RunRequest, numbers: Weights, threads: int) -> tuple[int, int]:
         """As `_run`, on copies that take the place of what they copied: the compiled step writes to them early."""
@@ -247,7 +253,7 @@ class NumbaExecutable(FlatExecutable):
     def gradients(self, data: Data, *, with_input: bool = False) -> Gradients:  # noqa: D102
         rows, order = len(data), np.arange(len(data))
         weights = self._weight_sums(data, order, rows)
-        team, first = self._team(SINGLE, rows), -1 if with_input else self._first_trained
+        team, first = self._team(SINGLE, rows), -1 if with_input else self.first_trained
         work = RunRequest(self._source(data), order, rows, weights, 0, 1, self.state.step)
         sums, numbers = team.zero_totals(), self._homes.whole(self._parameters)
 
@@ -274,6 +280,9 @@ class NumbaExecutable(FlatExecutable):
         places = [address(array) for array in (numbers.parameters, gradient, numbers.slots)]
         size, rate = gradient.size, float(hyperparameters.learning_rates[0])
         self._functions["update"].call("update", self.state.step, *places, size, size, rate, address(constants))
+
+    def step_parts(self, data: Data, order: HostArray, batch_size: int) -> StepParts:  # noqa: D102
+        return inspection.step_parts(self, data, order, batch_size)
 
     # -- inference ---------------------------------------------------------------------------------------------------
 

@@ -194,8 +194,7 @@ class WorkerTeam:
         With `threads` 0 in this thread, else in so many others at most, while this one waits and hears signals.
         Loss and metrics are added to the sums, which `zero_totals` made and `totals` adds up.
         """
-        self._load(purpose, work, numbers, sums)
-        self.run_structure.schedule = ctypes.addressof(self.link(self.key(purpose, work, first)))
+        self.prepare(purpose, work, numbers, sums, first)
         run = ctypes.addressof(self.run_structure)
         try:
             if threads:
@@ -209,9 +208,10 @@ class WorkerTeam:
         lost = [worker.nan_step for worker in self._workers if worker.nan_step >= 0]
         return int(self._control[LIMIT]), min(lost, default=-1)
 
-    def _load(self, purpose: Purpose, work: RunRequest, numbers: Weights, sums: HostArray) -> None:
-        """Fill what a run changes."""
+    def prepare(self, purpose: Purpose, work: RunRequest, numbers: Weights, sums: HostArray, first: int) -> None:
+        """Fill what a run changes; whoever calls this keeps what it was given until the run is over."""
         run, data = self.run_structure, work.data
+        run.schedule = ctypes.addressof(self.link(self.key(purpose, work, first)))
         run.training = purpose in ("train", "differentiate")
         run.batch_size, run.row_count, run.order = work.batch_size, len(work.order), address(work.order)
         run.batch_weights, run.out = address(work.batch_weights), address(work.out)

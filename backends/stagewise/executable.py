@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import inf
+from typing import Any
 
 import numpy as np
 
 from dnnkit.backends.executable import Gradients
+from dnnkit.backends.inspection import ROUNDS, Part, StepParts, Stopwatch, measured_step, part_names, still
 from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import EpochSums, HostArray, Hyperparameters, Plan, Program, Totals
 from dnnkit.backends.stagewise.accumulator import Accumulator
@@ -99,17 +102,25 @@ class StagewiseExecutable(FlatExecutable):
         return step
 
     def _run_step(
-        self, step: int, learning_rate: float, hyperparameters: Hyperparameters, may_change: Callable[[], bool]
+        self,
+        step: int,
+        learning_rate: float,
+        hyperparameters: Hyperparameters,
+        may_change: Callable[[], bool],
+        mark: Callable[[str], None] = lambda part: None,
     ) -> None:
         epoch = self.epoch
         assert epoch.batches is not None
         x, y, weights = epoch.batches.batch(step)
+        mark("inputs")
         weight = float(epoch.batch_weights[step])
-        loss, scores, _ = self._backpropagate(x, y, weights, weight)
+        loss, scores, _ = self._backpropagate(x, y, weights, weight, mark=mark)
         measured = self._measure(scores, y, weights)
+        mark("loss and metrics")
         if may_change():
             epoch.measured.add(loss, weight, measured)
             self._apply_update(learning_rate, hyperparameters)
+            mark("update")
 
     def _run_giant(self, step: int, learning_rate: float, hyperparameters: Hyperparameters) -> None:
         with self._limited(self.epoch.batch_size):
@@ -151,7 +162,13 @@ class StagewiseExecutable(FlatExecutable):
             self._apply_update(float(hyperparameters.learning_rates[0]), hyperparameters)
 
     def _backpropagate(
-        self, x: Array, y: Array | None, weights: Array | None, weight: float, needs_dx: bool = False
+        self,
+        x: Array,
+        y: Array | None,
+        weights: Array | None,
+        weight: float,
+        needs_dx: bool = False,
+        mark: Callable[[str], None] = lambda part: None,
     ) -> tuple[Array, Array, Array]:
         """(loss sum, scores, gradient in x if asked for) of a batch; the parameters' goes to `_gradient`."""
         assert self.program.loss is not None, "the network checks that it is compiled"
@@ -160,8 +177,10 @@ class StagewiseExecutable(FlatExecutable):
         scale = 1.0 if self._reduction == "sum" else (1.0 / weight if weight else 0.0)
         out = buffers.get("dscores", tuple(scores.shape))
         loss, d = self._backend.loss(self.program.loss, scores, y, weights, scale, out=out)
+        mark("loss and metrics")
         dx, gradients = stages.backward(self._parameters, d, saved, needs_dx, out=self._gradient)
         self._gradient = self._backend.pack(gradients, self._gradient)
+        mark("update")
         return loss, scores, dx
 
     def _apply_update(self, learning_rate: float, hyperparameters: Hyperparameters) -> None:
@@ -183,6 +202,22 @@ class StagewiseExecutable(FlatExecutable):
         if any(metric.reads_predictions for metric in metrics):
             predictions = self._backend.activation(self._head, scores)
         return [self._backend.metric(m, predictions if m.reads_predictions else scores, y, weights) for m in metrics]
+
+    def step_parts(self, data: Data, order: HostArray, batch_size: int) -> StepParts:  # noqa: D102
+        measured, best = measured_step(self, data, order, batch_size), dict[Any, float]()
+        watch, stages, steps = None, self._training.stages, -(-len(order) // batch_size)
+        for _ in range(ROUNDS):
+            self.begin_epoch(data, order, batch_size)
+            with self._limited(batch_size):
+                for step in range(steps):
+                    watch = stages.mark = Stopwatch(self._backend.wait)
+                    self._run_step(step, 0.0, still(self.program, 1), may_change=lambda: True, mark=watch)
+                    best = {name: min(best.get(name, inf), seconds) for name, seconds in watch.seconds.items()}
+        stages.mark = None
+        names = {place: name for place, name in enumerate(part_names(self.program, self._stages))}
+        order_of_parts = ["inputs", *names, "loss and metrics", "update"]
+        parts = (Part(names.get(key, key), None, best[key]) for key in order_of_parts)
+        return StepParts(tuple(parts), None, measured, partition="")
 
     # -- inference ---------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """What each kind of stage does, forward and backward, on a backend's operations."""
 
+from collections.abc import Callable
 from typing import Any
 
 from dnnkit.backends.operations import Operations
@@ -20,6 +21,8 @@ class Stages:
         self._stages, self._layout, self._buffers, self._seed = stages, layout, buffers, seed
         trained = [index for index, stage in enumerate(stages) if stage_parameters(stage)]
         self._first_trained = trained[0] if trained else len(stages)
+        self.mark: Callable[[Any], None] | None = None
+        """Told the number of each stage that was computed, forward or backward."""
 
     def forward(self, parameters: Array, x: Array, *, training: bool, step: int) -> tuple[Array, list[Any]]:
         """Scores (B, O) of x (B, I), and what each stage's backward pass needs; `step` selects dropout masks."""
@@ -27,6 +30,8 @@ class Stages:
         for index, stage in enumerate(self._stages):
             x, kept = self._forward(index, stage, self._own(parameters, stage), x, training, step)
             saved.append(kept)
+            if self.mark is not None:
+                self.mark(index)
         return x, saved
 
     def backward(
@@ -43,6 +48,8 @@ class Stages:
             needed = needs_dx or index > self._first_trained
             dy, parts = self._backward(index, stage, owned, dy, saved[index], needed, outs)
             gradients[:0] = parts
+            if self.mark is not None:
+                self.mark(index)
         return dy, gradients
 
     def _own(self, flat: Array, stage: Stage) -> list[Array]:

@@ -32,6 +32,13 @@ def ticks(typing_context: Any) -> Any:
 
 
 @jit
+def read(out):
+    """The processor's counter of time, also to out[0]."""
+    out[0] = ticks()
+    return out[0]
+
+
+@jit
 def run_timed(run_address, fewest):
     """Run all workers in turn, in this thread; `fewest` (workers, instructions) becomes the least ticks of each."""
     run = run_at(run_address)

@@ -1,0 +1,93 @@
+"""What a training step consists of, and how long each part takes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dnnkit.backends.program import Activate, Dense, Dropout, Hyperparameters, Program, Rescale, Stage
+
+if TYPE_CHECKING:
+    from dnnkit.backends.executable import Executable
+
+ROUNDS, STEPS = 7, 20
+"""Rounds of so many steps that are measured; of each part the fastest counts, for other work only ever slows it down."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a training step; times are seconds per step, None where nobody knows."""
+
+    name: str
+    predicted: float | None
+    measured: float | None
+    partition: str = ""
+    """How it is partitioned among workers, if it is."""
+
+
+@dataclass(frozen=True)
+class StepParts:
+    """A training step, part by part."""
+
+    parts: tuple[Part, ...]
+    predicted: float | None
+    measured: float
+    """Of the whole step, as `fit` runs it."""
+    partition: str = "units/1"
+    schedule: str = ""
+    """What each worker does, in words, where it is a schedule."""
+
+
+def part_names(program: Program, stages: Sequence[Stage]) -> list[str]:
+    """A name for each stage: the layer's where it has parameters."""
+    features, names = int(np.prod(program.input_shape)), list[str]()
+    for stage in stages:
+        match stage:
+            case Dense(kernel=kernel, activation=activation):
+                name, (features, outputs) = kernel.name.removesuffix("/kernel"), kernel.shape
+                names.append(f"{name} ({features} → {outputs}, {activation})")
+            case Activate(activation=activation):
+                names.append(activation)
+            case Rescale():
+                names.append("rescaling")
+            case Dropout(rate=rate):
+                names.append(f"dropout ({rate:g})")
+            case _:
+                names.append(type(stage).__name__.lower())
+    return names
+
+
+def still(program: Program, steps: int) -> Hyperparameters:
+    """Learning rates of 0, so that steps compute as always and nothing is learned."""
+    rule = program.optimizer_rule
+    constants = {name: 0.5 for name in rule.hyperparameters} if rule else {}
+    return Hyperparameters(np.zeros(steps), constants, None)
+
+
+def measured_step(executable: "Executable", data: Any, order: Any, batch_size: int) -> float:
+    """Seconds per step, of the fastest of several rounds; changes parameters, if at all, by rounding."""
+    steps, best = -(-len(order) // batch_size), float("inf")
+    for _ in range(ROUNDS):
+        executable.begin_epoch(data, order, batch_size)
+        start = perf_counter()
+        executable.run_steps(0, steps, still(executable.program, steps))
+        executable.totals()
+        best = min(best, (perf_counter() - start) / steps)
+    return best
+
+
+class Stopwatch:
+    """Sums up the time since the last mark by the name of the next."""
+
+    def __init__(self, wait: Callable[[], None]) -> None:
+        self.seconds: dict[Any, float] = {}
+        self._wait, self._last = wait, perf_counter()
+
+    def __call__(self, name: Any) -> None:
+        """What was done since the last mark has this name."""
+        self._wait()  # for a device that computes behind our back
+        now = perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._last
+        self._last = now

@@ -1,0 +1,100 @@
+"""How long each part of a training step takes, by the cost model and by the clock."""
+
+import ctypes
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dnnkit.backends.inspection import ROUNDS, Part, StepParts, measured_step, part_names, still
+from dnnkit.backends.numba_backend import cost_model
+from dnnkit.backends.numba_backend.machine import machine
+from dnnkit.backends.numba_backend.partition import Partition, roles, stage_shards
+from dnnkit.backends.program import HostArray
+from dnnkit.kernels._engine import timing
+from dnnkit.kernels._engine.opcodes import Instruction
+
+if TYPE_CHECKING:
+    from dnnkit.backends.numba_backend.executable import NumbaExecutable
+
+WAITING = "exchanges, waiting"
+OF_STAGES = ("dense", "activate", "rescale", "dropout", "copy", "kernel_gradient", "join_backward", "update_fused")
+"""How the names of opcodes begin that compute a stage."""
+UPDATES = ("add_gradients", "norm", "clip", "update")
+
+
+def step_parts(executable: "NumbaExecutable", data: Any, order: HostArray, batch_size: int) -> StepParts:
+    """A step of the program on these rows: what the model predicts, and what the slowest worker takes, alone."""
+    program, stages = executable.program, executable._stages
+    measured = measured_step(executable, data, order, batch_size)
+    team, (work, _) = executable.epoch.team, executable.request(0, 1, still(program, 1))
+    schedule = team.schedule(key := team.key("train", work, executable.first_trained))
+    spent = _instruction_seconds(executable, data, order, batch_size, len(schedule))
+    names = part_names(program, stages)
+    parts = [[0.0] * len(names) for _ in spent]
+    rest = {"inputs": [0.0] * len(spent), "loss and metrics": [0.0] * len(spent), "update": [0.0] * len(spent)}
+    for worker, times in enumerate(spent):
+        for instruction, seconds in zip(schedule, times, strict=True):
+            part = _part_of(instruction)
+            if part is None:
+                parts[worker][instruction.stage] += seconds
+            elif part in rest:
+                rest[part][worker] += seconds
+    features = int(np.prod(program.input_shape))
+    size = min(batch_size, len(order))
+    guess = cost_model.estimate(program, stages, features, size, team.partition, machine())
+    rows = [Part("inputs", guess.inputs, max(rest["inputs"]))]
+    for place, (name, partition) in enumerate(zip(names, _shards(executable, team.partition), strict=True)):
+        rows.append(Part(name, guess.stages[place], max(times[place] for times in parts), partition))
+    rows.append(Part("loss and metrics", None, max(rest["loss and metrics"])))
+    if any(rest["update"]):
+        rows.append(Part("update", guess.update, max(rest["update"])))
+    if team.partition.workers > 1:
+        alone = sum(part.measured or 0.0 for part in rows)
+        rows.append(Part(WAITING, guess.exchanges, max(0.0, measured - alone)))
+    return StepParts(tuple(rows), guess.total, measured, str(team.partition), team.describe(key))
+
+
+def _part_of(instruction: Instruction) -> str | None:
+    """Which part of a step an instruction belongs to; None if to its stage."""
+    if instruction.opcode in UPDATES:
+        return "update"
+    if instruction.opcode.startswith(OF_STAGES):
+        return None
+    return "loss and metrics" if instruction.opcode in ("loss", "metric") else "inputs"
+
+
+def _instruction_seconds(
+    executable: "NumbaExecutable", data: Any, order: HostArray, batch_size: int, count: int
+) -> HostArray:
+    """Seconds (workers, instructions): of each instruction the fewest, over all steps of several rounds."""
+    team, steps = executable.epoch.team, -(-len(order) // batch_size)
+    fewest = np.full((team.partition.workers, count), np.iinfo(np.int64).max)
+    ticks = np.zeros(1, np.int64)
+    began, start = timing.read(ticks), perf_counter()
+    for _ in range(ROUNDS):
+        executable.begin_epoch(data, order, batch_size)
+        work, numbers = executable.request(0, steps, still(executable.program, steps))
+        team.prepare("train", work, numbers, executable.epoch.sums, executable.first_trained)
+        timing.run_timed(ctypes.addressof(team.run_structure), fewest)
+    rate = (timing.read(ticks) - began) / (perf_counter() - start)
+    return np.where(fewest == np.iinfo(np.int64).max, 0, fewest) / rate
+
+
+def _shards(executable: "NumbaExecutable", partition: Partition) -> list[str]:
+    """What each stage is to the first worker, in words."""
+    features, stages = int(np.prod(executable.program.input_shape)), executable._stages
+    texts = []
+    for role, shard in zip(roles(stages, partition), stage_shards(stages, features, partition, 0), strict=True):
+        inputs, outputs = shard.shape
+        texts.append(
+            {
+                "whole": "all rows" if partition.workers == 1 or partition.by == "units" else "own rows",
+                "columns": f"{outputs} outputs each",
+                "rows": f"{inputs} inputs each",
+                "part": f"{outputs} units each",
+            }[role]
+            if partition.workers > 1
+            else ""
+        )
+    return texts
