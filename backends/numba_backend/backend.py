@@ -86,8 +86,8 @@ class NumbaBackend(NumpyBackend):
             Finding(
                 "this machine",
                 "good",
-                f"{processors()} processors for this process, {machine().cores} cores, vectors of {REGISTER_BYTES} bytes; "
-                "what is divided among threads follows from these, from the network and num_threads",
+                f"{processors()} processors for this process, {machine().cores} cores, vectors of {REGISTER_BYTES} bytes: "
+                "from these, the network and num_threads follows how work is divided among threads",
             ),
         ]
         return super().diagnose() + findings

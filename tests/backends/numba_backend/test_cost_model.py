@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import dnnkit as dk
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.bytecode import ScheduleKey, assemble
-from dnnkit.backends.numba_backend.machine import Machine
 from dnnkit.backends.numba_backend.cost_model import choose_partition, record, seconds
+from dnnkit.backends.numba_backend.machine import Machine
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles, stage_shards
 from dnnkit.backends.processors import processors
 from dnnkit.backends.program import Dense, Program
