@@ -86,7 +86,7 @@ class NumbaBackend(NumpyBackend):
             Finding(
                 "this machine",
                 "good",
-                f"{processors()} processors for this process, {machine().cores} cores, vectors of {REGISTER_BYTES} bytes: "
+                f"{processors()} processors for this process, {machine().cores} cores, {REGISTER_BYTES}-byte vectors: "
                 "from these, the network and num_threads follows how work is divided among threads",
             ),
         ]
