@@ -22,13 +22,15 @@ TOGETHER = 0.9
 
 BYTES, CALL = 7e10, 1e-7
 """Bytes a second read and written in a second-level cache, seconds for calling a product: 6e10 to 8e10 and 0.8e-7 to
-1.5e-7 on that EPYC, and so little of a step that no other value of these ranges made a choice that was slower."""
+1.5e-7 on that EPYC."""
 
-EXCHANGE, CROSSING = 2e-7, 2e10
-"""Seconds for a signal between two processors, bytes a second that one reads from another's caches. 1.4e-7 and 4e10 on
-that EPYC, where two processors share a third-level cache; several times as slow where they do not."""
+NEAR, FAR = (1.5e-7, 4e10), (4e-7, 1e10)
+"""Seconds for a signal between two processors, bytes a second that one reads from another's caches. Near where all
+share a third-level cache, as on that EPYC; far where they do not: none was at hand, and some three times as slow is
+what is said of them. How little it costs to be wrong stands in 0025."""
 
-TOPOLOGY = Path("/sys/devices/system/cpu/cpu0/topology/thread_siblings_list")
+SYSTEM = Path("/sys/devices/system/cpu/cpu0")
+SHARE_A_CORE, SHARE_A_CACHE = "topology/thread_siblings_list", "cache/index3/shared_cpu_list"
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,15 @@ def machine() -> Machine:
     """This machine: the same in every process on it, whatever else runs and however many processors it may use."""
     from dnnkit.kernels.matmul.simd import FUSED, REGISTER_BYTES
 
-    flops = FLOPS[REGISTER_BYTES] * (1 if FUSED else NOT_FUSED)
-    cores = max(1, (os.cpu_count() or 1) // threads_of_a_core())
-    return Machine(flops, cores, BYTES, CALL, EXCHANGE, CROSSING)
+    flops, count = FLOPS[REGISTER_BYTES] * (1 if FUSED else NOT_FUSED), os.cpu_count() or 1
+    exchange, crossing = NEAR if count <= sharing(SHARE_A_CACHE) else FAR
+    return Machine(flops, max(1, count // sharing(SHARE_A_CORE)), BYTES, CALL, exchange, crossing)
 
 
-def threads_of_a_core() -> int:
-    """How many processors share a core, where the system says so; else one."""
+def sharing(what: str) -> int:
+    """How many processors share a core or a cache with the first one, itself included; 1 where no system says so."""
     try:
-        text = TOPOLOGY.read_text().strip()
+        text = (SYSTEM / what).read_text().strip()
         ends = [[int(end) for end in part.split("-")] for part in text.split(",")]
     except (OSError, ValueError):  # no such file, or in another language
         return 1

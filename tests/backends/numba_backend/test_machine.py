@@ -60,18 +60,23 @@ def test_the_machine_is_the_same_to_a_process_that_may_use_less_of_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "threads"),
+    ("text", "count"),
     [("0\n", 1), ("0-1\n", 2), ("0,64\n", 2), ("0-3,64-67\n", 8), ("", 1), ("all of them", 1), ("0-", 1)],
 )
-def test_how_many_processors_share_a_core_is_read_from_the_system(
-    text: str, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_processors_share_is_read_from_the_system(
+    text: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machines, "TOPOLOGY", tmp_path / "siblings")
-    assert machines.threads_of_a_core() == 1  # no such file
-    (tmp_path / "siblings").write_text(text)
-    assert machines.threads_of_a_core() == threads
-    monkeypatch.setattr(os, "cpu_count", lambda: 12)
-    assert machine.__wrapped__().cores == 12 // threads
+    monkeypatch.setattr(machines, "SYSTEM", tmp_path)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    unknown = machine.__wrapped__()
+    assert (unknown.cores, unknown.exchange, unknown.crossing) == (8, *machines.FAR)
+    for name in (machines.SHARE_A_CORE, machines.SHARE_A_CACHE):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(text)
+        assert machines.sharing(name) == count
+    here = machine.__wrapped__()
+    assert here.cores == 8 // count
+    assert (here.exchange, here.crossing) == (machines.NEAR if count == 8 else machines.FAR)
 
 
 def test_workers_share_the_multipliers_of_a_core() -> None:
