@@ -3,8 +3,7 @@
     python -m benchmarks.same_bits --json FILE.json     # some minutes
 
 Sixty random networks are trained on the Numba backend by fresh processes: for thread limits 1, 2, 3, 4 and 8, and with
-partitions by units and by rows among 2, 3, 4 and 8 workers, each process once alone and once beside processes that
-never wait; the second one with an empty cache where no partition is given, so that nothing but the machine decides.
+partitions by units and by rows among 2, 3, 4 and 8 workers, each once without and once beside processes that never wait.
 Limits above the number of processors count as if there were so many. A line for each setting says which networks ended
 with the same parameters, optimizer state and losses: under load as without, and as with one thread.
 

@@ -12,7 +12,7 @@ import dnnkit as dk
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.processors import processors
 
-COUNT, STEPS = 60, 6
+COUNT, STEPS = 60, 8
 OPTIMIZERS = (
     lambda: dk.SGD(0.05, momentum=0.9),
     lambda: dk.Adam(0.002),
@@ -45,7 +45,7 @@ def trained(number: int, threads: int) -> tuple[str, str]:
     rng = np.random.default_rng(number)
     rows = STEPS * batch_size - batch_size // 3  # the last batch is shorter
     x, y = rng.normal(size=(rows, features)).astype(dtype), rng.integers(0, classes, rows)
-    history = net.fit(x, y, batch_size=batch_size, epochs=2, verbose=0)
+    history = net.fit(x, y, batch_size=batch_size, verbose=0)
     snapshot = net.executable.snapshot()
     digest = hashlib.sha256(np.array(history.history["loss"]).tobytes())
     for name, value in sorted({**snapshot.parameters, **snapshot.slots}.items()):
