@@ -52,12 +52,12 @@ class NumbaBackend(NumpyBackend):
         return version("numba")
 
     def diagnose(self) -> list[Finding]:
-        """The BLAS that compiled code uses, the cache of compiled kernels, and the rates that partitions follow."""
-        from dnnkit.backends.numba_backend.calibration import machine
+        """The BLAS that compiled code uses, the cache of compiled kernels, and the facts that partitions follow."""
+        from dnnkit.backends.numba_backend.machine import machine
         from dnnkit.backends.processors import processors
         from dnnkit.kernels._numba import blas, jit
+        from dnnkit.kernels.matmul.simd import REGISTER_BYTES
 
-        here = machine()
         folder = jit.cache_folder()
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         compiled_now = any(folder.glob("compiled-*"))
@@ -86,8 +86,8 @@ class NumbaBackend(NumpyBackend):
             Finding(
                 "this machine",
                 "good",
-                f"{processors()} processors, {here.flops / 1e9:.0f} GFLOP/s each in products of float32, "
-                f"{1e6 * here.exchange:.1f} µs cross-core signalling latency",
+                f"{processors()} processors for this process, {machine().cores} cores, {REGISTER_BYTES}-byte vectors: "
+                "from these, the network and num_threads follows how work is divided among threads",
             ),
         ]
         return super().diagnose() + findings

@@ -1,4 +1,4 @@
-"""Which partition of the work is fastest: a cost model of one training step, with rates measured on the machine.
+"""Which partition of the work is fastest: a cost model of one training step, with typical rates of such a machine.
 
     product of (m, k) and (k, n):      call + 2 m k n / flops + (m k + k n), where not near enough, as bytes
     element by element:                bytes read and written / bytes per second
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from dnnkit.backends.numba_backend.calibration import Machine, machine
+from dnnkit.backends.numba_backend.machine import Machine, machine
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles, share, stage_shards
 from dnnkit.backends.processors import usable
 from dnnkit.backends.program import Dense, Program, Stage
@@ -111,7 +111,7 @@ def estimate(
 ) -> Estimate:
     """The estimated time of each part of a training step."""
     number = 4 if program.dtype == "float32" else 8
-    flops = (here.flops if partition.workers == 1 else here.flops_each) * 4 / number
+    flops = here.flops_of_each(partition.workers) * 4 / number
     workers, by_rows = partition.workers, partition.by == "rows" and partition.workers > 1
     rows = -(-batch_size // workers) if by_rows else batch_size
     kinds = roles(stages, partition)

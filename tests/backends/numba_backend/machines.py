@@ -1,20 +1,28 @@
 """Machines that are made up, for the model of the cost."""
 
 import math
+from typing import Any
 
-from dnnkit.backends.numba_backend.calibration import Machine
+from dnnkit.backends.numba_backend.machine import Machine
 
 INFINITE = math.inf
-FREE = dict.fromkeys(("flops", "flops_each", "bytes", "crossing"), INFINITE) | {"call": 0.0, "exchange": 0.0}
+FREE = dict.fromkeys(("flops", "bytes", "crossing"), INFINITE) | {"cores": 64, "call": 0.0, "exchange": 0.0}
 NUMBERS = sorted(FREE)
 
 
-def made_up(**numbers: float) -> Machine:
+def made_up(**numbers: Any) -> Machine:
     """A machine for which nothing takes time but what is named."""
     return Machine(**(FREE | numbers))
 
 
-def usual(**numbers: float) -> Machine:
+def usual(**numbers: Any) -> Machine:
     """A machine as there are many, but for what is named."""
-    normal = {"flops": 1e11, "flops_each": 1e11, "bytes": 1e11, "call": 1e-7, "exchange": 1e-6, "crossing": 1e10}
+    normal: dict[str, Any] = {
+        "flops": 1e11,
+        "cores": 64,
+        "bytes": 1e11,
+        "call": 1e-7,
+        "exchange": 1e-6,
+        "crossing": 1e10,
+    }
     return Machine(**(normal | numbers))

@@ -1,4 +1,4 @@
-"""The model of a step's time, the choice it makes, who may overrule it, and the numbers it is fed with."""
+"""The model of a step's time, the choice it makes, and who may overrule it."""
 
 import math
 import os
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import dnnkit as dk
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.bytecode import ScheduleKey, assemble
-from dnnkit.backends.numba_backend.calibration import Machine
 from dnnkit.backends.numba_backend.cost_model import choose_partition, record, seconds
+from dnnkit.backends.numba_backend.machine import Machine
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles, stage_shards
 from dnnkit.backends.processors import processors
 from dnnkit.backends.program import Dense, Program
@@ -102,7 +102,7 @@ def test_the_model_counts_the_products_of_the_schedule(widths: list[int], partit
 @given(WIDTHS, DIVISIONS, st.integers(1, 50))
 def test_no_worker_computes_more_than_the_model_says(widths: list[int], partition: Partition, rows: int) -> None:
     network = program(*widths)
-    flops = estimate(network, rows, partition, made_up(flops=1.0, flops_each=1.0))
+    flops = estimate(network, rows, partition, made_up(flops=1.0))
     for worker in range(partition.workers):
         mine, trained = 0, False
         share = rows
@@ -162,16 +162,16 @@ def test_too_little_work_is_left_to_one_worker() -> None:
     assert choose(program(4, 1, features=2), 32, usual()) == SINGLE
 
 
-def test_processors_that_are_slower_together_are_not_worth_it() -> None:
+def test_processors_that_share_a_core_are_not_worth_it() -> None:
     network = program(1024, 1024, features=1024, threads=2)
     assert choose(network, 64, usual()).workers == 2
-    assert choose(network, 64, usual(flops_each=4e10)) == SINGLE
+    assert choose(network, 64, usual(cores=1)) == SINGLE
 
 
 MACHINES = st.builds(
     Machine,
     flops=st.floats(1e8, 1e13),
-    flops_each=st.floats(1e8, 1e13),
+    cores=st.integers(1, 8),
     bytes=st.floats(1e8, 1e12),
     call=st.floats(1e-9, 1e-4),
     exchange=st.floats(1e-9, 1e-1),
@@ -201,7 +201,6 @@ def test_the_choice_is_the_fastest_by_the_model_and_never_more_workers_than_thre
 def test_units_that_cannot_be_divided_are_never_computed_by_several(
     narrow: list[int], rows: int, here: Machine
 ) -> None:
-    """Not even where processors seemed faster together, because something else ran while one was measured alone."""
     network = program(*narrow, 300, threads=4)
     chosen = choose(network, rows, here)
     assert chosen.by == "rows" or chosen == SINGLE or "columns" in roles(network.stages, chosen)
