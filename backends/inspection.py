@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dnnkit.backends.executable import Executable
 
 ROUNDS, STEPS = 7, 20
-"""Rounds of so many steps that are measured; of each part the fastest counts, for other work only ever slows it down."""
+"""Rounds of so many steps that are measured; of each part the fastest counts, for other work only slows it down."""
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,8 @@ def _instruction_seconds(
         team.prepare("train", work, numbers, executable.epoch.sums, executable.first_trained)
         timing.run_timed(ctypes.addressof(team.run_structure), fewest)
     rate = (timing.read(ticks) - began) / (perf_counter() - start)
-    return np.where(fewest == np.iinfo(np.int64).max, 0, fewest) / rate
+    seconds: HostArray = np.where(fewest == np.iinfo(np.int64).max, 0, fewest) / rate
+    return seconds
 
 
 def _shards(executable: "NumbaExecutable", partition: Partition) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.aligned import address, rounded, zeros
+from dnnkit.backends.inspection import part_names
 from dnnkit.backends.numba_backend.bytecode import Inputs, Purpose, ScheduleKey, assemble, link
 from dnnkit.backends.numba_backend.data import BatchSource
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, share, stage_shards
@@ -178,7 +179,7 @@ class WorkerTeam:
 
     def describe(self, key: ScheduleKey) -> str:
         """The same in words."""
-        return describe(self.schedule(key), [str(stage) for stage in self._stages])
+        return describe(self.schedule(key), [name.partition(" ")[0] for name in part_names(self.program, self._stages)])
 
     def link(self, key: ScheduleKey) -> Any:
         """The same as machine code, compiled now if it is nowhere yet."""

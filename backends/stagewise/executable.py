@@ -214,10 +214,9 @@ class StagewiseExecutable(FlatExecutable):
                     self._run_step(step, 0.0, still(self.program, 1), may_change=lambda: True, mark=watch)
                     best = {name: min(best.get(name, inf), seconds) for name, seconds in watch.seconds.items()}
         stages.mark = None
-        names = {place: name for place, name in enumerate(part_names(self.program, self._stages))}
-        order_of_parts = ["inputs", *names, "loss and metrics", "update"]
-        parts = (Part(names.get(key, key), None, best[key]) for key in order_of_parts)
-        return StepParts(tuple(parts), None, measured, partition="")
+        of_stages = [Part(name, None, best[place]) for place, name in enumerate(part_names(self.program, self._stages))]
+        inputs, losses, update = (Part(name, None, best[name]) for name in ("inputs", "loss and metrics", "update"))
+        return StepParts((inputs, *of_stages, losses, update), None, measured, partition="")
 
     # -- inference ---------------------------------------------------------------------------------------------------
 

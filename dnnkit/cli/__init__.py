@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from dnnkit import __version__
-from dnnkit.cli import backends, bench, compile, doctor, predict, train
+from dnnkit.cli import backends, bench, compile, doctor, inspect, predict, train
 from dnnkit.errors import DnnkitError
 from dnnkit.training.interrupts import end_program
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.add_typer(bench.app, name="bench", rich_help_panel="Commands")
+app.command("inspect")(inspect.inspect)
 app.command("backends")(backends.backends)
 app.command("compile")(compile.compile_ahead)
 app.command("doctor")(doctor.doctor)

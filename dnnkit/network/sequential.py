@@ -22,6 +22,7 @@ from dnnkit.metrics import check as check_metrics
 from dnnkit.network import checks, lowering, numpy_source
 from dnnkit.network.agreement import warn_of_disagreement
 from dnnkit.network.copying import Copyable
+from dnnkit.network.describing import Describable
 from dnnkit.network.parameters import Parameters
 from dnnkit.network.turns import Turns
 from dnnkit.optimizers import OPTIMIZERS, Optimizer
@@ -42,7 +43,7 @@ INFERENCE_BATCH = 1024
 """Rows that `predict` and `evaluate` compute at a time: enough for BLAS, little memory."""
 
 
-class Sequential(Copyable):
+class Sequential(Copyable, Describable):
     """Layers one after the other.
 
     `layers` are described by `dnnkit.layers`; `backend` is a backend's name, None for the one in force when the
@@ -227,31 +228,6 @@ class Sequential(Copyable):
         """Assign several parameters, after all were looked at; no other thread sees some of them new and some old."""
         self.parameters.assign(values)
 
-    def summary(self) -> None:
-        """Print layers, output shapes and numbers of parameters."""
-        from dnnkit.network.summary import print_summary
-
-        print_summary(self)
-
-    def inspect(self, x: Any = None, y: Any = None, *, batch_size: int = 32) -> "Inspection":
-        """How a training step runs here: its parts, how they are partitioned, predicted and measured times.
-
-        A copy of the network trains some steps, at learning rates of 0; the network stays as it is. `print` the result,
-        or let a notebook show it.
-
-        Arguments:
-            x: samples (N, ...) to train on, such as those of `fit`; random numbers if None.
-            y: their targets; required with x.
-            batch_size: rows of a step.
-
-        Raises:
-            NotReady: the network is not built, or not compiled.
-            DataError: x or y do not fit the network.
-        """
-        from dnnkit.network.inspection import inspect
-
-        return inspect(self, x, y, batch_size)
-
     # -- training ----------------------------------------------------------------------------------------------------
 
     def fit(
@@ -307,7 +283,7 @@ class Sequential(Copyable):
             keep = checks.check_count("checkpoint_keep", checkpoint_keep)
             checkpoints = Checkpoints.of(checkpoint, checkpoint_every, keep)
         with self.turns.fitting(), Interrupts(checkpoints is not None) as interrupts, checkpoints or nullcontext():
-            x, y, weights = self._check(x, y, sample_weight, class_weight)
+            x, y, weights = self.check(x, y, sample_weight, class_weight)
             if checkpoints is not None:
                 self._take_seed(checkpoints.seed)
             held_out: tuple[Any, ...] | None = None
@@ -315,7 +291,7 @@ class Sequential(Copyable):
                 if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
                     raise ConfigurationError("validation_data is not (x, y) or (x, y, sample_weight)")
                 x_held_out, y_held_out, *weight = validation_data
-                held_out = self._check(x_held_out, y_held_out, weight[0] if weight else None, class_weight)
+                held_out = self.check(x_held_out, y_held_out, weight[0] if weight else None, class_weight)
             elif validation_split:
                 (x, y, weights), held_out = checks.hold_out(validation_split, x, y, weights, self.dtype)
             batch_size = checks.rows_at_a_time(batch_size, int(x.shape[0]), steps_per_epoch, check_shuffle(shuffle))
@@ -348,7 +324,7 @@ class Sequential(Copyable):
 
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """One update on all of x and y as one batch; returns the loss before it."""
-        x, y, weights = self._check(x, y, sample_weight)
+        x, y, weights = self.check(x, y, sample_weight)
         samples = int(x.shape[0])
         with self.turns:
             executable = self.executable
@@ -368,7 +344,7 @@ class Sequential(Copyable):
         With `with_input` also the gradient in x, under the name "input" and in x's shape. Dropout is active, with the
         mask of the next update.
         """
-        x, y, weights = self._check(x, y, sample_weight)
+        x, y, weights = self.check(x, y, sample_weight)
         with self.turns:
             gradients = self.executable.gradients(self.executable.load(x, y, weights), with_input=with_input)
             to_numpy = self.backend.to_numpy
@@ -384,7 +360,7 @@ class Sequential(Copyable):
     ) -> dict[str, float]:
         """`{"loss": ..., "accuracy": ...}` on samples and targets, dropout off."""
         batch_size = checks.check_count("batch_size", batch_size)
-        x, y, weights = self._check(x, y, sample_weight)
+        x, y, weights = self.check(x, y, sample_weight)
         executable = self.executable
         data, rows = executable.load(x, y, weights), min(batch_size, int(x.shape[0]))
         totals = self.turns.read(executable, lambda parameters: executable.evaluate(data, rows, parameters))
@@ -421,7 +397,7 @@ class Sequential(Copyable):
             return self._check_samples(x)
         return x
 
-    def _check(
+    def check(
         self, x: Any, y: Any, sample_weight: Any = None, class_weight: Mapping[int, float] | None = None
     ) -> tuple[Any, Any, Any]:
         """Samples, targets and row weights as the executable loads them; builds the network if need be."""

@@ -4,7 +4,8 @@ An opcode is called with the worker, the run and the stage (`structures.py`), an
 docstring's first line is what `describe` prints of it.
 """
 
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -46,14 +47,16 @@ def meaning(name: str) -> str:
     return (OPCODES[name].__doc__ or "").partition("\n")[0]
 
 
-def describe(schedule: list[Instruction], stages: list[str]) -> str:
-    """A schedule in words, a line for each instruction; `stages` are their names."""
-    lines = []
+def describe(schedule: Sequence[Instruction], stages: Sequence[str], width: int = 80) -> str:
+    """A schedule in words: of each instruction its number, its opcode, and what it does with which of the stages."""
+    lines, indent = [], " " * 30
     for place, (name, stage, option) in enumerate(schedule):
-        where = f"line {stage}" if name == "repeat" else stages[stage] if meaning(name).count("stage") else ""
-        chosen = f"option {option}" if option else ""
-        what = ", ".join(part for part in (where, chosen) if part)
-        lines.append(f"{place:3}  {name:26} {what:24} {meaning(name)}".rstrip())
+        text = f"Go on with the next step, at {stage}." if name == "repeat" else meaning(name)
+        for words in ("a dense stage", "a stage"):
+            if words in text:
+                text = text.replace(words, stages[stage])
+        text += f" Option {option}." if option else ""
+        lines += textwrap.wrap(f"{place:3}  {name:23}  {text}", width, subsequent_indent=indent)
     return "\n".join(lines)
 
 

@@ -1,0 +1,37 @@
+"""What a network says of itself."""
+
+from typing import TYPE_CHECKING, Any
+
+from dnnkit.network.protocol import Network
+
+if TYPE_CHECKING:
+    from dnnkit.network.inspection import Inspection
+
+
+class Describable(Network):
+    """`summary` and `inspect` of a network."""
+
+    def summary(self) -> None:
+        """Print layers, output shapes and numbers of parameters."""
+        from dnnkit.network.summary import print_summary
+
+        print_summary(self)
+
+    def inspect(self, x: Any = None, y: Any = None, *, batch_size: int = 32) -> "Inspection":
+        """How a training step runs here: its parts, how they are partitioned, predicted and measured times.
+
+        A copy of the network trains some steps, at learning rates of 0; the network stays as it is. `print` the result,
+        or let a notebook show it.
+
+        Arguments:
+            x: samples (N, ...) to train on, such as those of `fit`; random numbers if None.
+            y: their targets; required with x.
+            batch_size: rows of a step.
+
+        Raises:
+            NotReady: the network is not built, or not compiled.
+            DataError: x or y do not fit the network.
+        """
+        from dnnkit.network.inspection import inspect
+
+        return inspect(self, x, y, batch_size)

@@ -1,0 +1,111 @@
+"""How a training step of a network runs here: its parts, their partition, predicted and measured times."""
+
+from copy import deepcopy
+from dataclasses import dataclass
+from html import escape
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from dnnkit.backends.inspection import STEPS, StepParts
+from dnnkit.errors import DataError, NotReady
+from dnnkit.network import checks
+from dnnkit.network.protocol import Network
+
+HEADS = "part", "parameters", "partition", "predicted", "measured"
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `net.inspect()` found; printing it shows a table.
+
+    `step` has the parts with their seconds per step; `parameters` counts each part's, by its name.
+    """
+
+    backend: str
+    device: str
+    execution: str
+    reason: str | None
+    dtype: str
+    batch_size: int
+    step: StepParts
+    parameters: dict[str, int]
+
+    @property
+    def title(self) -> str:
+        """Where and how it runs, in a line."""
+        why = f" ({self.reason})" if self.reason else ""
+        where = f"{self.backend} on {self.device}, {self.execution}{why}"
+        shared = f", {_partition(self.step.partition)}" if self.step.partition else ""
+        return f"{where}, {self.dtype}, batches of {self.batch_size}{shared}"
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """The table's rows, as text."""
+        rows = list[tuple[str, ...]]()
+        for part in self.step.parts:
+            count = self.parameters.get(part.name.split(" ")[0], 0)
+            counted = f"{count:,}" if count else ""
+            rows.append((part.name, counted, part.partition, _time(part.predicted), _time(part.measured)))
+        total = sum(self.parameters.values())
+        rows.append(("a step", f"{total:,}", "", _time(self.step.predicted), _time(self.step.measured)))
+        return rows
+
+    def __str__(self) -> str:
+        rows = [HEADS, *self.rows()]
+        used = [place for place in range(len(HEADS)) if any(row[place] for row in rows[1:])]
+        widths = {place: max(len(row[place]) for row in rows) for place in used}
+        lines = [
+            "  ".join(row[n].ljust(widths[n]) if n in (0, 2) else row[n].rjust(widths[n]) for n in used).rstrip()
+            for row in rows
+        ]
+        return "\n".join([self.title, "", lines[0], "-" * max(map(len, lines)), *lines[1:]])
+
+    def _repr_html_(self) -> str:
+        cells = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in self.rows())
+        heads = "".join(f"<th>{head}</th>" for head in HEADS)
+        return f"<p>{escape(self.title)}</p><table><thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table>"
+
+
+def inspect(net: Network, x: Any, y: Any, batch_size: int) -> Inspection:
+    """What a copy of the network takes for its steps."""
+    batch_size = checks.check_count("batch_size", batch_size)
+    if not net.is_built or not net.is_compiled:
+        raise NotReady("only what can be trained can be inspected: call compile(...), and build(...) or fit")
+    if (x is None) != (y is None):
+        raise DataError(f"inspect got {'y without x' if x is None else 'x without y'}: give both, or neither")
+    twin = deepcopy(net)
+    executable, program = twin.executable, twin.executable.program
+    if x is None:
+        x, y = _random_data(program, batch_size)
+    data = executable.load(*twin.check(x, y))
+    batch_size = min(batch_size, len(data))
+    steps = min(STEPS, len(data) // batch_size)  # whole batches: of each part the fastest counts
+    order = np.random.default_rng(0).permutation(len(data))[: steps * batch_size]
+    step = executable.step_parts(data, order, batch_size)
+    counts: dict[str, int] = {}
+    for parameter in program.parameters:
+        layer = parameter.name.split("/")[0]
+        counts[layer] = counts.get(layer, 0) + parameter.size
+    plan = executable.plan
+    return Inspection(plan.backend, plan.device, plan.execution, plan.reason, program.dtype, batch_size, step, counts)
+
+
+def _random_data(program: Any, batch_size: int) -> tuple[Any, Any]:
+    """Samples and targets as the program takes them, enough for some steps."""
+    rng, rows = np.random.default_rng(0), STEPS * batch_size
+    x = rng.normal(size=(rows, prod(program.input_shape))).astype(program.dtype).reshape(rows, *program.input_shape)
+    if program.loss.targets == "labels":
+        return x, rng.integers(0, program.output_features, rows)
+    return x, rng.integers(0, 2, (rows, program.output_features)).astype(program.dtype)
+
+
+def _partition(text: str) -> str:
+    by, _, workers = text.partition("/")
+    return "1 worker" if workers == "1" else f"{workers} workers, by {by}"
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{seconds * 1e3:,.2f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:,.1f} µs"
