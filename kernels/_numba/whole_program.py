@@ -231,7 +231,9 @@ class _Compiler(compiler.Compiler):
         for pipeline in pipelines:
             pipeline.passes = [
                 (self.lowering, text) if step is typed_passes.NativeLowering else (step, text)
-                for step, text in dict(pipeline.passes).items()  # each once: nothing changes between Numba's repetitions
+                for step, text in dict(
+                    pipeline.passes
+                ).items()  # each once: nothing changes between Numba's repetitions
                 if step not in FOR_OTHERS
             ]
         return pipelines
