@@ -146,18 +146,6 @@ def _operators_asked_once() -> Iterator[None]:
         _functions.get_call_type = kept
 
 
-@register_pass(mutates_CFG=True, analysis_only=False)
-class InferTypes(typed_passes.NopythonTypeInference):
-    """Numba's inference of types, which remembers operators."""
-
-    _name = "dnnkit_infer_types"
-
-    def run_pass(self, state: Any) -> bool:
-        """Infer the type of each variable."""
-        with _operators_remembered(state.typingctx):
-            return bool(super().run_pass(state))
-
-
 @register_pass(mutates_CFG=False, analysis_only=False)
 class LowerEntry(typed_passes.NativeLowering):
     """Lower a function that is called by its address or from Python."""

@@ -14,7 +14,6 @@ from dnnkit.kernels._numba.jit import INLINED, jit
 from dnnkit.kernels._numba.unchecked_views import part
 from dnnkit.kernels.matmul.simd import WORD
 
-
 ROWS, COLUMNS, ROWS_OF_B, PLACES = 1, 2, 4, 8
 """The bits of the four indexes."""
 
