@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-import llvmlite.binding
 from llvmlite.binding import Linkage
 from numba.core import codegen, compiler, typed_passes, types, untyped_passes
 from numba.core.compiler_machinery import register_pass
@@ -31,12 +30,17 @@ class Deferred(codegen.JITCodeLibrary):
         self._linking_libraries.append(library)
 
     def _optimize_functions(self, module: Any) -> None:
-        """Variables to registers, so that little is linked and inlined; more is done when all is there."""
+        """Simplify, so that little is linked and inlined; loops are in the form that the later passes are written for."""
         module.data_layout = self._codegen._data_layout
-        passes, builder = _short_passes(self._codegen)
+        passes, options = _passes_for_functions(self._codegen)
         for function in module.functions:
             if not function.is_declaration:
-                passes.run(function, builder)
+                passes.run(function, options)
+
+    def _optimize_final_module(self) -> None:
+        """LLVM's passes once; Numba has others before, to find counts of references that cancel."""
+        passes, options = self._codegen._module_pass_manager()
+        passes.run(self._final_module, options)
 
     def finalize(self) -> None:
         """Link this with all that it calls, then optimise."""
@@ -93,11 +97,10 @@ class OptimizedFirst(Deferred):
 
 
 @cache
-def _short_passes(code_generator: Any) -> Any:
-    """What optimises single functions, and its options; to make them takes as long as to run them."""
-    passes = llvmlite.binding.create_new_function_pass_manager()
-    passes.add_sroa_pass()
-    return passes, code_generator._pass_builder()
+def _passes_for_functions(code_generator: Any) -> Any:
+    """LLVM's passes for single functions, without the costly ones, and their options."""
+    options = code_generator._pass_builder(opt=1)
+    return options.getFunctionPassManager(), options
 
 
 @cache
