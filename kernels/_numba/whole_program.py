@@ -30,7 +30,7 @@ class Deferred(codegen.JITCodeLibrary):
         self._linking_libraries.append(library)
 
     def _optimize_functions(self, module: Any) -> None:
-        """Simplify, so that little is linked and inlined; loops are in the form that the later passes are written for."""
+        """Simplify, so that little is linked and inlined, and loops have the form that later passes expect."""
         module.data_layout = self._codegen._data_layout
         passes, options = _passes_for_functions(self._codegen)
         for function in module.functions:
@@ -107,9 +107,11 @@ def _passes_for_functions(code_generator: Any) -> Any:
 def _our_context(numbas: Any) -> Any:
     """What says how to lower: no counting of references, for callers keep arrays alive, and nothing is allocated.
 
-    It also remembers the sizes of LLVM's types: Numba asks LLVM for one whenever a variable is declared.
+    It remembers the sizes of LLVM's types, which Numba asks for whenever a variable is declared. And it looks for new
+    declarations only before it compiles a function, as Numba does too, not also whenever there is no special code for
+    an operator and a constant.
     """
-    return numbas.subtarget(enable_nrt=False, get_abi_sizeof=cache(numbas.get_abi_sizeof))
+    return numbas.subtarget(enable_nrt=False, get_abi_sizeof=cache(numbas.get_abi_sizeof), refresh=lambda: None)
 
 
 def _prepare(state: Any, kind: Any = Deferred) -> None:
@@ -156,8 +158,9 @@ class LowerEntry(typed_passes.NativeLowering):
     _name = "dnnkit_lower_entry"
 
     def run_pass(self, state: Any) -> bool:
-        """Numba's lowering, into a library of ours."""
+        """Numba's lowering, into a library of ours, and one wrapper: for C if it is `native`, else for Python."""
         _prepare(state)
+        state.flags.no_cfunc_wrapper = not state.flags.no_cpython_wrapper
         changed = bool(super().run_pass(state))
         if state.flags.no_compile:  # a C callback's: Numba would not note what must be done before it is read again
             for library in (state.library, *state.library.callees()):
