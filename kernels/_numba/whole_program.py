@@ -98,9 +98,8 @@ class OptimizedFirst(Deferred):
 
 @cache
 def _passes_for_functions(code_generator: Any) -> Any:
-    """LLVM's passes for single functions, without the costly ones, and their options."""
-    options = code_generator._pass_builder(opt=1)
-    return options.getFunctionPassManager(), options
+    """LLVM's passes for single functions, all that it has: with fewer, erf in float64 does not become vectors."""
+    return code_generator._function_pass_manager()
 
 
 @cache
