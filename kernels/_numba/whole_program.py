@@ -128,8 +128,11 @@ OPERANDS = types.Integer, types.Float, types.Boolean, types.Array, types.BaseTup
 
 
 def _ask_once(function: Any, context: Any, arguments: Any, keywords: Any) -> Any:
-    """How Numba types a call. For an operator it tries all that Python and NumPy declare, when types are inferred and
-    again when code is emitted: the answer is remembered."""
+    """How Numba types a call.
+
+    For an operator it tries all that Python and NumPy declare, when types are inferred and again when code is emitted;
+    here the answer is remembered.
+    """
     key = function, *arguments
     if key in _answers:
         return _answers[key]
