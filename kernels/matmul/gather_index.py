@@ -9,21 +9,12 @@ from typing import Any
 
 from numba import types
 
-from dnnkit.kernels._numba.extending import intrinsic, resolved_by_type
-from dnnkit.kernels._numba.jit import INLINED, jit
-from dnnkit.kernels._numba.unchecked_views import part
+from dnnkit.kernels._numba.extending import intrinsic
+from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels.matmul.simd import WORD
 
 ROWS, COLUMNS, ROWS_OF_B, PLACES = 1, 2, 4, 8
 """The bits of the four indexes."""
-
-
-@resolved_by_type(**INLINED)
-def between(index, first, end):
-    """index[first:end], of an array; None stays None."""
-    if isinstance(index, types.NoneType):
-        return lambda index, first, end: None
-    return lambda index, first, end: part(index, first, end - first)
 
 
 @intrinsic
