@@ -2,13 +2,11 @@
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
 from dnnkit.kernels._numba.extending import intrinsic
-from dnnkit.kernels._numba.jit import jit
 
 
 def _caller(*kinds: types.Type) -> Any:
@@ -47,7 +45,14 @@ call_update = _caller(WORD, WORD, WORD, WORD, WORD, WORD, NUMBER, WORD)
 call_opcode = _caller(WORD, WORD, WORD, WORD)
 
 
-@jit
-def address_of(array, start=0):
+@intrinsic
+def address_of(typing_context: Any, array: Any, start: Any = 0) -> Any:
     """The address of element `start` of a contiguous array."""
-    return np.int64(array.ctypes.data) + start * array.itemsize
+    begin = types.Omitted(0) if start == 0 else types.int64
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = data if start == 0 else builder.gep(data, [arguments[1]])
+        return builder.ptrtoint(place, ir.IntType(64))
+
+    return types.int64(array, begin), generate

@@ -8,6 +8,7 @@ from numba import types
 from dnnkit.kernels._numba.extending import intrinsic
 from dnnkit.kernels._numba.indirect_calls import address_of
 from dnnkit.kernels._numba.jit import jit
+from dnnkit.kernels._numba.unchecked_views import element
 
 LINE = 64
 """Bytes of a cache line, on most processors; where it is more, some lines are prefetched twice."""
@@ -46,7 +47,8 @@ def prefetch_rows(data, rows, most):
     length = data.shape[1] * data.itemsize
     if data.shape[0] * length <= NEAR:
         return
-    for row in rows:
-        start = address_of(data) + row * length
-        for place in range(0, min(length, most), LINE):
-            _prefetch_line(start + place)
+    start, end = address_of(data), most if most < length else length
+    for n in range(rows.size):
+        row = start + element(rows, n) * length
+        for place in range(row, row + end, LINE):
+            _prefetch_line(place)

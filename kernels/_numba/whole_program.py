@@ -6,10 +6,13 @@ when its outermost caller is complete.
 """
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from llvmlite.binding import Linkage
-from numba.core import codegen, compiler, typed_passes, untyped_passes
+from numba.core import codegen, compiler, typed_passes, types, untyped_passes
 from numba.core.compiler_machinery import register_pass
 
 make_function: Any = importlib.import_module("numba._dynfunc").make_function
@@ -25,6 +28,19 @@ class Deferred(codegen.JITCodeLibrary):
     def add_linking_library(self, library: Any) -> None:
         """Remember a callee."""
         self._linking_libraries.append(library)
+
+    def _optimize_functions(self, module: Any) -> None:
+        """Simplify, so that little is linked and inlined, and loops have the form that later passes expect."""
+        module.data_layout = self._codegen._data_layout
+        passes, options = _passes_for_functions(self._codegen)
+        for function in module.functions:
+            if not function.is_declaration:
+                passes.run(function, options)
+
+    def _optimize_final_module(self) -> None:
+        """LLVM's passes once; Numba has others before, to find counts of references that cancel."""
+        passes, options = self._codegen._module_pass_manager()
+        passes.run(self._final_module, options)
 
     def finalize(self) -> None:
         """Link this with all that it calls, then optimise."""
@@ -80,22 +96,73 @@ class OptimizedFirst(Deferred):
         return self._optimized
 
 
+@cache
+def _passes_for_functions(code_generator: Any) -> Any:
+    """LLVM's passes for single functions, all that it has: with fewer, erf in float64 does not become vectors."""
+    return code_generator._function_pass_manager()
+
+
+@cache
+def _our_context(numbas: Any) -> Any:
+    """What says how to lower: no counting of references, for callers keep arrays alive, and nothing is allocated.
+
+    It remembers the sizes of LLVM's types, which Numba asks for whenever a variable is declared. And it looks for new
+    declarations only before it compiles a function, as Numba does too, not also whenever there is no special code for
+    an operator and a constant.
+    """
+    return numbas.subtarget(enable_nrt=False, get_abi_sizeof=cache(numbas.get_abi_sizeof), refresh=lambda: None)
+
+
 def _prepare(state: Any, kind: Any = Deferred) -> None:
-    """A library of ours; and no counting of references, for callers keep arrays alive, and nothing is allocated."""
-    state.targetctx = state.targetctx.subtarget(enable_nrt=False)
+    """A context and a library of ours."""
+    state.targetctx = _our_context(state.targetctx)
     state.library = kind(state.targetctx.codegen(), state.func_id.func_qualname)
     state.library.enable_object_caching()
 
 
-@register_pass(mutates_CFG=True, analysis_only=False)
+_functions: Any = types.Function
+_ask = _functions.get_call_type
+_answers: dict[Any, Any] = {}
+
+OPERANDS = types.Integer, types.Float, types.Boolean, types.Array, types.BaseTuple
+
+
+def _ask_once(function: Any, context: Any, arguments: Any, keywords: Any) -> Any:
+    """How Numba types a call.
+
+    For an operator it tries all that Python and NumPy declare, when types are inferred and again when code is emitted;
+    here the answer is remembered.
+    """
+    key = function, *arguments
+    if key in _answers:
+        return _answers[key]
+    answer, called = _ask(function, context, arguments, keywords), function.typing_key
+    is_operator = called is bool or getattr(called, "__module__", "") == "_operator"
+    if is_operator and not keywords and all(isinstance(operand, OPERANDS) for operand in arguments):
+        _answers[key] = answer
+    return answer
+
+
+@contextmanager
+def _operators_asked_once() -> Iterator[None]:
+    """While kernels are compiled; other users of Numba keep its way."""
+    kept, _functions.get_call_type = _functions.get_call_type, _ask_once
+    try:
+        yield
+    finally:
+        _functions.get_call_type = kept
+
+
+@register_pass(mutates_CFG=False, analysis_only=False)
 class LowerEntry(typed_passes.NativeLowering):
     """Lower a function that is called by its address or from Python."""
 
     _name = "dnnkit_lower_entry"
 
     def run_pass(self, state: Any) -> bool:
-        """Numba's lowering, into a library of ours."""
+        """Numba's lowering, into a library of ours, and one wrapper: for C if it is `native`, else for Python."""
         _prepare(state)
+        state.flags.no_cfunc_wrapper = not state.flags.no_cpython_wrapper
         changed = bool(super().run_pass(state))
         if state.flags.no_compile:  # a C callback's: Numba would not note what must be done before it is read again
             for library in (state.library, *state.library.callees()):
@@ -103,7 +170,7 @@ class LowerEntry(typed_passes.NativeLowering):
         return changed
 
 
-@register_pass(mutates_CFG=True, analysis_only=False)
+@register_pass(mutates_CFG=False, analysis_only=False)
 class LowerCallee(typed_passes.NativeLowering):
     """Lower a function that only compiled code calls."""
 
@@ -124,7 +191,7 @@ class LowerCallee(typed_passes.NativeLowering):
         return True
 
 
-@register_pass(mutates_CFG=True, analysis_only=False)
+@register_pass(mutates_CFG=False, analysis_only=False)
 class LowerCalleeOptimizedFirst(LowerCallee):
     """The same, optimised before it is inlined."""
 
@@ -141,6 +208,8 @@ FOR_OTHERS = {
     untyped_passes.FindLiterallyCalls,
     untyped_passes.LiteralUnroll,
     untyped_passes.LiteralPropagationSubPipelinePass,
+    typed_passes.IRLegalization,
+    typed_passes.NoPythonSupportedFeatureValidation,
     typed_passes.InlineOverloads,
     typed_passes.NopythonRewrites,
     typed_passes.DumpParforDiagnostics,
@@ -158,10 +227,16 @@ class _Compiler(compiler.Compiler):
         for pipeline in pipelines:
             pipeline.passes = [
                 (self.lowering, text) if step is typed_passes.NativeLowering else (step, text)
-                for step, text in pipeline.passes
+                for step, text in dict(
+                    pipeline.passes
+                ).items()  # each once: nothing changes between Numba's repetitions
                 if step not in FOR_OTHERS
             ]
         return pipelines
+
+    def _compile_core(self) -> Any:
+        with _operators_asked_once():
+            return super()._compile_core()
 
 
 class Entry(_Compiler):

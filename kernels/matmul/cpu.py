@@ -10,10 +10,10 @@ from dnnkit.kernels._numba.indirect_calls import address_of
 from dnnkit.kernels._numba.jit import jit, jit_called
 from dnnkit.kernels._numba.shared import shared
 from dnnkit.kernels._numba.unchecked_views import element
-from dnnkit.kernels.matmul.gather_index import after, number_in, skip
+from dnnkit.kernels.matmul.gather_index import COLUMNS, PLACES, ROWS, ROWS_OF_B, after, number_in, skip
 from dnnkit.kernels.matmul.microkernels import (
     DEPTH,
-    ROWS,
+    TILE_ROWS,
     broadcast_tile,
     copy_number,
     copy_row,
@@ -22,9 +22,6 @@ from dnnkit.kernels.matmul.microkernels import (
     transpose_square,
 )
 from dnnkit.kernels.matmul.simd import FUSED, REGISTER_BYTES
-
-TINY = 64
-"""Multiplications in a product up to which it is done number by number."""
 
 PACKED_ROWS = 48
 """Rows of a from which b is packed: to copy it is then less than what its rows, far apart in the cache, cost."""
@@ -38,90 +35,72 @@ NEAR = 1 << 14
 FAR = 4096
 """Bytes between rows of b from where it is packed: that many are a page."""
 
-_16_1 = broadcast_tile(2 * ROWS, 1, True)
-_8_2, _8_2M, _8_1 = broadcast_tile(ROWS, 2, False), broadcast_tile(ROWS, 2, True), broadcast_tile(ROWS, 1, True)
-_2_2, _2_1 = broadcast_tile(2, 2, True), broadcast_tile(2, 1, True)
+_16_1 = broadcast_tile(2 * TILE_ROWS, 1, True)
+_8_2, _8_2M = broadcast_tile(TILE_ROWS, 2, False), broadcast_tile(TILE_ROWS, 2, True)
+_8_1, _2_2, _2_1 = broadcast_tile(TILE_ROWS, 1, True), broadcast_tile(2, 2, True), broadcast_tile(2, 1, True)
 _1_4, _1_2, _1_1 = broadcast_tile(1, 4, False), broadcast_tile(1, 2, True), broadcast_tile(1, 1, True)
-_4_N, _2_N, _1_N = (broadcast_tile(rows, 1, False, width=1) for rows in (4, 2, 1))
 
 
-@jit_called
-def all_blocks(zero, a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on, indexes):
-    """All rows of all columns, two vectors of columns at a time."""
+@jit
+def all_blocks(zero, numbers, indexes, uses):
+    """All rows of all columns, two vectors of columns at a time; `uses` has the bits of the indexes that there are."""
+    a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on = numbers
+    row_index, column_index, b_index, target_index = indexes
     size = item_size(zero)
     width = REGISTER_BYTES // size
-    row_index, column_index, b_index, target_index = indexes
     for start in range(0, columns, 2 * width):
         b_block, block, right = b + start * size, target + start * size, columns - start
         i = 0
         while i < rows:
             left = rows - i
-            numbers = (
-                after(row_index, a, i * a_row * size), a_row, a_step, b_block, b_row, depth,
-                after(target_index, block, i * target_row * size), target_row, right, goes_on,
+            tile = (
+                after(uses & ROWS, a, i * a_row * size), a_row, a_step, b_block, b_row, depth,
+                after(uses & PLACES, block, i * target_row * size), target_row, right, goes_on,
             )  # fmt: skip
-            here = skip(row_index, i), column_index, b_index, skip(target_index, i)
+            here = row_index + 8 * i, column_index, b_index, target_index + 8 * i
             if right <= width:
-                if left >= 2 * ROWS:
-                    _16_1(zero, numbers, here)
-                    i += 2 * ROWS
-                elif left >= ROWS:
-                    _8_1(zero, numbers, here)
-                    i += ROWS
+                if left >= 2 * TILE_ROWS:
+                    _16_1(zero, tile, here, uses)
+                    i += 2 * TILE_ROWS
+                elif left >= TILE_ROWS:
+                    _8_1(zero, tile, here, uses)
+                    i += TILE_ROWS
                 elif left >= 2:
-                    _2_1(zero, numbers, here)
+                    _2_1(zero, tile, here, uses)
                     i += 2
                 else:
-                    _1_1(zero, numbers, here)
+                    _1_1(zero, tile, here, uses)
                     i += 1
-            elif left >= ROWS:
+            elif left >= TILE_ROWS:
                 if right >= 2 * width:
-                    _8_2(zero, numbers, here)
+                    _8_2(zero, tile, here, uses)
                 else:
-                    _8_2M(zero, numbers, here)
-                i += ROWS
+                    _8_2M(zero, tile, here, uses)
+                i += TILE_ROWS
             elif left >= 2:
-                _2_2(zero, numbers, here)
+                _2_2(zero, tile, here, uses)
                 i += 2
             else:
-                _1_2(zero, numbers, here)
+                _1_2(zero, tile, here, uses)
                 i += 1
 
 
-@jit
-def with_indexes(zero, a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on, indexes):
-    """`all_blocks`, compiled for each of the ways in which a product has indexes; none is 0 here, not None."""
+@jit_called
+def with_indexes(zero, numbers, indexes):
+    """`all_blocks`, once in machine code for each of the ways in which a product has indexes."""
     row, column, b_rows, place = indexes
     if row == 0 and column == 0:
-        all_blocks(
-            zero, a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on,
-            (None, None, None, None),
-        )  # fmt: skip
+        all_blocks(zero, numbers, indexes, 0)
     elif row == 0:
-        all_blocks(
-            zero, a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on,
-            (None, column, None, None),
-        )  # fmt: skip
+        all_blocks(zero, numbers, indexes, COLUMNS)
     elif place != 0:
-        all_blocks(
-            zero, a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on,
-            (row, column, None, place),
-        )  # fmt: skip
+        all_blocks(zero, numbers, indexes, ROWS | COLUMNS | PLACES)
     elif column == 0:
-        all_blocks(
-            zero, a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on,
-            (row, None, None, None),
-        )  # fmt: skip
+        all_blocks(zero, numbers, indexes, ROWS)
     elif b_rows == 0:
-        all_blocks(
-            zero, a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on,
-            (row, column, None, None),
-        )  # fmt: skip
+        all_blocks(zero, numbers, indexes, ROWS | COLUMNS)
     else:
-        all_blocks(
-            zero, a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on,
-            (row, column, b_rows, None),
-        )  # fmt: skip
+        all_blocks(zero, numbers, indexes, ROWS | COLUMNS | ROWS_OF_B)
 
 
 @jit
@@ -155,70 +134,37 @@ def multiply(
     given by its address; 0 takes all in order. Other rows of the target stay as they are. Numbered columns come with
     numbered rows of the target, or of b, only if the rows of a are numbered.
     """
-    size = item_size(zero)
-    width, indexes = REGISTER_BYTES // size, (row_index, column_index, b_index, target_index)
+    size, indexes = item_size(zero), (row_index, column_index, b_index, target_index)
+    width = REGISTER_BYTES // size
     is_near = b_step == 1 and (rows < PACKED_ROWS or b_row * depth * size <= NEAR) and (b_row * size < FAR or rows == 1)
     if is_near or depth == 0:
         j = 0
         while rows == 1 and columns - j >= 4 * width:
             place = target + (number_in(target_index, 0) * columns + j) * size
             row = a + number_in(row_index, 0) * a_row * size
-            numbers = row, a_row, a_step, b + j * size, b_row, depth, place, 0, 0, 0
+            tile = row, a_row, a_step, b + j * size, b_row, depth, place, 0, 0, 0
             if column_index == 0:
-                _1_4(zero, numbers, (None, None, None, None))
+                _1_4(zero, tile, indexes, 0)
             elif b_index == 0:
-                _1_4(zero, numbers, (None, column_index, None, None))
+                _1_4(zero, tile, indexes, COLUMNS)
             else:
-                _1_4(zero, numbers, (None, column_index, b_index, None))
+                _1_4(zero, tile, indexes, COLUMNS | ROWS_OF_B)
             j += 4 * width
         if j < columns:
-            with_indexes(
-                zero, a, a_row, a_step, b + j * size, b_row, depth, target + j * size, columns, rows, columns - j, 0,
-                indexes,
-            )  # fmt: skip
+            numbers = a, a_row, a_step, b + j * size, b_row, depth, target + j * size, columns, rows, columns - j, 0
+            with_indexes(zero, numbers, indexes)
     else:
         packed = panel()
         for k in range(0, depth, DEPTH):
-            count, goes_on = min(DEPTH, depth - k), 1 if k > 0 else 0
+            count, goes_on = DEPTH if depth - k > DEPTH else depth - k, 1 if k > 0 else 0
             start, b_start = after(column_index, a, k * a_step * size), after(b_index, b, k * b_row * size)
+            here = row_index, skip(column_index, k), 0, target_index
             for j in range(0, columns, 2 * width):
-                left = min(2 * width, columns - j)
+                left = 2 * width if columns - j > 2 * width else columns - j
                 pack(zero, b_start + j * b_step * size, b_row, b_step, count, left, packed, skip(b_index, k))
-                with_indexes(
-                    zero, start, a_row, a_step, packed, 2 * width, count, target + j * size, columns, rows, left,
-                    goes_on, (row_index, skip(column_index, k), 0, target_index),
-                )  # fmt: skip
-
-
-@jit
-def is_tiny(out, depth):
-    """Whether a product is so small that it is done before vectors are filled."""
-    return depth * out.size <= TINY
-
-
-@jit
-def number_by_number(out, a, a_row, a_step, b, b_row, b_step, depth, row_index, column_index):
-    """out (M, N) = a · b in tiles that are one number wide; as `multiply`, with indexes of a, or None."""
-    rows, columns, zero = out.shape[0], out.shape[1], out.dtype.type(0)
-    size = out.itemsize
-    for j in range(columns):
-        i = 0
-        while i < rows:
-            left = rows - i
-            numbers = (
-                after(row_index, a, i * a_row * size), a_row, a_step, b + j * b_step * size, b_row, depth,
-                address_of(out, i * columns + j), columns, 0, 0,
-            )  # fmt: skip
-            here = skip(row_index, i), column_index, None, None
-            if left >= 4:
-                _4_N(zero, numbers, here)
-                i += 4
-            elif left >= 2:
-                _2_N(zero, numbers, here)
-                i += 2
-            else:
-                _1_N(zero, numbers, here)
-                i += 1
+                block = target + j * size
+                numbers = start, a_row, a_step, packed, 2 * width, count, block, columns, rows, left, goes_on
+                with_indexes(zero, numbers, here)
 
 
 @jit
@@ -239,33 +185,27 @@ def product_of_rows(x, rows, columns, w, out):
 
     x (N, K) and w (K, O) are contiguous; x[rows] fits tiles. If it is zero in all other columns, this is x[rows] · w.
     """
-    depth, outputs = x.shape[1], w.shape[1]
-    start, b = address_of(x), address_of(w)
-    if is_tiny(out, depth):
-        number_by_number(out, start, depth, 1, b, outputs, 1, depth, address_of(rows), None)
-    else:
-        used, index = columns.size, (0 if columns.size == depth else address_of(columns))
-        multiply(
-            out.dtype.type(0),
-            (
-                address_of(out), rows.size, outputs, start, depth, 1, b, outputs, 1, used, address_of(rows), index,
-                index, 0,
-            ),
-        )  # fmt: skip
+    depth, outputs, used = x.shape[1], w.shape[1], columns.size
+    index = 0 if used == depth else address_of(columns)
+    multiply(
+        out.dtype.type(0),
+        (
+            address_of(out), rows.size, outputs, address_of(x), depth, 1, address_of(w), outputs, 1, used,
+            address_of(rows), index, index, 0,
+        ),
+    )  # fmt: skip
 
 
 @jit
 def product_of_columns(x, first, y, out):
     """out = (columns of x from the first on, as many as out has rows)ᵀ y; x (K, N) and y (K, O) are contiguous."""
-    depth, row, column = y.shape[0], x.shape[1], y.shape[1]
-    if is_tiny(out, depth):
-        number_by_number(out, address_of(x, first), 1, row, address_of(y), column, 1, depth, None, None)
-    elif in_tiles(x):
+    if in_tiles(x):
+        column = y.shape[1]
         multiply(
             out.dtype.type(0),
             (
-                address_of(out), out.shape[0], column, address_of(x, first), 1, row, address_of(y), column, 1, depth,
-                0, 0, 0, 0,
+                address_of(out), out.shape[0], column, address_of(x, first), 1, x.shape[1], address_of(y), column, 1,
+                y.shape[0], 0, 0, 0, 0,
             ),
         )  # fmt: skip
     else:
@@ -278,24 +218,18 @@ def product_of_nonzero_columns(x, rows, columns, first, y, out):
 
     Of `columns` only those may be given that out has; x (N, F) and y (K, O) are contiguous.
     """
-    depth, row, column = y.shape[0], x.shape[1], y.shape[1]
-    count, target, index = out.shape[0], address_of(out), address_of(columns)
-    if is_tiny(out, depth):
-        number_by_number(out, address_of(x, first), 1, row, address_of(y), column, 1, depth, None, address_of(rows))
-    else:
-        start = address_of(x, first)
-        if columns.size == count:
-            index = 0
-        else:
-            clear_others(out, first, columns)
-            count, start, target = columns.size, address_of(x), address_of(out, -first * column)
-        multiply(
-            out.dtype.type(0),
-            (
-                target, count, column, start, 1, row, address_of(y), column, 1, depth, index, address_of(rows), 0,
-                index,
-            ),
-        )  # fmt: skip
+    column, count, start, target, index = y.shape[1], out.shape[0], address_of(x, first), address_of(out), 0
+    if columns.size < count:
+        clear_others(out, first, columns)
+        count, start, target = columns.size, address_of(x), address_of(out, -first * column)
+        index = address_of(columns)
+    multiply(
+        out.dtype.type(0),
+        (
+            target, count, column, start, 1, x.shape[1], address_of(y), column, 1, y.shape[0], index,
+            address_of(rows), 0, index,
+        ),
+    )  # fmt: skip
 
 
 @jit
@@ -313,18 +247,14 @@ def clear_others(out, first, columns):
 @jit
 def product(a, b, out):
     """Both factors are contiguous or the transpose of a contiguous array."""
-    depth, size = a.shape[1], out.itemsize
-    a_row, a_step, b_row, b_step = (
-        a.strides[0] // size, a.strides[1] // size, b.strides[0] // size, b.strides[1] // size
-    )  # fmt: skip
-    if is_tiny(out, depth):
-        number_by_number(out, address_of(a), a_row, a_step, address_of(b), b_row, b_step, depth, None, None)
-    elif in_tiles(a):
+    if in_tiles(a):
+        size = out.itemsize
         multiply(
             out.dtype.type(0),
             (
-                address_of(out), out.shape[0], out.shape[1], address_of(a), a_row, a_step, address_of(b), b_row,
-                b_step, depth, 0, 0, 0, 0,
+                address_of(out), out.shape[0], out.shape[1], address_of(a), a.strides[0] // size,
+                a.strides[1] // size, address_of(b), b.strides[0] // size, b.strides[1] // size, a.shape[1],
+                0, 0, 0, 0,
             ),
         )  # fmt: skip
     else:

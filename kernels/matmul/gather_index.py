@@ -1,26 +1,20 @@
 """Index arrays of a product: which rows and columns it takes, so that nothing is gathered.
 
 A product a · b has four: of the rows of a, of the columns of a, of the rows of b that go with these, and of the rows of
-the result. Each is given by its address, of int64; 0 takes all in order, and so does None, which is known when code is
-compiled.
+the result. Each is given by its address, of int64; 0 takes all in order. Which of them there are is also said by bits
+that stand in the code, so that no tile looks.
 """
 
 from typing import Any
 
 from numba import types
 
-from dnnkit.kernels._numba.extending import intrinsic, resolved_by_type
-from dnnkit.kernels._numba.jit import INLINED, jit
-from dnnkit.kernels._numba.unchecked_views import part
+from dnnkit.kernels._numba.extending import intrinsic
+from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels.matmul.simd import WORD
 
-
-@resolved_by_type(**INLINED)
-def between(index, first, end):
-    """index[first:end], of an array; None stays None."""
-    if isinstance(index, types.NoneType):
-        return lambda index, first, end: None
-    return lambda index, first, end: part(index, first, end - first)
+ROWS, COLUMNS, ROWS_OF_B, PLACES = 1, 2, 4, 8
+"""The bits of the four indexes."""
 
 
 @intrinsic
@@ -39,17 +33,13 @@ def number_in(index, n):
     return n if index == 0 else _number_at(index + 8 * n)
 
 
-@resolved_by_type(**INLINED)
+@jit
 def skip(index, count):
-    """The index from number `count` on; 0 stays 0, None None."""
-    if isinstance(index, types.NoneType):
-        return lambda index, count: None
-    return lambda index, count: 0 if index == 0 else index + 8 * count
+    """The index from number `count` on; 0 stays 0."""
+    return 0 if index == 0 else index + 8 * count
 
 
-@resolved_by_type(**INLINED)
+@jit
 def after(index, address, bytes_):
     """`address + bytes_`; `address` itself if there is an index, which encodes the offset already."""
-    if isinstance(index, types.NoneType):
-        return lambda index, address, bytes_: address + bytes_
-    return lambda index, address, bytes_: address + bytes_ if index == 0 else address
+    return address + bytes_ if index == 0 else address

@@ -4,16 +4,16 @@ Each is an intrinsic for compiled code, called with a zero of the dtype and a tu
 in elements, counts. The tiles that multiply also take the indexes of a product.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba import types
 
 from dnnkit.kernels._numba.extending import intrinsic
+from dnnkit.kernels.matmul.gather_index import COLUMNS, PLACES, ROWS, ROWS_OF_B
 from dnnkit.kernels.matmul.simd import MANY_REGISTERS, REGISTER_BYTES, WORD, Vectors, loop
 
-ROWS = 8 if MANY_REGISTERS else 4
+TILE_ROWS = 8 if MANY_REGISTERS else 4
 """Rows of a tile with two vectors of columns: sums enough to keep multipliers busy, few enough for the registers."""
 
 DEPTH = 256
@@ -38,11 +38,21 @@ def _tile(count: int, emit: Any) -> Any:
     return tile
 
 
-def _number_in(builder: Any, kind: Any, index: Any) -> Callable[[Any], Any]:
-    """What stands for the number n in an index at an address: index[n], or n itself if there is None."""
-    if isinstance(kind, types.NoneType):
-        return lambda n: n
-    return lambda n: builder.load(builder.gep(builder.inttoptr(index, WORD.as_pointer()), [n]))
+def _numbers_in(builder: Any, uses: Any, bit: int, index: Any, numbers: list[Any]) -> list[Any]:
+    """What stands for some numbers in an index at an address: index[n], or n itself if there is none.
+
+    LLVM drops the branch: what `uses` says is known where the tile is inlined.
+    """
+    before, there_is = builder.block, builder.icmp_signed("!=", builder.and_(uses, WORD(bit)), WORD(0))
+    with builder.if_then(there_is):
+        start, end = builder.inttoptr(index, WORD.as_pointer()), builder.block
+        found = [builder.load(builder.gep(start, [n])) for n in numbers]
+    results = []
+    for n, value in zip(numbers, found, strict=True):
+        results.append(builder.phi(WORD))
+        results[-1].add_incoming(n, before)
+        results[-1].add_incoming(value, end)
+    return results
 
 
 def broadcast_tile(rows: int, vectors: int, masked: bool, width: int = 0) -> Any:
@@ -51,34 +61,36 @@ def broadcast_tile(rows: int, vectors: int, masked: bool, width: int = 0) -> Any
     Vectors may have another `width` than registers; if it is 1, b may lie in any order.
 
     Numbers: a, a_row, a_step, b, b_row, depth, target, target_row, columns, goes_on. With `goes_on` 1, not 0, the tile
-    is added to what is in the target. The indexes are addresses, or None.
+    is added to what is in the target. The indexes are addresses; `uses` has the bits of those that there are.
     """
 
     @intrinsic
-    def tile(typing_context: Any, zero: Any, numbers: Any, indexes: Any) -> Any:
+    def tile(typing_context: Any, zero: Any, numbers: Any, indexes: Any, uses: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            number_in = [
-                _number_in(builder, kind, builder.extract_value(arguments[2], place))
-                for place, kind in enumerate(signature.args[2])
-            ]
-            emit(Vectors(builder, str(zero), width), number_in, *_numbers(builder, arguments[1], 10))
+            _, numbers, indexes, uses = arguments
+            indexes = _numbers(builder, indexes, 4)
+            emit(Vectors(builder, str(zero), width), indexes, uses, *_numbers(builder, numbers, 10))
             return context.get_dummy_value()
 
-        return types.void(zero, types.UniTuple(types.int64, 10), indexes), generate
+        ten, four = types.UniTuple(types.int64, 10), types.UniTuple(types.int64, 4)
+        return types.void(zero, ten, four, types.int64), generate
 
     def emit(
-        v: Vectors, number_in: Any, a: Any, a_row: Any, a_step: Any, b: Any, b_row: Any, depth: Any, target: Any,
-        target_row: Any, columns: Any, goes_on: Any,
+        v: Vectors, indexes: Any, uses: Any, a: Any, a_row: Any, a_step: Any, b: Any, b_row: Any, depth: Any,
+        target: Any, target_row: Any, columns: Any, goes_on: Any,
     ) -> None:  # fmt: skip
-        row_of_a, column_of_a, row_of_b, row_of_target = number_in
         tail = v.first(v.builder.sub(columns, WORD((vectors - 1) * v.width))) if masked else None
         masks = [tail if j == vectors - 1 else None for j in range(vectors)]
 
         def row_of(address: Any) -> list[Any]:
             return [v.place(address, WORD(j * v.width)) for j in range(vectors)]
 
-        starts = [v.place(a, v.builder.mul(a_row, row_of_a(WORD(i)))) for i in range(rows)]
-        targets = [row_of(v.place(target, v.builder.mul(target_row, row_of_target(WORD(i))))) for i in range(rows)]
+        def numbers_in(bit: int, numbers: list[Any]) -> list[Any]:
+            return _numbers_in(v.builder, uses, bit, indexes[bit.bit_length() - 1], numbers)
+
+        in_order = [WORD(i) for i in range(rows)]
+        starts = [v.place(a, v.builder.mul(a_row, row)) for row in numbers_in(ROWS, in_order)]
+        targets = [row_of(v.place(target, v.builder.mul(target_row, row))) for row in numbers_in(PLACES, in_order)]
 
         def read(_: list[Any]) -> list[Any]:
             return [v.load(place, mask) for row in targets for place, mask in zip(row, masks, strict=True)]
@@ -87,8 +99,8 @@ def broadcast_tile(rows: int, vectors: int, masked: bool, width: int = 0) -> Any
 
         def turn(carried: list[Any]) -> list[Any]:
             k, *sums = carried
-            step = v.builder.mul(a_step, column_of_a(k))
-            b_now = v.place(b, v.builder.mul(b_row, row_of_b(k)))
+            column, row_of_b = numbers_in(COLUMNS, [k]) + numbers_in(ROWS_OF_B, [k])
+            step, b_now = v.builder.mul(a_step, column), v.place(b, v.builder.mul(b_row, row_of_b))
             several = [v.load(place, mask) for place, mask in zip(row_of(b_now), masks, strict=True)]
             for i in range(rows):
                 number = v.spread(v.place(starts[i], step))

@@ -79,7 +79,7 @@ def functions_with_arrays(kernels: list[str] = KERNELS) -> list[tuple[str, str]]
 def dispatchers() -> list[tuple[str, str, Dispatcher]]:
     """Every compiled function that a `cpu.py` or the code they share declares."""
     modules = [module(kernel, "cpu") for kernel in WITH_CPU] + [
-        importlib.import_module("dnnkit.kernels._numba.indirect_calls")
+        importlib.import_module("dnnkit.kernels._numba.prefetch")
     ]
     members = [(m.__name__, *member) for m in modules for member in inspect.getmembers(m)]
     return [m for m in members if isinstance(m[2], Dispatcher) and m[2].py_func.__module__ == m[0]]
