@@ -30,7 +30,7 @@ class Describable(Network):
 
         Raises:
             NotReady: the network is not built, or not compiled.
-            DataError: x or y do not fit the network.
+            DataError, ShapeError: x or y do not fit the network.
         """
         from dnnkit.network.inspection import inspect
 

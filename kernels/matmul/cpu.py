@@ -6,6 +6,7 @@ BLAS. See docs/design/0014-tiles.md.
 """
 
 from dnnkit.kernels._numba import blas
+from dnnkit.kernels._numba.at_address import matrix, number
 from dnnkit.kernels._numba.indirect_calls import address_of
 from dnnkit.kernels._numba.jit import jit, jit_called
 from dnnkit.kernels._numba.shared import shared
@@ -22,6 +23,9 @@ from dnnkit.kernels.matmul.microkernels import (
     transpose_square,
 )
 from dnnkit.kernels.matmul.simd import FUSED, REGISTER_BYTES
+
+TINY = 64
+"""Multiplications in a product up to which it is done number by number, before vectors would be filled."""
 
 PACKED_ROWS = 48
 """Rows of a from which b is packed: to copy it is then less than what its rows, far apart in the cache, cost."""
@@ -124,7 +128,7 @@ def pack(zero, b, b_row, b_step, rows, columns, packed, index):
 
 
 @shared
-def multiply(
+def multiply_in_tiles(
     zero, target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, row_index, column_index, b_index,
     target_index,
 ):  # fmt: skip
@@ -165,6 +169,31 @@ def multiply(
                 block = target + j * size
                 numbers = start, a_row, a_step, packed, 2 * width, count, block, columns, rows, left, goes_on
                 with_indexes(zero, numbers, here)
+
+
+@jit
+def number_by_number(zero, numbers):
+    """As `multiply`, to all rows of the target."""
+    target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, row_index, column_index, b_index, _ = numbers
+    out, size = matrix(zero, target, rows, columns), item_size(zero)
+    for i in range(rows):
+        row = a + number_in(row_index, i) * a_row * size
+        for j in range(columns):
+            total, column = zero, b + j * b_step * size
+            for k in range(depth):
+                factor = number(zero, row, number_in(column_index, k) * a_step)
+                total += factor * number(zero, column, number_in(b_index, k) * b_row)
+            out[i, j] = total
+
+
+@jit
+def multiply(zero, numbers):
+    """a · b, as `multiply_in_tiles` says; a tiny product is done here, for it takes less time than that call."""
+    rows, columns, depth, target_index = numbers[1], numbers[2], numbers[9], numbers[13]
+    if rows * columns * depth <= TINY and target_index == 0:
+        number_by_number(zero, numbers)
+    else:
+        multiply_in_tiles(zero, numbers)
 
 
 @jit
