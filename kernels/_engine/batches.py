@@ -4,6 +4,7 @@ import numpy as np
 
 from dnnkit.kernels._engine.opcodes import opcode
 from dnnkit.kernels._numba.at_address import matrix, number, size_of, vector
+from dnnkit.kernels._numba.indirect_calls import address_of
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.prefetch import STREAM, WHOLE, prefetch_rows
 from dnnkit.kernels.gather.cpu import gather
@@ -17,7 +18,9 @@ exchange, while other workers may still read those of this step and of the one b
 @jit
 def rows_from(run, first, count):
     """The numbers of up to `count` rows in the epoch's order, from place `first` on."""
-    return vector(0, run.order + 8 * first, max(0, min(count, run.row_count - first)))
+    left = run.row_count - first
+    here = count if count < left else left
+    return vector(0, run.order + 8 * first, here if here > 0 else 0)
 
 
 @jit
@@ -45,11 +48,17 @@ def bytes_of(run):
 
 
 @jit
+def prefetch(data, rows, most):
+    """Prefetch the first `most` bytes of these rows of the data."""
+    prefetch_rows(address_of(data), data.shape[0], data.shape[1] * data.itemsize, rows, most)
+
+
+@jit
 def take(worker, run, data):
     """The batch's rows of the data, converted and rescaled, to the worker's inputs."""
     x = matrix(run.zero, worker.inputs, worker.rows, run.features)
     gather(data, rows_of(worker, run), run.scale, run.offset, x)
-    prefetch_rows(data, next_rows(worker, run), WHOLE)
+    prefetch(data, next_rows(worker, run), WHOLE)
 
 
 @opcode
@@ -82,14 +91,15 @@ def share(worker, run, data, ahead):
     """This worker's part of the inputs for all workers, of this step or of one `ahead`."""
     step = worker.step + ahead
     start = step * run.batch_size
-    count = min(run.batch_size, run.row_count - start)
+    left = run.row_count - start
+    count = run.batch_size if run.batch_size < left else left
     begin, end = count * worker.number // run.workers, count * (worker.number + 1) // run.workers
     if end > begin:
         place = shared_place(run, step) + begin * run.features * size_of(run.zero)
         x = matrix(run.zero, place, end - begin, run.features)
         gather(data, rows_from(run, start + begin, end - begin), run.scale, run.offset, x)
         if start + run.batch_size + end <= run.row_count:
-            prefetch_rows(data, rows_from(run, start + run.batch_size + begin, end - begin), WHOLE)
+            prefetch(data, rows_from(run, start + run.batch_size + begin, end - begin), WHOLE)
 
 
 @jit
@@ -119,7 +129,7 @@ def use_shared(worker, run, stage, option):
 @opcode
 def prefetch_inputs(worker, run, stage, option):
     """Prefetch the next batch's inputs, which products read where they lie."""
-    prefetch_rows(numbers_of(run), next_rows(worker, run), STREAM)
+    prefetch(numbers_of(run), next_rows(worker, run), STREAM)
 
 
 @opcode
@@ -128,7 +138,7 @@ def find_columns(worker, run, stage, option):
     bits = matrix(0, run.bits, run.row_limit, run.words)
     columns = vector(0, worker.columns, run.features + run.words)
     worker.used = nonzero_columns(bits, rows_of(worker, run), columns)
-    prefetch_rows(bits, next_rows(worker, run), WHOLE)
+    prefetch(bits, next_rows(worker, run), WHOLE)
 
 
 @opcode

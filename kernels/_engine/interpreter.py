@@ -62,7 +62,7 @@ def run_workers(thread, patience, run_address):
                 looks = patience
         looks += 1
         if atomics.load(done, LINE * worker) > segment:
-            worker, finished = (worker + 1) % workers, finished + 1
+            worker, finished = worker + 1 if worker + 1 < workers else 0, finished + 1
             looks = 0 if all_here else patience
             if finished == workers:
                 if atomics.load(control, ENDED) == segment:
@@ -103,12 +103,16 @@ def begin(worker, run):
     step = worker.step
     if mine == 0 and control[STOP] != 0:
         # Others may be in this step already: it is finished first. They see the limit after the exchange.
-        control[LIMIT] = min(control[LIMIT], step + (1 if workers > 1 else 0))
+        end = step + 1 if workers > 1 else step
+        control[LIMIT] = end if end < control[LIMIT] else control[LIMIT]
     if step >= control[LIMIT]:
         return False
     start = step * run.batch_size
-    count = min(run.batch_size, run.row_count - start)
-    first, end = (count * mine // workers, count * (mine + 1) // workers) if run.by_rows else (0, count)
+    left = run.row_count - start
+    count = run.batch_size if run.batch_size < left else left
+    first, end = 0, count
+    if run.by_rows:
+        first, end = count * mine // workers, count * (mine + 1) // workers
     worker.first_in_batch, worker.rows, worker.first_row = first, end - first, start + first
     return True
 

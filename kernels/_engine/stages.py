@@ -63,7 +63,7 @@ def rows_in_it(worker, run, option):
 @jit
 def place_in_exchange(worker, run, stage, number):
     """The address of a worker's partial sums for a stage in this step."""
-    return run.partials + (worker.step % 2 * run.workers + number) * run.partial_stride + stage.partial
+    return run.partials + ((worker.step & 1) * run.workers + number) * run.partial_stride + stage.partial
 
 
 @jit
@@ -138,7 +138,7 @@ def dropout(worker, run, stage, option):
     outputs, keep = stage.outputs, vector(False, stage.keep, y.size)
     update = run.first_update + worker.step - run.first_step
     # A worker that has all the outputs draws all rows at once: rows of a part begin in the middle of a block.
-    length = max(1, y.size) if outputs == stage.width else outputs
+    length = outputs if outputs < stage.width else y.size if y.size > 0 else 1
     for place in range(0, y.size, length):
         start = (worker.first_in_batch + place // outputs) * stage.width + stage.first_output
         mask(start, length, stage.rate, run.seed, stage.layer, update, vector(False, stage.keep + place, length))

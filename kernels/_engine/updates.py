@@ -57,8 +57,9 @@ def update_piece(worker, run, stage, first, count):
 def height_of(stage, divides):
     """Rows of the kernel in a piece; all if it is not divided."""
     if not divides or stage.inputs * stage.outputs <= PIECE:
-        return max(1, stage.inputs)
-    return max(8, PIECE // stage.outputs // 8 * 8)
+        return stage.inputs
+    height = PIECE // stage.outputs & -8
+    return height if height > 8 else 8
 
 
 @opcode
@@ -82,7 +83,8 @@ def update_fused(worker, run, stage, option):
     x, dz = x_of(worker, run, stage), dz_of(worker, run, stage)
     height = height_of(stage, in_tiles(x))
     for first in range(0, stage.inputs, height):
-        count = min(height, stage.inputs - first)
+        left = stage.inputs - first
+        count = height if height < left else left
         product_of_columns(x, first, dz, piece_of(worker, run, stage, count))
         update_piece(worker, run, stage, first, count)
     update_bias(worker, run, stage)
@@ -94,7 +96,8 @@ def update_fused_of_columns(worker, run, stage, option):
     x, rows, dz = data_or_inputs(worker, run, stage, option), rows_in_it(worker, run, option), dz_of(worker, run, stage)
     columns, height, place = vector(0, worker.columns, worker.used), height_of(stage, True), 0
     for first in range(0, stage.inputs, height):
-        count, end = min(height, stage.inputs - first), place
+        left, end = stage.inputs - first, place
+        count = height if height < left else left
         while end < columns.size and element(columns, end) < first + count:
             end += 1
         here = part(columns, place, end - place)
@@ -126,13 +129,13 @@ def norm(worker, run, stage, option):
     for value in gradient:
         squares += value * value
     norms = matrix(0.0, run.norms, 2, run.workers)
-    norms[worker.step % 2, worker.number] = squares
+    norms[worker.step & 1, worker.number] = squares
 
 
 @opcode
 def clip(worker, run, stage, option):
     """Clip this worker's share of the gradient by the norm of the whole."""
-    norms, total = vector(0.0, run.norms + 8 * (worker.step % 2 * run.workers), run.workers), 0.0
+    norms, total = vector(0.0, run.norms + 8 * (worker.step & 1) * run.workers, run.workers), 0.0
     for part_of_it in norms:
         total += part_of_it
     length = math.sqrt(total)

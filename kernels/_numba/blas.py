@@ -60,20 +60,23 @@ _SGEMM, _DGEMM = _gemm("dnnkit_sgemm", types.float32), _gemm("dnnkit_dgemm", typ
 
 
 @resolved_by_type()
-def product(a, b, out):
-    """out = a b, for compiled code; a and b are contiguous or the transpose of a contiguous array."""
-    gemm, number = (_SGEMM, np.float32) if a.dtype == types.float32 else (_DGEMM, np.float64)
-    a_order = TRANSPOSED if a.layout == "F" else PLAIN
-    b_order = TRANSPOSED if b.layout == "F" else PLAIN
+def multiply(zero, target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth):
+    """a b to the target, for compiled code, in the dtype of the zero.
+
+    All three are addresses; a and b are contiguous or the transpose of a contiguous array, as their strides say, in
+    numbers from row to row and from column to column.
+    """
+    gemm, number = (_SGEMM, np.float32) if zero == types.float32 else (_DGEMM, np.float64)
     one, nothing = number(1), number(0)
 
-    def multiply(a, b, out):
-        a_stride = max(1, a.shape[0] if a_order == TRANSPOSED else a.shape[1])
-        b_stride = max(1, b.shape[0] if b_order == TRANSPOSED else b.shape[1])
-        rows, columns = out.shape
+    def multiply(zero, target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth):
+        a_order, a_stride, a_least = (PLAIN, a_row, depth) if a_step == 1 else (TRANSPOSED, a_step, rows)
+        b_order, b_stride, b_least = (PLAIN, b_row, columns) if b_step == 1 else (TRANSPOSED, b_step, depth)
+        a_stride = a_stride if a_stride > a_least else a_least  # of a single row or column it may be any number
+        b_stride = b_stride if b_stride > b_least else b_least
         gemm(
-            ROW_MAJOR, a_order, b_order, rows, columns, a.shape[1], one, a.ctypes.data, a_stride, b.ctypes.data,
-            b_stride, nothing, out.ctypes.data, max(1, columns),
+            ROW_MAJOR, a_order, b_order, rows, columns, depth, one, a, a_stride if a_stride > 0 else 1, b,
+            b_stride if b_stride > 0 else 1, nothing, target, columns if columns > 0 else 1,
         )  # fmt: skip
 
     return multiply

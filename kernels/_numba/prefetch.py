@@ -6,7 +6,6 @@ from llvmlite import ir
 from numba import types
 
 from dnnkit.kernels._numba.extending import intrinsic
-from dnnkit.kernels._numba.indirect_calls import address_of
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.unchecked_views import element
 
@@ -42,12 +41,14 @@ NEAR = 1 << 18
 
 
 @jit
-def prefetch_rows(data, rows, most):
-    """Prefetch the first `most` bytes of these rows of data (N, F), which no hardware prefetcher could guess."""
-    length = data.shape[1] * data.itemsize
-    if data.shape[0] * length <= NEAR:
+def prefetch_rows(start, count, length, rows, most):
+    """Prefetch the first `most` bytes of these rows, which no hardware prefetcher could guess.
+
+    The data are `count` rows of `length` bytes from address `start` on.
+    """
+    if count * length <= NEAR:
         return
-    start, end = address_of(data), most if most < length else length
+    end = most if most < length else length
     for n in range(rows.size):
         row = start + element(rows, n) * length
         for place in range(row, row + end, LINE):

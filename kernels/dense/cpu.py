@@ -6,7 +6,7 @@ empty b or db. The arrays after the reference's arguments are written: all conti
 
 from dnnkit.kernels._numba.indirect_calls import address_of, call_backward, call_forward
 from dnnkit.kernels._numba.jit import jit
-from dnnkit.kernels.matmul.cpu import product
+from dnnkit.kernels.matmul.cpu import product, product_of_columns, product_with_transpose
 
 
 @jit
@@ -29,7 +29,7 @@ def finish(b, activation, z, y):
 @jit
 def backward(dy, x, w, saved, activation, needs_dx, dz, dx, dw, db):
     backward_without_kernel(dy, w, saved, activation, needs_dx, dz, dx, db)
-    product(x.T, dz, dw)
+    product_of_columns(x, 0, dz, dw)
 
 
 @jit
@@ -44,4 +44,4 @@ def backward_without_kernel(dy, w, saved, activation, needs_dx, dz, dx, db):
             for j in range(outputs):
                 db[j] += dz[i, j]
     if needs_dx:
-        product(dz, w.T, dx)
+        product_with_transpose(dz, w, dx)

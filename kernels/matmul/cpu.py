@@ -187,13 +187,18 @@ def number_by_number(zero, numbers):
 
 
 @jit
-def multiply(zero, numbers):
-    """a · b, as `multiply_in_tiles` says; a tiny product is done here, for it takes less time than that call."""
-    rows, columns, depth, target_index = numbers[1], numbers[2], numbers[9], numbers[13]
+def multiply(zero, numbers, fits):
+    """a · b, as `multiply_in_tiles` says if it fits them, else by the BLAS, for which there must be no indexes.
+
+    A tiny product is done here, for it takes less time than a call.
+    """
+    target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, _, _, _, target_index = numbers
     if rows * columns * depth <= TINY and target_index == 0:
         number_by_number(zero, numbers)
-    else:
+    elif fits:
         multiply_in_tiles(zero, numbers)
+    else:
+        blas.multiply(zero, target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth)
 
 
 @jit
@@ -216,29 +221,22 @@ def product_of_rows(x, rows, columns, w, out):
     """
     depth, outputs, used = x.shape[1], w.shape[1], columns.size
     index = 0 if used == depth else address_of(columns)
-    multiply(
-        out.dtype.type(0),
-        (
-            address_of(out), rows.size, outputs, address_of(x), depth, 1, address_of(w), outputs, 1, used,
-            address_of(rows), index, index, 0,
-        ),
+    numbers = (
+        address_of(out), rows.size, outputs, address_of(x), depth, 1, address_of(w), outputs, 1, used, address_of(rows),
+        index, index, 0,
     )  # fmt: skip
+    multiply(out.dtype.type(0), numbers, True)
 
 
 @jit
 def product_of_columns(x, first, y, out):
     """out = (columns of x from the first on, as many as out has rows)ᵀ y; x (K, N) and y (K, O) are contiguous."""
-    if in_tiles(x):
-        column = y.shape[1]
-        multiply(
-            out.dtype.type(0),
-            (
-                address_of(out), out.shape[0], column, address_of(x, first), 1, x.shape[1], address_of(y), column, 1,
-                y.shape[0], 0, 0, 0, 0,
-            ),
-        )  # fmt: skip
-    else:
-        blas.product(x.T, y, out)
+    column = y.shape[1]
+    numbers = (
+        address_of(out), out.shape[0], column, address_of(x, first), 1, x.shape[1], address_of(y), column, 1,
+        y.shape[0], 0, 0, 0, 0,
+    )  # fmt: skip
+    multiply(out.dtype.type(0), numbers, in_tiles(x))
 
 
 @jit
@@ -252,13 +250,11 @@ def product_of_nonzero_columns(x, rows, columns, first, y, out):
         clear_others(out, first, columns)
         count, start, target = columns.size, address_of(x), address_of(out, -first * column)
         index = address_of(columns)
-    multiply(
-        out.dtype.type(0),
-        (
-            target, count, column, start, 1, x.shape[1], address_of(y), column, 1, y.shape[0], index,
-            address_of(rows), 0, index,
-        ),
+    numbers = (
+        target, count, column, start, 1, x.shape[1], address_of(y), column, 1, y.shape[0], index, address_of(rows), 0,
+        index,
     )  # fmt: skip
+    multiply(out.dtype.type(0), numbers, True)
 
 
 @jit
@@ -275,16 +271,19 @@ def clear_others(out, first, columns):
 
 @jit
 def product(a, b, out):
-    """Both factors are contiguous or the transpose of a contiguous array."""
-    if in_tiles(a):
-        size = out.itemsize
-        multiply(
-            out.dtype.type(0),
-            (
-                address_of(out), out.shape[0], out.shape[1], address_of(a), a.strides[0] // size,
-                a.strides[1] // size, address_of(b), b.strides[0] // size, b.strides[1] // size, a.shape[1],
-                0, 0, 0, 0,
-            ),
-        )  # fmt: skip
-    else:
-        blas.product(a, b, out)
+    """out = a · b, all contiguous."""
+    depth, columns = b.shape
+    numbers = (
+        address_of(out), a.shape[0], columns, address_of(a), depth, 1, address_of(b), columns, 1, depth, 0, 0, 0, 0,
+    )  # fmt: skip
+    multiply(out.dtype.type(0), numbers, in_tiles(a))
+
+
+@jit
+def product_with_transpose(a, b, out):
+    """out = a · bᵀ, all contiguous."""
+    rows, depth = a.shape
+    numbers = (
+        address_of(out), rows, b.shape[0], address_of(a), depth, 1, address_of(b), 1, depth, depth, 0, 0, 0, 0,
+    )  # fmt: skip
+    multiply(out.dtype.type(0), numbers, in_tiles(a))

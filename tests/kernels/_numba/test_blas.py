@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnnkit.kernels._numba import blas
-from dnnkit.kernels._numba.blas import product
 
 SIZES = [0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 61, 64, 65, 127, 128, 129, 255, 257]
 DTYPES = ["float32", "float64"]
@@ -21,7 +20,12 @@ DTYPES = ["float32", "float64"]
 
 @numba.njit(nogil=True)
 def multiply(a, b, out):
-    product(a, b, out)
+    size = out.itemsize
+    blas.multiply(
+        out.dtype.type(0), np.int64(out.ctypes.data), out.shape[0], out.shape[1],
+        np.int64(a.ctypes.data), a.strides[0] // size, a.strides[1] // size,
+        np.int64(b.ctypes.data), b.strides[0] // size, b.strides[1] // size, a.shape[1],
+    )  # fmt: skip
 
 
 def operands(m: int, k: int, n: int, dtype: str, orders: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -19,21 +19,34 @@ ORDERS = ["CC", "FC", "CF", "FF"]
 
 @numba.njit(nogil=True)
 def product(a, b, out):
-    cpu.product(a, b, out)
+    """As its size decides: number by number, in tiles, or by the BLAS."""
+    cpu.multiply(out.dtype.type(0), numbers_of(a, b, out), cpu.in_tiles(a))
 
 
 @numba.njit(nogil=True)
 def in_tiles(a, b, out):
-    """However large."""
+    """However large or small."""
+    cpu.multiply_in_tiles(out.dtype.type(0), numbers_of(a, b, out))
+
+
+@numba.njit(nogil=True)
+def numbers_of(a, b, out):
     size = out.itemsize
-    cpu.multiply_in_tiles(
-        out.dtype.type(0),
-        (
-            np.int64(out.ctypes.data), out.shape[0], out.shape[1], np.int64(a.ctypes.data), a.strides[0] // size,
-            a.strides[1] // size, np.int64(b.ctypes.data), b.strides[0] // size, b.strides[1] // size, a.shape[1],
-            0, 0, 0, 0,
-        ),
+    return (
+        np.int64(out.ctypes.data), out.shape[0], out.shape[1], np.int64(a.ctypes.data), a.strides[0] // size,
+        a.strides[1] // size, np.int64(b.ctypes.data), b.strides[0] // size, b.strides[1] // size, a.shape[1],
+        0, 0, 0, 0,
     )  # fmt: skip
+
+
+@numba.njit(nogil=True)
+def plain(a, b, out):
+    cpu.product(a, b, out)
+
+
+@numba.njit(nogil=True)
+def with_transpose(a, b, out):
+    cpu.product_with_transpose(a, b, out)
 
 
 @numba.njit(nogil=True)
@@ -94,6 +107,14 @@ def test_a_product_too_large_for_the_caches_is_the_blas() -> None:
     assert not cpu.in_tiles(a)
     assert cpu.in_tiles(a[:100]) == cpu.FUSED
     check(product, a, b)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(3, 4, 5), (33, 17, 64), (600, 500, 33), (1, 1, 1), (2, 0, 3)])
+def test_a_product_with_a_transpose_is_one(shape: tuple[int, int, int], dtype: str) -> None:
+    a, b = operands(*shape, dtype, "CC")
+    check(plain, a, b)
+    check(lambda a, b, out: with_transpose(a, np.ascontiguousarray(b.T), out), a, b)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
