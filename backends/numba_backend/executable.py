@@ -13,11 +13,10 @@ from dnnkit.backends.inspection import StepParts
 from dnnkit.backends.numba_backend import cost_model, inspection
 from dnnkit.backends.numba_backend.data import BatchSource, batch_source, is_worth_marking, marked, plain
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
+from dnnkit.backends.numba_backend.program_kernels import ProgramKernels
 from dnnkit.backends.numba_backend.weights import TwoHomes, Weights
-from dnnkit.backends.numba_backend.workers import FewRows, Kernels, RunRequest, WorkerTeam
-from dnnkit.backends.numba_backend.workspace import Activations
+from dnnkit.backends.numba_backend.workers import FewRows, RunRequest, WorkerTeam
 from dnnkit.backends.program import (
-    Activate,
     Dense,
     EpochSums,
     HostArray,
@@ -30,7 +29,6 @@ from dnnkit.backends.program import (
 from dnnkit.backends.stagewise.flat import Data, FlatExecutable
 from dnnkit.backends.stagewise.giant_step import is_giant
 from dnnkit.backends.stagewise.pool import Pool
-from dnnkit.kernels._numba import entry_points
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.matmul.cpu import CACHED
 
@@ -76,7 +74,7 @@ class NumbaExecutable(FlatExecutable):
 
     def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:
         super().__init__(backend, program, plan)
-        self._kernels, self._functions = _compile(program)
+        self._kernels = ProgramKernels(program)
         trained = [index for index, stage in enumerate(self._stages) if stage_parameters(stage)]
         self.first_trained = trained[0] if trained else len(self._stages)
         self._teams: dict[tuple[Partition, int], WorkerTeam] = {}
@@ -279,7 +277,7 @@ class NumbaExecutable(FlatExecutable):
         constants = np.array([*(hyperparameters.constants[name] for name in names), 0.0])
         places = [address(array) for array in (numbers.parameters, gradient, numbers.slots)]
         size, rate = gradient.size, float(hyperparameters.learning_rates[0])
-        self._functions["update"].call("update", self.state.step, *places, size, size, rate, address(constants))
+        self._kernels.rule.call("update", self.state.step, *places, size, size, rate, address(constants))
 
     def step_parts(self, data: Data, order: HostArray, batch_size: int) -> StepParts:  # noqa: D102
         return inspection.step_parts(self, data, order, batch_size)
@@ -341,28 +339,3 @@ def _is_one_batch(order: HostArray, batch_size: int) -> bool:
         return False
     same = np.array_equal(order[:batch_size], order[batch_size : 2 * batch_size])  # which most are not: then no more
     return same and np.array_equal(order[batch_size:], order[:-batch_size])
-
-
-def _compile(program: Program) -> tuple[Kernels, dict[str, Any]]:
-    """The addresses of the program's kernels, and the functions themselves, to be kept as long as those are used."""
-    names = {s.activation for s in program.stages if isinstance(s, Dense | Activate)} | {program.head}
-    activations = {name: entry_points.activation_entry_points(name, program.dtype) for name in names}
-    addresses = {name: (made.address("forward"), made.address("backward")) for name, made in activations.items()}
-    functions: dict[str, Any] = {"activations": activations}
-    loss = update = 0
-    targets = "labels"
-    if program.loss is not None:
-        assert isinstance(program.loss.kernel, str)
-        targets = program.loss.targets
-        functions["loss"] = entry_points.loss_entry_points(program.loss.kernel, targets, program.dtype)
-        loss = functions["loss"].address("loss")
-    if program.rule is not None:
-        assert isinstance(program.rule, str)
-        functions["update"] = entry_points.optimizer_entry_points(program.rule, program.dtype)
-        update = functions["update"].address("update")
-    kernels = [metric.kernel for metric in program.metrics if isinstance(metric.kernel, str)]
-    functions["metrics"] = [entry_points.metric_entry_points(kernel, targets, program.dtype) for kernel in kernels]
-    metrics = np.array([made.address("total") for made in functions["metrics"]], np.int64)
-    thresholds = np.array([metric.threshold for metric in program.metrics], np.float64)
-    head = addresses[program.head][0]
-    return Kernels(Activations(addresses), loss, update, head, metrics, thresholds), functions

@@ -13,10 +13,11 @@ from dnnkit.backends.inspection import part_names
 from dnnkit.backends.numba_backend.bytecode import Inputs, Purpose, ScheduleKey, assemble, link
 from dnnkit.backends.numba_backend.data import BatchSource
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, share, stage_shards
+from dnnkit.backends.numba_backend.program_kernels import ProgramKernels
 from dnnkit.backends.numba_backend.threads import in_threads
 from dnnkit.backends.numba_backend.weights import Weights
-from dnnkit.backends.numba_backend.workspace import Activations, WorkspacePlan
-from dnnkit.backends.program import Dense, HostArray, Program, Stage
+from dnnkit.backends.numba_backend.workspace import WorkspacePlan
+from dnnkit.backends.program import Activate, Dense, HostArray, Program, Stage
 from dnnkit.kernels import nonzero_columns
 from dnnkit.kernels._engine import batches, interpreter
 from dnnkit.kernels._engine.opcodes import Instruction, describe
@@ -25,18 +26,6 @@ from dnnkit.kernels.matmul.cpu import fits_tiles
 
 PATIENCE = 400
 """Polls of another thread, some 10 µs in all, before its work is taken over."""
-
-
-@dataclass(frozen=True)
-class Kernels:
-    """Addresses of the compiled kernels that a program needs, and their constant arguments."""
-
-    activations: Activations
-    loss: int
-    update: int
-    head: int
-    metrics: HostArray
-    thresholds: HostArray
 
 
 @dataclass
@@ -62,7 +51,7 @@ class WorkerTeam:
     """The workers of a partition, for one program and batches of up to `rows` rows."""
 
     def __init__(
-        self, program: Program, stage_list: Sequence[Stage], partition: Partition, rows: int, kernels: Kernels
+        self, program: Program, stage_list: Sequence[Stage], partition: Partition, rows: int, kernels: ProgramKernels
     ) -> None:
         self.program, self.partition, self.rows, self._kernels = program, partition, rows, kernels
         self._stages = list(stage_list)
@@ -110,7 +99,7 @@ class WorkerTeam:
                 itemsize=np.dtype(self.program.dtype).itemsize,
                 worker=worker,
                 layout=self.layout,
-                activations=self._kernels.activations,
+                kernels=self._kernels,
             )
             plans.append(plan)
         return plans
@@ -128,7 +117,7 @@ class WorkerTeam:
 
     def _fill_run(self, shared_inputs: int) -> None:
         """What no run changes of the rest."""
-        run, program, kernels = self.run_structure, self.program, self._kernels
+        run, program = self.run_structure, self.program
         run.workers, run.worker = self.partition.workers, ctypes.addressof(self._workers)
         run.control, run.claimed, run.done = (address(array) for array in (self._control, *self._turns))
         run.by_rows = self.partition.by == "rows"
@@ -140,8 +129,21 @@ class WorkerTeam:
         run.partials, run.partial_stride = address(self._partials), self._partials.strides[1]
         run.gradients, run.gradient_stride = address(self.gradients), self.gradients.strides[0]
         run.norms = address(self._norms)
-        run.loss, run.head, run.rule = kernels.loss, kernels.head, kernels.update
-        run.metrics, run.thresholds = address(kernels.metrics), address(kernels.thresholds)
+
+    def _fill_kernels(self, purpose: Purpose) -> None:
+        """The addresses of those that such a schedule calls."""
+        run, kernels = self.run_structure, self._kernels
+        if purpose in ("predict", "predict a few"):
+            run.head = kernels.head
+            return
+        run.loss, run.metrics, run.thresholds = kernels.loss, address(kernels.metrics), address(kernels.thresholds)
+        if purpose == "train":
+            run.rule = kernels.update
+        if purpose in ("train", "differentiate"):
+            for table in self._tables:
+                for structure, stage in zip(table, self._stages, strict=True):
+                    if isinstance(stage, Dense | Activate):
+                        structure.backward = kernels.backward(stage.activation)
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -169,7 +171,7 @@ class WorkerTeam:
             self._target_width == 0,
             data.weights is not None,
             data.bits is not None,
-            len(self._kernels.metrics),
+            0 if purpose == "differentiate" else len(self.program.metrics),
             work.one_batch,
         )
 
@@ -184,6 +186,7 @@ class WorkerTeam:
     def link(self, key: ScheduleKey) -> Any:
         """The same as machine code, compiled now if it is nowhere yet."""
         if key not in self._links:
+            self._fill_kernels(key.purpose)
             self._links[key] = link(self.schedule(key), self.program.dtype)
         return self._links[key]
 

@@ -1,28 +1,14 @@
 """A worker's memory: where each of its stages reads and writes, sized for a maximum batch."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from dnnkit.backends.aligned import rounded
 from dnnkit.backends.numba_backend.partition import PartitionedLayout, Role, StageShard
+from dnnkit.backends.numba_backend.program_kernels import ProgramKernels
 from dnnkit.backends.program import Activate, Dense, Dropout, HostArray, Rescale, Stage
 from dnnkit.kernels import registry
 from dnnkit.kernels._engine.structures import STAGE
-
-
-@dataclass(frozen=True)
-class Activations:
-    """Addresses of the compiled activations."""
-
-    addresses: Mapping[str, tuple[int, int]]
-    """Forward and backward. They are asked for once: LLVM's lock, which that takes, would not survive a fork."""
-
-    def fields(self, name: str) -> dict[str, Any]:
-        """What a stage's structure says of its activation."""
-        forward, backward = self.addresses[name]
-        saves_input = registry.activation(name).saves == "input"
-        return {"forward": forward, "backward": backward, "saves_input": int(saves_input)}
 
 
 class WorkspacePlan:
@@ -32,7 +18,7 @@ class WorkspacePlan:
 
     def __init__(
         self, stages: Sequence[Stage], roles: Sequence[Role], shards: Sequence[StageShard], rows: int, start: int,
-        *, features: int, outputs: int, itemsize: int, worker: int, layout: PartitionedLayout, activations: Activations,
+        *, features: int, outputs: int, itemsize: int, worker: int, layout: PartitionedLayout, kernels: ProgramKernels,
     ) -> None:  # fmt: skip
         self.rows, self.size, self.mask_size, self.exchanged = rows, start, 0, 0
         x = self.inputs = self._take(features)
@@ -43,7 +29,7 @@ class WorkspacePlan:
         for stage, role, shard in zip(stages, roles, shards, strict=True):
             inputs, outputs_here = shard.shape
             width = stage.kernel.shape[1] if isinstance(stage, Dense) else width
-            line = _fields(stage, activations)
+            line = _fields(stage, kernels)
             line |= {"inputs": inputs, "outputs": outputs_here, "first_output": shard.outputs.start, "width": width}
             line |= {"x": x, "y": self._take(outputs_here), "z": self.scratch, "dx": self._take(inputs)}
             if isinstance(stage, Dense):
@@ -78,11 +64,12 @@ class WorkspacePlan:
         return result
 
 
-def _fields(stage: Stage, activations: Activations) -> dict[str, Any]:
+def _fields(stage: Stage, kernels: ProgramKernels) -> dict[str, Any]:
     """What a stage's structure says wherever the stage is."""
     match stage:
         case Dense(activation=name) | Activate(activation=name):
-            return activations.fields(name)
+            saves_input = registry.activation(name).saves == "input"
+            return {"forward": kernels.forward(name), "saves_input": int(saves_input)}
         case Rescale(scale=scale, offset=offset):
             return {"scale": scale, "offset": offset, "saves_input": 0}
         case Dropout(layer=layer, rate=rate):

@@ -10,14 +10,15 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.np.arrayobj import populate_array
 
 from dnnkit.kernels._numba.extending import intrinsic
 
-WORD_BYTES, LINE_BYTES = 8, 64
-"""Of a field of a structure; of a cache line."""
+WORD, WORD_BYTES, LINE_BYTES = ir.IntType(64), 8, 64
+"""A field of a structure; its bytes, and those of a cache line."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,20 @@ def matrix(typing_context: Any, zero: Any, address: Any, rows: Any, columns: Any
         return _array(context, builder, kind, arguments[1], list(arguments[2:]))
 
     return kind(kind.dtype, types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
+def pointed(typing_context: Any, pointer: Any, shape: Any) -> Any:
+    """The array of that shape, a number or a tuple, that a pointer points to."""
+    dimensions = len(shape) if isinstance(shape, types.BaseTuple) else 1
+    kind = types.Array(pointer.dtype, dimensions, "C")
+    wanted = types.UniTuple(types.int64, dimensions) if dimensions > 1 else types.int64
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        counts = cgutils.unpack_tuple(builder, arguments[1]) if dimensions > 1 else [arguments[1]]
+        return _array(context, builder, kind, builder.ptrtoint(arguments[0], WORD), counts)
+
+    return kind(pointer, wanted), generate
 
 
 @intrinsic

@@ -7,7 +7,7 @@ addresses as data and calls them in Numba's own calling convention (docs/design/
 """
 
 import ctypes
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -19,53 +19,53 @@ from dnnkit.kernels.optimizer_step.reference import RULES
 from dnnkit.kernels.registry import RUNTIME_ACTIVATIONS
 
 ELEMENTWISE = """\
-from numba import carray
+from dnnkit.kernels._numba.at_address import pointed
 
 {functions}
 
 def forward_array(x_pointer, y_pointer, rows, columns):
-    x, y = carray(x_pointer, rows * columns), carray(y_pointer, rows * columns)
+    x, y = pointed(x_pointer, rows * columns), pointed(y_pointer, rows * columns)
     for e in range(rows * columns):
         y[e] = forward(x[e])
 
 
 def backward_array(dy_pointer, saved_pointer, dx_pointer, rows, columns):
-    dy, saved = carray(dy_pointer, rows * columns), carray(saved_pointer, rows * columns)
-    dx = carray(dx_pointer, rows * columns)
+    dy, saved = pointed(dy_pointer, rows * columns), pointed(saved_pointer, rows * columns)
+    dx = pointed(dx_pointer, rows * columns)
     for e in range(rows * columns):
         dx[e] = dy[e] * {slope}(saved[e])
 """
 
 ROWWISE = """\
-from numba import carray
+from dnnkit.kernels._numba.at_address import pointed
 
 from dnnkit.kernels.activations.{name} import cpu
 
 
 def forward_array(x_pointer, y_pointer, rows, columns):
-    cpu.forward(carray(x_pointer, (rows, columns)), carray(y_pointer, (rows, columns)))
+    cpu.forward(pointed(x_pointer, (rows, columns)), pointed(y_pointer, (rows, columns)))
 
 
 def backward_array(dy_pointer, saved_pointer, dx_pointer, rows, columns):
     shape = (rows, columns)
-    cpu.backward(carray(dy_pointer, shape), carray(saved_pointer, shape), carray(dx_pointer, shape))
+    cpu.backward(pointed(dy_pointer, shape), pointed(saved_pointer, shape), pointed(dx_pointer, shape))
 """
 
 LOSS = """\
-from numba import carray
+from dnnkit.kernels._numba.at_address import pointed
 
 from dnnkit.kernels._numba.jit import inline
 from dnnkit.kernels.losses.{name} import cpu
 
 
 def loss(scores_pointer, targets_pointer, weights_pointer, rows, columns, scale, gradient_pointer, total):
-    weights = carray(weights_pointer, rows)
+    weights = pointed(weights_pointer, rows)
     if columns == 1:  # known to be so when it is compiled: the loop over a row is none
-        scores, gradient = carray(scores_pointer, (rows, 1)), carray(gradient_pointer, (rows, 1))
-        add_up(scores, carray(targets_pointer, {shape_of_one}), weights, scale, gradient, total)
+        scores, gradient = pointed(scores_pointer, (rows, 1)), pointed(gradient_pointer, (rows, 1))
+        add_up(scores, pointed(targets_pointer, {shape_of_one}), weights, scale, gradient, total)
     else:
-        scores, gradient = carray(scores_pointer, (rows, columns)), carray(gradient_pointer, (rows, columns))
-        add_up(scores, carray(targets_pointer, {shape}), weights, scale, gradient, total)
+        scores, gradient = pointed(scores_pointer, (rows, columns)), pointed(gradient_pointer, (rows, columns))
+        add_up(scores, pointed(targets_pointer, {shape}), weights, scale, gradient, total)
 
 
 @inline
@@ -77,44 +77,56 @@ def add_up(scores, targets, weights, scale, gradient, total):
 """
 
 METRIC = """\
-from numba import carray
+from dnnkit.kernels._numba.at_address import pointed
 
 from dnnkit.kernels.metrics.{name} import cpu
 
 
 def total(scores_pointer, targets_pointer, weights_pointer, rows, columns, threshold, total_pointer):
-    scores, weights = carray(scores_pointer, (rows, columns)), carray(weights_pointer, rows)
-    targets, total, limit = carray(targets_pointer, {shape}), carray(total_pointer, 1), scores.dtype.type(threshold)
+    scores, weights = pointed(scores_pointer, (rows, columns)), pointed(weights_pointer, rows)
+    targets, total, limit = pointed(targets_pointer, {shape}), pointed(total_pointer, 1), scores.dtype.type(threshold)
     for i in range(rows):
         total[0] += weights[i] * cpu.row(i, scores, targets, limit)
 """
 
 UPDATE = """\
-from numba import carray
+from dnnkit.kernels._numba.at_address import pointed
 
 from dnnkit.kernels.optimizer_step import cpu
 
 
 def update(step, p_pointer, g_pointer, slots_pointer, stride, count, learning_rate, numbers):
-    p, g = carray(p_pointer, count), carray(g_pointer, count)
-    slots = carray(slots_pointer, ({slot_count}, stride))
+    p, g = pointed(p_pointer, count), pointed(g_pointer, count)
+    slots = pointed(slots_pointer, ({slot_count}, stride))
     cpu.{name}(step, p, g, {slots}learning_rate, {numbers})
 """
 
 
-@dataclass(frozen=True)
 class EntryPoints:
-    """Compiled functions of one kernel in one dtype; keep the object as long as an address is in use."""
+    """Functions of one kernel in one dtype, each compiled when it is first asked for; kept as long as the process."""
 
-    functions: dict[str, Any]
+    def __init__(self, **declared: tuple[Callable[..., None], Any]) -> None:
+        self._declared = declared
+        self._compiled: dict[str, Any] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those of the functions."""
+        return tuple(self._declared)
+
+    def compiled(self, name: str) -> Any:
+        """The function, compiled now if it was not yet."""
+        if name not in self._compiled:
+            self._compiled[name] = native(*self._declared[name])
+        return self._compiled[name]
 
     def address(self, name: str) -> int:
         """The function's address, to be called in Numba's convention, as `indirect_calls.py` does."""
-        return native_address(self.functions[name])
+        return native_address(self.compiled(name))
 
     def call(self, name: str, *arguments: Any) -> Any:
         """Call it from Python, by its C wrapper; pointers are given as numbers."""
-        return _from_python(self.functions[name])(*arguments)
+        return _from_python(self.compiled(name))(*arguments)
 
 
 @cache
@@ -137,10 +149,8 @@ def activation_entry_points(name: str, dtype: str) -> EntryPoints:
     module = module_from_source(name, template.format(name=name, functions=functions, slope=slope))
     sizes = (types.int64, types.int64)
     return EntryPoints(
-        {
-            "forward": native(module.forward_array, types.void(pointer, pointer, *sizes)),
-            "backward": native(module.backward_array, types.void(pointer, pointer, pointer, *sizes)),
-        }
+        forward=(module.forward_array, types.void(pointer, pointer, *sizes)),
+        backward=(module.backward_array, types.void(pointer, pointer, pointer, *sizes)),
     )
 
 
@@ -153,7 +163,7 @@ def loss_entry_points(name: str, targets: str, dtype: str) -> EntryPoints:
     module = module_from_source(f"{name}_{targets}", LOSS.format(name=name, shape=shape, shape_of_one=shape_of_one))
     sizes, total = (types.int64, types.int64), types.CPointer(types.float64)
     signature = types.void(number, kind, number, *sizes, types.float64, number, total)
-    return EntryPoints({"loss": native(module.loss, signature)})
+    return EntryPoints(loss=(module.loss, signature))
 
 
 @cache
@@ -163,7 +173,7 @@ def metric_entry_points(name: str, targets: str, dtype: str) -> EntryPoints:
     kind = types.CPointer(types.int64) if targets == "labels" else number
     total, sizes = types.CPointer(types.float64), (types.int64, types.int64)
     module = module_from_source(f"{name}_{targets}", METRIC.format(name=name, shape=shape))
-    return EntryPoints({"total": native(module.total, types.void(number, kind, number, *sizes, types.float64, total))})
+    return EntryPoints(total=(module.total, types.void(number, kind, number, *sizes, types.float64, total)))
 
 
 @cache
@@ -183,4 +193,4 @@ def optimizer_entry_points(name: str, dtype: str) -> EntryPoints:
         types.float64,
         types.CPointer(types.float64),
     )
-    return EntryPoints({"update": native(module_from_source(name, source).update, signature)})
+    return EntryPoints(update=(module_from_source(name, source).update, signature))

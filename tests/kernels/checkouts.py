@@ -27,7 +27,7 @@ print(json.dumps({
     "gathered": gathered[0].tolist(),
     "folder": str(jit.cache_folder()),
     "setting": numba.config.CACHE_DIR,
-    "hits": [relu.functions["forward"].cache_hits, sum(cpu.gather.stats.cache_hits.values())],
+    "hits": [relu.compiled("forward").cache_hits, sum(cpu.gather.stats.cache_hits.values())],
     "misses": sum(cpu.gather.stats.cache_misses.values()),
 }))
 """
