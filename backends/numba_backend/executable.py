@@ -36,7 +36,6 @@ from dnnkit.backends.stagewise.flat import Data, FlatExecutable
 from dnnkit.backends.stagewise.giant_step import is_giant
 from dnnkit.backends.stagewise.pool import Pool
 from dnnkit.kernels._numba import entry_points
-from dnnkit.kernels._numba.jit import announce
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.matmul.cpu import CACHED
 from dnnkit.kernels.train_steps import cpu
@@ -82,7 +81,6 @@ class NumbaExecutable(FlatExecutable):
     epoch: Epoch
 
     def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:
-        announce(f"the training loop in {program.dtype}")
         self._partitioned: Weights | None = None
         self._partitioned_layout: Any = None
         self._partitioned_is_newer = self._partitioned_is_older = False
