@@ -120,7 +120,7 @@ def make_private(folder: Path) -> None:
 
 
 def cache_folder() -> Path:
-    """The folder for what dnnkit can make or download again; it need not exist. `$DNNKIT_CACHE_DIR`, else the user's."""
+    """The folder for what can be made or downloaded again; it need not exist. `$DNNKIT_CACHE_DIR`, else the user's."""
     given = os.environ.get("DNNKIT_CACHE_DIR")
     return Path(os.path.expanduser(given)).absolute() if given else user_cache_folder()
 

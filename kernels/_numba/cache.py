@@ -27,7 +27,7 @@ GENERATED = "dnnkit_generated_"
 log = logging.getLogger("dnnkit")
 
 
-class Kept(caching.NullCache):  # type: ignore[misc]
+class Kept(caching.NullCache):
     """What one function was compiled to, for each kind of arguments; in the place of Numba's cache."""
 
     def __init__(self, function: Callable[..., Any]) -> None:

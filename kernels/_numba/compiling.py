@@ -68,9 +68,9 @@ def apart(work: Callable[[], Any]) -> Any:
         finally:
             done.set()
 
-    threading.Thread(target=run, daemon=True, name="dnnkit-compiling").start()
     with Watch() as watch:
         try:
+            threading.Thread(target=run, daemon=True, name="dnnkit-compiling").start()
             while not done.wait(LOOK):
                 watch.look()
         except BaseException:

@@ -13,9 +13,7 @@ from numba.core.types import unliteral
 from dnnkit.kernels._numba import whole_program
 from dnnkit.kernels._numba.cache import GENERATED
 from dnnkit.kernels._numba.compiling import keep
-from dnnkit.kernels._numba.places import cache_folder
-
-__all__ = ["cache_folder", "inline", "jit", "jit_called", "jit_optimized", "module_from_source", "native", "native_address"]
+from dnnkit.kernels._numba.places import cache_folder as cache_folder  # for those who keep something beside
 
 FASTMATH = {"contract", "nsz"}
 """Not "nnan" or "ninf": with them a NaN in training would go unseen. Not "reassoc" or "arcp": they undo what the stable

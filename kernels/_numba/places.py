@@ -37,7 +37,8 @@ def places() -> tuple[Path, ...]:
         folder = root / name
         try:
             _make_own(folder, root)
-            (folder / f"from-{as_they_are}").touch(mode=0o600)
+            if not (folder / f"from-{as_they_are}").exists():
+                (folder / f"from-{as_they_are}").touch(mode=0o600)
             return (*found, folder)
         except OSError as error:
             if distrust(folder, root) is None and any(folder.glob(f"*{SUFFIX}")):

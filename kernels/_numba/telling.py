@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, TextIO
@@ -115,11 +115,9 @@ class Watch:
         terminal = _terminal()
         if terminal is not None:
             line = line[: max(1, shutil.get_terminal_size().columns - 1)]
-            try:
+            with suppress(OSError, ValueError):  # nobody sees it: compiling goes on
                 terminal.write("\r" + line.ljust(len(self._drawn)) + ("" if line else "\r"))
                 terminal.flush()
-            except (OSError, ValueError):  # nobody sees it: compiling goes on
-                pass
         self._drawn = line
 
 
@@ -171,7 +169,5 @@ def _record(dtype: str, seconds: float) -> None:
     """Not less than half of what was known: a series that is ended early would seem to be quick."""
     seconds = max(seconds, _series.known.get(dtype, 0.0) / 2)
     known = {**_records(), dtype: round(seconds, 1)}
-    try:
+    with suppress(OSError):
         replace(places()[-1].parent / RECORD, json.dumps(known).encode(), durable=False, private=True)
-    except OSError:
-        pass
