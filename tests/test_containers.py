@@ -71,9 +71,8 @@ class Image:
         }
 
     def inside(self, text: str) -> str:
-        for path in sorted(self.paths, key=len, reverse=True):
-            text = re.sub(rf"(?<![\w/]){re.escape(path)}(?![\w])", str(self.root / path[1:]), text)
-        return text
+        paths = "|".join(map(re.escape, sorted(self.paths, key=len, reverse=True)))
+        return re.sub(rf"(?<![\w/])({paths})(?!\w)", lambda found: str(self.root / found[0][1:]), text)
 
     def run(self, instruction: str, rest: str) -> None:
         if instruction == "ENV":

@@ -188,3 +188,80 @@ def test_two_processes_at_once_compile_once(checkout, tmp_path):
     counted = [line for file in tmp_path.glob("cache/counted-*") for line in file.read_text().splitlines()]
     assert sorted(counted) == ["backward_array", "forward_array", "gather"]
     assert not list(Path(results[0]["folder"]).glob("*.lock"))
+
+
+@needs_signals
+def test_ctrl_c_is_heard_while_another_process_compiles(folder, monkeypatch):
+    monkeypatch.setattr(compiling.atexit, "register", lambda function: None)
+    process = holder(folder / "relu.lock")
+
+    def wait():
+        os.kill(os.getpid(), signal.SIGINT)
+        with compiling._alone(folder / "relu.lock", ("relu.forward", "float32")):
+            ended.set()
+
+    ended = threading.Event()
+    with pytest.raises(KeyboardInterrupt):
+        apart(wait)
+    assert not ended.is_set()
+    process.communicate("\n")
+    assert ended.wait(60)
+
+
+TWICE = """
+import numpy as np
+import dnnkit as dk
+
+x, y = np.random.default_rng(0).normal(size=(200, 30)), np.arange(200) % 4
+net = dk.Sequential([dk.Dense(16, activation="relu"), dk.Dense(4, activation="softmax")], seed=0, backend="numba")
+net.compile("adam", "sparse_categorical_crossentropy")
+try:
+    net.fit(x, y, verbose=0)
+except KeyboardInterrupt:
+    print("heard", len(net.history.epoch), flush=True)
+net.fit(x, y, verbose=0)
+print("trained", len(net.history.epoch))
+"""
+
+
+def interrupted(command, cache: Path, seconds: float, folder: Path) -> subprocess.CompletedProcess:
+    """What becomes of a process that hears Ctrl-C so long after it began to compile for an empty cache."""
+    environment = {**os.environ, "DNNKIT_CACHE_DIR": str(cache)}
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        env=environment,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not list(cache.glob("*/*.lock")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+@pytest.mark.slow
+@needs_signals
+@pytest.mark.parametrize("seconds", [0.0, 0.3, 1.1, 2.9, 4.7])
+def test_a_command_that_compiles_ends_at_once_and_leaves_nothing(seconds, tmp_path):
+    command = ["-m", "dnnkit", "train", "--backend", "numba", "--epochs", "2", "--out", "run"]
+    began = time.monotonic()
+    done = interrupted(command, tmp_path / "cache", seconds, tmp_path)
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - began < 200  # it would have trained
+    assert os.listdir(tmp_path) == ["cache"]
+    assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.slow
+@needs_signals
+@pytest.mark.parametrize("seconds", [0.1, 2.3])
+def test_after_ctrl_c_the_same_program_can_train(seconds, tmp_path):
+    done = interrupted(["-c", TWICE], tmp_path / "cache", seconds, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["heard 0", "trained 1"]
