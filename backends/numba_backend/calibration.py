@@ -6,6 +6,7 @@ Rates are per second of processor time, not of wall time, so other work on the m
 import json
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from math import inf
@@ -56,7 +57,8 @@ def machine() -> Machine:
     except (OSError, ValueError, TypeError):
         pass
     measured = measure()
-    replace(path, json.dumps(asdict(measured), indent=1).encode(), durable=False)
+    with suppress(OSError):  # of a full disk the cache itself tells
+        replace(path, json.dumps(asdict(measured), indent=1).encode(), durable=False)
     return measured
 
 

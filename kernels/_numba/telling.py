@@ -123,8 +123,8 @@ class Watch:
 
 def _live(work: _Work, elapsed: float) -> str:
     if work.is_awaited:
-        return f"dnnkit: another process compiles {work.what} in {work.dtype}, {elapsed:.0f} s"
-    return f"dnnkit: compiling {work.what} in {work.dtype}, {elapsed:.0f} s of {_usual(work.dtype)}, once"
+        return f"dnnkit: another process compiles, {elapsed:.0f} s: {work.what} in {work.dtype}"
+    return f"dnnkit: compiling, {elapsed:.0f} s of {_usual(work.dtype)}: {work.what} in {work.dtype}"
 
 
 def _once(work: _Work) -> str:
@@ -139,7 +139,7 @@ def _once(work: _Work) -> str:
 def _usual(dtype: str) -> str:
     """How long all that a first training compiles has taken here, or what is supposed."""
     known = _series.known.get(dtype)
-    seconds, source = (GUESS, ", a guess") if known is None else (known, "")
+    seconds, source = (GUESS, " (a guess)") if known is None else (known, "")
     return f"{'about' if _series.is_first else 'at most about'} {max(1.0, seconds):.0f} s{source}"
 
 

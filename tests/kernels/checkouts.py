@@ -42,6 +42,7 @@ def copy_checkout(to: Path) -> Path:
 def environment(checkout: Path, cache: Path, **more: str) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
     ours = {"PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": str(cache)}
+    ours["DNNKIT_CACHE_DIR"] = ""
     return kept | ours | more
 
 

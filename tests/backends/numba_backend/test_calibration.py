@@ -47,6 +47,16 @@ def test_this_machine_is_measured_once_and_kept(folder: Path) -> None:
     assert numbers_of(folder) == asdict(kept)
 
 
+def test_a_full_disk_costs_the_next_process_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("dnnkit.backends.numba_backend.calibration.replace", fail)
+    monkeypatch.setattr("dnnkit.backends.numba_backend.calibration.measure", usual)
+    assert machine.__wrapped__() == usual()
+    assert list(folder.iterdir()) == []
+
+
 GOOD = asdict(usual())
 
 

@@ -60,7 +60,7 @@ def test_a_terminal_shows_a_line_that_is_redrawn_and_removed(clock, terminal, ca
     compile_for(3.0, clock)
     *lines, empty, end = drawn(terminal)
     assert empty == end == ""
-    assert lines[0] == "dnnkit: compiling relu.forward in float32, 1 s of about 20 s, a guess, once"
+    assert lines[0] == "dnnkit: compiling, 1 s of about 20 s (a guess): relu.forward in float32"
     assert len(lines) == 9  # of two seconds, from the first that is told
     assert terminal.getvalue().endswith("\r")
     assert caplog.records == []
@@ -86,7 +86,7 @@ def test_elsewhere_a_series_is_one_line_and_the_next_another(clock, caplog, tmp_
         compile_for(2.0, clock)
         clock.now += telling.GAP / 2
     assert caplog.messages == [
-        "dnnkit: compiling for float32, which takes about 20 s, a guess, once for this machine; it is kept in "
+        "dnnkit: compiling for float32, which takes about 20 s (a guess), once for this machine; it is kept in "
         f"{tmp_path / 'compiled'}"
     ]
     assert caplog.records[0].name == "dnnkit"
@@ -114,7 +114,7 @@ def test_who_silences_the_log_hears_nothing(is_terminal, clock, request, caplog)
 
 def test_another_process_that_compiles_is_told(clock, terminal):
     compile_for(2.0, clock, is_awaited=True)
-    assert drawn(terminal)[0] == "dnnkit: another process compiles relu.forward in float32, 1 s"
+    assert drawn(terminal)[0] == "dnnkit: another process compiles, 1 s: relu.forward in float32"
 
 
 def test_what_is_usual_is_remembered_for_each_dtype(clock, terminal, tmp_path):
@@ -126,12 +126,12 @@ def test_what_is_usual_is_remembered_for_each_dtype(clock, terminal, tmp_path):
     assert record.stat().st_mode & 0o777 == 0o600
     clock.now += 2 * telling.GAP
     compile_for(2.0, clock)  # of a new version: nothing of it is there
-    assert drawn(terminal)[-3].endswith("2 s of about 12 s, once")
+    assert drawn(terminal)[-3].startswith("dnnkit: compiling, 2 s of about 12 s: ")
     assert json.loads(record.read_text()) == {"float32": 6.0}  # it seems quicker, or was ended
     clock.now += 2 * telling.GAP
     (tmp_path / "compiled" / f"relu.forward.float32-0{telling.SUFFIX}").touch()
     compile_for(2.0, clock)
-    assert drawn(terminal)[-3].endswith("2 s of at most about 6 s, once")
+    assert drawn(terminal)[-3].startswith("dnnkit: compiling, 2 s of at most about 6 s: ")
     assert json.loads(record.read_text()) == {"float32": 6.0}  # one more kernel is not all of them
     clock.now += 2 * telling.GAP
     compile_for(30.0, clock, dtype="float64")
@@ -170,4 +170,4 @@ def test_it_is_drawn_behind_a_bar_of_progress(clock, terminal, monkeypatch):
     with Live("", console=Console(file=terminal, force_terminal=True), auto_refresh=False, redirect_stderr=True):
         assert sys.stderr is not terminal
         compile_for(3.0, clock)
-    assert "\rdnnkit: compiling relu.forward" in terminal.getvalue()
+    assert "\rdnnkit: compiling, 3 s of" in terminal.getvalue()
