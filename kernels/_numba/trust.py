@@ -11,6 +11,13 @@ def distrust(folder: Path, root: Path) -> str | None:
     """Why nothing that is kept in a folder below `root` may be run, in words; None if it may, or is not there yet."""
     if not hasattr(os, "getuid"):
         return None
+    try:
+        return _found_against(folder, root)
+    except OSError as error:  # the way there may not be looked at
+        return f"{root}: {error.strerror}"
+
+
+def _found_against(folder: Path, root: Path) -> str | None:
     below, root = folder.relative_to(root), root.resolve()
     for path in (root / below, *(root / parent for parent in below.parents)):
         if path.exists() and (reason := distrust_status(path.stat())):

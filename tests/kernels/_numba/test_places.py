@@ -100,6 +100,20 @@ def test_a_folder_that_can_only_be_read_comes_before_the_users_own(found, tmp_pa
     assert caplog.records == []  # what is there is all that most need
 
 
+def test_a_folder_that_may_not_be_looked_at_is_told(found, tmp_path, monkeypatch, caplog):
+    exists = Path.exists
+
+    def refuse(path):
+        if path.is_relative_to(tmp_path / "secret"):
+            raise PermissionError(13, "Permission denied")
+        return exists(path)
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    assert found(DNNKIT_CACHE_DIR=tmp_path / "secret")[-1].is_relative_to(tmp_path / "home")
+    assert len(caplog.records) == 1
+    assert "Permission denied" in caplog.text
+
+
 def test_when_no_folder_can_be_kept_a_new_one_does(found, tmp_path, monkeypatch, caplog):
     read_only(monkeypatch, tmp_path)
     (folder,) = found()
