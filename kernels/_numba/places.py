@@ -70,5 +70,8 @@ def _make_own(folder: Path, root: Path) -> None:
 
 def _name_found(root: Path, as_they_are: str) -> str | None:
     """The name of the folder that was made from these very sources: its fingerprint need not be computed again."""
-    found = next(root.glob(f"compiled-*/from-{as_they_are}"), None)
+    try:
+        found = next(root.glob(f"compiled-*/from-{as_they_are}"), None)
+    except OSError:  # the way there may not be looked at
+        return None
     return None if found is None or distrust(found.parent, root) else found.parent.name

@@ -101,14 +101,14 @@ def test_a_folder_that_can_only_be_read_comes_before_the_users_own(found, tmp_pa
 
 
 def test_a_folder_that_may_not_be_looked_at_is_told(found, tmp_path, monkeypatch, caplog):
-    exists = Path.exists
+    stat = Path.stat
 
-    def refuse(path):
+    def refuse(path, **more):
         if path.is_relative_to(tmp_path / "secret"):
             raise PermissionError(13, "Permission denied")
-        return exists(path)
+        return stat(path, **more)
 
-    monkeypatch.setattr(Path, "exists", refuse)
+    monkeypatch.setattr(Path, "stat", refuse)
     assert found(DNNKIT_CACHE_DIR=tmp_path / "secret")[-1].is_relative_to(tmp_path / "home")
     assert len(caplog.records) == 1
     assert "Permission denied" in caplog.text
