@@ -218,7 +218,7 @@ net.compile("adam", "sparse_categorical_crossentropy")
 try:
     net.fit(x, y, verbose=0)
 except KeyboardInterrupt:
-    print("heard", len(net.history.epoch), flush=True)
+    print("heard", flush=True)
 net.fit(x, y, verbose=0)
 print("trained", len(net.history.epoch))
 """
@@ -264,4 +264,4 @@ def test_a_command_that_compiles_ends_at_once_and_leaves_nothing(seconds, tmp_pa
 def test_after_ctrl_c_the_same_program_can_train(seconds, tmp_path):
     done = interrupted(["-c", TWICE], tmp_path / "cache", seconds, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["heard 0", "trained 1"]
+    assert done.stdout.splitlines() == ["heard", "trained 1"]
