@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from llvmlite.binding import ffi
 
 from dnnkit.kernels._numba import cache, compiling, jit, telling
 from dnnkit.kernels._numba.compiling import apart, global_compiler_lock
@@ -48,6 +49,26 @@ def test_ctrl_c_is_heard_while_a_call_lasts_and_the_work_is_done_all_the_same(mo
     assert at_exit == [compiling._leave]
     release.set()
     assert apart(lambda: ended.wait(60))
+
+
+def test_where_a_process_cannot_end_at_once_a_call_of_llvm_is_waited_for(monkeypatch):
+    monkeypatch.setattr(compiling.ctypes, "CDLL", lambda _: object())
+    monkeypatch.setattr(compiling.gc, "freeze", lambda: None)
+    begun, ended = threading.Event(), threading.Event()
+
+    def call():
+        with ffi.lib._lock:
+            begun.set()
+            time.sleep(0.2)
+            ended.set()
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    begun.wait()
+    compiling._leave()
+    assert ended.is_set()
+    ffi.lib._lock._lock.release()
+    thread.join()
 
 
 @pytest.fixture
