@@ -166,7 +166,7 @@ def _records() -> dict[str, float]:
 
 
 def _record(dtype: str, seconds: float) -> None:
-    """Not less than half of what was known: a series that is ended early would seem to be quick."""
+    """Remember them, or half of what was known: a series that is ended early would seem to be quick."""
     seconds = max(seconds, _series.known.get(dtype, 0.0) / 2)
     known = {**_records(), dtype: round(seconds, 1)}
     with suppress(OSError):
