@@ -73,6 +73,7 @@ print(json.dumps(results))
 @pytest.mark.slow
 def test_what_is_compiled_and_what_is_read_from_the_cache_give_the_same_bits(checkout, tmp_path):
     first, second = (run(BITS, checkout, tmp_path / "cache") for _ in range(2))
+    del first["stderr"], second["stderr"]  # the first tells that it compiles
     assert [name for name in first if first[name] != second[name]] == []
 
 
