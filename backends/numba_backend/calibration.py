@@ -124,11 +124,15 @@ def _in_turn(probe: Callable[..., None], count: int) -> float:
     def both() -> None:
         flags = np.zeros(16, np.int64)
         other = threading.Thread(target=probe, args=(1, flags, numbers, count))
-        other.start()
-        probe(0, flags, numbers, count)
-        other.join()
+        try:
+            other.start()
+            probe(0, flags, numbers, count)
+            other.join()
+        finally:
+            flags[0] = count  # or the other waits for ever for one that was interrupted
 
-    both()  # compiled before anything is timed
+    probe(0, np.zeros(16, np.int64), numbers, 0)  # compiled before anybody waits for it
+    both()
     best, began = inf, perf_counter()
     for _ in range(MEETINGS):
         start = perf_counter()

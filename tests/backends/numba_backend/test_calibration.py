@@ -3,12 +3,14 @@
 import json
 import math
 import threading
+import time
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from dnnkit.backends.numba_backend.calibration import Machine, machine
+from dnnkit.backends.numba_backend.calibration import Machine, _in_turn, machine
 from dnnkit.backends.processors import processors
 from dnnkit.kernels._numba import blas, jit
 from dnnkit.kernels.train_steps import calibration_loops
@@ -55,6 +57,24 @@ def test_a_full_disk_costs_the_next_process_time(folder: Path, monkeypatch: pyte
     monkeypatch.setattr("dnnkit.backends.numba_backend.calibration.measure", usual)
     assert machine.__wrapped__() == usual()
     assert list(folder.iterdir()) == []
+
+
+def test_ctrl_c_leaves_no_thread_that_waits_for_the_one_it_ended() -> None:
+    others = []
+
+    def probe(thread: int, flags: np.ndarray, numbers: np.ndarray, count: int) -> None:
+        if thread == 1:
+            others.append(threading.current_thread())
+            while flags[0] < count:
+                time.sleep(0.001)
+        elif count > 0:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _in_turn(probe, 5)
+    for other in others:
+        other.join(60)
+        assert not other.is_alive()
 
 
 GOOD = asdict(usual())
