@@ -84,8 +84,8 @@ def apart(work: Callable[[], Any]) -> Any:
 def _leave() -> None:
     """End the process soon, and well, though a thread may still compile: called before all else that ends Python.
 
-    Python's last collection of garbage takes seconds of what Numba made. Destructors of
-    LLVM's own data, which run after Python has ended, abort the process that still uses them.
+    Python's last collection of garbage takes seconds of what Numba made. Destructors of LLVM's own data, which run
+    after Python has ended, abort the process that still uses them.
     """
     gc.freeze()
     system: Any = ctypes.CDLL(None) if os.name == "posix" else None
