@@ -105,7 +105,7 @@ def run(source: str, package: Path, cache: str, *arguments: str) -> float:
     """Seconds of a Python process, without what it does after its last line."""
     from time import perf_counter
 
-    settings: dict[str, Any] = {"PYTHONPATH": str(package), "XDG_CACHE_HOME": cache}
+    settings: dict[str, Any] = {"PYTHONPATH": str(package), "XDG_CACHE_HOME": cache, "DNNKIT_CACHE_DIR": ""}
     start = perf_counter()
     with subprocess.Popen(
         [sys.executable, "-c", source + "\nprint('done', flush=True)", *arguments],

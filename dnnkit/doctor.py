@@ -15,12 +15,12 @@ from dnnkit.backends.registry import install_command
 from dnnkit.datasets import DATASETS
 from dnnkit.datasets.store import data_folder
 from dnnkit.errors import BackendUnavailable
-from dnnkit.files import nearest_existing
+from dnnkit.files import cache_folder, nearest_existing
 
 
 def examine() -> list[Finding]:
     """Every check, in the order in which one would look."""
-    findings = [*_versions(), *_choice(), *_backends(), *_data(), *_gpu()]
+    findings = [*_versions(), *_choice(), *_backends(), *_cache(), *_data(), *_gpu()]
     return list(dict.fromkeys(findings))  # two backends may tell the same of one library
 
 
@@ -68,6 +68,17 @@ def _backends() -> Iterator[Finding]:
             continue
         yield Finding(subject, "good", f"{info.version} on {info.device}")
         yield from get_backend(info.name).diagnose()
+
+
+def _cache() -> Iterator[Finding]:
+    folder = cache_folder()
+    origin = "DNNKIT_CACHE_DIR" if os.environ.get("DNNKIT_CACHE_DIR") else "default"
+    if folder.exists() and not folder.is_dir():
+        yield Finding("cache folder", "problem", f"{folder} ({origin}) is not a folder", "name a folder, or none")
+    elif os.access(nearest_existing(folder), os.W_OK):
+        yield Finding("cache folder", "good", f"{folder} ({origin})")
+    else:
+        yield Finding("cache folder", "note", f"{folder} ({origin}), can only be read")
 
 
 def _data() -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 A leaf: it imports nothing but `dnnkit.errors`, so that kernels and backends may use it too.
 """
 
+import errno
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -27,14 +28,16 @@ def as_path(given: Any) -> Path:
 
 
 @contextmanager
-def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, durable: bool = True, private: bool = False) -> Iterator[BinaryIO]:
     """A file to write to, which takes the path's place when the block ends well; else nothing is left of it.
 
-    The path has its old contents or the new ones at any moment, if `durable` also after a power failure.
+    The path has its old contents or the new ones at any moment, if `durable` also after a power failure. Nobody else
+    may read or write it if it is `private`.
     """
     temporary = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}.part")
+    mode = 0o600 if private else 0o666  # less what the user's umask says
     try:
-        with temporary.open("wb") as file:
+        with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             yield file
             if durable:
                 _flush(file)
@@ -45,9 +48,9 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
         sync_folder(path.parent)
 
 
-def replace(path: Path, data: bytes, *, durable: bool = True) -> None:
+def replace(path: Path, data: bytes, *, durable: bool = True, private: bool = False) -> None:
     """Give a file these contents, as `replacing` does."""
-    with replacing(path, durable=durable) as file:
+    with replacing(path, durable=durable, private=private) as file:
         file.write(data)
 
 
@@ -107,11 +110,32 @@ def nearest_existing(path: Path) -> Path:
     return path
 
 
+def make_private(folder: Path) -> None:
+    """Make the folder, and those of its parents that are missing, for this user alone."""
+    for path in (*reversed(folder.parents), folder):
+        if path.exists() and not path.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, f"{path} is not a folder")
+        if not path.exists():
+            path.mkdir(mode=0o700, exist_ok=True)
+
+
 def cache_folder() -> Path:
-    """dnnkit's folder in the user's cache, which need not exist: in `$XDG_CACHE_HOME`, else in `~/.cache`."""
+    """The folder for what can be made or downloaded again; it need not exist. `$DNNKIT_CACHE_DIR`, else the user's."""
+    given = os.environ.get("DNNKIT_CACHE_DIR")
+    return Path(os.path.expanduser(given)).absolute() if given else user_cache_folder()
+
+
+def user_cache_folder() -> Path:
+    """dnnkit's folder in the user's cache: in `$XDG_CACHE_HOME`, else in `~/.cache`."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     if cache.startswith("~"):  # a user without a home, as containers have: a folder of that name helps nobody
-        import tempfile
-
-        return Path(tempfile.gettempdir()) / f"dnnkit-{os.getuid()}"
+        return temporary_cache_folder()
     return Path(cache) / "dnnkit"
+
+
+def temporary_cache_folder() -> Path:
+    """The user's folder where there is no other: in the temporary folder, which all users share."""
+    import tempfile
+
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+    return Path(tempfile.gettempdir()) / f"dnnkit-{user}"

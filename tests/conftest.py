@@ -1,5 +1,6 @@
 """Fixtures for all tests: which backends they run on, and a clean slate for what a process can set."""
 
+import math
 import os
 import signal
 from collections.abc import Iterator
@@ -64,13 +65,16 @@ def _ctrl_c_is_heard() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _announced() -> None:
-    """What is compiled for the first time is announced; here, so that no test sees it among its own output."""
-    if NumbaBackend.unavailable_reason() is None:
-        from dnnkit.kernels._numba.jit import announce
+def _nothing_is_told_of_compiling() -> Iterator[None]:
+    """So that no test sees it among its own output; the tests of that have a patience of their own."""
+    if NumbaBackend.unavailable_reason() is not None:
+        yield
+        return
+    from dnnkit.kernels._numba import telling
 
-        for dtype in ("float32", "float64"):
-            announce(f"the training loop in {dtype}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(telling, "PATIENCE", math.inf)
+        yield
 
 
 @pytest.fixture(autouse=True)

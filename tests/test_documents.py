@@ -51,6 +51,6 @@ def test_commands(document: Path, tmp_path: Path) -> None:
 
 
 def test_every_link_between_documents_leads_somewhere() -> None:
-    for document in [*DOCUMENTS, Path("CONTRIBUTING.md"), Path("CHANGELOG.md")]:
+    for document in [*DOCUMENTS, *map(Path, ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"))]:
         for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text()):
             assert (ROOT / document).parent.joinpath(target).exists(), f"{document}: {target}"

@@ -53,35 +53,14 @@ class NumbaBackend(NumpyBackend):
 
     def diagnose(self) -> list[Finding]:
         """The BLAS that compiled code uses, the cache of compiled kernels, and the facts that partitions follow."""
+        from dnnkit.backends.numba_backend.kept_kernels import kept_kernels
         from dnnkit.backends.numba_backend.machine import machine
         from dnnkit.backends.processors import processors
-        from dnnkit.kernels._numba import blas, jit
+        from dnnkit.kernels._numba import blas
         from dnnkit.kernels.matmul.simd import REGISTER_BYTES
 
-        folder = jit.cache_folder()
-        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-        compiled_now = any(folder.glob("compiled-*"))
-        others = [entry for entry in folder.parent.glob("compiled-*") if entry != folder]
         findings = [
-            Finding(
-                "compiled kernels",
-                "good" if compiled_now else "note",
-                f"{folder}, {size / 2**20:.1f} MiB, "
-                + ("valid for these sources" if compiled_now else "nothing compiled yet for these sources"),
-                "" if compiled_now else "the first training compiles for about half a minute, once",
-            )
-        ]
-        if others:
-            findings.append(
-                Finding(
-                    "older compiled kernels",
-                    "note",
-                    f"{len(others)} folders of other versions beside it",
-                    f"to free the space: rm -r {' '.join(str(entry) for entry in others[:3])}"
-                    + (" ..." if len(others) > 3 else ""),
-                )
-            )
-        findings += [
+            *kept_kernels(),
             Finding("products in compiled code", "good", blas.describe()),
             Finding(
                 "this machine",

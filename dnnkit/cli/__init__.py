@@ -1,5 +1,6 @@
 """The command line: one file a command."""
 
+import gc
 import io
 import os
 import signal
@@ -84,6 +85,7 @@ def _ending_on_signals() -> Iterator[None]:
         status = 130 if isinstance(error, KeyboardInterrupt) else error.code
         if status in (130, 143):
             before = dict.fromkeys(before, signal.SIG_IGN)  # of Python's, while it ends, the first would be in force
+            gc.freeze()  # its last collection takes up to seconds of what a compiler has made
         sys.exit(status)
     finally:
         for number, handler in before.items():

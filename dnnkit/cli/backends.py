@@ -1,16 +1,19 @@
 """`dnnkit backends`: which backends work here, which is chosen, and why."""
 
+import os
+
 import typer
 
 
 def backends() -> None:
-    """List the backends, and say which one a network gets here, and why."""
+    """List the backends, say which one a network gets here, and why, and where compiled kernels are kept."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     from dnnkit.backends import available, choice, get_backend
     from dnnkit.backends.registry import AUTO
+    from dnnkit.files import cache_folder
 
     console = Console(markup=False)
     table = Table(box=box.SIMPLE_HEAD)
@@ -25,6 +28,7 @@ def backends() -> None:
             info.reason or "",
         )
     console.print(table)
+    typer.echo(f"cache: {cache_folder()} ({'DNNKIT_CACHE_DIR' if os.environ.get('DNNKIT_CACHE_DIR') else 'default'})")
     chosen = choice()
     backend = get_backend()
     why = f"{chosen.origin}: {chosen.name}"

@@ -16,7 +16,7 @@ def compile_ahead(
 ) -> None:
     """Fill the cache of compiled kernels, so that no training on this kind of processor compiles any more.
 
-    The cache is in `$DNNKIT_CACHE_DIR`, else in the user's cache folder.
+    The cache is in `$DNNKIT_CACHE_DIR`, else in the user's cache folder. It serves processors of the same kind.
 
     Examples:
 
@@ -24,10 +24,18 @@ def compile_ahead(
 
         DNNKIT_CACHE_DIR=/opt/dnnkit dnnkit compile --dtype float32
     """
+    import logging
+    import os
+
     from dnnkit.backends import get_backend
+    from dnnkit.files import cache_folder, check_writable
     from dnnkit.network.checks import check_dtype
     from dnnkit.warm_up import Compiled, warm_up
 
+    if quiet:
+        logging.getLogger("dnnkit").setLevel(logging.ERROR)
+    if os.environ.get("DNNKIT_CACHE_DIR"):
+        check_writable(cache_folder())  # elsewhere, nobody would find it
     say, chosen = Speaker(quiet), get_backend(backend)
     checked = None if dtype is None else check_dtype(dtype)
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from dnnkit.datasets.idx import IdxFile, find_file
 from dnnkit.datasets.mirror import Content, MirrorFailure, Report, receive, show_progress
 from dnnkit.errors import DataError
-from dnnkit.files import replacing
+from dnnkit.files import cache_folder, make_private, replacing
 
 TIMEOUT = 30.0
 """Seconds without an answer or a byte after which a try has failed; `DNNKIT_DOWNLOAD_TIMEOUT` changes it."""
@@ -28,6 +28,8 @@ def download_missing(name: str, folder: Path, files: Sequence[IdxFile], mirrors:
     """Download the files that the folder lacks, as `<file>.gz`; of several processes one does it, the others wait."""
     mirrors, timeout = _chosen_mirrors(name, mirrors), _timeout()
     try:
+        if folder.parent == cache_folder():
+            make_private(folder.parent)  # else compiled kernels beside it would not be trusted
         folder.mkdir(parents=True, exist_ok=True)
         with _lock(name, folder):
             for leftover in folder.glob(".*.part"):  # of a process that was killed: nobody else is here now

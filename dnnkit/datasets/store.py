@@ -13,7 +13,7 @@ from dnnkit.files import cache_folder
 
 
 def data_folder() -> Path:
-    """`$DNNKIT_DATA_DIR`, else `$XDG_CACHE_HOME/dnnkit`, else `~/.cache/dnnkit`."""
+    """`$DNNKIT_DATA_DIR`, else the cache: `$DNNKIT_CACHE_DIR`, `$XDG_CACHE_HOME/dnnkit` or `~/.cache/dnnkit`."""
     folder = os.environ.get("DNNKIT_DATA_DIR")
     return Path(folder) if folder else cache_folder()
 

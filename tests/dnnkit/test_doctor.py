@@ -53,6 +53,17 @@ def test_an_old_or_missing_package_comes_with_the_pip_command(monkeypatch: pytes
     assert found["scipy"].state == "good"
 
 
+def test_the_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert "(default)" in findings()["cache folder"].message
+    monkeypatch.setenv("DNNKIT_CACHE_DIR", str(tmp_path / "deep" / "cache"))
+    assert findings()["cache folder"].message == f"{tmp_path / 'deep' / 'cache'} (DNNKIT_CACHE_DIR)"
+    monkeypatch.setattr(doctor.os, "access", lambda *_: False)
+    assert findings()["cache folder"].state == "note"
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "cache").write_text("")
+    assert findings()["cache folder"].state == "problem"
+
+
 def test_the_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DNNKIT_DATA_DIR", str(tmp_path / "deep" / "data"))
     assert "no data set yet" in findings()["data folder"].message

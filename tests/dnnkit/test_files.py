@@ -102,6 +102,7 @@ def test_the_nearest_existing_path(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(("setting", "expected"), [("/cache", "/cache/dnnkit"), ("", "/home/ada/.cache/dnnkit")])
 def test_the_cache_folder(setting: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DNNKIT_CACHE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", setting)
     monkeypatch.setenv("HOME", "/home/ada")
     assert files.cache_folder() == Path(expected)
@@ -109,7 +110,41 @@ def test_the_cache_folder(setting: str, expected: str, monkeypatch: pytest.Monke
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="no numbers of users")
 def test_a_user_without_a_home_has_a_cache_of_a_name_that_is_no_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("HOME", "XDG_CACHE_HOME"):
+    for variable in ("HOME", "XDG_CACHE_HOME", "DNNKIT_CACHE_DIR"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as for a user whom the system does not know
     assert files.cache_folder() == Path(tempfile.gettempdir()) / f"dnnkit-{os.getuid()}"
+
+
+def test_the_cache_folder_that_was_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.chdir(tmp_path)
+    for given, expected in [
+        ("/opt/dnnkit", "/opt/dnnkit"),
+        ("~/kept", "/home/ada/kept"),
+        ("kept", f"{tmp_path}/kept"),
+        ("", "/cache/dnnkit"),
+    ]:
+        monkeypatch.setenv("DNNKIT_CACHE_DIR", given)
+        assert files.cache_folder() == Path(expected)
+        assert files.user_cache_folder() == Path("/cache/dnnkit")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no modes")
+def test_private_folders_and_files(tmp_path: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        files.make_private(tmp_path / "a" / "b")
+        files.replace(tmp_path / "a" / "secret", b"1", private=True)
+        files.replace(tmp_path / "a" / "open", b"1")
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "a").rglob("*")}
+    assert modes == {"b": 0o700, "secret": 0o600, "open": 0o664}
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "a").chmod(0o755)
+    files.make_private(tmp_path / "a" / "b")
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o755  # it was there
+    with pytest.raises(NotADirectoryError, match="secret is not a folder"):
+        files.make_private(tmp_path / "a" / "secret" / "b")

@@ -73,11 +73,17 @@ def test_the_command_says_what_it_did(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1].startswith("backend numpy: all is compiled, after ")
     assert dnnkit(tmp_path, "compile", "--dtype", "float16").returncode == 2
     assert os.listdir(tmp_path) == []
+    (tmp_path / "file").write_text("")
+    refused = dnnkit(tmp_path, "compile", "--backend", "numpy", DNNKIT_CACHE_DIR=str(tmp_path / "file"))
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"dnnkit: cannot write to {tmp_path / 'file'}: ")
+    quiet = dnnkit(tmp_path, "compile", "--dtype", "float32", "--backend", "numpy", "--quiet")
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
 
 
 @pytest.mark.slow
 def test_after_it_no_process_compiles(tmp_path: Path) -> None:
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    environment = {**os.environ, "DNNKIT_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "dnnkit", "compile", "--dtype", "float32", "--backend", "numba"]
     subprocess.run(command, env=environment, check=True)
     later = subprocess.run([sys.executable, "-c", NETWORKS], env=environment, capture_output=True, text=True)

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from dnnkit.backends.numba_backend.executable import NumbaExecutable
 from dnnkit.backends.numba_backend.workers import FewRows
 from dnnkit.errors import TrainingWarning
 from dnnkit.kernels._engine import opcodes
-from dnnkit.kernels._numba import jit
 from tests.backends.networks import CASES, data
 
 
@@ -164,19 +162,6 @@ print(sum(stats.cache_misses.values()), sum(stats.cache_hits.values()), opcodes.
     result = subprocess.run([sys.executable, "-c", SMALL_TRAINING + report], capture_output=True, text=True)
     assert result.stdout.split() == ["0", "1", "1"], result.stderr
     assert "compiling" not in result.stderr
-
-
-def test_compiling_a_training_loop_is_announced_once_for_each_dtype(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path)
-    for dtype in ("float32", "float64", "float32", "float64"):
-        dk.Sequential([dk.Dense(1)], dtype=dtype, backend="numba").build(1)
-    announced = [record.getMessage() for record in caplog.records]
-    assert len(announced) == 2
-    for message, dtype in zip(announced, ("float32", "float64"), strict=True):
-        assert message.startswith(f"dnnkit: compiling the training loop in {dtype} for this machine")
-        assert str(tmp_path) in message
 
 
 def test_compiling_is_no_part_of_the_first_epoch() -> None:

@@ -37,6 +37,13 @@ def test_a_choice_of_the_environment_is_named_with_its_variable(name):
     assert last.startswith(f"chosen: {chosen} (environment variable DNNKIT_BACKEND: {name}")
 
 
+def test_the_cache_is_named_with_its_variable():
+    assert " (default)" in dnnkit_backends(DNNKIT_CACHE_DIR="").stdout.splitlines()[-2]
+    assert (
+        dnnkit_backends(DNNKIT_CACHE_DIR="/opt/kept").stdout.splitlines()[-2] == "cache: /opt/kept (DNNKIT_CACHE_DIR)"
+    )
+
+
 def test_an_unknown_choice_is_one_line_after_the_list():
     done = dnnkit_backends(DNNKIT_BACKEND="nonsense")
     assert done.returncode == 2

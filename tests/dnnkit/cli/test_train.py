@@ -62,7 +62,7 @@ def first_run(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]
 def test_a_run_says_what_it_does_one_line_an_epoch(first_run):
     _, done = first_run
     assert done.returncode == 0
-    assert done.stderr == ""
+    assert {line.split(" for ")[0] for line in done.stderr.splitlines()} <= {"dnnkit: compiling"}  # the first time
     lines = done.stdout.splitlines()
     assert "1,437 training and 360 test images" in lines[0]
     assert any("64 - 8 - 10" in line for line in lines)

@@ -1,13 +1,16 @@
 """What is compiled, and what is kept of it: never stale, never mixed up, the same bits."""
 
 import os
-import threading
 from pathlib import Path
 
 import pytest
 
-from dnnkit.kernels._numba import jit
-from tests.kernels.checkouts import REPORT, copy_checkout, edit_unseen, files, finish, run, start
+from dnnkit.kernels._numba.places import SUFFIX
+from tests.kernels.checkouts import REPORT, copy_checkout, edit_unseen, files, run
+
+
+def kernels(cache: Path) -> dict[str, tuple[int, int]]:
+    return {name: state for name, state in files(cache).items() if name.endswith(SUFFIX)}
 
 
 def test_a_second_process_compiles_nothing_and_an_edited_callee_is_never_stale(tmp_path):
@@ -18,18 +21,24 @@ def test_a_second_process_compiles_nothing_and_an_edited_callee_is_never_stale(t
     assert first["relu"] == [0, 2, 3]
     assert first["gathered"] == [-2, 4, 6]
     assert (first["hits"], first["misses"]) == ([0, 0], 1)
-    assert first["stderr"].count("\n") == 1
-    assert "compiling kernels" in first["stderr"]
-    assert first["folder"] in first["stderr"]
+    assert {line.split(" for ")[0] for line in first["stderr"].splitlines()} <= {"dnnkit: compiling"}
 
     kept = files(cache)
-    assert any(name.endswith(".nbc") for name in kept)
+    assert len(kernels(cache)) == 3
     second = run(REPORT, checkout, cache)
     assert files(cache) == kept
     assert (second["hits"], second["misses"]) == ([1, 1], 0)
     assert second["relu"] == first["relu"]
     assert second["folder"] == first["folder"]
-    assert second["stderr"] == ""  # announced once
+    assert second["stderr"] == ""
+
+    # Words, above what is compiled: all lines have moved.
+    for name in ("gather/cpu.py", "activations/relu/cpu.py", "_numba/entry_points.py", "activations/relu/reference.py"):
+        source = checkout / "kernels" / name
+        source.write_text('"""New words.\n\n\n"""\n# and more\n' + source.read_text())
+    (checkout / "kernels" / "dense" / "gpu.py").write_text("another = 1\n")
+    assert run(REPORT, checkout, cache) == second
+    assert kernels(cache) == {name: state for name, state in kept.items() if name.endswith(SUFFIX)}
 
     relu = checkout / "kernels" / "activations" / "relu" / "cpu.py"
     edit_unseen(relu, "return zero if x < zero else x  # the", "return zero if x < zero else 2*x# the")
@@ -37,32 +46,6 @@ def test_a_second_process_compiles_nothing_and_an_edited_callee_is_never_stale(t
     assert third["relu"] == [0, 4, 6]
     assert third["folder"] != first["folder"]
     assert third["gathered"] == first["gathered"]
-
-
-@pytest.mark.slow
-def test_two_processes_that_compile_at_once_agree(checkout, tmp_path):
-    both = [start(REPORT, checkout, tmp_path / "cache") for _ in range(2)]
-    results = [finish(process) for process in both]
-    assert [result["relu"] for result in results] == [[0, 2, 3]] * 2
-    assert [result["gathered"] for result in results] == [[-2, 4, 6]] * 2
-    assert results[0]["folder"] == results[1]["folder"]
-    generated = list((Path(results[0]["folder"]) / "generated").iterdir())
-    assert [file.suffix for file in generated] == [".py"]  # no temporary file is left
-
-
-@pytest.mark.slow
-def test_processes_that_compile_for_two_dtypes_at_once_do_not_mix_them_up(tmp_path, monkeypatch):
-    """Both have read the index before either writes it; who is the first to write it is the last to write the code."""
-    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path)
-    function = jit.module_from_source("small", "def same(x):\n    return x\n").same
-    first, second = (jit.jit(function)._cache._cache_file for _ in range(2))
-    with monkeypatch.context() as patch:
-        for files in (first, second):
-            patch.setattr(files, "_load_index", dict)
-        write = first._save_data
-        patch.setattr(first, "_save_data", lambda *what: (second.save("float64", "of float64"), write(*what)))
-        first.save("float32", "of float32")
-    assert second.load("float64") == "of float64"
 
 
 BITS = """
@@ -90,28 +73,8 @@ print(json.dumps(results))
 @pytest.mark.slow
 def test_what_is_compiled_and_what_is_read_from_the_cache_give_the_same_bits(checkout, tmp_path):
     first, second = (run(BITS, checkout, tmp_path / "cache") for _ in range(2))
+    del first["stderr"], second["stderr"]  # the first tells that it compiles
     assert [name for name in first if first[name] != second[name]] == []
-
-
-def test_threads_that_generate_the_same_module_at_once_agree(tmp_path, monkeypatch):
-    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path)
-    failures = []
-
-    def generate(barrier: threading.Barrier, number: int) -> None:
-        barrier.wait()
-        try:
-            assert jit.module_from_source("small", f"value = {number}\n").value == number
-        except Exception as error:
-            failures.append(error)
-
-    for number in range(50):
-        barrier = threading.Barrier(4)
-        threads = [threading.Thread(target=generate, args=(barrier, number)) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert failures == []
 
 
 SMALL = '''"""Small functions."""
@@ -196,13 +159,6 @@ def test_options_and_whose_cache(checkout, tmp_path):
     assert ours.is_relative_to(tmp_path / "cache" / "dnnkit")
     assert theirs.is_relative_to(users)
     assert len(list(theirs.glob("*.nbc"))) == 1
-
-
-def test_the_setting_is_put_back_when_a_declaration_fails():
-    before = jit.numba.config.CACHE_DIR
-    with pytest.raises(TypeError):
-        jit.jit("not a function")
-    assert before == jit.numba.config.CACHE_DIR
 
 
 def test_kernels_can_be_debugged_as_plain_python(checkout, tmp_path):

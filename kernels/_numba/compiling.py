@@ -1,0 +1,120 @@
+"""How a function is compiled: apart, so that who waits can be interrupted, and by one process, while others wait.
+
+A call of LLVM lasts up to seconds, in which Python hears no signal; and what is interrupted within Numba is left half
+made, or swallows the interrupt. So a thread of its own compiles, to its end, and keeps the result.
+"""
+
+import atexit
+import ctypes
+import gc
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from llvmlite.binding import ffi
+from numba.core.compiler_lock import global_compiler_lock
+
+from dnnkit.kernels._numba.cache import Kept
+from dnnkit.kernels._numba.telling import Watch, told
+
+LOOK = 0.05
+"""Seconds between two looks at what is under way."""
+
+LONGEST_CALL = 3.0
+"""Seconds that a call of LLVM may last."""
+
+LONGEST_WAIT = 120.0
+"""Seconds after which a process that compiles is no longer waited for: it may have been stopped."""
+
+
+def keep(compiled: Any, function: Callable[..., Any]) -> None:
+    """Let a dispatcher or a C callback of Numba's be compiled as this module says, and keep what it was compiled to."""
+    kept, compiler, compile_now = Kept(function), compiled._compiler, compiled.compile
+    compile_anew = compiler.compile
+
+    def compile_once(arguments: Any, returned: Any) -> Any:
+        """Called by Numba for what was not in the cache."""
+        signature = tuple(arguments) if returned is None else returned(*arguments)
+        context = compiler.targetdescr.target_context
+        title = kept.title(signature)
+        with _alone(kept.place(signature, context).with_suffix(".lock"), title):
+            found = kept.load_overload(signature, context)
+            if found is None:
+                with told(*title):
+                    found = compile_anew(arguments, returned)
+                    kept.save(signature, found)
+        return found
+
+    def compile_apart(*signature: Any) -> Any:
+        return apart(lambda: compile_now(*signature))
+
+    compiled._cache, compiler.compile, compiled.compile = kept, compile_once, compile_apart
+
+
+def apart(work: Callable[[], Any]) -> Any:
+    """The result of the work, done by another thread; only the wait for it is interrupted."""
+    if global_compiler_lock.is_locked():  # by this thread, which compiles a caller
+        return work()
+    done, results, failures = threading.Event(), list[Any](), list[BaseException]()
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:  # handed to the thread that waits
+            failures.append(error)
+        finally:
+            done.set()
+
+    with Watch() as watch:
+        try:
+            threading.Thread(target=run, daemon=True, name="dnnkit-compiling").start()
+            while not done.wait(LOOK):
+                watch.look()
+        except BaseException:
+            atexit.register(_leave)
+            raise
+    if failures:
+        raise failures[0]
+    return results[0]
+
+
+def _leave() -> None:
+    """End the process soon, and well, though a thread may still compile: called before all else that ends Python.
+
+    Python's last collection of garbage takes seconds of what Numba made. Destructors of LLVM's own data, which run
+    after Python has ended, abort the process that still uses them.
+    """
+    gc.freeze()
+    system: Any = ctypes.CDLL(None) if os.name == "posix" else None
+    if hasattr(system, "on_exit"):
+        system.on_exit(system._exit, None)  # which is given the exit status
+    else:
+        ffi.lib._lock._lock.acquire(timeout=LONGEST_CALL)  # and no other thread gets it any more
+
+
+@contextmanager
+def _alone(path: Path, title: tuple[str, str]) -> Iterator[None]:
+    """Within, no other process does the same; it may have done it before.
+
+    The system takes the lock from a process that dies. Where there are no locks, both do it.
+    """
+    from filelock import FileLock, Timeout  # slow to import, and only who compiles needs it
+
+    lock = FileLock(path, mode=0o600)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        with told(*title, is_awaited=True), suppress(Timeout):
+            lock.acquire(timeout=LONGEST_WAIT, poll_interval=LOOK)
+    except (OSError, NotImplementedError):
+        pass
+    try:
+        yield
+    finally:
+        if lock.is_locked:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+            lock.release()

@@ -1,0 +1,77 @@
+"""Where compiled kernels are kept: folders to read from, the last of them the process's own, to write to.
+
+A folder's name is the fingerprint of what decides what a kernel compiles to: whatever changes, old results are not
+found. A folder that may only be read, as in a container's image, comes before the user's own.
+"""
+
+import errno
+import logging
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from dnnkit import files
+from dnnkit.kernels._numba.fingerprint import fingerprint, quick
+from dnnkit.kernels._numba.trust import distrust
+
+SUFFIX = ".kernel"
+"""Of the files that hold what a function was compiled to."""
+
+log = logging.getLogger("dnnkit")
+
+
+def cache_folder() -> Path:
+    """The folder that this process writes to."""
+    return places()[-1]
+
+
+@cache
+def places() -> tuple[Path, ...]:
+    """The folders to look in, in that order; compiled kernels go to the last."""
+    roots, as_they_are = _roots(), quick()
+    names = (_name_found(root, as_they_are) for root in roots)
+    name = next(filter(None, names), None) or f"compiled-{fingerprint()}"
+    found: list[Path] = []
+    for root in roots:
+        folder = root / name
+        try:
+            _make_own(folder, root)
+            if not (folder / f"from-{as_they_are}").exists():
+                (folder / f"from-{as_they_are}").touch(mode=0o600)
+            return (*found, folder)
+        except OSError as error:
+            if distrust(folder, root) is None and any(folder.glob(f"*{SUFFIX}")):
+                found.append(folder)
+            elif not found or isinstance(error, Distrusted):  # else it does not matter: all may be in what was found
+                given = "DNNKIT_CACHE_DIR is " if os.environ.get("DNNKIT_CACHE_DIR") and root == roots[0] else ""
+                log.warning("dnnkit: %s%s: no compiled kernels are kept there: %s", given, root, error.strerror)
+    return (*found, Path(tempfile.mkdtemp(prefix="dnnkit-")))
+
+
+class Distrusted(PermissionError):
+    """Others could write there."""
+
+
+def _roots() -> list[Path]:
+    """What was asked for, the user's cache, and what remains where that cannot be written to."""
+    return list(dict.fromkeys((files.cache_folder(), files.user_cache_folder(), files.temporary_cache_folder())))
+
+
+def _make_own(folder: Path, root: Path) -> None:
+    """Raise `OSError` if it cannot be written to, or others could."""
+    files.make_private(root)
+    if reason := distrust(folder, root):
+        raise Distrusted(errno.EPERM, reason)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+def _name_found(root: Path, as_they_are: str) -> str | None:
+    """The name of the folder that was made from these very sources: its fingerprint need not be computed again."""
+    try:
+        found = next(root.glob(f"compiled-*/from-{as_they_are}"), None)
+    except OSError:  # the way there may not be looked at
+        return None
+    return None if found is None or distrust(found.parent, root) else found.parent.name

@@ -1,0 +1,173 @@
+"""What the user sees while something compiles: a live line on a terminal, elsewhere one line for a series of them.
+
+Nothing is said of what takes less than a second, all in all.
+"""
+
+import json
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, TextIO
+
+from dnnkit.files import replace
+from dnnkit.kernels._numba.places import SUFFIX, places
+
+PATIENCE = 1.0
+"""Seconds that are too short to be told of."""
+
+GAP = 5.0
+"""Seconds between two compilations of one series."""
+
+REDRAW = 0.25
+
+GUESS = 20.0
+"""Seconds that all of a first training takes to compile on an ordinary machine, where this one's are not known."""
+
+RECORD = "seconds.json"
+
+log = logging.getLogger("dnnkit")
+
+
+@dataclass
+class _Series:
+    """Compilations with no more than a moment between them, which are one to who waits."""
+
+    began: float
+    ended: float = 0.0
+    known: dict[str, float] = field(default_factory=dict)
+    """Seconds that all takes in each dtype, from earlier ones."""
+    compiled: float = 0.0
+    """Seconds that this process compiled in it."""
+    is_first: bool = False
+    """Whether nothing of its dtype was there before: then it takes as long as the next first one."""
+    is_told: bool = False
+
+
+@dataclass
+class _Work:
+    what: str
+    dtype: str
+    began: float
+    is_awaited: bool
+    """Whether another process does it."""
+
+
+_series = _Series(0.0, ended=-GAP)
+_under_way: list[_Work] = []
+
+
+@contextmanager
+def told(what: str, dtype: str, *, is_awaited: bool = False) -> Iterator[None]:
+    """Within, this thread compiles, or waits for another process that does; `Watch` shows it."""
+    global _series
+    now = monotonic()
+    if not _under_way and now - _series.ended > GAP:
+        _series = _Series(now, known=_records(), is_first=not _holds(dtype))
+    work = _Work(what, dtype, now, is_awaited)
+    _under_way.append(work)
+    try:
+        yield
+    finally:
+        _under_way.remove(work)
+        _series.ended = monotonic()
+        if is_awaited:
+            _series.is_first = False
+        elif not _under_way:
+            _series.compiled += _series.ended - now
+            if _series.is_first:
+                _record(dtype, _series.compiled)
+
+
+class Watch:
+    """Shows what is under way, whenever `look` is called, and takes it away when its block ends."""
+
+    def __init__(self) -> None:
+        self._drawn = ""
+        self._at = 0.0
+
+    def __enter__(self) -> "Watch":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._draw("")
+
+    def look(self) -> None:
+        """Bring what is shown up to date."""
+        now, work = monotonic(), next(iter(_under_way[-1:]), None)
+        if work is None or now - _series.began < PATIENCE or not log.isEnabledFor(logging.WARNING):
+            return
+        if _terminal() is not None:
+            if now - self._at >= REDRAW:
+                self._at = now
+                self._draw(_live(work, now - _series.began))
+        elif not _series.is_told:
+            _series.is_told = True
+            log.warning("%s", _once(work))
+
+    def _draw(self, line: str) -> None:
+        if not line and not self._drawn:
+            return
+        terminal = _terminal()
+        if terminal is not None:
+            line = line[: max(1, shutil.get_terminal_size().columns - 1)]
+            with suppress(OSError, ValueError):  # nobody sees it: compiling goes on
+                terminal.write("\r" + line.ljust(len(self._drawn)) + ("" if line else "\r"))
+                terminal.flush()
+        self._drawn = line
+
+
+def _live(work: _Work, elapsed: float) -> str:
+    if work.is_awaited:
+        return f"dnnkit: another process compiles, {elapsed:.0f} s: {work.what} in {work.dtype}"
+    return f"dnnkit: compiling, {elapsed:.0f} s of {_usual(work.dtype)}: {work.what} in {work.dtype}"
+
+
+def _once(work: _Work) -> str:
+    if work.is_awaited:
+        return f"dnnkit: waiting for another process that compiles for {work.dtype}"
+    return (
+        f"dnnkit: compiling for {work.dtype}, which takes {_usual(work.dtype)}, once for this machine; it is kept in "
+        f"{places()[-1]}"
+    )
+
+
+def _usual(dtype: str) -> str:
+    """How long all that a first training compiles has taken here, or what is supposed."""
+    known = _series.known.get(dtype)
+    seconds, source = (GUESS, " (a guess)") if known is None else (known, "")
+    return f"{'about' if _series.is_first else 'at most about'} {max(1.0, seconds):.0f} s{source}"
+
+
+def _terminal() -> TextIO | None:
+    """Standard error, where lines can be drawn again; behind what shows a bar of progress."""
+    stream: Any = getattr(sys.stderr, "rich_proxied_file", sys.stderr)
+    try:
+        return stream if stream.isatty() and os.environ.get("TERM") != "dumb" else None
+    except (AttributeError, ValueError):  # there is none, or it was closed
+        return None
+
+
+def _holds(dtype: str) -> bool:
+    """Whether something of that dtype is kept already."""
+    return any(next(folder.glob(f"*.{dtype}-*{SUFFIX}"), None) is not None for folder in places())
+
+
+def _records() -> dict[str, float]:
+    try:
+        found = json.loads((places()[-1].parent / RECORD).read_text())
+        return {str(dtype): float(seconds) for dtype, seconds in found.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def _record(dtype: str, seconds: float) -> None:
+    """Remember them, or half of what was known: a series that is ended early would seem to be quick."""
+    seconds = max(seconds, _series.known.get(dtype, 0.0) / 2)
+    known = {**_records(), dtype: round(seconds, 1)}
+    with suppress(OSError):
+        replace(places()[-1].parent / RECORD, json.dumps(known).encode(), durable=False, private=True)

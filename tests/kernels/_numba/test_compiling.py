@@ -1,0 +1,288 @@
+"""How functions are compiled: by one process, while others wait, and by a thread that nobody need wait for."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from llvmlite.binding import ffi
+
+from dnnkit.kernels._numba import cache, compiling, jit, telling
+from dnnkit.kernels._numba.compiling import apart, global_compiler_lock
+from tests.kernels.checkouts import REPORT, finish, start
+
+needs_signals = pytest.mark.skipif(os.name != "posix", reason="sends a signal to itself")
+
+
+def test_the_result_or_the_failure_is_that_of_the_work():
+    assert apart(lambda: 3) == 3
+    with pytest.raises(KeyError, match="gone"):
+        apart(lambda: {}["gone"])
+    where = apart(threading.current_thread)
+    assert where is not threading.current_thread()
+    assert where.daemon
+
+
+def test_what_is_compiled_for_a_caller_is_compiled_by_its_thread():
+    with global_compiler_lock:
+        assert apart(threading.current_thread) is threading.current_thread()
+
+
+@needs_signals
+def test_ctrl_c_is_heard_while_a_call_lasts_and_the_work_is_done_all_the_same(monkeypatch):
+    monkeypatch.setattr(compiling.atexit, "register", lambda function: at_exit.append(function))
+    at_exit, release, ended = [], threading.Event(), threading.Event()
+
+    def long_call():
+        with global_compiler_lock:
+            os.kill(os.getpid(), signal.SIGINT)
+            release.wait(60)
+        ended.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        apart(long_call)
+    assert not ended.is_set()
+    assert at_exit == [compiling._leave]
+    release.set()
+    assert apart(lambda: ended.wait(60))
+
+
+def test_where_a_process_cannot_end_at_once_a_call_of_llvm_is_waited_for(monkeypatch):
+    monkeypatch.setattr(compiling.ctypes, "CDLL", lambda _: object())
+    monkeypatch.setattr(compiling.gc, "freeze", lambda: None)
+    begun, ended = threading.Event(), threading.Event()
+
+    def call():
+        with ffi.lib._lock:
+            begun.set()
+            time.sleep(0.2)
+            ended.set()
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    begun.wait()
+    compiling._leave()
+    assert ended.is_set()
+    ffi.lib._lock._lock.release()
+    thread.join()
+
+
+@pytest.fixture
+def folder(monkeypatch, tmp_path):
+    for module in (cache, telling):
+        monkeypatch.setattr(module, "places", lambda: (tmp_path,))
+    return tmp_path
+
+
+def new_function(number):
+    """One that nobody has compiled yet."""
+    return jit.module_from_source("small", f"def times(a):\n    return a * {number}\n").times
+
+
+@needs_signals
+def test_after_ctrl_c_the_same_process_compiles(folder, monkeypatch):
+    function = jit.jit(new_function(1234567))
+    save, slow = cache.Kept.save, threading.Event()
+
+    def save_late(*what):
+        os.kill(os.getpid(), signal.SIGINT)
+        slow.wait(60)
+        save(*what)
+
+    monkeypatch.setattr(cache.Kept, "save", save_late)
+    monkeypatch.setattr(compiling.atexit, "register", lambda function: None)
+    with pytest.raises(KeyboardInterrupt):
+        function(2.0)
+    monkeypatch.setattr(cache.Kept, "save", save)
+    threading.Timer(0.2, slow.set).start()
+    assert function(2.0) == 2469134
+    assert sum(function.stats.cache_misses.values()) == 1  # by the thread that was left
+
+
+def test_an_error_of_the_compiler_is_raised_and_leaves_no_lock(folder):
+    function = jit.jit(jit.module_from_source("wrong", "def f(a):\n    return a.nothing_like_that\n").f)
+    for _ in range(2):
+        with pytest.raises(Exception, match="nothing_like_that"):
+            function(1.0)
+    assert list(folder.iterdir()) == []
+
+
+def test_threads_compile_once(folder):
+    function, results = jit.jit(new_function(7654321)), []
+    threads = [threading.Thread(target=lambda: results.append(function(2.0))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [15308642] * 4
+    assert sum(function.stats.cache_misses.values()) == 1
+
+
+WAITS = """
+import sys, threading
+from pathlib import Path
+from dnnkit.kernels._numba import compiling, telling
+with compiling._alone(Path(sys.argv[1]), ("relu.forward", "float32")):
+    print("alone", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def holder(lock: Path) -> subprocess.Popen:
+    """A process that holds the lock, until it reads a line."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITS, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "alone\n"
+    return process
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_another_process_is_waited_for_until_it_has_compiled_or_died(is_killed, folder):
+    process = holder(folder / "relu.lock")
+    entered = threading.Event()
+
+    def enter():
+        with compiling._alone(folder / "relu.lock", ("relu.forward", "float32")):
+            entered.set()
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    while not telling._under_way:
+        time.sleep(0.01)
+    assert telling._under_way[0].is_awaited
+    assert not entered.is_set()
+    if is_killed:
+        process.kill()
+    process.communicate("\n")
+    thread.join()
+    assert entered.is_set()
+    assert list(folder.iterdir()) == []
+
+
+def test_a_process_that_was_stopped_is_not_waited_for_for_ever(folder, monkeypatch):
+    monkeypatch.setattr(compiling, "LONGEST_WAIT", 0.1)
+    process = holder(folder / "relu.lock")
+    with compiling._alone(folder / "relu.lock", ("relu.forward", "float32")):
+        assert (folder / "relu.lock").exists()
+    assert (folder / "relu.lock").exists()  # it is the other's
+    process.communicate("\n")
+
+
+@pytest.mark.parametrize("error", [OSError(37, "No locks available"), NotImplementedError("flock")])
+def test_where_there_are_no_locks_it_compiles(error, folder, monkeypatch):
+    import filelock
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", fail)
+    with compiling._alone(folder / "relu.lock", ("relu.forward", "float32")):
+        pass
+    assert jit.jit(new_function(111))(2.0) == 222
+
+
+COUNT = """
+import os
+from dnnkit.kernels._numba import cache
+save = cache.Kept.save
+
+def count(self, signature, compiled):
+    with open(os.path.join(os.environ["XDG_CACHE_HOME"], f"counted-{os.getpid()}"), "a") as file:
+        print(self._function.__name__, file=file)
+    save(self, signature, compiled)
+
+cache.Kept.save = count
+"""
+
+
+def test_two_processes_at_once_compile_once(checkout, tmp_path):
+    both = [start(COUNT + REPORT, checkout, tmp_path / "cache") for _ in range(2)]
+    results = [finish(process) for process in both]
+    assert [result["relu"] for result in results] == [[0, 2, 3]] * 2
+    assert [result["gathered"] for result in results] == [[-2, 4, 6]] * 2
+    assert results[0]["folder"] == results[1]["folder"]
+    counted = [line for file in tmp_path.glob("cache/counted-*") for line in file.read_text().splitlines()]
+    assert sorted(counted) == ["backward_array", "forward_array", "gather"]
+    assert not list(Path(results[0]["folder"]).glob("*.lock"))
+
+
+@needs_signals
+def test_ctrl_c_is_heard_while_another_process_compiles(folder, monkeypatch):
+    monkeypatch.setattr(compiling.atexit, "register", lambda function: None)
+    process = holder(folder / "relu.lock")
+
+    def wait():
+        os.kill(os.getpid(), signal.SIGINT)
+        with compiling._alone(folder / "relu.lock", ("relu.forward", "float32")):
+            ended.set()
+
+    ended = threading.Event()
+    with pytest.raises(KeyboardInterrupt):
+        apart(wait)
+    assert not ended.is_set()
+    process.communicate("\n")
+    assert ended.wait(60)
+
+
+TWICE = """
+import numpy as np
+import dnnkit as dk
+
+x, y = np.random.default_rng(0).normal(size=(200, 30)), np.arange(200) % 4
+net = dk.Sequential([dk.Dense(16, activation="relu"), dk.Dense(4, activation="softmax")], seed=0, backend="numba")
+net.compile("adam", "sparse_categorical_crossentropy")
+try:
+    net.fit(x, y, verbose=0)
+except KeyboardInterrupt:
+    print("heard", flush=True)
+net.fit(x, y, verbose=0)
+print("trained", len(net.history.epoch))
+"""
+
+
+def interrupted(command, cache: Path, seconds: float, folder: Path) -> subprocess.CompletedProcess:
+    """What becomes of a process that hears Ctrl-C so long after it began to compile for an empty cache."""
+    environment = {**os.environ, "DNNKIT_CACHE_DIR": str(cache)}
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        env=environment,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not list(cache.glob("*/*.lock")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+@pytest.mark.slow
+@needs_signals
+@pytest.mark.parametrize("seconds", [0.0, 0.3, 1.1, 2.9, 4.7])
+def test_a_command_that_compiles_ends_at_once_and_leaves_nothing(seconds, tmp_path):
+    command = ["-m", "dnnkit", "train", "--backend", "numba", "--epochs", "2", "--out", "run"]
+    began = time.monotonic()
+    done = interrupted(command, tmp_path / "cache", seconds, tmp_path)
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - began < 200  # it would have trained
+    assert os.listdir(tmp_path) == ["cache"]
+    assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.slow
+@needs_signals
+@pytest.mark.parametrize("seconds", [0.1, 2.3])
+def test_after_ctrl_c_the_same_program_can_train(seconds, tmp_path):
+    done = interrupted(["-c", TWICE], tmp_path / "cache", seconds, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["heard", "trained 1"]

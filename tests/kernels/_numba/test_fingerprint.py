@@ -1,0 +1,141 @@
+"""What the name of the folder of compiled kernels says: all that decides what they compile to, and no more."""
+
+import ast
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dnnkit.kernels._numba import fingerprint as module
+from dnnkit.kernels._numba.fingerprint import NOT_COMPILED, ROOT, fingerprint, quick
+
+ROOMS = ["_numba", "matmul", "_engine"]
+"""Folders of files that are compiled, besides the kernels' `cpu.py`."""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Some of the sources: parsing all of them for each edit would take minutes."""
+    root = tmp_path / "kernels"
+    for folder in ("activations", "metrics", "gather", "dense", "_cuda"):
+        shutil.copytree(ROOT.resolve() / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return root
+
+
+def is_compiled(file, tree):
+    return NOT_COMPILED.isdisjoint(file.relative_to(tree).parts)
+
+
+def test_it_is_stable(tree):
+    assert fingerprint() == fingerprint(ROOT.resolve())  # the same sources elsewhere
+    before = fingerprint(tree), quick(tree)
+    for file in tree.rglob("*.py"):
+        os.utime(file, (0, 0))
+    (tree / "__pycache__").mkdir()
+    (tree / "__pycache__" / "slices.py").write_bytes(b"bytecode")
+    assert (fingerprint(tree), quick(tree)) == before
+
+
+def test_it_changes_with_code_and_not_with_words(tree):
+    before, quickly = fingerprint(tree), quick(tree)
+    sources = sorted(tree.rglob("*.py"))
+    assert sum(is_compiled(file, tree) for file in sources) > 30
+    assert not all(is_compiled(file, tree) for file in sources)
+    for file in sources[::4]:
+        content = file.read_bytes()
+        file.write_bytes(b'"""Another docstring,\nof two lines."""\n# A comment.\n' + content)
+        assert fingerprint(tree) == before, file
+        assert (quick(tree) == quickly) == (not is_compiled(file, tree)), file
+        file.write_bytes(content + b"\nlast = 1\n")
+        assert (fingerprint(tree) != before) == is_compiled(file, tree), file
+        file.write_bytes(content)
+    assert (fingerprint(tree), quick(tree)) == (before, quickly)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_same"),
+    [
+        ("def f(x):\n    return x + 1.5\n", "def f(x):\n    'Text.'\n\n    return x + 1.5  # more\n", True),
+        ("N = 3\n", "N = 3\n'What it is.'\n", True),
+        ("class A:\n    n = 3\n", "class A:\n    'It.'\n    n = 3\n    'That.'\n", True),
+        ("if N:\n    M = 2\nelse:\n    M = 3\n", "if N:\n    M = 2\nelse:\n    'No.'\n    M = 3\n", True),
+        ("N = 3\n", "N = 4\n", False),
+        ("N = 'a'\n", "N = 'b'\n", False),
+        ("def f(x):\n    return x + 1.5\n", "def f(x):\n    return x - 1.5\n", False),
+        ("def f(x):\n    return x + 1\n", "def f(x):\n    return x + 1.0\n", False),
+        ("def f(x):\n    assert x\n    return x\n", "def f(x):\n    return x\n", False),
+        ("@jit\ndef f(x):\n    return x\n", "@inline\ndef f(x):\n    return x\n", False),
+    ],
+)
+def test_what_counts_of_a_source(old, new, is_same, tmp_path):
+    (tmp_path / "cpu.py").write_text(old)
+    before = fingerprint(tmp_path)
+    (tmp_path / "cpu.py").write_text(new)
+    assert (fingerprint(tmp_path) == before) == is_same
+
+
+def test_compiled_code_reads_nothing_that_is_left_out():
+    left_out, tree = {name.removesuffix(".py") for name in NOT_COMPILED}, ROOT.resolve()
+    compiled = [*tree.rglob("cpu.py"), *(file for room in ROOMS for file in (tree / room).rglob("*.py"))]
+    assert len(compiled) > 30
+    for file in compiled:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                names = {*(node.module or "").split("."), *(alias.name for alias in node.names)}
+                assert left_out.isdisjoint(names), file
+
+
+def test_it_changes_with_a_file_added_renamed_removed_or_moved(tree):
+    def both():
+        return fingerprint(tree), quick(tree)
+
+    seen = [both()]
+    (tree / "activations" / "relu" / "extra.py").write_text("")
+    seen.append(both())
+    (tree / "activations" / "relu" / "extra.py").rename(tree / "activations" / "relu" / "other.py")
+    seen.append(both())
+    (tree / "activations" / "relu" / "other.py").rename(tree / "other.py")
+    seen.append(both())
+    (tree / "other.py").unlink()
+    assert both() == seen[0]
+    (tree / "activations" / "mish" / "cpu.py").unlink()
+    seen.append(both())
+    assert len(set(seen)) == len(seen)
+
+
+def test_it_changes_with_two_files_exchanged(tree):
+    before = fingerprint(tree)
+    (tree / "activations" / "relu" / "cpu.py").rename(tree / "kept")
+    (tree / "activations" / "elu" / "cpu.py").rename(tree / "activations" / "relu" / "cpu.py")
+    (tree / "kept").rename(tree / "activations" / "elu" / "cpu.py")
+    assert fingerprint(tree) != before
+
+
+@pytest.mark.parametrize("package", ["numba", "llvmlite", "np"])
+def test_it_changes_with_the_compiler(package, monkeypatch):
+    before = quick()
+    monkeypatch.setattr(getattr(module, package), "__version__", "0.0")
+    assert quick() != before
+
+
+@pytest.mark.parametrize("setting", module.SETTINGS)
+def test_it_changes_with_a_setting_of_numba(setting, monkeypatch):
+    assert hasattr(module.numba.config, setting)
+    before = quick()
+    monkeypatch.setattr(module.numba.config, setting, "another")
+    assert quick() != before
+
+
+@pytest.mark.parametrize("question", ["get_host_cpu_name", "get_host_cpu_features"])
+def test_it_changes_with_the_processor(question, monkeypatch):
+    before = quick()
+
+    class Features:
+        def flatten(self):
+            return "+none"
+
+    monkeypatch.setattr(
+        module.llvmlite.binding, question, lambda: "old" if question == "get_host_cpu_name" else Features()
+    )
+    assert quick() != before
