@@ -46,21 +46,14 @@ def jit_called(function: Callable[..., Any]) -> Any:
     return _for_both(function, is_kept=True, **CALLED)
 
 
-def jit_optimized(function: Callable[..., Any]) -> Any:
-    """As `jit`, but optimised by itself before it is inlined: which products are fused with a sum depends on it."""
-    return _for_both(function, whole_program.CalleeOptimizedFirst, is_kept=True, **INLINED)
-
-
-def _for_both(
-    function: Callable[..., Any], callees: Any = whole_program.Callee, *, is_kept: bool = False, **options: Any
-) -> Any:
+def _for_both(function: Callable[..., Any], *, is_kept: bool = False, **options: Any) -> Any:
     """The function as Python calls it; compiled code that names it gets another version, without machine code."""
     options |= {"nogil": True} if is_kept else {}
     compiled: Any = numba.njit(pipeline_class=whole_program.Entry, **OPTIONS, **options)(function)
     if compiled is not function:  # which it is if Numba is told to compile nothing
         if is_kept:
             keep(compiled, function)
-        callee: Any = numba.njit(pipeline_class=callees, **OPTIONS, **options)(function)
+        callee: Any = numba.njit(pipeline_class=whole_program.Callee, **OPTIONS, **options)(function)
 
         def get_call_template(arguments: Any, keywords: Any) -> Any:
             # Numba would compile f(x, 0) and f(x, 1) apart; LLVM knows the numbers where the function is inlined.

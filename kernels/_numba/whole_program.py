@@ -81,21 +81,6 @@ class Deferred(codegen.JITCodeLibrary):
         return found
 
 
-class OptimizedFirst(Deferred):
-    """A callee's code that is optimised by itself, and then again in its callers."""
-
-    _optimized: Any = None
-
-    def code_for_callers(self) -> Any:
-        """This function with all that it calls, optimised."""
-        if self._optimized is None:
-            alone = OptimizedFirst(self._codegen, self.name)
-            alone._final_module, alone._linking_libraries = super().code_for_callers().clone(), self._linking_libraries
-            alone._link_and_optimize()
-            self._optimized = alone._final_module
-        return self._optimized
-
-
 @cache
 def _passes_for_functions(code_generator: Any) -> Any:
     """LLVM's passes for single functions, all that it has: with fewer, erf in float64 does not become vectors."""
@@ -113,10 +98,10 @@ def _our_context(numbas: Any) -> Any:
     return numbas.subtarget(enable_nrt=False, get_abi_sizeof=cache(numbas.get_abi_sizeof), refresh=lambda: None)
 
 
-def _prepare(state: Any, kind: Any = Deferred) -> None:
+def _prepare(state: Any) -> None:
     """A context and a library of ours."""
     state.targetctx = _our_context(state.targetctx)
-    state.library = kind(state.targetctx.codegen(), state.func_id.func_qualname)
+    state.library = Deferred(state.targetctx.codegen(), state.func_id.func_qualname)
     state.library.enable_object_caching()
 
 
@@ -175,11 +160,10 @@ class LowerCallee(typed_passes.NativeLowering):
     """Lower a function that only compiled code calls."""
 
     _name = "dnnkit_lower_callee"
-    library = Deferred
 
     def run_pass(self, state: Any) -> bool:
         """No machine code, and no wrappers."""
-        _prepare(state, self.library)
+        _prepare(state)
         state.flags.no_compile = state.flags.no_cpython_wrapper = state.flags.no_cfunc_wrapper = True
         super().run_pass(state)
         lowered = state["cr"]
@@ -189,14 +173,6 @@ class LowerCallee(typed_passes.NativeLowering):
         state.targetctx.insert_user_function(stand_in, lowered.fndesc, [state.library])
         state["cr"] = lowered._replace(cfunc=stand_in)
         return True
-
-
-@register_pass(mutates_CFG=False, analysis_only=False)
-class LowerCalleeOptimizedFirst(LowerCallee):
-    """The same, optimised before it is inlined."""
-
-    _name = "dnnkit_lower_callee_optimized_first"
-    library = OptimizedFirst
 
 
 FOR_OTHERS = {
@@ -227,9 +203,8 @@ class _Compiler(compiler.Compiler):
         for pipeline in pipelines:
             pipeline.passes = [
                 (self.lowering, text) if step is typed_passes.NativeLowering else (step, text)
-                for step, text in dict(
-                    pipeline.passes
-                ).items()  # each once: nothing changes between Numba's repetitions
+                # Each once: nothing changes between Numba's repetitions.
+                for step, text in dict(pipeline.passes).items()
                 if step not in FOR_OTHERS
             ]
         return pipelines
@@ -249,9 +224,3 @@ class Callee(_Compiler):
     """Compiles what is called from compiled code only."""
 
     lowering = LowerCallee
-
-
-class CalleeOptimizedFirst(_Compiler):
-    """The same, optimised before it is inlined."""
-
-    lowering = LowerCalleeOptimizedFirst

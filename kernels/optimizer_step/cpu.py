@@ -6,7 +6,7 @@ slots. What does not depend on the element is computed once, before the loop, an
 
 import math
 
-from dnnkit.kernels._numba.jit import jit, jit_optimized
+from dnnkit.kernels._numba.jit import jit
 
 
 @jit
@@ -45,7 +45,7 @@ def rmsprop(step, p, g, square, learning_rate, rho, epsilon):
         p[i] -= learning_rate * g[i] / (math.sqrt(square[i]) + epsilon)
 
 
-@jit_optimized
+@jit
 def adam(step, p, g, first_moment, second_moment, learning_rate, beta_1, beta_2, epsilon):
     kind = p.dtype.type
     step_size = kind(learning_rate / (1 - math.pow(beta_1, float(step))))
