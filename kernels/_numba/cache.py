@@ -39,8 +39,11 @@ class Kept(caching.NullCache):
         return str(places()[-1])
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
-        """What was compiled for that signature, or None."""
-        target_context.refresh()
+        """What was compiled for that signature, or None.
+
+        Numba would first look through all that it and others declare, which takes longer than to read everything that
+        a training needs: it does so before it compiles anyway.
+        """
         identity = self._identity(signature, target_context.codegen())
         for folder in places():
             payload = _read(folder / self._name(signature, identity), identity)

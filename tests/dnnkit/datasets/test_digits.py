@@ -1,10 +1,14 @@
 """The embedded digits: what `load_data` gives, that it never changes, and how well it can be learned."""
 
+import gzip
 import hashlib
+import importlib.machinery
 
 import numpy as np
+import pytest
 
 import dnnkit as dk
+from dnnkit.datasets import digits
 
 CHECKSUM = "6a812af8365b27b7ec02d34500f780068c2c6659fd92ac09c86758d8ab34538c"
 
@@ -35,6 +39,37 @@ def test_the_split_is_the_same_at_every_call_and_in_every_version():
         for array in (x, y.astype("<i8"), x_test, y_test.astype("<i8")):
             content.update(np.ascontiguousarray(array).tobytes())
         assert content.hexdigest() == CHECKSUM
+
+
+def test_they_are_what_scikit_learn_loads_and_splits():
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    whole = load_digits()
+    x, x_test, y, y_test = train_test_split(
+        whole.images, whole.target, test_size=0.2, stratify=whole.target, random_state=0
+    )
+    found = dk.datasets.digits.load_data()
+    for actual, expected in zip((*found[0], *found[1]), (x, y, x_test, y_test), strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not gzip", gzip.compress(b"1,2,3\n")])
+def test_a_file_that_is_missing_or_damaged_is_told(content, monkeypatch, tmp_path):
+    package = tmp_path / "sklearn"
+    (package / digits.FILE).parent.mkdir(parents=True)
+    if content is not None:
+        (package / digits.FILE).write_bytes(content)
+    found = importlib.machinery.ModuleSpec("sklearn", None, origin=str(package / "__init__.py"))
+    monkeypatch.setattr(digits, "find_spec", lambda name: found)
+    with pytest.raises(dk.errors.DataError, match="install scikit-learn anew"):
+        digits.load_data()
+
+
+def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(digits, "find_spec", lambda name: None)
+    with pytest.raises(dk.errors.DataError, match="pip install scikit-learn"):
+        digits.load_data()
 
 
 def test_changing_what_was_loaded_does_not_change_the_next_load():
