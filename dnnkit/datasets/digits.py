@@ -47,9 +47,9 @@ def _rows() -> NDArray[np.float64]:
     path = Path(package.origin).parent / FILE
     try:
         text = gzip.decompress(path.read_bytes()).decode("ascii")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+        numbers = np.array(text.replace("\n", ",").rstrip(",").split(","), np.float64)
+    except (OSError, EOFError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}; install scikit-learn anew") from error
-    numbers = np.array(text.replace("\n", ",").rstrip(",").split(","), np.float64)
     if numbers.size != 1797 * 65:
         raise DataError(f"{path} has {numbers.size:,} numbers, not 1,797 × 65; install scikit-learn anew")
     return numbers.reshape(1797, 65)
