@@ -63,6 +63,14 @@ class Executable(ABC):
 
     # -- training ----------------------------------------------------------------------------------------------------
 
+    def prepare(  # noqa: B027 - a backend that compiles nothing has nothing to do
+        self, data: Any, batch_size: int, hyperparameters: Hyperparameters, held_out: Any = None
+    ) -> None:
+        """Do what takes long before the first step of an epoch with such batches, and of an evaluation of `held_out`.
+
+        Called before any clock runs, where it can be interrupted. Whoever does not call it waits in the first step.
+        """
+
     @abstractmethod
     def begin_epoch(self, data: Any, order: HostArray, batch_size: int) -> None:
         """Hand over data and the order of its rows once for many steps, and set the totals to zero."""

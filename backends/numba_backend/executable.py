@@ -81,7 +81,7 @@ class NumbaExecutable(FlatExecutable):
         self._training: WorkerTeam | None = None
         self._idle_teams = Pool(TEAMS)
         self._idle_few: list[FewRows] = []
-        self._compiled = self._is_given_up = False
+        self._is_given_up = False
 
     # -- the two homes of the numbers --------------------------------------------------------------------------------
 
@@ -127,14 +127,22 @@ class NumbaExecutable(FlatExecutable):
         return batch_source(data, self._rescale, self.program.dtype)
 
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Data:  # noqa: D102
-        data = super().load(x, y, weights)
-        if y is not None and self._rule is not None and not self._compiled:
-            # Compile, or read from the cache, before any clock runs: a run of no steps.
-            self._compiled = True
-            work = RunRequest(self._source(data), np.zeros(0, np.int64), 1, np.zeros(0), 0, 0)
-            with self._reading_team(SINGLE, 1) as team:
-                team.run("train", work, self._homes.whole(), team.zero_totals(), first=self.first_trained)
-        return data
+        self._kernels.beside.compile(self._kernels.tasks("predict" if y is None else "train"))
+        return super().load(x, y, weights)
+
+    def prepare(  # noqa: D102
+        self, data: Data, batch_size: int, hyperparameters: Hyperparameters, held_out: Data | None = None
+    ) -> None:
+        size, order = min(batch_size, len(data)), np.arange(min(batch_size, len(data)))
+        partition, clip = self._choose_partition(data, size), hyperparameters.clip_norm or 0.0
+        work = RunRequest(self._source(data), order, size, np.zeros(0), 0, 0, clip_norm=clip)
+        team = self._team(partition, size)
+        team.link(team.key("train", work, self.first_trained))
+        if held_out is not None:
+            partition, rows, _ = self._reading_partition(held_out, batch_size)
+            work = RunRequest(self._source(held_out), np.arange(rows), rows, np.zeros(0), 0, 0)
+            with self._reading_team(partition, rows) as team:
+                team.link(team.key("evaluate", work, 0))
 
     def _examined(self, data: Data) -> Data:
         first = self._stages[0] if self._stages else None
@@ -144,9 +152,14 @@ class NumbaExecutable(FlatExecutable):
 
     # -- training ----------------------------------------------------------------------------------------------------
 
+    def _choose_partition(self, data: Data, rows: int) -> Partition:
+        """For batches of so many rows."""
+        features = int(data.x.shape[1])
+        return cost_model.choose_partition(self.program, self._stages, features, rows, self.state.execution)
+
     def begin_epoch(self, data: Data, order: HostArray, batch_size: int) -> None:  # noqa: D102
-        size, features = min(batch_size, len(order)), int(data.x.shape[1])
-        partition = cost_model.choose_partition(self.program, self._stages, features, size, self.state.execution)
+        size = min(batch_size, len(order))
+        partition = self._choose_partition(data, size)
         self.state.execution = cost_model.record(partition, size)
         self._giant_step.wait()
         self._training = team = self._team(partition, size)

@@ -47,6 +47,38 @@ class RunRequest:
     """Whether all steps have the same rows in the same order."""
 
 
+def schedule_key(
+    program: Program, stages: Sequence[Stage], partition: Partition, purpose: Purpose, work: RunRequest, first: int
+) -> ScheduleKey:
+    """Which schedule the work needs, of a team with that partition."""
+    data = work.data
+    return ScheduleKey(
+        purpose,
+        first,
+        clips=work.clip_norm > 0,
+        inputs=_inputs(program, stages, partition, work),
+        bytes=data.x.dtype == np.uint8,
+        labels=program.loss is None or program.loss.targets == "labels",
+        weights=data.weights is not None,
+        marked=data.bits is not None,
+        metrics=0 if purpose == "differentiate" else len(program.metrics),
+        one_batch=work.one_batch,
+    )
+
+
+def _inputs(program: Program, stages: Sequence[Stage], partition: Partition, work: RunRequest) -> Inputs:
+    """What the first stage multiplies: if tiles take it, the columns in use, in place if nothing is converted."""
+    rows, features = min(work.batch_size, max(1, len(work.order))), math.prod(program.input_shape)
+    if partition.by == "rows":
+        rows = -(-rows // partition.workers)
+    if not stages or not isinstance(stages[0], Dense):
+        return "gathered"
+    if not fits_tiles.py_func(rows * features, np.dtype(program.dtype).itemsize):
+        return "gathered"
+    converted = work.data.x.dtype == np.uint8 or (work.data.scale, work.data.offset) != (1.0, 0.0)
+    return "columns" if converted else "in place"
+
+
 class WorkerTeam:
     """The workers of a partition, for one program and batches of up to `rows` rows."""
 
@@ -99,7 +131,6 @@ class WorkerTeam:
                 itemsize=np.dtype(self.program.dtype).itemsize,
                 worker=worker,
                 layout=self.layout,
-                kernels=self._kernels,
             )
             plans.append(plan)
         return plans
@@ -131,19 +162,19 @@ class WorkerTeam:
         run.norms = address(self._norms)
 
     def _fill_kernels(self, purpose: Purpose) -> None:
-        """The addresses of those that such a schedule calls."""
-        run, kernels = self.run_structure, self._kernels
+        """The addresses of the kernels that a schedule for that purpose calls."""
+        run, kernels, trains = self.run_structure, self._kernels, purpose in ("train", "differentiate")
+        for place, stage in enumerate(self._stages):
+            if isinstance(stage, Dense | Activate):
+                for table in self._tables:
+                    table[place].forward = kernels.forward(stage.activation)
+                    table[place].backward = kernels.backward(stage.activation) if trains else table[place].backward
         if purpose in ("predict", "predict a few"):
             run.head = kernels.head
             return
         run.loss, run.metrics, run.thresholds = kernels.loss, address(kernels.metrics), address(kernels.thresholds)
         if purpose == "train":
             run.rule = kernels.update
-        if purpose in ("train", "differentiate"):
-            for table in self._tables:
-                for structure, stage in zip(table, self._stages, strict=True):
-                    if isinstance(stage, Dense | Activate):
-                        structure.backward = kernels.backward(stage.activation)
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -161,19 +192,7 @@ class WorkerTeam:
 
     def key(self, purpose: Purpose, work: RunRequest, first: int) -> ScheduleKey:
         """Which schedule the work needs."""
-        data = work.data
-        return ScheduleKey(
-            purpose,
-            first,
-            work.clip_norm > 0,
-            self._inputs(work),
-            data.x.dtype == np.uint8,
-            self._target_width == 0,
-            data.weights is not None,
-            data.bits is not None,
-            0 if purpose == "differentiate" else len(self.program.metrics),
-            work.one_batch,
-        )
+        return schedule_key(self.program, self._stages, self.partition, purpose, work, first)
 
     def schedule(self, key: ScheduleKey) -> list[Instruction]:
         """The instructions that each worker follows."""
@@ -186,8 +205,17 @@ class WorkerTeam:
     def link(self, key: ScheduleKey) -> Any:
         """The same as machine code, compiled now if it is nowhere yet."""
         if key not in self._links:
-            self._fill_kernels(key.purpose)
-            self._links[key] = link(self.schedule(key), self.program.dtype)
+            schedule, dtype = self.schedule(key), self.program.dtype
+            names = [("opcode", name) for name, _, _ in schedule]
+            beside = self._kernels.beside
+            beside.compile([*self._kernels.tasks(key.purpose), *reversed(names)])
+            try:
+                linked = link(schedule, dtype)
+                self._fill_kernels(key.purpose)
+                interpreter.compile_ahead(key.purpose == "predict a few")
+            finally:
+                beside.end()
+            self._links[key] = linked
         return self._links[key]
 
     def run(
@@ -235,18 +263,6 @@ class WorkerTeam:
             self._row_weights.fill(1)
         self._control[LIMIT], self._control[ENDED] = work.last, -1
         self._turns[...] = 0
-
-    def _inputs(self, work: RunRequest) -> Inputs:
-        """What the first stage multiplies: if tiles take it, the columns in use, in place if nothing is converted."""
-        rows = min(work.batch_size, self.rows)
-        if self.partition.by == "rows":
-            rows = -(-rows // self.partition.workers)
-        x, first = work.data.x, self._stages[0] if self._stages else None
-        fits = fits_tiles.py_func(rows * self._features, self._memory.itemsize)
-        if not fits or not isinstance(first, Dense):
-            return "gathered"
-        converted = x.dtype == np.uint8 or (work.data.scale, work.data.offset) != (1.0, 0.0)
-        return "columns" if converted else "in place"
 
     def zero_totals(self) -> HostArray:
         """Zeros (workers, ...) for loss and metrics, each worker's in a cache line of its own."""

@@ -5,7 +5,6 @@ from typing import Any
 
 from dnnkit.backends.aligned import rounded
 from dnnkit.backends.numba_backend.partition import PartitionedLayout, Role, StageShard
-from dnnkit.backends.numba_backend.program_kernels import ProgramKernels
 from dnnkit.backends.program import Activate, Dense, Dropout, HostArray, Rescale, Stage
 from dnnkit.kernels import registry
 from dnnkit.kernels._engine.structures import STAGE
@@ -18,7 +17,7 @@ class WorkspacePlan:
 
     def __init__(
         self, stages: Sequence[Stage], roles: Sequence[Role], shards: Sequence[StageShard], rows: int, start: int,
-        *, features: int, outputs: int, itemsize: int, worker: int, layout: PartitionedLayout, kernels: ProgramKernels,
+        *, features: int, outputs: int, itemsize: int, worker: int, layout: PartitionedLayout,
     ) -> None:  # fmt: skip
         self.rows, self.size, self.mask_size, self.exchanged = rows, start, 0, 0
         x = self.inputs = self._take(features)
@@ -29,7 +28,7 @@ class WorkspacePlan:
         for stage, role, shard in zip(stages, roles, shards, strict=True):
             inputs, outputs_here = shard.shape
             width = stage.kernel.shape[1] if isinstance(stage, Dense) else width
-            line = _fields(stage, kernels)
+            line = _fields(stage)
             line |= {"inputs": inputs, "outputs": outputs_here, "first_output": shard.outputs.start, "width": width}
             line |= {"x": x, "y": self._take(outputs_here), "z": self.scratch, "dx": self._take(inputs)}
             if isinstance(stage, Dense):
@@ -64,12 +63,11 @@ class WorkspacePlan:
         return result
 
 
-def _fields(stage: Stage, kernels: ProgramKernels) -> dict[str, Any]:
+def _fields(stage: Stage) -> dict[str, Any]:
     """What a stage's structure says wherever the stage is."""
     match stage:
         case Dense(activation=name) | Activate(activation=name):
-            saves_input = registry.activation(name).saves == "input"
-            return {"forward": kernels.forward(name), "saves_input": int(saves_input)}
+            return {"saves_input": int(registry.activation(name).saves == "input")}
         case Rescale(scale=scale, offset=offset):
             return {"scale": scale, "offset": offset, "saves_input": 0}
         case Dropout(layer=layer, rate=rate):

@@ -311,6 +311,8 @@ class Sequential(Copyable, Describable):
                 steps_per_epoch=steps_per_epoch,
                 limit=steps,
             )
+            hyperparameters = self.optimizer.hyperparameters(self.executable.state.step, 1)
+            self.executable.prepare(run.data, batch_size, hyperparameters, run.validation)
             interrupts.check()
             self.turns.begin_training()
             return loop.train(self, run, callbacks, verbose, interrupts, checkpoints)

@@ -4,6 +4,8 @@ What a worker does between two exchanges is a segment. The interpreter knows not
 schedule's instructions name are addresses of opcodes.
 """
 
+from numba import types
+
 from dnnkit.kernels._engine.structures import (
     BEGIN,
     ENDED,
@@ -126,3 +128,9 @@ def predict_few(x, parameters, out, run_address):
     worker.rows, worker.place, worker.nan_step = x.shape[0], 0, -1
     run_segment(0, run_address)
     return worker.nan_step < 0
+
+
+def compile_ahead(few: bool) -> None:
+    """Compile what Python calls, for `few` rows or for many, or read it from the cache."""
+    if not few and not run_workers.signatures:
+        run_workers.compile((types.int64, types.int64, types.int64))

@@ -67,7 +67,7 @@ def told(what: str, dtype: str, *, is_awaited: bool = False) -> Iterator[None]:
     global _series
     now = monotonic()
     if not _under_way and now - _series.ended > GAP:
-        _series = _Series(now, known=_records(), is_first=not _holds(dtype))
+        _series = _Series(now, known=_records(), is_first=not holds(dtype))
     work = _Work(what, dtype, now, is_awaited)
     _under_way.append(work)
     try:
@@ -152,9 +152,9 @@ def _terminal() -> TextIO | None:
         return None
 
 
-def _holds(dtype: str) -> bool:
-    """Whether something of that dtype is kept already."""
-    return any(next(folder.glob(f"*.{dtype}-*{SUFFIX}"), None) is not None for folder in places())
+def holds(title: str) -> bool:
+    """Whether something whose title ends like that is kept already."""
+    return any(next(folder.glob(f"*.{title}-*{SUFFIX}"), None) is not None for folder in places())
 
 
 def _records() -> dict[str, float]:
