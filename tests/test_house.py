@@ -74,10 +74,13 @@ def test_what_measures_a_peer_needs_nothing_of_dnnkit() -> None:
     assert not {"parent", "report", "plots", "results"} & seen
 
 
-def test_private_parts_of_numba_are_used_in_one_folder() -> None:
+def test_private_parts_of_numba_are_imported_by_one_file_and_used_in_one_folder() -> None:
+    for file in (*sources("kernels"), *sources("backends"), *sources("dnnkit")):
+        private = {name for name in imported(file) if re.match(r"numba\.(_|core|np|cpython|typed|misc)", name)}
+        assert not private or file.name == "private.py", (file, private)
+        uses = any(name.startswith("dnnkit.kernels._numba.private") for name in imported(file))
+        assert not uses or file.parent.name in ("_numba", "numba_backend"), file
     for file in sources("kernels"):
-        private = {name for name in imported(file) if re.match(r"numba\.(core|np|cpython|typed|misc)\.", name)}
-        assert not private or file.parent.name == "_numba", (file, private)
         assert file.parent.name == "_numba" or "_library" not in file.read_text(), file
 
 

@@ -5,6 +5,7 @@ Importing this module does not import Numba: whether it is there is asked for fi
 
 import importlib.util
 import os
+import re
 from functools import cache, cached_property
 from importlib.metadata import version
 from typing import Any
@@ -30,6 +31,25 @@ def _is_installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
+OLDEST, AFTER = "0.63", "0.69"
+"""Of Numba's versions, as in pyproject.toml: kernels are compiled with parts of it that are not public."""
+
+
+def unsuitable_version(found: str) -> str | None:
+    """Why that version of Numba does not do; None if it does."""
+    number, oldest, after = (tuple(map(int, re.findall(r"\d+", text)[:2])) for text in (found, OLDEST, AFTER))
+    if oldest <= number < after:
+        return None
+    which = "older" if number < oldest else "newer"
+    return f"Numba {found} is {which} than what kernels are made for: pip install 'numba>={OLDEST},<{AFTER}'"
+
+
+@cache
+def _unsuitable_numba() -> str | None:
+    """The same of what is installed, asked whenever a backend is chosen."""
+    return unsuitable_version(version("numba"))
+
+
 class NumbaBackend(NumpyBackend):
     """NumPy arrays, kernels compiled by Numba, products by an OpenBLAS of our own."""
 
@@ -42,6 +62,8 @@ class NumbaBackend(NumpyBackend):
         for package in ("numba", "scipy_openblas32"):
             if not _is_installed(package):
                 return f"the package {package} is not installed"
+        if (reason := _unsuitable_numba()) is not None:
+            return reason
         if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
             return "NUMBA_DISABLE_JIT is set, so nothing is compiled; unset it"
         return None

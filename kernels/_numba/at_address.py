@@ -12,10 +12,9 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.np.arrayobj import populate_array
 
 from dnnkit.kernels._numba.extending import intrinsic
+from dnnkit.kernels._numba.private import cgutils, populate_array
 
 WORD, WORD_BYTES, LINE_BYTES = ir.IntType(64), 8, 64
 """A field of a structure; its bytes, and those of a cache line."""

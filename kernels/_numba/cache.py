@@ -14,10 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from numba.core import caching, compiler, serialize, sigutils
-
 from dnnkit.files import replace
 from dnnkit.kernels._numba.places import SUFFIX, places
+from dnnkit.kernels._numba.private import caching, compiler, serialize, sigutils
 from dnnkit.kernels._numba.trust import distrust_status
 
 MAGIC = b"dnnkit kernel 1\n"

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from llvmlite.binding import ffi
-from numba.core.compiler_lock import global_compiler_lock
 
 from dnnkit.kernels._numba.cache import Kept
+from dnnkit.kernels._numba.private import global_compiler_lock
 from dnnkit.kernels._numba.telling import Watch, told
 
 LOOK = 0.05

@@ -5,10 +5,10 @@ from functools import wraps
 from typing import Any
 
 from numba import extending
-from numba.core import cgutils
 
 from dnnkit.kernels._numba import whole_program
 from dnnkit.kernels._numba.jit import OPTIONS
+from dnnkit.kernels._numba.private import cgutils
 
 intrinsic: Any = extending.intrinsic
 """Numba's decorator, which comes without types: its function gets Numba's types, and returns a signature and what emits

@@ -10,9 +10,9 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 
 from dnnkit.kernels._numba.extending import intrinsic
+from dnnkit.kernels._numba.private import cgutils
 
 HAS_SWITCH = platform.machine().lower() in ("x86_64", "amd64")
 """Elsewhere nothing is changed."""

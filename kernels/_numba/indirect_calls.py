@@ -4,9 +4,9 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 
 from dnnkit.kernels._numba.extending import intrinsic
+from dnnkit.kernels._numba.private import cgutils
 
 
 def _caller(*kinds: types.Type) -> Any:

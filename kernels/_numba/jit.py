@@ -7,13 +7,12 @@ from types import ModuleType
 from typing import Any
 
 import numba
-from numba.core import ccallback, sigutils
-from numba.core.types import unliteral
 
 from dnnkit.kernels._numba import whole_program
 from dnnkit.kernels._numba.cache import GENERATED
 from dnnkit.kernels._numba.compiling import keep
 from dnnkit.kernels._numba.places import cache_folder as cache_folder  # for those who keep something beside
+from dnnkit.kernels._numba.private import ccallback, sigutils, unliteral
 
 FASTMATH = {"contract", "nsz"}
 """Not "nnan" or "ninf": with them a NaN in training would go unseen. Not "reassoc" or "arcp": they undo what the stable

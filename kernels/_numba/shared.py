@@ -8,10 +8,10 @@ from typing import Any
 import llvmlite.binding
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 
 from dnnkit.kernels._numba.extending import intrinsic
 from dnnkit.kernels._numba.jit import native, native_address
+from dnnkit.kernels._numba.private import cgutils
 
 WORD = ir.IntType(64)
 

@@ -8,10 +8,9 @@ left was the rest. Views made here have no bounds checks and do not keep their m
 from typing import Any
 
 from numba import types
-from numba.core import cgutils
-from numba.np.arrayobj import load_item, populate_array
 
 from dnnkit.kernels._numba.extending import intrinsic
+from dnnkit.kernels._numba.private import cgutils, load_item, populate_array
 
 
 @intrinsic

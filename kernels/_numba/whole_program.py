@@ -5,18 +5,15 @@ itself and again in each of its callers. Here a function that another one calls 
 when its outermost caller is complete.
 """
 
-import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 from llvmlite.binding import Linkage
-from numba.core import codegen, compiler, typed_passes, types, untyped_passes
-from numba.core.compiler_machinery import register_pass
+from numba import types
 
-make_function: Any = importlib.import_module("numba._dynfunc").make_function
-"""Numba's maker of Python functions from machine code."""
+from dnnkit.kernels._numba.private import codegen, compiler, make_function, register_pass, typed_passes, untyped_passes
 
 
 class Deferred(codegen.JITCodeLibrary):

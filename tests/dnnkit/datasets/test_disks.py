@@ -33,7 +33,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(folder, monkeypatch, moment):
     with mirror() as good, mirror() as other:
         with monkeypatch.context() as patch:
             if moment == "write":
-                patch.setattr(Path, "open", lambda path, mode: FullFile(path, mode))
+                patch.setattr(Path, "open", lambda path, mode, **more: FullFile(path, mode))
             else:
                 patch.setattr(os, moment, full)
             message = failure(good.url, other.url)

@@ -17,7 +17,7 @@ from dnnkit.kernels._cuda import activations, losses, metrics
 from dnnkit.kernels._cuda.launch import THREADS, launch
 from dnnkit.kernels._cuda.source import ROOT, TYPES, Source, dtype_of, shipped, signatures
 from dnnkit.kernels.optimizer_step.reference import RULES
-from tests.kernels._numba.test_signatures import REFERENCES, functions_with_arrays, module, parameters
+from tests.kernels._numba.test_signatures import FOLDERS, functions_with_arrays, module, parameters
 
 DTYPES = ["float32", "float64"]
 BY_CUBLAS = ["matmul"]
@@ -25,9 +25,9 @@ NEVER = ["nonzero_columns"]
 """A GPU multiplies every column."""
 IN_OTHERS = ["philox"]
 """Drawn in the mask of dropout."""
-OWN = [name for name in REFERENCES if name not in BY_CUBLAS + NEVER + IN_OTHERS]
+OWN = [name for name in FOLDERS if name not in BY_CUBLAS + NEVER + IN_OTHERS]
 """What has CUDA code of our own."""
-LAUNCHERS = [name for name in REFERENCES if (ROOT / registry.folder(name) / "gpu.py").is_file()]
+LAUNCHERS = [name for name in FOLDERS if (ROOT / registry.folder(name) / "gpu.py").is_file()]
 WRITTEN = {
     ("clip_norm", "clip_norm"): ["out", "scratch"],
     ("dense", "backward"): ["dz", "dx", "dw", "db", "scratch"],

@@ -207,7 +207,7 @@ def test_two_processes_at_once_compile_once(checkout, tmp_path):
     assert [result["gathered"] for result in results] == [[-2, 4, 6]] * 2
     assert results[0]["folder"] == results[1]["folder"]
     counted = [line for file in tmp_path.glob("cache/counted-*") for line in file.read_text().splitlines()]
-    assert sorted(counted) == ["backward_array", "forward_array", "gather"]
+    assert sorted(counted) == ["forward_array", "gather"], "backward_array was not asked for"
     assert not list(Path(results[0]["folder"]).glob("*.lock"))
 
 

@@ -1,0 +1,45 @@
+"""The private parts of Numba that kernels are compiled with: all are imported here, and nowhere else.
+
+Numba does not promise to keep them. The versions that pyproject.toml allows, and the backend takes, have them as they
+are used here; each use has a test that says what broke (tests/kernels/_numba/test_private.py).
+"""
+
+import importlib
+from typing import Any
+
+from numba.core import (
+    caching,
+    ccallback,
+    cgutils,
+    codegen,
+    compiler,
+    serialize,
+    sigutils,
+    typed_passes,
+    untyped_passes,
+)
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.compiler_machinery import register_pass
+from numba.core.types import unliteral
+from numba.np.arrayobj import load_item, populate_array
+
+make_function: Any = importlib.import_module("numba._dynfunc").make_function
+"""Numba's maker of Python functions from machine code."""
+
+__all__ = [
+    "caching",
+    "ccallback",
+    "cgutils",
+    "codegen",
+    "compiler",
+    "global_compiler_lock",
+    "load_item",
+    "make_function",
+    "populate_array",
+    "register_pass",
+    "serialize",
+    "sigutils",
+    "typed_passes",
+    "unliteral",
+    "untyped_passes",
+]

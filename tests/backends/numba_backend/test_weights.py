@@ -1,0 +1,65 @@
+"""The two homes of the weights: whichever was written last is what everybody sees."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dnnkit.backends.numba_backend.partition import SINGLE, Partition, PartitionedLayout
+from dnnkit.backends.numba_backend.weights import TwoHomes
+from dnnkit.backends.program import stage_parameters
+from dnnkit.backends.stagewise.layout import FlatLayout
+from tests.backends.numba_backend.stage_lists import network
+
+STAGES = network(6, (8, "relu", True), (5, "linear", True))
+LAYOUT = FlatLayout(tuple(p for stage in STAGES for p in stage_parameters(stage)), cache_aligned=True)
+LAYOUTS = {workers: PartitionedLayout(STAGES, 6, Partition("units", workers)) for workers in (1, 2, 3)}
+SLOTS = 2
+
+
+def values_of(homes: TwoHomes) -> list[np.ndarray]:
+    """Parameters and each slot, by name and in their shapes, one after the other."""
+    flat = [homes.parameters, *homes.slots[:SLOTS]]
+    return [view.copy() for numbers in flat for view in LAYOUT.views(numbers, np).values()]
+
+
+ACTIONS = ["single", "two", "three", "rows", "read", "replace", "whole"]
+
+
+@given(st.lists(st.sampled_from(ACTIONS), max_size=12))
+def test_whatever_is_written_in_one_home_is_read_in_the_other(actions: list[str]) -> None:
+    """Every action that writes adds 1 to all numbers: as the flat ones, or as the workers' shards."""
+    homes, added = TwoHomes(LAYOUT, SLOTS, "float64"), 0
+    start = LAYOUT.flatten({name: np.arange(view.size).reshape(view.shape) for name, view in
+                            LAYOUT.views(np.zeros(LAYOUT.size), np).items()}, "float64")  # fmt: skip
+    homes.replace(parameters=start.copy(), slots=[start + 100, start + 200])
+    expected = values_of(homes)
+    for action in actions:
+        if action == "read":
+            values_of(homes)
+        elif action == "replace":
+            homes.replace(parameters=homes.parameters + 1, slots=[slot + 1 for slot in homes.slots[:SLOTS]])
+            added += 1
+        else:
+            workers = {"two": 2, "three": 3}.get(action, 1)
+            partition = Partition("rows", 2) if action == "rows" else Partition("units", workers)
+            numbers = homes.flat_to_write() if action == "whole" else homes.to_write(partition, LAYOUTS[workers])
+            for array in (numbers.parameters, numbers.slots):
+                array += 1
+            added += 1
+    for actual, before in zip(values_of(homes), expected, strict=True):
+        np.testing.assert_array_equal(actual, before + added)
+
+
+def test_nothing_is_copied_that_nobody_needs() -> None:
+    homes, two = TwoHomes(LAYOUT, SLOTS, "float32"), Partition("units", 2)
+    assert homes.newest == "flat"
+    first = homes.to_write(two, LAYOUTS[2])
+    assert homes.newest == "sharded"
+    assert homes.to_write(two, LAYOUTS[2]) is first
+    flat = homes.parameters
+    assert homes.newest == "both"
+    assert homes.parameters is flat
+    first.parameters[...] = 7  # as if somebody else had: who reads does not look again
+    assert not (homes.parameters == 7).any()
+    homes.to_write(SINGLE, LAYOUTS[1])
+    assert homes.newest == "flat"

@@ -1,0 +1,149 @@
+"""Numba's private parts are as they are used here; what fails says what broke, and where to look."""
+
+import ctypes
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from packaging.requirements import Requirement
+
+from dnnkit.backends.numba_backend.backend import AFTER, OLDEST, unsuitable_version
+from dnnkit.kernels._numba import private
+from dnnkit.kernels._numba.jit import inline, jit, native, native_address
+
+FOLDER = "kernels/_numba"
+
+
+def has(thing: Any, *names: str) -> None:
+    missing = [name for name in names if not hasattr(thing, name)]
+    assert not missing, f"Numba {numba.__version__}: {getattr(thing, '__name__', thing)} has no {missing}"
+
+
+def takes(function: Any, *names: str) -> None:
+    parameters = list(inspect.signature(function).parameters)
+    assert parameters[: len(names)] == list(names), f"Numba {numba.__version__}: {function} takes {parameters}"
+
+
+def test_code_is_linked_and_optimised_late() -> None:
+    """whole_program.Deferred overrides these of a code library, and reads these attributes."""
+    library = private.codegen.JITCodeLibrary
+    has(
+        library,
+        "add_linking_library",
+        "_optimize_functions",
+        "_optimize_final_module",
+        "finalize",
+        "serialize_using_object_code",
+    )
+    has(library, "_finalize_final_module", "_raise_if_finalized", "enable_object_caching", "get_pointer_to_function")
+    made = library(numba.core.registry.cpu_target.target_context.codegen(), "test")
+    has(made, "_linking_libraries", "_reload_init", "_final_module", "_codegen")
+
+
+def test_managers_of_llvms_passes_are_made_without_a_module() -> None:
+    """whole_program runs them: a manager and its options, for modules and for functions."""
+    codegen = numba.core.registry.cpu_target.target_context.codegen()
+    for make in (codegen._module_pass_manager, codegen._function_pass_manager):
+        manager, _ = make()
+        has(manager, "run")
+    has(codegen, "_data_layout", "magic_tuple")
+
+
+def test_pipelines_are_lists_of_passes_with_a_lowering_to_replace() -> None:
+    """whole_program._Compiler puts its own lowering there, and leaves out what only other code needs."""
+    from dnnkit.kernels._numba import whole_program
+
+    (pipeline,) = _pipelines()
+    kinds = [step for step, _ in pipeline.passes]
+    assert private.typed_passes.NativeLowering in kinds
+    assert len(whole_program.FOR_OTHERS & set(kinds)) >= 8, "passes for others are not called so any more"
+    takes(private.typed_passes.NativeLowering.run_pass, "self", "state")
+
+
+def _pipelines() -> Any:
+    """Numba's, of a compiler that is about to compile a function of nothing."""
+    found = []
+
+    class Looks(private.compiler.Compiler):
+        def define_pipelines(self) -> Any:
+            found.extend(super().define_pipelines())
+            return super().define_pipelines()
+
+    numba.njit(pipeline_class=Looks)(lambda: 0)()
+    return found[:1]
+
+
+def test_operators_are_typed_by_a_method_that_can_be_remembered() -> None:
+    """whole_program._ask_once takes its place while kernels are compiled."""
+    takes(types.Function.get_call_type, "self", "context", "args", "kws")
+
+
+def test_a_c_callback_is_compiled_and_kept_through_these() -> None:
+    """jit.native makes one, compiling.keep changes how it is compiled, cache.Kept is in the place of its cache."""
+    takes(private.ccallback.CFunc.__init__, "self", "pyfunc", "sig", "locals", "options", "pipeline_class")
+    made = native(_twice, types.int64(types.int64))
+    has(made, "_cache", "_compiler", "_library", "_sig", "native_name", "address", "compile")
+    has(private.caching.NullCache, "load_overload", "save_overload")
+    has(private.compiler.CompileResult, "_reduce", "_rebuild")
+    has(private.serialize, "dumps")
+    has(private.sigutils, "normalize_signature")
+    assert isinstance(private.global_compiler_lock.is_locked(), bool)
+
+
+def _twice(number: Any) -> Any:
+    return 2 * number
+
+
+def test_a_dispatcher_gives_another_template_to_compiled_callers() -> None:
+    """jit._for_both gives callers a version without machine code: by these two, on one object."""
+    called = jit(_twice)
+    assert {"get_call_template", "get_overload"} <= set(vars(called))
+    assert jit(lambda x: called(x) + 1)(20) == 41
+    assert not inline(_twice).signatures
+    assert private.unliteral(types.literal(3)) is types.int64
+
+
+def test_a_record_is_passed_by_its_address_and_an_array_is_a_structure_with_its_place() -> None:
+    """at_address and unchecked_views make arrays from addresses, with these fields; records are pointers."""
+    context = numba.core.registry.cpu_target.target_context
+    record = numba.from_dtype(np.dtype([("a", "i8")], align=True))
+    assert isinstance(context.get_value_type(record), ir.PointerType)
+    fields = context.data_model_manager[types.float64[::1]]._fields
+    assert {"data", "shape", "strides", "itemsize", "meminfo", "parent"} <= set(fields), fields
+    takes(private.populate_array, "array", "data", "shape", "strides", "itemsize", "meminfo")
+    takes(private.load_item, "context", "builder", "arrayty", "ptr")
+
+
+def test_helpers_that_emit_llvms_code_are_there() -> None:
+    has(private.cgutils, "alloca_once", "get_or_insert_function", "pack_array", "unpack_tuple", "true_bit")
+    has(llvmlite.binding, "add_symbol", "get_host_cpu_name", "get_host_cpu_features")
+    assert callable(private.make_function)
+
+
+def test_a_function_of_numbas_own_convention_returns_a_status_and_takes_two_slots_first() -> None:
+    """indirect_calls and shared call it so: i32 (return slot, exception slot, arguments)."""
+    call = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)(
+        native_address(native(_twice, types.int64(types.int64)))
+    )
+    result = ctypes.c_int64()
+    assert call(ctypes.addressof(result), None, 21) == 0
+    assert result.value == 42
+
+
+def test_the_range_of_versions_is_that_of_the_package() -> None:
+    lines = Path(__file__).parents[3].joinpath("pyproject.toml").read_text()
+    wanted = Requirement(re.search(r'"(numba>=[^"]*)"', lines).group(1))  # type: ignore[union-attr]
+    assert {str(one) for one in wanted.specifier} == {f">={OLDEST}", f"<{AFTER}"}
+    assert numba.__version__ in wanted.specifier
+    assert unsuitable_version(numba.__version__) is None
+    for version, word in (("0.62.1", "older"), ("0.9", "older"), ("0.69.0", "newer"), ("1.0", "newer")):
+        reason = unsuitable_version(version)
+        assert reason is not None
+        assert word in reason
+        assert "pip install 'numba>=" in reason
