@@ -22,6 +22,10 @@ Task = tuple[str, ...]
 """A kind of thing to compile, and what says which: `compile_task`."""
 
 
+_trained_in: set[str] = set()
+"""Dtypes of which something is kept."""
+
+
 class Beside:
     """The second process, which lives from `compile` to `end`, if at all."""
 
@@ -50,8 +54,12 @@ class Beside:
 
     def _is_worth_it(self) -> bool:
         """Whether nobody has trained here in this dtype, and there is a processor to spare."""
-        is_python = Path(sys.executable or "").name.startswith("python")
-        return is_python and processors() > 1 and not holds(f"multiply_in_tiles.{self._dtype}")
+        if self._dtype in _trained_in:
+            return False
+        if holds(f"multiply_in_tiles.{self._dtype}"):
+            _trained_in.add(self._dtype)  # looking takes half a millisecond
+            return False
+        return Path(sys.executable or "").name.startswith("python") and processors() > 1
 
     def _start(self) -> "subprocess.Popen[bytes] | None":
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -6,7 +6,6 @@ BLAS. See docs/design/0014-tiles.md.
 """
 
 from dnnkit.kernels._numba import blas
-from dnnkit.kernels._numba.at_address import matrix, number
 from dnnkit.kernels._numba.indirect_calls import address_of
 from dnnkit.kernels._numba.jit import jit, jit_called
 from dnnkit.kernels._numba.shared import shared
@@ -43,6 +42,7 @@ _16_1 = broadcast_tile(2 * TILE_ROWS, 1, True)
 _8_2, _8_2M = broadcast_tile(TILE_ROWS, 2, False), broadcast_tile(TILE_ROWS, 2, True)
 _8_1, _2_2, _2_1 = broadcast_tile(TILE_ROWS, 1, True), broadcast_tile(2, 2, True), broadcast_tile(2, 1, True)
 _1_4, _1_2, _1_1 = broadcast_tile(1, 4, False), broadcast_tile(1, 2, True), broadcast_tile(1, 1, True)
+_4_N, _1_N = broadcast_tile(4, 1, False, width=1), broadcast_tile(1, 1, False, width=1)
 
 
 @jit
@@ -173,17 +173,22 @@ def multiply_in_tiles(
 
 @jit
 def number_by_number(zero, numbers):
-    """As `multiply`, to all rows of the target."""
+    """As `multiply`, to all rows of the target: tiles one number wide, whose sums do not wait for each other."""
     target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, row_index, column_index, b_index, _ = numbers
-    out, size = matrix(zero, target, rows, columns), item_size(zero)
-    for i in range(rows):
-        row = a + number_in(row_index, i) * a_row * size
-        for j in range(columns):
-            total, column = zero, b + j * b_step * size
-            for k in range(depth):
-                factor = number(zero, row, number_in(column_index, k) * a_step)
-                total += factor * number(zero, column, number_in(b_index, k) * b_row)
-            out[i, j] = total
+    uses = (ROWS if row_index != 0 else 0) | (COLUMNS if column_index != 0 else 0) | (ROWS_OF_B if b_index != 0 else 0)
+    size = item_size(zero)
+    for j in range(columns):
+        i, b_column = 0, b + j * b_step * size
+        while i < rows:
+            start, place = after(row_index, a, i * a_row * size), target + (i * columns + j) * size
+            tile = start, a_row, a_step, b_column, b_row, depth, place, columns, 0, 0
+            here = skip(row_index, i), column_index, b_index, 0
+            if rows - i >= 4:
+                _4_N(zero, tile, here, uses)
+                i += 4
+            else:
+                _1_N(zero, tile, here, uses)
+                i += 1
 
 
 @jit

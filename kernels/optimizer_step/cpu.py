@@ -48,8 +48,8 @@ def rmsprop(step, p, g, square, learning_rate, rho, epsilon):
 @jit
 def adam(step, p, g, first_moment, second_moment, learning_rate, beta_1, beta_2, epsilon):
     kind = p.dtype.type
-    step_size = kind(learning_rate / (1 - math.pow(beta_1, float(step))))
-    root_correction = kind(1 / math.sqrt(1 - math.pow(beta_2, float(step))))
+    step_size = kind(learning_rate / (1 - beta_1**step))
+    root_correction = kind(1 / math.sqrt(1 - beta_2**step))
     beta_1, one_minus_beta_1 = kind(beta_1), kind(1 - beta_1)
     beta_2, one_minus_beta_2, epsilon = kind(beta_2), kind(1 - beta_2), kind(epsilon)
     for i in range(p.size):

@@ -86,6 +86,7 @@ def test_where_all_is_compiled_or_one_processor_there_is_none(monkeypatch: pytes
     trained()
     assert not beside.Beside("float32")._is_worth_it()
     monkeypatch.setattr(beside, "holds", lambda title: False)
+    monkeypatch.setattr(beside, "_trained_in", set())
     monkeypatch.setattr(beside, "processors", lambda: 2)
     assert beside.Beside("float32")._is_worth_it()
     monkeypatch.setattr(beside, "processors", lambda: 1)

@@ -54,7 +54,10 @@ def test_they_are_what_scikit_learn_loads_and_splits():
         np.testing.assert_array_equal(actual, expected)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"not gzip", gzip.compress(b"1,2,3\n")])
+CONTENTS = {"missing": None, "empty": b"", "not gzip": b"1,2", "short": gzip.compress(b"1,2,3\n", mtime=0)}
+
+
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
 def test_a_file_that_is_missing_or_damaged_is_told(content, monkeypatch, tmp_path):
     package = tmp_path / "sklearn"
     (package / digits.FILE).parent.mkdir(parents=True)
