@@ -63,6 +63,9 @@ class Backend(Operations):
         parts = program.custom_parts
         return f"{', '.join(parts)}: not built in, so not compiled or preallocated" if parts else None
 
+    def compile_ahead(self, dtype: str) -> None:
+        """Compile what training in that dtype may need, whatever the network, the data and the machine's load."""
+
     def build(self, program: Program) -> Executable:
         """The program, ready to run, its parameters zero."""
         return StagewiseExecutable(self, program, self.plan(program, "stage by stage"))

@@ -55,6 +55,10 @@ def warm_up(
             network.use(chosen, one)
             parts.append(Compiled(what, one, perf_counter() - start))
             say(parts[-1])
+        start = perf_counter()
+        chosen.compile_ahead(one)
+        parts.append(Compiled("what other data and several threads need", one, perf_counter() - start))
+        say(parts[-1])
     return parts
 
 

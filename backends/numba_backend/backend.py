@@ -118,6 +118,15 @@ class NumbaBackend(NumpyBackend):
 
         return compiled_kernels
 
+    def compile_ahead(self, dtype: str) -> None:
+        """Every opcode; kernels are compiled by networks that have them."""
+        from dnnkit.backends.numba_backend import bytecode
+        from dnnkit.kernels._engine import opcodes
+
+        assert bytecode.LIBRARY, "to import it makes opcodes known"
+        for name in opcodes.OPCODES:
+            opcodes.address(name, dtype)
+
     def build(self, program: Program) -> Executable:
         """The compiled epoch where the program can take it, else one compiled operation after another."""
         if (reason := self.unsupported_reason(program)) is not None:

@@ -86,5 +86,8 @@ def test_after_it_no_process_compiles(tmp_path: Path) -> None:
     environment = {**os.environ, "DNNKIT_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "dnnkit", "compile", "--dtype", "float32", "--backend", "numba"]
     subprocess.run(command, env=environment, check=True)
+    kept = set(tmp_path.rglob("*.kernel"))
     later = subprocess.run([sys.executable, "-c", NETWORKS], env=environment, capture_output=True, text=True)
     assert (later.returncode, later.stderr) == (0, "")
+    assert set(tmp_path.rglob("*.kernel")) == kept
+    assert len(kept) > 50
