@@ -1,0 +1,27 @@
+"""Both ends of the range of Numba's versions: an environment of each trains, and has the parts that are not public."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dnnkit.backends.numba_backend.backend import AFTER, OLDEST
+
+ROOT = Path(__file__).parents[1]
+TESTS = ["tests/kernels/_numba/test_private.py", "tests/backends/numba_backend/test_workers.py", "tests/kernels/matmul"]
+TOOLS = ["pytest", "pytest-xdist", "hypothesis", "array-api-strict", "nbformat"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wanted", [f"numba=={OLDEST}.*", f"numba<{AFTER}"], ids=["oldest", "newest"])
+def test_an_environment_with_that_version_compiles_as_it_should(wanted: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "DNNKIT_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": ""}
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    install = [python, "-m", "pip", "install", "--quiet", wanted, str(ROOT), *TOOLS]
+    subprocess.run(install, check=True, env=environment)
+    command = [python, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *TESTS]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:]
