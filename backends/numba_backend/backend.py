@@ -120,12 +120,10 @@ class NumbaBackend(NumpyBackend):
 
     def compile_ahead(self, dtype: str) -> None:
         """Every opcode; kernels are compiled by networks that have them."""
-        from dnnkit.backends.numba_backend import bytecode
-        from dnnkit.kernels._engine import opcodes
+        from dnnkit.backends.numba_backend.bytecode import compile_opcode, opcode_names
 
-        assert bytecode.LIBRARY, "to import it makes opcodes known"
-        for name in opcodes.OPCODES:
-            opcodes.address(name, dtype)
+        for name in opcode_names():
+            compile_opcode(name, dtype)
 
     def build(self, program: Program) -> Executable:
         """The compiled epoch where the program can take it, else one compiled operation after another."""

@@ -82,11 +82,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 def compile_task(kind: str, name: str, *which: str, dtype: str) -> None:
     """Compile an activation in a direction, a loss or a metric for its targets, a rule, or an opcode."""
-    from dnnkit.backends.numba_backend import bytecode
-    from dnnkit.kernels._engine import opcodes
+    from dnnkit.backends.numba_backend.bytecode import compile_opcode
     from dnnkit.kernels._numba import entry_points
-
-    assert set(bytecode.LIBRARY), "to import it makes opcodes known"
 
     match kind:
         case "activation":
@@ -98,7 +95,7 @@ def compile_task(kind: str, name: str, *which: str, dtype: str) -> None:
         case "rule":
             entry_points.optimizer_entry_points(name, dtype).compiled("update")
         case "opcode":
-            opcodes.address(name, dtype)
+            compile_opcode(name, dtype)
 
 
 def main(dtype: str) -> None:

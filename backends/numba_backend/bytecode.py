@@ -8,8 +8,19 @@ from dnnkit.backends.program import Activate, Dense, Dropout, Rescale, Stage
 from dnnkit.kernels._engine import batches, opcodes, stages, structures, updates
 from dnnkit.kernels._engine.opcodes import Instruction
 
-LIBRARY = batches, stages, updates
+DEFINED_IN = batches, stages, updates
 """Where opcodes are defined: to import these makes them known."""
+
+
+def compile_opcode(name: str, dtype: str) -> None:
+    """Compile an opcode, or read it from the cache; KeyError for one that does not exist."""
+    opcodes.address(name, dtype)
+
+
+def opcode_names() -> tuple[str, ...]:
+    """All that are compiled."""
+    return tuple(opcodes.OPCODES)
+
 
 Purpose = Literal["train", "differentiate", "evaluate", "predict", "predict a few"]
 

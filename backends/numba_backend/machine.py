@@ -25,7 +25,7 @@ BYTES, CALL = 7e10, 1e-7
 1.5e-7 on that EPYC."""
 
 NEAR, FAR = (1.5e-7, 4e10), (4e-7, 1e10)
-"""Seconds for a signal between two processors, bytes a second that one reads from another's caches. Near where all
+"""Seconds for a signal between two processors, bytes per second that one reads from another's caches. Near where all
 share a third-level cache, as on that EPYC; far where they do not: none was at hand, and some three times as slow is
 what is said of them. How little it costs to be wrong stands in 0025."""
 

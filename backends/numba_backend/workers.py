@@ -212,7 +212,8 @@ class WorkerTeam:
             try:
                 linked = link(schedule, dtype)
                 self._fill_kernels(key.purpose)
-                interpreter.compile_ahead(key.purpose == "predict a few")
+                if key.purpose != "predict a few":
+                    interpreter.compile_ahead()
             finally:
                 beside.end()
             self._links[key] = linked

@@ -1,5 +1,7 @@
 """What a network says of itself."""
 
+from abc import abstractmethod
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from dnnkit.network.protocol import Network
@@ -34,4 +36,9 @@ class Describable(Network):
         """
         from dnnkit.network.inspection import inspect
 
-        return inspect(self, x, y, batch_size)
+        twin = deepcopy(self)
+        return inspect(twin, twin._check, x, y, batch_size)
+
+    @abstractmethod
+    def _check(self, x: Any, y: Any) -> tuple[Any, Any, Any]:
+        """Samples, targets and row weights as the executable loads them."""

@@ -1,6 +1,6 @@
 """How a training step of a network runs here: its parts, their partition, predicted and measured times."""
 
-from copy import deepcopy
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from math import prod
@@ -67,18 +67,17 @@ class Inspection:
         return f"<p>{escape(self.title)}</p><table><thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table>"
 
 
-def inspect(net: Network, x: Any, y: Any, batch_size: int) -> Inspection:
-    """What a copy of the network takes for its steps."""
+def inspect(twin: Network, check: Callable[..., Any], x: Any, y: Any, batch_size: int) -> Inspection:
+    """How a network trains, which then has trained; `check` is its own, of samples and targets."""
     batch_size = checks.check_count("batch_size", batch_size)
-    if not net.is_built or not net.is_compiled:
+    if not twin.is_built or not twin.is_compiled:
         raise NotReady("only what can be trained can be inspected: call compile(...), and build(...) or fit")
     if (x is None) != (y is None):
         raise DataError(f"inspect got {'y without x' if x is None else 'x without y'}: give both, or neither")
-    twin = deepcopy(net)
     executable, program = twin.executable, twin.executable.program
     if x is None:
         x, y = _random_data(program, batch_size)
-    data = executable.load(*twin.check(x, y))
+    data = executable.load(*check(x, y))
     batch_size = min(batch_size, len(data))
     steps = min(STEPS, len(data) // batch_size)  # whole batches: of each part the fastest counts
     order = np.random.default_rng(0).permutation(len(data))[: steps * batch_size]

@@ -67,9 +67,6 @@ class Network(Protocol):
     def set_parameters(self, values: Mapping[str, Any]) -> None:
         """Assign several parameters."""
 
-    def check(self, x: Any, y: Any) -> tuple[Any, Any, Any]:
-        """Samples, targets and row weights as the executable loads them."""
-
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """One update; returns the loss before it."""
 

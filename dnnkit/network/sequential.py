@@ -283,7 +283,7 @@ class Sequential(Copyable, Describable):
             keep = checks.check_count("checkpoint_keep", checkpoint_keep)
             checkpoints = Checkpoints.of(checkpoint, checkpoint_every, keep)
         with self.turns.fitting(), Interrupts(checkpoints is not None) as interrupts, checkpoints or nullcontext():
-            x, y, weights = self.check(x, y, sample_weight, class_weight)
+            x, y, weights = self._check(x, y, sample_weight, class_weight)
             if checkpoints is not None:
                 self._take_seed(checkpoints.seed)
             held_out: tuple[Any, ...] | None = None
@@ -291,7 +291,7 @@ class Sequential(Copyable, Describable):
                 if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
                     raise ConfigurationError("validation_data is not (x, y) or (x, y, sample_weight)")
                 x_held_out, y_held_out, *weight = validation_data
-                held_out = self.check(x_held_out, y_held_out, weight[0] if weight else None, class_weight)
+                held_out = self._check(x_held_out, y_held_out, weight[0] if weight else None, class_weight)
             elif validation_split:
                 (x, y, weights), held_out = checks.hold_out(validation_split, x, y, weights, self.dtype)
             batch_size = checks.rows_at_a_time(batch_size, int(x.shape[0]), steps_per_epoch, check_shuffle(shuffle))
@@ -326,7 +326,7 @@ class Sequential(Copyable, Describable):
 
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """One update on all of x and y as one batch; returns the loss before it."""
-        x, y, weights = self.check(x, y, sample_weight)
+        x, y, weights = self._check(x, y, sample_weight)
         samples = int(x.shape[0])
         with self.turns:
             executable = self.executable
@@ -346,7 +346,7 @@ class Sequential(Copyable, Describable):
         With `with_input` also the gradient in x, under the name "input" and in x's shape. Dropout is active, with the
         mask of the next update.
         """
-        x, y, weights = self.check(x, y, sample_weight)
+        x, y, weights = self._check(x, y, sample_weight)
         with self.turns:
             gradients = self.executable.gradients(self.executable.load(x, y, weights), with_input=with_input)
             to_numpy = self.backend.to_numpy
@@ -362,7 +362,7 @@ class Sequential(Copyable, Describable):
     ) -> dict[str, float]:
         """`{"loss": ..., "accuracy": ...}` on samples and targets, dropout off."""
         batch_size = checks.check_count("batch_size", batch_size)
-        x, y, weights = self.check(x, y, sample_weight)
+        x, y, weights = self._check(x, y, sample_weight)
         executable = self.executable
         data, rows = executable.load(x, y, weights), min(batch_size, int(x.shape[0]))
         totals = self.turns.read(executable, lambda parameters: executable.evaluate(data, rows, parameters))
@@ -399,7 +399,7 @@ class Sequential(Copyable, Describable):
             return self._check_samples(x)
         return x
 
-    def check(
+    def _check(
         self, x: Any, y: Any, sample_weight: Any = None, class_weight: Mapping[int, float] | None = None
     ) -> tuple[Any, Any, Any]:
         """Samples, targets and row weights as the executable loads them; builds the network if need be."""

@@ -130,7 +130,7 @@ def predict_few(x, parameters, out, run_address):
     return worker.nan_step < 0
 
 
-def compile_ahead(few: bool) -> None:
-    """Compile what Python calls, for `few` rows or for many, or read it from the cache."""
-    if not few and not run_workers.signatures:
+def compile_ahead() -> None:
+    """Compile `run_workers`, or read it from the cache."""
+    if not run_workers.signatures:
         run_workers.compile((types.int64, types.int64, types.int64))

@@ -4,10 +4,9 @@ import math
 
 from dnnkit.kernels._engine.opcodes import opcode
 from dnnkit.kernels._engine.stages import data_or_inputs, kernel_at, rows_in_it, x_of
-from dnnkit.kernels._numba.at_address import matrix, number, size_of, vector
+from dnnkit.kernels._numba.at_address import element, matrix, number, part, size_of, vector
 from dnnkit.kernels._numba.indirect_calls import call_update
 from dnnkit.kernels._numba.jit import jit
-from dnnkit.kernels._numba.unchecked_views import element, part
 from dnnkit.kernels.matmul.cpu import in_tiles, product_of_columns, product_of_nonzero_columns
 
 PIECE = 8192

@@ -1,6 +1,7 @@
 """What lies at an address, for compiled code: numbers, arrays, and structures that Python filled.
 
-Nothing is checked, and nothing keeps the memory alive: who passes the address does.
+Nothing is checked, and nothing keeps the memory alive: who passes the address does. A slice in Numba counts references,
+wraps negative indices and clamps to the array's end; for a small network that would be most of a step.
 """
 
 import ctypes
@@ -14,7 +15,7 @@ from llvmlite import ir
 from numba import types
 
 from dnnkit.kernels._numba.extending import intrinsic
-from dnnkit.kernels._numba.private import cgutils, populate_array
+from dnnkit.kernels._numba.private import cgutils, load_item, populate_array
 
 WORD, WORD_BYTES, LINE_BYTES = ir.IntType(64), 8, 64
 """A field of a structure; its bytes, and those of a cache line."""
@@ -72,7 +73,8 @@ class Structure:
         return at
 
 
-def _array(context: Any, builder: Any, kind: Any, address: Any, shape: list[Any]) -> Any:
+def _array(context: Any, builder: Any, kind: Any, pointer: Any, shape: list[Any]) -> Any:
+    """The array of that type and shape whose first number a pointer points to."""
     view, data = context.make_array(kind)(context, builder), context.get_data_type(kind.dtype)
     strides: list[Any] = []
     itemsize = context.get_constant(types.intp, context.get_abi_sizeof(data))
@@ -82,7 +84,7 @@ def _array(context: Any, builder: Any, kind: Any, address: Any, shape: list[Any]
         size = builder.mul(size, count)
     populate_array(
         view,
-        data=builder.inttoptr(address, data.as_pointer()),
+        data=builder.bitcast(pointer, data.as_pointer()),
         shape=cgutils.pack_array(builder, shape),
         strides=cgutils.pack_array(builder, strides),
         itemsize=itemsize,
@@ -91,13 +93,18 @@ def _array(context: Any, builder: Any, kind: Any, address: Any, shape: list[Any]
     return view._getvalue()
 
 
+def _pointer(context: Any, builder: Any, kind: Any, address: Any) -> Any:
+    """To a number of an array's type at an address."""
+    return builder.inttoptr(address, context.get_data_type(kind.dtype).as_pointer())
+
+
 @intrinsic
 def vector(typing_context: Any, zero: Any, address: Any, count: Any) -> Any:
     """The array (count,) at an address, of the dtype of the zero."""
     kind = types.Array(types.unliteral(zero), 1, "C")
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _array(context, builder, kind, arguments[1], [arguments[2]])
+        return _array(context, builder, kind, _pointer(context, builder, kind, arguments[1]), [arguments[2]])
 
     return kind(kind.dtype, types.int64, types.int64), generate
 
@@ -108,7 +115,7 @@ def matrix(typing_context: Any, zero: Any, address: Any, rows: Any, columns: Any
     kind = types.Array(types.unliteral(zero), 2, "C")
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _array(context, builder, kind, arguments[1], list(arguments[2:]))
+        return _array(context, builder, kind, _pointer(context, builder, kind, arguments[1]), list(arguments[2:]))
 
     return kind(kind.dtype, types.int64, types.int64, types.int64), generate
 
@@ -122,9 +129,32 @@ def pointed(typing_context: Any, pointer: Any, shape: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         counts = cgutils.unpack_tuple(builder, arguments[1]) if dimensions > 1 else [arguments[1]]
-        return _array(context, builder, kind, builder.ptrtoint(arguments[0], WORD), counts)
+        return _array(context, builder, kind, arguments[0], counts)
 
     return kind(pointer, wanted), generate
+
+
+@intrinsic
+def part(typing_context: Any, array: Any, start: Any, count: Any) -> Any:
+    """The array (count,) of what lies in another, contiguous one, from its flat index `start` on."""
+    kind = types.Array(array.dtype, 1, "C")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source = context.make_array(signature.args[0])(context, builder, arguments[0])
+        return _array(context, builder, kind, builder.gep(source.data, [arguments[1]]), [arguments[2]])
+
+    return kind(array, types.int64, types.int64), generate
+
+
+@intrinsic
+def element(typing_context: Any, array: Any, index: Any) -> Any:
+    """What a contiguous array has at a flat index."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source = context.make_array(signature.args[0])(context, builder, arguments[0])
+        return load_item(context, builder, signature.args[0], builder.gep(source.data, [arguments[1]]))
+
+    return array.dtype(array, types.int64), generate
 
 
 @intrinsic

@@ -5,9 +5,9 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
+from dnnkit.kernels._numba.at_address import element
 from dnnkit.kernels._numba.extending import intrinsic
 from dnnkit.kernels._numba.jit import jit
-from dnnkit.kernels._numba.unchecked_views import element
 
 LINE = 64
 """Bytes of a cache line, on most processors; where it is more, some lines are prefetched twice."""

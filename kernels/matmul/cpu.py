@@ -6,10 +6,10 @@ BLAS. See docs/design/0014-tiles.md.
 """
 
 from dnnkit.kernels._numba import blas
+from dnnkit.kernels._numba.at_address import element, size_of
 from dnnkit.kernels._numba.indirect_calls import address_of
 from dnnkit.kernels._numba.jit import jit, jit_called
 from dnnkit.kernels._numba.shared import shared
-from dnnkit.kernels._numba.unchecked_views import element
 from dnnkit.kernels.matmul.gather_index import COLUMNS, PLACES, ROWS, ROWS_OF_B, after, number_in, skip
 from dnnkit.kernels.matmul.microkernels import (
     DEPTH,
@@ -17,7 +17,6 @@ from dnnkit.kernels.matmul.microkernels import (
     broadcast_tile,
     copy_number,
     copy_row,
-    item_size,
     panel,
     transpose_square,
 )
@@ -50,7 +49,7 @@ def all_blocks(zero, numbers, indexes, uses):
     """All rows of all columns, two vectors of columns at a time; `uses` has the bits of the indexes that there are."""
     a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on = numbers
     row_index, column_index, b_index, target_index = indexes
-    size = item_size(zero)
+    size = size_of(zero)
     width = REGISTER_BYTES // size
     for start in range(0, columns, 2 * width):
         b_block, block, right = b + start * size, target + start * size, columns - start
@@ -110,7 +109,7 @@ def with_indexes(zero, numbers, indexes):
 @jit
 def pack(zero, b, b_row, b_step, rows, columns, packed, index):
     """Rows and columns of b, wherever they are, to the panel; the rows that the index at an address says, if not 0."""
-    size = item_size(zero)
+    size = size_of(zero)
     width = REGISTER_BYTES // size
     if b_step == 1:
         for k in range(rows):
@@ -138,7 +137,7 @@ def multiply_in_tiles(
     given by its address; 0 takes all in order. Other rows of the target stay as they are. Numbered columns come with
     numbered rows of the target, or of b, only if the rows of a are numbered.
     """
-    size, indexes = item_size(zero), (row_index, column_index, b_index, target_index)
+    size, indexes = size_of(zero), (row_index, column_index, b_index, target_index)
     width = REGISTER_BYTES // size
     is_near = b_step == 1 and (rows < PACKED_ROWS or b_row * depth * size <= NEAR) and (b_row * size < FAR or rows == 1)
     if is_near or depth == 0:
@@ -176,7 +175,7 @@ def number_by_number(zero, numbers):
     """As `multiply`, to all rows of the target: tiles one number wide, whose sums do not wait for each other."""
     target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, row_index, column_index, b_index, _ = numbers
     uses = (ROWS if row_index != 0 else 0) | (COLUMNS if column_index != 0 else 0) | (ROWS_OF_B if b_index != 0 else 0)
-    size = item_size(zero)
+    size = size_of(zero)
     for j in range(columns):
         i, b_column = 0, b + j * b_step * size
         while i < rows:

@@ -155,16 +155,6 @@ copy_number = _tile(2, _emit_number)
 
 
 @intrinsic
-def item_size(typing_context: Any, zero: Any) -> Any:
-    """Bytes of a number of the zero's dtype."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return WORD(Vectors(builder, str(zero)).size)
-
-    return types.int64(zero), generate
-
-
-@intrinsic
 def panel(typing_context: Any) -> Any:
     """The address of memory on the stack for a packed panel: DEPTH rows of two vectors."""
 

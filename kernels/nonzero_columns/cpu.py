@@ -6,10 +6,10 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
+from dnnkit.kernels._numba.at_address import element, part
 from dnnkit.kernels._numba.extending import TRUE_BIT, intrinsic
 from dnnkit.kernels._numba.indirect_calls import address_of
 from dnnkit.kernels._numba.jit import jit
-from dnnkit.kernels._numba.unchecked_views import element, part
 from dnnkit.kernels.nonzero_columns import WORD
 
 

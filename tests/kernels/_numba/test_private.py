@@ -110,7 +110,7 @@ def test_a_dispatcher_gives_another_template_to_compiled_callers() -> None:
 
 
 def test_a_record_is_passed_by_its_address_and_an_array_is_a_structure_with_its_place() -> None:
-    """at_address and unchecked_views make arrays from addresses, with these fields; records are pointers."""
+    """at_address makes arrays from addresses, with these fields; records are pointers."""
     context = numba.core.registry.cpu_target.target_context
     record = numba.from_dtype(np.dtype([("a", "i8")], align=True))
     assert isinstance(context.get_value_type(record), ir.PointerType)

@@ -1,12 +1,13 @@
-"""Parts of arrays for compiled code, against slices and reshapes."""
+"""Arrays at addresses, for compiled code, against slices and reshapes."""
 
 import numpy as np
 import pytest
 
 pytest.importorskip("numba")
 
+from dnnkit.kernels._numba.at_address import element, matrix, number, part, size_of, vector
+from dnnkit.kernels._numba.indirect_calls import address_of
 from dnnkit.kernels._numba.jit import jit
-from dnnkit.kernels._numba.unchecked_views import borrowed, element, matrix, part, row
 
 
 @jit
@@ -17,18 +18,18 @@ def write_part(array, start, count, value):
 
 
 @jit
-def write_matrix(array, start, rows, columns, value):
-    view = matrix(borrowed(array), start, rows, columns)
-    for i in range(view.shape[0]):
-        for j in range(view.shape[1]):
-            view[i, j] = value + 10 * i + j
+def write_vector(array, start, count, value):
+    view = vector(array[0, 0], address_of(array, start), count)
+    for e in range(view.size):
+        view[e] = value + e
 
 
 @jit
-def write_row(array, index, value):
-    view = row(array, index)
-    view[...] = value
-    return view.shape
+def write_matrix(array, start, rows, columns, value):
+    view = matrix(array[0, 0], address_of(array, start), rows, columns)
+    for i in range(view.shape[0]):
+        for j in range(view.shape[1]):
+            view[i, j] = value + 10 * i + j
 
 
 @jit
@@ -38,15 +39,24 @@ def elements(array, out):
 
 
 @jit
+def numbers(array, out):
+    for e in range(out.size):
+        out[e] = number(array[0, 0], address_of(array), e)
+    return size_of(array[0, 0])
+
+
+@jit
 def totals(array, start, rows, columns):
-    return matrix(array, start, rows, columns).T.sum(), part(array, start, rows * columns).sum()
+    place = address_of(array, start)
+    return matrix(array[0], place, rows, columns).T.sum(), part(array, start, rows * columns).sum()
 
 
+@pytest.mark.parametrize("write", [write_part, write_vector])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool", "uint8"])
-def test_a_part_and_a_matrix_are_the_memory_of_the_array(dtype):
+def test_a_part_and_a_matrix_are_the_memory_of_the_array(dtype, write):
     for start, rows, columns in ((0, 1, 1), (5, 2, 3), (7, 3, 1), (3, 0, 4), (24, 0, 0)):
         array, expected = np.zeros((4, 6), dtype), np.zeros(24, dtype)
-        write_part(array, start, rows * columns, 1)
+        write(array, start, rows * columns, 1)
         expected[start : start + rows * columns] = np.arange(1, 1 + rows * columns)
         np.testing.assert_array_equal(array.reshape(-1), expected)
         write_matrix(array, start, rows, columns, 2)
@@ -55,19 +65,13 @@ def test_a_part_and_a_matrix_are_the_memory_of_the_array(dtype):
         np.testing.assert_array_equal(array.reshape(-1), expected)
 
 
-@pytest.mark.parametrize("shape", [(3, 4), (2, 3, 4), (1, 1)])
-def test_a_row_is_what_the_first_index_gives(shape):
-    for index in range(shape[0]):
-        array, expected = np.zeros(shape), np.zeros(shape)
-        assert write_row(array, index, 7.0) == shape[1:]
-        expected[index] = 7
-        np.testing.assert_array_equal(array, expected)
-
-
 @pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
 def test_elements_are_numbered_in_the_order_of_the_array(dtype, rng):
     array, out = rng.integers(0, 2, (3, 5)).astype(dtype), np.empty(15, dtype)
     elements(array, out)
+    np.testing.assert_array_equal(out, array.reshape(-1))
+    out[...] = 0
+    assert numbers(array, out) == array.itemsize
     np.testing.assert_array_equal(out, array.reshape(-1))
 
 
