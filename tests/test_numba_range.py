@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,8 @@ def test_an_environment_with_that_version_compiles_as_it_should(wanted: str, tmp
     environment = {**os.environ, "DNNKIT_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": ""}
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    install = [python, "-m", "pip", "install", "--quiet", wanted, str(ROOT), *TOOLS]
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    install = [python, "-m", "pip", "install", "--quiet", wanted, *needed, *TOOLS]
     subprocess.run(install, check=True, env=environment)
     command = [python, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *TESTS]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)

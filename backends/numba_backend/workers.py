@@ -47,25 +47,6 @@ class RunRequest:
     """Whether all steps have the same rows in the same order."""
 
 
-def schedule_key(
-    program: Program, stages: Sequence[Stage], partition: Partition, purpose: Purpose, work: RunRequest, first: int
-) -> ScheduleKey:
-    """Which schedule the work needs, of a team with that partition."""
-    data = work.data
-    return ScheduleKey(
-        purpose,
-        first,
-        clips=work.clip_norm > 0,
-        inputs=_inputs(program, stages, partition, work),
-        bytes=data.x.dtype == np.uint8,
-        labels=program.loss is None or program.loss.targets == "labels",
-        weights=data.weights is not None,
-        marked=data.bits is not None,
-        metrics=0 if purpose == "differentiate" else len(program.metrics),
-        one_batch=work.one_batch,
-    )
-
-
 def _inputs(program: Program, stages: Sequence[Stage], partition: Partition, work: RunRequest) -> Inputs:
     """What the first stage multiplies: if tiles take it, the columns in use, in place if nothing is converted."""
     rows, features = min(work.batch_size, max(1, len(work.order))), math.prod(program.input_shape)
@@ -192,7 +173,19 @@ class WorkerTeam:
 
     def key(self, purpose: Purpose, work: RunRequest, first: int) -> ScheduleKey:
         """Which schedule the work needs."""
-        return schedule_key(self.program, self._stages, self.partition, purpose, work, first)
+        data = work.data
+        return ScheduleKey(
+            purpose,
+            first,
+            clips=work.clip_norm > 0,
+            inputs=_inputs(self.program, self._stages, self.partition, work),
+            bytes=data.x.dtype == np.uint8,
+            labels=self._target_width == 0,
+            weights=data.weights is not None,
+            marked=data.bits is not None,
+            metrics=0 if purpose == "differentiate" else len(self.program.metrics),
+            one_batch=work.one_batch,
+        )
 
     def schedule(self, key: ScheduleKey) -> list[Instruction]:
         """The instructions that each worker follows."""
