@@ -5,6 +5,7 @@ take. Whatever made the number - `1 / x.max()` of float32 data, a count from `np
 GPU - it is then one that is written to a save and read again.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from math import isfinite, log10
@@ -16,9 +17,14 @@ import numpy as np
 from dnnkit.errors import ConfigurationError
 
 
+def is_masked(value: Any) -> bool:
+    """Whether it is a masked array: there is none before its module, slow to import, was imported."""
+    return "numpy.ma" in sys.modules and isinstance(value, np.ma.MaskedArray)
+
+
 def plain(value: Any) -> Any:
     """The Python number that a NumPy scalar, or any library's array without axes, stands for; all else as it is."""
-    if getattr(value, "shape", None) != () or not hasattr(value, "item") or isinstance(value, np.ma.MaskedArray):
+    if getattr(value, "shape", None) != () or not hasattr(value, "item") or is_masked(value):
         return value
     number = value.item()
     return float(number) if isinstance(number, np.floating) else number  # a long double is its own item

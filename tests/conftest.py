@@ -70,7 +70,7 @@ def _nothing_is_told_of_compiling() -> Iterator[None]:
     if NumbaBackend.unavailable_reason() is not None:
         yield
         return
-    from dnnkit.kernels._numba import telling
+    from dnnkit.kernels._native import telling
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(telling, "PATIENCE", math.inf)

@@ -6,8 +6,7 @@ Importing this module does not import Numba: whether it is there is asked for fi
 import importlib.util
 import os
 import re
-from functools import cache, cached_property
-from importlib.metadata import version
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,10 @@ from dnnkit.backends.diagnosis import Finding, say_once
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.numpy_backend import NumpyBackend
 from dnnkit.backends.program import Activate, Dense, Dropout, Loss, Metric, Program, Rescale
+from dnnkit.installed import version
 from dnnkit.kernels import registry
+from dnnkit.kernels._native import archive
+from dnnkit.kernels._numba import entry_points
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.registry import Activation
@@ -78,8 +80,8 @@ class NumbaBackend(NumpyBackend):
         from dnnkit.backends.numba_backend.kept_kernels import kept_kernels
         from dnnkit.backends.numba_backend.machine import machine
         from dnnkit.backends.processors import processors
-        from dnnkit.kernels._numba import blas
-        from dnnkit.kernels.matmul.simd import REGISTER_BYTES
+        from dnnkit.kernels._native import blas
+        from dnnkit.kernels._target.processor import REGISTER_BYTES
 
         findings = [
             *kept_kernels(),
@@ -108,22 +110,17 @@ class NumbaBackend(NumpyBackend):
         return f"no compiled version of {', '.join(missing)}" if missing else None
 
     def _has_compiled(self, rule: str | None) -> bool:
-        """Whether there is a compiled version of an optimizer's rule of that name."""
-        return rule is not None and hasattr(registry.version("optimizer_step", "cpu"), rule)
-
-    @cached_property
-    def _compiled(self) -> Any:
-        """What the operations call; importing it imports Numba."""
-        from dnnkit.backends.numba_backend import compiled_kernels
-
-        return compiled_kernels
+        """Whether there is a compiled version of an optimizer's rule of that name; to look for others imports Numba."""
+        if rule is None or archive.has(f"rule.{rule}.update"):
+            return rule is not None
+        return hasattr(registry.version("optimizer_step", "cpu"), rule)
 
     def compile_ahead(self, dtype: str) -> None:
         """Every opcode; kernels are compiled by networks that have them."""
-        from dnnkit.backends.numba_backend.bytecode import compile_opcode, opcode_names
+        from dnnkit.kernels._engine.opcodes import address, opcodes
 
-        for name in opcode_names():
-            compile_opcode(name, dtype)
+        for name in opcodes():
+            address(name, dtype)
 
     def build(self, program: Program) -> Executable:
         """The compiled epoch where the program can take it, else one compiled operation after another."""
@@ -146,9 +143,7 @@ class NumbaBackend(NumpyBackend):
             return super().activation(activation, x, out)
         x = np.ascontiguousarray(x)
         out = np.empty_like(x) if out is None else out
-        self._call(
-            self._compiled.entry_points.activation_entry_points(activation.name, x.dtype.name), "forward", x, out
-        )
+        self._call(entry_points.activation_entry_points(activation.name, x.dtype.name), "forward", x, out)
         return out
 
     def activation_backward(self, activation: Activation, dy: Array, saved: Array, out: Array | None = None) -> Array:
@@ -158,7 +153,7 @@ class NumbaBackend(NumpyBackend):
         dy, saved = np.ascontiguousarray(dy), np.ascontiguousarray(saved)
         out = np.empty_like(dy) if out is None else out
         self._call(
-            self._compiled.entry_points.activation_entry_points(activation.name, dy.dtype.name),
+            entry_points.activation_entry_points(activation.name, dy.dtype.name),
             "backward",
             dy,
             saved,
@@ -184,9 +179,11 @@ class NumbaBackend(NumpyBackend):
             return super().dense(x, w, b, activation, out)
         y = np.empty((x.shape[0], w.shape[1]), x.dtype) if out[0] is None else out[0]
         z = np.empty_like(y) if out[1] is None else out[1]
-        bias = np.empty(0, x.dtype) if b is None else b
-        address = self._compiled.entry_points.activation_entry_points(activation.name, x.dtype.name).address("forward")
-        self._compiled.dense.forward(np.ascontiguousarray(x), np.ascontiguousarray(w), bias, address, z, y)
+        dtype, bias = x.dtype.name, np.empty(0, x.dtype) if b is None else np.ascontiguousarray(b)
+        x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
+        function = entry_points.activation_entry_points(activation.name, dtype).address("forward")
+        given, made = (a.ctypes.data for a in (x, w, bias)), (z.ctypes.data, y.ctypes.data)
+        entry_points.dense_entry_points(dtype).call("forward", *given, function, *made, *x.shape, w.shape[1], bias.size)
         return y, (y if activation.saves == "output" else z)
 
     def dense_backward(
@@ -206,9 +203,13 @@ class NumbaBackend(NumpyBackend):
         dx = np.empty(x.shape, x.dtype) if dx is None else dx  # not in Fortran's order, as x may be: compiled anew
         dw = np.empty(w.shape, w.dtype) if dw is None else dw
         db = np.empty(w.shape[1], w.dtype) if db is None else db
-        address = self._compiled.entry_points.activation_entry_points(activation.name, x.dtype.name).address("backward")
+        dtype = x.dtype.name
+        function = entry_points.activation_entry_points(activation.name, dtype).address("backward")
         arrays = [np.ascontiguousarray(array) for array in (dy, x, w, saved)]
-        self._compiled.dense.backward(*arrays, address, needs_dx, np.empty_like(arrays[0]), dx, dw, db)
+        dz = np.empty_like(arrays[0])
+        given, made = (a.ctypes.data for a in arrays), (a.ctypes.data for a in (dz, dx, dw, db))
+        sizes = *x.shape, w.shape[1], db.size
+        entry_points.dense_entry_points(dtype).call("backward", *given, function, needs_dx, *made, *sizes)
         return (dx if needs_dx else None), dw, db
 
     def gather(
@@ -216,7 +217,10 @@ class NumbaBackend(NumpyBackend):
     ) -> Array:
         """See `kernels/gather`."""
         out = np.empty((rows.shape[0], data.shape[1]), dtype) if out is None else out
-        self._compiled.gather.gather(data, rows, scale, offset, out)
+        data, rows = np.ascontiguousarray(data), np.ascontiguousarray(rows, np.int64)
+        places, sizes = (a.ctypes.data for a in (data, rows, out)), (len(data), *out.shape)
+        gather = entry_points.gather_entry_points(data.dtype.name, out.dtype.name)
+        gather.call("gather", *places, scale, offset, *sizes)
         return out
 
     def dropout_mask(
@@ -224,14 +228,15 @@ class NumbaBackend(NumpyBackend):
     ) -> Array:
         """See `kernels/dropout`."""
         out = np.empty(shape, np.bool_) if out is None else out
-        self._compiled.dropout.mask(0, out.size, rate, seed, layer, step, out.reshape(-1))
+        entry_points.dropout_entry_points("float32").call("mask", out.ctypes.data, out.size, rate, seed, layer, step)
         return out
 
     def dropout(self, x: Array, keep: Array, rate: float, out: Array | None = None) -> Array:
         """See `kernels/dropout`."""
-        x = np.ascontiguousarray(x)
+        x, keep = np.ascontiguousarray(x), np.ascontiguousarray(keep)
         out = np.empty_like(x) if out is None else out
-        self._compiled.dropout.apply(x.reshape(-1), keep.reshape(-1), rate, out.reshape(-1))
+        places = (a.ctypes.data for a in (x, keep, out))
+        entry_points.dropout_entry_points(x.dtype.name).call("apply", *places, x.size, rate)
         return out
 
     def loss(
@@ -249,7 +254,7 @@ class NumbaBackend(NumpyBackend):
         scores, targets, row_weights, kind = _contiguous(scores, targets, weights)
         out = np.empty_like(scores) if out is None else out
         total = np.zeros(1)
-        self._compiled.entry_points.loss_entry_points(loss.kernel, kind, scores.dtype.name).call(
+        entry_points.loss_entry_points(loss.kernel, kind, scores.dtype.name).call(
             "loss",
             *(a.ctypes.data for a in (scores, targets, row_weights)),
             *scores.shape,
@@ -265,7 +270,7 @@ class NumbaBackend(NumpyBackend):
             return super().metric(metric, scores, targets, weights)
         scores, targets, row_weights, kind = _contiguous(scores, targets, weights)
         total = np.zeros(1)
-        self._compiled.entry_points.metric_entry_points(metric.kernel, kind, scores.dtype.name).call(
+        entry_points.metric_entry_points(metric.kernel, kind, scores.dtype.name).call(
             "total",
             *(a.ctypes.data for a in (scores, targets, row_weights)),
             *scores.shape,
@@ -285,7 +290,7 @@ class NumbaBackend(NumpyBackend):
         rate, *constants = numbers
         places = [array.ctypes.data for array in (parameter, gradient, stacked)]
         given = np.array([*constants, 0.0])
-        update = self._compiled.entry_points.optimizer_entry_points(rule.name, parameter.dtype.name)
+        update = entry_points.optimizer_entry_points(rule.name, parameter.dtype.name)
         update.call("update", step, *places, parameter.size, parameter.size, rate, given.ctypes.data)
         for slot, row in zip(slots, stacked, strict=False):
             slot[...] = row

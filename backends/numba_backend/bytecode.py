@@ -5,22 +5,8 @@ from typing import Any, Literal, NamedTuple
 
 from dnnkit.backends.numba_backend.partition import Partition, Role, roles
 from dnnkit.backends.program import Activate, Dense, Dropout, Rescale, Stage
-from dnnkit.kernels._engine import batches, opcodes, stages, structures, updates
-from dnnkit.kernels._engine.opcodes import Instruction
-
-DEFINED_IN = batches, stages, updates
-"""Where opcodes are defined: to import these makes them known."""
-
-
-def compile_opcode(name: str, dtype: str) -> None:
-    """Compile an opcode, or read it from the cache; KeyError for one that does not exist."""
-    opcodes.address(name, dtype)
-
-
-def opcode_names() -> tuple[str, ...]:
-    """All that are compiled."""
-    return tuple(opcodes.OPCODES)
-
+from dnnkit.kernels._engine import opcodes, structures
+from dnnkit.kernels._engine.opcodes import EXCHANGED, IN_PLACE, Instruction
 
 Purpose = Literal["train", "differentiate", "evaluate", "predict", "predict a few"]
 
@@ -71,7 +57,7 @@ def assemble(stage_list: Sequence[Stage], partition: Partition, key: ScheduleKey
     steps += begin + take
     for place, (stage, kind) in enumerate(zip(stage_list, kinds, strict=True)):
         in_place = place == 0 and key.inputs == "in place"
-        steps.append(Instruction(_forward(stage, kind, key, place), place, stages.IN_PLACE if in_place else 0))
+        steps.append(Instruction(_forward(stage, kind, key, place), place, IN_PLACE if in_place else 0))
         if kind == "rows":
             if shares:
                 steps.append(Instruction(share, option=1))
@@ -127,12 +113,12 @@ def _backward(stage_list: Sequence[Stage], kinds: list[Role], key: ScheduleKey, 
         stage, wants_dx = stage_list[place], place > key.first
         in_exchange = kinds[place] == "columns" and wants_dx
         name = {Dense: "dense", Activate: "activate", Rescale: "rescale", Dropout: "dropout"}[type(stage)]
-        steps.append(Instruction(f"{name}_backward", place, stages.EXCHANGED if in_exchange else int(wants_dx)))
+        steps.append(Instruction(f"{name}_backward", place, EXCHANGED if in_exchange else int(wants_dx)))
         if isinstance(stage, Dense):
             what = "update_fused" if at_once else "kernel_gradient"
             of_columns = place == 0 and key.inputs != "gathered"
             in_place = of_columns and key.inputs == "in place"
-            steps.append(Instruction(what + "_of_columns" * of_columns, place, stages.IN_PLACE if in_place else 0))
+            steps.append(Instruction(what + "_of_columns" * of_columns, place, IN_PLACE if in_place else 0))
         if in_exchange:
             steps += [Instruction("exchange"), Instruction("join_backward", place)]
     return steps

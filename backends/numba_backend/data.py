@@ -12,8 +12,8 @@ from dnnkit.backends.processors import usable
 from dnnkit.backends.program import HostArray, Rescale
 from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.backends.stagewise.flat import Data
+from dnnkit.kernels._numba.entry_points import mark_entry_points
 from dnnkit.kernels.nonzero_columns import WORD, words
-from dnnkit.kernels.nonzero_columns.cpu import mark
 
 SAMPLE = 256
 """Rows, spread over the data, that tell how many zeros there are."""
@@ -76,11 +76,13 @@ def marked(data: Data, num_threads: int | None) -> Data:
     x, rows = plain(data.x), len(data)
     bits = np.zeros((rows, words(x.shape[1])), np.int64)
     threads = 1 if x.nbytes < WORTH_THREADS else usable(num_threads)
-    finite = np.zeros(threads, np.bool_)
+    finite, mark = np.zeros(threads, np.bool_), mark_entry_points(x.dtype.name)
+    mark.address("mark")  # compiled by this thread, which hears signals
 
     def mark_part(number: int) -> None:
         part = share(rows, threads, number)
-        finite[number] = mark(x[part], bits[part])
+        places = (address(array[part]) for array in (x, bits))
+        mark.call("mark", *places, address(finite[number:]), len(x[part]), x.shape[1], bits.shape[1])
 
     if threads > 1:
         in_threads(mark_part, threads, lambda: None)

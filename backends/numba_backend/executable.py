@@ -11,7 +11,7 @@ from dnnkit.backends.aligned import address, zeros
 from dnnkit.backends.executable import Gradients
 from dnnkit.backends.inspection import StepParts
 from dnnkit.backends.numba_backend import cost_model, inspection
-from dnnkit.backends.numba_backend.data import BatchSource, batch_source, is_worth_marking, marked, plain
+from dnnkit.backends.numba_backend.data import BatchSource, batch_source, is_worth_marking, marked
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
 from dnnkit.backends.numba_backend.program_kernels import ProgramKernels
 from dnnkit.backends.numba_backend.weights import TwoHomes, Weights
@@ -30,7 +30,7 @@ from dnnkit.backends.stagewise.flat import Data, FlatExecutable
 from dnnkit.backends.stagewise.giant_step import is_giant
 from dnnkit.backends.stagewise.pool import Pool
 from dnnkit.kernels.array import Array
-from dnnkit.kernels.matmul.cpu import CACHED
+from dnnkit.kernels.matmul.limits import CACHED
 
 if TYPE_CHECKING:
     from dnnkit.backends.numba_backend.backend import NumbaBackend
@@ -81,6 +81,7 @@ class NumbaExecutable(FlatExecutable):
         self._training: WorkerTeam | None = None
         self._idle_teams = Pool(TEAMS)
         self._idle_few: list[FewRows] = []
+        self._dtype = np.dtype(program.dtype)  # NumPy makes one of a name whenever it compares the two
         self._is_given_up = False
 
     # -- the two homes of the numbers --------------------------------------------------------------------------------
@@ -125,10 +126,6 @@ class NumbaExecutable(FlatExecutable):
 
     def _source(self, data: Data) -> BatchSource:
         return batch_source(data, self._rescale, self.program.dtype)
-
-    def load(self, x: Array, y: Array | None, weights: Array | None) -> Data:  # noqa: D102
-        self._kernels.beside.compile(self._kernels.tasks("predict" if y is None else "train"))
-        return super().load(x, y, weights)
 
     def prepare(  # noqa: D102
         self, data: Data, batch_size: int, hyperparameters: Hyperparameters, held_out: Data | None = None
@@ -318,20 +315,19 @@ class NumbaExecutable(FlatExecutable):
 
     def predict_few(self, x: Any, parameters: HostArray | None = None) -> HostArray | None:  # noqa: D102
         program = self.program
-        if type(x) is not np.ndarray or x.dtype != program.dtype or x.shape[1:] != program.input_shape:
+        if type(x) is not np.ndarray or x.dtype != self._dtype or x.shape[1:] != program.input_shape:
             return None
         rows = len(x)
-        if not 0 < rows <= SMALL_BATCH or not x.flags.c_contiguous:
+        if not 0 < rows <= SMALL_BATCH:
             return None
         try:
             few = self._idle_few.pop()  # no other thread has it now
         except IndexError:
             team = self._new_team(SINGLE, SMALL_BATCH)
             few = FewRows(team, float(self._rescale.scale), float(self._rescale.offset))
-        out = np.empty((rows, program.output_features), program.dtype)
-        done = few.predict(plain(x.reshape(rows, -1)), self._parameters if parameters is None else parameters, out)
+        out = few.predict(x, self._parameters if parameters is None else parameters)
         self._idle_few.append(few)
-        return out if done else None
+        return out
 
     def _reading_partition(self, data: Data, batch_size: int) -> tuple[Partition, int, int]:
         """Who predicts these rows, how many at a time, and in how many threads: rows do not depend on each other.

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dnnkit.backends.aligned import address
 from dnnkit.backends.inspection import ROUNDS, Part, StepParts, measured_step, part_names, still
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.machine import machine
 from dnnkit.backends.numba_backend.partition import Partition, roles, stage_shards
 from dnnkit.backends.program import HostArray
-from dnnkit.kernels._engine import timing
+from dnnkit.kernels._engine import calls
 from dnnkit.kernels._engine.opcodes import Instruction
 
 if TYPE_CHECKING:
@@ -70,16 +71,23 @@ def _instruction_seconds(
     """Seconds (workers, instructions): of each instruction the fewest, over all steps of several rounds."""
     team, steps = executable.epoch.team, -(-len(order) // batch_size)
     fewest = np.full((team.partition.workers, count), np.iinfo(np.int64).max)
-    ticks = np.zeros(1, np.int64)
-    began, start = timing.read(ticks), perf_counter()
+    dtype, fewest_at = executable.program.dtype, address(fewest)
+    began, start = _ticks(dtype), perf_counter()
     for _ in range(ROUNDS):
         executable.begin_epoch(data, order, batch_size)
         work, numbers = executable.request(0, steps, still(executable.program, steps))
         team.prepare("train", work, numbers, executable.epoch.sums, executable.first_trained)
-        timing.run_timed(ctypes.addressof(team.run_structure), fewest)
-    rate = (timing.read(ticks) - began) / (perf_counter() - start)
+        calls.caller("run_timed", dtype)(ctypes.addressof(team.run_structure), fewest_at, count)
+    rate = (_ticks(dtype) - began) / (perf_counter() - start)
     seconds: HostArray = np.where(fewest == np.iinfo(np.int64).max, 0, fewest) / rate
     return seconds
+
+
+def _ticks(dtype: str) -> int:
+    """The processor's counter of time."""
+    ticks = np.zeros(1, np.int64)
+    calls.caller("read_ticks", dtype)(address(ticks))
+    return int(ticks[0])
 
 
 def _shards(executable: "NumbaExecutable", partition: Partition) -> list[str]:

@@ -5,9 +5,9 @@ from dnnkit.backends.diagnosis import Finding, in_words
 
 def kept_kernels() -> list[Finding]:
     """Where they are, how many there are for these sources, and what is left of other versions."""
-    from dnnkit.kernels._numba.places import SUFFIX, places
+    from dnnkit.kernels._native.places import SUFFIX, places
 
-    found = []
+    found = [_archive()]
     for folder in places():
         files = list(folder.glob(f"*{SUFFIX}"))
         size = in_words(sum(file.stat().st_size for file in files))
@@ -31,3 +31,18 @@ def kept_kernels() -> list[Finding]:
             )
         )
     return found
+
+
+def _archive() -> Finding:
+    """Whether kernels wait for Numba when they are first needed."""
+    from dnnkit.kernels._native import archive
+    from dnnkit.kernels._native.fingerprint import is_archived
+    from dnnkit.kernels._target import processor
+
+    if not archive.is_for_here():
+        why = f"none for {processor.LEVEL} on this system: Numba compiles them, some 5 s for a first training"
+        return Finding("archive of kernels", "note", why)
+    if not is_archived():
+        why = "of other sources, or a setting of Numba's changes them: Numba compiles them"
+        return Finding("archive of kernels", "note", why, "python -m dnnkit.kernels._numba.write_archive")
+    return Finding("archive of kernels", "good", f"of these sources, for {processor.LEVEL}")

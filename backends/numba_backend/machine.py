@@ -54,7 +54,7 @@ class Machine:
 @cache
 def machine() -> Machine:
     """This machine: the same in every process on it, whatever else runs and however many processors it may use."""
-    from dnnkit.kernels.matmul.simd import FUSED, REGISTER_BYTES
+    from dnnkit.kernels._target.processor import FUSED, REGISTER_BYTES
 
     flops, count = FLOPS[REGISTER_BYTES] * (1 if FUSED else NOT_FUSED), os.cpu_count() or 1
     exchange, crossing = NEAR if count <= sharing(SHARE_A_CACHE) else FAR

@@ -4,9 +4,7 @@ from functools import cache, cached_property
 
 import numpy as np
 
-from dnnkit.backends.numba_backend.beside import Beside
-from dnnkit.backends.numba_backend.bytecode import Purpose
-from dnnkit.backends.program import Activate, Dense, HostArray, Program
+from dnnkit.backends.program import HostArray, Program
 from dnnkit.kernels._numba.entry_points import (
     EntryPoints,
     activation_entry_points,
@@ -24,21 +22,6 @@ class ProgramKernels:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self.beside = Beside(program.dtype)
-
-    def tasks(self, purpose: Purpose) -> list[tuple[str, ...]]:
-        """What a schedule for that purpose needs of these, as `beside.py` names it."""
-        program, tasks = self._program, list[tuple[str, ...]]()
-        directions = ["forward", "backward"] if purpose in ("train", "differentiate") else ["forward"]
-        names = {stage.activation: None for stage in program.stages if isinstance(stage, Dense | Activate)}
-        if purpose in ("predict", "predict a few"):
-            names |= {program.head: None}
-        elif program.loss is not None:
-            tasks.append(("loss", str(program.loss.kernel), program.loss.targets))
-            tasks += [("metric", str(metric.kernel), program.loss.targets) for metric in program.metrics]
-        if purpose == "train" and program.rule is not None:
-            tasks.append(("rule", str(program.rule)))
-        return tasks + [("activation", name, direction) for name in names for direction in directions]
 
     def forward(self, activation: str) -> int:
         """Of an activation."""

@@ -4,6 +4,7 @@ import ctypes
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from dnnkit.backends.aligned import address, rounded, zeros
 from dnnkit.backends.inspection import part_names
 from dnnkit.backends.numba_backend.bytecode import Inputs, Purpose, ScheduleKey, assemble, link
-from dnnkit.backends.numba_backend.data import BatchSource
+from dnnkit.backends.numba_backend.data import BatchSource, plain
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, share, stage_shards
 from dnnkit.backends.numba_backend.program_kernels import ProgramKernels
 from dnnkit.backends.numba_backend.threads import in_threads
@@ -19,10 +20,10 @@ from dnnkit.backends.numba_backend.weights import Weights
 from dnnkit.backends.numba_backend.workspace import WorkspacePlan
 from dnnkit.backends.program import Activate, Dense, HostArray, Program, Stage
 from dnnkit.kernels import nonzero_columns
-from dnnkit.kernels._engine import batches, interpreter
-from dnnkit.kernels._engine.opcodes import Instruction, describe
+from dnnkit.kernels._engine import calls
+from dnnkit.kernels._engine.opcodes import BUFFERS, Instruction, describe
 from dnnkit.kernels._engine.structures import ENDED, LIMIT, LINE, RUN, STOP, WORKER
-from dnnkit.kernels.matmul.cpu import fits_tiles
+from dnnkit.kernels.matmul.limits import fits_tiles
 
 PATIENCE = 400
 """Polls of another thread, some 10 µs in all, before its work is taken over."""
@@ -54,7 +55,7 @@ def _inputs(program: Program, stages: Sequence[Stage], partition: Partition, wor
         rows = -(-rows // partition.workers)
     if not stages or not isinstance(stages[0], Dense):
         return "gathered"
-    if not fits_tiles.py_func(rows * features, np.dtype(program.dtype).itemsize):
+    if not fits_tiles(rows * features, np.dtype(program.dtype).itemsize):
         return "gathered"
     converted = work.data.x.dtype == np.uint8 or (work.data.scale, work.data.offset) != (1.0, 0.0)
     return "columns" if converted else "in place"
@@ -76,7 +77,7 @@ class WorkerTeam:
         plans = self._plan(own_rows)
         # Everything below is kept here because what compiled code reads are its addresses.
         kinds = roles(self._stages, partition)
-        shared_inputs = batches.BUFFERS * rounded(rows * features) if "rows" in kinds else 0
+        shared_inputs = BUFFERS * rounded(rows * features) if "rows" in kinds else 0
         self._memory = zeros((plans[-1].size + shared_inputs,), program.dtype)
         self._masks = np.zeros((workers, max(plan.mask_size for plan in plans)), np.bool_)
         self._tables = [plan.structures(self._memory, self._masks[worker]) for worker, plan in enumerate(plans)]
@@ -157,6 +158,11 @@ class WorkerTeam:
         if purpose == "train":
             run.rule = kernels.update
 
+    @property
+    def worker(self) -> Any:
+        """The structure of the first worker."""
+        return self._workers[0]
+
     # -- running -----------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
@@ -198,18 +204,9 @@ class WorkerTeam:
     def link(self, key: ScheduleKey) -> Any:
         """The same as machine code, compiled now if it is nowhere yet."""
         if key not in self._links:
-            schedule, dtype = self.schedule(key), self.program.dtype
-            names = [("opcode", name) for name, _, _ in schedule]
-            beside = self._kernels.beside
-            beside.compile([*self._kernels.tasks(key.purpose), *reversed(names)])
-            try:
-                linked = link(schedule, dtype)
-                self._fill_kernels(key.purpose)
-                if key.purpose != "predict a few":
-                    interpreter.compile_ahead()
-            finally:
-                beside.end()
-            self._links[key] = linked
+            self._fill_kernels(key.purpose)
+            calls.caller("predict_few" if key.purpose == "predict a few" else "run_workers", self.program.dtype)
+            self._links[key] = link(self.schedule(key), self.program.dtype)
         return self._links[key]
 
     def run(
@@ -221,14 +218,14 @@ class WorkerTeam:
         Loss and metrics are added to the sums, which `zero_totals` made and `totals` adds up.
         """
         self.prepare(purpose, work, numbers, sums, first)
-        run = ctypes.addressof(self.run_structure)
+        run, run_workers = ctypes.addressof(self.run_structure), calls.caller("run_workers", self.program.dtype)
         try:
             if threads:
                 crew = min(threads, self.partition.workers)
                 patience = PATIENCE if crew > 1 else 0
-                in_threads(lambda thread: interpreter.run_workers(thread, patience, run), crew, self.stop)
+                in_threads(lambda thread: run_workers(thread, patience, run), crew, self.stop)
             else:
-                interpreter.run_workers(0, 0, run)
+                run_workers(0, 0, run)
         finally:
             self.clear_stop()
         lost = [worker.nan_step for worker in self._workers if worker.nan_step >= 0]
@@ -279,16 +276,39 @@ class WorkerTeam:
         return 0, self.layout.shared, self.layout.sizes[worker]
 
 
+COPIED = 8192
+"""Bytes of inputs up to which it takes no longer to copy them than to ask where they are."""
+
+
 class FewRows:
-    """One caller's buffers for predictions of a few rows."""
+    """One caller's buffers for predictions of a few rows, as many as the team was made for."""
 
     def __init__(self, team: WorkerTeam, scale: float, offset: float) -> None:
         self._team = team  # keeps what the run refers to
         self._schedule = team.link(ScheduleKey("predict a few", 0))
-        self._run = ctypes.addressof(team.run_structure)
-        run = team.run_structure
+        self._run, self._worker, self._parameters = team.run_structure, team.worker, np.zeros(0)
+        run, program, rows = self._run, team.program, team.rows
+        self._predict = partial(calls.caller("predict_few", program.dtype), ctypes.addressof(run))
+        x, out = (
+            zeros((rows, *program.input_shape), program.dtype),
+            zeros((rows, program.output_features), program.dtype),
+        )
+        self._x = [x[:count] for count in range(rows + 1)]
+        self._out = [out[:count] for count in range(rows + 1)]
+        self._x_at, run.out = address(x), address(out)
         run.schedule, run.scale, run.offset = ctypes.addressof(self._schedule), scale, offset
 
-    def predict(self, x: HostArray, parameters: HostArray, out: HostArray) -> bool:
-        """Predictions of x (rows, features) to out; False, and none, if x is not finite."""
-        return bool(interpreter.predict_few(x, parameters, out, self._run))
+    def predict(self, x: HostArray, parameters: HostArray) -> HostArray | None:
+        """Predictions of x (rows, ...); None if x is not finite."""
+        rows, worker = len(x), self._worker
+        if parameters is not self._parameters:
+            self._parameters, worker.parameters = parameters, address(parameters)
+        if x.nbytes <= COPIED:
+            self._x[rows][...] = x
+            self._run.x = self._x_at
+        else:
+            x = plain(x)
+            self._run.x = address(x)
+        worker.rows = rows
+        self._predict()
+        return self._out[rows].copy() if worker.nan_step < 0 else None

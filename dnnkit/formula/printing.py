@@ -133,12 +133,12 @@ def arrays(functions: Mapping[str, Statements]) -> str:
 
 def numba(functions: Mapping[str, Statements]) -> str:
     """Functions of one number, as in a kernel's `cpu.py`."""
-    text = "import math\n\nfrom dnnkit.kernels._numba.jit import inline\n"
+    text = "import math\n\nfrom dnnkit.kernels._numba.jit import jit\n"
     text += f"from dnnkit.kernels._numba.elementary import {', '.join(ELEMENTARY)}\n"
     for name, statements in functions.items():
         lines = ["kind = type(x)", *(f"{line.name} = {NUMBA.line(line)}" for line in statements.lines)]
         lines.append(f"return {written(statements.result, NUMBA.constant)}")
-        text += f"\n\n@inline\ndef {name}(x):\n" + "".join(f"    {line}\n" for line in lines)
+        text += f"\n\n@jit\ndef {name}(x):\n" + "".join(f"    {line}\n" for line in lines)
     return text
 
 

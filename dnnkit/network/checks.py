@@ -20,7 +20,7 @@ from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, namespace
 from dnnkit.layers import Layer
 from dnnkit.network import lowering
-from dnnkit.settings import NOT_NEGATIVE, counted, several, shown, whole
+from dnnkit.settings import NOT_NEGATIVE, counted, is_masked, several, shown, whole
 
 LARGEST_ORDER = 1 << 27
 """Samples that an epoch of counted steps may show, or twice as many as there are: their order takes 1 GiB."""
@@ -262,7 +262,7 @@ def _as_numbers(name: str, given: Any, backend: Backend) -> Array:
 def without_mask(name: str, given: Any) -> Any:
     """What is given, as it is; of a masked array, the data, if nothing is masked: there are no numbers under a mask."""
     parts = given if isinstance(given, list | tuple) else (given,)
-    masked = [part for part in parts if isinstance(part, np.ma.MaskedArray)]
+    masked = [part for part in parts if is_masked(part)]
     if not masked:
         return given
     if count := sum(int(np.ma.getmaskarray(part).sum()) for part in masked):
@@ -270,7 +270,7 @@ def without_mask(name: str, given: Any) -> Any:
             f"{name} is a masked array with {count} masked values: fill them, such as {name}.filled(0), or leave out "
             f"their rows"
         )
-    return np.ma.getdata(given) if isinstance(given, np.ma.MaskedArray) else [np.ma.getdata(part) for part in parts]
+    return np.ma.getdata(given) if is_masked(given) else [np.ma.getdata(part) for part in parts]
 
 
 def _check_length(name: str, array: Array, samples: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dnnkit.errors import CheckpointError, ConfigurationError
-from dnnkit.settings import plain
+from dnnkit.settings import is_masked, plain
 
 ARRAY = "array"
 """What stands in place of a class's name for an array of numbers, which a class of the user's own may hold."""
@@ -20,7 +20,7 @@ def describe(thing: Any) -> Any:
         values = {field.name: describe(getattr(thing, field.name)) for field in fields(thing) if field.init}
         return {"type": type(thing).__name__, **values}
     thing = plain(thing)
-    if isinstance(thing, np.ndarray) and not isinstance(thing, np.ma.MaskedArray) and thing.dtype.kind in "biuf":
+    if isinstance(thing, np.ndarray) and not is_masked(thing) and thing.dtype.kind in "biuf":
         return {"type": ARRAY, "dtype": thing.dtype.name, "values": thing.tolist()}
     if thing is None or isinstance(thing, str | bool | int | float):
         return thing

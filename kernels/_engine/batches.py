@@ -2,17 +2,13 @@
 
 import numpy as np
 
-from dnnkit.kernels._engine.opcodes import opcode
+from dnnkit.kernels._engine.opcodes import BUFFERS, opcode
 from dnnkit.kernels._numba.at_address import matrix, number, size_of, vector
 from dnnkit.kernels._numba.indirect_calls import address_of
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.prefetch import STREAM, WHOLE, prefetch_rows
 from dnnkit.kernels.gather.cpu import gather
 from dnnkit.kernels.nonzero_columns.cpu import nonzero_columns
-
-BUFFERS = 3
-"""Buffers for inputs that all workers read, used in turn: they are gathered one step ahead, in the segment before an
-exchange, while other workers may still read those of this step and of the one before."""
 
 
 @jit

@@ -4,8 +4,6 @@ What a worker does between two exchanges is a segment. The interpreter knows not
 schedule's instructions name are addresses of opcodes.
 """
 
-from numba import types
-
 from dnnkit.kernels._engine.structures import (
     BEGIN,
     ENDED,
@@ -20,14 +18,14 @@ from dnnkit.kernels._engine.structures import (
     WORKER,
 )
 from dnnkit.kernels._numba import atomics, flush_to_zero
-from dnnkit.kernels._numba.at_address import vector
-from dnnkit.kernels._numba.indirect_calls import address_of, call_opcode
+from dnnkit.kernels._numba.at_address import at, vector
+from dnnkit.kernels._numba.indirect_calls import call_opcode
 from dnnkit.kernels._numba.jit import jit
 
 YIELD = 10
 """A thread that waits for a claimed segment yields its processor each time it has spun `YIELD * patience` times."""
 
-run_at, worker_at, instruction_at = RUN.at, WORKER.at, INSTRUCTION.at
+run_at, worker_at, instruction_at = at(RUN), at(WORKER), at(INSTRUCTION)
 WORKER_BYTES, STAGE_BYTES, INSTRUCTION_BYTES = (one.bytes for one in (WORKER, STAGE, INSTRUCTION))
 
 
@@ -120,17 +118,8 @@ def begin(worker, run):
 
 
 @jit
-def predict_few(x, parameters, out, run_address):
-    """Predictions of a few rows x to out, by the calling thread; False, and none, if x is not finite."""
-    run = run_at(run_address)
-    worker = worker_at(run.worker)
-    run.x, run.out, worker.parameters = address_of(x), address_of(out), address_of(parameters)
-    worker.rows, worker.place, worker.nan_step = x.shape[0], 0, -1
+def predict_few(run_address):
+    """Predictions of the worker's rows, from the run's x to its out; the worker notes a step if x is not finite."""
+    worker = worker_at(run_at(run_address).worker)
+    worker.place, worker.nan_step = 0, -1
     run_segment(0, run_address)
-    return worker.nan_step < 0
-
-
-def compile_ahead() -> None:
-    """Compile `run_workers`, or read it from the cache."""
-    if not run_workers.signatures:
-        run_workers.compile((types.int64, types.int64, types.int64))

@@ -7,15 +7,28 @@ docstring's first line is what `describe` prints of it.
 import textwrap
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, NamedTuple
-
-from numba import types
+from importlib import import_module
+from typing import NamedTuple
 
 from dnnkit.kernels._engine import structures
-from dnnkit.kernels._numba.jit import native, native_address
+from dnnkit.kernels._native.archive import Bitcode
+from dnnkit.kernels._native.functions import Function
 
-OPCODES: dict[str, Callable[..., None]] = {}
-"""Name -> function."""
+DEFINED_IN = "batches", "stages", "updates"
+"""Modules here; to import one makes its opcodes known."""
+
+_opcodes: dict[str, Callable[..., None]] = {}
+
+IN_PLACE = 1
+"""Option of `dense_of_columns` and its like: the rows of x are read where they lie in the data; else they were
+gathered."""
+
+EXCHANGED = 2
+"""Option of a backward opcode: dx is a summand, which goes to the exchange; 1 is a dx of the worker's own, 0 none."""
+
+BUFFERS = 3
+"""Buffers for inputs that all workers read, used in turn: they are gathered one step ahead, in the segment before an
+exchange, while other workers may still read those of this step and of the one before."""
 
 CONTROL = {
     "begin": (structures.BEGIN, "Begin a step, or end the run if there is none left."),
@@ -36,15 +49,22 @@ class Instruction(NamedTuple):
 
 def opcode(function: Callable[..., None]) -> Callable[..., None]:
     """Make a function an opcode, of its own name."""
-    OPCODES[function.__name__] = function
+    _opcodes[function.__name__] = function
     return function
+
+
+def opcodes() -> dict[str, Callable[..., None]]:
+    """All of them by name. This imports Numba; to run a schedule does not."""
+    for module in DEFINED_IN:
+        import_module(f"dnnkit.kernels._engine.{module}")
+    return _opcodes
 
 
 def meaning(name: str) -> str:
     """What an opcode does, in a line."""
     if name in CONTROL:
         return CONTROL[name][1]
-    return (OPCODES[name].__doc__ or "").partition("\n")[0]
+    return (opcodes()[name].__doc__ or "").partition("\n")[0]
 
 
 def describe(schedule: Sequence[Instruction], stages: Sequence[str], width: int = 80) -> str:
@@ -61,13 +81,21 @@ def describe(schedule: Sequence[Instruction], stages: Sequence[str], width: int 
 
 
 @cache
-def compiled(name: str, dtype: str) -> Any:
-    """An opcode's machine code, from the cache or compiled now."""
-    worker, run, stage = structures.WORKER.kind, structures.run_of(dtype).kind, structures.STAGE.kind
-    return native(OPCODES[name], types.void(worker, run, stage, types.int64))
+def function_of(name: str, dtype: str) -> Function:
+    """An opcode's machine code."""
+
+    def make(symbol: str) -> Bitcode:
+        from numba import types
+
+        from dnnkit.kernels._numba.at_address import kind_of
+        from dnnkit.kernels._numba.front_end import bitcode
+
+        structs = map(kind_of, (structures.WORKER, structures.run_of(dtype), structures.STAGE))
+        return bitcode(opcodes()[name], types.void(*structs, types.int64), symbol)
+
+    return Function(f"opcode.{name}", dtype, make)
 
 
-@cache
 def address(name: str, dtype: str) -> int:
     """What stands for an opcode in a schedule that is run."""
-    return CONTROL[name][0] if name in CONTROL else native_address(compiled(name, dtype))
+    return CONTROL[name][0] if name in CONTROL else function_of(name, dtype).address

@@ -1,19 +1,12 @@
 """Opcodes that compute a stage forward and backward, and the loss between."""
 
-from dnnkit.kernels._engine.opcodes import opcode
+from dnnkit.kernels._engine.opcodes import EXCHANGED, IN_PLACE, opcode
 from dnnkit.kernels._numba.at_address import matrix, number, size_of, vector
 from dnnkit.kernels._numba.indirect_calls import call_backward, call_forward, call_loss, call_metric
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels.dense.cpu import backward_without_kernel, finish
 from dnnkit.kernels.dropout.cpu import apply, mask
 from dnnkit.kernels.matmul.cpu import product, product_of_rows
-
-IN_PLACE = 1
-"""Option of `dense_of_columns` and its like: the rows of x are read where they lie in the data; else they were
-gathered."""
-
-EXCHANGED = 2
-"""Option of a backward opcode: dx is a summand, which goes to the exchange; 1 is a dx of the worker's own, 0 none."""
 
 
 @jit

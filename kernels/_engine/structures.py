@@ -6,7 +6,7 @@ Sizes are counted in numbers, if nothing else is said. What all workers read is 
 
 from functools import cache
 
-from dnnkit.kernels._numba.at_address import Structure
+from dnnkit.kernels._numba.structure import Structure
 
 STAGE = Structure(
     {

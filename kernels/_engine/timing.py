@@ -15,6 +15,7 @@ from dnnkit.kernels._engine.interpreter import (
     worker_at,
 )
 from dnnkit.kernels._engine.structures import BEGIN, EXCHANGE, REPEAT
+from dnnkit.kernels._numba.at_address import matrix, vector
 from dnnkit.kernels._numba.extending import intrinsic
 from dnnkit.kernels._numba.indirect_calls import call_opcode
 from dnnkit.kernels._numba.jit import jit
@@ -32,16 +33,16 @@ def ticks(typing_context: Any) -> Any:
 
 
 @jit
-def read(out):
-    """The processor's counter of time, also to out[0]."""
-    out[0] = ticks()
-    return out[0]
+def read_ticks(out):
+    """The processor's counter of time, to the word at an address."""
+    vector(0, out, 1)[0] = ticks()
 
 
 @jit
-def run_timed(run_address, fewest):
+def run_timed(run_address, fewest_address, instructions):
     """Run all workers in turn, in this thread; `fewest` (workers, instructions) becomes the least ticks of each."""
     run = run_at(run_address)
+    fewest = matrix(0, fewest_address, run.workers, instructions)
     over = False
     while not over:
         for number in range(run.workers):

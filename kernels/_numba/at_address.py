@@ -4,73 +4,40 @@ Nothing is checked, and nothing keeps the memory alive: who passes the address d
 wraps negative indices and clamps to the array's end; for a small network that would be most of a step.
 """
 
-import ctypes
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from typing import Any
 
 import numba
 import numpy as np
-from llvmlite import ir
 from numba import types
 
 from dnnkit.kernels._numba.extending import intrinsic
 from dnnkit.kernels._numba.private import cgutils, load_item, populate_array
-
-WORD, WORD_BYTES, LINE_BYTES = ir.IntType(64), 8, 64
-"""A field of a structure; its bytes, and those of a cache line."""
+from dnnkit.kernels._numba.structure import WORD_BYTES, Structure
 
 
-@dataclass(frozen=True)
-class Structure:
-    """Named fields of eight bytes, each with its meaning; `numbers` are float64, `words` int64.
+@cache
+def kind_of(structure: Structure) -> Any:
+    """A structure as Numba knows it; a function is passed its address."""
+    fields = {name: "i8" for name in structure.words} | {name: "f8" for name in structure.numbers}
+    fields |= {"zero": np.dtype(structure.dtype).str} if structure.dtype else {}
+    offsets = [place * WORD_BYTES for place in range(len(fields))]
+    form = {"names": [*fields], "formats": [*fields.values()], "offsets": offsets, "itemsize": structure.bytes}
+    return numba.from_dtype(np.dtype(form, align=True))  # type: ignore[call-overload]
 
-    With a `dtype`, a last field `zero` has that dtype: code that is given the structure is compiled for it.
-    """
 
-    words: dict[str, str]
-    numbers: dict[str, str]
-    dtype: str = ""
+def at(structure: Structure) -> Any:
+    """A function for compiled code: the structure at an address."""
+    kind = kind_of(structure)
 
-    @property
-    def bytes(self) -> int:
-        """Whole cache lines, so that no two of an array that begins with one share any."""
-        return -(-(len(self.words) + len(self.numbers) + 1) * WORD_BYTES // LINE_BYTES) * LINE_BYTES
+    @intrinsic
+    def structure_at(typing_context: Any, address: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.inttoptr(arguments[0], context.get_value_type(kind))
 
-    @cached_property
-    def record(self) -> Any:
-        """As ctypes knows it: what Python fills."""
-        fields = [(name, ctypes.c_int64) for name in self.words] + [(name, ctypes.c_double) for name in self.numbers]
-        rest = ctypes.c_int64 * (self.bytes // WORD_BYTES - len(fields))
-        return type("Record", (ctypes.Structure,), {"_fields_": [*fields, ("_rest", rest)]})
+        return kind(types.int64), generate
 
-    def new(self, count: int) -> Any:
-        """An array of so many, all zero, that begins with a cache line."""
-        memory = ctypes.create_string_buffer(count * self.bytes + LINE_BYTES)
-        return (self.record * count).from_buffer(memory, -ctypes.addressof(memory) % LINE_BYTES)
-
-    @cached_property
-    def kind(self) -> Any:
-        """As Numba knows it; a function is passed its address."""
-        fields = {name: "i8" for name in self.words} | {name: "f8" for name in self.numbers}
-        fields |= {"zero": np.dtype(self.dtype).str} if self.dtype else {}
-        offsets = [place * WORD_BYTES for place in range(len(fields))]
-        form = {"names": [*fields], "formats": [*fields.values()], "offsets": offsets, "itemsize": self.bytes}
-        return numba.from_dtype(np.dtype(form, align=True))  # type: ignore[call-overload]
-
-    @cached_property
-    def at(self) -> Any:
-        """For compiled code: the structure at an address."""
-        kind = self.kind
-
-        @intrinsic
-        def at(typing_context: Any, address: Any) -> Any:
-            def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-                return builder.inttoptr(arguments[0], context.get_value_type(kind))
-
-            return kind(types.int64), generate
-
-        return at
+    return structure_at
 
 
 def _array(context: Any, builder: Any, kind: Any, pointer: Any, shape: list[Any]) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from numba import types
 
 from dnnkit.kernels._numba.extending import resolved_by_type
-from dnnkit.kernels._numba.jit import INLINED, inline
+from dnnkit.kernels._numba.jit import INLINED, jit
 
 UNFUSED: dict[str, Any] = {**INLINED, "fastmath": {"nsz"}}
 """For log1p, whose last sum adds a constant or nothing. Where it adds nothing, "contract" would fuse a caller's sum
@@ -51,7 +51,7 @@ SPLIT = {types.float32: 2.0**12 + 1, types.float64: 2.0**27 + 1}
 """T. J. Dekker's: the product with it, taken away again, leaves the upper half of a number's digits."""
 
 
-@inline
+@jit
 def tanh(x):
     """tanh(x), accurate also near 0: t / (t + 2) with t = exp(-2 |x|) - 1."""
     t = expm1_of_negative(-abs(x + x))
@@ -59,7 +59,7 @@ def tanh(x):
     return -y if x < 0 else y
 
 
-@inline
+@jit
 def _reduce_32(x):
     """(n, exp(r) - 1) for a float32 within the range of exp; n is 0 for NaN, whose r is NaN."""
     kind = np.float32
@@ -74,7 +74,7 @@ def _reduce_32(x):
     return np.int32(kind(0) if x != x else whole), p * r * r + r
 
 
-@inline
+@jit
 def _reduce_64(x):
     """The same for a float64."""
     whole = np.floor(x * LOG2_E + 0.5)
@@ -85,13 +85,13 @@ def _reduce_64(x):
     return np.int64(0.0 if x != x else whole), 2.0 * p / (q * square + 2.0 - p)
 
 
-@inline
+@jit
 def _power_32(n):
     """2 to the n, for the exponents of normal float32 numbers."""
     return np.int32((n + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
-@inline
+@jit
 def _power_64(n):
     return np.int64((n + np.int64(1023)) << np.int64(52)).view(np.float64)
 
@@ -200,7 +200,7 @@ def _square(x):
     return square_of
 
 
-@inline
+@jit
 def _polynomial(x, terms):
     """By Horner's rule, the highest power first."""
     kind = type(x)

@@ -1,20 +1,19 @@
-"""Native entry points of activations, losses and optimizer rules: what the compiled epoch calls, once per array.
+"""Native entry points of kernels: what compiled steps, and operations of the backend, call once per array.
 
-The epoch is compiled once for all networks, so it cannot name their kernels. Each kernel is compiled on its own, from a
-short module that is generated here around its `cpu.py`, to a function of pointers and numbers; the epoch gets the
-addresses as data and calls them in Numba's own calling convention (docs/design/0017-small-steps.md). A kernel without
-`cpu.py` has no entry points: `registry.has_cpu_version` says so.
+A step cannot name a network's kernels. Each is compiled on its own, from a short module that is generated here around
+its `cpu.py`, to a function of addresses and numbers; a step gets its address as data (docs/design/0017-small-steps.md).
+A kernel without `cpu.py` has no entry points: `registry.has_cpu_version` says so. Numba is imported where one must be
+compiled that is not in the archive.
 """
 
-import ctypes
+import hashlib
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from numba import types
-
 from dnnkit.kernels import registry
-from dnnkit.kernels._numba.jit import module_from_source, native, native_address
+from dnnkit.kernels._native.archive import Bitcode
+from dnnkit.kernels._native.functions import Function
 from dnnkit.kernels.optimizer_step.reference import RULES
 from dnnkit.kernels.registry import RUNTIME_ACTIVATIONS
 
@@ -23,13 +22,13 @@ from dnnkit.kernels._numba.at_address import pointed
 
 {functions}
 
-def forward_array(x_pointer, y_pointer, rows, columns):
+def forward_entry(x_pointer, y_pointer, rows, columns):
     x, y = pointed(x_pointer, rows * columns), pointed(y_pointer, rows * columns)
     for e in range(rows * columns):
         y[e] = forward(x[e])
 
 
-def backward_array(dy_pointer, saved_pointer, dx_pointer, rows, columns):
+def backward_entry(dy_pointer, saved_pointer, dx_pointer, rows, columns):
     dy, saved = pointed(dy_pointer, rows * columns), pointed(saved_pointer, rows * columns)
     dx = pointed(dx_pointer, rows * columns)
     for e in range(rows * columns):
@@ -42,11 +41,11 @@ from dnnkit.kernels._numba.at_address import pointed
 from dnnkit.kernels.activations.{name} import cpu
 
 
-def forward_array(x_pointer, y_pointer, rows, columns):
+def forward_entry(x_pointer, y_pointer, rows, columns):
     cpu.forward(pointed(x_pointer, (rows, columns)), pointed(y_pointer, (rows, columns)))
 
 
-def backward_array(dy_pointer, saved_pointer, dx_pointer, rows, columns):
+def backward_entry(dy_pointer, saved_pointer, dx_pointer, rows, columns):
     shape = (rows, columns)
     cpu.backward(pointed(dy_pointer, shape), pointed(saved_pointer, shape), pointed(dx_pointer, shape))
 """
@@ -54,11 +53,11 @@ def backward_array(dy_pointer, saved_pointer, dx_pointer, rows, columns):
 LOSS = """\
 from dnnkit.kernels._numba.at_address import pointed
 
-from dnnkit.kernels._numba.jit import inline
+from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels.losses.{name} import cpu
 
 
-def loss(scores_pointer, targets_pointer, weights_pointer, rows, columns, scale, gradient_pointer, total):
+def loss_entry(scores_pointer, targets_pointer, weights_pointer, rows, columns, scale, gradient_pointer, total):
     weights = pointed(weights_pointer, rows)
     if columns == 1:  # known to be so when it is compiled: the loop over a row is none
         scores, gradient = pointed(scores_pointer, (rows, 1)), pointed(gradient_pointer, (rows, 1))
@@ -68,7 +67,7 @@ def loss(scores_pointer, targets_pointer, weights_pointer, rows, columns, scale,
         add_up(scores, pointed(targets_pointer, {shape}), weights, scale, gradient, total)
 
 
-@inline
+@jit
 def add_up(scores, targets, weights, scale, gradient, total):
     factor, sum_of_rows = gradient.dtype.type(scale), total[0]
     for i in range(weights.size):
@@ -82,7 +81,7 @@ from dnnkit.kernels._numba.at_address import pointed
 from dnnkit.kernels.metrics.{name} import cpu
 
 
-def total(scores_pointer, targets_pointer, weights_pointer, rows, columns, threshold, total_pointer):
+def total_entry(scores_pointer, targets_pointer, weights_pointer, rows, columns, threshold, total_pointer):
     scores, weights = pointed(scores_pointer, (rows, columns)), pointed(weights_pointer, rows)
     targets, total, limit = pointed(targets_pointer, {shape}), pointed(total_pointer, 1), scores.dtype.type(threshold)
     for i in range(rows):
@@ -95,102 +94,197 @@ from dnnkit.kernels._numba.at_address import pointed
 from dnnkit.kernels.optimizer_step import cpu
 
 
-def update(step, p_pointer, g_pointer, slots_pointer, stride, count, learning_rate, numbers):
+def update_entry(step, p_pointer, g_pointer, slots_pointer, stride, count, learning_rate, numbers):
     p, g = pointed(p_pointer, count), pointed(g_pointer, count)
     slots = pointed(slots_pointer, ({slot_count}, stride))
     cpu.{name}(step, p, g, {slots}learning_rate, {numbers})
 """
 
 
-class EntryPoints:
-    """Functions of one kernel in one dtype, each compiled when it is first asked for; kept as long as the process."""
+DENSE = """\
+from dnnkit.kernels._numba.at_address import pointed
 
-    def __init__(self, **declared: tuple[Callable[..., None], Any]) -> None:
-        self._declared = declared
-        self._compiled: dict[str, Any] = {}
+from dnnkit.kernels.dense import cpu
+
+
+def forward_entry(x_pointer, w_pointer, b_pointer, activation, z_pointer, y_pointer, rows, inputs, outputs, biases):
+    x, w, b = pointed(x_pointer, (rows, inputs)), pointed(w_pointer, (inputs, outputs)), pointed(b_pointer, biases)
+    cpu.forward(x, w, b, activation, pointed(z_pointer, (rows, outputs)), pointed(y_pointer, (rows, outputs)))
+
+
+def backward_entry(
+    dy_pointer, x_pointer, w_pointer, saved_pointer, activation, needs_dx, dz_pointer, dx_pointer, dw_pointer,
+    db_pointer, rows, inputs, outputs, biases,
+):
+    dy, dz = pointed(dy_pointer, (rows, outputs)), pointed(dz_pointer, (rows, outputs))
+    x, dx = pointed(x_pointer, (rows, inputs)), pointed(dx_pointer, (rows, inputs))
+    w, dw = pointed(w_pointer, (inputs, outputs)), pointed(dw_pointer, (inputs, outputs))
+    saved, db = pointed(saved_pointer, (rows, outputs)), pointed(db_pointer, biases)
+    cpu.backward(dy, x, w, saved, activation, needs_dx != 0, dz, dx, dw, db)
+"""
+
+GATHER = """\
+from dnnkit.kernels._numba.at_address import pointed
+
+from dnnkit.kernels.gather import cpu
+
+
+def gather_entry(data_pointer, rows_pointer, out_pointer, scale, offset, length, count, features):
+    data, out = pointed(data_pointer, (length, features)), pointed(out_pointer, (count, features))
+    cpu.gather(data, pointed(rows_pointer, count), scale, offset, out)
+"""
+
+DROPOUT = """\
+from dnnkit.kernels._numba.at_address import pointed
+
+from dnnkit.kernels.dropout import cpu
+
+
+def mask_entry(out_pointer, count, rate, seed, layer, step):
+    cpu.mask(0, count, rate, seed, layer, step, pointed(out_pointer, count))
+
+
+def apply_entry(x_pointer, keep_pointer, out_pointer, count, rate):
+    cpu.apply(pointed(x_pointer, count), pointed(keep_pointer, count), rate, pointed(out_pointer, count))
+"""
+
+MARK = """\
+from dnnkit.kernels._numba.at_address import pointed
+
+from dnnkit.kernels.nonzero_columns.cpu import mark
+
+
+def mark_entry(x_pointer, bits_pointer, finite_pointer, rows, features, words):
+    finite = mark(pointed(x_pointer, (rows, features)), pointed(bits_pointer, (rows, words)))
+    pointed(finite_pointer, 1)[0] = finite
+"""
+
+
+class EntryPoints:
+    """Functions of one kernel in one dtype, each compiled when it is first asked for.
+
+    Arguments are given as a text: "number*" is the address of numbers of that dtype, "int64*" of others.
+    """
+
+    def __init__(self, name: str, dtype: str, title: str, source: str, **arguments: str) -> None:
+        def maker(which: str) -> Callable[[str], Bitcode]:
+            def make(symbol: str) -> Bitcode:
+                from dnnkit.kernels._numba.front_end import bitcode
+                from dnnkit.kernels._numba.jit import module_from_source
+                from dnnkit.kernels._numba.signature import signature
+
+                function = getattr(module_from_source(title, source), f"{which}_entry")
+                return bitcode(function, signature(arguments[which], dtype), symbol)
+
+            return make
+
+        self._functions = {which: Function(f"{name}.{which}", dtype, maker(which)) for which in arguments}
+        self._kinds = {which: "".join(map(_kind, text.split())) for which, text in arguments.items()}
+        self._callers: dict[str, Any] = {}
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Those of the functions."""
-        return tuple(self._declared)
+    def functions(self) -> dict[str, Function]:
+        """By name."""
+        return self._functions
 
-    def compiled(self, name: str) -> Any:
-        """The function, compiled now if it was not yet."""
-        if name not in self._compiled:
-            self._compiled[name] = native(*self._declared[name])
-        return self._compiled[name]
+    def address(self, which: str) -> int:
+        """A function's address, to be called in Numba's convention, as `indirect_calls.py` does."""
+        return self._functions[which].address
 
-    def address(self, name: str) -> int:
-        """The function's address, to be called in Numba's convention, as `indirect_calls.py` does."""
-        return native_address(self.compiled(name))
-
-    def call(self, name: str, *arguments: Any) -> Any:
-        """Call it from Python, by its C wrapper; pointers are given as numbers."""
-        return _from_python(self.compiled(name))(*arguments)
+    def call(self, which: str, *arguments: Any) -> None:
+        """Call it from Python; addresses are given as numbers."""
+        if which not in self._callers:
+            self._callers[which] = self._functions[which].from_python(self._kinds[which])
+        self._callers[which](*arguments)
 
 
-@cache
-def _from_python(function: Any) -> Any:
-    """The function's C wrapper, for ctypes; a pointer is any address."""
-    kinds: dict[Any, Any] = {types.int64: ctypes.c_int64, types.float64: ctypes.c_double}
-    arguments = [kinds.get(kind, ctypes.c_void_p) for kind in function._sig.args]
-    return ctypes.CFUNCTYPE(None, *arguments)(function.address)
+def _kind(argument: str) -> str:
+    """How `machine_code.caller` names it."""
+    return "n" if argument == "float64" else "w"
 
 
 @cache
 def activation_entry_points(name: str, dtype: str) -> EntryPoints:
     """`forward(x, y, rows, columns)` and `backward(dy, saved, dx, rows, columns)`."""
-    activation, pointer = registry.activation(name), types.CPointer(getattr(types, dtype))
+    activation, unique = registry.activation(name), f"activation.{name}"
     slope = "derivative_from_output" if activation.saves == "output" else "derivative"
     template = ELEMENTWISE if activation.elementwise else ROWWISE
     functions = f"from dnnkit.kernels.activations.{name}.cpu import forward, {slope}\n"
     if name in RUNTIME_ACTIVATIONS:
         functions = RUNTIME_ACTIVATIONS[name].cpu
-    module = module_from_source(name, template.format(name=name, functions=functions, slope=slope))
-    sizes = (types.int64, types.int64)
+        unique += f".{hashlib.sha256(functions.encode()).hexdigest()[:16]}"
+    source = template.format(name=name, functions=functions, slope=slope)
+    sizes = "int64 int64"
     return EntryPoints(
-        forward=(module.forward_array, types.void(pointer, pointer, *sizes)),
-        backward=(module.backward_array, types.void(pointer, pointer, pointer, *sizes)),
+        unique,
+        dtype,
+        name,
+        source,
+        forward=f"number* number* {sizes}",
+        backward=f"number* number* number* {sizes}",
     )
 
 
 @cache
 def loss_entry_points(name: str, targets: str, dtype: str) -> EntryPoints:
     """`loss(scores, targets, weights, rows, columns, scale, gradient, total)`: adds to total[0]."""
-    number, labels = types.CPointer(getattr(types, dtype)), targets == "labels"
-    kind = types.CPointer(types.int64) if labels else number
+    labels = targets == "labels"
     shape, shape_of_one = ("rows", "rows") if labels else ("(rows, columns)", "(rows, 1)")
-    module = module_from_source(f"{name}_{targets}", LOSS.format(name=name, shape=shape, shape_of_one=shape_of_one))
-    sizes, total = (types.int64, types.int64), types.CPointer(types.float64)
-    signature = types.void(number, kind, number, *sizes, types.float64, number, total)
-    return EntryPoints(loss=(module.loss, signature))
+    source = LOSS.format(name=name, shape=shape, shape_of_one=shape_of_one)
+    kind = "int64*" if labels else "number*"
+    arguments = f"number* {kind} number* int64 int64 float64 number* float64*"
+    return EntryPoints(f"loss.{name}.{targets}", dtype, f"{name}_{targets}", source, loss=arguments)
 
 
 @cache
 def metric_entry_points(name: str, targets: str, dtype: str) -> EntryPoints:
     """`total(scores, targets, weights, rows, columns, threshold, total)`: adds to total[0] the weighted sum."""
-    number, shape = types.CPointer(getattr(types, dtype)), "rows" if targets == "labels" else "(rows, columns)"
-    kind = types.CPointer(types.int64) if targets == "labels" else number
-    total, sizes = types.CPointer(types.float64), (types.int64, types.int64)
-    module = module_from_source(f"{name}_{targets}", METRIC.format(name=name, shape=shape))
-    return EntryPoints(total=(module.total, types.void(number, kind, number, *sizes, types.float64, total)))
+    labels = targets == "labels"
+    source = METRIC.format(name=name, shape="rows" if labels else "(rows, columns)")
+    arguments = f"number* {'int64*' if labels else 'number*'} number* int64 int64 float64 float64*"
+    return EntryPoints(f"metric.{name}.{targets}", dtype, f"{name}_{targets}", source, total=arguments)
 
 
 @cache
 def optimizer_entry_points(name: str, dtype: str) -> EntryPoints:
     """`update(step, p, g, slots, stride, count, learning_rate, numbers)`: slots one after the other, stride apart."""
-    rule, pointer = RULES[name], types.CPointer(getattr(types, dtype))
+    rule = RULES[name]
     slots = "".join(f"slots[{index}, :count], " for index in range(len(rule.slots)))
     numbers = ", ".join(f"numbers[{index}]" for index in range(len(rule.hyperparameters)))
     source = UPDATE.format(name=name, slot_count=max(1, len(rule.slots)), slots=slots, numbers=numbers)
-    signature = types.void(
-        types.int64,
-        pointer,
-        pointer,
-        pointer,
-        types.int64,
-        types.int64,
-        types.float64,
-        types.CPointer(types.float64),
+    arguments = "int64 number* number* number* int64 int64 float64 float64*"
+    return EntryPoints(f"rule.{name}", dtype, name, source, update=arguments)
+
+
+@cache
+def dense_entry_points(dtype: str) -> EntryPoints:
+    """`forward(x, w, b, activation, z, y, rows, inputs, outputs, biases)`, and `backward`; see `kernels/dense`."""
+    three = "number* number* number*"
+    return EntryPoints(
+        "dense",
+        dtype,
+        "dense",
+        DENSE,
+        forward=f"{three} int64 number* number* int64 int64 int64 int64",
+        backward=f"{three} number* int64 int64 {three} number* int64 int64 int64 int64",
     )
-    return EntryPoints(update=(module_from_source(name, source).update, signature))
+
+
+@cache
+def gather_entry_points(source: str, dtype: str) -> EntryPoints:
+    """`gather(data, rows, out, scale, offset, length, count, features)`, of data of the dtype `source`."""
+    arguments = f"{source}* int64* number* float64 float64 int64 int64 int64"
+    return EntryPoints(f"gather.{source}", dtype, "gather", GATHER, gather=arguments)
+
+
+@cache
+def dropout_entry_points(dtype: str) -> EntryPoints:
+    """`mask(out, count, rate, seed, layer, step)` and `apply(x, keep, out, count, rate)`; all flat."""
+    mask = "bool* int64 float64 int64 int64 int64"
+    return EntryPoints("dropout", dtype, "dropout", DROPOUT, mask=mask, apply="number* bool* number* int64 float64")
+
+
+@cache
+def mark_entry_points(source: str) -> EntryPoints:
+    """`mark(x, bits, finite, rows, features, words)`, of data of the dtype `source`; see `kernels/nonzero_columns`."""
+    return EntryPoints(f"mark.{source}", "float32", "mark", MARK, mark=f"{source}* int64* bool* int64 int64 int64")

@@ -6,8 +6,7 @@ from typing import Any
 
 from numba import extending
 
-from dnnkit.kernels._numba import whole_program
-from dnnkit.kernels._numba.jit import OPTIONS
+from dnnkit.kernels._numba.front_end import OPTIONS, Callee
 from dnnkit.kernels._numba.private import cgutils
 
 intrinsic: Any = extending.intrinsic
@@ -28,7 +27,7 @@ def resolved_by_type(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     It is compiled with the common options and these. Called from Python, it raises `NotImplementedError`.
     """
 
-    common_and_these: Any = {"pipeline_class": whole_program.Callee, **OPTIONS, **options}
+    common_and_these: Any = {"pipeline_class": Callee, **OPTIONS, **options}
 
     def declare(resolve: Callable[..., Any]) -> Any:
         @wraps(resolve)

@@ -8,18 +8,16 @@ import importlib
 from typing import Any
 
 from numba.core import (
-    caching,
-    ccallback,
     cgutils,
     codegen,
     compiler,
-    serialize,
     sigutils,
     typed_passes,
     untyped_passes,
 )
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import register_pass
+from numba.core.registry import cpu_target
 from numba.core.types import unliteral
 from numba.np.arrayobj import load_item, populate_array
 
@@ -27,17 +25,15 @@ make_function: Any = importlib.import_module("numba._dynfunc").make_function
 """Numba's maker of Python functions from machine code."""
 
 __all__ = [
-    "caching",
-    "ccallback",
     "cgutils",
     "codegen",
     "compiler",
+    "cpu_target",
     "global_compiler_lock",
     "load_item",
     "make_function",
     "populate_array",
     "register_pass",
-    "serialize",
     "sigutils",
     "typed_passes",
     "unliteral",

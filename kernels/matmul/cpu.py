@@ -10,6 +10,8 @@ from dnnkit.kernels._numba.at_address import element, size_of
 from dnnkit.kernels._numba.indirect_calls import address_of
 from dnnkit.kernels._numba.jit import jit, jit_called
 from dnnkit.kernels._numba.shared import shared
+from dnnkit.kernels._target.processor import REGISTER_BYTES
+from dnnkit.kernels.matmul import limits
 from dnnkit.kernels.matmul.gather_index import COLUMNS, PLACES, ROWS, ROWS_OF_B, after, number_in, skip
 from dnnkit.kernels.matmul.microkernels import (
     DEPTH,
@@ -20,16 +22,12 @@ from dnnkit.kernels.matmul.microkernels import (
     panel,
     transpose_square,
 )
-from dnnkit.kernels.matmul.simd import FUSED, REGISTER_BYTES
 
 TINY = 64
 """Multiplications in a product up to which it is done number by number, before vectors would be filled."""
 
 PACKED_ROWS = 48
 """Rows of a from which b is packed: to copy it is then less than what its rows, far apart in the cache, cost."""
-
-CACHED = 1 << 19
-"""Bytes of a up to which it is read where it is: half of a second-level cache, or less."""
 
 NEAR = 1 << 14
 """Bytes of b that are in the first-level cache after the first use."""
@@ -205,10 +203,7 @@ def multiply(zero, numbers, fits):
         blas.multiply(zero, target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth)
 
 
-@jit
-def fits_tiles(elements, itemsize):
-    """Whether a product with so many elements of a, or with its transpose, is computed here, not by the BLAS."""
-    return FUSED and elements * itemsize <= CACHED
+fits_tiles = jit(limits.fits_tiles)
 
 
 @jit

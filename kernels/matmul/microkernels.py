@@ -10,8 +10,9 @@ from llvmlite import ir
 from numba import types
 
 from dnnkit.kernels._numba.extending import intrinsic
+from dnnkit.kernels._target.processor import MANY_REGISTERS, REGISTER_BYTES
 from dnnkit.kernels.matmul.gather_index import COLUMNS, PLACES, ROWS, ROWS_OF_B
-from dnnkit.kernels.matmul.simd import MANY_REGISTERS, REGISTER_BYTES, WORD, Vectors, loop
+from dnnkit.kernels.matmul.simd import WORD, Vectors, loop
 
 TILE_ROWS = 8 if MANY_REGISTERS else 4
 """Rows of a tile with two vectors of columns: sums enough to keep multipliers busy, few enough for the registers."""

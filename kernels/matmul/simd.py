@@ -3,22 +3,13 @@
 Numba has no vector types. Its compiler, LLVM, has: an intrinsic may emit them, and nothing is left to a vectoriser.
 """
 
-import platform
 from collections.abc import Callable
 from typing import Any
 
-import llvmlite.binding
 from llvmlite import ir
 
 from dnnkit.kernels._numba.extending import declared_function
-
-FEATURES = llvmlite.binding.get_host_cpu_features()
-REGISTER_BYTES = 64 if FEATURES.get("avx512f") else 32 if FEATURES.get("avx2") else 16
-FUSED = bool(FEATURES.get("fma")) or platform.machine().lower() not in ("x86_64", "amd64", "i686", "x86")
-"""Whether the processor has a fused multiply-add; without, each would be a call of a function."""
-
-MANY_REGISTERS = REGISTER_BYTES != 32
-"""32 of them, with AVX-512 and on ARM; else 16. (With SSE alone there are 16, too, and speed is not the point.)"""
+from dnnkit.kernels._target.processor import FUSED, REGISTER_BYTES
 
 WORD, INDEX = ir.IntType(64), ir.IntType(32)
 

@@ -21,7 +21,7 @@ import pytest
 
 import dnnkit as dk
 from dnnkit.backends.numba_backend import cost_model
-from dnnkit.kernels.matmul.simd import FUSED
+from dnnkit.kernels._target.processor import FUSED
 from tests.backends.numba_backend.machines import usual
 from tests.backends.numba_backend.partitions import busy
 

@@ -10,24 +10,34 @@ from pathlib import Path
 CHECKOUT = Path(__file__).parents[2]
 REPORT = """
 import json, sys
-import numba
-from dnnkit.kernels._numba import entry_points, jit
-from dnnkit.kernels.gather import cpu
+from dataclasses import replace
 import numpy as np
+from dnnkit.kernels._native import fingerprint, functions, machine_code, places
+from dnnkit.kernels._numba import entry_points
 
+by_numba, by_llvm = [], []
+compile_bitcode, find = machine_code.compile_bitcode, functions.Function.bitcode
+
+def spied(self):
+    return find(replace(self, make=lambda symbol: by_numba.append(self.name) or self.make(symbol)))
+
+functions.Function.bitcode = spied
+machine_code.compile_bitcode = lambda content: by_llvm.append(0) or compile_bitcode(content)
 x = np.array([[-1.0, 2.0, 3.0]], np.float32)
-y, gathered = np.empty_like(x), np.empty((1, 3), np.float32)
+y, gathered, rows = np.empty_like(x), np.empty((1, 3), np.float32), np.array([0])
 relu = entry_points.activation_entry_points("relu", "float32")
 relu.call("forward", x.ctypes.data, y.ctypes.data, 1, 3)
-cpu.gather(x, np.array([0]), 2.0, 0.0, gathered)
+places_of = [array.ctypes.data for array in (x, rows, gathered)]
+entry_points.gather_entry_points("float32", "float32").call("gather", *places_of, 2.0, 0.0, 1, 1, 3)
 print(json.dumps({
-    "from": jit.__file__,
+    "from": entry_points.__file__,
     "relu": y[0].tolist(),
     "gathered": gathered[0].tolist(),
-    "folder": str(jit.cache_folder()),
-    "setting": numba.config.CACHE_DIR,
-    "hits": [relu.compiled("forward").cache_hits, sum(cpu.gather.stats.cache_hits.values())],
-    "misses": sum(cpu.gather.stats.cache_misses.values()),
+    "folder": str(places.cache_folder()),
+    "archived": fingerprint.is_archived(),
+    "by_numba": by_numba,
+    "by_llvm": len(by_llvm),
+    "numba": "numba" in sys.modules,
 }))
 """
 

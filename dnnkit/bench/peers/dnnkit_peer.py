@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import dnnkit as dk
-from dnnkit.kernels._numba import blas
+from dnnkit.kernels._native import blas
+from dnnkit.kernels._numba.blas import PLAIN, ROW_MAJOR
 
 from . import machine
 from .works import Network, Work, initial_weights
@@ -64,10 +65,12 @@ def product(a: NDArray[Any], b: NDArray[Any]) -> Callable[[], Any]:
     sizes = [len(part) for part in np.array_split(np.arange(rows), parts)]
     starts = [sum(sizes[:part]) for part in range(parts)]
 
+    multiply_there = blas.library().scipy_cblas_sgemm
+
     def multiply(start: int, count: int) -> None:
         left, right, result = (c_void_p(array.ctypes.data) for array in (a[start:], b, out[start:]))
-        shape, order = (count, columns, inner), (blas.ROW_MAJOR, blas.PLAIN, blas.PLAIN)
-        blas.LIBRARY.scipy_cblas_sgemm(*order, *shape, one, left, inner, right, columns, nothing, result, columns)
+        shape, order = (count, columns, inner), (ROW_MAJOR, PLAIN, PLAIN)
+        multiply_there(*order, *shape, one, left, inner, right, columns, nothing, result, columns)
 
     def run() -> NDArray[Any]:
         list(pool.map(multiply, starts, sizes))

@@ -3,19 +3,19 @@
 import math
 
 from dnnkit.kernels._numba.elementary import erfc, exp
-from dnnkit.kernels._numba.jit import inline
+from dnnkit.kernels._numba.jit import jit
 
 ROOT_2 = math.sqrt(2)
 ROOT_2_PI = math.sqrt(2 * math.pi)
 
 
-@inline
+@jit
 def forward(x):
     kind = type(x)
     return x * kind(0.5) * erfc(-x / kind(ROOT_2))
 
 
-@inline
+@jit
 def derivative(x):
     kind = type(x)
     density = exp(kind(-0.5) * x * x) / kind(ROOT_2_PI)

@@ -1,11 +1,11 @@
 """Mish, one element at a time: Numba compiles it into loops over slices. Contract: the package's docstring."""
 
 from dnnkit.kernels._numba.elementary import exp
-from dnnkit.kernels._numba.jit import inline
+from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels.activations.sigmoid import cpu as sigmoid
 
 
-@inline
+@jit
 def _gate(x):
     """t = tanh(softplus(x)) and 1 - t², as in the reference."""
     kind = type(x)
@@ -17,12 +17,12 @@ def _gate(x):
     return numerator / denominator, root * root
 
 
-@inline
+@jit
 def forward(x):
     return x * _gate(x)[0]
 
 
-@inline
+@jit
 def derivative(x):
     t, one_minus_t_squared = _gate(x)
     return t + x * one_minus_t_squared * sigmoid.forward(x)

@@ -1,18 +1,18 @@
 """SELU, one element at a time: Numba compiles it into loops over slices. Contract: the package's docstring."""
 
 from dnnkit.kernels._numba.elementary import expm1_of_negative
-from dnnkit.kernels._numba.jit import inline
+from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels.activations.selu.reference import ALPHA, SCALE
 
 
-@inline
+@jit
 def forward(x):
     kind = type(x)
     negative = kind(ALPHA) * expm1_of_negative(kind(0) if x > 0 else x)
     return kind(SCALE) * (x if x > 0 else negative)
 
 
-@inline
+@jit
 def derivative_from_output(y):
     kind = type(y)
     return kind(SCALE) if y > 0 else y + kind(SCALE * ALPHA)

@@ -1,16 +1,16 @@
 """Sigmoid, one element at a time: Numba compiles it into loops over slices. Contract: the package's docstring."""
 
 from dnnkit.kernels._numba.elementary import exp
-from dnnkit.kernels._numba.jit import inline
+from dnnkit.kernels._numba.jit import jit
 
 
-@inline
+@jit
 def forward(x):
     one = type(x)(1)
     z = exp(-abs(x))
     return one / (one + z) if x >= 0 else z / (one + z)
 
 
-@inline
+@jit
 def derivative_from_output(y):
     return y * (type(y)(1) - y)

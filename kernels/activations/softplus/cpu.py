@@ -1,15 +1,15 @@
 """Softplus, one element at a time: Numba compiles it into loops over slices. Contract: the package's docstring."""
 
 from dnnkit.kernels._numba.elementary import exp, expm1_of_negative, log1p_of_share
-from dnnkit.kernels._numba.jit import inline
+from dnnkit.kernels._numba.jit import jit
 
 
-@inline
+@jit
 def forward(x):
     zero = type(x)(0)
     return (zero if x < zero else x) + log1p_of_share(exp(-abs(x)))
 
 
-@inline
+@jit
 def derivative_from_output(y):
     return -expm1_of_negative(-y)

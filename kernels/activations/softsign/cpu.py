@@ -1,14 +1,14 @@
 """Softsign, one element at a time: Numba compiles it into loops over slices. Contract: the package's docstring."""
 
-from dnnkit.kernels._numba.jit import inline
+from dnnkit.kernels._numba.jit import jit
 
 
-@inline
+@jit
 def forward(x):
     return x / (type(x)(1) + abs(x))
 
 
-@inline
+@jit
 def derivative(x):
     root = type(x)(1) / (type(x)(1) + abs(x))
     return root * root

@@ -10,7 +10,7 @@ from dnnkit.backends.numba_backend.bytecode import ScheduleKey, assemble, link
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles
 from dnnkit.backends.program import Dense, Dropout, Stage
 from dnnkit.kernels._engine import structures
-from dnnkit.kernels._engine.opcodes import CONTROL, OPCODES, Instruction, describe, meaning
+from dnnkit.kernels._engine.opcodes import CONTROL, Instruction, describe, meaning, opcodes
 from tests.backends.numba_backend.stage_lists import DIVISIONS, network, networks, plain
 
 PURPOSES = st.sampled_from(["train", "evaluate", "predict"])
@@ -153,7 +153,7 @@ def test_partial_sums_are_exchanged_before_they_are_added_up(drawn: tuple, parti
 
 
 def test_every_opcode_says_in_one_line_what_it_does() -> None:
-    for name in (*CONTROL, *OPCODES):
+    for name in (*CONTROL, *opcodes()):
         assert meaning(name).endswith((".", ":")), name
         assert len(meaning(name)) > 20, name
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from dnnkit.kernels._engine import structures
-from dnnkit.kernels._numba.at_address import LINE_BYTES
+from dnnkit.kernels._numba.at_address import at, kind_of
 from dnnkit.kernels._numba.jit import jit
+from dnnkit.kernels._numba.structure import LINE_BYTES
 
 STRUCTURES = {name: getattr(structures, name) for name in ("STAGE", "INSTRUCTION", "WORKER", "RUN")} | {
     f"RUN of {dtype}": structures.run_of(dtype) for dtype in ("float32", "float64")
@@ -20,17 +21,17 @@ def test_every_field_is_where_the_other_looks_and_says_what_it_is(name: str) -> 
     structure = STRUCTURES[name]
     meanings = structure.words | structure.numbers
     for field, meaning in meanings.items():
-        assert structure.kind.offset(field) == getattr(structure.record, field).offset, field
+        assert kind_of(structure).offset(field) == getattr(structure.record, field).offset, field
         assert len(meaning) > 5, field
     assert len(set(meanings.values())) >= len(meanings) - 4, "copied meanings"
-    assert ctypes.sizeof(structure.record) == structure.kind.size == structure.bytes
+    assert ctypes.sizeof(structure.record) == kind_of(structure).size == structure.bytes
     assert structure.bytes % LINE_BYTES == 0
 
 
 def test_a_run_for_a_dtype_begins_as_the_one_that_the_interpreter_reads() -> None:
     for field in structures.RUN.words | structures.RUN.numbers:
         for dtype in ("float32", "float64"):
-            assert structures.run_of(dtype).kind.offset(field) == structures.RUN.kind.offset(field)
+            assert kind_of(structures.run_of(dtype)).offset(field) == kind_of(structures.RUN).offset(field)
     assert structures.run_of("float64").bytes == structures.RUN.bytes
 
 
@@ -42,7 +43,7 @@ def test_an_array_of_structures_begins_with_a_cache_line_and_has_no_line_with_tw
     assert all(getattr(worker, field) == 0 for worker in workers for field in structures.WORKER.words)
 
 
-stage_at = structures.STAGE.at
+stage_at = at(structures.STAGE)
 
 
 @jit

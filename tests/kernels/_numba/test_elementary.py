@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dnnkit.kernels._numba.elementary import erf, erfc
-from dnnkit.kernels._numba.jit import OPTIONS
+from dnnkit.kernels._numba.front_end import OPTIONS
 
 SMALL_BATCH = {"erf": 3, "erfc": 6}
 """Units in the last place of the result; erfc's are half as large just below 1 as the terms it is made of."""

@@ -14,8 +14,9 @@ from numba import types
 from packaging.requirements import Requirement
 
 from dnnkit.backends.numba_backend.backend import AFTER, OLDEST, unsuitable_version
-from dnnkit.kernels._numba import private
-from dnnkit.kernels._numba.jit import inline, jit, native, native_address
+from dnnkit.kernels._native.functions import Function
+from dnnkit.kernels._numba import front_end, private
+from dnnkit.kernels._numba.jit import jit
 
 FOLDER = "kernels/_numba"
 
@@ -30,39 +31,32 @@ def takes(function: Any, *names: str) -> None:
     assert parameters[: len(names)] == list(names), f"Numba {numba.__version__}: {function} takes {parameters}"
 
 
-def test_code_is_linked_and_optimised_late() -> None:
-    """whole_program.Deferred overrides these of a code library, and reads these attributes."""
+def test_a_function_is_lowered_into_a_library_that_others_are_linked_to() -> None:
+    """front_end.Lowered overrides these of a code library, and reads these attributes."""
     library = private.codegen.JITCodeLibrary
-    has(
-        library,
-        "add_linking_library",
-        "_optimize_functions",
-        "_optimize_final_module",
-        "finalize",
-        "serialize_using_object_code",
+    has(library, "add_linking_library", "_optimize_functions", "enable_object_caching")
+    codegen = private.cpu_target.target_context.codegen()
+    has(library(codegen, "test"), "_linking_libraries", "_final_module", "_codegen")
+    has(codegen, "_data_layout")
+
+
+def test_a_function_is_compiled_for_types_without_a_dispatcher() -> None:
+    """front_end.bitcode calls this, with flags that are read from options."""
+    takes(
+        private.compiler.compile_extra,
+        *("typingctx", "targetctx", "func", "args", "return_type", "flags", "locals", "library", "pipeline_class"),
     )
-    has(library, "_finalize_final_module", "_raise_if_finalized", "enable_object_caching", "get_pointer_to_function")
-    made = library(numba.core.registry.cpu_target.target_context.codegen(), "test")
-    has(made, "_linking_libraries", "_reload_init", "_final_module", "_codegen")
-
-
-def test_managers_of_llvms_passes_are_made_without_a_module() -> None:
-    """whole_program runs them: a manager and its options, for modules and for functions."""
-    codegen = numba.core.registry.cpu_target.target_context.codegen()
-    for make in (codegen._module_pass_manager, codegen._function_pass_manager):
-        manager, _ = make()
-        has(manager, "run")
-    has(codegen, "_data_layout", "magic_tuple")
+    has(private.cpu_target.options, "parse_as_flags")
+    has(private.sigutils, "normalize_signature")
+    assert isinstance(private.global_compiler_lock.is_locked(), bool)
 
 
 def test_pipelines_are_lists_of_passes_with_a_lowering_to_replace() -> None:
-    """whole_program._Compiler puts its own lowering there, and leaves out what only other code needs."""
-    from dnnkit.kernels._numba import whole_program
-
+    """front_end.Callee puts its own lowering there, and leaves out what only other code needs."""
     (pipeline,) = _pipelines()
     kinds = [step for step, _ in pipeline.passes]
     assert private.typed_passes.NativeLowering in kinds
-    assert len(whole_program.FOR_OTHERS & set(kinds)) >= 8, "passes for others are not called so any more"
+    assert len(front_end.FOR_OTHERS & set(kinds)) >= 8, "passes for others are not called so any more"
     takes(private.typed_passes.NativeLowering.run_pass, "self", "state")
 
 
@@ -80,20 +74,8 @@ def _pipelines() -> Any:
 
 
 def test_operators_are_typed_by_a_method_that_can_be_remembered() -> None:
-    """whole_program._ask_once takes its place while kernels are compiled."""
+    """front_end._ask_once takes its place while kernels are compiled."""
     takes(types.Function.get_call_type, "self", "context", "args", "kws")
-
-
-def test_a_c_callback_is_compiled_and_kept_through_these() -> None:
-    """jit.native makes one, compiling.keep changes how it is compiled, cache.Kept is in the place of its cache."""
-    takes(private.ccallback.CFunc.__init__, "self", "pyfunc", "sig", "locals", "options", "pipeline_class")
-    made = native(_twice, types.int64(types.int64))
-    has(made, "_cache", "_compiler", "_library", "_sig", "native_name", "address", "compile")
-    has(private.caching.NullCache, "load_overload", "save_overload")
-    has(private.compiler.CompileResult, "_reduce", "_rebuild")
-    has(private.serialize, "dumps")
-    has(private.sigutils, "normalize_signature")
-    assert isinstance(private.global_compiler_lock.is_locked(), bool)
 
 
 def _twice(number: Any) -> Any:
@@ -101,17 +83,16 @@ def _twice(number: Any) -> Any:
 
 
 def test_a_dispatcher_gives_another_template_to_compiled_callers() -> None:
-    """jit._for_both gives callers a version without machine code: by these two, on one object."""
+    """jit._compiled gives callers a version without machine code: by these two, on one object."""
     called = jit(_twice)
     assert {"get_call_template", "get_overload"} <= set(vars(called))
     assert jit(lambda x: called(x) + 1)(20) == 41
-    assert not inline(_twice).signatures
     assert private.unliteral(types.literal(3)) is types.int64
 
 
 def test_a_record_is_passed_by_its_address_and_an_array_is_a_structure_with_its_place() -> None:
     """at_address makes arrays from addresses, with these fields; records are pointers."""
-    context = numba.core.registry.cpu_target.target_context
+    context = private.cpu_target.target_context
     record = numba.from_dtype(np.dtype([("a", "i8")], align=True))
     assert isinstance(context.get_value_type(record), ir.PointerType)
     fields = context.data_model_manager[types.float64[::1]]._fields
@@ -126,14 +107,20 @@ def test_helpers_that_emit_llvms_code_are_there() -> None:
     assert callable(private.make_function)
 
 
+def _twice_to(out: Any, number: Any) -> None:
+    out[0] = 2 * number
+
+
 def test_a_function_of_numbas_own_convention_returns_a_status_and_takes_two_slots_first() -> None:
-    """indirect_calls and shared call it so: i32 (return slot, exception slot, arguments)."""
-    call = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)(
-        native_address(native(_twice, types.int64(types.int64)))
-    )
-    result = ctypes.c_int64()
-    assert call(ctypes.addressof(result), None, 21) == 0
-    assert result.value == 42
+    """indirect_calls, shared and machine_code.caller call it so: i32 (return slot, exception slot, arguments)."""
+    arguments = types.void(types.CPointer(types.int64), types.int64)
+    address = Function(
+        "test.twice_to", "float64", lambda symbol: front_end.bitcode(_twice_to, arguments, symbol)
+    ).address
+    call = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 3, ctypes.c_int64)(address)
+    unused, out = ctypes.c_int64(), ctypes.c_int64()
+    assert call(ctypes.addressof(unused), None, ctypes.addressof(out), 21) == 0
+    assert out.value == 42
 
 
 def test_the_range_of_versions_is_that_of_the_package() -> None:

@@ -3,7 +3,9 @@
 import importlib
 import importlib.util
 import inspect
+import re
 
+import llvmlite.binding
 import pytest
 from numba.core.dispatcher import Dispatcher
 
@@ -14,7 +16,7 @@ from dnnkit.kernels._numba.entry_points import (
     loss_entry_points,
     optimizer_entry_points,
 )
-from dnnkit.kernels._numba.jit import OPTIONS
+from dnnkit.kernels._numba.front_end import OPTIONS
 from dnnkit.kernels.optimizer_step.reference import RULES
 
 FOLDERS = registry.kernels()
@@ -127,7 +129,7 @@ def test_a_metric_has_the_row_that_the_epoch_calls(name):
 @pytest.mark.parametrize("name", registry.names("activation"))
 def test_every_activation_has_entry_points(name, dtype):
     found = activation_entry_points(name, dtype)
-    assert set(found.names) == {"forward", "backward"}
+    assert set(found.functions) == {"forward", "backward"}
     assert found.address("forward") != found.address("backward")
     assert found is activation_entry_points(name, dtype)
 
@@ -160,10 +162,7 @@ def test_all_compiled_functions_have_the_common_options():
         check_options(dispatcher.targetoptions)
 
 
-def test_entry_points_and_what_is_resolved_by_type_have_the_common_options(monkeypatch):
-    found = activation_entry_points("relu", "float32"), loss_entry_points("mean_squared_error", "values", "float32")
-    for function in [one.compiled(name) for one in found for name in one.names]:
-        check_options(function._compiler.targetoptions)
+def test_what_is_resolved_by_type_has_the_common_options(monkeypatch):
     given = []
     monkeypatch.setattr(
         extending.extending,
@@ -175,8 +174,9 @@ def test_entry_points_and_what_is_resolved_by_type_have_the_common_options(monke
     assert given[0]["forceinline"]
 
 
-def test_functions_of_arrays_release_the_lock_and_are_cached():
-    for kernel, name in functions_with_arrays():
-        dispatcher = getattr(module(kernel, "cpu"), name)
-        assert dispatcher.targetoptions["nogil"]
-        assert dispatcher._cache.cache_path.rpartition("dnnkit")[1], "not in dnnkit's own folder"
+def test_bitcode_has_the_common_options():
+    points = loss_entry_points("mean_squared_error", "values", "float32").functions["loss"]
+    text = str(llvmlite.binding.parse_bitcode(points.make("test").content))
+    flags = set(re.findall(r"f(?:add|sub|mul) ((?:[a-z]+ )+)", text))
+    assert {*" ".join(flags).split()} <= {"nsz", "contract", "float", "double", "x"}
+    assert any("contract" in each for each in flags)

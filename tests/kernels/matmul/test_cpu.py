@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dnnkit.kernels._target import processor
 from dnnkit.kernels.matmul import cpu, reference
 
 SIZES = [0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 47, 48, 61, 64, 65, 127, 129, 255, 257]
@@ -105,7 +106,7 @@ def test_deep_and_wide_products_are_right(dtype: str, rows: int) -> None:
 def test_a_product_too_large_for_the_caches_is_the_blas() -> None:
     a, b = operands(600, 500, 33, "float32", "CC")
     assert not cpu.in_tiles(a)
-    assert cpu.in_tiles(a[:100]) == cpu.FUSED
+    assert cpu.in_tiles(a[:100]) == processor.FUSED
     check(product, a, b)
 
 

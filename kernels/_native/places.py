@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 
 from dnnkit import files
-from dnnkit.kernels._numba.fingerprint import fingerprint, quick
-from dnnkit.kernels._numba.trust import distrust
+from dnnkit.kernels._native.fingerprint import fingerprint
+from dnnkit.kernels._native.trust import distrust
 
 SUFFIX = ".kernel"
 """Of the files that hold what a function was compiled to."""
@@ -29,16 +29,12 @@ def cache_folder() -> Path:
 @cache
 def places() -> tuple[Path, ...]:
     """The folders to look in, in that order; compiled kernels go to the last."""
-    roots, as_they_are = _roots(), quick()
-    names = (_name_found(root, as_they_are) for root in roots)
-    name = next(filter(None, names), None) or f"compiled-{fingerprint()}"
+    roots, name = _roots(), f"compiled-{fingerprint()}"
     found: list[Path] = []
     for root in roots:
         folder = root / name
         try:
             _make_own(folder, root)
-            if not (folder / f"from-{as_they_are}").exists():
-                (folder / f"from-{as_they_are}").touch(mode=0o600)
             return (*found, folder)
         except OSError as error:
             if distrust(folder, root) is None and any(folder.glob(f"*{SUFFIX}")):
@@ -66,12 +62,3 @@ def _make_own(folder: Path, root: Path) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
         pass
-
-
-def _name_found(root: Path, as_they_are: str) -> str | None:
-    """The name of the folder that was made from these very sources: its fingerprint need not be computed again."""
-    try:
-        found = next(root.glob(f"compiled-*/from-{as_they_are}"), None)
-    except OSError:  # the way there may not be looked at
-        return None
-    return None if found is None or distrust(found.parent, root) else found.parent.name

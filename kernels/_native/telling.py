@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any, TextIO
 
 from dnnkit.files import replace
-from dnnkit.kernels._numba.places import SUFFIX, places
+from dnnkit.kernels._native.places import SUFFIX, places
 
 PATIENCE = 1.0
 """Seconds that are too short to be told of."""
@@ -25,7 +25,7 @@ GAP = 5.0
 
 REDRAW = 0.25
 
-GUESS = 20.0
+GUESS = 3.0
 """Seconds that all of a first training takes to compile on an ordinary machine, where this one's are not known."""
 
 RECORD = "seconds.json"

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dnnkit.kernels._numba import telling
+from dnnkit.kernels._native import telling
 
 
 class Terminal(io.StringIO):
@@ -60,7 +60,7 @@ def test_a_terminal_shows_a_line_that_is_redrawn_and_removed(clock, terminal, ca
     compile_for(3.0, clock)
     *lines, empty, end = drawn(terminal)
     assert empty == end == ""
-    assert lines[0] == "dnnkit: compiling, 1 s of about 20 s (a guess): relu.forward in float32"
+    assert lines[0] == "dnnkit: compiling, 1 s of about 3 s (a guess): relu.forward in float32"
     assert len(lines) == 9  # of two seconds, from the first that is told
     assert terminal.getvalue().endswith("\r")
     assert caplog.records == []
@@ -86,7 +86,7 @@ def test_elsewhere_a_series_is_one_line_and_the_next_another(clock, caplog, tmp_
         compile_for(2.0, clock)
         clock.now += telling.GAP / 2
     assert caplog.messages == [
-        "dnnkit: compiling for float32, which takes about 20 s (a guess), once for this machine; it is kept in "
+        "dnnkit: compiling for float32, which takes about 3 s (a guess), once for this machine; it is kept in "
         f"{tmp_path / 'compiled'}"
     ]
     assert caplog.records[0].name == "dnnkit"

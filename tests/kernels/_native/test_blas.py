@@ -12,7 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dnnkit.kernels._native import blas as library
+from dnnkit.kernels._native.functions import provide
 from dnnkit.kernels._numba import blas
+
+for symbol in library.SYMBOLS:
+    provide(symbol)
 
 SIZES = [0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 61, 64, 65, 127, 128, 129, 255, 257]
 DTYPES = ["float32", "float64"]
@@ -106,7 +111,7 @@ def test_products_of_several_threads_at_once_have_the_same_bits_as_one_by_one() 
 
 
 def test_the_library_says_what_it_is() -> None:
-    said = blas.describe()
+    said = library.describe()
     assert said.startswith("OpenBLAS 0.")
     assert said.endswith(", one thread a worker")
     assert "kernels for " in said
@@ -129,7 +134,9 @@ import dnnkit as dk
 net = dk.Sequential([dk.Dense(64, activation="relu"), dk.Dense(3, activation="softmax")], seed=0, backend="numba")
 net.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
 net.fit(a, np.arange(200) % 3, epochs=2, verbose=0)
-from dnnkit.kernels._numba import blas
+from dnnkit.kernels._native import blas as library
+from dnnkit.kernels._native.functions import provide
+from dnnkit.kernels._native import blas
 after = pools()
 try:
     ctypes.CDLL(None).scipy_cblas_sgemm
@@ -137,8 +144,8 @@ try:
 except AttributeError:
     visible = False
 print(json.dumps({
-    "before": before, "after": after, "ours": blas.LIBRARY._name, "visible": visible,
-    "own threads": blas.LIBRARY.scipy_openblas_get_num_threads(),
+    "before": before, "after": after, "ours": blas.library()._name, "visible": visible,
+    "own threads": blas.library().scipy_openblas_get_num_threads(),
     "imported": blas.PACKAGE in sys.modules,
     "same": bool((product == a @ a).all() and (factors == scipy.linalg.lu_factor(a)[0]).all()),
 }))

@@ -12,13 +12,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from llvmlite.binding import ffi
 
-from dnnkit.kernels._numba.cache import Kept
-from dnnkit.kernels._numba.private import global_compiler_lock
-from dnnkit.kernels._numba.telling import Watch, told
+from dnnkit.kernels._native.telling import Watch, told
+
+Result = TypeVar("Result")
 
 LOOK = 0.05
 """Seconds between two looks at what is under way."""
@@ -30,35 +30,9 @@ LONGEST_WAIT = 120.0
 """Seconds after which a process that compiles is no longer waited for: it may have been stopped."""
 
 
-def keep(compiled: Any, function: Callable[..., Any]) -> None:
-    """Let a dispatcher or a C callback of Numba's be compiled as this module says, and keep what it was compiled to."""
-    kept, compiler, compile_now = Kept(function), compiled._compiler, compiled.compile
-    compile_anew = compiler.compile
-
-    def compile_once(arguments: Any, returned: Any) -> Any:
-        """Called by Numba for what was not in the cache."""
-        signature = tuple(arguments) if returned is None else returned(*arguments)
-        context = compiler.targetdescr.target_context
-        title = kept.title(signature)
-        with _alone(kept.place(signature, context).with_suffix(".lock"), title):
-            found = kept.load_overload(signature, context)
-            if found is None:
-                with told(*title):
-                    found = compile_anew(arguments, returned)
-                    kept.save(signature, found)
-        return found
-
-    def compile_apart(*signature: Any) -> Any:
-        return apart(lambda: compile_now(*signature))
-
-    compiled._cache, compiler.compile, compiled.compile = kept, compile_once, compile_apart
-
-
-def apart(work: Callable[[], Any]) -> Any:
+def apart(work: Callable[[], Result]) -> Result:
     """The result of the work, done by another thread; only the wait for it is interrupted."""
-    if global_compiler_lock.is_locked():  # by this thread, which compiles a caller
-        return work()
-    done, results, failures = threading.Event(), list[Any](), list[BaseException]()
+    done, results, failures = threading.Event(), list[Result](), list[BaseException]()
 
     def run() -> None:
         try:
@@ -96,7 +70,7 @@ def _leave() -> None:
 
 
 @contextmanager
-def _alone(path: Path, title: tuple[str, str]) -> Iterator[None]:
+def alone(path: Path, what: str, dtype: str) -> Iterator[None]:
     """Within, no other process does the same; it may have done it before.
 
     The system takes the lock from a process that dies. Where there are no locks, both do it.
@@ -107,7 +81,7 @@ def _alone(path: Path, title: tuple[str, str]) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        with told(*title, is_awaited=True), suppress(Timeout):
+        with told(what, dtype, is_awaited=True), suppress(Timeout):
             lock.acquire(timeout=LONGEST_WAIT, poll_interval=LOOK)
     except (OSError, NotImplementedError):
         pass

@@ -1,0 +1,49 @@
+"""What is installed, read from the folders that installers write.
+
+`importlib.metadata` tells the same; to import it takes a twentieth of a small training, from the process's start.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from importlib.util import find_spec
+
+
+@cache
+def version(package: str) -> str:
+    """The version of a package that is there; `PackageNotFoundError` if no installer knows of it."""
+    spec = find_spec(package)
+    folder = os.path.dirname(os.path.dirname(spec.origin)) if spec is not None and spec.origin else ""
+    name = re.compile(rf"{package}-([^-]+)\.(?:dist|egg)-info", re.IGNORECASE)
+    names = {found[1] for path in _described(folder) if (found := name.match(os.path.basename(path)))}
+    if len(names) == 1:
+        return names.pop()
+    from importlib import metadata
+
+    return metadata.version(package)
+
+
+def is_announced(group: str) -> bool:
+    """Whether a package may have entry points of a group that begins so."""
+    for folder in map(os.path.abspath, sys.path):
+        if os.path.isfile(folder):  # an archive, of which Python knows how to read it
+            return True
+        for path in _described(folder):
+            try:
+                with open(os.path.join(path, "entry_points.txt"), "rb", buffering=0) as file:
+                    if f"[{group}".encode() in file.read():
+                        return True
+            except OSError:
+                continue
+    return False
+
+
+def _described(folder: str) -> Iterator[str]:
+    """Where packages in a folder are described."""
+    try:
+        with os.scandir(folder) as entries:
+            yield from (entry.path for entry in entries if entry.name.endswith((".dist-info", ".egg-info")))
+    except OSError:
+        return

@@ -1,0 +1,34 @@
+"""What Python calls of the engine: functions of addresses and whole numbers."""
+
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+
+from dnnkit.kernels._native.archive import Bitcode
+from dnnkit.kernels._native.functions import Function
+
+DEFINED_IN = {"run_workers": "interpreter", "predict_few": "interpreter", "read_ticks": "timing", "run_timed": "timing"}
+"""Name -> the module here."""
+
+ARGUMENTS = {"run_workers": 3, "predict_few": 1, "read_ticks": 1, "run_timed": 3}
+
+
+def function_of(name: str, dtype: str) -> Function:
+    """Its machine code."""
+
+    def make(symbol: str) -> Bitcode:
+        from numba import types
+
+        from dnnkit.kernels._numba.front_end import bitcode
+
+        module = import_module(f"dnnkit.kernels._engine.{DEFINED_IN[name]}")
+        return bitcode(getattr(module, name).py_func, types.void(*[types.int64] * ARGUMENTS[name]), symbol)
+
+    return Function(f"engine.{name}", dtype, make)
+
+
+@cache
+def caller(name: str, dtype: str) -> Callable[..., None]:
+    """The function, for Python: it is compiled now if it was not yet."""
+    made: Callable[..., None] = function_of(name, dtype).from_python("w" * ARGUMENTS[name])
+    return made

@@ -1,0 +1,84 @@
+"""What decides what a kernel compiles to, as one hash: it names the folder in which machine code is kept."""
+
+import ast
+import hashlib
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from dnnkit.installed import version
+from dnnkit.kernels._native import archive, machine_code
+
+ROOT = Path(__file__).parents[1]
+NOT_COMPILED = {"gpu.py", "_reference", "_cuda", "_native", "__pycache__"}
+"""Files and folders that no compiled function reads: editing them keeps what is compiled. A `reference.py` is read: it
+holds constants that its `cpu.py` takes from it."""
+
+SETTINGS = ("NUMBA_BOUNDSCHECK", "NUMBA_DEBUGINFO")
+"""Variables that change what Numba makes of a function, for those who look for a mistake in one."""
+
+
+@cache
+def fingerprint() -> str:
+    """A hash of what kernels do, of who compiles them, and for what."""
+    meaning = archive.meaning() if is_archived() else meaning_of(ROOT)
+    ours = meaning_of_source(Path(machine_code.__file__).read_bytes())
+    makers = [f"Numba {version('numba')}", machine_code.target(), *(os.environ.get(name, "") for name in SETTINGS)]
+    return _hash([meaning.encode(), ours, "\n".join(makers).encode()])[:16]
+
+
+@cache
+def is_archived() -> bool:
+    """Whether the archive was made from these very sources, and stands for what Numba would make of them."""
+    return archive.sources() == sources_of(ROOT) and not any(os.environ.get(name) for name in SETTINGS)
+
+
+def sources_of(root: Path) -> str:
+    """A hash of sources that Numba may read."""
+    return _hash(part for name, content in _sources(root) for part in (name.encode(), content))
+
+
+def meaning_of(root: Path) -> str:
+    """The same without comments and docstrings: parsing takes a fifth of a second."""
+    return _hash(part for name, content in _sources(root) for part in (name.encode(), meaning_of_source(content)))
+
+
+def meaning_of_source(source: bytes) -> bytes:
+    """The program without what stands in it for people, and without places."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        for body in (getattr(node, "body", None), getattr(node, "orelse", None)):
+            if isinstance(body, list):
+                body[:] = [statement for statement in body if not _is_text(statement)]
+    return ast.dump(tree).encode()
+
+
+def _hash(parts: "Iterator[bytes] | list[bytes]") -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(b"%d\0%s" % (len(part), part))
+    return digest.hexdigest()
+
+
+def _sources(root: Path) -> Iterator[tuple[str, bytes]]:
+    for path in sorted(_files(str(root))):
+        with open(path, "rb", buffering=0) as file:
+            yield os.path.relpath(path, root).replace(os.sep, "/"), file.read().replace(b"\r\n", b"\n")
+
+
+def _files(folder: str) -> Iterator[str]:
+    """By the system's calls: `Path.rglob` takes longer than all the rest."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name in NOT_COMPILED:
+                continue
+            if entry.name.endswith(".py"):
+                yield entry.path
+            elif entry.is_dir():
+                yield from _files(entry.path)
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
