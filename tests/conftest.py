@@ -1,5 +1,6 @@
 """Fixtures for all tests: which backends they run on, and a clean slate for what a process can set."""
 
+import gc
 import math
 import os
 import signal
@@ -36,6 +37,12 @@ def tested_backends() -> list[str]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     require(item)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: no garbage collection need look through all of it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @contextmanager
