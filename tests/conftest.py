@@ -39,6 +39,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     require(item)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks at everything takes longest; begun first, it leaves no process with a long test alone at the end."""
+    items.sort(key=lambda item: item.nodeid.startswith(("tests/backends/", "tests/dnnkit/", "tests/kernels/")))
+
+
 def pytest_collection_finish() -> None:
     """What was collected stays to the end: no garbage collection need look through all of it again."""
     gc.collect()

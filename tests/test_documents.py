@@ -35,9 +35,7 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     if program == "dnnkit":
         return dnnkit(folder, *arguments, *(BRIEFLY if arguments[:2] == ["bench", "activations"] else ()))
     environment = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
-    return subprocess.run(
-        command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=300
-    )
+    return subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.parametrize("document", [d for d in DOCUMENTS if blocks(d, "python")], ids=str)

@@ -24,7 +24,7 @@ from dnnkit.kernels._cuda.source import signatures
 from tests.cuda_on_cpu.arguments import Argument, Region, given
 from tests.requirements import gnu_compiler
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).resolve().parent
 PARTS = ("machine.cpp", "waiting.cpp", "memory.cpp")
 COMPILER = gnu_compiler()
 COMMON = ["-std=c++20", "-fPIC", f"-I{FOLDER / 'include'}"]

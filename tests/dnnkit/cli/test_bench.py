@@ -15,9 +15,7 @@ ACTIVATIONS = [*SMALL, "--activation", "relu,tanh", "--seeds", "2", "--epochs", 
 
 
 def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "dnnkit", "bench", *arguments], cwd=folder, capture_output=True, text=True
-    )
+    return dnnkit(folder, "bench", *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +67,8 @@ def test_two_files_are_compared(measured):
 
 
 def test_json_on_standard_output_is_alone_there(tmp_path):
-    done = bench(tmp_path, "step", *SMALL, "--network", "64-128", "--json", "-")
+    command = [sys.executable, "-m", "dnnkit", "bench", "step", *SMALL, "--network", "64-128", "--json", "-"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)  # as it is for a shell
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)["rows"]
     assert row["case"] == {"network": "64-128-10 tanh adam batch 32", "backend": "numpy"}
