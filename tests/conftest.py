@@ -1,5 +1,6 @@
 """Fixtures for all tests: which backends they run on, and a clean slate for what a process can set."""
 
+import gc
 import math
 import os
 import signal
@@ -36,6 +37,17 @@ def tested_backends() -> list[str]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     require(item)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks at everything takes longest; begun first, it leaves no process with a long test alone at the end."""
+    items.sort(key=lambda item: item.nodeid.startswith(("tests/backends/", "tests/dnnkit/", "tests/kernels/")))
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: no garbage collection need look through all of it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @contextmanager

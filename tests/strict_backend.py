@@ -3,6 +3,7 @@
 What passes on it needs nothing of NumPy beyond the array-API standard and writes into no array.
 """
 
+import sys
 from typing import Any
 
 import array_api_strict
@@ -26,4 +27,10 @@ def _immutable(self: Any, key: Any, value: Any) -> None:
     raise TypeError("base.py wrote into an array")
 
 
-type(array_api_strict.asarray(0)).__setitem__ = _immutable
+_array = type(array_api_strict.asarray(0))
+_array.__setitem__ = _immutable
+
+# Each operation looks for dtypes in tuples, by comparisons that are a third of all the time; a set has hashes.
+_module = sys.modules[_array.__module__]
+_module._all_dtypes = frozenset(_module._all_dtypes)
+_module._dtype_categories = {name: frozenset(dtypes) for name, dtypes in _module._dtype_categories.items()}

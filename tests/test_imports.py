@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeAlias
@@ -37,7 +38,9 @@ def imports(path: Path, known: Mapping[str, Path]) -> Iterator[tuple[str, int]]:
                 yield (submodule if submodule in known else node.module), node.lineno
 
 
-def import_graph(known: Mapping[str, Path]) -> Graph:
+@cache
+def import_graph() -> Graph:
+    known = modules()
     names = {module: str(path.relative_to(ROOT)) for module, path in known.items()}
     return {names[module]: {names[to]: at for to, at in imports(path, known)} for module, path in known.items()}
 
@@ -80,13 +83,11 @@ def described(graph: Graph, cycle: list[str]) -> str:
     return "\n".join(f"{file}:{graph[file][target]} imports {target}" for file, target in pairwise(cycle))
 
 
-GRAPH = import_graph(modules())
-
-
 def test_the_graph_holds_every_module_once() -> None:
-    assert {"dnnkit/__init__.py", "backends/base.py", "kernels/registry.py"} <= GRAPH.keys()
-    assert not [file for file in GRAPH if file.startswith(("dnnkit/backends/", "dnnkit/kernels/"))]
-    assert "backends/registry.py" in GRAPH["dnnkit/network/sequential.py"]
+    graph = import_graph()
+    assert {"dnnkit/__init__.py", "backends/base.py", "kernels/registry.py"} <= graph.keys()
+    assert not [file for file in graph if file.startswith(("dnnkit/backends/", "dnnkit/kernels/"))]
+    assert "backends/registry.py" in graph["dnnkit/network/sequential.py"]
 
 
 @pytest.mark.parametrize(
@@ -116,17 +117,19 @@ def test_a_cycle_is_found_and_described() -> None:
 
 @pytest.mark.parametrize("package", ["dnnkit", "backends", "kernels"])
 def test_no_cycle_goes_through_two_folders(package: str) -> None:
-    for component in components(GRAPH):
+    graph = import_graph()
+    for component in components(graph):
         folders = {str(Path(file).parent) for file in component}
         if len(folders) > 1 and any(file.startswith(f"{package}/") for file in component):
-            cycles = sorted((shortest_cycle(GRAPH, file) for file in component), key=len)
+            cycles = sorted((shortest_cycle(graph, file) for file in component), key=len)
             wide = [cycle for cycle in cycles if len({str(Path(file).parent) for file in cycle}) > 1]
-            pytest.fail("a circular import between folders:\n" + described(GRAPH, (wide or cycles)[0]))
+            pytest.fail("a circular import between folders:\n" + described(graph, (wide or cycles)[0]))
 
 
 def test_no_cycle_at_all_within_dnnkit() -> None:
-    for component in components(GRAPH):
+    graph = import_graph()
+    for component in components(graph):
         inside = sorted(file for file in component if file.startswith("dnnkit/"))
         if inside:
-            cycle = min((shortest_cycle(GRAPH, file) for file in inside), key=len)
-            pytest.fail("a circular import:\n" + described(GRAPH, cycle))
+            cycle = min((shortest_cycle(graph, file) for file in inside), key=len)
+            pytest.fail("a circular import:\n" + described(graph, cycle))

@@ -34,10 +34,11 @@ def test_every_backend_follows_the_trajectory_of_numpy(
     backend: Backend, name: str, dtype: str, tolerance: float
 ) -> None:
     (x, labels), _ = dk.datasets.digits.load_data()
+    epochs = 2 if backend.name == "strict" else 5  # it is slow, and computes as NumPy does
     losses = []
     for where in (backend, "numpy"):
         net = CASES[name].network(where, dtype)
-        losses.append(net.fit(x, CASES[name].targets(labels), epochs=5, batch_size=32, verbose=0)["loss"])
+        losses.append(net.fit(x, CASES[name].targets(labels), epochs=epochs, batch_size=32, verbose=0)["loss"])
     assert np.abs(np.divide(*losses) - 1).max() < tolerance
 
 

@@ -77,13 +77,15 @@ def table(compiled: Mapping[str, Collection[Resources]], variants: bool) -> Iter
     for source, kernels in compiled.items():
         for each in kernels:
             rows[f"{source if variants else source.split()[0]} {each.kernel}"].append(each)
+    present = {each.architecture for found in rows.values() for each in found}
+    architectures = [name for name in ARCHITECTURES if name in present]
     yield f"{'registers of':{max(map(len, rows), default=0)}}" + "".join(
-        f"{head:>9}" for head in (*ARCHITECTURES, "spilled", "stack", "shared")
+        f"{head:>9}" for head in (*architectures, "spilled", "stack", "shared")
     )
     for name, found in sorted(rows.items()):
         registers = [
             max((each.registers for each in found if each.architecture == wanted), default=0)
-            for wanted in ARCHITECTURES
+            for wanted in architectures
         ]
         rest = [max(getattr(each, column) for each in found) for column in ("spilled", "stack", "shared")]
         yield f"{name:{max(map(len, rows))}}" + "".join(f"{number:9}" for number in (*registers, *rest))

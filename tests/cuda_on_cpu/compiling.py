@@ -24,7 +24,7 @@ from dnnkit.kernels._cuda.source import signatures
 from tests.cuda_on_cpu.arguments import Argument, Region, given
 from tests.requirements import gnu_compiler
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).resolve().parent
 PARTS = ("machine.cpp", "waiting.cpp", "memory.cpp")
 COMPILER = gnu_compiler()
 COMMON = ["-std=c++20", "-fPIC", f"-I{FOLDER / 'include'}"]
@@ -41,6 +41,9 @@ CHECKED = [
     *("--param", "asan-instrumentation-with-call-threshold=0", "--param", "asan-stack=0", "--param", "asan-globals=0"),
     "-fsanitize=bounds-strict,signed-integer-overflow,integer-divide-by-zero,shift",
 ]
+LIBRARY, OBJECT, HEADER = ".so", ".o", ".gch"
+MAKES = {LIBRARY: ["-shared", "-Wl,-Bsymbolic"], OBJECT: ["-c"], HEADER: ["-x", "c++-header"]}
+"""What is made, by how its name ends, and the options that make it."""
 
 MONTH = 30 * 24 * 3600
 
@@ -184,9 +187,9 @@ def compile_for_cpu(
     """
     macros = dict(macros or {})
     defines = [f"-D{name}={value}" for name, value in macros.items()]
-    flags = [*KERNEL_FLAGS, *(CHECKED if sanitize else []), *defines]
-    objects = [machine_part(file) for file in PARTS]
-    library = _built(_translated(code, list(signatures(code, macros))), flags, objects)
+    flags = [*KERNEL_FLAGS, *(CHECKED if sanitize else [])]
+    parts = [_header(*flags), *(machine_part(file) for file in PARTS)]
+    library = _built(_translated(code, list(signatures(code, macros))), [*flags, *defines], parts)
     return Module(library, code, macros, sanitize, cooperative, flushes)
 
 
@@ -213,24 +216,30 @@ def _headers() -> str:
 @cache
 def machine_part(file: str) -> Path:
     """A part of the machine, as an object file."""
-    return _built((FOLDER / file).read_text(), [*MACHINE_FLAGS, f"-I{FOLDER}", "-c"], [])
+    return _built((FOLDER / file).read_text(), [*MACHINE_FLAGS, f"-I{FOLDER}"], [], OBJECT)
 
 
-def _built(code: str, flags: list[str], objects: list[Path]) -> Path:
-    """What g++ makes of the code: a library from the kernels and the machine's objects, or with -c an object."""
+@cache
+def _header(*flags: str) -> Path:
+    """The header as g++ has read it with these flags: reading takes longer than compiling most kernels."""
+    return _built('#include "cuda_on_cpu.h"\n', list(flags), [], HEADER)
+
+
+def _built(code: str, flags: list[str], parts: list[Path], kind: str = LIBRARY) -> Path:
+    """What g++ makes of the code: an object, a header that is read, or a library of it and such parts."""
     if COMPILER is None:
         raise KernelError("running CUDA kernels on the CPU needs g++")
-    content = "\0".join([code, _headers(), *flags, *(item.name for item in objects)])
-    stem = hashlib.sha256(content.encode()).hexdigest()[:32]
-    built = cache_folder() / f"{stem}{'.o' if '-c' in flags else '.so'}"
+    content = "\0".join([code, _headers(), *flags, *(part.name for part in parts)])
+    built = cache_folder() / f"{hashlib.sha256(content.encode()).hexdigest()[:32]}{kind}"
     if built.exists():
         built.touch()
     else:
         with tempfile.TemporaryDirectory(dir=cache_folder()) as folder:
             source, target = Path(folder, "source.cpp"), Path(folder, "built")
             source.write_text(code)
-            link = [] if "-c" in flags else ["-shared", "-Wl,-Bsymbolic", *map(str, objects)]
-            command = [COMPILER, *flags, str(source), *link, "-o", str(target)]
+            objects = [str(part) for part in parts if part.suffix == OBJECT]
+            headers = [f"-include{part.with_suffix('')}" for part in parts if part.suffix == HEADER]
+            command = [COMPILER, *flags, *headers, *MAKES[kind], str(source), *objects, "-o", str(target)]
             result = subprocess.run(command, capture_output=True, text=True)
             if result.returncode != 0:
                 raise KernelError(f"g++ cannot compile it:\n{result.stderr}")

@@ -3,8 +3,8 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,15 +14,25 @@ from dnnkit.backends.cupy_backend.backend import CupyBackend
 from dnnkit.kernels import registry
 from dnnkit.kernels.optimizer_step.reference import RULES
 from tests.backends.networks import CASES
+from tests.kernels.conftest import checked_on_cpu
 
 ROOT = Path(__file__).parents[2]
-SMALL = ["--megabytes", "0.05", "--samples", "320", "--epochs", "2"]
+SMALL = ["--megabytes", "0.01", "--samples", "160", "--epochs", "2"]
+
+
+@pytest.fixture
+def _gpu() -> Iterator[None]:
+    """With every access checked: so are the kernels of the conformance tests, and what they compiled is taken."""
+    with checked_on_cpu():
+        yield
 
 
 @pytest.mark.cuda_on_cpu
-def test_it_checks_everything_and_times_it(cupy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("_gpu")
+def test_it_checks_everything_and_times_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.gpu_check.correctness.SHAPES", ((7, 3), (65, 127)))
     monkeypatch.setattr("benchmarks.gpu_check.bandwidth.ROUNDS", 2)
+    monkeypatch.setattr("benchmarks.gpu_check.bandwidth.CALLS", 2)
     for name in list(CASES)[2:]:
         monkeypatch.delitem(CASES, name)
     path = tmp_path / "results" / "gpu.json"
@@ -43,8 +53,9 @@ def test_it_checks_everything_and_times_it(cupy: ModuleType, tmp_path: Path, mon
 
 
 @pytest.mark.cuda_on_cpu
+@pytest.mark.usefixtures("_gpu")
 def test_a_wrong_kernel_is_named_and_nothing_is_timed(
-    cupy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     right = CupyBackend.dropout
 

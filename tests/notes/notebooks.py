@@ -1,12 +1,14 @@
 """The notebooks of `examples/`, for the tests that run them."""
 
 import contextlib
+import dis
 import importlib.util
 import io
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import nbformat
@@ -15,6 +17,7 @@ import pytest
 from tests.test_documents import has_mnist
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+CHECK = "check_answer("
 NAMES = sorted(path.stem for path in EXAMPLES.glob("[0-9]_*.ipynb"))
 
 
@@ -66,31 +69,63 @@ class Session:
 
 
 def answers_and_mistakes(name: str, mistakes: list[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
-    """Run the exercise; for each blank give (blank, body, what its check says) with the solution, with nothing, and
-    with every mistake in that blank."""
+    """Run the exercise; for each blank give (blank, body, what its check says) with nothing, with every mistake in that
+    blank, and with the solution."""
     make, blank_notebook = maker(), exercise(name)
     right = make.answers(solution(name))
     empty = make.answers(blank_notebook)
-    filled = make.fill(blank_notebook, right)
-    cells = [index for index, cell in enumerate(filled["cells"]) if cell["cell_type"] == "code"]
-    session = Session()
-    for place, index in enumerate(cells):
-        source = filled["cells"][index]["source"]
-        blanks = [found[1] for found in make.BLANK.findall(source)]
-        until_check = next((p for p in range(place, len(cells)) if "check_answer(" in _source(filled, cells[p])), None)
-        for blank in blanks:
+    cells = _code(make.fill(blank_notebook, right))
+    needed, session = _needed(cells), Session()
+    said: dict[int, str] = {}
+    checked_by = {}
+    for place, source in enumerate(cells):
+        for _, blank, _ in make.BLANK.findall(source):
+            until_check = next((at for at in range(place, len(cells)) if CHECK in cells[at]), None)
             assert until_check is not None, f"{blank!r} is never checked"
-            variants = [right[blank], empty[blank], *(body for where, body, _ in mistakes if where == blank)]
-            for body in variants:
-                attempt = make.fill(blank_notebook, {**right, blank: body})
-                branch = session.fork()
-                printed = [branch.run(_source(attempt, cells[p])) for p in range(place, until_check + 1)]
-                yield blank, body, "".join(printed)
-        session.run(source)
+            checked_by[blank] = place, until_check
+            for body in (empty[blank], *(body for where, body, _ in mistakes if where == blank)):
+                attempt, branch = _code(make.fill(blank_notebook, {**right, blank: body})), session.fork()
+                yield blank, body, "".join(branch.run(attempt[at]) for at in range(place, until_check + 1))
+        if place in needed:
+            said[place] = session.run(source)
+    for blank, (place, until_check) in checked_by.items():
+        yield blank, right[blank], "".join(said.get(at, "") for at in range(place, until_check + 1))
 
 
-def _source(notebook: Any, index: int) -> str:
-    return str(notebook["cells"][index]["source"])
+def _code(notebook: Any) -> list[str]:
+    return [str(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def _needed(cells: list[str]) -> set[int]:
+    """The cells that check an answer, and those that make what they need: most of a notebook only shows something."""
+    wanted: set[str] = set()
+    found = set()
+    for place, source in reversed(list(enumerate(cells))):
+        taken, made, changed = _names(compile(source, "<cell>", "exec"))
+        if CHECK in source or maker().BLANK.search(source) or wanted & (made | changed):
+            found.add(place)
+            wanted = wanted - made | taken
+    return found
+
+
+def _names(code: CodeType) -> tuple[set[str], set[str], set[str]]:
+    """The names that a cell takes from those before it, those that it makes, and those whose parts it may change."""
+    taken, made, changes = set(), set(), False
+    for step in dis.get_instructions(code):
+        if step.opname == "STORE_NAME":
+            made.add(step.argval)
+        elif step.opname == "LOAD_NAME" and step.argval not in made:
+            taken.add(step.argval)
+        changes |= step.opname in ("STORE_SUBSCR", "STORE_ATTR")
+    inner = {name for part in code.co_consts if isinstance(part, CodeType) for name in _inner_names(part)}
+    taken |= inner - made
+    return taken, made, taken if changes else set()
+
+
+def _inner_names(code: CodeType) -> set[str]:
+    """What a function takes from outside, and what the functions in it take."""
+    parts = [part for part in code.co_consts if isinstance(part, CodeType)]
+    return set(code.co_names).union(*map(_inner_names, parts))
 
 
 def marks(printed: str) -> list[str]:

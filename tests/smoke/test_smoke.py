@@ -14,6 +14,7 @@ from dnnkit.testing import QUESTIONS, of_backend
 from dnnkit.testing.conformance import kernels
 from tests.backends.networks import CASES, data
 from tests.cuda_on_cpu import cupy_stand_in
+from tests.dnnkit.cli.command import dnnkit
 
 CASE = CASES["relu sigmoid tanh, softmax, sparse, adam"]
 
@@ -74,7 +75,7 @@ def test_every_backend_says_whether_it_works_and_every_kernel_has_a_contract() -
         assert "Maths:" in (registry.contract(name).__doc__ or ""), name
 
 
-def test_the_command_line() -> None:
-    command = [sys.executable, "-m", "dnnkit"]
-    for arguments in (["--version"], ["backends"], ["bench", "--help"], ["train", "--help"]):
-        assert subprocess.run([*command, *arguments], capture_output=True).returncode == 0, arguments
+def test_the_command_line(tmp_path: Path) -> None:
+    assert subprocess.run([sys.executable, "-m", "dnnkit", "--version"], capture_output=True).returncode == 0
+    for arguments in (["backends"], ["bench", "--help"], ["train", "--help"]):
+        assert dnnkit(tmp_path, *arguments).returncode == 0, arguments

@@ -14,10 +14,13 @@ import pytest
 from dnnkit import cli
 
 
-def dnnkit(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def dnnkit(
+    folder: Path, *arguments: str, encoding: str = "utf-8", **variables: str
+) -> subprocess.CompletedProcess[str]:
     """What `dnnkit` with these arguments does in that folder, with these variables and no choice of backend."""
     log = logging.getLogger("dnnkit")
-    out, err, level, status = io.StringIO(), io.StringIO(), log.level, 0
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding, newline="\n") for _ in range(2))
+    level, status = log.level, 0
     with contextlib.ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.delenv("DNNKIT_BACKEND", raising=False)
@@ -38,4 +41,6 @@ def dnnkit(folder: Path, *arguments: str, **variables: str) -> subprocess.Comple
             status = int(end.code or 0)
         finally:
             log.setLevel(level)
-    return subprocess.CompletedProcess(["dnnkit", *arguments], status, out.getvalue(), err.getvalue())
+    for stream in (out, err):
+        stream.seek(0)
+    return subprocess.CompletedProcess(["dnnkit", *arguments], status, out.read(), err.read())

@@ -3,19 +3,21 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import dnnkit as dk
+from tests.dnnkit.cli.command import dnnkit
 
 
 def dnnkit_backends(**variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "200", **variables}
-    return subprocess.run([sys.executable, "-m", "dnnkit", "backends"], env=environment, capture_output=True, text=True)
+    return dnnkit(Path.cwd(), "backends", COLUMNS="200", **variables)
 
 
 def test_every_backend_is_listed_with_whether_it_works():
-    done = dnnkit_backends()
+    command, environment = [sys.executable, "-m", "dnnkit", "backends"], {**os.environ, "COLUMNS": "200"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     rows = {words[0]: words[1:] for line in done.stdout.splitlines() if (words := line.split())}
     for info in dk.backends.available():

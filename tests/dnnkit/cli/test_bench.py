@@ -15,9 +15,12 @@ ACTIVATIONS = [*SMALL, "--activation", "relu,tanh", "--seeds", "2", "--epochs", 
 
 
 def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "dnnkit", "bench", *arguments], cwd=folder, capture_output=True, text=True
-    )
+    return dnnkit(folder, "bench", *arguments)
+
+
+def bench_in_a_process(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "dnnkit", "bench", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +72,7 @@ def test_two_files_are_compared(measured):
 
 
 def test_json_on_standard_output_is_alone_there(tmp_path):
-    done = bench(tmp_path, "step", *SMALL, "--network", "64-128", "--json", "-")
+    done = bench_in_a_process(tmp_path, "step", *SMALL, "--network", "64-128", "--json", "-")
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)["rows"]
     assert row["case"] == {"network": "64-128-10 tanh adam batch 32", "backend": "numpy"}
@@ -88,7 +91,8 @@ def test_csv_on_standard_output_is_alone_there(tmp_path):
 
 def test_a_formula_is_measured_beside_the_built_in_of_its_name(tmp_path):
     pytest.importorskip("dnnkit.formula", reason="activations from formulas are not part of this checkout")
-    done = bench(tmp_path, "activations", *ACTIVATIONS, "--add", "tanh=1-2/(1+exp(2*x))", "--json", "-")
+    own = ["--add", "tanh=1-2/(1+exp(2*x))"]  # which stands for the name as long as the process lasts
+    done = bench_in_a_process(tmp_path, "activations", *ACTIVATIONS, *own, "--json", "-")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)["rows"]
     assert {row["case"]["activation"] for row in rows} == {"relu", "tanh", "tanh (formula)"}
