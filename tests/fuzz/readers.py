@@ -1,5 +1,5 @@
 """Every reader by its name."""
 
-from tests.fuzz import saves
+from tests.fuzz import formulas, saves
 
-READERS = {reader.name: reader for reader in (*saves.READERS,)}
+READERS = {reader.name: reader for reader in (*saves.READERS, *formulas.READERS)}
