@@ -24,8 +24,12 @@ def as_path(given: Any) -> Path:
         raise ConfigurationError(
             f"path is {given!r}: expected the name of a file or folder, as text or a Path"
         ) from None
-    if "\0" in str(path):
-        raise ConfigurationError(f"path is {str(path)!r}: expected a name without the character 0")
+    try:
+        usable = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        usable = False
+    if not usable:
+        raise ConfigurationError(f"path is {str(path)!r}: expected a name without the character 0, nor half of one")
     return path
 
 

@@ -30,12 +30,7 @@ GOOD = (_idx([6, 4, 3], bytes(range(72))), _idx([6], bytes(6)), _idx([2, 4, 3], 
 @cache
 def _bomb() -> bytes:
     """A megabyte that unpacks to a gigabyte."""
-    target = io.BytesIO()
-    with gzip.GzipFile(fileobj=target, mode="wb", compresslevel=1) as packed:
-        packed.write(_idx([2**20, 32, 32], b""))
-        for _ in range(64):
-            packed.write(bytes(1 << 24))
-    return target.getvalue()
+    return gzip.compress(_idx([2**20, 32, 32], b"")) + gzip.compress(bytes(1 << 24)) * 64
 
 
 def _read_idx(case: Any, folder: Path) -> None:
@@ -97,7 +92,7 @@ def _read_samples(case: Any, folder: Path) -> None:
 _CSV = st.one_of(
     st.none(),
     st.binary(max_size=60),
-    st.lists(st.sampled_from(["1", "-2.5", ",", "\n", "\r", " ", "nan", "1e999", "0x1p3", '"', "#", ";", "9" * 400, "1_0"]))
+    st.lists(st.sampled_from(["1", "-2.5", ",", "\n", "\r", " ", "nan", "1e999", "0x1", '"', "#", ";", "9" * 400]))
     .map("".join)
     .map(str.encode),
 )  # fmt: skip

@@ -23,6 +23,7 @@ def work(name: str, first_seed: int, minutes: float, pipe: Connection) -> None:
     """Send every case before it is tried, then what came of it."""
     reader, end = READERS[name], time.monotonic() + 60 * minutes
     logging.getLogger("dnnkit").setLevel(logging.CRITICAL)
+    reader.prepare()
     with TemporaryDirectory() as folder:
         number = first_seed
 

@@ -17,3 +17,5 @@ class Reader:
     read: Callable[[Any, Path], Any]
     few: int = 40
     """Cases in the tests that run every time."""
+    prepare: Callable[[], Any] = lambda: None
+    """What is done before any case: to compile, say, which takes longer than a reader may."""

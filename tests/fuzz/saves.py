@@ -4,6 +4,8 @@ import hashlib
 import json
 import shutil
 import struct
+import warnings
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -99,9 +101,21 @@ def _with(name: str, case: Any) -> dict[str, bytes]:
     return {**files, name: written(edited(json.loads(files[name]), edits))}
 
 
-def _json_reader(name: str) -> Reader:
-    cases = st.tuples(st.sampled_from(KINDS), st.sampled_from(["numpy", "numpy", "numba"]), EDITS)
-    return Reader(name, cases, lambda case, _: use(network_of(_with(f"{name}.json", case), "the save")))
+def _json_reader(name: str, *backends: str) -> Reader:
+    cases = st.tuples(st.sampled_from(KINDS), st.sampled_from(backends), EDITS)
+    read = lambda case, _: use(network_of(_with(f"{name}.json", case), "the save"))  # noqa: E731
+    return Reader(name, cases, read, prepare=lambda: _prepare(*backends))
+
+
+def _prepare(*backends: str) -> None:
+    """Train on each; then nothing compiles any more that these saves need, unless they are of other parts."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for backend in backends:
+            for kind in KINDS:
+                use(network_of(base(kind, backend), "the save"))
+        for kind in (*KINDS, "checkpoint"):
+            saved(kind)
 
 
 def _read_tensors(case: Any, _: Path) -> None:
@@ -190,20 +204,23 @@ _TENSORS = st.tuples(
     EDITS,
     st.one_of(st.none(), BYTE_EDITS),
 )
+_MANIFEST = st.tuples(st.sampled_from([*KINDS, "checkpoint"]), EDITS, st.none() | BYTE_EDITS)
+_BYTES = st.tuples(st.sampled_from(KINDS), st.integers(0, 99), BYTE_EDITS, st.booleans())
+_CHECKPOINT = st.tuples(st.sampled_from(["fit.json", "fit.json", "run.json", "state.json", "architecture.json"]), EDITS)
+
+
+def _reader(name: str, cases: st.SearchStrategy[Any], read: Callable[[Any, Path], Any], few: int = 40) -> Reader:
+    return Reader(name, cases, read, few, prepare=lambda: _prepare("numpy"))
+
+
 READERS = (
-    _json_reader("architecture"),
-    _json_reader("state"),
-    _json_reader("history"),
-    Reader("tensors", _TENSORS, _read_tensors),
-    Reader("weights", BYTE_EDITS, _read_weights),
-    Reader(
-        "manifest", st.tuples(st.sampled_from([*KINDS, "checkpoint"]), EDITS, st.none() | BYTE_EDITS), _read_manifest
-    ),
-    Reader("bytes", st.tuples(st.sampled_from(KINDS), st.integers(0, 99), BYTE_EDITS, st.booleans()), _read_bytes),
-    Reader(
-        "checkpoint",
-        st.tuples(st.sampled_from(["fit.json", "fit.json", "run.json", "state.json", "architecture.json"]), EDITS),
-        _read_checkpoint,
-    ),
+    _json_reader("architecture", "numpy"),
+    _json_reader("state", "numpy", "numpy", "numba"),
+    _json_reader("history", "numpy", "numba"),
+    _reader("tensors", _TENSORS, _read_tensors),
+    _reader("weights", BYTE_EDITS, _read_weights),
+    _reader("manifest", _MANIFEST, _read_manifest),
+    _reader("bytes", _BYTES, _read_bytes),
+    _reader("checkpoint", _CHECKPOINT, _read_checkpoint, few=20),
 )
 """The readers of saves."""

@@ -18,4 +18,5 @@ def test_an_answer_or_a_clear_error(reader: Reader, tmp_path: Path) -> None:
         outcome = outcome_of(lambda: reader.read(case, tmp_path))
         assert is_allowed(outcome), outcome
 
+    reader.prepare()
     try_one()
