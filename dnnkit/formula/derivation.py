@@ -50,7 +50,7 @@ def warn_of(key: str, name: str) -> None:
 def _module(key: str, source: str) -> types.ModuleType:
     """The printed code as a module; made by `printing` from a tree, so no text of the user's is in it."""
     written = types.ModuleType(f"dnnkit.formula.{key}")
-    exec(compile(source, f"<{written.__name__}>", "exec"), written.__dict__)
+    exec(compile(source, f"<{written.__name__}>", "exec"), written.__dict__)  # noqa: S102 - see above
     module = types.ModuleType(written.__name__, f"Written by dnnkit.formula:\n\n{source}")
     for name in ("forward", "derivative", "derivative_from_output"):
         if hasattr(written, name):
