@@ -72,8 +72,9 @@ def main() -> int:
     if isinstance(answer, str):
         print(f"not audited: {answer}")
         return 0
-    found = list(findings(answer))
-    print("\n".join(found) or f"nothing known against {len(packages)} packages, {len(EXPLAINED)} findings explained")
+    found, known = list(findings(answer)), [package for package in answer if "skip_reason" not in package]
+    explained = f"{len(EXPLAINED)} findings explained; the service knows {len(known)} of {len(packages)} packages"
+    print("\n".join(found) or f"nothing known against what dnnkit needs, {explained}")
     return bool(found)
 
 
