@@ -58,8 +58,8 @@ def rebuild(description: Any, known: Mapping[str, type]) -> Any:
         return _array(values.get("dtype"), values.get("values"))
     if name not in known:
         raise CheckpointError(
-            f"the save names a class {name!r} that dnnkit does not have; "
-            f"pass it as custom_objects={{{name!r}: the class}}"
+            f"the save names a class {shown(name)} that dnnkit does not have; "
+            f"pass it as custom_objects={{{shown(name)}: the class}}"
         )
     try:
         return known[name](**{key: rebuild(value, known) for key, value in values.items()})

@@ -188,3 +188,11 @@ def test_a_fit_does_not_go_on_from_a_step_to_come(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(CheckpointError, match="began at step 900000"):
         fit()
+
+
+@pytest.mark.parametrize("path", ["layers.0.activation", "layers.0.type", "layers.0.kernel_initializer", "metrics"])
+def test_an_error_is_not_longer_than_what_one_reads(files, path) -> None:
+    value: Any = ["x" * 9000] if path == "metrics" else "x" * 100_000
+    with pytest.raises(dk.DnnkitError) as caught:
+        network_of(changed(files, "architecture.json", path, value), "the save")
+    assert len(str(caught.value)) < 2000
