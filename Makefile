@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := --numprocesses logical --maxprocesses 8 --dist worksteal
 
-.PHONY: demo check test test-extras test-slow lint bench clean
+.PHONY: demo check test test-extras test-slow lint audit bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/dnnkit train
@@ -28,6 +28,9 @@ lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+audit: $(VENV)/installed-test
+	$(BIN)/python -m tests.audit
 
 bench: $(VENV)/installed-test
 	$(PYTEST) benchmarks -m 'not slow' --benchmark-max-time=0.05

@@ -11,6 +11,7 @@ from dnnkit.formula import Formula, activation, definition
 from dnnkit.kernels import registry as kernels
 from dnnkit.kernels.registry import RuntimeActivation, register_activation
 from dnnkit.registry import Lazy, Registry, unknown
+from dnnkit.settings import shown
 
 
 def _is_activation(thing: object) -> bool:
@@ -69,7 +70,9 @@ def find(given: str | Formula) -> str | Formula:
             return definition.NAMED[given]
         if given in names():
             return given
-    raise UnknownName(f"{unknown('activation', given, names())}, or define it: dk.activation({given!r}, 'x * ...')")
+    raise UnknownName(
+        f"{unknown('activation', given, names())}, or define it: dk.activation({shown(given)}, 'x * ...')"
+    )
 
 
 def key_of(given: str | Formula) -> str:

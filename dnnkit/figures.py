@@ -2,7 +2,12 @@
 
 from io import BytesIO
 
-from matplotlib.figure import Figure as MatplotlibFigure
+from dnnkit.errors import ConfigurationError
+
+try:
+    from matplotlib.figure import Figure as MatplotlibFigure
+except ValueError as error:  # of a variable that it reads as it is imported
+    raise ConfigurationError(f"matplotlib cannot be imported: {error}; unset the variable MPLBACKEND") from error
 
 
 class Figure(MatplotlibFigure):

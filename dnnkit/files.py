@@ -1,10 +1,12 @@
-"""Files that are replaced as a whole, and where caches are kept.
+"""Files that are replaced as a whole, files of strangers that are read within bounds, and where caches are kept.
 
 A leaf: it imports nothing but `dnnkit.errors`, so that kernels and backends may use it too.
 """
 
 import errno
 import os
+import re
+import stat
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,13 +20,85 @@ def as_path(given: Any) -> Path:
     """The path that was given; `ConfigurationError` for what is none."""
     try:
         path = Path(given)
+        if given == "":
+            raise TypeError
     except TypeError:
         raise ConfigurationError(
             f"path is {given!r}: expected the name of a file or folder, as text or a Path"
         ) from None
-    if "\0" in str(path):
-        raise ConfigurationError(f"path is {str(path)!r}: expected a name without the character 0")
+    try:
+        usable = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        usable = False
+    if not usable:
+        raise ConfigurationError(f"path is {str(path)!r}: expected a name without the character 0, nor half of one")
     return path
+
+
+# -- reading what may be a stranger's --------------------------------------------------------------------------------
+
+UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+
+
+def largest(default: int) -> int:
+    """Bytes that a file, or all files of a save, may have: `$DNNKIT_LARGEST_FILE`, as "8 GiB", else the default."""
+    given = os.environ.get("DNNKIT_LARGEST_FILE")
+    if not given:
+        return default
+    found = re.fullmatch(r"\s*([0-9]{1,15})\s*(|[KMGT]iB)\s*", given)
+    if found is None:
+        raise ConfigurationError(
+            f"DNNKIT_LARGEST_FILE is {given[:80]!r}: expected a whole number of bytes, KiB, MiB, GiB or TiB, "
+            "such as '8 GiB'"
+        )
+    return int(found[1]) * UNITS[found[2]]
+
+
+def too_large(size: int, most: int) -> str:
+    """What to say of what has, or promises, more bytes than are read."""
+    return (
+        f"it has {size:,} bytes, more than the {most:,} that are read: if you trust it, set the environment variable "
+        f"DNNKIT_LARGEST_FILE to '{-(-size >> 20) if size > 0 else 0} MiB' or more"
+    )
+
+
+def open_regular(path: Path, most: int, inside: Path | None = None) -> BinaryIO:
+    """Open a regular file of at most so many bytes; raises OSError for a pipe, a device, a folder, or more bytes.
+
+    With `inside`, a link that leads out of that folder is refused, too. Nothing is waited for.
+    """
+    name = os.path.realpath(path)
+    if inside is not None and not Path(name).is_relative_to(os.path.realpath(inside)):
+        raise OSError(errno.ELOOP, f"it is a link out of {inside}", str(path))
+    flags = os.O_RDONLY
+    for flag in ("O_NONBLOCK", "O_NOFOLLOW", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"):
+        flags |= getattr(os, flag, 0)
+    _check_regular(os.stat(name), path)  # opening a device may do something
+    file = os.fdopen(os.open(name, flags), "rb")
+    try:
+        found = os.fstat(file.fileno())
+        _check_regular(found, path)
+        if found.st_size > most:
+            raise OSError(errno.EFBIG, too_large(found.st_size, most), str(path))
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _check_regular(found: os.stat_result, path: Path) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, a device or a socket"
+        raise OSError(errno.EINVAL, f"it is {kind}: expected a regular file", str(path))
+
+
+def read_regular(path: Path, most: int, inside: Path | None = None) -> bytes:
+    """The contents of a file, as `open_regular` opens it; of one that grows meanwhile, no more than it had."""
+    with open_regular(path, most, inside) as file:
+        return file.read(os.fstat(file.fileno()).st_size)
+
+
+# -- writing ---------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -108,6 +182,9 @@ def nearest_existing(path: Path) -> Path:
     while not path.exists() and path != path.parent:
         path = path.parent
     return path
+
+
+# -- caches ----------------------------------------------------------------------------------------------------------
 
 
 def make_private(folder: Path) -> None:

@@ -7,16 +7,18 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dnnkit.errors import ConfigurationError
 from dnnkit.network.checks import check_count, check_optional_count
 from dnnkit.network.protocol import Network
 from dnnkit.seeds import check_seed
-from dnnkit.settings import FINITE, POSITIVE
+from dnnkit.settings import FINITE, POSITIVE, shown
 
 Values: TypeAlias = NDArray[np.float64]
 
 
 def numerical_diff(f: Callable[[Any], Any], x: Any, h: float = 1e-4) -> Any:
     """Central difference (f(x + h) - f(x - h)) / 2h of a function of one number, element by element on an array."""
+    _check_function(f)
     return (f(x + h) - f(x - h)) / (2 * h)
 
 
@@ -26,6 +28,7 @@ def numerical_gradient(f: Callable[[Any], Any], x: Any, h: float = 1e-4) -> Valu
     x is changed in place while f is evaluated if it is a float64 array (so f may also read it from elsewhere), and is
     as before when this returns.
     """
+    _check_function(f)
     point = np.asarray(x, np.float64)
     gradient = np.empty_like(point)
     for index in np.ndindex(point.shape):
@@ -37,8 +40,15 @@ def numerical_gradient(f: Callable[[Any], Any], x: Any, h: float = 1e-4) -> Valu
             below = f(point)
         finally:
             point[index] = kept
+        if np.size(above) != 1:
+            raise ConfigurationError(f"f returns an array of shape {np.shape(above)}: expected one number")
         gradient[index] = (float(above) - float(below)) / (2 * h)
     return gradient
+
+
+def _check_function(f: Any) -> None:
+    if not callable(f):
+        raise ConfigurationError(f"f is {shown(f)}: expected a function")
 
 
 def gradient_descent(f: Callable[[Any], Any], init_x: Any, lr: float = 0.01, step_num: int = 100) -> Values:

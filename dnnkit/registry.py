@@ -45,7 +45,9 @@ def register(kind: str, name: str, thing: Any) -> None:
 def unknown(kind: str, given: Any, names: Iterable[str]) -> str:
     """What to say of a name that is none of these: the nearest one first."""
     names = list(names)
-    return f"unknown {kind} {given!r}: {did_you_mean(given, names)}choose one of {', '.join(names)}"
+    text = repr(given)
+    text = text if len(text) <= 200 else f"{text[:200]}..."  # a stranger's may have any length
+    return f"unknown {kind} {text}: {did_you_mean(given, names)}choose one of {', '.join(names)}"
 
 
 def did_you_mean(given: Any, names: Iterable[str]) -> str:
@@ -53,7 +55,7 @@ def did_you_mean(given: Any, names: Iterable[str]) -> str:
     lower = {name.lower(): name for name in names}
     from difflib import get_close_matches  # only errors need it
 
-    near = get_close_matches(given.lower(), lower, n=1) if isinstance(given, str) else []
+    near = get_close_matches(given.lower(), lower, n=1) if isinstance(given, str) and len(given) <= 200 else []
     return f"did you mean {lower[near[0]]!r}? " if near else ""
 
 

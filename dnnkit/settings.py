@@ -88,15 +88,20 @@ def numbers(words: str, contains: Callable[[float], bool] = lambda number: True)
     return Expected(words, take)
 
 
-def whole(least: int = 1) -> Expected:
-    """Whole numbers from `least` on, however large: what is too large for a purpose, its user says."""
+def whole(least: int = 1, most: int | None = None) -> Expected:
+    """Whole numbers from `least` on, to `most` or however large: then its user says what is too large for a purpose."""
 
     def take(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
             raise ValueError
-        return int(value)
+        number = int(value)
+        if most is not None and number > most:
+            raise ValueError
+        return number
 
-    return Expected(f"a whole number, {least} or more", take)
+    return Expected(
+        f"a whole number, {least} or more" if most is None else f"a whole number from {least} to {most}", take
+    )
 
 
 def or_none(expected: Expected) -> Expected:

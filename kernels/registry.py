@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dnnkit.errors import UnknownName
+from dnnkit.errors import BackendUnavailable, UnknownName
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.registry import unknown
 
@@ -216,7 +216,13 @@ def contract(name: str) -> ModuleType:
 
 def version(name: str, module: str) -> ModuleType:
     """One version of a kernel: its module `reference`, `cpu` or `gpu`."""
-    return importlib.import_module(f"{_dotted(name)}.{module}")
+    try:
+        return importlib.import_module(f"{_dotted(name)}.{module}")
+    except ValueError as error:  # of a variable that the array library reads as it is imported
+        raise BackendUnavailable(
+            f"the {module} version of kernel {name!r} cannot be imported: {error} See the environment variables of the "
+            "array library, such as NUMBA_NUM_THREADS"
+        ) from error
 
 
 def has_cpu_version(name: str) -> bool:

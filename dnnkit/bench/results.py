@@ -12,6 +12,8 @@ from typing import Any
 from dnnkit.bench.machine import command, describe
 from dnnkit.bench.statistics import NOISY, Summary, noise_of, summarize
 from dnnkit.errors import DataError
+from dnnkit.files import largest, read_regular
+from dnnkit.saves.schema import LARGEST_JSON
 from dnnkit.saves.serialization import without_nan
 
 SCHEMA = 1
@@ -141,7 +143,7 @@ def _flat(row: Row) -> dict[str, Any]:
 def read(path: Path) -> Results:
     """A file that `--json` wrote; raises `DataError` for anything else."""
     try:
-        raw = json.loads(path.read_text())
+        raw = json.loads(read_regular(path, largest(LARGEST_JSON)))
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:

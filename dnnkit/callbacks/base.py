@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any, Literal, TypeAlias
 
-from dnnkit.errors import ConfigurationError
+from dnnkit.errors import CheckpointError, ConfigurationError
 from dnnkit.network.protocol import Network
 from dnnkit.registry import Registry
 from dnnkit.settings import FINITE, several
@@ -92,14 +92,23 @@ class CallbackList(Callback):
         """The states of all, with the names of their classes."""
         return [{"type": type(callback).__name__, "state": callback.state()} for callback in self.callbacks]
 
-    def restore_each(self, states: Sequence[Mapping[str, Any]]) -> None:
-        """Give each the state that was kept of one of its class; the first of a class that of the first."""
+    def restore_each(self, states: Sequence[Mapping[str, Any]], place: str) -> None:
+        """Give each the state that was kept of one of its class; the first of a class that of the first.
+
+        Raises `CheckpointError`, which calls the states by `place`, where a callback cannot be in its state.
+        """
         left = list(states)
         for callback in self.callbacks:
             own = next((state for state in left if state["type"] == type(callback).__name__), None)
             if own is not None:
                 left.remove(own)
-                callback.restore(own["state"])
+                try:
+                    callback.restore(own["state"])
+                except Exception as error:  # a callback of a user's own may fail in any way
+                    name = type(callback).__name__
+                    raise CheckpointError(
+                        f"{place} holds a state of {name} that it cannot take: {type(error).__name__}: {error}"
+                    ) from error
 
     def on_train_begin(self, logs: Logs) -> None:  # noqa: D102
         for callback in self.callbacks:

@@ -10,6 +10,7 @@ from dnnkit.backends.diagnosis import remark
 from dnnkit.callbacks.base import CALLBACKS, Callback, Logs
 from dnnkit.errors import ConfigurationError
 from dnnkit.files import as_path
+from dnnkit.saves.schema import COUNT, record, taken
 
 
 @CALLBACKS.named("CSVLogger")
@@ -37,7 +38,7 @@ class CSVLogger(Callback):
         return {"size": self._size}
 
     def restore(self, state: Mapping[str, Any]) -> None:  # noqa: D102
-        self._size = min(state["size"], self.path.stat().st_size)
+        self._size = min(taken(state, record({"size": COUNT}), "the state")["size"], self.path.stat().st_size)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: D102
         try:

@@ -5,6 +5,18 @@ from typing import Any, Literal
 
 from dnnkit.callbacks.base import CALLBACKS, Best, Callback, Logs
 from dnnkit.network.checks import check_count
+from dnnkit.saves.schema import ANYTHING, COUNT, MEASURED, by_name, record, taken
+from dnnkit.settings import or_none
+
+STATE = record(
+    {
+        "best": or_none(MEASURED),
+        "best_epoch": or_none(COUNT),
+        "stopped_epoch": or_none(COUNT),
+        "waited": COUNT,
+        "weights": or_none(by_name(ANYTHING)),
+    }
+)
 
 
 @CALLBACKS.named("EarlyStopping")
@@ -62,6 +74,7 @@ class EarlyStopping(Callback):
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:  # noqa: D102
+        state = taken(state, STATE, "the state")
         self._best.value, self._waited, self._weights = state["best"], state["waited"], state["weights"]
         self.best_epoch, self.stopped_epoch = state["best_epoch"], state["stopped_epoch"]
 

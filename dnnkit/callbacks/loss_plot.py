@@ -8,6 +8,7 @@ from typing import Any
 from dnnkit.callbacks.base import CALLBACKS, Callback, Logs
 from dnnkit.files import as_path
 from dnnkit.network.checks import check_count
+from dnnkit.saves.schema import COUNT, MEASURED, by_name, list_of, record, taken
 from dnnkit.training.notebook import Cell, in_notebook
 
 
@@ -55,7 +56,9 @@ class LossPlot(Callback):
         return {"epochs": self._epochs, "losses": self._losses}
 
     def restore(self, state: Mapping[str, Any]) -> None:  # noqa: D102
-        self._epochs, self._losses = list(state["epochs"]), {name: list(v) for name, v in state["losses"].items()}
+        kind = record({"epochs": list_of(COUNT), "losses": by_name(list_of(MEASURED))})
+        state = taken(state, kind, "the state")
+        self._epochs, self._losses = state["epochs"], state["losses"]
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: D102
         self.add(epoch + 1, logs["loss"], logs.get("val_loss"))

@@ -7,6 +7,8 @@ from typing import Any, Literal
 from dnnkit.callbacks.base import CALLBACKS, Best, Callback, Logs
 from dnnkit.errors import ConfigurationError
 from dnnkit.files import as_path
+from dnnkit.saves.schema import MEASURED, record, taken
+from dnnkit.settings import or_none
 
 
 @CALLBACKS.named("ModelCheckpoint")
@@ -33,7 +35,7 @@ class ModelCheckpoint(Callback):
         return {"best": self._best.value}
 
     def restore(self, state: Mapping[str, Any]) -> None:  # noqa: D102
-        self._best.value = state["best"]
+        self._best.value = taken(state, record({"best": or_none(MEASURED)}), "the state")["best"]
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: D102
         if self.save_best_only and not self._best.improves(logs):

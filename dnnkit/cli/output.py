@@ -5,13 +5,12 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from pathlib import Path
 from typing import Any
 
 import typer
 
 from dnnkit.errors import ConfigurationError
-from dnnkit.files import check_writable
+from dnnkit.files import as_path, check_writable
 from dnnkit.saves.serialization import without_nan
 
 log = logging.getLogger("dnnkit")
@@ -58,7 +57,7 @@ def text_output(target: str | None) -> Iterator[list[str]]:
             yield parts
         print("".join(parts))
     else:
-        path = Path(target)
+        path = as_path(target)
         if path.is_dir() or not path.absolute().parent.is_dir():
             raise ConfigurationError(f"cannot write {path}: expected a file in a folder that exists")
         check_writable(path.absolute().parent)

@@ -1,10 +1,13 @@
 """`dnnkit predict`: ask a trained network."""
 
+import os
 import warnings
+import zlib
+from io import TextIOWrapper
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any
-from zipfile import BadZipFile
+from typing import IO, Annotated, Any
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import typer
@@ -12,6 +15,13 @@ from numpy.typing import NDArray
 
 from dnnkit.cli.output import json_output
 from dnnkit.errors import DataError
+from dnnkit.files import largest, open_regular, too_large
+
+LARGEST_CSV, LARGEST_ARRAY = 64 << 20, 512 << 20
+"""Bytes of a file of samples, unless DNNKIT_LARGEST_FILE says otherwise; two letters of CSV become eight bytes."""
+
+HEADERS: Any = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+"""By the format's version; the third one is for names of fields."""
 
 
 def predict(
@@ -54,9 +64,11 @@ def read_samples(file: Path) -> NDArray[Any]:
         raise DataError(f"{file} ends in {file.suffix or 'nothing'}: expected .npy, .npz or .csv")
     try:
         samples = _read_csv(file) if file.suffix == ".csv" else _read_numpy(file)
+    except DataError:
+        raise
     except OSError as error:
         raise DataError(f"cannot read {file}: {error.strerror or error}") from error
-    except (ValueError, EOFError, BadZipFile) as error:
+    except (ValueError, TypeError, EOFError, OverflowError, NotImplementedError, BadZipFile, zlib.error) as error:
         raise DataError(f"{file} does not hold plain numbers: {error}") from error
     if samples.size == 0:
         raise DataError(f"{file} is empty: expected at least one sample")
@@ -64,20 +76,45 @@ def read_samples(file: Path) -> NDArray[Any]:
 
 
 def _read_csv(file: Path) -> NDArray[Any]:
-    with warnings.catch_warnings():
+    with (
+        open_regular(file, largest(LARGEST_CSV)) as opened,
+        TextIOWrapper(opened, encoding="utf-8-sig") as lines,
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore", UserWarning)  # that it is empty is said better by the caller
-        return np.loadtxt(file, delimiter=",", ndmin=2)
+        return np.loadtxt(lines, delimiter=",", ndmin=2)
 
 
 def _read_numpy(file: Path) -> NDArray[Any]:
-    """NumPy knows .npy from .npz by its content."""
-    with file.open("rb") as opened:  # NumPy does not close what it cannot read
-        loaded = np.load(opened, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        if len(loaded.files) != 1:
-            raise DataError(f"{file} holds {len(loaded.files)} arrays ({', '.join(loaded.files)}): expected one")
-        return np.asarray(loaded[loaded.files[0]])
+    """Of .npy and .npz; NumPy knows one from the other by its content."""
+    most = largest(LARGEST_ARRAY)
+    with open_regular(file, most) as opened:  # NumPy does not close what it cannot read
+        size = os.fstat(opened.fileno()).st_size
+        if opened.read(2) != b"PK":
+            opened.seek(0)
+            return _array(opened, size, file)
+        with ZipFile(opened) as zipped:
+            members = zipped.infolist()
+            if len(members) != 1:
+                names = ", ".join(member.filename.removesuffix(".npy")[:40] for member in members[:5])
+                raise DataError(f"{file} holds {len(members)} arrays ({names}): expected one")
+            if members[0].file_size > most:
+                raise DataError(f"{file} is not read: {too_large(members[0].file_size, most)}")
+            with zipped.open(members[0]) as member:
+                return _array(member, members[0].file_size, file)
+
+
+def _array(stream: IO[bytes], size: int, file: Path) -> NDArray[Any]:
+    """An array of numbers from a file of so many bytes: a header may promise any number of them."""
+    try:
+        shape, by_columns, dtype = HEADERS[np.lib.format.read_magic(stream)](stream)
+    except Exception as error:  # NumPy has Python read the header, which fails in many ways
+        raise DataError(f"{file} does not hold plain numbers: its header cannot be read: {str(error)[:200]}") from None
+    promised = prod(shape) * dtype.itemsize
+    if dtype.kind not in "biuf" or promised > size:
+        raise DataError(f"{file} announces {shape} of dtype {dtype}: expected numbers, and not more than it has bytes")
+    values = np.frombuffer(stream.read(promised), dtype)
+    return values.reshape(shape, order="F" if by_columns else "C")
 
 
 def _fit_shape(samples: NDArray[Any], input_shape: tuple[int, ...]) -> NDArray[Any]:

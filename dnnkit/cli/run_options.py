@@ -1,14 +1,30 @@
 """What `dnnkit train` was asked for, kept in the run folder: `--resume` takes it from there."""
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
 
 from dnnkit.errors import CheckpointError
 from dnnkit.saves.folder import read_files, to_json
+from dnnkit.saves.kinds import FIT, STATE
+from dnnkit.saves.schema import list_of, read, record, text
+from dnnkit.settings import FINITE, or_none, whole
 
 FILE = "run.json"
+
+RUN = record(
+    {
+        "dataset": text(),
+        "hidden": list_of(whole(), 1000),
+        "activation": text(),
+        "optimizer": text(),
+        "learning_rate": or_none(FINITE),
+        "batch_size": whole(),
+        "epochs": whole(),
+        "seed": whole(0),
+        "dtype": text(),
+        "backend": or_none(text()),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -39,27 +55,14 @@ class RunOptions:
                 f"{folder} is a save, but no run of `dnnkit train` that can be resumed: load it in Python, by "
                 f"dk.load({str(folder)!r}), and call fit"
             )
-        try:
-            values = json.loads(files[FILE])
-            values |= {"hidden": tuple(values["hidden"]), "backend": json.loads(files["state.json"])["backend"]}
-            kinds = get_type_hints(cls)
-            wrong = [f.name for f in fields(cls) if not _fits(values.get(f.name), kinds[f.name])]
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise CheckpointError(f"{folder} is damaged: {FILE} cannot be understood ({error!r})") from error
-        if wrong or len(values) != len(fields(cls)):
-            raise CheckpointError(f"{folder} is not a run that this version can resume: see {', '.join(wrong) or FILE}")
-        return cls(**values)
+        values = read(files, FILE, RUN, str(folder))
+        state = read(files, "state.json", STATE, str(folder))
+        return cls(**{**values, "hidden": tuple(values["hidden"]), "backend": state.get("backend")})
 
 
 def place_of_run(folder: Path) -> str:
     """Where the run in a folder stands, in words."""
     files = read_files(folder)
-    fit, state = json.loads(files["fit.json"]), json.loads(files["state.json"])
+    fit, state = (read(files, f"{name}.json", kind, str(folder)) for name, kind in (("fit", FIT), ("state", STATE)))
     within = f"in epoch {fit['epoch'] + 1}, after step {state['position']:,} of {state['steps']:,}"
     return within if state["position"] else f"after epoch {fit['epoch']}"
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    if kind == tuple[int, ...]:
-        return isinstance(value, tuple) and all(type(item) is int for item in value)
-    return type(value) in (get_args(kind) or (kind,)) or (type(value) is int and float in get_args(kind))

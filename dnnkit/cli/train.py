@@ -234,9 +234,9 @@ def _require_free(folder: Path, overwrite: bool) -> None:
 
 def _units(hidden: list[str] | None) -> tuple[int, ...]:
     numbers = [number for item in hidden or ["128"] for number in item.split(",")]
-    if any(not number.strip().isdecimal() or int(number) == 0 for number in numbers):
+    if any(not number.strip().isdecimal() or len(number) > 400 or int(number) == 0 for number in numbers):
         raise ConfigurationError(
-            f"--hidden {','.join(numbers)}: expected whole numbers above 0, such as 128 or 256,128"
+            f"--hidden {','.join(numbers)[:200]}: expected whole numbers above 0, such as 128 or 256,128"
         )
     return tuple(int(number) for number in numbers)
 

@@ -17,39 +17,60 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.errors import DataError
+from dnnkit.files import largest, open_regular, too_large
 
 UNSIGNED_BYTE = 8
-LARGEST = 2**30
-"""Numbers in a file at most; MNIST has 47 million. What a damaged header announces may be any size."""
+LARGEST = 128 << 20
+"""Numbers in a file at most, unless DNNKIT_LARGEST_FILE says otherwise; MNIST has 47 million. What a header announces
+may be any size, and a megabyte of gzip unpacks to a gigabyte."""
 
 
 @dataclass(frozen=True)
 class IdxFile:
-    """A file of a data set: its name without `.gz`, and the size and MD5 of the published uncompressed bytes."""
+    """A file of a data set: its name without `.gz`, and size and sum of the published uncompressed bytes.
+
+    The sum is SHA-256 where somebody had those bytes at hand, else the published MD5: that is against damage alone, for
+    other bytes with the same MD5 can be made.
+    """
 
     name: str
     axes: int
     bytes: int
-    md5: str
+    digest: str
+
+    @property
+    def algorithm(self) -> str:
+        """Of the sum, in words."""
+        return "SHA-256" if len(self.digest) == 64 else "MD5"
+
+    def new_sum(self) -> Any:
+        """To be updated with bytes, and compared by `hexdigest`."""
+        if self.algorithm == "SHA-256":
+            return hashlib.sha256()
+        return hashlib.md5(usedforsecurity=False)
 
 
 def read_idx(folder: Path, file: IdxFile) -> NDArray[np.uint8]:
-    """The numbers of a file, checked: its layout always, its MD5 if it has the published size."""
+    """The numbers of a file, checked: its layout always, its sum if it has the published size."""
     path = find_file(folder, file.name)
     if path is None:
         raise DataError(f"{folder / file.name} is missing, with or without .gz")
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            array, header = _parse(stream, path, file.axes)
+        with open_regular(path, largest(LARGEST)) as raw, gzip.GzipFile(fileobj=raw) as unpacked:
+            array, header = _parse(unpacked if path.suffix == ".gz" else raw, path, file.axes)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path} is damaged: {error}; replace it") from error
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    if len(header) + array.nbytes == file.bytes and _md5(header, array) != file.md5:
-        raise DataError(
-            f"{path} is damaged: its {file.bytes} uncompressed bytes do not have the published MD5 sum {file.md5}; "
-            "replace it"
-        )
+    if len(header) + array.nbytes == file.bytes:
+        content = file.new_sum()
+        content.update(header)
+        content.update(array.data)
+        if content.hexdigest() != file.digest:
+            raise DataError(
+                f"{path} is damaged: its {file.bytes} uncompressed bytes do not have the published {file.algorithm} "
+                f"sum {file.digest}; replace it"
+            )
     return array
 
 
@@ -61,12 +82,6 @@ def find_file(folder: Path, name: str) -> Path | None:
 def magic(axes: int) -> bytes:
     """The first four bytes of a file of unsigned bytes with so many axes."""
     return bytes([0, 0, UNSIGNED_BYTE, axes])
-
-
-def _md5(header: bytes, array: NDArray[np.uint8]) -> str:
-    content = hashlib.md5(header, usedforsecurity=False)
-    content.update(array.data)
-    return content.hexdigest()
 
 
 def _parse(stream: Any, path: Path, axes: int) -> tuple[NDArray[np.uint8], bytes]:
@@ -81,8 +96,10 @@ def _parse(stream: Any, path: Path, axes: int) -> tuple[NDArray[np.uint8], bytes
         raise DataError(f"{path} is truncated: it ends within its header; replace it")
     shape = tuple(int.from_bytes(header[4 * axis : 4 * axis + 4], "big") for axis in range(1, axes + 1))
     size = prod(shape)
-    if size > LARGEST:
-        raise DataError(f"{path} announces {size:,} numbers, {shape}: more than the {LARGEST:,} that fit; replace it")
+    if size > (most := largest(LARGEST)):
+        raise DataError(f"{path} announces {size:,} numbers, {shape}: {too_large(size, most)}, or replace it")
+    if size == 0:
+        raise DataError(f"{path} announces no numbers, {shape}; replace it")
     body = stream.read(size + 1)  # one more than announced: a file that goes on, or unpacks to gigabytes, is refused
     if len(body) != size:
         more = "more" if len(body) > size else f"only {len(body)}"

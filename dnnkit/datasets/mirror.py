@@ -1,6 +1,5 @@
 """One file from one mirror: its bytes as they come, whether they are the published ones, and how far they are."""
 
-import hashlib
 import sys
 import zlib
 from collections.abc import Callable, Generator, Iterator
@@ -39,7 +38,8 @@ class MirrorFailure(Exception):
 def receive(url: str, most: int, timeout: float, report: Report) -> Generator[bytes, None, None]:
     """What the URL holds, in chunks, not more than `most` bytes; all that can go wrong is a `MirrorFailure`."""
     try:
-        with _opener().open(Request(url, headers={"User-Agent": "dnnkit"}), timeout=timeout) as response:
+        request = Request(url, headers={"User-Agent": "dnnkit"})  # noqa: S310 - the opener knows http and https alone
+        with _opener(url).open(request, timeout=timeout) as response:
             total, received = response.length, 0
             report(received, total)
             while total is None or received < total:
@@ -64,10 +64,14 @@ def receive(url: str, most: int, timeout: float, report: Report) -> Generator[by
         raise MirrorFailure(reason, again=True) from error
 
 
-def _opener() -> OpenerDirector:
-    """HTTP and HTTPS with redirects and the user's proxies; unlike urlopen, no mirror can lead it to ftp: or file:."""
+def _opener(url: str) -> OpenerDirector:
+    """HTTPS with redirects and the user's proxies; HTTP only if the URL says so.
+
+    Unlike urlopen, no mirror can lead it to ftp: or file:, nor from https: to http:.
+    """
     opener = OpenerDirector()
-    transport = (ProxyHandler(), HTTPHandler(), HTTPSHandler(), HTTPRedirectHandler())
+    plain = () if url.startswith("https:") else (HTTPHandler(),)
+    transport = (ProxyHandler(), *plain, HTTPSHandler(), HTTPRedirectHandler())
     for handler in (*transport, HTTPErrorProcessor(), HTTPDefaultErrorHandler(), UnknownHandler()):
         opener.add_handler(handler)
     return opener
@@ -78,7 +82,7 @@ class Content:
 
     def __init__(self, file: IdxFile) -> None:
         self._file, self._size, self._start = file, 0, b""
-        self._unpacker, self._sum = zlib.decompressobj(wbits=31), hashlib.md5(usedforsecurity=False)
+        self._unpacker, self._sum = zlib.decompressobj(wbits=31), file.new_sum()
 
     def add(self, chunk: bytes) -> None:
         """Raise `MirrorFailure` as soon as these can no longer be the published bytes."""
@@ -106,8 +110,10 @@ class Content:
             raise MirrorFailure(f"unpacked, it begins with {self._start.hex()}: expected {expected.hex()}")
         if self._size != self._file.bytes:
             raise MirrorFailure(f"unpacks to {self._size:,} bytes: expected {self._file.bytes:,}")
-        if self._sum.hexdigest() != self._file.md5:
-            raise MirrorFailure(f"unpacked, its MD5 sum is {self._sum.hexdigest()}: expected {self._file.md5}")
+        if self._sum.hexdigest() != self._file.digest:
+            raise MirrorFailure(
+                f"unpacked, its {self._file.algorithm} sum is {self._sum.hexdigest()}: expected {self._file.digest}"
+            )
 
 
 @contextmanager

@@ -19,11 +19,12 @@ def data_folder() -> Path:
 
 
 def load_pairs(
-    name: str, files: tuple[IdxFile, IdxFile, IdxFile, IdxFile], mirrors: Sequence[str]
+    name: str, files: tuple[IdxFile, IdxFile, IdxFile, IdxFile], mirrors: Sequence[str], classes: int = 256
 ) -> tuple[tuple[NDArray[np.uint8], NDArray[np.uint8]], tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Training and test images (N, H, W) and labels (N,), both uint8, from the data folder.
+    """Training and test images (N, H, W) and labels (N,) below `classes`, both uint8, from the data folder.
 
-    Missing files are downloaded first, from the mirrors: URLs that hold `<file>.gz`.
+    Missing files are downloaded first, from the mirrors: URLs that hold `<file>.gz`. Files that do not fit together are
+    a `DataError`.
     """
     folder = data_folder() / name
     if any(find_file(folder, file.name) is None for file in files):
@@ -34,6 +35,17 @@ def load_pairs(
     for images, labels, part in ((x, y, "training"), (x_test, y_test, "test")):
         if len(images) != len(labels):
             raise DataError(f"{name} in {folder}: {len(images)} {part} images but {len(labels)} labels; replace both")
-        if len(images) == 0:
-            raise DataError(f"{name} in {folder}: no {part} images; replace the files")
+        if int(labels.max()) >= classes:
+            raise DataError(
+                f"{name} in {folder}: {part} labels go to {labels.max()}, but there are {classes} classes, from 0; "
+                "replace the files"
+            )
+    if x.shape[1:] != x_test.shape[1:]:
+        raise DataError(
+            f"{name} in {folder}: training images are {_size(x)}, test images {_size(x_test)}; replace the files"
+        )
     return (x, y), (x_test, y_test)
+
+
+def _size(images: NDArray[np.uint8]) -> str:
+    return " × ".join(map(str, images.shape[1:]))

@@ -5,13 +5,12 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from math import isfinite
 from numbers import Real
 from typing import Any
 
 from dnnkit.errors import ConfigurationError
 from dnnkit.formula import grammar
-from dnnkit.settings import plain
+from dnnkit.settings import FINITE, plain, shown
 
 NAMED: dict[str, "Formula"] = {}
 """What `activation` was last told of each name; a layer keeps the formula that its name stood for when it was made."""
@@ -32,12 +31,10 @@ class Formula:
 
     def __post_init__(self) -> None:
         _check_name(self.name)
-        object.__setattr__(self, "parameters", tuple((str(name), float(value)) for name, value in self.parameters))
-        for name, value in self.parameters:
+        object.__setattr__(self, "parameters", _pairs(self.name, self.parameters))
+        for name, _ in self.parameters:
             if not NAME.fullmatch(name) or name in ("x", *grammar.CONSTANTS, *grammar.FUNCTIONS, *grammar.WORDS):
-                raise ConfigurationError(f"a parameter cannot be called {name!r}: choose a word of your own")
-            if not isfinite(value):
-                raise ConfigurationError(f"parameter {name} of {self.name!r} is {value}: expected a finite number")
+                raise ConfigurationError(f"a parameter cannot be called {shown(name)}: choose a word of your own")
         from dnnkit.formula.derivation import define
 
         define(self.key, self.formula, dict(self.parameters))
@@ -80,17 +77,23 @@ def activation(name: str, formula: str, **parameters: float) -> Formula:
 
 def activation_from_text(text: str) -> Formula:
     """`activation` from one text, "name = formula; parameter = value; ...", as a command line gives it."""
+    if not isinstance(text, str):
+        raise ConfigurationError(
+            f"{shown(text)} defines no activation: expected text, such as 'swish = x / (1 + exp(-x))'"
+        )
     first, *others = text.split(";")
     name, equals, formula = first.partition("=")
     if not equals:
-        raise ConfigurationError(f"{text!r} defines no activation: expected 'name = formula; parameter = value; ...'")
+        raise ConfigurationError(
+            f"{shown(text)} defines no activation: expected 'name = formula; parameter = value; ...'"
+        )
     parameters: dict[str, float] = {}
     for other in others:
         parameter, _, value = other.partition("=")
         try:
             parameters[parameter.strip()] = float(value)
         except ValueError:
-            raise ConfigurationError(f"{other.strip()!r} in {text!r}: expected 'parameter = value'") from None
+            raise ConfigurationError(f"{shown(other.strip())} in {shown(text)}: expected 'parameter = value'") from None
     _check_name(name.strip())
     defined = Formula(name.strip(), formula.strip(), tuple(parameters.items()))
     return activation(defined.name, defined.formula, **parameters)
@@ -98,4 +101,20 @@ def activation_from_text(text: str) -> Formula:
 
 def _check_name(name: str) -> None:
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise ConfigurationError(f"an activation cannot be called {name!r}: expected letters, digits and _, at most 40")
+        raise ConfigurationError(
+            f"an activation cannot be called {shown(name)}: expected letters, digits and _, at most 40"
+        )
+
+
+def _pairs(name: str, given: Any) -> tuple[tuple[str, float], ...]:
+    """Parameters by name, as finite numbers."""
+    try:
+        pairs = [(str(parameter), value) for parameter, value in given]
+    except (TypeError, ValueError):
+        raise ConfigurationError(
+            f"parameters of {name!r} are {shown(given)}: expected pairs of a name and a number"
+        ) from None
+    return tuple(
+        (parameter, float(FINITE.check(f"parameter {parameter} of {name!r} is {shown(value)}", value)))
+        for parameter, value in pairs
+    )

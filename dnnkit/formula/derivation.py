@@ -8,12 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from dnnkit.errors import ConfigurationError, DnnkitError, FormulaWarning
-from dnnkit.formula import checking, grammar, printing
-from dnnkit.formula.from_output import derivative_from_output
-from dnnkit.formula.stable import stable
-from dnnkit.formula.statements import Statements
-from dnnkit.formula.symbols import derivative, translate
+from dnnkit.errors import FormulaWarning
+from dnnkit.formula import checking, printing
+from dnnkit.formula.deriving import derived
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.registry import RUNTIME_ACTIVATIONS, RuntimeActivation, register_activation
 
@@ -22,19 +19,11 @@ def define(key: str, formula: str, parameters: dict[str, float]) -> None:
     """Make the activation known to kernels by its key; once."""
     if key in RUNTIME_ACTIVATIONS:
         return
-    try:
-        expression = translate(grammar.parse(formula, parameters), parameters)
-        functions = {"forward": _statements(expression), "derivative": _statements(derivative(expression))}
-        shortcut = derivative_from_output(expression)
-        if shortcut is not None:
-            functions["derivative_from_output"] = Statements.of(shortcut)
-    except DnnkitError:
-        raise
-    except Exception as error:  # SymPy's, whose classes have no common base
-        raise ConfigurationError(f"SymPy cannot differentiate the formula {formula!r}: {error!r}") from error
+    functions = derived(formula, parameters)
+    has_shortcut = "derivative_from_output" in functions
     reference = _module(key, printing.arrays(functions))
     checking.check_derivative(formula, reference)
-    if shortcut is not None and checking.agrees_with_derivative(reference):
+    if has_shortcut and checking.agrees_with_derivative(reference):
         functions.pop("derivative", None)
     else:
         functions.pop("derivative_from_output", None)
@@ -58,14 +47,10 @@ def warn_of(key: str, name: str) -> None:
         warnings.warn(f"activation {name!r}: {'; '.join(found)}", FormulaWarning, stacklevel=3)
 
 
-def _statements(expression: object) -> Statements:
-    return Statements.of(stable(expression))
-
-
 def _module(key: str, source: str) -> types.ModuleType:
     """The printed code as a module; made by `printing` from a tree, so no text of the user's is in it."""
     written = types.ModuleType(f"dnnkit.formula.{key}")
-    exec(compile(source, f"<{written.__name__}>", "exec"), written.__dict__)
+    exec(compile(source, f"<{written.__name__}>", "exec"), written.__dict__)  # noqa: S102 - see above
     module = types.ModuleType(written.__name__, f"Written by dnnkit.formula:\n\n{source}")
     for name in ("forward", "derivative", "derivative_from_output"):
         if hasattr(written, name):

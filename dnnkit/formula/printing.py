@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dnnkit.formula.statements import Statement, Statements, Value
+from dnnkit.formula.steps import Statement, Steps, Value
 
 INFIX = {
     "add": "{0} + {1}",
@@ -121,7 +121,7 @@ NUMPY = Language(
 TRUTHS = {"and", "or", "not", "greater", "at_least", "less", "at_most", "equal", "different"}
 
 
-def arrays(functions: Mapping[str, Statements]) -> str:
+def arrays(functions: Mapping[str, Steps]) -> str:
     """A module like a kernel's `reference.py`."""
     text = "import numpy as np\n\nfrom dnnkit.kernels._reference.special import erf, erfc\n"
     for name, statements in functions.items():
@@ -131,7 +131,7 @@ def arrays(functions: Mapping[str, Statements]) -> str:
     return text
 
 
-def numba(functions: Mapping[str, Statements]) -> str:
+def numba(functions: Mapping[str, Steps]) -> str:
     """Functions of one number, as in a kernel's `cpu.py`."""
     text = "import math\n\nfrom dnnkit.kernels._numba.jit import jit\n"
     text += f"from dnnkit.kernels._numba.elementary import {', '.join(ELEMENTARY)}\n"
@@ -142,7 +142,7 @@ def numba(functions: Mapping[str, Statements]) -> str:
     return text
 
 
-def cuda(functions: Mapping[str, Statements], key: str) -> str:
+def cuda(functions: Mapping[str, Steps], key: str) -> str:
     """A kernel's `gpu.cu`."""
     text = f"namespace activation::{key} {{\n"
     for name, statements in functions.items():
@@ -156,7 +156,7 @@ def cuda(functions: Mapping[str, Statements], key: str) -> str:
     return text + f"\n}}  // namespace activation::{key}\n"
 
 
-def numpy(statements: Statements) -> str:
+def numpy(statements: Steps) -> str:
     """One expression in x, NumPy and math; what is used twice gets a name on the way."""
     uses = Counter(each for line in statements.lines for each in line.arguments if isinstance(each, str))
     texts: dict[str, str] = {}

@@ -8,6 +8,7 @@ import sympy
 from dnnkit.errors import ConfigurationError
 from dnnkit.formula.ratio import Choose, Exp, Expm1OfNegative, Log1pOfShare, Reciprocal
 from dnnkit.formula.stable import HIGH, LOW, Erfc
+from dnnkit.formula.steps import Statement, Steps, Value
 from dnnkit.formula.symbols import Absolute, Expression, Larger, Log1p, Sign, Smaller, X
 
 UNARY = {
@@ -22,25 +23,11 @@ UNARY = {
 }
 RELATIONS = {">": "greater", ">=": "at_least", "<": "less", "<=": "at_most", "==": "equal", "!=": "different"}
 
-Value = str | float
-"""A statement's result by its name ("v3", or "x"), or a constant."""
-
-
-@dataclass(frozen=True)
-class Statement:
-    """`name` = `operation` of `arguments`."""
-
-    name: str
-    operation: str
-    arguments: tuple[Value, ...]
-
 
 @dataclass
-class Statements:
-    """Statements in order, and the result."""
+class Statements(Steps):
+    """The steps, and what was computed already."""
 
-    lines: list[Statement] = field(default_factory=list)
-    result: Value = 0.0
     _known: dict[tuple[str, tuple[Value, ...]], str] = field(default_factory=dict)
     _values: dict[Expression, Value] = field(default_factory=dict)
 

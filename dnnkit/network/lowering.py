@@ -117,6 +117,16 @@ def shapes(layers: Sequence[Layer], input_shape: Shape) -> list[Shape]:
     return result
 
 
+def parameter_shapes(layers: Sequence[Layer], input_shape: Shape) -> dict[str, Shape]:
+    """The shape of every parameter by canonical name."""
+    before = shapes(layers, input_shape)[:-1]
+    return {
+        f"{name}/{part}": tuple(shape)
+        for layer, name, seen in zip(layers, layer_names(layers), before, strict=True)
+        for part, (shape, _) in layer.parameters(seen).items()
+    }
+
+
 def initial_parameters(layers: Sequence[Layer], input_shape: Shape, seed: int, dtype: Dtype) -> dict[str, NDArray[Any]]:
     """Every parameter's first value by canonical name: a function of layers and seed alone."""
     rng = stream(seed, "weights")

@@ -1,6 +1,6 @@
 """Sequential: the network people make, train, ask and save."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -114,15 +114,25 @@ class Sequential(Copyable, Describable):
         with self.turns.rebuilding("build"):
             self._build(input_shape)
 
+    def build_of(self, input_shape: tuple[int, ...], give: Callable[["Sequential"], None]) -> None:
+        """`build` with the numbers that `give` gives, such as those of a save; for dnnkit's own parts."""
+        with self.turns.rebuilding("build"):
+            self._check_buildable()
+            self._make(input_shape)
+            give(self)
+
     def _build(self, input_shape: int | Sequence[int | None]) -> None:
-        if self._executable is not None:
-            raise ConfigurationError("the network is built already: make a new Sequential for another input shape")
-        if not self.layers:
-            raise ConfigurationError("the network has no layers: pass at least one to Sequential")
+        self._check_buildable()
         shape = checks.check_input_shape(input_shape)
         checks.check_size(self.layers, shape, self.dtype)
         self._make(shape)
         self.executable.restore(Snapshot(self.initial_parameters(), {}, TrainingState()))
+
+    def _check_buildable(self) -> None:
+        if self._executable is not None:
+            raise ConfigurationError("the network is built already: make a new Sequential for another input shape")
+        if not self.layers:
+            raise ConfigurationError("the network has no layers: pass at least one to Sequential")
 
     def _make(self, input_shape: tuple[int, ...]) -> None:
         """Build the network, its parameters zero."""
@@ -450,7 +460,7 @@ class Sequential(Copyable, Describable):
         vars(self).update(state["own"])
         if state["numbers"]:
             self._make(state["input_shape"])
-            self.history = restore_numbers(self, state["numbers"], "this pickle")
+            restore_numbers(self, state["numbers"], "this pickle")
 
     @property
     def _chosen_backend(self) -> str | Backend | None:

@@ -24,7 +24,10 @@ from typing import Any
 
 from dnnkit.backends.diagnosis import remark
 from dnnkit.errors import CheckpointError
-from dnnkit.files import check_writable, replace, sync_folder, write
+from dnnkit.files import check_writable, largest, read_regular, replace, sync_folder, too_large, write
+from dnnkit.saves.kinds import MANIFEST
+from dnnkit.saves.schema import LARGEST_JSON, parsed, taken
+from dnnkit.settings import shown
 
 FORMAT = 2
 """Of the files that are written. 2: the sums of an epoch that has not ended, the backend, checkpoints."""
@@ -33,13 +36,19 @@ READABLE = (1, 2)
 """The formats of which files are read."""
 
 
-def require_readable(described: Mapping[str, Any], what: str) -> None:
+LARGEST_SAVE = 4 << 30
+"""Bytes of all files of a save, unless DNNKIT_LARGEST_FILE says otherwise."""
+
+
+def require_readable(described: Any, what: str) -> None:
     """Raise `CheckpointError` for a format of another version; `described` has `format` and `dnnkit`, its writer."""
+    described = described if isinstance(described, Mapping) else {}
     written, writer = described.get("format"), described.get("dnnkit")
-    if written not in READABLE:
+    if type(written) is not int or written not in READABLE:
+        by = f"dnnkit {writer[:80]}" if isinstance(writer, str) else "a newer dnnkit"
         raise CheckpointError(
-            f"{what} was written in format {written} by dnnkit {writer}; this version reads formats up to {FORMAT}: "
-            f"install dnnkit {writer} or later to read it"
+            f"{what} was written in format {shown(written)} by {by}; this version reads formats up to {FORMAT}: "
+            f"install {by} to read it"
         )
 
 
@@ -155,15 +164,19 @@ def read_files(folder: Path) -> dict[str, bytes]:
 
 
 def _read_version(folder: Path, version: Mapping[str, Any]) -> dict[str, bytes]:
-    files = {}
+    files, most = {}, largest(LARGEST_SAVE)
+    if (promised := sum(written["bytes"] for written in version["files"].values())) > most:
+        raise CheckpointError(f"{folder} is not read: {too_large(promised, most)}")
     for name, written in version["files"].items():
+        path = folder / "versions" / version["version"] / name
         try:
-            data = files[name] = (folder / "versions" / version["version"] / name).read_bytes()
+            size = path.stat().st_size
+            data = files[name] = read_regular(path, written["bytes"], folder) if size == written["bytes"] else b""
         except OSError as error:
-            raise CheckpointError(f"{folder} is damaged: {error.filename}: {error.strerror}") from error
-        if _sum(data) != written["sha256"]:
+            raise CheckpointError(f"{folder} is damaged: {path}: {error.strerror}") from error
+        if size != written["bytes"] or _sum(data) != written["sha256"]:
             raise CheckpointError(
-                f"{folder} is damaged: {name} has {len(data)} bytes that are not those that were written "
+                f"{folder} is damaged: {name} has {size} bytes that are not those that were written "
                 f"({written['bytes']}); restore it from a copy, or train again"
             )
     return files
@@ -198,21 +211,19 @@ def _is_present(folder: Path, version: Mapping[str, Any]) -> bool:
 
 def _versions(folder: Path) -> list[dict[str, Any]]:
     """What the manifest says of the current version and of older ones that are kept, newest first."""
+    name = "manifest.json"
     try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-        versions = [{"version": v["version"], "files": v["files"]} for v in (manifest, *manifest.get("older", ()))]
-        for version in versions:
-            if not isinstance(version["version"], str) or not version["version"].isdigit():
-                raise ValueError("no version")
-            if any(os.path.basename(name) != name for name in version["files"]):
-                raise ValueError("file names with folders")
+        files = {name: read_regular(folder / name, LARGEST_JSON, folder)}
     except FileNotFoundError as error:
-        raise CheckpointError(f"{folder} is not a save: it has no manifest.json") from error
+        raise CheckpointError(f"{folder} is not a save: it has no {name}") from error
     except OSError as error:
-        raise CheckpointError(f"cannot read {folder}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{folder} is damaged: manifest.json cannot be understood ({error})") from error
-    return versions
+        raise CheckpointError(f"cannot read {folder / name}: {error.strerror}") from error
+    value = parsed(files, name, str(folder))
+    manifest = taken(value, MANIFEST, f"{folder} is damaged: {name}")
+    require_readable(value, str(folder))
+    return [
+        {"version": version["version"], "files": version["files"]} for version in (manifest, *manifest.get("older", ()))
+    ]
 
 
 def _sum(data: bytes) -> str:

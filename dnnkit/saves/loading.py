@@ -1,6 +1,5 @@
 """The network of a save folder."""
 
-import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,18 +7,22 @@ from typing import Any
 
 from dnnkit.backends.base import Backend
 from dnnkit.backends.registry import choice, get_backend_or_default
-from dnnkit.errors import CheckpointError, DnnkitError, TrainingWarning
+from dnnkit.errors import CheckpointError, ConfigurationError, DnnkitError, TrainingWarning
 from dnnkit.files import as_path
 from dnnkit.formula import Formula
 from dnnkit.initializers import INITIALIZERS
 from dnnkit.layers import LAYERS
 from dnnkit.losses import LOSSES, KernelLoss
+from dnnkit.network.lowering import parameter_shapes
 from dnnkit.network.sequential import Sequential
 from dnnkit.optimizers import OPTIMIZERS
 from dnnkit.saves import serialization
 from dnnkit.saves.folder import read_files, require_readable
-from dnnkit.saves.numbers import restore_numbers
+from dnnkit.saves.kinds import ARCHITECTURE
+from dnnkit.saves.numbers import Numbers
+from dnnkit.saves.schema import parsed, taken
 from dnnkit.schedules import SCHEDULES
+from dnnkit.settings import shown
 
 
 def known_classes() -> dict[str, type]:
@@ -34,9 +37,8 @@ def load_network(path: str | Path, backend: str | None, custom_objects: Mapping[
     return network_of(read_files(as_path(path)), str(path), backend, custom_objects)
 
 
-def _backend_that_ran(state: Mapping[str, Any], place: str) -> Backend | None:
+def _backend_that_ran(address: str | None, place: str) -> Backend | None:
     """The backend of the save, so that training goes on bit for bit, unless another was chosen; None: the default."""
-    address = state.get("backend")  # none in format 1
     if address is None or choice().origin != "default":
         return None
     return get_backend_or_default(address, place)
@@ -48,15 +50,20 @@ def network_of(
     backend: str | None = None,
     custom_objects: Mapping[str, Any] | None = None,
 ) -> Sequential:
-    """The network of a save's files, as `files_of` gives them; errors call them by `place`."""
-    custom = dict(custom_objects or {})
+    """The network of a save's files, as `files_of` gives them; errors call them by `place`.
+
+    Everything that a file says is looked at, and compared with its arrays, before anything of their size is made.
+    """
+    custom = _custom(custom_objects)
     known = {**known_classes(), **custom}
+    value = parsed(files, "architecture.json", place)
+    require_readable(value, place)
+    architecture = taken(value, ARCHITECTURE, f"{place} is damaged: architecture.json")
+    numbers = Numbers.of(files, place)
     try:
-        architecture = json.loads(files["architecture.json"])
-        require_readable(architecture, place)
         net = Sequential(
             serialization.rebuild(architecture["layers"], known),
-            backend=backend or _backend_that_ran(json.loads(files["state.json"]), place),
+            backend=backend or _backend_that_ran(numbers.backend, place),
             seed=architecture["seed"],
             dtype=architecture["dtype"],
             num_threads=architecture["num_threads"],
@@ -69,10 +76,20 @@ def network_of(
                     loss=serialization.rebuild(architecture["loss"], known),
                     metrics=[custom.get(name, name) for name in architecture["metrics"]],
                 )
-        net.build(tuple(architecture["input_shape"]))
-        net.history = restore_numbers(net, files, place)
+        shape = tuple(architecture["input_shape"])
+        numbers.check(parameter_shapes(net.layers, shape), net.dtype, len(net.metrics), place)
+        net.build_of(shape, numbers.give_to)
     except DnnkitError:
         raise
-    except Exception as error:  # the sums are right, but no dnnkit wrote these contents
+    except Exception as error:  # what is described is right as JSON, but a class, perhaps the user's, cannot be it
         raise CheckpointError(f"{place} is not a save that this version can read: {error!r}") from error
     return net
+
+
+def _custom(given: Any) -> dict[str, Any]:
+    try:
+        return dict(given or {})
+    except (TypeError, ValueError):
+        raise ConfigurationError(
+            f"custom_objects is {shown(given)}: expected a dictionary, such as {{'MyLayer': MyLayer}}"
+        ) from None

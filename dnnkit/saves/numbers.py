@@ -3,16 +3,18 @@
 What they are the numbers of, a save folder says by names (`saving`, `loading`), a pickle by objects (`pickling`).
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from dnnkit.backends.program import EpochSums, HostArray, Snapshot, TrainingState
 from dnnkit.errors import CheckpointError
 from dnnkit.network.protocol import Network
 from dnnkit.saves.folder import to_json
-from dnnkit.saves.serialization import number_from_json, number_to_json
+from dnnkit.saves.kinds import HISTORY, STATE
+from dnnkit.saves.schema import contents, read
+from dnnkit.saves.serialization import number_to_json
+from dnnkit.saves.tensors import from_safetensors, to_safetensors
 from dnnkit.training.history import History
 
 
@@ -29,18 +31,59 @@ def numbers_of(net: Network) -> dict[str, bytes]:
     }
 
 
-def restore_numbers(net: Network, files: Mapping[str, bytes], place: str) -> History:
-    """Give a network that is built the numbers of `numbers_of`, and return its history.
+@dataclass(frozen=True)
+class Numbers:
+    """Those of a save, each looked at; arrays are read only, and views of the files."""
 
-    Errors call the files by `place`.
-    """
-    state = _state_from_json(json.loads(files["state.json"]))
-    parameters = from_safetensors(files["weights.safetensors"], place)
-    slots = from_safetensors(files["optimizer.safetensors"], place)
-    check_parameters(net, parameters, place)
-    with net.turns:
-        net.executable.restore(Snapshot(parameters, slots, state))
-    return History.from_json(json.loads(files["history.json"]))
+    parameters: Mapping[str, HostArray]
+    slots: Mapping[str, HostArray]
+    state: TrainingState
+    history: History
+    backend: str | None
+    """The address of the one that ran; None in format 1."""
+
+    @classmethod
+    def of(cls, files: Mapping[str, bytes], place: str) -> "Numbers":
+        """Those of `numbers_of`, of any network; errors call the files by `place`."""
+        state = read(files, "state.json", STATE, place)
+        parameters, slots = (
+            from_safetensors(contents(files, name, place), f"{place}: {name}")
+            for name in ("weights.safetensors", "optimizer.safetensors")
+        )
+        history = History.from_json(read(files, "history.json", HISTORY, place), is_checked=True)
+        return cls(parameters, slots, _state_from_json(state), history, state.get("backend"))
+
+    def check(self, shapes: Mapping[str, tuple[int, ...]], dtype: str, metrics: int, place: str) -> None:
+        """Raise `CheckpointError` unless they are those of a network with these parameters and so many metrics."""
+        check_parameters(shapes, self.parameters, place)
+        for name, array in self.slots.items():
+            slot, _, parameter = name.partition("/")
+            if not slot or shapes.get(parameter) != array.shape:
+                raise CheckpointError(
+                    f"{place} holds an optimizer's state {name!r} of shape {array.shape}, which is of no parameter of "
+                    "the network: it is damaged"
+                )
+        for name, array in {**self.parameters, **self.slots}.items():
+            if array.dtype != dtype:
+                raise CheckpointError(f"{place} holds {name!r} in {array.dtype}, but the network is of {dtype}")
+        sums = self.state.sums
+        if sums is not None and len(sums.total) != 1 + metrics:
+            raise CheckpointError(
+                f"{place} is damaged: state.json sums {len(sums.total)} numbers: expected the loss and {metrics} more"
+            )
+
+    def give_to(self, net: Network) -> None:
+        """Give them to a network that is built, of which they were checked to be."""
+        with net.turns:
+            net.executable.restore(Snapshot(self.parameters, self.slots, self.state))
+        net.history = self.history
+
+
+def restore_numbers(net: Network, files: Mapping[str, bytes], place: str) -> None:
+    """Give a network that is built the numbers of `numbers_of`; errors call the files by `place`."""
+    numbers, program = Numbers.of(files, place), net.executable.program
+    numbers.check(shapes_of(net), program.dtype, len(program.metrics), place)
+    numbers.give_to(net)
 
 
 def _state_to_json(state: TrainingState) -> dict[str, Any]:
@@ -52,35 +95,27 @@ def _state_to_json(state: TrainingState) -> dict[str, Any]:
 
 
 def _state_from_json(values: Mapping[str, Any]) -> TrainingState:
-    """The state of `_state_to_json`; format 1 had neither sums nor schedule nor data."""
+    """Of what `STATE` took; format 1 had neither sums nor schedule nor data."""
     state = TrainingState(**{field.name: values[field.name] for field in fields(TrainingState) if field.name in values})
     if (sums := values.get("sums")) is not None:
-        rows = tuple(tuple(number_from_json(value) for value in row) for row in sums["sums"])
-        state.sums = EpochSums(sums["first"], number_from_json(sums["weight"]), rows, sums["nan_step"])
+        state.sums = EpochSums(sums["first"], sums["weight"], tuple(map(tuple, sums["sums"])), sums["nan_step"])
     return state
 
 
-def check_parameters(net: Network, parameters: Mapping[str, HostArray], path: str) -> None:
+def shapes_of(net: Network) -> dict[str, tuple[int, ...]]:
+    """The shape of each parameter of a network that is built."""
+    return {parameter.name: parameter.shape for parameter in net.executable.program.parameters}
+
+
+def check_parameters(wanted: Mapping[str, tuple[int, ...]], parameters: Mapping[str, HostArray], place: str) -> None:
     """Raise `CheckpointError` unless these are the network's parameters, in name and shape."""
-    wanted = {parameter.name: parameter.shape for parameter in net.executable.program.parameters}
     found = {name: array.shape for name, array in parameters.items()}
-    if wanted != found:
-        raise CheckpointError(f"{path} holds parameters {found}, but the network has {wanted}: they do not fit")
+    if dict(wanted) != found:
+        raise CheckpointError(
+            f"{place} holds parameters {_shown(found)}, but the network has {_shown(wanted)}: they do not fit"
+        )
 
 
-def to_safetensors(arrays: Mapping[str, HostArray]) -> bytes:
-    """The contents of a safetensors file."""
-    from safetensors.numpy import save
-
-    return save(dict(arrays))
-
-
-def from_safetensors(data: bytes, path: str) -> dict[str, HostArray]:
-    """The arrays of a safetensors file, which an error calls by its path."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    try:
-        return load(data)
-    except SafetensorError as error:
-        raise CheckpointError(f"{path} is not a safetensors file: {error}") from error
+def _shown(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    text = ", ".join(f"{name} {shape}" for name, shape in list(shapes.items())[:20])
+    return f"{text[:600]}, ..." if len(shapes) > 20 or len(text) > 600 else text or "none"

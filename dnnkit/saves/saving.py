@@ -5,12 +5,14 @@ from typing import Any
 
 from dnnkit._version import __version__
 from dnnkit.errors import CheckpointError
-from dnnkit.files import as_path, replace_all
+from dnnkit.files import as_path, largest, read_regular, replace_all
 from dnnkit.metrics import name_of
 from dnnkit.network.protocol import Network
 from dnnkit.saves import serialization
-from dnnkit.saves.folder import FORMAT, read_files, to_json, write_files
-from dnnkit.saves.numbers import check_parameters, from_safetensors, numbers_of, to_safetensors
+from dnnkit.saves.folder import FORMAT, LARGEST_SAVE, read_files, to_json, write_files
+from dnnkit.saves.numbers import check_parameters, numbers_of, shapes_of
+from dnnkit.saves.schema import contents
+from dnnkit.saves.tensors import from_safetensors, to_safetensors
 
 
 def save_network(net: Network, path: str | Path) -> None:
@@ -51,10 +53,14 @@ def save_weights(net: Network, path: str | Path) -> None:
 def load_weights(net: Network, path: str | Path) -> None:
     """Read the parameters of a network that is built from a safetensors file or from a save folder."""
     path = as_path(path)
+    wanted = shapes_of(net)
     try:
-        data = read_files(path)["weights.safetensors"] if path.is_dir() else path.read_bytes()
+        if path.is_dir():
+            data = contents(read_files(path), "weights.safetensors", str(path))
+        else:
+            data = read_regular(path, largest(LARGEST_SAVE))
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
     parameters = from_safetensors(data, str(path))
-    check_parameters(net, parameters, str(path))
+    check_parameters(wanted, parameters, str(path))
     net.set_parameters(parameters)

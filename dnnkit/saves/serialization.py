@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from math import isfinite, isnan, nan
+from math import isfinite, isnan
 from typing import Any
 
 import numpy as np
 
 from dnnkit.errors import CheckpointError, ConfigurationError
-from dnnkit.settings import is_masked, plain
+from dnnkit.settings import is_masked, plain, shown
 
 ARRAY = "array"
 """What stands in place of a class's name for an array of numbers, which a class of the user's own may hold."""
@@ -46,11 +46,6 @@ def number_to_json(value: float) -> float | str | None:
     return value if isfinite(value) else None if isnan(value) else str(value)
 
 
-def number_from_json(value: float | str | None) -> float:
-    """What `number_to_json` was given."""
-    return nan if value is None else float(value)
-
-
 def rebuild(description: Any, known: Mapping[str, type]) -> Any:
     """What `describe` described; only classes in `known` are ever made."""
     if isinstance(description, list):
@@ -60,13 +55,24 @@ def rebuild(description: Any, known: Mapping[str, type]) -> Any:
     values = dict(description)
     name = values.pop("type", None)
     if name == ARRAY:
-        return np.asarray(values["values"], np.dtype(values["dtype"]))
+        return _array(values.get("dtype"), values.get("values"))
     if name not in known:
         raise CheckpointError(
-            f"the save names a class {name!r} that dnnkit does not have; "
-            f"pass it as custom_objects={{{name!r}: the class}}"
+            f"the save names a class {shown(name)} that dnnkit does not have; "
+            f"pass it as custom_objects={{{shown(name)}: the class}}"
         )
     try:
         return known[name](**{key: rebuild(value, known) for key, value in values.items()})
     except TypeError as error:
         raise CheckpointError(f"the save's description of a {name} does not fit this version: {error}") from error
+
+
+def _array(dtype: Any, values: Any) -> Any:
+    """Of numbers alone: an item of other dtypes may have any size."""
+    try:
+        kind = np.dtype(dtype) if isinstance(dtype, str) and len(dtype) <= 20 else np.dtype(object)
+        if kind.kind in "biuf":
+            return np.asarray(values, kind)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise CheckpointError(f"the save describes an array of {shown(dtype)}: expected numbers, such as of 'float32'")

@@ -8,12 +8,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, fields
 from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import Any, Self
-
-import numpy as np
 
 from dnnkit.backends.diagnosis import remark
 from dnnkit.callbacks.base import CallbackList
@@ -21,10 +20,14 @@ from dnnkit.errors import CheckpointError, ConfigurationError
 from dnnkit.files import as_path, check_writable
 from dnnkit.network.protocol import Network
 from dnnkit.saves.folder import is_save, read_files, require_readable, to_json, write_files
-from dnnkit.saves.numbers import from_safetensors, restore_numbers, to_safetensors
+from dnnkit.saves.kinds import ARCHITECTURE, FIT
+from dnnkit.saves.numbers import Numbers, shapes_of
 from dnnkit.saves.saving import architecture_of, files_of
+from dnnkit.saves.schema import contents, parsed, read, taken
 from dnnkit.saves.serialization import describe
+from dnnkit.saves.tensors import from_safetensors, to_safetensors
 from dnnkit.settings import plain, shown
+from dnnkit.training.callback_states import with_arrays, without_arrays
 from dnnkit.training.fingerprint import THOROUGH
 from dnnkit.training.history import History
 from dnnkit.training.run import Run, Standing
@@ -49,6 +52,34 @@ class Every:
         self.epochs = int(count) if found[4] else 0
 
 
+@dataclass(frozen=True)
+class _Checkpoint:
+    """What a folder holds of a fit, each looked at."""
+
+    architecture: Mapping[str, Any]
+    fit: Mapping[str, Any]
+    numbers: Numbers
+    arrays: Mapping[str, Any]
+    """Of callbacks."""
+
+    @classmethod
+    def read(cls, folder: Path) -> "_Checkpoint":
+        """The newest that is whole."""
+        files, place = read_files(folder), str(folder)
+        described = parsed(files, "architecture.json", place)
+        require_readable(described, place)
+        if "fit.json" not in files:
+            raise CheckpointError(
+                f"{folder} holds a save, but no checkpoint of a fit: choose another folder, or go on from the "
+                "save by dk.load"
+            )
+        fit, numbers = read(files, "fit.json", FIT, place), Numbers.of(files, place)
+        if fit["first_step"] > numbers.state.step:  # else a fit of some steps would go on for ever
+            raise CheckpointError(f"{folder} is damaged: fit.json began at step {fit['first_step']}, which is to come")
+        arrays = from_safetensors(contents(files, "callbacks.safetensors", place), f"{place}: callbacks.safetensors")
+        return cls(taken(described, ARCHITECTURE, f"{place} is damaged: architecture.json"), fit, numbers, arrays)
+
+
 class Checkpoints:
     """The checkpoints of one fit, in one folder."""
 
@@ -65,7 +96,7 @@ class Checkpoints:
         """`starts_anew` replaces what is there; `besides` are more files of each; `hint` says how to go on, or ""."""
         self.folder, self.hint, self._besides = as_path(folder), hint, dict(besides or {})
         self._every, self._keep, self._starts_anew = Every(every), keep, starts_anew
-        self._files: Mapping[str, bytes] | None = None
+        self._there: _Checkpoint | None = None
         self._described: dict[str, Any] = {}
         self._was_written, self._saved_at = False, monotonic()
         self._lock: Any = None
@@ -94,7 +125,7 @@ class Checkpoints:
             raise CheckpointError(f"cannot write checkpoints to {self.folder}: {error.strerror}") from error
         try:
             if is_save(self.folder) and not self._starts_anew:
-                self._files = self._read()
+                self._there = _Checkpoint.read(self.folder)
         except BaseException:
             self._lock.release()
             raise
@@ -107,25 +138,15 @@ class Checkpoints:
                 (self.folder / ".fit.lock").unlink()
                 self.folder.rmdir()
 
-    def _read(self) -> Mapping[str, bytes]:
-        files = read_files(self.folder)
-        require_readable(json.loads(files["architecture.json"]), str(self.folder))
-        if "fit.json" not in files:
-            raise CheckpointError(
-                f"{self.folder} holds a save, but no checkpoint of a fit: choose another folder, or go on from the "
-                "save by dk.load"
-            )
-        return files
-
     @property
     def is_there(self) -> bool:
         """Whether there is a checkpoint to go on from."""
-        return self._was_written or self._files is not None
+        return self._was_written or self._there is not None
 
     @property
     def seed(self) -> int | None:
         """The seed of the network that is there."""
-        return None if self._files is None else int(json.loads(self._files["architecture.json"])["seed"])
+        return None if self._there is None else int(self._there.architecture["seed"])
 
     # -- going on ----------------------------------------------------------------------------------------------------
 
@@ -135,11 +156,11 @@ class Checkpoints:
         Raises `CheckpointError` where it is of another run, with all that differs.
         """
         self._described = _describe(net, run)
-        if self._files is None:
+        if self._there is None:
             return None
-        fit, now = json.loads(self._files["fit.json"]), json.loads(self._files["architecture.json"])
+        fit, now, numbers = self._there.fit, self._there.architecture, self._there.numbers
         if self._described["optimizer"] == now["optimizer"]:  # as callbacks have changed it
-            self._described["optimizer"] = fit["run"]["optimizer"]
+            self._described["optimizer"] = fit["run"].get("optimizer")
         differences = list(_differences("", fit["run"], self._described))
         if differences:
             raise CheckpointError(
@@ -147,25 +168,23 @@ class Checkpoints:
                 f"{f'; and {len(differences) - 4} more' if len(differences) > 4 else ''}. Choose another folder, or "
                 "call fit as it was called"
             )
-        state = json.loads(self._files["state.json"])
-        if state["backend"] != net.backend.address:
+        if numbers.backend != net.backend.address:
             remark(
-                f"the checkpoint in {self.folder} is of backend {state['backend']!r}, the network on "
+                f"the checkpoint in {self.folder} is of backend {numbers.backend!r}, the network on "
                 f"{net.backend.address!r}: training goes on within rounding"
             )
-        net.history = restore_numbers(net, self._files, str(self.folder))
+        numbers.check(shapes_of(net), net.dtype, len(net.metrics), str(self.folder))
+        numbers.give_to(net)
         net.history.plan = net.executable.plan
         _take_numbers(net.optimizer, now["optimizer"])
-        history = History.from_json(fit["history"])
+        history = History.from_json(fit["history"], is_checked=True)
         history.plan = net.executable.plan
         return Standing(fit["epoch"], fit["first_step"], history, fit["was_stopped"])
 
     def restore(self, callbacks: CallbackList) -> None:
         """Give the callbacks what they knew."""
-        if self._files is None:
-            return
-        arrays = from_safetensors(self._files["callbacks.safetensors"], str(self.folder))
-        callbacks.restore_each(_with_arrays(json.loads(self._files["fit.json"])["callbacks"], arrays))
+        if self._there is not None:
+            callbacks.restore_each(with_arrays(self._there.fit["callbacks"], self._there.arrays), str(self.folder))
 
     # -- saving ------------------------------------------------------------------------------------------------------
 
@@ -190,7 +209,7 @@ class Checkpoints:
     def save(self, net: Network, standing: Standing, callbacks: CallbackList, *, must: bool = True) -> None:
         """Write a checkpoint; where that fails and no `must`, a line in the log says so, and training goes on."""
         arrays: dict[str, Any] = {}
-        known = _without_arrays(callbacks.state_of_each(), arrays, "callback")
+        known = without_arrays(callbacks.state_of_each(), arrays, "callback")
         fit = {
             "run": self._described,
             "epoch": standing.epoch,
@@ -249,35 +268,10 @@ def _short(value: Any) -> str:
     return "none" if value is None else shown(value)
 
 
-def _take_numbers(thing: Any, described: Mapping[str, Any]) -> None:
+def _take_numbers(thing: Any, described: Any) -> None:
     """Set the numbers that callbacks may have changed since."""
-    for name, value in described.items():
-        now = getattr(thing, name, None)
+    for field in fields(thing):
+        value = described.get(field.name) if isinstance(described, Mapping) else None
+        name, now = field.name, getattr(thing, field.name)
         if isinstance(plain(now), int | float) and isinstance(value, int | float) and describe(now) != value:
             setattr(thing, name, value)
-
-
-def _without_arrays(value: Any, arrays: dict[str, Any], place: str) -> Any:
-    """A JSON value, its arrays moved to `arrays`."""
-    value = plain(value)
-    if isinstance(value, np.ndarray):
-        arrays[place] = np.ascontiguousarray(value)
-        return {"array": place}
-    if isinstance(value, Mapping):
-        return {str(name): _without_arrays(item, arrays, f"{place}/{name}") for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_arrays(item, arrays, f"{place}/{number}") for number, item in enumerate(value)]
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    raise ConfigurationError(
-        f"the state of a callback holds {shown(value)} at {place}: expected numbers, text, lists and dictionaries of "
-        "them, and NumPy arrays"
-    )
-
-
-def _with_arrays(value: Any, arrays: Mapping[str, Any]) -> Any:
-    if isinstance(value, dict):
-        if set(value) == {"array"}:
-            return arrays[value["array"]]
-        return {name: _with_arrays(item, arrays) for name, item in value.items()}
-    return [_with_arrays(item, arrays) for item in value] if isinstance(value, list) else value

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dnnkit.backends.program import Plan
-from dnnkit.saves.serialization import number_from_json, number_to_json, without_nan
+from dnnkit.saves.kinds import HISTORY
+from dnnkit.saves.schema import taken
+from dnnkit.saves.serialization import number_to_json, without_nan
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,7 +59,7 @@ class History:
         return {**without_nan(asdict(self)), "history": history}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "History":
-        """What `to_json` gave."""
-        history = {name: [number_from_json(value) for value in series] for name, series in values["history"].items()}
-        return cls(**{**values, "history": history, "plan": Plan(**values["plan"])})
+    def from_json(cls, values: Mapping[str, Any], *, is_checked: bool = False) -> "History":
+        """What `to_json` gave; raises `CheckpointError` where it is not, unless `HISTORY` took it already."""
+        checked = values if is_checked else taken(values, HISTORY, "the history")
+        return cls(**{**checked, "plan": Plan(**checked["plan"])})

@@ -25,8 +25,8 @@ def _arrays() -> dict[str, np.ndarray]:
     return {
         "train-images-idx3-ubyte": rng.integers(0, 256, (500, 28, 28), np.uint8),
         "train-labels-idx1-ubyte": rng.integers(0, 10, 500, np.uint8),
-        "t10k-images-idx3-ubyte": np.zeros((1000, 40, 40), np.uint8),
-        "t10k-labels-idx1-ubyte": rng.integers(0, 10, 1000, np.uint8),
+        "t10k-images-idx3-ubyte": np.zeros((2041, 28, 28), np.uint8),
+        "t10k-labels-idx1-ubyte": rng.integers(0, 10, 2041, np.uint8),
     }
 
 

@@ -16,7 +16,7 @@ BAD_CHECK = bytearray(PACKED[f"{IMAGES}.gz"])
 BAD_CHECK[-8] ^= 1
 ONCE = [
     ("wrong magic", server.body_is(PACKED[f"{LABELS}.gz"]), "begins with 00000801: expected 00000803"),
-    ("wrong sum", server.body_is(gzip.compress(BAD_SUM)), f"MD5 sum is [0-9a-f]{{32}}: expected {FILES[0].md5}"),
+    ("wrong sum", server.body_is(gzip.compress(BAD_SUM)), f"MD5 sum is [0-9a-f]{{32}}: expected {FILES[0].digest}"),
     ("too short", server.body_is(gzip.compress(CONTENTS[IMAGES][:-1])), "unpacks to 392,015 bytes: expected 392,016"),
     ("too long", server.body_is(gzip.compress(CONTENTS[IMAGES] + b"x")), "more than the published 392,016 bytes"),
     ("not gzip", server.body_is(b"<html>Please log in to the hotel's network</html>"), "not a gzip file"),

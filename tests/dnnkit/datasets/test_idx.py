@@ -2,16 +2,18 @@
 
 import gzip
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from dnnkit.datasets import mnist
 from dnnkit.datasets.idx import IdxFile, read_idx
 from dnnkit.errors import DataError
 
 IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
-ANY_SIZE = IdxFile("images", 3, bytes=-1, md5="")
+ANY_SIZE = IdxFile("images", 3, bytes=-1, digest="")
 
 
 def header(*shape: int) -> bytes:
@@ -118,7 +120,7 @@ def test_a_file_of_the_published_size_must_have_the_published_bytes(tmp_path, zi
     np.testing.assert_array_equal(read_idx(tmp_path, file), IMAGES)
 
     put(tmp_path, encode(IMAGES[:, ::-1]), zipped)
-    with pytest.raises(DataError, match=f"damaged.*{len(published)} uncompressed bytes.*MD5.*{file.md5}"):
+    with pytest.raises(DataError, match=f"damaged.*{len(published)} uncompressed bytes.*MD5.*{file.digest}"):
         read_idx(tmp_path, file)
 
 
@@ -137,3 +139,31 @@ def test_a_folder_in_place_of_a_file_is_an_error_of_the_family(tmp_path):
     (tmp_path / "images").mkdir()
     with pytest.raises(DataError, match="cannot read"):
         read_idx(tmp_path, ANY_SIZE)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+@both_forms
+def test_a_pipe_is_not_waited_for(tmp_path, zipped):
+    os.mkfifo(tmp_path / ("images.gz" if zipped else "images"))
+    with pytest.raises(DataError, match="it is a pipe"):
+        read_idx(tmp_path, ANY_SIZE)
+
+
+def test_a_data_set_larger_than_the_budget_says_how_to_raise_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("DNNKIT_LARGEST_FILE", "100")
+    put(tmp_path, encode(IMAGES[:1]), zipped=False)
+    assert read_idx(tmp_path, ANY_SIZE).shape == (1, 3, 4)
+    (tmp_path / "images").unlink()
+    put(tmp_path, encode(np.zeros((9, 3, 4), np.uint8)), zipped=True)
+    with pytest.raises(DataError, match="DNNKIT_LARGEST_FILE"):
+        read_idx(tmp_path, ANY_SIZE)
+
+
+def test_the_sum_of_mnist_is_one_that_nobody_can_forge(tmp_path):
+    assert {file.algorithm for file in mnist.FILES} == {"SHA-256"}
+    file = IdxFile("images", 3, len(encode(IMAGES)), hashlib.sha256(encode(IMAGES)).hexdigest())
+    put(tmp_path, encode(IMAGES), zipped=True)
+    np.testing.assert_array_equal(read_idx(tmp_path, file), IMAGES)
+    put(tmp_path, encode(IMAGES + 1), zipped=True)
+    with pytest.raises(DataError, match="published SHA-256 sum"):
+        read_idx(tmp_path, file)

@@ -93,8 +93,23 @@ def test_every_image_needs_a_label(data_dir, file, part):
 def test_files_without_any_image_are_refused(data_dir):
     for name, array in small_data().items():
         put(data_dir / "mnist", name, array[:0])
-    with pytest.raises(DataError, match="no training images"):
+    with pytest.raises(DataError, match="announces no numbers"):
         mnist.load_data()
+
+
+def test_images_and_labels_that_do_not_fit_together_are_refused(data_dir):
+    good = small_data()
+    for number, wrong, told in (
+        (2, np.zeros((1, 28, 27), np.uint8), "training images are 4 × 3, test images 28 × 27"),
+        (1, np.full(len(good[FILES[1]]), 10, np.uint8), "training labels go to 10, but there are 10 classes"),
+    ):
+        arrays = {**good, FILES[number]: wrong}
+        if number == 2:
+            arrays[FILES[3]] = arrays[FILES[3]][:1]
+        for name, array in arrays.items():
+            put(data_dir / "mnist", name, array)
+        with pytest.raises(DataError, match=told):
+            mnist.load_data()
 
 
 def test_images_in_the_place_of_labels_are_refused(data_dir):

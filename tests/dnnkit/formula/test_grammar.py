@@ -11,6 +11,7 @@ from sympy.parsing import sympy_parser
 
 from dnnkit.errors import ConfigurationError
 from dnnkit.formula import Formula, derivation, grammar
+from dnnkit.formula.differentiate import functions_of
 from dnnkit.formula.grammar import FUNCTIONS, LONGEST, Node, parse
 
 X, ONE, TWO = Node("name", text="x"), Node("number", text="1"), Node("number", text="2")
@@ -119,6 +120,7 @@ def test_any_words_are_an_activation_or_an_error_and_python_never_sees_them(text
         changed.setattr(os, "system", forbidden)
         changed.setattr(sympy_parser, "eval_expr", forbidden)  # what SymPy makes of text
         changed.setattr(derivation, "compile", compile_checked, raising=False)
+        changed.setattr(derivation, "derived", functions_of)  # here, where that is seen
         with suppress(ConfigurationError):
             Formula("fuzzed", text)
 

@@ -381,7 +381,7 @@ def test_a_later_format_names_the_version_that_reads_it(tmp_path: Path, monkeypa
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     content = place.read_bytes().replace(b'"format": 2', b'"format": 9').replace(b'"dnnkit": "', b'"dnnkit": "7.')
     place.write_bytes(content)
-    manifest["files"]["architecture.json"]["sha256"] = folders._sum(content)
+    manifest["files"]["architecture.json"] = {"bytes": len(content), "sha256": folders._sum(content)}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     for act in (lambda: dk.load(tmp_path), lambda: fit(network(), tmp_path)):
         with pytest.raises(

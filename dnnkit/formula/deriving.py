@@ -1,0 +1,174 @@
+"""Differentiating within bounds, whatever the formula: SymPy works in a process of its own, which can be ended.
+
+An exact power of a few letters takes all memory, in an operation of Python's that no signal and no other thread can
+stop; only the system can. The process serves many formulas, ends when nobody asks for a while, and costs what
+importing SymPy here would.
+"""
+
+import atexit
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from dnnkit.errors import ConfigurationError
+from dnnkit.formula import grammar
+from dnnkit.formula.steps import Steps
+
+SECONDS = 1.5
+"""Of computing, for a formula."""
+PATIENCE = 4.0
+"""Seconds that it may take with whatever else runs."""
+MEMORY = 500 << 20
+"""Bytes of the process."""
+START = 120.0
+"""Seconds until it must be there."""
+
+LIMITED, KILLED, OUT_OF_MEMORY = -getattr(signal, "SIGPROF", 0), -getattr(signal, "SIGKILL", 0), 1
+"""The statuses with which it ends for them."""
+
+CODE = """
+import sys, types
+for name, folder in (("dnnkit", sys.argv[1]), ("dnnkit.formula", sys.argv[2])):  # not all that `import dnnkit` imports
+    package = sys.modules[name] = types.ModuleType(name)
+    package.__path__ = [folder]
+from dnnkit.formula.differentiate import main
+main(float(sys.argv[3]), int(sys.argv[4]))
+"""
+
+
+def derived(formula: str, parameters: Mapping[str, float]) -> dict[str, Steps]:
+    """`forward`, `derivative` and perhaps `derivative_from_output` of a formula, as steps.
+
+    Raises `ConfigurationError` for a formula that cannot be read or differentiated, or not within the bounds.
+    """
+    grammar.parse(formula, parameters)  # what is no formula needs no process
+    if not Path(sys.executable or "").name.startswith("python"):  # within another program there is none to start
+        from dnnkit.formula.differentiate import functions_of
+
+        return functions_of(formula, parameters)
+    with _lock:
+        answer = _ask({"formula": formula, "parameters": dict(parameters)})
+    if "error" in answer:
+        raise ConfigurationError(answer["error"])
+    return {name: Steps.from_json(steps) for name, steps in answer["functions"].items()}
+
+
+class _Process:
+    def __init__(self) -> None:
+        here = Path(__file__).parent
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        command = [sys.executable, "-P", "-c", CODE, str(here.parent), str(here), str(SECONDS), str(MEMORY)]
+        apart: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}  # Ctrl-C is for whoever asks
+        self._process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            **apart,
+        )
+        self.is_fresh, self.is_late = True, False
+        try:
+            ready = self._read(START)
+        except BaseException:
+            self.end()
+            raise
+        if ready is None:
+            raise ConfigurationError(
+                f"the process that differentiates formulas ended as it began, with status {self.end()}: see whether "
+                f"{sys.executable} can import sympy"
+            )
+
+    def ask(self, question: object) -> Any:
+        """The answer; None where the process has ended instead."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(question).encode() + b"\n")
+            self._process.stdin.flush()
+            return self._read(PATIENCE)
+        except OSError:
+            return None
+
+    def _read(self, seconds: float) -> Any:
+        assert self._process.stdout is not None
+        timer = threading.Timer(seconds, self._stop)
+        timer.daemon = True
+        timer.start()
+        try:
+            line = self._process.stdout.readline()
+        finally:
+            timer.cancel()
+        return json.loads(line) if line.endswith(b"\n") else None
+
+    def _stop(self) -> None:
+        self.is_late = True
+        self._process.kill()
+
+    def end(self) -> int:
+        """End it; its status, negative for the signal that had ended it."""
+        if self._process.poll() is None:
+            self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with suppress(OSError):
+                assert pipe is not None
+                pipe.close()
+        return self._process.wait()
+
+    def forget(self) -> None:
+        """It is another process's, of which this one is a copy."""
+        self._process.returncode = 0
+
+
+_lock = threading.Lock()
+_process: _Process | None = None
+
+
+def _ask(question: Mapping[str, Any]) -> Any:
+    global _process
+    while True:
+        try:
+            process = _process = _process or _Process()
+        except OSError as error:
+            raise ConfigurationError(f"cannot start a process to differentiate the formula: {error}") from error
+        was_fresh, process.is_fresh = process.is_fresh, False
+        answer = None
+        try:
+            answer = process.ask(question)
+        finally:
+            if answer is None:
+                _process, status = None, process.end()
+        if answer is not None:
+            return answer
+        if status in (LIMITED, KILLED, OUT_OF_MEMORY) and (was_fresh or status == LIMITED or process.is_late):
+            raise ConfigurationError(
+                f"the formula {question['formula']!r} takes more than {SECONDS:g} s of computing or {MEMORY >> 20} MiB "
+                "to differentiate: write it in a simpler way, with smaller numbers"
+            )
+        if was_fresh:
+            raise ConfigurationError(f"SymPy fails at the formula {question['formula']!r}, with status {status}")
+
+
+def _end() -> None:
+    if _process is not None:
+        _process.end()
+
+
+def _forget() -> None:
+    """In a child of a fork: the process answers its parent."""
+    global _process, _lock
+    if _process is not None:
+        _process.forget()
+    _process, _lock = None, threading.Lock()
+
+
+atexit.register(_end)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

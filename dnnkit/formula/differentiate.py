@@ -1,0 +1,92 @@
+"""SymPy's part of the work, and the process that does it: `deriving` starts it, asks, and ends it."""
+
+import json
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from dnnkit.errors import ConfigurationError, DnnkitError
+from dnnkit.formula import grammar
+from dnnkit.formula.from_output import derivative_from_output
+from dnnkit.formula.stable import stable
+from dnnkit.formula.statements import Statements
+from dnnkit.formula.steps import Steps
+from dnnkit.formula.symbols import derivative, translate
+
+LONGEST = 1500
+"""Statements of a function and its derivatives: more would take compilers minutes."""
+MANY = 50
+"""Formulas after which a process ends: SymPy remembers what it met."""
+IDLE = 30
+"""Seconds without a question after which it ends."""
+
+
+def functions_of(formula: str, parameters: Mapping[str, float]) -> dict[str, Steps]:
+    """`forward`, `derivative` and, where there may be one, `derivative_from_output`, to be tried out.
+
+    Raises `ConfigurationError` for a formula that cannot be differentiated.
+    """
+    try:
+        expression = translate(grammar.parse(formula, parameters), parameters)
+        functions: dict[str, Steps] = {
+            "forward": Statements.of(stable(expression)),
+            "derivative": Statements.of(stable(derivative(expression))),
+        }
+        shortcut = derivative_from_output(expression)
+        if shortcut is not None:
+            functions["derivative_from_output"] = Statements.of(shortcut)
+    except (DnnkitError, MemoryError):
+        raise
+    except Exception as error:  # SymPy's, whose classes have no common base
+        reason = f"{type(error).__name__}: {str(error)[:300]}"
+        raise ConfigurationError(f"SymPy cannot differentiate the formula {formula!r}: {reason}") from error
+    if (count := sum(len(steps.lines) for steps in functions.values())) > LONGEST:
+        raise ConfigurationError(
+            f"the formula {formula!r} and its derivative take {count:,} operations, more than the {LONGEST:,} that are "
+            "compiled: write it in a simpler way"
+        )
+    return functions
+
+
+def main(seconds: float, memory: int) -> None:
+    """Answer questions, a line each, within so many seconds of computing and bytes of memory; else end."""
+    if hasattr(signal, "setitimer"):
+        import resource
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks decides
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends it, also within an operation of Python's own that is long
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        with suppress(ValueError, OSError):  # less is allowed here, or no such limit is known
+            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    _answer({"ready": True})
+    for _ in range(MANY):
+        _set_alarm(IDLE)
+        line = sys.stdin.readline()
+        _set_alarm(0)
+        if not line:
+            return
+        question = json.loads(line)
+        _set_limit(seconds)
+        try:
+            found = functions_of(question["formula"], question["parameters"])
+            answer: dict[str, Any] = {"functions": {name: steps.to_json() for name, steps in found.items()}}
+        except DnnkitError as error:
+            answer = {"error": str(error)}
+        _set_limit(0)
+        _answer(answer)
+
+
+def _set_limit(seconds: float) -> None:
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+def _set_alarm(seconds: int) -> None:
+    if hasattr(signal, "alarm"):
+        signal.alarm(seconds)
+
+
+def _answer(answer: object) -> None:
+    print(json.dumps(answer), flush=True)

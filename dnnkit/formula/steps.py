@@ -1,0 +1,34 @@
+"""Statements of one operation each, in order: what a formula has become when it is printed as code."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Value = str | float
+"""A statement's result by its name ("v3", or "x"), or a constant."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """`name` = `operation` of `arguments`."""
+
+    name: str
+    operation: str
+    arguments: tuple[Value, ...]
+
+
+@dataclass
+class Steps:
+    """Statements in order, and the result."""
+
+    lines: list[Statement] = field(default_factory=list)
+    result: Value = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values, for another process."""
+        return {"lines": [[line.name, line.operation, line.arguments] for line in self.lines], "result": self.result}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Steps":
+        """What `to_json` gave."""
+        lines = [Statement(name, operation, tuple(arguments)) for name, operation, arguments in values["lines"]]
+        return Steps(lines, values["result"])

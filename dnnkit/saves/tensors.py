@@ -1,0 +1,67 @@
+"""Safetensors files: arrays by name. What is read costs no more memory than the file has bytes."""
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from dnnkit.backends.program import HostArray
+from dnnkit.errors import CheckpointError
+from dnnkit.saves.schema import COUNT, by_name, list_of, one_of, parsed, record, taken, text
+
+DTYPES = {
+    **{f"F{bits}": np.dtype(f"<f{bits // 8}") for bits in (16, 32, 64)},
+    **{f"{kind}{bits}": np.dtype(f"<{kind.lower()}{bits // 8}") for kind in "IU" for bits in (8, 16, 32, 64)},
+    "BOOL": np.dtype(bool),
+}
+"""Those that NumPy has, too."""
+
+_ARRAY = record(
+    {"dtype": one_of(*DTYPES), "shape": list_of(COUNT, 32), "data_offsets": list_of(COUNT, 2)},
+)
+_HEADER = by_name(_ARRAY, text(words="a name", most=1000))
+
+
+def to_safetensors(arrays: Mapping[str, HostArray]) -> bytes:
+    """The contents of a safetensors file."""
+    from safetensors.numpy import save
+
+    return save(dict(arrays))
+
+
+def from_safetensors(data: bytes, what: str) -> dict[str, HostArray]:
+    """The arrays of a safetensors file, which an error calls `what`; they are views of the data, to be read only.
+
+    The bytes of every array are its own, one after the other as their offsets say, and none are left over.
+    """
+    size = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or size > len(data) - 8:
+        raise CheckpointError(f"{what} is not a safetensors file: its header would have {size:,} bytes")
+    header = parsed({"the header": data[8 : 8 + size]}, "the header", what)
+    described: dict[str, Any] = header if isinstance(header, dict) else {"": header}
+    described.pop("__metadata__", None)
+    arrays, end = {}, 0
+    for name, array in sorted(taken(described, _HEADER, f"{what}: the header").items(), key=_offsets):
+        dtype, shape, (first, last) = DTYPES[array["dtype"]], array["shape"], _offsets((name, array))
+        if first != end or last - first != prod(shape) * dtype.itemsize:
+            raise CheckpointError(f"{what} is not a safetensors file: {name!r} has the bytes from {first} to {last}")
+        try:
+            arrays[name] = _view(data, dtype, shape, 8 + size + first)
+        except ValueError as error:  # NumPy refuses some shapes of nothing
+            raise CheckpointError(f"{what} is not a safetensors file: {name!r} has shape {shape}: {error}") from error
+        end = last
+    if end != len(data) - 8 - size:
+        raise CheckpointError(f"{what} is not a safetensors file: {len(data) - 8 - size:,} bytes for arrays of {end:,}")
+    return {name: arrays[name] for name in described}
+
+
+def _offsets(item: tuple[str, Any]) -> tuple[int, int]:
+    first, last = (*item[1]["data_offsets"], -1, -1)[:2]
+    return first, last
+
+
+def _view(data: bytes, dtype: np.dtype[Any], shape: list[int], offset: int) -> HostArray:
+    if not prod(shape):
+        return np.zeros(shape, dtype)
+    return np.frombuffer(data, dtype, prod(shape), offset).reshape(shape)

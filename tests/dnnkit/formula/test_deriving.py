@@ -1,0 +1,96 @@
+"""Formulas that would take all time or memory are refused, and whoever waits for one can leave."""
+
+import os
+import resource
+import signal
+import sys
+import time
+
+import pytest
+
+import dnnkit as dk
+from dnnkit.errors import ConfigurationError
+from dnnkit.formula import Formula, deriving
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals end it")
+ENDLESS = [
+    "cosh(2^(x+1e30))",
+    "erfc(exp(1e33*softplus(x)))",
+    *(
+        pytest.param(formula, marks=pytest.mark.slow)
+        for formula in ("cosh(0.5^(x+1e9))", "exp(log(2)*1e9)*x", "sigmoid(" * 20 + "x" + ")" * 20)
+    ),
+]
+
+
+@posix
+@pytest.mark.parametrize("formula", ENDLESS)
+def test_a_formula_has_two_seconds_and_some_memory(formula: str) -> None:
+    start = time.process_time()
+    with pytest.raises(ConfigurationError, match="s of computing or 500 MiB to differentiate"):
+        Formula("endless", formula)
+    assert time.process_time() - start < 1  # it is another process that works
+    assert Formula("next", "x * 2").key
+
+
+def test_a_process_that_ended_meanwhile_is_replaced() -> None:
+    Formula("before", "x * 3")
+    assert deriving._process is not None
+    deriving._process._process.kill()
+    assert Formula("after", "x * 4").key
+
+
+@posix
+def test_ctrl_c_is_heard_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    Formula("before", "x * 5")
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Formula("long", "erfc(exp(1e31*softplus(x)))")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert deriving._process is None
+    assert Formula("after", "x * 6").key
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_child_of_a_fork_has_a_process_of_its_own() -> None:
+    Formula("before", "x * 7")
+    child = os.fork()
+    if child == 0:
+        is_right = deriving._process is None and bool(Formula("c", "x * 8").key)
+        deriving._end()
+        os._exit(0 if is_right else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert Formula("after", "x * 9").key
+
+
+def test_within_another_program_sympy_works_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/opt/editor/editor")
+    monkeypatch.setattr(deriving, "_ask", None)
+    assert Formula("here", "x * 11").key
+
+
+@pytest.mark.parametrize("value", [10**400, float("inf"), None, "1", [1]])
+def test_a_parameter_is_a_finite_number(value: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"parameter a of 'f' is .*: expected a finite number"):
+        Formula("f", "a * x", (("a", value),))  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_many_formulas_leave_little_behind() -> None:
+    def define(first: int) -> None:
+        for number in range(first, first + 300):
+            dk.activation("f", f"x / (1 + exp(-{number}/100 * x)) + {number} * tanh(x)")
+
+    define(1)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    define(1000)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 * 100

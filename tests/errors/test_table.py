@@ -1,0 +1,34 @@
+"""docs/errors.md is what its rows say today, and nothing public is missing."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import dnnkit as dk
+from dnnkit.cli import app
+from tests.errors.rows import REFUSE_NOTHING, ROWS
+from tests.errors.table import FILE
+
+
+def test_every_row_says_what_the_table_says(tmp_path: Path) -> None:
+    target = tmp_path / "errors.md"  # by a process of its own, in which no other test has defined a name
+    subprocess.run([sys.executable, "-m", "tests.errors", target], cwd=FILE.parents[1], check=True, capture_output=True)
+    made = target.read_text()
+    for line in made.splitlines():
+        assert not line.endswith("| NOTHING |"), line
+        assert "| RAW " not in line, line
+        assert "| status 0" not in line, line
+    assert made == FILE.read_text(), "python -m tests.errors writes it anew"
+
+
+def test_everything_public_has_a_row() -> None:
+    text = "\n".join(row for rows in ROWS.values() for row in rows)
+    names = {f"dk.{name}": name for name in dk.__all__ if callable(getattr(dk, name))}
+    methods = [name for name, _ in inspect.getmembers(dk.Sequential, callable) if not name.startswith("_")]
+    own = [name for name in methods if name not in ("build_of",)]  # of dnnkit's own parts
+    names |= {f".{name}(": f"Sequential.{name}" for name in own}
+    commands = [command.name for command in app.registered_commands] + [group.name for group in app.registered_groups]
+    names |= {f"dnnkit {name}": f"dnnkit {name}" for name in commands}
+    missing = {name for shown, name in names.items() if shown not in text}
+    assert missing <= REFUSE_NOTHING, missing - REFUSE_NOTHING

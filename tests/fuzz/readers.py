@@ -1,0 +1,5 @@
+"""Every reader by its name."""
+
+from tests.fuzz import commands, data, formulas, saves
+
+READERS = {reader.name: reader for reader in (*saves.READERS, *formulas.READERS, *data.READERS, *commands.READERS)}
