@@ -40,7 +40,9 @@ def _archive() -> Finding:
     from dnnkit.kernels._target import processor
 
     if not archive.is_for_here():
-        why = f"none for {processor.LEVEL} on this system: Numba compiles them, some 5 s for a first training"
+        why = (
+            f"none for {processor.LEVEL}, this system and its LLVM: Numba compiles them, some 5 s for a first training"
+        )
         return Finding("archive of kernels", "note", why)
     if not is_archived():
         why = "of other sources, or a setting of Numba's changes them: Numba compiles them"

@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import llvmlite.binding
+
 from dnnkit.kernels._target import processor
 from dnnkit.kernels._target.llvm import triple
 
@@ -31,7 +33,7 @@ class Bitcode(NamedTuple):
 @cache
 def about() -> dict[str, Any]:
     """What the archive was made from: `sources` and `meaning` are hashes; `names` of functions; `triple` of the system
-    it is for; by which `makers`."""
+    that it is for; by which `makers`, and by which major version of `llvm`."""
     try:
         found: dict[str, Any] = json.loads(ABOUT.read_text())
     except (OSError, ValueError):  # somebody did without it
@@ -50,8 +52,12 @@ def meaning() -> str:
 
 
 def is_for_here() -> bool:
-    """Whether it has kernels for this system, and this level of processors."""
-    return about().get("triple") == triple() and processor.LEVEL in processor.LEVELS
+    """Whether it has kernels for this system, and this level of processors, and LLVM is not older than who made it.
+
+    LLVM reads the bitcode of earlier versions, not of later ones.
+    """
+    is_readable = about().get("llvm", 0) <= llvmlite.binding.llvm_version_info[0]
+    return about().get("triple") == triple() and processor.LEVEL in processor.LEVELS and is_readable
 
 
 def find(name: str, dtype: str) -> Bitcode | None:

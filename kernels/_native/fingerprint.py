@@ -11,7 +11,7 @@ from dnnkit.installed import version
 from dnnkit.kernels._native import archive, machine_code
 
 ROOT = Path(__file__).parents[1]
-NOT_COMPILED = {"gpu.py", "_reference", "_cuda", "_native", "__pycache__"}
+NOT_COMPILED = {"gpu.py", "write_archive.py", "_reference", "_cuda", "_native", "__pycache__"}
 """Files and folders that no compiled function reads: editing them keeps what is compiled. A `reference.py` is read: it
 holds constants that its `cpu.py` takes from it."""
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
+import llvmlite.binding
+
 from dnnkit.kernels._native import archive
 from dnnkit.kernels._native.fingerprint import ROOT, meaning_of, sources_of
 from dnnkit.kernels._native.functions import SHARED, Function, function_of_symbol
@@ -69,6 +71,7 @@ def main(*given: str) -> None:
         "sources": sources_of(ROOT),
         "meaning": meaning_of(ROOT),
         "triple": triple(),
+        "llvm": llvmlite.binding.llvm_version_info[0],
         "makers": {name: version(name) for name in ("numba", "llvmlite")} | {"python": sys.version.split()[0]},
     }
     for dtype in DTYPES:

@@ -140,7 +140,14 @@ def test_names_of_functions_are_in_the_archive_for_both_dtypes():
             for level in archive.processor.LEVELS:
                 assert function.name in archive._read(dtype, level), (function.name, dtype, level)
     about = json.loads(archive.ABOUT.read_text())
-    assert set(about) == {"sources", "meaning", "triple", "makers", "names"}
+    assert set(about) == {"sources", "meaning", "triple", "llvm", "makers", "names"}
+
+
+def test_bitcode_of_a_later_llvm_and_of_another_system_is_not_read(monkeypatch):
+    about, name = archive.about(), next(iter(archive.about()["names"]))
+    for change in ({"llvm": about["llvm"] + 100}, {"triple": "sparc-sun-solaris"}):
+        monkeypatch.setattr(archive, "about", lambda change=change: about | change)
+        assert archive.find(name, "float32") is None
 
 
 @pytest.mark.slow
