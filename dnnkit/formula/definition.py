@@ -34,7 +34,7 @@ class Formula:
         object.__setattr__(self, "parameters", _pairs(self.name, self.parameters))
         for name, _ in self.parameters:
             if not NAME.fullmatch(name) or name in ("x", *grammar.CONSTANTS, *grammar.FUNCTIONS, *grammar.WORDS):
-                raise ConfigurationError(f"a parameter cannot be called {name!r}: choose a word of your own")
+                raise ConfigurationError(f"a parameter cannot be called {shown(name)}: choose a word of your own")
         from dnnkit.formula.derivation import define
 
         define(self.key, self.formula, dict(self.parameters))
@@ -84,14 +84,16 @@ def activation_from_text(text: str) -> Formula:
     first, *others = text.split(";")
     name, equals, formula = first.partition("=")
     if not equals:
-        raise ConfigurationError(f"{text!r} defines no activation: expected 'name = formula; parameter = value; ...'")
+        raise ConfigurationError(
+            f"{shown(text)} defines no activation: expected 'name = formula; parameter = value; ...'"
+        )
     parameters: dict[str, float] = {}
     for other in others:
         parameter, _, value = other.partition("=")
         try:
             parameters[parameter.strip()] = float(value)
         except ValueError:
-            raise ConfigurationError(f"{other.strip()!r} in {text!r}: expected 'parameter = value'") from None
+            raise ConfigurationError(f"{shown(other.strip())} in {shown(text)}: expected 'parameter = value'") from None
     _check_name(name.strip())
     defined = Formula(name.strip(), formula.strip(), tuple(parameters.items()))
     return activation(defined.name, defined.formula, **parameters)
@@ -99,7 +101,9 @@ def activation_from_text(text: str) -> Formula:
 
 def _check_name(name: str) -> None:
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise ConfigurationError(f"an activation cannot be called {name!r}: expected letters, digits and _, at most 40")
+        raise ConfigurationError(
+            f"an activation cannot be called {shown(name)}: expected letters, digits and _, at most 40"
+        )
 
 
 def _pairs(name: str, given: Any) -> tuple[tuple[str, float], ...]:

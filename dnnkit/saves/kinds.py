@@ -96,7 +96,12 @@ STATE = record(
             f"text, and of a partition such as 'rows/2@32', at most {MOST_WORKERS} workers", _execution
         ),
     },
-    {"schedule": WORDS, "data": WORDS, "sums": or_none(SUMS), "backend": or_none(WORDS)},  # none of them in format 1
+    {
+        "schedule": WORDS,
+        "data": WORDS,
+        "sums": or_none(SUMS),
+        "backend": or_none(text(most=200)),
+    },  # none of them in format 1
     agrees=_check_position,
 )
 

@@ -1,9 +1,10 @@
-"""Writes docs/errors.md; see the package."""
+"""Writes docs/errors.md, or the file that is named; see the package."""
 
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.errors.table import FILE, table
 
 with TemporaryDirectory() as folder:
-    FILE.write_text(table(Path(folder)))
+    (Path(sys.argv[1]) if sys.argv[1:] else FILE).write_text(table(Path(folder)))
