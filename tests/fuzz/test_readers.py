@@ -12,7 +12,8 @@ from tests.fuzz.readers import READERS
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
 def test_an_answer_or_a_clear_error(reader: Reader, tmp_path: Path) -> None:
-    @settings(max_examples=reader.few, suppress_health_check=list(HealthCheck), database=None)
+    # The same cases every time: whoever changes something else shall not find what is new here.
+    @settings(max_examples=reader.few, suppress_health_check=list(HealthCheck), database=None, derandomize=True)
     @given(reader.cases)
     def try_one(case: object) -> None:
         outcome = outcome_of(lambda: reader.read(case, tmp_path))
