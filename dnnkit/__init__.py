@@ -47,15 +47,15 @@ from dnnkit.warm_up import warm_up
 def load(
     path: str | Path, *, backend: str | None = None, custom_objects: Mapping[str, Any] | None = None
 ) -> Sequential:
-    """The network that was saved in a folder, ready to predict and to train on; a save holds names and numbers, no code.
+    """The network that was saved in a folder, ready to predict and to train on.
 
-    The folder may be a stranger's: what it says is looked at before anything is made of it.
+    A save holds names and numbers, never code, and may be a stranger's: what it says is looked at before anything is made of it.
 
     Arguments:
         path: the folder, as `net.save` and checkpoints write it.
         backend: where to go on, by name; None for the one that trained, or the one that was chosen.
-        custom_objects: the class names of your own layers, losses and schedules, and the names of your own metrics, with
-            the classes and functions.
+        custom_objects: the class names of your own layers, losses and schedules, and the names of your own metrics,
+            with the classes and functions.
 
     Raises:
         CheckpointError: it is no save, damaged, of a later version, or larger than `DNNKIT_LARGEST_FILE` allows.
