@@ -49,7 +49,8 @@ def load(
 ) -> Sequential:
     """The network that was saved in a folder, ready to predict and to train on.
 
-    A save holds names and numbers, never code, and may be a stranger's: what it says is looked at before anything is made of it.
+    A save holds names and numbers, never code, and may be a stranger's: what it says is looked at before anything is
+    made of it.
 
     Arguments:
         path: the folder, as `net.save` and checkpoints write it.

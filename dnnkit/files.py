@@ -20,8 +20,6 @@ def as_path(given: Any) -> Path:
     """The path that was given; `ConfigurationError` for what is none."""
     try:
         path = Path(given)
-        if given == "":
-            raise TypeError
     except TypeError:
         raise ConfigurationError(
             f"path is {given!r}: expected the name of a file or folder, as text or a Path"

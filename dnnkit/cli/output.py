@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -58,7 +59,7 @@ def text_output(target: str | None) -> Iterator[list[str]]:
         print("".join(parts))
     else:
         path = as_path(target)
-        if path.is_dir() or not path.absolute().parent.is_dir():
+        if os.path.isdir(path) or not os.path.isdir(path.absolute().parent):  # which raise nothing for long names
             raise ConfigurationError(f"cannot write {path}: expected a file in a folder that exists")
         check_writable(path.absolute().parent)
         yield parts

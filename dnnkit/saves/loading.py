@@ -82,7 +82,7 @@ def network_of(
     except DnnkitError:
         raise
     except Exception as error:  # what is described is right as JSON, but a class, perhaps the user's, cannot be it
-        raise CheckpointError(f"{place} is not a save that this version can read: {error!r}") from error
+        raise CheckpointError(f"{place} is not a save that this version can read: {repr(error)[:400]}") from error
     return net
 
 

@@ -64,7 +64,9 @@ def rebuild(description: Any, known: Mapping[str, type]) -> Any:
     try:
         return known[name](**{key: rebuild(value, known) for key, value in values.items()})
     except TypeError as error:
-        raise CheckpointError(f"the save's description of a {name} does not fit this version: {error}") from error
+        raise CheckpointError(
+            f"the save's description of a {name} does not fit this version: {str(error)[:300]}"
+        ) from error
 
 
 def _array(dtype: Any, values: Any) -> Any:

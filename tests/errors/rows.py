@@ -118,7 +118,6 @@ ROWS: dict[str, list[str]] = {
         "dk.load('text.txt')",
         "dk.load('other')",
         "dk.load('run', custom_objects=3)",
-        "net.save('')",
         "net.save('other')",
         "net.save(3)",
         "net.load_weights('nowhere')",
