@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from dnnkit.errors import ConfigurationError
 from dnnkit.registry import Registry
-from dnnkit.settings import FLAG, NOT_NEGATIVE, POSITIVE, Expected, Settings, numbers, plain
+from dnnkit.settings import FLAG, NOT_NEGATIVE, POSITIVE, Expected, Settings, numbers, plain, shown
 
 
 class Schedule(Settings):
@@ -96,7 +96,7 @@ class PiecewiseConstantDecay(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if any(after <= before for before, after in pairwise(self.boundaries)):
-            raise ConfigurationError(f"{self}: expected boundaries that are each larger than the one before")
+            raise ConfigurationError(f"{shown(self)}: expected boundaries that are each larger than the one before")
         if len(self.values) != len(self.boundaries) + 1:
             raise ConfigurationError(
                 f"PiecewiseConstantDecay takes one value more than boundaries; got {len(self.values)} values "

@@ -7,6 +7,7 @@ the way forward, its partial products; on the way back only the first, its dx, i
 Stages between the two are computed in parts as well; stages after a pair, by every worker alike.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,6 +18,10 @@ from dnnkit.backends.aligned import GRAIN, rounded
 from dnnkit.backends.program import Activate, Dense, HostArray, Parameter, Stage
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
+
+
+MOST_WORKERS = 256
+"""Beyond that a step is all exchange; each has memory of its own."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +37,13 @@ class Partition:
     @classmethod
     def parse(cls, text: str) -> "Partition":
         """What `str` gave."""
-        by, _, workers = text.partition("/")
-        if by not in ("units", "rows") or not workers.isdecimal() or int(workers) < 1:
-            raise ConfigurationError(f"DNNKIT_PARTITION is {text!r}: expected units/2, rows/4, or another number")
-        return cls(by, int(workers))  # type: ignore[arg-type]
+        found = re.fullmatch(r"(units|rows)/([0-9]{1,3})", text)
+        if found is None or not 1 <= int(found[2]) <= MOST_WORKERS:
+            given = text if len(text) <= 40 else f"{text[:40]}..."
+            raise ConfigurationError(
+                f"DNNKIT_PARTITION is {given!r}: expected units/2, rows/4, or another number up to {MOST_WORKERS}"
+            )
+        return cls(found[1], int(found[2]))  # type: ignore[arg-type]
 
 
 SINGLE = Partition("units", 1)

@@ -11,7 +11,7 @@ from dnnkit.kernels._native import fingerprint as module
 from dnnkit.kernels._native import machine_code
 from dnnkit.kernels._native.fingerprint import NOT_COMPILED, ROOT, meaning_of, sources_of
 
-ROOMS = ["_numba", "matmul", "_engine"]
+ROOMS = ["_numba", "_target", "matmul", "_engine"]
 """Folders of files that are compiled, besides the kernels' `cpu.py`."""
 
 
