@@ -19,7 +19,6 @@ from dnnkit.backends.program import Activate, Dense, HostArray, Parameter, Stage
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 
-
 MOST_WORKERS = 256
 """Beyond that a step is all exchange; each has memory of its own."""
 
