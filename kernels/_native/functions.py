@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from dnnkit.errors import BackendUnavailable
 from dnnkit.kernels._native import archive, blas, kept, machine_code
 from dnnkit.kernels._native.archive import Bitcode
 from dnnkit.kernels._native.compiling import alone, apart
@@ -69,7 +70,13 @@ class Function:
     def bitcode(self) -> Bitcode:
         """From the archive, or as Numba makes it now."""
         found = archive.find(self.name, self.dtype) if is_archived() else None
-        return found or self.make(self.symbol)
+        if found is not None:
+            return found
+        try:
+            import_module("numba")
+        except ValueError as error:  # of a variable that it reads as it is imported
+            raise BackendUnavailable(f"Numba cannot be imported: {error} See its variables, NUMBA_...") from error
+        return self.make(self.symbol)
 
     @property
     def symbol(self) -> str:

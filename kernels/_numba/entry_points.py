@@ -173,8 +173,8 @@ class EntryPoints:
                 from dnnkit.kernels._numba.jit import module_from_source
                 from dnnkit.kernels._numba.signature import signature
 
-                function = getattr(module_from_source(title, source), f"{which}_entry")
-                return bitcode(function, signature(arguments[which], dtype), symbol)
+                with module_from_source(title, source) as module:
+                    return bitcode(getattr(module, f"{which}_entry"), signature(arguments[which], dtype), symbol)
 
             return make
 

@@ -51,6 +51,7 @@ def bitcode(function: Callable[..., Any], signature: Any, symbol: str) -> Bitcod
         module = made.library.code_for_callers().clone()
         for library in made.library.callees():
             module.link_in(library.code_for_callers() if isinstance(library, Lowered) else _foreign(library), True)
+        cpu_target.target_context.remove_user_function(made.entry_point)  # nobody calls it by what Numba knows
     entry = made.fndesc.llvm_func_name
     for number, one in enumerate(module.functions):
         if not one.is_declaration:
@@ -142,6 +143,11 @@ def _callees(library: Any, found: dict[Any, None]) -> dict[Any, None]:
 
 
 @cache
+def _size_of(kind: Any) -> Any:
+    """Bytes of one of LLVM's types."""
+    return cpu_target.target_context.get_abi_sizeof(kind)
+
+
 def _our_context(numbas: Any) -> Any:
     """What says how to lower: no counting of references, for callers keep arrays alive, and nothing is allocated.
 
@@ -149,7 +155,7 @@ def _our_context(numbas: Any) -> Any:
     declarations only before it compiles a function, as Numba does too, not also whenever there is no special code for
     an operator and a constant.
     """
-    return numbas.subtarget(enable_nrt=False, get_abi_sizeof=cache(numbas.get_abi_sizeof), refresh=lambda: None)
+    return numbas.subtarget(enable_nrt=False, get_abi_sizeof=_size_of, refresh=lambda: None)
 
 
 _functions: Any = types.Function

@@ -5,7 +5,8 @@ None of them is machine code by itself; `kernels/_native/functions.py` says whic
 
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -56,9 +57,14 @@ def _compiled(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     return for_python
 
 
-def module_from_source(name: str, source: str) -> ModuleType:
-    """The module of that source."""
+@contextmanager
+def module_from_source(name: str, source: str) -> Iterator[ModuleType]:
+    """The module of that source; Python and Numba know it as long as it is used, so a thousand formulas leave little."""
     module = ModuleType(f"{GENERATED}{name}_{hashlib.sha256(source.encode()).hexdigest()[:16]}")
     sys.modules[module.__name__] = module
-    exec(compile(source, f"<{module.__name__}>", "exec"), module.__dict__)
-    return module
+    try:
+        exec(compile(source, f"<{module.__name__}>", "exec"), module.__dict__)
+        yield module
+    finally:
+        sys.modules.pop(module.__name__, None)
+        vars(module).clear()  # Numba remembers it for as long as functions in it live, which are all in it

@@ -5,23 +5,35 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+TRAIN = ("-m", "dnnkit", "train", "digits", "--epochs", "1", "--hidden", "3", "--out", "run", "--quiet")
+
+FORMULA = """
+import dnnkit as dk
+net = dk.Sequential([dk.Dense(3, activation=dk.activation("mine", "x * sigmoid(1.7351 * x)"))], backend="numba")
+try:
+    net.build(2)
+    net.predict([[1.0, 2.0]])
+except dk.errors.DnnkitError as error:
+    print(error)
+"""
 
 
-@pytest.mark.parametrize(
-    ("variable", "backend", "told"),
-    [
-        ({"NUMBA_NUM_THREADS": "0"}, "numba", "such as NUMBA_NUM_THREADS"),
-        ({"MPLBACKEND": "nope"}, "numpy", "unset the variable MPLBACKEND"),
-    ],
-)
-def test_a_variable_of_another_library_is_one_line(tmp_path: Path, variable: dict, backend: str, told: str) -> None:
-    line = ["train", "digits", "--epochs", "1", "--hidden", "3", "--out", "run", "--quiet", "--backend", backend]
-    environment = {**os.environ, **variable}
-    done = subprocess.run(
-        [sys.executable, "-m", "dnnkit", *line], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
+def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "DNNKIT_CACHE_DIR": str(folder / "cache"), **variables}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def test_a_variable_of_the_library_that_draws_is_one_line_after_the_training(tmp_path: Path) -> None:
+    done = run(tmp_path, *TRAIN, "--backend", "numpy", MPLBACKEND="nope")
     assert done.returncode == 2
-    assert told in done.stderr
+    assert "unset the variable MPLBACKEND" in done.stderr
     assert "Traceback" not in done.stderr
-    assert (tmp_path / "run").exists() == (backend == "numpy")
+    assert (tmp_path / "run").exists()
+
+
+def test_a_variable_of_numbas_is_one_line_where_numba_is_needed(tmp_path: Path) -> None:
+    done = run(tmp_path, "-c", FORMULA, NUMBA_NUM_THREADS="0")
+    assert done.returncode == 0, done.stderr
+    assert "Numba cannot be imported" in done.stdout
+    assert "NUMBA_" in done.stdout

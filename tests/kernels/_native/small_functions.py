@@ -22,7 +22,8 @@ def times(number: int, name: str = "") -> Function:
     arguments = types.void(types.CPointer(types.float64), types.float64)
 
     def make(symbol: str) -> Bitcode:
-        return bitcode(module_from_source("small", source).times, arguments, symbol)
+        with module_from_source("small", source) as module:
+            return bitcode(module.times, arguments, symbol)
 
     return Function(name or f"small.{number}", "float64", make)
 
