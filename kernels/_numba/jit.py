@@ -59,7 +59,7 @@ def _compiled(function: Callable[..., Any], options: dict[str, Any]) -> Any:
 
 @contextmanager
 def module_from_source(name: str, source: str) -> Iterator[ModuleType]:
-    """The module of that source; Python and Numba know it as long as it is used, so a thousand formulas leave little."""
+    """The module of that source, which Python and Numba know as long as it is used: many formulas leave little."""
     module = ModuleType(f"{GENERATED}{name}_{hashlib.sha256(source.encode()).hexdigest()[:16]}")
     sys.modules[module.__name__] = module
     try:
