@@ -2,7 +2,6 @@
 
 import gc
 import io
-import os
 import signal
 import sys
 import threading
@@ -15,6 +14,7 @@ import typer
 
 from dnnkit import __version__
 from dnnkit.cli import backends, bench, compile, doctor, inspect, predict, train
+from dnnkit.cli.output import send_to_nowhere
 from dnnkit.errors import DnnkitError
 from dnnkit.training.interrupts import end_program
 
@@ -104,7 +104,7 @@ def _standard_output() -> Iterator[None]:
     except OSError as error:
         if error.filename is not None:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what Python still holds
+        send_to_nowhere()
         if isinstance(error, BrokenPipeError):
             sys.exit(141)  # as of a program that the signal ends
         typer.echo(f"dnnkit: cannot write to standard output: {error.strerror}", err=True)

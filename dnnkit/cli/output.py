@@ -31,7 +31,15 @@ class Speaker:
             typer.echo(text)
         except OSError as error:
             self._is_silent = True
+            send_to_nowhere()
             log.warning("dnnkit: nothing more is said, the work goes on: %s", error)
+
+
+def send_to_nowhere() -> None:
+    """Let standard output lose what is written to it from now on, and what Python still holds back."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 @contextmanager

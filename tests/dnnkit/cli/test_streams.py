@@ -37,7 +37,7 @@ def test_letters_that_it_has_not_end_nothing(encoding: str, tmp_path: Path) -> N
     ("redirect", "said"), [("> /dev/full", "No space left"), (">&-", ""), ("| true", "Broken pipe")]
 )
 def test_a_run_is_kept_though_nobody_hears_of_it(redirect: str, said: str, tmp_path: Path) -> None:
-    done = dnnkit(tmp_path, *TRAIN, redirect=redirect)
+    done = dnnkit(tmp_path, *TRAIN, redirect=redirect, PYTHONUNBUFFERED="")  # as Python is by itself
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
     assert said in done.stderr
