@@ -57,6 +57,9 @@ def bitcode(function: Callable[..., Any], signature: Any, symbol: str) -> Bitcod
         if not one.is_declaration:
             one.linkage = "external" if one.name == entry else "internal"
             one.name = symbol if one.name == entry else f"{number}"
+    for one in module.global_variables:
+        if not one.is_declaration:
+            one.linkage = "internal"  # dropped, most of them: what Numba would keep for Python, of names that differ
     module.name = symbol
     _optimise(module)
     return Bitcode(symbol, _needs(module), module.as_bitcode())
