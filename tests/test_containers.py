@@ -151,6 +151,5 @@ def test_its_container_trains_and_compiles_nothing(root: Path) -> None:
     assert "test accuracy" in done.stdout
     assert files(cache) == shipped
     uid = image.user.partition(":")[0]
-    own = files(root / "tmp" / f"dnnkit-{uid}")  # there is no home; measuring the machine is left to the container
-    assert own
+    own = files(root / "tmp" / f"dnnkit-{uid}")  # there is no home
     assert not [name for name in own if name.endswith((".kernel", ".lock"))]
