@@ -78,6 +78,16 @@ def few_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launch, "MOST_BLOCKS", 2)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _symbols() -> None:
+    """What is compiled in a test by Numba itself may call our functions that are known by symbols."""
+    if any(info.name == "numba" and info.available for info in available()):
+        import dnnkit.kernels.matmul.cpu  # noqa: F401 - declares them
+        from dnnkit.kernels._native.functions import provide_all
+
+        provide_all()
+
+
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory) -> Path:
     """A copy that no test edits."""

@@ -13,11 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnnkit.kernels._native import blas as library
-from dnnkit.kernels._native.functions import provide
 from dnnkit.kernels._numba import blas
-
-for symbol in library.SYMBOLS:
-    provide(symbol)
 
 SIZES = [0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 61, 64, 65, 127, 128, 129, 255, 257]
 DTYPES = ["float32", "float64"]
