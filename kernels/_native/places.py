@@ -21,11 +21,6 @@ SUFFIX = ".kernel"
 log = logging.getLogger("dnnkit")
 
 
-def cache_folder() -> Path:
-    """The folder that this process writes to."""
-    return places()[-1]
-
-
 @cache
 def places() -> tuple[Path, ...]:
     """The folders to look in, in that order; compiled kernels go to the last."""

@@ -1,8 +1,8 @@
 """Numba as a front end: a function and all that it calls become one module of LLVM bitcode, and no machine code.
 
 Numba makes of every function machine code of its own, with wrappers for Python and for C, and optimises it once for
-itself and again in each of its callers. Here functions are only typed and lowered, and LLVM sees a function when it is
-complete (`kernels/_native/machine_code.py`).
+itself and again in each of its callers. Here functions are typed, lowered and simplified; LLVM optimises a module once,
+when it is complete. `kernels/_native/machine_code.py` makes machine code of it.
 """
 
 from collections.abc import Callable, Iterator

@@ -33,7 +33,7 @@ print(json.dumps({
     "from": entry_points.__file__,
     "relu": y[0].tolist(),
     "gathered": gathered[0].tolist(),
-    "folder": str(places.cache_folder()),
+    "folder": str(places.places()[-1]),
     "archived": fingerprint.is_archived(),
     "by_numba": by_numba,
     "by_llvm": len(by_llvm),
