@@ -88,8 +88,8 @@ class Optimizer(Settings):
             rates = np.fromiter(self._scheduled(self.learning_rate, first, count), np.float64, count)
         else:
             rates = np.full(count, float(self.learning_rate))
-        given = {field.name for field in fields(self)} - {"learning_rate", "global_clipnorm"}
-        constants = {name: float(getattr(self, name)) for name in given}
+        names = _number_names(type(self))  # type: ignore[arg-type] # classes are hashable
+        constants = {name: float(getattr(self, name)) for name in names}
         return Hyperparameters(rates, constants, self.global_clipnorm)
 
     @staticmethod
@@ -103,10 +103,15 @@ class Optimizer(Settings):
 
 
 @cache
+def _number_names(kind: type) -> tuple[str, ...]:
+    """The names of a class's numbers, in order, but of the learning rate and the norm, which all have."""
+    return tuple(field.name for field in fields(kind) if field.name not in ("learning_rate", "global_clipnorm"))
+
+
+@cache
 def _own_rule(kind: type[Optimizer]) -> Rule:
     """One object for each class, so that programs with the same rule are equal."""
-    numbers = tuple(field.name for field in fields(kind) if field.name not in ("learning_rate", "global_clipnorm"))
-    return Rule(kind.update, kind.slots, numbers)
+    return Rule(kind.update, kind.slots, _number_names(kind))  # type: ignore[arg-type] # classes are hashable
 
 
 def _is_optimizer(thing: object) -> bool:

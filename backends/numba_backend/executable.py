@@ -79,6 +79,8 @@ class NumbaExecutable(FlatExecutable):
         self.first_trained = trained[0] if trained else len(self._stages)
         self._teams: dict[tuple[Partition, int], WorkerTeam] = {}
         self._training: WorkerTeam | None = None
+        self._prepared: set[tuple[object, ...]] = set()
+        """What is compiled: what for, by whom, how many rows at a time, with a limit of the norm, of which data."""
         self._idle_teams = Pool(TEAMS)
         self._idle_few: list[FewRows] = []
         self._dtype = np.dtype(program.dtype)  # NumPy makes one of a name whenever it compares the two
@@ -130,16 +132,23 @@ class NumbaExecutable(FlatExecutable):
     def prepare(  # noqa: D102
         self, data: Data, batch_size: int, hyperparameters: Hyperparameters, held_out: Data | None = None
     ) -> None:
-        size, order = min(batch_size, len(data)), np.arange(min(batch_size, len(data)))
-        partition, clip = self._choose_partition(data, size), hyperparameters.clip_norm or 0.0
-        work = RunRequest(self._source(data), order, size, np.zeros(0), 0, 0, clip_norm=clip)
-        team = self._team(partition, size)
-        team.link(team.key("train", work, self.first_trained))
-        if held_out is not None:
-            partition, rows, _ = self._reading_partition(held_out, batch_size)
+        rows, clip = min(batch_size, len(data)), hyperparameters.clip_norm or 0.0
+        partition = self._choose_partition(data, rows)
+        train = "train", partition, rows, clip > 0, _form(data)
+        if train not in self._prepared:
+            work = RunRequest(self._source(data), np.arange(rows), rows, np.zeros(0), 0, 0, clip_norm=clip)
+            team = self._team(partition, rows)
+            team.link(team.key("train", work, self.first_trained))
+            self._prepared.add(train)
+        if held_out is None:
+            return
+        partition, rows, _ = self._reading_partition(held_out, batch_size)
+        evaluate = "evaluate", partition, rows, False, _form(held_out)
+        if evaluate not in self._prepared:
             work = RunRequest(self._source(held_out), np.arange(rows), rows, np.zeros(0), 0, 0)
             with self._reading_team(partition, rows) as team:
                 team.link(team.key("evaluate", work, 0))
+            self._prepared.add(evaluate)
 
     def _examined(self, data: Data) -> Data:
         first = self._stages[0] if self._stages else None
@@ -203,8 +212,7 @@ class NumbaExecutable(FlatExecutable):
         return work, self._homes.to_write(epoch.team.partition, epoch.team.layout)
 
     def _run(self, work: RunRequest, numbers: Weights, sums: HostArray, threads: int) -> tuple[int, int]:
-        with np.errstate(all="ignore"):
-            return self.epoch.team.run("train", work, numbers, sums, first=self.first_trained, threads=threads)
+        return self.epoch.team.run("train", work, numbers, sums, first=self.first_trained, threads=threads)
 
     def _run_giant(self, work: RunRequest, numbers: Weights, threads: int) -> tuple[int, int]:
         """As `_run`, on copies that take the place of what they copied: the compiled step writes to them early."""
@@ -266,8 +274,7 @@ class NumbaExecutable(FlatExecutable):
         sums, numbers = team.zero_totals(), self._homes.whole(self._parameters)
 
         def run() -> None:
-            with np.errstate(all="ignore"):
-                team.run("differentiate", work, numbers, sums, first=first)
+            team.run("differentiate", work, numbers, sums, first=first)
 
         if is_giant(self._layout.size, rows):
             self._giant_step.run(run, lambda: False)
@@ -299,7 +306,7 @@ class NumbaExecutable(FlatExecutable):
         order, parameters = np.arange(len(data)), self._parameters if parameters is None else parameters
         weights = self._weight_sums(data, order, rows)
         work = RunRequest(self._source(data), order, rows, weights, 0, len(weights))
-        with np.errstate(all="ignore"), self._reading_team(partition, rows) as team:
+        with self._reading_team(partition, rows) as team:
             sums = team.zero_totals()
             team.run("evaluate", work, self._homes.whole(parameters), sums, threads=threads)
         return self._read_totals(team.totals(sums), float(weights.sum()), -1)
@@ -309,7 +316,7 @@ class NumbaExecutable(FlatExecutable):
         out = np.empty((len(data), self.program.output_features), self.program.dtype)
         order, parameters = np.arange(len(data)), self._parameters if parameters is None else parameters
         work = RunRequest(self._source(data), order, rows, np.zeros(0), 0, -(-len(data) // rows), out=out)
-        with np.errstate(all="ignore"), self._reading_team(partition, rows) as team:
+        with self._reading_team(partition, rows) as team:
             team.run("predict", work, self._homes.whole(parameters), team.zero_totals(), threads=threads)
         return out
 
@@ -340,6 +347,11 @@ class NumbaExecutable(FlatExecutable):
         rows = min(batch_size, in_place * workers) if in_place >= FULL_SPEED else batch_size
         partition = Partition("rows", workers) if workers > 1 else SINGLE
         return partition, min(rows, len(data)), threads
+
+
+def _form(data: Data) -> tuple[object, ...]:
+    """What a schedule depends on of the data."""
+    return data.x.dtype, data.weights is None, data.bits is None
 
 
 def _is_one_batch(order: HostArray, batch_size: int) -> bool:

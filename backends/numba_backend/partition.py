@@ -10,6 +10,7 @@ Stages between the two are computed in parts as well; stages after a pair, by ev
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -33,8 +34,9 @@ class Partition:
     def __str__(self) -> str:
         return f"{self.by}/{self.workers}"
 
-    @classmethod
-    def parse(cls, text: str) -> "Partition":
+    @staticmethod
+    @lru_cache
+    def parse(text: str) -> "Partition":
         """What `str` gave."""
         found = re.fullmatch(r"(units|rows)/([0-9]{1,3})", text)
         if found is None or not 1 <= int(found[2]) <= MOST_WORKERS:
@@ -42,7 +44,7 @@ class Partition:
             raise ConfigurationError(
                 f"DNNKIT_PARTITION is {given!r}: expected units/2, rows/4, or another number up to {MOST_WORKERS}"
             )
-        return cls(found[1], int(found[2]))  # type: ignore[arg-type]
+        return Partition(found[1], int(found[2]))  # type: ignore[arg-type]
 
 
 SINGLE = Partition("units", 1)

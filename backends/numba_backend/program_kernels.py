@@ -1,10 +1,13 @@
 """The compiled kernels that a program names, each compiled when a schedule first needs it."""
 
-from functools import cache, cached_property
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 import numpy as np
 
-from dnnkit.backends.program import HostArray, Program
+from dnnkit.backends.numba_backend.bytecode import Purpose
+from dnnkit.backends.program import Activate, Dense, HostArray, Program, Stage
+from dnnkit.kernels._native.functions import Function
 from dnnkit.kernels._numba.entry_points import (
     EntryPoints,
     activation_entry_points,
@@ -15,43 +18,39 @@ from dnnkit.kernels._numba.entry_points import (
 
 
 class ProgramKernels:
-    """Addresses of a program's kernels, and what they are called with.
-
-    Each is asked for once: LLVM's lock, which that takes, would not survive a fork.
-    """
+    """A program's kernels, and what they are called with."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
 
-    def forward(self, activation: str) -> int:
+    def forward(self, activation: str) -> Function:
         """Of an activation."""
-        return _activation(activation, self._program.dtype, "forward")
+        return activation_entry_points(activation, self._program.dtype).functions["forward"]
 
-    def backward(self, activation: str) -> int:
+    def backward(self, activation: str) -> Function:
         """Of an activation's gradient."""
-        return _activation(activation, self._program.dtype, "backward")
+        return activation_entry_points(activation, self._program.dtype).functions["backward"]
 
-    @cached_property
-    def head(self) -> int:
+    @property
+    def head(self) -> Function:
         """Of what makes predictions of scores."""
         return self.forward(self._program.head)
 
     @cached_property
-    def loss(self) -> int:
-        """Of the loss; 0 if there is none."""
+    def loss(self) -> Function | None:
+        """Of the loss, if there is one."""
         loss = self._program.loss
         if loss is None:
-            return 0
+            return None
         assert isinstance(loss.kernel, str)
-        return loss_entry_points(loss.kernel, loss.targets, self._program.dtype).address("loss")
+        return loss_entry_points(loss.kernel, loss.targets, self._program.dtype).functions["loss"]
 
     @cached_property
-    def metrics(self) -> HostArray:
+    def metrics(self) -> list[Function]:
         """Of each metric."""
         targets = "labels" if self._program.loss is None else self._program.loss.targets
         kernels = [metric.kernel for metric in self._program.metrics if isinstance(metric.kernel, str)]
-        made = [metric_entry_points(kernel, targets, self._program.dtype) for kernel in kernels]
-        return np.array([one.address("total") for one in made], np.int64)
+        return [metric_entry_points(kernel, targets, self._program.dtype).functions["total"] for kernel in kernels]
 
     @cached_property
     def thresholds(self) -> HostArray:
@@ -64,12 +63,22 @@ class ProgramKernels:
         assert isinstance(self._program.rule, str)
         return optimizer_entry_points(self._program.rule, self._program.dtype)
 
-    @cached_property
-    def update(self) -> int:
+    @property
+    def update(self) -> Function:
         """Of the optimizer's rule."""
-        return self.rule.address("update")
+        return self.rule.functions["update"]
 
-
-@cache
-def _activation(name: str, dtype: str, direction: str) -> int:
-    return activation_entry_points(name, dtype).address(direction)
+    def needed(self, stages: Iterable[Stage], purpose: Purpose) -> Iterator[Function]:
+        """Those that a schedule for that purpose calls."""
+        activations = [stage.activation for stage in stages if isinstance(stage, Dense | Activate)]
+        yield from map(self.forward, activations)
+        if purpose in ("predict", "predict a few"):
+            yield self.head
+            return
+        if self.loss is not None:
+            yield self.loss
+        yield from self.metrics
+        if purpose != "evaluate":
+            yield from map(self.backward, activations)
+        if purpose == "train":
+            yield self.update

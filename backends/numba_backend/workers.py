@@ -20,9 +20,10 @@ from dnnkit.backends.numba_backend.weights import Weights
 from dnnkit.backends.numba_backend.workspace import WorkspacePlan
 from dnnkit.backends.program import Activate, Dense, HostArray, Program, Stage
 from dnnkit.kernels import nonzero_columns
-from dnnkit.kernels._engine import calls
+from dnnkit.kernels._engine import calls, opcodes
 from dnnkit.kernels._engine.opcodes import BUFFERS, Instruction, describe
 from dnnkit.kernels._engine.structures import ENDED, LIMIT, LINE, RUN, STOP, WORKER
+from dnnkit.kernels._native import functions
 from dnnkit.kernels.matmul.limits import fits_tiles
 
 PATIENCE = 400
@@ -149,14 +150,17 @@ class WorkerTeam:
         for place, stage in enumerate(self._stages):
             if isinstance(stage, Dense | Activate):
                 for table in self._tables:
-                    table[place].forward = kernels.forward(stage.activation)
-                    table[place].backward = kernels.backward(stage.activation) if trains else table[place].backward
+                    table[place].forward = kernels.forward(stage.activation).address
+                    if trains:
+                        table[place].backward = kernels.backward(stage.activation).address
         if purpose in ("predict", "predict a few"):
-            run.head = kernels.head
+            run.head = kernels.head.address
             return
-        run.loss, run.metrics, run.thresholds = kernels.loss, address(kernels.metrics), address(kernels.thresholds)
+        run.loss = 0 if kernels.loss is None else kernels.loss.address
+        self._metrics = np.array([metric.address for metric in kernels.metrics], np.int64)
+        run.metrics, run.thresholds = address(self._metrics), address(kernels.thresholds)
         if purpose == "train":
-            run.rule = kernels.update
+            run.rule = kernels.update.address
 
     @property
     def worker(self) -> Any:
@@ -204,9 +208,12 @@ class WorkerTeam:
     def link(self, key: ScheduleKey) -> Any:
         """The same as machine code, compiled now if it is nowhere yet."""
         if key not in self._links:
+            schedule, dtype = self.schedule(key), self.program.dtype
+            runs = calls.function_of("predict_few" if key.purpose == "predict a few" else "run_workers", dtype)
+            kernels = self._kernels.needed(self._stages, key.purpose)
+            functions.load([runs, *opcodes.functions_of(schedule, dtype), *kernels])
             self._fill_kernels(key.purpose)
-            calls.caller("predict_few" if key.purpose == "predict a few" else "run_workers", self.program.dtype)
-            self._links[key] = link(self.schedule(key), self.program.dtype)
+            self._links[key] = link(schedule, dtype)
         return self._links[key]
 
     def run(

@@ -18,10 +18,10 @@ def require_finite(name: str, array: Array, dtype: str) -> None:
         return
     rows = max(1, CHUNK // max(1, prod(array.shape[1:])))
     for start in range(0, array.shape[0], rows):
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             chunk = xp.astype(array[start : min(start + rows, array.shape[0]), ...], getattr(xp, dtype), copy=False)
-        if _has_finite_squares(chunk):
-            continue
+            if _has_finite_squares(chunk):
+                continue
         finite = xp.isfinite(chunk)
         if not bool(xp.all(finite)):
             sound = xp.all(xp.reshape(finite, (finite.shape[0], -1)), axis=1)
@@ -36,5 +36,4 @@ def _has_finite_squares(array: Array) -> bool:
     """Whether the sum of squares is finite: then all numbers are. A BLAS has it as fast as memory is read."""
     xp = namespace(array)
     flat = xp.reshape(array, (-1,))
-    with np.errstate(all="ignore"):
-        return bool(xp.isfinite(xp.matmul(flat, flat)))
+    return bool(xp.isfinite(xp.matmul(flat, flat)))

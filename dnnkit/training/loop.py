@@ -83,8 +83,9 @@ def train(
 
 def _begin_where_it_stopped(net: Network, run: Run) -> None:
     """Go on with an epoch that has not ended, if batches and data are the same; else begin a new one."""
-    state, sums = net.executable.state, net.executable.sums()
+    state, sums = net.executable.state, None
     if state.position:
+        sums = net.executable.sums()
         is_same = state.steps == run.steps and state.schedule in ("", run.schedule)  # format 1 had no schedule
         is_same = is_same and state.data in ("", run.sample_of_data())
         was_told = net.history.epoch[-1:] == [state.epoch]

@@ -5,7 +5,7 @@ docstring's first line is what `describe` prints of it.
 """
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib import import_module
 from typing import NamedTuple
@@ -94,6 +94,11 @@ def function_of(name: str, dtype: str) -> Function:
         return bitcode(opcodes()[name], types.void(*structs, types.int64), symbol)
 
     return Function(f"opcode.{name}", dtype, make)
+
+
+def functions_of(schedule: Iterable[Instruction], dtype: str) -> list[Function]:
+    """Those that a schedule calls."""
+    return [function_of(name, dtype) for name in dict.fromkeys(line.opcode for line in schedule) if name not in CONTROL]
 
 
 def address(name: str, dtype: str) -> int:

@@ -94,9 +94,11 @@ def update_fused_of_columns(worker, run, stage, option):
     """Update a dense stage, piece by piece, from the columns of its inputs that are not zero."""
     x, rows, dz = data_or_inputs(worker, run, stage, option), rows_in_it(worker, run, option), dz_of(worker, run, stage)
     columns, height, place = vector(0, worker.columns, worker.used), height_of(stage, True), 0
+    missing = stage.inputs - columns.size
     for first in range(0, stage.inputs, height):
-        left, end = stage.inputs - first, place
+        left = stage.inputs - first
         count = height if height < left else left
+        end = place + count - missing if missing < count else place
         while end < columns.size and element(columns, end) < first + count:
             end += 1
         here = part(columns, place, end - place)

@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -39,22 +39,24 @@ class Function:
     @property
     def address(self) -> int:
         """To be called in Numba's convention, as `indirect_calls.py` does; compiled now if it is nowhere yet."""
-        key = self.name, self.dtype
-        if key not in _addresses:
-            with _one_at_a_time:
-                if key not in _addresses:
-                    _addresses[key] = self._load()
-        return _addresses[key]
+        if self._key not in _addresses:
+            load([self])
+        return _addresses[self._key]
 
     def from_python(self, kinds: str) -> Any:
         """What calls it from Python: see `machine_code.caller`."""
         return machine_code.caller(self.address, kinds)
 
-    def _load(self) -> int:
+    @property
+    def _key(self) -> tuple[str, str]:
+        return self.name, self.dtype
+
+    def _code(self) -> kept.Code:
+        """Its machine code; all that this calls is known then."""
         code = kept.read(self._place) or apart(self._compile)
         for symbol in code.needs:
             provide(symbol)
-        return machine_code.load(code.content, code.symbol)
+        return code
 
     def _compile(self) -> kept.Code:
         """Compile it, unless another process just did, and keep it."""
@@ -87,6 +89,22 @@ class Function:
     def _place(self) -> str:
         """Its name on disk, for people, and whole."""
         return f"{self.name[:60]}.{self.dtype}-{hashlib.sha256(self.symbol.encode()).hexdigest()[:16]}"
+
+
+def load(functions: Iterable[Function]) -> None:
+    """Give addresses to functions that run together, one behind the other as far as they have none yet.
+
+    What is loaded alone begins with a page: all such functions would begin in the same lines of the first-level cache.
+    A step of one neuron takes 88 ns for 95.
+    """
+    wanted = {function._key: function for function in functions}
+    if wanted.keys() <= _addresses.keys():  # no lock: another thread may have had it as this process was forked
+        return
+    with _one_at_a_time:
+        missing = {key: function for key, function in wanted.items() if key not in _addresses}
+        codes = {key: function._code() for key, function in missing.items()}
+        addresses = machine_code.load([(code.content, code.symbol) for code in codes.values()])
+        _addresses.update(zip(codes, addresses, strict=True))
 
 
 def function_of_symbol(symbol: str) -> Function:

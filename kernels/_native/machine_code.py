@@ -2,6 +2,7 @@
 
 import ctypes
 import threading
+from collections.abc import Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -22,13 +23,17 @@ def compile_bitcode(bitcode: bytes) -> bytes:
     return code
 
 
-def load(code: bytes, symbol: str) -> int:
-    """The address of a function in an object file, which stays as long as the process; all it calls must be known."""
+def load(codes: Sequence[tuple[bytes, str]]) -> list[int]:
+    """The addresses of functions, each given by its object file and its symbol; all that they call must be known.
+
+    They stay as long as the process.
+    """
     with LOCK:
         engine = _engine()
-        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        for code, _ in codes:
+            engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
-        return int(engine.get_function_address(symbol))
+        return [int(engine.get_function_address(symbol)) for _, symbol in codes]
 
 
 def is_known(symbol: str) -> bool:
