@@ -27,7 +27,7 @@ from dnnkit.kernels._numba.private import (
     untyped_passes,
 )
 from dnnkit.kernels._target import processor
-from dnnkit.kernels._target.llvm import machine, passes
+from dnnkit.kernels._target.llvm import disposed, machine, passes
 
 FASTMATH = {"contract", "nsz"}
 """Not "nnan" or "ninf": with them a NaN in training would go unseen. Not "reassoc" or "arcp": they undo what the stable
@@ -89,11 +89,12 @@ def _level() -> Any:
 def _optimise(module: Any) -> None:
     """All of LLVM's passes once; then drop names."""
     options = passes(_level())
-    options.getModulePassManager().run(module, options)
-    manager = llvm.create_new_module_pass_manager()
-    for add in ("strip_dead_prototype", "strip_symbols"):
-        getattr(manager, f"add_{add}_pass")()
-    manager.run(module, options)
+    with disposed(options.getModulePassManager()) as manager:
+        manager.run(module, options)
+    with disposed(llvm.create_new_module_pass_manager()) as manager:
+        for add in ("strip_dead_prototype", "strip_symbols"):
+            getattr(manager, f"add_{add}_pass")()
+        manager.run(module, options)
 
 
 def _needs(module: Any) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 
+import numpy as np
 import pytest
 
 import dnnkit as dk
@@ -85,12 +86,19 @@ def test_a_parameter_is_a_finite_number(value: object) -> None:
 
 
 @pytest.mark.slow
-def test_many_formulas_leave_little_behind() -> None:
-    def define(first: int) -> None:
-        for number in range(first, first + 300):
-            dk.activation("f", f"x / (1 + exp(-{number}/100 * x)) + {number} * tanh(x)")
+@pytest.mark.parametrize("backend", [None, "numpy", "numba"])
+def test_many_formulas_leave_little_behind(backend: str | None) -> None:
+    """Also where networks train with them, on Numba compiled."""
 
-    define(1)
+    def define(first: int, count: int) -> None:
+        for number in range(first, first + count):
+            f = dk.activation("f", f"x / (1 + exp(-{number}/100 * x)) + {number} * tanh(x)")
+            if backend is not None:
+                net = dk.Sequential([dk.Dense(2, activation=f), dk.Dense(2)], seed=0, backend=backend)
+                net.compile("sgd", "mean_squared_error")
+                net.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)
+
+    define(1, 100)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    define(1000)
+    define(1000, 300)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 * 100
