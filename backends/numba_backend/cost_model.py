@@ -2,6 +2,7 @@
 
     product of (m, k) and (k, n):      call + 2 m k n / flops + (m k + k n), where not near enough, as bytes
     element by element:                bytes read and written / bytes per second
+    dropout:                           the same, and numbers drawn
     exchange:                          exchange + wait + what is added up, as bytes
     what another worker wrote:         bytes / bytes per second from another processor's caches
 
@@ -16,7 +17,7 @@ from typing import Literal
 from dnnkit.backends.numba_backend.machine import Machine, machine
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles, share, stage_shards
 from dnnkit.backends.processors import usable
-from dnnkit.backends.program import Dense, Program, Stage
+from dnnkit.backends.program import Dense, Dropout, Program, Stage
 from dnnkit.errors import ConfigurationError
 
 WORTH = 0.85
@@ -35,6 +36,10 @@ WAIT = 5e-7
 
 PASSES = 6
 """How often a dense stage's outputs are read or written element by element: bias, activation, and back."""
+
+
+DRAWN = 1.5e-9
+"""Seconds per number that a dropout mask draws."""
 
 
 def choose_partition(
@@ -123,6 +128,8 @@ def estimate(
     for stage, role, part in zip(stages, kinds, stage_shards(stages, features, partition, 0), strict=True):
         inputs, outputs = part.shape
         time = PASSES * rows * outputs * number / here.bytes
+        if isinstance(stage, Dropout):
+            time += rows * outputs * DRAWN
         if isinstance(stage, Dense):
             products = 3 if trained else 2  # forward, its kernel's gradient, and dx unless nothing before it is trained
             fetched = FETCHED * (rows * inputs + inputs * outputs) * number / here.bytes
