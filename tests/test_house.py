@@ -12,7 +12,7 @@ import pytest
 import dnnkit
 
 ROOT = Path(__file__).parents[1]
-LEAVES = {"dnnkit.errors", "dnnkit.files", "dnnkit.installed", "dnnkit.registry"}
+LEAVES = {"dnnkit.background", "dnnkit.errors", "dnnkit.files", "dnnkit.installed", "dnnkit.registry"}
 ALLOWED = {"kernels": {"dnnkit.kernels"} | LEAVES, "backends": {"dnnkit.backends", "dnnkit.kernels"} | LEAVES}
 RELATIVE = ROOT / "dnnkit" / "bench" / "peers"
 """Only here are imports relative: an interpreter without dnnkit runs the folder as a package of another name."""

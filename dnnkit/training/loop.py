@@ -14,6 +14,7 @@ from time import perf_counter
 
 from dnnkit.backends.diagnosis import remark
 from dnnkit.backends.program import HostArray, Totals
+from dnnkit.background import in_background
 from dnnkit.callbacks.base import Callback, CallbackList
 from dnnkit.errors import TrainingWarning
 from dnnkit.network.protocol import Network
@@ -21,7 +22,6 @@ from dnnkit.network.turns import Stretch
 from dnnkit.training.checkpoints import Checkpoints
 from dnnkit.training.epoch_order import epoch_order
 from dnnkit.training.history import History
-from dnnkit.training.in_background import in_background
 from dnnkit.training.interrupts import Interrupts
 from dnnkit.training.progress import REFRESH, Progress, Verbosity, make_progress
 from dnnkit.training.run import Run, Standing

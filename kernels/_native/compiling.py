@@ -8,7 +8,6 @@ import atexit
 import ctypes
 import gc
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 
 from llvmlite.binding import ffi
 
+from dnnkit.background import in_background
 from dnnkit.kernels._native.telling import Watch, told
 
 Result = TypeVar("Result")
@@ -32,27 +32,21 @@ LONGEST_WAIT = 120.0
 
 def apart(work: Callable[[], Result]) -> Result:
     """The result of the work, done by another thread; only the wait for it is interrupted."""
-    done, results, failures = threading.Event(), list[Result](), list[BaseException]()
+    is_over = False
 
-    def run() -> None:
+    def run() -> Result:
+        nonlocal is_over
         try:
-            results.append(work())
-        except BaseException as error:  # handed to the thread that waits
-            failures.append(error)
+            return work()
         finally:
-            done.set()
+            is_over = True
 
     with Watch() as watch:
         try:
-            threading.Thread(target=run, daemon=True, name="dnnkit-compiling").start()
-            while not done.wait(LOOK):
-                watch.look()
-        except BaseException:
-            atexit.register(_leave)
-            raise
-    if failures:
-        raise failures[0]
-    return results[0]
+            return in_background(run, watch.look, LOOK)
+        finally:
+            if not is_over:  # the wait was interrupted
+                atexit.register(_leave)
 
 
 def _leave() -> None:
