@@ -18,7 +18,7 @@ from tests import conftest
 from tests.cuda_on_cpu.cupy_stand_in import in_place_of_cupy
 from tests.threads import together
 
-MARKS = {"cupy": pytest.mark.cuda_on_cpu}
+MARKS = {"cupy": [pytest.mark.cuda_on_cpu]}
 REAL = [name for name in conftest.tested_backends() if name != conftest.STRICT]
 ROWS = (1, 3, 64, 65, 300)
 
@@ -270,8 +270,23 @@ STRESS = {"numpy": 1200, "numba": 4000, "cupy": 60}
 """Calls of each work; the command `python -m benchmarks.threads` makes many more."""
 
 
-@pytest.mark.parametrize("work", [calls.readers, calls.beside_assignments, calls.beside_fit], ids=lambda f: f.__name__)
-@pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, ())) for name in STRESS])
+WORKS = (calls.readers, calls.beside_assignments, calls.beside_fit)
+
+
+@pytest.mark.parametrize(
+    ("name", "work"),
+    [
+        pytest.param(
+            name,
+            work,
+            id=f"{name}-{work.__name__}",
+            # On the stand-in readers alone take as long as readers beside a thread that assigns.
+            marks=[*MARKS.get(name, ()), *[pytest.mark.slow] * (name == "cupy" and work is calls.readers)],
+        )
+        for name in STRESS
+        for work in WORKS
+    ],
+)
 def test_under_stress_nothing_is_wrong(name: str, work: Any) -> None:
     if name == "numba" and name not in REAL:
         pytest.skip("there is no Numba")
