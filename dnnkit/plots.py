@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 RIGHT, WRONG = "#1f6fb4", "#c8321e"
 SEEN, HELD_OUT = {"color": RIGHT, "linestyle": "-"}, {"color": "#e08214", "linestyle": "--"}
 STYLES = {"training": SEEN, "validation": HELD_OUT, "test": HELD_OUT}
+IMAGE, TITLE, HEADING, MARGIN = 1.2, 0.42, 0.32, 0.08
+"""Inches of a grid of predictions: an image, its title of two lines, what stands above all, the edge."""
 
 
 class Measured(Protocol):
@@ -117,7 +119,11 @@ def plot_predictions(
     names = class_names or [str(number) for number in range(probabilities.shape[1])]
     columns = (3 if bars else 8) if columns is None else check_count("columns", columns)
     rows, panels = -(-len(images) // columns), 2 if bars else 1
-    figure = Figure(figsize=((3.6 if bars else 1.35) * columns, 1.6 * rows), layout="constrained")
+    if bars:
+        figure = Figure(figsize=(3.6 * columns, 1.6 * rows), layout="constrained")
+    else:
+        figure = Figure(figsize=(IMAGE * 1.125 * columns, HEADING + (TITLE + IMAGE) * rows + MARGIN))
+        _lay_out(figure)
     grid = _grid(figure, rows, columns * panels)
     for index, (image, label, row) in enumerate(zip(images, labels, probabilities, strict=True)):
         predicted = int(row.argmax())
@@ -129,16 +135,30 @@ def plot_predictions(
             title += f"\ntrue: {names[label]}"
         axes = grid[panels * index]
         _show_image(axes, image)
-        axes.set_title(title, fontsize=9, color=RIGHT if right else WRONG)
+        axes.set_title(title, fontsize=9, color=RIGHT if right else WRONG, y=None if bars else 1)
         for spine in axes.spines.values():
             spine.set(color=RIGHT if right else WRONG, linewidth=1 if right else 2.5)
         if bars:
             _show_bars(grid[panels * index + 1], row, int(label))
     wrong = int((probabilities.argmax(axis=1) != labels).sum())
-    figure.suptitle(f"Predictions on test images: {len(images) - wrong} of these {len(images)} right", fontsize=11)
+    heading = f"Predictions on test images: {len(images) - wrong} of these {len(images)} right"
+    figure.suptitle(heading, fontsize=11, **({} if bars else {"y": 1 - MARGIN / figure.get_figheight()}))
     if path is not None:
         save_figure(figure, path)
     return figure
+
+
+def _lay_out(figure: "Figure") -> None:
+    """Images, each below two lines: matplotlib takes half a second to find out as much."""
+    width, height = figure.get_size_inches()
+    figure.subplots_adjust(
+        left=MARGIN / width,
+        right=1 - MARGIN / width,
+        top=1 - (HEADING + TITLE) / height,
+        bottom=MARGIN / height,
+        wspace=0.125,
+        hspace=TITLE / IMAGE,
+    )
 
 
 def _check_images(images: Any, *others: Any) -> Any:

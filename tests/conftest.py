@@ -1,11 +1,14 @@
 """Fixtures for all tests: which backends they run on, and a clean slate for what a process can set."""
 
+import contextlib
 import gc
 import math
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,6 +77,35 @@ def _ctrl_c_is_heard() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _children_share_bytecode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where none may be written beside the sources, each of hundreds of processes would compile all of dnnkit again:
+    they get a folder for it that ends with this session."""
+    if not sys.dont_write_bytecode:
+        yield
+        return
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "bytecode"
+    with contextlib.suppress(FileExistsError):  # another worker's
+        folder.mkdir()
+        _link_bytecode(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        patch.setenv("PYTHONPYCACHEPREFIX", str(folder))
+        yield
+
+
+def _link_bytecode(folder: Path) -> None:
+    """Of packages that are imported here; Python looks for it nowhere else then."""
+    for module in list(sys.modules.values()):
+        file = Path(getattr(module, "__cached__", None) or "nowhere")
+        if file.is_file():
+            link = folder / file.parents[1].relative_to(file.anchor) / file.name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):  # a process compiled it meanwhile
+                link.symlink_to(file)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -30,7 +30,11 @@ def _immutable(self: Any, key: Any, value: Any) -> None:
 _array = type(array_api_strict.asarray(0))
 _array.__setitem__ = _immutable
 
-# Each operation looks for dtypes in tuples, by comparisons that are a third of all the time; a set has hashes.
+# The same checks in less time: each operation looks for dtypes in tuples, by comparisons (a set has hashes, and the
+# same object need not be compared), each index for the attributes of a protocol.
 _module = sys.modules[_array.__module__]
 _module._all_dtypes = frozenset(_module._all_dtypes)
 _module._dtype_categories = {name: frozenset(dtypes) for name, dtypes in _module._dtype_categories.items()}
+_known, _new_dtype = {dtype._np_dtype: dtype for dtype in _module._all_dtypes}, _module.DType
+_module.DType = lambda dtype: _known.get(dtype) or _new_dtype(dtype)
+_module.SupportsIndex = (int, np.integer, _array)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dnnkit as dk
 
-EPOCHS = 5
+EPOCHS = 3
 
 
 @dataclass(frozen=True)

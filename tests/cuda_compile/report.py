@@ -84,8 +84,8 @@ def table(compiled: Mapping[str, Collection[Resources]], variants: bool) -> Iter
     )
     for name, found in sorted(rows.items()):
         registers = [
-            max((each.registers for each in found if each.architecture == wanted), default=0)
+            max((each.registers for each in found if each.architecture == wanted), default="-")
             for wanted in architectures
         ]
         rest = [max(getattr(each, column) for each in found) for column in ("spilled", "stack", "shared")]
-        yield f"{name:{max(map(len, rows))}}" + "".join(f"{number:9}" for number in (*registers, *rest))
+        yield f"{name:{max(map(len, rows))}}" + "".join(f"{number:>9}" for number in (*registers, *rest))

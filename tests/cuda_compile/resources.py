@@ -11,6 +11,7 @@ from dnnkit.kernels._cuda.source import Source
 from tests.cuda_compile import nvrtc
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90", "sm_100")
+OLDEST_AND_NEWEST = (ARCHITECTURES[0], ARCHITECTURES[-1])
 STRICT = ("-Werror", "all-warnings", "-Xptxas", "-v")
 
 KERNEL = re.compile(r"Compiling entry function '(\w+)' for '(\w+)'")

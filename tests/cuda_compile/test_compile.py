@@ -1,27 +1,42 @@
 """Every CUDA source that ships compiles with NVRTC for every architecture, without a warning."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from dnnkit.kernels._cuda.source import ROOT, Source, shipped
 from tests.cuda_compile import nvrtc
 from tests.cuda_compile.report import named, table
-from tests.cuda_compile.resources import ARCHITECTURES, STRICT, Resources, compile_for, read
+from tests.cuda_compile.resources import ARCHITECTURES, OLDEST_AND_NEWEST, STRICT, Resources, compile_for, read
 
 pytestmark = pytest.mark.cuda_compile
 
-OLDEST_AND_NEWEST_FIRST = [
-    pytest.param(name, marks=[] if name in (ARCHITECTURES[0], ARCHITECTURES[-1]) else pytest.mark.slow)
-    for name in ARCHITECTURES
-]
-"""Kernels ask nowhere for what they are compiled, so what those between refuse, one of the two refuses, too."""
+MANY = 4
+"""Variants of a source that differ in few words."""
+
+
+def compilations() -> Iterator[Any]:
+    """Every variant for the oldest and for the newest, one of many variants for one of the two; the others are slow.
+
+    Kernels ask nowhere for what they are compiled, so what those between refuse, one of the two refuses, too.
+    """
+    count = Counter(source.file for source in shipped())
+    number: Counter[str] = Counter()
+    for source in shipped():
+        turn = (number[source.file] + number[source.file] // 2) % 2  # both for float, and both for double
+        number[source.file] += 1
+        for name in ARCHITECTURES:
+            ends = OLDEST_AND_NEWEST if count[source.file] <= MANY else (OLDEST_AND_NEWEST[turn],)
+            marks = [] if name in ends else pytest.mark.slow
+            yield pytest.param(source, name, id=f"{named(source)}-{name}", marks=marks)
+
 
 KERNEL = 'extern "C" __global__ void kernel(float* x, int n) {{ {} if (threadIdx.x < n) x[threadIdx.x] = 1; }}'
 
 
-@pytest.mark.parametrize("architecture", OLDEST_AND_NEWEST_FIRST)
-@pytest.mark.parametrize("source", shipped(), ids=named)
+@pytest.mark.parametrize(("source", "architecture"), [*compilations()])
 def test_compiles(
     source: Source, architecture: str, report_compiled: Callable[[Source, list[Resources]], None]
 ) -> None:

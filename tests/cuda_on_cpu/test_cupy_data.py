@@ -18,8 +18,7 @@ from tests.cuda_on_cpu.cupy_stand_in import counts, memory
 pytestmark = pytest.mark.cuda_on_cpu
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+@pytest.mark.parametrize(("dtype", "weighted"), [(np.uint8, False), (np.float64, True)])
 def test_data_larger_than_memory_are_sent_in_chunks_and_give_the_same_bits(
     cupy: ModuleType, monkeypatch: pytest.MonkeyPatch, weighted: bool, dtype: Any
 ) -> None:

@@ -88,7 +88,9 @@ def test_every_failure_is_told_and_the_table_counts_them(
     assert "relu" not in str(caught.value)
 
 
-def test_numpy_passes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_numpy_passes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `tests/conformance` asks one by one; of that a part does here, with all trainings."""
+    monkeypatch.setattr(checking, "asked", lambda implementation: asked(implementation)[::4])
     report = check_backend("numpy")
     assert isinstance(report, Report)
     assert report.failures == []

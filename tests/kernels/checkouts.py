@@ -50,7 +50,8 @@ def copy_checkout(to: Path) -> Path:
 
 
 def environment(checkout: Path, cache: Path, **more: str) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
+    """Without the tests' folder of bytecode, in which Python would look and write nothing."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("NUMBA_", "PYTHONPYCACHE"))}
     ours = {"PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": str(cache)}
     ours["DNNKIT_CACHE_DIR"] = ""
     return kept | ours | more

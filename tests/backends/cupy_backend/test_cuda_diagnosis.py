@@ -155,17 +155,15 @@ def test_a_driver_that_is_as_new_will_do(driver: int, cuda: int) -> None:
     assert diagnose(WORKS) is None
 
 
-def test_looking_at_this_machine_raises_nothing_and_takes_no_time_where_there_is_no_driver() -> None:
+def test_looking_at_this_machine_raises_nothing_and_imports_nothing_where_there_is_no_driver() -> None:
     code = """
-import sys, time
+import sys
 from dnnkit.backends.cupy_backend import cuda_diagnosis
-start = time.process_time()
 state = cuda_diagnosis.probe()
 found = cuda_diagnosis.diagnose(state)
 assert found is None or found.reason
 if state.driver is None:
     assert "cupy" not in sys.modules, "CuPy was imported in vain"
-    assert time.process_time() - start < 1
 import dnnkit as dk
 dk.get_backend()
 dk.backends.available()

@@ -2,7 +2,6 @@
 
 import gzip
 import re
-import time
 import tracemalloc
 
 import pytest
@@ -85,19 +84,18 @@ def test_what_came_before_a_failure_is_kept(folder):
 
 
 def test_a_bomb_is_refused_at_its_first_byte_too_many(folder):
-    bomb = gzip.compress(CONTENTS[IMAGES] + bytes(1 << 27), 9)
+    bomb = bytearray(gzip.compress(CONTENTS[IMAGES] + bytes(1 << 27), 9))
+    bomb[-8] ^= 1  # so that whoever unpacks all of it says something else
     assert len(bomb) < 1 << 20
-    with mirror(server.body_is(bomb)) as bad:
+    with mirror(server.body_is(bytes(bomb))) as bad:
         tracemalloc.start()
         try:
-            start = time.process_time()
             message = failure(bad.url)
-            seconds, (_, peak) = time.process_time() - start, tracemalloc.get_traced_memory()
+            _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
     assert "unpacks to more than the published" in message
     assert peak < 1 << 22
-    assert seconds < 2
     assert files(folder) == set()
 
 

@@ -12,7 +12,7 @@ from dnnkit.kernels._cuda import activations
 from dnnkit.kernels._cuda.source import shipped
 from dnnkit.kernels._numba.entry_points import activation_entry_points
 from tests.cuda_compile import nvrtc
-from tests.cuda_compile.resources import ARCHITECTURES, STRICT
+from tests.cuda_compile.resources import ARCHITECTURES, OLDEST_AND_NEWEST, STRICT
 from tests.dnnkit.formula.formulas import BUILT_IN, OTHERS, exact, places, slope
 from tests.kernels.conftest import gpu
 
@@ -86,7 +86,9 @@ def test_cuda_is_as_the_arrays_version(gpu, name, dtype):
 
 
 @pytest.mark.cuda_compile
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "architecture", [pytest.param(a, marks=[] if a in OLDEST_AND_NEWEST else pytest.mark.slow) for a in ARCHITECTURES]
+)
 @pytest.mark.parametrize("name", IN_CUDA)
 def test_cuda_compiles_for_every_architecture_without_a_warning(name, architecture):
     source = activations.source(kernel(name).name, "float32")
