@@ -21,7 +21,7 @@ from dnnkit.kernels._native import archive
 from dnnkit.kernels._numba import entry_points
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.optimizer_step.reference import Rule
-from dnnkit.kernels.registry import RUNTIME_ACTIVATIONS, Activation
+from dnnkit.kernels.registry import Activation
 
 COMPILED = (Rescale, Dense, Activate, Dropout)
 """The stages that `kernels/_engine` knows."""
@@ -31,14 +31,6 @@ COMPILED = (Rescale, Dense, Activate, Dropout)
 def _is_installed(package: str) -> bool:
     """Asked whenever a backend is chosen; looking through all folders of packages takes 50 µs."""
     return importlib.util.find_spec(package) is not None
-
-
-def _has_cpu_version(kernel: str) -> bool:
-    """Asked of every operation; looking for a file takes 100 µs."""
-    return registry.has_cpu_version(kernel) if kernel in RUNTIME_ACTIVATIONS else _has_cpu_file(kernel)
-
-
-_has_cpu_file = cache(registry.has_cpu_version)
 
 
 OLDEST, AFTER = "0.63", "0.69"
@@ -111,7 +103,7 @@ class NumbaBackend(NumpyBackend):
         if reason is not None:
             return reason
         stages = {type(stage).__name__ for stage in program.stages if not isinstance(stage, COMPILED)}
-        kernels = {name for name in program.kernels if not _has_cpu_version(name)}
+        kernels = {name for name in program.kernels if not registry.has_cpu_version(name)}
         rules = {program.rule} if isinstance(program.rule, str) and not self._has_compiled(program.rule) else set()
         on_predictions = {m.name for m in program.metrics if m.reads_predictions and program.head != "linear"}
         missing = sorted(stages | kernels | rules | on_predictions)
@@ -147,7 +139,7 @@ class NumbaBackend(NumpyBackend):
 
     def activation(self, activation: Activation, x: Array, out: Array | None = None) -> Array:
         """See `kernels/activations`."""
-        if x.ndim == 0 or not _has_cpu_version(activation.name):
+        if x.ndim == 0 or not registry.has_cpu_version(activation.name):
             return super().activation(activation, x, out)
         x = np.ascontiguousarray(x)
         out = np.empty_like(x) if out is None else out
@@ -156,7 +148,7 @@ class NumbaBackend(NumpyBackend):
 
     def activation_backward(self, activation: Activation, dy: Array, saved: Array, out: Array | None = None) -> Array:
         """See `kernels/activations`."""
-        if dy.ndim == 0 or not _has_cpu_version(activation.name):
+        if dy.ndim == 0 or not registry.has_cpu_version(activation.name):
             return super().activation_backward(activation, dy, saved, out)
         dy, saved = np.ascontiguousarray(dy), np.ascontiguousarray(saved)
         out = np.empty_like(dy) if out is None else out
@@ -183,7 +175,7 @@ class NumbaBackend(NumpyBackend):
         out: tuple[Array | None, Array | None] = (None, None),
     ) -> tuple[Array, Array]:
         """See `kernels/dense`."""
-        if not _has_cpu_version(activation.name):
+        if not registry.has_cpu_version(activation.name):
             return super().dense(x, w, b, activation, out)
         y = np.empty((x.shape[0], w.shape[1]), x.dtype) if out[0] is None else out[0]
         z = np.empty_like(y) if out[1] is None else out[1]
@@ -205,7 +197,7 @@ class NumbaBackend(NumpyBackend):
         out: tuple[Array | None, Array | None, Array | None] = (None, None, None),
     ) -> tuple[Array | None, Array, Array]:
         """See `kernels/dense`."""
-        if not _has_cpu_version(activation.name):
+        if not registry.has_cpu_version(activation.name):
             return super().dense_backward(dy, x, w, saved, activation, needs_dx, out)
         dx, dw, db = out
         dx = np.empty(x.shape, x.dtype) if dx is None else dx  # not in Fortran's order, as x may be: compiled anew
@@ -257,7 +249,7 @@ class NumbaBackend(NumpyBackend):
         out: Array | None = None,
     ) -> tuple[Array, Array]:
         """See `kernels/losses`."""
-        if not isinstance(loss.kernel, str) or not _has_cpu_version(loss.kernel):
+        if not isinstance(loss.kernel, str) or not registry.has_cpu_version(loss.kernel):
             return super().loss(loss, scores, targets, weights, scale, out)
         scores, targets, row_weights, kind = _contiguous(scores, targets, weights)
         out = np.empty_like(scores) if out is None else out
@@ -274,7 +266,7 @@ class NumbaBackend(NumpyBackend):
 
     def metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None) -> Array:
         """See `kernels/metrics`."""
-        if not isinstance(metric.kernel, str) or not _has_cpu_version(metric.kernel):
+        if not isinstance(metric.kernel, str) or not registry.has_cpu_version(metric.kernel):
             return super().metric(metric, scores, targets, weights)
         scores, targets, row_weights, kind = _contiguous(scores, targets, weights)
         total = np.zeros(1)
