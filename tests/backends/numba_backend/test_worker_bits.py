@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import dnnkit as dk
+from dnnkit.backends.numba_backend import workers
 from dnnkit.backends.processors import processors
 from tests.backends.numba_backend.partitions import DIVIDED, busy, check_same, classes, classifier, dividing
 
@@ -90,6 +91,27 @@ def test_networks_that_train_at_once_in_threads_of_the_user_do_not_disturb_each_
 # Under load
 
 
+@pytest.mark.parametrize("only", [0, 1])
+@pytest.mark.parametrize("partition", [*DIVIDED, "units/4", "rows/4"])
+def test_nobody_waits_for_threads_that_never_get_a_processor(
+    partition: str, only: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, measured = run_alike(partition, None, "float64", in_threads=False)
+    monkeypatch.setattr(workers, "in_threads", lambda function, count, stop: function(only))
+    results: list[tuple[dk.Sequential, list[float]]] = []
+
+    def alone() -> None:
+        results.append(run_alike(partition, 8, "float64", in_threads=True))
+
+    run = threading.Thread(target=alone, daemon=True)
+    run.start()
+    run.join(60)
+    assert results, "the thread waits for others"
+    check_same(first, results[0][0])
+    assert measured == results[0][1]
+
+
+@pytest.mark.slow
 def test_a_busy_machine_costs_time_in_proportion() -> None:
     """Not how fast, which a busy machine decides; but threads that wait for others are slower by factors of 100."""
     x, labels, _ = classes(4000)
