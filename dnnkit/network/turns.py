@@ -16,11 +16,16 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from dnnkit.backends.executable import Executable
+from dnnkit.backends.stagewise.giant_step import GIANT
 from dnnkit.errors import ConcurrentUse
 from dnnkit.network.fair_lock import FairLock
 
 FRESH = 0.1
 """Seconds for which readers beside a fit share one copy of the parameters."""
+
+LONG = 1 << 26
+"""Rows times parameters of a step that takes some 5 ms on a fast machine, and 0.1 s on a slow one: longer than readers
+beside it shall wait."""
 
 Result = TypeVar("Result")
 
@@ -62,7 +67,7 @@ class Turns:
         self._lock, self._mutex = FairLock(), threading.Lock()
         self._pause: Callable[[], None] | None = None
         self._fitting: int | None = None
-        self._has_begun = False
+        self._has_begun = self._has_readers = False
         self._copy: _Copy | None = None
 
     # -- changing ----------------------------------------------------------------------------------------------------
@@ -97,18 +102,19 @@ class Turns:
         try:
             yield
         finally:
-            self._fitting, self._has_begun, self._copy = None, False, None
+            self._fitting, self._has_begun, self._has_readers, self._copy = None, False, False, None
 
     def begin_training(self) -> None:
         """From now on this fit cannot go on after a rebuilding, not even one of its own."""
         self._has_begun = True
 
-    def stretch(self, executable: Executable, *, is_long: bool) -> "Stretch":
+    def stretch(self, executable: Executable, step_size: int) -> "Stretch":
         """A fit's turn: the executable is asked to stop as soon as another thread wants its own, if it `may_pause`.
 
-        With `is_long`, for a single step of seconds, readers have a copy of the parameters before it.
+        A step has that many rows times parameters. Readers have a copy of the parameters from before a long one: as
+        soon as there are readers, for a copy may cost a third of such a step; always if it takes seconds.
         """
-        return Stretch(self, executable, is_long)
+        return Stretch(self, executable, step_size)
 
     def _refuse_beside_fit(self, what: str) -> None:
         if self._fitting is not None and (self._has_begun or self._fitting != get_ident()):
@@ -153,6 +159,7 @@ class Turns:
             return self.settled
 
     def _copied(self, executable: Executable) -> Any:
+        self._has_readers = self._fitting is not None
         copy = self._copy
         if copy is None or copy.executable is not executable or copy.is_old:
             with self:
@@ -163,16 +170,22 @@ class Turns:
 class Stretch:
     """See `Turns.stretch`; entered once for each step where a callback looks at steps."""
 
-    __slots__ = ("_executable", "_is_long", "_turns", "may_pause")
+    __slots__ = ("_copies", "_executable", "_step_size", "_turns", "may_pause")
 
-    def __init__(self, turns: Turns, executable: Executable, is_long: bool) -> None:
-        self._turns, self._executable, self._is_long, self.may_pause = turns, executable, is_long, True
+    def __init__(self, turns: Turns, executable: Executable, step_size: int) -> None:
+        self._turns, self._executable, self._step_size = turns, executable, step_size
+        self.may_pause, self._copies = True, False
+
+    def end(self, first: int, last: int) -> int:
+        """Before which step the next turn ends, `last` at the latest: a step that is copied for is one of its own."""
+        self._copies = self._step_size > (LONG if self._turns._has_readers else GIANT)
+        return first + 1 if self._copies else last
 
     def __enter__(self) -> None:
         turns, copy = self._turns, self._turns._copy
         turns.__enter__()
         turns._copy = copy
-        if self._is_long:
+        if self._copies:
             turns._copy = _Copy(self._executable, self._executable.copy_parameters(), monotonic(), True)
         if self.may_pause:
             turns._pause = self._executable.request_stop
@@ -180,7 +193,7 @@ class Stretch:
     def __exit__(self, *_: object) -> None:
         turns = self._turns
         turns._pause = None
-        if self._is_long:
+        if self._copies:
             turns._copy = None
         turns.__exit__()
 

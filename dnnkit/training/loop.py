@@ -165,9 +165,9 @@ class _Fit:
                 executable.go_on_from(state.sums)
         self.interrupts.check()  # before: what begins an epoch forgets that it was asked to stop
         logs: Mapping[str, float] = {}
-        is_long, totals = run.has_long_steps(executable), None
-        turn = net.turns.stretch(executable, is_long=is_long)
-        for last in self._stretches(end, self.callbacks.wants_batches or is_long):
+        totals = None
+        turn = net.turns.stretch(executable, run.step_size(executable))
+        for last in self._stretches(end):
             self.callbacks.on_batch_begin(state.position, logs)
             totals = self._run_stretch(last, turn)
             if self.interrupts.received and state.position < end:
@@ -195,17 +195,18 @@ class _Fit:
         turn.may_pause = True
         while True:
             first = state.position
+            end = turn.end(first, last)
             with turn:
-                hyperparameters = net.optimizer.hyperparameters(state.step, last - first)
-                state.position = executable.run_steps(first, last, hyperparameters)
+                hyperparameters = net.optimizer.hyperparameters(state.step, end - first)
+                state.position = executable.run_steps(first, end, hyperparameters)
                 if state.position == last or self.interrupts.received:
                     return executable.totals()  # within the turn: a step of another thread has an epoch of its own
             turn.may_pause = state.position > first  # who waits all the time does not stop it altogether
 
-    def _stretches(self, end: int, one_by_one: bool) -> Iterator[int]:
+    def _stretches(self, end: int) -> Iterator[int]:
         """The end of each stretch: every step, or as many as fit until somebody looks, or all until `end`."""
         state, checkpoints = self.net.executable.state, self.checkpoints
-        if one_by_one:
+        if self.callbacks.wants_batches:
             yield from range(state.position + 1, end + 1)
             return
         period = REFRESH if self.progress.wants_updates else inf

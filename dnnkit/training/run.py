@@ -10,9 +10,6 @@ from dnnkit.backends.program import TrainingState
 from dnnkit.training.epoch_order import Shuffle
 from dnnkit.training.history import History
 
-LONG = 1 << 26
-"""Rows times parameters of a step that takes some 10 ms on a fast machine, and 0.1 s on a slow one."""
-
 SAMPLED = 1 << 18
 """Bytes of an array that tell whether an epoch goes on with the data with which it began."""
 
@@ -57,10 +54,9 @@ class Run:
         """A fingerprint that costs nothing, of some rows."""
         return self.fingerprints(SAMPLED)[0]
 
-    def has_long_steps(self, executable: Executable) -> bool:
-        """Whether a step may take longer than readers beside it shall wait, or see old parameters."""
-        size = sum(prod(parameter.shape) for parameter in executable.program.parameters)
-        return self.batch_size * size > LONG
+    def step_size(self, executable: Executable) -> int:
+        """Rows times parameters of a step: how long it takes, roughly."""
+        return self.batch_size * sum(prod(parameter.shape) for parameter in executable.program.parameters)
 
 
 @dataclass

@@ -600,7 +600,7 @@ BACKENDS = [
         "tests/dnnkit/network/test_threads.py -k 'many_readers and numpy'",
     ),
     Fault(
-        "backends-readers-fast-path", STALE, "backends/numba_backend/executable.py",
+        "backends-readers-fast-path", STALE, "backends/numba_backend/readers.py",
         "self._idle_few.pop()", "self._idle_few[-1]",
         "tests/backends/numba_backend/test_backend.py -k few_rows_that",
     ),

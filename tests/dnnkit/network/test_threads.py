@@ -129,6 +129,27 @@ def test_beside_a_fit_parameters_are_of_a_whole_step(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", REAL)
+def test_before_a_long_step_parameters_are_copied_for_readers_only(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "LONG", 0)
+    net, copies = network(name), []
+    copy = type(net.executable).copy_parameters
+    monkeypatch.setattr(type(net.executable), "copy_parameters", lambda self: copies.append(1) or copy(self))
+    net.fit(X, Y, batch_size=16, epochs=2, verbose=0)
+    assert not copies
+
+    class Read(dk.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any) -> None:
+            assert together(lambda: net.predict(X)) == []
+
+    history = net.fit(X, Y, batch_size=16, epochs=2, callbacks=Read(), verbose=0)
+    expected = 2 + -(-len(X) // 16)  # for each reader, and before each step of the second epoch
+    assert len(copies) == expected
+    net.fit(X, Y, batch_size=16, verbose=0)
+    assert len(copies) == expected
+    assert np.isfinite(history["loss"]).all()
+
+
+@pytest.mark.parametrize("name", REAL)
 def test_what_readers_see_is_fresh(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy is shared for a tenth of a second; what a thread itself assigned, it sees at once."""
     now, net, known = 0.0, network(name), []

@@ -1,0 +1,136 @@
+"""Reading a program's numbers: predictions and evaluations in compiled code, by several threads at a time."""
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dnnkit.backends.aligned import zeros
+from dnnkit.backends.numba_backend import cost_model
+from dnnkit.backends.numba_backend.data import BatchSource, batch_source, is_worth_marking, marked
+from dnnkit.backends.numba_backend.partition import SINGLE, Partition
+from dnnkit.backends.numba_backend.program_kernels import ProgramKernels
+from dnnkit.backends.numba_backend.weights import TwoHomes
+from dnnkit.backends.numba_backend.workers import FewRows, RunRequest, WorkerTeam
+from dnnkit.backends.program import Dense, HostArray, Plan, Program, Totals
+from dnnkit.backends.stagewise.flat import Data, FlatExecutable
+from dnnkit.backends.stagewise.pool import Pool
+from dnnkit.kernels.matmul.limits import CACHED
+
+if TYPE_CHECKING:
+    from dnnkit.backends.numba_backend.backend import NumbaBackend
+
+TEAMS = 4
+"""Teams that are kept, with their buffers, of those that train and of those that predict."""
+
+FULL_SPEED = 64
+"""Rows at which the throughput of a product saturates."""
+
+SMALL_BATCH = 64
+"""Largest batch predicted on the fast path, without what prepares longer work."""
+
+
+class CompiledReader(FlatExecutable):
+    """A program's numbers in their two homes, and what only reads them."""
+
+    cache_aligned = True
+
+    def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:
+        super().__init__(backend, program, plan)
+        self._kernels = ProgramKernels(program)
+        self._idle_teams = Pool(TEAMS)
+        self._idle_few: list[FewRows] = []
+        self._dtype = np.dtype(program.dtype)  # NumPy makes one of a name whenever it compares the two
+
+    # -- the two homes of the numbers --------------------------------------------------------------------------------
+
+    @property
+    def _parameters(self) -> HostArray:
+        return self._homes.parameters
+
+    @_parameters.setter
+    def _parameters(self, flat: HostArray) -> None:
+        self._homes.replace(parameters=flat)
+
+    @property
+    def _slots(self) -> list[HostArray]:
+        return list(self._homes.slots[: len(self._slot_names)])
+
+    @_slots.setter
+    def _slots(self, slots: list[HostArray]) -> None:
+        self._homes.replace(slots=slots)
+
+    def _new_memory(self) -> None:
+        self._homes = TwoHomes(self._layout, len(self._slot_names), self.program.dtype)
+        self._gradient = zeros((self._layout.size,), self.program.dtype)
+
+    # -- data and teams ------------------------------------------------------------------------------------------------
+
+    def _examined(self, data: Data) -> Data:
+        first = self._stages[0] if self._stages else None
+        if isinstance(first, Dense) and self._rescale.offset == 0 and is_worth_marking(data, first.kernel.shape[1]):
+            return marked(data, self.program.num_threads)
+        return super()._examined(data)
+
+    def _new_team(self, partition: Partition, rows: int) -> WorkerTeam:
+        return WorkerTeam(self.program, self._stages, partition, rows, self._kernels)
+
+    def _reading_team(self, partition: Partition, rows: int) -> AbstractContextManager[WorkerTeam]:
+        """One that predicts for this caller alone."""
+        return self._idle_teams.borrowed((partition, rows), lambda: self._new_team(partition, rows))
+
+    def _source(self, data: Data) -> BatchSource:
+        return batch_source(data, self._rescale, self.program.dtype)
+
+    # -- predictions and evaluations -----------------------------------------------------------------------------------
+
+    def evaluate(self, data: Data, batch_size: int, parameters: HostArray | None = None) -> Totals:  # noqa: D102
+        partition, rows, threads = self._reading_partition(data, batch_size)
+        order, parameters = np.arange(len(data)), self._parameters if parameters is None else parameters
+        weights = self._weight_sums(data, order, rows)
+        work = RunRequest(self._source(data), order, rows, weights, 0, len(weights))
+        with self._reading_team(partition, rows) as team:
+            sums = team.zero_totals()
+            team.run("evaluate", work, self._homes.whole(parameters), sums, threads=threads)
+        return self._read_totals(team.totals(sums), float(weights.sum()), -1)
+
+    def predict(self, data: Data, batch_size: int, parameters: HostArray | None = None) -> HostArray:  # noqa: D102
+        partition, rows, threads = self._reading_partition(data, batch_size)
+        out = np.empty((len(data), self.program.output_features), self.program.dtype)
+        order, parameters = np.arange(len(data)), self._parameters if parameters is None else parameters
+        work = RunRequest(self._source(data), order, rows, np.zeros(0), 0, -(-len(data) // rows), out=out)
+        with self._reading_team(partition, rows) as team:
+            team.run("predict", work, self._homes.whole(parameters), team.zero_totals(), threads=threads)
+        return out
+
+    def predict_few(self, x: Any, parameters: HostArray | None = None) -> HostArray | None:  # noqa: D102
+        program = self.program
+        if type(x) is not np.ndarray or x.dtype != self._dtype or x.shape[1:] != program.input_shape:
+            return None
+        rows = len(x)
+        if not 0 < rows <= SMALL_BATCH:
+            return None
+        try:
+            few = self._idle_few.pop()  # no other thread has it now
+        except IndexError:
+            team = self._new_team(SINGLE, SMALL_BATCH)
+            few = FewRows(team, float(self._rescale.scale), float(self._rescale.offset))
+        out = few.predict(x, self._parameters if parameters is None else parameters)
+        self._idle_few.append(few)
+        return out
+
+    def _reading_partition(self, data: Data, batch_size: int) -> tuple[Partition, int, int]:
+        """Who predicts these rows, how many at a time, and in how many threads: rows do not depend on each other.
+
+        At a time at most `batch_size` of them; as many as are read in place, if these are enough for full speed.
+        """
+        threads = cost_model.threads(self.program, len(data), 1)
+        workers = max(1, threads)
+        in_place = CACHED // max(1, int(data.x.shape[1]) * np.dtype(self.program.dtype).itemsize)
+        rows = min(batch_size, in_place * workers) if in_place >= FULL_SPEED else batch_size
+        partition = Partition("rows", workers) if workers > 1 else SINGLE
+        return partition, min(rows, len(data)), threads
+
+    def _read_totals(self, totals: HostArray, weight: float, nan_step: int) -> Totals:
+        loss, *metrics = (float(value) for value in totals)
+        return Totals(loss, weight, tuple(metrics), self._reduction, nan_step)
