@@ -18,6 +18,7 @@ FEW = "clip_norm or row_numbers"
 """Enough for both processes to compile some."""
 
 
+@pytest.mark.slow
 @pytest.mark.cuda_compile
 @pytest.mark.cuda_on_cpu
 def test_the_table_from_two_processes_is_that_from_one() -> None:
