@@ -13,7 +13,14 @@ def outputs(notebook):
     return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
 
 
-@pytest.mark.parametrize("name", NAMES)
+IN_A_KERNEL = [
+    # Its cells run with the core too, in the tests' own process: test_exercises.py. One notebook in a kernel is enough.
+    pytest.param(name, marks=pytest.mark.slow) if name == "3_binary_classifier" else name
+    for name in NAMES
+]
+
+
+@pytest.mark.parametrize("name", IN_A_KERNEL)
 @pytest.mark.parametrize("backend", ["numba", pytest.param("numpy", marks=pytest.mark.slow)])
 def test_a_notebook_runs(name, backend, tmp_path, monkeypatch):
     skip_without_data(name)
