@@ -2,7 +2,7 @@
 
     product of (m, k) and (k, n):      call + 2 m k n / flops + (m k + k n), where not near enough, as bytes
     element by element:                bytes read and written / bytes per second
-    dropout:                           the same, and numbers drawn
+    dropout:                           the same, and seconds per random number
     exchange:                          exchange + wait + what is added up, as bytes
     what another worker wrote:         bytes / bytes per second from another processor's caches
 
@@ -23,9 +23,9 @@ from dnnkit.errors import ConfigurationError
 WORTH = 0.85
 """Several workers are taken if they need less than this share of the time of one: they are not free for others."""
 
-WORTH_DIVIDING = 1e-5
-"""Seconds of a step, estimated, from which it is divided at all: of a shorter one, calls and chance are the most, and
-a short fit has one thread do the work of all. 64-32-10 in batches of 32 takes 15.9 µs, with two workers 17.3."""
+WORTH_PARTITIONING = 1e-5
+"""Estimated seconds per step below which a step is not partitioned: calling opcodes and waiting for another worker then
+cost more than is saved. 64-32-10 in batches of 32 takes 15.9 µs with one worker, 17.3 with two."""
 
 BY: tuple[Literal["units", "rows"], ...] = ("units", "rows")
 
@@ -41,9 +41,8 @@ WAIT = 5e-7
 PASSES = 6
 """How often a dense stage's outputs are read or written element by element: bias, activation, and back."""
 
-
-DRAWN = 1.5e-9
-"""Seconds per number that a dropout mask draws."""
+DRAW = 1.5e-9
+"""Seconds per random number of a dropout mask."""
 
 
 def choose_partition(
@@ -59,7 +58,7 @@ def choose_partition(
         return kept
     workers = usable(program.num_threads)
     here = machine()
-    if workers == 1 or (alone := seconds(program, stages, features, batch_size, SINGLE, here)) < WORTH_DIVIDING:
+    if workers == 1 or (alone := seconds(program, stages, features, batch_size, SINGLE, here)) < WORTH_PARTITIONING:
         return SINGLE
     candidates = [Partition(by, count) for count in range(2, workers + 1) for by in BY]
     candidates = [d for d in candidates if d.by == "rows" or "columns" in roles(stages, d)]
@@ -132,7 +131,7 @@ def estimate(
         inputs, outputs = part.shape
         time = PASSES * rows * outputs * number / here.bytes
         if isinstance(stage, Dropout):
-            time += rows * outputs * DRAWN
+            time += rows * outputs * DRAW
         if isinstance(stage, Dense):
             products = 3 if trained else 2  # forward, its kernel's gradient, and dx unless nothing before it is trained
             fetched = FETCHED * (rows * inputs + inputs * outputs) * number / here.bytes

@@ -65,7 +65,7 @@ class NumbaExecutable(CompiledReader):
         self._teams: dict[tuple[Partition, int], WorkerTeam] = {}
         self._training: WorkerTeam | None = None
         self._prepared: set[tuple[object, ...]] = set()
-        """What is compiled: what for, by whom, how many rows at a time, with a limit of the norm, of which data."""
+        """Schedules that are compiled, by purpose, partition, rows per batch, clipping of the norm, and kind of data."""
         self._is_given_up = False
 
     # -- teams -------------------------------------------------------------------------------------------------------
@@ -123,12 +123,12 @@ class NumbaExecutable(CompiledReader):
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
         epoch = self.epoch
-        is_long = is_giant(self._layout.size, epoch.batch_size)
-        last = first + 1 if is_long else last  # so that no more than a step is lost if it is left
+        giant = is_giant(self._layout.size, epoch.batch_size)
+        last = first + 1 if giant else last  # whoever leaves it loses one step at most
         work, numbers = self.request(first, last, hyperparameters)
         self._training = epoch.team
         threads = cost_model.threads(self.program, epoch.batch_size, last - first)
-        if is_long:
+        if giant:
             done, nan_step = self._run_giant(work, numbers, threads)
         else:
             self._giant_step.wait()

@@ -111,8 +111,8 @@ class Turns:
     def stretch(self, executable: Executable, step_size: int) -> "Stretch":
         """A fit's turn: the executable is asked to stop as soon as another thread wants its own, if it `may_pause`.
 
-        A step has that many rows times parameters. Readers have a copy of the parameters from before a long one: as
-        soon as there are readers, for a copy may cost a third of such a step; always if it takes seconds.
+        `step_size` is rows times parameters. A step of seconds begins with a copy of the parameters for readers; one of
+        milliseconds only after somebody has read in this fit, for the copy may take as long as the step.
         """
         return Stretch(self, executable, step_size)
 
@@ -177,7 +177,7 @@ class Stretch:
         self.may_pause, self._copies = True, False
 
     def end(self, first: int, last: int) -> int:
-        """Before which step the next turn ends, `last` at the latest: a step that is copied for is one of its own."""
+        """The step before which the next turn ends: `last`, or the next one if it begins with a copy."""
         self._copies = self._step_size > (LONG if self._turns._has_readers else GIANT)
         return first + 1 if self._copies else last
 
