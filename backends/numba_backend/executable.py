@@ -65,7 +65,7 @@ class NumbaExecutable(CompiledReader):
         self._teams: dict[tuple[Partition, int], WorkerTeam] = {}
         self._training: WorkerTeam | None = None
         self._prepared: set[tuple[object, ...]] = set()
-        """Schedules that are compiled, by purpose, partition, rows per batch, clipping of the norm, and kind of data."""
+        """Schedules that are compiled, by purpose, partition, rows per batch, clipping, and kind of data."""
         self._is_given_up = False
 
     # -- teams -------------------------------------------------------------------------------------------------------
