@@ -47,6 +47,8 @@ ERF_TERMS = {
     ),
 }
 """Of erf(x) / x in x², for |x| ≤ ½; beyond, 1 - erfc(x) loses nothing."""
+WHOLE_NUMBERS, BITS_OF_WHOLE_NUMBERS = 1.5 * 2.0**52, 0x4338000000000000
+"""Where neighbouring float64 numbers differ by one, and its bits."""
 SPLIT = {types.float32: 2.0**12 + 1, types.float64: 2.0**27 + 1}
 """T. J. Dekker's: the product with it, taken away again, leaves the upper half of a number's digits."""
 
@@ -82,7 +84,13 @@ def _reduce_64(x):
     square = r * r
     p = r * ((1.26177193074810590878e-4 * square + 3.02994407707441961300e-2) * square + 1.0)
     q = (3.00198505138664455042e-6 * square + 2.52448340349684104192e-3) * square + 2.27265548208155028766e-1
-    return np.int64(0.0 if x != x else whole), 2.0 * p / (q * square + 2.0 - p)
+    return _whole_number(0.0 if x != x else whole), 2.0 * p / (q * square + 2.0 - p)
+
+
+@jit
+def _whole_number(x):
+    """The integer that a float64 within ±2⁵¹ is: in the last bits of its sum with 1.5 · 2⁵². AVX2 converts none."""
+    return np.float64(x + WHOLE_NUMBERS).view(np.int64) - np.int64(BITS_OF_WHOLE_NUMBERS)
 
 
 @jit
