@@ -110,6 +110,17 @@ class Executable(ABC):
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:
         """One step of the optimizer with gradients by name, such as the mean of those of several ranks."""
 
+    def train_batch(self, x: Any, y: Any, hyperparameters: Hyperparameters) -> float | None:
+        """One update on x and y just as the user gave them; the loss before it.
+
+        None, and nothing is done, if that is no faster than an epoch of one step, or something may be wrong with them.
+        """
+        return None
+
+    def differentiate_batch(self, x: Any, y: Any) -> Gradients | None:
+        """`gradients` of x and y just as the user gave them, in memory of their own; or None, as `train_batch`."""
+        return None
+
     def step_parts(self, data: Any, order: HostArray, batch_size: int) -> StepParts:
         """How long a training step on these rows takes, part by part; afterwards the network has trained on them."""
         return StepParts((), None, measured_step(self, data, order, batch_size))

@@ -74,7 +74,7 @@ class NumpyBackend(Backend):
         """Built-in stages have already written into views of `out`; a user's own layer has not."""
         start = 0
         for part in parts:
-            if part.base is not out:
+            if part.base is not out and (part.base is None or part.base is not out.base):
                 out[start : start + part.size] = part.reshape(-1)
             start += part.size
         return out

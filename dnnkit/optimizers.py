@@ -3,9 +3,9 @@
 The formulas are those of the kernel `update`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, cached_property
 from math import inf
 from typing import Any, ClassVar
 
@@ -49,6 +49,7 @@ class Optimizer(Settings):
     def __setattr__(self, name: str, value: Any) -> None:
         is_setting = any(field.name == name for field in fields(self))
         super().__setattr__(name, self._taken(name, value) if is_setting else value)
+        vars(self).pop("_constants", None)
 
     def _taken(self, name: str, given: Any) -> Any:
         expected = self.expects.get(name) or Optimizer.expects.get(name, NUMBER_OR_FLAG)
@@ -87,10 +88,14 @@ class Optimizer(Settings):
         if isinstance(self.learning_rate, Schedule):
             rates = np.fromiter(self._scheduled(self.learning_rate, first, count), np.float64, count)
         else:
-            rates = np.full(count, float(self.learning_rate))
+            rates = np.full(count, self.learning_rate, np.float64)
+        return Hyperparameters(rates, self._constants, self.global_clipnorm)
+
+    @cached_property
+    def _constants(self) -> Mapping[str, float]:
+        """All other numbers, by name; forgotten when one is assigned."""
         names = _number_names(type(self))  # type: ignore[arg-type] # classes are hashable
-        constants = {name: float(getattr(self, name)) for name in names}
-        return Hyperparameters(rates, constants, self.global_clipnorm)
+        return {name: float(getattr(self, name)) for name in names}
 
     @staticmethod
     def _scheduled(schedule: Schedule, first: int, count: int) -> Iterator[float]:

@@ -2,19 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnnkit.backends.aligned import address
+from dnnkit.backends.aligned import address, zeros
 from dnnkit.backends.executable import Gradients
 from dnnkit.backends.inspection import StepParts
 from dnnkit.backends.numba_backend import cost_model, inspection
-from dnnkit.backends.numba_backend.data import BatchSource
+from dnnkit.backends.numba_backend.bytecode import Purpose
+from dnnkit.backends.numba_backend.one_batch import OneBatch
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
 from dnnkit.backends.numba_backend.readers import TEAMS, CompiledReader
 from dnnkit.backends.numba_backend.weights import Weights
-from dnnkit.backends.numba_backend.workers import RunRequest, WorkerTeam
+from dnnkit.backends.numba_backend.workers import Batches, Steps, WorkerTeam
 from dnnkit.backends.program import (
     EpochSums,
     HostArray,
@@ -36,13 +37,11 @@ if TYPE_CHECKING:
 class Epoch:
     """The data of an epoch, who trains on them, and what was measured so far."""
 
-    data: BatchSource
-    order: HostArray
-    batch_size: int
-    batch_weights: HostArray
-    is_one_batch: bool
+    batches: Batches
     team: WorkerTeam
     sums: HostArray
+    rows: int | None
+    """Of the data in order, if every row has the same weight."""
     span: tuple[int, int] = (0, 0)
     """The first step that was run, and the one after the last."""
     nan_step: int = -1
@@ -50,7 +49,10 @@ class Epoch:
     @property
     def weight(self) -> float:
         """The sum of the row weights of the steps that were run."""
-        return float(self.batch_weights[slice(*self.span)].sum())
+        first, last = self.span
+        if self.rows is not None:
+            return float(min(last * self.batches.batch_size, self.rows) - first * self.batches.batch_size)
+        return float(self.batches.batch_weights[first:last].sum())
 
 
 class NumbaExecutable(CompiledReader):
@@ -67,6 +69,8 @@ class NumbaExecutable(CompiledReader):
         self._prepared: set[tuple[object, ...]] = set()
         """Schedules that are compiled, by purpose, partition, rows per batch, clipping, and kind of data."""
         self._is_given_up = False
+        self._last_constants: tuple[Mapping[str, float] | None, HostArray] = None, np.zeros(0)
+        self._one_batches: dict[tuple[Purpose, int, bool], OneBatch] = {}
 
     # -- teams -------------------------------------------------------------------------------------------------------
 
@@ -86,18 +90,17 @@ class NumbaExecutable(CompiledReader):
         partition = self._choose_partition(data, rows)
         train = "train", partition, rows, clip > 0, _form(data)
         if train not in self._prepared:
-            work = RunRequest(self._source(data), np.arange(rows), rows, np.zeros(0), 0, 0, clip_norm=clip)
-            team = self._team(partition, rows)
-            team.link(team.key("train", work, self.first_trained))
+            team, batches = self._team(partition, rows), Batches(self._source(data), np.arange(rows), rows, np.zeros(0))
+            team.link(team.key("train", batches, self.first_trained, clips=clip > 0))
             self._prepared.add(train)
         if held_out is None:
             return
         partition, rows, _ = self._reading_partition(held_out, batch_size)
         evaluate = "evaluate", partition, rows, False, _form(held_out)
         if evaluate not in self._prepared:
-            work = RunRequest(self._source(held_out), np.arange(rows), rows, np.zeros(0), 0, 0)
+            batches = Batches(self._source(held_out), np.arange(rows), rows, np.zeros(0))
             with self._reading_team(partition, rows) as team:
-                team.link(team.key("evaluate", work, 0))
+                team.link(team.key("evaluate", batches, 0))
             self._prepared.add(evaluate)
 
     # -- training ----------------------------------------------------------------------------------------------------
@@ -116,57 +119,58 @@ class NumbaExecutable(CompiledReader):
         team.clear_stop()
         self._is_given_up = False
         order = np.ascontiguousarray(order, np.int64)
-        weights, is_one_batch = self._weight_sums(data, order, batch_size), _is_one_batch(order, batch_size)
-        self.epoch = Epoch(self._source(data), order, size, weights, is_one_batch, team, team.zero_totals())
+        weights, is_one = self._weight_sums(data, order, batch_size), _is_one_batch(order, batch_size)
+        batches = Batches(self._source(data), order, size, weights, is_one=is_one)
+        self.epoch = Epoch(batches, team, team.zero_totals(), len(order) if data.weights is None else None)
         if self.plan.details.get("partition") != str(partition):
             self.plan = replace(self.plan, details={**self.plan.details, "partition": str(partition)})
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
         epoch = self.epoch
-        giant = is_giant(self._layout.size, epoch.batch_size)
+        rows = epoch.batches.batch_size
+        giant = is_giant(self._layout.size, rows)
         last = first + 1 if giant else last  # whoever leaves it loses one step at most
-        work, numbers = self.request(first, last, hyperparameters)
         self._training = epoch.team
-        threads = cost_model.threads(self.program, epoch.batch_size, last - first)
+        threads = cost_model.threads(self.program, rows, last - first)
         if giant:
-            done, nan_step = self._run_giant(work, numbers, threads)
+            done, nan_step = self._run_giant(first, last, hyperparameters, threads)
         else:
             self._giant_step.wait()
-            done, nan_step = self._run(work, numbers, epoch.sums, threads)
+            self.prepare_steps(first, last, hyperparameters)
+            done, nan_step = epoch.team.go_on(threads)
         self.state.step += done - first
         epoch.span = (first if epoch.span == (0, 0) else epoch.span[0], done)
         if epoch.nan_step < 0:
             epoch.nan_step = nan_step
         return done
 
-    def request(self, first: int, last: int, hyperparameters: Hyperparameters) -> tuple[RunRequest, Weights]:
-        """Steps of the running epoch, as its team takes them, and the numbers that it will change."""
-        epoch = self.epoch
-        work = RunRequest(
-            epoch.data,
-            epoch.order,
-            epoch.batch_size,
-            epoch.batch_weights,
-            first,
-            last,
-            self.state.step,
-            hyperparameters.learning_rates,
-            self._constants(hyperparameters),
-            hyperparameters.clip_norm or 0.0,
-            one_batch=epoch.is_one_batch,
+    def prepare_steps(
+        self,
+        first: int,
+        last: int,
+        hyperparameters: Hyperparameters,
+        numbers: Weights | None = None,
+        sums: HostArray | None = None,
+    ) -> None:
+        """Prepare the team for steps of the running epoch; they change these numbers and sums, else its own."""
+        epoch, clip = self.epoch, hyperparameters.clip_norm or 0.0
+        rates, constants = hyperparameters.learning_rates, self._constants(hyperparameters)
+        steps = Steps(first, last, self.state.step, rates, constants, clip)
+        numbers = self._homes.to_write(epoch.team.partition, epoch.team.layout) if numbers is None else numbers
+        epoch.team.prepare(
+            "train", epoch.batches, steps, numbers, epoch.sums if sums is None else sums, self.first_trained
         )
-        return work, self._homes.to_write(epoch.team.partition, epoch.team.layout)
 
-    def _run(self, work: RunRequest, numbers: Weights, sums: HostArray, threads: int) -> tuple[int, int]:
-        return self.epoch.team.run("train", work, numbers, sums, first=self.first_trained, threads=threads)
-
-    def _run_giant(self, work: RunRequest, numbers: Weights, threads: int) -> tuple[int, int]:
-        """As `_run`, on copies that take the place of what they copied: the compiled step writes to them early."""
-        own, sums, outcome = numbers.copy(), self.epoch.sums.copy(), (work.first, -1)
+    def _run_giant(self, first: int, last: int, hyperparameters: Hyperparameters, threads: int) -> tuple[int, int]:
+        """As `run_steps`, on copies that take the place of what they copied: the compiled step writes to them early."""
+        team = self.epoch.team
+        numbers = self._homes.to_write(team.partition, team.layout)
+        own, sums, outcome = numbers.copy(), self.epoch.sums.copy(), (first, -1)
 
         def run() -> None:
             nonlocal outcome
-            found = self._run(work, own, sums, threads)
+            self.prepare_steps(first, last, hyperparameters, own, sums)
+            found = team.go_on(threads)
             if self._giant_step.may_change():
                 numbers.take(own)
                 self.epoch.sums[...] = sums
@@ -182,7 +186,12 @@ class NumbaExecutable(CompiledReader):
 
     def _constants(self, hyperparameters: Hyperparameters) -> HostArray:
         assert self._rule is not None
-        return np.array([hyperparameters.constants[name] for name in self._rule.hyperparameters], np.float64)
+        given, made = self._last_constants
+        if hyperparameters.constants is not given:
+            given = hyperparameters.constants
+            made = np.array([given[name] for name in self._rule.hyperparameters], np.float64)
+            self._last_constants = given, made
+        return made
 
     def request_stop(self) -> None:  # noqa: D102
         if self._training is not None:
@@ -212,11 +221,11 @@ class NumbaExecutable(CompiledReader):
         rows, order = len(data), np.arange(len(data))
         weights = self._weight_sums(data, order, rows)
         team, first = self._team(SINGLE, rows), -1 if with_input else self.first_trained
-        work = RunRequest(self._source(data), order, rows, weights, 0, 1, self.state.step)
+        batches, steps = Batches(self._source(data), order, rows, weights), Steps(0, 1, self.state.step)
         sums, numbers = team.zero_totals(), self._homes.whole(self._parameters)
 
         def run() -> None:
-            team.run("differentiate", work, numbers, sums, first=first)
+            team.run("differentiate", batches, steps, numbers, sums, first=first)
 
         if is_giant(self._layout.size, rows):
             self._giant_step.run(run, lambda: False)
@@ -227,16 +236,61 @@ class NumbaExecutable(CompiledReader):
         dx = team.input_gradient(rows) * self._rescale.scale if with_input else None
         return Gradients(loss, self._layout.views(team.gradients[0], np), dx)
 
-    def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
-        gradient, numbers = self._write(gradients), self._homes.flat_to_write()
+    # -- batches of a user's own loop --------------------------------------------------------------------------------
+
+    def train_batch(self, x: Any, y: Any, hyperparameters: Hyperparameters) -> float | None:  # noqa: D102
+        batch = self._one_batch("train", x)
+        if batch is None or not batch.take(x, y):
+            return None
+        self._giant_step.wait()
+        team = batch.team
+        clip, constants = hyperparameters.clip_norm or 0.0, self._constants(hyperparameters)
+        steps = Steps(0, 1, self.state.step, hyperparameters.learning_rates, constants, clip)
+        self.state.execution = cost_model.record(team.partition, len(x))
+        loss = batch.train(steps, self._homes.to_write(team.partition, team.layout))
         self.state.step += 1
+        return loss
+
+    def differentiate_batch(self, x: Any, y: Any) -> Gradients | None:  # noqa: D102
+        batch = self._one_batch("differentiate", x)
+        if batch is None or not batch.take(x, y):
+            return None
+        self._giant_step.wait()
+        gradient = zeros((self._layout.size,), self.program.dtype)
+        loss = batch.differentiate(Steps(0, 1, self.state.step), self._homes.whole(self._parameters), gradient)
+        return Gradients(loss, self._layout.views(gradient, np), None)
+
+    def _one_batch(self, purpose: Purpose, x: Any) -> OneBatch | None:
+        """For batches like x, made when one first comes; None if x is not an array of the network's samples."""
+        if type(x) is not np.ndarray or x.shape[1:] != self.program.input_shape or x.dtype.kind not in "iuf":
+            return None
+        rows, is_bytes = len(x), x.dtype == np.uint8
+        if not rows or is_giant(self._layout.size, rows):
+            return None
+        key = purpose, rows, is_bytes
+        if key not in self._one_batches:
+            data = self.load(x, None, None)
+            partition = self._choose_partition(data, rows) if purpose == "train" else SINGLE
+            team, marks = self._team(partition, rows), data.bits is not None
+            if len(self._one_batches) >= TEAMS:
+                self._one_batches.pop(next(iter(self._one_batches)))
+            self._one_batches[key] = OneBatch(
+                team, rows, self._rescale, self.first_trained, is_bytes=is_bytes, marks=marks
+            )
+        return self._one_batches[key]
+
+    def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
         if hyperparameters.clip_norm is not None:
-            gradient = self._backend.clip_norm(gradient, hyperparameters.clip_norm, out=gradient)
-        names = self._rule.hyperparameters if self._rule else ()
-        constants = np.array([*(hyperparameters.constants[name] for name in names), 0.0])
-        places = [address(array) for array in (numbers.parameters, gradient, numbers.slots)]
-        size, rate = gradient.size, float(hyperparameters.learning_rates[0])
-        self._kernels.rule.call("update", self.state.step, *places, size, size, rate, address(constants))
+            gradient = self._write(gradients)
+            clipped = self._backend.clip_norm(gradient, hyperparameters.clip_norm, out=gradient)
+            gradients = self._layout.views(clipped, np)
+        self.state.step += 1
+        numbers, size, itemsize = self._homes.flat_to_write(), self._layout.size, self._dtype.itemsize
+        constants, rate = self._constants(hyperparameters), float(hyperparameters.learning_rates[0])
+        given = {name: np.ascontiguousarray(gradients[name], self._dtype) for name in self._layout.names}
+        for start, end, gradient in self._layout.stretches(given):
+            places = numbers.addresses[0] + start * itemsize, gradient, numbers.addresses[1] + start * itemsize
+            self._kernels.rule.call("update", self.state.step, *places, size, end - start, rate, address(constants))
 
     def step_parts(self, data: Data, order: HostArray, batch_size: int) -> StepParts:  # noqa: D102
         return inspection.step_parts(self, data, order, batch_size)

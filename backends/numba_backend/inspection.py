@@ -28,8 +28,8 @@ def step_parts(executable: "NumbaExecutable", data: Any, order: HostArray, batch
     """A step of the program on these rows: what the model predicts, and what the slowest worker takes, alone."""
     program, stages = executable.program, executable._stages
     measured = measured_step(executable, data, order, batch_size)
-    team, (work, _) = executable.epoch.team, executable.request(0, 1, still(program, 1))
-    schedule = team.schedule(key := team.key("train", work, executable.first_trained))
+    team, batches = executable.epoch.team, executable.epoch.batches
+    schedule = team.schedule(key := team.key("train", batches, executable.first_trained))
     spent = _instruction_seconds(executable, data, order, batch_size, len(schedule))
     names = part_names(program, stages)
     parts = [[0.0] * len(names) for _ in spent]
@@ -75,8 +75,7 @@ def _instruction_seconds(
     began, start = _ticks(dtype), perf_counter()
     for _ in range(ROUNDS):
         executable.begin_epoch(data, order, batch_size)
-        work, numbers = executable.request(0, steps, still(executable.program, steps))
-        team.prepare("train", work, numbers, executable.epoch.sums, executable.first_trained)
+        executable.prepare_steps(0, steps, still(executable.program, steps))
         calls.caller("run_timed", dtype)(ctypes.addressof(team.run_structure), fewest_at, count)
     rate = (_ticks(dtype) - began) / (perf_counter() - start)
     seconds: HostArray = np.where(fewest == np.iinfo(np.int64).max, 0, fewest) / rate

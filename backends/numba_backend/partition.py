@@ -171,8 +171,10 @@ class PartitionedLayout:
         self.workers = partition.workers
 
     def scatter(self, values: Mapping[str, HostArray], out: HostArray) -> None:
-        """Write every worker's pieces of the parameters by name to out (workers, size)."""
+        """Write every worker's pieces of these parameters, by name, to out (workers, size)."""
         for (worker, name), piece in self.pieces.items():
+            if name not in values:
+                continue
             out[worker, piece.offset : piece.offset + piece.size].reshape(piece.shape)[...] = values[name][piece.index]
 
     def gather(self, flat: HostArray, out: Mapping[str, HostArray]) -> None:

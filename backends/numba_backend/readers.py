@@ -11,7 +11,7 @@ from dnnkit.backends.numba_backend.data import BatchSource, batch_source, is_wor
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
 from dnnkit.backends.numba_backend.program_kernels import ProgramKernels
 from dnnkit.backends.numba_backend.weights import TwoHomes
-from dnnkit.backends.numba_backend.workers import FewRows, RunRequest, WorkerTeam
+from dnnkit.backends.numba_backend.workers import Batches, FewRows, Steps, WorkerTeam
 from dnnkit.backends.program import Dense, HostArray, Plan, Program, Totals
 from dnnkit.backends.stagewise.flat import Data, FlatExecutable
 from dnnkit.backends.stagewise.pool import Pool
@@ -64,6 +64,9 @@ class CompiledReader(FlatExecutable):
         self._homes = TwoHomes(self._layout, len(self._slot_names), self.program.dtype)
         self._gradient = zeros((self._layout.size,), self.program.dtype)
 
+    def write_parameter(self, name: str, value: HostArray) -> None:  # noqa: D102
+        self._homes.write(name, value)
+
     # -- data and teams ------------------------------------------------------------------------------------------------
 
     def _examined(self, data: Data) -> Data:
@@ -88,19 +91,19 @@ class CompiledReader(FlatExecutable):
         partition, rows, threads = self._reading_partition(data, batch_size)
         order, parameters = np.arange(len(data)), self._parameters if parameters is None else parameters
         weights = self._weight_sums(data, order, rows)
-        work = RunRequest(self._source(data), order, rows, weights, 0, len(weights))
+        batches, steps = Batches(self._source(data), order, rows, weights), Steps(0, len(weights))
         with self._reading_team(partition, rows) as team:
             sums = team.zero_totals()
-            team.run("evaluate", work, self._homes.whole(parameters), sums, threads=threads)
+            team.run("evaluate", batches, steps, self._homes.whole(parameters), sums, threads=threads)
         return self._read_totals(team.totals(sums), float(weights.sum()), -1)
 
     def predict(self, data: Data, batch_size: int, parameters: HostArray | None = None) -> HostArray:  # noqa: D102
         partition, rows, threads = self._reading_partition(data, batch_size)
         out = np.empty((len(data), self.program.output_features), self.program.dtype)
         order, parameters = np.arange(len(data)), self._parameters if parameters is None else parameters
-        work = RunRequest(self._source(data), order, rows, np.zeros(0), 0, -(-len(data) // rows), out=out)
+        batches, steps = Batches(self._source(data), order, rows, np.zeros(0), out), Steps(0, -(-len(data) // rows))
         with self._reading_team(partition, rows) as team:
-            team.run("predict", work, self._homes.whole(parameters), team.zero_totals(), threads=threads)
+            team.run("predict", batches, steps, self._homes.whole(parameters), team.zero_totals(), threads=threads)
         return out
 
     def predict_few(self, x: Any, parameters: HostArray | None = None) -> HostArray | None:  # noqa: D102

@@ -47,6 +47,7 @@ class TwoHomes:
         self._layout, self._dtype, self._slot_count = layout, dtype, slots
         self._flat = zeros((layout.size,), dtype)
         self._slots = zeros((max(1, slots), layout.size), dtype)
+        self._whole: Weights | None = None
         self._sharded: Weights | None = None
         self._sharded_layout: PartitionedLayout | None = None
         self.newest: Literal["flat", "sharded", "both"] = "flat"
@@ -67,10 +68,19 @@ class TwoHomes:
         """Give these numbers, flat; what is not given stays."""
         self.collect()
         if parameters is not None:
-            self._flat = parameters
+            self._flat, self._whole = parameters, None
         for row, slot in zip(self._slots, slots or [], strict=False):
             row[...] = slot
         self.newest = "flat"  # shards are cut anew before they are used
+
+    def write(self, name: str, value: HostArray) -> None:
+        """Replace one parameter, wherever the newest numbers are."""
+        if self.newest != "sharded":
+            self._layout.view(self._flat, name, np)[...] = value
+        if self.newest != "flat":
+            assert self._sharded is not None
+            assert self._sharded_layout is not None
+            self._sharded_layout.scatter({name: value}, self._sharded.parameters)
 
     def to_write(self, partition: Partition, layout: PartitionedLayout) -> Weights:
         """The numbers as a team of that partition keeps them, which it will change."""
@@ -97,8 +107,11 @@ class TwoHomes:
 
     def whole(self, parameters: HostArray | None = None) -> Weights:
         """The flat numbers, for those who share them; with other parameters, if given."""
-        flat = self._flat if parameters is None else parameters
-        return Weights(flat[None], self._slots[None])
+        if parameters is not None and parameters is not self._flat:
+            return Weights(parameters[None], self._slots[None])
+        if self._whole is None:
+            self._whole = Weights(self._flat[None], self._slots[None])
+        return self._whole
 
     def collect(self) -> None:
         """Bring the flat numbers up to date."""

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,14 @@ import numpy as np
 from dnnkit.backends.aligned import address, rounded, zeros
 from dnnkit.backends.inspection import part_names
 from dnnkit.backends.numba_backend.bytecode import Inputs, Purpose, ScheduleKey, assemble, link
+from dnnkit.backends.numba_backend.crew import CREW, PATIENCE
 from dnnkit.backends.numba_backend.data import BatchSource, plain
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, share, stage_shards
 from dnnkit.backends.numba_backend.program_kernels import ProgramKernels
 from dnnkit.backends.numba_backend.threads import in_threads
 from dnnkit.backends.numba_backend.weights import Weights
 from dnnkit.backends.numba_backend.workspace import WorkspacePlan
+from dnnkit.backends.processors import usable
 from dnnkit.backends.program import Activate, Dense, HostArray, Program, Stage
 from dnnkit.kernels import nonzero_columns
 from dnnkit.kernels._engine import calls, opcodes
@@ -26,39 +29,43 @@ from dnnkit.kernels._engine.structures import ENDED, LIMIT, LINE, RUN, STOP, WOR
 from dnnkit.kernels._native import functions
 from dnnkit.kernels.matmul.limits import fits_tiles
 
-PATIENCE = 400
-"""Polls of another thread, some 10 µs in all, before its work is taken over."""
 
-
-@dataclass
-class RunRequest:
-    """What to run: steps first ... last - 1 over rows in an order."""
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """Rows in an order, and what becomes of them."""
 
     data: BatchSource
     order: HostArray
     batch_size: int
     batch_weights: HostArray
+    out: HostArray | None = None
+    is_one: bool = False
+    """Whether all steps have the same rows in the same order."""
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """Which steps to run, first ... last - 1, and with which numbers; `first_update` updates were made before."""
+
     first: int
     last: int
     first_update: int = 0
     rates: HostArray | None = None
     constants: HostArray | None = None
     clip_norm: float = 0.0
-    out: HostArray | None = None
-    one_batch: bool = False
-    """Whether all steps have the same rows in the same order."""
 
 
-def _inputs(program: Program, stages: Sequence[Stage], partition: Partition, work: RunRequest) -> Inputs:
+def _inputs(program: Program, stages: Sequence[Stage], partition: Partition, batches: Batches) -> Inputs:
     """What the first stage multiplies: if tiles take it, the columns in use, in place if nothing is converted."""
-    rows, features = min(work.batch_size, max(1, len(work.order))), math.prod(program.input_shape)
+    rows, features = min(batches.batch_size, max(1, len(batches.order))), math.prod(program.input_shape)
     if partition.by == "rows":
         rows = -(-rows // partition.workers)
     if not stages or not isinstance(stages[0], Dense):
         return "gathered"
     if not fits_tiles(rows * features, np.dtype(program.dtype).itemsize):
         return "gathered"
-    converted = work.data.x.dtype == np.uint8 or (work.data.scale, work.data.offset) != (1.0, 0.0)
+    data = batches.data
+    converted = data.x.dtype == np.uint8 or (data.scale, data.offset) != (1.0, 0.0)
     return "columns" if converted else "in place"
 
 
@@ -73,6 +80,8 @@ class WorkerTeam:
         self._features = features = math.prod(program.input_shape)
         self.layout = PartitionedLayout(self._stages, features, partition)
         self._links: dict[ScheduleKey, Any] = {}
+        self._prepared: tuple[object, ...] = ()
+        """What the last run was prepared for."""
         workers, outputs = partition.workers, program.output_features
         own_rows = -(-rows // workers) if partition.by == "rows" else rows
         plans = self._plan(own_rows)
@@ -96,6 +105,7 @@ class WorkerTeam:
         self._dx_place = plans[0].stages[0]["dx"] if self._stages else plans[0].dscores
         self._workers = WORKER.new(workers)
         self.run_structure = RUN.new(1)[0]
+        self._run_address = ctypes.addressof(self.run_structure)
         self._fill_workers(plans)
         self._fill_run(plans[-1].size)
 
@@ -181,20 +191,20 @@ class WorkerTeam:
         """dx of the last batch (rows, features), after `differentiate` with first=-1; by one worker."""
         return self._memory[self._dx_place : self._dx_place + rows * self._features].reshape(rows, self._features)
 
-    def key(self, purpose: Purpose, work: RunRequest, first: int) -> ScheduleKey:
+    def key(self, purpose: Purpose, batches: Batches, first: int, *, clips: bool = False) -> ScheduleKey:
         """Which schedule the work needs."""
-        data = work.data
+        data = batches.data
         return ScheduleKey(
             purpose,
             first,
-            clips=work.clip_norm > 0,
-            inputs=_inputs(self.program, self._stages, self.partition, work),
+            clips=clips,
+            inputs=_inputs(self.program, self._stages, self.partition, batches),
             bytes=data.x.dtype == np.uint8,
             labels=self._target_width == 0,
             weights=data.weights is not None,
             marked=data.bits is not None,
             metrics=0 if purpose == "differentiate" else len(self.program.metrics),
-            one_batch=work.one_batch,
+            one_batch=batches.is_one,
         )
 
     def schedule(self, key: ScheduleKey) -> list[Instruction]:
@@ -217,36 +227,68 @@ class WorkerTeam:
         return self._links[key]
 
     def run(
-        self, purpose: Purpose, work: RunRequest, numbers: Weights, sums: HostArray, *, first: int = 0, threads: int = 0
+        self,
+        purpose: Purpose,
+        batches: Batches,
+        steps: Steps,
+        numbers: Weights,
+        sums: HostArray,
+        *,
+        first: int = 0,
+        threads: int = 0,
     ) -> tuple[int, int]:
         """Run the steps; (the step after the last one that was run, the first step whose loss was no number or -1).
 
-        With `threads` 0 in this thread, else in so many others at most, while this one waits and hears signals.
+        With `threads` 0 it is over in milliseconds: in this thread, and others that stand by. Else in so many others at
+        most, while this one waits and hears signals.
         Loss and metrics are added to the sums, which `zero_totals` made and `totals` adds up.
         """
-        self.prepare(purpose, work, numbers, sums, first)
-        run, run_workers = ctypes.addressof(self.run_structure), calls.caller("run_workers", self.program.dtype)
+        self.prepare(purpose, batches, steps, numbers, sums, first)
+        return self.go_on(threads)
+
+    def go_on(self, threads: int) -> tuple[int, int]:
+        """Run what was prepared; see `run`."""
+        run, dtype = self._run_address, self.program.dtype
         try:
             if threads:
-                crew = min(threads, self.partition.workers)
+                run_workers, crew = calls.caller("run_workers", dtype), min(threads, self.partition.workers)
                 patience = PATIENCE if crew > 1 else 0
                 in_threads(lambda thread: run_workers(thread, patience, run), crew, self.stop)
+            elif self.partition.workers > 1 and (others := usable(self.program.num_threads) - 1) > 0:
+                CREW.run(run, dtype, min(others, self.partition.workers - 1))
             else:
-                run_workers(0, 0, run)
+                calls.caller("run_workers", dtype)(0, 0, run)
         finally:
             self.clear_stop()
         lost = [worker.nan_step for worker in self._workers if worker.nan_step >= 0]
         return int(self._control[LIMIT]), min(lost, default=-1)
 
-    def prepare(self, purpose: Purpose, work: RunRequest, numbers: Weights, sums: HostArray, first: int) -> None:
-        """Fill what a run changes; whoever calls this keeps what it was given until the run is over."""
-        run, data = self.run_structure, work.data
-        run.schedule = ctypes.addressof(self.link(self.key(purpose, work, first)))
+    def prepare(
+        self, purpose: Purpose, batches: Batches, steps: Steps, numbers: Weights, sums: HostArray, first: int
+    ) -> None:
+        """Fill what a run changes, and, unless it goes on with the same, what it reads; all of it is kept."""
+        given = purpose, first, steps.clip_norm > 0, batches, numbers, sums
+        if not self._prepared or not all(map(is_, given, self._prepared)):
+            self._prepared = ()
+            self._prepare(purpose, batches, numbers, sums, first, steps.clip_norm > 0)
+            self._prepared = given  # with which all that they refer to is kept
+        run, self._steps = self.run_structure, steps
+        run.first_step, run.first_update = steps.first, steps.first_update
+        run.rates, run.constants, run.clip_norm = address(steps.rates), address(steps.constants), steps.clip_norm
+        for worker in self._workers:
+            worker.place, worker.step, worker.nan_step = 0, steps.first, -1
+        self._control[LIMIT], self._control[ENDED] = steps.last, -1
+        self._turns[...] = 0
+
+    def _prepare(
+        self, purpose: Purpose, batches: Batches, numbers: Weights, sums: HostArray, first: int, clips: bool
+    ) -> None:
+        """Fill what stays from run to run of the same batches and numbers."""
+        run, data = self.run_structure, batches.data
+        run.schedule = ctypes.addressof(self.link(self.key(purpose, batches, first, clips=clips)))
         run.training = purpose in ("train", "differentiate")
-        run.batch_size, run.row_count, run.order = work.batch_size, len(work.order), address(work.order)
-        run.batch_weights, run.out = address(work.batch_weights), address(work.out)
-        run.first_step, run.first_update = work.first, work.first_update
-        run.rates, run.constants, run.clip_norm = address(work.rates), address(work.constants), work.clip_norm
+        run.batch_size, run.row_count, run.order = batches.batch_size, len(batches.order), address(batches.order)
+        run.batch_weights, run.out = address(batches.batch_weights), address(batches.out)
         run.x, run.row_limit, run.scale, run.offset = data.addresses[0], len(data.x), data.scale, data.offset
         _, run.targets, run.weights, run.bits = data.addresses
         run.slot_stride = numbers.slots.shape[-1]
@@ -254,13 +296,10 @@ class WorkerTeam:
             row = min(number, len(numbers.parameters) - 1)
             worker.parameters = numbers.addresses[0] + row * numbers.parameters.strides[0]
             worker.slots = numbers.addresses[1] + row * numbers.slots.strides[0]
-            worker.totals = address(sums[number])
-            worker.place, worker.step, worker.nan_step, worker.used = 0, work.first, -1, self._features
+            worker.totals, worker.used = address(sums[number]), self._features
             worker.columns = address(self._all_columns if data.bits is None else self._columns[number])
         if data.weights is None:
             self._row_weights.fill(1)
-        self._control[LIMIT], self._control[ENDED] = work.last, -1
-        self._turns[...] = 0
 
     def zero_totals(self) -> HostArray:
         """Zeros (workers, ...) for loss and metrics, each worker's in a cache line of its own."""

@@ -103,8 +103,9 @@ class FlatExecutable(Executable):
         return self._read(self._parameters if parameters is None else parameters, name)
 
     def write_parameter(self, name: str, value: HostArray) -> None:  # noqa: D102
-        kept = {other: self.read_parameter(other) for other in self._layout.names}
-        self._parameters = self._write({**kept, name: value})
+        views = self._layout.views(self._parameters, self._xp)
+        parts = {**views, name: self._backend.asarray(value, self.program.dtype)}
+        self._parameters = self._backend.pack(list(parts.values()), self._parameters)
 
     def snapshot(self) -> Snapshot:  # noqa: D102
         names, slots = self._layout.names, zip(self._slot_names, self._slots, strict=True)

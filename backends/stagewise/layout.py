@@ -1,8 +1,8 @@
 """Parameters by name in one flat array: the simplest layout an executable can choose."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from dnnkit.backends.aligned import rounded, zeros
+from dnnkit.backends.aligned import address, rounded, zeros
 from dnnkit.backends.program import HostArray, Parameter
 from dnnkit.kernels.array import Array, Namespace
 
@@ -34,6 +34,23 @@ class FlatLayout:
     def views(self, flat: Array, xp: Namespace) -> dict[str, Array]:
         """Every parameter by name, as `view`."""
         return {name: self.view(flat, name, xp) for name in self._places}
+
+    def stretches(self, arrays: Mapping[str, HostArray]) -> Iterator[tuple[int, int, int]]:
+        """(start, end, address): where all parameters are, and host arrays by their names, contiguous, of one dtype.
+
+        Parameters whose arrays lie in memory as they do themselves, as gradients of ours, are one stretch.
+        """
+        start = end = here = 0
+        for name, (elements, _) in self._places.items():
+            array = arrays[name]
+            there = address(array)
+            if there != here + (elements.start - start) * array.itemsize:
+                if end > start:
+                    yield start, end, here
+                start, here = elements.start, there
+            end = elements.stop
+        if end > start:
+            yield start, end, here
 
     def flatten(self, values: Mapping[str, HostArray], dtype: str) -> HostArray:
         """One flat host array of the values by name; a name that is missing counts as zeros."""

@@ -31,27 +31,30 @@ class Parameters(Mapping[str, NDArray[Any]]):
 
     def assign(self, values: Mapping[str, Any]) -> None:
         """Replace several at once for other threads; nothing is replaced if one of them does not fit."""
-        if not isinstance(values, Mapping):
-            raise ConfigurationError(
-                "parameters are assigned from a mapping of names to arrays, such as the parameters of another network; "
-                f"got {shown(values)}"
-            )
-        arrays = {name: self._fitting(name, value) for name, value in values.items()}
+        arrays = self.fitting("parameter", values)
         with self._turns:
             for name, array in arrays.items():
                 self._executable().write_parameter(name, array)
 
-    def _fitting(self, name: str, value: Any) -> NDArray[Any]:
-        """The value as the executable takes it."""
+    def fitting(self, what: str, values: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+        """The values, each a `what` of the parameter of its name, as the executable takes them."""
+        if not isinstance(values, Mapping):
+            raise ConfigurationError(
+                f"{what}s are given as a mapping of names to arrays, such as "
+                f"{'those of another network' if what == 'parameter' else 'get_gradients gives'}; got {shown(values)}"
+            )
+        return {name: self._fitting(what, name, value) for name, value in values.items()}
+
+    def _fitting(self, what: str, name: str, value: Any) -> NDArray[Any]:
         self._check(name)
         try:
-            array = np.asarray(without_mask(f"parameter {name!r}", value))
+            array = np.asarray(without_mask(f"{what} {name!r}", value))
             if array.dtype.kind not in "biuf":
                 raise TypeError(f"it has dtype {array.dtype}")
         except (TypeError, ValueError) as error:
-            raise DataError(f"parameter {name!r} cannot be made an array of numbers: {error}") from error
+            raise DataError(f"{what} {name!r} cannot be made an array of numbers: {error}") from error
         if array.shape != self._shapes[name]:
-            raise ShapeError(f"parameter {name!r} has shape {self._shapes[name]}; got one of {array.shape}")
+            raise ShapeError(f"{what} {name!r} has shape {self._shapes[name]}; got one of {array.shape}")
         return array.astype(self._executable().program.dtype, copy=False)
 
     def __iter__(self) -> Iterator[str]:

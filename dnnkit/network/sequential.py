@@ -85,6 +85,7 @@ class Sequential(Copyable, Describable):
         self._backend: Backend | None = None
         self._executable: Executable | None = None
         self._history: History | None = None
+        self._parameters: tuple[Executable, Parameters] | None = None
         self.input_shape: tuple[int, ...] | None = None
         self._output_shape: tuple[int, ...] = ()
 
@@ -228,7 +229,10 @@ class Sequential(Copyable, Describable):
     @property
     def parameters(self) -> Parameters:
         """The parameters by canonical name: `dense/kernel`, `dense/bias`, `dense_1/kernel`, ...; assignable."""
-        return Parameters(lambda: self.executable, self.turns)
+        executable = self.executable
+        if self._parameters is None or self._parameters[0] is not executable:
+            self._parameters = executable, Parameters(lambda: self.executable, self.turns)
+        return self._parameters[1]
 
     @parameters.setter
     def parameters(self, values: Mapping[str, Any]) -> None:
@@ -336,6 +340,8 @@ class Sequential(Copyable, Describable):
 
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """One update on all of x and y as one batch; returns the loss before it."""
+        if sample_weight is None and (loss := self._train_batch(x, y)) is not None:
+            return loss
         x, y, weights = self._check(x, y, sample_weight)
         samples = int(x.shape[0])
         with self.turns:
@@ -348,6 +354,14 @@ class Sequential(Copyable, Describable):
             finally:
                 executable.epoch = epoch  # of a fit that this step is between two of
 
+    def _train_batch(self, x: Any, y: Any) -> float | None:
+        """The same, where nothing has to be built or checked; else None."""
+        with self.turns:
+            executable, optimizer = self._executable, self._optimizer
+            if executable is None or optimizer is None or executable.program.rule != optimizer.rule:
+                return None
+            return executable.train_batch(x, y, optimizer.hyperparameters(executable.state.step, 1))
+
     def get_gradients(
         self, x: Any, y: Any, with_input: bool = False, *, sample_weight: Any = None
     ) -> tuple[float, dict[str, NDArray[Any]]]:
@@ -356,6 +370,11 @@ class Sequential(Copyable, Describable):
         With `with_input` also the gradient in x, under the name "input" and in x's shape. Dropout is active, with the
         mask of the next update.
         """
+        if sample_weight is None and not with_input and self._executable is not None and self.loss is not None:
+            with self.turns:
+                few = self._executable.differentiate_batch(x, y)
+            if few is not None:
+                return few.loss, dict(few.parameters)
         x, y, weights = self._check(x, y, sample_weight)
         with self.turns:
             gradients = self.executable.gradients(self.executable.load(x, y, weights), with_input=with_input)
@@ -364,6 +383,32 @@ class Sequential(Copyable, Describable):
             if gradients.input is not None:
                 named["input"] = np.array(to_numpy(gradients.input)).reshape(x.shape)
         return gradients.loss, named
+
+    def apply_gradients(self, gradients: Mapping[str, Any]) -> None:
+        """One step of the optimizer with gradients from outside, such as the mean of those of several processes.
+
+        Its state, schedule, decay and `global_clipnorm` count as in a step of `fit`, of which this is the last part:
+        `net.apply_gradients(net.get_gradients(x, y)[1])` is `net.train_step(x, y)`.
+
+        Arguments:
+            gradients: of every parameter by its name, in its shape. As in `fit`, numbers that are not finite go on to
+                the parameters.
+
+        Raises:
+            UnknownName, ShapeError, DataError: before anything changes, where a gradient does not fit a parameter.
+            ConfigurationError: if one is missing.
+        """
+        optimizer = self.optimizer
+        self._take_rule()
+        arrays = self.parameters.fitting("gradient", gradients)
+        if missing := [name for name in self.parameters if name not in arrays]:
+            raise ConfigurationError(
+                f"the gradient of {', '.join(missing)} is missing: expected one of each parameter; give zeros where "
+                "the loss does not depend on it"
+            )
+        with self.turns:
+            executable = self.executable
+            executable.update(arrays, optimizer.hyperparameters(executable.state.step, 1))
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
@@ -413,11 +458,9 @@ class Sequential(Copyable, Describable):
         self, x: Any, y: Any, sample_weight: Any = None, class_weight: Mapping[int, float] | None = None
     ) -> tuple[Any, Any, Any]:
         """Samples, targets and row weights as the executable loads them; builds the network if need be."""
-        rule = self.optimizer.rule
+        self.optimizer.rule  # noqa: B018 - whether the network is compiled is said before anything about data
         x = self._check_samples(x)
-        if self.executable.program.rule != rule:  # momentum was turned on or off
-            with self.turns.rebuilding("an optimizer with another rule"):
-                self._rebuild()
+        self._take_rule()
         samples, program, backend = int(x.shape[0]), self.executable.program, self.backend
         with backend.on_device():
             y = checks.as_targets(y, samples, program, backend)
@@ -427,6 +470,12 @@ class Sequential(Copyable, Describable):
                 own = 1.0 if weights is None else np.asarray(backend.to_numpy(weights), np.float64)
                 weights = checks.as_weights(of_classes * own, samples, program, backend)
         return x, y, weights
+
+    def _take_rule(self) -> None:
+        """Rebuild the network if the optimizer has another rule now: momentum was turned on or off."""
+        if self.executable.program.rule != self.optimizer.rule:
+            with self.turns.rebuilding("an optimizer with another rule"):
+                self._rebuild()
 
     # -- keeping -----------------------------------------------------------------------------------------------------
 

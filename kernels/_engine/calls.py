@@ -7,10 +7,17 @@ from importlib import import_module
 from dnnkit.kernels._native.archive import Bitcode
 from dnnkit.kernels._native.functions import Function
 
-DEFINED_IN = {"run_workers": "interpreter", "predict_few": "interpreter", "read_ticks": "timing", "run_timed": "timing"}
+DEFINED_IN = {
+    "run_workers": "interpreter",
+    "predict_few": "interpreter",
+    "stand_by": "crew",
+    "run_in_crew": "crew",
+    "read_ticks": "timing",
+    "run_timed": "timing",
+}
 """Name -> the module here."""
 
-ARGUMENTS = {"run_workers": 3, "predict_few": 1, "read_ticks": 1, "run_timed": 3}
+ARGUMENTS = {"run_workers": 3, "predict_few": 1, "stand_by": 3, "run_in_crew": 5, "read_ticks": 1, "run_timed": 3}
 
 
 def function_of(name: str, dtype: str) -> Function:

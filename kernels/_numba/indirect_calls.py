@@ -42,6 +42,7 @@ call_backward = _caller(WORD, WORD, WORD, WORD, WORD)
 call_loss = _caller(WORD, WORD, WORD, WORD, WORD, NUMBER, WORD, WORD)
 call_metric = _caller(WORD, WORD, WORD, WORD, WORD, NUMBER, WORD)
 call_update = _caller(WORD, WORD, WORD, WORD, WORD, WORD, NUMBER, WORD)
+call_run = _caller(WORD, WORD, WORD)
 call_opcode = _caller(WORD, WORD, WORD, WORD)
 
 

@@ -18,6 +18,7 @@ from dnnkit.backends.numba_backend.workers import FewRows
 from dnnkit.errors import TrainingWarning
 from dnnkit.kernels._native import functions
 from tests.backends.networks import CASES, data
+from tests.backends.numba_backend.partitions import threads_ended
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -202,6 +203,5 @@ def test_threads_end_with_the_run() -> None:
     x, labels = data()
     case = next(iter(CASES.values()))
     net = case.network("numba")
-    before = threading.active_count()
     net.fit(np.repeat(x, 50, axis=0), np.repeat(labels, 50), batch_size=2, verbose=0)
-    assert threading.active_count() == before
+    assert threads_ended()

@@ -31,7 +31,7 @@ def network(first: dk.Layer | None = None, backend: str = "numba", dtype: Any = 
 
 def bits_of(net: dk.Sequential) -> Any:
     """Those of the data last trained on."""
-    return net.executable.epoch.data.bits
+    return net.executable.epoch.batches.data.bits
 
 
 @pytest.fixture

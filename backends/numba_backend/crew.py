@@ -1,0 +1,89 @@
+"""Threads that stand by for runs of a few steps; see `kernels/_engine/crew.py`."""
+
+import os
+import threading
+from functools import cache, partial
+from typing import Any
+
+from dnnkit.backends.aligned import address, zeros
+from dnnkit.kernels._engine import calls
+from dnnkit.kernels._engine.structures import LINE
+
+PATIENCE = 400
+"""Polls of another thread, some 10 µs in all, before its work is taken over."""
+
+LOOKS = 30_000
+"""Looks for a run, some 0.5 ms in all, before a thread goes to sleep: a user's own loop computes between two steps."""
+
+PARTING = 0.1
+"""Seconds after which a thread that is asleep ends: a process of one thread can be forked, and is soon one again."""
+
+FREE, ASLEEP = 0, -1
+"""States of a slot, as in `kernels/_engine/crew.py`, which imports Numba."""
+
+
+class Crew:
+    """Threads of this process that stand by, each started when it is of use, and ended when it no longer is."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """As if none had been started: in the child of a fork none is there."""
+        memory = zeros(((os.cpu_count() or 1) * LINE,), "int64")
+        self._slots, self._size = address(memory), len(memory) // LINE
+        self._states = memoryview(memory)  # type: ignore[arg-type] # which NumPy's types do not say
+        self._lock, self._wake_up = threading.Lock(), dict[int, threading.Semaphore]()
+
+    def run(self, run: int, dtype: str, helpers: int) -> None:
+        """Run all workers of the run at an address, in this thread and up to so many others."""
+        helpers = min(helpers, self._size)
+        run_in_crew, run_workers, stand_by = _compiled(dtype)
+        if len(self._wake_up) < helpers or any(self._states[number * LINE] == ASLEEP for number in range(helpers)):
+            self._muster(helpers, stand_by)
+        run_in_crew(run, run_workers, PATIENCE, self._slots, helpers)
+
+    def _muster(self, count: int, stand_by: Any) -> None:
+        """Start threads that are missing, wake those asleep."""
+        with self._lock:
+            for number in range(count):
+                if number not in self._wake_up:
+                    self._start(number, stand_by)
+                elif self._states[number * LINE] == ASLEEP:
+                    self._states[number * LINE] = FREE
+                    self._wake_up[number].release()
+
+    def _start(self, number: int, stand_by: Any) -> None:
+        wake_up, look = threading.Semaphore(0), partial(stand_by, self._slots + 8 * LINE * number, PATIENCE, LOOKS)
+
+        def work() -> None:
+            look()
+            while wake_up.acquire(timeout=PARTING) or not self._part(number):
+                look()
+
+        self._states[number * LINE], self._wake_up[number] = FREE, wake_up
+        try:
+            threading.Thread(target=work, name=f"dnnkit-{number + 1}", daemon=True).start()
+        except RuntimeError:  # the system has no more threads to give: the run does without
+            del self._wake_up[number]
+
+    def _part(self, number: int) -> bool:
+        """Whether the thread with that number may end: nobody has woken it just now."""
+        with self._lock:
+            if self._states[number * LINE] == ASLEEP:
+                del self._wake_up[number]
+                return True
+            return False
+
+
+@cache
+def _compiled(dtype: str) -> tuple[Any, int, Any]:
+    """`run_in_crew`, the address of `run_workers`, and `stand_by`."""
+    run_workers = calls.function_of("run_workers", dtype).address
+    return calls.caller("run_in_crew", dtype), run_workers, calls.caller("stand_by", dtype)
+
+
+CREW = Crew()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=CREW.forget)

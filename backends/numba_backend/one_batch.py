@@ -1,0 +1,97 @@
+"""Steps on single batches that a user hands over, one after the other: what a loop of one's own consists of.
+
+A fit prepares an epoch and runs it. Here each step is a run of its own, of some 60 µs, so what all batches of one shape
+have in common is prepared once; of a batch only its addresses are new.
+"""
+
+from math import inf, isfinite
+from typing import Any
+
+import numpy as np
+
+from dnnkit.backends.aligned import address
+from dnnkit.backends.numba_backend import cost_model
+from dnnkit.backends.numba_backend.data import BatchSource
+from dnnkit.backends.numba_backend.weights import Weights
+from dnnkit.backends.numba_backend.workers import Batches, Steps, WorkerTeam
+from dnnkit.backends.program import HostArray, Rescale
+from dnnkit.kernels import registry
+from dnnkit.kernels._numba.entry_points import mark_entry_points
+from dnnkit.kernels.nonzero_columns import words
+
+
+class OneBatch:
+    """Batches of so many rows for a team, each in a run of its own.
+
+    `is_bytes`: inputs are bytes, else numbers. `marks`: which of their columns are not zero is worth knowing.
+    """
+
+    def __init__(self, team: WorkerTeam, rows: int, rescale: Rescale, first: int, *, is_bytes: bool, marks: bool):
+        program = team.program
+        assert program.loss is not None
+        features, dtype = int(np.prod(program.input_shape)), np.dtype(program.dtype)
+        self.team, self._rows, self._first = team, rows, first
+        self._x_dtype = np.dtype(np.uint8) if is_bytes else dtype
+        self._bits = np.zeros((rows, words(features)), np.int64)
+        self._mark = mark_entry_points(self._x_dtype.name) if marks or not is_bytes else None
+        self._is_mean = program.loss.reduction == "mean"
+        self._y_shape: tuple[int, ...]
+        self._y_dtype: np.dtype[Any]
+        if program.loss.targets == "labels":
+            self._y_shape, self._y_dtype = (rows,), np.dtype(np.int64)
+            self._range = 0.0, program.output_features - 1.0
+        else:
+            kernel = registry.loss(program.loss.kernel) if isinstance(program.loss.kernel, str) else None
+            self._y_shape, self._y_dtype = (rows, program.output_features), dtype
+            self._range = (0.0, 1.0) if kernel is not None and kernel.outputs == "binary" else (-inf, inf)
+        self._y_kinds = "iu" if program.loss.targets == "labels" else "biuf"
+        x, y = np.zeros((rows, features), self._x_dtype), np.zeros(self._y_shape, self._y_dtype)
+        scale, offset = float(rescale.scale), float(rescale.offset)
+        self._batch = x, y
+        self._batches = Batches(
+            BatchSource(x, scale, offset, y, None, self._bits if marks else None),
+            np.arange(rows),
+            rows,
+            np.full(1, float(rows)),
+        )
+        self._finite, self._sums = np.zeros(1, np.bool_), team.zero_totals()
+        self._marked = address(self._bits), address(self._finite), rows, features, self._bits.shape[1]
+
+    def take(self, x: Any, y: Any) -> bool:
+        """Take a batch for the next run, of x (rows, ...); False if there is anything to say about it."""
+        if type(y) is not np.ndarray or y.shape != self._y_shape or y.dtype.kind not in self._y_kinds:
+            return False
+        low, high = float(y.min()), float(y.max())
+        if not (self._range[0] <= low and high <= self._range[1] and isfinite(low) and isfinite(high)):
+            return False
+        with np.errstate(over="ignore"):  # what is infinite in the network's dtype is seen below
+            x = np.ascontiguousarray(x, self._x_dtype)
+            y = np.ascontiguousarray(y, self._y_dtype)
+        if self._mark is not None:
+            self._mark.call("mark", address(x), *self._marked)
+            if not self._finite[0]:
+                return False
+        self._batch = x, y
+        return True
+
+    def train(self, steps: Steps, numbers: Weights) -> float:
+        """One update on the batch that was taken; its loss before."""
+        return self._run("train", steps, numbers)
+
+    def differentiate(self, steps: Steps, numbers: Weights, gradient: HostArray) -> float:
+        """The loss of the batch that was taken, and its gradient, to flat memory; by one worker."""
+        worker = self.team.worker
+        kept, worker.gradient = worker.gradient, address(gradient)
+        try:
+            return self._run("differentiate", steps, numbers)
+        finally:
+            worker.gradient = kept
+
+    def _run(self, purpose: Any, steps: Steps, numbers: Weights) -> float:
+        team, run = self.team, self.team.run_structure
+        self._sums.fill(0)
+        team.prepare(purpose, self._batches, steps, numbers, self._sums, self._first)
+        run.x, run.targets = address(self._batch[0]), address(self._batch[1])
+        team.go_on(cost_model.threads(team.program, self._rows, 1))
+        total: float = sum(team.counted(self._sums)[:, 0].tolist())
+        return total / self._rows if self._is_mean else total
