@@ -14,6 +14,7 @@ the loss kernel is the fused one on logits.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import prod
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -188,6 +189,11 @@ class Program:
     def optimizer_rule(self) -> Rule | None:
         """The rule of the optimizer itself."""
         return RULES[self.rule] if isinstance(self.rule, str) else self.rule
+
+    @cached_property
+    def size(self) -> int:
+        """How many numbers all parameters are."""
+        return sum(parameter.size for parameter in self.parameters)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:

@@ -49,7 +49,8 @@ class Optimizer(Settings):
     def __setattr__(self, name: str, value: Any) -> None:
         is_setting = any(field.name == name for field in fields(self))
         super().__setattr__(name, self._taken(name, value) if is_setting else value)
-        vars(self).pop("_constants", None)
+        for made in ("_constants", "_next"):
+            vars(self).pop(made, None)
 
     def _taken(self, name: str, given: Any) -> Any:
         expected = self.expects.get(name) or Optimizer.expects.get(name, NUMBER_OR_FLAG)
@@ -85,11 +86,19 @@ class Optimizer(Settings):
 
     def hyperparameters(self, first: int, count: int) -> Hyperparameters:
         """The numbers for `count` updates after `first` others."""
+        if count == 1 and not isinstance(self.learning_rate, Schedule):
+            return self._next
         if isinstance(self.learning_rate, Schedule):
             rates = np.fromiter(self._scheduled(self.learning_rate, first, count), np.float64, count)
         else:
             rates = np.full(count, self.learning_rate, np.float64)
         return Hyperparameters(rates, self._constants, self.global_clipnorm)
+
+    @cached_property
+    def _next(self) -> Hyperparameters:
+        """The numbers for any one update, if there is no schedule; forgotten when one is assigned."""
+        rate = np.full(1, self.learning_rate, np.float64)
+        return Hyperparameters(rate, self._constants, self.global_clipnorm)
 
     @cached_property
     def _constants(self) -> Mapping[str, float]:

@@ -29,8 +29,15 @@ cost more than is saved. 64-32-10 in batches of 32 takes 15.9 µs with one worke
 
 BY: tuple[Literal["units", "rows"], ...] = ("units", "rows")
 
-STEP, FLOP, WORTH_THREADS = 1.2e-7, 1e-11, 2e-3
-"""Seconds, roughly: of a step of nothing, of a FLOP, and of work that is worth starting threads for."""
+STEP, FLOP = 1.2e-7, 1e-11
+"""Seconds, roughly: of a step of nothing, and of a FLOP."""
+
+WORTH_WORKERS = 2e-4
+"""Seconds of predictions from which rows are divided among workers."""
+
+WORTH_THREADS = 2e-2
+"""Seconds of work from which threads are started for it, while the caller's waits and hears signals; what is shorter
+the caller does itself, with threads that stand by."""
 
 FETCHED = 0.5
 """How much of its factors a product waits for: most of the time it computes while they come."""
@@ -52,8 +59,8 @@ def choose_partition(
 
     `recorded` is what `record` gave in the training that goes on.
     """
-    if asked := os.environ.get("DNNKIT_PARTITION") or os.environ.get("DNNKIT_DIVISION"):  # the latter until 0.2
-        return Partition.parse(asked)
+    if partition := asked():
+        return Partition.parse(partition)
     if (kept := _recorded(recorded, batch_size)) is not None:
         return kept
     workers = usable(program.num_threads)
@@ -67,6 +74,11 @@ def choose_partition(
     return best if times[best] < WORTH * alone else SINGLE
 
 
+def asked() -> str | None:
+    """The partition that the user says."""
+    return os.environ.get("DNNKIT_PARTITION") or os.environ.get("DNNKIT_DIVISION")  # the latter until 0.2
+
+
 def _recorded(text: str, batch_size: int) -> Partition | None:
     """What `record` wrote, for that batch size; None for another's, or what another backend wrote."""
     partition, _, size = text.partition("@")
@@ -77,10 +89,18 @@ def _recorded(text: str, batch_size: int) -> Partition | None:
 
 
 def threads(program: Program, rows: int, steps: int) -> int:
-    """Number of helper threads worth starting for `steps` steps; 0 if starting them would cost more than it saves."""
-    weights = sum(parameter.size for parameter in program.parameters)
-    estimate = steps * (STEP + 6 * rows * weights * FLOP)
-    return usable(program.num_threads) if estimate > WORTH_THREADS else 0
+    """Number of threads to start for `steps` steps of so many rows; 0 if it is over sooner."""
+    return usable(program.num_threads) if _roughly(program, rows, steps) > WORTH_THREADS else 0
+
+
+def readers(program: Program, rows: int) -> int:
+    """Number of workers for predictions of so many rows."""
+    return usable(program.num_threads) if _roughly(program, rows, 1) > WORTH_WORKERS else 1
+
+
+def _roughly(program: Program, rows: int, steps: int) -> float:
+    """Seconds of one worker for the steps."""
+    return steps * (STEP + 6 * rows * program.size * FLOP)
 
 
 def record(partition: Partition, batch_size: int) -> str:

@@ -22,6 +22,7 @@ from dnnkit.backends.program import (
     Hyperparameters,
     Plan,
     Program,
+    Snapshot,
     Totals,
     stage_parameters,
 )
@@ -70,7 +71,7 @@ class NumbaExecutable(CompiledReader):
         """Schedules that are compiled, by purpose, partition, rows per batch, clipping, and kind of data."""
         self._is_given_up = False
         self._last_constants: tuple[Mapping[str, float] | None, HostArray] = None, np.zeros(0)
-        self._one_batches: dict[tuple[Purpose, int, bool], OneBatch] = {}
+        self._one_batches: dict[tuple[object, ...], OneBatch] = {}
 
     # -- teams -------------------------------------------------------------------------------------------------------
 
@@ -236,6 +237,10 @@ class NumbaExecutable(CompiledReader):
         dx = team.input_gradient(rows) * self._rescale.scale if with_input else None
         return Gradients(loss, self._layout.views(team.gradients[0], np), dx)
 
+    def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
+        super().restore(snapshot)
+        self._one_batches.clear()  # the state may want another partition
+
     # -- batches of a user's own loop --------------------------------------------------------------------------------
 
     def train_batch(self, x: Any, y: Any, hyperparameters: Hyperparameters) -> float | None:  # noqa: D102
@@ -267,7 +272,7 @@ class NumbaExecutable(CompiledReader):
         rows, is_bytes = len(x), x.dtype == np.uint8
         if not rows or is_giant(self._layout.size, rows):
             return None
-        key = purpose, rows, is_bytes
+        key = purpose, rows, is_bytes, cost_model.asked()
         if key not in self._one_batches:
             data = self.load(x, None, None)
             partition = self._choose_partition(data, rows) if purpose == "train" else SINGLE

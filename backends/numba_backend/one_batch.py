@@ -93,5 +93,5 @@ class OneBatch:
         team.prepare(purpose, self._batches, steps, numbers, self._sums, self._first)
         run.x, run.targets = address(self._batch[0]), address(self._batch[1])
         team.go_on(cost_model.threads(team.program, self._rows, 1))
-        total: float = sum(team.counted(self._sums)[:, 0].tolist())
+        total = team.totals(self._sums)[0]
         return total / self._rows if self._is_mean else total

@@ -127,13 +127,12 @@ class CompiledReader(FlatExecutable):
 
         At a time at most `batch_size` of them; as many as are read in place, if these are enough for full speed.
         """
-        threads = cost_model.threads(self.program, len(data), 1)
-        workers = max(1, threads)
+        threads, workers = cost_model.threads(self.program, len(data), 1), cost_model.readers(self.program, len(data))
         in_place = CACHED // max(1, int(data.x.shape[1]) * np.dtype(self.program.dtype).itemsize)
         rows = min(batch_size, in_place * workers) if in_place >= FULL_SPEED else batch_size
         partition = Partition("rows", workers) if workers > 1 else SINGLE
         return partition, min(rows, len(data)), threads
 
-    def _read_totals(self, totals: HostArray, weight: float, nan_step: int) -> Totals:
-        loss, *metrics = (float(value) for value in totals)
+    def _read_totals(self, totals: list[float], weight: float, nan_step: int) -> Totals:
+        loss, *metrics = totals
         return Totals(loss, weight, tuple(metrics), self._reduction, nan_step)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import is_
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,8 +43,7 @@ class Batches:
     """Whether all steps have the same rows in the same order."""
 
 
-@dataclass(frozen=True, eq=False)
-class Steps:
+class Steps(NamedTuple):
     """Which steps to run, first ... last - 1, and with which numbers; `first_update` updates were made before."""
 
     first: int
@@ -254,8 +253,8 @@ class WorkerTeam:
                 run_workers, crew = calls.caller("run_workers", dtype), min(threads, self.partition.workers)
                 patience = PATIENCE if crew > 1 else 0
                 in_threads(lambda thread: run_workers(thread, patience, run), crew, self.stop)
-            elif self.partition.workers > 1 and (others := usable(self.program.num_threads) - 1) > 0:
-                CREW.run(run, dtype, min(others, self.partition.workers - 1))
+            elif self._helpers:
+                CREW.run(run, dtype, self._helpers)
             else:
                 calls.caller("run_workers", dtype)(0, 0, run)
         finally:
@@ -284,6 +283,7 @@ class WorkerTeam:
         self, purpose: Purpose, batches: Batches, numbers: Weights, sums: HostArray, first: int, clips: bool
     ) -> None:
         """Fill what stays from run to run of the same batches and numbers."""
+        self._helpers = min(usable(self.program.num_threads), self.partition.workers) - 1
         run, data = self.run_structure, batches.data
         run.schedule = ctypes.addressof(self.link(self.key(purpose, batches, first, clips=clips)))
         run.training = purpose in ("train", "differentiate")
@@ -305,10 +305,10 @@ class WorkerTeam:
         """Zeros (workers, ...) for loss and metrics, each worker's in a cache line of its own."""
         return np.zeros((self.partition.workers, max(LINE, 1 + len(self.program.metrics))))
 
-    def totals(self, sums: HostArray) -> HostArray:
+    def totals(self, sums: HostArray) -> list[float]:
         """Loss and metrics (1 + metrics,) of all rows."""
-        totals: HostArray = self.counted(sums).sum(axis=0)
-        return totals
+        first, *others = self.counted(sums).tolist()
+        return [sum(each) for each in zip(first, *others, strict=True)] if others else first
 
     def counted(self, sums: HostArray) -> HostArray:
         """The sums (workers, 1 + metrics) that add up to the totals: divided by units, each worker sums all rows."""

@@ -167,12 +167,13 @@ class _Fit:
         logs: Mapping[str, float] = {}
         totals = None
         turn = net.turns.stretch(executable, run.step_size(executable))
+        someone_looks = self.callbacks.wants_batches or self.progress.wants_updates
         for last in self._stretches(end):
             self.callbacks.on_batch_begin(state.position, logs)
             totals = self._run_stretch(last, turn)
             if self.interrupts.received and state.position < end:
                 raise self.interrupts.error()
-            if self.callbacks.wants_batches or self.progress.wants_updates:
+            if someone_looks:
                 logs = totals.means(executable.program.metrics)
                 self.progress.advance(state.position, logs)
             self.callbacks.on_batch_end(state.position - 1, logs)

@@ -1,0 +1,116 @@
+"""Threads that stand by for short runs: same bits, nobody waits for them, none stays."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dnnkit as dk
+from dnnkit.backends.numba_backend import crew as module
+from dnnkit.backends.numba_backend.crew import CREW, Crew
+from tests.backends.numba_backend.partitions import check_same, classes, classifier, dividing, threads_ended
+
+STEPS = 40
+
+
+def trained(net: dk.Sequential, steps: int = STEPS) -> dk.Sequential:
+    """Trained by a loop of its own."""
+    x, labels, _ = classes()
+    for number in range(steps):
+        rows = slice(number % 5 * 8, number % 5 * 8 + 8)
+        net.train_step(x[rows], labels[rows])
+    return net
+
+
+@pytest.mark.parametrize("partition", ["units/2", "units/3", "rows/2", "units/8"])
+@pytest.mark.parametrize("how", ["awake", "asleep", "ended", "none can be started", "all are taken"])
+def test_the_bits_do_not_depend_on_who_is_there(partition: str, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with dividing(partition, in_threads=False):
+        alone = trained(classifier(num_threads=1))
+        if how == "asleep":
+            monkeypatch.setattr(module, "LOOKS", 0)
+        if how == "ended":
+            monkeypatch.setattr(module, "PARTING", 0.0)
+        if how == "none can be started":
+
+            def refuse(self: Any) -> None:
+                raise RuntimeError("can't start new thread")
+
+            assert threads_ended()
+            monkeypatch.setattr(threading.Thread, "start", refuse)
+        if how == "all are taken":
+            monkeypatch.setattr(Crew, "_muster", lambda self, count, stand_by: None)
+        check_same(trained(classifier(num_threads=8)), alone)
+
+
+def test_some_do_take_part_and_end_when_nobody_has_a_use_for_them() -> None:
+    taken: list[str] = []
+    with dividing("units/2", in_threads=False):
+        net = classifier(num_threads=2)
+        deadline = time.monotonic() + 20
+        while not taken and time.monotonic() < deadline:
+            trained(net)
+            taken = [thread.name for thread in threading.enumerate() if thread.name.startswith("dnnkit-")]
+    assert taken == ["dnnkit-1"]
+    assert threads_ended()
+    assert CREW._wake_up == {}
+
+
+def test_networks_in_threads_of_their_own_share_them() -> None:
+    with dividing("units/2", in_threads=False):
+        expected = trained(classifier(num_threads=2), 200)
+        nets = [classifier(num_threads=2) for _ in range(4)]
+        threads = [threading.Thread(target=trained, args=(net, 200)) for net in nets]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for net in nets:
+            check_same(net, expected)
+
+
+FORKED = """
+import os, sys
+import numpy as np
+import dnnkit as dk
+os.environ["DNNKIT_PARTITION"] = "units/2"
+x, y = np.random.default_rng(0).normal(size=(32, 50)), np.arange(32) % 3
+net = dk.Sequential([dk.Dense(64, activation="relu"), dk.Dense(3, activation="softmax")], seed=0, backend="numba")
+net.compile("adam", "sparse_categorical_crossentropy")
+losses = [net.train_step(x, y) for _ in range(50)]
+child = os.fork()  # while a thread stands by
+losses = [net.train_step(x, y) for _ in range(50)]
+if child == 0:
+    os._exit(0 if np.isfinite(losses).all() else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), losses[-1] < losses[0])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_the_child_of_a_fork_trains() -> None:
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.stdout.split() == ["0", "True"], done.stderr
+
+
+def test_a_process_ends_while_one_stands_by() -> None:
+    command = [sys.executable, "-c", FORKED.split("child =")[0]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_short_fits_and_predictions_of_many_rows_have_the_bits_of_one_worker() -> None:
+    x, labels, _ = classes(3000)
+    one, several = classifier(num_threads=1), classifier(num_threads=4)
+    with dividing("units/2", in_threads=False):
+        for net in (one, several):
+            for _ in range(5):
+                net.fit(x[:60], labels[:60], batch_size=8, verbose=0)
+        np.testing.assert_array_equal(one.predict(x), several.predict(x))
+        assert one.evaluate(x, labels)["accuracy"] == several.evaluate(x, labels)["accuracy"]
+    check_same(one, several)
