@@ -35,8 +35,8 @@ def check(given: Given | Iterable[Given] | None) -> tuple[Given, ...]:
     """The metrics, each under a name of its own; a single one and None are taken, too.
 
     Logs, History and saves know a metric by its name alone: two of one name would be one, and a function that is called
-    as a metric of dnnkit's is would be that one after loading. A `DeprecationWarning` for each function of
-    the old form names the place that called `compile`.
+    as a metric of dnnkit's is would be that one after loading. A function of the old form gets a
+    `DeprecationWarning`, of the place that called `compile`.
     """
     if given is None:
         return ()

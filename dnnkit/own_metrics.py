@@ -61,7 +61,10 @@ class OwnMetric:
                 return xp.astype(values, xp.float64)
         except (TypeError, ValueError):  # of rows of several lengths, or of no numbers at all
             pass
-        raise ConfigurationError(f"the metric {self.name!r} gave {type(given).__name__}: expected numbers, one per row")
+        of_dtype = f" of {given.dtype}" if hasattr(given, "dtype") else ""
+        raise ConfigurationError(
+            f"the metric {self.name!r} gave {type(given).__name__}{of_dtype}: expected real numbers, one per row"
+        )
 
 
 def own_metric(name: str, function: Function) -> OwnMetric:

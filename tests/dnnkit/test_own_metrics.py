@@ -165,10 +165,19 @@ def test_another_shape_is_refused_by_name(metric: Any, shape: tuple[int, ...]) -
     assert "expected one value per row, (26,), one per output, (26, 3), or one number" in str(caught.value)
 
 
-@pytest.mark.parametrize("value", [None, "much", [[1.0], [1.0, 2.0]], 1j * np.ones(ROWS), {}])
-def test_what_is_no_number_is_refused_by_name(backend: Backend, value: Any) -> None:
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "NoneType"),
+        ("much", "str"),
+        ([[1.0], [1.0, 2.0]], "list"),
+        (1j * np.ones(ROWS), "ndarray of complex128"),
+        ({}, "dict"),
+    ],
+)
+def test_what_is_no_number_is_refused_by_name(backend: Backend, value: Any, words: str) -> None:
     x, y, _ = data()
-    with pytest.raises(ConfigurationError, match=f"'<lambda>' gave {type(value).__name__}: expected numbers"):
+    with pytest.raises(ConfigurationError, match=f"'<lambda>' gave {words}: expected real numbers"):
         network(lambda y_true, y_pred: value, backend).evaluate(x, y)
 
 
