@@ -177,7 +177,7 @@ class Operations:
         if isinstance(metric.kernel, str):
             rows = registry.metric(metric.kernel).rows(scores, targets, metric.threshold, self.xp)
         else:
-            rows = self.xp.astype(metric.kernel(self.xp, targets, scores), self.xp.float64)
+            rows = self.xp.astype(metric.kernel(self.xp, targets, scores, weights), self.xp.float64)
         return self.xp.sum(rows if weights is None else rows * self.xp.astype(weights, self.xp.float64))
 
     def clip_norm(self, x: Array, bound: float, out: Array | None = None) -> Array:

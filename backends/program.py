@@ -130,8 +130,8 @@ class CustomLoss(Protocol):
 class CustomMetric(Protocol):
     """What a user's own metric computes: one value a row, (B,), from targets and predictions."""
 
-    def __call__(self, xp: Namespace, targets: Array, predictions: Array) -> Array:
-        """One value a row."""
+    def __call__(self, xp: Namespace, targets: Array, predictions: Array, weights: Array | None = None) -> Array:
+        """One value a row, which its weight is not yet part of."""
         ...
 
 

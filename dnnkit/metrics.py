@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 from dnnkit.backends.program import Loss, Metric
 from dnnkit.errors import ConfigurationError, UnknownName
 from dnnkit.kernels import registry as kernels
+from dnnkit.own_metrics import FORM, own_metric, warn_of_old_form
 from dnnkit.registry import Registry, unknown
 from dnnkit.settings import several, shown
 
@@ -22,9 +23,7 @@ def _built_in() -> tuple[str, ...]:
     return (CHOSEN_BY_LOSS, *kernels.names("metric"), *SYNONYMS)
 
 
-METRICS: Registry[Callable[..., Any]] = Registry(
-    "metric", "a function (xp, targets, predictions) of one value per row", callable, elsewhere=_built_in
-)
+METRICS: Registry[Callable[..., Any]] = Registry("metric", FORM, callable, elsewhere=_built_in)
 """Metrics that were registered; the built-in ones are `kernels/metrics`."""
 
 
@@ -36,7 +35,8 @@ def check(given: Given | Iterable[Given] | None) -> tuple[Given, ...]:
     """The metrics, each under a name of its own; a single one and None are taken, too.
 
     Logs, History and saves know a metric by its name alone: two of one name would be one, and a function that is called
-    as a metric of dnnkit's is would be that one after loading.
+    as a metric of dnnkit's is would be that one after loading. A function of the old form gets a
+    `DeprecationWarning`, of the place that called `compile`.
     """
     if given is None:
         return ()
@@ -62,6 +62,9 @@ def check(given: Given | Iterable[Given] | None) -> tuple[Given, ...]:
                 f"loading: {cure}"
             )
         seen.add(name)
+    for metric in metrics:
+        if not isinstance(metric, str) or metric in METRICS:
+            warn_of_old_form(name_of(metric), _function(metric), stacklevel=3)
     return metrics
 
 
@@ -69,16 +72,15 @@ def lower(metric: Given, loss: Loss, outputs: int, head: str = "linear") -> Metr
     """The metric as backends see it.
 
     "accuracy" is categorical for class labels and for several outputs, except under a binary cross-entropy. Your own
-    metric is a function `(xp, targets, predictions) -> one value per row`; its `__name__` is what History calls it.
+    metric is a function `(y_true, y_pred) -> one value per row`; its `__name__` is what History calls it.
     `head` is the activation that the loss has taken over: where ½ of what it gives is no one number among the scores,
     a metric with a threshold reads the predictions.
     """
-    if callable(metric):
-        return Metric(name_of(metric), metric)
+    if not isinstance(metric, str) or metric in METRICS:
+        name = name_of(metric)
+        return Metric(name, own_metric(name, _function(metric)))
     if metric not in METRICS.names():
         raise UnknownName(f"{unknown('metric', metric, METRICS.names())}, or pass a function")
-    if metric in METRICS:
-        return Metric(metric, METRICS[metric])
     kernel = kernels.loss(loss.kernel) if isinstance(loss.kernel, str) else None
     is_binary = kernel is not None and kernel.outputs == "binary"
     measured = SYNONYMS.get(metric, metric)
@@ -90,6 +92,11 @@ def lower(metric: Given, loss: Loss, outputs: int, head: str = "linear") -> Metr
     if kernel is not None and is_binary and kernel.scores == "logits":
         return Metric(metric, measured, threshold=0.0)
     return Metric(metric, measured, on_predictions=head != "linear")
+
+
+def _function(metric: Given) -> Callable[..., Any]:
+    """The function that is given, itself or by the name that it was registered under."""
+    return METRICS[metric] if isinstance(metric, str) else metric
 
 
 def name_of(metric: Given) -> str:

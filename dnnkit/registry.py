@@ -30,8 +30,8 @@ def register(kind: str, name: str, thing: Any) -> None:
     Arguments:
         kind: what it is, such as "loss" or "losses"; `dnnkit.registry.REGISTRIES` has all kinds.
         name: the string that stands for it from now on, wherever dnnkit takes a name of that kind.
-        thing: a class for most kinds, a function for metrics, a formula or an object with `forward` and `derivative`
-            for activations, a module or object with `load_data` for data sets.
+        thing: a class for most kinds, a function `(y_true, y_pred)` for metrics, a formula or an object with `forward`
+            and `derivative` for activations, a module or object with `load_data` for data sets.
 
     Raises:
         UnknownName: there is no such kind.

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 import dnnkit as dk
 from benchmarks.trajectories.samples import Samples
 from dnnkit import Activation, Dense, Dropout, Flatten, Rescaling
@@ -92,12 +94,12 @@ class Halving(dk.Callback):
             self.model.optimizer.learning_rate *= 0.5
 
 
-def largest_error(xp, targets, predictions):
-    return xp.max(xp.abs(predictions - targets), axis=1)
+def largest_error(y_true, y_pred):
+    return np.max(np.abs(y_pred - y_true), axis=1)
 
 
-def certainty(xp, targets, predictions):
-    return xp.max(predictions, axis=1)
+def certainty(y_true, y_pred):
+    return np.max(y_pred, axis=1)
 
 
 # -- the networks ----------------------------------------------------------------------------------------------------

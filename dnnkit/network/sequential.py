@@ -99,6 +99,7 @@ class Sequential(Copyable, Describable):
     ) -> None:
         """Say what to minimise, how, and what to report; keeps the parameters, forgets an optimizer's state.
 
+        A metric is a name or a function `(y_true, y_pred)` that gives one value per row; docs/extending.md says more.
         Warns (`TrainingWarning`) where the last activation, the loss and the metrics do not go together.
         """
         chosen, minimised = OPTIMIZERS.make(optimizer, Optimizer), LOSSES.make(loss, Loss)

@@ -79,7 +79,7 @@ def network_of(
         shape = tuple(architecture["input_shape"])
         numbers.check(parameter_shapes(net.layers, shape), net.dtype, len(net.metrics), place)
         net.build_of(shape, numbers.give_to)
-    except DnnkitError:
+    except (DnnkitError, Warning):  # a warning that is to be an error stays one
         raise
     except Exception as error:  # what is described is right as JSON, but a class, perhaps the user's, cannot be it
         raise CheckpointError(f"{place} is not a save that this version can read: {repr(error)[:400]}") from error

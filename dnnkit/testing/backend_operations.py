@@ -9,6 +9,7 @@ from dnnkit.backends import Backend
 from dnnkit.backends.program import HostArray, Loss, Metric
 from dnnkit.kernels import registry
 from dnnkit.kernels.optimizer_step.reference import RULES
+from dnnkit.own_metrics import Function, own_metric
 from dnnkit.testing.guarded_call import GuardedCall
 from dnnkit.testing.implementations import PLAIN, VARIATIONS, Given, Implementation
 
@@ -109,6 +110,17 @@ class BackendImplementation(Implementation):
             own = call.put("scores", scores), call.put("targets", targets)
             own_weights = None if weights is None else call.put("weights", weights)
             total = float(self.backend.metric(Metric(name, name, threshold), *own, own_weights))
+            call.check()
+            return total
+
+    def own_metric(
+        self, function: Function, scores: HostArray, targets: HostArray, weights: HostArray | None = None
+    ) -> float:
+        """The weighted sum over rows of what a user's function gives."""
+        with self._call(PLAIN) as call:
+            own = call.put("scores", scores), call.put("targets", targets)
+            own_weights = None if weights is None else call.put("weights", weights)
+            total = float(self.backend.metric(Metric("own", own_metric("own", function)), *own, own_weights))
             call.check()
             return total
 

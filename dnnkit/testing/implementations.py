@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dnnkit.backends.program import HostArray
+from dnnkit.own_metrics import Function
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,11 @@ class Implementation:
 
     name: str
     operations: frozenset[str] = frozenset(
-        ("activation", "dense", "loss", "metric", "update", "gather", "affine", "dropout_mask", "dropout", "clip_norm")
-    )
+        (
+            "activation", "dense", "loss", "metric", "own_metric", "update",
+            "gather", "affine", "dropout_mask", "dropout", "clip_norm",
+        )
+    )  # fmt: skip
     largest: int = 50_000
     variations: tuple[Given, ...] = (PLAIN,)
     sources: tuple[str, ...] = ("float32", "float64")
@@ -101,6 +105,12 @@ class Implementation:
         given: Given = PLAIN,
     ) -> float:
         """The weighted sum over rows."""
+        raise NotImplementedError
+
+    def own_metric(
+        self, function: Function, scores: HostArray, targets: HostArray, weights: HostArray | None = None
+    ) -> float:
+        """The weighted sum over rows of what a user's function gives."""
         raise NotImplementedError
 
     def update(

@@ -8,6 +8,7 @@ import numpy as np
 from dnnkit.backends.program import HostArray
 from dnnkit.errors import DnnkitError
 from dnnkit.kernels import registry
+from dnnkit.own_metrics import Function
 from dnnkit.testing.cases import DTYPES, Case, pairwise
 from dnnkit.testing.comparing import check_close
 from dnnkit.testing.implementations import Implementation
@@ -15,6 +16,14 @@ from dnnkit.testing.questions import question
 
 SHAPES = [(0, 2), (1, 1), (7, 1), (7, 10), (65, 2), (33, 33), (7, 300), (1100, 10), (5000, 7)]
 THRESHOLDS = [0.0, 0.5, 1.0]
+OWN: dict[str, Function] = {
+    "a value per row": lambda y_true, y_pred: y_pred[:, 0] - y_true[:, 0],
+    "a value per output": lambda y_true, y_pred: (y_true - y_pred) ** 2,
+    "a column": lambda y_true, y_pred: y_pred[:, :1],
+    "one number": lambda y_true, y_pred: 0.5,
+    "the old form": lambda xp, targets, predictions: xp.max(xp.abs(predictions - targets), axis=1),
+}
+"""Users' functions that any library's arrays can be given to."""
 
 
 def _targets(kernel: str) -> tuple[Literal["values", "labels"], ...]:
@@ -41,6 +50,14 @@ def _labels(implementation: Implementation, kernel: str) -> Iterator[Case]:
     if "labels" in _targets(kernel):
         for chosen in pairwise(shape=[(65, 3), (65, 300)], kind=["int64", "int32", "uint8"]):
             yield Case(kernel, targets="labels", **chosen)
+
+
+def _own(implementation: Implementation, kernel: str) -> Iterator[Case]:
+    for chosen in pairwise(
+        kind=list(OWN), shape=[(1, 1), (7, 1), (7, 10), (33, 33)], dtype=DTYPES, weighted=[False, True]
+    ):
+        if not (chosen["weighted"] and chosen["kind"] == "one number"):
+            yield Case(kernel, **chosen)
 
 
 @question("metric", "metric", _values)
@@ -93,6 +110,19 @@ def same_value_each_time(implementation: Implementation, case: Case) -> None:
     targets = rng.integers(0, outputs, rows) if case.targets == "labels" else scores[::-1].copy()
     first, second = (implementation.metric(case.kernel, scores, targets, weights) for _ in range(2))
     assert first == second, f"{first} and {second}"
+
+
+@question("own metric", "own_metric", _own)
+def own(implementation: Implementation, case: Case) -> None:
+    """A user's function in each form that dnnkit takes, against NumPy in float64."""
+    rng, function = case.rng, OWN[case.kind]
+    scores, targets = (rng.integers(-4, 5, case.shape).astype(case.dtype) / 4 for _ in range(2))
+    weights = rng.integers(0, 5, case.shape[0]).astype(case.dtype) if case.weighted else None
+    given = function(np, targets, scores) if case.kind == "the old form" else function(targets, scores)
+    columns = np.broadcast_to(given, case.shape[:1])[:, None] if np.ndim(given) < 2 else given
+    rows = np.asarray(np.mean(columns, axis=1, dtype=np.float64))
+    expected = float(np.sum(rows if weights is None else rows * weights))
+    check_close("the sum", implementation.own_metric(function, scores, targets, weights), expected, 1e-12 * len(rows))
 
 
 def _expected(case: Case, scores: HostArray, targets: HostArray, weights: HostArray | None, threshold: float) -> float:
