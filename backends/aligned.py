@@ -19,10 +19,21 @@ def zeros(shape: tuple[int, ...], dtype: str) -> HostArray:
 
     Updating 50,000 parameters with Adam takes 7.7 µs with them, 10.9 without.
     """
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = np.zeros(size + LINE, np.uint8)
-    start = -memory.ctypes.data % LINE
-    return memory[start : start + size].view(dtype).reshape(shape)
+    return _beginning_with_a_line(np.zeros(_bytes(shape, dtype) + LINE, np.uint8), shape, dtype)
+
+
+def empty(shape: tuple[int, ...], dtype: str) -> HostArray:
+    """The same, but of any numbers: memory that was used before is not given back and fetched again."""
+    return _beginning_with_a_line(np.empty(_bytes(shape, dtype) + LINE, np.uint8), shape, dtype)
+
+
+def _bytes(shape: tuple[int, ...], dtype: str) -> int:
+    return math.prod(shape) * np.dtype(dtype).itemsize
+
+
+def _beginning_with_a_line(memory: HostArray, shape: tuple[int, ...], dtype: str) -> HostArray:
+    start = -address(memory) % LINE
+    return memory[start : start + _bytes(shape, dtype)].view(dtype).reshape(shape)
 
 
 def address(array: HostArray | None) -> int:

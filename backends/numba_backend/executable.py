@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnnkit.backends.aligned import address, zeros
+from dnnkit.backends.aligned import address
 from dnnkit.backends.executable import Gradients
 from dnnkit.backends.inspection import StepParts
 from dnnkit.backends.numba_backend import cost_model, inspection
@@ -261,7 +261,7 @@ class NumbaExecutable(CompiledReader):
         if batch is None or not batch.take(x, y):
             return None
         self._giant_step.wait()
-        gradient = zeros((self._layout.size,), self.program.dtype)
+        gradient = self._layout.empty(self.program.dtype)
         loss = batch.differentiate(Steps(0, 1, self.state.step), self._homes.whole(self._parameters), gradient)
         return Gradients(loss, self._layout.views(gradient, np), None)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from dnnkit.backends.aligned import address, rounded, zeros
+from dnnkit.backends.aligned import address, empty, rounded, zeros
 from dnnkit.backends.program import HostArray, Parameter
 from dnnkit.kernels.array import Array, Namespace
 
@@ -51,6 +51,15 @@ class FlatLayout:
             end = elements.stop
         if end > start:
             yield start, end, here
+
+    def empty(self, dtype: str) -> HostArray:
+        """A flat host array of any numbers, but for zeros between parameters."""
+        flat, end = empty((self.size,), dtype), 0
+        for elements, _ in self._places.values():
+            flat[end : elements.start] = 0
+            end = elements.stop
+        flat[end:] = 0
+        return flat
 
     def flatten(self, values: Mapping[str, HostArray], dtype: str) -> HostArray:
         """One flat host array of the values by name; a name that is missing counts as zeros."""

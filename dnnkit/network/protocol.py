@@ -75,6 +75,9 @@ class Network(Protocol):
     ) -> tuple[float, dict[str, NDArray[Any]]]:
         """Loss and gradients by name."""
 
+    def apply_gradients(self, gradients: Mapping[str, Any]) -> None:
+        """The optimizer's step with gradients from outside."""
+
     def evaluate(self, x: Any, y: Any, *, sample_weight: Any = None, batch_size: int = ...) -> dict[str, float]:
         """Loss and metrics by name."""
 

@@ -61,7 +61,7 @@ ROWS: dict[str, list[str]] = {
         "dk.schedules.PiecewiseConstantDecay((5, 5), (1, 2, 3))",
         "dk.schedules.ExponentialDecay(-1, 10, 0.5)",
     ],
-    "fit, train_step, get_gradients": [
+    "fit, train_step, get_gradients, apply_gradients": [
         "new().fit(x, y)",
         "net.fit(None, y)",
         "net.fit(x, None)",
@@ -95,6 +95,11 @@ ROWS: dict[str, list[str]] = {
         "net.fit(x, y, checkpoint='new', checkpoint_keep=0)",
         "net.train_step(x, y[:2])",
         "net.get_gradients(x[:, :2], y)",
+        "new().apply_gradients({})",
+        "net.apply_gradients(3)",
+        "net.apply_gradients({})",
+        "net.apply_gradients({'dense/kernel': x})",
+        "net.apply_gradients({'input': x})",
     ],
     "evaluate, predict": [
         "net.evaluate(x, y, batch_size=0)",
