@@ -23,6 +23,7 @@ from dnnkit.network import checks, lowering, numpy_source
 from dnnkit.network.agreement import warn_of_disagreement
 from dnnkit.network.copying import Copyable
 from dnnkit.network.describing import Describable
+from dnnkit.network.own_loops import OwnLoops
 from dnnkit.network.parameters import Parameters
 from dnnkit.network.turns import Turns
 from dnnkit.optimizers import OPTIMIZERS, Optimizer
@@ -43,7 +44,7 @@ INFERENCE_BATCH = 1024
 """Rows that `predict` and `evaluate` compute at a time: enough for BLAS, little memory."""
 
 
-class Sequential(Copyable, Describable):
+class Sequential(Copyable, Describable, OwnLoops):
     """Layers one after the other.
 
     `layers` are described by `dnnkit.layers`; `backend` is a backend's name, None for the one in force when the
@@ -338,78 +339,6 @@ class Sequential(Copyable, Describable):
             self.seed = seed
             self._rebuild()
             self.history = History(seed, self.executable.plan)
-
-    def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
-        """One update on all of x and y as one batch; returns the loss before it."""
-        if sample_weight is None and (loss := self._train_batch(x, y)) is not None:
-            return loss
-        x, y, weights = self._check(x, y, sample_weight)
-        samples = int(x.shape[0])
-        with self.turns:
-            executable = self.executable
-            epoch, data = executable.epoch, executable.load(x, y, weights)
-            try:
-                executable.begin_epoch(data, np.arange(samples), samples)
-                executable.run_steps(0, 1, self.optimizer.hyperparameters(executable.state.step, 1))
-                return executable.totals().mean_loss
-            finally:
-                executable.epoch = epoch  # of a fit that this step is between two of
-
-    def _train_batch(self, x: Any, y: Any) -> float | None:
-        """The same, where nothing has to be built or checked; else None."""
-        with self.turns:
-            executable, optimizer = self._executable, self._optimizer
-            if executable is None or optimizer is None or executable.program.rule != optimizer.rule:
-                return None
-            return executable.train_batch(x, y, optimizer.hyperparameters(executable.state.step, 1))
-
-    def get_gradients(
-        self, x: Any, y: Any, with_input: bool = False, *, sample_weight: Any = None
-    ) -> tuple[float, dict[str, NDArray[Any]]]:
-        """(loss, gradient of each parameter by name) on all of x and y as one batch; changes nothing.
-
-        With `with_input` also the gradient in x, under the name "input" and in x's shape. Dropout is active, with the
-        mask of the next update.
-        """
-        if sample_weight is None and not with_input and self._executable is not None and self.loss is not None:
-            with self.turns:
-                few = self._executable.differentiate_batch(x, y)
-            if few is not None:
-                return few.loss, dict(few.parameters)
-        x, y, weights = self._check(x, y, sample_weight)
-        with self.turns:
-            gradients = self.executable.gradients(self.executable.load(x, y, weights), with_input=with_input)
-            to_numpy = self.backend.to_numpy
-            named = {name: np.array(to_numpy(value)) for name, value in gradients.parameters.items()}
-            if gradients.input is not None:
-                named["input"] = np.array(to_numpy(gradients.input)).reshape(x.shape)
-        return gradients.loss, named
-
-    def apply_gradients(self, gradients: Mapping[str, Any]) -> None:
-        """One step of the optimizer with gradients from outside, such as the mean of those of several processes.
-
-        Its state, schedule, decay and `global_clipnorm` count as in a step of `fit`, of which this is the last part:
-        `net.apply_gradients(net.get_gradients(x, y)[1])` is `net.train_step(x, y)`.
-
-        Arguments:
-            gradients: of every parameter by its name, in its shape. As in `fit`, numbers that are not finite go on to
-                the parameters.
-
-        Raises:
-            UnknownName, ShapeError, DataError: before anything changes, where a gradient does not fit a parameter.
-            ConfigurationError: if one is missing.
-        """
-        optimizer = self.optimizer
-        self._take_rule()
-        arrays = self.parameters.fitting("gradient", gradients)
-        if missing := [name for name in self.parameters if name not in arrays]:
-            raise ConfigurationError(
-                f"the gradient of {', '.join(missing)} is missing: expected one of each parameter; give zeros where "
-                "the loss does not depend on it"
-            )
-        with self.turns:
-            executable = self.executable
-            executable.update(arrays, optimizer.hyperparameters(executable.state.step, 1))
 
     # -- asking ------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,97 @@
+"""Steps one by one, for training loops of a user's own."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnnkit.errors import ConfigurationError
+from dnnkit.network.protocol import Network
+
+
+class OwnLoops(Network):
+    """`train_step`, `get_gradients` and `apply_gradients` of a network."""
+
+    def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
+        """One update on all of x and y as one batch; returns the loss before it."""
+        if sample_weight is None and (loss := self._train_batch(x, y)) is not None:
+            return loss
+        x, y, weights = self._check(x, y, sample_weight)
+        samples = int(x.shape[0])
+        with self.turns:
+            executable = self.executable
+            epoch, data = executable.epoch, executable.load(x, y, weights)
+            try:
+                executable.begin_epoch(data, np.arange(samples), samples)
+                executable.run_steps(0, 1, self.optimizer.hyperparameters(executable.state.step, 1))
+                return executable.totals().mean_loss
+            finally:
+                executable.epoch = epoch  # of a fit that this step is between two of
+
+    def _train_batch(self, x: Any, y: Any) -> float | None:
+        """The same, where nothing has to be built or converted; else None."""
+        if not (self.is_built and self.is_compiled):
+            return None
+        with self.turns:
+            executable, optimizer = self.executable, self.optimizer
+            if executable.program.rule != optimizer.rule:
+                return None
+            return executable.train_batch(x, y, optimizer.hyperparameters(executable.state.step, 1))
+
+    def get_gradients(
+        self, x: Any, y: Any, with_input: bool = False, *, sample_weight: Any = None
+    ) -> tuple[float, dict[str, NDArray[Any]]]:
+        """(loss, gradient of each parameter by name) on all of x and y as one batch; changes nothing.
+
+        With `with_input` also the gradient in x, under the name "input" and in x's shape. Dropout is active, with the
+        mask of the next update.
+        """
+        if sample_weight is None and not with_input and self.is_built and self.is_compiled:
+            with self.turns:
+                batch = self.executable.differentiate_batch(x, y)
+            if batch is not None:
+                return batch.loss, dict(batch.parameters)
+        x, y, weights = self._check(x, y, sample_weight)
+        with self.turns:
+            gradients = self.executable.gradients(self.executable.load(x, y, weights), with_input=with_input)
+            to_numpy = self.backend.to_numpy
+            named = {name: np.array(to_numpy(value)) for name, value in gradients.parameters.items()}
+            if gradients.input is not None:
+                named["input"] = np.array(to_numpy(gradients.input)).reshape(x.shape)
+        return gradients.loss, named
+
+    def apply_gradients(self, gradients: Mapping[str, Any]) -> None:
+        """One step of the optimizer with gradients from outside, such as the mean of those of several processes.
+
+        Its state, schedule, decay and `global_clipnorm` count as in a step of `fit`, of which this is the last part:
+        `net.apply_gradients(net.get_gradients(x, y)[1])` is `net.train_step(x, y)`.
+
+        Arguments:
+            gradients: of every parameter by its name, in its shape. As in `fit`, numbers that are not finite go on to
+                the parameters.
+
+        Raises:
+            UnknownName, ShapeError, DataError: before anything changes, where a gradient does not fit a parameter.
+            ConfigurationError: if one is missing.
+        """
+        optimizer = self.optimizer
+        self._take_rule()
+        arrays = self.parameters.fitting("gradient", gradients)
+        if missing := [name for name in self.parameters if name not in arrays]:
+            raise ConfigurationError(
+                f"the gradient of {', '.join(missing)} is missing: expected one of each parameter; give zeros where "
+                "the loss does not depend on it"
+            )
+        with self.turns:
+            executable = self.executable
+            executable.update(arrays, optimizer.hyperparameters(executable.state.step, 1))
+
+    @abstractmethod
+    def _check(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Any, Any, Any]:
+        """Samples, targets and row weights as the executable loads them; builds the network if need be."""
+
+    @abstractmethod
+    def _take_rule(self) -> None:
+        """Rebuild the network if the optimizer has another rule now."""
