@@ -16,6 +16,7 @@ from dnnkit.backends.numba_backend.partition import SINGLE, Partition
 from dnnkit.backends.numba_backend.readers import TEAMS, CompiledReader
 from dnnkit.backends.numba_backend.weights import Weights
 from dnnkit.backends.numba_backend.workers import Batches, Steps, WorkerTeam
+from dnnkit.backends.processors import usable
 from dnnkit.backends.program import (
     EpochSums,
     HostArray,
@@ -66,6 +67,8 @@ class NumbaExecutable(CompiledReader):
         trained = [index for index, stage in enumerate(self._stages) if stage_parameters(stage)]
         self.first_trained = trained[0] if trained else len(self._stages)
         self._teams: dict[tuple[Partition, int], WorkerTeam] = {}
+        self._partitions: dict[tuple[object, ...], Partition] = {}
+        """What was chosen, by all that it depends on."""
         self._training: WorkerTeam | None = None
         self._prepared: set[tuple[object, ...]] = set()
         """Schedules that are compiled, by purpose, partition, rows per batch, clipping, and kind of data."""
@@ -108,8 +111,12 @@ class NumbaExecutable(CompiledReader):
 
     def _choose_partition(self, data: Data, rows: int) -> Partition:
         """For batches of so many rows."""
-        features = int(data.x.shape[1])
-        return cost_model.choose_partition(self.program, self._stages, features, rows, self.state.execution)
+        on = rows, self.state.execution, cost_model.asked(), usable(self.program.num_threads)
+        if on not in self._partitions:
+            features = int(data.x.shape[1])
+            choice = cost_model.choose_partition(self.program, self._stages, features, rows, self.state.execution)
+            self._partitions[on] = choice
+        return self._partitions[on]
 
     def begin_epoch(self, data: Data, order: HostArray, batch_size: int) -> None:  # noqa: D102
         size = min(batch_size, len(order))

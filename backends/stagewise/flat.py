@@ -83,7 +83,10 @@ class FlatExecutable(Executable):
         """The sum of the row weights of each batch, (steps,)."""
         if data.host_weights is not None:
             return np.add.reduceat(data.host_weights[order], np.arange(0, len(order), batch_size))
-        return np.minimum(batch_size, len(order) - np.arange(0, len(order), batch_size)).astype(np.float64)
+        whole, rest = divmod(len(order), batch_size)
+        sums = np.full(whole + (rest > 0), float(batch_size))
+        sums[whole:] = rest
+        return sums
 
     # -- numbers in and out ------------------------------------------------------------------------------------------
 

@@ -236,6 +236,8 @@ def _join(shape: tuple[int, ...]) -> str:
 
 
 def _as_numbers(name: str, given: Any, backend: Backend) -> Array:
+    if type(given) is np.ndarray and given.dtype.kind in "biuf" and given.size and given.ndim:  # as nearly always
+        return backend.as_input(given)
     given = without_mask(name, given)
     try:
         array = backend.as_input(given)
