@@ -1,8 +1,10 @@
 """Threads that stand by for runs of a few steps; see `kernels/_engine/crew.py`."""
 
+import atexit
 import os
 import threading
 from functools import cache, partial
+from time import monotonic, sleep
 from typing import Any
 
 from dnnkit.backends.aligned import address, zeros
@@ -17,6 +19,9 @@ LOOKS = 30_000
 
 PARTING = 0.1
 """Seconds after which a thread that is asleep ends: a process of one thread can be forked, and is soon one again."""
+
+LONGEST = 2.0
+"""Seconds that the end of the process waits for threads to go to sleep."""
 
 FREE, ASLEEP = 0, -1
 """States of a slot, as in `kernels/_engine/crew.py`, which imports Numba."""
@@ -67,6 +72,12 @@ class Crew:
         except RuntimeError:  # the system has no more threads to give: the run does without
             del self._wake_up[number]
 
+    def until_asleep(self) -> None:
+        """Wait until none runs compiled code: at the end of the process, whose memory goes away."""
+        end = monotonic() + LONGEST
+        while monotonic() < end and any(self._states[number * LINE] != ASLEEP for number in list(self._wake_up)):
+            sleep(1e-4)
+
     def _part(self, number: int) -> bool:
         """Whether the thread with that number may end: nobody has woken it just now."""
         with self._lock:
@@ -84,6 +95,7 @@ def _compiled(dtype: str) -> tuple[Any, int, Any]:
 
 
 CREW = Crew()
+atexit.register(CREW.until_asleep)
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=CREW.forget)

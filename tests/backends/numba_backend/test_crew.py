@@ -99,7 +99,8 @@ def test_the_child_of_a_fork_trains() -> None:
 
 
 def test_a_process_ends_while_one_stands_by() -> None:
-    command = [sys.executable, "-c", FORKED.split("child =")[0]]
+    long = "import dnnkit.backends.numba_backend.crew as crew\ncrew.LOOKS = 3_000_000\n"  # some 0.1 s
+    command = [sys.executable, "-c", long + FORKED.split("child =")[0]]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert (done.returncode, done.stderr) == (0, "")
 
