@@ -29,7 +29,7 @@ STEP, FLOPS_PER_SECOND, BYTES_PER_SECOND = 10e-6, {"float32": 80e9, "float64": 4
 """A guess of what a step takes: seconds, its products, its update. The machine must not decide what is measured."""
 LARGEST = 32 << 20
 """Bytes of an epoch's samples, unless four batches are more."""
-FEWEST_STEPS, MOST_STEPS = 4, 1_000
+FEWEST_STEPS, MOST_STEPS = 4, 500
 """Per epoch."""
 
 

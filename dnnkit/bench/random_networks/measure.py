@@ -39,7 +39,6 @@ class Run:
     def __init__(self, peers: Sequence[Peer], results: Results) -> None:
         self._peers, self._results = [*peers, peers[0]._replace(again=True)], results
         self._children: dict[str, Child] = {}
-        self._versions: dict[str, dict[str, str]] = {}
 
     def measure(self, works: Sequence[Work], rounds: int, size: int, stage: Stage) -> None:
         """Rows `random`: ms per epoch of each network by each peer; the fastest product of each dtype as a limit.
@@ -63,7 +62,8 @@ class Run:
     def _begin(self, stage: Stage) -> None:
         """Start the children; those without their library are left out, with a warning."""
         advance = stage("starting", len(self._peers))
-        there = []
+        there: list[Peer] = []
+        versions: dict[str, dict[str, str]] = {}
         for peer in self._peers:
             try:
                 about = self._child(peer)
@@ -77,10 +77,10 @@ class Run:
                 self._results.warnings.append(f"{peer.title} is left out: {why}")
             else:
                 there.append(peer)
-                self._versions[peer.title] = about["versions"]
+                versions |= {} if peer.again else {peer.name: about["versions"]}
             advance()
         self._peers = there
-        self._results.settings |= {"versions": self._versions}
+        self._results.settings |= {"versions": versions}
 
     def _child(self, peer: Peer) -> dict[str, Any]:
         child = self._children[peer.title] = Child(peer, TIMEOUT)
