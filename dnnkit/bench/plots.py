@@ -1,4 +1,4 @@
-"""The report's plots, as SVG within the page."""
+"""The plots of a report: as SVG within a page, or as files beside a text."""
 
 import io
 import re
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dnnkit.bench.random_networks.plot import ratios
+from dnnkit.bench.random_networks.summary import measured, others
 from dnnkit.bench.results import Results, Row
 from dnnkit.bench.statistics import Summary
 
@@ -20,8 +22,8 @@ COLORS = ("#1f6fb4", "#e08214", "#3a9d5d", "#c8321e", "#8c5fb0", "#17becf", "#7f
 DASHES = ("-", "--", ":")
 QUIET = "#8a96a3"
 
-Plot = tuple[str, str, str]
-"""Title, what to know about it, SVG."""
+Plot = tuple[str, str, "Figure"]
+"""Title, what to know about it, the figure."""
 
 
 def draw(results: Results) -> Iterator[Plot]:
@@ -30,30 +32,32 @@ def draw(results: Results) -> Iterator[Plot]:
         yield (
             "Time per element, in the cache",
             "Medians on a logarithmic scale; lines span the quartiles; red: a copy of as many bytes.",
-            _svg(_bars(elements, "activation", ("backend", "pass"), "ns per element", "log")),
+            _bars(elements, "activation", ("backend", "pass"), "ns per element", "log"),
         )
     if steps := results.of("step"):
         note = "64 inputs, 10 classes, batch 32, Adam; medians and quartiles."
-        yield "Time of a training step", note, _svg(_bars(steps, "activation", ("backend",), "µs per step"))
+        yield "Time of a training step", note, _bars(steps, "activation", ("backend",), "µs per step")
     if curves := [curve for curve in results.curves if curve["curve"] == "accuracy"]:
         note = (
             "Digits, test accuracy by seconds of training: median over the seeds, bands from the least to the largest."
         )
-        yield "Accuracy against seconds", note, _svg(_accuracies(curves))
+        yield "Accuracy against seconds", note, _accuracies(curves)
     if kernels := results.of("kernels"):
         note = (
             "Operations per second by operations per byte (an elementary function counts as one). Lines: the rates of "
             "a copy and of the fastest product in this run; a point on a line is at its limit."
         )
-        yield "Roofline", note, _svg(_rooflines(kernels))
+        yield "Roofline", note, _rooflines(kernels)
     if networks := results.of("steps"):
         note = "Medians and quartiles; ticks in red are the arithmetic floor."
-        yield "Training steps", note, _svg(_bars(networks, "network", ("backend",), "µs per step"))
+        yield "Training steps", note, _bars(networks, "network", ("backend",), "µs per step")
     if peers := results.of("peers"):
         note = "Medians over the processes and quartiles."
-        yield "Peers", note, _svg(_bars(peers, "peer", ("work",), "seconds"))
+        yield "Peers", note, _bars(peers, "peer", ("work",), "seconds")
+    if others(drawn := measured(results)):
+        yield "Random networks", "Medians and intervals of the ratios.", ratios(drawn)
     if functions := [curve for curve in results.curves if curve["curve"] == "function"]:
-        yield "The functions", "Solid: the activation; dashed: its derivative.", _svg(_functions(functions))
+        yield "The functions", "Solid: the activation; dashed: its derivative.", _functions(functions)
 
 
 def _figure(width: float, height: float) -> "Figure":
@@ -62,21 +66,22 @@ def _figure(width: float, height: float) -> "Figure":
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _svg(figure: "Figure") -> str:
+def svg(figure: "Figure") -> str:
     """Text stays text; ids are unique, as one page has several plots."""
     import matplotlib as mpl
 
     text = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "font.family": "sans-serif", "svg.hashsalt": "dnnkit"}):
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    svg = text.getvalue()
-    svg = re.sub(r' height="[^"]*"', "", svg[svg.index("<svg") :], count=1)
-    prefix = f"p{zlib.crc32(svg.encode()):x}-"
-    svg = re.sub(r'\bid="', f'id="{prefix}', svg)
-    svg = re.sub(r'href="#', f'href="#{prefix}', svg).replace("url(#", f"url(#{prefix}")
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    drawn = text.getvalue()
+    drawn = re.sub(r' height="[^"]*"', "", drawn[drawn.index("<svg") :], count=1)
+    prefix = f"p{zlib.crc32(drawn.encode()):x}-"
+    drawn = re.sub(r'\bid="', f'id="{prefix}', drawn)
+    drawn = re.sub(r'href="#', f'href="#{prefix}', drawn).replace("url(#", f"url(#{prefix}")
+    drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
     # As wide as the page, up to the width at which its text is as large as the page's.
-    return re.sub(r'width="[^"]*"', f'style="max-width: {96 * figure.get_size_inches()[0] * 1.15:.0f}px"', svg, count=1)
+    width = f'style="max-width: {96 * figure.get_size_inches()[0] * 1.15:.0f}px"'
+    return re.sub(r'width="[^"]*"', width, drawn, count=1)
 
 
 def _bars(rows: Sequence[Row], along: str, panels: Sequence[str], unit: str, scale: str = "linear") -> "Figure":

@@ -14,7 +14,7 @@ def silent(title: str, total: int) -> Callable[[], None]:
 
 @contextmanager
 def bar(quiet: bool = False) -> Iterator[Stage]:
-    """One bar per stage; it vanishes when the block ends."""
+    """One bar per stage; it vanishes when a later stage or the end of the block finds it full."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -28,6 +28,8 @@ def bar(quiet: bool = False) -> Iterator[Stage]:
     with shown as progress:
 
         def stage(title: str, total: int) -> Callable[[], None]:
+            for earlier in progress.tasks:
+                progress.update(earlier.id, visible=not earlier.finished)
             if not console.is_terminal:
                 console.print(f"{title} ...", highlight=False)
             task = progress.add_task(title, total=total)

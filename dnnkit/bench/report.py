@@ -7,16 +7,18 @@ from math import isfinite
 from typing import Any
 
 from dnnkit.bench import plots
+from dnnkit.bench.cells import Cell, Table
 from dnnkit.bench.compare import DRIFT
 from dnnkit.bench.results import Results
 from dnnkit.bench.statistics import noise_of
-from dnnkit.bench.tables import Cell, Table, noise_words, tables
+from dnnkit.bench.tables import noise_words, tables
 
 TITLES = {
     "activations": "What an activation costs",
     "kernels": "What a kernel costs",
     "step": "What a training step costs",
     "peers": "dnnkit and its peers",
+    "random": "Random networks",
 }
 
 
@@ -48,8 +50,8 @@ def _asset(name: str) -> str:
 
 
 def _plots(results: Results) -> Iterator[str]:
-    for title, note, svg in plots.draw(results):
-        yield f'<section class="plot"><h2>{escape(title)}</h2><p>{escape(note)}</p>{svg}</section>'
+    for title, note, figure in plots.draw(results):
+        yield f'<section class="plot"><h2>{escape(title)}</h2><p>{escape(note)}</p>{plots.svg(figure)}</section>'
 
 
 def _table(table: Table) -> Iterator[str]:
@@ -57,7 +59,7 @@ def _table(table: Table) -> Iterator[str]:
     yield '<label>Show rows with <input type="search" placeholder="relu numba warm"></label>'
     yield '<div class="wide"><table><thead><tr>'
     for place, column in enumerate(table.head):
-        numeric = ' class="number"' if any(not isinstance(line[place].value, str) for line in table.lines) else ""
+        numeric = ' class="number"' if table.is_numeric(place) else ""
         yield f'<th{numeric} aria-sort="none"><button type="button">{escape(column.strip())}</button></th>'
     yield "</tr></thead><tbody>"
     for line in table.lines:
@@ -75,10 +77,9 @@ def _cell(cell: Cell) -> str:
 def _machine(results: Results) -> Iterator[str]:
     yield '<section><h2>The machine and the settings</h2><table class="facts"><tbody>'
     for name, value in {**results.machine, **results.settings}.items():
-        yield f"<tr><th>{escape(str(name))}</th><td>{escape(_words(value))}</td></tr>"
-    for name, rate in results.limits.items():
-        quantity = f"{rate / 1e9:,.1f} G{'FLOP/s' if 'FLOP' in name else 'B/s'}"
-        yield f"<tr><th>{escape(name.rsplit(', ', 1)[0])}</th><td>{quantity}</td></tr>"
+        yield f"<tr><th>{escape(str(name))}</th><td>{escape(words(value))}</td></tr>"
+    for name, quantity in limit_words(results):
+        yield f"<tr><th>{escape(name)}</th><td>{quantity}</td></tr>"
     for name, a, b in results.identical:
         yield f"<tr><th>identical code: {escape(name)}</th><td>differed by {noise_of([(a, b)]):.1%}</td></tr>"
     yield "</tbody></table>"
@@ -90,9 +91,16 @@ def _machine(results: Results) -> Iterator[str]:
     )
 
 
-def _words(value: Any) -> str:
+def limit_words(results: Results) -> Iterator[tuple[str, str]]:
+    """What the machine reached: the name of each limit, and the rate."""
+    for name, rate in results.limits.items():
+        yield name.rsplit(", ", 1)[0], f"{rate / 1e9:,.1f} G{'FLOP/s' if 'FLOP' in name else 'B/s'}"
+
+
+def words(value: Any) -> str:
+    """A setting as it is read."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_words(item)}" for name, item in value.items()) or "none set"
+        return ", ".join(f"{name} {words(item)}" for name, item in value.items()) or "none set"
     if isinstance(value, list | tuple):
-        return ", ".join(map(_words, value)) or "none"
+        return ", ".join(map(words, value)) or "none"
     return "–" if value is None else str(value)

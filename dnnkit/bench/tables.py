@@ -1,33 +1,16 @@
 """Results as tables, the same in the terminal and in the report; cells have a text and a value to sort by."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import inf, isfinite
-from typing import Any
+from typing import Any, Literal
 
+from dnnkit.bench.cells import Cell, Table, number, text
+from dnnkit.bench.random_networks.tables import tables as random_networks
 from dnnkit.bench.results import Results, Row
 from dnnkit.bench.statistics import LEVEL, NOISY, ratio
 
 VARIES = {"elements": "activation", "step": "activation", "kernels": "backend", "steps": "backend", "peers": "peer"}
 """What varies within a table: rows are compared with its first value, all else being equal."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What is read, and what is sorted by."""
-
-    text: str
-    value: float | str
-
-
-@dataclass(frozen=True)
-class Table:
-    """A title, what to know about it, the head and the lines."""
-
-    title: str
-    note: str
-    head: tuple[str, ...]
-    lines: tuple[tuple[Cell, ...], ...]
 
 
 def tables(results: Results) -> list[Table]:
@@ -57,6 +40,7 @@ def tables(results: Results) -> list[Table]:
             "The floor is the arithmetic of the matrix products at the rate of the fastest product measured.",
         ),
         _speeds(results, "peers", "Peers", "One process each, in turn; ratios are to dnnkit's time."),
+        *random_networks(results),
     ]
     return [table for table in found if table is not None and table.lines]
 
@@ -78,7 +62,7 @@ def _speeds(results: Results, name: str, title: str, note: str) -> Table | None:
     )
     lines = []
     for row in rows:
-        cells = [*(_text(str(row.case.get(column, ""))) for column in names), *_spread(row)]
+        cells = [*(text(str(row.case.get(column, ""))) for column in names), *_spread(row)]
         if has_share:
             share = row.facts.get(shared)
             cells.append(Cell("–" if share is None else f"{share:.0%}", -inf if share is None else share))
@@ -129,10 +113,10 @@ def _learning(results: Results) -> Table | None:
         quantity = str(row.case["quantity"])
         lines.append(
             (
-                _text(str(case["task"])),
-                _text(str(case["activation"])),
-                _text(str(case["backend"])),
-                _text(quantity),
+                text(str(case["task"])),
+                text(str(case["activation"])),
+                text(str(case["backend"])),
+                text(quantity),
                 *list(_spread(row))[:2],
                 *(
                     list(_spread(seconds))[:2]
@@ -148,17 +132,6 @@ def _learning(results: Results) -> Table | None:
         "Seconds are of training alone. never: fewer than half of the seeds got there within the limits."
     )
     return Table("Learning", note, head, tuple(lines)) if lines else None
-
-
-def _text(text: str) -> Cell:
-    return Cell(text, text)
-
-
-def number(value: float) -> str:
-    """Three digits; `never` for what was not reached."""
-    if not isfinite(value):
-        return "never"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:#.3g}".rstrip(".") if value else "0"
 
 
 def noise_words(results: Results) -> str:
@@ -177,11 +150,12 @@ def show(results: Results, console: Any) -> None:
     for table in tables(results):
         shown = RichTable(box=box.SIMPLE_HEAD, title=table.title, title_justify="left", caption=table.note)
         shown.caption_justify = "left"
-        for place, column in enumerate(table.head):
-            numeric = any(not isinstance(line[place].value, str) for line in table.lines)
-            shown.add_column(column.strip(), justify="right" if numeric else "left", overflow="fold")
+        places = [place for place, column in enumerate(table.head) if column not in table.aside]
+        for place in places:
+            justify: Literal["left", "right"] = "right" if table.is_numeric(place) else "left"
+            shown.add_column(table.head[place].strip(), justify=justify, overflow="fold")
         for line in table.lines:
-            shown.add_row(*(cell.text for cell in line))
+            shown.add_row(*(line[place].text for place in places))
         console.print(shown)
     console.print(f"{results.seconds:.0f} s; {noise_words(results)}", highlight=False)
     for warning in results.warnings:

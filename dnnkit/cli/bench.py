@@ -1,19 +1,14 @@
-"""`dnnkit bench`: measure activations, kernels, training steps and other libraries; compare two results."""
+"""`dnnkit bench`: measure activations, kernels, training steps, other libraries and random networks; compare two."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dnnkit.cli.output import json_output, text_output
+from dnnkit.cli.measuring import console, listed, measuring
+from dnnkit.cli.output import json_output
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from dnnkit.bench.progress import Stage
-    from dnnkit.bench.results import Results
     from dnnkit.bench.selection import Selection
 
 app = typer.Typer(
@@ -71,7 +66,7 @@ def activations(
     added = activations_from_text(add or [])
     selection = replace(
         _selection(backend, quick, rounds),
-        activations=(*select_activations(_listed(activation)), *added),
+        activations=(*select_activations(listed(activation)), *added),
         added=added,
         seeds=check_count("--seeds", seeds),
         width=check_count("--width", width),
@@ -87,7 +82,7 @@ def activations(
         "epochs": selection.epochs,
         "iterations": selection.iterations,
     }
-    with _measuring("activations", selection, settings, json, csv, report) as (results, stage):
+    with measuring("activations", selection, settings, json, csv, report) as (results, stage):
         speed.measure(selection, results, stage)
         learning.measure(selection, results, stage)
 
@@ -107,11 +102,11 @@ def kernels(
     from dnnkit.bench import kernels as measured
     from dnnkit.errors import ConfigurationError
 
-    dtypes = tuple(_listed(dtype) or (["float32"] if quick else ["float32", "float64"]))
+    dtypes = tuple(listed(dtype) or (["float32"] if quick else ["float32", "float64"]))
     if not set(dtypes) <= {"float32", "float64"}:
         raise ConfigurationError(f"--dtype {','.join(dtypes)}: expected float32 or float64")
-    chosen, selection = tuple(_listed(kernel) or ()), _selection(backend, quick, rounds)
-    with _measuring("kernels", selection, {"kernels": chosen or "all", "dtypes": dtypes}, json, csv, report) as (
+    chosen, selection = tuple(listed(kernel) or ()), _selection(backend, quick, rounds)
+    with measuring("kernels", selection, {"kernels": chosen or "all", "dtypes": dtypes}, json, csv, report) as (
         results,
         stage,
     ):
@@ -134,7 +129,7 @@ def step(
     from dnnkit.bench import steps
 
     names, selection = steps.names(network), _selection(backend, quick, rounds)
-    with _measuring("step", selection, {"networks": names}, json, csv, report) as (results, stage):
+    with measuring("step", selection, {"networks": names}, json, csv, report) as (results, stage):
         steps.measure(selection, names, results, stage)
 
 
@@ -158,18 +153,57 @@ def peers(
     from dnnkit.network.checks import check_count
 
     count = check_count("--rounds", rounds if rounds is not None else (1 if quick else 5))
-    chosen = _listed(peer) or []
+    chosen = listed(peer) or []
     options = ["--rounds", str(count), "--data", data, "--twins", (chosen or [measured.OWN])[0]]
     options += ["--samples", "3000", "--epochs", "1", "--product", "512"] if quick else []
     if quick or work:
-        options += ["--works", ",".join(_listed(work) or ["1", "6"])]
+        options += ["--works", ",".join(listed(work) or ["1", "6"])]
     if chosen:
         options += ["--peers", ",".join(chosen)]
     elif quick:
         options += ["--plain"]
     measured.check(options)
-    with _measuring("peers", None, {"options": options}, json, csv, report) as (results, _):
+    with measuring("peers", None, {"options": options}, json, csv, report) as (results, _):
         measured.measure(options, results)
+
+
+@app.command()
+def random(
+    count: Annotated[int, typer.Option(help="Networks.")] = 20,
+    seed: Annotated[int, typer.Option(help="Which networks: the same seed draws the same ones.")] = 0,
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(help="Beside dnnkit; repeat, or separate by commas.", show_default="jax,torch"),
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(help="Measurement rounds.", show_default="3, quick 1")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="One round of shorter training.")] = False,
+    json: Json = None,
+    csv: Csv = None,
+    report: Report = None,
+    markdown: Annotated[
+        str | None, typer.Option(help="Write Markdown with every column to this file, and a plot beside it.")
+    ] = None,
+) -> None:
+    """Measure random dense networks beside JAX and PyTorch, where they are installed: the same steps by all.
+
+    Examples:
+
+        dnnkit bench random --count 20 --seed 0 --markdown random.md
+
+        dnnkit bench random --count 5 --seed 7 --quick --peer jax
+    """
+    from dnnkit.bench.peers.works import PRODUCT
+    from dnnkit.bench.random_networks import draw, measure
+    from dnnkit.network.checks import check_count
+
+    peers = measure.choose(",".join(listed(peer) or []) or None)
+    chosen = check_count("--rounds", rounds if rounds is not None else (1 if quick else 3))
+    seconds, size = (0.02, 512) if quick else (0.15, PRODUCT.size)
+    works = draw.networks(check_count("--count", count), check_count("--seed", seed, 0), seconds)
+    settings = {"count": count, "seed": seed, "peers": [peer.name for peer in peers], "rounds": chosen}
+    settings |= {"seconds per round, guessed": seconds, "width of the product": size}
+    with measuring("random", None, settings, json, csv, report, markdown) as (results, stage):
+        measure.Run(peers, results).measure(works, chosen, size, stage)
 
 
 @app.command()
@@ -203,7 +237,7 @@ def compare(
                 f"{between.low:.3f} – {between.high:.3f}",
                 f"[{colors[item.verdict]}]{item.verdict}",
             )
-        _console().print(table)
+        console().print(table)
         typer.echo(compare.words(found, noise))
         for notice in notices:
             typer.echo(f"note: {notice}")
@@ -218,63 +252,4 @@ def _selection(backend: list[str] | None, quick: bool, rounds: int | None) -> "S
     effort = QUICK if quick else USUAL
     if rounds is not None:
         effort = replace(effort, rounds=check_count("--rounds", rounds))
-    return Selection(select_backends(_listed(backend)), effort=effort)
-
-
-def _listed(names: list[str] | None) -> list[str] | None:
-    return [name.strip() for item in names for name in item.split(",")] if names else None
-
-
-@contextmanager
-def _measuring(
-    kind: str,
-    selection: "Selection | None",
-    settings: dict[str, Any],
-    json: str | None,
-    csv: str | None,
-    report: Path | None,
-) -> Iterator[tuple["Results", "Stage"]]:
-    """The block measures; then the tables are shown and the files written, which are opened before it."""
-    from time import perf_counter
-
-    from dnnkit.bench import progress, tables
-    from dnnkit.bench.machine import load_average
-    from dnnkit.bench.report import page
-    from dnnkit.bench.results import Results
-    from dnnkit.errors import ConfigurationError
-
-    if json == csv == "-":
-        raise ConfigurationError("--json - and --csv -: only one of them can be standard output")
-    described = dict(settings)
-    if selection is not None:
-        described |= {
-            "backends": [backend.name for backend in selection.backends],
-            "rounds": selection.effort.rounds,
-            "seconds per round": selection.effort.seconds,
-        }
-    with (
-        text_output(None if report is None else str(report)) as html,
-        text_output(csv) as lines,
-        json_output(json) as written,
-    ):
-        results = Results(kind, described)
-        start = perf_counter()
-        with progress.bar() as stage:
-            yield results, stage
-        results.seconds = perf_counter() - start
-        results.judge(load_average())
-        written |= results.to_json()
-        lines.append(results.to_csv().rstrip("\n"))
-        if report is not None:
-            html.append(page(results))
-        tables.show(results, _console())
-        if report is not None:
-            typer.echo(f"report {report}")
-
-
-def _console() -> "Console":
-    """Without a terminal, lines are wide enough for the tables."""
-    from rich.console import Console
-
-    console = Console()
-    return console if console.is_terminal else Console(width=160)
+    return Selection(select_backends(listed(backend)), effort=effort)

@@ -11,14 +11,16 @@
 One process per peer, work and round; within a round the peers take turns at each work, in another order each round. The
 first epoch of a process is not counted: it compiles. A peer's process, `python dnnkit/bench/peers run-one`, needs only
 NumPy and the peer's library: imports within this folder are relative, and only `dnnkit_peer.py` and `parent.py` import
-dnnkit. A new peer is one file, `<name>_peer.py`, with
+dnnkit. `dnnkit bench random` talks to processes that stay: `python dnnkit/bench/peers stay`, see stay.py. A new peer is
+one file, `<name>_peer.py`, with
 
-    PACKAGES = ("jax", "jaxlib")     distributions whose versions are recorded, the library itself first
+    PACKAGES = ("jax", "jaxlib")     a literal: distributions whose versions are recorded, the library itself first
     VARIANTS = ("", "compile")       a literal: peers are listed without importing them; "" is the peer's plain name
     about(variant)                   {"setting": how it is set up, "threads": how many it may use}
     network(work, x, y, variant)     a Network (works.py), for training and prediction
     neuron(x, y, weights, iterations, variant)   optional: a function that trains and returns the weights
     product(a, b)                    optional: a function that returns the product of two matrices, with all threads
     copy(source, target)             optional: a function that copies an array, with all threads
+    GENERAL = ("",)                  optional, a literal: the variants that train every network that works.py can say
     BYTES = ("uint8",)               optional: the variants that take images as bytes, not as float32 from 0 to 1
 """

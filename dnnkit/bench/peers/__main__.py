@@ -7,6 +7,7 @@ import sys
 
 ALONE = "dnnkit_bench_peers"
 """The package's name where it is run as a folder: without dnnkit, it cannot have its full name."""
+CHILDREN = {"run-one": "run_one", "stay": "stay"}
 
 
 def package() -> str:
@@ -26,10 +27,10 @@ def package() -> str:
 
 
 def main() -> int:
-    """Be a child (`run-one`) or the parent; only the parent needs more than NumPy."""
+    """Be a child (`run-one`, `stay`) or the parent; only the parent needs more than NumPy."""
     arguments = sys.argv[1:]
-    child = arguments[:1] == ["run-one"]
-    module = importlib.import_module(f"{package()}.{'run_one' if child else 'parent'}")
+    child = CHILDREN.get(arguments[0]) if arguments else None
+    module = importlib.import_module(f"{package()}.{child or 'parent'}")
     status: int = module.main(arguments[1:] if child else arguments)
     return status
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from ctypes import c_float, c_void_p
+from ctypes import c_double, c_float, c_void_p
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,19 @@ from dnnkit.kernels._native import blas
 from dnnkit.kernels._numba.blas import PLAIN, ROW_MAJOR
 
 from . import machine
-from .works import Network, Work, initial_weights
+from .works import LAST, MOMENTUM, WEIGHT_DECAY, Network, Work, initial_weights
 
 PACKAGES = ("dnnkit", "numba", "scipy-openblas32")
 VARIANTS = ("", "uint8")
 BYTES = ("uint8",)
+GENERAL = ("",)
+OPTIMIZERS: dict[str, Callable[..., dk.optimizers.Optimizer]] = {
+    "sgd": dk.SGD,
+    "momentum": partial(dk.SGD, momentum=MOMENTUM),
+    "adam": dk.Adam,
+    "adamw": partial(dk.AdamW, weight_decay=WEIGHT_DECAY),
+}
+PRODUCTS = {"float32": ("scipy_cblas_sgemm", c_float), "float64": ("scipy_cblas_dgemm", c_double)}
 
 
 def about(variant: str) -> dict[str, str]:
@@ -28,10 +37,9 @@ def about(variant: str) -> dict[str, str]:
 def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Network:
     rescaling = [dk.Rescaling(1 / 255)] if variant == "uint8" else []
     hidden = [dk.Dense(width, activation=work.activation) for width in work.widths[1:-1]]
-    output = dk.Dense(work.widths[-1], activation="softmax")
-    net = dk.Sequential([*rescaling, *hidden, output], backend="numba", seed=0)
-    optimizer = {"adam": dk.Adam, "sgd": dk.SGD}[work.optimizer](work.learning_rate)
-    net.compile(optimizer, "sparse_categorical_crossentropy")
+    output = dk.Dense(work.widths[-1], activation=LAST[work.loss])
+    net = dk.Sequential([*rescaling, *hidden, output], backend="numba", dtype=work.dtype, seed=0)
+    net.compile(OPTIMIZERS[work.optimizer](work.learning_rate), work.loss)
     net.build(work.widths[0])
     weights = [array for layer in initial_weights(work) for array in layer]
     net.set_parameters(dict(zip(net.parameters, weights, strict=True)))
@@ -61,11 +69,12 @@ def neuron(
 def product(a: NDArray[Any], b: NDArray[Any]) -> Callable[[], Any]:
     """By the BLAS that compiled code calls, the rows divided among as many threads as there are processors."""
     out, (rows, inner), columns, parts = np.empty_like(a), a.shape, b.shape[1], machine.processors()
-    pool, one, nothing = ThreadPoolExecutor(parts), c_float(1.0), c_float(0.0)
+    function, number = PRODUCTS[a.dtype.name]
+    pool, one, nothing = ThreadPoolExecutor(parts), number(1.0), number(0.0)
     sizes = [len(part) for part in np.array_split(np.arange(rows), parts)]
     starts = [sum(sizes[:part]) for part in range(parts)]
 
-    multiply_there = blas.library().scipy_cblas_sgemm
+    multiply_there = getattr(blas.library(), function)
 
     def multiply(start: int, count: int) -> None:
         left, right, result = (c_void_p(array.ctypes.data) for array in (a[start:], b, out[start:]))

@@ -1,6 +1,7 @@
 """How an interpreter is started on this package: as a folder, so that dnnkit need not be installed there."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -20,3 +21,8 @@ def environment(python: str) -> dict[str, str]:
         return {name: value for name, value in os.environ.items() if name not in VARIABLES}
     paths = [str(FOLDER.parents[2]), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def without_paths(text: str) -> str:
+    """A message of an interpreter without the folders of this machine."""
+    return re.sub(r"(?<![\w/])/(?:[\w.+-]+/)+", "…/", text)

@@ -13,10 +13,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import machine
-from .works import Network, Work, initial_weights, repeated
+from .works import LAST, MOMENTUM, WEIGHT_DECAY, Network, Work, in_order, initial_weights
 
 PACKAGES = ("jax", "jaxlib")
 VARIANTS = ("",)
+GENERAL = ("",)
+ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+    "relu": jax.nn.relu,
+    "tanh": jnp.tanh,
+    "sigmoid": jax.nn.sigmoid,
+    "gelu": partial(jax.nn.gelu, approximate=False),
+    "silu": jax.nn.silu,
+}
+LAST_ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+    "softmax": jax.nn.softmax,
+    "sigmoid": jax.nn.sigmoid,
+    "linear": lambda z: z,
+}
+SLOTS = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
+
+
+def _cross_entropy(z: Any, classes: Any) -> Any:
+    return jax.nn.logsumexp(z, axis=1) - jnp.take_along_axis(z, classes[:, None], axis=1)[:, 0]
+
+
+LOSSES: dict[str, Callable[[Any, Any], Any]] = {
+    "sparse_categorical_crossentropy": _cross_entropy,
+    "binary_crossentropy": lambda z, t: jnp.maximum(z, 0) - z * t + jnp.log1p(jnp.exp(-jnp.abs(z))),
+    "mean_squared_error": lambda z, t: jnp.square(z - t),
+}
+"""Of the last layer's sums; before its activation."""
 
 
 def about(variant: str) -> dict[str, str]:
@@ -25,33 +51,26 @@ def about(variant: str) -> dict[str, str]:
 
 
 def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Network:
-    inputs, labels = jax.device_put(x), jnp.asarray(y, jnp.int32)
+    jax.config.update("jax_enable_x64", work.dtype == "float64")
+    inputs, targets = jax.device_put(x), jnp.asarray(y, jnp.int32 if y.ndim == 1 else work.dtype)
     parameters = jax.tree.map(jnp.array, initial_weights(work))
-    activation = jax.nn.relu if work.activation == "relu" else jax.nn.sigmoid
-    rng, size = np.random.default_rng(0), work.batch_size
+    activation, row_losses, update = ACTIVATIONS[work.activation], LOSSES[work.loss], _update(work)
+    size = work.batch_size
 
-    def scores(parameters: Any, rows: Any) -> Any:
+    def outputs(parameters: Any, rows: Any) -> Any:
         *hidden, (weight, bias) = parameters
         for kernel, shift in hidden:
             rows = activation(rows @ kernel + shift)
         return rows @ weight + bias
 
-    def mean_loss(parameters: Any, rows: Any, targets: Any) -> Any:
-        z = scores(parameters, rows)
-        return (jax.nn.logsumexp(z, axis=1) - jnp.take_along_axis(z, targets[:, None], axis=1)[:, 0]).mean()
+    def mean_loss(parameters: Any, rows: Any, wanted: Any) -> Any:
+        return row_losses(outputs(parameters, rows), wanted).mean()
 
     def step(state: Any, rows: Any) -> Any:
-        parameters, first, second, count = state
-        loss, gradients = jax.value_and_grad(mean_loss)(parameters, inputs[rows], labels[rows])
-        if work.optimizer == "sgd":
-            parameters = jax.tree.map(lambda p, g: p - work.learning_rate * g, parameters, gradients)
-            return (parameters, first, second, count), loss
+        parameters, slots, count = state
+        loss, gradients = jax.value_and_grad(mean_loss)(parameters, inputs[rows], targets[rows])
         count = count + 1
-        rate, root = work.learning_rate / (1 - 0.9**count), jnp.sqrt(1 - 0.999**count)
-        first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, gradients)
-        second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, second, gradients)
-        parameters = jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v) / root + 1e-8), parameters, first, second)
-        return (parameters, first, second, count), loss
+        return (*update(parameters, gradients, slots, count), count), loss
 
     @partial(jax.jit, donate_argnums=0)
     def run(state: Any, order: Any) -> Any:
@@ -64,18 +83,42 @@ def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Netwo
         return state, total / len(order)
 
     @jax.jit
-    def probabilities(parameters: Any, rows: Any) -> Any:
-        return jax.nn.softmax(scores(parameters, rows))
+    def predictions(parameters: Any, rows: Any) -> Any:
+        return LAST_ACTIVATIONS[LAST[work.loss]](outputs(parameters, rows))
 
-    slots = [jax.tree.map(jnp.zeros_like, parameters) if work.optimizer == "adam" else () for _ in range(2)]
-    state = (parameters, *slots, jnp.zeros((), jnp.float32))
+    slots = [jax.tree.map(jnp.zeros_like, parameters) for _ in range(SLOTS[work.optimizer])]
+    state = (parameters, slots, jnp.zeros((), work.dtype))
 
-    def epoch() -> float:
+    def epoch(order: NDArray[Any]) -> float:
         nonlocal state
-        state, loss = jax.block_until_ready(run(state, rng.permutation(len(x)).astype(np.int32)))
+        state, loss = jax.block_until_ready(run(state, order.astype(np.int32)))
         return float(loss)
 
-    return Network(repeated(epoch), lambda rows: np.asarray(probabilities(state[0], rows)))
+    return Network(in_order(epoch, len(x)), lambda rows: np.asarray(predictions(state[0], rows)))
+
+
+def _update(work: Work) -> Callable[[Any, Any, Any, Any], tuple[Any, Any]]:
+    """A function of parameters, gradients, slots and the number of the step: the new parameters and slots."""
+    rate, decay = work.learning_rate, work.learning_rate * WEIGHT_DECAY if work.optimizer == "adamw" else 0.0
+
+    def sgd(parameters: Any, gradients: Any, slots: Any, count: Any) -> tuple[Any, Any]:
+        return jax.tree.map(lambda p, g: p - rate * g, parameters, gradients), slots
+
+    def momentum(parameters: Any, gradients: Any, slots: Any, count: Any) -> tuple[Any, Any]:
+        velocity = jax.tree.map(lambda v, g: MOMENTUM * v + g, slots[0], gradients)
+        return jax.tree.map(lambda p, v: p - rate * v, parameters, velocity), [velocity]
+
+    def adam(parameters: Any, gradients: Any, slots: Any, count: Any) -> tuple[Any, Any]:
+        size, root = rate / (1 - 0.9**count), jnp.sqrt(1 - 0.999**count)
+        first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, slots[0], gradients)
+        second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, slots[1], gradients)
+
+        def moved(p: Any, m: Any, v: Any) -> Any:
+            return (p * (1 - decay) if decay else p) - size * m / (jnp.sqrt(v) / root + 1e-8)
+
+        return jax.tree.map(moved, parameters, first, second), [first, second]
+
+    return {"sgd": sgd, "momentum": momentum, "adam": adam, "adamw": adam}[work.optimizer]
 
 
 def neuron(
@@ -100,6 +143,7 @@ def neuron(
 
 
 def product(a: NDArray[Any], b: NDArray[Any]) -> Callable[[], Any]:
+    jax.config.update("jax_enable_x64", a.dtype == np.float64)
     left, right = jax.device_put(a), jax.device_put(b)
     multiply = jax.jit(jnp.matmul)
     return lambda: multiply(left, right).block_until_ready()

@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from . import interpreters, machine, report, samples
-from .registry import Peer, choose_peers
+from .registry import Peer, choose_peers, not_installed
 from .results import SCHEMA, duration, seconds_of
 from .works import COPY, PRODUCT, Work, choose, growth_works
 
@@ -169,7 +168,7 @@ class Run:
         """Whether the peer's library is installed; its description goes to the results."""
         answer, error = self._child(peer)
         if error is None and "missing" in answer:
-            error = f"{answer['missing']} is not installed"
+            error = not_installed(peer, answer)
         if error is not None:
             self.results["left_out"][peer.title] = error
             self._console.print(f"{peer.title} is left out: {error}", style="yellow")
@@ -218,15 +217,10 @@ class Run:
             raise
         if child.returncode != 0:
             lines = [line for line in errors.splitlines() if line.strip()] or [f"ended with {child.returncode}"]
-            return {}, _without_paths(lines[-1])
+            return {}, interpreters.without_paths(lines[-1])
         return json.loads(output), None
 
     def _save(self) -> None:
         temporary = self._out.with_suffix(".tmp")
         temporary.write_text(json.dumps(self.results, indent=1) + "\n")
         os.replace(temporary, self._out)
-
-
-def _without_paths(text: str) -> str:
-    """A message without the folders of this machine."""
-    return re.sub(r"(?<![\w/])/(?:[\w.+-]+/)+", "…/", text)

@@ -4,7 +4,7 @@ import ast
 import importlib
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .interpreters import FOLDER
 
@@ -27,13 +27,23 @@ class Peer(NamedTuple):
         return "-".join(filter(None, (self.family, self.variant)))
 
     @property
+    def is_general(self) -> bool:
+        """Whether it trains any dense network: every activation, optimizer, loss and dtype that works may have."""
+        return self.variant in _literal(_file(self.family), "GENERAL", ())
+
+    @property
+    def distribution(self) -> str:
+        """What to install to have the library."""
+        return _literal(_file(self.family), "PACKAGES")[0]
+
+    @property
     def title(self) -> str:
         """What it is called in the results."""
         return f"{self.name}-again" if self.again else self.name
 
     def load(self) -> ModuleType:
         """The peer's module; imports the library."""
-        return importlib.import_module(f".{self.family.replace('-', '_')}_peer", __package__)
+        return importlib.import_module(f".{_file(self.family).stem}", __package__)
 
 
 def find_peers() -> dict[str, Peer]:
@@ -41,14 +51,14 @@ def find_peers() -> dict[str, Peer]:
     peers = [
         Peer(file.stem.removesuffix("_peer").replace("_", "-"), variant)
         for file in sorted(FOLDER.glob("*_peer.py"))
-        for variant in _variants(file)
+        for variant in _literal(file, "VARIANTS")
     ]
     return {peer.name: peer for peer in peers}
 
 
-def choose_peers(names: str | None) -> list[Peer]:
-    """Those listed, separated by commas; None for all."""
-    peers = find_peers()
+def choose_peers(names: str | None, general: bool = False) -> list[Peer]:
+    """Those listed, separated by commas; None for all. Only of the `general` ones if that is asked."""
+    peers = {name: peer for name, peer in find_peers().items() if peer.is_general or not general}
     given = list(peers) if names is None else [name.strip() for name in names.split(",")]
     unknown = [name for name in given if name not in peers]
     if unknown:
@@ -56,8 +66,20 @@ def choose_peers(names: str | None) -> list[Peer]:
     return [peers[name] for name in given]
 
 
-def _variants(file: Path) -> tuple[str, ...]:
+def not_installed(peer: Peer, about: dict[str, Any]) -> str:
+    """Why a peer that said what it is missing is left out, and the cure."""
+    return f"{about['missing']} is not installed; to have it: pip install {peer.distribution}"
+
+
+def _file(family: str) -> Path:
+    return FOLDER / f"{family.replace('-', '_')}_peer.py"
+
+
+def _literal(file: Path, name: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
+    """The strings that a peer's file assigns to a name; it is read, not imported."""
     for node in ast.parse(file.read_text()).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "VARIANTS":
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
             return tuple(ast.literal_eval(node.value))
-    raise ValueError(f"{file.name} has no line VARIANTS = (...)")
+    if default is None:
+        raise ValueError(f"{file.name} has no line {name} = (...)")
+    return default

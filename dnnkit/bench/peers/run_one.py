@@ -98,7 +98,7 @@ def neuron(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[str
 def gemm(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[str, Any]:
     """Seconds per product."""
     rng = np.random.default_rng(0)
-    a, b = (rng.random((work.size, work.size), np.float32) for _ in range(2))
+    a, b = (rng.random((work.size, work.size), np.dtype(work.dtype).type) for _ in range(2))
     clock = Clock(module.product(a, b), work.counted, first=2)
     if not np.allclose(np.asarray(clock.result)[0], a[0] @ b, rtol=1e-3):
         raise ArithmeticError(f"the product by {peer.name} is wrong")

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .works import Work
+
 NAMES = ("x", "y", "x_test", "y_test")
 PIXELS = 784
 LARGEST = 255
@@ -59,3 +61,17 @@ def _scaled(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     result = memory[start : start + images.size * 4].view(np.float32).reshape(images.shape)
     np.divide(images, np.float32(LARGEST), out=result)
     return result
+
+
+def drawn(work: Work) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Normal numbers, none of them zero, and targets that follow from them with as much noise, for any dense network.
+
+    Each child draws them itself: they depend on the work alone.
+    """
+    rng, features, outputs = np.random.default_rng(0), work.widths[0], work.widths[-1]
+    x = rng.standard_normal((work.samples, features), work.dtype)
+    x[x == 0] = 1
+    scores = x[:, np.arange(outputs) % features] + rng.standard_normal((work.samples, outputs), work.dtype)
+    if work.loss == "sparse_categorical_crossentropy":
+        return x, scores.argmax(axis=1)
+    return x, scores if work.loss == "mean_squared_error" else (scores > 0).astype(work.dtype)

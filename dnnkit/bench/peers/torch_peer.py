@@ -8,6 +8,7 @@ Tensors in memory, no loader. The compiled step is one graph, from the forward p
 # mypy: disallow-untyped-decorators=False, warn-return-any=False
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,13 +16,33 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from .works import Network, Work, initial_weights, repeated
+from .works import LAST, MOMENTUM, WEIGHT_DECAY, Network, Work, in_order, initial_weights
 
 PACKAGES = ("torch",)
 VARIANTS = ("", "compile", "autotune")
+GENERAL = ("", "compile")
 MODES = {"compile": "default", "autotune": "max-autotune"}
 STRETCH = 10
 """Iterations of the neuron in one compiled call; with one, the call costs more than the work."""
+
+ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "gelu": nn.GELU, "silu": nn.SiLU}
+LAST_ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "softmax": lambda z: functional.softmax(z, dim=1),
+    "sigmoid": torch.sigmoid,
+    "linear": lambda z: z,
+}
+LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "sparse_categorical_crossentropy": functional.cross_entropy,
+    "binary_crossentropy": functional.binary_cross_entropy_with_logits,
+    "mean_squared_error": functional.mse_loss,
+}
+"""Of the last layer's sums, before its activation."""
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": torch.optim.SGD,
+    "momentum": partial(torch.optim.SGD, momentum=MOMENTUM),
+    "adam": torch.optim.Adam,
+    "adamw": partial(torch.optim.AdamW, weight_decay=WEIGHT_DECAY),
+}
 
 Step = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Forward = Callable[[torch.Tensor], torch.Tensor]
@@ -36,79 +57,80 @@ def about(variant: str) -> dict[str, str]:
 
 def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Network:
     torch.manual_seed(0)
-    inputs, labels = torch.from_numpy(x), torch.from_numpy(y)
+    inputs, targets = torch.from_numpy(x), torch.from_numpy(y)
     step, forward = _compiled(work, MODES[variant]) if variant else _eager(work)
 
-    def epoch() -> float:
-        losses = [
-            step(inputs[rows], labels[rows]) * len(rows) for rows in torch.randperm(len(x)).split(work.batch_size)
-        ]
+    def epoch(order: NDArray[Any]) -> float:
+        batches = torch.from_numpy(order).split(work.batch_size)
+        losses = [step(inputs[rows], targets[rows]) * len(rows) for rows in batches]
         return float(torch.stack(losses).sum()) / len(x)
 
     def predict(rows: NDArray[Any]) -> NDArray[Any]:
         with torch.inference_mode():
             return forward(torch.from_numpy(rows)).numpy()
 
-    return Network(repeated(epoch), predict)
+    return Network(in_order(epoch, len(x)), predict)
 
 
 def _eager(work: Work) -> tuple[Step, Forward]:
     modules: list[nn.Module] = []
     for weight, bias in initial_weights(work):
-        linear = nn.Linear(*weight.shape)
+        linear = nn.Linear(*weight.shape, dtype=getattr(torch, work.dtype))
         with torch.no_grad():
             linear.weight.copy_(torch.from_numpy(weight.T))
             linear.bias.copy_(torch.from_numpy(bias))
-        modules += [linear, nn.ReLU() if work.activation == "relu" else nn.Sigmoid()]
-    net = nn.Sequential(*modules[:-1])
-    kind = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[work.optimizer]
-    optimizer = kind(net.parameters(), lr=work.learning_rate, fused=True)
+        modules += [linear, ACTIVATIONS[work.activation]()]
+    net, mean_loss = nn.Sequential(*modules[:-1]), LOSSES[work.loss]
+    optimizer = OPTIMIZERS[work.optimizer](net.parameters(), lr=work.learning_rate, fused=True)
 
-    def step(rows: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def step(rows: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         optimizer.zero_grad(set_to_none=True)
-        loss = functional.cross_entropy(net(rows), labels)
+        loss = mean_loss(net(rows), targets)
         loss.backward()
         optimizer.step()
         return loss.detach()
 
-    return step, lambda rows: functional.softmax(net(rows), dim=1)
+    return step, lambda rows: LAST_ACTIVATIONS[LAST[work.loss]](net(rows))
 
 
 def _compiled(work: Work, mode: str) -> tuple[Step, Forward]:
+    torch.compiler.reset()  # the networks before in this process count toward its limit of recompilations
     weights = initial_weights(work)
     parameters = [torch.from_numpy(a) for weight, bias in weights for a in (weight.T.copy(), bias)]
     first = [torch.zeros_like(parameter) for parameter in parameters]
     second = [torch.zeros_like(parameter) for parameter in parameters]
-    count = torch.zeros(())
-    activation = functional.relu if work.activation == "relu" else torch.sigmoid
+    count = torch.zeros((), dtype=getattr(torch, work.dtype))
+    activation, rate = ACTIVATIONS[work.activation](), work.learning_rate
+    kept = 1 - rate * WEIGHT_DECAY if work.optimizer == "adamw" else 1.0
 
-    def scores(parameters: list[torch.Tensor], rows: torch.Tensor) -> torch.Tensor:
+    def outputs(parameters: list[torch.Tensor], rows: torch.Tensor) -> torch.Tensor:
         for place in range(0, len(parameters) - 2, 2):
             rows = activation(functional.linear(rows, parameters[place], parameters[place + 1]))
         return functional.linear(rows, parameters[-2], parameters[-1])
 
-    def mean_loss(parameters: list[torch.Tensor], rows: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return functional.cross_entropy(scores(parameters, rows), labels)
+    def mean_loss(parameters: list[torch.Tensor], rows: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return LOSSES[work.loss](outputs(parameters, rows), targets)
 
     differentiate = torch.func.grad_and_value(mean_loss)
 
     @torch.no_grad()
-    def step(rows: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        gradients, loss = differentiate(parameters, rows, labels)
-        if work.optimizer == "sgd":
-            for parameter, gradient in zip(parameters, gradients, strict=True):
-                parameter.sub_(gradient, alpha=work.learning_rate)
+    def step(rows: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        gradients, loss = differentiate(parameters, rows, targets)
+        if work.optimizer in ("sgd", "momentum"):
+            for parameter, gradient, velocity in zip(parameters, gradients, first, strict=True):
+                moved = velocity.mul_(MOMENTUM).add_(gradient) if work.optimizer == "momentum" else gradient
+                parameter.sub_(moved, alpha=rate)
             return loss
         count.add_(1)
-        rate, root = work.learning_rate / (1 - 0.9**count), torch.sqrt(1 - 0.999**count)
+        size, root = rate / (1 - 0.9**count), torch.sqrt(1 - 0.999**count)
         for parameter, gradient, m, v in zip(parameters, gradients, first, second, strict=True):
             m.mul_(0.9).add_(gradient, alpha=0.1)
             v.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
-            parameter.sub_(rate * m / (v.sqrt() / root + 1e-8))
+            parameter.mul_(kept).sub_(size * m / (v.sqrt() / root + 1e-8))
         return loss
 
     def forward(rows: torch.Tensor) -> torch.Tensor:
-        return functional.softmax(scores(parameters, rows), dim=1)
+        return LAST_ACTIVATIONS[LAST[work.loss]](outputs(parameters, rows))
 
     options = {"fullgraph": True, "dynamic": False, "mode": mode}
     return torch.compile(step, **options), torch.compile(forward, **options)

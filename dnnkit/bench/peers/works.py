@@ -6,17 +6,26 @@ import dnnkit.
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
-from typing import Any, NamedTuple
+from itertools import count, pairwise
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-FLOAT_BYTES = 4
-TRAFFIC = {"adam": 7, "sgd": 3}
-"""Numbers that an update reads and writes per parameter: p, g, m, v and p, m, v; or p, g and p."""
+Dtype = Literal["float32", "float64"]
 
-WORDS = {"relu": "ReLU", "adam": "Adam", "sgd": "SGD"}
+FLOAT_BYTES = 4
+TRAFFIC = {"adam": 7, "adamw": 7, "momentum": 5, "sgd": 3}
+"""Numbers that an update reads and writes per parameter: p, g, m, v and p, m, v; p, g, v and p, v; or p, g and p."""
+MOMENTUM = 0.9
+WEIGHT_DECAY = 0.01
+"""Of AdamW. All peers have Adam's usual other numbers: 0.9, 0.999 and 1e-8."""
+
+LAST = {"sparse_categorical_crossentropy": "softmax", "binary_crossentropy": "sigmoid", "mean_squared_error": "linear"}
+"""The losses, each with the activation of the last layer. All are means over the rows, and over the outputs of a row
+except for the first, whose targets are class numbers."""
+
+WORDS = {"relu": "ReLU", "adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
 """How names are written in titles, where that differs."""
 
 OWN = "dnnkit"
@@ -72,6 +81,7 @@ class Work:
     `kind` is train (an epoch), predict (`size` rows in one call), neuron (`size` iterations), gemm (a product of
     `size` by `size` matrices) or copy (`size` numbers). `counted` repetitions are timed (epochs together, in one go),
     after a first one that is not. No pixel is zero if they are `standardized`. `axis` says what grows, `value` how far.
+    `loss` is one of `LAST`, which decides about the last activation.
     """
 
     name: str
@@ -84,6 +94,8 @@ class Work:
     batch_size: int = SMALL.batch_size
     samples: int = 60_000
     standardized: bool = False
+    loss: str = "sparse_categorical_crossentropy"
+    dtype: Dtype = "float32"
     counted: int = 5
     size: int = 0
     targets: tuple[Target, ...] = ()
@@ -115,7 +127,7 @@ class Network(NamedTuple):
     """What a peer makes for a work."""
 
     train: Callable[[int], float]
-    """Train for this many epochs, each on every sample once, in a new order; return the last epoch's loss, the mean
+    """Train for this many epochs, each on every sample once, in `epoch_order`; return the last epoch's loss, the mean
     over the samples, before each update.
 
     When it returns, the work is done, not only begun.
@@ -170,7 +182,7 @@ squared errors, the learning rate 1."""
 
 
 def repeated(epoch: Callable[[], float]) -> Callable[[int], float]:
-    """`Network.train` of a peer that trains one epoch per call."""
+    """`Network.train` of a peer that trains one epoch per call, in orders of its own."""
 
     def train(epochs: int) -> float:
         loss = float("nan")
@@ -179,6 +191,12 @@ def repeated(epoch: Callable[[], float]) -> Callable[[int], float]:
         return loss
 
     return train
+
+
+def in_order(epoch: Callable[[NDArray[np.int64]], float], samples: int) -> Callable[[int], float]:
+    """`Network.train` of a peer that trains one epoch per call, in the order given."""
+    numbers = count()
+    return repeated(lambda: epoch(epoch_order(samples, next(numbers))))
 
 
 def choose(names: str | None) -> list[Work]:
@@ -214,15 +232,20 @@ def layers(widths: tuple[int, ...]) -> list[tuple[int, int]]:
     return list(pairwise(widths))
 
 
-def initial_weights(work: Work) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+def initial_weights(work: Work) -> list[tuple[NDArray[Any], NDArray[Any]]]:
     """Kernel (in, out), Glorot uniform, and bias, zero, of each layer: the same for all peers."""
     rng = np.random.default_rng(0)
     result = []
     for inputs, outputs in layers(work.widths):
         bound = (6 / (inputs + outputs)) ** 0.5
-        kernel = rng.uniform(-bound, bound, (inputs, outputs)).astype(np.float32)
-        result.append((kernel, np.zeros(outputs, np.float32)))
+        kernel = rng.uniform(-bound, bound, (inputs, outputs)).astype(work.dtype)
+        result.append((kernel, np.zeros(outputs, work.dtype)))
     return result
+
+
+def epoch_order(samples: int, epoch: int) -> NDArray[np.int64]:
+    """The order of the samples in an epoch, counted from 0: that of a dnnkit network of seed 0."""
+    return np.random.default_rng([2, epoch, 0]).permutation(samples)
 
 
 def sample_flops(widths: tuple[int, ...]) -> int:
@@ -242,7 +265,7 @@ def product_flops(work: Work) -> int:
 
 def update_bytes(work: Work) -> int:
     """Bytes that the updates of an epoch read and write."""
-    return work.steps * work.parameters * TRAFFIC[work.optimizer] * FLOAT_BYTES
+    return work.steps * work.parameters * TRAFFIC[work.optimizer] * np.dtype(work.dtype).itemsize
 
 
 def arithmetic_floor(work: Work, flops_per_second: float) -> float:

@@ -109,6 +109,20 @@ def test_peers_are_measured_in_processes_of_their_own(tmp_path):
     assert neuron[0]["facts"]["loss"] == pytest.approx(neuron[1]["facts"]["loss"], rel=1e-3)
 
 
+def test_a_random_network_is_measured_by_dnnkit_alone(tmp_path):
+    options = ["--count", "1", "--seed", "2", "--quick", "--peer", "dnnkit"]
+    done = bench(tmp_path, "random", *options, "--json", "a.json", "--markdown", "a.md")
+    assert done.returncode == 0, done.stderr
+    raw = json.loads((tmp_path / "a.json").read_text())
+    (row,) = raw["rows"]
+    assert f"1 of 1: {row['case']['network']}" in done.stderr
+    assert row["case"]["network"].split()[0] in done.stdout
+    assert row["facts"]["loss"] > 0
+    assert raw["settings"]["seed"] == 2
+    assert len(raw["identical"]) == 1
+    assert f"| {row['case']['network']} |" in (tmp_path / "a.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -125,6 +139,12 @@ def test_peers_are_measured_in_processes_of_their_own(tmp_path):
         (["peers", "--peer", "nonsense"], "unknown peers nonsense: choose from dnnkit"),
         (["peers", "--work", "99"], "unknown works 99"),
         (["peers", "--data", "nonsense"], "nonsense"),
+        (["random", "--count", "0"], "--count"),
+        (["random", "--seed", "-1"], "--seed"),
+        (["random", "--rounds", "0"], "--rounds"),
+        (["random", "--peer", "keras"], "unknown peers keras: choose from dnnkit"),
+        (["random", "--markdown", "-", "--json", "-"], "--markdown -"),
+        (["random", "--markdown", "absent/a.md"], "absent/a.md"),
         (["compare", "absent.json", "absent.json"], "absent.json"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from dnnkit.bench.peers import run_one, samples
 from dnnkit.bench.peers.interpreters import FOLDER
-from dnnkit.bench.peers.registry import choose_peers, find_peers
+from dnnkit.bench.peers.registry import choose_peers, find_peers, not_installed
 from dnnkit.bench.peers.works import NEURON_WEIGHTS, Work
 from tests.dnnkit.bench.peers.made_up import PLAIN, SMALL
 
@@ -22,6 +22,15 @@ def test_peers_are_found_by_their_files() -> None:
     assert [peer.name for peer in choose_peers("numpy,dnnkit-uint8")] == ["numpy", "dnnkit-uint8"]
     with pytest.raises(SystemExit, match="unknown peers pytorch: choose from dnnkit"):
         choose_peers("numpy,pytorch")
+
+
+def test_general_peers_and_what_to_install_are_read_from_their_files() -> None:
+    peers = find_peers()
+    assert {"dnnkit", "jax", "torch", "torch-compile", "numpy"} == {name for name in peers if peers[name].is_general}
+    assert [peers[name].distribution for name in ("scikit-learn", "torch-compile")] == ["scikit-learn", "torch"]
+    assert not_installed(peers["jax"], {"missing": "jax"}) == "jax is not installed; to have it: pip install jax"
+    with pytest.raises(SystemExit, match="unknown peers keras: choose from dnnkit, jax"):
+        choose_peers("keras", general=True)
 
 
 def test_no_file_hides_a_library() -> None:
@@ -57,6 +66,36 @@ def test_every_peer_learns_the_same(peer: Any, folder: Path) -> None:
         assert result["accuracy"] == pytest.approx(own["accuracy"], abs=0.1)
 
 
+GENERAL = [peer for peer in PLAIN if peer.is_general and peer.name != "numpy"]
+KINDS = [
+    ("relu", "sgd", "mean_squared_error", "float64"),
+    ("tanh", "momentum", "binary_crossentropy", "float64"),
+    ("sigmoid", "adam", "sparse_categorical_crossentropy", "float64"),
+    ("gelu", "adamw", "mean_squared_error", "float64"),
+    ("silu", "adamw", "binary_crossentropy", "float64"),
+    ("gelu", "momentum", "sparse_categorical_crossentropy", "float32"),
+]
+
+
+@pytest.mark.parametrize("peer", GENERAL, ids=lambda peer: peer.name)
+@pytest.mark.parametrize(("activation", "optimizer", "loss", "dtype"), KINDS)
+def test_general_peers_take_the_same_steps_as_the_loop_in_numpy(
+    peer: Any, activation: str, optimizer: str, loss: str, dtype: Any
+) -> None:
+    """The last batch is smaller, and the decay and momentum are large enough to be seen."""
+    module, _ = installed(peer)
+    work = replace(SMALL, activation=activation, optimizer=optimizer, loss=loss, dtype=dtype, learning_rate=0.05)
+    work = replace(work, widths=(20, 30, 16, 7), samples=150)
+    x, y = samples.drawn(work)
+    network, own = (peers.network(work, x, y, "") for peers in (module, find_peers()["numpy"].load()))
+    tolerance = 1e-10 if dtype == "float64" else 1e-4
+    first, second = own.train(1), own.train(2)
+    assert first > 1.01 * second
+    assert network.train(1) == pytest.approx(first, rel=tolerance)
+    assert network.train(2) == pytest.approx(second, rel=tolerance)
+    np.testing.assert_allclose(network.predict(x), own.predict(x), rtol=tolerance, atol=tolerance)
+
+
 @pytest.mark.parametrize("peer", PLAIN, ids=lambda peer: peer.name)
 @pytest.mark.parametrize("size", [1, 250])
 def test_every_peer_predicts_the_same(peer: Any, size: int, folder: Path) -> None:
@@ -78,13 +117,13 @@ def test_every_neuron_is_the_notes_neuron(peer: Any, folder: Path) -> None:
     np.testing.assert_allclose(np.ravel(run()), (9.67299303, -0.20784350, -4.62963669), rtol=1e-7)
 
 
-@pytest.mark.parametrize("kind", ["gemm", "copy"])
+@pytest.mark.parametrize(("kind", "dtype"), [("gemm", "float32"), ("gemm", "float64"), ("copy", "float32")])
 @pytest.mark.parametrize("peer", PLAIN, ids=lambda peer: peer.name)
-def test_what_the_machine_can_do(peer: Any, kind: str, folder: Path) -> None:
+def test_what_the_machine_can_do(peer: Any, kind: str, dtype: Any, folder: Path) -> None:
     module, about = installed(peer)
     if kind not in about["kinds"]:
         pytest.skip(f"{peer.name} has none")
-    result = run_one.KINDS[kind](module, peer, Work(kind, kind, kind, size=65, counted=2), folder)
+    result = run_one.KINDS[kind](module, peer, Work(kind, kind, kind, size=65, counted=2, dtype=dtype), folder)
     assert len(result["seconds"]) == 2
 
 

@@ -14,11 +14,13 @@ from dnnkit.bench.peers.works import (
     Work,
     arithmetic_floor,
     choose,
+    epoch_order,
     growth_works,
     initial_weights,
     product_flops,
     update_bytes,
 )
+from dnnkit.training import epoch_order as own
 from tests.dnnkit.bench.peers.made_up import SMALL
 
 
@@ -43,6 +45,7 @@ def test_the_bytes_of_an_epochs_updates() -> None:
     assert adam.parameters == 784 * 128 + 128 + 128 * 10 + 10
     assert update_bytes(adam) == 1875 * adam.parameters * 7 * 4
     assert update_bytes(sgd) == 600 * sgd.parameters * 3 * 4
+    assert update_bytes(replace(sgd, optimizer="momentum", dtype="float64")) == 600 * sgd.parameters * 5 * 8
 
 
 def test_a_smaller_last_batch_is_a_step() -> None:
@@ -90,3 +93,8 @@ def test_all_peers_begin_with_the_same_weights() -> None:
         assert kernel.dtype == bias.dtype == np.float32
         assert not bias.any()
         assert np.abs(kernel).max() <= (6 / sum(kernel.shape)) ** 0.5
+
+
+def test_all_peers_take_the_samples_in_the_order_of_dnnkit() -> None:
+    for epoch in range(3):
+        np.testing.assert_array_equal(epoch_order(100, epoch), own.epoch_order(True, 100, 100, 0, epoch))

@@ -1,0 +1,49 @@
+"""Results as Markdown: the machine, the command, warnings, every table in full, and plots as files beside it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from dnnkit.bench import plots
+from dnnkit.bench.cells import Table
+from dnnkit.bench.report import TITLES, limit_words, words
+from dnnkit.bench.results import Results
+from dnnkit.bench.tables import noise_words, tables
+
+DOTS = 130
+"""Per inch of a plot."""
+
+
+def page(results: Results, path: Path | None = None) -> str:
+    """The whole text.
+
+    Arguments:
+        results: what was measured.
+        path: where the text is going to be written; the plots are saved there as PNG, under its name. None: no plots.
+    """
+    machine = results.machine
+    lines = [f"# {TITLES.get(results.kind, results.kind)}", ""]
+    lines.append(f"- {results.date}, {results.seconds:.0f} s, `{results.command}`")
+    lines.append(f"- {machine['processors']} processors ({machine['processor']}), {machine['system']}")
+    lines.append(f"- load average {machine['load before']} before, {machine.get('load after')} after")
+    lines += [f"- {name}: {words(value)}" for name, value in results.settings.items()]
+    lines += [f"- {name}: {rate}" for name, rate in limit_words(results)]
+    lines += [f"- {noise_words(results)}", *(f"- **warning**: {warning}" for warning in results.warnings), ""]
+    lines += [] if path is None else _plots(results, path)
+    for table in tables(results):
+        lines += _table(table)
+    return "\n".join(lines).rstrip("\n")
+
+
+def _plots(results: Results, path: Path) -> Iterator[str]:
+    for number, (title, note, figure) in enumerate(plots.draw(results)):
+        file = path.with_name(f"{path.stem}{f'-{number + 1}' if number else ''}.png")
+        figure.savefig(file, dpi=DOTS)
+        yield from (f"![{title}]({file.name})", "", note, "")
+
+
+def _table(table: Table) -> Iterator[str]:
+    yield from (f"## {table.title}", "", table.note, "")
+    yield f"| {' | '.join(column.strip() for column in table.head)} |"
+    yield f"| {' | '.join('---:' if table.is_numeric(place) else '---' for place in range(len(table.head)))} |"
+    yield from (f"| {' | '.join(cell.text for cell in line)} |" for line in table.lines)
+    yield ""
