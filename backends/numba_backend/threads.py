@@ -4,6 +4,8 @@ import threading
 from time import sleep
 from typing import Any
 
+from dnnkit.backends.acting import act_for, acting
+
 
 def in_threads(function: Any, count: int, stop: Any) -> None:
     """function(0) ... function(count - 1), each in a thread.
@@ -12,9 +14,11 @@ def in_threads(function: Any, count: int, stop: Any) -> None:
     able to hear. Whatever happens, no thread is left behind.
     """
     failures: list[BaseException] = []
+    caller = acting()
     ended = [threading.Event() for _ in range(count)]
 
     def work(number: int) -> None:
+        act_for(caller)
         try:
             function(number)
         except BaseException as error:  # handed to the thread that waits
