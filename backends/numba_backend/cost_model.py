@@ -17,7 +17,7 @@ from typing import Literal
 from dnnkit.backends.numba_backend.machine import Machine, machine
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles, share, stage_shards
 from dnnkit.backends.processors import usable
-from dnnkit.backends.program import Dense, Dropout, Program, Stage
+from dnnkit.backends.program import Custom, Dense, Dropout, Program, Stage, stage_parameters
 from dnnkit.errors import ConfigurationError
 
 WORTH = 0.85
@@ -43,6 +43,9 @@ PASSES = 6
 
 DRAW = 1.5e-9
 """Seconds per random number of a dropout mask."""
+
+PYTHON = 1e-5
+"""Seconds of a call of the user's own part: what it computes is not known."""
 
 
 def choose_partition(
@@ -125,13 +128,17 @@ def estimate(
     slots = len(program.optimizer_rule.slots) if program.optimizer_rule else 0
     updated = (2 + 2 * slots) * number / here.bytes
     gathered = rows * features / (workers if "rows" in kinds else 1)
-    exchanges, update, held, trained = 0.0, 0.0, 0, False
+    called = 2 * len(program.custom_layers) + bool(program.custom_measures)
+    exchanges = 2 * called * (here.exchange + WAIT) if workers > 1 else 0.0
+    update, held, trained = 0.0, 0, False
     times = []
     for stage, role, part in zip(stages, kinds, stage_shards(stages, features, partition, 0), strict=True):
         inputs, outputs = part.shape
         time = PASSES * rows * outputs * number / here.bytes
         if isinstance(stage, Dropout):
             time += rows * outputs * DRAW
+        if isinstance(stage, Custom):
+            time += 2 * PYTHON
         if isinstance(stage, Dense):
             products = 3 if trained else 2  # forward, its kernel's gradient, and dx unless nothing before it is trained
             fetched = FETCHED * (rows * inputs + inputs * outputs) * number / here.bytes
@@ -142,7 +149,7 @@ def estimate(
             if added_up:
                 exchanges += here.exchange + WAIT + (workers + 1) * rows * added_up * number / here.bytes
                 exchanges += (workers - 1) * rows * added_up * number / here.crossing
-            trained = True
+        trained |= bool(stage_parameters(stage))
         times.append(time)
     if by_rows:
         own = share(held, workers, 0)

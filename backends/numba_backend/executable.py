@@ -76,7 +76,9 @@ class NumbaExecutable(CompiledReader):
         if key not in self._teams:
             if len(self._teams) >= TEAMS:
                 self._teams.pop(next(key for key, team in self._teams.items() if team is not self._training))
-            self._teams[key] = self._new_team(partition, rows)
+            self._teams[key] = team = self._new_team(partition, rows)
+            if (own_parts := team.own_parts("train")) is not None:
+                own_parts.before_call = self._homes.changed
         return self._teams[key]
 
     def prepare(  # noqa: D102
@@ -92,7 +94,7 @@ class NumbaExecutable(CompiledReader):
             self._prepared.add(train)
         if held_out is None:
             return
-        partition, rows, _ = self._reading_partition(held_out, batch_size)
+        partition, rows, _ = self._reading_partition(held_out, batch_size, calls=self._calls_any)
         evaluate = "evaluate", partition, rows, False, _form(held_out)
         if evaluate not in self._prepared:
             work = RunRequest(self._source(held_out), np.arange(rows), rows, np.zeros(0), 0, 0)
@@ -130,9 +132,17 @@ class NumbaExecutable(CompiledReader):
         threads = cost_model.threads(self.program, epoch.batch_size, last - first)
         if giant:
             done, nan_step = self._run_giant(work, numbers, threads)
-        else:
-            self._giant_step.wait()
-            done, nan_step = self._run(work, numbers, epoch.sums, threads)
+            return self._note(first, done, nan_step)
+        self._giant_step.wait()
+        try:
+            self._run(work, numbers, epoch.sums, threads)
+        finally:  # whatever is raised, by an own part or by Ctrl-C, is raised after whole steps
+            done = self._note(first, *epoch.team.outcome())
+        return done
+
+    def _note(self, first: int, done: int, nan_step: int) -> int:
+        """Note that the steps before `done` were run; returns that."""
+        epoch = self.epoch
         self.state.step += done - first
         epoch.span = (first if epoch.span == (0, 0) else epoch.span[0], done)
         if epoch.nan_step < 0:
@@ -158,7 +168,11 @@ class NumbaExecutable(CompiledReader):
         return work, self._homes.to_write(epoch.team.partition, epoch.team.layout)
 
     def _run(self, work: RunRequest, numbers: Weights, sums: HostArray, threads: int) -> tuple[int, int]:
-        return self.epoch.team.run("train", work, numbers, sums, first=self.first_trained, threads=threads)
+        with self._own_bound(work.batch_size):
+            try:
+                return self.epoch.team.run("train", work, numbers, sums, first=self.first_trained, threads=threads)
+            finally:
+                self._homes.changed()
 
     def _run_giant(self, work: RunRequest, numbers: Weights, threads: int) -> tuple[int, int]:
         """As `_run`, on copies that take the place of what they copied: the compiled step writes to them early."""
@@ -216,7 +230,8 @@ class NumbaExecutable(CompiledReader):
         sums, numbers = team.zero_totals(), self._homes.whole(self._parameters)
 
         def run() -> None:
-            team.run("differentiate", work, numbers, sums, first=first)
+            with self._own_bound(rows):
+                team.run("differentiate", work, numbers, sums, first=first)
 
         if is_giant(self._layout.size, rows):
             self._giant_step.run(run, lambda: False)

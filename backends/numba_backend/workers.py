@@ -4,15 +4,14 @@ import ctypes
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dnnkit.backends.aligned import address, rounded, zeros
 from dnnkit.backends.inspection import part_names
 from dnnkit.backends.numba_backend.bytecode import Inputs, Purpose, ScheduleKey, assemble, link
-from dnnkit.backends.numba_backend.data import BatchSource, plain
+from dnnkit.backends.numba_backend.data import BatchSource
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, share, stage_shards
 from dnnkit.backends.numba_backend.program_kernels import ProgramKernels
 from dnnkit.backends.numba_backend.threads import in_threads
@@ -25,6 +24,9 @@ from dnnkit.kernels._engine.opcodes import BUFFERS, Instruction, describe
 from dnnkit.kernels._engine.structures import ENDED, LIMIT, LINE, RUN, STOP, WORKER
 from dnnkit.kernels._native import functions
 from dnnkit.kernels.matmul.limits import fits_tiles
+
+if TYPE_CHECKING:
+    from dnnkit.backends.numba_backend.own_parts import OwnParts
 
 PATIENCE = 400
 """Polls of another thread, some 10 µs in all, before its work is taken over."""
@@ -98,6 +100,9 @@ class WorkerTeam:
         self.run_structure = RUN.new(1)[0]
         self._fill_workers(plans)
         self._fill_run(plans[-1].size)
+        self._calls_when_predicting = bool(program.custom_layers)
+        calls_any = self._calls_when_predicting or program.custom_measures
+        self._own_parts = self._new_own_parts() if calls_any else None
 
     def _plan(self, rows: int) -> list[WorkspacePlan]:
         """Each worker's memory, one after the other."""
@@ -144,6 +149,22 @@ class WorkerTeam:
         run.gradients, run.gradient_stride = address(self.gradients), self.gradients.strides[0]
         run.norms = address(self._norms)
 
+    def _new_own_parts(self) -> "OwnParts":
+        """What calls the user's own parts on this team's memory."""
+        from dnnkit.backends.numba_backend.own_parts import OwnParts, TeamMemory
+
+        memory = TeamMemory(
+            self._workers, self._tables, self._memory, self._targets, self._row_weights, self.gradients
+        )  # fmt: skip
+        own = OwnParts(self.program, self._stages, self.partition, self.layout, memory)
+        self.run_structure.python = own.address
+        return own
+
+    def own_parts(self, purpose: Purpose) -> "OwnParts | None":
+        """What calls the user's own parts, if a run for that purpose has any."""
+        predicts = purpose in ("predict", "predict a few")
+        return self._own_parts if not predicts or self._calls_when_predicting else None
+
     def _fill_kernels(self, purpose: Purpose) -> None:
         """The addresses of the kernels that a schedule for that purpose calls."""
         run, kernels, trains = self.run_structure, self._kernels, purpose in ("train", "differentiate")
@@ -157,7 +178,7 @@ class WorkerTeam:
             run.head = kernels.head.address
             return
         run.loss = 0 if kernels.loss is None else kernels.loss.address
-        self._metrics = np.array([metric.address for metric in kernels.metrics], np.int64)
+        self._metrics = np.array([0 if metric is None else metric.address for metric in kernels.metrics], np.int64)
         run.metrics, run.thresholds = address(self._metrics), address(kernels.thresholds)
         if purpose == "train":
             run.rule = kernels.update.address
@@ -183,7 +204,10 @@ class WorkerTeam:
 
     def key(self, purpose: Purpose, work: RunRequest, first: int) -> ScheduleKey:
         """Which schedule the work needs."""
-        data = work.data
+        data, program = work.data, self.program
+        metrics = () if purpose == "differentiate" else program.metrics
+        has_loss = program.loss is None or isinstance(program.loss.kernel, str)
+        compiled = tuple(number for number, metric in enumerate(metrics) if isinstance(metric.kernel, str))
         return ScheduleKey(
             purpose,
             first,
@@ -193,7 +217,9 @@ class WorkerTeam:
             labels=self._target_width == 0,
             weights=data.weights is not None,
             marked=data.bits is not None,
-            metrics=0 if purpose == "differentiate" else len(self.program.metrics),
+            has_loss=has_loss,
+            metrics=compiled,
+            own_measures=not has_loss or len(compiled) < len(metrics),
             one_batch=work.one_batch,
         )
 
@@ -222,7 +248,8 @@ class WorkerTeam:
         """Run the steps; (the step after the last one that was run, the first step whose loss was no number or -1).
 
         With `threads` 0 in this thread, else in so many others at most, while this one waits and hears signals.
-        Loss and metrics are added to the sums, which `zero_totals` made and `totals` adds up.
+        Loss and metrics are added to the sums, which `zero_totals` made and `totals` adds up. What an own part raises
+        is raised here; the step has not been then: `outcome` says which were.
         """
         self.prepare(purpose, work, numbers, sums, first)
         run, run_workers = ctypes.addressof(self.run_structure), calls.caller("run_workers", self.program.dtype)
@@ -235,8 +262,14 @@ class WorkerTeam:
                 run_workers(0, 0, run)
         finally:
             self.clear_stop()
-        lost = [worker.nan_step for worker in self._workers if worker.nan_step >= 0]
-        return int(self._control[LIMIT]), min(lost, default=-1)
+        if (own_parts := self.own_parts(purpose)) is not None:
+            own_parts.end()
+        return self.outcome()
+
+    def outcome(self) -> tuple[int, int]:
+        """What `run` returns, of the last run however it ended."""
+        done = int(self.worker.step)
+        return done, min((one.nan_step for one in self._workers if 0 <= one.nan_step < done), default=-1)
 
     def prepare(self, purpose: Purpose, work: RunRequest, numbers: Weights, sums: HostArray, first: int) -> None:
         """Fill what a run changes; whoever calls this keeps what it was given until the run is over."""
@@ -261,6 +294,8 @@ class WorkerTeam:
             self._row_weights.fill(1)
         self._control[LIMIT], self._control[ENDED] = work.last, -1
         self._turns[...] = 0
+        if (own_parts := self.own_parts(purpose)) is not None:
+            own_parts.begin(purpose, numbers.parameters[0], sums, work)
 
     def zero_totals(self) -> HostArray:
         """Zeros (workers, ...) for loss and metrics, each worker's in a cache line of its own."""
@@ -281,41 +316,3 @@ class WorkerTeam:
             part = share(self.layout.size, self.partition.workers, worker)
             return part.start, part.start, part.stop
         return 0, self.layout.shared, self.layout.sizes[worker]
-
-
-COPIED = 8192
-"""Bytes of inputs up to which it takes no longer to copy them than to ask where they are."""
-
-
-class FewRows:
-    """One caller's buffers for predictions of a few rows, as many as the team was made for."""
-
-    def __init__(self, team: WorkerTeam, scale: float, offset: float) -> None:
-        self._team = team  # keeps what the run refers to
-        self._schedule = team.link(ScheduleKey("predict a few", 0))
-        self._run, self._worker, self._parameters = team.run_structure, team.worker, np.zeros(0)
-        run, program, rows = self._run, team.program, team.rows
-        self._predict = partial(calls.caller("predict_few", program.dtype), ctypes.addressof(run))
-        x, out = (
-            zeros((rows, *program.input_shape), program.dtype),
-            zeros((rows, program.output_features), program.dtype),
-        )
-        self._x = [x[:count] for count in range(rows + 1)]
-        self._out = [out[:count] for count in range(rows + 1)]
-        self._x_at, run.out = address(x), address(out)
-        run.schedule, run.scale, run.offset = ctypes.addressof(self._schedule), scale, offset
-
-    def predict(self, x: HostArray, parameters: HostArray) -> HostArray | None:
-        """Predictions of x (rows, ...); None if x is not finite."""
-        rows, worker = len(x), self._worker
-        if parameters is not self._parameters:
-            self._parameters, worker.parameters = parameters, address(parameters)
-        if x.nbytes <= COPIED:
-            self._x[rows][...] = x
-            self._run.x = self._x_at
-        else:
-            x = plain(x)
-            self._run.x = address(x)
-        worker.rows = rows
-        self._predict()
-        return self._out[rows].copy() if worker.nan_step < 0 else None
