@@ -55,6 +55,18 @@ class BlasThreads:
             if mine.is_user:
                 self._leave()
 
+    def join(self) -> bool:
+        """Count this thread in with those that are within, for one of which it works, until `part`; False if it was."""
+        mine = self._own_thread
+        if getattr(mine, "is_within", False):
+            return False
+        mine.is_within, mine.bound = True, self._kind
+        return True
+
+    def part(self) -> None:
+        """Count this thread no longer in."""
+        self._own_thread.is_within = False
+
     def let_others(self) -> None:
         """Between two pieces of work, let those have their turn who wait for another bound."""
         if self._waiting:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnnkit.backends.program import Activate, Dense, Dropout, Hyperparameters, Program, Rescale, Stage
+from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Hyperparameters, Program, Rescale, Stage
 
 if TYPE_CHECKING:
     from dnnkit.backends.executable import Executable
@@ -54,8 +54,8 @@ def part_names(program: Program, stages: Sequence[Stage]) -> list[str]:
                 names.append("rescaling")
             case Dropout(rate=rate):
                 names.append(f"dropout ({rate:g})")
-            case _:
-                names.append(type(stage).__name__.lower())
+            case Custom(function=function):
+                names.append(type(function).__name__)
     return names
 
 

@@ -90,7 +90,7 @@ class CustomFunction(Protocol):
 
 @dataclass(frozen=True)
 class Custom:
-    """A user's own layer; no backend has a compiled path for it."""
+    """A user's own layer: every backend calls its functions, in Python."""
 
     function: CustomFunction
     parameters: tuple[Parameter, ...]
@@ -212,15 +212,28 @@ class Program:
         return activations | {kernel for kernel in measures if isinstance(kernel, str)}
 
     @property
+    def custom_layers(self) -> tuple[str, ...]:
+        """The user's own layers, in words."""
+        return tuple(f"layer {type(s.function).__name__}" for s in self.stages if isinstance(s, Custom))
+
+    @property
+    def custom_measures(self) -> tuple[str, ...]:
+        """The user's own loss and metrics, in words."""
+        loss = self.loss.kernel if self.loss is not None else ""
+        losses = () if isinstance(loss, str) else (f"loss {type(loss).__name__}",)
+        return (*losses, *(f"metric {metric.name}" for metric in self.metrics if not isinstance(metric.kernel, str)))
+
+    @property
+    def custom_rule(self) -> tuple[str, ...]:
+        """The user's own optimizer, in words."""
+        if self.rule is None or isinstance(self.rule, str):
+            return ()
+        return (f"optimizer {self.rule.function.__qualname__.removesuffix('.update')}",)
+
+    @property
     def custom_parts(self) -> tuple[str, ...]:
         """What the user wrote and no kernel knows, in words; empty for most networks."""
-        parts = [f"layer {type(s.function).__name__}" for s in self.stages if isinstance(s, Custom)]
-        if self.loss is not None and not isinstance(self.loss.kernel, str):
-            parts.append(f"loss {type(self.loss.kernel).__name__}")
-        parts += [f"metric {metric.name}" for metric in self.metrics if not isinstance(metric.kernel, str)]
-        if self.rule is not None and not isinstance(self.rule, str):
-            parts.append(f"optimizer {self.rule.function.__qualname__.removesuffix('.update')}")
-        return tuple(parts)
+        return self.custom_layers + self.custom_measures + self.custom_rule
 
 
 # -- what changes while it runs --------------------------------------------------------------------------------------

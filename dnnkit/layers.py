@@ -22,7 +22,7 @@ class Layer(Settings):
     """Base of all layers, and of your own.
 
     Your own layer is a frozen dataclass with `forward` and `backward` (see `dnnkit.backends.program.CustomFunction`),
-    and, where they differ from the defaults, `output_shape` and `parameters`. It runs on every backend, stage by stage.
+    and, where they differ from the defaults, `output_shape` and `parameters`. Backends call it with whole batches.
     """
 
     def output_shape(self, input_shape: Shape) -> Shape:

@@ -94,7 +94,7 @@ class CategoricalCrossentropy(Loss):
     """-Σ t log p, mean over rows; targets are rows of probabilities, usually one-hot.
 
     With an `epsilon` the loss is -Σ t log(p + ε), as textbooks write it to keep away from log 0. It is then no longer
-    the fused kernel on logits, but computed stage by stage.
+    the fused kernel on logits, but computed in Python as a loss of your own.
     """
 
     from_logits: bool = False

@@ -14,7 +14,7 @@ import numpy as np
 from dnnkit.backends.diagnosis import Finding, say_once
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.numpy_backend import NumpyBackend
-from dnnkit.backends.program import Activate, Dense, Dropout, Loss, Metric, Program, Rescale
+from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Loss, Metric, Program, Rescale
 from dnnkit.installed import version
 from dnnkit.kernels import registry
 from dnnkit.kernels._native import archive
@@ -23,8 +23,8 @@ from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.registry import Activation
 
-COMPILED = (Rescale, Dense, Activate, Dropout)
-"""The stages that `kernels/_engine` knows."""
+KNOWN = (Rescale, Dense, Activate, Dropout, Custom)
+"""The stages that `kernels/_engine` computes, or calls."""
 
 
 @cache
@@ -98,14 +98,17 @@ class NumbaBackend(NumpyBackend):
     # -- building ----------------------------------------------------------------------------------------------------
 
     def unsupported_reason(self, program: Program) -> str | None:
-        """Why the compiled epoch cannot take the program: parts without a compiled kernel."""
-        reason = super().unsupported_reason(program)
-        if reason is not None:
-            return reason
-        stages = {type(stage).__name__ for stage in program.stages if not isinstance(stage, COMPILED)}
+        """Why the compiled epoch cannot take the program: parts without a compiled kernel that it cannot call either.
+
+        Own layers, losses and metrics it calls, in Python.
+        """
+        if program.custom_rule:
+            return super().unsupported_reason(program)
+        stages = {type(stage).__name__ for stage in program.stages if not isinstance(stage, KNOWN)}
         kernels = {name for name in program.kernels if not registry.has_cpu_version(name)}
         rules = {program.rule} if isinstance(program.rule, str) and not self._has_compiled(program.rule) else set()
-        on_predictions = {m.name for m in program.metrics if m.reads_predictions and program.head != "linear"}
+        built_in = [metric for metric in program.metrics if isinstance(metric.kernel, str)]
+        on_predictions = {m.name for m in built_in if m.reads_predictions and program.head != "linear"}
         missing = sorted(stages | kernels | rules | on_predictions)
         return f"no compiled version of {', '.join(missing)}" if missing else None
 
@@ -129,7 +132,9 @@ class NumbaBackend(NumpyBackend):
             return super().build(program)
         from dnnkit.backends.numba_backend.executable import NumbaExecutable
 
-        return NumbaExecutable(self, program, self.plan(program, "compiled epoch"))
+        called = ", ".join(program.custom_layers + program.custom_measures)
+        details = {"called in Python": called} if called else {}
+        return NumbaExecutable(self, program, self.plan(program, "compiled epoch", **details))
 
     def keeps_dtype(self, source: Namespace, dtype: Any) -> bool:
         """Bytes are gathered as bytes; the compiled epoch knows no other integers."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from dnnkit.backends.numba_backend.partition import Partition, Role, roles
-from dnnkit.backends.program import Activate, Dense, Dropout, Rescale, Stage
+from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Rescale, Stage
 from dnnkit.kernels._engine import opcodes, structures
 from dnnkit.kernels._engine.opcodes import EXCHANGED, IN_PLACE, Instruction
 
@@ -31,7 +31,12 @@ class ScheduleKey(NamedTuple):
     """Whether rows have weights."""
     marked: bool = False
     """Whether it is known which columns each row uses."""
-    metrics: int = 0
+    has_loss: bool = True
+    """Whether the loss has an opcode."""
+    metrics: tuple[int, ...] = ()
+    """The numbers of those metrics that an opcode computes."""
+    own_measures: bool = False
+    """Whether loss or metrics are the user's own."""
     one_batch: bool = False
     """Whether all steps have the same rows in the same order."""
 
@@ -56,6 +61,9 @@ def assemble(stage_list: Sequence[Stage], partition: Partition, key: ScheduleKey
     again = Instruction("repeat", len(steps))
     steps += begin + take
     for place, (stage, kind) in enumerate(zip(stage_list, kinds, strict=True)):
+        if isinstance(stage, Custom):
+            steps += _called("own_forward", partition, place)
+            continue
         in_place = place == 0 and key.inputs == "in place"
         steps.append(Instruction(_forward(stage, kind, key, place), place, IN_PLACE if in_place else 0))
         if kind == "rows":
@@ -65,14 +73,29 @@ def assemble(stage_list: Sequence[Stage], partition: Partition, key: ScheduleKey
             steps += [Instruction("exchange"), Instruction("dense_join", place)]
     if key.purpose == "predict":
         return [*steps, Instruction("predict"), again]
-    steps += [Instruction("loss"), *(Instruction("metric", option=number) for number in range(key.metrics))]
+    if key.own_measures:  # before any sum is added to: if they fail, the step has not been
+        steps += _called("own_measures", partition, meet_before=partition.by == "rows" or "rows" not in kinds)
+    steps += [Instruction("loss")] if key.has_loss else []
+    steps += [Instruction("metric", option=number) for number in key.metrics]
     by_rows = partition.by == "rows" and partition.workers > 1
     at_once = key.purpose == "train" and not by_rows and not key.clips
     if key.purpose in ("train", "differentiate"):
-        steps += _backward(stage_list, kinds, key, at_once)
+        steps += _backward(stage_list, kinds, partition, key, at_once)
     if key.purpose == "train" and not at_once:
         steps += _update_at_the_end(partition, by_rows, key.clips)
     return [*steps, again]
+
+
+def _called(
+    name: str, partition: Partition, place: int = 0, option: int = 0, *, meet_before: bool = True
+) -> list[Instruction]:
+    """A call of the user's own part, which worker 0 makes on the memory of all.
+
+    The others wait until it is over: if it fails, none goes on. They also wait before, unless it reads nothing of
+    theirs and they have met since they last used what it writes.
+    """
+    meet = [Instruction("exchange")] if partition.workers > 1 else []
+    return [*(meet if meet_before else []), Instruction(name, place, option), *meet]
 
 
 def _take(key: ScheduleKey, shares: bool) -> list[Instruction]:
@@ -103,19 +126,36 @@ def _forward(stage: Stage, role: Role, key: ScheduleKey, place: int = -1) -> str
             return "rescale"
         case Dropout():
             return "dropout" if key.purpose in ("train", "differentiate") else "copy"
+        case Custom():
+            return "own_forward"
     raise AssertionError(f"{stage} should have been refused by NumbaBackend.supports")
 
 
-def _backward(stage_list: Sequence[Stage], kinds: list[Role], key: ScheduleKey, at_once: bool) -> list[Instruction]:
-    """The stages backward, down to the first that is trained; `at_once` each is updated as soon as it can be."""
-    steps = []
-    for place in range(len(kinds) - 1, max(key.first, 0) - 1, -1):
+def _backward(
+    stage_list: Sequence[Stage], kinds: list[Role], partition: Partition, key: ScheduleKey, at_once: bool
+) -> list[Instruction]:
+    """The stages backward, down to the first that is trained; `at_once` each is updated as soon as it can be.
+
+    A call of the user's own may fail, and then nothing has been updated: what comes before the last waits for it.
+    """
+    steps: list[Instruction] = []
+    waiting: list[Instruction] = []
+    first = max(key.first, 0)
+    last_call = next((place for place in range(first, len(kinds)) if isinstance(stage_list[place], Custom)), len(kinds))
+    for place in range(len(kinds) - 1, first - 1, -1):
         stage, wants_dx = stage_list[place], place > key.first
+        if isinstance(stage, Custom):
+            steps += _called("own_backward", partition, place, int(wants_dx))
+            waiting += [Instruction("update_stage", place)] if stage.parameters else []
+            if place == last_call and at_once:
+                steps += waiting
+            continue
         in_exchange = kinds[place] == "columns" and wants_dx
         name = {Dense: "dense", Activate: "activate", Rescale: "rescale", Dropout: "dropout"}[type(stage)]
         steps.append(Instruction(f"{name}_backward", place, EXCHANGED if in_exchange else int(wants_dx)))
         if isinstance(stage, Dense):
-            what = "update_fused" if at_once else "kernel_gradient"
+            what = "update_fused" if at_once and place < last_call else "kernel_gradient"
+            waiting += [Instruction("update_stage", place, 1)]
             of_columns = place == 0 and key.inputs != "gathered"
             in_place = of_columns and key.inputs == "in place"
             steps.append(Instruction(what + "_of_columns" * of_columns, place, IN_PLACE if in_place else 0))

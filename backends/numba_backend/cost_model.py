@@ -12,12 +12,13 @@ A partition is estimated by its first worker, whose part is as large as any. See
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 from dnnkit.backends.numba_backend.machine import Machine, machine
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles, share, stage_shards
 from dnnkit.backends.processors import usable
-from dnnkit.backends.program import Dense, Dropout, Program, Stage
+from dnnkit.backends.program import Custom, Dense, Dropout, Program, Stage, stage_parameters
 from dnnkit.errors import ConfigurationError
 
 WORTH = 0.85
@@ -50,6 +51,9 @@ PASSES = 6
 
 DRAW = 1.5e-9
 """Seconds per random number of a dropout mask."""
+
+PYTHON = 1e-5
+"""Seconds of a call of the user's own part: what it computes is not known."""
 
 
 def choose_partition(
@@ -89,8 +93,13 @@ def _recorded(text: str, batch_size: int) -> Partition | None:
 
 
 def threads(program: Program, rows: int, steps: int) -> int:
-    """Number of threads to start for `steps` steps of so many rows; 0 if it is over sooner."""
-    return usable(program.num_threads) if _roughly(program, rows, steps) > WORTH_THREADS else 0
+    """Number of threads to start for `steps` steps of so many rows; 0 if it is over sooner.
+
+    What the user's own parts take is not known.
+    """
+    calls_any = program.custom_layers or program.custom_measures
+    estimate = inf if calls_any and steps > 1 else _roughly(program, rows, steps)
+    return usable(program.num_threads) if estimate > WORTH_THREADS else 0
 
 
 def readers(program: Program, rows: int) -> int:
@@ -145,13 +154,17 @@ def estimate(
     slots = len(program.optimizer_rule.slots) if program.optimizer_rule else 0
     updated = (2 + 2 * slots) * number / here.bytes
     gathered = rows * features / (workers if "rows" in kinds else 1)
-    exchanges, update, held, trained = 0.0, 0.0, 0, False
+    called = 2 * len(program.custom_layers) + bool(program.custom_measures)
+    exchanges = 2 * called * (here.exchange + WAIT) if workers > 1 else 0.0
+    update, held, trained = 0.0, 0, False
     times = []
     for stage, role, part in zip(stages, kinds, stage_shards(stages, features, partition, 0), strict=True):
         inputs, outputs = part.shape
         time = PASSES * rows * outputs * number / here.bytes
         if isinstance(stage, Dropout):
             time += rows * outputs * DRAW
+        if isinstance(stage, Custom):
+            time += 2 * PYTHON
         if isinstance(stage, Dense):
             products = 3 if trained else 2  # forward, its kernel's gradient, and dx unless nothing before it is trained
             fetched = FETCHED * (rows * inputs + inputs * outputs) * number / here.bytes
@@ -162,7 +175,7 @@ def estimate(
             if added_up:
                 exchanges += here.exchange + WAIT + (workers + 1) * rows * added_up * number / here.bytes
                 exchanges += (workers - 1) * rows * added_up * number / here.crossing
-            trained = True
+        trained |= bool(stage_parameters(stage))
         times.append(time)
     if by_rows:
         own = share(held, workers, 0)

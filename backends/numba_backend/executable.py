@@ -84,7 +84,9 @@ class NumbaExecutable(CompiledReader):
         if key not in self._teams:
             if len(self._teams) >= TEAMS:
                 self._teams.pop(next(key for key, team in self._teams.items() if team is not self._training))
-            self._teams[key] = self._new_team(partition, rows)
+            self._teams[key] = team = self._new_team(partition, rows)
+            if (own_parts := team.own_parts("train")) is not None:
+                own_parts.before_call = self._homes.changed
         return self._teams[key]
 
     def prepare(  # noqa: D102
@@ -99,7 +101,7 @@ class NumbaExecutable(CompiledReader):
             self._prepared.add(train)
         if held_out is None:
             return
-        partition, rows, _ = self._reading_partition(held_out, batch_size)
+        partition, rows, _ = self._reading_partition(held_out, batch_size, calls=self._calls_any)
         evaluate = "evaluate", partition, rows, False, _form(held_out)
         if evaluate not in self._prepared:
             batches = Batches(self._source(held_out), np.arange(rows), rows, np.zeros(0))
@@ -142,10 +144,18 @@ class NumbaExecutable(CompiledReader):
         threads = cost_model.threads(self.program, rows, last - first)
         if giant:
             done, nan_step = self._run_giant(first, last, hyperparameters, threads)
-        else:
-            self._giant_step.wait()
-            self.prepare_steps(first, last, hyperparameters)
-            done, nan_step = epoch.team.go_on(threads)
+            return self._note(first, done, nan_step)
+        self._giant_step.wait()
+        self.prepare_steps(first, last, hyperparameters)
+        try:
+            self._run(epoch.team, rows, threads)
+        finally:  # whatever is raised, by an own part or by Ctrl-C, is raised after whole steps
+            done = self._note(first, *epoch.team.outcome())
+        return done
+
+    def _note(self, first: int, done: int, nan_step: int) -> int:
+        """Note that the steps before `done` were run; returns that."""
+        epoch = self.epoch
         self.state.step += done - first
         epoch.span = (first if epoch.span == (0, 0) else epoch.span[0], done)
         if epoch.nan_step < 0:
@@ -169,16 +179,26 @@ class NumbaExecutable(CompiledReader):
             "train", epoch.batches, steps, numbers, epoch.sums if sums is None else sums, self.first_trained
         )
 
+    def _run(self, team: WorkerTeam, rows: int, threads: int) -> tuple[int, int]:
+        """Run what the team was prepared for."""
+        if not self._calls_any:
+            return team.go_on(threads)
+        with self._own_bound(rows):
+            try:
+                return team.go_on(threads)
+            finally:
+                self._homes.changed()
+
     def _run_giant(self, first: int, last: int, hyperparameters: Hyperparameters, threads: int) -> tuple[int, int]:
         """As `run_steps`, on copies that take the place of what they copied: the compiled step writes to them early."""
-        team = self.epoch.team
+        team, rows = self.epoch.team, self.epoch.batches.batch_size
         numbers = self._homes.to_write(team.partition, team.layout)
         own, sums, outcome = numbers.copy(), self.epoch.sums.copy(), (first, -1)
 
         def run() -> None:
             nonlocal outcome
             self.prepare_steps(first, last, hyperparameters, own, sums)
-            found = team.go_on(threads)
+            found = self._run(team, rows, threads)
             if self._giant_step.may_change():
                 numbers.take(own)
                 self.epoch.sums[...] = sums
@@ -233,7 +253,8 @@ class NumbaExecutable(CompiledReader):
         sums, numbers = team.zero_totals(), self._homes.whole(self._parameters)
 
         def run() -> None:
-            team.run("differentiate", batches, steps, numbers, sums, first=first)
+            with self._own_bound(rows):
+                team.run("differentiate", batches, steps, numbers, sums, first=first)
 
         if is_giant(self._layout.size, rows):
             self._giant_step.run(run, lambda: False)
@@ -264,7 +285,7 @@ class NumbaExecutable(CompiledReader):
         return loss
 
     def differentiate_batch(self, x: Any, y: Any) -> Gradients | None:  # noqa: D102
-        batch = self._one_batch("differentiate", x)
+        batch = None if self._calls_layers else self._one_batch("differentiate", x)  # they write to the team's gradient
         if batch is None or not batch.take(x, y):
             return None
         self._giant_step.wait()
@@ -287,7 +308,7 @@ class NumbaExecutable(CompiledReader):
             if len(self._one_batches) >= TEAMS:
                 self._one_batches.pop(next(iter(self._one_batches)))
             self._one_batches[key] = OneBatch(
-                team, rows, self._rescale, self.first_trained, is_bytes=is_bytes, marks=marks
+                team, rows, self._rescale, self.first_trained, self._run, is_bytes=is_bytes, marks=marks
             )
         return self._one_batches[key]
 

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from dnnkit.backends.numba_backend.executable import NumbaExecutable
 
 WAITING = "exchanges, waiting"
-OF_STAGES = ("dense", "activate", "rescale", "dropout", "copy", "kernel_gradient", "join_backward", "update_fused")
+OF_STAGES = (
+    "dense", "activate", "rescale", "dropout", "copy", "kernel_gradient", "join_backward", "update_fused",
+    "own_forward", "own_backward",
+)  # fmt: skip
 """How the names of opcodes begin that compute a stage."""
 UPDATES = ("add_gradients", "norm", "clip", "update")
 
@@ -62,7 +65,7 @@ def _part_of(instruction: Instruction) -> str | None:
         return "update"
     if instruction.opcode.startswith(OF_STAGES):
         return None
-    return "loss and metrics" if instruction.opcode in ("loss", "metric") else "inputs"
+    return "loss and metrics" if instruction.opcode in ("loss", "metric", "own_measures") else "inputs"
 
 
 def _instruction_seconds(
@@ -76,7 +79,10 @@ def _instruction_seconds(
     for _ in range(ROUNDS):
         executable.begin_epoch(data, order, batch_size)
         executable.prepare_steps(0, steps, still(executable.program, steps))
-        calls.caller("run_timed", dtype)(ctypes.addressof(team.run_structure), fewest_at, count)
+        with executable._own_bound(batch_size):
+            calls.caller("run_timed", dtype)(ctypes.addressof(team.run_structure), fewest_at, count)
+        if (own_parts := team.own_parts("train")) is not None:
+            own_parts.end()
     rate = (_ticks(dtype) - began) / (perf_counter() - start)
     seconds: HostArray = np.where(fewest == np.iinfo(np.int64).max, 0, fewest) / rate
     return seconds

@@ -4,6 +4,7 @@ A fit prepares an epoch and runs it. Here each step is a run of its own, of some
 have in common is prepared once; of a batch only its addresses are new.
 """
 
+from collections.abc import Callable
 from math import inf, isfinite
 from typing import Any
 
@@ -23,11 +24,22 @@ from dnnkit.kernels.nonzero_columns import words
 class OneBatch:
     """Batches of so many rows for a team, each in a run of its own.
 
-    `is_bytes`: inputs are bytes, else numbers. `marks`: which of their columns are not zero is worth knowing.
+    `run(team, rows, threads)` runs what the team was prepared for. `is_bytes`: inputs are bytes, else numbers. `marks`:
+    which of their columns are not zero is worth knowing.
     """
 
-    def __init__(self, team: WorkerTeam, rows: int, rescale: Rescale, first: int, *, is_bytes: bool, marks: bool):
-        program = team.program
+    def __init__(
+        self,
+        team: WorkerTeam,
+        rows: int,
+        rescale: Rescale,
+        first: int,
+        run: Callable[[WorkerTeam, int, int], object],
+        *,
+        is_bytes: bool,
+        marks: bool,
+    ) -> None:
+        program, self._run_team = team.program, run
         assert program.loss is not None
         features, dtype = int(np.prod(program.input_shape)), np.dtype(program.dtype)
         self.team, self._rows, self._first = team, rows, first
@@ -92,6 +104,6 @@ class OneBatch:
         self._sums.fill(0)
         team.prepare(purpose, self._batches, steps, numbers, self._sums, self._first)
         run.x, run.targets = address(self._batch[0]), address(self._batch[1])
-        team.go_on(cost_model.threads(team.program, self._rows, 1))
+        self._run_team(team, self._rows, cost_model.threads(team.program, self._rows, 1))
         total = team.totals(self._sums)[0]
         return total / self._rows if self._is_mean else total

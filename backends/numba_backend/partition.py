@@ -4,19 +4,21 @@ By units, dense stages go in pairs, as in Megatron-LM (M. Shoeybi et al., arXiv:
 split by columns of its kernel: every worker has all inputs and computes some of the outputs. The second is split by
 rows: every worker has some of the inputs and computes a summand of all outputs. Only the second exchanges anything on
 the way forward, its partial products; on the way back only the first, its dx, if anything before it is trained.
-Stages between the two are computed in parts as well; stages after a pair, by every worker alike.
+Stages between the two are computed in parts as well; stages after a pair, by every worker alike. A stage of the user's
+own is called once, with what all workers have of its inputs, wherever it is.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from typing import Literal
 
 import numpy as np
 
 from dnnkit.backends.aligned import GRAIN, rounded
-from dnnkit.backends.program import Activate, Dense, HostArray, Parameter, Stage
+from dnnkit.backends.program import Activate, Custom, Dense, HostArray, Parameter, Stage
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 
@@ -113,6 +115,9 @@ def stage_shards(stages: Sequence[Stage], features: int, partition: Partition, w
         if isinstance(stage, Dense):
             width = stage.kernel.shape[1]
             have = share(width, partition.workers, worker) if role == "columns" else slice(0, width)
+        elif isinstance(stage, Custom):
+            width = prod(stage.output_shape)
+            have = share(width, partition.workers, worker) if role == "part" else slice(0, width)
         result.append(StageShard(inputs, have))
     return result
 
@@ -160,6 +165,8 @@ class PartitionedLayout:
                     wanted.append((role == "whole", stage.kernel, (part.inputs, part.outputs)))
                     if stage.bias is not None:
                         wanted.append((role != "columns", stage.bias, (part.outputs,)))
+                elif isinstance(stage, Custom):
+                    wanted += [(True, one, (slice(None),) * len(one.shape)) for one in stage.parameters]
             offset = 0
             for shared, parameter, index in sorted(wanted, key=lambda piece: not piece[0]):
                 piece = ParameterShard(parameter, index, worker, offset, shared)

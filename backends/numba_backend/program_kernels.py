@@ -38,19 +38,23 @@ class ProgramKernels:
 
     @cached_property
     def loss(self) -> Function | None:
-        """Of the loss, if there is one."""
+        """Of the loss, if there is one that is built in."""
         loss = self._program.loss
-        if loss is None:
+        if loss is None or not isinstance(loss.kernel, str):
             return None
-        assert isinstance(loss.kernel, str)
         return loss_entry_points(loss.kernel, loss.targets, self._program.dtype).functions["loss"]
 
     @cached_property
-    def metrics(self) -> list[Function]:
-        """Of each metric."""
+    def metrics(self) -> list[Function | None]:
+        """Of each metric; None of the user's own."""
         targets = "labels" if self._program.loss is None else self._program.loss.targets
-        kernels = [metric.kernel for metric in self._program.metrics if isinstance(metric.kernel, str)]
-        return [metric_entry_points(kernel, targets, self._program.dtype).functions["total"] for kernel in kernels]
+        kernels = [metric.kernel for metric in self._program.metrics]
+        return [
+            metric_entry_points(kernel, targets, self._program.dtype).functions["total"]
+            if isinstance(kernel, str)
+            else None
+            for kernel in kernels
+        ]
 
     @cached_property
     def thresholds(self) -> HostArray:
@@ -77,7 +81,7 @@ class ProgramKernels:
             return
         if self.loss is not None:
             yield self.loss
-        yield from self.metrics
+        yield from filter(None, self.metrics)
         if purpose != "evaluate":
             yield from map(self.backward, activations)
         if purpose == "train":

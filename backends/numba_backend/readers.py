@@ -1,6 +1,6 @@
 """Reading a program's numbers: predictions and evaluations in compiled code, by several threads at a time."""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,10 +8,11 @@ import numpy as np
 from dnnkit.backends.aligned import zeros
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.data import BatchSource, batch_source, is_worth_marking, marked
+from dnnkit.backends.numba_backend.few_rows import FewRows
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
 from dnnkit.backends.numba_backend.program_kernels import ProgramKernels
 from dnnkit.backends.numba_backend.weights import TwoHomes
-from dnnkit.backends.numba_backend.workers import Batches, FewRows, Steps, WorkerTeam
+from dnnkit.backends.numba_backend.workers import Batches, Steps, WorkerTeam
 from dnnkit.backends.program import Dense, HostArray, Plan, Program, Totals
 from dnnkit.backends.stagewise.flat import Data, FlatExecutable
 from dnnkit.backends.stagewise.pool import Pool
@@ -40,6 +41,8 @@ class CompiledReader(FlatExecutable):
         self._kernels = ProgramKernels(program)
         self._idle_teams = Pool(TEAMS)
         self._idle_few: list[FewRows] = []
+        self._calls_layers = bool(program.custom_layers)
+        self._calls_any = self._calls_layers or bool(program.custom_measures)
         self._dtype = np.dtype(program.dtype)  # NumPy makes one of a name whenever it compares the two
 
     # -- the two homes of the numbers --------------------------------------------------------------------------------
@@ -88,21 +91,21 @@ class CompiledReader(FlatExecutable):
     # -- predictions and evaluations -----------------------------------------------------------------------------------
 
     def evaluate(self, data: Data, batch_size: int, parameters: HostArray | None = None) -> Totals:  # noqa: D102
-        partition, rows, threads = self._reading_partition(data, batch_size)
+        partition, rows, threads = self._reading_partition(data, batch_size, calls=self._calls_any)
         order, parameters = np.arange(len(data)), self._parameters if parameters is None else parameters
         weights = self._weight_sums(data, order, rows)
         batches, steps = Batches(self._source(data), order, rows, weights), Steps(0, len(weights))
-        with self._reading_team(partition, rows) as team:
+        with self._reading_team(partition, rows) as team, self._own_bound(rows):
             sums = team.zero_totals()
             team.run("evaluate", batches, steps, self._homes.whole(parameters), sums, threads=threads)
         return self._read_totals(team.totals(sums), float(weights.sum()), -1)
 
     def predict(self, data: Data, batch_size: int, parameters: HostArray | None = None) -> HostArray:  # noqa: D102
-        partition, rows, threads = self._reading_partition(data, batch_size)
+        partition, rows, threads = self._reading_partition(data, batch_size, calls=self._calls_layers)
         out = np.empty((len(data), self.program.output_features), self.program.dtype)
         order, parameters = np.arange(len(data)), self._parameters if parameters is None else parameters
         batches, steps = Batches(self._source(data), order, rows, np.zeros(0), out), Steps(0, -(-len(data) // rows))
-        with self._reading_team(partition, rows) as team:
+        with self._reading_team(partition, rows) as team, self._own_bound(rows, calls=self._calls_layers):
             team.run("predict", batches, steps, self._homes.whole(parameters), team.zero_totals(), threads=threads)
         return out
 
@@ -118,18 +121,28 @@ class CompiledReader(FlatExecutable):
         except IndexError:
             team = self._new_team(SINGLE, SMALL_BATCH)
             few = FewRows(team, float(self._rescale.scale), float(self._rescale.offset))
-        out = few.predict(x, self._parameters if parameters is None else parameters)
+        parameters = self._parameters if parameters is None else parameters
+        if self._calls_layers:
+            with self._own_bound(rows):
+                out = few.predict(x, parameters)
+        else:
+            out = few.predict(x, parameters)
         self._idle_few.append(few)
         return out
 
-    def _reading_partition(self, data: Data, batch_size: int) -> tuple[Partition, int, int]:
+    def _own_bound(self, rows: int, *, calls: bool = True) -> AbstractContextManager[Any]:
+        """What bounds the threads of NumPy's BLAS, which the user's own parts may use; nothing without any."""
+        return self._backend.thread_limit(self.program, rows) if calls and self._calls_any else nullcontext()
+
+    def _reading_partition(self, data: Data, batch_size: int, *, calls: bool) -> tuple[Partition, int, int]:
         """Who predicts these rows, how many at a time, and in how many threads: rows do not depend on each other.
 
-        At a time at most `batch_size` of them; as many as are read in place, if these are enough for full speed.
+        At a time at most `batch_size` of them, just as many if own parts are called; as many as are read in place, if
+        these are enough for full speed.
         """
         threads, workers = cost_model.threads(self.program, len(data), 1), cost_model.readers(self.program, len(data))
         in_place = CACHED // max(1, int(data.x.shape[1]) * np.dtype(self.program.dtype).itemsize)
-        rows = min(batch_size, in_place * workers) if in_place >= FULL_SPEED else batch_size
+        rows = min(batch_size, in_place * workers) if in_place >= FULL_SPEED and not calls else batch_size
         partition = Partition("rows", workers) if workers > 1 else SINGLE
         return partition, min(rows, len(data)), threads
 

@@ -99,6 +99,11 @@ class TwoHomes:
         self.newest = "sharded"
         return self._sharded
 
+    def changed(self) -> None:
+        """Note that shards, which a team is writing, are newer than what was collected meanwhile."""
+        if self.newest == "both":
+            self.newest = "sharded"
+
     def flat_to_write(self) -> Weights:
         """The flat numbers, which their user will change."""
         self.collect()

@@ -4,9 +4,8 @@ import ctypes
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from operator import is_
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from dnnkit.backends.aligned import address, rounded, zeros
 from dnnkit.backends.inspection import part_names
 from dnnkit.backends.numba_backend.bytecode import Inputs, Purpose, ScheduleKey, assemble, link
 from dnnkit.backends.numba_backend.crew import CREW, PATIENCE
-from dnnkit.backends.numba_backend.data import BatchSource, plain
+from dnnkit.backends.numba_backend.data import BatchSource
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, share, stage_shards
 from dnnkit.backends.numba_backend.program_kernels import ProgramKernels
 from dnnkit.backends.numba_backend.threads import in_threads
@@ -28,6 +27,9 @@ from dnnkit.kernels._engine.opcodes import BUFFERS, Instruction, describe
 from dnnkit.kernels._engine.structures import ENDED, LIMIT, LINE, RUN, STOP, WORKER
 from dnnkit.kernels._native import functions
 from dnnkit.kernels.matmul.limits import fits_tiles
+
+if TYPE_CHECKING:
+    from dnnkit.backends.numba_backend.own_parts import OwnParts
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +83,8 @@ class WorkerTeam:
         self._links: dict[ScheduleKey, Any] = {}
         self._prepared: tuple[object, ...] = ()
         """What the last run was prepared for."""
+        self._called: OwnParts | None = None
+        """What it calls."""
         workers, outputs = partition.workers, program.output_features
         own_rows = -(-rows // workers) if partition.by == "rows" else rows
         plans = self._plan(own_rows)
@@ -107,6 +111,9 @@ class WorkerTeam:
         self._run_address = ctypes.addressof(self.run_structure)
         self._fill_workers(plans)
         self._fill_run(plans[-1].size)
+        self._calls_when_predicting = bool(program.custom_layers)
+        calls_any = self._calls_when_predicting or program.custom_measures
+        self._own_parts = self._new_own_parts() if calls_any else None
 
     def _plan(self, rows: int) -> list[WorkspacePlan]:
         """Each worker's memory, one after the other."""
@@ -153,6 +160,22 @@ class WorkerTeam:
         run.gradients, run.gradient_stride = address(self.gradients), self.gradients.strides[0]
         run.norms = address(self._norms)
 
+    def _new_own_parts(self) -> "OwnParts":
+        """What calls the user's own parts on this team's memory."""
+        from dnnkit.backends.numba_backend.own_parts import OwnParts, TeamMemory
+
+        memory = TeamMemory(
+            self._workers, self._tables, self._memory, self._targets, self._row_weights, self.gradients
+        )  # fmt: skip
+        own = OwnParts(self.program, self._stages, self.partition, self.layout, memory)
+        self.run_structure.python = own.address
+        return own
+
+    def own_parts(self, purpose: Purpose) -> "OwnParts | None":
+        """What calls the user's own parts, if a run for that purpose has any."""
+        predicts = purpose in ("predict", "predict a few")
+        return self._own_parts if not predicts or self._calls_when_predicting else None
+
     def _fill_kernels(self, purpose: Purpose) -> None:
         """The addresses of the kernels that a schedule for that purpose calls."""
         run, kernels, trains = self.run_structure, self._kernels, purpose in ("train", "differentiate")
@@ -166,7 +189,7 @@ class WorkerTeam:
             run.head = kernels.head.address
             return
         run.loss = 0 if kernels.loss is None else kernels.loss.address
-        self._metrics = np.array([metric.address for metric in kernels.metrics], np.int64)
+        self._metrics = np.array([0 if metric is None else metric.address for metric in kernels.metrics], np.int64)
         run.metrics, run.thresholds = address(self._metrics), address(kernels.thresholds)
         if purpose == "train":
             run.rule = kernels.update.address
@@ -192,7 +215,10 @@ class WorkerTeam:
 
     def key(self, purpose: Purpose, batches: Batches, first: int, *, clips: bool = False) -> ScheduleKey:
         """Which schedule the work needs."""
-        data = batches.data
+        data, program = batches.data, self.program
+        metrics = () if purpose == "differentiate" else program.metrics
+        has_loss = program.loss is None or isinstance(program.loss.kernel, str)
+        compiled = tuple(number for number, metric in enumerate(metrics) if isinstance(metric.kernel, str))
         return ScheduleKey(
             purpose,
             first,
@@ -202,7 +228,9 @@ class WorkerTeam:
             labels=self._target_width == 0,
             weights=data.weights is not None,
             marked=data.bits is not None,
-            metrics=0 if purpose == "differentiate" else len(self.program.metrics),
+            has_loss=has_loss,
+            metrics=compiled,
+            own_measures=not has_loss or len(compiled) < len(metrics),
             one_batch=batches.is_one,
         )
 
@@ -240,7 +268,8 @@ class WorkerTeam:
 
         With `threads` 0 it is over in milliseconds: in this thread, and others that stand by. Else in so many others at
         most, while this one waits and hears signals.
-        Loss and metrics are added to the sums, which `zero_totals` made and `totals` adds up.
+        Loss and metrics are added to the sums, which `zero_totals` made and `totals` adds up. What an own part raises
+        is raised here; the step has not been then: `outcome` says which were.
         """
         self.prepare(purpose, batches, steps, numbers, sums, first)
         return self.go_on(threads)
@@ -259,8 +288,14 @@ class WorkerTeam:
                 calls.caller("run_workers", dtype)(0, 0, run)
         finally:
             self.clear_stop()
-        lost = [worker.nan_step for worker in self._workers if worker.nan_step >= 0]
-        return int(self._control[LIMIT]), min(lost, default=-1)
+        if self._called is not None:
+            self._called.end()
+        return self.outcome()
+
+    def outcome(self) -> tuple[int, int]:
+        """What `run` returns, of the last run however it ended."""
+        done = int(self.worker.step)
+        return done, min((one.nan_step for one in self._workers if 0 <= one.nan_step < done), default=-1)
 
     def prepare(
         self, purpose: Purpose, batches: Batches, steps: Steps, numbers: Weights, sums: HostArray, first: int
@@ -278,6 +313,9 @@ class WorkerTeam:
             worker.place, worker.step, worker.nan_step = 0, steps.first, -1
         self._control[LIMIT], self._control[ENDED] = steps.last, -1
         self._turns[...] = 0
+        self._called = self.own_parts(purpose)
+        if self._called is not None:
+            self._called.begin(purpose, numbers.parameters[0], sums, batches)
 
     def _prepare(
         self, purpose: Purpose, batches: Batches, numbers: Weights, sums: HostArray, first: int, clips: bool
@@ -320,41 +358,3 @@ class WorkerTeam:
             part = share(self.layout.size, self.partition.workers, worker)
             return part.start, part.start, part.stop
         return 0, self.layout.shared, self.layout.sizes[worker]
-
-
-COPIED = 8192
-"""Bytes of inputs up to which it takes no longer to copy them than to ask where they are."""
-
-
-class FewRows:
-    """One caller's buffers for predictions of a few rows, as many as the team was made for."""
-
-    def __init__(self, team: WorkerTeam, scale: float, offset: float) -> None:
-        self._team = team  # keeps what the run refers to
-        self._schedule = team.link(ScheduleKey("predict a few", 0))
-        self._run, self._worker, self._parameters = team.run_structure, team.worker, np.zeros(0)
-        run, program, rows = self._run, team.program, team.rows
-        self._predict = partial(calls.caller("predict_few", program.dtype), ctypes.addressof(run))
-        x, out = (
-            zeros((rows, *program.input_shape), program.dtype),
-            zeros((rows, program.output_features), program.dtype),
-        )
-        self._x = [x[:count] for count in range(rows + 1)]
-        self._out = [out[:count] for count in range(rows + 1)]
-        self._x_at, run.out = address(x), address(out)
-        run.schedule, run.scale, run.offset = ctypes.addressof(self._schedule), scale, offset
-
-    def predict(self, x: HostArray, parameters: HostArray) -> HostArray | None:
-        """Predictions of x (rows, ...); None if x is not finite."""
-        rows, worker = len(x), self._worker
-        if parameters is not self._parameters:
-            self._parameters, worker.parameters = parameters, address(parameters)
-        if x.nbytes <= COPIED:
-            self._x[rows][...] = x
-            self._run.x = self._x_at
-        else:
-            x = plain(x)
-            self._run.x = address(x)
-        worker.rows = rows
-        self._predict()
-        return self._out[rows].copy() if worker.nan_step < 0 else None

@@ -1,11 +1,12 @@
 """A worker's memory: where each of its stages reads and writes, sized for a maximum batch."""
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 from dnnkit.backends.aligned import rounded
 from dnnkit.backends.numba_backend.partition import PartitionedLayout, Role, StageShard
-from dnnkit.backends.program import Activate, Dense, Dropout, HostArray, Rescale, Stage
+from dnnkit.backends.program import Activate, Custom, Dense, Dropout, HostArray, Rescale, Stage
 from dnnkit.kernels import registry
 from dnnkit.kernels._engine.structures import STAGE
 
@@ -28,6 +29,7 @@ class WorkspacePlan:
         for stage, role, shard in zip(stages, roles, shards, strict=True):
             inputs, outputs_here = shard.shape
             width = stage.kernel.shape[1] if isinstance(stage, Dense) else width
+            width = prod(stage.output_shape) if isinstance(stage, Custom) else width
             line = _fields(stage)
             line |= {"inputs": inputs, "outputs": outputs_here, "first_output": shard.outputs.start, "width": width}
             line |= {"x": x, "y": self._take(outputs_here), "z": self.scratch, "dx": self._take(inputs)}
@@ -41,6 +43,9 @@ class WorkspacePlan:
                 if role in ("rows", "columns"):
                     line["partial"] = self.exchanged * itemsize
                     self.exchanged += rounded(rows * (outputs_here if role == "rows" else inputs))
+            if isinstance(stage, Custom) and stage.parameters:
+                first, last = (layout.pieces[worker, stage.parameters[place].name] for place in (0, -1))
+                line |= {"bias": first.offset * itemsize, "biases": last.offset + last.size - first.offset}
             if isinstance(stage, Dropout):
                 line["keep"], self.mask_size = self.mask_size, self.mask_size + rows * outputs_here
             self.stages.append(line)
@@ -72,4 +77,6 @@ def _fields(stage: Stage) -> dict[str, Any]:
             return {"scale": scale, "offset": offset, "saves_input": 0}
         case Dropout(layer=layer, rate=rate):
             return {"layer": layer, "rate": rate, "saves_input": 0}
+        case Custom():
+            return {"saves_input": 0}
     raise AssertionError(f"{stage} should have been refused by NumbaBackend.supports")

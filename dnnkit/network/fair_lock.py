@@ -4,7 +4,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from threading import get_ident
+
+from dnnkit.backends.acting import acting
 
 
 class FairLock:
@@ -23,11 +24,11 @@ class FairLock:
     @property
     def is_mine(self) -> bool:
         """Whether this thread has it."""
-        return self._owner == get_ident()
+        return self._owner != -1 and self._owner == acting()
 
     def acquire(self, when_waiting: Callable[[], None]) -> None:
         """Take it; if another thread has it, call `when_waiting` and wait."""
-        me = get_ident()
+        me = acting()
         if self._owner == me:
             self._depth += 1
             return

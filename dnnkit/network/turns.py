@@ -11,10 +11,10 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import get_ident
 from time import monotonic
 from typing import Any, TypeVar
 
+from dnnkit.backends.acting import acting
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.stagewise.giant_step import GIANT
 from dnnkit.errors import ConcurrentUse
@@ -98,7 +98,7 @@ class Turns:
         with self._mutex:
             if self._fitting is not None:
                 raise self._concurrent("fit")
-            self._fitting = get_ident()
+            self._fitting = acting()
         try:
             yield
         finally:
@@ -117,12 +117,12 @@ class Turns:
         return Stretch(self, executable, step_size)
 
     def _refuse_beside_fit(self, what: str) -> None:
-        if self._fitting is not None and (self._has_begun or self._fitting != get_ident()):
+        if self._fitting is not None and (self._has_begun or self._fitting != acting()):
             raise self._concurrent(what)
 
     def _concurrent(self, what: str) -> ConcurrentUse:
         where = "and this is called within it, by a callback"
-        if self._fitting != get_ident():
+        if self._fitting != acting():
             names = [thread.name for thread in threading.enumerate() if thread.ident == self._fitting]
             where = f"in thread {names[0]}" if names else "in another thread"
         return ConcurrentUse(
@@ -143,7 +143,7 @@ class Turns:
         if self._lock.is_mine:  # within a turn, which goes on
             return compute(executable.settle())
         for _ in range(2):
-            if self._fitting not in (None, get_ident()):
+            if self._fitting is not None and self._fitting != acting():
                 break  # it writes nearly all the time
             settled = self.settled
             if settled is None or settled.executable is not executable:

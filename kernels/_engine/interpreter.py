@@ -11,6 +11,7 @@ from dnnkit.kernels._engine.structures import (
     INSTRUCTION,
     LIMIT,
     LINE,
+    OWN_MEASURES,
     REPEAT,
     RUN,
     STAGE,
@@ -19,7 +20,7 @@ from dnnkit.kernels._engine.structures import (
 )
 from dnnkit.kernels._numba import atomics, flush_to_zero
 from dnnkit.kernels._numba.at_address import at, vector
-from dnnkit.kernels._numba.indirect_calls import call_opcode
+from dnnkit.kernels._numba.indirect_calls import call_opcode, call_python
 from dnnkit.kernels._numba.jit import jit
 
 YIELD = 10
@@ -82,7 +83,7 @@ def run_segment(number_of_worker, run_address):
         instruction = instruction_at(first + place * INSTRUCTION_BYTES)
         function = instruction.function
         place += 1
-        if function > REPEAT:
+        if function > OWN_MEASURES:
             stage = stages + instruction.stage * STAGE_BYTES
             call_opcode(function, (worker_address, run_address, stage, instruction.option))
         elif function == BEGIN:
@@ -91,9 +92,24 @@ def run_segment(number_of_worker, run_address):
         elif function == EXCHANGE:
             worker.place = place
             return False
-        else:
+        elif function == REPEAT:
             place = instruction.stage
             worker.step += 1
+        elif not went_well(worker, run, instruction):
+            return True
+
+
+@jit
+def went_well(worker, run, instruction):
+    """Call the user's own part that an instruction names; False if it failed, and the run is over."""
+    if worker.number > 0:
+        return True
+    setting = flush_to_zero.disable()
+    result = call_python(run.python, (instruction.function, instruction.stage, instruction.option))
+    flush_to_zero.restore(setting)
+    if result == 0:
+        worker.failed = 1
+    return result != 0
 
 
 @jit

@@ -34,6 +34,9 @@ CONTROL = {
     "begin": (structures.BEGIN, "Begin a step, or end the run if there is none left."),
     "exchange": (structures.EXCHANGE, "Wait until all workers are here."),
     "repeat": (structures.REPEAT, "Go on with the next step."),
+    "own_forward": (structures.OWN_FORWARD, "Call a stage's own forward, in Python, by worker 0 for all."),
+    "own_backward": (structures.OWN_BACKWARD, "Call a stage's own backward, in Python, by worker 0 for all."),
+    "own_measures": (structures.OWN_MEASURES, "Call the own loss and metrics, in Python, by worker 0 for all."),
 }
 """What the interpreter does itself: name -> number, meaning."""
 

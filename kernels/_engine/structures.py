@@ -13,7 +13,7 @@ STAGE = Structure(
         "inputs": "features of its x; a worker may hold a shard of a stage, and counts its own",
         "outputs": "features of its y",
         "kernel": "bytes from the worker's parameters, or gradients, to its kernel (inputs, outputs)",
-        "bias": "the same to its bias",
+        "bias": "the same to its bias; of a stage of the user's own, to all its parameters",
         "biases": "length of the bias, 0 without one",
         "forward": "address of its activation",
         "backward": "address of its activation's gradient",
@@ -37,15 +37,16 @@ STAGE = Structure(
 
 INSTRUCTION = Structure(
     {
-        "function": "address of the opcode; or BEGIN, EXCHANGE or REPEAT, which the interpreter does itself",
+        "function": "address of the opcode; or one of the numbers below, which the interpreter does itself",
         "stage": "the stage's number; of REPEAT the instruction to go on with",
         "option": "what else the opcode wants to know",
     },
     {},
 )
 
-BEGIN, EXCHANGE, REPEAT = range(3)
-"""Instead of an address: begin a step, or end the run if there is none left; wait for all workers; the next step."""
+BEGIN, EXCHANGE, REPEAT, OWN_FORWARD, OWN_BACKWARD, OWN_MEASURES = range(6)
+"""Instead of an address: begin a step, or end the run if there is none left; wait for all workers; the next step; call
+the user's own parts: a stage's forward or backward, or the loss and metrics."""
 
 WORKER = Structure(
     {
@@ -56,6 +57,7 @@ WORKER = Structure(
         "first_row": "number of the first of them in the epoch's order",
         "first_in_batch": "the same, in the batch",
         "nan_step": "the first step whose loss was not a number, or -1",
+        "failed": "1 if the user's own part failed, which ends the run",
         "used": "how many columns of the inputs are not zero in all of its rows",
         "share": "number of the first parameter that it updates",
         "own": "number of the first of them that no other worker holds",
@@ -100,6 +102,7 @@ _RUN_WORDS = {
     "targets": "address of the data's labels (rows,) or targets (rows, target_width)",
     "target_width": "numbers of a row's targets",
     "weights": "address of the data's row weights (rows,)",
+    "python": "address of what calls the user's own parts: given an instruction, 1 if all went well",
     "bits": "address of the bits that say which columns each row uses (rows, words), int64",
     "words": "64-bit words of a row of bits",
     "all_rows": "address of the numbers 0, 1, 2, ..., int64",

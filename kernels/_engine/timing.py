@@ -12,9 +12,10 @@ from dnnkit.kernels._engine.interpreter import (
     begin,
     instruction_at,
     run_at,
+    went_well,
     worker_at,
 )
-from dnnkit.kernels._engine.structures import BEGIN, EXCHANGE, REPEAT
+from dnnkit.kernels._engine.structures import BEGIN, EXCHANGE, OWN_MEASURES, REPEAT
 from dnnkit.kernels._numba.at_address import matrix, vector
 from dnnkit.kernels._numba.extending import intrinsic
 from dnnkit.kernels._numba.indirect_calls import call_opcode
@@ -62,7 +63,10 @@ def run_segment_timed(number, run_address, fewest):
         if instruction.function > REPEAT:
             stage = worker.stages + instruction.stage * STAGE_BYTES
             start = ticks()
-            call_opcode(instruction.function, (worker_address, run_address, stage, instruction.option))
+            if instruction.function > OWN_MEASURES:
+                call_opcode(instruction.function, (worker_address, run_address, stage, instruction.option))
+            elif not went_well(worker, run, instruction):
+                return True
             spent = ticks() - start
             if spent < fewest[number, place]:
                 fewest[number, place] = spent

@@ -109,6 +109,14 @@ def update_fused_of_columns(worker, run, stage, option):
 
 
 @opcode
+def update_stage(worker, run, stage, option):
+    """Update a stage, whose gradients are computed: all its own, or, with option 1, a kernel and its bias."""
+    if option == 1:
+        apply_update(worker, run, stage.kernel, stage.kernel, stage.inputs * stage.outputs)
+    update_bias(worker, run, stage)
+
+
+@opcode
 def add_gradients(worker, run, stage, option):
     """Add all workers' gradients, for the parameters that this worker updates."""
     first, size = worker.share, size_of(run.zero)

@@ -29,10 +29,7 @@ def _on_register(name: str, builder: Any, place: Any) -> None:
     builder.call(function, [builder.bitcast(place, pointer)])
 
 
-@intrinsic
-def enable(typing_context: Any) -> Any:
-    """Turn on FTZ and DAZ for this thread; returns the old MXCSR, for `restore`."""
-
+def _switch(is_on: bool) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         number = ir.IntType(32)
         if not HAS_SWITCH:
@@ -40,7 +37,8 @@ def enable(typing_context: Any) -> Any:
         place = cgutils.alloca_once(builder, number)
         _on_register("stmxcsr", builder, place)
         before = builder.load(place)
-        builder.store(builder.or_(before, number(FTZ | DAZ)), place)
+        after = builder.or_(before, number(FTZ | DAZ)) if is_on else builder.and_(before, number(~(FTZ | DAZ)))
+        builder.store(after, place)
         _on_register("ldmxcsr", builder, place)
         return before
 
@@ -48,8 +46,20 @@ def enable(typing_context: Any) -> Any:
 
 
 @intrinsic
+def enable(typing_context: Any) -> Any:
+    """Turn on FTZ and DAZ for this thread; returns the old MXCSR, for `restore`."""
+    return _switch(True)
+
+
+@intrinsic
+def disable(typing_context: Any) -> Any:
+    """Turn them off, for what is not ours; returns the old MXCSR, for `restore`."""
+    return _switch(False)
+
+
+@intrinsic
 def restore(typing_context: Any, setting: Any) -> Any:
-    """Set MXCSR, to what `enable` returned."""
+    """Set MXCSR, to what `enable` or `disable` returned."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         if HAS_SWITCH:

@@ -47,6 +47,22 @@ call_opcode = _caller(WORD, WORD, WORD, WORD)
 
 
 @intrinsic
+def call_python(typing_context: Any, address: Any, arguments: Any) -> Any:
+    """Call what ctypes made of a Python function of three words, in C's convention; its result, a word.
+
+    It waits for the interpreter's lock, whichever thread this is.
+    """
+    signature = WORD(WORD, types.UniTuple(WORD, 3))
+
+    def generate(context: Any, builder: Any, _: Any, values: Any) -> Any:
+        word = ir.IntType(64)
+        function = builder.inttoptr(values[0], ir.FunctionType(word, [word] * 3).as_pointer())
+        return builder.call(function, [builder.extract_value(values[1], place) for place in range(3)])
+
+    return signature, generate
+
+
+@intrinsic
 def address_of(typing_context: Any, array: Any, start: Any = 0) -> Any:
     """The address of element `start` of a contiguous array."""
     begin = types.Omitted(0) if start == 0 else types.int64

@@ -561,7 +561,7 @@ BACKENDS = [
     ),
     Fault(
         "backends-schedule-first", ONE, "backends/numba_backend/bytecode.py",
-        "max(key.first, 0) - 1", "max(key.first, 0)",
+        "range(len(kinds) - 1, first - 1, -1)", "range(len(kinds) - 1, first, -1)",
         "tests/backends/numba_backend/test_bytecode.py -k every_stage",
     ),
     Fault(
@@ -618,6 +618,21 @@ BACKENDS = [
         "numba-sums-first-step", INDEX, "backends/numba_backend/executable.py",
         "(sums.first, self.state.position), sums.nan_step", "(self.state.position, self.state.position), sums.nan_step",
         "tests/dnnkit/training/test_interrupted.py -k 'of_two_fits and numba and saved'",
+    ),
+    Fault(
+        "backends-own-parts-sums", STALE, "backends/numba_backend/own_parts.py",
+        "self._sums[...] = self._before", "pass",
+        "tests/backends/numba_backend/test_own_parts.py -k 'leaves_no_trace and backward'",
+    ),
+    Fault(
+        "backends-own-parts-by-rows", STALE, "backends/numba_backend/own_parts.py",
+        "0 if self._by_rows and number > 0 else np.reshape", "np.reshape",
+        "tests/backends/numba_backend/test_own_parts.py -k 'train_in_every_division and first'",
+    ),
+    Fault(
+        "backends-own-parts-updated-early", ORDER, "backends/numba_backend/bytecode.py",
+        '"update_fused" if at_once and place < last_call else', '"update_fused" if at_once else',
+        "tests/backends/numba_backend/test_bytecode.py -k nothing_is_updated_before",
     ),
     Fault(
         "backends-streamed-last-chunk", STALE, "backends/cupy_backend/streaming.py",

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import dnnkit as dk
 from dnnkit.backends import get_backend
 from dnnkit.backends.numba_backend.backend import NumbaBackend
 from dnnkit.backends.numba_backend.executable import NumbaExecutable
-from dnnkit.backends.numba_backend.workers import FewRows
+from dnnkit.backends.numba_backend.few_rows import FewRows
 from dnnkit.errors import TrainingWarning
 from dnnkit.kernels._native import functions
 from tests.backends.networks import CASES, data
@@ -76,24 +77,26 @@ def test_few_rows_that_are_predicted_at_once_have_buffers_of_their_own(monkeypat
     assert used[0]._run != used[1]._run
 
 
-def test_a_part_of_your_own_goes_stage_by_stage_on_compiled_operations() -> None:
-    class Same(dk.Layer):
-        def forward(self, xp, x):
-            return x, None
+def test_an_optimizer_of_your_own_goes_stage_by_stage_on_compiled_operations() -> None:
+    @dataclass
+    class Own(dk.optimizers.Optimizer):
+        learning_rate: float = 0.1
+        global_clipnorm: float | None = None
+        slots = ()
 
-        def backward(self, xp, dy, saved):
-            return (dy,)
+        @staticmethod
+        def update(step, parameter, gradient, learning_rate, xp):
+            return (parameter - learning_rate * gradient,)
 
     x, labels = data()
     case = CASES["relu sigmoid tanh, softmax, sparse, adam"]
-    plain, own = case.network("numba"), dk.Sequential(
-        [dk.Rescaling(1 / 16, -0.5), dk.Flatten(), *case.hidden, Same(), case.last],
-        backend="numba", seed=3, dtype="float64",
-    )  # fmt: skip
-    own.compile(optimizer=case.optimizer, loss=case.loss, metrics=["accuracy"])
-    histories = [net.fit(x, labels, epochs=3, verbose=0) for net in (plain, own)]
-    assert "layer Same" in (histories[1].plan.reason or "")
-    assert histories[1].plan.backend == "numba"
+    histories = []
+    for optimizer in (dk.SGD(0.1), Own()):
+        net = replace(case, optimizer=optimizer).network("numba")
+        histories.append(net.fit(x, labels, epochs=3, verbose=0))
+    assert "optimizer" in (histories[1].plan.reason or "")
+    assert "Own" in (histories[1].plan.reason or "")
+    assert (histories[1].plan.backend, histories[1].plan.execution) == ("numba", "stage by stage")
     assert histories[0]["loss"] == pytest.approx(histories[1]["loss"], rel=1e-9)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dnnkit.backends.numba_backend.bytecode import ScheduleKey, assemble, link
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles
-from dnnkit.backends.program import Dense, Dropout, Stage
+from dnnkit.backends.program import Custom, Dense, Dropout, Parameter, Stage, stage_parameters
 from dnnkit.kernels._engine import structures
 from dnnkit.kernels._engine.opcodes import CONTROL, Instruction, describe, meaning, opcodes
 from tests.backends.numba_backend.stage_lists import DIVISIONS, network, networks, plain
@@ -16,6 +16,7 @@ from tests.backends.numba_backend.stage_lists import DIVISIONS, network, network
 PURPOSES = st.sampled_from(["train", "evaluate", "predict"])
 TAKES = {"take_labels", "take_targets", "take_weights", "take_numbers", "take_bytes", "use_shared", "prefetch_inputs"}
 UPDATES = {"update_fused", "update_fused_of_columns"}
+WHICH = "forward", "backward"
 GRADIENTS = {"kernel_gradient", "kernel_gradient_of_columns"}
 
 
@@ -152,6 +153,42 @@ def test_partial_sums_are_exchanged_before_they_are_added_up(drawn: tuple, parti
     assert joined == sum(names.count(name) for name in partial)
 
 
+def with_own(drawn: tuple, data: st.DataObject) -> list[Stage]:
+    """The stages, and some of the user's own among them, with parameters or without."""
+    width, stages = drawn[0], list[Stage]()
+    for number, stage in enumerate([*drawn[1], None]):
+        for _ in range(data.draw(st.integers(0, 1))):
+            own = (Parameter(f"own_{number}/first", (width,)),) if data.draw(st.booleans()) else ()
+            stages.append(Custom(None, own, (width,), (width,)))  # type: ignore[arg-type] # nobody calls it
+        if stage is not None:
+            stages.append(stage)
+            width = stage.kernel.shape[1] if isinstance(stage, Dense) else width
+    return stages
+
+
+@given(networks(), DIVISIONS, st.booleans(), st.booleans(), st.data())
+def test_nothing_is_updated_before_the_last_call_of_the_user_s_own_and_all_of_it_once(
+    drawn: tuple, partition: Partition, clips: bool, measures: bool, data: st.DataObject
+) -> None:
+    stages = with_own(drawn, data)
+    trained = [place for place, stage in enumerate(stages) if stage_parameters(stage)]
+    first = trained[0] if trained else len(stages)
+    steps = assemble(stages, partition, ScheduleKey("train", first, clips, own_measures=measures))
+    names = [name for name, _, _ in steps]
+    calls = [place for place, name in enumerate(names) if name.startswith("own_")]
+    updates = [place for place, name in enumerate(names) if name in UPDATES | {"update", "update_stage"}]
+    assert not calls or not updates or calls[-1] < updates[0]
+    own = [place for place, stage in enumerate(stages) if isinstance(stage, Custom)]
+    called = [[steps[place].stage for place in calls if names[place] == f"own_{which}"] for which in WHICH]
+    assert called == [own, [place for place in own[::-1] if place >= first]]
+    if names.count("update") == 0:
+        assert sorted(steps[place].stage for place in updates) == trained
+    for place in calls:  # the others wait until it is over, and before if it reads what they have
+        assert (names[place + 1] == "exchange") == (partition.workers > 1)
+        if names[place] != "own_measures":
+            assert (names[place - 1] == "exchange") == (partition.workers > 1)
+
+
 def test_every_opcode_says_in_one_line_what_it_does() -> None:
     for name in (*CONTROL, *opcodes()):
         assert meaning(name).endswith((".", ":")), name
@@ -162,7 +199,7 @@ def test_a_schedule_is_told_in_words_with_its_stages_names() -> None:
     """The program of 784-128-10 on two workers."""
     stages = network(784, (128, "relu", True), (10, "linear", True))
     schedule = assemble(
-        stages, Partition("units", 2), ScheduleKey("train", 0, inputs="in place", marked=True, metrics=1)
+        stages, Partition("units", 2), ScheduleKey("train", 0, inputs="in place", marked=True, metrics=(0,))
     )
     lines = describe(schedule, ["hidden", "output"]).splitlines()
     assert [line.split()[1] for line in lines if line[2].isdigit()] == [

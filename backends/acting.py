@@ -1,0 +1,20 @@
+"""Threads that work for another one, which waits for them: what it may do, they may.
+
+Compiled code may call a layer, loss or metric of the user's own from any of its threads. That part may read the network
+that is being trained, as if it was called by the thread that trains.
+"""
+
+import threading
+
+_of_thread = threading.local()
+
+
+def act_for(thread: int) -> None:
+    """Let this thread, until it acts for another, count as the one that waits for what it does."""
+    _of_thread.number = thread
+
+
+def acting() -> int:
+    """The number of the thread that this one counts as: its own, if it works for no other."""
+    number: int | None = getattr(_of_thread, "number", None)
+    return threading.get_ident() if number is None else number

@@ -1,0 +1,263 @@
+"""The user's own parts of a program: Python functions that compiled code calls, on the memory of its workers.
+
+Each is called once a step with the whole batch, by worker 0, while the others wait at an exchange: it reads what all
+have, and writes to all. So it sees the same arrays, and gives the same bits, in whatever threads the workers run.
+"""
+
+import ctypes
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dnnkit.backends.acting import act_for, acting
+from dnnkit.backends.blas_threads import blas_threads
+from dnnkit.backends.numba_backend.backend import NumbaBackend
+from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, stage_shards
+from dnnkit.backends.numba_backend.spread import Spread, array_at, spread
+from dnnkit.backends.program import Custom, HostArray, Program, Stage
+from dnnkit.kernels import registry
+from dnnkit.kernels._engine.structures import OWN_BACKWARD, OWN_FORWARD, OWN_MEASURES
+
+if TYPE_CHECKING:
+    from dnnkit.backends.numba_backend.bytecode import Purpose
+    from dnnkit.backends.numba_backend.workers import Batches
+
+CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+
+
+@dataclass(frozen=True)
+class TeamMemory:
+    """The structures of a team's workers, and the arrays that the addresses in them lie in."""
+
+    workers: Any
+    tables: Sequence[Any]
+    numbers: HostArray
+    targets: HostArray
+    weights: HostArray
+    gradients: HostArray
+
+
+class OwnParts:
+    """What one team calls of them, without the interpreter's lock until then."""
+
+    def __init__(
+        self, program: Program, stages: Sequence[Stage], partition: Partition, layout: PartitionedLayout,
+        memory: TeamMemory,
+    ) -> None:  # fmt: skip
+        self._stages, self._layout, self._memory = stages, layout, memory
+        self._workers = list(memory.workers)
+        self._by_rows = partition.by == "rows" and partition.workers > 1
+        self._roles, features = roles(stages, partition), prod(program.input_shape)
+        self._shards = [stage_shards(stages, features, partition, number) for number in range(partition.workers)]
+        self._spreads: dict[tuple[str, int, int, int], Spread] = {}
+        self._measured: dict[tuple[int, bool], tuple[Spread, Spread, Spread | None, Spread]] = {}
+        self._own: dict[int, list[HostArray]] = {}
+        self._gradients = {place: self._gradients_of(stage) for place, stage in enumerate(stages)}
+        loss = program.loss
+        self._loss = None if loss is None or isinstance(loss.kernel, str) else loss.kernel
+        self._has_labels = loss is None or loss.targets == "labels"
+        self._sums_up = loss is not None and loss.reduction == "sum"
+        self._metrics = [(1 + n, m.kernel) for n, m in enumerate(program.metrics) if not isinstance(m.kernel, str)]
+        self._head = None if program.head == "linear" else registry.activation(program.head)
+        self._outputs, self._operations = program.output_features, NumbaBackend()
+        self._kept: dict[int, Any] = {}
+        self._parameters = self._sums = self._before = np.zeros(0)
+        self._batches: Batches | None = None
+        self._trains = self._counts = False
+        self._failure: BaseException | None = None
+        self._caller = acting()
+        self.before_call: Callable[[], None] = lambda: None
+        """A part may read the network: whoever trains it says here that its numbers have changed."""
+        self._callback = CALLBACK(self._call)
+        self.address = ctypes.cast(self._callback, ctypes.c_void_p).value
+
+    def begin(
+        self, purpose: "Purpose", parameters: HostArray, sums: HostArray, batches: "Batches | None" = None
+    ) -> None:
+        """Prepare for a run with these parameters, whose loss and metrics are added to the sums."""
+        self._trains, self._counts = purpose in ("train", "differentiate"), purpose in ("train", "evaluate")
+        self._parameters, self._sums, self._batches = parameters, sums, batches
+        self._before = sums.copy()
+        self._own.clear()
+        self._workers[0].failed, self._failure = 0, None
+        self._caller = acting()
+
+    def end(self) -> None:
+        """Raise what a part has raised in the run."""
+        failure, self._failure = self._failure, None
+        self._batches = None
+        self._kept.clear()
+        try:
+            if failure is not None:
+                raise failure
+        finally:
+            del failure  # whose traceback has this frame
+        if self._workers[0].failed:  # Ctrl-C, before the call could note it
+            raise KeyboardInterrupt
+
+    def _call(self, kind: int, place: int, option: int) -> int:
+        """Call a part; 0 if it failed.
+
+        In each step all of this has left the caches: what is done here takes five times what it takes in a loop.
+        """
+        blas = blas_threads()
+        is_helper = blas.join()
+        try:
+            act_for(self._caller)
+            self.before_call()
+            if is_helper:
+                np.seterr(all="ignore")  # as the bound does where the run was begun
+            blas.let_others()
+            if kind == OWN_FORWARD:
+                self._forward(place)
+            elif kind == OWN_BACKWARD:
+                self._backward(place, wants_dx=option > 0)
+            elif kind == OWN_MEASURES:
+                self._measure()
+        except BaseException as error:  # raised at the end of the run: from here it would be printed and forgotten
+            self._failure = error
+            if kind == OWN_BACKWARD:  # before it, nothing was added in this step
+                self._sums[...] = self._before
+            return 0
+        finally:
+            if is_helper:
+                blas.part()
+        return 1
+
+    # -- the parts ---------------------------------------------------------------------------------------------------
+
+    def _forward(self, place: int) -> None:
+        stage = self._stages[place]
+        assert isinstance(stage, Custom)
+        if self._trains:
+            self._before[...] = self._sums
+        x = self._of_stage("x", place).gathered()
+        y, kept = stage.function.forward(np, x, *self._own_parameters(place, stage))
+        if self._trains:
+            self._kept[place] = kept, y.shape
+        self._of_stage("y", place).scatter(y)
+
+    def _backward(self, place: int, *, wants_dx: bool) -> None:
+        stage = self._stages[place]
+        assert isinstance(stage, Custom)
+        kept, shape = self._kept.pop(place)
+        dy = self._of_stage("dy", place).gathered().reshape(shape)
+        dx, *gradients = stage.function.backward(np, dy, kept, *self._own_parameters(place, stage))
+        for gradient, outs in zip(gradients, self._gradients[place], strict=True):
+            for number, out in enumerate(outs):  # by rows, those of all workers are added up
+                out[...] = 0 if self._by_rows and number > 0 else np.reshape(gradient, out.shape)
+        if wants_dx:
+            self._of_stage("dx", place).scatter(dx)
+            for worker, table in zip(self._workers, self._memory.tables, strict=True):
+                worker.dy = table[place].dx
+
+    def _measure(self) -> None:
+        batches, loss, total = self._batches, self._loss, 0.0
+        assert batches is not None
+        arrays = self._of_workers(batches.data.weights is not None)
+        scores, targets = arrays[0].gathered(), arrays[1].gathered()
+        weights = None if arrays[2] is None else arrays[2].gathered()
+        if loss is not None:
+            total, gradient = loss.loss_and_gradient(scores, targets, weights, self._scale(batches), np)
+            total = float(total)
+            if self._trains:
+                arrays[3].scatter(gradient)
+                for worker in self._workers:
+                    worker.dy = worker.dscores
+        measured = self._measured_by_metrics(scores, targets, weights) if self._metrics and self._counts else ()
+        sums, first = self._sums[0], self._workers[0]
+        for number, value in measured:
+            sums[number] += value
+        if loss is not None:
+            sums[0] += total
+            if total != total and first.nan_step < 0:
+                first.nan_step = first.step
+
+    def _measured_by_metrics(
+        self, scores: HostArray, targets: HostArray, weights: HostArray | None
+    ) -> list[tuple[int, float]]:
+        predictions = scores if self._head is None else self._operations.activation(self._head, scores)
+        measured = []
+        for number, metric in self._metrics:
+            rows = metric(np, targets, predictions, weights).astype(np.float64)
+            measured.append((number, float((rows if weights is None else rows * weights).sum())))
+        return measured
+
+    def _scale(self, batches: "Batches") -> float:
+        """The factor of the loss's gradient."""
+        if not self._trains:
+            return 0.0
+        if self._sums_up:
+            return 1.0
+        weight = float(batches.batch_weights[self._workers[0].step])
+        return 1.0 / weight if weight else 0.0
+
+    # -- the workers' memory -----------------------------------------------------------------------------------------
+
+    def _own_parameters(self, place: int, stage: Custom) -> list[HostArray]:
+        if place not in self._own:
+            starts = [self._layout.pieces[0, parameter.name].offset for parameter in stage.parameters]
+            self._own[place] = [
+                self._parameters[start : start + parameter.size].reshape(parameter.shape)
+                for start, parameter in zip(starts, stage.parameters, strict=True)
+            ]
+        return self._own[place]
+
+    def _gradients_of(self, stage: Stage) -> list[list[HostArray]]:
+        """Of each of its own parameters, where each worker has the gradient."""
+        home = self._memory.gradients
+        return [
+            [
+                array_at(home, worker.gradient + piece.offset * home.itemsize, parameter.shape)
+                for worker in self._workers
+            ]
+            for parameter in (stage.parameters if isinstance(stage, Custom) else ())
+            for piece in [self._layout.pieces[0, parameter.name]]
+        ]
+
+    def _of_stage(self, name: str, place: int) -> Spread:
+        """The array of that name of a stage, where it is in this step."""
+        tables, workers = self._memory.tables, self._workers
+        holder = workers[0] if name == "dy" else tables[0][place]
+        key = name, place, self._count(), getattr(holder, name)  # inputs of all workers are in several places by turns
+        if key not in self._spreads:
+            stage, shards = self._stages[place], [each[place] for each in self._shards]
+            assert isinstance(stage, Custom)
+            is_input = name in ("x", "dx")
+            columns = [shard.inputs if is_input else shard.outputs for shard in shards]
+            self._spreads[key] = self._spread(
+                self._memory.numbers,
+                [getattr(holder, name) for holder in (workers if name == "dy" else [t[place] for t in tables])],
+                (columns[-1].stop,),
+                columns if self._roles[place] == "part" else None,
+                stage.input_shape if is_input else stage.output_shape,
+            )
+        return self._spreads[key]
+
+    def _of_workers(self, weighted: bool) -> tuple[Spread, Spread, Spread | None, Spread]:
+        """Scores, targets, row weights if there are any, and the gradient of the scores."""
+        key = self._count(), weighted
+        if key not in self._measured:
+            memory, workers, wide = self._memory, self._workers, (self._outputs,)
+            self._measured[key] = (
+                self._spread(memory.numbers, [worker.scores for worker in workers], wide),
+                self._spread(memory.targets, [worker.targets for worker in workers], () if self._has_labels else wide),
+                self._spread(memory.weights, [worker.weights for worker in workers], ()) if weighted else None,
+                self._spread(memory.numbers, [worker.dscores for worker in workers], wide),
+            )
+        return self._measured[key]
+
+    def _count(self) -> int:
+        """Rows of the batch."""
+        last = self._workers[-1]
+        return int(last.first_in_batch + last.rows)
+
+    def _spread(
+        self, home: HostArray, places: list[int], width: tuple[int, ...], columns: list[slice] | None = None,
+        seen: tuple[int, ...] | None = None,
+    ) -> Spread:  # fmt: skip
+        rows = [slice(one.first_in_batch, one.first_in_batch + one.rows) for one in self._workers]
+        return spread(home, places, rows if self._by_rows else None, columns, (self._count(), *width), seen)
