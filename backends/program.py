@@ -211,12 +211,12 @@ class Program:
         measures = [metric.kernel for metric in self.metrics] + ([self.loss.kernel] if self.loss is not None else [])
         return activations | {kernel for kernel in measures if isinstance(kernel, str)}
 
-    @property
+    @cached_property
     def custom_layers(self) -> tuple[str, ...]:
         """The user's own layers, in words."""
         return tuple(f"layer {type(s.function).__name__}" for s in self.stages if isinstance(s, Custom))
 
-    @property
+    @cached_property
     def custom_measures(self) -> tuple[str, ...]:
         """The user's own loss and metrics, in words."""
         loss = self.loss.kernel if self.loss is not None else ""
