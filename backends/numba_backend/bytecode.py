@@ -81,6 +81,8 @@ def assemble(stage_list: Sequence[Stage], partition: Partition, key: ScheduleKey
     at_once = key.purpose == "train" and not by_rows and not key.clips
     if key.purpose in ("train", "differentiate"):
         steps += _backward(stage_list, kinds, partition, key, at_once)
+    if key.purpose == "differentiate" and by_rows:
+        steps += [Instruction("exchange"), Instruction("sum_gradients")]
     if key.purpose == "train" and not at_once:
         steps += _update_at_the_end(partition, by_rows, key.clips)
     return [*steps, again]

@@ -78,6 +78,16 @@ def choose_partition(
     return best if times[best] < WORTH * alone else SINGLE
 
 
+def partition_of_gradients(program: Program, stages: Sequence[Stage], features: int, batch_size: int) -> Partition:
+    """For the gradients of a batch: by rows, if that is faster than one worker, for then all read the same numbers."""
+    workers, here = usable(program.num_threads), machine()
+    alone = seconds(program, stages, features, batch_size, SINGLE, here)
+    if workers == 1 or alone < WORTH_PARTITIONING:
+        return SINGLE
+    divided = Partition("rows", workers)
+    return divided if seconds(program, stages, features, batch_size, divided, here) < WORTH * alone else SINGLE
+
+
 def asked() -> str | None:
     """The partition that the user says."""
     return os.environ.get("DNNKIT_PARTITION") or os.environ.get("DNNKIT_DIVISION")  # the latter until 0.2

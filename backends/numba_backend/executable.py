@@ -303,7 +303,11 @@ class NumbaExecutable(CompiledReader):
         key = purpose, rows, is_bytes, cost_model.asked()
         if key not in self._one_batches:
             data = self.load(x, None, None)
-            partition = self._choose_partition(data, rows) if purpose == "train" else SINGLE
+            if purpose == "train":
+                partition = self._choose_partition(data, rows)
+            else:
+                features = int(data.x.shape[1])
+                partition = cost_model.partition_of_gradients(self.program, self._stages, features, rows)
             team, marks = self._team(partition, rows), data.bits is not None
             if len(self._one_batches) >= TEAMS:
                 self._one_batches.pop(next(iter(self._one_batches)))

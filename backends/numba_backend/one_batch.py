@@ -91,8 +91,10 @@ class OneBatch:
         return self._run("train", steps, numbers)
 
     def differentiate(self, steps: Steps, numbers: Weights, gradient: HostArray) -> float:
-        """The loss of the batch that was taken, and its gradient, to flat memory; by one worker."""
-        worker = self.team.worker
+        """The loss of the batch that was taken, and its gradient, to flat memory; by one worker, or by rows."""
+        worker, self.team.run_structure.whole_gradient = self.team.worker, address(gradient)
+        if self.team.partition.workers > 1:
+            return self._run("differentiate", steps, numbers)
         kept, worker.gradient = worker.gradient, address(gradient)
         try:
             return self._run("differentiate", steps, numbers)

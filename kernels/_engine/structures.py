@@ -122,6 +122,7 @@ _RUN_WORDS = {
     "slot_stride": "numbers from one slot to the next",
     "gradients": "address of the first worker's gradient",
     "gradient_stride": "bytes from one worker's gradient to the next one's",
+    "whole_gradient": "address of the sum of all workers' gradients, where it is asked for",
 }
 _RUN_NUMBERS = {
     "scale": "factor of the inputs",

@@ -130,6 +130,17 @@ def add_gradients(worker, run, stage, option):
 
 
 @opcode
+def sum_gradients(worker, run, stage, option):
+    """Write the sum of all workers' gradients, for this worker's share of the parameters, to the whole gradient."""
+    start, count = worker.share * size_of(run.zero), worker.share_end - worker.share
+    whole = vector(run.zero, run.whole_gradient + start, count)
+    for other in range(run.workers):
+        summand = vector(run.zero, run.gradients + other * run.gradient_stride + start, count)
+        for e in range(count):
+            whole[e] = summand[e] if other == 0 else whole[e] + summand[e]
+
+
+@opcode
 def norm(worker, run, stage, option):
     """Compute this worker's part of the gradient's squared norm."""
     first = worker.own if worker.number > 0 else worker.share

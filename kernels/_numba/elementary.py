@@ -164,9 +164,15 @@ def log1p_of_share(z):
     return log1p
 
 
-@resolved_by_type(**INLINED)
+@jit
 def erfc(x):
     """1 - erf(x), accurate also where it is tiny."""
+    return erfc_and_exp(x)[0]
+
+
+@resolved_by_type(**INLINED)
+def erfc_and_exp(x):
+    """(1 - erf(x), exp(-x²)), both accurate also where they are tiny."""
     kind, farthest = (np.float32 if x == types.float32 else np.float64), ERFC_IS_ZERO[x]
     even, odd = ERFC_TERMS[x][::2], ERFC_TERMS[x][1::2]  # two short sums: a long one LLVM leaves as a loop
 
@@ -175,8 +181,9 @@ def erfc(x):
         square, lost = _square(size)
         t = (size - kind(3)) / (size + kind(3))
         scaled = _polynomial(t * t, even) + t * _polynomial(t * t, odd)
-        y = exp(-square) * (kind(1) - lost) * scaled / (kind(1) + size + size)
-        return kind(2) - y if x < 0 else y
+        bell = exp(-square) * (kind(1) - lost)
+        y = bell * scaled / (kind(1) + size + size)
+        return (kind(2) - y if x < 0 else y), bell
 
     return erfc_of
 

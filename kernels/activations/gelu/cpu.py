@@ -2,7 +2,7 @@
 
 import math
 
-from dnnkit.kernels._numba.elementary import erfc, exp
+from dnnkit.kernels._numba.elementary import erfc, erfc_and_exp
 from dnnkit.kernels._numba.jit import jit
 
 ROOT_2 = math.sqrt(2)
@@ -18,5 +18,5 @@ def forward(x):
 @jit
 def derivative(x):
     kind = type(x)
-    density = exp(kind(-0.5) * x * x) / kind(ROOT_2_PI)
-    return kind(0.5) * erfc(-x / kind(ROOT_2)) + x * density
+    twice, bell = erfc_and_exp(-x / kind(ROOT_2))
+    return kind(0.5) * twice + x * bell * kind(1 / ROOT_2_PI)

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 import dnnkit as dk
+from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend import crew as module
 from dnnkit.backends.numba_backend.crew import CREW, Crew
+from dnnkit.backends.numba_backend.partition import Partition
 from tests.backends.numba_backend.partitions import check_same, classes, classifier, dividing, threads_ended
 
 STEPS = 40
@@ -115,3 +117,23 @@ def test_short_fits_and_predictions_of_many_rows_have_the_bits_of_one_worker() -
         np.testing.assert_array_equal(one.predict(x), several.predict(x))
         assert one.evaluate(x, labels)["accuracy"] == several.evaluate(x, labels)["accuracy"]
     check_same(one, several)
+
+
+@pytest.mark.parametrize("workers", [2, 3, 8])
+@pytest.mark.parametrize("rows", [1, 7, 64])
+def test_gradients_by_rows_are_those_of_one_worker(workers: int, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, labels, _ = classes()
+    loss, expected = classifier(num_threads=1).get_gradients(x[:rows], labels[:rows])
+    monkeypatch.setattr(cost_model, "partition_of_gradients", lambda *_: Partition("rows", workers))
+    found = []
+    for threads in (1, 8):
+        net = classifier(num_threads=threads)
+        net.train_step(x[:rows], labels[:rows])  # parameters in whichever home
+        net.set_parameters(net.initial_parameters())
+        net.executable.state.step = 0
+        found.append(net.get_gradients(x[:rows], labels[:rows]))
+        assert found[-1][0] == pytest.approx(loss, rel=1e-6)
+        for name, gradient in found[-1][1].items():
+            np.testing.assert_allclose(gradient, expected[name], rtol=1e-4, atol=1e-6, err_msg=name)
+    for name, gradient in found[0][1].items():
+        np.testing.assert_array_equal(gradient, found[1][1][name], err_msg=name)

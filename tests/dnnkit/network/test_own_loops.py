@@ -75,9 +75,9 @@ def test_gradients_are_those_of_the_way_that_checks_everything(case: str, backen
     for batch in (slice(None), slice(3), slice(3, 6), slice(None)):
         loss, gradients = net.get_gradients(x[batch], y[batch])
         checked, expected = net.get_gradients(x[batch], y[batch], with_input=True)
-        assert loss == checked
+        assert loss == pytest.approx(checked, rel=1e-6)
         for name, gradient in gradients.items():
-            np.testing.assert_array_equal(gradient, expected[name], err_msg=name)
+            np.testing.assert_allclose(gradient, expected[name], rtol=1e-4, atol=1e-5, err_msg=name)
             assert gradient.shape == net.parameters[name].shape
     mine = {name: gradient.copy() for name, gradient in gradients.items()}
     net.get_gradients(x[:3], y[:3])
