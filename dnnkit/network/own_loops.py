@@ -79,7 +79,8 @@ class OwnLoops(Network):
         optimizer = self.optimizer
         self._take_rule()
         arrays = self.parameters.fitting("gradient", gradients)
-        if missing := [name for name in self.parameters if name not in arrays]:
+        if len(arrays) < len(self.parameters):
+            missing = [name for name in self.parameters if name not in arrays]
             raise ConfigurationError(
                 f"the gradient of {', '.join(missing)} is missing: expected one of each parameter; give zeros where "
                 "the loss does not depend on it"

@@ -19,7 +19,8 @@ class Parameters(Mapping[str, NDArray[Any]]):
 
     def __init__(self, executable: Callable[[], Executable], turns: Turns) -> None:
         self._executable, self._turns = executable, turns
-        self._shapes = {p.name: p.shape for p in executable().program.parameters}
+        program = executable().program
+        self._shapes, self._dtype = {p.name: p.shape for p in program.parameters}, np.dtype(program.dtype)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         self._check(name)
@@ -46,6 +47,8 @@ class Parameters(Mapping[str, NDArray[Any]]):
         return {name: self._fitting(what, name, value) for name, value in values.items()}
 
     def _fitting(self, what: str, name: str, value: Any) -> NDArray[Any]:
+        if type(value) is np.ndarray and value.dtype == self._dtype and value.shape == self._shapes.get(name):
+            return value  # as nearly always
         self._check(name)
         try:
             array = np.asarray(without_mask(f"{what} {name!r}", value))
@@ -55,7 +58,7 @@ class Parameters(Mapping[str, NDArray[Any]]):
             raise DataError(f"{what} {name!r} cannot be made an array of numbers: {error}") from error
         if array.shape != self._shapes[name]:
             raise ShapeError(f"{what} {name!r} has shape {self._shapes[name]}; got one of {array.shape}")
-        return array.astype(self._executable().program.dtype, copy=False)
+        return array.astype(self._dtype, copy=False)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._shapes)
