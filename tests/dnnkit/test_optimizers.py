@@ -193,3 +193,18 @@ def test_a_rule_may_keep_what_it_was_given(backend: Backend) -> None:
     slots = trained.executable.snapshot().slots
     np.testing.assert_allclose(slots["before/dense/kernel"], before["dense/kernel"], rtol=1e-9)
     np.testing.assert_allclose(slots["gradient/dense/kernel"], last["dense/kernel"], rtol=1e-9)
+
+
+def test_a_number_that_is_assigned_counts_from_the_next_update_on() -> None:
+    optimizer = dk.Adam(0.1)
+    assert optimizer.hyperparameters(0, 1).learning_rates.tolist() == [0.1]
+    optimizer.learning_rate, optimizer.beta_1, optimizer.global_clipnorm = 0.2, 0.5, 3.0
+    for count in (1, 2):
+        now = optimizer.hyperparameters(7, count)
+        assert now.learning_rates.tolist() == [0.2] * count
+        assert now.constants["beta_1"] == 0.5
+        assert now.clip_norm == 3.0
+    optimizer.learning_rate = dk.schedules.PiecewiseConstantDecay((5,), (1.0, 0.25))
+    assert optimizer.hyperparameters(7, 1).learning_rates.tolist() == [0.25]
+    optimizer.learning_rate = 0.5
+    assert optimizer.hyperparameters(7, 1).learning_rates.tolist() == [0.5]

@@ -521,7 +521,7 @@ BACKENDS = [
     ),
     Fault(
         "backends-last-batch", MISSING, "backends/stagewise/flat.py",
-        "len(order) - np.arange(0, len(order), batch_size)", "batch_size + np.arange(0, len(order), batch_size)",
+        "sums[whole:] = rest", "sums[whole:] = batch_size",
         "tests/backends/test_executable.py -k 'evaluation_does_not_depend and numpy'",
     ),
     Fault(
@@ -593,6 +593,36 @@ BACKENDS = [
         "backends-epoch-input-gradient", SCALE, "backends/numba_backend/executable.py",
         "team.input_gradient(rows) * self._rescale.scale", "team.input_gradient(rows)",
         "tests/dnnkit/network/test_gradients.py -k 'raw_input and numba'",
+    ),
+    Fault(
+        "backends-assigned-shards", STALE, "backends/numba_backend/weights.py",
+        'if self.newest != "flat":', 'if self.newest == "both":',
+        "tests/backends/numba_backend/test_worker_shards.py -k 'what_is_assigned and units/2'",
+    ),
+    Fault(
+        "backends-one-batch-labels", MISSING, "backends/numba_backend/one_batch.py",
+        "self._range[0] <= low and", "",
+        "tests/dnnkit/network/test_own_loops.py -k 'bad_after_good and label and numba'",
+    ),
+    Fault(
+        "backends-one-batch-bits", STALE, "backends/numba_backend/one_batch.py",
+        "if marks or not is_bytes else None", "if not is_bytes else None",
+        "tests/backends/numba_backend/test_nonzero_columns.py -k 'no_bit_of_training and uint8 and units/1'",
+    ),
+    Fault(
+        "backends-applied-stretches", INDEX, "backends/stagewise/layout.py",
+        "there != here + (elements.start - start) * array.itemsize", "not here",
+        "tests/dnnkit/network/test_own_loops.py -k 'applied_gradients and numba'",
+    ),
+    Fault(
+        "backends-optimizer-kept", STALE, "dnnkit/optimizers.py",
+        'for made in ("_constants", "_next"):', 'for made in ("_constants",):',
+        "tests/dnnkit/test_optimizers.py -k assigned_counts",
+    ),
+    Fault(
+        "numba-gradients-by-rows", INDEX, "kernels/_engine/updates.py",
+        "whole[e] = summand[e] if other == 0 else whole[e] + summand[e]", "whole[e] = summand[e]",
+        "tests/backends/numba_backend/test_crew.py -k 'gradients_by_rows'",
     ),
     Fault(
         "backends-readers-buffers", STALE, "backends/stagewise/pool.py",
