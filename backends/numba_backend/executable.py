@@ -14,8 +14,9 @@ from dnnkit.backends.numba_backend.bytecode import Purpose
 from dnnkit.backends.numba_backend.one_batch import OneBatch
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
 from dnnkit.backends.numba_backend.readers import TEAMS, CompiledReader
+from dnnkit.backends.numba_backend.runs import Batches, Steps
 from dnnkit.backends.numba_backend.weights import Weights
-from dnnkit.backends.numba_backend.workers import Batches, Steps, WorkerTeam
+from dnnkit.backends.numba_backend.workers import WorkerTeam
 from dnnkit.backends.processors import usable
 from dnnkit.backends.program import (
     EpochSums,

@@ -13,8 +13,9 @@ import numpy as np
 from dnnkit.backends.aligned import address
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.data import BatchSource
+from dnnkit.backends.numba_backend.runs import Batches, Steps
 from dnnkit.backends.numba_backend.weights import Weights
-from dnnkit.backends.numba_backend.workers import Batches, Steps, WorkerTeam
+from dnnkit.backends.numba_backend.workers import WorkerTeam
 from dnnkit.backends.program import HostArray, Rescale
 from dnnkit.kernels import registry
 from dnnkit.kernels._numba.entry_points import mark_entry_points

@@ -23,7 +23,7 @@ from dnnkit.kernels._engine.structures import OWN_BACKWARD, OWN_FORWARD, OWN_MEA
 
 if TYPE_CHECKING:
     from dnnkit.backends.numba_backend.bytecode import Purpose
-    from dnnkit.backends.numba_backend.workers import Batches
+    from dnnkit.backends.numba_backend.runs import Batches
 
 CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
 

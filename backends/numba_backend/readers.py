@@ -11,8 +11,9 @@ from dnnkit.backends.numba_backend.data import BatchSource, batch_source, is_wor
 from dnnkit.backends.numba_backend.few_rows import FewRows
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
 from dnnkit.backends.numba_backend.program_kernels import ProgramKernels
+from dnnkit.backends.numba_backend.runs import Batches, Steps
 from dnnkit.backends.numba_backend.weights import TwoHomes
-from dnnkit.backends.numba_backend.workers import Batches, Steps, WorkerTeam
+from dnnkit.backends.numba_backend.workers import WorkerTeam
 from dnnkit.backends.program import Dense, HostArray, Plan, Program, Totals
 from dnnkit.backends.stagewise.flat import Data, FlatExecutable
 from dnnkit.backends.stagewise.pool import Pool

@@ -3,19 +3,18 @@
 import ctypes
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import is_
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dnnkit.backends.aligned import address, rounded, zeros
 from dnnkit.backends.inspection import part_names
-from dnnkit.backends.numba_backend.bytecode import Inputs, Purpose, ScheduleKey, assemble, link
+from dnnkit.backends.numba_backend.bytecode import Purpose, ScheduleKey, assemble, link
 from dnnkit.backends.numba_backend.crew import CREW, PATIENCE
-from dnnkit.backends.numba_backend.data import BatchSource
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, share, stage_shards
 from dnnkit.backends.numba_backend.program_kernels import ProgramKernels
+from dnnkit.backends.numba_backend.runs import Batches, Steps, inputs_of
 from dnnkit.backends.numba_backend.threads import in_threads
 from dnnkit.backends.numba_backend.weights import Weights
 from dnnkit.backends.numba_backend.workspace import WorkspacePlan
@@ -26,48 +25,9 @@ from dnnkit.kernels._engine import calls, opcodes
 from dnnkit.kernels._engine.opcodes import BUFFERS, Instruction, describe
 from dnnkit.kernels._engine.structures import ENDED, LIMIT, LINE, RUN, STOP, WORKER
 from dnnkit.kernels._native import functions
-from dnnkit.kernels.matmul.limits import fits_tiles
 
 if TYPE_CHECKING:
     from dnnkit.backends.numba_backend.own_parts import OwnParts
-
-
-@dataclass(frozen=True, eq=False)
-class Batches:
-    """Rows in an order, and what becomes of them."""
-
-    data: BatchSource
-    order: HostArray
-    batch_size: int
-    batch_weights: HostArray
-    out: HostArray | None = None
-    is_one: bool = False
-    """Whether all steps have the same rows in the same order."""
-
-
-class Steps(NamedTuple):
-    """Which steps to run, first ... last - 1, and with which numbers; `first_update` updates were made before."""
-
-    first: int
-    last: int
-    first_update: int = 0
-    rates: HostArray | None = None
-    constants: HostArray | None = None
-    clip_norm: float = 0.0
-
-
-def _inputs(program: Program, stages: Sequence[Stage], partition: Partition, batches: Batches) -> Inputs:
-    """What the first stage multiplies: if tiles take it, the columns in use, in place if nothing is converted."""
-    rows, features = min(batches.batch_size, max(1, len(batches.order))), math.prod(program.input_shape)
-    if partition.by == "rows":
-        rows = -(-rows // partition.workers)
-    if not stages or not isinstance(stages[0], Dense):
-        return "gathered"
-    if not fits_tiles(rows * features, np.dtype(program.dtype).itemsize):
-        return "gathered"
-    data = batches.data
-    converted = data.x.dtype == np.uint8 or (data.scale, data.offset) != (1.0, 0.0)
-    return "columns" if converted else "in place"
 
 
 class WorkerTeam:
@@ -223,7 +183,7 @@ class WorkerTeam:
             purpose,
             first,
             clips=clips,
-            inputs=_inputs(self.program, self._stages, self.partition, batches),
+            inputs=inputs_of(self.program, self._stages, self.partition, batches),
             bytes=data.x.dtype == np.uint8,
             labels=self._target_width == 0,
             weights=data.weights is not None,

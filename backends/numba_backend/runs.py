@@ -1,0 +1,52 @@
+"""What a team of workers is asked to run: which steps, over which batches."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from dnnkit.backends.numba_backend.bytecode import Inputs
+from dnnkit.backends.numba_backend.data import BatchSource
+from dnnkit.backends.numba_backend.partition import Partition
+from dnnkit.backends.program import Dense, HostArray, Program, Stage
+from dnnkit.kernels.matmul.limits import fits_tiles
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """Rows in an order, and what becomes of them."""
+
+    data: BatchSource
+    order: HostArray
+    batch_size: int
+    batch_weights: HostArray
+    out: HostArray | None = None
+    is_one: bool = False
+    """Whether all steps have the same rows in the same order."""
+
+
+class Steps(NamedTuple):
+    """Which steps to run, first ... last - 1, and with which numbers; `first_update` updates were made before."""
+
+    first: int
+    last: int
+    first_update: int = 0
+    rates: HostArray | None = None
+    constants: HostArray | None = None
+    clip_norm: float = 0.0
+
+
+def inputs_of(program: Program, stages: Sequence[Stage], partition: Partition, batches: Batches) -> Inputs:
+    """What the first stage multiplies: if tiles take it, the columns in use, in place if nothing is converted."""
+    rows, features = min(batches.batch_size, max(1, len(batches.order))), math.prod(program.input_shape)
+    if partition.by == "rows":
+        rows = -(-rows // partition.workers)
+    if not stages or not isinstance(stages[0], Dense):
+        return "gathered"
+    if not fits_tiles(rows * features, np.dtype(program.dtype).itemsize):
+        return "gathered"
+    data = batches.data
+    converted = data.x.dtype == np.uint8 or (data.scale, data.offset) != (1.0, 0.0)
+    return "columns" if converted else "in place"
