@@ -94,7 +94,9 @@ def test_a_layer_of_ones_own_is_a_part_too(backend: Backend) -> None:
     net.compile("sgd", "sparse_categorical_crossentropy")
     net.build(5)
     found = net.inspect(batch_size=8)
-    assert len(found.step.parts) == 6
+    own = [part for part in found.step.parts if part.name.lower().startswith("twice")]
+    assert len(own) == 1, found
+    assert own[0].measured > 0
     assert found.reason is None or "Twice" in found.reason
 
 
