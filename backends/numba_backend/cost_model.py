@@ -36,6 +36,10 @@ STEP, FLOP = 1.2e-7, 1e-11
 WORTH_WORKERS = 2e-4
 """Seconds of predictions from which rows are divided among workers."""
 
+WORTH_HELP, WORTH_HELPERS = 2e-5, 2e-3
+"""Seconds of a step, or of all steps, from which threads that stand by join in. In less, waiting for each other costs
+what is saved: two processors that were idle may share a core at first."""
+
 WORTH_THREADS = 2e-2
 """Seconds of work from which threads are started for it, while the caller's waits and hears signals; what is shorter
 the caller does itself, with threads that stand by."""
@@ -110,6 +114,13 @@ def threads(program: Program, rows: int, steps: int) -> int:
     calls_any = program.custom_layers or program.custom_measures
     estimate = inf if calls_any and steps > 1 else _roughly(program, rows, steps)
     return usable(program.num_threads) if estimate > WORTH_THREADS else 0
+
+
+def helpers(program: Program, rows: int, steps: int) -> int:
+    """Number of threads that stand by which may join the caller's, where `threads` says 0."""
+    if _roughly(program, rows, 1) < WORTH_HELP and _roughly(program, rows, steps) < WORTH_HELPERS:
+        return 0
+    return usable(program.num_threads) - 1
 
 
 def readers(program: Program, rows: int) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 
 from dnnkit.backends.aligned import address, rounded, zeros
 from dnnkit.backends.inspection import part_names
+from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.bytecode import Purpose, ScheduleKey, assemble, link
 from dnnkit.backends.numba_backend.crew import CREW, PATIENCE
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, share, stage_shards
@@ -18,7 +19,6 @@ from dnnkit.backends.numba_backend.runs import Batches, Steps, inputs_of
 from dnnkit.backends.numba_backend.threads import in_threads
 from dnnkit.backends.numba_backend.weights import Weights
 from dnnkit.backends.numba_backend.workspace import WorkspacePlan
-from dnnkit.backends.processors import usable
 from dnnkit.backends.program import Activate, Dense, HostArray, Program, Stage
 from dnnkit.kernels import nonzero_columns
 from dnnkit.kernels._engine import calls, opcodes
@@ -266,7 +266,10 @@ class WorkerTeam:
             self._prepared = ()
             self._prepare(purpose, batches, numbers, sums, first, steps.clip_norm > 0)
             self._prepared = given  # with which all that they refer to is kept
-        run, self._steps = self.run_structure, steps
+        run, self._steps, others = self.run_structure, steps, self.partition.workers - 1
+        if others:
+            others = min(others, cost_model.helpers(self.program, batches.batch_size, steps.last - steps.first))
+        self._helpers = others
         run.first_step, run.first_update = steps.first, steps.first_update
         run.rates, run.constants, run.clip_norm = address(steps.rates), address(steps.constants), steps.clip_norm
         for worker in self._workers:
@@ -281,7 +284,6 @@ class WorkerTeam:
         self, purpose: Purpose, batches: Batches, numbers: Weights, sums: HostArray, first: int, clips: bool
     ) -> None:
         """Fill what stays from run to run of the same batches and numbers."""
-        self._helpers = min(usable(self.program.num_threads), self.partition.workers) - 1
         run, data = self.run_structure, batches.data
         run.schedule = ctypes.addressof(self.link(self.key(purpose, batches, first, clips=clips)))
         run.training = purpose in ("train", "differentiate")
