@@ -44,5 +44,5 @@ def ratios(networks: Sequence[Measured]) -> "Figure":
     axes.tick_params(axis="x", labelsize=8)
     axes.grid(alpha=0.25)
     axes.set_axisbelow(True)
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    axes.legend(frameon=False, fontsize=8, loc="upper right")  # the least ratios are above
     return figure
