@@ -133,6 +133,10 @@ class NumbaExecutable(CompiledReader):
         weights, is_one = self._weight_sums(data, order, batch_size), _is_one_batch(order, batch_size)
         batches = Batches(self._source(data), order, size, weights, is_one=is_one)
         self.epoch = Epoch(batches, team, team.zero_totals(), len(order) if data.weights is None else None)
+        self._tell(partition)
+
+    def _tell(self, partition: Partition) -> None:
+        """Say in the plan how training is divided."""
         if self.plan.details.get("partition") != str(partition):
             self.plan = replace(self.plan, details={**self.plan.details, "partition": str(partition)})
 
@@ -281,6 +285,7 @@ class NumbaExecutable(CompiledReader):
         clip, constants = hyperparameters.clip_norm or 0.0, self._constants(hyperparameters)
         steps = Steps(0, 1, self.state.step, hyperparameters.learning_rates, constants, clip)
         self.state.execution = cost_model.record(team.partition, len(x))
+        self._tell(team.partition)
         loss = batch.train(steps, self._homes.to_write(team.partition, team.layout))
         self.state.step += 1
         return loss

@@ -1,7 +1,7 @@
 """Steps on single batches that a user hands over, one after the other: what a loop of one's own consists of.
 
-A fit prepares an epoch and runs it. Here each step is a run of its own, of some 60 µs, so what all batches of one shape
-have in common is prepared once; of a batch only its addresses are new.
+A fit prepares an epoch and runs it. Here each step is a run of its own, often of less than 0.1 ms, so what all batches
+of one shape have in common is prepared once; of a batch only its addresses are new.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class OneBatch:
         rows: int,
         rescale: Rescale,
         first: int,
-        run: Callable[[WorkerTeam, int, int], object],
+        run: Callable[[WorkerTeam, int, int], tuple[int, int]],
         *,
         is_bytes: bool,
         marks: bool,
@@ -74,12 +74,12 @@ class OneBatch:
         """Take a batch for the next run, of x (rows, ...); False if there is anything to say about it."""
         if type(y) is not np.ndarray or y.shape != self._y_shape or y.dtype.kind not in self._y_kinds:
             return False
-        low, high = float(y.min()), float(y.max())
-        if not (self._range[0] <= low and high <= self._range[1] and isfinite(low) and isfinite(high)):
-            return False
         with np.errstate(over="ignore"):  # what is infinite in the network's dtype is seen below
             x = np.ascontiguousarray(x, self._x_dtype)
             y = np.ascontiguousarray(y, self._y_dtype)
+        low, high = float(y.min()), float(y.max())
+        if not (self._range[0] <= low and high <= self._range[1] and isfinite(low) and isfinite(high)):
+            return False
         if self._mark is not None:
             self._mark.call("mark", address(x), *self._marked)
             if not self._finite[0]:
@@ -104,9 +104,12 @@ class OneBatch:
 
     def _run(self, purpose: Any, steps: Steps, numbers: Weights) -> float:
         team, run = self.team, self.team.run_structure
+        threads = cost_model.threads(team.program, self._rows, 1)
         self._sums.fill(0)
-        team.prepare(purpose, self._batches, steps, numbers, self._sums, self._first)
-        run.x, run.targets = address(self._batch[0]), address(self._batch[1])
-        self._run_team(team, self._rows, cost_model.threads(team.program, self._rows, 1))
+        done = 0
+        while not done:  # as it is not if somebody has asked another run of the team to stop
+            team.prepare(purpose, self._batches, steps, numbers, self._sums, self._first)
+            run.x, run.targets = address(self._batch[0]), address(self._batch[1])
+            done, _ = self._run_team(team, self._rows, threads)
         total = team.totals(self._sums)[0]
         return total / self._rows if self._is_mean else total

@@ -66,7 +66,7 @@ class OwnLoops(Network):
         """One step of the optimizer with gradients from outside, such as the mean of those of several processes.
 
         Its state, schedule, decay and `global_clipnorm` count as in a step of `fit`, of which this is the last part:
-        `net.apply_gradients(net.get_gradients(x, y)[1])` is `net.train_step(x, y)`.
+        `net.apply_gradients(net.get_gradients(x, y)[1])` is `net.train_step(x, y)`, up to rounding.
 
         Arguments:
             gradients: of every parameter by its name, in its shape. As in `fit`, numbers that are not finite go on to
