@@ -36,7 +36,7 @@ STEP, FLOP = 1.2e-7, 1e-11
 WORTH_WORKERS = 2e-4
 """Seconds of predictions from which rows are divided among workers."""
 
-WORTH_HELP, WORTH_HELPERS = 2e-5, 2e-3
+SHARED_STEP, SHARED_RUN = 2e-5, 2e-3
 """Seconds of a step, or of all steps, from which threads that stand by join in. In less, waiting for each other costs
 what is saved: two processors that were idle may share a core at first."""
 
@@ -118,7 +118,7 @@ def threads(program: Program, rows: int, steps: int) -> int:
 
 def helpers(program: Program, rows: int, steps: int) -> int:
     """Number of threads that stand by which may join the caller's, where `threads` says 0."""
-    if _roughly(program, rows, 1) < WORTH_HELP and _roughly(program, rows, steps) < WORTH_HELPERS:
+    if _roughly(program, rows, 1) < SHARED_STEP and _roughly(program, rows, steps) < SHARED_RUN:
         return 0
     return usable(program.num_threads) - 1
 

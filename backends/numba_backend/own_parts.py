@@ -1,6 +1,6 @@
 """The user's own parts of a program: Python functions that compiled code calls, on the memory of its workers.
 
-Each is called once a step with the whole batch, by worker 0, while the others wait at an exchange: it reads what all
+Each is called once per step with the whole batch, by worker 0, while the others wait at an exchange: it reads what all
 have, and writes to all. So it sees the same arrays, and gives the same bits, in whatever threads the workers run.
 """
 

@@ -35,7 +35,7 @@ def dividing(partition: str, *, in_threads: bool | None = True) -> Iterator[None
         patch.setenv("DNNKIT_PARTITION", partition)
         if in_threads is not None:
             patch.setattr(cost_model, "WORTH_THREADS", -1.0 if in_threads else float("inf"))
-            patch.setattr(cost_model, "WORTH_HELP", -1.0)  # so that those join in who stand by
+            patch.setattr(cost_model, "SHARED_STEP", -1.0)  # so that those join in who stand by
             patch.setattr(cost_model, "usable", lambda asked: asked or processors())  # more than there are, too
         yield
 

@@ -1,4 +1,4 @@
-"""Layers, losses and metrics of one's own in the compiled epoch: called once a step, by whichever worker runs first."""
+"""Layers, losses and metrics of one's own in the compiled epoch: called once per step, by whichever worker runs first."""
 
 import gc
 import os
