@@ -1,4 +1,4 @@
-"""Layers, losses and metrics of one's own in the compiled epoch: called once per step, by whichever worker runs first."""
+"""Layers, losses and metrics of one's own in the compiled epoch: called once per step, by whoever runs worker 0."""
 
 import gc
 import os
