@@ -6,7 +6,13 @@ that is being trained, as if it was called by the thread that trains.
 
 import threading
 
-_of_thread = threading.local()
+
+class _OfThread(threading.local):
+    number: int | None = None
+    """For which one it works; nothing but a class's attribute is found at once where a thread has none."""
+
+
+_of_thread = _OfThread()
 
 
 def act_for(thread: int) -> None:
@@ -16,5 +22,5 @@ def act_for(thread: int) -> None:
 
 def acting() -> int:
     """The number of the thread that this one counts as: its own, if it works for no other."""
-    number: int | None = getattr(_of_thread, "number", None)
+    number = _of_thread.number
     return threading.get_ident() if number is None else number

@@ -19,21 +19,18 @@ def zeros(shape: tuple[int, ...], dtype: str) -> HostArray:
 
     Updating 50,000 parameters with Adam takes 7.7 µs with them, 10.9 without.
     """
-    return _beginning_with_a_line(np.zeros(_bytes(shape, dtype) + LINE, np.uint8), shape, dtype)
+    return _beginning_with_a_line(np.zeros(math.prod(shape) + LINE, dtype), shape)
 
 
 def empty(shape: tuple[int, ...], dtype: str) -> HostArray:
     """The same, but of any numbers: memory that was used before is not given back and fetched again."""
-    return _beginning_with_a_line(np.empty(_bytes(shape, dtype) + LINE, np.uint8), shape, dtype)
+    return _beginning_with_a_line(np.empty(math.prod(shape) + LINE, dtype), shape)
 
 
-def _bytes(shape: tuple[int, ...], dtype: str) -> int:
-    return math.prod(shape) * np.dtype(dtype).itemsize
-
-
-def _beginning_with_a_line(memory: HostArray, shape: tuple[int, ...], dtype: str) -> HostArray:
-    start = -address(memory) % LINE
-    return memory[start : start + _bytes(shape, dtype)].view(dtype).reshape(shape)
+def _beginning_with_a_line(memory: HostArray, shape: tuple[int, ...]) -> HostArray:
+    start = -address(memory) % LINE // memory.itemsize
+    part = memory[start : start + memory.size - LINE]
+    return part if len(shape) == 1 else part.reshape(shape)
 
 
 def address(array: HostArray | None) -> int:

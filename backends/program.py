@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -304,8 +304,7 @@ class Hyperparameters:
     clip_norm: float | None = None
 
 
-@dataclass(frozen=True)
-class Totals:
+class Totals(NamedTuple):
     """Sums over the rows seen, read from the device in one go.
 
     `nan_step` is the first step (counted within the epoch) whose loss was not a number, -1 if there was none.
@@ -324,8 +323,10 @@ class Totals:
 
     def means(self, metrics: Sequence[Metric]) -> dict[str, float]:
         """`{"loss": ..., "accuracy": ...}`: the mean loss, and the metrics over the sum of weights."""
-        named = zip(metrics, self.metrics, strict=True)
-        return {"loss": self.mean_loss} | {metric.name: total / (self.weight or 1.0) for metric, total in named}
+        means, weight = {"loss": self.mean_loss}, self.weight or 1.0
+        for metric, total in zip(metrics, self.metrics, strict=True):
+            means[metric.name] = total / weight
+        return means
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Rescale, S
 from dnnkit.kernels._engine import opcodes, structures
 from dnnkit.kernels._engine.opcodes import EXCHANGED, IN_PLACE, Instruction
 
-Purpose = Literal["train", "differentiate", "evaluate", "predict", "predict a few"]
+Purpose = Literal["train", "differentiate", "update", "evaluate", "predict", "predict a few"]
 
 Inputs = Literal["gathered", "columns", "in place"]
 """How the first stage reads the data: all their columns, gathered; those that are not zero, gathered; or these in the
@@ -51,6 +51,8 @@ def assemble(stage_list: Sequence[Stage], partition: Partition, key: ScheduleKey
     if key.purpose == "predict a few":
         forward = [Instruction(_forward(stage, "whole", key), place) for place, stage in enumerate(stage_list)]
         return [Instruction("take_few"), *forward, Instruction("predict"), Instruction("exchange")]
+    if key.purpose == "update":
+        return [Instruction(name) for name in ("begin", "update", "repeat")]
     kinds = roles(stage_list, partition)
     shares = "rows" in kinds and key.inputs != "in place"
     share = "share_bytes" if key.bytes else "share_numbers"

@@ -40,6 +40,9 @@ SHARED_STEP, SHARED_RUN = 2e-5, 2e-3
 """Seconds of a step, or of all steps, from which threads that stand by join in. In less, waiting for each other costs
 what is saved: two processors that were idle may share a core at first."""
 
+SHARED_UPDATE = 1e-5
+"""Seconds of an update of all parameters from which they join in."""
+
 WORTH_THREADS = 2e-2
 """Seconds of work from which threads are started for it, while the caller's waits and hears signals; what is shorter
 the caller does itself, with threads that stand by."""
@@ -121,6 +124,14 @@ def helpers(program: Program, rows: int, steps: int) -> int:
     if _roughly(program, rows, 1) < SHARED_STEP and _roughly(program, rows, steps) < SHARED_RUN:
         return 0
     return usable(program.num_threads) - 1
+
+
+def update_helpers(program: Program) -> int:
+    """Number of threads that stand by which may join the caller's in an update of all parameters."""
+    rule = program.optimizer_rule
+    numbers = (3 + 2 * len(rule.slots if rule else ())) * program.size
+    moved = numbers * (4 if program.dtype == "float32" else 8)
+    return usable(program.num_threads) - 1 if moved / machine().bytes > SHARED_UPDATE else 0
 
 
 def readers(program: Program, rows: int) -> int:

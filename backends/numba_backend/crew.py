@@ -3,6 +3,7 @@
 import atexit
 import os
 import threading
+from collections.abc import Callable
 from functools import cache, partial
 from time import monotonic, sleep
 from typing import Any
@@ -40,13 +41,20 @@ class Crew:
         self._states = memoryview(memory)  # type: ignore[arg-type] # which NumPy's types do not say
         self._lock, self._wake_up = threading.Lock(), dict[int, threading.Semaphore]()
 
-    def run(self, run: int, dtype: str, helpers: int) -> None:
-        """Run all workers of the run at an address, in this thread and up to so many others."""
+    def caller(self, run: int, dtype: str, helpers: int) -> Callable[[], None]:
+        """What runs all workers of the run at an address, in this thread and up to so many others."""
         helpers = min(helpers, self._size)
+        if not helpers:
+            return partial(calls.caller("run_workers", dtype), 0, 0, run)
         run_in_crew, run_workers, stand_by = _compiled(dtype)
-        if len(self._wake_up) < helpers or any(self._states[number * LINE] == ASLEEP for number in range(helpers)):
-            self._muster(helpers, stand_by)
-        run_in_crew(run, run_workers, PATIENCE, self._slots, helpers)
+        end = helpers * LINE
+
+        def call() -> None:
+            if len(self._wake_up) < helpers or ASLEEP in self._states[:end:LINE]:
+                self._muster(helpers, stand_by)
+            run_in_crew(run, run_workers, PATIENCE, self._slots, helpers)
+
+        return call
 
     def _muster(self, count: int, stand_by: Any) -> None:
         """Start threads that are missing, wake those asleep."""

@@ -15,6 +15,8 @@ from dnnkit.backends.numba_backend.one_batch import OneBatch
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
 from dnnkit.backends.numba_backend.readers import TEAMS, CompiledReader
 from dnnkit.backends.numba_backend.runs import Batches, Steps
+from dnnkit.backends.numba_backend.shared_update import SharedUpdate
+from dnnkit.backends.numba_backend.single_step import SingleStep
 from dnnkit.backends.numba_backend.weights import Weights
 from dnnkit.backends.numba_backend.workers import WorkerTeam
 from dnnkit.backends.processors import usable
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
     from dnnkit.backends.numba_backend.backend import NumbaBackend
 
 
+BYTE = np.dtype(np.uint8)
+
+
 @dataclass
 class Epoch:
     """The data of an epoch, who trains on them, and what was measured so far."""
@@ -45,17 +50,21 @@ class Epoch:
     sums: HostArray
     rows: int | None
     """Of the data in order, if every row has the same weight."""
-    span: tuple[int, int] = (0, 0)
-    """The first step that was run, and the one after the last."""
+    first: int = 0
+    """The first step that was run."""
+    last: int = 0
+    """The one after the last that was; 0 before."""
     nan_step: int = -1
+    single: SingleStep | None = None
+    """What goes on after the last step, if that was run alone."""
 
     @property
     def weight(self) -> float:
         """The sum of the row weights of the steps that were run."""
-        first, last = self.span
-        if self.rows is not None:
-            return float(min(last * self.batches.batch_size, self.rows) - first * self.batches.batch_size)
-        return float(self.batches.batch_weights[first:last].sum())
+        first, last, size = self.first, self.last, self.batches.batch_size
+        if self.rows is None:
+            return float(self.batches.batch_weights[first:last].sum())
+        return float(min(last * size, self.rows) - first * size)
 
 
 class NumbaExecutable(CompiledReader):
@@ -76,6 +85,7 @@ class NumbaExecutable(CompiledReader):
         self._is_given_up = False
         self._last_constants: tuple[Mapping[str, float] | None, HostArray] = None, np.zeros(0)
         self._one_batches: dict[tuple[object, ...], OneBatch] = {}
+        self._updates: SharedUpdate | None = None
 
     # -- teams -------------------------------------------------------------------------------------------------------
 
@@ -142,27 +152,35 @@ class NumbaExecutable(CompiledReader):
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
         epoch = self.epoch
-        rows = epoch.batches.batch_size
-        giant = is_giant(self._layout.size, rows)
-        last = first + 1 if giant else last  # whoever leaves it loses one step at most
-        self._training = epoch.team
-        threads = cost_model.threads(self.program, rows, last - first)
-        if giant:
-            done, nan_step = self._run_giant(first, last, hyperparameters, threads)
-            return self._note(first, done, nan_step)
+        team, single = epoch.team, epoch.single
+        self._training = team
         self._giant_step.wait()
+        if single is not None and last == first + 1 and single.is_alike(hyperparameters, self._homes.writing):
+            try:
+                single.run(first, self.state.step)
+            finally:
+                done = self._note(first, *team.outcome())
+            return done
+        rows = epoch.batches.batch_size
+        threads = cost_model.threads(self.program, rows, last - first)
+        if is_giant(self._layout.size, rows):  # one step at a time: whoever leaves it loses one at most
+            return self._note(first, *self._run_giant(first, first + 1, hyperparameters, threads))
         self.prepare_steps(first, last, hyperparameters)
+        numbers, can_go_on = self._homes.writing, last == first + 1 and not threads and not self._calls_any
+        epoch.single = SingleStep(team, hyperparameters, numbers) if can_go_on and numbers else None
         try:
-            self._run(epoch.team, rows, threads)
+            self._run(team, rows, threads)
         finally:  # whatever is raised, by an own part or by Ctrl-C, is raised after whole steps
-            done = self._note(first, *epoch.team.outcome())
+            done = self._note(first, *team.outcome())
         return done
 
     def _note(self, first: int, done: int, nan_step: int) -> int:
         """Note that the steps before `done` were run; returns that."""
         epoch = self.epoch
         self.state.step += done - first
-        epoch.span = (first if epoch.span == (0, 0) else epoch.span[0], done)
+        if epoch.last == 0:
+            epoch.first = first
+        epoch.last = done
         if epoch.nan_step < 0:
             epoch.nan_step = nan_step
         return done
@@ -184,13 +202,14 @@ class NumbaExecutable(CompiledReader):
             "train", epoch.batches, steps, numbers, epoch.sums if sums is None else sums, self.first_trained
         )
 
-    def _run(self, team: WorkerTeam, rows: int, threads: int) -> tuple[int, int]:
+    def _run(self, team: WorkerTeam, rows: int, threads: int) -> None:
         """Run what the team was prepared for."""
         if not self._calls_any:
-            return team.go_on(threads)
+            team.go_on(threads)
+            return
         with self._own_bound(rows):
             try:
-                return team.go_on(threads)
+                team.go_on(threads)
             finally:
                 self._homes.changed()
 
@@ -203,11 +222,11 @@ class NumbaExecutable(CompiledReader):
         def run() -> None:
             nonlocal outcome
             self.prepare_steps(first, last, hyperparameters, own, sums)
-            found = self._run(team, rows, threads)
+            self._run(team, rows, threads)
             if self._giant_step.may_change():
                 numbers.take(own)
                 self.epoch.sums[...] = sums
-                outcome = found
+                outcome = team.outcome()
 
         self._giant_step.run(run, lambda: self._is_given_up)
         self._is_given_up = False
@@ -239,11 +258,11 @@ class NumbaExecutable(CompiledReader):
         if epoch is None:
             return self.state.sums
         rows = epoch.team.counted(epoch.sums)
-        return EpochSums(epoch.span[0], epoch.weight, tuple(tuple(row) for row in rows.tolist()), epoch.nan_step)
+        return EpochSums(epoch.first, epoch.weight, tuple(tuple(row) for row in rows.tolist()), epoch.nan_step)
 
     def go_on_from(self, sums: EpochSums) -> None:  # noqa: D102
         epoch = self.epoch
-        epoch.span, epoch.nan_step = (sums.first, self.state.position), sums.nan_step
+        epoch.first, epoch.last, epoch.nan_step = sums.first, self.state.position, sums.nan_step
         rows = epoch.team.counted(epoch.sums)
         if len(rows) == len(sums.sums):
             rows[...] = sums.sums
@@ -286,7 +305,7 @@ class NumbaExecutable(CompiledReader):
         steps = Steps(0, 1, self.state.step, hyperparameters.learning_rates, constants, clip)
         self.state.execution = cost_model.record(team.partition, len(x))
         self._tell(team.partition)
-        loss = batch.train(steps, self._homes.to_write(team.partition, team.layout))
+        loss = batch.train(steps, hyperparameters, self._homes.to_write(team.partition, team.layout))
         self.state.step += 1
         return loss
 
@@ -300,13 +319,16 @@ class NumbaExecutable(CompiledReader):
         return Gradients(loss, self._layout.views(gradient, np), None)
 
     def _one_batch(self, purpose: Purpose, x: Any) -> OneBatch | None:
-        """For batches like x, made when one first comes; None if x is not an array of the network's samples."""
+        """For batches like x, made when one first comes; None if x is not an array of the network's samples.
+
+        They stay divided as the first one was.
+        """
         if type(x) is not np.ndarray or x.shape[1:] != self.program.input_shape or x.dtype.kind not in "iuf":
             return None
-        rows, is_bytes = len(x), x.dtype == np.uint8
+        rows, is_bytes = len(x), x.dtype == BYTE
         if not rows or is_giant(self._layout.size, rows):
             return None
-        key = purpose, rows, is_bytes, cost_model.asked()
+        key = purpose, rows, is_bytes
         if key not in self._one_batches:
             data = self.load(x, None, None)
             if purpose == "train":
@@ -323,17 +345,23 @@ class NumbaExecutable(CompiledReader):
         return self._one_batches[key]
 
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
-        if hyperparameters.clip_norm is not None:
-            gradient = self._write(gradients)
-            clipped = self._backend.clip_norm(gradient, hyperparameters.clip_norm, out=gradient)
-            gradients = self._layout.views(clipped, np)
+        place = self._layout.flat_address(gradients) if hyperparameters.clip_norm is None else None
+        if place is None:
+            flat = self._layout.flatten(gradients, self.program.dtype, out=self._gradient)
+            if hyperparameters.clip_norm is not None:
+                flat = self._backend.clip_norm(flat, hyperparameters.clip_norm)
+            place = address(flat)
+        self._giant_step.wait()
+        steps = Steps(0, 1, self.state.step, hyperparameters.learning_rates, self._constants(hyperparameters))
+        self._shared_update().run(place, steps, hyperparameters, self._homes.flat_to_write())
         self.state.step += 1
-        numbers, size, itemsize = self._homes.flat_to_write(), self._layout.size, self._dtype.itemsize
-        constants, rate = self._constants(hyperparameters), float(hyperparameters.learning_rates[0])
-        given = {name: np.ascontiguousarray(gradients[name], self._dtype) for name in self._layout.names}
-        for start, end, gradient in self._layout.stretches(given):
-            places = numbers.addresses[0] + start * itemsize, gradient, numbers.addresses[1] + start * itemsize
-            self._kernels.rule.call("update", self.state.step, *places, size, end - start, rate, address(constants))
+
+    def _shared_update(self) -> SharedUpdate:
+        """Among the threads that the network may use."""
+        threads = usable(self.program.num_threads)
+        if self._updates is None or self._updates.threads != threads:
+            self._updates = SharedUpdate(self._new_team(Partition("rows", threads), threads))
+        return self._updates
 
     def step_parts(self, data: Data, order: HostArray, batch_size: int) -> StepParts:  # noqa: D102
         return inspection.step_parts(self, data, order, batch_size)

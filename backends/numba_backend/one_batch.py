@@ -12,14 +12,19 @@ import numpy as np
 
 from dnnkit.backends.aligned import address
 from dnnkit.backends.numba_backend import cost_model
+from dnnkit.backends.numba_backend.bytecode import Purpose
 from dnnkit.backends.numba_backend.data import BatchSource
 from dnnkit.backends.numba_backend.runs import Batches, Steps
+from dnnkit.backends.numba_backend.single_step import SingleStep
 from dnnkit.backends.numba_backend.weights import Weights
 from dnnkit.backends.numba_backend.workers import WorkerTeam
-from dnnkit.backends.program import HostArray, Rescale
+from dnnkit.backends.program import HostArray, Hyperparameters, Rescale
 from dnnkit.kernels import registry
 from dnnkit.kernels._numba.entry_points import mark_entry_points
 from dnnkit.kernels.nonzero_columns import words
+
+FEW = 100
+"""Labels that Python itself looks through sooner than NumPy does."""
 
 
 class OneBatch:
@@ -35,7 +40,7 @@ class OneBatch:
         rows: int,
         rescale: Rescale,
         first: int,
-        run: Callable[[WorkerTeam, int, int], tuple[int, int]],
+        run: Callable[[WorkerTeam, int, int], None],
         *,
         is_bytes: bool,
         marks: bool,
@@ -61,6 +66,8 @@ class OneBatch:
         x, y = np.zeros((rows, features), self._x_dtype), np.zeros(self._y_shape, self._y_dtype)
         scale, offset = float(rescale.scale), float(rescale.offset)
         self._batch = x, y
+        self._single: SingleStep | None = None
+        self._calls_any = bool(program.custom_layers or program.custom_measures)
         self._batches = Batches(
             BatchSource(x, scale, offset, y, None, self._bits if marks else None),
             np.arange(rows),
@@ -74,10 +81,15 @@ class OneBatch:
         """Take a batch for the next run, of x (rows, ...); False if there is anything to say about it."""
         if type(y) is not np.ndarray or y.shape != self._y_shape or y.dtype.kind not in self._y_kinds:
             return False
-        with np.errstate(over="ignore"):  # what is infinite in the network's dtype is seen below
-            x = np.ascontiguousarray(x, self._x_dtype)
-            y = np.ascontiguousarray(y, self._y_dtype)
-        low, high = float(y.min()), float(y.max())
+        if x.dtype != self._x_dtype or y.dtype != self._y_dtype:
+            with np.errstate(over="ignore"):  # what is infinite in the network's dtype is seen below
+                x, y = x.astype(self._x_dtype), y.astype(self._y_dtype)
+        x, y = np.ascontiguousarray(x), np.ascontiguousarray(y)
+        if y.size > FEW or y.dtype.kind == "f":
+            low, high = float(y.min()), float(y.max())
+        else:
+            labels = y.tolist()
+            low, high = min(labels), max(labels)
         if not (self._range[0] <= low and high <= self._range[1] and isfinite(low) and isfinite(high)):
             return False
         if self._mark is not None:
@@ -87,29 +99,36 @@ class OneBatch:
         self._batch = x, y
         return True
 
-    def train(self, steps: Steps, numbers: Weights) -> float:
+    def train(self, steps: Steps, hyperparameters: Hyperparameters, numbers: Weights) -> float:
         """One update on the batch that was taken; its loss before."""
-        return self._run("train", steps, numbers)
+        return self._run("train", steps, hyperparameters, numbers)
 
     def differentiate(self, steps: Steps, numbers: Weights, gradient: HostArray) -> float:
         """The loss of the batch that was taken, and its gradient, to flat memory; by one worker, or by rows."""
         worker, self.team.run_structure.whole_gradient = self.team.worker, address(gradient)
         if self.team.partition.workers > 1:
-            return self._run("differentiate", steps, numbers)
+            return self._run("differentiate", steps, None, numbers)
         kept, worker.gradient = worker.gradient, address(gradient)
         try:
-            return self._run("differentiate", steps, numbers)
+            return self._run("differentiate", steps, None, numbers)
         finally:
             worker.gradient = kept
 
-    def _run(self, purpose: Any, steps: Steps, numbers: Weights) -> float:
-        team, run = self.team, self.team.run_structure
-        threads = cost_model.threads(team.program, self._rows, 1)
+    def _run(self, purpose: Purpose, steps: Steps, hyperparameters: Hyperparameters | None, numbers: Weights) -> float:
+        team, run, single = self.team, self.team.run_structure, self._single
         self._sums.fill(0)
         done = 0
         while not done:  # as it is not if somebody has asked another run of the team to stop
-            team.prepare(purpose, self._batches, steps, numbers, self._sums, self._first)
-            run.x, run.targets = address(self._batch[0]), address(self._batch[1])
-            done, _ = self._run_team(team, self._rows, threads)
+            if single is not None and single.is_alike(hyperparameters, numbers):
+                run.x, run.targets = address(self._batch[0]), address(self._batch[1])
+                single.run(0, steps.first_update)
+            else:
+                team.prepare(purpose, self._batches, steps, numbers, self._sums, self._first)
+                run.x, run.targets = address(self._batch[0]), address(self._batch[1])
+                threads = cost_model.threads(team.program, self._rows, 1)
+                can_go_on = not threads and not self._calls_any
+                self._single = SingleStep(team, hyperparameters, numbers) if can_go_on else None
+                self._run_team(team, self._rows, threads)
+            done, _ = team.outcome()
         total = team.totals(self._sums)[0]
         return total / self._rows if self._is_mean else total

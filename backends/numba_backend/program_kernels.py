@@ -74,6 +74,9 @@ class ProgramKernels:
 
     def needed(self, stages: Iterable[Stage], purpose: Purpose) -> Iterator[Function]:
         """Those that a schedule for that purpose calls."""
+        if purpose == "update":
+            yield self.update
+            return
         activations = [stage.activation for stage in stages if isinstance(stage, Dense | Activate)]
         yield from map(self.forward, activations)
         if purpose in ("predict", "predict a few"):

@@ -51,6 +51,8 @@ class TwoHomes:
         self._sharded: Weights | None = None
         self._sharded_layout: PartitionedLayout | None = None
         self.newest: Literal["flat", "sharded", "both"] = "flat"
+        self.writing: Weights | None = None
+        """The numbers that were last asked for to be written, as long as they are the newest there are."""
 
     @property
     def parameters(self) -> HostArray:
@@ -71,7 +73,7 @@ class TwoHomes:
             self._flat, self._whole = parameters, None
         for row, slot in zip(self._slots, slots or [], strict=False):
             row[...] = slot
-        self.newest = "flat"  # shards are cut anew before they are used
+        self.newest, self.writing = "flat", None  # shards are cut anew before they are used
 
     def write(self, name: str, value: HostArray) -> None:
         """Replace one parameter, wherever the newest numbers are."""
@@ -96,7 +98,7 @@ class TwoHomes:
             layout.scatter(self._views(self._flat), self._sharded.parameters)
             for place, slot in enumerate(self._slots[: self._slot_count]):
                 layout.scatter(self._views(slot), self._sharded.slots[:, place])
-        self.newest = "sharded"
+        self.newest, self.writing = "sharded", self._sharded
         return self._sharded
 
     def changed(self) -> None:
@@ -107,8 +109,8 @@ class TwoHomes:
     def flat_to_write(self) -> Weights:
         """The flat numbers, which their user will change."""
         self.collect()
-        self.newest = "flat"
-        return self.whole()
+        self.newest, self.writing = "flat", self.whole()
+        return self.writing
 
     def whole(self, parameters: HostArray | None = None) -> Weights:
         """The flat numbers, for those who share them; with other parameters, if given."""
@@ -123,7 +125,7 @@ class TwoHomes:
         if self.newest == "sharded":
             assert self._sharded is not None
             assert self._sharded_layout is not None
-            self.newest = "both"
+            self.newest, self.writing = "both", None
             self._sharded_layout.gather(self._sharded.parameters, self._views(self._flat))
             for place, slot in enumerate(self._slots[: self._slot_count]):
                 self._sharded_layout.gather(self._sharded.slots[:, place], self._views(slot))

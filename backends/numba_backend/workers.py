@@ -41,8 +41,8 @@ class WorkerTeam:
         self._features = features = math.prod(program.input_shape)
         self.layout = PartitionedLayout(self._stages, features, partition)
         self._links: dict[ScheduleKey, Any] = {}
-        self._prepared: tuple[object, ...] = ()
-        """What the last run was prepared for."""
+        self.prepared: tuple[object, ...] = ()
+        """What the last run was prepared for; another object as soon as it is another run's."""
         self._called: OwnParts | None = None
         """What it calls."""
         workers, outputs = partition.workers, program.output_features
@@ -56,6 +56,7 @@ class WorkerTeam:
         self._tables = [plan.structures(self._memory, self._masks[worker]) for worker, plan in enumerate(plans)]
         self._partials = zeros((2, workers, max(plan.exchanged for plan in plans)), program.dtype)
         self._norms = np.zeros((2, workers))
+        self._counted, self._numbers = workers if partition.by == "rows" else 1, 1 + len(program.metrics)
         has_labels = program.loss is None or program.loss.targets == "labels"
         self._target_width = 0 if has_labels else outputs
         kind = "int64" if has_labels else program.dtype
@@ -64,11 +65,13 @@ class WorkerTeam:
         self.gradients = zeros((workers, self.layout.size), program.dtype)
         self._all_rows, self._all_columns = np.arange(own_rows), np.arange(features)
         self._columns = np.zeros((workers, features + nonzero_columns.words(features)), np.int64)
-        self._control, self._turns = np.zeros(3 * LINE, np.int64), np.zeros((2, workers * LINE), np.int64)
+        self._control, self.turns = np.zeros(3 * LINE, np.int64), np.zeros((2, workers * LINE), np.int64)
+        self.signals = memoryview(self._control)  # type: ignore[arg-type] # which NumPy's types do not say
         self._dx_place = plans[0].stages[0]["dx"] if self._stages else plans[0].dscores
-        self._workers = WORKER.new(workers)
+        self._worker_array = WORKER.new(workers)
+        self.workers = list(self._worker_array)  # which makes an object of each, once
         self.run_structure = RUN.new(1)[0]
-        self._run_address = ctypes.addressof(self.run_structure)
+        self.run_address = ctypes.addressof(self.run_structure)
         self._fill_workers(plans)
         self._fill_run(plans[-1].size)
         self._calls_when_predicting = bool(program.custom_layers)
@@ -97,7 +100,7 @@ class WorkerTeam:
     def _fill_workers(self, plans: list[WorkspacePlan]) -> None:
         """What no run changes of the workers."""
         memory, itemsize = address(self._memory), self._memory.itemsize
-        for number, (worker, plan) in enumerate(zip(self._workers, plans, strict=True)):
+        for number, (worker, plan) in enumerate(zip(self.workers, plans, strict=True)):
             worker.number, worker.stages = number, ctypes.addressof(self._tables[number])
             worker.share, worker.own, worker.share_end = self._shares(number)
             worker.inputs, worker.dz = memory + plan.inputs * itemsize, memory + plan.scratch * itemsize
@@ -108,8 +111,8 @@ class WorkerTeam:
     def _fill_run(self, shared_inputs: int) -> None:
         """What no run changes of the rest."""
         run, program = self.run_structure, self.program
-        run.workers, run.worker = self.partition.workers, ctypes.addressof(self._workers)
-        run.control, run.claimed, run.done = (address(array) for array in (self._control, *self._turns))
+        run.workers, run.worker = self.partition.workers, ctypes.addressof(self._worker_array)
+        run.control, run.claimed, run.done = (address(array) for array in (self._control, *self.turns))
         run.by_rows = self.partition.by == "rows"
         run.sums_up = program.loss is not None and program.loss.reduction == "sum"
         run.seed, run.features, run.outputs = program.seed, self._features, program.output_features
@@ -125,7 +128,7 @@ class WorkerTeam:
         from dnnkit.backends.numba_backend.own_parts import OwnParts, TeamMemory
 
         memory = TeamMemory(
-            self._workers, self._tables, self._memory, self._targets, self._row_weights, self.gradients
+            self.workers, self._tables, self._memory, self._targets, self._row_weights, self.gradients
         )  # fmt: skip
         own = OwnParts(self.program, self._stages, self.partition, self.layout, memory)
         self.run_structure.python = own.address
@@ -139,6 +142,10 @@ class WorkerTeam:
     def _fill_kernels(self, purpose: Purpose) -> None:
         """The addresses of the kernels that a schedule for that purpose calls."""
         run, kernels, trains = self.run_structure, self._kernels, purpose in ("train", "differentiate")
+        if purpose in ("train", "update"):
+            run.rule = kernels.update.address
+        if purpose == "update":
+            return
         for place, stage in enumerate(self._stages):
             if isinstance(stage, Dense | Activate):
                 for table in self._tables:
@@ -151,23 +158,21 @@ class WorkerTeam:
         run.loss = 0 if kernels.loss is None else kernels.loss.address
         self._metrics = np.array([0 if metric is None else metric.address for metric in kernels.metrics], np.int64)
         run.metrics, run.thresholds = address(self._metrics), address(kernels.thresholds)
-        if purpose == "train":
-            run.rule = kernels.update.address
 
     @property
     def worker(self) -> Any:
         """The structure of the first worker."""
-        return self._workers[0]
+        return self.workers[0]
 
     # -- running -----------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Make the running or next run end between two steps."""
-        self._control[STOP] = 1
+        self.signals[STOP] = 1
 
     def clear_stop(self) -> None:
         """Withdraw a request to stop."""
-        self._control[STOP] = 0
+        self.signals[STOP] = 0
 
     def input_gradient(self, rows: int) -> HostArray:
         """dx of the last batch (rows, features), after `differentiate` with first=-1; by one worker."""
@@ -232,50 +237,63 @@ class WorkerTeam:
         is raised here; the step has not been then: `outcome` says which were.
         """
         self.prepare(purpose, batches, steps, numbers, sums, first)
-        return self.go_on(threads)
+        self.go_on(threads)
+        return self.outcome()
 
-    def go_on(self, threads: int) -> tuple[int, int]:
+    def go_on(self, threads: int) -> None:
         """Run what was prepared; see `run`."""
-        run, dtype = self._run_address, self.program.dtype
+        run, dtype = self.run_address, self.program.dtype
         try:
             if threads:
                 run_workers, crew = calls.caller("run_workers", dtype), min(threads, self.partition.workers)
                 patience = PATIENCE if crew > 1 else 0
                 in_threads(lambda thread: run_workers(thread, patience, run), crew, self.stop)
-            elif self._helpers:
-                CREW.run(run, dtype, self._helpers)
             else:
-                calls.caller("run_workers", dtype)(0, 0, run)
+                CREW.caller(run, dtype, self.helpers)()
         finally:
             self.clear_stop()
         if self._called is not None:
             self._called.end()
-        return self.outcome()
 
     def outcome(self) -> tuple[int, int]:
-        """What `run` returns, of the last run however it ended."""
-        done = int(self.worker.step)
-        return done, min((one.nan_step for one in self._workers if 0 <= one.nan_step < done), default=-1)
+        """What `run` returns, of the last run, however that ended."""
+        done, nan_step = self.workers[0].step, -1
+        for worker in self.workers:
+            found = worker.nan_step
+            if 0 <= found < done and not 0 <= nan_step < found:
+                nan_step = found
+        return done, nan_step
 
     def prepare(
-        self, purpose: Purpose, batches: Batches, steps: Steps, numbers: Weights, sums: HostArray, first: int
+        self,
+        purpose: Purpose,
+        batches: Batches,
+        steps: Steps,
+        numbers: Weights,
+        sums: HostArray,
+        first: int,
+        *,
+        helpers: int | None = None,
     ) -> None:
-        """Fill what a run changes, and, unless it goes on with the same, what it reads; all of it is kept."""
+        """Fill what a run changes, and, unless it goes on with the same, what it reads; all of it is kept.
+
+        So many `helpers` may join at most; by default as many as are worth it for training.
+        """
         given = purpose, first, steps.clip_norm > 0, batches, numbers, sums
-        if not self._prepared or not all(map(is_, given, self._prepared)):
-            self._prepared = ()
+        if not self.prepared or not all(map(is_, given, self.prepared)):
+            self.prepared = ()
             self._prepare(purpose, batches, numbers, sums, first, steps.clip_norm > 0)
-            self._prepared = given  # with which all that they refer to is kept
+            self.prepared = given  # with which all that they refer to is kept
         run, self._steps, others = self.run_structure, steps, self.partition.workers - 1
-        if others:
-            others = min(others, cost_model.helpers(self.program, batches.batch_size, steps.last - steps.first))
-        self._helpers = others
-        run.first_step, run.first_update = steps.first, steps.first_update
+        if others and helpers is None:
+            helpers = cost_model.helpers(self.program, batches.batch_size, steps.last - steps.first)
+        self.helpers = min(others, helpers or 0)
         run.rates, run.constants, run.clip_norm = address(steps.rates), address(steps.constants), steps.clip_norm
-        for worker in self._workers:
+        run.first_step, run.first_update = steps.first, steps.first_update
+        for worker in self.workers:
             worker.place, worker.step, worker.nan_step = 0, steps.first, -1
-        self._control[LIMIT], self._control[ENDED] = steps.last, -1
-        self._turns[...] = 0
+        self.signals[LIMIT], self.signals[ENDED] = steps.last, -1
+        self.turns.fill(0)
         self._called = self.own_parts(purpose)
         if self._called is not None:
             self._called.begin(purpose, numbers.parameters[0], sums, batches)
@@ -292,7 +310,7 @@ class WorkerTeam:
         run.x, run.row_limit, run.scale, run.offset = data.addresses[0], len(data.x), data.scale, data.offset
         _, run.targets, run.weights, run.bits = data.addresses
         run.slot_stride = numbers.slots.shape[-1]
-        for number, worker in enumerate(self._workers):
+        for number, worker in enumerate(self.workers):
             row = min(number, len(numbers.parameters) - 1)
             worker.parameters = numbers.addresses[0] + row * numbers.parameters.strides[0]
             worker.slots = numbers.addresses[1] + row * numbers.slots.strides[0]
@@ -307,12 +325,15 @@ class WorkerTeam:
 
     def totals(self, sums: HostArray) -> list[float]:
         """Loss and metrics (1 + metrics,) of all rows."""
-        first, *others = self.counted(sums).tolist()
-        return [sum(each) for each in zip(first, *others, strict=True)] if others else first
+        totals: list[float] = sums[0, : self._numbers].tolist()
+        for worker in range(1, self._counted):
+            for number, summand in enumerate(sums[worker, : self._numbers].tolist()):
+                totals[number] += summand
+        return totals
 
     def counted(self, sums: HostArray) -> HostArray:
         """The sums (workers, 1 + metrics) that add up to the totals: divided by units, each worker sums all rows."""
-        return sums[: self.partition.workers if self.partition.by == "rows" else 1, : 1 + len(self.program.metrics)]
+        return sums[: self._counted, : self._numbers]
 
     def _shares(self, worker: int) -> tuple[int, int, int]:
         """(start, start of the part that only this worker has, end) of the parameters that a worker updates."""

@@ -1,6 +1,8 @@
 """Parameters by name in one flat array: the simplest layout an executable can choose."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+
+import numpy as np
 
 from dnnkit.backends.aligned import address, empty, rounded, zeros
 from dnnkit.backends.program import HostArray, Parameter
@@ -13,9 +15,13 @@ class FlatLayout:
     def __init__(self, parameters: tuple[Parameter, ...], *, cache_aligned: bool = False) -> None:
         self.size = 0
         self._places: dict[str, tuple[slice, tuple[int, ...]]] = {}
+        self._gaps: list[slice] = []
         for parameter in parameters:
-            self._places[parameter.name] = slice(self.size, self.size + parameter.size), parameter.shape
-            self.size += rounded(parameter.size) if cache_aligned else parameter.size
+            end = self.size + parameter.size
+            self._places[parameter.name] = slice(self.size, end), parameter.shape
+            self.size = rounded(end) if cache_aligned else end
+            if end < self.size:
+                self._gaps.append(slice(end, self.size))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -29,41 +35,42 @@ class FlatLayout:
     def view(self, flat: Array, name: str, xp: Namespace) -> Array:
         """One parameter in its shape; shares memory with `flat` where the library's slices do."""
         elements, shape = self._places[name]
-        return xp.reshape(flat[elements], shape)
+        part = flat[elements]
+        if isinstance(part, np.ndarray):  # whose method takes a third of what the function does
+            return part.reshape(shape)
+        return xp.reshape(part, shape)
 
     def views(self, flat: Array, xp: Namespace) -> dict[str, Array]:
         """Every parameter by name, as `view`."""
         return {name: self.view(flat, name, xp) for name in self._places}
 
-    def stretches(self, arrays: Mapping[str, HostArray]) -> Iterator[tuple[int, int, int]]:
-        """(start, end, address): where all parameters are, and host arrays by their names, contiguous, of one dtype.
+    def flat_address(self, arrays: Mapping[str, HostArray]) -> int | None:
+        """Where host arrays by name begin, if they lie in memory as the parameters do, as gradients of ours; or None.
 
-        Parameters whose arrays lie in memory as they do themselves, as gradients of ours, are one stretch.
+        They are of one dtype.
         """
-        start = end = here = 0
+        begin = None
         for name, (elements, _) in self._places.items():
             array = arrays[name]
-            there = address(array)
-            if there != here + (elements.start - start) * array.itemsize:
-                if end > start:
-                    yield start, end, here
-                start, here = elements.start, there
-            end = elements.stop
-        if end > start:
-            yield start, end, here
+            place = address(array) - elements.start * array.itemsize
+            if not array.flags.c_contiguous or (begin is not None and place != begin):
+                return None
+            begin = place
+        return begin
 
     def empty(self, dtype: str) -> HostArray:
         """A flat host array of any numbers, but for zeros between parameters."""
-        flat, end = empty((self.size,), dtype), 0
-        for elements, _ in self._places.values():
-            flat[end : elements.start] = 0
-            end = elements.stop
-        flat[end:] = 0
+        flat = empty((self.size,), dtype)
+        for gap in self._gaps:
+            flat[gap] = 0
         return flat
 
-    def flatten(self, values: Mapping[str, HostArray], dtype: str) -> HostArray:
-        """One flat host array of the values by name; a name that is missing counts as zeros."""
-        flat = zeros((self.size,), dtype)
+    def flatten(self, values: Mapping[str, HostArray], dtype: str, out: HostArray | None = None) -> HostArray:
+        """One flat host array of the values by name; a name that is missing counts as zeros.
+
+        With `out` that array, which has zeros between parameters, and keeps what is missing.
+        """
+        flat = zeros((self.size,), dtype) if out is None else out
         for name, (elements, _) in self._places.items():
             if name in values:
                 flat[elements] = values[name].reshape(-1)

@@ -1,6 +1,6 @@
 """What a callback can hear, and the list that tells them all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import Any, Literal, TypeAlias
 
@@ -52,8 +52,13 @@ class Callback:
     @property
     def wants_batches(self) -> bool:
         """Whether a batch's method is overridden."""
-        kind = type(self)
-        return (kind.on_batch_begin, kind.on_batch_end) != (Callback.on_batch_begin, Callback.on_batch_end)
+        return bool(_told("on_batch_begin", [self]) or _told("on_batch_end", [self]))
+
+
+def _told(name: str, callbacks: Sequence[Callback]) -> list[Callable[[int, Logs], None]]:
+    """The method of that name of each callback that overrides it, in its class or in itself."""
+    methods = [getattr(callback, name) for callback in callbacks]
+    return [method for method in methods if getattr(method, "__func__", None) is not getattr(Callback, name)]
 
 
 def _is_callback(thing: object) -> bool:
@@ -77,6 +82,9 @@ class CallbackList(Callback):
             if not isinstance(callback, Callback | str):
                 raise ConfigurationError(f"callbacks must be objects of class Callback, or names; got {callback!r}")
         self.callbacks: list[Callback] = [CALLBACKS.make(callback, Callback) for callback in given]
+        self._batch_begins, self._batch_ends = (
+            _told(name, self.callbacks) for name in ("on_batch_begin", "on_batch_end")
+        )
 
     def attach(self, model: Network, params: Mapping[str, Any]) -> None:
         """Tell every callback whom it watches."""
@@ -86,7 +94,7 @@ class CallbackList(Callback):
     @property
     def wants_batches(self) -> bool:
         """Whether any of them wants to hear of batches."""
-        return any(callback.wants_batches for callback in self.callbacks)
+        return bool(self._batch_begins or self._batch_ends)
 
     def state_of_each(self) -> list[dict[str, Any]]:
         """The states of all, with the names of their classes."""
@@ -127,12 +135,12 @@ class CallbackList(Callback):
             callback.on_epoch_end(epoch, logs)
 
     def on_batch_begin(self, batch: int, logs: Logs) -> None:  # noqa: D102
-        for callback in self.callbacks:
-            callback.on_batch_begin(batch, logs)
+        for tell in self._batch_begins:
+            tell(batch, logs)
 
     def on_batch_end(self, batch: int, logs: Logs) -> None:  # noqa: D102
-        for callback in self.callbacks:
-            callback.on_batch_end(batch, logs)
+        for tell in self._batch_ends:
+            tell(batch, logs)
 
 
 class Best:

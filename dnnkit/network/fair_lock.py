@@ -32,7 +32,7 @@ class FairLock:
         if self._owner == me:
             self._depth += 1
             return
-        if self._waiting or not self._lock.acquire(blocking=False):
+        if self._waiting or not self._lock.acquire(False):
             self._wait(when_waiting)
         self._owner = me
 
@@ -49,7 +49,7 @@ class FairLock:
         turn.acquire()
         self._waiting.append(turn)
         try:
-            if self._lock.acquire(blocking=False):  # given back before anybody saw that this one waits
+            if self._lock.acquire(False):  # given back before anybody saw that this one waits
                 self._hand_on()
             else:
                 when_waiting()
@@ -69,5 +69,5 @@ class FairLock:
                     self._waiting.popleft().release()
                     return
             self._lock.release()
-            if not self._waiting or not self._lock.acquire(blocking=False):
+            if not self._waiting or not self._lock.acquire(False):
                 return  # who came in between has taken it, or will be handed it by who has

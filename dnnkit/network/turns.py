@@ -182,9 +182,9 @@ class Stretch:
         return first + 1 if self._copies else last
 
     def __enter__(self) -> None:
-        turns, copy = self._turns, self._turns._copy
-        turns.__enter__()
-        turns._copy = copy
+        turns = self._turns
+        turns._lock.acquire(turns._ask)
+        turns.settled = None  # a copy stays: its readers say how old it may be
         if self._copies:
             turns._copy = _Copy(self._executable, self._executable.copy_parameters(), monotonic(), True)
         if self.may_pause:
@@ -195,7 +195,7 @@ class Stretch:
         turns._pause = None
         if self._copies:
             turns._copy = None
-        turns.__exit__()
+        turns._lock.release()
 
 
 _ALL: "weakref.WeakSet[Turns]" = weakref.WeakSet()

@@ -13,6 +13,7 @@ from math import inf
 from time import perf_counter
 
 from dnnkit.backends.diagnosis import remark
+from dnnkit.backends.executable import Executable
 from dnnkit.backends.program import HostArray, Totals
 from dnnkit.background import in_background
 from dnnkit.callbacks.base import Callback, CallbackList
@@ -167,19 +168,20 @@ class _Fit:
         logs: Mapping[str, float] = {}
         totals = None
         turn = net.turns.stretch(executable, run.step_size(executable))
-        someone_looks = self.callbacks.wants_batches or self.progress.wants_updates
+        callbacks, progress, interrupts, checkpoints = self.callbacks, self.progress, self.interrupts, self.checkpoints
+        metrics, someone_looks = executable.program.metrics, callbacks.wants_batches or progress.wants_updates
         for last in self._stretches(end):
-            self.callbacks.on_batch_begin(state.position, logs)
-            totals = self._run_stretch(last, turn)
-            if self.interrupts.received and state.position < end:
-                raise self.interrupts.error()
+            callbacks.on_batch_begin(state.position, logs)
+            totals = self._run_stretch(executable, last, turn)
+            if interrupts.received and state.position < end:
+                raise interrupts.error()
             if someone_looks:
-                logs = totals.means(executable.program.metrics)
-                self.progress.advance(state.position, logs)
-            self.callbacks.on_batch_end(state.position - 1, logs)
+                logs = totals.means(metrics)
+                progress.advance(state.position, logs)
+            callbacks.on_batch_end(state.position - 1, logs)
             if net.stop_training:
                 break
-            if self.checkpoints is not None:
+            if checkpoints is not None:
                 self._save_if_due(0)
         return totals or executable.totals(), perf_counter() - start
 
@@ -190,19 +192,19 @@ class _Fit:
         with self.interrupts.at_once():
             return in_background(lambda: epoch_order(run.shuffle, run.samples, run.rows, net.seed, epoch))
 
-    def _run_stretch(self, last: int, turn: Stretch) -> Totals:
+    def _run_stretch(self, executable: Executable, last: int, turn: Stretch) -> Totals:
         """Run the steps before `last`, other threads having their turn between two; the epoch's totals so far."""
-        net, executable, state = self.net, self.net.executable, self.net.executable.state
-        turn.may_pause = True
+        net, state, turn.may_pause = self.net, executable.state, True
+        first = state.position
         while True:
-            first = state.position
             end = turn.end(first, last)
             with turn:
                 hyperparameters = net.optimizer.hyperparameters(state.step, end - first)
-                state.position = executable.run_steps(first, end, hyperparameters)
-                if state.position == last or self.interrupts.received:
+                done = state.position = executable.run_steps(first, end, hyperparameters)
+                if done == last or self.interrupts.received:
                     return executable.totals()  # within the turn: a step of another thread has an epoch of its own
-            turn.may_pause = state.position > first  # who waits all the time does not stop it altogether
+            turn.may_pause = done > first  # who waits all the time does not stop it altogether
+            first = done
 
     def _stretches(self, end: int) -> Iterator[int]:
         """The end of each stretch: every step, or as many as fit until somebody looks, or all until `end`."""
