@@ -571,7 +571,7 @@ BACKENDS = [
     ),
     Fault(
         "backends-team-totals", SCALE, "backends/numba_backend/workers.py",
-        'self.partition.workers if self.partition.by == "rows" else 1', "self.partition.workers",
+        'workers if partition.by == "rows" else 1', "workers",
         "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/2'",
     ),
     Fault(
@@ -581,7 +581,7 @@ BACKENDS = [
     ),
     Fault(
         "backends-epoch-assigned", STALE, "backends/numba_backend/weights.py",
-        'self.newest = "flat"  # shards', "pass  # shards",
+        'self.newest, self.writing = "flat", None  # shards', "pass  # shards",
         "tests/backends/numba_backend/test_worker_shards.py -k 'what_is_assigned and units/2'",
     ),
     Fault(
@@ -646,7 +646,7 @@ BACKENDS = [
     ),
     Fault(
         "numba-sums-first-step", INDEX, "backends/numba_backend/executable.py",
-        "(sums.first, self.state.position), sums.nan_step", "(self.state.position, self.state.position), sums.nan_step",
+        "= sums.first, self.state.position, sums.nan_step", "(self.state.position, self.state.position), sums.nan_step",
         "tests/dnnkit/training/test_interrupted.py -k 'of_two_fits and numba and saved'",
     ),
     Fault(

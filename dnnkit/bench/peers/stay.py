@@ -7,8 +7,7 @@ It begins with what `run_one.probe` says. Then it is asked for
     {"do": "gemm", "work": ...}      seconds per product
     {"do": "network", "work": ...}   a network in place of the one before, trained for two epochs, the first of which
                                      compiles: the second's loss, which is the same for every peer
-    {"do": "train"}                  seconds per epoch of the counted epochs, or of fewer that fit into `LONGEST`,
-                                     after some that are not counted
+    {"do": "train"}                  seconds per epoch of the counted epochs, or of fewer that fit into `LONGEST`
 
 and answers when it rests: threads that still wait for work would take a processor from whoever is next.
 """
@@ -28,9 +27,6 @@ from .works import Network, Work
 
 LONGEST = 1.0
 """Seconds that a stretch of more than one epoch may take."""
-SETTLING = 0.15
-"""Seconds that are trained before the clock runs: processors that rested begin slower, two of a virtual machine perhaps
-on one core."""
 PAUSE, BUSY, PATIENCE = 0.02, 0.05, 1.0
 """Seconds of a pause, the share of it that a process at rest may compute, and seconds until it is not waited for."""
 
@@ -67,9 +63,6 @@ class Stay:
 
     def _train(self) -> dict[str, Any]:
         assert self._network is not None, "a network comes first"
-        settled = perf_counter() + SETTLING
-        while perf_counter() < settled:
-            self._network.train(1)
         start, busy = perf_counter(), process_time()
         self._network.train(self._epochs)
         seconds, busy = perf_counter() - start, process_time() - busy

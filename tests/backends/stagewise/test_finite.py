@@ -1,5 +1,8 @@
 """Numbers that are not finite are seen when data are loaded, by every backend, wherever they are."""
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,3 +95,34 @@ def test_chunks_are_looked_through_one_after_the_other(rows: int, columns: int, 
 
 def test_whole_numbers_are_finite() -> None:
     finite.require_finite("x", np.array([[1, 2]], np.uint8), "float32")
+
+
+LOADING = """
+import os, sys, time
+import numpy as np
+import dnnkit as dk
+
+def computed():
+    others = [task for task in os.listdir("/proc/self/task") if int(task) != os.getpid()]
+    return sum(int(open(f"/proc/self/task/{task}/schedstat").read().split()[0]) for task in others)
+
+net = dk.Sequential([dk.Dense(1)], backend=sys.argv[1], dtype="float64")
+net.compile("sgd", "mean_squared_error")
+net.build(3)
+x = np.ones((200_000, 3))
+net.executable.load(x[:9], x[:9, :1], None)
+time.sleep(0.5)  # whatever the imports woke is asleep
+before = computed()
+net.executable.load(x, x[:, :1], None)
+time.sleep(0.05)
+print(computed() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux says what each thread computes")
+def test_no_thread_spins_after_data_were_looked_at(backend: Backend) -> None:
+    """As those do that a BLAS wakes for a large product: they take processors from the training that follows."""
+    if backend.name not in ("numpy", "numba"):
+        pytest.skip("another library's threads are its own")
+    done = subprocess.run([sys.executable, "-c", LOADING, backend.name], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == 0
