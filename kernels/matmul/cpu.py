@@ -29,6 +29,9 @@ TINY = 64
 PACKED_ROWS = 48
 """Rows of a from which b is packed: to copy it is then less than what its rows, far apart in the cache, cost."""
 
+PACKED_ROWS_OF_DEEP, DEEP = 12, 128
+"""The same where b has more rows than `DEEP`: their parts do not stay in the first-level cache until the next tile."""
+
 NEAR = 1 << 14
 """Bytes of b that are in the first-level cache after the first use."""
 
@@ -137,7 +140,8 @@ def multiply_in_tiles(
     """
     size, indexes = size_of(zero), (row_index, column_index, b_index, target_index)
     width = REGISTER_BYTES // size
-    is_near = b_step == 1 and (rows < PACKED_ROWS or b_row * depth * size <= NEAR) and (b_row * size < FAR or rows == 1)
+    few = PACKED_ROWS if depth <= DEEP else PACKED_ROWS_OF_DEEP
+    is_near = b_step == 1 and (rows < few or b_row * depth * size <= NEAR) and (b_row * size < FAR or rows == 1)
     if is_near or depth == 0:
         j = 0
         while rows == 1 and columns - j >= 4 * width:
