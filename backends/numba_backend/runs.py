@@ -11,7 +11,7 @@ from dnnkit.backends.numba_backend.bytecode import Inputs
 from dnnkit.backends.numba_backend.data import BatchSource
 from dnnkit.backends.numba_backend.partition import Partition
 from dnnkit.backends.program import Dense, HostArray, Program, Stage
-from dnnkit.kernels.matmul.limits import fits_tiles
+from dnnkit.kernels.matmul.limits import columns_fit_tiles, fits_tiles
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +45,9 @@ def inputs_of(program: Program, stages: Sequence[Stage], partition: Partition, b
         rows = -(-rows // partition.workers)
     if not stages or not isinstance(stages[0], Dense):
         return "gathered"
-    if not fits_tiles(rows * features, np.dtype(program.dtype).itemsize):
-        return "gathered"
     data = batches.data
+    fits = fits_tiles if data.bits is None else columns_fit_tiles
+    if not fits(rows * features, np.dtype(program.dtype).itemsize):
+        return "gathered"
     converted = data.x.dtype == np.uint8 or (data.scale, data.offset) != (1.0, 0.0)
     return "columns" if converted else "in place"
