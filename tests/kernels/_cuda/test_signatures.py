@@ -43,7 +43,7 @@ WRITTEN = {
 
 SIMPLE = """
 // extern "C" __global__ void commented(int a) {}
-extern "C" __global__ void __launch_bounds__(256) first(
+extern "C" __global__ void __cluster_dims__(4, 1, 1) __launch_bounds__(256) first(
     const REAL* __restrict__ x,  // a comment, with a comma
     REAL *y, unsigned long long count, bool const flag /* , int b */
 ) { if (x[0] > REAL(0)) y[0] = x[0]; }
