@@ -58,8 +58,9 @@ def launches(monkeypatch):
     found = []
 
     class RawModule:
-        def __init__(self, code, options, backend):
+        def __init__(self, code, options, backend, enable_cooperative_groups):
             assert backend == "nvrtc"
+            assert not enable_cooperative_groups
             self.code, self.options = code, options
 
         def get_function(self, name):
