@@ -20,6 +20,7 @@ KERNELS = {
     "fenced": "",
     "no_start": r"reads parts of block .* which may not have started: no barrier of both before",
     "no_barrier": r"race: (reads|writes) parts\[.* with no barrier of both between",
+    "late": r"race: (reads|writes) parts\[.* with no barrier of both between",
     "one_buffer": r"race: (reads|writes) parts\[.* with no barrier of both between",
     "no_end": r"returns while block .* may still read its shared memory|which has returned: its shared memory is gone",
     "unfenced": r"race: reads parts\[.* with no barrier of both between",
@@ -30,7 +31,7 @@ SOURCE = """
 #include <cooperative_groups.h>
 namespace groups = cooperative_groups;
 
-enum { RIGHT, WORDS, SPLIT, FENCED, NO_START, NO_BARRIER, ONE_BUFFER, NO_END, UNFENCED };
+enum { RIGHT, WORDS, SPLIT, FENCED, NO_START, NO_BARRIER, LATE, ONE_BUFFER, NO_END, UNFENCED };
 
 template <int WAY>
 __device__ void all_wait() {
@@ -58,10 +59,11 @@ __device__ void steps(const float* x, float* out, int count) {
     if (WAY != NO_START) all_wait<WAY>();
     for (int step = 0; step < count; ++step) {
         float* part = parts[WAY == ONE_BUFFER ? 0 : step % 2];
-        part[threadIdx.x] = value;
-        if (WAY == SPLIT) {
+        const bool late = WAY == LATE && threadIdx.x == 0;
+        if (!late) part[threadIdx.x] = value;
+        if (WAY == SPLIT || WAY == LATE) {
             cluster.barrier_arrive();
-            value *= 1.0f;  // something of its own, meanwhile
+            if (late) part[threadIdx.x] = value;
             cluster.barrier_wait();
         } else if (WAY != NO_START && (WAY != NO_BARRIER || step == 0)) {
             all_wait<WAY>();

@@ -120,17 +120,18 @@ def test_the_real_compiler_takes_it_too() -> None:
 
 
 def test_our_launcher_launches_a_grid_whole_or_not_at_all(cupy: Any) -> None:
+    many = 1000  # more than the stand-in's GPU runs at once; arrays are for so many, lest a cut launch end the process
     source = Source(str(FILE), (("CLUSTER", "1"),))
     arrays = {
         "x": cupy.zeros((STEPS, ROWS, INPUTS), np.float32),
         "targets": cupy.asarray(np.ones((STEPS, ROWS, OUTPUTS), np.float32)),
-        "weights": cupy.zeros((WORKERS, (INPUTS + OUTPUTS) * UNITS), np.float32),
-        "parts": cupy.zeros((2, WORKERS, ROWS, OUTPUTS), np.float32),
+        "weights": cupy.zeros((many, (INPUTS + OUTPUTS) * UNITS), np.float32),
+        "parts": cupy.zeros((2, many, ROWS, OUTPUTS), np.float32),
         "losses": cupy.zeros(STEPS, np.float32),
     }
     sizes = {"rows": ROWS, "inputs": INPUTS, "units": UNITS, "outputs": OUTPUTS, "steps": STEPS, "rate": RATE}
     with pytest.raises(ConfigurationError, match=r"kernel train_steps: the GPU cannot run 1000 blocks of .* at once"):
-        launch(source, "train_steps", 1000, THREADS, {**arrays, **sizes}, 4096, cooperative=True)
+        launch(source, "train_steps", many, THREADS, {**arrays, **sizes}, 4096, cooperative=True)
     assert not counts.launches
     launch(source, "train_steps", WORKERS, THREADS, {**arrays, **sizes}, 4096, cooperative=True)
     assert counts.launches == {"train_steps": 1}
