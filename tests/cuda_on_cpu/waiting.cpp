@@ -1,7 +1,7 @@
 // Where threads wait for each other: barriers of block, cluster and grid, warp operations; and why nobody can go on.
 //
-// All who take part must come, each thread of block, cluster or grid, each lane of the mask (of block and mask to one place):
-// those that have returned, too. A GPU lets some of that pass, on some architectures; none of it is something to count on.
+// All who take part must come, each thread of block, cluster or grid, each lane of the mask, those of a block or of a mask
+// to the same operation of the source: those that have returned, too. A GPU lets some of that pass, on some architectures; none of it is something to count on.
 #include <string.h>
 
 #include <algorithm>
@@ -81,7 +81,7 @@ void cluster_arrive(bool relaxed, Where where) {
     ++cluster.barriers;
     cluster.told.swap(cluster.collected);
     cluster.collected.clear();
-    for (auto& block : blocks) {
+    for (auto& block : blocks) {  // in the order of the launch
         if (block->cluster != &cluster) continue;
         block->epoch = ++epochs;
         make_ready_after_cluster(*block);
@@ -208,10 +208,10 @@ void explain_standstill() {
             for (auto& other_block : blocks) {
                 for (Thread& other : other_block->threads) {
                     if (!awaited(thread, other)) continue;
-                    const char* what = thread.state == State::at_barrier          ? "barrier"
-                                       : thread.state == State::at_warp_operation ? "warp operation"
+                    const char* what = thread.state == State::at_barrier           ? "barrier"
+                                       : thread.state == State::at_warp_operation  ? "warp operation"
                                        : thread.state == State::at_cluster_barrier ? "cluster sync"
-                                                                                  : "grid sync";
+                                                                                   : "grid sync";
                     const std::string who = place("block", other_block->index) + ", " + place("thread", other.index);
                     give_up(&thread, std::string(what) + " not reached by all: it " + whereabouts(thread) + ", but " +
                                          who + " " + whereabouts(other));

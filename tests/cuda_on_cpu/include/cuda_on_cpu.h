@@ -7,10 +7,10 @@
 // Stricter than a GPU: a barrier must be reached by every thread of the block, cluster or grid (no early return before
 // it), a warp operation by every lane of its mask; those of a block and of a warp all at the same line.
 // Not here: threads that run at the same time (who waits in a loop for another's store, waits forever) and a memory that
-// others see late (memory.cpp and between_blocks.cpp look for races instead; an atomic operation is none, and tells of what
-// is before it with a fence there and with none at the reader's), fused multiply-adds, the GPU's own rounding of exp and its
-// like, streams, whether a cluster or a cooperative grid finds room on a GPU, textures, inline PTX (so no mbarrier and no
-// copies by TMA).
+// others see late (memory.cpp and between_blocks.cpp look for races instead; atomic operations are none, the reader of what
+// was fenced before one needs no fence, and a fence of one thread counts for its block), fused multiply-adds, the GPU's own
+// rounding of exp and its like, streams, whether a cluster or a cooperative grid finds room on a GPU, textures, inline PTX
+// (so no mbarrier and no copies by TMA).
 #pragma once
 
 #include <assert.h>
