@@ -5,15 +5,17 @@ cannot drift apart. CuPy compiles a source when it is first launched and keeps t
 it before.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from numbers import Integral, Real
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from dnnkit.errors import ConfigurationError
 from dnnkit.kernels._cuda.source import Source, dtype_of
 from dnnkit.kernels.array import Array
 
@@ -37,16 +39,21 @@ def launch(
     block: int | tuple[int, ...],
     arguments: Mapping[str, Any],
     shared_bytes: int = 0,
+    cooperative: bool = False,
 ) -> None:
     """Run a kernel on the current device and stream, without waiting for it.
 
     `arguments` go by the names of the kernel's parameters: contiguous arrays of the dtype that is pointed to, None for
     a pointer to nothing, and numbers, which are converted to the parameter's type. All else raises `TypeError`.
+
+    Blocks of a `cooperative` launch run all at once and may wait for each other: a grid too large for that raises
+    `ConfigurationError`.
     """
     import cupy
 
-    kernel = _kernel(cupy, source, name)
-    kernel.function(_three(grid), _three(block), kernel.ordered(arguments), shared_mem=shared_bytes)
+    kernel = _kernel(cupy, source, name, cooperative)
+    call = partial(_whole, kernel) if cooperative else kernel.function
+    call(_three(grid), _three(block), kernel.ordered(arguments), shared_mem=shared_bytes)
 
 
 def blocks(items: int, per_block: int = THREADS, most: int | None = None) -> int:
@@ -118,19 +125,37 @@ class _Kernel:
         return tuple([convert(arguments[name]) for name, convert in self.parameters.items()])
 
 
+def _whole(kernel: _Kernel, grid: tuple[int, ...], block: tuple[int, ...], arguments: Any, *, shared_mem: int) -> None:
+    """Launch all of a cooperative grid or nothing.
+
+    CuPy leaves out the blocks that do not fit, with a warning alone: what they own would silently not be computed.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "The grid size will be reduced")
+        try:
+            kernel.function(grid, block, arguments, shared_mem=shared_mem)
+        except UserWarning as warning:
+            raise ConfigurationError(
+                f"kernel {kernel.name}: the GPU cannot run {grid[0]} blocks of {block} threads with {shared_mem} bytes "
+                "of shared memory at once, as a cooperative launch must; launch fewer"
+            ) from warning
+
+
 @cache
-def _kernel(cupy: ModuleType, source: Source, name: str) -> _Kernel:
+def _kernel(cupy: ModuleType, source: Source, name: str, cooperative: bool) -> _Kernel:
     """Compiled when it is first launched on a device: CuPy's RawModule holds one function a device."""
     parameters: dict[str, Callable[[Any], Any]] = {}
     for kind, parameter in source.signatures()[name]:
         found = _Parameter(name, kind, parameter, dtype_of(kind))
         parameters[parameter] = found.array if kind.endswith("*") else found.number
-    return _Kernel(name, _module(cupy, source).get_function(name), parameters)
+    return _Kernel(name, _module(cupy, source, cooperative).get_function(name), parameters)
 
 
 @cache
-def _module(cupy: Any, source: Source) -> Any:
-    return cupy.RawModule(code=source.text(), options=source.options(), backend="nvrtc")
+def _module(cupy: Any, source: Source, cooperative: bool) -> Any:
+    return cupy.RawModule(
+        code=source.text(), options=source.options(), backend="nvrtc", enable_cooperative_groups=cooperative
+    )
 
 
 def _three(size: int | tuple[int, ...]) -> tuple[int, ...]:

@@ -36,7 +36,9 @@ Signature = tuple[tuple[str, str], ...]
 
 INCLUDE = re.compile(r'[ \t]*#include "([^"]+)"[ \t]*')
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
-KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^()]*\)\s*)?(\w+)\s*\(([^()]*)\)')
+KERNEL = re.compile(
+    r'extern\s+"C"\s+__global__\s+void\s+(?:__(?:launch_bounds|cluster_dims)__\s*\([^()]*\)\s*)*(\w+)\s*\(([^()]*)\)'
+)
 QUALIFIER = re.compile(r"\b(?:const|__restrict__)\b")
 
 

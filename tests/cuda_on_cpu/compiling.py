@@ -1,13 +1,14 @@
 """Compiles a CUDA source with g++ and runs its kernels on the CPU, called as CuPy's are.
 
 `compile_for_cpu(text, macros).get_function(name)(grid, block, arguments, shared_mem=…)`: arguments are NumPy arrays and
-NumPy scalars of exactly the kernel's types. Everything the machine finds wrong (see `include/cuda_on_cpu.h`,
-`waiting.cpp`, `memory.cpp`) is a `KernelError` that names kernel, block and thread. With `sanitize` every access is
-checked before it happens; without, kernels run faster and a wild one may end the process.
+NumPy scalars of exactly the kernel's types. Everything the machine finds wrong (see `include/cuda_on_cpu.h`, and how
+each of `PARTS` begins) is a `KernelError` that names kernel, block and thread. With `sanitize` every access is checked
+before it happens; without, kernels run faster and a wild one may end the process.
 """
 
 import ctypes
 import hashlib
+import math
 import os
 import re
 import subprocess
@@ -25,7 +26,7 @@ from tests.cuda_on_cpu.arguments import Argument, Region, given
 from tests.requirements import gnu_compiler
 
 FOLDER = Path(__file__).resolve().parent
-PARTS = ("machine.cpp", "waiting.cpp", "memory.cpp")
+PARTS = ("machine.cpp", "waiting.cpp", "between_blocks.cpp", "memory.cpp", "shared_memory.cpp")
 COMPILER = gnu_compiler()
 COMMON = ["-std=c++20", "-fPIC", f"-I{FOLDER / 'include'}"]
 # No fused multiply-adds: x86-64 differs in them from machine to machine. Aliasing as nvcc: a float* read as float4*.
@@ -47,13 +48,25 @@ MAKES = {LIBRARY: ["-shared", "-Wl,-Bsymbolic"], OBJECT: ["-c"], HEADER: ["-x", 
 
 MONTH = 30 * 24 * 3600
 
-ORDERS = {"forwards": 0, "backwards": 1, "shuffled": 20261122}
-"""In which order blocks, and threads between two barriers, run: nothing may depend on it."""
+ORDERS = {"forwards": 0, "backwards": 1, "shuffled": 20261122, "ahead": -1}
+"""In which order blocks, and threads between two barriers, run: nothing may depend on it.
+
+Those that are alive together take turns; ahead, a block runs until it must wait for another one.
+"""
+
+KIB = 1 << 10
+SHARED_BYTES, MOST_SHARED_BYTES = 48 * KIB, 227 * KIB
+"""Shared memory that a block has without asking, and that it may ask for (compute capability 9.0)."""
+
+PORTABLE_CLUSTER, MOST_CLUSTER = 8, 16
+"""Blocks of a cluster: what every GPU that has clusters takes, and what may be asked for."""
 
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:[^\"\\\n]|\\.)*\"", re.DOTALL)
 SHARED = re.compile(r"(\bextern\s+)?\b__shared__\s+([^;]+);")
 DECLARATOR = re.compile(r"(.*[\w*>)]\s+|.*[*>])(\w+)\s*((?:\[[^;]*\])*)\s*", re.DOTALL)
-BOUND = re.compile(r"__launch_bounds__\s*\(([^(),]+)[^()]*\)\s*(\w+)\s*\(")
+KERNEL = re.compile(r"\bvoid\s+((?:__\w+__\s*\([^()]*\)\s*)+)(\w+)\s*\(")
+BOUND = re.compile(r"__launch_bounds__\s*\(([^(),]+)")
+CLUSTER = re.compile(r"__cluster_dims__\s*\(([^()]+)\)")
 
 kernels_run: set[tuple[str, frozenset[tuple[str, str]], str]] = set()
 """(source, macros, name) of every kernel that ran in this process."""
@@ -87,7 +100,9 @@ class Launch(ctypes.Structure):
         ("region_count", ctypes.c_int),
         ("grid", ctypes.c_uint * 3),
         ("block", ctypes.c_uint * 3),
+        ("cluster", ctypes.c_uint * 3),
         ("shared_bytes", ctypes.c_size_t),
+        ("shared_limit", ctypes.c_size_t),
         ("order", ctypes.c_int),
         ("cooperative", ctypes.c_int),
         ("flushes", ctypes.c_int),
@@ -95,7 +110,7 @@ class Launch(ctypes.Structure):
 
 
 class Function:
-    """One kernel; called as `cupy.RawKernel` is."""
+    """One kernel; called as `cupy.RawKernel` is. What it needs beyond the usual must be asked for, as in CUDA."""
 
     def __init__(self, module: "Module", name: str):
         library = module.library
@@ -103,6 +118,9 @@ class Function:
         self._names = [parameter for _, parameter in module.signatures[name]]
         self._call = ctypes.cast(getattr(library, f"cuda_on_cpu_call_{name}"), ctypes.c_void_p)
         self._bound = getattr(library, f"cuda_on_cpu_bound_{name}")()
+        self._cluster = tuple((ctypes.c_uint * 3).in_dll(library, f"cuda_on_cpu_cluster_{name}"))
+        self.max_dynamic_shared_size_bytes = SHARED_BYTES
+        self.non_portable_cluster_size_allowed = False
         parameters = getattr(library, f"cuda_on_cpu_parameters_{name}")
         parameters.restype = ctypes.c_char_p
         self._parameters = parameters().decode().split()
@@ -111,6 +129,7 @@ class Function:
     def __call__(self, grid: Sequence[int], block: Sequence[int], args: Sequence[Any], *, shared_mem: int = 0) -> None:
         """Run the kernel on all threads of the grid; arrays are written in place."""
         sizes = self._sizes(grid, block)
+        limit = self._shared_limit(shared_mem)
         if len(args) != len(self._names):
             raise KernelError(f"{self.name} takes {len(self._names)} arguments {self._names}, was given {len(args)}")
         arguments = [Argument(self.name, *each) for each in zip(self._names, self._parameters, args, strict=True)]
@@ -123,7 +142,9 @@ class Function:
                 len(regions),
                 (ctypes.c_uint * 3)(*sizes[:3]),
                 (ctypes.c_uint * 3)(*sizes[3:]),
+                (ctypes.c_uint * 3)(*self._cluster),
                 shared_mem,
+                limit,
                 ORDERS[_order[0]],
                 self.module.cooperative,
                 self.module.flushes,
@@ -142,7 +163,19 @@ class Function:
         threads = sizes[3] * sizes[4] * sizes[5]
         if threads > self._bound:
             raise KernelError(f"{self.name}: {threads} threads a block, at most {self._bound}")
+        if any(size % blocks for size, blocks in zip(sizes[:3], self._cluster, strict=True)):
+            raise KernelError(f"{self.name}: a grid {tuple(grid)} of clusters of {self._cluster} blocks")
+        most = MOST_CLUSTER if self.non_portable_cluster_size_allowed else PORTABLE_CLUSTER
+        if math.prod(self._cluster) > most:
+            raise KernelError(f"{self.name}: clusters of {math.prod(self._cluster)} blocks, at most {most}")
         return sizes
+
+    def _shared_limit(self, dynamic: int) -> int:
+        """What a block may have, static and dynamic; more than was asked for is refused."""
+        asked = self.max_dynamic_shared_size_bytes
+        if not dynamic <= asked <= MOST_SHARED_BYTES:
+            raise KernelError(f"{self.name}: {dynamic} bytes of dynamic shared memory, asked for {asked} at most")
+        return SHARED_BYTES if dynamic <= SHARED_BYTES and asked <= SHARED_BYTES else MOST_SHARED_BYTES
 
 
 class Module:
@@ -250,9 +283,16 @@ def _built(code: str, flags: list[str], parts: list[Path], kind: str = LIBRARY) 
 def _translated(code: str, kernels: list[str]) -> str:
     """The code with its shared memory as the machine's, and a way to call each kernel."""
     plain = COMMENT.sub(lambda match: re.sub(r"[^\n]", " ", match[0]) if match[0][0] == "/" else match[0], code)
-    bounds = {match[2]: match[1] for match in BOUND.finditer(plain)}
-    entries = "".join(f"CUDA_ON_CPU_KERNEL({name}, {bounds.get(name, 1024)})\n" for name in kernels)
+    said = {match[2]: match[1] for match in KERNEL.finditer(plain)}
+    entries = "".join(_entry(name, said.get(name, "")) for name in kernels)
     return f'#include "cuda_on_cpu.h"\n#line 1 "kernel.cu"\n{SHARED.sub(_shared, plain)}\n#include "entry.h"\n{entries}'
+
+
+def _entry(name: str, said: str) -> str:
+    """A way to call the kernel, whose bound and clusters are what is said before its name."""
+    bound, cluster = BOUND.search(said), CLUSTER.search(said)
+    sizes = [*(cluster[1].split(",") if cluster else []), "1", "1", "1"][:3]
+    return f"CUDA_ON_CPU_KERNEL({name}, {bound[1] if bound else 1024}, {', '.join(sizes)})\n"
 
 
 def _shared(match: re.Match[str]) -> str:
@@ -267,13 +307,14 @@ def _shared(match: re.Match[str]) -> str:
     aligned = f"alignof(cuda_on_cpu_{name})" + (
         f" > {alignment[1]} ? alignof(cuda_on_cpu_{name}) : {alignment[1]}" if alignment else ""
     )
+    grain = f"cuda_on_cpu::grain<cuda_on_cpu_{name}>()"
     if extern:
         return (
             f"typedef {kind} cuda_on_cpu_{name}; cuda_on_cpu_{name}* const {name} = static_cast<cuda_on_cpu_{name}*>("
-            f'cuda_on_cpu::dynamic_shared_array({aligned}, "{name}"));{lines}'
+            f'cuda_on_cpu::dynamic_shared_array({aligned}, {grain}, "{name}"));{lines}'
         )
     return (
         f"typedef {kind} cuda_on_cpu_{name}{sizes}; static const char cuda_on_cpu_key_{name} = 0; "
         f"cuda_on_cpu_{name}& {name} = *static_cast<cuda_on_cpu_{name}*>(cuda_on_cpu::shared_array("
-        f'&cuda_on_cpu_key_{name}, sizeof(cuda_on_cpu_{name}), {aligned}, "{name}"));{lines}'
+        f'&cuda_on_cpu_key_{name}, sizeof(cuda_on_cpu_{name}), {aligned}, {grain}, "{name}"));{lines}'
     )

@@ -1,7 +1,8 @@
 // Who runs when: the threads of a block are fibers of one processor thread, each of which runs until it waits for others.
 //
-// Blocks run one after the other, in the order asked for; in a cooperative launch all are alive at once. When nobody can
-// run and somebody still waits, a barrier or a warp operation was not reached by all: that ends the launch with a message
+// Clusters run one after the other, in the order asked for; the blocks of one, and in a cooperative launch all, are alive
+// at once: either their threads take turns, or a block runs ahead until it must wait for another. When nobody can run and
+// somebody still waits, a barrier or a warp operation was not reached by all: that ends the launch with a message
 // that names who waits and for whom. Errors leave the fibers where they are; nothing in them needs undoing.
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,21 +26,64 @@ namespace cuda_on_cpu {
 const Launch* launch;
 Thread* current;
 std::vector<std::unique_ptr<Block>> blocks;
-uint32_t epochs, grid_epoch;
+uint32_t epochs;
+unsigned threads_in_block;
 
 static void* machine_stack_pointer;
 static std::string failure;
-static std::vector<Thread*> ready;
-static size_t next_ready;
-static std::vector<unsigned> thread_order, lane_order;
+static std::vector<std::unique_ptr<Cluster>> clusters;
+static std::vector<unsigned> thread_order, lane_order, rank_order;
 static std::vector<void*> free_stacks, stack_chunks;
-static unsigned threads_in_block;
 static constexpr uint64_t CANARY = 0x5afe57ac6b0770f5;
 
 std::string place(const char* what, const uint3& at) {
     char text[64];
     snprintf(text, sizeof text, "%s (%u, %u, %u)", what, at.x, at.y, at.z);
     return text;
+}
+
+uint3 index_of(uint32_t number) {
+    return {number % gridDim.x, number / gridDim.x % gridDim.y, number / gridDim.x / gridDim.y};
+}
+
+// ---- Who is ready -------------------------------------------------------------------------------------------------
+
+struct Queue {
+    std::vector<Thread*> threads;
+    size_t next = 0;
+};
+static std::vector<Queue> queues;  // one for each block where blocks run ahead, else one for all
+
+static void enqueue(Thread& thread) {
+    thread.state = State::ready;
+    queues[queues.size() > 1 ? thread.block->place : 0].threads.push_back(&thread);
+}
+
+static Thread* next_of(Queue& queue) {
+    if (queue.threads.empty()) return nullptr;
+    Thread* thread = queue.threads[queue.next++];
+    if (queue.next == queue.threads.size()) {
+        queue.threads.clear();
+        queue.next = 0;
+    }
+    return thread;
+}
+
+void make_ready(Block& block) {
+    for (unsigned number : thread_order) {
+        ++block.threads[number].clock;
+        enqueue(block.threads[number]);
+    }
+}
+
+void make_ready(Block& block, unsigned warp, unsigned mask) {
+    for (unsigned lane : lane_order)
+        if (mask >> lane & 1) enqueue(block.threads[warp * WARP + lane]);
+}
+
+void make_ready_after_cluster(Block& block) {
+    for (unsigned number : thread_order)
+        if (block.threads[number].state == State::at_cluster_barrier) enqueue(block.threads[number]);
 }
 
 // ---- Fibers ------------------------------------------------------------------------------------------------------
@@ -94,6 +138,7 @@ void fail(const char* format, ...) {
 static void thread_main() {
     launch->call(launch->arguments);
     Thread* thread = current;
+    if (thread->block->finished + 1 == threads_in_block) check_guests(*thread->block);
     thread->state = State::returned;
     ++thread->block->finished;
     to_machine();
@@ -117,60 +162,18 @@ static void resume(Thread* thread) {
     }
 }
 
-void make_ready(Block& block) {
-    for (unsigned number : thread_order) {
-        Thread& thread = block.threads[number];
-        thread.state = State::ready;
-        ++thread.clock;
-        ready.push_back(&thread);
-    }
-}
-
-void make_ready(Block& block, unsigned warp, unsigned mask) {
-    for (unsigned lane : lane_order) {
-        if (!(mask >> lane & 1)) continue;
-        block.threads[warp * WARP + lane].state = State::ready;
-        ready.push_back(&block.threads[warp * WARP + lane]);
-    }
-}
-
 static void run_ready() {
-    while (next_ready < ready.size()) {
-        Thread* thread = ready[next_ready++];
-        if (next_ready == ready.size()) {
-            ready.clear();
-            next_ready = 0;
+    for (bool ran = true; ran;) {
+        ran = false;
+        for (Queue& queue : queues) {
+            while (Thread* thread = next_of(queue)) {
+                resume(thread);
+                ran = true;
+            }
         }
-        resume(thread);
     }
     for (auto& block : blocks)
         if (block->finished != threads_in_block) explain_standstill();
-}
-
-// ---- Shared memory -----------------------------------------------------------------------------------------------
-
-void* shared_array(const void* key, size_t bytes, size_t alignment, const char* name) {
-    if (!current) fail("__shared__ %s outside a kernel", name);
-    Block& block = *current->block;
-    for (const SharedArray& array : block.arrays)
-        if (array.key == key) return array.begin;
-    block.shared_bytes += bytes;
-    if (block.shared_bytes > SHARED_LIMIT)
-        fail("shared memory: %zu bytes with %s, the limit is %zu", block.shared_bytes, name, SHARED_LIMIT);
-    const size_t grain = std::min<size_t>(alignment, 8);
-    alignment = std::max<size_t>(alignment, 16);
-    size_t offset = (block.memory_used + GAP + alignment - 1) / alignment * alignment;
-    if (offset + bytes + GAP > block.memory.size()) fail("too many __shared__ arrays");
-    block.memory_used = offset + bytes;
-    char* begin = block.memory.data() + offset;
-    memset(begin, 0xFF, bytes);  // no zeros to count on: NaN, -1
-    block.arrays.push_back({key, name, begin, bytes, grain});
-    return begin;
-}
-
-void* dynamic_shared_array(size_t alignment, const char* name) {
-    static char key;
-    return shared_array(&key, launch->shared_bytes, alignment, name);
 }
 
 // ---- A launch ----------------------------------------------------------------------------------------------------
@@ -183,26 +186,56 @@ static std::vector<Number> in_order(size_t count, int order) {
     return numbers;
 }
 
-static void start_block(Block& block, uint32_t number) {
-    block.number = number;
-    block.index = {number % gridDim.x, number / gridDim.x % gridDim.y, number / gridDim.x / gridDim.y};
+static void start_block(Block& block, const uint3& index) {
+    block.number = index.x + gridDim.x * (index.y + gridDim.y * index.z);
+    block.index = index;
     block.epoch = ++epochs;
-    block.waiting = block.finished = 0;
+    block.waiting = block.finished = block.arrivals = 0;
+    block.relaxed = false;
+    block.barriers = block.fenced = 0;
+    block.moment = 2;
+    block.heard.clear();
+    block.guests.clear();
     block.threads.resize(threads_in_block);
     block.arrived.assign((threads_in_block + WARP - 1) / WARP, 0);
-    block.memory.resize(SHARED_LIMIT + 64 * GAP);
-    block.memory_used = block.shared_bytes = 0;
+    block.memory.resize(launch->shared_limit + 64 * GAP);
+    block.memory_used = block.static_bytes = 0;
     block.arrays.clear();
+    if (block.cluster->blocks.size() > 1) block.touched.clear();
     for (unsigned i = 0; i < threads_in_block; ++i) {
         Thread& thread = block.threads[i];
         thread.block = &block;
         thread.number = i;
         thread.index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y};
-        thread.state = State::ready;
         thread.clock = 1;
+        thread.arrivals = thread.moment = thread.fenced = 0;
+        thread.has_arrived = false;
     }
     memory_block_starts(block);
-    for (unsigned i : thread_order) ready.push_back(&block.threads[i]);
+    for (unsigned i : thread_order) enqueue(block.threads[i]);
+}
+
+static void new_cluster() {
+    clusters.push_back(std::make_unique<Cluster>());
+    clusters.back()->blocks.resize(rank_order.size());
+    for (unsigned rank : rank_order) {
+        blocks.push_back(std::make_unique<Block>());
+        blocks.back()->place = blocks.size() - 1;
+        blocks.back()->cluster = clusters.back().get();
+        clusters.back()->blocks[rank] = blocks.back().get();
+    }
+}
+
+static void start_cluster(Cluster& cluster, uint32_t number) {
+    const dim3 size = cluster_size, many = {gridDim.x / size.x, gridDim.y / size.y, gridDim.z / size.z};
+    const uint3 at = {number % many.x, number / many.x % many.y, number / many.x / many.y};
+    cluster.arrived = cluster.barriers = 0;
+    cluster.collected.clear();
+    cluster.told.clear();
+    for (unsigned rank : rank_order) {
+        const uint3 in = {rank % size.x, rank / size.x % size.y, rank / size.x / size.y};
+        start_block(*cluster.blocks[rank], {at.x * size.x + in.x, at.y * size.y + in.y, at.z * size.z + in.z});
+    }
 }
 
 // While it lives, numbers below the smallest normal one are zero, read or written; on x86-64 alone.
@@ -216,22 +249,29 @@ struct Flushing {
 #endif
 };
 
+constexpr size_t MOST_ALIVE = 160 * 2048;  // threads of the largest GPUs: multiprocessors, and threads on each
+
 static void run(const Launch& asked) {
     const Flushing flushing(asked.flushes);
     blockDim = {asked.block[0], asked.block[1], asked.block[2]};
     gridDim = {asked.grid[0], asked.grid[1], asked.grid[2]};
+    cluster_size = {asked.cluster[0], asked.cluster[1], asked.cluster[2]};
+    const unsigned in_cluster = cluster_size.x * cluster_size.y * cluster_size.z;
     const size_t count = size_t(gridDim.x) * gridDim.y * gridDim.z;
     threads_in_block = blockDim.x * blockDim.y * blockDim.z;
     const size_t threads_in_grid = threads_in_block * count;
-    if (asked.cooperative && threads_in_grid > 65536)
-        fail("a cooperative launch of %zu threads: all must be alive at once, at most 65536", threads_in_grid);
+    if (asked.cooperative && threads_in_grid > MOST_ALIVE)
+        fail("a cooperative launch of %zu threads: all must be alive at once, at most %zu", threads_in_grid, MOST_ALIVE);
     thread_order = in_order<unsigned>(threads_in_block, asked.order);
     lane_order = in_order<unsigned>(WARP, asked.order);
-    waiting_start(threads_in_block, threads_in_grid);
+    rank_order = in_order<unsigned>(in_cluster, asked.order);
+    queues.assign(asked.order != AHEAD ? 1 : asked.cooperative ? count : in_cluster, {});
+    waiting_start(threads_in_grid);
+    between_blocks_start(count);
     memory_start();
-    for (uint32_t number : in_order<uint32_t>(count, asked.order)) {
-        if (asked.cooperative || blocks.empty()) blocks.push_back(std::make_unique<Block>());
-        start_block(*blocks.back(), number);
+    for (uint32_t number : in_order<uint32_t>(count / in_cluster, asked.order)) {
+        if (asked.cooperative || clusters.empty()) new_cluster();
+        start_cluster(*clusters.back(), number);
         if (!asked.cooperative) run_ready();
     }
     run_ready();
@@ -244,10 +284,9 @@ extern "C" const char* cuda_on_cpu_launch(const cuda_on_cpu::Launch* asked) {
     using namespace cuda_on_cpu;
     launch = asked;
     failure.clear();
-    ready.clear();
-    next_ready = 0;
     blocks.clear();
-    epochs = grid_epoch = 0;
+    clusters.clear();
+    epochs = 0;
     try {
         run(*asked);
     } catch (int) {
@@ -257,6 +296,7 @@ extern "C" const char* cuda_on_cpu_launch(const cuda_on_cpu::Launch* asked) {
     }
     current = nullptr;
     blocks.clear();
+    clusters.clear();
     release_stacks();
     return failure.empty() ? nullptr : failure.c_str();
 }

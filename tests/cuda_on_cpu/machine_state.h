@@ -1,4 +1,4 @@
-// What machine.cpp (who runs when) and memory.cpp (who touches what) share. Kernels never see this.
+// What the parts of the machine share: who runs when (machine.cpp, waiting.cpp), who touches what. Kernels never see this.
 #pragma once
 
 #include <stdint.h>
@@ -13,9 +13,12 @@ namespace cuda_on_cpu {
 
 constexpr unsigned WARP = 32;
 
-enum class State : uint8_t { ready, at_barrier, at_warp_operation, at_grid_barrier, returned };
+enum class State : uint8_t { ready, at_barrier, at_warp_operation, at_cluster_barrier, at_grid_barrier, returned };
 
 struct Block;
+
+// Of each block of the grid, by its number: the last of its moments that was heard of (between_blocks.cpp); or empty.
+using Heard = std::vector<uint32_t>;
 
 struct Thread {
     Block* block = nullptr;
@@ -30,26 +33,47 @@ struct Thread {
     int lane = 0, width = 32;
     unsigned long long value = 0;  // given, then received
     uint32_t clock = 1;            // synchronisations it took part in, for memory.cpp
+    uint32_t arrivals = 0;         // at its cluster's barrier
+    bool has_arrived = false;      // there, and has not waited yet
+    uint32_t moment = 0;           // its accesses are of this one, or of its block's if that is later
+    uint32_t fenced = 0;           // its block's moment at its last fence
 };
 
 struct SharedArray {
     const void* key;
     const char* name;
     char* begin;
-    size_t bytes;
-    size_t grain;  // what races are looked for in: the alignment of its type
+    size_t bytes, alignment;
+    size_t grain;  // bytes of an element, in which races are looked for
 };
 
-// Who touched an element last. Readers: the last one and another.
+// Who touched an element last. Readers: the last one and another, of the last block that read; reading blocks likewise.
 struct Touched {
-    uint32_t write_epoch, write_clock, write_block, write_grid_epoch;  // write_block: its number + 1
-    uint32_t read_epoch, read_clock[2];
+    uint32_t write_epoch, write_clock, read_epoch, read_clock[2];
+    uint32_t write_block, write_moment, read_block[2], read_moment[2];  // blocks: their number + 1
     uint16_t writer, reader[2];
+};
+
+// Blocks that can reach each other's shared memory; a launch without clusters has clusters of one block.
+struct Cluster {
+    std::vector<Block*> blocks;  // by rank
+    unsigned arrived = 0;        // threads, at the barrier that is next
+    uint32_t barriers = 0;       // that all have arrived at
+    Heard collected, told;       // by those who arrived; to those who waited for the last barrier
 };
 
 struct Block {
     uint3 index{};
     uint32_t number = 0;  // in the grid
+    size_t place = 0;     // in `blocks`
+    Cluster* cluster = nullptr;
+    unsigned arrivals = 0;  // of its threads, at the cluster's barrier that is next
+    bool relaxed = false;   // whether one of them arrived so
+    uint32_t barriers = 0;  // of the cluster that it has waited for
+    uint32_t moment = 2;    // counts what may tell other blocks of it; 1 is its start
+    uint32_t fenced = 0;    // its moment at its last fence
+    Heard heard;            // by barriers of its cluster and atomic operations
+    std::vector<uint32_t> guests;  // by rank: the last moment of another block that touched its shared memory
     uint32_t epoch = 0;   // counts the barriers of all blocks, so that no two intervals between barriers share one
     unsigned waiting = 0, finished = 0;
     Where barrier;
@@ -58,7 +82,7 @@ struct Block {
     std::vector<Thread> threads;
     std::vector<uint32_t> arrived;  // lanes of each warp that wait at a warp operation
     std::vector<char> memory;       // its shared arrays, apart from each other
-    size_t memory_used = 0, shared_bytes = 0;
+    size_t memory_used = 0, static_bytes = 0;
     std::vector<SharedArray> arrays;
     std::vector<std::vector<Touched>> touched;  // of each shared array; entries of blocks before have other epochs
     std::vector<uint32_t> known;  // [thread][lane]: the lane's clock when the two last met at a warp operation
@@ -81,32 +105,49 @@ struct Launch {
     int region_count;
     unsigned grid[3];
     unsigned block[3];
-    size_t shared_bytes;
-    int order;  // 0: 0, 1, 2, …; 1: backwards; else a seed to shuffle by
+    unsigned cluster[3];
+    size_t shared_bytes, shared_limit;  // dynamic ones; most of a block, with those it declares
+    int order;  // 0: 0, 1, 2, …; AHEAD: so, and each block runs until it cannot; 1: backwards; else a seed to shuffle by
     int cooperative;
     int flushes;  // whether numbers below the smallest normal one count as zero
 };
 
 extern const Launch* launch;
-extern uint32_t grid_epoch;  // counts grid barriers
-extern std::vector<std::unique_ptr<Block>> blocks;  // those alive: one, or in a cooperative launch all
+extern std::vector<std::unique_ptr<Block>> blocks;  // those alive: of one cluster, or in a cooperative launch all
+extern unsigned threads_in_block;
 extern uint32_t epochs;
 extern Thread* current;  // nullptr while the machine itself runs
 
 constexpr size_t STACK_BYTES = 64 * 1024;
-constexpr size_t SHARED_LIMIT = 48 * 1024;  // what a block has without asking for more
+constexpr size_t STATIC_LIMIT = 48 * 1024;  // of what a kernel declares, whatever was asked for
 constexpr size_t GAP = 256;                 // between shared arrays
+constexpr int AHEAD = -1;
 
 // machine.cpp
 void to_machine();
 [[noreturn]] void give_up(const Thread* about, const std::string& why);
 void make_ready(Block& block);
+void make_ready_after_cluster(Block& block);
 void make_ready(Block& block, unsigned warp, unsigned mask);
 std::string place(const char* what, const uint3& at);
+uint3 index_of(uint32_t number);
 
 // waiting.cpp
-void waiting_start(unsigned threads_in_block, size_t threads_in_grid);
+void waiting_start(size_t threads_in_grid);
 void explain_standstill();
+
+// between_blocks.cpp
+void between_blocks_start(size_t blocks_in_grid);
+bool has_heard(const Block& block, uint32_t number, uint32_t moment);
+void grid_meets();
+void cluster_arrives(Block& block, bool relaxed);
+void cluster_waits(Block& block);
+void atomic_meets(const void* address);
+
+// shared_memory.cpp
+Block* owner_of(const void* address);
+void visit(Block& owner, const char* does, const char* name);
+void check_guests(const Block& block);
 
 // memory.cpp
 void memory_start();

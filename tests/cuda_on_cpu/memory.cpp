@@ -5,7 +5,7 @@
 // instead of ending the process. An access must lie in one array argument, one shared array, the thread's own stack or
 // the kernel's own constants, and be aligned to its size. Two threads of a block that touch the same element, one of them
 // writing, with neither a barrier nor a warp operation between them, are a race, whatever order they ran in; so are two
-// blocks that write the same element. -fsanitize=undefined's parts that matter to kernels end here, too: an index beyond
+// blocks that do so with no barrier of both between (between_blocks.cpp). -fsanitize=undefined's parts that matter to kernels end here, too: an index beyond
 // an array's declared bounds, overflow of signed integers, a division by zero.
 #include <stdio.h>
 
@@ -48,6 +48,37 @@ static bool ordered_after(uint16_t other, uint32_t clock) {
            current->block->known[current->number * WARP + other % WARP] >= clock;
 }
 
+[[noreturn]] static void race_of_blocks(const char* does, const char* name, size_t offset, size_t grain, uint32_t other,
+                                        const char* did) {
+    fail("race: %s %s[byte %zu, element %zu], which %s %s, with no barrier of both between", does, name, offset,
+         offset / grain, place("block", index_of(other)).c_str(), did);
+}
+
+// With other blocks; `touched` has block numbers + 1.
+static void look_between_blocks(Touched& touched, bool write, const char* name, size_t offset, size_t grain) {
+    const Block& block = *current->block;
+    const uint32_t own = block.number + 1, moment = std::max(current->moment, block.moment);
+    const auto unheard = [&](uint32_t other, uint32_t when) {
+        return other && other != own && !has_heard(block, other - 1, when);
+    };
+    if (unheard(touched.write_block, touched.write_moment))
+        race_of_blocks(write ? "writes" : "reads", name, offset, grain, touched.write_block - 1, "wrote");
+    if (write) {
+        for (int i = 0; i < 2; ++i)
+            if (unheard(touched.read_block[i], touched.read_moment[i]))
+                race_of_blocks("writes", name, offset, grain, touched.read_block[i] - 1, "read");
+        touched.write_block = own;
+        touched.write_moment = moment;
+        return;
+    }
+    if (touched.read_block[0] != own) {
+        touched.read_block[1] = touched.read_block[0];
+        touched.read_moment[1] = touched.read_moment[0];
+        touched.read_block[0] = own;
+    }
+    touched.read_moment[0] = moment;
+}
+
 [[noreturn]] static void race(const char* does, const char* name, size_t offset, size_t grain, unsigned other,
                               const char* did) {
     const uint3& who = current->block->threads[other].index;
@@ -55,11 +86,12 @@ static bool ordered_after(uint16_t other, uint32_t clock) {
          name, offset, offset / grain, place("thread", who).c_str(), did);
 }
 
-static void look_for_races(Touched& touched, bool write, bool global, const char* name, size_t offset, size_t grain) {
+static void look_for_races(Touched& touched, bool write, bool others, const char* name, size_t offset, size_t grain) {
     const Thread& thread = *current;
     const Block& block = *thread.block;
     if (touched.write_epoch == block.epoch && !ordered_after(touched.writer, touched.write_clock))
         race(write ? "writes" : "reads", name, offset, grain, touched.writer, "wrote");
+    if (others) look_between_blocks(touched, write, name, offset, grain);
     if (!write) {
         if (touched.read_epoch != block.epoch) {
             touched.read_epoch = block.epoch;
@@ -77,31 +109,29 @@ static void look_for_races(Touched& touched, bool write, bool global, const char
         for (int i = 0; i < 2; ++i)
             if (!ordered_after(touched.reader[i], touched.read_clock[i]))
                 race("writes", name, offset, grain, touched.reader[i], "read");
-    if (global && touched.write_block && touched.write_block != block.number + 1 &&
-        touched.write_grid_epoch == grid_epoch)
-        fail("race: writes %s[byte %zu, element %zu], which block number %u writes, too", name, offset, offset / grain,
-             touched.write_block - 1);
     touched.write_epoch = block.epoch;
     touched.write_clock = thread.clock;
     touched.writer = uint16_t(thread.number);
-    touched.write_block = block.number + 1;
-    touched.write_grid_epoch = grid_epoch;
 }
 
 enum class Access { load, store, atomic };
 
 static void touch(std::vector<Touched>& touched, size_t bytes_of_array, size_t grain, size_t offset, size_t bytes,
-                  Access access, bool global, const char* name) {
+                  Access access, bool others, const char* name) {
     if (access == Access::atomic || bytes_of_array > RACES_UP_TO) return;
     const size_t elements = (bytes_of_array + grain - 1) / grain;
     if (touched.size() < elements) touched.resize(elements);
     for (size_t i = offset / grain; i <= (offset + bytes - 1) / grain; ++i)
-        look_for_races(touched[i], access == Access::store, global, name, i * grain, grain);
+        look_for_races(touched[i], access == Access::store, others, name, i * grain, grain);
+}
+
+static const char* said(Access access) {
+    return access == Access::load ? "reads" : access == Access::store ? "writes" : "updates";
 }
 
 // Not in any array: said beside the nearest one, if it is near.
 [[noreturn]] static void out_of_bounds(const char* address, size_t bytes, Access access) {
-    const char* what = access == Access::load ? "reads" : access == Access::store ? "writes" : "updates";
+    const char* what = said(access);
     const char *name = nullptr, *begin = nullptr;
     size_t size = 0, grain = 1, nearest = 1 << 20;
     auto consider = [&](const char* array, size_t length, size_t element, const char* called) {
@@ -109,7 +139,8 @@ static void touch(std::vector<Touched>& touched, size_t bytes_of_array, size_t g
         if (distance >= nearest) return;
         nearest = distance, name = called, begin = array, size = length, grain = element;
     };
-    for (const SharedArray& array : current->block->arrays) consider(array.begin, array.bytes, array.grain, array.name);
+    for (const Block* block : current->block->cluster->blocks)
+        for (const SharedArray& array : block->arrays) consider(array.begin, array.bytes, array.grain, array.name);
     for (int i = 0; i < launch->region_count; ++i) {
         const Region& region = launch->regions[i];
         consider(region.begin, region.bytes, region.grain, region.name);
@@ -127,13 +158,14 @@ static void check(const void* pointer, size_t bytes, Access access) {
         return address >= begin && size_t(address - begin) <= size && bytes <= size - size_t(address - begin);
     };
     if (inside(static_cast<const char*>(current->stack), STACK_BYTES)) return;
-    Block& block = *current->block;
-    if (inside(block.memory.data(), block.memory.size())) {
-        for (size_t i = 0; i < block.arrays.size(); ++i) {
-            const SharedArray& array = block.arrays[i];
+    if (Block* owner = owner_of(address)) {
+        for (size_t i = 0; i < owner->arrays.size(); ++i) {
+            const SharedArray& array = owner->arrays[i];
             if (!inside(array.begin, array.bytes)) continue;
-            if (block.touched.size() <= i) block.touched.resize(i + 1);
-            touch(block.touched[i], array.bytes, array.grain, size_t(address - array.begin), bytes, access, false, array.name);
+            if (owner != current->block) visit(*owner, said(access), array.name);
+            if (owner->touched.size() <= i) owner->touched.resize(i + 1);
+            touch(owner->touched[i], array.bytes, array.grain, size_t(address - array.begin), bytes, access,
+                  owner->cluster->blocks.size() > 1, array.name);
             return;
         }
         out_of_bounds(address, bytes, access);
@@ -158,6 +190,7 @@ static void check_aligned(const void* address, size_t bytes, Access access) {
 
 void atomic_access(const void* address, size_t bytes) {
     check_aligned(address, bytes, Access::atomic);
+    atomic_meets(address);
 }
 
 struct Place {  // where the source is; begins what the compiler hands to its handlers

@@ -160,6 +160,30 @@ def test_a_kernel_runs_and_takes_what_it_takes_on_a_gpu(cupy: Any) -> None:
             add((1,), (32,), (wrong, np.float64(2), y, np.int32(5)))
 
 
+def test_a_cooperative_grid_that_does_not_fit_is_cut_with_a_warning_alone(cupy: Any) -> None:
+    """As CuPy does it; `launch` makes an error of it (`test_resident_kernel.py`)."""
+    module = cupy.RawModule(code=KERNEL, options=("-DREAL=double",), enable_cooperative_groups=True)
+    x, y = cupy.zeros(32_000), cupy.zeros(32_000)
+    arguments = (x, np.float64(2), y, np.int32(32_000))
+    module.get_function("add")((128,), (32,), arguments)
+    assert y.get().sum() == 2 * 128 * 32
+    with pytest.warns(UserWarning, match="The grid size will be reduced from 1000 to 128, as the specified grid size"):
+        module.get_function("add")((1000,), (32,), arguments)
+    assert y.get().sum() == 2 * 128 * 32
+    with pytest.raises(ValueError, match=r"\(2 \* 500 \* 1\) exceeds the limit \(128\)"):
+        module.get_function("add")((2, 500, 1), (32,), arguments)
+
+
+def test_shared_memory_above_48_kib_must_be_asked_for(cupy: Any) -> None:
+    add = cupy.RawModule(code=KERNEL, options=("-DREAL=double",)).get_function("add")
+    x, y = cupy.zeros(32), cupy.zeros(32)
+    with pytest.raises(AssertionError, match="100000 bytes of shared memory"):
+        add((1,), (32,), (x, np.float64(2), y, np.int32(32)), shared_mem=100_000)
+    add.max_dynamic_shared_size_bytes = 100_000
+    add((1,), (32,), (x, np.float64(2), y, np.int32(32)), shared_mem=100_000)
+    assert y.get().tolist() == [2] * 32
+
+
 COMPARE = """
 import inspect, json, sys
 import cupy, cupy.cuda.memory, cupyx.scipy.special

@@ -1,7 +1,7 @@
-// Where threads wait for each other: the block's barrier, the grid's, warp operations; and why nobody can go on.
+// Where threads wait for each other: barriers of block, cluster and grid, warp operations; and why nobody can go on.
 //
-// All who take part must be at the same operation of the source, each thread of the block or grid, each lane of the mask:
-// those that have returned, too. A GPU lets some of that pass, on some architectures; none of it is something to count on.
+// All who take part must come, each thread of block, cluster or grid, each lane of the mask, those of a block or of a mask
+// to the same operation of the source: those that have returned, too. A GPU lets some of that pass, on some architectures; none of it is something to count on.
 #include <string.h>
 
 #include <algorithm>
@@ -10,11 +10,9 @@
 
 namespace cuda_on_cpu {
 
-static unsigned in_block, grid_waiting;
-static size_t in_grid;
+static size_t in_grid, grid_waiting;
 
-void waiting_start(unsigned threads_in_block, size_t threads_in_grid) {
-    in_block = threads_in_block;
+void waiting_start(size_t threads_in_grid) {
     in_grid = threads_in_grid;
     grid_waiting = 0;
 }
@@ -47,7 +45,7 @@ int block_barrier(Barrier kind, int predicate, Where where) {
     if (kind == Barrier::any) block.answer |= predicate != 0;
     if (kind == Barrier::all) block.answer &= predicate != 0;
     wait_at(State::at_barrier, where);
-    if (++block.waiting == in_block) {
+    if (++block.waiting == threads_in_block) {
         block.waiting = 0;
         block.epoch = ++epochs;
         for (Thread& each : block.threads) each.value = static_cast<unsigned long long>(block.answer);
@@ -62,13 +60,43 @@ void grid_barrier(Where where) {
     wait_at(State::at_grid_barrier, where);
     if (++grid_waiting == in_grid) {
         grid_waiting = 0;
-        ++grid_epoch;
+        grid_meets();
         for (auto& block : blocks) {
             block->epoch = ++epochs;
             make_ready(*block);
         }
     }
     to_machine();
+}
+
+void cluster_arrive(bool relaxed, Where where) {
+    Thread& thread = *current;
+    Cluster& cluster = *thread.block->cluster;
+    if (thread.has_arrived) fail("arrives again at its cluster's barrier in %s, and has not waited", said(where).c_str());
+    thread.has_arrived = true;
+    ++thread.arrivals;
+    cluster_arrives(*thread.block, relaxed);
+    if (++cluster.arrived < threads_in_block * cluster.blocks.size()) return;
+    cluster.arrived = 0;
+    ++cluster.barriers;
+    cluster.told.swap(cluster.collected);
+    cluster.collected.clear();
+    for (auto& block : blocks) {  // in the order of the launch
+        if (block->cluster != &cluster) continue;
+        block->epoch = ++epochs;
+        make_ready_after_cluster(*block);
+    }
+}
+
+void cluster_wait(Where where) {
+    Thread& thread = *current;
+    if (!thread.has_arrived) fail("waits at its cluster's barrier in %s, and has not arrived", said(where).c_str());
+    if (thread.block->cluster->barriers < thread.arrivals) {
+        wait_at(State::at_cluster_barrier, where);
+        to_machine();
+    }
+    thread.has_arrived = false;
+    cluster_waits(*thread.block);
 }
 
 // What `thread` receives, now that all lanes of its mask have given their values.
@@ -97,7 +125,7 @@ static unsigned long long answer(const Thread& thread, const Thread* lanes) {
 }
 
 static void check_mask(const Block& block, const Thread& thread, unsigned mask, const Where& where) {
-    const unsigned warp = thread.number / WARP, exist = std::min(WARP, in_block - warp * WARP);
+    const unsigned warp = thread.number / WARP, exist = std::min(WARP, threads_in_block - warp * WARP);
     if (!(mask >> (thread.number % WARP) & 1))
         fail("the mask %#x of the warp operation in %s is without the lane that calls it", mask, said(where).c_str());
     for (unsigned i = 0; i < WARP; ++i) {
@@ -154,6 +182,7 @@ static std::string whereabouts(const Thread& thread) {
     switch (thread.state) {
         case State::at_barrier: return "waits at the block's barrier in " + said(thread.where);
         case State::at_warp_operation: return "waits at the warp operation in " + said(thread.where);
+        case State::at_cluster_barrier: return "waits at the cluster's barrier in " + said(thread.where);
         case State::at_grid_barrier: return "waits at the grid's barrier in " + said(thread.where);
         case State::returned: return "has returned";
         case State::ready: return "runs";
@@ -163,6 +192,8 @@ static std::string whereabouts(const Thread& thread) {
 
 // Whether `thread` waits for `other`.
 static bool awaited(const Thread& thread, const Thread& other) {
+    if (thread.state == State::at_cluster_barrier)
+        return thread.block->cluster == other.block->cluster && other.arrivals < thread.arrivals;
     if (thread.state == other.state && same(thread.where, other.where)) return false;
     if (thread.state == State::at_grid_barrier) return true;
     if (thread.block != other.block) return false;
@@ -177,9 +208,10 @@ void explain_standstill() {
             for (auto& other_block : blocks) {
                 for (Thread& other : other_block->threads) {
                     if (!awaited(thread, other)) continue;
-                    const char* what = thread.state == State::at_barrier          ? "barrier"
-                                       : thread.state == State::at_warp_operation ? "warp operation"
-                                                                                  : "grid sync";
+                    const char* what = thread.state == State::at_barrier           ? "barrier"
+                                       : thread.state == State::at_warp_operation  ? "warp operation"
+                                       : thread.state == State::at_cluster_barrier ? "cluster sync"
+                                                                                   : "grid sync";
                     const std::string who = place("block", other_block->index) + ", " + place("thread", other.index);
                     give_up(&thread, std::string(what) + " not reached by all: it " + whereabouts(thread) + ", but " +
                                          who + " " + whereabouts(other));

@@ -10,6 +10,8 @@ It is what dnnkit uses of CuPy and nothing else, and is stricter than CuPy where
 - arrays belong to a device, and are used on that device only;
 - `RawModule` compiles the same `.cu` files for the CPU, and a kernel takes contiguous arrays only; float32 numbers
   below the normal range count as zero there, as CuPy has its kernels compiled;
+- a cooperative grid that does not fit is cut, with a warning alone, as by CuPy, and shared memory above 48 KiB must be
+  asked for;
 - pinned memory may be given back when the host knows that no copy reads it any more, and not before;
 - it counts what waits for the device, what is uploaded, allocated and launched (`counts`).
 

@@ -1,14 +1,19 @@
 """`RawModule` of the stand-in: CUDA sources, compiled for the CPU and run there."""
 
+import math
+import warnings
 from typing import Any
 
 import numpy as np
 
 from tests.cuda_on_cpu.cupy_stand_in.array import host, ndarray
-from tests.cuda_on_cpu.cupy_stand_in.device import counts
+from tests.cuda_on_cpu.cupy_stand_in.device import counts, current_device, properties
 
 sanitize = False
 """Whether modules made from now on are compiled to find what is read or written out of bounds."""
+
+THREADS, BLOCKS, SHARED_BYTES, RESERVED_BYTES = 2048, 32, 228 << 10, 1 << 10
+"""What a multiprocessor runs at once at most, and the shared memory that each block takes of it besides its own."""
 
 
 class RawModule:
@@ -40,7 +45,7 @@ class RawModule:
         if self._module is None:
             # CuPy adds -ftz=true, which is about float alone; a processor's flag is about double, too.
             flushes = self._macros.get("REAL") == "float"
-            self._module = compile_for_cpu(self._code, self._macros, sanitize=sanitize, flushes=flushes)
+            self._module = compile_for_cpu(self._code, self._macros, sanitize, self._cooperative, flushes)
         return RawKernel(name, self._module.get_function(name))
 
 
@@ -49,14 +54,38 @@ class RawKernel:
 
     def __init__(self, name: str, function: Any) -> None:
         self.name, self._function = name, function
-        self.max_dynamic_shared_size_bytes = 48 << 10
+
+    @property
+    def max_dynamic_shared_size_bytes(self) -> int:
+        """What a launch may ask for; above 48 KiB it must be set before, as in CUDA."""
+        return self._function.max_dynamic_shared_size_bytes
+
+    @max_dynamic_shared_size_bytes.setter
+    def max_dynamic_shared_size_bytes(self, size: int) -> None:
+        self._function.max_dynamic_shared_size_bytes = size
 
     def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...], *, shared_mem: int = 0):
         assert isinstance(args, tuple), "a kernel's arguments are a tuple"
         assert all(isinstance(size, int) and size > 0 for size in (*grid, *block)), f"{self.name}: {grid}, {block}"
         assert shared_mem <= self.max_dynamic_shared_size_bytes, f"{self.name}: {shared_mem} bytes of shared memory"
+        if self._function.module.cooperative:
+            grid = self._resident(grid, math.prod(block), shared_mem)
         counts.launches[self.name] += 1
         return self._function(grid, block, tuple(map(self._argument, args)), shared_mem=shared_mem)
+
+    def _resident(self, grid: tuple[int, ...], threads: int, shared_mem: int) -> tuple[int, ...]:
+        """The cooperative grid that CuPy launches: of a line of blocks, those that the GPU can run at once."""
+        fit = min(THREADS // threads, BLOCKS, SHARED_BYTES // (shared_mem + RESERVED_BYTES))
+        most = fit * properties(current_device())["multiProcessorCount"]
+        if math.prod(grid) <= most:
+            return grid
+        if math.prod(grid[1:]) > 1:
+            raise ValueError(f"The specified grid size ({' * '.join(map(str, grid))}) exceeds the limit ({most})")
+        warnings.warn(
+            f"The grid size will be reduced from {grid[0]} to {most}, as the specified grid size exceeds the limit.",
+            stacklevel=3,
+        )
+        return (most, *grid[1:])
 
     def _argument(self, value: Any) -> Any:
         if isinstance(value, ndarray):

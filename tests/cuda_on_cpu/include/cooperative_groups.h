@@ -1,4 +1,4 @@
-// Stands in for CUDA's header of that name: the grid, the block, and tiles of a power of two up to a warp.
+// Stands in for CUDA's header of that name: the grid, the cluster, the block, and tiles of a power of two up to a warp.
 #pragma once
 
 #include "cuda_on_cpu.h"
@@ -22,6 +22,28 @@ struct grid_group {
     }
 };
 inline grid_group this_grid() { return {}; }
+
+struct cluster_group {
+    void sync(Where where = Where::current()) const { barrier_arrive(where), barrier_wait(where); }
+    void barrier_arrive(Where where = Where::current()) const { __cluster_barrier_arrive(where); }
+    void barrier_wait(Where where = Where::current()) const { __cluster_barrier_wait(where); }
+    dim3 block_index() const { return __clusterRelativeBlockIdx(); }
+    dim3 dim_blocks() const { return __clusterDim(); }
+    unsigned block_rank() const { return __clusterRelativeBlockRank(); }
+    unsigned num_blocks() const { return __clusterSizeInBlocks(); }
+    unsigned num_threads() const { return num_blocks() * blockDim.x * blockDim.y * blockDim.z; }
+    unsigned size() const { return num_threads(); }
+    unsigned thread_rank() const {
+        return block_rank() * blockDim.x * blockDim.y * blockDim.z + threadIdx.x +
+               blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
+    }
+    template <typename T>
+    T* map_shared_rank(T* address, unsigned rank) const {
+        return static_cast<T*>(__cluster_map_shared_rank(address, rank));
+    }
+    unsigned query_shared_rank(const void* address) const { return __cluster_query_shared_rank(address); }
+};
+inline cluster_group this_cluster() { return {}; }
 
 struct thread_block {
     void sync(Where where = Where::current()) const { __syncthreads(where); }

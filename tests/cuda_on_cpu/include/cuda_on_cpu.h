@@ -1,13 +1,16 @@
 // CUDA C++ for g++: this header gives a .cu file, unchanged, the words that nvcc and NVRTC build in.
 //
 // Keywords, threadIdx and its like, barriers, warp shuffles and votes, atomics, intrinsics. What has to wait for other
-// threads is in machine.cpp. `__shared__` declarations are the one thing a macro cannot say: compiling.py rewrites
+// threads is in waiting.cpp. `__shared__` declarations are the one thing a macro cannot say: compiling.py rewrites
 //     __shared__ float tile[32][33];      to   a reference to an array that the block owns,
 //     extern __shared__ float buffer[];   to   a pointer to the launch's dynamic shared memory.
-// Stricter than a GPU: a barrier must be reached by every thread of the block (no early return before it), a warp
-// operation by every lane of its mask, all at the same line.
-// Not here: threads that run at the same time and a memory that others see late (memory.cpp looks for races instead),
-// fused multiply-adds, the GPU's own rounding of exp and its like, streams, clusters, textures, inline PTX.
+// Stricter than a GPU: a barrier must be reached by every thread of the block, cluster or grid (no early return before
+// it), a warp operation by every lane of its mask; those of a block and of a warp all at the same line.
+// Not here: threads that run at the same time (who waits in a loop for another's store, waits forever) and a memory that
+// others see late (memory.cpp and between_blocks.cpp look for races instead; atomic operations are none, the reader of what
+// was fenced before one needs no fence, and a fence of one thread counts for its block), fused multiply-adds, the GPU's own
+// rounding of exp and its like, streams, whether a cluster or a cooperative grid finds room on a GPU, textures, inline PTX
+// (so no mbarrier and no copies by TMA).
 #pragma once
 
 #include <assert.h>
@@ -30,6 +33,7 @@
 #define __noinline__ __attribute__((noinline))
 #define __restrict__ __restrict
 #define __launch_bounds__(...)
+#define __cluster_dims__(...)
 #define __align__(bytes) alignas(bytes)
 #define __grid_constant__
 #define CUDA_ON_CPU 1
@@ -83,6 +87,8 @@ T exchange(Warp kind, unsigned mask, T value, int lane, int width, Where where) 
 
 }  // namespace cuda_on_cpu
 
+#include "clusters.h"
+
 #define CUDA_ON_CPU_SHUFFLE(name, kind, argument)                                                                    \
     template <typename T>                                                                                            \
     T name(unsigned mask, T value, argument lane, int width = 32, Where where = Where::current()) {                     \
@@ -96,9 +102,10 @@ CUDA_ON_CPU_SHUFFLE(__shfl_xor_sync, shuffle_xor, int)
 
 // ---- Memory ------------------------------------------------------------------------------------------------------
 
-inline void __threadfence() {}  // one processor thread runs everything: every write is seen at once
-inline void __threadfence_block() {}
-inline void __threadfence_system() {}
+inline void __threadfence() { cuda_on_cpu::fence(); }
+inline void __threadfence_block() {}  // one processor thread runs everything: every write is seen at once
+inline void __threadfence_cluster() { cuda_on_cpu::fence(); }
+inline void __threadfence_system() { cuda_on_cpu::fence(); }
 #define CUDA_ON_CPU_LOAD(name)                                                                                       \
     template <typename T>                                                                                            \
     T name(const T* address) {                                                                                       \

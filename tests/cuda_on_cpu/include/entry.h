@@ -48,10 +48,12 @@ __attribute__((no_sanitize_address, no_sanitize_undefined)) void call(void (*ker
 
 }  // namespace cuda_on_cpu
 
-#define CUDA_ON_CPU_KERNEL(name, bound)                                                                              \
+#define CUDA_ON_CPU_KERNEL(name, bound, x, y, z)                                                                       \
     extern "C" __attribute__((no_sanitize_address, no_sanitize_undefined)) void cuda_on_cpu_call_##name(             \
         void** arguments) {                                                                                          \
         cuda_on_cpu::call(&name, arguments);                                                                         \
     }                                                                                                                \
     extern "C" const char* cuda_on_cpu_parameters_##name() { return cuda_on_cpu::describe(&name); }                  \
-    extern "C" int cuda_on_cpu_bound_##name() { return int(bound); }
+    extern "C" int cuda_on_cpu_bound_##name() { return int(bound); }                                                 \
+    extern "C" unsigned cuda_on_cpu_cluster_##name[3];                                                               \
+    unsigned cuda_on_cpu_cluster_##name[3] = {x, y, z};

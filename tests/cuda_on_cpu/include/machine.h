@@ -1,9 +1,10 @@
-// What a kernel asks of the machine that runs it: machine.cpp (threads, barriers, warps) and memory.cpp (accesses).
+// What a kernel asks of the machine that runs it: threads, barriers, warps, memory, accesses.
 #pragma once
 
 #include <stddef.h>
 
 #include <source_location>
+#include <type_traits>
 
 #include "vector_types.h"
 
@@ -11,6 +12,8 @@ extern uint3 threadIdx, blockIdx;
 extern dim3 blockDim, gridDim;
 
 namespace cuda_on_cpu {
+
+extern dim3 cluster_size;  // in blocks
 
 using Where = std::source_location;  // of a barrier or a warp operation: all who take part are at the same one
 
@@ -23,10 +26,26 @@ unsigned long long warp_operation(Warp kind, unsigned mask, unsigned long long v
 int block_barrier(Barrier kind, int predicate, Where where);
 // Wait until all threads of the grid are here; only in a cooperative launch.
 void grid_barrier(Where where);
+// Tell the threads of the cluster that this one is here; relaxed: of its memory, what a fence was behind and no more.
+void cluster_arrive(bool relaxed, Where where);
+// Wait until all of them are where this one has arrived.
+void cluster_wait(Where where);
+// What is written before, others may read who hear of a later atomic operation, or of a relaxed arrival.
+void fence();
+// The same place in the shared memory of another block of the cluster; whose shared memory an address is in.
+void* map_shared(const void* address, unsigned rank);
+unsigned shared_rank(const void* address);
+// Bytes of what a race is about: a number, or a number of a vector; a struct may have any, so there it is a byte.
+template <typename T>
+constexpr size_t grain() {
+    using Element = std::remove_all_extents_t<T>;
+    if constexpr (requires(Element element) { element.x; }) return sizeof(Element::x);
+    return std::is_class_v<Element> || std::is_union_v<Element> ? 1 : sizeof(Element);
+}
 // The block's array of that key (one for each declaration); filled with bytes 0xFF when the block starts.
-void* shared_array(const void* key, size_t bytes, size_t alignment, const char* name);
+void* shared_array(const void* key, size_t bytes, size_t alignment, size_t grain, const char* name);
 // The dynamic shared memory of the launch.
-void* dynamic_shared_array(size_t alignment, const char* name);
+void* dynamic_shared_array(size_t alignment, size_t grain, const char* name);
 // Before an atomic operation: the address is checked as an access, and not taken for a race.
 void atomic_access(const void* address, size_t bytes);
 // Ends the launch with a message; does not return.

@@ -43,7 +43,7 @@ WRITTEN = {
 
 SIMPLE = """
 // extern "C" __global__ void commented(int a) {}
-extern "C" __global__ void __launch_bounds__(256) first(
+extern "C" __global__ void __cluster_dims__(4, 1, 1) __launch_bounds__(256) first(
     const REAL* __restrict__ x,  // a comment, with a comma
     REAL *y, unsigned long long count, bool const flag /* , int b */
 ) { if (x[0] > REAL(0)) y[0] = x[0]; }
@@ -58,8 +58,9 @@ def launches(monkeypatch):
     found = []
 
     class RawModule:
-        def __init__(self, code, options, backend):
+        def __init__(self, code, options, backend, enable_cooperative_groups):
             assert backend == "nvrtc"
+            assert not enable_cooperative_groups
             self.code, self.options = code, options
 
         def get_function(self, name):
