@@ -10,9 +10,9 @@ from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels.matmul.cpu import in_tiles, product_of_columns, product_of_nonzero_columns
 
 PIECE, LARGEST_PIECE = 1 << 15, 1 << 18
-"""Bytes of a piece: its gradient is used while it is in the nearest caches. As each piece reads all dz again, a piece is
-larger where dz is, but not more than half of a second-level cache: the updates of 784-512-10 in batches of 128 take 14 %
-less than in pieces of 32 KiB.
+"""Bytes of a piece: its gradient is used while it is in the nearest caches. As each piece reads all dz again, it is
+larger where dz is, but not more than half of a second-level cache: the updates of 784-512-10 in batches of 128 take
+14 % less than in pieces of 32 KiB.
 """
 
 
