@@ -71,6 +71,21 @@ def test_the_plan_says_what_runs(cupy: ModuleType) -> None:
     assert plan.device == "GPU 0, Stand-in"
 
 
+def test_parameters_and_gradients_from_outside_go_where_they_belong(cupy: ModuleType) -> None:
+    found = []
+    for backend in ("cupy", "numpy"):
+        net, rng = ADAM.network(backend, "float32"), np.random.default_rng(1)
+        net.build(data()[0].shape[1:])
+        shapes = {each.name: each.shape for each in net.executable.program.parameters}
+        for name, shape in shapes.items():
+            net.executable.write_parameter(name, rng.normal(size=shape).astype(np.float32))
+        gradients = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+        net.executable.update(gradients, net.optimizer.hyperparameters(0, 1))
+        found.append([net.executable.read_parameter(name) for name in shapes])
+    for there, here in zip(*found, strict=True):
+        np.testing.assert_allclose(there, here, rtol=1e-5)
+
+
 def test_the_second_gpu_does_all_the_work(cupy: ModuleType) -> None:
     x, labels = data()
     results = []
