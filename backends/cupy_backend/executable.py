@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import update_wrapper
+from inspect import isfunction
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
@@ -11,11 +12,12 @@ import numpy as np
 from dnnkit.backends.cupy_backend.failures import in_our_words
 from dnnkit.backends.cupy_backend.streaming import HostData, StreamedBatches
 from dnnkit.backends.diagnosis import in_words
+from dnnkit.backends.executable import Executable
 from dnnkit.backends.program import HostArray, Hyperparameters, Plan, Program
 from dnnkit.backends.stagewise.batches import Batches, part
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.executable import StagewiseExecutable
-from dnnkit.backends.stagewise.flat import Data, FlatExecutable
+from dnnkit.backends.stagewise.flat import Data
 from dnnkit.errors import DeviceMemoryError
 from dnnkit.kernels.array import Array, namespace
 
@@ -30,6 +32,8 @@ PER_THREAD = 2
 
 PREDICTIONS = 64 << 20
 """Bytes of predictions that are copied to the host together: enough for a copy at full speed."""
+
+ELSEWHERE = ("request_stop", "give_up", "settle", "train_batch", "differentiate_batch", "predict_few")
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -48,9 +52,20 @@ def _on_gpu(
     return run
 
 
+def _all_on_gpu(kind: type["CupyExecutable"]) -> type["CupyExecutable"]:
+    """Every method that an executable has, but for those that touch no array, one of which a signal handler calls."""
+    for name in dir(Executable):
+        method = getattr(kind, name)
+        if not name.startswith("_") and name not in ELSEWHERE and isfunction(method):
+            setattr(kind, name, _on_gpu(method))
+    return kind
+
+
+@_all_on_gpu
 class CupyExecutable(StagewiseExecutable):
     """A program on one GPU."""
 
+    gives_up = False  # a thread of its own would have to be told of the GPU; there no step takes a second
     _backend: "CupyBackend"
     cache_aligned = True
     """cuBLAS has faster kernels for matrices that begin with 16 bytes, and ours read four numbers at a time."""
@@ -118,7 +133,6 @@ class CupyExecutable(StagewiseExecutable):
 
     # -- data --------------------------------------------------------------------------------------------------------
 
-    @_on_gpu
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Data:
         """Uploaded once, if there is room; else data of the host stay there, and chunks of them are sent."""
         loss, dtype = self.program.loss, np.dtype(self.program.dtype)
@@ -147,7 +161,6 @@ class CupyExecutable(StagewiseExecutable):
 
     # -- training ----------------------------------------------------------------------------------------------------
 
-    @_on_gpu
     def prepare(  # noqa: D102
         self, data: Data, batch_size: int, hyperparameters: Hyperparameters, held_out: Data | None = None
     ) -> None:
@@ -176,7 +189,6 @@ class CupyExecutable(StagewiseExecutable):
         self._backend.wait()
         self._prepared.add(kind)
 
-    @_on_gpu
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
         step = super().run_steps(first, last, hyperparameters)
         self.epoch.is_over = step == len(self.epoch.batch_weights)
@@ -193,7 +205,6 @@ class CupyExecutable(StagewiseExecutable):
 
     # -- inference ---------------------------------------------------------------------------------------------------
 
-    @_on_gpu
     def predict(self, data: Data, batch_size: int, parameters: Array | None = None) -> HostArray:
         """As everywhere, but they are copied to the host, and waited for, together."""
         outputs, dtype = self.program.output_features, np.dtype(self.program.dtype)
@@ -213,17 +224,3 @@ class CupyExecutable(StagewiseExecutable):
         self._score(data, batch_size, parameters, keep)
         copied.append(self._backend.to_numpy(place[: len(data) - sum(map(len, copied))]))
         return copied[0] if len(copied) == 1 else np.concatenate(copied)
-
-    # -- everything else as everywhere, on the GPU -------------------------------------------------------------------
-
-    gives_up = False  # a thread of its own would have to be told of the GPU; there no step takes a second
-    begin_epoch = _on_gpu(StagewiseExecutable.begin_epoch)
-    totals = _on_gpu(StagewiseExecutable.totals)
-    gradients = _on_gpu(StagewiseExecutable.gradients)
-    update = _on_gpu(StagewiseExecutable.update)
-    evaluate = _on_gpu(StagewiseExecutable.evaluate)
-    read_parameter = _on_gpu(FlatExecutable.read_parameter)
-    copy_parameters = _on_gpu(FlatExecutable.copy_parameters)
-    write_parameter = _on_gpu(FlatExecutable.write_parameter)
-    snapshot = _on_gpu(FlatExecutable.snapshot)
-    restore = _on_gpu(FlatExecutable.restore)

@@ -103,6 +103,16 @@ def test_the_second_gpu_does_all_the_work(cupy: ModuleType) -> None:
     assert results[0] == results[1]
 
 
+@pytest.mark.parametrize("name", ["cupy:1", "cupy"])
+def test_an_epoch_goes_on_and_a_step_is_looked_at_on_any_gpu(cupy: ModuleType, name: str) -> None:
+    x, labels = data()
+    net, whole = ADAM.network(name, "float32"), ADAM.network(name, "float32")
+    for steps_now in (2, 7):
+        history = net.fit(x, labels, steps=steps_now, batch_size=10, verbose=0)
+    assert history["loss"] == whole.fit(x, labels, batch_size=10, verbose=0)["loss"]
+    assert "update" in str(net.inspect(x, labels, batch_size=30))
+
+
 def test_the_gpu_is_left_as_it_was_found_after_an_error(cupy: ModuleType) -> None:
     net, loaded = ready(ADAM, "cupy:1")
     memory.limit = memory.used[1]
