@@ -104,6 +104,8 @@ class CupyExecutable(StagewiseExecutable):
             except Exception as error:
                 if (found := in_our_words(error, f"GPU {backend.number}")) is None:
                     raise
+                if isinstance(found, DeviceMemoryError):
+                    self._release(buffers=True)
                 raise found from error
             finally:
                 self._stream = stream  # other threads may have been here meanwhile

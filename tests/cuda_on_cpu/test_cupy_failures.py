@@ -1,5 +1,6 @@
 """What CUDA, cuBLAS and the compiler may report, as errors of dnnkit that say what to do; on the stand-in."""
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 from dnnkit.backends.cupy_backend import failures
 from dnnkit.errors import BackendUnavailable, DeviceMemoryError
 from tests.backends.networks import data
-from tests.cuda_on_cpu.cupy_networks import ADAM, ready
+from tests.cuda_on_cpu.cupy_networks import ADAM, ready, steps
+from tests.cuda_on_cpu.cupy_stand_in import memory
 from tests.cuda_on_cpu.cupy_stand_in.device import CUBLASError, CUDADriverError, CUDARuntimeError
 
 pytestmark = pytest.mark.cuda_on_cpu
@@ -54,6 +56,24 @@ def test_a_failure_is_said_with_its_cure(
     assert reason in str(error.value)
     assert cure in str(error.value)
     assert str(error.value).isascii()
+
+
+def test_what_cublas_has_no_memory_for_is_given_back(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, loaded = ready(ADAM)
+    net.executable.begin_epoch(loaded, np.arange(90), 90)
+    steps(net, 0, 1)
+
+    def fails(*arguments: Any, **options: Any) -> None:
+        raise CUBLASError(3)
+
+    before = memory.used[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(cupy, "matmul", fails)
+        with pytest.raises(DeviceMemoryError):
+            net.executable.evaluate(loaded, 90)
+    gc.collect()
+    assert memory.used[0] < before
+    net.executable.evaluate(loaded, 10)
 
 
 @pytest.mark.parametrize("failure", [CUDARuntimeError(4242), CUBLASError(7), ValueError("a shape"), KeyError("x")])
@@ -120,8 +140,6 @@ def test_the_end_of_the_interpreter_is_not_waited_for(early: bool) -> None:
 
 def test_float16_is_converted_piece_by_piece(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is uploaded is smaller, and would be there beside what it becomes."""
-    from tests.cuda_on_cpu.cupy_stand_in import memory
-
     monkeypatch.setattr("dnnkit.backends.cupy_backend.backend.STAGED", 4096)
     net, _ = ready(ADAM)
     x = np.random.default_rng(0).uniform(0, 1, (5000, 16)).astype(np.float16)
