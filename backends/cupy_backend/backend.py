@@ -4,6 +4,7 @@ Importing this module does not import CuPy, and choosing the backend asks for a 
 training step waits for the GPU, nor takes memory that grows: results go to buffers that are made once.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -23,6 +24,10 @@ NOTHING = nullcontext()
 STAGED = 16 << 20
 """Bytes of an array of the host at most that CuPy may copy to pinned memory first, which it keeps."""
 
+WORKSPACES = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+"""What cuBLAS reads when it begins, and eight workspaces of 4 MiB. Without, it gives the same bits only while a single
+stream has work for it, as NVIDIA's documentation says under "results reproducibility"."""
+
 ON_GPU = (2, 13)
 """DLPack's numbers for memory of a CUDA device, and for memory that host and devices share."""
 
@@ -37,6 +42,7 @@ class CupyBackend(CupyOperations, Backend):
         import cupy
 
         super().__init__()
+        os.environ.setdefault(*WORKSPACES)
         number, count = device or "0", int(cupy.cuda.runtime.getDeviceCount())
         if not number.isdecimal() or int(number) >= count:
             there = ", ".join(f"cupy:{place}" for place in range(count))
@@ -149,19 +155,28 @@ class CupyBackend(CupyOperations, Backend):
         """An array on the GPU; one of the host is converted on the side on which it is smaller."""
         x = self.as_input(x)
         with self.on_device():
-            if not self.owns(x):
-                wanted = x.dtype if dtype is None else np.dtype(dtype)
-                smaller = wanted if wanted.itemsize <= x.dtype.itemsize else x.dtype
-                x = self._uploaded(np.ascontiguousarray(x, smaller.newbyteorder("=")).reshape(x.shape))
-            return x if dtype is None else x.astype(dtype, copy=False)
+            if self.owns(x):
+                return x if dtype is None else x.astype(dtype, copy=False)
+            wanted = (x.dtype if dtype is None else np.dtype(dtype)).newbyteorder("=")
+            smaller = wanted if wanted.itemsize <= x.dtype.itemsize else x.dtype.newbyteorder("=")
+            return self._uploaded(np.ascontiguousarray(x, smaller).reshape(x.shape), wanted)
 
-    def _uploaded(self, x: HostArray) -> Array:
-        """A copy on the GPU; a large one straight from where it is, or the host would hold it twice, once pinned."""
+    def _uploaded(self, x: HostArray, dtype: Any) -> Array:
+        """A copy in that dtype on the GPU, whose memory holds no more than that, and a piece on its way.
+
+        A large array goes straight from where it is, or the host would hold it twice, once pinned.
+        """
         if x.nbytes <= STAGED:
-            return self.xp.asarray(x)
-        copy = self.xp.empty(x.shape, x.dtype)
-        copy.set(x)
-        self.xp.cuda.get_current_stream().synchronize()  # x may be somebody's to change, or gone, from here on
+            return self.xp.asarray(x).astype(dtype, copy=False)
+        copy = self.xp.empty(x.shape, dtype)
+        if x.dtype == dtype:
+            copy.set(x)
+            self.xp.cuda.get_current_stream().synchronize()  # x may be somebody's to change, or gone, from here on
+            return copy
+        flat, numbers = copy.reshape(-1), x.reshape(-1)
+        for start in range(0, x.size, STAGED // x.itemsize):
+            piece = numbers[start : start + STAGED // x.itemsize]
+            self.xp.copyto(flat[start : start + piece.size], self.xp.asarray(piece))
         return copy
 
     def to_numpy(self, x: Array) -> HostArray:
@@ -185,16 +200,6 @@ class CupyBackend(CupyOperations, Backend):
         """For the GPU."""
         with self.on_device():
             self.xp.cuda.get_current_stream().synchronize()
-
-    def pack(self, parts: list[Array], out: Array) -> Array:
-        """Built-in stages have already written into views of `out`; a user's own layer has not."""
-        start = 0
-        for part in parts:
-            place = out[start : start + part.size]
-            if part.data.ptr != place.data.ptr:
-                self.xp.copyto(place, part.reshape(-1))
-            start += part.size
-        return out
 
 
 def _dlpack_device(x: Any) -> int | None:

@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 OLDEST_CUPY = 14
@@ -62,6 +62,10 @@ class CudaState:
     """The CUDA that CuPy was built for, 13000 for 13.0."""
     missing: tuple[str, ...] = ()
     """What CuPy could not load, and its message."""
+    capabilities: tuple[int, ...] = ()
+    """The compute capability of each GPU, 100 for 10.0."""
+    architectures: tuple[int, ...] = ()
+    """The compute capabilities that the compiler compiles for."""
     packages: tuple[str, ...] = ()
     """The distributions that brought CuPy, where that is worth telling."""
 
@@ -108,7 +112,29 @@ def diagnose(state: CudaState) -> Diagnosis | None:
             f"CuPy {state.cupy} lacks a part of the CUDA toolkit: {'; '.join(state.missing)}",
             f"pip install 'cupy-cuda{built}x[ctk]'",
         )
-    return None
+    return _of_the_compiler(state)
+
+
+def _of_the_compiler(state: CudaState) -> Diagnosis | None:
+    """Why CUDA's compiler can do nothing for the GPUs: they are newer than it, or older than it still knows."""
+    known, gpus, built = state.architectures, state.capabilities, state.cuda // 1000
+    if not known or not gpus or any(_fits(gpu, known) for gpu in gpus):
+        return None
+    have = " and ".join(sorted({f"{gpu // 10}.{gpu % 10}" for gpu in gpus}))
+    reason = (
+        f"the GPU has compute capability {have}, but the CUDA compiler here compiles for {min(known) // 10}."
+        f"{min(known) % 10} to {max(known) // 10}.{max(known) % 10}"
+    )
+    if max(gpus) > min(known):
+        return Diagnosis(reason, f"pip install --upgrade --upgrade-strategy eager 'cupy-cuda{built}x[ctk]'")
+    older = f"pip uninstall -y cupy-cuda{built}x && pip install 'dnnkit[gpu12]'"
+    return Diagnosis(f"{reason}: that GPU is too old for it", older if built > 12 else "")
+
+
+def _fits(gpu: int, known: tuple[int, ...]) -> bool:
+    """Whether CuPy's choice, at most the newest, is known and runs: within a generation, later GPUs run older code."""
+    chosen = min(gpu, max(known))
+    return chosen in known and chosen // 10 == gpu // 10
 
 
 @cache
@@ -132,8 +158,9 @@ def probe() -> CudaState:
         return CudaState(None, driver, 0, devices, visible, message, packages=_packages())
     built = CudaState(str(cupy.__version__), driver, 0, devices, visible, cuda=cuda)
     if cuda // 1000 > driver // 1000:
-        return CudaState(built.cupy, driver, 0, devices, visible, cuda=cuda, packages=_packages())
-    return CudaState(built.cupy, driver, 0, devices, visible, cuda=cuda, missing=tuple(_missing()))
+        return replace(built, packages=_packages())
+    missing, capabilities, architectures = tuple(_missing()), _driver_capabilities(devices), _architectures()
+    return replace(built, missing=missing, capabilities=capabilities, architectures=architectures)
 
 
 def _missing() -> list[str]:
@@ -146,6 +173,16 @@ def _missing() -> list[str]:
     if not _has_headers():
         found.append("CUDA's headers, with which CuPy compiles its own kernels")
     return found
+
+
+def _architectures() -> tuple[int, ...]:
+    """What the compiler says; nothing where it is missing, or too old to say."""
+    try:
+        from cupy_backends.cuda.libs import nvrtc
+
+        return tuple(int(each) for each in nvrtc.getSupportedArchs())
+    except Exception:  # as above
+        return ()
 
 
 def _has_headers() -> bool:
@@ -186,6 +223,22 @@ def _driver_devices() -> tuple[int, int]:
     assert driver is not None
     error = int(driver.cuInit(0)) or int(driver.cuDeviceGetCount(ctypes.byref(count)))
     return error, count.value
+
+
+def _driver_capabilities(devices: int) -> tuple[int, ...]:
+    """The compute capability of each GPU, ten times; nothing where the driver does not say."""
+    driver = _driver()
+    found = []
+    for number in range(devices if driver is not None else 0):
+        assert driver is not None
+        device, major, minor = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
+        if driver.cuDeviceGet(ctypes.byref(device), number):
+            return ()
+        for attribute, value in ((75, major), (76, minor)):  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_…
+            if driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, device):
+                return ()
+        found.append(10 * major.value + minor.value)
+    return tuple(found)
 
 
 def _first_line(failure: Exception) -> str:

@@ -1,20 +1,23 @@
 """The executable of the CuPy backend: on its GPU, in the user's stream, with data that may be larger than memory."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import update_wrapper
+from inspect import isfunction
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
+from dnnkit.backends.cupy_backend.failures import in_our_words
 from dnnkit.backends.cupy_backend.streaming import HostData, StreamedBatches
 from dnnkit.backends.diagnosis import in_words
+from dnnkit.backends.executable import Executable
 from dnnkit.backends.program import HostArray, Hyperparameters, Plan, Program
-from dnnkit.backends.stagewise.batches import Batches
+from dnnkit.backends.stagewise.batches import Batches, part
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.executable import StagewiseExecutable
-from dnnkit.backends.stagewise.flat import Data, FlatExecutable
+from dnnkit.backends.stagewise.flat import Data
 from dnnkit.errors import DeviceMemoryError
 from dnnkit.kernels.array import Array, namespace
 
@@ -23,6 +26,14 @@ if TYPE_CHECKING:
 
 RESIDENT = 0.8
 """Share of the free memory that data may take for good; buffers of batches want the rest."""
+
+PER_THREAD = 2
+"""CUDA's number of a thread's own default stream, which CuPy uses with CUPY_CUDA_PER_THREAD_DEFAULT_STREAM=1."""
+
+PREDICTIONS = 64 << 20
+"""Bytes of predictions that are copied to the host together: enough for a copy at full speed."""
+
+ELSEWHERE = ("request_stop", "give_up", "settle", "train_batch", "differentiate_batch", "predict_few")
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -41,29 +52,44 @@ def _on_gpu(
     return run
 
 
+def _all_on_gpu(kind: type["CupyExecutable"]) -> type["CupyExecutable"]:
+    """Every method that an executable has, but for those that touch no array, one of which a signal handler calls."""
+    for name in dir(Executable):
+        method = getattr(kind, name)
+        if not name.startswith("_") and name not in ELSEWHERE and isfunction(method):
+            setattr(kind, name, _on_gpu(method))
+    return kind
+
+
+@_all_on_gpu
 class CupyExecutable(StagewiseExecutable):
     """A program on one GPU."""
 
+    gives_up = False  # a thread of its own would have to be told of the GPU; there no step takes a second
     _backend: "CupyBackend"
+    cache_aligned = True
+    """cuBLAS has faster kernels for matrices that begin with 16 bytes, and ours read four numbers at a time."""
     _stream: Any = None
     """The one that the last work was given to."""
+    _done: Any = None
+    """When that is over, where nobody else can ask its stream."""
     _copies: Any = None
     """The one that chunks of data are sent in."""
 
     def __init__(self, backend: "CupyBackend", program: Program, plan: Plan) -> None:
         self._backend = backend
+        self._prepared: set[tuple[Any, ...]] = set()
+        """What `prepare` has seen."""
         with self._entered():
             super().__init__(backend, program, plan)
 
     @contextmanager
     def _entered(self) -> Iterator[None]:
-        """On the backend's GPU, after what was done before in another stream, with one clear error for no memory."""
+        """On the backend's GPU, after what was done before in another stream; failures are said in our words."""
         backend, cuda = self._backend, self._backend.xp.cuda
         with backend.stay_on_device():
             stream = cuda.get_current_stream()
-            if self._stream is not None and stream != self._stream:
-                stream.wait_event(self._stream.record())
-            self._stream = stream
+            self._after_work_before(stream)
             try:
                 yield
             except cuda.memory.OutOfMemoryError as error:
@@ -75,6 +101,29 @@ class CupyExecutable(StagewiseExecutable):
                     f"{in_words(free)} of {in_words(total)} free. Smaller batches and smaller layers need less; data "
                     "given as NumPy arrays is sent in chunks where it does not fit"
                 ) from error
+            except Exception as error:
+                if (found := in_our_words(error, f"GPU {backend.number}")) is None:
+                    raise
+                if isinstance(found, DeviceMemoryError):
+                    self._release(buffers=True)
+                raise found from error
+            finally:
+                self._stream = stream  # other threads may have been here meanwhile
+                if stream.ptr == PER_THREAD:
+                    with suppress(Exception):  # of a GPU that has failed: then there is nothing to wait for
+                        self._done = stream.record()
+
+    def _after_work_before(self, stream: Any) -> None:
+        """Let the stream wait for what was done in another.
+
+        Each thread's own default stream has the same number, and equals every other thread's, so those are waited for
+        by an event that their thread has left.
+        """
+        if self._done is not None:
+            stream.wait_event(self._done)
+        elif self._stream is not None and stream != self._stream:
+            stream.wait_event(self._stream.record())
+        self._stream, self._done = stream, None
 
     def _release(self, buffers: bool) -> None:
         """Give back what the next epoch makes again: data of the last; and `buffers`, where a batch was too large."""
@@ -86,7 +135,6 @@ class CupyExecutable(StagewiseExecutable):
 
     # -- data --------------------------------------------------------------------------------------------------------
 
-    @_on_gpu
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Data:
         """Uploaded once, if there is room; else data of the host stay there, and chunks of them are sent."""
         loss, dtype = self.program.loss, np.dtype(self.program.dtype)
@@ -115,23 +163,66 @@ class CupyExecutable(StagewiseExecutable):
 
     # -- training ----------------------------------------------------------------------------------------------------
 
-    @_on_gpu
+    def prepare(  # noqa: D102
+        self, data: Data, batch_size: int, hyperparameters: Hyperparameters, held_out: Data | None = None
+    ) -> None:
+        for each in (data, held_out):
+            if each is not None:
+                self._compile(each, min(batch_size, len(each)), hyperparameters)
+
+    def _compile(self, data: Data, rows: int, hyperparameters: Hyperparameters) -> None:
+        """Let kernels be compiled and cuBLAS begin, by a step that changes nothing; once for data of a kind.
+
+        A layer or loss of one's own may remember that it was called: with such a one, the first step does that.
+        """
+        kind = str(data.x.dtype), data.weights is None, rows, hyperparameters.clip_norm is None
+        if kind in self._prepared:
+            return
+        assert self._rule is not None, "the network checks that it is compiled"
+        if not self.program.custom_parts:
+            x, y, weights = self._feed(data, np.arange(rows), rows, self._training.buffers).batch(0)
+            _, scores, _ = self._backpropagate(x, y, weights, float(rows))
+            self._measure(scores, y, weights)
+            few = [array[:1].copy() for array in (self._parameters, self._gradient, *self._slots)]
+            numbers = [hyperparameters.constants[name] for name in self._rule.hyperparameters]
+            if hyperparameters.clip_norm is not None:
+                self._backend.clip_norm(few[1], hyperparameters.clip_norm, out=few[1])
+            self._backend.update(self._rule, 1, few[0], few[1], few[2:], 0.0, *numbers)
+        self._backend.wait()
+        self._prepared.add(kind)
+
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
         step = super().run_steps(first, last, hyperparameters)
         self.epoch.is_over = step == len(self.epoch.batch_weights)
         return step
 
-    # -- everything else as everywhere, on the GPU -------------------------------------------------------------------
+    def _pack(self, parts: list[Array], out: Array) -> Array:
+        """Built-in stages have already written into views of `out`; a user's own layer has not."""
+        begin = out.data.ptr
+        for array, name in zip(parts, self._layout.names, strict=True):
+            if array.data.ptr != begin + self._layout.offset(name) * out.itemsize:
+                place = self._layout.view(out, name, self._xp)
+                self._xp.copyto(place, array.reshape(place.shape))
+        return out
 
-    gives_up = False  # a thread of its own would have to be told of the GPU; there no step takes a second
-    begin_epoch = _on_gpu(StagewiseExecutable.begin_epoch)
-    totals = _on_gpu(StagewiseExecutable.totals)
-    gradients = _on_gpu(StagewiseExecutable.gradients)
-    update = _on_gpu(StagewiseExecutable.update)
-    evaluate = _on_gpu(StagewiseExecutable.evaluate)
-    predict = _on_gpu(StagewiseExecutable.predict)
-    read_parameter = _on_gpu(FlatExecutable.read_parameter)
-    copy_parameters = _on_gpu(FlatExecutable.copy_parameters)
-    write_parameter = _on_gpu(FlatExecutable.write_parameter)
-    snapshot = _on_gpu(FlatExecutable.snapshot)
-    restore = _on_gpu(FlatExecutable.restore)
+    # -- inference ---------------------------------------------------------------------------------------------------
+
+    def predict(self, data: Data, batch_size: int, parameters: Array | None = None) -> HostArray:
+        """As everywhere, but they are copied to the host, and waited for, together."""
+        outputs, dtype = self.program.output_features, np.dtype(self.program.dtype)
+        room = 0 if len(data) <= batch_size else min(PREDICTIONS, self._backend.memory()[0] // 8)
+        together = max(1, room // (outputs * dtype.itemsize * batch_size))  # batches
+        place = self._backend.buffer((min(len(data), together * batch_size), outputs), dtype)
+        copied: list[HostArray] = []
+
+        def keep(step: int, scores: Array) -> None:
+            if step and step % together == 0:
+                copied.append(self._backend.to_numpy(place))
+            out = part(place, step % together, batch_size)[: len(scores)]
+            predictions = self._backend.activation(self._head, scores, out=out)
+            if predictions.data.ptr != out.data.ptr:
+                self._xp.copyto(out, predictions)
+
+        self._score(data, batch_size, parameters, keep)
+        copied.append(self._backend.to_numpy(place[: len(data) - sum(map(len, copied))]))
+        return copied[0] if len(copied) == 1 else np.concatenate(copied)

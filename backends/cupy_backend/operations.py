@@ -187,6 +187,11 @@ class CupyOperations(Operations):
             held[key] = self.xp.empty(size, dtype)
         return held[key][:size]
 
+    def forget_scratch(self) -> None:
+        """Give back this thread's memory for partial sums; what is needed is made again."""
+        for key in [key for key, held in vars(self._of_thread).items() if self.owns(held)]:
+            del self._of_thread.__dict__[key]
+
 
 @cache
 def _kernel(name: str) -> ModuleType:
@@ -195,7 +200,13 @@ def _kernel(name: str) -> ModuleType:
 
 def _has_kernel(name: str, x: Array) -> bool:
     """Whether there is a CUDA version, and for the dtype of x: another's activation may have none, nor has float16."""
-    return x.dtype.name in REALS and registry.has_gpu_version(name)
+    return _is_written(name, x.dtype)
+
+
+@cache
+def _is_written(name: str, dtype: Any) -> bool:
+    """Asked before every operation; to look takes 20 to 100 µs. What a name stands for never changes (`registry`)."""
+    return np.dtype(dtype).name in REALS and registry.has_gpu_version(name)
 
 
 def _like_scores(scores: Array, targets: Array, weights: Array | None) -> tuple[Array, Array | None]:

@@ -5,15 +5,18 @@ host gathers a chunk into memory that the GPU reads by itself (pinned), and a st
 steps of the chunk before are computed: there are two buffers, and events say when one is full and when it is free.
 """
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dnnkit.backends.diagnosis import in_words
 from dnnkit.backends.program import HostArray, Rescale
 from dnnkit.backends.stagewise.batches import Batches, part
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.flat import Data
+from dnnkit.errors import DeviceMemoryError
 from dnnkit.kernels.array import Array
 
 if TYPE_CHECKING:
@@ -47,20 +50,31 @@ class _StagingBuffer:
                 continue
             shape = (rows, *source.shape[1:])
             count = int(np.prod(shape))
-            memory = cupy.cuda.alloc_pinned_memory(count * dtype.itemsize)
+            memory = _pinned(cupy, count * dtype.itemsize)
             self.pinned.append(np.frombuffer(memory, dtype, count).reshape(shape))
             with copies:  # memory of its own: what the pool gives to the other stream may be freed while we still copy
                 self.arrays.append(cupy.empty(shape, dtype))
 
     def __del__(self) -> None:
         """CuPy gives freed pinned memory to whoever asks next, to write to: not before the last copy has read it."""
-        if self.sent is not None:
+        if self.sent is not None and not sys.is_finalizing():  # then nobody asks, and CUDA may be gone already
             self.sent.synchronize()
 
     def data(self, rows: int) -> Data:
         """The chunk, as data on the GPU."""
         x, y, weights = (None if array is None else array[:rows] for array in self.arrays)
         return Data(x, y, weights, None)
+
+
+def _pinned(cupy: Any, size: int) -> Any:
+    """Memory of the host that the GPU reads by itself; of that, a machine may have less than of other."""
+    try:
+        return cupy.cuda.alloc_pinned_memory(size)
+    except (cupy.cuda.runtime.CUDARuntimeError, MemoryError) as error:
+        raise DeviceMemoryError(
+            f"the host gives no {in_words(size)} of pinned memory, through which data larger than the GPU's memory go "
+            f"({error}). Smaller batches need less, and other programs that end make room; `ulimit -l` may bound it"
+        ) from error
 
 
 class StreamedBatches(Batches):

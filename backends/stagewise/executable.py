@@ -157,7 +157,7 @@ class StagewiseExecutable(FlatExecutable):
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
         self._giant_step.wait()
         parts = [self._backend.asarray(gradients[name], self.program.dtype) for name in self._layout.names]
-        self._gradient = self._backend.pack(parts, self._gradient)
+        self._gradient = self._pack(parts, self._gradient)
         with self._limited(1):
             self._apply_update(float(hyperparameters.learning_rates[0]), hyperparameters)
 
@@ -179,7 +179,7 @@ class StagewiseExecutable(FlatExecutable):
         loss, d = self._backend.loss(self.program.loss, scores, y, weights, scale, out=out)
         mark("loss and metrics")
         dx, gradients = stages.backward(self._parameters, d, saved, needs_dx, out=self._gradient)
-        self._gradient = self._backend.pack(gradients, self._gradient)
+        self._gradient = self._pack(gradients, self._gradient)
         mark("update")
         return loss, scores, dx
 
@@ -240,14 +240,21 @@ class StagewiseExecutable(FlatExecutable):
         return sums.read()
 
     def predict(self, data: Data, batch_size: int, parameters: Array | None = None) -> HostArray:  # noqa: D102
-        parameters = self._parameters if parameters is None else parameters
         result = np.empty((len(data), self.program.output_features), self.program.dtype)
+
+        def keep(step: int, scores: Array) -> None:
+            predictions = self._backend.activation(self._head, scores)
+            part(result, step, batch_size)[...] = self._backend.to_numpy(predictions)
+
+        self._score(data, batch_size, parameters, keep)
+        return result
+
+    def _score(self, data: Data, batch_size: int, parameters: Array | None, keep: Callable[[int, Array], None]) -> None:
+        """Give each batch's number and scores, dropout off, to `keep`; the next batch's may be written over them."""
+        parameters = self._parameters if parameters is None else parameters
         with self._workspace() as work, self._limited(batch_size) as let_others:
             feed = self._feed(data, np.arange(len(data)), batch_size, work.buffers)
             for step in range(-(-len(data) // batch_size)):
                 let_others()
                 x, _, _ = feed.batch(step)
-                scores, _ = work.stages.forward(parameters, x, training=False, step=self.state.step)
-                predictions = self._backend.activation(self._head, scores)
-                part(result, step, batch_size)[...] = self._backend.to_numpy(predictions)
-        return result
+                keep(step, work.stages.forward(parameters, x, training=False, step=self.state.step)[0])

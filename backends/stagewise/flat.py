@@ -96,6 +96,10 @@ class FlatExecutable(Executable):
     def _write(self, values: Mapping[str, HostArray]) -> Array:
         return self._backend.asarray(self._layout.flatten(values, self.program.dtype))
 
+    def _pack(self, parts: list[Array], out: Array) -> Array:
+        """Every parameter's array, in canonical order, as one flat array like `out`."""
+        return self._backend.pack(parts, out)
+
     def settle(self) -> Array:  # noqa: D102
         return self._parameters
 
@@ -108,7 +112,7 @@ class FlatExecutable(Executable):
     def write_parameter(self, name: str, value: HostArray) -> None:  # noqa: D102
         views = self._layout.views(self._parameters, self._xp)
         parts = {**views, name: self._backend.asarray(value, self.program.dtype)}
-        self._parameters = self._backend.pack(list(parts.values()), self._parameters)
+        self._parameters = self._pack(list(parts.values()), self._parameters)
 
     def snapshot(self) -> Snapshot:  # noqa: D102
         names, slots = self._layout.names, zip(self._slot_names, self._slots, strict=True)

@@ -13,6 +13,7 @@ from dnnkit.kernels.dense import gpu as dense
 from dnnkit.kernels.optimizer_step.reference import RULES
 
 ROUNDS = 9
+QUICK = 2
 CALLS = 10
 """In a round: while one call is computed, the next are on their way."""
 
@@ -23,13 +24,13 @@ Work = tuple[str, int, Callable[[], Any]]
 """A kernel's name, the bytes that it moves, and a call of it."""
 
 
-def seconds(backend: Any, run: Callable[[], Any]) -> list[float]:
+def seconds(backend: Any, run: Callable[[], Any], rounds: int) -> list[float]:
     """What the GPU's clock says a call takes, in each of some rounds; the first calls compile and are not counted."""
     cuda = backend.xp.cuda
     run()
     run()
     times = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         start, end = cuda.Event(), cuda.Event()
         start.record()
         for _ in range(CALLS):
@@ -40,14 +41,14 @@ def seconds(backend: Any, run: Callable[[], Any]) -> list[float]:
     return times
 
 
-def measure(backend: Any, size: int) -> Iterator[dict[str, Any]]:
+def measure(backend: Any, size: int, rounds: int = ROUNDS) -> Iterator[dict[str, Any]]:
     """A copy first, then every kernel, on arrays of `size` bytes, in both dtypes."""
     with backend.on_device():
         for dtype in ("float32", "float64"):
-            copied = _record("copy", dtype, 2 * size, seconds(backend, _copy(backend, size, dtype)))
+            copied = _record("copy", dtype, 2 * size, seconds(backend, _copy(backend, size, dtype), rounds))
             yield {**copied, "share": 1.0}
             for name, traffic, run in _works(backend, size, dtype):
-                record = _record(name, dtype, traffic, seconds(backend, run))
+                record = _record(name, dtype, traffic, seconds(backend, run, rounds))
                 yield {**record, "share": record["bytes_per_second"] / copied["bytes_per_second"]}
 
 

@@ -3,6 +3,7 @@
 import ctypes
 import ctypes.util
 import importlib.util
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,8 @@ CUPY_ADDS = ("-ftz=true", "--device-as-default-execution-space")
 The first makes float32 numbers below the normal range zero wherever they are read or written, in CuPy's kernels as in
 ours; it cannot be taken back, as it comes last.
 """
+
+WARNING = re.compile(r"\bwarning\b")
 
 
 class CompileError(RuntimeError):
@@ -28,7 +31,10 @@ def find() -> str | None:
 
 
 def compile_source(code: str, name: str, options: Sequence[str]) -> tuple[bytes, str]:
-    """(cubin, log) of a CUDA source; what NVRTC refuses raises `CompileError` with its log."""
+    """(cubin, log) of a CUDA source; what NVRTC refuses or warns of raises `CompileError` with its log.
+
+    Warnings are looked for in the log: NVRTC 13.0 does not know the option -Werror.
+    """
     library = _library()
     program = ctypes.c_void_p()
     _check(library.nvrtcCreateProgram(ctypes.byref(program), code.encode(), name.encode(), 0, None, None))
@@ -37,7 +43,7 @@ def compile_source(code: str, name: str, options: Sequence[str]) -> tuple[bytes,
         strings = (ctypes.c_char_p * len(given))(*(option.encode() for option in given))
         refused = library.nvrtcCompileProgram(program, len(given), strings)
         log = _bytes(library, "ProgramLog", program).rstrip(b"\0").decode(errors="replace")
-        if refused:
+        if refused or WARNING.search(log):
             raise CompileError(log or f"NVRTC error {refused}")
         return _bytes(library, "CUBIN", program), log
     finally:
@@ -66,6 +72,8 @@ def _includes() -> list[Path]:
 def _library() -> Any:
     path = find()
     assert path is not None, "NVRTC is not installed: pip install nvidia-cuda-nvrtc"
+    for builtins in sorted(Path(path).parent.glob("libnvrtc-builtins.so.*")):
+        ctypes.CDLL(str(builtins))  # it asks for them by name, and 13.0 finds none that are not yet loaded
     return ctypes.CDLL(path)
 
 

@@ -1,7 +1,10 @@
 """Every CUDA source that ships compiles with NVRTC for every architecture, without a warning."""
 
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +12,10 @@ import pytest
 from dnnkit.kernels._cuda.source import ROOT, Source, shipped
 from tests.cuda_compile import nvrtc
 from tests.cuda_compile.report import named, table
-from tests.cuda_compile.resources import ARCHITECTURES, OLDEST_AND_NEWEST, STRICT, Resources, compile_for, read
+from tests.cuda_compile.resources import ARCHITECTURES, OLDEST_AND_NEWEST, REPORTED, Resources, compile_for, read
 
 pytestmark = pytest.mark.cuda_compile
+PROJECT = Path(__file__).parents[2]
 
 MANY = 4
 """Variants of a source that differ in few words."""
@@ -65,11 +69,31 @@ def test_every_gpu_version_is_in_the_list() -> None:
     ],
 )
 def test_a_planted_warning_or_error_is_caught(planted: str, message: str, architecture: str) -> None:
-    options = ("-std=c++17", f"-arch={architecture}", *STRICT)
+    options = ("-std=c++17", f"-arch={architecture}", *REPORTED)
     with pytest.raises(nvrtc.CompileError, match=message):
         nvrtc.compile_source(KERNEL.format(planted), "kernel.cu", options)
     cubin, _ = nvrtc.compile_source(KERNEL.format(""), "kernel.cu", options)
     assert cubin.startswith(b"\x7fELF")
+
+
+BUILTINS = """
+from pathlib import Path
+from tests.cuda_compile import nvrtc
+nvrtc.version()
+there = Path(nvrtc.find()).parent.glob("libnvrtc-builtins.so.*")
+loaded = Path("/proc/self/maps").read_text()
+assert [file for file in there if str(file.resolve()) in loaded]
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="tells what is loaded there")
+def test_its_builtins_are_loaded_from_beside_it() -> None:
+    """Before it looks for them, which in the pip package of 13.0 it does where they are not."""
+    found = nvrtc.find()
+    if found is None or not list(Path(found).parent.glob("libnvrtc-builtins.so.*")):
+        pytest.skip("of an installed toolkit, which the system's loader knows")
+    result = subprocess.run([sys.executable, "-c", BUILTINS], cwd=PROJECT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
 def test_registers_spills_and_memory_are_read() -> None:
@@ -86,7 +110,7 @@ def test_registers_spills_and_memory_are_read() -> None:
         for (int i = 0; i < 64; ++i) x[i * 1024 + threadIdx.x] = v[i] * v[63 - i];
     }"""
     small, large = sorted(
-        read(nvrtc.compile_source(code, "two.cu", ("-arch=sm_90", *STRICT))[1]),
+        read(nvrtc.compile_source(code, "two.cu", ("-arch=sm_90", *REPORTED))[1]),
         key=lambda each: each.shared,
         reverse=True,
     )

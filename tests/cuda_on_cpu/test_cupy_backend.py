@@ -71,6 +71,21 @@ def test_the_plan_says_what_runs(cupy: ModuleType) -> None:
     assert plan.device == "GPU 0, Stand-in"
 
 
+def test_parameters_and_gradients_from_outside_go_where_they_belong(cupy: ModuleType) -> None:
+    found = []
+    for backend in ("cupy", "numpy"):
+        net, rng = ADAM.network(backend, "float32"), np.random.default_rng(1)
+        net.build(data()[0].shape[1:])
+        shapes = {each.name: each.shape for each in net.executable.program.parameters}
+        for name, shape in shapes.items():
+            net.executable.write_parameter(name, rng.normal(size=shape).astype(np.float32))
+        gradients = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+        net.executable.update(gradients, net.optimizer.hyperparameters(0, 1))
+        found.append([net.executable.read_parameter(name) for name in shapes])
+    for there, here in zip(*found, strict=True):
+        np.testing.assert_allclose(there, here, rtol=1e-5)
+
+
 def test_the_second_gpu_does_all_the_work(cupy: ModuleType) -> None:
     x, labels = data()
     results = []
@@ -86,6 +101,16 @@ def test_the_second_gpu_does_all_the_work(cupy: ModuleType) -> None:
         assert net.history.plan.device == f"GPU {used}, Stand-in"
         assert cupy.cuda.runtime.getDevice() == 0  # as it was
     assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("name", ["cupy:1", "cupy"])
+def test_an_epoch_goes_on_and_a_step_is_looked_at_on_any_gpu(cupy: ModuleType, name: str) -> None:
+    x, labels = data()
+    net, whole = ADAM.network(name, "float32"), ADAM.network(name, "float32")
+    for steps_now in (2, 7):
+        history = net.fit(x, labels, steps=steps_now, batch_size=10, verbose=0)
+    assert history["loss"] == whole.fit(x, labels, batch_size=10, verbose=0)["loss"]
+    assert "update" in str(net.inspect(x, labels, batch_size=30))
 
 
 def test_the_gpu_is_left_as_it_was_found_after_an_error(cupy: ModuleType) -> None:

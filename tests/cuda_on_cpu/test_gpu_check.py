@@ -1,23 +1,33 @@
 """The script that checks a GPU, on the stand-in: it finds what is right and what is wrong, and writes it down."""
 
 import json
+import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
+from benchmarks.gpu_check import correctness
 from benchmarks.gpu_check.__main__ import main
+from benchmarks.gpu_check.parts import PARTS
+from dnnkit.backends import get_backend
+from dnnkit.backends.base import Backend
 from dnnkit.backends.cupy_backend.backend import CupyBackend
 from dnnkit.kernels import registry
 from dnnkit.kernels.optimizer_step.reference import RULES
-from tests.backends.networks import CASES
+from tests.cuda_on_cpu.cupy_stand_in import namespace, raw
+from tests.cuda_on_cpu.gpu_check_on_stand_in import COMMAND, FAULTS
 from tests.kernels.conftest import checked_on_cpu
 
 ROOT = Path(__file__).parents[2]
-SMALL = ["--megabytes", "0.01", "--samples", "160", "--epochs", "2"]
+SMALL = ["--quick", "--megabytes", "0.01", "--samples", "160", "--epochs", "2"]
 
 
 @pytest.fixture
@@ -27,26 +37,29 @@ def _gpu() -> Iterator[None]:
         yield
 
 
+def parts(*names: str) -> list[str]:
+    return [word for name in names for word in ("--part", name)]
+
+
 @pytest.mark.cuda_on_cpu
 @pytest.mark.usefixtures("_gpu")
 def test_it_checks_everything_and_times_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.gpu_check.correctness.SHAPES", ((7, 3), (65, 127)))
-    monkeypatch.setattr("benchmarks.gpu_check.bandwidth.ROUNDS", 2)
     monkeypatch.setattr("benchmarks.gpu_check.bandwidth.CALLS", 2)
-    for name in list(CASES)[2:]:
-        monkeypatch.delitem(CASES, name)
     path = tmp_path / "results" / "gpu.json"
-    assert main(["--out", str(path), *SMALL]) == 0
+    assert main(["--out", str(path), *SMALL, *parts(*PARTS)]) == 0
     found = json.loads(path.read_text())
+    assert list(found) == list(PARTS)
+    assert {part["status"] for part in found.values()} == {"done"}
     assert found["machine"]["gpu"] == "GPU 0, Stand-in"
-    assert found["machine"]["cuda"] == 13000
-    assert found["correctness"]["wrong"] == []
-    assert found["correctness"]["checks"] > 500
-    timed = {record["kernel"] for record in found["kernels"]}
+    assert found["machine"]["cuda_of_cupy"] == 13000
+    checked = [found[name] for name in (*correctness.FAMILIES, "trajectories")]
+    assert not any(part["wrong"] for part in checked)
+    assert sum(part["checks"] for part in checked) > 500
+    timed = {record["kernel"] for record in found["bandwidth"]["kernels"]}
     assert {f"update {rule}" for rule in RULES} <= timed
     assert {f"{loss}, 10 columns" for loss in registry.names("loss")} <= timed
     assert {"copy", "gather uint8", "dropout mask", "dense relu dz and db", "softmax forward"} <= timed
-    assert all(record["bytes_per_second"] > 0 for record in found["kernels"])
+    assert all(record["bytes_per_second"] > 0 for record in found["bandwidth"]["kernels"])
     assert len(found["training"]["seconds_an_epoch"]) == 2
     assert found["training"]["test_accuracy"] > 0.5
     assert "CUDA kernels" in found["training"]["execution"]
@@ -54,7 +67,7 @@ def test_it_checks_everything_and_times_it(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.cuda_on_cpu
 @pytest.mark.usefixtures("_gpu")
-def test_a_wrong_kernel_is_named_and_nothing_is_timed(
+def test_a_wrong_kernel_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     right = CupyBackend.dropout
@@ -63,15 +76,79 @@ def test_a_wrong_kernel_is_named_and_nothing_is_timed(
         return right(self, x, keep, rate * 1.001, out)
 
     monkeypatch.setattr(CupyBackend, "dropout", wrong)
-    monkeypatch.setattr("benchmarks.gpu_check.correctness.SHAPES", ((7, 3),))
-    for name in list(CASES)[1:]:
-        monkeypatch.delitem(CASES, name)
     path = tmp_path / "gpu.json"
-    assert main(["--out", str(path), *SMALL]) == 1
+    assert main(["--out", str(path), *SMALL, *parts("inputs", "machine")]) == 1
     found = json.loads(path.read_text())
-    assert {check["check"] for check in found["correctness"]["wrong"]} == {"dropout, 7 x 3"}
-    assert "kernels" not in found
+    assert {check["check"] for check in found["inputs"]["wrong"]} == {"dropout, 7 x 3", "dropout, 65 x 127"}
+    assert [part["status"] for part in found.values()] == ["wrong", "done"]
     assert "dropout, 7 x 3, float64" in capsys.readouterr().out
+
+
+@pytest.mark.cuda_on_cpu
+def test_a_part_that_crashes_or_hangs_is_recorded_and_the_others_go_on(tmp_path: Path) -> None:
+    path = tmp_path / "gpu.json"
+    path.write_text(json.dumps({"updates": {"status": "done"}}))  # of another run
+    faults = "activations=raise,dense=crash,losses=hang,inputs=raise,trajectories=raise,bandwidth=raise,training=raise"
+    command = [*COMMAND, "--out", str(path), *SMALL, "--limit", "30"]
+    result = subprocess.run(command, cwd=ROOT, env={**os.environ, FAULTS: faults}, capture_output=True, text=True)
+    assert result.returncode == 1, result.stderr
+    found = json.loads(path.read_text())
+    assert list(found) == list(PARTS)
+    ended = {name: part["status"] for name, part in found.items()}
+    crashed = dict.fromkeys(PARTS, "crashed")
+    assert ended == {**crashed, "machine": "done", "losses": "hung", "updates": "done"}
+    assert "CUDARuntimeError 700" in found["activations"]["last_words"][-1]
+    assert found["dense"]["exit"] == -11
+    for name in ("dense", "losses"):
+        assert any("in run" in line for line in found[name]["last_words"]), name
+        assert (found[name]["checks"], found[name]["wrong"]) == (3, [])
+    assert f"dense crashed, after: {found['dense']['last']}" in result.stdout
+
+
+@pytest.fixture(params=[*correctness.FAMILIES, "trajectories"])
+def family(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def _stored_nothing(result: Any, out: Any, *sources: Any) -> Any:
+    return namespace.wrap(np.zeros_like(np.asarray(result))) if out is None else out
+
+
+def _checks(backend: Backend, family: str) -> list[dict[str, Any]]:
+    if family == "trajectories":
+        return list(correctness.trajectories(backend, 64, epochs=1, quick=True))
+    return list(correctness.operations(backend, family, quick=True))
+
+
+@pytest.mark.cuda_on_cpu
+@pytest.mark.filterwarnings("ignore")  # of losses that are NaN
+@pytest.mark.parametrize("spoilt", [True, False])
+def test_a_gpu_that_computes_nothing_passes_no_check(
+    cupy: ModuleType, monkeypatch: pytest.MonkeyPatch, family: str, spoilt: bool
+) -> None:
+    """Not even where all memory is that of a run that was right; many would be passed if it were not spoilt."""
+    made, taken, empty = list[Any](), Counter[str](), cupy.empty
+
+    def used_before(shape: Any, dtype: Any = float, order: str = "C") -> Any:
+        """As from a pool: the memory that was given at this place of the run before."""
+        place = taken["arrays"]
+        taken["arrays"] += 1
+        if place == len(made):
+            made.append(empty(shape, dtype, order))
+        return made[place]
+
+    monkeypatch.setattr(cupy, "empty", used_before)
+    if not spoilt:
+        monkeypatch.setattr(correctness, "poisoned", lambda backend: nullcontext())
+    backend = get_backend("cupy")
+    assert isinstance(backend, CupyBackend)
+    assert all(check["passed"] for check in _checks(backend, family))
+    taken.clear()
+    backend.forget_scratch()
+    monkeypatch.setattr(raw.RawKernel, "__call__", lambda *arguments, **options: None)
+    monkeypatch.setattr(namespace, "_store", _stored_nothing)
+    passed = [check["check"] for check in _checks(backend, family) if check["passed"]]
+    assert bool(passed) != spoilt
 
 
 def test_without_a_gpu_it_says_why_and_writes_nothing(tmp_path: Path) -> None:

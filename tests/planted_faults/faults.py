@@ -674,6 +674,32 @@ BACKENDS = [
         "if slot.free is not None", "if False",
         "tests/cuda_on_cpu/test_cupy_data.py -k sent_in_chunks",
     ),
+    Fault(
+        "backends-cupy-last-predictions", INDEX, "backends/cupy_backend/executable.py",
+        "place[: len(data) - sum(map(len, copied))]", "place",
+        "tests/cuda_on_cpu/test_cupy_waiting.py -k predictions_are_waited_for",
+    ),
+    Fault(
+        "backends-cupy-overtaken", ORDER, "backends/cupy_backend/executable.py",
+        "self._stream = stream  # other threads may have been here meanwhile", "pass",
+        "tests/cuda_on_cpu/test_cupy_waiting.py -k overtaken",
+    ),
+    Fault(
+        "backends-cupy-own-streams", ORDER, "backends/cupy_backend/executable.py",
+        "if stream.ptr == PER_THREAD:", "if False:",
+        "tests/cuda_on_cpu/test_cupy_waiting.py -k compare_equal",
+    ),
+    Fault(
+        "backends-cupy-packed-place", INDEX, "backends/cupy_backend/executable.py",
+        "place = self._layout.view(out, name, self._xp)",
+        "place = self._xp.reshape(out[self._layout.offset(name) // 2 :][: array.size], array.shape)",
+        "tests/cuda_on_cpu/test_cupy_backend.py -k where_they_belong",
+    ),
+    Fault(
+        "backends-cupy-piece", INDEX, "backends/cupy_backend/backend.py",
+        "flat[start : start + piece.size]", "flat[: piece.size]",
+        "tests/cuda_on_cpu/test_cupy_failures.py -k piece_by_piece",
+    ),
 ]  # fmt: skip
 
 FAULTS = [*REFERENCE, *NUMBA, *CUDA, *BACKENDS]

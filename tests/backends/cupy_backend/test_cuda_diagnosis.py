@@ -1,7 +1,9 @@
 """Why CuPy cannot work, in words, with the command that mends it: machines of every kind, simulated."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -12,6 +14,7 @@ from dnnkit.backends import available, get_backend
 from dnnkit.backends.cupy_backend import cuda_diagnosis
 from dnnkit.backends.cupy_backend.cuda_diagnosis import CudaState, diagnose
 from dnnkit.errors import BackendUnavailable
+from tests.backends.cupy_backend.feigned import driver
 
 WORKS = CudaState(cupy="14.2.0", driver=13020, devices=1, cuda=13020)
 
@@ -68,6 +71,21 @@ MACHINES = {
         CudaState("14.2.0", 13000, 0, 1, cuda=12090, missing=("cuBLAS, matrix products (libcublas.so.12)",)),
         "cuBLAS, matrix products (libcublas.so.12)",
         "pip install 'cupy-cuda12x[ctk]'",
+    ),
+    "a B200 and a compiler that came before it": (
+        CudaState("14.2.0", 13000, 0, 1, cuda=12090, capabilities=(100,), architectures=(50, 75, 80, 89, 90)),
+        "the GPU has compute capability 10.0, but the CUDA compiler here compiles for 5.0 to 9.0",
+        "pip install --upgrade --upgrade-strategy eager 'cupy-cuda12x[ctk]'",
+    ),
+    "a GPU whose number the compiler skips": (
+        CudaState("14.2.0", 13000, 0, 1, cuda=12090, capabilities=(103,), architectures=(90, 100, 101, 120)),
+        "compute capability 10.3",
+        "pip install --upgrade --upgrade-strategy eager 'cupy-cuda12x[ctk]'",
+    ),
+    "an old GPU and CUDA 13": (
+        CudaState("14.2.0", 13000, 0, 1, cuda=13000, capabilities=(61,), architectures=(75, 80, 90, 100, 120)),
+        "compute capability 6.1, but the CUDA compiler here compiles for 7.5 to 12.0: that GPU is too old for it",
+        "pip uninstall -y cupy-cuda13x && pip install 'dnnkit[gpu12]'",
     ),
 }
 
@@ -155,6 +173,14 @@ def test_a_driver_that_is_as_new_will_do(driver: int, cuda: int) -> None:
     assert diagnose(WORKS) is None
 
 
+@pytest.mark.parametrize("gpus", [(90,), (100,), (86,), (121,), (61, 90), ()])
+def test_a_gpu_that_the_compiler_knows_will_do(gpus: tuple[int, ...]) -> None:
+    """CuPy compiles for the GPU's own number, or for the compiler's newest, which a later one of its kind runs."""
+    known = (75, 80, 86, 89, 90, 100, 120)
+    state = CudaState("14.2.0", 13000, 0, max(1, len(gpus)), cuda=13000, capabilities=gpus, architectures=known)
+    assert diagnose(state) is None
+
+
 def test_looking_at_this_machine_raises_nothing_and_imports_nothing_where_there_is_no_driver() -> None:
     code = """
 import sys
@@ -169,6 +195,24 @@ dk.get_backend()
 dk.backends.available()
 """
     result = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+DRIVER = """
+from dnnkit.backends.cupy_backend import cuda_diagnosis
+assert cuda_diagnosis._driver_version() == 13020
+assert cuda_diagnosis._driver_devices() == (0, 2)
+assert cuda_diagnosis._driver_capabilities(2) == (90, 103)
+assert cuda_diagnosis._driver_capabilities(0) == ()
+"""
+
+
+@pytest.mark.cuda_on_cpu  # for the compiler
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the driver's name is Linux's")
+def test_the_driver_is_asked_for_the_compute_capability_of_each_gpu(tmp_path: Path) -> None:
+    driver(tmp_path)
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}
+    result = subprocess.run([sys.executable, "-c", DRIVER], env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
 
 

@@ -23,6 +23,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 import pytest
@@ -31,10 +32,18 @@ from dnnkit.backends import registry
 from dnnkit.backends.cupy_backend import cuda_diagnosis
 from tests.cuda_on_cpu.cupy_stand_in import device, namespace
 
-MODULES = ("cupy", "cupy.cuda", "cupy.cuda.runtime", "cupy.cuda.memory", "cupyx", "cupyx.scipy", "cupyx.scipy.special")
+MODULES = (
+    *("cupy", "cupy.cuda", "cupy.cuda.driver", "cupy.cuda.runtime", "cupy.cuda.memory"),
+    *("cupyx", "cupyx.scipy", "cupyx.scipy.special"),
+)
+LIBRARIES = (
+    *("cupy_backends", "cupy_backends.cuda", "cupy_backends.cuda.libs"),
+    *("cupy_backends.cuda.libs.cublas", "cupy_backends.cuda.libs.nvrtc", "cuda", "cuda.pathfinder"),
+)
+"""What CuPy loads NVIDIA's libraries by, and looks for headers."""
 
-STATE = cuda_diagnosis.CudaState(cupy="14.0.0", driver=13000, devices=2, cuda=13000)
-"""What a machine with such GPUs would have."""
+VERSION = 13000
+"""Of CUDA: the driver's, and that which CuPy was built for."""
 
 CUDA = {
     "Device": device.Device,
@@ -49,9 +58,12 @@ RUNTIME = {
     "getDevice": device.current_device,
     "getDeviceProperties": device.properties,
     "memGetInfo": lambda: device.Device().mem_info,
-    "runtimeGetVersion": lambda: 13000,
-    "driverGetVersion": lambda: 13000,
+    "runtimeGetVersion": lambda: VERSION,
+    "driverGetVersion": lambda: VERSION,
+    "CUDARuntimeError": device.CUDARuntimeError,
 }
+DRIVER = {"get_build_version": lambda: VERSION, "CUDADriverError": device.CUDADriverError}
+NVRTC = {"getVersion": lambda: (13, 0), "getSupportedArchs": lambda: (75, 80, 90, 100)}
 
 counts = device.counts
 memory = device.memory
@@ -60,17 +72,22 @@ memory = device.memory
 @cache
 def modules() -> dict[str, ModuleType]:
     """The stand-in, by the names that CuPy's modules have in `sys.modules`."""
-    made = {name: ModuleType(name) for name in MODULES}
+    made = {name: ModuleType(name) for name in (*MODULES, *LIBRARIES)}
     for name, module in made.items():
+        module.__spec__ = ModuleSpec(name, None)
         parent, _, own = name.rpartition(".")
         if parent:
             setattr(made[parent], own, module)
     contents = {
         "cupy": {**namespace.FUNCTIONS, "__version__": "14.0.0+stand.in"},
         "cupy.cuda": CUDA,
+        "cupy.cuda.driver": DRIVER,
         "cupy.cuda.runtime": RUNTIME,
         "cupy.cuda.memory": {"OutOfMemoryError": device.OutOfMemoryError},
         "cupyx.scipy.special": namespace.SPECIAL,
+        "cupy_backends.cuda.libs.cublas": {"CUBLASError": device.CUBLASError},
+        "cupy_backends.cuda.libs.nvrtc": NVRTC,
+        "cuda.pathfinder": {"find_nvidia_header_directory": lambda library: "/usr/include"},
     }
     for name, names in contents.items():
         vars(made[name]).update(names)
@@ -79,12 +96,15 @@ def modules() -> dict[str, ModuleType]:
 
 @contextmanager
 def in_place_of_cupy() -> Iterator[ModuleType]:
-    """Within, `import cupy` gives the stand-in, the backend believes in its two GPUs, and nothing is counted yet."""
+    """Within, `import cupy` gives the stand-in, a driver of two GPUs answers, and nothing is counted yet."""
     own = modules()
     with pytest.MonkeyPatch.context() as patch:
         for name, module in own.items():
             patch.setitem(sys.modules, name, module)
-        patch.setattr(cuda_diagnosis, "probe", lambda: STATE)
+        patch.setattr(cuda_diagnosis, "_driver_version", lambda: VERSION)
+        patch.setattr(cuda_diagnosis, "_driver_devices", lambda: (0, memory.devices))
+        patch.setattr(cuda_diagnosis, "_driver_capabilities", lambda devices: (90,) * devices)
+        patch.setattr(cuda_diagnosis, "probe", cache(cuda_diagnosis.probe.__wrapped__))  # asked anew
         patch.setattr(registry, "_instance", cache(registry._instance.__wrapped__))  # no backend made before or after
         memory.__init__()  # type: ignore[misc]
         counts.reset()

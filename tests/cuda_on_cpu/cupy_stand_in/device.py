@@ -17,6 +17,9 @@ from typing import Any
 
 import numpy as np
 
+PER_THREAD = 2
+"""What CUDA calls a thread's own default stream, whichever thread asks."""
+
 GRANULE = 512
 """CuPy's pool hands out multiples of so many bytes."""
 
@@ -53,6 +56,26 @@ class OutOfMemoryError(MemoryError):
         self._size, self._total, self._limit = size, total, limit
         message = f"Out of memory allocating {size:,} bytes (allocated so far: {total:,} bytes"
         super().__init__(message + (f", limit set to: {limit:,} bytes)." if limit else ")."))
+
+
+class _CudaError(RuntimeError):
+    """As CuPy's: made of what CUDA returned, which it has as `status`."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        super().__init__(f"{type(self).__name__} {status}")
+
+
+class CUDARuntimeError(_CudaError):
+    __module__ = "cupy_backends.cuda.api.runtime"
+
+
+class CUDADriverError(_CudaError):
+    __module__ = "cupy_backends.cuda.api.driver"
+
+
+class CUBLASError(_CudaError):
+    __module__ = "cupy_backends.cuda.libs.cublas"
 
 
 class Memory:
@@ -190,6 +213,8 @@ class Event:
 
     def record(self, stream: "Stream | None" = None) -> None:
         self._stream = get_current_stream() if stream is None else stream
+        if self._stream.ptr == PER_THREAD and self._stream.thread != threading.get_ident():
+            raise RuntimeError("an event of another thread's own stream: CUDA would record it in this thread's")
         self._at, self._clock, self._sent = perf_counter(), _clock, len(self._stream._sent)
 
     def _reach(self) -> int:
@@ -211,7 +236,8 @@ class Stream:
     null: "Stream"
 
     def __init__(self, null: bool = False, non_blocking: bool = False, ptds: bool = False) -> None:
-        self.ptr = 0 if null else id(self)
+        self.ptr = 0 if null else PER_THREAD if ptds else id(self)
+        self.thread = threading.get_ident()
         self.waited_for: list[Event] = []
         self._sent: list[tuple[Callable[[], None], np.ndarray]] = []
         self._arrived = self._known = self._seen = 0

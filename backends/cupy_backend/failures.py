@@ -1,0 +1,50 @@
+"""What CUDA, cuBLAS and the compiler report, as errors of dnnkit that say what to do."""
+
+from dnnkit.errors import BackendUnavailable, DeviceMemoryError, DnnkitError
+
+NO_MEMORY = {("CUDARuntimeError", 2), ("CUDADriverError", 2), ("CUBLASError", 3)}
+"""CuPy's classes and what CUDA returned, where the GPU or the host has no memory to give."""
+
+NO_START = {
+    ("CUBLASError", 1): "cuBLAS cannot start, mostly for want of memory, of which it takes some 32 MiB",
+    ("CUBLASError", 8): "cuBLAS does not know this GPU",
+    ("NVRTCError", None): "CUDA's compiler cannot work",
+    ("CompileException", None): "CUDA's compiler refuses a kernel",
+}
+MISFIT = "a compiled kernel does not fit this GPU or its driver"
+"""200, 209, 218 and 222 are an image that is damaged, of another GPU, or in a language newer than the driver."""
+BUSY = "another process has the GPU for itself, or it is in a mode in which nobody may compute"
+LOST = "a kernel has failed, and with it all that this process has on the GPU: it needs a new process"
+"""What CUDA says of illegal addresses, of launches that took too long, of assertions and of the GPU's own failures; it
+says so again at whatever is asked next."""
+
+STATUS = {
+    **dict.fromkeys((200, 209, 218, 222), MISFIT),
+    46: BUSY,
+    **dict.fromkeys((214, 700, 702, 710, 714, 715, 716, 717, 718, 719), LOST),
+}
+CURE = {
+    MISFIT: "`dnnkit doctor` tells which CUDA each speaks",
+    BUSY: "`nvidia-smi` names the processes; CUDA_VISIBLE_DEVICES chooses another GPU",
+    LOST: "if it happens again, please report it with what `python -m benchmarks.gpu_check` of a checkout says",
+}
+DOCTOR = "`dnnkit doctor` tells what does not go together"
+
+
+def in_our_words(error: Exception, device: str) -> DnnkitError | None:
+    """The error to raise instead of one of CUDA's; None for one that is not CUDA's, or that we know nothing of."""
+    for kind in type(error).__mro__:  # CuPy's classes by their names: asking for them would load libraries
+        if not kind.__module__.startswith("cupy"):
+            continue
+        key = kind.__name__, getattr(error, "status", None)
+        said = f"({str(error).strip().partition(chr(10))[0]})"
+        if key in NO_MEMORY:
+            return DeviceMemoryError(
+                f"{device}, or the host for it, has too little memory {said}. Smaller batches and other processes "
+                "that end make room"
+            )
+        if (reason := NO_START.get(key) or NO_START.get((kind.__name__, None))) is not None:
+            return BackendUnavailable(f"{device}: {reason} {said}. {DOCTOR}")
+        if kind.__name__ in ("CUDARuntimeError", "CUDADriverError") and (reason := STATUS.get(key[1] or 0)):
+            return BackendUnavailable(f"{device}: {reason} {said}. {CURE[reason][0].upper()}{CURE[reason][1:]}")
+    return None

@@ -1,0 +1,36 @@
+"""Shared libraries with the names of NVIDIA's, and what little they must answer: nothing behind them computes."""
+
+import subprocess
+from pathlib import Path
+
+from tests.requirements import gnu_compiler
+
+
+def library(folder: Path, name: str, major: str, code: str) -> None:
+    """A shared library of that name and version."""
+    folder.mkdir(parents=True, exist_ok=True)
+    full = f"{name}.so.{major}"
+    script = folder / f"{name}.map"
+    script.write_text(f"{full} {{ global: *; }};")
+    command = [str(gnu_compiler()), "-shared", "-fPIC", "-xc", "-", "-o", str(folder / full)]
+    linker = [f"-Wl,-soname,{full}", f"-Wl,--version-script={script}"]
+    subprocess.run([*command, *linker], input=code, text=True, check=True)
+
+
+DRIVER = """
+int cuInit(unsigned flags) { return 0; }
+int cuDriverGetVersion(int* version) { *version = 13020; return 0; }
+int cuDeviceGetCount(int* count) { *count = 2; return 0; }
+int cuDeviceGet(int* device, int number) { *device = 40 + number; return 0; }
+int cuDeviceGetAttribute(int* value, int attribute, int device) {
+    if (attribute != 75 && attribute != 76) return 1;
+    *value = attribute == 76 ? device == 41 ? 3 : 0 : device == 41 ? 10 : 9;
+    return 0;
+}
+"""
+"""Two GPUs, of compute capability 9.0 and 10.3; a device is not its number."""
+
+
+def driver(folder: Path) -> None:
+    """What the system's loader takes for the driver, where it is told of the folder."""
+    library(folder, "libcuda", "1", DRIVER)
