@@ -7,8 +7,7 @@ clock but once, when a GPU is first asked; what it said is kept on disk, so the 
 See docs/design/0031-the-choice-of-a-backend.md.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from dnnkit.backends.base import Backend
 from dnnkit.backends.executable import Executable
@@ -31,8 +30,7 @@ LEAST_STEP, LEAST_LAYER = 55e-6, 65e-6
 measured on a 2.6 GHz Xeon with CuPy 14.2 over a driver that does nothing (110 and 130 µs)."""
 
 
-@dataclass(frozen=True)
-class Chosen:
+class Chosen(NamedTuple):
     """A backend for a program, and in a line why "auto" took it; `why` is empty where somebody named the backend."""
 
     backend: Backend

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dnnkit import files
+from dnnkit.backends.diagnosis import remark
 from dnnkit.backends.inspection import measured_step
 from dnnkit.backends.program import Dense, Loss, Metric, Parameter, Program, Rescale, stage_parameters
 
@@ -91,6 +92,7 @@ def kept(backend: "CupyBackend") -> Gpu:
     """What was measured of this GPU, in this process or any before; measured now if nothing was."""
     if (found := _read(backend)) is not None:
         return found
+    remark(f"measures {backend.device}, once on this machine, to tell when it is faster than the processor")
     gpu = measure(backend)
     with suppress(OSError):  # then it is measured anew in the next process
         keep(backend, gpu)

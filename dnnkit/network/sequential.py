@@ -231,7 +231,7 @@ class Sequential(Copyable, Describable, OwnLoops):
                     self._say_why(chosen.why)
                 else:
                     self._take(*choosing.build(chosen, program))
-        self._weighed_rows = None
+                self._weighed_rows = rows
 
     # -- what it is --------------------------------------------------------------------------------------------------
 

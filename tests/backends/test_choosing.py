@@ -107,6 +107,8 @@ def test_history_inspection_saves_and_copies_say_why(tmp_path: Any) -> None:
         other.fit(np.ones((40, 4)), np.arange(40) % 3, verbose=0)
         assert other.backend is net.backend
         assert other.history.plan.details[choosing.CHOSEN] == why
+        other.compile("sgd", "sparse_categorical_crossentropy")
+        assert other.history.plan.details[choosing.CHOSEN] == why
 
 
 def test_who_names_the_backend_is_told_nothing(tmp_path: Any) -> None:
@@ -122,6 +124,7 @@ def test_a_network_is_of_the_backend_that_was_in_force_when_it_was_built() -> No
     net.build(4)
     with dk.use_backend("numpy"):
         net.compile("adam", "sparse_categorical_crossentropy")
+        assert net.backend.name == "numba"
         net.fit(np.ones((40, 4)), np.arange(40) % 3, batch_size=10, verbose=0)
     assert net.backend.name == "numba"
 

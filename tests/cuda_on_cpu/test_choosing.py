@@ -93,7 +93,9 @@ def test_every_part_of_a_step_costs_something() -> None:
     assert cost_model.seconds_per_step(classifier(64, 128, 10), 33, gpu) > least
 
 
-def test_constants_are_measured_once_and_kept(gpu: CupyBackend, tmp_path: Path) -> None:
+def test_constants_are_measured_once_and_kept(
+    gpu: CupyBackend, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     first = choosing.choose(None, WIDE, 512)
     assert first.backend.name in ("numba", "cupy")
     (file,) = (tmp_path / "gpu").iterdir()
@@ -105,6 +107,8 @@ def test_constants_are_measured_once_and_kept(gpu: CupyBackend, tmp_path: Path) 
     assert cost_model.kept(gpu) == gpu._gpu
     assert not counts.functions
     assert choosing.choose(None, WIDE, 512) == first
+    (said,) = caplog.messages
+    assert "measures GPU 0, Stand-in, once on this machine" in said
 
 
 @pytest.mark.parametrize(
