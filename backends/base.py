@@ -63,6 +63,15 @@ class Backend(Operations):
         parts = program.custom_parts
         return f"{', '.join(parts)}: not built in, so not compiled or preallocated" if parts else None
 
+    def seconds_per_step(self, program: Program, rows: int) -> float | None:
+        """The predicted seconds of a training step, by which "auto" compares backends; None if it cannot be predicted.
+
+        Arguments:
+            program: a network with a loss.
+            rows: of a batch.
+        """
+        return None
+
     def compile_ahead(self, dtype: str) -> None:
         """Compile what training in that dtype may need, whatever the network, the data and the machine's load."""
 

@@ -1,9 +1,9 @@
 """Which backends there are, which one is meant, and why.
 
 Precedence: an explicit argument, `use_backend`, `set_backend`, the environment variable `DNNKIT_BACKEND`, then
-"auto": the first of `AUTO` that works. Other backends come from installed packages, through the entry-point group
-`dnnkit.backends`. A name that does not exist or cannot work is an error that lists what does; nothing is ever
-replaced in silence.
+"auto": the first of `AUTO` that works, for whatever is no network; `choosing.py` decides for networks. Other backends
+come from installed packages, through the entry-point group `dnnkit.backends`. A name that does not exist or cannot work
+is an error that lists what does; nothing is ever replaced in silence.
 """
 
 import os
@@ -30,11 +30,11 @@ BACKENDS.add("numba", Lazy("dnnkit.backends.numba_backend:NumbaBackend"))
 BACKENDS.add("cupy", Lazy("dnnkit.backends.cupy_backend:CupyBackend"))
 BACKENDS.add("numpy", Lazy("dnnkit.backends.numpy_backend:NumpyBackend"))
 
-AUTO = ("numba", "cupy", "numpy")
+AUTO = ("numba", "numpy")
 """What "auto" tries, in this order; those that are not part of this installation are passed over.
 
-A GPU is not first: what a step of a small network costs there is its dozen launches. "auto" is resolved before the
-network is known, so it cannot weigh them yet.
+No GPU is among them: arrays of the host stay there, as `dk.ops` is given them, and what a network would gain by one
+depends on its program.
 """
 
 VARIABLE = "DNNKIT_BACKEND"
@@ -137,7 +137,7 @@ def resolve(name: str, origin: str = "argument") -> Backend:
     if not isinstance(name, str):
         raise BackendUnavailable(f"a backend is chosen by its name, such as 'numpy'; got {name!r}")
     if name == "auto":
-        name = next((n for n in AUTO if n in BACKENDS and _reason(n) is None), "numpy")
+        name = next((n for n in AUTO if n in BACKENDS and reason_against(n) is None), "numpy")
     base, _, device = name.partition(":")
     if base not in BACKENDS:
         near = did_you_mean(base, BACKENDS)
@@ -176,8 +176,8 @@ def _load(name: str) -> type[Backend]:
     return loaded
 
 
-def _reason(name: str) -> str | None:
-    """Why a backend cannot work here; None if it can. Cheap: whoever asks for "auto" asks this."""
+def reason_against(name: str) -> str | None:
+    """Why a backend cannot work here; None if it can. Cheap, but of a GPU: whoever asks for "auto" asks this."""
     try:
         reason = _load(name).unavailable_reason()
         if reason is None:
@@ -188,7 +188,7 @@ def _reason(name: str) -> str | None:
 
 
 def _info(name: str) -> BackendInfo:
-    reason = _reason(name)
+    reason = reason_against(name)
     if reason is not None:
         return BackendInfo(name, False, reason, None, None)
     backend = _instance(name, None)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.base import Backend
-from dnnkit.backends.cupy_backend import cuda_diagnosis
+from dnnkit.backends.cupy_backend import cost_model, cuda_diagnosis
 from dnnkit.backends.cupy_backend.operations import CupyOperations
 from dnnkit.backends.diagnosis import Finding, in_words, say_once
 from dnnkit.backends.executable import Executable
@@ -37,6 +37,7 @@ class CupyBackend(CupyOperations, Backend):
 
     name = "cupy"
     install = "pip install 'dnnkit[gpu]'"
+    _gpu: cost_model.Gpu | None = None
 
     def __init__(self, device: str | None = None) -> None:
         import cupy
@@ -94,6 +95,14 @@ class CupyBackend(CupyOperations, Backend):
         if isinstance(program.rule, str) and not hasattr(registry.version("optimizer_step", "gpu"), program.rule):
             missing.add(program.rule)
         return f"no CUDA version of {', '.join(sorted(missing))}" if missing else None
+
+    def seconds_per_step(self, program: Program, rows: int) -> float | None:
+        """By constants of this GPU, measured when first asked for; of parts without a kernel nothing is known."""
+        if self.unsupported_reason(program) is not None:
+            return None
+        if self._gpu is None:
+            self._gpu = cost_model.kept(self)
+        return cost_model.seconds_per_step(program, rows, self._gpu)
 
     def build(self, program: Program) -> Executable:
         """The stages one by one, on kernels that fuse what stands around a product; data may be larger than the GPU."""

@@ -112,6 +112,14 @@ class NumbaBackend(NumpyBackend):
         missing = sorted(stages | kernels | rules | on_predictions)
         return f"no compiled version of {', '.join(missing)}" if missing else None
 
+    def seconds_per_step(self, program: Program, rows: int) -> float | None:
+        """As the partition is chosen by; of what is run stage by stage, nothing is known."""
+        if self.unsupported_reason(program) is not None:
+            return None
+        from dnnkit.backends.numba_backend.cost_model import seconds_per_step
+
+        return seconds_per_step(program, rows)
+
     def _has_compiled(self, rule: str | None) -> bool:
         """Whether there is a compiled version of an optimizer's rule of that name; to look for others imports Numba."""
         if rule is None or archive.has(f"rule.{rule}.update"):

@@ -12,13 +12,13 @@ A partition is estimated by its first worker, whose part is as large as any. See
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
+from math import inf, prod
 from typing import Literal
 
 from dnnkit.backends.numba_backend.machine import Machine, machine
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles, share, stage_shards
 from dnnkit.backends.processors import usable
-from dnnkit.backends.program import Custom, Dense, Dropout, Program, Stage, stage_parameters
+from dnnkit.backends.program import Custom, Dense, Dropout, Program, Rescale, Stage, stage_parameters
 from dnnkit.errors import ConfigurationError
 
 WORTH = 0.85
@@ -83,6 +83,14 @@ def choose_partition(
     times = {partition: seconds(program, stages, features, batch_size, partition, here) for partition in candidates}
     best = min(times, key=lambda partition: times[partition])
     return best if times[best] < WORTH * alone else SINGLE
+
+
+def seconds_per_step(program: Program, batch_size: int) -> float:
+    """The estimated seconds of a training step, partitioned as `choose_partition` does."""
+    stages = program.stages[1:] if program.stages and isinstance(program.stages[0], Rescale) else program.stages
+    features = prod(program.input_shape)
+    partition = choose_partition(program, stages, features, batch_size, "")
+    return STEP + seconds(program, stages, features, batch_size, partition, machine())
 
 
 def partition_of_gradients(program: Program, stages: Sequence[Stage], features: int, batch_size: int) -> Partition:

@@ -78,9 +78,7 @@ def make(recipe: Recipe, backend: Backend, steps: int = STEPS) -> Trainable:
     x = rng.integers(0, 256, (steps * recipe.batch_size, widths[0]), dtype=np.uint8)
     y = rng.integers(0, widths[-1], len(x))
     hidden = [Dense(width, activation=recipe.activation) for width in widths[1:-1]]
-    net = Sequential(
-        [Rescaling(1 / 255), *hidden, Dense(widths[-1], activation="softmax")], backend=backend.name, seed=0
-    )
+    net = Sequential([Rescaling(1 / 255), *hidden, Dense(widths[-1], activation="softmax")], backend=backend, seed=0)
     net.compile(recipe.optimizer, "sparse_categorical_crossentropy")
     return Trainable(net, x, y)
 

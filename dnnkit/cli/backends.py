@@ -1,8 +1,13 @@
 """`dnnkit backends`: which backends work here, which is chosen, and why."""
 
 import os
+from collections.abc import Iterator
+from typing import Any
 
 import typer
+
+EXAMPLES = ((784, 128, 10), 32), ((784, 4096, 4096, 10), 512)
+"""Widths and rows of a batch: one that trains faster on a processor, and one that does on any GPU."""
 
 
 def backends() -> None:
@@ -33,5 +38,23 @@ def backends() -> None:
     backend = get_backend()
     why = f"{chosen.origin}: {chosen.name}"
     if chosen.name == "auto":
-        why += f", the first of {', '.join(AUTO)} that works"
+        why += f", the first of {' and '.join(AUTO)} that works; a network may get a GPU"
     typer.echo(f"chosen: {backend.name} ({why})")
+    for line in _of_networks() if chosen.name == "auto" else ():
+        typer.echo(line)
+
+
+def _of_networks() -> Iterator[str]:
+    """What "auto" decides for some networks, and why: classifiers with ReLU and Adam."""
+    from dnnkit.backends.choosing import choose
+    from dnnkit.layers import Dense
+    from dnnkit.losses import SparseCategoricalCrossentropy
+    from dnnkit.network.lowering import lower
+    from dnnkit.optimizers import Adam
+
+    for widths, rows in EXAMPLES:
+        layers = [Dense(width, activation="relu") for width in widths[1:-1]] + [Dense(widths[-1], activation="softmax")]
+        loss = SparseCategoricalCrossentropy()
+        network: dict[str, Any] = {"loss": loss, "metrics": ("accuracy",), "optimizer": Adam()}
+        program = lower(layers, widths[:1], **network, dtype="float32", seed=0, num_threads=None)
+        yield f"  {'-'.join(map(str, widths))} in batches of {rows}: {choose('auto', program, rows).why}"

@@ -108,7 +108,7 @@ def train(
         images = _images(options.dataset)
         net = _network(options, images)
         (x, y), (x_test, y_test) = images.load_data()
-        net.build(x.shape[1:])
+        net.build(x.shape[1:], batch_size=options.batch_size)
         checkpoints = Checkpoints(folder, checkpoint_every, starts_anew=overwrite, besides=options.to_files(), hint="")
 
     with json_output(json) as result:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dnnkit.backends.choosing import reason_in
 from dnnkit.backends.inspection import STEPS, StepParts
 from dnnkit.errors import DataError, NotReady
 from dnnkit.network import checks
@@ -31,6 +32,8 @@ class Inspection:
     batch_size: int
     step: StepParts
     parameters: dict[str, int]
+    chosen: str = ""
+    """Why the backend "auto" chose it; empty where somebody did."""
 
     @property
     def title(self) -> str:
@@ -51,6 +54,9 @@ class Inspection:
         rows.append(("a step", f"{total:,}", "", _time(self.step.predicted), _time(self.step.measured)))
         return rows
 
+    def _heads(self) -> list[str]:
+        return [self.title, *([f"chosen by auto: {self.chosen}"] if self.chosen else [])]
+
     def __str__(self) -> str:
         rows = [HEADS, *self.rows()]
         used = [place for place in range(len(HEADS)) if any(row[place] for row in rows[1:])]
@@ -59,12 +65,13 @@ class Inspection:
             "  ".join(row[n].ljust(widths[n]) if n in (0, 2) else row[n].rjust(widths[n]) for n in used).rstrip()
             for row in rows
         ]
-        return "\n".join([self.title, "", lines[0], "-" * max(map(len, lines)), *lines[1:]])
+        return "\n".join([*self._heads(), "", lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
     def _repr_html_(self) -> str:
         cells = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in self.rows())
         heads = "".join(f"<th>{head}</th>" for head in HEADS)
-        return f"<p>{escape(self.title)}</p><table><thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table>"
+        title = "<br>".join(map(escape, self._heads()))
+        return f"<p>{title}</p><table><thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table>"
 
 
 def inspect(twin: Network, check: Callable[..., Any], x: Any, y: Any, batch_size: int) -> Inspection:
@@ -87,7 +94,8 @@ def inspect(twin: Network, check: Callable[..., Any], x: Any, y: Any, batch_size
         layer = parameter.name.split("/")[0]
         counts[layer] = counts.get(layer, 0) + parameter.size
     plan = executable.plan
-    return Inspection(plan.backend, plan.device, plan.execution, plan.reason, program.dtype, batch_size, step, counts)
+    where = plan.backend, plan.device, plan.execution, plan.reason
+    return Inspection(*where, program.dtype, batch_size, step, counts, reason_in(plan))
 
 
 def _random_data(program: Any, batch_size: int) -> tuple[Any, Any]:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dnnkit.backends import choosing
 from dnnkit.backends.base import Backend
+from dnnkit.backends.choosing import ASSUMED_ROWS, Chosen
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.program import Snapshot, TrainingState
+from dnnkit.backends.program import Program, Snapshot, TrainingState
 from dnnkit.backends.registry import get_backend
 from dnnkit.callbacks.base import Callback
 from dnnkit.errors import ConfigurationError, NotReady
@@ -48,9 +50,9 @@ class Sequential(Copyable, Describable, OwnLoops):
     """Layers one after the other.
 
     `layers` are described by `dnnkit.layers`; `backend` is a backend's name, None for the one in force when the
-    network is built; `seed` (32 bits) decides initial weights, the order of samples and dropout, None draws one
-    (`net.seed` tells it); `dtype` is "float32" or "float64"; `num_threads` bounds the threads, None for the
-    backend's choice. The network builds itself on the first data it sees.
+    network is built, which, if it is "auto", follows from the network and its batches; `seed` (32 bits) decides initial
+    weights, the order of samples and dropout, None draws one (`net.seed` tells it); `dtype` is "float32" or "float64";
+    `num_threads` bounds the threads, None for the backend's choice. It builds itself on the first data it sees.
 
     Any number of threads may call anything. What reads (`predict`, `evaluate`, `parameters`) runs side by side; beside
     a fit it sees the parameters after a whole step, at most 0.1 s old. What changes the network takes turns, also
@@ -84,6 +86,10 @@ class Sequential(Copyable, Describable, OwnLoops):
         self._optimizer: Optimizer | None = None
         self._backend_asked = backend
         self._backend: Backend | None = None
+        self._why = ""
+        """Why "auto" took the backend; empty where somebody named it."""
+        self._weighed_rows: int | None = None
+        """Rows of a batch for which "auto" chose, as long as it may choose again; else None."""
         self._executable: Executable | None = None
         self._history: History | None = None
         self._parameters: tuple[Executable, Parameters] | None = None
@@ -110,12 +116,18 @@ class Sequential(Copyable, Describable, OwnLoops):
         with self.turns.rebuilding("compile"):
             self._optimizer, self.loss, self.metrics = chosen, minimised, measured
             if self._executable is not None:
-                self._rebuild(keep_slots=False)
+                self._rebuild(keep_slots=False, rows=self._weighed_rows)
 
-    def build(self, input_shape: int | Sequence[int | None]) -> None:
-        """Make the parameters, for samples of that shape; a leading None stands for the batch and is dropped."""
+    def build(self, input_shape: int | Sequence[int | None], *, batch_size: int = ASSUMED_ROWS) -> None:
+        """Make the parameters, for samples of that shape; a leading None stands for the batch and is dropped.
+
+        Arguments:
+            input_shape: of a sample.
+            batch_size: for which the backend "auto" weighs a GPU against the processor; the first `fit` does so again.
+        """
+        rows = checks.check_count("batch_size", batch_size)
         with self.turns.rebuilding("build"):
-            self._build(input_shape)
+            self._build(input_shape, rows)
 
     def build_of(self, input_shape: tuple[int, ...], give: Callable[["Sequential"], None]) -> None:
         """`build` with the numbers that `give` gives, such as those of a save; for dnnkit's own parts."""
@@ -124,11 +136,11 @@ class Sequential(Copyable, Describable, OwnLoops):
             self._make(input_shape)
             give(self)
 
-    def _build(self, input_shape: int | Sequence[int | None]) -> None:
+    def _build(self, input_shape: int | Sequence[int | None], rows: int) -> None:
         self._check_buildable()
         shape = checks.check_input_shape(input_shape)
         checks.check_size(self.layers, shape, self.dtype)
-        self._make(shape)
+        self._make(shape, rows)
         self.executable.restore(Snapshot(self.initial_parameters(), {}, TrainingState()))
 
     def _check_buildable(self) -> None:
@@ -137,11 +149,25 @@ class Sequential(Copyable, Describable, OwnLoops):
         if not self.layers:
             raise ConfigurationError("the network has no layers: pass at least one to Sequential")
 
-    def _make(self, input_shape: tuple[int, ...]) -> None:
-        """Build the network, its parameters zero."""
-        self._backend = get_backend(self._backend_asked)
+    def _make(self, input_shape: tuple[int, ...], rows: int = ASSUMED_ROWS) -> None:
+        """Build the network, its parameters zero, for batches of about so many rows."""
+        program = self._program(input_shape)
+        chosen, executable = choosing.build(choosing.choose(self._backend_asked, program, rows), program)
         self.input_shape, self._output_shape = input_shape, lowering.shapes(self.layers, input_shape)[-1]
-        self._rebuild()
+        self._weighed_rows = rows if chosen.why else None
+        self._take(chosen, executable)
+
+    def _program(self, input_shape: tuple[int, ...]) -> Program:
+        return lowering.lower(
+            self.layers,
+            input_shape,
+            loss=self.loss,
+            metrics=self.metrics,
+            optimizer=self._optimizer,
+            dtype=self.dtype,
+            seed=self.seed,
+            num_threads=self.num_threads,
+        )
 
     def initial_parameters(self) -> dict[str, NDArray[Any]]:
         """The parameters that the seed gives, by canonical name."""
@@ -155,34 +181,57 @@ class Sequential(Copyable, Describable, OwnLoops):
         with self.turns.rebuilding("to"):
             self._backend_asked = resolved
             if self._executable is not None:
-                self._backend = resolved
+                self._backend, self._why, self._weighed_rows = resolved, "", None
                 self._rebuild()
         return self
 
-    def _rebuild(self, keep_slots: bool = True) -> None:
-        """A new executable for the network as it is now, with the numbers of the old one."""
+    def _rebuild(self, keep_slots: bool = True, rows: int | None = None) -> None:
+        """A new executable for the network as it is now, with the numbers of the old one.
+
+        It stays on its backend. If `rows` of a batch are given, for which "auto" chose, and nothing has been trained,
+        "auto" chooses again.
+        """
         assert self._backend is not None
         assert self.input_shape is not None
-        program = lowering.lower(
-            self.layers,
-            self.input_shape,
-            loss=self.loss,
-            metrics=self.metrics,
-            optimizer=self._optimizer,
-            dtype=self.dtype,
-            seed=self.seed,
-            num_threads=self.num_threads,
-        )
-        executable = self._backend.build(program)
+        chosen, program = Chosen(self._backend, self._why), self._program(self.input_shape)
+        if rows is not None and self.executable.state.step == 0:
+            chosen = choosing.choose("auto", program, rows)
+        elif rows is not None:
+            self._weighed_rows = None
+        self._take(*choosing.build(chosen, program), keep_slots)
+
+    def _take(self, chosen: Chosen, executable: Executable, keep_slots: bool = True) -> None:
+        """Go on with what was built, and with the numbers that were there."""
         if self._executable is not None:
             snapshot = self._executable.snapshot()
             if not keep_slots:
                 snapshot = Snapshot(snapshot.parameters, {}, replace(snapshot.state, step=0, sums=None))
             executable.restore(snapshot)
-        self._executable = executable
+        self._backend, self._executable = chosen.backend, executable
         if self._history is None:
             self._history = History(self.seed, executable.plan)
-        self._history.plan = executable.plan
+        self._say_why(chosen.why)
+
+    def _say_why(self, why: str) -> None:
+        """Keep why "auto" chose the backend, here and in the plan, which goes to the history and to saves."""
+        self._why, executable = why, self.executable
+        if why:
+            executable.plan = replace(executable.plan, details={**executable.plan.details, choosing.CHOSEN: why})
+        self.history.plan = executable.plan
+
+    def _weigh_again(self, rows: int) -> None:
+        """Let "auto" choose for batches of so many rows, if it chose for others and nothing has been trained."""
+        weighed = self._weighed_rows
+        if weighed is not None and weighed != rows and self.executable.state.step == 0:
+            assert self.input_shape is not None
+            with self.turns.rebuilding("a fit that chooses its backend"):
+                program = self._program(self.input_shape)
+                chosen = choosing.choose("auto", program, rows)
+                if chosen.backend is self._backend:
+                    self._say_why(chosen.why)
+                else:
+                    self._take(*choosing.build(chosen, program))
+                self._weighed_rows = rows
 
     # -- what it is --------------------------------------------------------------------------------------------------
 
@@ -227,6 +276,10 @@ class Sequential(Copyable, Describable, OwnLoops):
     @history.setter
     def history(self, history: History) -> None:
         self._history = history
+        why = choosing.reason_in(history.plan)
+        if why and not self._why and self._backend is not None and self._backend.name == history.plan.backend:
+            self._why, plan = why, self.executable.plan  # from a save, or as a copy, it goes on to say why it is there
+            self.executable.plan = replace(plan, details={**plan.details, choosing.CHOSEN: why})
 
     @property
     def parameters(self) -> Parameters:
@@ -299,7 +352,7 @@ class Sequential(Copyable, Describable, OwnLoops):
             keep = checks.check_count("checkpoint_keep", checkpoint_keep)
             checkpoints = Checkpoints.of(checkpoint, checkpoint_every, keep)
         with self.turns.fitting(), Interrupts(checkpoints is not None) as interrupts, checkpoints or nullcontext():
-            x, y, weights = self._check(x, y, sample_weight, class_weight)
+            x, y, weights = self._check(x, y, sample_weight, class_weight, rows=batch_size)
             if checkpoints is not None:
                 self._take_seed(checkpoints.seed)
             held_out: tuple[Any, ...] | None = None
@@ -311,6 +364,8 @@ class Sequential(Copyable, Describable, OwnLoops):
             elif validation_split:
                 (x, y, weights), held_out = checks.hold_out(validation_split, x, y, weights, self.dtype)
             batch_size = checks.rows_at_a_time(batch_size, int(x.shape[0]), steps_per_epoch, check_shuffle(shuffle))
+            if isinstance(x, np.ndarray):  # what is a GPU's already stays there
+                self._weigh_again(batch_size)
             to_numpy = self.backend.to_numpy
             run = Run(
                 data=self.executable.load(x, y, weights),
@@ -347,7 +402,7 @@ class Sequential(Copyable, Describable, OwnLoops):
     ) -> dict[str, float]:
         """`{"loss": ..., "accuracy": ...}` on samples and targets, dropout off."""
         batch_size = checks.check_count("batch_size", batch_size)
-        x, y, weights = self._check(x, y, sample_weight)
+        x, y, weights = self._check(x, y, sample_weight, rows=choosing.NONE_TRAINED)
         executable = self.executable
         data, rows = executable.load(x, y, weights), min(batch_size, int(x.shape[0]))
         totals = self.turns.read(executable, lambda parameters: executable.evaluate(data, rows, parameters))
@@ -358,7 +413,7 @@ class Sequential(Copyable, Describable, OwnLoops):
         batch_size = checks.check_count("batch_size", batch_size)
         if (executable := self._executable) is not None and (few := self._predict_few(executable, x)) is not None:
             return few if len(self._output_shape) == 1 else few.reshape(-1, *self._output_shape)
-        x = self._check_samples(x)
+        x = self._check_samples(x, choosing.NONE_TRAINED)
         executable = self.executable
         data, rows = executable.load(x, None, None), min(batch_size, int(x.shape[0]))
         found = self.turns.read(executable, lambda parameters: executable.predict(data, rows, parameters))
@@ -373,23 +428,35 @@ class Sequential(Copyable, Describable, OwnLoops):
                 return few
         return turns.read(executable, lambda parameters: executable.predict_few(x, parameters))
 
-    def _check_samples(self, x: Any) -> Any:
+    def _check_samples(self, x: Any, rows: int | None) -> Any:
+        """Samples as the executable loads them; builds the network if need be, for batches of at most so many rows."""
         backend = self._backend or get_backend(self._backend_asked)
         with backend.on_device():
             x = checks.as_samples(x, self.input_shape, backend)
         if not self.is_built:
             with self.turns.rebuilding("build"):
                 if not self.is_built:  # as it may be since, by another thread
-                    self._build(tuple(int(size) for size in x.shape[1:]))
-            return self._check_samples(x)
+                    samples = int(x.shape[0])
+                    self._build(
+                        tuple(int(size) for size in x.shape[1:]), samples if rows is None else min(rows, samples)
+                    )
+            return self._check_samples(x, rows)
         return x
 
     def _check(
-        self, x: Any, y: Any, sample_weight: Any = None, class_weight: Mapping[int, float] | None = None
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+        rows: int | None = None,
     ) -> tuple[Any, Any, Any]:
-        """Samples, targets and row weights as the executable loads them; builds the network if need be."""
+        """Samples, targets and row weights as the executable loads them; builds the network if need be.
+
+        `rows` are those of a batch; None where all are one.
+        """
         self.optimizer.rule  # noqa: B018 - whether the network is compiled is said before anything about data
-        x = self._check_samples(x)
+        x = self._check_samples(x, rows)
         self._take_rule()
         samples, program, backend = int(x.shape[0]), self.executable.program, self.backend
         with backend.on_device():
