@@ -47,7 +47,7 @@ def inputs_of(program: Program, stages: Sequence[Stage], partition: Partition, b
         return "gathered"
     data = batches.data
     fits = fits_tiles if data.bits is None else columns_fit_tiles
-    if not fits(rows * features, np.dtype(program.dtype).itemsize):
+    if not fits(rows, features, np.dtype(program.dtype).itemsize):
         return "gathered"
     converted = data.x.dtype == np.uint8 or (data.scale, data.offset) != (1.0, 0.0)
     return "columns" if converted else "in place"

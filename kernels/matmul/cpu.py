@@ -13,8 +13,8 @@ from dnnkit.kernels._numba.shared import shared
 from dnnkit.kernels._target.processor import REGISTER_BYTES
 from dnnkit.kernels.matmul import limits
 from dnnkit.kernels.matmul.gather_index import COLUMNS, PLACES, ROWS, ROWS_OF_B, after, number_in, skip
+from dnnkit.kernels.matmul.limits import DEPTH
 from dnnkit.kernels.matmul.microkernels import (
-    DEPTH,
     TILE_ROWS,
     broadcast_tile,
     copy_number,
@@ -213,7 +213,8 @@ fits_tiles = jit(limits.fits_tiles)
 @jit
 def in_tiles(a):
     """The same, of an array."""
-    return fits_tiles(a.size, a.itemsize)
+    rows, columns = a.shape
+    return fits_tiles(rows, columns, a.itemsize)
 
 
 @jit

@@ -2,20 +2,24 @@
 
 from dnnkit.kernels._target.processor import FUSED, REGISTER_BYTES
 
-CACHED = 1 << (19 if REGISTER_BYTES == 64 else 18)
-"""Bytes of a up to which it is read where it is: half of a second-level cache, or less. Processors with AVX-512 have
-1 MiB and more, others 512 KiB: there 784-512-10 in batches of 128 takes a fifth less time than if x had 512 KiB.
-"""
+DEPTH = 256
+"""Columns of a, and rows of b, that are multiplied before the next: those of b, two vectors wide, are packed, which is
+32 KiB with AVX-512, and stays in the first-level cache."""
 
-CACHED_COLUMNS = 1 << 19
-"""The same of data of whose columns only those are read that are not zero in a batch."""
+CACHED = 1 << 19
+"""Bytes of a up to which it is read where it is."""
 
-
-def fits_tiles(elements: int, itemsize: int) -> bool:
-    """Whether a product with so many elements of a, or with its transpose, is computed here, not by the BLAS."""
-    return FUSED and elements * itemsize <= CACHED
+CACHED_AT_ONCE = 1 << (19 if REGISTER_BYTES == 64 else 18)
+"""The same of `DEPTH` columns of it, which are read again for each two vectors of columns of b: half of a second-level
+cache, or less. Processors with AVX-512 have 1 MiB and more, others 512 KiB."""
 
 
-def columns_fit_tiles(elements: int, itemsize: int) -> bool:
+def fits_tiles(rows: int, columns: int, itemsize: int) -> bool:
+    """Whether a product with an a of that shape, or with its transpose, is computed here, not by the BLAS."""
+    at_once = rows * min(columns, DEPTH) * itemsize
+    return FUSED and rows * columns * itemsize <= CACHED and at_once <= CACHED_AT_ONCE
+
+
+def columns_fit_tiles(rows: int, columns: int, itemsize: int) -> bool:
     """The same where a is data of whose columns only those are read that are not zero."""
-    return FUSED and elements * itemsize <= CACHED_COLUMNS
+    return FUSED and rows * columns * itemsize <= CACHED

@@ -12,13 +12,11 @@ from numba import types
 from dnnkit.kernels._numba.extending import intrinsic
 from dnnkit.kernels._target.processor import MANY_REGISTERS, REGISTER_BYTES
 from dnnkit.kernels.matmul.gather_index import COLUMNS, PLACES, ROWS, ROWS_OF_B
+from dnnkit.kernels.matmul.limits import DEPTH
 from dnnkit.kernels.matmul.simd import WORD, Vectors, loop
 
 TILE_ROWS = 8 if MANY_REGISTERS else 4
 """Rows of a tile with two vectors of columns: sums enough to keep multipliers busy, few enough for the registers."""
-
-DEPTH = 256
-"""Rows of b in a packed panel: two vectors wide it is 32 KiB with AVX-512, and stays in the first-level cache."""
 
 
 def _numbers(builder: Any, numbers: Any, count: int) -> list[Any]:
