@@ -17,7 +17,7 @@ from dnnkit.backends.numba_backend.workers import WorkerTeam
 from dnnkit.backends.program import Dense, HostArray, Plan, Program, Totals
 from dnnkit.backends.stagewise.flat import Data, FlatExecutable
 from dnnkit.backends.stagewise.pool import Pool
-from dnnkit.kernels.matmul.limits import CACHED
+from dnnkit.kernels.matmul.limits import most_rows
 
 if TYPE_CHECKING:
     from dnnkit.backends.numba_backend.backend import NumbaBackend
@@ -142,7 +142,7 @@ class CompiledReader(FlatExecutable):
         these are enough for full speed.
         """
         threads, workers = cost_model.threads(self.program, len(data), 1), cost_model.readers(self.program, len(data))
-        in_place = CACHED // max(1, int(data.x.shape[1]) * np.dtype(self.program.dtype).itemsize)
+        in_place = most_rows(int(data.x.shape[1]), np.dtype(self.program.dtype).itemsize)
         rows = min(batch_size, in_place * workers) if in_place >= FULL_SPEED and not calls else batch_size
         partition = Partition("rows", workers) if workers > 1 else SINGLE
         return partition, min(rows, len(data)), threads

@@ -23,3 +23,9 @@ def fits_tiles(rows: int, columns: int, itemsize: int) -> bool:
 def columns_fit_tiles(rows: int, columns: int, itemsize: int) -> bool:
     """The same where a is data of whose columns only those are read that are not zero."""
     return FUSED and rows * columns * itemsize <= CACHED
+
+
+def most_rows(columns: int, itemsize: int) -> int:
+    """How many rows an a of so many columns may have for `fits_tiles`, wherever tiles are made at all."""
+    columns = max(1, columns)
+    return min(CACHED // (columns * itemsize), CACHED_AT_ONCE // (min(columns, DEPTH) * itemsize))

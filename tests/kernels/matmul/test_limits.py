@@ -1,0 +1,19 @@
+"""Which products fit tiles."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dnnkit.kernels._target.processor import FUSED
+from dnnkit.kernels.matmul.limits import columns_fit_tiles, fits_tiles, most_rows
+
+
+@given(columns=st.integers(1, 5_000), itemsize=st.sampled_from([4, 8]))
+def test_most_rows_fit_and_not_one_more(columns: int, itemsize: int) -> None:
+    rows = most_rows(columns, itemsize)
+    assert fits_tiles(rows, columns, itemsize) == FUSED
+    assert not fits_tiles(rows + 1, columns, itemsize)
+
+
+@given(rows=st.integers(1, 5_000), columns=st.integers(1, 5_000), itemsize=st.sampled_from([4, 8]))
+def test_what_fits_with_all_columns_fits_with_some(rows: int, columns: int, itemsize: int) -> None:
+    assert columns_fit_tiles(rows, columns, itemsize) >= fits_tiles(rows, columns, itemsize)
