@@ -585,6 +585,16 @@ BACKENDS = [
         "tests/backends/numba_backend/test_worker_shards.py -k 'what_is_assigned and units/2'",
     ),
     Fault(
+        "backends-single-step-numbers", STALE, "backends/numba_backend/single_step.py",
+        "numbers is self._numbers", "True",
+        "tests/backends/numba_backend/test_single_step.py -k 'read and units/2'",
+    ),
+    Fault(
+        "backends-single-step-rate", STALE, "backends/numba_backend/single_step.py",
+        "and hyperparameters is self._hyperparameters", "and True",
+        "tests/backends/numba_backend/test_single_step.py -k slow_down",
+    ),
+    Fault(
         "backends-epoch-stopped", ONE, "backends/numba_backend/executable.py",
         "+= done - first", "+= last - first",
         "tests/backends/test_executable.py -k 'stop_request and numba'",

@@ -1,0 +1,41 @@
+"""The optimizer's step with gradients from outside, in as many threads as there may be."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dnnkit as dk
+from dnnkit.backends.numba_backend import cost_model
+from tests.backends.numba_backend.partitions import OPTIMIZERS, dividing
+
+
+def updated(optimizer: Any, num_threads: int, *, apart: bool) -> dict[str, np.ndarray]:
+    """The parameters after three steps with gradients that lie in memory as parameters do, or each by itself."""
+    net = dk.Sequential(
+        [dk.Dense(37, activation="relu"), dk.Dense(5)], seed=0, backend="numba", num_threads=num_threads
+    )
+    net.compile(optimizer, "mean_squared_error")
+    net.build(11)
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(16, 11)).astype(np.float32), rng.normal(size=(16, 5)).astype(np.float32)
+    for _ in range(3):
+        gradients = net.get_gradients(x, y)[1]
+        net.apply_gradients({name: value.copy() for name, value in gradients.items()} if apart else gradients)
+    assert net.executable._updates.threads == num_threads
+    return dict(net.parameters)
+
+
+@pytest.mark.parametrize("clip", [None, 0.1])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_threads_share_an_update_and_change_no_bit(
+    name: str, clip: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cost_model, "SHARED_UPDATE", -1.0)
+    monkeypatch.setattr("dnnkit.backends.numba_backend.executable.usable", lambda asked: asked)
+    with dividing("units/1", in_threads=False):
+        expected = updated(OPTIMIZERS[name](clip), 1, apart=False)
+        for threads, apart in ((1, True), (2, False), (3, True)):
+            found = updated(OPTIMIZERS[name](clip), threads, apart=apart)
+            for parameter, value in expected.items():
+                np.testing.assert_array_equal(found[parameter], value)

@@ -1,0 +1,80 @@
+"""A step that goes on where the last one ended, and what a callback may have done between the two."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dnnkit as dk
+from tests.backends.numba_backend.partitions import dividing
+
+
+class Between(dk.Callback):
+    """Does something after the third batch."""
+
+    def __init__(self, do: Callable[[Any], None]) -> None:
+        self._do = do
+
+    def on_batch_end(self, batch: int, logs: Any = None) -> None:
+        if batch == 2:
+            self._do(self.model)
+
+
+def network() -> dk.Sequential:
+    net = dk.Sequential(
+        [dk.Dense(40, activation="tanh"), dk.Dense(24, activation="relu"), dk.Dense(3, activation="softmax")],
+        seed=0,
+        backend="numba",
+    )
+    net.compile(dk.Adam(1e-2), "sparse_categorical_crossentropy")
+    net.build(12)
+    return net
+
+
+def data() -> tuple[np.ndarray, np.ndarray]:
+    """Eight batches of 16."""
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(128, 12)).astype(np.float32), rng.integers(0, 3, 128)
+
+
+def nothing(net: Any) -> None:
+    """Between two steps, as in any fit that a callback looks at."""
+
+
+def read(net: Any) -> None:
+    assert np.isfinite(net.parameters["dense/kernel"]).all()
+
+
+def assign(net: Any) -> None:
+    net.parameters["dense_1/kernel"] *= 0.5
+
+
+def slow_down(net: Any) -> None:
+    net.optimizer.learning_rate = 1e-4
+
+
+def other_batch(net: Any) -> None:
+    x, y = data()
+    net.train_step(x[:16], y[:16])
+
+
+def look(net: Any) -> None:
+    x, y = data()
+    net.get_gradients(x[:16], y[:16])
+    net.evaluate(x, y)
+
+
+@pytest.mark.parametrize("partition", ["units/1", "units/2", "rows/2"])
+@pytest.mark.parametrize("do", [nothing, read, assign, slow_down, other_batch, look])
+def test_what_a_callback_does_between_steps_counts(partition: str, do: Callable[[Any], None]) -> None:
+    x, y = data()
+    with dividing(partition, in_threads=False):
+        watched, parted = network(), network()
+        watched.fit(x, y, batch_size=16, callbacks=Between(do), verbose=0)
+        parted.fit(x, y, batch_size=16, steps=3, verbose=0)
+        do(parted)
+        parted.fit(x, y, batch_size=16, steps=5, verbose=0)
+    assert watched.executable.epoch.single is not None
+    for name in watched.parameters:
+        np.testing.assert_array_equal(watched.parameters[name], parted.parameters[name])
