@@ -38,7 +38,7 @@ WORTH_WORKERS = 2e-4
 
 SHARED_STEP, SHARED_RUN = 2e-5, 2e-3
 """Seconds of a step, or of all steps, from which threads that stand by join in. In less, waiting for each other costs
-what is saved: two processors that were idle may share a core at first."""
+what is saved."""
 
 SHARED_UPDATE = 1e-5
 """Seconds of an update of all parameters from which they join in."""

@@ -1,5 +1,4 @@
-"""The optimizer's step with gradients from outside: a run of a single instruction, whose shares threads that stand by
-take part in."""
+"""The optimizer's step with gradients from outside: a run of a single instruction, shared by threads that stand by."""
 
 import math
 

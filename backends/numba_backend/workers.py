@@ -136,6 +136,8 @@ class WorkerTeam:
 
     def own_parts(self, purpose: Purpose) -> "OwnParts | None":
         """What calls the user's own parts, if a run for that purpose has any."""
+        if purpose == "update":
+            return None
         predicts = purpose in ("predict", "predict a few")
         return self._own_parts if not predicts or self._calls_when_predicting else None
 

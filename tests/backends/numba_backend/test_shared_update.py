@@ -39,3 +39,18 @@ def test_threads_share_an_update_and_change_no_bit(
             found = updated(OPTIMIZERS[name](clip), threads, apart=apart)
             for parameter, value in expected.items():
                 np.testing.assert_array_equal(found[parameter], value)
+
+
+def test_an_update_calls_no_part_of_ones_own() -> None:
+    x = np.random.default_rng(0).normal(size=(16, 11)).astype(np.float32)
+    networks = []
+    for metrics in ([], [lambda y_true, y_pred: np.abs(y_true - y_pred)]):
+        net = dk.Sequential([dk.Dense(5)], seed=0, backend="numba")
+        net.compile("adam", "mean_squared_error", metrics=metrics)
+        net.build(11)
+        net.apply_gradients({name: np.ones_like(value) for name, value in net.parameters.items()})
+        assert net.executable._updates._team.own_parts("update") is None
+        net.fit(x, x[:, :5], verbose=0)
+        networks.append(net)
+    for name, value in networks[0].parameters.items():
+        np.testing.assert_allclose(networks[1].parameters[name], value, rtol=1e-5, atol=1e-6)
