@@ -606,8 +606,8 @@ BACKENDS = [
     ),
     Fault(
         "backends-assigned-shards", STALE, "backends/numba_backend/weights.py",
-        'if self.newest != "flat":', 'if self.newest == "both":',
-        "tests/backends/numba_backend/test_worker_shards.py -k 'what_is_assigned and units/2'",
+        "self._waiting.add(name)", "pass",
+        "tests/backends/numba_backend/test_weights.py -k whatever_is_written",
     ),
     Fault(
         "backends-one-batch-labels", MISSING, "backends/numba_backend/one_batch.py",
