@@ -74,6 +74,7 @@ class WorkerTeam:
         self.run_address = ctypes.addressof(self.run_structure)
         self._fill_workers(plans)
         self._fill_run(plans[-1].size)
+        self._trains = False
         self._calls_when_predicting = bool(program.custom_layers)
         calls_any = self._calls_when_predicting or program.custom_measures
         self._own_parts = self._new_own_parts() if calls_any else None
@@ -148,12 +149,13 @@ class WorkerTeam:
             run.rule = kernels.update.address
         if purpose == "update":
             return
+        self._trains |= trains  # what leaves slopes serves those who only look, too
         for place, stage in enumerate(self._stages):
             if isinstance(stage, Dense | Activate):
                 for table in self._tables:
-                    table[place].forward = kernels.forward(stage.activation).address
+                    table[place].forward = kernels.forward(stage, trains=self._trains).address
                     if trains:
-                        table[place].backward = kernels.backward(stage.activation).address
+                        table[place].backward = kernels.backward(stage).address
         if purpose in ("predict", "predict a few"):
             run.head = kernels.head.address
             return

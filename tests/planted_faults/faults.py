@@ -242,6 +242,16 @@ NUMBA = [
         "tests/kernels/_numba/test_entry_points.py -k added_to_what_is_there",
     ),
     Fault(
+        "numba-slope-of-what", STALE, "kernels/_numba/entry_points.py",
+        "forward(value), {slope}(value)", "forward(value), {slope}(forward(value))",
+        "tests/kernels/_numba/test_entry_points.py -k 'slope_kept and gelu'",
+    ),
+    Fault(
+        "backends-slope-over-outputs", STALE, "backends/numba_backend/program_kernels.py",
+        "return isinstance(stage, Dense) and", "return",
+        "tests/dnnkit/network/test_gradients.py -k 'layer_before and numba'",
+    ),
+    Fault(
         "numba-adam-epsilon", ORDER, "kernels/optimizer_step/cpu.py",
         "(math.sqrt(second_moment[i]) * root_correction + epsilon)",
         "((math.sqrt(second_moment[i]) + epsilon) * root_correction)",
