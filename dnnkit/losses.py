@@ -18,14 +18,15 @@ class Loss(Settings):
     """Base of all losses, and of your own.
 
     Your own loss is a frozen dataclass with `loss_and_gradient`; set `targets` to "labels" if it wants class numbers
-    (N,) and `reduction` to "sum" if it is not a mean over rows.
+    (N,), to "any" if it reads targets of any shape (N, ...) by itself, and `reduction` to "sum" if it is not a mean
+    over rows.
     """
 
     kernel: ClassVar[str | None] = None
     """The loss kernel on what the network puts out."""
     fused: ClassVar[tuple[str, str] | None] = None
     """(activation, kernel): the kernel on logits that takes the place of the activation and the loss."""
-    targets: ClassVar[Literal["labels", "values"]] = "values"
+    targets: ClassVar[Literal["labels", "values", "any"]] = "values"
     reduction: ClassVar[Literal["mean", "sum"]] = "mean"
     from_logits: bool = False
 

@@ -84,6 +84,11 @@ def lower(metric: Given, loss: Loss, outputs: int, head: str = "linear") -> Metr
     measured = METRICS.name_of(metric)
     if measured is None:
         raise UnknownName(f"{METRICS.unknown(metric)}, or pass a function")
+    if loss.targets == "any":
+        raise ConfigurationError(
+            f"the metric {metric!r} knows nothing of targets that only your loss understands, whose targets are 'any': "
+            "use a function of your own (y_true, y_pred), which is given them as they are"
+        )
     kernel = kernels.loss(loss.kernel) if isinstance(loss.kernel, str) else None
     is_binary = kernel is not None and kernel.outputs == "binary"
     if measured == CHOSEN_BY_LOSS:

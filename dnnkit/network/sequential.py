@@ -21,7 +21,7 @@ from dnnkit.layers import Layer
 from dnnkit.losses import LOSSES, Loss
 from dnnkit.metrics import Given
 from dnnkit.metrics import check as check_metrics
-from dnnkit.network import checks, lowering, numpy_source
+from dnnkit.network import checks, lowering, numpy_source, targets
 from dnnkit.network.agreement import warn_of_disagreement
 from dnnkit.network.copying import Copyable
 from dnnkit.network.describing import Describable
@@ -460,9 +460,9 @@ class Sequential(Copyable, Describable, OwnLoops):
         self._take_rule()
         samples, program, backend = int(x.shape[0]), self.executable.program, self.backend
         with backend.on_device():
-            y = checks.as_targets(y, samples, program, backend)
+            y = targets.as_targets(y, samples, program, backend)
             weights = checks.as_weights(sample_weight, samples, program, backend)
-            of_classes = checks.class_weights(class_weight, y, program, backend)
+            of_classes = targets.class_weights(class_weight, y, program, backend)
             if of_classes is not None:
                 own = 1.0 if weights is None else np.asarray(backend.to_numpy(weights), np.float64)
                 weights = checks.as_weights(of_classes * own, samples, program, backend)
