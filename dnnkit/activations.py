@@ -10,7 +10,7 @@ from dnnkit.errors import UnknownName
 from dnnkit.formula import Formula, activation, definition
 from dnnkit.kernels import registry as kernels
 from dnnkit.kernels.registry import RuntimeActivation, register_activation
-from dnnkit.registry import Lazy, Registry, unknown
+from dnnkit.registry import Lazy, Registry
 from dnnkit.settings import shown
 
 
@@ -22,10 +22,13 @@ def _is_activation(thing: object) -> bool:
 
 
 class _Activations(Registry[Any]):
-    """What is added is also made known to the kernels."""
+    """What is added is also made known to the kernels; what `dk.activation` was told is an activation, too."""
 
-    def add(self, name: str, thing: Any) -> None:
-        super().add(name, thing)
+    def names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([*super().names(), *definition.NAMED]))
+
+    def add(self, name: str, thing: Any, *others: str) -> None:
+        super().add(name, thing, *others)
         if not isinstance(thing, Lazy):
             _make_known(name, thing)
 
@@ -43,6 +46,7 @@ ACTIVATIONS = _Activations(
     elsewhere=lambda: kernels.names("activation"),
 )
 """Activations that were registered; the built-in ones are `kernels/activations`."""
+ACTIVATIONS.also("silu", "swish")
 
 
 def _make_known(name: str, thing: Any) -> None:
@@ -56,7 +60,7 @@ def _make_known(name: str, thing: Any) -> None:
 
 def names() -> tuple[str, ...]:
     """Every name that an activation may be given by."""
-    return tuple(dict.fromkeys([*ACTIVATIONS.names(), *definition.NAMED]))
+    return ACTIVATIONS.names()
 
 
 def find(given: str | Formula) -> str | Formula:
@@ -68,11 +72,11 @@ def find(given: str | Formula) -> str | Formula:
             ACTIVATIONS[given]  # looking it up makes the kernels know it
         if given in definition.NAMED:
             return definition.NAMED[given]
-        if given in names():
-            return given
-    raise UnknownName(
-        f"{unknown('activation', given, names())}, or define it: dk.activation({shown(given)}, 'x * ...')"
-    )
+        if (name := ACTIVATIONS.name_of(given)) is not None:
+            if name in ACTIVATIONS:
+                ACTIVATIONS[name]
+            return definition.NAMED.get(name, name)
+    raise UnknownName(f"{ACTIVATIONS.unknown(given)}, or define it: dk.activation({shown(given)}, 'x * ...')")
 
 
 def key_of(given: str | Formula) -> str:

@@ -107,6 +107,9 @@ for _name, _initializer in {
 }.items():
     INITIALIZERS.add(_name, _initializer)
 
+for _name, _other in {"zeros": "zero", "ones": "one", "random_normal": "normal", "random_uniform": "uniform"}.items():
+    INITIALIZERS.also(_name, _other)
+
 
 def get_initializer(given: Any) -> Callable[[np.random.Generator, Shape], Values]:
     """The initializer of that name, or the one given."""

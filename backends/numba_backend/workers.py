@@ -57,9 +57,9 @@ class WorkerTeam:
         self._partials = zeros((2, workers, max(plan.exchanged for plan in plans)), program.dtype)
         self._norms = np.zeros((2, workers))
         self._counted, self._numbers = workers if partition.by == "rows" else 1, 1 + len(program.metrics)
-        has_labels = program.loss is None or program.loss.targets == "labels"
-        self._target_width = 0 if has_labels else outputs
-        kind = "int64" if has_labels else program.dtype
+        self._takes = "labels" if program.loss is None else program.loss.targets
+        self._target_width = outputs if self._takes == "values" else 0
+        kind = program.dtype if self._takes == "values" else "int64"
         self._targets = zeros((workers, own_rows * max(1, self._target_width)), kind)
         self._row_weights = np.ones((workers, own_rows), program.dtype)
         self.gradients = zeros((workers, self.layout.size), program.dtype)
@@ -194,7 +194,7 @@ class WorkerTeam:
             clips=clips,
             inputs=inputs_of(self.program, self._stages, self.partition, batches),
             bytes=data.x.dtype == np.uint8,
-            labels=self._target_width == 0,
+            targets=self._takes,
             weights=data.weights is not None,
             marked=data.bits is not None,
             has_loss=has_loss,

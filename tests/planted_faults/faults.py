@@ -685,6 +685,11 @@ BACKENDS = [
         "tests/backends/numba_backend/test_own_parts.py -k 'train_in_every_division and first'",
     ),
     Fault(
+        "backends-own-parts-targets", INDEX, "backends/numba_backend/own_parts.py",
+        "first = self._workers[0].step * batches.batch_size", "first = 0",
+        "tests/dnnkit/network/test_targets.py -k 'of_any_shape and numba'",
+    ),
+    Fault(
         "backends-own-parts-updated-early", ORDER, "backends/numba_backend/bytecode.py",
         '"update_fused" if at_once and place < last_call else', '"update_fused" if at_once else',
         "tests/backends/numba_backend/test_bytecode.py -k nothing_is_updated_before",
