@@ -54,6 +54,9 @@ def softmax(x: Any, axis: int = -1) -> Array:
     return xp.moveaxis(backend.activation(registry.activation("softmax"), moved), -1, axis)
 
 
+softmax.stands_for = "softmax"  # type: ignore[attr-defined]
+
+
 @_on_device
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> float:
     """Share of predictions on the same side of the threshold as their targets are of ½."""
@@ -99,7 +102,10 @@ def __getattr__(name: str) -> Callable[..., Array]:
         near = did_you_mean(name, names)
         raise AttributeError(f"dnnkit.ops has no function {name!r}: {near}it has {', '.join(names)}")
     function.__name__ = function.__qualname__ = name
-    return _on_device(function)
+    found = _on_device(function)
+    if name in activation_names():
+        found.stands_for = name  # type: ignore[attr-defined] # so that a layer takes it for an activation
+    return found
 
 
 def __dir__() -> list[str]:

@@ -1,7 +1,7 @@
 """Asking a network: `predict` and `evaluate`, and how it takes samples, targets and weights."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +9,12 @@ from numpy.typing import NDArray
 from dnnkit.backends import choosing
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.registry import get_backend
+from dnnkit.errors import ConfigurationError
+from dnnkit.instead import refuse
 from dnnkit.network import checks, targets
 from dnnkit.network.building import Buildable
+from dnnkit.network.evaluation import Evaluation, as_of_batch
+from dnnkit.training.progress import Verbosity, check_verbosity
 
 INFERENCE_BATCH = 1024
 """Rows that `predict` and `evaluate` compute at a time: enough for BLAS, little memory."""
@@ -19,20 +23,81 @@ INFERENCE_BATCH = 1024
 class Askable(Buildable):
     """`predict` and `evaluate` of a network, which builds itself on the first data it sees."""
 
+    @overload
     def evaluate(
-        self, x: Any, y: Any, *, sample_weight: Any = None, batch_size: int = INFERENCE_BATCH
-    ) -> dict[str, float]:
-        """`{"loss": ..., "accuracy": ...}` on samples and targets, dropout off."""
-        batch_size = checks.check_count("batch_size", batch_size)
+        self, x: Any, y: Any, batch_size: int | None = None, verbose: Verbosity = 0, sample_weight: Any = None, *,
+        return_dict: Literal[True], **others: Any,
+    ) -> dict[str, float]: ...  # fmt: skip
+
+    @overload
+    def evaluate(
+        self, x: Any, y: Any, batch_size: int | None = None, verbose: Verbosity = 0, sample_weight: Any = None, *,
+        return_dict: bool = False, **others: Any,
+    ) -> Evaluation: ...  # fmt: skip
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int | None = None,
+        verbose: Verbosity = 0,
+        sample_weight: Any = None,
+        *,
+        return_dict: bool = False,
+        **others: Any,
+    ) -> Evaluation | dict[str, float]:
+        """Loss and metrics on samples and targets, dropout off: `loss, accuracy = net.evaluate(x, y)`.
+
+        Arguments:
+            x: samples (N, ...).
+            y: their targets, as for `fit`.
+            batch_size: rows that are computed at a time; None for many.
+            verbose: 1 or 2 print a line of what was found, 0 nothing; "auto" is 1.
+            sample_weight: (N,), how much each sample counts.
+            return_dict: give a dictionary in place of an `Evaluation`, which is one by name.
+        """
+        refuse("evaluate", others, Askable.evaluate)
+        batch_size = checks.check_count("batch_size", INFERENCE_BATCH if batch_size is None else batch_size)
         x, y, weights = self._check(x, y, sample_weight, rows=choosing.NONE_TRAINED)
         executable = self.executable
         data, rows = executable.load(x, y, weights), min(batch_size, int(x.shape[0]))
         totals = self.turns.read(executable, lambda parameters: executable.evaluate(data, rows, parameters))
-        return totals.means(executable.program.metrics)
+        found = Evaluation(totals.means(executable.program.metrics))
+        if check_verbosity(verbose):
+            print(f"{int(x.shape[0]):,} samples  " + "  ".join(f"{name} {value:.4f}" for name, value in found.items()))
+        return dict(found.items()) if return_dict else found
 
-    def predict(self, x: Any, *, batch_size: int = INFERENCE_BATCH) -> NDArray[Any]:
-        """The network's outputs (N, ...) as a NumPy array, dropout off."""
-        batch_size = checks.check_count("batch_size", batch_size)
+    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """`evaluate` on x and y as one batch; without metrics the loss is a number, as Keras has it."""
+        found = self.evaluate(x, y, len(x), sample_weight=sample_weight)
+        return as_of_batch(found, return_dict)
+
+    def __call__(self, x: Any, training: bool = False) -> NDArray[Any]:
+        """`predict(x)`; with `training=True`, dropout on, there is none."""
+        if training:
+            raise ConfigurationError(
+                "net(x, training=True) would drop units: predictions are made without. A step of training is "
+                "net.train_step(x, y), its gradients are net.get_gradients(x, y)"
+            )
+        return self.predict(x)
+
+    def predict(
+        self, x: Any, batch_size: int | None = INFERENCE_BATCH, verbose: Verbosity = 0, **others: Any
+    ) -> NDArray[Any]:
+        """The network's outputs (N, ...) as a NumPy array, dropout off.
+
+        Arguments:
+            x: samples (N, ...).
+            batch_size: rows that are computed at a time; None for many.
+            verbose: 1 or 2 print a line when it is done, 0 nothing; "auto" is 1.
+        """
+        if verbose or others:
+            refuse("predict", others, Askable.predict)
+            found = self.predict(x, batch_size)
+            if check_verbosity(verbose):
+                print(f"{len(found):,} samples predicted")
+            return found
+        batch_size = checks.check_count("batch_size", INFERENCE_BATCH if batch_size is None else batch_size)
         if (executable := self._executable) is not None and (few := self._predict_few(executable, x)) is not None:
             return few if len(self._output_shape) == 1 else few.reshape(-1, *self._output_shape)
         x = self._check_samples(x, choosing.NONE_TRAINED)

@@ -13,7 +13,8 @@ from dnnkit.backends.executable import Executable
 from dnnkit.backends.program import Program, Snapshot, TrainingState
 from dnnkit.backends.registry import get_backend
 from dnnkit.errors import ConfigurationError, NotReady
-from dnnkit.layers import Layer
+from dnnkit.instead import refuse
+from dnnkit.layers import Input, Layer
 from dnnkit.losses import LOSSES, Loss
 from dnnkit.metrics import Given
 from dnnkit.metrics import check as check_metrics
@@ -22,22 +23,23 @@ from dnnkit.network.agreement import warn_of_disagreement
 from dnnkit.network.parameters import Parameters
 from dnnkit.network.protocol import Network
 from dnnkit.network.turns import Turns
+from dnnkit.network.weights import WithWeights
 from dnnkit.optimizers import OPTIMIZERS, Optimizer
 from dnnkit.training.history import History
 
 
-class Buildable(Network):
+class Buildable(WithWeights):
     """Layers, loss and optimizer, and the executable that a backend builds of them."""
 
     def __init__(
         self,
-        layers: Sequence[Layer],
+        layers: Sequence[Layer | Input],
         backend: str | Backend | None,
         seed: int,
         dtype: lowering.Dtype,
         num_threads: int | None,
     ) -> None:
-        self.layers = checks.check_layers(layers)
+        self.descriptions, self.input_shape = checks.check_layers(layers)
         self.seed, self.dtype, self.num_threads = seed, dtype, num_threads
         self.loss: Loss | None = None
         self.metrics: tuple[Given, ...] = ()
@@ -54,26 +56,29 @@ class Buildable(Network):
         self._executable: Executable | None = None
         self._history: History | None = None
         self._parameters: tuple[Executable, Parameters] | None = None
-        self.input_shape: tuple[int, ...] | None = None
         self._output_shape: tuple[int, ...] = ()
 
     # -- making ------------------------------------------------------------------------------------------------------
 
     def compile(
         self,
-        optimizer: str | Optimizer,
-        loss: str | Loss,
+        optimizer: str | Optimizer | type[Optimizer] = "rmsprop",
+        loss: str | Loss | type[Loss] | None = None,
         metrics: Given | Sequence[Given] | None = (),
+        **others: Any,
     ) -> None:
         """Say what to minimise, how, and what to report; keeps the parameters, forgets an optimizer's state.
 
         A metric is a name or a function `(y_true, y_pred)` that gives one value per row; docs/extending.md says more.
         Warns (`TrainingWarning`) where the last activation, the loss and the metrics do not go together.
         """
+        refuse("compile", others, Buildable.compile)
+        if loss is None:
+            raise ConfigurationError("compile got no loss: what shall be minimised, such as loss='mean_squared_error'?")
         chosen, minimised = OPTIMIZERS.make(optimizer, Optimizer), LOSSES.make(loss, Loss)
         measured = check_metrics(metrics)
-        lowering.warn_of_zero_gradient(self.layers)
-        warn_of_disagreement(self.layers, minimised, measured)
+        lowering.warn_of_zero_gradient(self.descriptions)
+        warn_of_disagreement(self.descriptions, minimised, measured)
         with self.turns.rebuilding("compile"):
             self._optimizer, self.loss, self.metrics = chosen, minimised, measured
             if self._executable is not None:
@@ -81,6 +86,8 @@ class Buildable(Network):
 
     def build(self, input_shape: int | Sequence[int | None], *, batch_size: int = ASSUMED_ROWS) -> None:
         """Make the parameters, for samples of that shape; a leading None stands for the batch and is dropped.
+
+        Where `Input` or the first layer says the shape, the network builds itself when something asks for parameters.
 
         Arguments:
             input_shape: of a sample.
@@ -100,27 +107,81 @@ class Buildable(Network):
     def _build(self, input_shape: int | Sequence[int | None], rows: int) -> None:
         self._check_buildable()
         shape = checks.check_input_shape(input_shape)
-        checks.check_size(self.layers, shape, self.dtype)
+        checks.check_size(self.descriptions, shape, self.dtype)
         self._make(shape, rows)
         self.executable.restore(Snapshot(self.initial_parameters(), {}, TrainingState()))
+
+    def add(self, layer: Layer | Input) -> None:
+        """Put a layer behind the others, also behind those of a network that was built and trained.
+
+        Their parameters stay, and the new layer gets its first ones, as the seed says; the optimizer's state is
+        forgotten.
+        """
+        self._replace_layers("add", [*self._given_input(), *self.descriptions, layer])
+
+    def pop(self) -> Layer:
+        """Take the last layer away and return it; the parameters of the others stay, as for `add`."""
+        if not self.descriptions:
+            raise ConfigurationError("the network has no layers: there is none to take away")
+        last = self.descriptions[-1]
+        self._replace_layers("pop", [*self._given_input(), *self.descriptions[:-1]])
+        return last
+
+    def _given_input(self) -> list[Input]:
+        return [] if self.input_shape is None else [Input(self.input_shape)]
+
+    def _replace_layers(self, what: str, layers: Sequence[Layer | Input]) -> None:
+        """Go on with other layers, of which those that keep their names and shapes keep their parameters."""
+        described, shape = checks.check_layers(layers)
+        with self.turns.rebuilding(what):
+            before = self.descriptions
+            if self._executable is None:
+                self.descriptions, self.input_shape = described, shape
+                return
+            if not described:
+                raise ConfigurationError("the only layer of a network that is built cannot be taken away")
+            assert self._backend is not None
+            assert self.input_shape is not None
+            old = self._executable
+            try:
+                self.descriptions = described
+                fresh = self.initial_parameters()
+                program, self._executable = self._program(self.input_shape), None
+                self._take(*choosing.build(Chosen(self._backend, self._why), program))
+            except BaseException:
+                self.descriptions, self._executable = before, old
+                raise
+            self._output_shape = lowering.shapes(described, self.input_shape)[-1]
+            there = old.snapshot()
+            kept = {
+                name: value
+                for name, value in there.parameters.items()
+                if name in fresh and value.shape == fresh[name].shape
+            }
+            self.executable.restore(Snapshot({**fresh, **kept}, {}, TrainingState(epoch=there.state.epoch)))
 
     def _check_buildable(self) -> None:
         if self._executable is not None:
             raise ConfigurationError("the network is built already: make a new Sequential for another input shape")
-        if not self.layers:
+        if not self.descriptions:
             raise ConfigurationError("the network has no layers: pass at least one to Sequential")
 
     def _make(self, input_shape: tuple[int, ...], rows: int = ASSUMED_ROWS) -> None:
         """Build the network, its parameters zero, for batches of about so many rows."""
+        if self.input_shape not in (None, input_shape):
+            raise ConfigurationError(
+                f"samples have the shape {self.input_shape}, as Input or the first layer says; got {input_shape}"
+            )
         program = self._program(input_shape)
         chosen, executable = choosing.build(choosing.choose(self._backend_asked, program, rows), program)
-        self.input_shape, self._output_shape = input_shape, lowering.shapes(self.layers, input_shape)[-1]
+        self.input_shape, self._output_shape = input_shape, lowering.shapes(self.descriptions, input_shape)[-1]
         self._weighed_rows = rows if chosen.why else None
         self._take(chosen, executable)
 
     def _program(self, input_shape: tuple[int, ...]) -> Program:
+        checks.check_sample_shapes(self.descriptions, input_shape)
         return lowering.lower(
-            self.layers,
+            self.descriptions,
             input_shape,
             loss=self.loss,
             metrics=self.metrics,
@@ -134,7 +195,7 @@ class Buildable(Network):
         """The parameters that the seed gives, by canonical name."""
         if self.input_shape is None:
             raise NotReady("the network is not built yet: call build(input_shape) or show it data first")
-        return lowering.initial_parameters(self.layers, self.input_shape, self.seed, self.dtype)
+        return lowering.initial_parameters(self.descriptions, self.input_shape, self.seed, self.dtype)
 
     def to(self, backend: str | Backend) -> Self:
         """Move the network to another backend, with parameters, optimizer state and all."""
@@ -198,16 +259,24 @@ class Buildable(Network):
 
     @property
     def executable(self) -> Executable:
-        """What the backend built; raises `NotReady` before `build`."""
+        """What the backend built; raises `NotReady` before `build`, unless a layer says what samples are."""
         if self._executable is None:
-            raise NotReady("the network is not built yet: call build(input_shape) or show it data first")
+            self._build_as_known("call build(input_shape) or show it data first")
+            assert self._executable is not None
         return self._executable
+
+    def _build_as_known(self, otherwise: str) -> None:
+        """Build the network if a layer says what samples are."""
+        if self.input_shape is None:
+            raise NotReady(f"the network is not built yet: {otherwise}")
+        self.build(self.input_shape)
 
     @property
     def backend(self) -> Backend:
         """The backend that the network was built on; raises `NotReady` before `build`."""
         if self._backend is None:
-            raise NotReady("the network is not built yet: its backend is chosen then")
+            self._build_as_known("its backend is chosen then")
+            assert self._backend is not None
         return self._backend
 
     @property
@@ -231,7 +300,8 @@ class Buildable(Network):
     def history(self) -> History:
         """Every epoch trained so far, over all calls of `fit` and all saves in between."""
         if self._history is None:
-            raise NotReady("the network is not built yet: it has no history")
+            self._build_as_known("it has no history")
+            assert self._history is not None
         return self._history
 
     @history.setter

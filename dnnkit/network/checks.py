@@ -17,7 +17,7 @@ from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.errors import ConfigurationError, DataError, ShapeError
 from dnnkit.initializers import Shape
 from dnnkit.kernels.array import Array, namespace
-from dnnkit.layers import Layer
+from dnnkit.layers import Input, Layer, description
 from dnnkit.network import lowering
 from dnnkit.settings import counted, is_masked, several, shown, whole
 
@@ -32,15 +32,36 @@ gradients times a weight, or over a sum of weights, are neither lost nor infinit
 # -- what a network is made of ---------------------------------------------------------------------------------------
 
 
-def check_layers(layers: Any) -> tuple[Layer, ...]:
-    """The layers, if that is what they are."""
-    if isinstance(layers, Layer):
+def check_layers(layers: Any) -> tuple[tuple[Layer, ...], Shape | None]:
+    """The layers as they were described, and the shape of a sample, where `Input` or the first of them says it."""
+    if isinstance(layers, Layer | Input):
         raise ConfigurationError(f"layers is the single layer {layers}: expected a list; write Sequential([{layers}])")
-    given: tuple[Layer, ...] = several("layers", layers, "a list of layers, such as [Dense(10)]")
+    given = several("layers", layers, "a list of layers, such as [Dense(10)]")
+    shape = None
+    if given and isinstance(given[0], Input):
+        shape, given = given[0].shape, given[1:]
     for layer in given:
+        if isinstance(layer, Input):
+            raise ConfigurationError(f"{layer} stands behind other layers: expected it first, if at all")
         if not isinstance(layer, Layer):
             raise ConfigurationError(f"layers must be objects of class Layer, such as Dense(10); got {shown(layer)}")
-    return given
+    described = tuple(map(description, given))
+    lowering.layer_names(described)
+    first = described[0].sample_shape if described else None
+    if first is not None and shape not in (None, first):
+        raise ConfigurationError(f"Input says that samples have the shape {shape}, the first layer {first}")
+    return described, shape or first
+
+
+def check_sample_shapes(layers: Sequence[Layer], input_shape: Shape) -> None:
+    """Raise `ConfigurationError` where a layer says that other samples come to it than do."""
+    names = lowering.layer_names(layers)
+    for layer, name, shape in zip(layers, names, lowering.shapes(layers, input_shape), strict=False):
+        if layer.sample_shape not in (None, shape):
+            raise ConfigurationError(
+                f"the layer {name!r} says that samples of the shape {layer.sample_shape} come to it, but they have "
+                f"{shape}: leave out input_shape, or mend what is before it"
+            )
 
 
 def check_dtype(dtype: Any) -> lowering.Dtype:

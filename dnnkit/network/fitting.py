@@ -9,6 +9,7 @@ import numpy as np
 
 from dnnkit.callbacks.base import Callback
 from dnnkit.errors import ConfigurationError
+from dnnkit.instead import refuse
 from dnnkit.network import checks
 from dnnkit.network.asking import Askable
 from dnnkit.settings import SHARE
@@ -19,7 +20,7 @@ from dnnkit.training.fingerprint import fingerprint
 from dnnkit.training.history import History
 from dnnkit.training.interrupts import Interrupts
 from dnnkit.training.progress import Verbosity
-from dnnkit.training.run import Run
+from dnnkit.training.run import Run, check_frequency
 
 
 class Fittable(Askable):
@@ -32,27 +33,30 @@ class Fittable(Askable):
         self,
         x: Any,
         y: Any,
-        *,
-        batch_size: int = 32,
+        batch_size: int | None = 32,
         epochs: int | None = None,
-        steps: int | None = None,
-        steps_per_epoch: int | None = None,
-        validation_data: Sequence[Any] | None = None,
-        validation_split: float = 0.0,
-        shuffle: Shuffle = True,
-        sample_weight: Any = None,
-        class_weight: Mapping[int, float] | None = None,
-        callbacks: Callback | str | Sequence[Callback | str] | None = (),
         verbose: Verbosity = "auto",
+        callbacks: Callback | str | Sequence[Callback | str] | None = (),
+        validation_split: float = 0.0,
+        validation_data: Sequence[Any] | None = None,
+        shuffle: Shuffle = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None,
         initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        *,
+        steps: int | None = None,
+        validation_freq: int | Sequence[int] = 1,
         checkpoint: str | Path | Checkpoints | None = None,
         checkpoint_every: str = "30 s",
         checkpoint_keep: int = 3,
+        **others: Any,
     ) -> History:
         """Train on samples x (N, ...) and targets y; return the History of these epochs.
 
         `validation_data` is (x, y) or (x, y, sample_weight); `validation_split` takes that share from the end of the
-        data instead, before it is shuffled. Weights multiply losses and metrics of their rows, in validation too.
+        data instead, before it is shuffled; `validation_freq` validates after every so many epochs only, or after the
+        epochs that it lists, counted from 1. Weights multiply losses and metrics of their rows, in validation too.
         Epochs run from `initial_epoch` to `epochs`, by default one; or `steps` counts the updates instead, and the
         last epoch may be shorter. An epoch is one pass over the samples, or `steps_per_epoch` updates. `shuffle`:
         within an epoch, True shows every sample once before any again, "with_replacement" draws each from all, False
@@ -68,7 +72,9 @@ class Fittable(Askable):
         from the first call. Where they are, it returns the History. A folder of another network, seed, data or
         batches is an error that says what differs.
         """
-        batch_size = checks.check_count("batch_size", batch_size)
+        refuse("fit", others, Fittable.fit)
+        batch_size = checks.check_count("batch_size", 32 if batch_size is None else batch_size)
+        validates = check_frequency(validation_freq)
         initial_epoch = checks.check_count("initial_epoch", initial_epoch, 0)
         epochs = checks.check_optional_count("epochs", epochs)
         steps = checks.check_optional_count("steps", steps)
@@ -110,6 +116,7 @@ class Fittable(Askable):
                 ),
                 steps_per_epoch=steps_per_epoch,
                 limit=steps,
+                validates=validates,
             )
             hyperparameters = self.optimizer.hyperparameters(self.executable.state.step, 1)
             self.executable.prepare(run.data, batch_size, hyperparameters, run.validation)

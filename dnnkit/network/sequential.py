@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from dnnkit.backends.base import Backend
-from dnnkit.layers import Layer
+from dnnkit.instead import add_missing
+from dnnkit.layers import Input, Layer
 from dnnkit.network import checks, lowering, numpy_source
 from dnnkit.network.copying import Copyable
 from dnnkit.network.describing import Describable
@@ -13,16 +14,22 @@ from dnnkit.network.fitting import Fittable
 from dnnkit.network.own_loops import OwnLoops
 from dnnkit.saves import saving
 from dnnkit.saves.numbers import restore_numbers
+from dnnkit.saves.schema import text
 from dnnkit.seeds import check_seed, draw_seed
+from dnnkit.settings import or_none
+
+NAME_OF_NETWORK = or_none(text(words="text, of at most 200 letters", most=200))
 
 
 class Sequential(Fittable, OwnLoops, Describable, Copyable):
     """Layers one after the other.
 
-    `layers` are described by `dnnkit.layers`; `backend` is a backend's name, None for the one in force when the
+    `layers` are described by `dnnkit.layers`; where the first is `dk.Input(shape)`, or says `input_shape`, the network
+    knows its parameters before it sees data. `backend` is a backend's name, None for the one in force when the
     network is built, which, if it is "auto", follows from the network and its batches; `seed` (32 bits) decides initial
     weights, the order of samples and dropout, None draws one (`net.seed` tells it); `dtype` is "float32" or "float64";
-    `num_threads` bounds the threads, None for the backend's choice. It builds itself on the first data it sees.
+    `num_threads` bounds the threads, None for the backend's choice; `name` is for its user. It builds itself on the
+    first data it sees.
 
     Any number of threads may call anything. What reads (`predict`, `evaluate`, `parameters`) runs side by side; beside
     a fit it sees the parameters after a whole step, at most 0.1 s old. What changes the network takes turns, also
@@ -36,12 +43,13 @@ class Sequential(Fittable, OwnLoops, Describable, Copyable):
 
     def __init__(
         self,
-        layers: Sequence[Layer] = (),
+        layers: Sequence[Layer | Input] = (),
         *,
         backend: str | Backend | None = None,
         seed: int | None = None,
         dtype: lowering.Dtype = "float32",
         num_threads: int | None = None,
+        name: str | None = None,
     ) -> None:
         super().__init__(
             layers,
@@ -51,6 +59,7 @@ class Sequential(Fittable, OwnLoops, Describable, Copyable):
             checks.check_optional_count("num_threads", num_threads),
         )
         self._draws_seed = seed is None
+        self.name = NAME_OF_NETWORK.of("name", name)
 
     # -- keeping ----------------------------------------------------------------------------------------------------
 
@@ -79,7 +88,8 @@ class Sequential(Fittable, OwnLoops, Describable, Copyable):
     def _become(self, state: Mapping[str, Any], backend: str | Backend | None) -> None:
         """The network that `state_of` described, on that backend."""
         same = {name: state[name] for name in ("layers", "seed", "dtype", "num_threads")}
-        Sequential.__init__(self, **same, backend=backend)
+        Sequential.__init__(self, **same, backend=backend, name=state.get("name"))
+        self.input_shape = state["input_shape"]
         self.loss, self.metrics, self._optimizer = state["loss"], state["metrics"], state["optimizer"]
         vars(self).update(state["own"])
         if state["numbers"]:
@@ -94,3 +104,6 @@ class Sequential(Fittable, OwnLoops, Describable, Copyable):
         """Attributes that `__init__` does not make."""
         made = vars(Sequential(seed=0))
         return {name: value for name, value in vars(self).items() if name not in made}
+
+
+add_missing(Sequential, "network")

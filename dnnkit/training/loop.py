@@ -125,7 +125,7 @@ class _Fit:
                 was_warned = True
                 warnings.warn(_lost(state.epoch + 1, totals.nan_step), TrainingWarning, stacklevel=4)
             logs = totals.means(net.executable.program.metrics)
-            logs |= self._validate()
+            logs |= self._validate(epoch)
             standing.history.add(epoch, logs, seconds)
             net.history.add(state.epoch, logs, seconds)
             if state.position == run.steps or net.stop_training:
@@ -141,9 +141,9 @@ class _Fit:
                 self._save_if_due(standing.epoch - run.first_epoch)
         return logs
 
-    def _validate(self) -> dict[str, float]:
-        """Loss and metrics of the validation data, as `val_...`; {} without any."""
-        if self.run.validation is None:
+    def _validate(self, epoch: int) -> dict[str, float]:
+        """Loss and metrics of the validation data, as `val_...`; {} without any, or if it is not their turn."""
+        if not self.run.is_validated(epoch):
             return {}
         executable, batch_size = self.net.executable, max(self.run.batch_size, 256)
         with self.interrupts.at_once():  # the epoch is logged when it is validated, by the next fit if not by this one

@@ -21,9 +21,7 @@ LINES = 40
 
 def make_progress(verbose: Verbosity, epochs: int) -> "Progress":
     """0: silent; 1: a live bar; 2: one line an epoch; "auto": 1 on a terminal or in a notebook, else 2."""
-    verbose = plain(verbose)
-    if not isinstance(verbose, str | int) or verbose not in ("auto", 0, 1, 2):
-        raise ConfigurationError(f"verbose is {verbose!r}: expected 'auto', 0, 1 or 2")
+    verbose = check_verbosity(verbose)
     if (sys.stdout is None or getattr(sys.stdout, "closed", False)) and not in_notebook():  # as without a console
         verbose = 0
     if verbose == "auto":
@@ -31,6 +29,14 @@ def make_progress(verbose: Verbosity, epochs: int) -> "Progress":
     live = NotebookProgress if in_notebook() else LiveProgress
     shown = {0: Progress, 1: live, 2: LineProgress}[int(verbose)](epochs)
     return Guarded(shown) if int(verbose) else shown
+
+
+def check_verbosity(verbose: Verbosity) -> Verbosity:
+    """What is asked for, if it is one of the words."""
+    verbose = plain(verbose)
+    if not isinstance(verbose, str | int) or verbose not in ("auto", 0, 1, 2):
+        raise ConfigurationError(f"verbose is {verbose!r}: expected 'auto', 0, 1 or 2")
+    return verbose
 
 
 class Progress:
