@@ -15,7 +15,8 @@ from dnnkit.backends.choosing import ASSUMED_ROWS, Chosen
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.program import Program, Snapshot, TrainingState
 from dnnkit.backends.registry import get_backend
-from dnnkit.callbacks.base import Callback
+from dnnkit.callbacks import callback_list
+from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.errors import ConfigurationError, NotReady
 from dnnkit.layers import Layer
 from dnnkit.losses import LOSSES, Loss
@@ -33,7 +34,7 @@ from dnnkit.saves import saving
 from dnnkit.saves.numbers import restore_numbers
 from dnnkit.seeds import check_seed, draw_seed
 from dnnkit.settings import SHARE
-from dnnkit.training import loop
+from dnnkit.training import asking, loop
 from dnnkit.training.checkpoints import Checkpoints
 from dnnkit.training.epoch_order import Shuffle, check_shuffle
 from dnnkit.training.fingerprint import fingerprint
@@ -313,7 +314,7 @@ class Sequential(Copyable, Describable, OwnLoops):
         shuffle: Shuffle = True,
         sample_weight: Any = None,
         class_weight: Mapping[int, float] | None = None,
-        callbacks: Callback | str | Sequence[Callback | str] | None = (),
+        callbacks: callback_list.Given = (),
         verbose: Verbosity = "auto",
         initial_epoch: int = 0,
         checkpoint: str | Path | Checkpoints | None = None,
@@ -339,6 +340,7 @@ class Sequential(Copyable, Describable, OwnLoops):
         from the first call. Where they are, it returns the History. A folder of another network, seed, data or
         batches is an error that says what differs.
         """
+        heard = CallbackList.of(callbacks)
         batch_size = checks.check_count("batch_size", batch_size)
         initial_epoch = checks.check_count("initial_epoch", initial_epoch, 0)
         epochs = checks.check_optional_count("epochs", epochs)
@@ -386,7 +388,7 @@ class Sequential(Copyable, Describable, OwnLoops):
             self.executable.prepare(run.data, batch_size, hyperparameters, run.validation)
             interrupts.check()
             self.turns.begin_training()
-            return loop.train(self, run, callbacks, verbose, interrupts, checkpoints)
+            return loop.train(self, run, heard, verbose, interrupts, checkpoints)
 
     def _take_seed(self, seed: int | None) -> None:
         """That of a checkpoint, where the network's own was drawn."""
@@ -398,19 +400,31 @@ class Sequential(Copyable, Describable, OwnLoops):
     # -- asking ------------------------------------------------------------------------------------------------------
 
     def evaluate(
-        self, x: Any, y: Any, *, sample_weight: Any = None, batch_size: int = INFERENCE_BATCH
+        self,
+        x: Any,
+        y: Any,
+        *,
+        sample_weight: Any = None,
+        batch_size: int = INFERENCE_BATCH,
+        callbacks: callback_list.Given = None,
     ) -> dict[str, float]:
         """`{"loss": ..., "accuracy": ...}` on samples and targets, dropout off."""
+        heard = CallbackList.of(callbacks)
         batch_size = checks.check_count("batch_size", batch_size)
         x, y, weights = self._check(x, y, sample_weight, rows=choosing.NONE_TRAINED)
         executable = self.executable
-        data, rows = executable.load(x, y, weights), min(batch_size, int(x.shape[0]))
-        totals = self.turns.read(executable, lambda parameters: executable.evaluate(data, rows, parameters))
-        return totals.means(executable.program.metrics)
+        samples = int(x.shape[0])
+        data, rows = executable.load(x, y, weights), min(batch_size, samples)
+        heard.attach(self, asking.params(samples, rows))
+        return asking.evaluate(self, executable, data, rows, heard)
 
-    def predict(self, x: Any, *, batch_size: int = INFERENCE_BATCH) -> NDArray[Any]:
+    def predict(
+        self, x: Any, *, batch_size: int = INFERENCE_BATCH, callbacks: callback_list.Given = None
+    ) -> NDArray[Any]:
         """The network's outputs (N, ...) as a NumPy array, dropout off."""
         batch_size = checks.check_count("batch_size", batch_size)
+        if callbacks is not None:
+            return self._predict_heard(x, batch_size, CallbackList.of(callbacks))
         if (executable := self._executable) is not None and (few := self._predict_few(executable, x)) is not None:
             return few if len(self._output_shape) == 1 else few.reshape(-1, *self._output_shape)
         x = self._check_samples(x, choosing.NONE_TRAINED)
@@ -418,6 +432,13 @@ class Sequential(Copyable, Describable, OwnLoops):
         data, rows = executable.load(x, None, None), min(batch_size, int(x.shape[0]))
         found = self.turns.read(executable, lambda parameters: executable.predict(data, rows, parameters))
         return found.reshape(-1, *self._output_shape)
+
+    def _predict_heard(self, x: Any, batch_size: int, callbacks: CallbackList) -> NDArray[Any]:
+        x = self._check_samples(x, choosing.NONE_TRAINED)
+        samples = int(x.shape[0])
+        rows = min(batch_size, samples)
+        callbacks.attach(self, asking.params(samples, rows))
+        return asking.predict(self, self.executable, x, rows, callbacks).reshape(-1, *self._output_shape)
 
     def _predict_few(self, executable: Executable, x: Any) -> NDArray[Any] | None:
         """What takes a few microseconds: `Turns.read` where nothing has changed, without its calls."""
