@@ -14,9 +14,9 @@ Logs: TypeAlias = dict[str, Any]
 class Callback:
     """Base of all callbacks: override what you want to hear. `self.model` is the network, `self.params` the run.
 
-    `logs` holds loss and metrics as plain numbers; at the end of an epoch also `val_...`. What `on_epoch_end` adds to
-    them, callbacks after this one see, too, and the History. Set `self.model.stop_training = True` to end training
-    after the epoch, or after the batch from a batch's method.
+    `logs` holds loss and metrics as plain numbers; at the end of an epoch also `val_...`. What `on_epoch_end` or
+    `on_test_end` adds to them, callbacks after this one see, too, and the History or the evaluation. Set
+    `self.model.stop_training = True` to end training after the epoch, or after the batch from a batch's method.
 
     Only what is overridden is called. One that overrides a method of training batches makes training go step by step,
     of test batches evaluations batch by batch, of predicted batches predictions; the others cost nothing in between.

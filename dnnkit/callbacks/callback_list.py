@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from dnnkit.callbacks.base import CALLBACKS, Callback, takes
 from dnnkit.errors import CheckpointError, ConfigurationError, UnknownName
 from dnnkit.network.protocol import Network
-from dnnkit.registry import unknown
+from dnnkit.registry import did_you_mean
 from dnnkit.settings import several, shown
 
 Given: TypeAlias = Callback | str | Sequence["Given"] | None
@@ -18,13 +18,17 @@ HOOKS = {name: method.__code__.co_argcount - 1 for name, method in vars(Callback
 OLDER = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
 """Names that are called where the newer one, by which they stand here, is not overridden."""
 
+ELSEWHERE = {"start": "begin", "finish": "end", "validation": "test", "eval": "test", "step": "batch"}
+"""Words of other libraries for the same moments."""
+
 
 def check_hook(name: str, owner: str) -> None:
     """Raise `UnknownName` for a method `on_...` that nobody would ever call."""
     if name not in HOOKS:
+        meant = "_".join(ELSEWHERE.get(word, word) for word in name.split("_"))
         raise UnknownName(
-            f"{owner}: {unknown('method of a callback', name, HOOKS)}; it would never be called. One of your own is "
-            "called otherwise, such as _on_..."
+            f"{owner} has a method {name!r}, which would never be called: {did_you_mean(meant, HOOKS)}"
+            f"what is called: {', '.join(HOOKS)}. If it is for your own use, name it otherwise, such as _{name}"
         )
 
 

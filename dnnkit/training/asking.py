@@ -1,5 +1,6 @@
 """Evaluations and predictions that callbacks hear of; without any they are one call of the executable."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,12 +9,32 @@ from dnnkit.backends.executable import Executable
 from dnnkit.backends.program import HostArray, Totals
 from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.network.protocol import Network
+from dnnkit.settings import Expected, shown
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str):
+        raise ValueError
+    return float(value)
+
+
+_NUMBER = Expected("a number, as all logs are", _number)
 
 
 def params(samples: int, batch_size: int) -> dict[str, int]:
     """What callbacks know of an evaluation or a prediction."""
     steps = -(-samples // batch_size)
     return {"epochs": 1, "steps": steps, "samples": samples, "batch_size": batch_size, "verbose": 0}
+
+
+def after_callbacks(tell: Callable[[dict[str, Any]], None], logs: Mapping[str, float]) -> dict[str, float]:
+    """The logs after callbacks were told: what they put there is measured, too."""
+    told: dict[str, Any] = dict(logs)
+    tell(told)
+    if told != logs:
+        for name, value in told.items():
+            told[name] = _NUMBER.check(f"a callback sets logs[{name!r}] to {shown(value)}", value)
+    return told
 
 
 def evaluate(
@@ -36,9 +57,7 @@ def evaluate(
         )
     else:
         totals = net.turns.read(executable, lambda parameters: executable.evaluate(data, batch_size, parameters))
-    means = totals.means(metrics)
-    callbacks.on_test_end(dict(means))
-    return means
+    return after_callbacks(callbacks.on_test_end, totals.means(metrics))
 
 
 def predict(net: Network, executable: Executable, x: Any, batch_size: int, callbacks: CallbackList) -> HostArray:

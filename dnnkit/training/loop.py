@@ -21,8 +21,7 @@ from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.errors import TrainingWarning
 from dnnkit.network.protocol import Network
 from dnnkit.network.turns import Stretch
-from dnnkit.settings import Expected, shown
-from dnnkit.training.asking import evaluate
+from dnnkit.training.asking import after_callbacks, evaluate
 from dnnkit.training.checkpoints import Checkpoints
 from dnnkit.training.epoch_order import epoch_order
 from dnnkit.training.history import History
@@ -35,16 +34,6 @@ CLOCK = 1.0
 
 MANY = 1 << 22
 """Rows whose order is drawn in a thread, so that Ctrl-C is heard meanwhile."""
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, str):
-        raise ValueError
-    return float(value)
-
-
-LOGGED = Expected("a number, as all logs are", _number)
-"""What a callback may put into the logs of an epoch."""
 
 
 def train(
@@ -170,14 +159,10 @@ class _Fit:
 
     def _tell_of_epoch(self, epoch: int, number: int, logs: Mapping[str, float]) -> Mapping[str, float]:
         """The logs, with what callbacks add to them; `number` counts the epochs of all fits."""
-        told: dict[str, Any] = dict(logs)
-        self.callbacks.on_epoch_end(epoch, told)
-        if told == logs:
-            return logs
-        for name, value in told.items():
-            told[name] = LOGGED.check(f"a callback sets logs[{name!r}] to {shown(value)}", value)
-        self.standing.history.add(epoch, told, 0.0)
-        self.net.history.add(number, told, 0.0)
+        told = after_callbacks(lambda given: self.callbacks.on_epoch_end(epoch, given), logs)
+        if told != logs:
+            self.standing.history.add(epoch, told, 0.0)
+            self.net.history.add(number, told, 0.0)
         return told
 
     def _validate(self) -> dict[str, float]:

@@ -445,7 +445,7 @@ class TooFew(dk.Callback):
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (Misspelt, UnknownName, "Misspelt: unknown method of a callback 'on_epoch_start': .*on_epoch_begin"),
+        (Misspelt, UnknownName, "'on_epoch_start', which would never be called: did you mean 'on_epoch_begin'"),
         (TooFew, ConfigurationError, r"TooFew.on_epoch_end takes \(epoch\): expected \(epoch, logs=None\)"),
         (lambda: LambdaCallback(on_batch_edn=print), UnknownName, "did you mean 'on_batch_end'"),
         (lambda: LambdaCallback(on_batch_end=3), ConfigurationError, r"on_batch_end=3\): expected a function"),
@@ -482,6 +482,14 @@ def test_what_a_callback_adds_to_the_logs_is_in_the_history_and_for_those_after_
     assert type(history["val_score"][0]) is float
     assert stopper.best_epoch == 2
     assert len(history["loss"]) == len(history.seconds) == 3
+
+
+def test_what_a_callback_adds_to_an_evaluation_is_part_of_it(backend):
+    add = LambdaCallback(on_test_end=lambda logs: logs.update(score=np.int64(7)))
+    net = network()
+    history = fit(net, add, epochs=2, validation_data=data())
+    assert history["val_score"] == net.history["val_score"] == [7.0, 7.0]
+    assert net.evaluate(*data(), callbacks=add)["score"] == 7.0
 
 
 def test_what_is_no_number_is_refused():

@@ -151,6 +151,21 @@ def test_callbacks_know_what_they_knew(backend: Backend, tmp_path: Path) -> None
     assert outcomes[0] == outcomes[1]
 
 
+def test_an_interrupt_within_a_test_batch_loses_nothing(backend: Backend, tmp_path: Path) -> None:
+    def interrupt(batch: int, logs: Any) -> None:
+        if batch == 1 and callback.model.executable.state.epoch == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    callback = dk.LambdaCallback(on_test_batch_end=interrupt)
+    whole, later = network(backend), network(backend)
+    expected = fit(whole, None, callbacks=dk.LambdaCallback(on_test_batch_end=lambda batch, logs: None))
+    with pytest.raises(KeyboardInterrupt):
+        fit(network(backend), tmp_path, callbacks=callback)
+    history = fit(later, tmp_path, callbacks=dk.LambdaCallback(on_test_batch_end=lambda batch, logs: None))
+    assert bits(later) == bits(whole)
+    assert history.history == expected.history
+
+
 class Counter(dk.Callback):
     """One of a user's own."""
 
