@@ -525,6 +525,26 @@ CUDA = [
 
 BACKENDS = [
     Fault(
+        "backends-test-batches-so-far", ONE, "backends/numba_backend/readers.py",
+        "Steps(step, step + 1)", "Steps(step, step)",
+        "tests/dnnkit/callbacks/test_callback.py -k 'logs_of_an_evaluation and numba'",
+    ),
+    Fault(
+        "backends-older-batch-name", MISSING, "dnnkit/callbacks/callback_list.py",
+        "found.setdefault(newer, method)", "found.setdefault(older, method)",
+        "tests/dnnkit/callbacks/test_callback.py -k 'heard_in_order and numpy'",
+    ),
+    Fault(
+        "backends-rate-set-twice", STALE, "dnnkit/callbacks/learning_rates.py",
+        "if self._set_for == epoch:", "if self._set_for == -1:",
+        "tests/dnnkit/training/test_checkpoints.py -k 'sets_the_rate and epochs'",
+    ),
+    Fault(
+        "backends-patience", ONE, "dnnkit/callbacks/learning_rates.py",
+        "self._waited >= self.patience", "self._waited > self.patience",
+        "tests/dnnkit/callbacks/test_learning_rates.py -k counts_as_keras",
+    ),
+    Fault(
         "backends-summed-weight", STALE, "backends/stagewise/accumulator.py",
         "self._weight += weight", "self._weight = weight",
         "tests/backends/test_executable.py -k 'evaluation_does_not_depend and numpy'",
