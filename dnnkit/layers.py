@@ -1,29 +1,44 @@
 """Layers: what a network is made of. A layer is a frozen description; its parameters live in the network."""
 
 import re
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import FrozenInstanceError, dataclass, field
 from math import prod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from dnnkit.activations import find, key_of
 from dnnkit.backends.program import Activate, Custom, Parameter, Stage
 from dnnkit.backends.program import Dense as DenseStage
 from dnnkit.backends.program import Dropout as DropoutStage
 from dnnkit.backends.program import Rescale as RescaleStage
-from dnnkit.errors import ShapeError
+from dnnkit.errors import ConfigurationError, ShapeError
 from dnnkit.formula import Formula
 from dnnkit.initializers import Initializer, Shape, get_initializer
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.registry import Registry
-from dnnkit.settings import FINITE, FLAG, SHARE, Settings, whole
+from dnnkit.settings import FINITE, FLAG, SHARE, UNLESS_DEFAULT, Settings, whole
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Layer(Settings):
     """Base of all layers, and of your own.
 
     Your own layer is a frozen dataclass with `forward` and `backward` (see `dnnkit.backends.program.CustomFunction`),
     and, where they differ from the defaults, `output_shape` and `parameters`. Backends call it with whole batches.
+
+    Every layer takes `trainable=False`: its parameters are frozen, and stay as they are while the others are trained.
+    `Sequential.freeze` and `unfreeze` change that of a network.
     """
+
+    trainable: bool = field(default=True, kw_only=True, repr=False, metadata=UNLESS_DEFAULT)
+
+    expects: ClassVar = {"trainable": FLAG}
+
+    def __new__(cls, *fields: Any, **named: Any) -> Self:  # noqa: D102 - nobody calls it by name
+        for kind in cls.__mro__:
+            if issubclass(kind, Layer):
+                _let_assignments_say_more(kind)
+        return super().__new__(cls)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Shape of one sample after the layer; here unchanged."""
@@ -49,6 +64,35 @@ class Layer(Settings):
     def base_name(cls) -> str:
         """`dense` for Dense: the first layer's name; the next are `dense_1`, `dense_2`, ..."""
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+
+
+def _let_assignments_say_more(kind: type[Layer]) -> None:
+    """What `dataclass` has made refuses them all alike; it makes that after the class, so this looks at instances."""
+    made = vars(kind).get("__setattr__")
+    if made is None or hasattr(made, "says_more"):
+        return
+
+    def refuse(self: Layer, name: str, value: Any) -> None:
+        try:
+            made(self, name, value)
+        except FrozenInstanceError:
+            if name != "trainable":
+                raise
+            raise ConfigurationError(
+                f"trainable of a layer {type(self).__name__} cannot be assigned, for networks share descriptions of "
+                f"layers: write {type(self).__name__}(..., trainable={bool(value)}), or of a network that has it "
+                f"net.{'unfreeze' if value else 'freeze'}({self.base_name()!r})"
+            ) from None
+
+    refuse.says_more = True  # type: ignore[attr-defined]
+    kind.__setattr__ = refuse  # type: ignore[assignment,method-assign]
+
+
+def with_trainable(layer: Layer, trainable: bool) -> Layer:
+    """The same layer, trained or frozen."""
+    twin = copy(layer)
+    object.__setattr__(twin, "trainable", trainable)
+    return twin
 
 
 def _is_layer(thing: object) -> bool:
@@ -134,6 +178,7 @@ class Activation(Layer):
     activation: str | Formula
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "activation", find(self.activation))
 
     def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Stage:  # noqa: D102

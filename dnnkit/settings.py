@@ -122,11 +122,16 @@ SHARE = numbers("a number of at least 0 and below 1", lambda number: 0 <= number
 FLAG = Expected("True or False", _flag)
 
 
+UNLESS_DEFAULT = {"saved": "unless it is the default"}
+"""Metadata of a field that saves leave out where it has its default: so what they say is what it was before the field
+was there."""
+
+
 class Settings:
     """Base of descriptions by dataclass fields. A class of yours that has a `__post_init__` calls this one's in it."""
 
     expects: ClassVar[Mapping[str, Expected]] = {}
-    """What fields take, by name; a field that is not named takes anything."""
+    """What fields take, by name; a field that is named neither here nor in a base class takes anything."""
 
     def __post_init__(self) -> None:
         for field in fields(self):  # type: ignore[arg-type] # only a dataclass calls this
@@ -135,6 +140,7 @@ class Settings:
 
     def _taken(self, name: str, given: Any) -> Any:
         """The value of a field as it is kept."""
-        if name not in self.expects:
-            return plain(given)
-        return self.expects[name].check(f"{type(self).__name__}({name}={shown(given)})", given)
+        for kind in type(self).__mro__:
+            if (expected := vars(kind).get("expects", {}).get(name)) is not None:
+                return expected.check(f"{type(self).__name__}({name}={shown(given)})", given)
+        return plain(given)

@@ -25,6 +25,7 @@ from dnnkit.network import checks, lowering, numpy_source
 from dnnkit.network.agreement import warn_of_disagreement
 from dnnkit.network.copying import Copyable
 from dnnkit.network.describing import Describable
+from dnnkit.network.freezing import Freezable, require_trainable
 from dnnkit.network.own_loops import OwnLoops
 from dnnkit.network.parameters import Parameters
 from dnnkit.network.turns import Turns
@@ -46,7 +47,7 @@ INFERENCE_BATCH = 1024
 """Rows that `predict` and `evaluate` compute at a time: enough for BLAS, little memory."""
 
 
-class Sequential(Copyable, Describable, OwnLoops):
+class Sequential(Copyable, Describable, Freezable, OwnLoops):
     """Layers one after the other.
 
     `layers` are described by `dnnkit.layers`; `backend` is a backend's name, None for the one in force when the
@@ -199,6 +200,10 @@ class Sequential(Copyable, Describable, OwnLoops):
         elif rows is not None:
             self._weighed_rows = None
         self._take(*choosing.build(chosen, program), keep_slots)
+
+    def _rebuild_for_layers(self) -> None:
+        self._rebuild(rows=self._weighed_rows)
+        self.executable.state.execution = ""  # how work is divided follows from what there is to do
 
     def _take(self, chosen: Chosen, executable: Executable, keep_slots: bool = True) -> None:
         """Go on with what was built, and with the numbers that were there."""
@@ -353,6 +358,7 @@ class Sequential(Copyable, Describable, OwnLoops):
             checkpoints = Checkpoints.of(checkpoint, checkpoint_every, keep)
         with self.turns.fitting(), Interrupts(checkpoints is not None) as interrupts, checkpoints or nullcontext():
             x, y, weights = self._check(x, y, sample_weight, class_weight, rows=batch_size)
+            require_trainable(self.executable)
             if checkpoints is not None:
                 self._take_seed(checkpoints.seed)
             held_out: tuple[Any, ...] | None = None
