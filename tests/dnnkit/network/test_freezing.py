@@ -166,7 +166,7 @@ def test_an_epoch_that_was_begun_goes_on(backend: Backend) -> None:
     assert np.isfinite(history["loss"]).all()
 
 
-@pytest.mark.parametrize("how", ["saved", "pickled", "copied"])
+@pytest.mark.parametrize("how", ["saved", "pickled", "copied", "moved"])
 def test_they_stay_frozen_wherever_a_network_goes(backend: Backend, how: str, tmp_path: Path) -> None:
     net = network(backend, "float32")
     fit(net, epochs=1)
@@ -176,7 +176,9 @@ def test_they_stay_frozen_wherever_a_network_goes(backend: Backend, how: str, tm
         net.save(tmp_path)
         again = dk.load(tmp_path, backend=backend)  # type: ignore[arg-type] # as Sequential takes it
     else:
-        again = copy.deepcopy(net) if how == "copied" else pickle.loads(pickle.dumps(net))
+        again = pickle.loads(pickle.dumps(net)) if how == "pickled" else copy.deepcopy(net)
+    if how == "moved":
+        again.to("numpy").to(backend)
     assert [layer.trainable for layer in again.layers] == [False, True, True, False]
     assert bits(again) == bits(net)
     assert fit(again, epochs=2).history == fit(net, epochs=2).history
