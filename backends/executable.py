@@ -28,7 +28,7 @@ AfterBatch: TypeAlias = Callable[[int, Totals], None]
 
 @dataclass(frozen=True)
 class Gradients:
-    """The loss of a batch and its gradient in every parameter, on the backend; `input` only if asked for."""
+    """The loss of a batch and its gradient in every trained parameter, on the backend; `input` only if asked for."""
 
     loss: float
     parameters: Mapping[str, Array]
@@ -47,6 +47,9 @@ class Executable(ABC):
     state: TrainingState
     epoch: Any = None
     """All that `begin_epoch` begins: who keeps it, and puts it back, may run steps of other data meanwhile."""
+    can_freeze = False
+    """Whether it trains programs with frozen parameters: an executable of before there were any would train these, too,
+    so a network asks before it trains."""
     reads_in_parallel = False
     """Whether several threads may call `predict`, `predict_few`, `evaluate` and `read_parameter` at once, also beside
     one that does something else, if they are given the parameters: of `copy_parameters`, or of `settle` as long as
@@ -111,7 +114,7 @@ class Executable(ABC):
 
     @abstractmethod
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:
-        """One step of the optimizer with gradients by name, such as the mean of those of several ranks."""
+        """One step of the optimizer with gradients by name of all that is trained, such as a mean of several ranks."""
 
     def train_batch(self, x: Any, y: Any, hyperparameters: Hyperparameters) -> float | None:
         """One update on x and y just as the user gave them; the loss before it.

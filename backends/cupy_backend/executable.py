@@ -200,7 +200,7 @@ class CupyExecutable(StagewiseExecutable):
     def _pack(self, parts: list[Array], out: Array) -> Array:
         """Built-in stages have already written into views of `out`; a user's own layer has not."""
         begin = out.data.ptr
-        for array, name in zip(parts, self._layout.names, strict=True):
+        for array, name in zip(parts, self._layout.names, strict=False):  # a gradient has those that are trained
             if array.data.ptr != begin + self._layout.offset(name) * out.itemsize:
                 place = self._layout.view(out, name, self._xp)
                 self._xp.copyto(place, array.reshape(place.shape))

@@ -145,7 +145,8 @@ class ParameterShard:
 
 
 class PartitionedLayout:
-    """A program's parameters as one flat array a worker: first what all have, then what only this worker has.
+    """A program's parameters as one flat array a worker: first what all have, then what only this worker has; after
+    these, the same of frozen ones, so that what is trained is one piece. Gradients and slots have that piece alone.
 
     What all have is at the same place on each, so that each updates it by the same instructions: a loop may round its
     last few elements otherwise than those before.
@@ -154,7 +155,10 @@ class PartitionedLayout:
     def __init__(self, stages: Sequence[Stage], features: int, partition: Partition) -> None:
         self.pieces: dict[tuple[int, str], ParameterShard] = {}
         self.sizes: list[int] = []
+        self.trained: list[int] = []
+        """Where what is trained ends, of each worker."""
         self.shared = 0
+        """Where what all have and train ends."""
         kinds = roles(stages, partition)
         for worker in range(partition.workers):
             wanted: list[tuple[bool, Parameter, tuple[slice, ...]]] = []
@@ -165,14 +169,16 @@ class PartitionedLayout:
                         wanted.append((role != "columns", stage.bias, (part.outputs,)))
                 elif isinstance(stage, Custom):
                     wanted += [(True, one, (slice(None),) * len(one.shape)) for one in stage.parameters]
-            offset = 0
-            for shared, parameter, index in sorted(wanted, key=lambda piece: not piece[0]):
+            offset = trained = 0
+            for shared, parameter, index in sorted(wanted, key=lambda piece: (not piece[1].trainable, not piece[0])):
                 piece = ParameterShard(parameter, index, worker, offset, shared)
                 self.pieces[worker, parameter.name] = piece
                 offset += rounded(piece.size)
-                self.shared = offset if shared else self.shared
+                if parameter.trainable:
+                    trained, self.shared = offset, offset if shared else self.shared
             self.sizes.append(offset)
-        self.size = max(self.sizes, default=0)
+            self.trained.append(trained)
+        self.size, self.trained_size = max(self.sizes, default=0), max(self.trained, default=0)
         self.workers = partition.workers
         self._of_name: dict[str, list[ParameterShard]] = {}
         for (_, name), piece in self.pieces.items():
@@ -186,7 +192,7 @@ class PartitionedLayout:
                 place.reshape(piece.shape)[...] = value[piece.index]
 
     def gather(self, flat: HostArray, out: Mapping[str, HostArray]) -> None:
-        """Write the parameters, put together from the workers' flat (workers, size), to arrays by name."""
+        """Write what `out` has by name, put together from the workers' flat (workers, size)."""
         for (worker, name), piece in self.pieces.items():
-            if worker == 0 or not piece.shared:
+            if name in out and (worker == 0 or not piece.shared):
                 out[name][piece.index] = flat[worker, piece.offset : piece.offset + piece.size].reshape(piece.shape)

@@ -66,8 +66,8 @@ class CompiledReader(FlatExecutable):
         self._homes.replace(slots=slots)
 
     def _new_memory(self) -> None:
-        self._homes = TwoHomes(self._layout, len(self._slot_names), self.program.dtype)
-        self._gradient = zeros((self._layout.size,), self.program.dtype)
+        self._homes = TwoHomes(self._layout, self._trained, len(self._slot_names), self.program.dtype)
+        self._gradient = zeros((self._trained.size,), self.program.dtype)
 
     def write_parameter(self, name: str, value: HostArray) -> None:  # noqa: D102
         self._homes.write(name, value)

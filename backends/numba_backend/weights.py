@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -19,7 +19,7 @@ class Weights:
 
     parameters: HostArray
     slots: HostArray
-    """(rows, slots, size)"""
+    """(rows, slots, size), of what is trained"""
 
     @cached_property
     def addresses(self) -> tuple[int, int]:
@@ -45,10 +45,10 @@ class TwoHomes:
     parameters that are written one by one go to the flat home, and their shards wait for the next team.
     """
 
-    def __init__(self, layout: FlatLayout, slots: int, dtype: str) -> None:
-        self._layout, self._dtype, self._slot_count = layout, dtype, slots
+    def __init__(self, layout: FlatLayout, trained: FlatLayout, slots: int, dtype: str) -> None:
+        self._layout, self._trained, self._dtype, self._slot_count = layout, trained, dtype, slots
         self._flat = zeros((layout.size,), dtype)
-        self._slots = zeros((max(1, slots), layout.size), dtype)
+        self._slots = zeros((max(1, slots), trained.size), dtype)
         self._whole: Weights | None = None
         self._sharded: Weights | None = None
         self._sharded_layout: PartitionedLayout | None = None
@@ -107,13 +107,13 @@ class TwoHomes:
         if self._sharded is None or self._sharded_layout is not layout:
             self.collect()
             rows = partition.workers
-            slots = zeros((rows, len(self._slots), layout.size), self._dtype)
+            slots = zeros((rows, len(self._slots), layout.trained_size), self._dtype)
             self._sharded, self._sharded_layout = Weights(zeros((rows, layout.size), self._dtype), slots), layout
             self.newest = "flat"
         if self.newest == "flat":
-            layout.scatter(self._views(self._flat), self._sharded.parameters)
+            layout.scatter(self._layout.views(self._flat, np), self._sharded.parameters)
             for place, slot in enumerate(self._slots[: self._slot_count]):
-                layout.scatter(self._views(slot), self._sharded.slots[:, place])
+                layout.scatter(self._trained.views(slot, np), self._sharded.slots[:, place])
             self._waiting.clear()
         self._cut_waiting()
         self.newest, self.writing = "sharded", self._sharded
@@ -145,9 +145,6 @@ class TwoHomes:
             assert self._sharded is not None
             assert self._sharded_layout is not None
             self.newest, self.writing = "both", None
-            self._sharded_layout.gather(self._sharded.parameters, self._views(self._flat))
+            self._sharded_layout.gather(self._sharded.parameters, self._layout.views(self._flat, np))
             for place, slot in enumerate(self._slots[: self._slot_count]):
-                self._sharded_layout.gather(self._sharded.slots[:, place], self._views(slot))
-
-    def _views(self, flat: HostArray) -> Any:
-        return self._layout.views(flat, np)
+                self._sharded_layout.gather(self._sharded.slots[:, place], self._trained.views(slot, np))

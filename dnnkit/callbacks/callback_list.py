@@ -60,7 +60,7 @@ class CallbackList(Callback):
         """Themselves, if they are one already."""
         if isinstance(callbacks, cls):
             return callbacks
-        return _NOBODY if callbacks is None or callbacks == () else cls(callbacks)
+        return _NOBODY if callbacks is None or (isinstance(callbacks, tuple) and not callbacks) else cls(callbacks)
 
     def set_model(self, model: Network) -> None:  # noqa: D102
         for callback in self.callbacks:

@@ -13,6 +13,7 @@ from dnnkit.errors import ConfigurationError
 from dnnkit.instead import refuse
 from dnnkit.network import checks
 from dnnkit.network.asking import Askable
+from dnnkit.network.freezing import require_trainable
 from dnnkit.settings import SHARE
 from dnnkit.training import loop
 from dnnkit.training.checkpoints import Checkpoints
@@ -90,6 +91,7 @@ class Fittable(Askable):
             checkpoints = Checkpoints.of(checkpoint, checkpoint_every, keep)
         with self.turns.fitting(), Interrupts(checkpoints is not None) as interrupts, checkpoints or nullcontext():
             x, y, weights = self._check(x, y, sample_weight, class_weight, rows=batch_size)
+            require_trainable(self.executable)
             if checkpoints is not None:
                 self._take_seed(checkpoints.seed)
             held_out: tuple[Any, ...] | None = None

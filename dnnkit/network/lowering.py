@@ -40,7 +40,9 @@ def lower(
     stages: list[Stage] = []
     shape = input_shape
     for index, (layer, name) in enumerate(zip(layers, layer_names(layers), strict=True)):
-        parameters = tuple(Parameter(f"{name}/{part}", size) for part, (size, _) in layer.parameters(shape).items())
+        parameters = tuple(
+            Parameter(f"{name}/{part}", size, layer.trainable) for part, (size, _) in layer.parameters(shape).items()
+        )
         stage = layer.lower(index, shape, parameters)
         shape = layer.output_shape(shape)
         if stage is not None:
@@ -88,7 +90,8 @@ def warn_of_zero_gradient(layers: Sequence[Layer]) -> None:
     names = layer_names(layers)
     for index, layer in enumerate(layers):
         activation = layer.activation if isinstance(layer, Dense | Activation) else None
-        kept = [name for name, before in zip(names, layers[: index + 1], strict=False) if isinstance(before, Dense)]
+        before = zip(names, layers[: index + 1], strict=False)
+        kept = [name for name, each in before if isinstance(each, Dense) and each.trainable]
         if kept and activation is not None and registry.activation(key_of(activation)).has_zero_gradient:
             warnings.warn(
                 f"the activation {str(activation)!r} has gradient 0 everywhere: {', '.join(kept)} will not learn "

@@ -20,6 +20,7 @@ from dnnkit.kernels import registry
 from dnnkit.kernels.optimizer_step.reference import RULES
 from dnnkit.losses import LOSSES
 from dnnkit.optimizers import OPTIMIZERS
+from dnnkit.testing import frozen
 from dnnkit.testing.backend_operations import of_backend
 from dnnkit.testing.conformance import QUESTIONS, asked
 
@@ -204,6 +205,7 @@ def _trainings(backend: Backend) -> Iterator[tuple[str, Callable[[], None]]]:
     smooth = _Training(("tanh",), "categorical_crossentropy", "adam")
     yield "gradients against differences", partial(_gradients, backend, smooth)
     yield "an evaluation, batch by batch", partial(_heard, backend, smooth)
+    yield from frozen.trainings(backend)
 
 
 def _same_trajectory(backend: Backend, training: _Training, dtype: str, tolerance: float) -> None:

@@ -139,6 +139,14 @@ def backward_entry(
     w, dw = pointed(w_pointer, (inputs, outputs)), pointed(dw_pointer, (inputs, outputs))
     saved, db = pointed(saved_pointer, (rows, outputs)), pointed(db_pointer, biases)
     cpu.backward(dy, x, w, saved, activation, needs_dx != 0, dz, dx, dw, db)
+
+
+def backward_input_entry(
+    dy_pointer, w_pointer, saved_pointer, activation, dz_pointer, dx_pointer, rows, inputs, outputs
+):
+    dy, dz = pointed(dy_pointer, (rows, outputs)), pointed(dz_pointer, (rows, outputs))
+    w, saved = pointed(w_pointer, (inputs, outputs)), pointed(saved_pointer, (rows, outputs))
+    cpu.backward_input(dy, w, saved, activation, dz, pointed(dx_pointer, (rows, inputs)))
 """
 
 GATHER = """\
@@ -281,7 +289,7 @@ def optimizer_entry_points(name: str, dtype: str) -> EntryPoints:
 
 @cache
 def dense_entry_points(dtype: str) -> EntryPoints:
-    """`forward(x, w, b, activation, z, y, rows, inputs, outputs, biases)`, and `backward`; see `kernels/dense`."""
+    """`forward(x, w, b, activation, z, y, rows, inputs, outputs, biases)`, and two backward; see `kernels/dense`."""
     three = "number* number* number*"
     return EntryPoints(
         "dense",
@@ -290,6 +298,7 @@ def dense_entry_points(dtype: str) -> EntryPoints:
         DENSE,
         forward=f"{three} int64 number* number* int64 int64 int64 int64",
         backward=f"{three} number* int64 int64 {three} number* int64 int64 int64 int64",
+        backward_input=f"{three} int64 number* number* int64 int64 int64",
     )
 
 

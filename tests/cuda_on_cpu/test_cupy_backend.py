@@ -11,6 +11,7 @@ import dnnkit as dk
 from dnnkit.backends import get_backend
 from dnnkit.backends.cupy_backend.backend import CupyBackend
 from dnnkit.errors import BackendUnavailable, DeviceMemoryError
+from dnnkit.testing import frozen
 from tests.backends.networks import CASES, data
 from tests.cuda_on_cpu.cupy_networks import ADAM, DROPOUT, parameters, ready, steps
 from tests.cuda_on_cpu.cupy_stand_in import counts, memory
@@ -61,6 +62,31 @@ def test_a_step_is_our_kernels(cupy: ModuleType) -> None:
     }
     assert counts.functions["matmul"] == 4 + 4 + 3  # the first layer's dx is not wanted
     assert not set(counts.functions) - {"matmul", "reshape", "empty", "take", "where"}
+
+
+def test_nothing_is_launched_for_what_is_frozen(cupy: ModuleType) -> None:
+    """Of four dense layers the second and the fourth are trained; the frozen one between them passes a dx on."""
+    net, loaded = ready(ADAM)
+    net.freeze("dense", "dense_2")
+    net.executable.begin_epoch(loaded, np.arange(90), 30)
+    steps(net, 0, 1)
+    counts.reset()
+    steps(net, 1, 2)
+    assert counts.launches == {
+        "gather": 1,
+        "dense_forward": 4,
+        "loss_of_labels": 1,
+        "metric_of_labels": 1,
+        "dense_backward": 3,
+        "adam": 1,
+    }
+    assert counts.functions["matmul"] == 4 + 2 + 2
+
+
+def test_frozen_layers_are_left_alone_on_the_gpu(cupy: ModuleType) -> None:
+    for what, ask in frozen.trainings(get_backend("cupy")):
+        if "dense, dense_2" in what:
+            ask()
 
 
 def test_the_plan_says_what_runs(cupy: ModuleType) -> None:

@@ -655,6 +655,26 @@ BACKENDS = [
         "tests/backends/numba_backend/test_nonzero_columns.py -k 'no_bit_of_training and uint8 and units/1'",
     ),
     Fault(
+        "backends-frozen-first", INDEX, "backends/numba_backend/partition.py",
+        "(not piece[1].trainable, not piece[0])", "(piece[1].trainable, not piece[0])",
+        "tests/backends/numba_backend/test_frozen.py -k 'every_partition and units/2 and pair'",
+    ),
+    Fault(
+        "backends-frozen-fused", MISSING, "backends/numba_backend/bytecode.py",
+        "if isinstance(stage, Dense) and is_trained(stage):", "if isinstance(stage, Dense):",
+        "tests/backends/numba_backend/test_bytecode.py -k updated_once",
+    ),
+    Fault(
+        "backends-frozen-decays", INDEX, "backends/stagewise/flat.py",
+        "self._trained = FlatLayout(trained,", "self._trained = FlatLayout((*trained, *frozen),",
+        "tests/dnnkit/network/test_freezing.py -k 'asked_of_every_backend and numpy'",
+    ),
+    Fault(
+        "cuda-dense-frozen", MISSING, "kernels/dense/gpu.py",
+        "_weigh(activation.name, dy, saved, dz, None, None)", '_weigh("linear", dy, saved, dz, None, None)',
+        "tests/conformance -k 'CUDA and input_alone'",
+    ),
+    Fault(
         "backends-applied-flat", INDEX, "backends/stagewise/layout.py",
         "(begin is not None and place != begin)", "False",
         "tests/dnnkit/network/test_own_loops.py -k 'applied_gradients and numba'",

@@ -31,6 +31,7 @@ LAUNCHERS = [name for name in FOLDERS if (ROOT / registry.folder(name) / "gpu.py
 WRITTEN = {
     ("clip_norm", "clip_norm"): ["out", "scratch"],
     ("dense", "backward"): ["dz", "dx", "dw", "db", "scratch"],
+    ("dense", "backward_input"): ["dz", "dx"],
     ("dense", "forward"): ["z", "y"],
     ("dropout", "apply"): ["out"],
     ("dropout", "mask"): ["out"],
@@ -90,6 +91,7 @@ def every_launcher_once(dtype, rows=5000):
         dense = module("dense", "gpu")
         dense.forward(x, w, b, activation, z, z.copy())
         dense.backward(z, x, w, z, activation, True, z, y, w.copy(), b)
+        dense.backward_input(z, w, z, activation, z, y)
     for name in registry.names("loss"):
         kernel = registry.loss(name)
         for targets in [x, labels][: 1 + kernel.takes_labels]:

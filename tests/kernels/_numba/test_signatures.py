@@ -39,6 +39,7 @@ WRITTEN = {
     ("nonzero_columns", "nonzero_columns"): ["columns"],
     ("nonzero_columns", "mark"): ["bits"],
     ("dense", "backward"): ["dz", "dx", "dw", "db"],
+    ("dense", "backward_input"): ["dz", "dx"],
     ("dense", "forward"): ["z", "y"],
     ("dropout", "apply"): ["out"],
     ("dropout", "mask"): ["out"],
