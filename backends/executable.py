@@ -5,9 +5,9 @@ faster way (a compiled epoch, a resident GPU kernel) has its own.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from dnnkit.backends.inspection import StepParts, measured_step
 from dnnkit.backends.program import (
@@ -21,6 +21,9 @@ from dnnkit.backends.program import (
     TrainingState,
 )
 from dnnkit.kernels.array import Array
+
+AfterBatch: TypeAlias = Callable[[int, Totals], None]
+"""What is called after a batch of an evaluation, with its number and the totals so far."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +134,13 @@ class Executable(ABC):
     # -- inference ---------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def evaluate(self, data: Any, batch_size: int, parameters: Any = None) -> Totals:
-        """Loss and metrics summed over all rows, dropout off; with the newest parameters, or those given."""
+    def evaluate(
+        self, data: Any, batch_size: int, parameters: Any = None, after_batch: AfterBatch | None = None
+    ) -> Totals:
+        """Loss and metrics summed over all rows, dropout off; with the newest parameters, or those given.
+
+        `after_batch` is called after each `batch_size` rows; without it, as many are computed at a time as are fastest.
+        """
 
     @abstractmethod
     def predict(self, data: Any, batch_size: int, parameters: Any = None) -> HostArray:

@@ -152,11 +152,18 @@ class CustomMetric(Protocol):
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss kernel by name, or a user's own; `targets` are class labels (N,) or values (N, K)."""
+    """A loss kernel by name, or a user's own; `targets` are class labels (N,) or values (N, K).
+
+    Those of a user's own may be "any", (N, ...), which only it, and metrics of the user's own, understand.
+    """
 
     kernel: str | CustomLoss
-    targets: Literal["labels", "values"]
+    targets: Literal["labels", "values", "any"]
     reduction: Literal["mean", "sum"]
+
+    def target_dtype(self, dtype: str, *, is_floating: bool) -> str:
+        """What targets are kept as, in a program of that dtype; `is_floating`: they are given as real numbers."""
+        return dtype if self.targets == "values" or (self.targets == "any" and is_floating) else "int64"
 
 
 @dataclass(frozen=True)

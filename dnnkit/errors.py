@@ -22,6 +22,17 @@ class ConfigurationError(DnnkitError, ValueError):
     """An argument with a value that cannot work, such as a batch size of 0."""
 
 
+class NoAttribute(DnnkitError, AttributeError):
+    """An attribute that dnnkit does not have; where Keras has it, what to use instead.
+
+    Its words are an object that finds them when it is read: most are raised for `getattr(thing, name, None)`.
+    """
+
+
+class UnknownArgument(DnnkitError, TypeError):
+    """An argument that a call does not take; where Keras takes it, what to use instead."""
+
+
 class ShapeError(DnnkitError, ValueError):
     """An array of the wrong shape."""
 

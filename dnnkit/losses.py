@@ -18,14 +18,15 @@ class Loss(Settings):
     """Base of all losses, and of your own.
 
     Your own loss is a frozen dataclass with `loss_and_gradient`; set `targets` to "labels" if it wants class numbers
-    (N,) and `reduction` to "sum" if it is not a mean over rows.
+    (N,), to "any" if it reads targets of any shape (N, ...) by itself, and `reduction` to "sum" if it is not a mean
+    over rows.
     """
 
     kernel: ClassVar[str | None] = None
     """The loss kernel on what the network puts out."""
     fused: ClassVar[tuple[str, str] | None] = None
     """(activation, kernel): the kernel on logits that takes the place of the activation and the loss."""
-    targets: ClassVar[Literal["labels", "values"]] = "values"
+    targets: ClassVar[Literal["labels", "values", "any"]] = "values"
     reduction: ClassVar[Literal["mean", "sum"]] = "mean"
     from_logits: bool = False
 
@@ -60,7 +61,7 @@ def _is_loss(thing: object) -> bool:
 LOSSES: Registry[Callable[..., Loss]] = Registry("loss", "a subclass of Loss", _is_loss, plural="losses")
 
 
-@LOSSES.named("mean_squared_error")
+@LOSSES.named("mean_squared_error", "mse")
 @dataclass(frozen=True)
 class MeanSquaredError(Loss):
     """Mean over rows and outputs of (y - t)²."""
@@ -76,7 +77,7 @@ class SumSquaredError(Loss):
     kernel = "sum_squared_error"
 
 
-@LOSSES.named("binary_crossentropy")
+@LOSSES.named("binary_crossentropy", "bce")
 @dataclass(frozen=True)
 class BinaryCrossentropy(Loss):
     """-mean(t log p + (1 - t) log(1 - p)); targets in [0, 1]."""
@@ -88,7 +89,7 @@ class BinaryCrossentropy(Loss):
     expects: ClassVar = {"from_logits": FLAG}
 
 
-@LOSSES.named("categorical_crossentropy")
+@LOSSES.named("categorical_crossentropy", "cce")
 @dataclass(frozen=True)
 class CategoricalCrossentropy(Loss):
     """-Σ t log p, mean over rows; targets are rows of probabilities, usually one-hot.
@@ -124,7 +125,7 @@ class CategoricalCrossentropy(Loss):
         return weigh(-xp.sum(t * xp.log(p), axis=1), -t / p * scale, weights, xp)
 
 
-@LOSSES.named("sparse_categorical_crossentropy")
+@LOSSES.named("sparse_categorical_crossentropy", "scce")
 @dataclass(frozen=True)
 class SparseCategoricalCrossentropy(CategoricalCrossentropy):
     """-log p of the true class, mean over rows; targets are class numbers (N,). See CategoricalCrossentropy."""

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from math import isfinite, log10
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from dnnkit.errors import ConfigurationError
+from dnnkit.instead import refuse_fields
 
 
 def is_masked(value: Any) -> bool:
@@ -132,6 +133,12 @@ class Settings:
 
     expects: ClassVar[Mapping[str, Expected]] = {}
     """What fields take, by name; a field that is named neither here nor in a base class takes anything."""
+
+    def __new__(cls, *_: Any, **named: Any) -> Self:
+        """What is given by a name that no field has is refused, with what to use instead."""
+        if named and not named.keys() <= {field.name for field in fields(cls) if field.init}:  # type: ignore[arg-type]
+            refuse_fields(cls, named)
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for field in fields(self):  # type: ignore[arg-type] # only a dataclass calls this

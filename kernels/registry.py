@@ -52,6 +52,11 @@ class Activation:
         slope = self.reference.derivative_from_output if from_output else self.reference.derivative
         return dy * slope(saved, xp=xp)
 
+    @property
+    def has_own_slope(self) -> bool:
+        """Whether an element's derivative follows from its input alone, so that the way forward can leave it there."""
+        return self.elementwise and self.saves == "input"
+
     @cached_property
     def has_zero_gradient(self) -> bool:
         """Whether the derivative is zero everywhere, so that nothing before the activation learns."""

@@ -176,7 +176,7 @@ class Counter(Callback):
 
     counted = 0
 
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         Counter.counted += 1
 '''
 

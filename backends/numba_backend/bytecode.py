@@ -25,8 +25,8 @@ class ScheduleKey(NamedTuple):
     inputs: Inputs = "gathered"
     bytes: bool = False
     """Whether inputs are bytes."""
-    labels: bool = True
-    """Whether targets are labels."""
+    targets: Literal["labels", "values", "any"] = "labels"
+    """What of the targets is taken; nothing of any, which only parts of the user's own read."""
     weights: bool = False
     """Whether rows have weights."""
     marked: bool = False
@@ -102,11 +102,14 @@ def _called(
     return [*(meet if meet_before else []), Instruction(name, place, option), *meet]
 
 
+TAKE = {"labels": ["take_labels"], "values": ["take_targets"], "any": []}
+
+
 def _take(key: ScheduleKey, shares: bool) -> list[Instruction]:
     """A step's rows: targets, weights and inputs."""
     names = []
     if key.purpose != "predict":
-        names = ["take_labels" if key.labels else "take_targets", *(["take_weights"] if key.weights else [])]
+        names = TAKE[key.targets] + (["take_weights"] if key.weights else [])
     if key.marked and key.inputs != "gathered":
         names.append("find_columns")
     if shares:

@@ -155,7 +155,7 @@ class NumbaExecutable(CompiledReader):
         team, single = epoch.team, epoch.single
         self._training = team
         self._giant_step.wait()
-        if single is not None and last == first + 1 and single.is_alike(hyperparameters, self._homes.writing):
+        if single is not None and last == first + 1 and single.goes_on_with(hyperparameters, self._homes.writing):
             try:
                 single.run(first, self.state.step)
             finally:

@@ -11,11 +11,9 @@ own is called once, with what all workers have of its inputs, wherever it is.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import prod
 from typing import Literal
-
-import numpy as np
 
 from dnnkit.backends.aligned import GRAIN, rounded
 from dnnkit.backends.program import Activate, Custom, Dense, HostArray, Parameter, Stage
@@ -133,17 +131,17 @@ class ParameterShard:
     shared: bool
     """Whether every worker holds the same."""
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """The part's own shape."""
         return tuple(
             len(range(*part.indices(size))) for part, size in zip(self.index, self.parameter.shape, strict=True)
         )
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Number of elements."""
-        return int(np.prod(self.shape))
+        return prod(self.shape)
 
 
 class PartitionedLayout:
@@ -182,13 +180,16 @@ class PartitionedLayout:
             self.trained.append(trained)
         self.size, self.trained_size = max(self.sizes, default=0), max(self.trained, default=0)
         self.workers = partition.workers
+        self._of_name: dict[str, list[ParameterShard]] = {}
+        for (_, name), piece in self.pieces.items():
+            self._of_name.setdefault(name, []).append(piece)
 
     def scatter(self, values: Mapping[str, HostArray], out: HostArray) -> None:
         """Write every worker's pieces of these parameters, by name, to out (workers, size)."""
-        for (worker, name), piece in self.pieces.items():
-            if name not in values:
-                continue
-            out[worker, piece.offset : piece.offset + piece.size].reshape(piece.shape)[...] = values[name][piece.index]
+        for name, value in values.items():
+            for piece in self._of_name[name]:
+                place = out[piece.worker, piece.offset : piece.offset + piece.size]
+                place.reshape(piece.shape)[...] = value[piece.index]
 
     def gather(self, flat: HostArray, out: Mapping[str, HostArray]) -> None:
         """Write what `out` has by name, put together from the workers' flat (workers, size)."""

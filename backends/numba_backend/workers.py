@@ -57,9 +57,9 @@ class WorkerTeam:
         self._partials = zeros((2, workers, max(plan.exchanged for plan in plans)), program.dtype)
         self._norms = np.zeros((2, workers))
         self._counted, self._numbers = workers if partition.by == "rows" else 1, 1 + len(program.metrics)
-        has_labels = program.loss is None or program.loss.targets == "labels"
-        self._target_width = 0 if has_labels else outputs
-        kind = "int64" if has_labels else program.dtype
+        self._takes = "labels" if program.loss is None else program.loss.targets
+        self._target_width = outputs if self._takes == "values" else 0
+        kind = program.dtype if self._takes == "values" else "int64"
         self._targets = zeros((workers, own_rows * max(1, self._target_width)), kind)
         self._row_weights = np.ones((workers, own_rows), program.dtype)
         self.gradients = zeros((workers, self.layout.trained_size), program.dtype)
@@ -74,6 +74,7 @@ class WorkerTeam:
         self.run_address = ctypes.addressof(self.run_structure)
         self._fill_workers(plans)
         self._fill_run(plans[-1].size)
+        self._trains = False
         self._calls_when_predicting = bool(program.custom_layers)
         calls_any = self._calls_when_predicting or program.custom_measures
         self._own_parts = self._new_own_parts() if calls_any else None
@@ -148,12 +149,13 @@ class WorkerTeam:
             run.rule = kernels.update.address
         if purpose == "update":
             return
+        self._trains |= trains  # what leaves slopes serves those who only look, too
         for place, stage in enumerate(self._stages):
             if isinstance(stage, Dense | Activate):
                 for table in self._tables:
-                    table[place].forward = kernels.forward(stage.activation).address
+                    table[place].forward = kernels.forward(stage, trains=self._trains).address
                     if trains:
-                        table[place].backward = kernels.backward(stage.activation).address
+                        table[place].backward = kernels.backward(stage).address
         if purpose in ("predict", "predict a few"):
             run.head = kernels.head.address
             return
@@ -192,7 +194,7 @@ class WorkerTeam:
             clips=clips,
             inputs=inputs_of(self.program, self._stages, self.partition, batches),
             bytes=data.x.dtype == np.uint8,
-            labels=self._target_width == 0,
+            targets=self._takes,
             weights=data.weights is not None,
             marked=data.bits is not None,
             has_loss=has_loss,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dnnkit.backends.executable import Gradients
+from dnnkit.backends.executable import AfterBatch, Gradients
 from dnnkit.backends.inspection import ROUNDS, Part, StepParts, Stopwatch, measured_step, part_names, still
 from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import EpochSums, HostArray, Hyperparameters, Plan, Program, Totals
@@ -231,7 +231,9 @@ class StagewiseExecutable(FlatExecutable):
         """One for this caller alone."""
         return self._idle.borrowed(None, lambda: Workspace(self))
 
-    def evaluate(self, data: Data, batch_size: int, parameters: Array | None = None) -> Totals:  # noqa: D102
+    def evaluate(  # noqa: D102
+        self, data: Data, batch_size: int, parameters: Array | None = None, after_batch: AfterBatch | None = None
+    ) -> Totals:
         assert self.program.loss is not None, "the network checks that it is compiled"
         parameters = self._parameters if parameters is None else parameters
         sums, order = self._accumulator(), np.arange(len(data))
@@ -244,6 +246,8 @@ class StagewiseExecutable(FlatExecutable):
                 out = work.buffers.get("dscores", tuple(scores.shape))
                 loss, _ = self._backend.loss(self.program.loss, scores, y, weights, 0.0, out=out)
                 sums.add(loss, float(weight), self._measure(scores, y, weights))
+                if after_batch is not None:
+                    after_batch(step, sums.read())
         return sums.read()
 
     def predict(self, data: Data, batch_size: int, parameters: Array | None = None) -> HostArray:  # noqa: D102

@@ -72,7 +72,8 @@ class FlatExecutable(Executable):
         with np.errstate(over="ignore"):  # what is infinite in the program's dtype is seen, and said, below
             x = backend.asarray(source.reshape(x, (x.shape[0], -1)), None if kept else dtype)
         if y is not None and loss is not None:
-            y = backend.asarray(y, "int64" if loss.targets == "labels" else dtype)
+            is_floating = namespace(y).isdtype(y.dtype, "real floating")
+            y = backend.asarray(y, loss.target_dtype(dtype, is_floating=is_floating))
         if weights is None:
             return self._examined(Data(x, y, None, None))
         weights = backend.asarray(weights, dtype)

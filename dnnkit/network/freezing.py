@@ -16,7 +16,7 @@ from dnnkit.settings import FLAG, shown
 class Freezable(Network):
     """`freeze`, `unfreeze` and `trainable` of a network."""
 
-    layers: tuple[Layer, ...]
+    descriptions: tuple[Layer, ...]
 
     def freeze(self, *layers: str | int) -> None:
         """Keep the parameters of layers as they are while the others are trained.
@@ -46,7 +46,7 @@ class Freezable(Network):
     @property
     def trainable(self) -> bool:
         """Whether any layer is trained; assigning False freezes all, and True none."""
-        return any(layer.trainable for layer in self.layers)
+        return any(layer.trainable for layer in self.descriptions)
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
@@ -57,26 +57,26 @@ class Freezable(Network):
 
     def _set_trainable(self, what: str, chosen: tuple[Any, ...], trainable: bool) -> None:
         with self.turns.rebuilding(what):
-            names = layer_names(self.layers)
+            names = layer_names(self.descriptions)
             if not chosen:  # of a list that came out empty, perhaps, which does not mean all
                 raise ConfigurationError(
                     f"{what}() names no layer: expected names, such as {what}({names[0] if names else 'dense'!r}), or "
                     f"patterns of names; {what}('*') means all"
                 )
             places = {place for given in chosen for place in _places(names, given)}
-            changed = {place for place in places if self.layers[place].trainable != trainable}
+            changed = {place for place in places if self.descriptions[place].trainable != trainable}
             if not changed:
                 return
-            self.layers = tuple(
+            self.descriptions = tuple(
                 with_trainable(layer, trainable) if place in changed else layer
-                for place, layer in enumerate(self.layers)
+                for place, layer in enumerate(self.descriptions)
             )
             if self.is_built:
                 self._rebuild_for_layers()
 
     @abstractmethod
     def _rebuild_for_layers(self) -> None:
-        """A new executable, for `layers` were replaced by others with the same parameters."""
+        """A new executable, for `descriptions` were replaced by others with the same parameters."""
 
 
 def _places(names: list[str], given: Any) -> list[int]:

@@ -108,6 +108,8 @@ def _random_data(program: Any, batch_size: int) -> tuple[Any, Any]:
     """Samples and targets as the program takes them, enough for some steps."""
     rng, rows = np.random.default_rng(0), STEPS * batch_size
     x = rng.normal(size=(rows, prod(program.input_shape))).astype(program.dtype).reshape(rows, *program.input_shape)
+    if program.loss.targets == "any":
+        raise DataError("what targets look like only your loss knows: give x and y to inspect")
     if program.loss.targets == "labels":
         return x, rng.integers(0, program.output_features, rows)
     return x, rng.integers(0, 2, (rows, program.output_features)).astype(program.dtype)

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dnnkit.backends.program import Totals
 from dnnkit.errors import ConfigurationError
+from dnnkit.network.evaluation import Evaluation, as_of_batch
 from dnnkit.network.freezing import require_respected, require_trainable
 from dnnkit.network.protocol import Network
 
@@ -19,7 +21,25 @@ class OwnLoops(Network):
         """One update on all of x and y as one batch; returns the loss before it."""
         if sample_weight is None and (loss := self._train_batch(x, y)) is not None:
             return loss
-        x, y, weights = self._check(x, y, sample_weight)
+        return self._train_totals(x, y, sample_weight).mean_loss
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """`train_step`, which also gives the metrics before the update, where there are any, as an `Evaluation`."""
+        found = self._train_totals(x, y, sample_weight, class_weight)
+        return as_of_batch(Evaluation(found.means(self.executable.program.metrics)), return_dict)
+
+    def _train_totals(
+        self, x: Any, y: Any, sample_weight: Any, class_weight: Mapping[int, float] | None = None
+    ) -> Totals:
+        """One update, and what was measured before it."""
+        x, y, weights = self._check(x, y, sample_weight, class_weight)
         require_trainable(self.executable)
         samples = int(x.shape[0])
         with self.turns:
@@ -28,7 +48,7 @@ class OwnLoops(Network):
             try:
                 executable.begin_epoch(data, np.arange(samples), samples)
                 executable.run_steps(0, 1, self.optimizer.hyperparameters(executable.state.step, 1))
-                return executable.totals().mean_loss
+                return executable.totals()
             finally:
                 executable.epoch = epoch  # of a fit that this step is between two of
 
@@ -103,7 +123,9 @@ class OwnLoops(Network):
             executable.update(arrays, optimizer.hyperparameters(executable.state.step, 1))
 
     @abstractmethod
-    def _check(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Any, Any, Any]:
+    def _check(
+        self, x: Any, y: Any, sample_weight: Any = None, class_weight: Mapping[int, float] | None = None
+    ) -> tuple[Any, Any, Any]:
         """Samples, targets and row weights as the executable loads them; builds the network if need be."""
 
     @abstractmethod

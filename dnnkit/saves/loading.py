@@ -67,6 +67,7 @@ def network_of(
             seed=architecture["seed"],
             dtype=architecture["dtype"],
             num_threads=architecture["num_threads"],
+            name=architecture.get("name"),
         )
         if architecture["optimizer"] is not None:
             with warnings.catch_warnings():  # compiling it warned before
@@ -77,7 +78,7 @@ def network_of(
                     metrics=[custom.get(name, name) for name in architecture["metrics"]],
                 )
         shape = tuple(architecture["input_shape"])
-        numbers.check(parameter_shapes(net.layers, shape), net.dtype, len(net.metrics), place)
+        numbers.check(parameter_shapes(net.descriptions, shape), net.dtype, len(net.metrics), place)
         net.build_of(shape, numbers.give_to)
     except (DnnkitError, Warning):  # a warning that is to be an error stays one
         raise

@@ -204,6 +204,7 @@ def _trainings(backend: Backend) -> Iterator[tuple[str, Callable[[], None]]]:
         yield f"{training}, saved", partial(_saved, backend, training)
     smooth = _Training(("tanh",), "categorical_crossentropy", "adam")
     yield "gradients against differences", partial(_gradients, backend, smooth)
+    yield "an evaluation, batch by batch", partial(_heard, backend, smooth)
     yield from frozen.trainings(backend)
 
 
@@ -235,3 +236,15 @@ def _gradients(backend: Backend, training: _Training) -> None:
     x, y = training.data()
     found = dk.check_gradients(training.network(backend, "float64"), x[:7], y[:7], samples=10)
     assert found.passed, f"relative errors {found.errors}"
+
+
+def _heard(backend: Backend, training: _Training) -> None:
+    """What a callback hears of each batch adds up to the evaluation that nobody hears."""
+    x, y = training.data()
+    net, heard = training.network(backend, "float32"), list[float]()
+    listener = dk.LambdaCallback(on_test_batch_end=lambda _, logs: heard.append(logs["loss"]))
+    net.evaluate(x, y, batch_size=16, callbacks=listener)
+    expected = [net.evaluate(x[:end], y[:end])["loss"] for end in (*range(16, len(x), 16), len(x))]
+    assert len(heard) == len(expected), f"{len(heard)} batches of 16 rows, not {len(expected)}"
+    error = float(np.abs(np.array(heard) / expected - 1).max())
+    assert error < TOLERANCE["float32"], f"losses so far {heard}, of the same rows at once {expected}"

@@ -95,7 +95,7 @@ def _upper_part(backend: Backend) -> None:
     net, (x, y) = _network(backend, FROZEN[0]), _data()
     below = dk.Sequential(net.layers[:1], backend="numpy", dtype="float64")
     above = dk.Sequential(net.layers[1:], backend="numpy", seed=net.seed, dtype="float64")
-    above.compile(net.optimizer, net.loss, net.metrics)  # type: ignore[arg-type] # compiled as it is
+    above.compile(net.optimizer, net.loss, net.metrics)
     below.build(5)
     above.build(7)
     below.parameters = {name: value for name, value in net.parameters.items() if name.startswith("dense/")}

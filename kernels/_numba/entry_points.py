@@ -33,6 +33,24 @@ def backward_entry(dy_pointer, saved_pointer, dx_pointer, rows, columns):
     dx = pointed(dx_pointer, rows * columns)
     for e in range(rows * columns):
         dx[e] = dy[e] * {slope}(saved[e])
+
+
+def forward_with_slope_entry(x_pointer, y_pointer, rows, columns):
+    x, y = pointed(x_pointer, rows * columns), pointed(y_pointer, rows * columns)
+    for e in range(rows * columns):
+        value = x[e]
+        y[e], x[e] = forward(value), {slope}(value)
+"""
+
+SLOPE = """\
+from dnnkit.kernels._numba.at_address import pointed
+
+
+def backward_entry(dy_pointer, slope_pointer, dx_pointer, rows, columns):
+    dy, slope = pointed(dy_pointer, rows * columns), pointed(slope_pointer, rows * columns)
+    dx = pointed(dx_pointer, rows * columns)
+    for e in range(rows * columns):
+        dx[e] = dy[e] * slope[e]
 """
 
 ROWWISE = """\
@@ -213,7 +231,12 @@ def _kind(argument: str) -> str:
 
 @cache
 def activation_entry_points(name: str, dtype: str) -> EntryPoints:
-    """`forward(x, y, rows, columns)` and `backward(dy, saved, dx, rows, columns)`."""
+    """`forward(x, y, rows, columns)` and `backward(dy, saved, dx, rows, columns)`.
+
+    Of an elementwise activation that saves its input also `forward_with_slope(x, y, rows, columns)`, which leaves
+    the derivative in x: a step that trains then computes what both have in common once, and goes backward by
+    `slope_entry_points`.
+    """
     activation, unique = registry.activation(name), f"activation.{name}"
     slope = "derivative_from_output" if activation.saves == "output" else "derivative"
     template = ELEMENTWISE if activation.elementwise else ROWWISE
@@ -222,15 +245,15 @@ def activation_entry_points(name: str, dtype: str) -> EntryPoints:
         functions = RUNTIME_ACTIVATIONS[name].cpu
         unique += f".{hashlib.sha256(functions.encode()).hexdigest()[:16]}"
     source = template.format(name=name, functions=functions, slope=slope)
-    sizes = "int64 int64"
-    return EntryPoints(
-        unique,
-        dtype,
-        name,
-        source,
-        forward=f"number* number* {sizes}",
-        backward=f"number* number* number* {sizes}",
-    )
+    of_two, of_three = "number* number* int64 int64", "number* number* number* int64 int64"
+    with_slope = {"forward_with_slope": of_two} if activation.has_own_slope else {}
+    return EntryPoints(unique, dtype, name, source, forward=of_two, backward=of_three, **with_slope)
+
+
+@cache
+def slope_entry_points(dtype: str) -> EntryPoints:
+    """`backward(dy, slope, dx, rows, columns)`: dx = dy · slope."""
+    return EntryPoints("slope", dtype, "slope", SLOPE, backward="number* number* number* int64 int64")
 
 
 @cache

@@ -1,7 +1,7 @@
 """The two homes of the weights: whichever was written last is what everybody sees."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, PartitionedLayout
@@ -27,13 +27,15 @@ def values_of(homes: TwoHomes) -> list[np.ndarray]:
     return [view.copy() for layout, numbers in flat for view in layout.views(numbers, np).values()]
 
 
-ACTIONS = ["single", "two", "three", "rows", "read", "replace", "whole"]
+ACTIONS = ["single", "two", "three", "rows", "read", "replace", "whole", "write"]
 
 
 @given(st.lists(st.sampled_from(ACTIONS), max_size=12))
+@example(["two", "read", "write", "two"])
+@example(["two", "write", "read", "write", "three"])
 def test_whatever_is_written_in_one_home_is_read_in_the_other(actions: list[str]) -> None:
-    """Every action that writes adds 1 to all numbers: as the flat ones, or as the workers' shards."""
-    homes, added = TwoHomes(LAYOUT, TRAINED, SLOTS, "float64"), 0
+    """Every action that writes all numbers adds 1, as the flat ones or as the workers' shards; "write" 1000 to one."""
+    homes, added, written = TwoHomes(LAYOUT, TRAINED, SLOTS, "float64"), 0, 0
     start = LAYOUT.flatten({name: np.arange(view.size).reshape(view.shape) for name, view in
                             LAYOUT.views(np.zeros(LAYOUT.size), np).items()}, "float64")  # fmt: skip
     homes.replace(parameters=start.copy(), slots=[start[: TRAINED.size] + 100, start[: TRAINED.size] + 200])
@@ -41,6 +43,11 @@ def test_whatever_is_written_in_one_home_is_read_in_the_other(actions: list[str]
     for action in actions:
         if action == "read":
             values_of(homes)
+        elif action == "write":
+            place = written % len(LAYOUT.names)
+            expected[place] += 1000
+            homes.write(LAYOUT.names[place], expected[place] + added)
+            written += 1
         elif action == "replace":
             homes.replace(parameters=homes.parameters + 1, slots=[slot + 1 for slot in homes.slots[:SLOTS]])
             added += 1
