@@ -72,15 +72,8 @@ def test_nothing_is_launched_for_what_is_frozen(cupy: ModuleType) -> None:
     steps(net, 0, 1)
     counts.reset()
     steps(net, 1, 2)
-    assert counts.launches == {
-        "gather": 1,
-        "dense_forward": 4,
-        "loss_of_labels": 1,
-        "metric_of_labels": 1,
-        "dense_backward": 3,
-        "adam": 1,
-    }
-    assert counts.functions["matmul"] == 4 + 2 + 2
+    names = "dense_forward", "dense_backward", "sum_columns", "adam"
+    assert [counts.launches[name] for name in names] == [4, 3, 0, 1]
 
 
 def test_frozen_layers_are_left_alone_on_the_gpu(cupy: ModuleType) -> None:

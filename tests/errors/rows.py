@@ -53,7 +53,7 @@ ROWS: dict[str, list[str]] = {
         "net.freeze()",
         "net.unfreeze(4)",
         "net.unfreeze(net.layers[0])",
-        "setattr(net.layers[0], 'trainable', False)",
+        "setattr(dk.Dense(3), 'trainable', False)",
         "new().inspect()",
         "new().executable",
         "new().backend",
