@@ -15,7 +15,7 @@ from dnnkit.backends.choosing import ASSUMED_ROWS, Chosen
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.program import Program, Snapshot, TrainingState
 from dnnkit.backends.registry import get_backend
-from dnnkit.callbacks import callback_list
+from dnnkit.callbacks import callback_list, hearing
 from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.errors import ConfigurationError, NotReady
 from dnnkit.layers import Layer
@@ -34,7 +34,7 @@ from dnnkit.saves import saving
 from dnnkit.saves.numbers import restore_numbers
 from dnnkit.seeds import check_seed, draw_seed
 from dnnkit.settings import SHARE
-from dnnkit.training import asking, loop
+from dnnkit.training import loop
 from dnnkit.training.checkpoints import Checkpoints
 from dnnkit.training.epoch_order import Shuffle, check_shuffle
 from dnnkit.training.fingerprint import fingerprint
@@ -415,8 +415,8 @@ class Sequential(Copyable, Describable, OwnLoops):
         executable = self.executable
         samples = int(x.shape[0])
         data, rows = executable.load(x, y, weights), min(batch_size, samples)
-        heard.attach(self, asking.params(samples, rows))
-        return asking.evaluate(self, executable, data, rows, heard)
+        heard.attach(self, hearing.params(samples, rows))
+        return hearing.evaluate(self, executable, data, rows, heard)
 
     def predict(
         self, x: Any, *, batch_size: int = INFERENCE_BATCH, callbacks: callback_list.Given = None
@@ -437,8 +437,8 @@ class Sequential(Copyable, Describable, OwnLoops):
         x = self._check_samples(x, choosing.NONE_TRAINED)
         samples = int(x.shape[0])
         rows = min(batch_size, samples)
-        callbacks.attach(self, asking.params(samples, rows))
-        return asking.predict(self, self.executable, x, rows, callbacks).reshape(-1, *self._output_shape)
+        callbacks.attach(self, hearing.params(samples, rows))
+        return hearing.predict(self, self.executable, x, rows, callbacks).reshape(-1, *self._output_shape)
 
     def _predict_few(self, executable: Executable, x: Any) -> NDArray[Any] | None:
         """What takes a few microseconds: `Turns.read` where nothing has changed, without its calls."""
