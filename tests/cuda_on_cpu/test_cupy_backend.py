@@ -257,3 +257,20 @@ def test_a_layer_of_ones_own_runs_on_the_gpu_and_history_says_so(cupy: ModuleTyp
         losses.append(history["loss"][0])
         assert "Doubled" in str(history.plan.reason)
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_batches_that_callbacks_hear_add_up(cupy: ModuleType) -> None:
+    x, labels = data()
+    net, heard = ADAM.network("cupy", "float32"), []
+    callback = dk.LambdaCallback(
+        on_test_batch_end=lambda batch, logs: heard.append(logs["loss"]),
+        on_predict_batch_end=lambda batch, logs: heard.append(logs["outputs"]),
+    )
+    result = net.evaluate(x, labels, batch_size=32, callbacks=callback)
+    first = net.evaluate(x[:32], labels[:32])
+    assert (len(heard), heard[-1]) == (3, result["loss"])
+    assert heard[0] == pytest.approx(first["loss"], rel=1e-6)
+    heard.clear()
+    found = net.predict(x, batch_size=32, callbacks=callback)
+    np.testing.assert_array_equal(found, net.predict(x, batch_size=32))
+    np.testing.assert_array_equal(found, np.concatenate(heard))
