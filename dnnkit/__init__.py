@@ -33,7 +33,7 @@ from dnnkit.backends import get_backend, set_backend, use_backend
 from dnnkit.callbacks import Callback, CSVLogger, EarlyStopping, LossPlot, ModelCheckpoint, TerminateOnNaN
 from dnnkit.confidence import iterations_to_confidence
 from dnnkit.errors import DnnkitError
-from dnnkit.formula import activation
+from dnnkit.formula import activation, loss
 from dnnkit.layers import Activation, Dense, Dropout, Flatten, Layer, Rescaling
 from dnnkit.network.sequential import Sequential
 from dnnkit.numerical import check_gradients, gradient_descent, numerical_diff, numerical_gradient
@@ -100,6 +100,7 @@ __all__ = [
     "iterations_to_confidence",
     "layers",
     "load",
+    "loss",
     "losses",
     "metrics",
     "numerical_diff",
