@@ -97,15 +97,21 @@ class KernelLoss(Loss):
 
 def _is_loss(thing: object) -> bool:
     kind = thing.func if isinstance(thing, partial) else thing
-    return isinstance(kind, type) and issubclass(kind, Loss)
+    return isinstance(thing, str) or (isinstance(kind, type) and issubclass(kind, Loss))
 
 
 class _Losses(Registry[Callable[..., Loss]]):
     """What `dk.loss` names comes before what has the name otherwise."""
 
     def __init__(self) -> None:
-        super().__init__("loss", "a subclass of Loss", _is_loss, plural="losses")
+        super().__init__("loss", "a subclass of Loss, or a formula in y and t", _is_loss, plural="losses")
         self.named_by_formula: dict[str, Callable[..., Loss]] = {}
+        self.of_formula: Callable[..., Loss]
+        """Makes a loss of a name and a formula: `dnnkit.formula`, which is imported after this."""
+
+    def __getitem__(self, name: str) -> Callable[..., Loss]:
+        thing: Any = super().__getitem__(name)
+        return partial(self.of_formula, name, thing) if isinstance(thing, str) else thing
 
     @property
     def _all(self) -> dict[str, Callable[..., Loss] | Lazy]:

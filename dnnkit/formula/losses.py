@@ -71,6 +71,9 @@ class FormulaLoss(Loss):
         return LossDescription(variant(self.key, output_weights=self.output_weights), "values", "mean"), False
 
 
+LOSSES.of_formula = FormulaLoss
+
+
 def loss(
     name: str,
     formula: str,

@@ -74,6 +74,17 @@ def test_the_name_works_from_then_on_and_networks_keep_what_it_was(backend):
     assert "huber_backward" in dir(dk.ops)
 
 
+def test_a_formula_may_be_registered_and_announced(monkeypatch):
+    monkeypatch.setattr(LOSSES, "_things", dict(LOSSES._things))
+    dk.register("loss", "fourth_power", "(y - t)**4")
+    assert float(dk.ops.fourth_power([1.0], [3.0])) == 16
+    assert trained("fourth_power", "numpy")[0].loss == FormulaLoss("fourth_power", "(y - t)**4")
+    with pytest.raises(ConfigurationError, match="a subclass of Loss, or a formula in y and t"):
+        dk.register("loss", "fifth", 5)
+    with pytest.raises(ConfigurationError, match="'fourth_power' is taken by another loss"):
+        dk.register("loss", "fourth_power", "(y - t)**6")
+
+
 def test_one_that_is_called_loss_is_found(backend):
     dk.loss("my_loss", "abs(y - t)")
     assert float(dk.ops.my_loss([1.0, 2.0], [3.0, 2.0])) == 1
