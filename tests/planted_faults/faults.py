@@ -32,6 +32,11 @@ class Fault:
 
 REFERENCE = [
     Fault(
+        "reference-variant-smoothing", SCALE, "kernels/variants.py",
+        'classes = 2 if base.outputs == "binary" else scores.shape[1]', "classes = scores.shape[1]",
+        "tests/conformance/test_variants.py -k 'numpy and smoothed'",
+    ),
+    Fault(
         "reference-gelu-density", SCALE, "kernels/activations/gelu/reference.py",
         "sqrt(2 * pi)", "sqrt(pi)",
         "tests/kernels/activations/test_reference.py -k 'gelu and central_differences'",
@@ -225,6 +230,16 @@ NUMBA = [
         "numba-sigmoid-cross-entropy-outputs", SCALE, "kernels/losses/sigmoid_cross_entropy/cpu.py",
         "factor / kind(outputs)", "factor",
         "tests/conformance -k 'points-loss-values-sigmoid'",
+    ),
+    Fault(
+        "numba-huber-slope", SIGN, "kernels/losses/huber/cpu.py",
+        "v9 = kind(-1.0) if v8", "v9 = kind(1.0) if v8",
+        "tests/conformance -k 'points-loss-values-huber'",
+    ),
+    Fault(
+        "numba-variant-share", MISSING, "kernels/variants.py",
+        "{targets}, share * factor, single_column(out)", "{targets}, factor, single_column(out)",
+        "tests/conformance/test_variants.py -k 'points and mean_squared_error'",
     ),
     Fault(
         "numba-binary-clipping", ONE, "kernels/losses/binary_crossentropy/cpu.py",
@@ -449,6 +464,11 @@ CUDA = [
         "cuda-softmax-bias", MISSING, "kernels/activations/softmax/gpu.cu",
         "exp(from[k] + (b != nullptr ? b[k] : REAL(0)) - largest)", "exp(from[k] - largest)",
         "tests/kernels/activations/test_gpu.py -k a_bias_is_added",
+    ),
+    Fault(
+        "cuda-variant-row", INDEX, "kernels/variants.py",
+        "Row one = {row.number * row.columns + k, 1", "Row one = {row.number + k, 1",
+        "tests/conformance/test_variants.py -k 'CPU and mean_squared_error'",
     ),
     Fault(
         "cuda-softmax-cross-entropy-factor", SCALE, "kernels/losses/softmax_cross_entropy/gpu.cu",

@@ -188,7 +188,8 @@ def test_a_loss_has_the_row_that_the_pass_calls(name):
     text = (ROOT / registry.folder(name) / "gpu.cu").read_text()
     assert f"namespace loss::{name} {{" in text
     assert "REAL row_loss(" in text
-    taken = parameters(registry.loss(name).loss_and_gradient)[1:-1]
+    loss = registry.loss(name)
+    taken = parameters(loss.loss_and_gradient)[1 : -1 - len(loss.parameters)]
     assert parameters(losses.loss_and_gradient) == ["loss", "scores", *taken, "out", "total", "scratch"]
 
 
