@@ -12,9 +12,10 @@ import pytest
 
 from dnnkit.backends.cupy_backend import failures
 from dnnkit.errors import BackendUnavailable, DeviceMemoryError
+from dnnkit.kernels._cuda import products
 from tests.backends.networks import data
 from tests.cuda_on_cpu.cupy_networks import ADAM, ready, steps
-from tests.cuda_on_cpu.cupy_stand_in import memory
+from tests.cuda_on_cpu.cupy_stand_in import cublas, memory
 from tests.cuda_on_cpu.cupy_stand_in.device import CUBLASError, CUDADriverError, CUDARuntimeError
 
 pytestmark = pytest.mark.cuda_on_cpu
@@ -48,7 +49,7 @@ def test_a_failure_is_said_with_its_cure(
     def fails(*arguments: Any, **options: Any) -> None:
         raise failure
 
-    monkeypatch.setattr(cupy, "matmul", fails)
+    monkeypatch.setattr(products, "multiply", fails)
     with pytest.raises(kind) as error:
         net.executable.predict(loaded, 10)
     assert error.value.__cause__ is failure
@@ -56,6 +57,19 @@ def test_a_failure_is_said_with_its_cure(
     assert reason in str(error.value)
     assert cure in str(error.value)
     assert str(error.value).isascii()
+
+
+def test_what_cublas_returns_is_an_error(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of a step that is launched again, whose calls Python does not look into."""
+    net, loaded = ready(ADAM)
+    net.executable.begin_epoch(loaded, np.arange(90), 10)
+    steps(net, 0, 2)
+    monkeypatch.setattr(cublas, "status", 3)
+    with pytest.raises(DeviceMemoryError, match="too little memory"):
+        steps(net, 2, 4)
+    monkeypatch.setattr(cublas, "status", 14)
+    with pytest.raises(CUBLASError):
+        net.executable.predict(loaded, 10)
 
 
 def test_what_cublas_has_no_memory_for_is_given_back(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +82,7 @@ def test_what_cublas_has_no_memory_for_is_given_back(cupy: ModuleType, monkeypat
 
     before = memory.used[0]
     with monkeypatch.context() as patch:
-        patch.setattr(cupy, "matmul", fails)
+        patch.setattr(products, "multiply", fails)
         with pytest.raises(DeviceMemoryError):
             net.executable.evaluate(loaded, 90)
     gc.collect()
@@ -85,7 +99,7 @@ def test_what_we_know_nothing_of_is_left_as_it_is(
     def fails(*arguments: Any, **options: Any) -> None:
         raise failure
 
-    monkeypatch.setattr(cupy, "matmul", fails)
+    monkeypatch.setattr(products, "multiply", fails)
     with pytest.raises(type(failure)) as error:
         net.executable.predict(loaded, 10)
     assert error.value is failure

@@ -1,0 +1,12 @@
+// A metric is measured beside the loss, on the same scores and targets. METRIC is its name.
+
+#include "metrics/METRIC/gpu.cu"
+
+constexpr int SUMS = 2;
+
+template <typename Target>
+__device__ __forceinline__ double row_metric(
+    const Row& row, const REAL* scores, const Target* targets, REAL threshold
+) {
+    return metric::METRIC::value(row, scores, targets, threshold);
+}
