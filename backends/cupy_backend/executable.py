@@ -8,7 +8,7 @@ parts of the user's own, steps are done operation by operation, as by every back
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import update_wrapper
 from inspect import isfunction
@@ -120,6 +120,8 @@ class CupyExecutable(StagewiseExecutable):
         """The metric that the loss's launch sums, too."""
         others = [metric for metric in program.metrics if metric is not self._in_loss]
         summed = [*([] if self._in_loss is None else [self._in_loss]), *others]
+        self._at = 0
+        """The next step of the epoch."""
         self._places = [1 + summed.index(metric) for metric in program.metrics]
         """Where among the totals each metric's sum is; the loss's is the first."""
         with self._entered():
@@ -173,7 +175,7 @@ class CupyExecutable(StagewiseExecutable):
             self.epoch.batches = None
         for timeline in (*self._timelines, getattr(self.epoch, "timeline", None)):
             if timeline is not None:  # what was recorded holds on to all memory that it uses
-                timeline.steps_recorded.clear()
+                timeline.forget_steps()
         if buffers and "_training" in self.__dict__:
             self._training.buffers.release()
             self._idle.release()
@@ -273,7 +275,7 @@ class CupyExecutable(StagewiseExecutable):
         timeline = self._timeline(steps, len(order) if here else 0)
         batches = None if here else self._feed(data, order, batch_size, self._training.buffers)
         if batches is not None:
-            timeline.steps_recorded.clear()  # with memory of other chunks
+            timeline.forget_steps()  # with memory of other chunks
         timeline.begin(order if here else order[:0])
         measured = RunningSums(timeline.totals, timeline.clock, self._places, self._reduction)
         source: Any = _Resident(Source(data, timeline.order)) if batches is None else batches
@@ -299,11 +301,15 @@ class CupyExecutable(StagewiseExecutable):
             step = super().run_steps(first, last, hyperparameters)
         else:
             self._tell(epoch, first, last, hyperparameters)
-            step, begun_at = first, self.state.step
+            self._at, begun_at = first, self.state.step
             try:
-                while step < last and not self._stop:
-                    step += self._advance(epoch, step, last, hyperparameters)
+                while self._at < last and not self._stop:
+                    self._advance(epoch, last, hyperparameters)
+            except BaseException:
+                epoch.timeline.doubt()  # how far the GPU has come
+                raise
             finally:
+                step = self._at
                 self._passed(epoch, first, step)
                 self.state.step = begun_at + step - first
             self._stop = self._is_given_up = False
@@ -323,31 +329,37 @@ class CupyExecutable(StagewiseExecutable):
         epoch.timeline.passed(step)
         epoch.measured.passed(epoch.batch_weights[first:step])  # type: ignore[attr-defined]
 
-    def _advance(self, epoch: TimedEpoch, step: int, last: int, hyperparameters: Hyperparameters) -> int:
-        """Do some steps from this one on; how many."""
+    def _advance(self, epoch: TimedEpoch, last: int, hyperparameters: Hyperparameters) -> None:
+        """Do some of the steps that are left."""
+        step = self._at
         source = self._source(epoch, step)
         is_whole = step < epoch.whole
         rows = epoch.batch_size if is_whole else epoch.rows - epoch.whole * epoch.batch_size
         many = min(last, epoch.whole, step + source.steps) - step if is_whole else 1
         if not self.records:
             self._do_step(epoch, source, rows, hyperparameters)
-            return 1
+            self._at += 1
+            return
         kinds, stream = epoch.timeline.steps_recorded, self._xp.cuda.get_current_stream()
         kind = self._kind(source, rows, stream, hyperparameters)
         if (known := kinds.get(kind)) is not None:
-            done: int = known.run(many, lambda: self._stop)
+            before = known.launched
+            try:
+                known.run(many, lambda: self._stop)
+            finally:
+                self._at += known.launched - before
             if is_whole:
                 self._say(known)
-            return done
-        with recorded() as recording:
+            return
+        with recorded() if many > 1 or epoch.timeline.knows(kind) else nullcontext() as recording:
             self._do_step(epoch, source, rows, hyperparameters)
-        if not recording.why_not:
+        self._at += 1
+        if recording is not None and not recording.why_not:
             while len(kinds) >= RECORDED:
                 kinds.pop(next(iter(kinds)))
             kinds[kind] = RecordedStep(recording, self._xp, stream, self.makes_graphs)
             if is_whole or not epoch.whole:
                 self._say(kinds[kind])
-        return 1
 
     def _kind(self, source: Source, rows: int, stream: Any, hyperparameters: Hyperparameters) -> Hashable:
         """All that a recorded step's launches depend on. What was recorded holds its arrays, so addresses tell."""

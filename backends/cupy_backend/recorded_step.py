@@ -26,40 +26,38 @@ class RecordedStep:
     def __init__(self, recording: Recording, cupy: Any, stream: Any, makes_graphs: bool) -> None:
         self._recording, self._cupy, self._stream = recording, cupy, stream
         self._calls = recording.calls(stream.ptr)
-        self._launched = 0
+        self.launched = 0
+        """Steps."""
         self._graph: Any = None
         self._events: list[Any] = []
         self.why_no_graph = "" if makes_graphs else "switched off"
         """Why no graph could be made; empty where one was or may be."""
 
-    def run(self, count: int, is_unwanted: Callable[[], bool]) -> int:
-        """Launch so many steps, or fewer where it becomes unwanted; how many were launched."""
-        done = 0
-        while done < count and not is_unwanted():
-            many = min(STEPS, count - done)
+    def run(self, count: int, is_unwanted: Callable[[], bool]) -> None:
+        """Launch so many steps, or fewer where it becomes unwanted; `launched` counts them."""
+        last = self.launched + count
+        while self.launched < last and not is_unwanted():
+            many = min(STEPS, last - self.launched)
             if many == STEPS and self._has_graph():
                 self._launch_graph()
-                done += STEPS
             else:
-                done += self._launch(many, is_unwanted)
-        return done
+                self._launch(many, is_unwanted)
 
-    def _launch(self, count: int, is_unwanted: Callable[[], bool]) -> int:
+    def _launch(self, count: int, is_unwanted: Callable[[], bool]) -> None:
         calls = self._calls
-        for done in range(count):
+        for _ in range(count):
             if is_unwanted():
-                return done
+                return
             for call, arguments in calls:
                 if status := call(*arguments):
                     products.check(status)
-            self._launched += 1
-        return count
+            self.launched += 1
 
     # -- graphs ------------------------------------------------------------------------------------------------------
 
     def _has_graph(self) -> bool:
         """Whether there is one now; it is made when so much was launched that it is worth it."""
-        if self._graph is None and not self.why_no_graph and self._launched >= WORTH:
+        if self._graph is None and not self.why_no_graph and self.launched >= WORTH:
             try:
                 self._graph = self._captured()
                 event = self._cupy.cuda.Event
@@ -87,6 +85,7 @@ class RecordedStep:
         event = self._events.pop(0)
         event.synchronize()  # at once where it was never recorded
         self._graph.launch(self._stream)
+        self.launched += STEPS
         event.record(self._stream)
         self._events.append(event)
 

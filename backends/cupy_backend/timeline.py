@@ -23,6 +23,10 @@ EVER = 1 << 62
 """More steps than there are."""
 
 
+MOST_SEEN = 64
+"""Kinds of single steps that are remembered: a loop of the user's own has new data in each."""
+
+
 class Source(NamedTuple):
     """Where a step's rows come from: `order` has those of `period` steps, and begins anew after that."""
 
@@ -47,11 +51,13 @@ class Timeline:
         self.totals = backend.buffer((sums,), np.float64)
         self.steps_recorded: dict[Hashable, Any] = {}
         """What was recorded with these addresses, by what else it was recorded with."""
+        self._seen: set[Hashable] = set()
         self._told: tuple[int, int] | None = None
 
     def begin(self, order: HostArray) -> None:
         """An epoch in that order of rows, empty where others have it; nothing is measured yet."""
-        self.order[: len(order)].set(np.ascontiguousarray(order, np.int64))
+        if len(order):
+            self.order[: len(order)].set(np.ascontiguousarray(order, np.int64))
         self.clock.set(np.zeros(CLOCK, np.int64))
         self.totals.set(np.zeros(self.totals.size))
         self._told = 0, 0
@@ -67,6 +73,23 @@ class Timeline:
     def passed(self, next_step: int) -> None:
         """Kernels have counted up to there."""
         self._told = None if self._told is None else (next_step, self._told[1])
+
+    def doubt(self) -> None:
+        """Who knows how far kernels have counted: they are told again."""
+        self._told = None
+
+    def knows(self, kind: Hashable) -> bool:
+        """Whether such a step was asked for before; a single one of its kind is not worth being recorded."""
+        if kind in self._seen:
+            return True
+        if len(self._seen) >= MOST_SEEN:
+            self._seen.clear()
+        self._seen.add(kind)
+        return False
+
+    def forget_steps(self) -> None:
+        """What was recorded holds on to all memory that it uses."""
+        self.steps_recorded.clear()
 
 
 class RunningSums:

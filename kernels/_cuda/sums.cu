@@ -12,7 +12,7 @@ __device__ __forceinline__ double block_sum(double value) {
     __syncthreads();  // thread 0 has read the sums of the time before
     for (int offset = 16; offset > 0; offset /= 2) value += __shfl_down_sync(ALL, value, offset);
     if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = value;
-    __syncthreads();
+    __syncthreads();  // every warp has left its own
     double total = 0;
     if (threadIdx.x == 0) {
         for (int warp = 0; warp < BLOCK / 32; ++warp) total += of_warp[warp];

@@ -76,13 +76,14 @@ def test_a_step_of_784_128_10_is_twelve_launches(cupy: ModuleType) -> None:
     net.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     net = net.to("cupy")
     rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, (96, 784), dtype=np.uint8), rng.integers(0, 10, 96)
+    x, y = rng.integers(0, 256, (128, 784), dtype=np.uint8), rng.integers(0, 10, 128)
     net.build(784)
     loaded = net.executable.load(x, y, None)
-    net.executable.begin_epoch(loaded, np.arange(96), 32)
-    steps(net, 0, 1)
-    counts.reset()
-    steps(net, 1, 3)
+    net.executable.begin_epoch(loaded, np.arange(128), 32)
+    with way("recorded"):
+        steps(net, 0, 2)
+        counts.reset()
+        steps(net, 2, 4)
     one_step = {"gather_batch": 1, "dense_forward": 2, "loss_of_labels": 1, "dense_backward": 2, "adam": 1}
     assert counts.launches == {name: 2 * number for name, number in one_step.items()}
     assert counts.products == 2 * 5
@@ -95,9 +96,9 @@ def test_a_step_that_is_launched_again_does_nothing_else(cupy: ModuleType, name:
     """No function of CuPy's, no memory, nothing waited for; the numbers of the steps go up once a call."""
     net, loaded = ready(CASES[name], weights=np.ones(90))
     net.executable.begin_epoch(loaded, np.arange(90), BATCH)
-    steps(net, 0, 1)
+    steps(net, 0, 2)
     counts.reset()
-    steps(net, 1, 8)
+    steps(net, 2, 8)
     assert not counts.functions
     assert not counts.allocations
     assert counts.graphs
@@ -242,6 +243,46 @@ def test_a_network_that_was_given_other_numbers_trains_with_those(cupy: ModuleTy
             net.fit(x, labels, batch_size=BATCH, epochs=2, verbose=0)
             results.append(parameters(net))
     assert len(set(results)) == 1
+
+
+def test_a_single_step_is_recorded_when_it_comes_again(cupy: ModuleType) -> None:
+    """A loop of the user's own has other data in each step, and a fit has its last batch once an epoch."""
+    net, loaded = ready(ADAM)
+    launched = []
+    for _ in range(4):
+        net.executable.begin_epoch(loaded, np.arange(90), 90)
+        counts.reset()
+        steps(net, 0, 1)
+        launched.append((sum(counts.launches.values()), counts.prepared, bool(counts.functions)))
+    assert launched == [(12, 0, True), (12, 12, True), (12, 12, False), (12, 12, False)]
+
+
+def test_an_error_within_a_step_leaves_what_was_done(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step that failed is done again; the GPU is told anew where it is."""
+    whole, loaded = ready(DROPOUT)
+    whole.executable.begin_epoch(loaded, np.arange(90), BATCH)
+    steps(whole, 0, 8)
+    net, loaded = ready(DROPOUT)
+    executable = net.executable
+    executable.begin_epoch(loaded, np.arange(90), BATCH)
+    launch, left = cupy.cuda.driver.launchKernel, [50]
+
+    def breaks(*arguments: Any) -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        launch(*arguments)
+
+    with way("recorded"), monkeypatch.context() as patch:
+        patch.setattr(cupy.cuda.driver, "launchKernel", breaks)
+        with pytest.raises(KeyboardInterrupt):
+            steps(net, 0, 8)
+    reached = executable.state.step
+    assert 0 < reached < 8
+    assert executable.epoch.timeline._told is None
+    steps(net, reached, 8)
+    assert executable.state.step == 8
+    assert executable.epoch.timeline.clock.get()[:3].tolist() == [8, 7, 0]
 
 
 def test_two_networks_in_turns_do_not_disturb_each_other(cupy: ModuleType) -> None:
