@@ -276,7 +276,8 @@ class CupyExecutable(StagewiseExecutable):
         batches = None if here else self._feed(data, order, batch_size, self._training.buffers)
         if batches is not None:
             timeline.forget_steps()  # with memory of other chunks
-        timeline.begin(order if here else order[:0])
+        arrays = (data.x, data.y, data.weights) if here else ()
+        timeline.begin(order if here else order[:0], tuple([_address(array) for array in arrays]))
         measured = RunningSums(timeline.totals, timeline.clock, self._places, self._reduction)
         source: Any = _Resident(Source(data, timeline.order)) if batches is None else batches
         known: Any = batch_size, source, weights, measured
@@ -365,7 +366,7 @@ class CupyExecutable(StagewiseExecutable):
         """All that a recorded step's launches depend on. What was recorded holds its arrays, so addresses tell."""
         data = source.data
         arrays = (data.x, data.y, data.weights, source.order, self._parameters, self._gradient, *self._slots)
-        addresses = tuple([0 if array is None else array.data.ptr for array in arrays])
+        addresses = tuple(map(_address, arrays))
         constants = tuple(sorted(hyperparameters.constants.items())), hyperparameters.clip_norm
         return addresses, rows, source.period, stream.ptr, threading.get_ident(), constants
 
@@ -520,6 +521,10 @@ class CupyExecutable(StagewiseExecutable):
         self._score(data, batch_size, parameters, keep)
         copied.append(self._backend.to_numpy(place[: len(data) - sum(map(len, copied))]))
         return copied[0] if len(copied) == 1 else np.concatenate(copied)
+
+
+def _address(array: Array | None) -> int:
+    return 0 if array is None else int(array.data.ptr)
 
 
 class _Resident:

@@ -51,11 +51,18 @@ class Timeline:
         self.totals = backend.buffer((sums,), np.float64)
         self.steps_recorded: dict[Hashable, Any] = {}
         """What was recorded with these addresses, by what else it was recorded with."""
+        self._data: Hashable = None
         self._seen: set[Hashable] = set()
         self._told: tuple[int, int] | None = None
 
-    def begin(self, order: HostArray) -> None:
-        """An epoch in that order of rows, empty where others have it; nothing is measured yet."""
+    def begin(self, order: HostArray, data: Hashable) -> None:
+        """An epoch of those data in that order of rows, empty where others have it; nothing is measured yet.
+
+        What was recorded with other data goes: it holds on to them.
+        """
+        if data != self._data:
+            self.steps_recorded.clear()
+            self._data = data
         if len(order):
             self.order[: len(order)].set(np.ascontiguousarray(order, np.int64))
         self.clock.set(np.zeros(CLOCK, np.int64))

@@ -22,8 +22,8 @@ __device__ __forceinline__ void loss_of_rows(
         Row row = row_of_thread(start, rows, columns, group);
         long long begin = row.number * columns;
         REAL w = weight(weights, row);
+        double measured = row_metric(row, scores, targets, threshold);  // before a gradient may be where scores are
         REAL loss = loss::LOSS::row_loss(row, scores + begin, targets, w * scale, out + begin);
-        double measured = row_metric(row, scores, targets, threshold);
         if (row.present && row.lane == 0) {
             sums[0] += static_cast<double>(w) * static_cast<double>(loss);
             if (SUMS > 1) sums[SUMS - 1] += static_cast<double>(w) * measured;

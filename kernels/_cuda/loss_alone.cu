@@ -2,7 +2,7 @@
 
 constexpr int SUMS = 1;
 
-template <typename Target>
-__device__ __forceinline__ double row_metric(const Row&, const REAL*, const Target*, REAL) {
+template <typename RowOf, typename Scores, typename Targets>
+__device__ __forceinline__ double row_metric(const RowOf&, Scores&, Targets&, REAL) {
     return 0;
 }

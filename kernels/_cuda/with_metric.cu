@@ -4,9 +4,7 @@
 
 constexpr int SUMS = 2;
 
-template <typename Target>
-__device__ __forceinline__ double row_metric(
-    const Row& row, const REAL* scores, const Target* targets, REAL threshold
-) {
+template <typename RowOf, typename Scores, typename Targets>
+__device__ __forceinline__ double row_metric(const RowOf& row, Scores& scores, Targets& targets, REAL threshold) {
     return metric::METRIC::value(row, scores, targets, threshold);
 }
