@@ -106,12 +106,12 @@ def launching_nothing() -> Iterator[None]:
     products.forget()
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.host_time", description=__doc__.partition("\n")[0])
     parser.add_argument("--steps", type=int, default=1875, help="of an epoch, of 32 rows each")
     parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     with cupy_or_its_stand_in() as library:
         print(f"µs of host time per step of 32 rows, launches replaced by nothing; arrays of {library}")
         for name, widths in NETWORKS.items():

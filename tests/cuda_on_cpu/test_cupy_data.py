@@ -180,7 +180,7 @@ def test_rows_of_an_array_in_another_order_are_brought_together_once(cupy: Modul
     steps(net, 0, 1)
     counts.reset()
     steps(net, 1, 2)
-    assert not counts.allocations
+    assert max(counts.allocations, default=0) <= 8
 
 
 @pytest.mark.parametrize("dtype", ["float16", ">f4", "int8", "bool", "uint64"])

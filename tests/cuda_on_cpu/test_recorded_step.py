@@ -1,6 +1,7 @@
 """Steps that are recorded and launched again, and graphs of them: the same bits as launch by launch."""
 
 import contextlib
+import re
 from types import ModuleType
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 import dnnkit as dk
+from benchmarks import host_time
 from dnnkit.backends import get_backend
 from dnnkit.backends.cupy_backend import executable as cupy_executable
 from dnnkit.backends.cupy_backend import recorded_step, streaming
@@ -283,6 +285,18 @@ def test_an_error_within_a_step_leaves_what_was_done(cupy: ModuleType, monkeypat
     steps(net, reached, 8)
     assert executable.state.step == 8
     assert executable.epoch.timeline.clock.get()[:3].tolist() == [8, 7, 0]
+
+
+def test_the_hosts_time_is_measured_without_launches(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a step that cannot run: what is counted is on the way to the GPU."""
+    monkeypatch.setattr(recorded_step, "STEPS", 32)
+    monkeypatch.setattr(host_time, "NETWORKS", {"small": (20, 16, 10)})
+    host_time.main(["--steps", "100", "--rounds", "1"])
+    found = capsys.readouterr().out
+    assert all(float(number) > 0 for number in re.findall(r" (?:recorded|graphs|launch by launch) ([\d.]+)", found))
+    assert len(re.findall(r"[\d.]+", found.splitlines()[1])) == 3
 
 
 def test_two_networks_in_turns_do_not_disturb_each_other(cupy: ModuleType) -> None:
