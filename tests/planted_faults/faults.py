@@ -700,12 +700,12 @@ BACKENDS = [
         "tests/cuda_on_cpu/test_cupy_data.py -k sent_in_chunks",
     ),
     Fault(
-        "backends-recorded-stream", STALE, "backends/cupy_backend/executable.py",
+        "backends-recorded-stream", STALE, "backends/cupy_backend/timed_executable.py",
         "source.period, stream.ptr, threading", "source.period, threading",
         "tests/cuda_on_cpu/test_recorded_step.py -k other_streams",
     ),
     Fault(
-        "backends-recorded-numbers", INDEX, "backends/cupy_backend/executable.py",
+        "backends-recorded-numbers", INDEX, "backends/cupy_backend/timed_executable.py",
         "of_step(name, begun + n, rate", "of_step(name, begun, rate",
         "tests/cuda_on_cpu/test_recorded_step.py -k 'bits_are_the_same and sparse'",
     ),
