@@ -60,7 +60,8 @@ class Products:
 
     def __init__(self, cupy: Any, stream: int, device: int) -> None:
         major = cupy.cuda.runtime.getDeviceProperties(device)["major"]
-        self._cublas, self._stream, self._handle = library(cupy), stream, ctypes.c_void_p()
+        self._device, self._stream = cupy.cuda.Device(device), stream
+        self._cublas, self._handle = library(cupy), ctypes.c_void_p()
         self._workspace = cupy.empty(WORKSPACE if major < 9 else WORKSPACE_OF_HOPPER, "uint8")
         check(self._cublas.cublasCreate_v2(ctypes.byref(self._handle)))
         if os.environ.get("CUPY_TF32", "0") not in ("", "0"):
@@ -70,7 +71,8 @@ class Products:
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None) and not sys.is_finalizing():  # then CUDA may be gone already
-            self._cublas.cublasDestroy_v2(self._handle)
+            with self._device:
+                self._cublas.cublasDestroy_v2(self._handle)
 
     def _turn_to(self, stream: int) -> None:
         """With the stream, cuBLAS takes its own workspace, so it is told of ours again."""
