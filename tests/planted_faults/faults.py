@@ -422,7 +422,7 @@ CUDA = [
     ),
     Fault(
         "cuda-sums-barrier", ORDER, "kernels/_cuda/sums.cu",
-        "__syncthreads();", "",
+        "__syncthreads();  // every warp has left its own", "",
         "tests/conformance -k 'CPU-loss-many_small_rows-mean_squared'",
     ),
     Fault(
@@ -507,8 +507,23 @@ CUDA = [
     ),
     Fault(
         "cuda-gather-row", INDEX, "kernels/gather/gpu.cu",
-        "rows[i] * features", "i * features",
+        "rows[i] : i) * features", "i : i) * features",
         "tests/conformance -k 'CPU-data-values-gather'",
+    ),
+    Fault(
+        "cuda-gather-place", INDEX, "kernels/gather/gpu.cu",
+        "order + step % period * batch", "order + step % period",
+        "tests/cuda_on_cpu/test_recorded_step.py -k 'bits_are_the_same and sparse'",
+    ),
+    Fault(
+        "cuda-step-of-dropout", STALE, "kernels/gather/gpu.cu",
+        "clock[BASE] + step", "clock[BASE]",
+        "tests/cuda_on_cpu/test_recorded_step.py -k 'bits_are_the_same and dropout'",
+    ),
+    Fault(
+        "cuda-sums-of-two", ORDER, "kernels/_cuda/sums.cu",
+        "__syncthreads();  // thread 0 has read the sums of the time before", "",
+        "tests/kernels/losses/test_gpu.py -k sums_of_loss_and_metric",
     ),
     Fault(
         "cuda-gather-precision", DTYPE, "kernels/gather/gpu.cu",
@@ -763,6 +778,21 @@ BACKENDS = [
         "backends-streamed-wait", ORDER, "backends/cupy_backend/streaming.py",
         "if slot.free is not None", "if False",
         "tests/cuda_on_cpu/test_cupy_data.py -k sent_in_chunks",
+    ),
+    Fault(
+        "backends-recorded-stream", STALE, "backends/cupy_backend/timed_executable.py",
+        "source.period, stream.ptr, threading", "source.period, threading",
+        "tests/cuda_on_cpu/test_recorded_step.py -k other_streams",
+    ),
+    Fault(
+        "backends-recorded-numbers", INDEX, "backends/cupy_backend/timed_executable.py",
+        "of_step(name, begun + n, rate", "of_step(name, begun, rate",
+        "tests/cuda_on_cpu/test_recorded_step.py -k 'bits_are_the_same and sparse'",
+    ),
+    Fault(
+        "backends-recorded-workspace", STALE, "kernels/_cuda/products.py",
+        "self._turn_to(self._stream)", "pass",
+        "tests/cuda_on_cpu/test_recorded_step.py -k leaves_products",
     ),
     Fault(
         "backends-cupy-last-predictions", INDEX, "backends/cupy_backend/executable.py",
