@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from dnnkit.errors import BackendUnavailable, UnknownName
-from dnnkit.kernels.array import Array, Namespace
+from dnnkit.kernels.array import Array, Namespace, namespace
 from dnnkit.registry import unknown
 
 FOLDERS = {"activation": "activations", "loss": "losses", "metric": "metrics"}
@@ -117,6 +117,20 @@ class Loss:
     over_outputs: Literal["mean", "sum"] = "mean"
     parameters: Mapping[str, float] = field(default_factory=dict)
     columns: int | None = None
+
+    def is_made_for(self, targets: Array, least: float, most: float) -> bool:
+        """Whether finite targets, of which these are the least and the most, are numbers as `targets` says."""
+        match self.targets:
+            case "shares":
+                return least >= 0 and most <= 1
+            case "signs":
+                ends = (targets == least) | (targets == 1)
+                return least in (-1, 0, 1) and bool(namespace(targets).all(ends))
+            case "not negative":
+                return least >= 0
+            case "positive":
+                return least > 0
+        return True
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,14 @@ from dnnkit.kernels.array import Array, namespace
 from dnnkit.network.checks import as_numbers, check_length, shape_of
 from dnnkit.settings import NOT_NEGATIVE, shown
 
+EXPECTED = {
+    "shares": "a binary cross-entropy expects targets in [0, 1]",
+    "signs": "a hinge loss expects targets that are 0 and 1, or -1 and 1, and no others",
+    "not negative": "the loss expects targets of 0 or more, such as counts or probabilities",
+    "positive": "the loss expects targets above 0: leave out rows without, or choose another loss",
+}
+"""What losses say that are not made for all numbers."""
+
 
 def as_targets(y: Any, samples: int, program: Program, backend: Backend) -> Array:
     """y as the loss wants it: class numbers (N,) in range, values (N, outputs), or for a loss of one's own anything.
@@ -96,15 +104,8 @@ def _check_numbers(y: Array, kernel: registry.Loss) -> None:
     xp = namespace(y)
     y = xp.astype(y, xp.float64) if xp.isdtype(y.dtype, "bool") else y
     least, most = float(xp.min(y)), float(xp.max(y))
-    given = f"y goes from {least:g} to {most:g}: "
-    if kernel.targets == "shares" and (least < 0 or most > 1):
-        raise DataError(f"{given}a binary cross-entropy expects targets in [0, 1]")
-    if kernel.targets == "signs" and not (least in (-1, 0, 1) and bool(xp.all((y == least) | (y == 1)))):
-        raise DataError(f"{given}a hinge loss expects targets that are 0 and 1, or -1 and 1, and no others")
-    if kernel.targets == "not negative" and least < 0:
-        raise DataError(f"{given}the loss expects targets of 0 or more, such as counts or probabilities")
-    if kernel.targets == "positive" and least <= 0:
-        raise DataError(f"{given}the loss expects targets above 0: leave out rows without, or choose another loss")
+    if not kernel.is_made_for(y, least, most):
+        raise DataError(f"y goes from {least:g} to {most:g}: {EXPECTED[kernel.targets]}")
 
 
 def class_weights(weights: Mapping[int, float] | None, y: Array, program: Program, backend: Backend) -> Any:
