@@ -100,8 +100,8 @@ class Loss:
             are in [0, 1]; or a choice of one class, so that targets sum to 1.
         takes_labels: whether targets may be class labels (B,) as well as rows (B, K).
         loss_and_gradient: the reference.
-        targets: the numbers that targets are: any, in [0, 1], two numbers that stand for no and yes (0 and 1, or -1 and
-            1), at least 0, or above 0.
+        target_range: the numbers that targets are: any, in [0, 1], two numbers that stand for no and yes (0 and 1, or
+            -1 and 1), at least 0, or above 0.
         over_outputs: what a row's loss is of those of its outputs.
         parameters: names of the numbers that all versions take after their other arguments, and their defaults.
         columns: how many outputs it is for; None for any number.
@@ -113,14 +113,14 @@ class Loss:
     outputs: Literal["values", "binary", "categorical"]
     takes_labels: bool
     loss_and_gradient: Callable[..., tuple[Array, Array]]
-    targets: Literal["any", "shares", "signs", "not negative", "positive"] = "any"
+    target_range: Literal["any", "shares", "signs", "not negative", "positive"] = "any"
     over_outputs: Literal["mean", "sum"] = "mean"
     parameters: Mapping[str, float] = field(default_factory=dict)
     columns: int | None = None
 
     def is_made_for(self, targets: Array, least: float, most: float) -> bool:
-        """Whether finite targets, of which these are the least and the most, are numbers as `targets` says."""
-        match self.targets:
+        """Whether finite targets, of which these are the least and the most, are numbers as `target_range` says."""
+        match self.target_range:
             case "shares":
                 return least >= 0 and most <= 1
             case "signs":
@@ -256,7 +256,7 @@ def loss(name: str) -> Loss:
         outputs,
         getattr(package, "TAKES_LABELS", False),
         version(name, "reference").loss_and_gradient,
-        getattr(package, "TARGETS", "shares" if outputs == "binary" else "any"),
+        getattr(package, "TARGET_RANGE", "shares" if outputs == "binary" else "any"),
         getattr(package, "OVER_OUTPUTS", "mean"),
         getattr(package, "PARAMETERS", {}),
     )

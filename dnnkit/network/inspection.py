@@ -114,7 +114,7 @@ def _random_data(program: Any, batch_size: int) -> tuple[Any, Any]:
     if program.loss.targets == "labels":
         return x, rng.integers(0, program.output_features, rows)
     kernel = program.loss.kernel
-    is_positive = isinstance(kernel, str) and registry.loss(kernel).targets == "positive"
+    is_positive = isinstance(kernel, str) and registry.loss(kernel).target_range == "positive"
     return x, (rng.integers(0, 2, (rows, program.output_features)) + is_positive).astype(program.dtype)
 
 

@@ -12,15 +12,8 @@ from dnnkit.errors import ConfigurationError, DataError, ShapeError
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, namespace
 from dnnkit.network.checks import as_numbers, check_length, shape_of
+from dnnkit.network.target_range import check_range
 from dnnkit.settings import NOT_NEGATIVE, shown
-
-EXPECTED = {
-    "shares": "a binary cross-entropy expects targets in [0, 1]",
-    "signs": "a hinge loss expects targets that are 0 and 1, or -1 and 1, and no others",
-    "not negative": "the loss expects targets of 0 or more, such as counts or probabilities",
-    "positive": "the loss expects targets above 0: leave out rows without, or choose another loss",
-}
-"""What losses say that are not made for all numbers."""
 
 
 def as_targets(y: Any, samples: int, program: Program, backend: Backend) -> Array:
@@ -94,18 +87,9 @@ def _as_values(y: Array, outputs: int, loss: Loss) -> Array:
         if kernel is not None and kernel.takes_labels and shape in ((shape[0],), (shape[0], 1)):
             hint = ". For class numbers use loss='sparse_categorical_crossentropy'"
         raise ShapeError(f"y has shape {shape}: expected ({shape[0]}, {outputs}), like the network's output{hint}")
-    if kernel is not None and kernel.targets != "any":
-        _check_numbers(y, kernel)
+    if kernel is not None:
+        check_range(y, kernel)
     return y
-
-
-def _check_numbers(y: Array, kernel: registry.Loss) -> None:
-    """Raise `DataError` unless targets are numbers that the loss is made for."""
-    xp = namespace(y)
-    y = xp.astype(y, xp.float64) if xp.isdtype(y.dtype, "bool") else y
-    least, most = float(xp.min(y)), float(xp.max(y))
-    if not kernel.is_made_for(y, least, most):
-        raise DataError(f"y goes from {least:g} to {most:g}: {EXPECTED[kernel.targets]}")
 
 
 def class_weights(weights: Mapping[int, float] | None, y: Array, program: Program, backend: Backend) -> Any:

@@ -117,13 +117,13 @@ def loss_arrays(
         scores = rng.uniform(0.05, 5, case.shape)
     if far:
         scores = rng.choice(_FAR[kernel.scores], case.shape)
-    if kernel.targets == "shares":
+    if kernel.target_range == "shares":
         targets = rng.uniform(0, 1, case.shape)
-    if kernel.targets == "signs":
+    if kernel.target_range == "signs":
         targets = rng.choice([rng.choice([-1, 0]), 1], case.shape)
-    if kernel.outputs == "categorical" or kernel.targets in ("not negative", "positive"):
+    if kernel.outputs == "categorical" or kernel.target_range in ("not negative", "positive"):
         targets = np.exp(targets)  # which sum to anything but 1: a kernel that takes that for granted is seen
-    if kernel.targets == "not negative":
+    if kernel.target_range == "not negative":
         targets = np.where(rng.uniform(0, 1, case.shape) < 0.2, 0, targets)
     if case.targets == "labels":
         targets = rng.integers(0, outputs, rows)

@@ -175,7 +175,7 @@ class _Training:
         labels = x[:, :3].argmax(axis=1)
         if self._targets == "labels":
             return x, labels
-        return x, np.eye(3)[labels] + (self._kernel.targets == "positive")
+        return x, np.eye(3)[labels] + (self._kernel.target_range == "positive")
 
     @property
     def _targets(self) -> str:

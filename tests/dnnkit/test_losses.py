@@ -94,6 +94,8 @@ def test_hinge_takes_0_and_1_and_minus_1_and_1(backend):
     assert trained(Hinge(), y.astype(bool))[1]["loss"] == wanted["loss"]
     assert trained("squared_hinge", y.astype(np.int8))[1]["loss"][0] > 0
     net = trained(Hinge(), y)[0]
+    for alone in (0.0, 1.0, -1.0):  # all rows of a batch may be of one class
+        assert net.train_step(X[:4], np.full((4, 3), alone)) > 0
     net.compile("sgd", Hinge(), ["accuracy", "binary_accuracy"])
     right = np.mean((net.predict(X) > 0) == (y > 0))
     assert net.evaluate(X, 2 * y - 1)["binary_accuracy"] == pytest.approx(right)

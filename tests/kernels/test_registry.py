@@ -104,7 +104,7 @@ def test_a_loss_says_what_it_takes(name):
     loss = registry.loss(name)
     assert loss.reduction in ("mean", "sum")
     assert loss.scores in ("values", "not negative", "probabilities", "logits")
-    assert loss.targets in ("any", "shares", "signs", "not negative", "positive")
+    assert loss.target_range in ("any", "shares", "signs", "not negative", "positive")
     assert loss.over_outputs in ("mean", "sum")
     assert loss.outputs in ("values", "binary", "categorical")
     assert loss.outputs == "categorical" or not loss.takes_labels

@@ -18,4 +18,4 @@ REDUCTION = "mean"
 SCORES = "not negative"
 OUTPUTS = "values"
 TAKES_LABELS = False
-TARGETS = "positive"
+TARGET_RANGE = "positive"

@@ -16,4 +16,4 @@ REDUCTION = "mean"
 SCORES = "logits"
 OUTPUTS = "binary"
 TAKES_LABELS = False
-TARGETS = "signs"
+TARGET_RANGE = "signs"

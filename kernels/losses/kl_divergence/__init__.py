@@ -18,4 +18,4 @@ REDUCTION = "mean"
 SCORES = "probabilities"
 OUTPUTS = "categorical"
 TAKES_LABELS = False
-TARGETS = "not negative"
+TARGET_RANGE = "not negative"

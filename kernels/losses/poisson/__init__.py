@@ -17,4 +17,4 @@ REDUCTION = "mean"
 SCORES = "not negative"
 OUTPUTS = "values"
 TAKES_LABELS = False
-TARGETS = "not negative"
+TARGET_RANGE = "not negative"
