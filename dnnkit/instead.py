@@ -149,7 +149,8 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
     },
     "layer": {
         **_each(
-            "weights kernel bias variables trainable_weights trainable_variables non_trainable_weights",
+            "weights kernel bias trainable_weights variables trainable_variables non_trainable_weights "
+            "non_trainable_variables",
             "by itself a layer is a description, whose weights are a network's: net.layers[0].weights, or "
             "net.get_layer(name).{name}",
         ),

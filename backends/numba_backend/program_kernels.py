@@ -1,6 +1,6 @@
 """The compiled kernels that a program names, each compiled when a schedule first needs it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -79,14 +79,14 @@ class ProgramKernels:
         """Of the optimizer's rule."""
         return self.rule.functions["update"]
 
-    def needed(self, stages: Iterable[Stage], purpose: Purpose) -> Iterator[Function]:
-        """Those that a schedule for that purpose calls."""
+    def needed(self, stages: Sequence[Stage], purpose: Purpose, first: int) -> Iterator[Function]:
+        """Those that a schedule for that purpose calls, which goes backward to the stage `first`."""
         if purpose == "update":
             yield self.update
             return
         trains = purpose in ("train", "differentiate")
-        activated = [stage for stage in stages if isinstance(stage, Dense | Activate)]
-        yield from (self.forward(stage, trains=trains) for stage in activated)
+        activated = [(place, stage) for place, stage in enumerate(stages) if isinstance(stage, Dense | Activate)]
+        yield from (self.forward(stage, trains=trains and place >= first) for place, stage in activated)
         if purpose in ("predict", "predict a few"):
             yield self.head
             return
@@ -94,7 +94,7 @@ class ProgramKernels:
             yield self.loss
         yield from filter(None, self.metrics)
         if trains:
-            yield from map(self.backward, activated)
+            yield from (self.backward(stage) for place, stage in activated if place >= first)
         if purpose == "train":
             yield self.update
 

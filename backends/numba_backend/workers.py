@@ -74,7 +74,8 @@ class WorkerTeam:
         self.run_address = ctypes.addressof(self.run_structure)
         self._fill_workers(plans)
         self._fill_run(plans[-1].size)
-        self._trains = False
+        self._backward_from = len(self._stages)
+        """The lowest stage that a schedule so far goes backward to."""
         self._calls_when_predicting = bool(program.custom_layers)
         calls_any = self._calls_when_predicting or program.custom_measures
         self._own_parts = self._new_own_parts() if calls_any else None
@@ -142,19 +143,21 @@ class WorkerTeam:
         predicts = purpose in ("predict", "predict a few")
         return self._own_parts if not predicts or self._calls_when_predicting else None
 
-    def _fill_kernels(self, purpose: Purpose) -> None:
+    def _fill_kernels(self, purpose: Purpose, first: int) -> None:
         """The addresses of the kernels that a schedule for that purpose calls."""
         run, kernels, trains = self.run_structure, self._kernels, purpose in ("train", "differentiate")
         if purpose in ("train", "update"):
             run.rule = kernels.update.address
         if purpose == "update":
             return
-        self._trains |= trains  # what leaves slopes serves those who only look, too
+        if trains:
+            self._backward_from = min(self._backward_from, max(first, 0))
         for place, stage in enumerate(self._stages):
             if isinstance(stage, Dense | Activate):
+                goes_back = place >= self._backward_from  # what leaves slopes serves those who only look, too
                 for table in self._tables:
-                    table[place].forward = kernels.forward(stage, trains=self._trains).address
-                    if trains:
+                    table[place].forward = kernels.forward(stage, trains=goes_back).address
+                    if trains and goes_back:
                         table[place].backward = kernels.backward(stage).address
         if purpose in ("predict", "predict a few"):
             run.head = kernels.head.address
@@ -216,9 +219,9 @@ class WorkerTeam:
         if key not in self._links:
             schedule, dtype = self.schedule(key), self.program.dtype
             runs = calls.function_of("predict_few" if key.purpose == "predict a few" else "run_workers", dtype)
-            kernels = self._kernels.needed(self._stages, key.purpose)
+            kernels = self._kernels.needed(self._stages, key.purpose, key.first)
             functions.load([runs, *opcodes.functions_of(schedule, dtype), *kernels])
-            self._fill_kernels(key.purpose)
+            self._fill_kernels(key.purpose, key.first)
             self._links[key] = link(schedule, dtype)
         return self._links[key]
 

@@ -104,6 +104,31 @@ def test_own_layers_between_frozen_ones(name: str, partition: str) -> None:
     check_close(*nets)
 
 
+def test_below_all_that_is_trained_no_slope_is_left_unless_somebody_wants_the_gradient_there() -> None:
+    x, labels, _ = classes(64)
+    layers = [dk.Dense(9, "gelu", trainable=False), dk.Dense(8, "silu"), dk.Dense(7, "gelu", trainable=False)]
+    net, other = (
+        dk.Sequential([*layers, dk.Dense(5, "softmax")], backend=backend, dtype="float64", seed=1)
+        for backend in ("numba", "numpy")
+    )
+    for each in (net, other):
+        each.compile("adam", "sparse_categorical_crossentropy")
+    with dividing("units/1"):
+        for number in range(2):
+            for each in (net, other):
+                each.fit(x, labels, batch_size=64, verbose=0)
+            team = net.executable.epoch.team
+            stages, kernels = net.executable.program.stages, team._kernels
+            left = [team._tables[0][place].forward for place in range(3)]
+            whole = [kernels.forward(stage, trains=True).address for stage in stages[:3]]
+            plain = kernels.forward(stages[0], trains=False).address
+            assert left == [plain if number == 0 else whole[0], *whole[1:]]
+            found, expected = (each.get_gradients(x, labels, with_input=True)[1] for each in (net, other))
+            for name, gradient in expected.items():
+                np.testing.assert_allclose(found[name], gradient, rtol=1e-9, atol=1e-12, err_msg=name)
+            check_close(net, other)
+
+
 def test_what_is_frozen_costs_neither_a_product_nor_an_update() -> None:
     here = machine()
 
