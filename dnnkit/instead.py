@@ -191,7 +191,6 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "predict": {
         **_each("workers use_multiprocessing max_queue_size", PYTHON_LOOP),
         "steps": "arrays are predicted whole: hand over x[:n]",
-        "callbacks": "leave it out, and look at what is returned",
     },
     "summary": {
         **_each("positions expand_nested show_trainable layer_range", "leave it out"),
