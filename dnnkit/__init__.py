@@ -33,10 +33,21 @@ from dnnkit import (
 )
 from dnnkit._version import __version__
 from dnnkit.backends import get_backend, set_backend, use_backend
-from dnnkit.callbacks import Callback, CSVLogger, EarlyStopping, LossPlot, ModelCheckpoint, TerminateOnNaN
+from dnnkit.callbacks import (
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    LambdaCallback,
+    LearningRateScheduler,
+    LossPlot,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+    TensorBoard,
+    TerminateOnNaN,
+)
 from dnnkit.confidence import iterations_to_confidence
 from dnnkit.errors import DnnkitError
-from dnnkit.formula import activation
+from dnnkit.formula import activation, loss
 from dnnkit.instead import no_attribute
 from dnnkit.layers import Activation, Dense, Dropout, Flatten, Input, Layer, Rescaling
 from dnnkit.models import clone_model, load_model
@@ -112,12 +123,16 @@ __all__ = [
     "Flatten",
     "History",
     "Input",
+    "LambdaCallback",
     "Layer",
+    "LearningRateScheduler",
     "LossPlot",
     "ModelCheckpoint",
     "RMSprop",
+    "ReduceLROnPlateau",
     "Rescaling",
     "Sequential",
+    "TensorBoard",
     "TerminateOnNaN",
     "__version__",
     "activation",
@@ -135,6 +150,7 @@ __all__ = [
     "layers",
     "load",
     "load_model",
+    "loss",
     "losses",
     "metrics",
     "models",

@@ -145,13 +145,11 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
         "to_yaml": "use net.save(folder), which writes architecture.json",
         "export": "use net.to_numpy_source('net.py') for a script that needs NumPy alone",
         "quantize": "networks are float32 or float64",
-        "non_trainable_weights": "use net.weights: layers keep no statistics",
-        "non_trainable_variables": "use net.weights: layers keep no statistics",
         "stateless_call": "a network has its parameters: net.set_weights(...), then net.predict(x)",
     },
     "layer": {
         **_each(
-            "weights kernel bias trainable_weights variables trainable_variables",
+            "weights kernel bias variables trainable_weights trainable_variables non_trainable_weights",
             "by itself a layer is a description, whose weights are a network's: net.layers[0].weights, or "
             "net.get_layer(name).{name}",
         ),
@@ -161,7 +159,6 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
         "add_weight": "say it in parameters(): docs/extending.md",
         "get_config": "use dataclasses.asdict(layer)",
         "losses": NO_PENALTY,
-        "non_trainable_weights": "use layer.weights: layers keep no statistics",
     },
     "history": {
         "validation_data": "hand it to net.evaluate",

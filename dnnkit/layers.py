@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
 from math import prod
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,20 +56,8 @@ NAME = Expected(
 )
 
 
-class _AtPlace:
-    """Below what a frozen dataclass refuses by itself: a copy that a network gave is not to be changed either."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if "_place" in self.__dict__:
-            raise ConfigurationError(
-                f"{name} of a layer that a network gave cannot be assigned, for it is a copy: assign weights by "
-                "set_weights, and make another network for other layers"
-            )
-        super().__setattr__(name, value)
-
-
 @dataclass(frozen=True, eq=False, repr=False)
-class Layer(_AtPlace, Settings):
+class Layer(Settings):
     """Base of all layers, and of your own.
 
     Your own layer is a frozen dataclass with `forward` and `backward` (see `dnnkit.backends.program.CustomFunction`),
@@ -86,13 +74,28 @@ class Layer(_AtPlace, Settings):
         input_shape: the shape of a sample that comes to it, so that the network need not see data to know its
             parameters; for the first layer.
         input_dim: the same, where a sample is so many numbers.
+        trainable: False freezes its parameters: they stay as they are while the others are trained. Of a network that
+            is `net.freeze`, `net.unfreeze`, or an assignment to `net.layers[0].trainable`.
     """
 
     name: str | None = field(default=None, kw_only=True, repr=False, compare=False, metadata=UNLESS_DEFAULT)
     input_shape: Shape | None = field(default=None, kw_only=True, repr=False, compare=False, metadata=UNLESS_DEFAULT)
     input_dim: int | None = field(default=None, kw_only=True, repr=False, compare=False, metadata=UNLESS_DEFAULT)
 
-    expects: ClassVar = {"name": or_none(NAME), "input_shape": or_none(SAMPLE), "input_dim": or_none(whole(1))}
+    trainable: bool = field(default=True, kw_only=True, repr=False, metadata=UNLESS_DEFAULT)
+
+    expects: ClassVar = {
+        "trainable": FLAG,
+        "name": or_none(NAME),
+        "input_shape": or_none(SAMPLE),
+        "input_dim": or_none(whole(1)),
+    }
+
+    def __new__(cls, *given: Any, **named: Any) -> Self:  # noqa: D102 - nobody calls it by name
+        for kind in cls.__mro__:
+            if issubclass(kind, Layer):
+                _let_assignments_say_more(kind)
+        return super().__new__(cls, *given, **named)
 
     def __init_subclass__(cls) -> None:
         if "__repr__" not in vars(cls):  # else `dataclass` makes one, with every default
@@ -194,6 +197,9 @@ class Place(Protocol):
     def count_params(self) -> int:
         """As a layer's."""
 
+    def set_trainable(self, trainable: Any) -> None:
+        """Freeze it, or train it again."""
+
 
 def at_place(layer: Layer, name: str, place: Place) -> Layer:
     """A copy of the layer that knows where it stands, and under which name."""
@@ -235,6 +241,45 @@ class Input(Settings):
     name: str | None = None
 
     expects: ClassVar = {"shape": SAMPLE, "name": or_none(NAME)}
+
+
+def _let_assignments_say_more(kind: type[Layer]) -> None:
+    """What `dataclass` has made refuses them all alike; it makes that after the class, so this looks at instances."""
+    made = vars(kind).get("__setattr__")
+    if made is None or hasattr(made, "says_more"):
+        return
+
+    def refuse(self: Layer, name: str, value: Any) -> None:
+        place = self.__dict__.get("_place")
+        if place is not None and name == "trainable":
+            place.set_trainable(value)
+            object.__setattr__(self, name, bool(value))
+            return
+        if place is not None:
+            raise ConfigurationError(
+                f"{name} of a layer that a network gave cannot be assigned, for it is a copy: assign weights by "
+                "set_weights, and make another network for other layers"
+            )
+        try:
+            made(self, name, value)
+        except FrozenInstanceError:
+            if name != "trainable":
+                raise
+            raise ConfigurationError(
+                f"trainable of a layer {type(self).__name__} cannot be assigned, for networks share descriptions of "
+                f"layers: write {type(self).__name__}(..., trainable={bool(value)}), or of a network that has it "
+                f"net.{'unfreeze' if value else 'freeze'}({self.base_name()!r})"
+            ) from None
+
+    refuse.says_more = True  # type: ignore[attr-defined]
+    kind.__setattr__ = refuse  # type: ignore[assignment,method-assign]
+
+
+def with_trainable(layer: Layer, trainable: bool) -> Layer:
+    """The same layer, trained or frozen."""
+    twin = copy(layer)
+    object.__setattr__(twin, "trainable", trainable)
+    return twin
 
 
 def _is_layer(thing: object) -> bool:

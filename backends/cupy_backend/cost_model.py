@@ -1,6 +1,6 @@
-"""How long a training step takes on a GPU: what its host needs for launches, and what the GPU computes and moves.
+"""How long a training step takes on a GPU: for its launches, and for what the GPU computes and moves.
 
-    host:       seconds of a step, and of each layer besides, as two small networks take here
+    launches:   seconds of a step, and of each layer besides, as two small networks take here
     products:   FLOPs / FLOPs per second, of the dtype
     the rest:   bytes read and written / bytes per second
     the batch:  bytes from the host / bytes per second
@@ -25,19 +25,19 @@ import numpy as np
 from dnnkit import files
 from dnnkit.backends.diagnosis import remark
 from dnnkit.backends.inspection import measured_step
-from dnnkit.backends.program import Dense, Loss, Metric, Parameter, Program, Rescale, stage_parameters
+from dnnkit.backends.program import Dense, Loss, Metric, Parameter, Program, Rescale, is_trained
 
 if TYPE_CHECKING:
     from dnnkit.backends.cupy_backend.backend import CupyBackend
 
-FORMAT = 1
+FORMAT = 2
 """Of what is kept. Raised whenever the CuPy backend's steps become faster or slower, so that they are measured anew."""
 
 PASSES = 6
 """How often a stage's outputs are read or written element by element, as on the processor."""
 
 OTHER = 0.5
-"""What a stage that is not dense costs the host, in dense layers: two launches of five."""
+"""What launches of a stage that is not dense cost, in dense layers: two of five."""
 
 ROWS, WIDTH, REPEATS, ROUNDS = 256, 2048, 5, 3
 """Of the products that are measured: a batch through a wide layer. Larger ones are faster; those win anyway."""
@@ -45,8 +45,9 @@ ROWS, WIDTH, REPEATS, ROUNDS = 256, 2048, 5, 3
 MOVED = 32 << 20
 """Bytes of the arrays that are copied."""
 
-LAYERS, UNITS, BATCH, STEPS = (1, 4), 16, 16, 20
-"""Of the small networks whose steps are measured: the GPU has nothing to do there, so that is the host's time."""
+LAYERS, UNITS, BATCH, STEPS = (1, 4), 16, 16, 256
+"""Of the small networks whose steps are measured: the GPU has little to compute there, so that is the time of launches.
+Steps are enough for most of them to be graphs."""
 
 
 @dataclass(frozen=True)
@@ -68,18 +69,18 @@ def seconds_per_step(program: Program, rows: int, gpu: Gpu) -> float:
     slots = len(program.optimizer_rule.slots) if program.optimizer_rule else 0
     features = prod(program.input_shape)
     layers, flops, trained, width = 0.0, 0.0, False, features
-    moved = 2 * rows * features + (3 + 2 * slots) * program.size
+    moved = 2 * rows * features + (3 + 2 * slots) * program.trainable_size
     for stage in program.stages:
         if isinstance(stage, Dense):
             inputs, width = stage.kernel.shape
             layers += 1
-            products = 3 if trained else 2  # forward, its kernel's gradient, and dx unless nothing before it is trained
+            products = 1 + is_trained(stage) + trained  # forward, its kernel's gradient, and dx if any is before it
             flops += products * 2.0 * rows * inputs * width
             moved += products * (rows * inputs + inputs * width)
         elif not isinstance(stage, Rescale):
             layers += OTHER
         moved += PASSES * rows * width
-        trained |= bool(stage_parameters(stage))
+        trained = trained or is_trained(stage)
     sent = rows * (features * number + 8)  # and its place in the order
     computed = flops / (gpu.float32 if number == 4 else gpu.float64) + moved * number / gpu.bytes
     return gpu.step + gpu.layer * layers + computed + sent / gpu.transfer

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from dnnkit.backends.numba_backend.partition import Partition, Role, roles
-from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Rescale, Stage
+from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Rescale, Stage, is_trained
 from dnnkit.kernels._engine import opcodes, structures
 from dnnkit.kernels._engine.opcodes import EXCHANGED, IN_PLACE, Instruction
 
@@ -153,14 +153,14 @@ def _backward(
         stage, wants_dx = stage_list[place], place > key.first
         if isinstance(stage, Custom):
             steps += _called("own_backward", partition, place, int(wants_dx))
-            waiting += [Instruction("update_stage", place)] if stage.parameters else []
+            waiting += [Instruction("update_stage", place)] if is_trained(stage) else []
             if place == last_call and at_once:
                 steps += waiting
             continue
         in_exchange = kinds[place] == "columns" and wants_dx
         name = {Dense: "dense", Activate: "activate", Rescale: "rescale", Dropout: "dropout"}[type(stage)]
         steps.append(Instruction(f"{name}_backward", place, EXCHANGED if in_exchange else int(wants_dx)))
-        if isinstance(stage, Dense):
+        if isinstance(stage, Dense) and is_trained(stage):
             what = "update_fused" if at_once and place < last_call else "kernel_gradient"
             waiting += [Instruction("update_stage", place, 1)]
             of_columns = place == 0 and key.inputs != "gathered"

@@ -121,7 +121,7 @@ class OneBatch:
         self._sums.fill(0)
         done = 0
         while not done:  # as it is not if somebody has asked another run of the team to stop
-            if single is not None and single.is_alike(hyperparameters, numbers):
+            if single is not None and single.goes_on_with(hyperparameters, numbers):
                 run.x, run.targets = address(self._batch[0]), address(self._batch[1])
                 single.run(0, steps.first_update)
             else:

@@ -17,7 +17,7 @@ from dnnkit.backends.blas_threads import blas_threads
 from dnnkit.backends.numba_backend.backend import NumbaBackend
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, stage_shards
 from dnnkit.backends.numba_backend.spread import Spread, array_at, spread
-from dnnkit.backends.program import Custom, HostArray, Program, Stage
+from dnnkit.backends.program import Custom, HostArray, Program, Stage, is_trained
 from dnnkit.kernels import registry
 from dnnkit.kernels._engine.structures import OWN_BACKWARD, OWN_FORWARD, OWN_MEASURES
 
@@ -146,7 +146,7 @@ class OwnParts:
         kept, shape = self._kept.pop(place)
         dy = self._of_stage("dy", place).gathered().reshape(shape)
         dx, *gradients = stage.function.backward(np, dy, kept, *self._own_parameters(place, stage))
-        for gradient, outs in zip(gradients, self._gradients[place], strict=True):
+        for gradient, outs in zip(gradients if is_trained(stage) else (), self._gradients[place], strict=True):
             for number, out in enumerate(outs):  # by rows, those of all workers are added up
                 out[...] = 0 if self._by_rows and number > 0 else np.reshape(gradient, out.shape)
         if wants_dx:
@@ -213,14 +213,14 @@ class OwnParts:
         return self._own[place]
 
     def _gradients_of(self, stage: Stage) -> list[list[HostArray]]:
-        """Of each of its own parameters, where each worker has the gradient."""
+        """Of each of its own parameters that is trained, where each worker has the gradient."""
         home = self._memory.gradients
         return [
             [
                 array_at(home, worker.gradient + piece.offset * home.itemsize, parameter.shape)
                 for worker in self._workers
             ]
-            for parameter in (stage.parameters if isinstance(stage, Custom) else ())
+            for parameter in (stage.parameters if isinstance(stage, Custom) and is_trained(stage) else ())
             for piece in [self._layout.pieces[0, parameter.name]]
         ]
 

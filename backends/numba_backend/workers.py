@@ -62,7 +62,7 @@ class WorkerTeam:
         kind = program.dtype if self._takes == "values" else "int64"
         self._targets = zeros((workers, own_rows * max(1, self._target_width)), kind)
         self._row_weights = np.ones((workers, own_rows), program.dtype)
-        self.gradients = zeros((workers, self.layout.size), program.dtype)
+        self.gradients = zeros((workers, self.layout.trained_size), program.dtype)
         self._all_rows, self._all_columns = np.arange(own_rows), np.arange(features)
         self._columns = np.zeros((workers, features + nonzero_columns.words(features)), np.int64)
         self._control, self.turns = np.zeros(3 * LINE, np.int64), np.zeros((2, workers * LINE), np.int64)
@@ -74,6 +74,7 @@ class WorkerTeam:
         self.run_address = ctypes.addressof(self.run_structure)
         self._fill_workers(plans)
         self._fill_run(plans[-1].size)
+        self._trains = False
         self._calls_when_predicting = bool(program.custom_layers)
         calls_any = self._calls_when_predicting or program.custom_measures
         self._own_parts = self._new_own_parts() if calls_any else None
@@ -148,12 +149,13 @@ class WorkerTeam:
             run.rule = kernels.update.address
         if purpose == "update":
             return
+        self._trains |= trains  # what leaves slopes serves those who only look, too
         for place, stage in enumerate(self._stages):
             if isinstance(stage, Dense | Activate):
                 for table in self._tables:
-                    table[place].forward = kernels.forward(stage.activation).address
+                    table[place].forward = kernels.forward(stage, trains=self._trains).address
                     if trains:
-                        table[place].backward = kernels.backward(stage.activation).address
+                        table[place].backward = kernels.backward(stage).address
         if purpose in ("predict", "predict a few"):
             run.head = kernels.head.address
             return
@@ -340,6 +342,6 @@ class WorkerTeam:
     def _shares(self, worker: int) -> tuple[int, int, int]:
         """(start, start of the part that only this worker has, end) of the parameters that a worker updates."""
         if self.partition.by == "rows":
-            part = share(self.layout.size, self.partition.workers, worker)
+            part = share(self.layout.trained_size, self.partition.workers, worker)
             return part.start, part.start, part.stop
-        return 0, self.layout.shared, self.layout.sizes[worker]
+        return 0, self.layout.shared, self.layout.trained[worker]

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from dnnkit.backends import choosing
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.registry import get_backend
+from dnnkit.callbacks import callback_list, hearing
+from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.errors import ConfigurationError
 from dnnkit.instead import refuse
 from dnnkit.network import checks, targets
@@ -26,13 +28,13 @@ class Askable(Buildable):
     @overload
     def evaluate(
         self, x: Any, y: Any = None, batch_size: int | None = None, verbose: Verbosity = 0, sample_weight: Any = None,
-        *, return_dict: Literal[True], **others: Any,
+        *, callbacks: callback_list.Given = None, return_dict: Literal[True], **others: Any,
     ) -> dict[str, float]: ...  # fmt: skip
 
     @overload
     def evaluate(
         self, x: Any, y: Any = None, batch_size: int | None = None, verbose: Verbosity = 0, sample_weight: Any = None,
-        *, return_dict: bool = False, **others: Any,
+        *, callbacks: callback_list.Given = None, return_dict: bool = False, **others: Any,
     ) -> Evaluation: ...  # fmt: skip
 
     def evaluate(
@@ -43,6 +45,7 @@ class Askable(Buildable):
         verbose: Verbosity = 0,
         sample_weight: Any = None,
         *,
+        callbacks: callback_list.Given = None,
         return_dict: bool = False,
         **others: Any,
     ) -> Evaluation | dict[str, float]:
@@ -54,17 +57,19 @@ class Askable(Buildable):
             batch_size: rows that are computed at a time; None for many.
             verbose: 1 or 2 print a line of what was found, 0 nothing; "auto" is 1.
             sample_weight: (N,), how much each sample counts.
+            callbacks: what hears of its batches.
             return_dict: give a dictionary in place of an `Evaluation`, which is one by name.
         """
         refuse("evaluate", others, Askable.evaluate)
+        heard = CallbackList.of(callbacks)
         batch_size = checks.check_count("batch_size", INFERENCE_BATCH if batch_size is None else batch_size)
         x, y, weights = self._check(x, y, sample_weight, rows=choosing.NONE_TRAINED)
-        executable = self.executable
-        data, rows = executable.load(x, y, weights), min(batch_size, int(x.shape[0]))
-        totals = self.turns.read(executable, lambda parameters: executable.evaluate(data, rows, parameters))
-        found = Evaluation(totals.means(executable.program.metrics))
+        executable, samples = self.executable, int(x.shape[0])
+        data, rows = executable.load(x, y, weights), min(batch_size, samples)
+        heard.attach(self, hearing.params(samples, rows))
+        found = Evaluation(hearing.evaluate(self, executable, data, rows, heard))
         if check_verbosity(verbose):
-            print(f"{int(x.shape[0]):,} samples  " + "  ".join(f"{name} {value:.4f}" for name, value in found.items()))
+            print(f"{samples:,} samples  " + "  ".join(f"{name} {value:.4f}" for name, value in found.items()))
         return dict(found.items()) if return_dict else found
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False) -> Any:
@@ -82,7 +87,13 @@ class Askable(Buildable):
         return self.predict(x)
 
     def predict(
-        self, x: Any, batch_size: int | None = INFERENCE_BATCH, verbose: Verbosity = 0, **others: Any
+        self,
+        x: Any,
+        batch_size: int | None = INFERENCE_BATCH,
+        verbose: Verbosity = 0,
+        *,
+        callbacks: callback_list.Given = None,
+        **others: Any,
     ) -> NDArray[Any]:
         """The network's outputs (N, ...) as a NumPy array, dropout off.
 
@@ -90,14 +101,17 @@ class Askable(Buildable):
             x: samples (N, ...).
             batch_size: rows that are computed at a time; None for many.
             verbose: 1 or 2 print a line when it is done, 0 nothing; "auto" is 1.
+            callbacks: what hears of its batches.
         """
         if verbose or others:
             refuse("predict", others, Askable.predict)
-            found = self.predict(x, batch_size)
+            found = self.predict(x, batch_size, callbacks=callbacks)
             if check_verbosity(verbose):
                 print(f"{len(found):,} samples predicted")
             return found
         batch_size = checks.check_count("batch_size", INFERENCE_BATCH if batch_size is None else batch_size)
+        if callbacks is not None:
+            return self._predict_heard(x, batch_size, CallbackList.of(callbacks))
         if (executable := self._executable) is not None and (few := self._predict_few(executable, x)) is not None:
             return few if len(self._output_shape) == 1 else few.reshape(-1, *self._output_shape)
         x = self._check_samples(x, choosing.NONE_TRAINED)
@@ -105,6 +119,13 @@ class Askable(Buildable):
         data, rows = executable.load(x, None, None), min(batch_size, int(x.shape[0]))
         found = self.turns.read(executable, lambda parameters: executable.predict(data, rows, parameters))
         return found.reshape(-1, *self._output_shape)
+
+    def _predict_heard(self, x: Any, batch_size: int, callbacks: CallbackList) -> NDArray[Any]:
+        x = self._check_samples(x, choosing.NONE_TRAINED)
+        samples = int(x.shape[0])
+        rows = min(batch_size, samples)
+        callbacks.attach(self, hearing.params(samples, rows))
+        return hearing.predict(self, self.executable, x, rows, callbacks).reshape(-1, *self._output_shape)
 
     def _predict_few(self, executable: Executable, x: Any) -> NDArray[Any] | None:
         """What takes a few microseconds: `Turns.read` where nothing has changed, without its calls."""

@@ -222,6 +222,11 @@ class Buildable(WithWeights):
             self._weighed_rows = None
         self._take(*choosing.build(chosen, program), keep_slots)
 
+    def _rebuild_for_layers(self) -> None:
+        """A new executable, for `descriptions` were replaced by others with the same parameters."""
+        self._rebuild(rows=self._weighed_rows)
+        self.executable.state.execution = ""  # how work is divided follows from what there is to do
+
     def _take(self, chosen: Chosen, executable: Executable, keep_slots: bool = True) -> None:
         """Go on with what was built, and with the numbers that were there."""
         if self._executable is not None:

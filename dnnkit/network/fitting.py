@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from dnnkit.callbacks.base import Callback
+from dnnkit.callbacks import callback_list
+from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.errors import ConfigurationError
 from dnnkit.instead import refuse
 from dnnkit.network import checks
 from dnnkit.network.asking import Askable
+from dnnkit.network.freezing import require_trainable
 from dnnkit.settings import SHARE
 from dnnkit.training import loop
 from dnnkit.training.checkpoints import Checkpoints
@@ -36,7 +38,7 @@ class Fittable(Askable):
         batch_size: int | None = 32,
         epochs: int | None = None,
         verbose: Verbosity = "auto",
-        callbacks: Callback | str | Sequence[Callback | str] | None = (),
+        callbacks: callback_list.Given = (),
         validation_split: float = 0.0,
         validation_data: Sequence[Any] | None = None,
         shuffle: Shuffle = True,
@@ -73,6 +75,7 @@ class Fittable(Askable):
         batches is an error that says what differs.
         """
         refuse("fit", others, Fittable.fit)
+        heard = CallbackList.of(callbacks)
         batch_size = checks.check_count("batch_size", 32 if batch_size is None else batch_size)
         validates = check_frequency(validation_freq)
         initial_epoch = checks.check_count("initial_epoch", initial_epoch, 0)
@@ -88,6 +91,7 @@ class Fittable(Askable):
             checkpoints = Checkpoints.of(checkpoint, checkpoint_every, keep)
         with self.turns.fitting(), Interrupts(checkpoints is not None) as interrupts, checkpoints or nullcontext():
             x, y, weights = self._check(x, y, sample_weight, class_weight, rows=batch_size)
+            require_trainable(self.executable)
             if checkpoints is not None:
                 self._take_seed(checkpoints.seed)
             held_out: tuple[Any, ...] | None = None
@@ -122,7 +126,7 @@ class Fittable(Askable):
             self.executable.prepare(run.data, batch_size, hyperparameters, run.validation)
             interrupts.check()
             self.turns.begin_training()
-            return loop.train(self, run, callbacks, verbose, interrupts, checkpoints)
+            return loop.train(self, run, heard, verbose, interrupts, checkpoints)
 
     def _take_seed(self, seed: int | None) -> None:
         """That of a checkpoint, where the network's own was drawn."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dnnkit.backends.program import Totals
 from dnnkit.errors import ConfigurationError
 from dnnkit.network.evaluation import Evaluation, as_of_batch
+from dnnkit.network.freezing import require_respected, require_trainable
 from dnnkit.network.protocol import Network
 
 
@@ -39,6 +40,7 @@ class OwnLoops(Network):
     ) -> Totals:
         """One update, and what was measured before it."""
         x, y, weights = self._check(x, y, sample_weight, class_weight)
+        require_trainable(self.executable)
         samples = int(x.shape[0])
         with self.turns:
             executable = self.executable
@@ -58,23 +60,27 @@ class OwnLoops(Network):
             executable, optimizer = self.executable, self.optimizer
             if executable.program.rule != optimizer.rule:
                 return None
+            if executable.program.frozen_parameters:
+                require_trainable(executable)
             return executable.train_batch(x, y, optimizer.hyperparameters(executable.state.step, 1))
 
     def get_gradients(
         self, x: Any, y: Any, with_input: bool = False, *, sample_weight: Any = None
     ) -> tuple[float, dict[str, NDArray[Any]]]:
-        """(loss, gradient of each parameter by name) on all of x and y as one batch; changes nothing.
+        """(loss, gradient of each parameter that is trained, by name) on all of x and y as one batch; changes nothing.
 
         With `with_input` also the gradient in x, under the name "input" and in x's shape. Dropout is active, with the
         mask of the next update.
         """
         if sample_weight is None and not with_input and self.is_built and self.is_compiled:
             with self.turns:
+                require_respected(self.executable)
                 batch = self.executable.differentiate_batch(x, y)
             if batch is not None:
                 return batch.loss, dict(batch.parameters)
         x, y, weights = self._check(x, y, sample_weight)
         with self.turns:
+            require_respected(self.executable)
             gradients = self.executable.gradients(self.executable.load(x, y, weights), with_input=with_input)
             to_numpy = self.backend.to_numpy
             named = {name: np.array(to_numpy(value)) for name, value in gradients.parameters.items()}
@@ -89,18 +95,25 @@ class OwnLoops(Network):
         `net.apply_gradients(net.get_gradients(x, y)[1])` is `net.train_step(x, y)`, up to rounding.
 
         Arguments:
-            gradients: of every parameter by its name, in its shape. As in `fit`, numbers that are not finite go on to
-                the parameters.
+            gradients: of every parameter that is trained, by its name, in its shape. As in `fit`, numbers that are not
+                finite go on to the parameters.
 
         Raises:
             UnknownName, ShapeError, DataError: before anything changes, where a gradient does not fit a parameter.
-            ConfigurationError: if one is missing.
+            ConfigurationError: if one is missing, or is of a layer that is frozen.
         """
         optimizer = self.optimizer
         self._take_rule()
         arrays = self.parameters.fitting("gradient", gradients)
-        if len(arrays) < len(self.parameters):
-            missing = [name for name in self.parameters if name not in arrays]
+        require_trainable(self.executable)
+        program = self.executable.program
+        if frozen := [each.name for each in program.frozen_parameters if each.name in arrays]:
+            raise ConfigurationError(
+                f"the gradient of {', '.join(frozen)} is given, but the layer is frozen: expected those of parameters "
+                "that are trained, as get_gradients gives them; leave it out, or unfreeze the layer"
+            )
+        if len(arrays) < len(program.trainable_parameters):
+            missing = [each.name for each in program.trainable_parameters if each.name not in arrays]
             raise ConfigurationError(
                 f"the gradient of {', '.join(missing)} is missing: expected one of each parameter; give zeros where "
                 "the loss does not depend on it"

@@ -74,6 +74,15 @@ class Network(Protocol):
     def set_parameters(self, values: Mapping[str, Any]) -> None:
         """Assign several parameters."""
 
+    def get_layer(self, name: str | None = ...) -> Layer:
+        """The layer of that name, as a copy that knows its weights."""
+
+    def freeze(self, *layers: str | int) -> None:
+        """Keep layers as they are."""
+
+    def unfreeze(self, *layers: str | int) -> None:
+        """Train layers again."""
+
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """One update; returns the loss before it."""
 

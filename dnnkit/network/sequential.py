@@ -11,6 +11,7 @@ from dnnkit.network import checks, lowering, numpy_source
 from dnnkit.network.copying import Copyable
 from dnnkit.network.describing import Describable
 from dnnkit.network.fitting import Fittable
+from dnnkit.network.freezing import Freezable
 from dnnkit.network.own_loops import OwnLoops
 from dnnkit.saves import saving
 from dnnkit.saves.numbers import restore_numbers
@@ -21,7 +22,7 @@ from dnnkit.settings import or_none
 NAME_OF_NETWORK = or_none(text(words="text, of at most 200 letters", most=200))
 
 
-class Sequential(Fittable, OwnLoops, Describable, Copyable):
+class Sequential(Fittable, OwnLoops, Freezable, Describable, Copyable):
     """Layers one after the other.
 
     `layers` are described by `dnnkit.layers`; where the first is `dk.Input(shape)`, or says `input_shape`, the network

@@ -28,11 +28,23 @@ class Row(NamedTuple):
     numbers: str
 
     @property
+    def parameters(self) -> int:
+        """The number of its parameters, where it is known."""
+        return int(self.numbers.replace(",", ""))
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it has parameters, or may have, that are not trained."""
+        return not self.layer.trainable and self.numbers != "0"
+
+    @property
     def cells(self) -> tuple[str, str, str]:
         """What a table shows."""
         about = [type(self.layer).__name__] if self.layer.name is not None else []
         if (activation := getattr(self.layer, "activation", None)) is not None:
             about.append(str(activation))
+        if self.is_frozen:
+            about.append("frozen")
         name = f"{self.name} ({', '.join(about)})" if about else self.name
         return name, self.shape or "not built", self.numbers or "?"
 
@@ -57,7 +69,7 @@ def total(net: Network) -> int | None:
     """How many parameters it has, None where that is not known yet."""
     if net.input_shape is None:
         return None
-    return sum(int(row.numbers.replace(",", "")) for row in rows(net))
+    return sum(row.parameters for row in rows(net))
 
 
 def print_summary(net: Network, line_length: int, print_fn: Callable[[str], object]) -> None:
@@ -88,7 +100,9 @@ def footer(net: Network) -> str:
     size = count * (4 if net.dtype == "float32" else 8) / 1024
     amount = f"{size:,.1f} KiB" if size < 1024 else f"{size / 1024:,.1f} MiB"
     where = f", on {net.backend.address}" if net.is_built else ""
-    return f"{count:,} parameters, {net.dtype}, {amount}{where}"
+    frozen = sum(row.parameters for row in rows(net) if row.is_frozen)
+    parts = f" ({count - frozen:,} trainable, {frozen:,} frozen)" if frozen else ""
+    return f"{count:,} parameters{parts}, {net.dtype}, {amount}{where}"
 
 
 def training(net: Network) -> str:

@@ -86,11 +86,25 @@ def _as_values(y: Array, outputs: int, loss: Loss) -> Array:
         if kernel is not None and kernel.takes_labels and shape in ((shape[0],), (shape[0], 1)):
             hint = ". For class numbers use loss='sparse_categorical_crossentropy'"
         raise ShapeError(f"y has shape {shape}: expected ({shape[0]}, {outputs}), like the network's output{hint}")
-    if kernel is not None and kernel.outputs == "binary":
-        least, most = float(xp.min(y)), float(xp.max(y))
-        if least < 0 or most > 1:
-            raise DataError(f"y goes from {least:g} to {most:g}: a binary cross-entropy expects targets in [0, 1]")
+    if kernel is not None and kernel.targets != "any":
+        _check_numbers(y, kernel)
     return y
+
+
+def _check_numbers(y: Array, kernel: registry.Loss) -> None:
+    """Raise `DataError` unless targets are numbers that the loss is made for."""
+    xp = namespace(y)
+    y = xp.astype(y, xp.float64) if xp.isdtype(y.dtype, "bool") else y
+    least, most = float(xp.min(y)), float(xp.max(y))
+    given = f"y goes from {least:g} to {most:g}: "
+    if kernel.targets == "shares" and (least < 0 or most > 1):
+        raise DataError(f"{given}a binary cross-entropy expects targets in [0, 1]")
+    if kernel.targets == "signs" and not (least in (-1, 0, 1) and bool(xp.all((y == least) | (y == 1)))):
+        raise DataError(f"{given}a hinge loss expects targets that are 0 and 1, or -1 and 1, and no others")
+    if kernel.targets == "not negative" and least < 0:
+        raise DataError(f"{given}the loss expects targets of 0 or more, such as counts or probabilities")
+    if kernel.targets == "positive" and least <= 0:
+        raise DataError(f"{given}the loss expects targets above 0: leave out rows without, or choose another loss")
 
 
 def class_weights(weights: Mapping[int, float] | None, y: Array, program: Program, backend: Backend) -> Any:

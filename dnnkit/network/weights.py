@@ -16,7 +16,7 @@ from dnnkit.layers import Layer, at_place, description
 from dnnkit.network.lowering import layer_names
 from dnnkit.network.protocol import Network
 from dnnkit.registry import did_you_mean
-from dnnkit.settings import several, shown
+from dnnkit.settings import FLAG, several, shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,10 +85,19 @@ class PlaceInNetwork:
     def _all(self) -> list[Weight]:
         return _weights(self.network, f"{self.name}/")
 
+    @property
+    def _is_trained(self) -> bool:
+        """As the network has it now."""
+        return self.network.get_layer(self.name).trainable
+
     def find(self, name: str) -> Any:
         """`weights`, or one of them by its name."""
-        if name in ("weights", "trainable_weights", "variables", "trainable_variables"):
+        if name in ("weights", "variables"):
             return self._all()
+        if name in ("trainable_weights", "trainable_variables"):
+            return self._all() if self._is_trained else []
+        if name in ("non_trainable_weights", "non_trainable_variables"):
+            return [] if self._is_trained else self._all()
         return next((weight for weight in self._all() if weight.name == name), None) if self.network.is_built else None
 
     def get_weights(self) -> list[NDArray[Any]]:
@@ -98,6 +107,11 @@ class PlaceInNetwork:
     def set_weights(self, weights: Sequence[Any]) -> None:
         """As a layer's."""
         _set(f"the layer {self.name!r}", self._all(), weights, self.network)
+
+    def set_trainable(self, trainable: Any) -> None:
+        """As `freeze` and `unfreeze` of the network."""
+        change = self.network.unfreeze if FLAG.of("trainable", trainable) else self.network.freeze
+        change(self.name)
 
     def count_params(self) -> int:
         """As a layer's."""
@@ -149,18 +163,30 @@ class WithWeights(Network):
 
     @property
     def trainable_weights(self) -> list[Weight]:
-        """The same."""
-        return self.weights
+        """Those that are not frozen."""
+        trained = {parameter.name for parameter in self.executable.program.trainable_parameters}
+        return [weight for weight in self.weights if weight.path in trained]
+
+    @property
+    def non_trainable_weights(self) -> list[Weight]:
+        """Those that are frozen."""
+        frozen = {parameter.name for parameter in self.executable.program.frozen_parameters}
+        return [weight for weight in self.weights if weight.path in frozen]
 
     @property
     def variables(self) -> list[Weight]:
-        """The same."""
+        """The same as `weights`."""
         return self.weights
 
     @property
     def trainable_variables(self) -> list[Weight]:
-        """The same."""
-        return self.weights
+        """The same as `trainable_weights`."""
+        return self.trainable_weights
+
+    @property
+    def non_trainable_variables(self) -> list[Weight]:
+        """The same as `non_trainable_weights`."""
+        return self.non_trainable_weights
 
     def get_weights(self) -> list[NDArray[Any]]:
         """The parameters of all layers, in their order, as copies."""

@@ -44,6 +44,8 @@ class Progress:
 
     wants_updates = False
     """Whether `advance` should be called several times an epoch."""
+    verbosity = 0
+    """The `verbose` that it is."""
 
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
@@ -83,7 +85,7 @@ class Guarded(Progress):
     def __init__(self, shown: Progress) -> None:
         super().__init__(shown.epochs)
         self._shown: Progress | None = shown
-        self.wants_updates = shown.wants_updates
+        self.wants_updates, self.verbosity = shown.wants_updates, shown.verbosity
 
     def begin_epoch(self, epoch: int, first: int, end: int, samples: int) -> None:  # noqa: D102
         self._try("begin_epoch", epoch, first, end, samples)
@@ -108,6 +110,8 @@ class Guarded(Progress):
 class LineProgress(Progress):
     """`Epoch 1/10 - 0.52 s - 9 µs/sample - loss: 0.3125 - accuracy: 0.9112`."""
 
+    verbosity = 2
+
     def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:  # noqa: D102
         print(" - ".join((self._title, *self._parts(logs, seconds))), flush=True)
 
@@ -115,7 +119,7 @@ class LineProgress(Progress):
 class LiveProgress(Progress):
     """While an epoch runs, a bar with steps, time left, time per sample, loss and metrics; then a line in its place."""
 
-    wants_updates = True
+    wants_updates, verbosity = True, 1
 
     def __init__(self, epochs: int) -> None:
         from rich.console import Console
@@ -154,7 +158,7 @@ class LiveProgress(Progress):
 class NotebookProgress(Progress):
     """One output of a notebook's cell: the lines of the epochs so far, the last of them while it runs."""
 
-    wants_updates = True
+    wants_updates, verbosity = True, 1
 
     def __init__(self, epochs: int) -> None:
         super().__init__(epochs)

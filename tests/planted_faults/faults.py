@@ -32,6 +32,11 @@ class Fault:
 
 REFERENCE = [
     Fault(
+        "reference-variant-smoothing", SCALE, "kernels/variants.py",
+        'classes = 2 if base.outputs == "binary" else scores.shape[1]', "classes = scores.shape[1]",
+        "tests/conformance/test_variants.py -k 'numpy and smoothed'",
+    ),
+    Fault(
         "reference-gelu-density", SCALE, "kernels/activations/gelu/reference.py",
         "sqrt(2 * pi)", "sqrt(pi)",
         "tests/kernels/activations/test_reference.py -k 'gelu and central_differences'",
@@ -227,6 +232,16 @@ NUMBA = [
         "tests/conformance -k 'points-loss-values-sigmoid'",
     ),
     Fault(
+        "numba-huber-slope", SIGN, "kernels/losses/huber/cpu.py",
+        "v9 = kind(-1.0) if v8", "v9 = kind(1.0) if v8",
+        "tests/conformance -k 'points-loss-values-huber'",
+    ),
+    Fault(
+        "numba-variant-share", MISSING, "kernels/variants.py",
+        "{targets}, share * factor, single_column(out)", "{targets}, factor, single_column(out)",
+        "tests/conformance/test_variants.py -k 'points and mean_squared_error'",
+    ),
+    Fault(
         "numba-binary-clipping", ONE, "kernels/losses/binary_crossentropy/cpu.py",
         "low < y < high", "low <= y <= high",
         "tests/conformance -k 'points-loss-extreme_scores-binary'",
@@ -240,6 +255,16 @@ NUMBA = [
         "numba-loss-totals", STALE, "kernels/_numba/entry_points.py",
         "gradient.dtype.type(scale), total[0]", "gradient.dtype.type(scale), 0.0",
         "tests/kernels/_numba/test_entry_points.py -k added_to_what_is_there",
+    ),
+    Fault(
+        "numba-slope-of-what", STALE, "kernels/_numba/entry_points.py",
+        "forward(value), {slope}(value)", "forward(value), {slope}(forward(value))",
+        "tests/kernels/_numba/test_entry_points.py -k 'slope_kept and gelu'",
+    ),
+    Fault(
+        "backends-slope-over-outputs", STALE, "backends/numba_backend/program_kernels.py",
+        "return isinstance(stage, Dense) and", "return",
+        "tests/dnnkit/network/test_gradients.py -k 'layer_before and numba'",
     ),
     Fault(
         "numba-adam-epsilon", ORDER, "kernels/optimizer_step/cpu.py",
@@ -397,7 +422,7 @@ CUDA = [
     ),
     Fault(
         "cuda-sums-barrier", ORDER, "kernels/_cuda/sums.cu",
-        "__syncthreads();", "",
+        "__syncthreads();  // every warp has left its own", "",
         "tests/conformance -k 'CPU-loss-many_small_rows-mean_squared'",
     ),
     Fault(
@@ -441,6 +466,11 @@ CUDA = [
         "tests/kernels/activations/test_gpu.py -k a_bias_is_added",
     ),
     Fault(
+        "cuda-variant-row", INDEX, "kernels/variants.py",
+        "Row one = {row.number * row.columns + k, 1", "Row one = {row.number + k, 1",
+        "tests/conformance/test_variants.py -k 'CPU and mean_squared_error'",
+    ),
+    Fault(
         "cuda-softmax-cross-entropy-factor", SCALE, "kernels/losses/softmax_cross_entropy/gpu.cu",
         "step - factor * t", "step - t",
         "tests/conformance -k 'CPU-loss-values-softmax'",
@@ -477,8 +507,23 @@ CUDA = [
     ),
     Fault(
         "cuda-gather-row", INDEX, "kernels/gather/gpu.cu",
-        "rows[i] * features", "i * features",
+        "rows[i] : i) * features", "i : i) * features",
         "tests/conformance -k 'CPU-data-values-gather'",
+    ),
+    Fault(
+        "cuda-gather-place", INDEX, "kernels/gather/gpu.cu",
+        "order + step % period * batch", "order + step % period",
+        "tests/cuda_on_cpu/test_recorded_step.py -k 'bits_are_the_same and sparse'",
+    ),
+    Fault(
+        "cuda-step-of-dropout", STALE, "kernels/gather/gpu.cu",
+        "clock[BASE] + step", "clock[BASE]",
+        "tests/cuda_on_cpu/test_recorded_step.py -k 'bits_are_the_same and dropout'",
+    ),
+    Fault(
+        "cuda-sums-of-two", ORDER, "kernels/_cuda/sums.cu",
+        "__syncthreads();  // thread 0 has read the sums of the time before", "",
+        "tests/kernels/losses/test_gpu.py -k sums_of_loss_and_metric",
     ),
     Fault(
         "cuda-gather-precision", DTYPE, "kernels/gather/gpu.cu",
@@ -514,6 +559,26 @@ CUDA = [
 ]  # fmt: skip
 
 BACKENDS = [
+    Fault(
+        "backends-test-batches-so-far", ONE, "backends/numba_backend/readers.py",
+        "Steps(step, step + 1)", "Steps(step, step)",
+        "tests/dnnkit/callbacks/test_callback.py -k 'logs_of_an_evaluation and numba'",
+    ),
+    Fault(
+        "backends-older-batch-name", MISSING, "dnnkit/callbacks/callback_list.py",
+        "found.setdefault(newer, method)", "found.setdefault(older, method)",
+        "tests/dnnkit/callbacks/test_callback.py -k 'heard_in_order and numpy'",
+    ),
+    Fault(
+        "backends-rate-set-twice", STALE, "dnnkit/callbacks/learning_rates.py",
+        "if self._set_for == epoch:", "if self._set_for == -1:",
+        "tests/dnnkit/training/test_checkpoints.py -k 'sets_the_rate and epochs'",
+    ),
+    Fault(
+        "backends-patience", ONE, "dnnkit/callbacks/learning_rates.py",
+        "self._waited >= self.patience", "self._waited > self.patience",
+        "tests/dnnkit/callbacks/test_learning_rates.py -k counts_as_keras",
+    ),
     Fault(
         "backends-summed-weight", STALE, "backends/stagewise/accumulator.py",
         "self._weight += weight", "self._weight = weight",
@@ -586,13 +651,18 @@ BACKENDS = [
     ),
     Fault(
         "backends-single-step-numbers", STALE, "backends/numba_backend/single_step.py",
-        "numbers is self._numbers", "True",
+        "numbers is not self._numbers or", "",
         "tests/backends/numba_backend/test_single_step.py -k 'read and units/2'",
     ),
     Fault(
         "backends-single-step-rate", STALE, "backends/numba_backend/single_step.py",
-        "and hyperparameters is self._hyperparameters", "and True",
-        "tests/backends/numba_backend/test_single_step.py -k slow_down",
+        "self._structure.rates = address(hyperparameters.learning_rates)", "pass",
+        "tests/backends/numba_backend/test_single_step.py -k 'schedule and nothing'",
+    ),
+    Fault(
+        "backends-single-step-constants", STALE, "backends/numba_backend/single_step.py",
+        "hyperparameters.constants is not before.constants", "False",
+        "tests/backends/numba_backend/test_single_step.py -k decay_less",
     ),
     Fault(
         "backends-epoch-stopped", ONE, "backends/numba_backend/executable.py",
@@ -606,8 +676,8 @@ BACKENDS = [
     ),
     Fault(
         "backends-assigned-shards", STALE, "backends/numba_backend/weights.py",
-        'if self.newest != "flat":', 'if self.newest == "both":',
-        "tests/backends/numba_backend/test_worker_shards.py -k 'what_is_assigned and units/2'",
+        "self._waiting.add(name)", "pass",
+        "tests/backends/numba_backend/test_weights.py -k whatever_is_written",
     ),
     Fault(
         "backends-one-batch-labels", MISSING, "backends/numba_backend/one_batch.py",
@@ -618,6 +688,26 @@ BACKENDS = [
         "backends-one-batch-bits", STALE, "backends/numba_backend/one_batch.py",
         "if marks or not is_bytes else None", "if not is_bytes else None",
         "tests/backends/numba_backend/test_nonzero_columns.py -k 'no_bit_of_training and uint8 and units/1'",
+    ),
+    Fault(
+        "backends-frozen-first", INDEX, "backends/numba_backend/partition.py",
+        "(not piece[1].trainable, not piece[0])", "(piece[1].trainable, not piece[0])",
+        "tests/backends/numba_backend/test_frozen.py -k 'every_partition and units/2 and pair'",
+    ),
+    Fault(
+        "backends-frozen-fused", MISSING, "backends/numba_backend/bytecode.py",
+        "if isinstance(stage, Dense) and is_trained(stage):", "if isinstance(stage, Dense):",
+        "tests/backends/numba_backend/test_bytecode.py -k updated_once",
+    ),
+    Fault(
+        "backends-frozen-decays", INDEX, "backends/stagewise/flat.py",
+        "self._trained = FlatLayout(trained,", "self._trained = FlatLayout((*trained, *frozen),",
+        "tests/dnnkit/network/test_freezing.py -k 'asked_of_every_backend and numpy'",
+    ),
+    Fault(
+        "cuda-dense-frozen", MISSING, "kernels/dense/gpu.py",
+        "_weigh(activation.name, dy, saved, dz, None, None)", '_weigh("linear", dy, saved, dz, None, None)',
+        "tests/conformance -k 'CUDA and input_alone'",
     ),
     Fault(
         "backends-applied-flat", INDEX, "backends/stagewise/layout.py",
@@ -688,6 +778,21 @@ BACKENDS = [
         "backends-streamed-wait", ORDER, "backends/cupy_backend/streaming.py",
         "if slot.free is not None", "if False",
         "tests/cuda_on_cpu/test_cupy_data.py -k sent_in_chunks",
+    ),
+    Fault(
+        "backends-recorded-stream", STALE, "backends/cupy_backend/timed_executable.py",
+        "source.period, stream.ptr, threading", "source.period, threading",
+        "tests/cuda_on_cpu/test_recorded_step.py -k other_streams",
+    ),
+    Fault(
+        "backends-recorded-numbers", INDEX, "backends/cupy_backend/timed_executable.py",
+        "of_step(name, begun + n, rate", "of_step(name, begun, rate",
+        "tests/cuda_on_cpu/test_recorded_step.py -k 'bits_are_the_same and sparse'",
+    ),
+    Fault(
+        "backends-recorded-workspace", STALE, "kernels/_cuda/products.py",
+        "self._turn_to(self._stream)", "pass",
+        "tests/cuda_on_cpu/test_recorded_step.py -k leaves_products",
     ),
     Fault(
         "backends-cupy-last-predictions", INDEX, "backends/cupy_backend/executable.py",

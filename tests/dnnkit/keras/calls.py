@@ -302,7 +302,7 @@ np.asarray(model.layers[0].bias)
 len(model.trainable_weights) == 4
 len(model.trainable_variables) == 4
 sum(np.prod(weight.shape) for weight in model.trainable_weights) == model.count_params()
-model.non_trainable_weights ! layers keep no statistics
+len(model.non_trainable_weights) == 0 ~ frozen
 model.layers[0].add_weight(shape=(2,)) ! a layer of one's own says them in parameters
 """,
     "callbacks": r"""

@@ -4,7 +4,7 @@ import copy
 import gc
 import pickle
 import weakref
-from dataclasses import FrozenInstanceError, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -218,8 +218,26 @@ def test_descriptions_stay_as_they_are_and_may_be_shared() -> None:
     assert "_place" not in vars(shared)
     assert first.layers == (shared, shared)
     assert hash(first.layers[0]) == hash(shared)
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(dk.errors.ConfigurationError, match="for it is a copy"):
         first.layers[0].units = 3
+
+
+def test_a_layer_of_a_network_is_frozen_by_an_assignment(backend: Backend) -> None:
+    net = network()
+    net.to(backend)
+    assert [weight.path for weight in net.trainable_weights] == [weight.path for weight in net.weights]
+    first = net.layers[0]
+    first.trainable = False
+    assert not first.trainable
+    assert not net.get_layer(first.name).trainable
+    assert first.trainable_weights == [] == net.get_layer(first.name).trainable_weights
+    frozen = [weight.path for weight in net.non_trainable_weights]
+    assert (
+        frozen == [weight.path for weight in first.weights] == [weight.path for weight in first.non_trainable_weights]
+    )
+    assert [weight.path for weight in net.trainable_weights] == [weight.path for weight in net.weights][len(frozen) :]
+    first.trainable = True
+    assert net.non_trainable_weights == []
 
 
 def test_a_layer_of_a_network_stands_for_its_description(backend: Backend) -> None:
