@@ -27,20 +27,20 @@ class Askable(Buildable):
 
     @overload
     def evaluate(
-        self, x: Any, y: Any, batch_size: int | None = None, verbose: Verbosity = 0, sample_weight: Any = None, *,
-        callbacks: callback_list.Given = None, return_dict: Literal[True], **others: Any,
+        self, x: Any, y: Any = None, batch_size: int | None = None, verbose: Verbosity = 0, sample_weight: Any = None,
+        *, callbacks: callback_list.Given = None, return_dict: Literal[True], **others: Any,
     ) -> dict[str, float]: ...  # fmt: skip
 
     @overload
     def evaluate(
-        self, x: Any, y: Any, batch_size: int | None = None, verbose: Verbosity = 0, sample_weight: Any = None, *,
-        callbacks: callback_list.Given = None, return_dict: bool = False, **others: Any,
+        self, x: Any, y: Any = None, batch_size: int | None = None, verbose: Verbosity = 0, sample_weight: Any = None,
+        *, callbacks: callback_list.Given = None, return_dict: bool = False, **others: Any,
     ) -> Evaluation: ...  # fmt: skip
 
     def evaluate(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         batch_size: int | None = None,
         verbose: Verbosity = 0,
         sample_weight: Any = None,
