@@ -25,9 +25,9 @@ WORTH = 0.8
 """A GPU is taken if it needs less than this share of the processor's time: predictions err by about as much, and data
 need not be carried to a processor."""
 
-LEAST_STEP, LEAST_LAYER = 55e-6, 65e-6
-"""Seconds below which no host makes a step on a GPU: of the step, and of each dense layer besides. Half of what was
-measured on a 2.6 GHz Xeon with CuPy 14.2 over a driver that does nothing (110 and 130 µs)."""
+LEAST_STEP, LEAST_LAYER = 4.5e-6, 7.5e-6
+"""Seconds below which no GPU makes a step: of the step, and of each dense layer besides. Three launches and five, each
+taken to last 1.5 µs in a graph, about half of what is known of GPUs; the host needs less (docs/gpu.md)."""
 
 
 class Chosen(NamedTuple):

@@ -59,7 +59,7 @@ class Executable(ABC):
 
     @abstractmethod
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Any:
-        """Take checked data (N, ...), targets and row weights (N,); the result is what the other calls want.
+        """Take checked data (N, ...), targets and row weights (N,); the result, of length N, is what other calls want.
 
         All is checked but whether data are finite: as every number is read here, in the dtype of the program, it is
         seen here, too, and `DataError` says where one is not.

@@ -47,7 +47,7 @@ from dnnkit.callbacks import (
 )
 from dnnkit.confidence import iterations_to_confidence
 from dnnkit.errors import DnnkitError
-from dnnkit.formula import activation
+from dnnkit.formula import activation, loss
 from dnnkit.instead import no_attribute
 from dnnkit.layers import Activation, Dense, Dropout, Flatten, Input, Layer, Rescaling
 from dnnkit.models import clone_model, load_model
@@ -150,6 +150,7 @@ __all__ = [
     "layers",
     "load",
     "load_model",
+    "loss",
     "losses",
     "metrics",
     "models",

@@ -62,4 +62,4 @@ class TrainingWarning(UserWarning):
 
 
 class FormulaWarning(UserWarning):
-    """A formula of an activation overflows or is undefined for some x that a network may come to."""
+    """A formula of an activation or a loss overflows or is undefined for numbers that a network may come to."""

@@ -23,10 +23,10 @@ from dnnkit.activations import names as activation_names
 from dnnkit.backends.base import Backend
 from dnnkit.backends.program import Loss, Metric
 from dnnkit.backends.registry import get_backend
+from dnnkit.base_loss import LOSSES, check_outputs
 from dnnkit.errors import DataError, ShapeError
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array
-from dnnkit.losses import LOSSES
 from dnnkit.network.targets import as_labels
 from dnnkit.registry import did_you_mean
 from dnnkit.settings import FINITE
@@ -157,7 +157,9 @@ def _activation(name: str) -> Callable[..., Array] | None:
 
 def _loss(name: str) -> Callable[..., Array] | None:
     backward = name.endswith("_backward")
-    base = name.removesuffix("_backward").removesuffix("_loss").replace("cross_entropy", "crossentropy")
+    base = name.removesuffix("_backward")
+    if base not in LOSSES:
+        base = base.removesuffix("_loss").replace("cross_entropy", "crossentropy")
     if base not in LOSSES:
         return None
 
@@ -167,6 +169,7 @@ def _loss(name: str) -> Callable[..., Array] | None:
         predictions = _floats(y_pred, backend)
         shape = tuple(predictions.shape)
         rows = backend.xp.reshape(predictions, (1, -1) if predictions.ndim < 2 else (shape[0], -1))
+        check_outputs(loss, int(rows.shape[1]), f"y_pred of shape {shape}")
         targets = _targets(y_true, shape, rows, loss, backend)
         scale = 1.0 if loss.reduction == "sum" else 1.0 / rows.shape[0]
         total, gradient = backend.loss(loss, rows, targets, None, scale)

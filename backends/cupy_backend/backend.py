@@ -13,6 +13,7 @@ import numpy as np
 
 from dnnkit.backends.base import Backend
 from dnnkit.backends.cupy_backend import cost_model, cuda_diagnosis
+from dnnkit.backends.cupy_backend.failures import in_our_words
 from dnnkit.backends.cupy_backend.operations import CupyOperations
 from dnnkit.backends.diagnosis import Finding, in_words, say_once
 from dnnkit.backends.executable import Executable
@@ -116,8 +117,7 @@ class CupyBackend(CupyOperations, Backend):
         """The context in which arrays are made and used on this backend's GPU."""
         if getattr(self._of_thread, "is_inside", False):
             return NOTHING
-        gpu: AbstractContextManager[Any] = self.xp.cuda.Device(self.number)  # one a use: threads must not share it
-        return gpu
+        return _OnGpu(self.xp.cuda.Device(self.number))  # one a use: threads must not share it
 
     @contextmanager
     def stay_on_device(self) -> Iterator[None]:
@@ -209,6 +209,21 @@ class CupyBackend(CupyOperations, Backend):
         """For the GPU."""
         with self.on_device():
             self.xp.cuda.get_current_stream().synchronize()
+
+
+class _OnGpu:
+    """The context of a device of CuPy's; what CUDA reports within is an error of ours."""
+
+    def __init__(self, device: Any) -> None:
+        self._device = device
+
+    def __enter__(self) -> Any:
+        return self._device.__enter__()
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self._device.__exit__(kind, error, trace)
+        if isinstance(error, Exception) and (found := in_our_words(error, f"GPU {self._device.id}")) is not None:
+            raise found from error
 
 
 def _dlpack_device(x: Any) -> int | None:

@@ -1,6 +1,6 @@
-"""How long a training step takes on a GPU: what its host needs for launches, and what the GPU computes and moves.
+"""How long a training step takes on a GPU: for its launches, and for what the GPU computes and moves.
 
-    host:       seconds of a step, and of each layer besides, as two small networks take here
+    launches:   seconds of a step, and of each layer besides, as two small networks take here
     products:   FLOPs / FLOPs per second, of the dtype
     the rest:   bytes read and written / bytes per second
     the batch:  bytes from the host / bytes per second
@@ -30,14 +30,14 @@ from dnnkit.backends.program import Dense, Loss, Metric, Parameter, Program, Res
 if TYPE_CHECKING:
     from dnnkit.backends.cupy_backend.backend import CupyBackend
 
-FORMAT = 1
+FORMAT = 2
 """Of what is kept. Raised whenever the CuPy backend's steps become faster or slower, so that they are measured anew."""
 
 PASSES = 6
 """How often a stage's outputs are read or written element by element, as on the processor."""
 
 OTHER = 0.5
-"""What a stage that is not dense costs the host, in dense layers: two launches of five."""
+"""What launches of a stage that is not dense cost, in dense layers: two of five."""
 
 ROWS, WIDTH, REPEATS, ROUNDS = 256, 2048, 5, 3
 """Of the products that are measured: a batch through a wide layer. Larger ones are faster; those win anyway."""
@@ -45,8 +45,9 @@ ROWS, WIDTH, REPEATS, ROUNDS = 256, 2048, 5, 3
 MOVED = 32 << 20
 """Bytes of the arrays that are copied."""
 
-LAYERS, UNITS, BATCH, STEPS = (1, 4), 16, 16, 20
-"""Of the small networks whose steps are measured: the GPU has nothing to do there, so that is the host's time."""
+LAYERS, UNITS, BATCH, STEPS = (1, 4), 16, 16, 256
+"""Of the small networks whose steps are measured: the GPU has little to compute there, so that is the time of launches.
+Steps are enough for most of them to be graphs."""
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,16 @@ import numpy as np
 
 from dnnkit.backends.cupy_backend.failures import in_our_words
 from dnnkit.backends.cupy_backend.streaming import HostData, StreamedBatches
+from dnnkit.backends.cupy_backend.timed_executable import TimedExecutable
 from dnnkit.backends.diagnosis import in_words
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.program import HostArray, Hyperparameters, Plan, Program
 from dnnkit.backends.stagewise.batches import Batches, part
 from dnnkit.backends.stagewise.buffers import Buffers
-from dnnkit.backends.stagewise.executable import StagewiseExecutable
 from dnnkit.backends.stagewise.flat import Data
 from dnnkit.errors import DeviceMemoryError
+from dnnkit.kernels._cuda import products
+from dnnkit.kernels._cuda.recording import refuse
 from dnnkit.kernels.array import Array, namespace
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ def _all_on_gpu(kind: type["CupyExecutable"]) -> type["CupyExecutable"]:
 
 
 @_all_on_gpu
-class CupyExecutable(StagewiseExecutable):
+class CupyExecutable(TimedExecutable):
     """A program on one GPU."""
 
     gives_up = False  # a thread of its own would have to be told of the GPU; there no step takes a second
@@ -129,9 +131,12 @@ class CupyExecutable(StagewiseExecutable):
         """Give back what the next epoch makes again: data of the last; and `buffers`, where a batch was too large."""
         if self.epoch is not None:
             self.epoch.batches = None
+        self._forget_steps()
         if buffers and "_training" in self.__dict__:
             self._training.buffers.release()
             self._idle.release()
+            self._timelines.clear()
+            products.forget()
 
     # -- data --------------------------------------------------------------------------------------------------------
 
@@ -167,41 +172,51 @@ class CupyExecutable(StagewiseExecutable):
     def prepare(  # noqa: D102
         self, data: Data, batch_size: int, hyperparameters: Hyperparameters, held_out: Data | None = None
     ) -> None:
-        for each in (data, held_out):
-            if each is not None:
-                self._compile(each, min(batch_size, len(each)), hyperparameters)
+        for each, compiles in ((data, self._compile), (held_out, self._compile_evaluation)):
+            if each is None:
+                continue
+            rows = min(batch_size, len(each))
+            kind = compiles.__name__, str(each.x.dtype), each.weights is None, rows, hyperparameters.clip_norm is None
+            if kind not in self._prepared:
+                if not self.program.custom_parts:  # these may remember that they were called: the first step does that
+                    compiles(each, rows, hyperparameters)
+                self._backend.wait()
+                self._prepared.add(kind)
+
+    def _compile_evaluation(self, data: Data, rows: int, hyperparameters: Hyperparameters) -> None:
+        """As `_compile`, by an evaluation."""
+        if self._is_timed:
+            self._summed(data, np.arange(rows), rows, self._parameters)
+        else:
+            self._compile_operations(data, rows)
+
+    def _compile_operations(self, data: Data, rows: int) -> None:
+        x, y, weights = self._feed(data, np.arange(rows), rows, self._training.buffers).batch(0)
+        _, scores, _ = self._backpropagate(x, y, weights, float(rows))
+        self._measure(scores, y, weights)
 
     def _compile(self, data: Data, rows: int, hyperparameters: Hyperparameters) -> None:
-        """Let kernels be compiled and cuBLAS begin, by a step that changes nothing; once for data of a kind.
-
-        A layer or loss of one's own may remember that it was called: with such a one, the first step does that.
-        """
-        kind = str(data.x.dtype), data.weights is None, rows, hyperparameters.clip_norm is None
-        if kind in self._prepared:
-            return
+        """Let kernels be compiled and cuBLAS begin, by a step that changes nothing."""
         assert self._rule is not None, "the network checks that it is compiled"
-        if not self.program.custom_parts:
-            x, y, weights = self._feed(data, np.arange(rows), rows, self._training.buffers).batch(0)
-            _, scores, _ = self._backpropagate(x, y, weights, float(rows))
-            self._measure(scores, y, weights)
-            few = [array[:1].copy() for array in (self._parameters, self._gradient, *self._slots)]
-            numbers = [hyperparameters.constants[name] for name in self._rule.hyperparameters]
-            if hyperparameters.clip_norm is not None:
-                self._backend.clip_norm(few[1], hyperparameters.clip_norm, out=few[1])
-            self._backend.update(self._rule, 1, few[0], few[1], few[2:], 0.0, *numbers)
-        self._backend.wait()
-        self._prepared.add(kind)
-
-    def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
-        step = super().run_steps(first, last, hyperparameters)
-        self.epoch.is_over = step == len(self.epoch.batch_weights)
-        return step
+        epoch = self._new_epoch(data, np.arange(rows), rows)
+        if epoch is not None:
+            self._differentiate(epoch, self._source(epoch, 0), rows)
+            rate: Any = epoch.timeline.numbers[1:]
+        else:
+            self._compile_operations(data, rows)
+            rate = 0.0
+        few = [array[:1].copy() for array in (self._parameters, self._gradient, *self._slots)]
+        numbers = [hyperparameters.constants[name] for name in self._rule.hyperparameters]
+        if hyperparameters.clip_norm is not None:
+            self._backend.clip_norm(few[1], hyperparameters.clip_norm, out=few[1])
+        self._backend.update(self._rule, 1, few[0], few[1], few[2:], rate, *numbers)
 
     def _pack(self, parts: list[Array], out: Array) -> Array:
         """Built-in stages have already written into views of `out`; a user's own layer has not."""
         begin = out.data.ptr
         for array, name in zip(parts, self._layout.names, strict=False):  # a gradient has those that are trained
             if array.data.ptr != begin + self._layout.offset(name) * out.itemsize:
+                refuse("a gradient is copied to where it belongs")
                 place = self._layout.view(out, name, self._xp)
                 self._xp.copyto(place, array.reshape(place.shape))
         return out

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.program import Loss, Metric
+from dnnkit.backends.program import Loss, Metric, Rescale
 from dnnkit.kernels import registry
-from dnnkit.kernels._cuda import metrics
+from dnnkit.kernels._cuda import losses, metrics
 from dnnkit.kernels._cuda.launch import PARTIALS, contiguous
+from dnnkit.kernels._cuda.recording import refuse
 from dnnkit.kernels._cuda.source import REALS
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.optimizer_step.reference import Rule
@@ -30,6 +31,7 @@ class CupyOperations(Operations):
         """See `kernels/gather`."""
         with self.on_device():
             if data.dtype == np.float16:
+                refuse("gathering float16")
                 return super().gather(data, rows, scale, offset, dtype)
             if out is None:
                 out = self.xp.empty((rows.shape[0], *data.shape[1:]), dtype)
@@ -39,13 +41,18 @@ class CupyOperations(Operations):
     def take(self, values: Array, rows: Array, out: Array | None = None) -> Array:
         """values[rows]."""
         with self.on_device():
+            refuse("take")
             return self.xp.take(values, rows, axis=0, out=out)
 
     def affine(self, x: Array, scale: float, offset: float, out: Array | None = None) -> Array:
         """x · scale + offset."""
         with self.on_device():
-            y = self.xp.multiply(x, scale, out=out)
-            return self.xp.add(y, offset, out=y) if offset else y
+            if x.ndim != 2 or not _has_kernel("gather", x):
+                refuse("rescaling by formula")
+                return super().affine(x, scale, offset)
+            out = self.xp.empty(x.shape, x.dtype) if out is None else out
+            _kernel("gather").gather(x, None, scale, offset, out)
+        return out
 
     def activation(self, activation: Activation, x: Array, out: Array | None = None) -> Array:
         """See `kernels/activations/<activation>`."""
@@ -126,10 +133,11 @@ class CupyOperations(Operations):
     def dropout_mask(
         self, shape: tuple[int, ...], rate: float, seed: int, layer: int, step: int, out: Array | None = None
     ) -> Array:
-        """See `kernels/dropout`."""
+        """See `kernels/dropout`; `step` may be a clock on the GPU."""
         with self.on_device():
             out = self.xp.empty(shape, np.bool_) if out is None else out
-            _kernel("dropout").mask(0, out.size, rate, seed, layer, step, out.reshape(-1))
+            number, clock = (0, step) if self.owns(step) else (step, None)
+            _kernel("dropout").mask(0, out.size, rate, seed, layer, number, out.reshape(-1), clock)
         return out
 
     def dropout(self, x: Array, keep: Array, rate: float, out: Array | None = None) -> Array:
@@ -149,9 +157,8 @@ class CupyOperations(Operations):
         out: Array | None = None,
     ) -> tuple[Array, Array]:
         """See `kernels/losses/<loss>`; the sum stays on the GPU."""
-        from dnnkit.kernels._cuda import losses
-
         with self.on_device():
+            refuse("a loss that is not a step's")
             if not isinstance(loss.kernel, str) or not _has_kernel(loss.kernel, scores):
                 return super().loss(loss, scores, targets, weights, scale)
             targets, weights = _like_scores(scores, targets, weights)
@@ -164,12 +171,70 @@ class CupyOperations(Operations):
     def metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None) -> Array:
         """See `kernels/metrics`; the sum stays on the GPU."""
         with self.on_device():
+            refuse("a metric that is not a step's")
             if not isinstance(metric.kernel, str) or not _has_kernel(metric.kernel, scores):
                 return super().metric(metric, scores, targets, weights)
             targets, weights = _like_scores(scores, targets, weights)
             total, scratch = self.xp.empty((), np.float64), self._scratch(PARTIALS, np.float64)
             metrics.total(metric.kernel, scores, targets, weights, metric.threshold, total, scratch)
         return total
+
+    # -- a training step whose numbers are on the GPU -----------------------------------------------------------------
+
+    def is_in_loss(self, metric: Metric) -> bool:
+        """Whether the metric can be summed in the launch of the loss: it is one sum over the same scores."""
+        return isinstance(metric.kernel, str) and not metric.reads_predictions
+
+    def gather_batch(
+        self,
+        data: Array,
+        order: Array,
+        rescale: Rescale,
+        out: Array,
+        targets: tuple[Array, Array],
+        weights: tuple[Array, Array] | None,
+        table: Array,
+        numbers: Array,
+        clock: Array,
+        batch: int,
+        period: int,
+    ) -> None:
+        """Begin a step whose numbers and clock are on the GPU: its rows to out. See `kernels/gather/gpu.py`."""
+        with self.on_device():
+            moment = table, numbers, clock, batch, period
+            _kernel("gather").gather_batch(data, order, rescale.scale, rescale.offset, out, targets, weights, *moment)
+
+    def end_step(
+        self,
+        loss: Loss,
+        metric: Metric | None,
+        scores: Array,
+        targets: Array,
+        weights: Array | None,
+        numbers: Array,
+        clock: Array,
+        totals: Array,
+        out: Array,
+    ) -> None:
+        """The loss of a step whose numbers and clock are on the GPU, with a metric that `is_in_loss`.
+
+        Both are added to the first of totals; the gradient goes to out. See `kernels/_cuda/losses.py`.
+        """
+        assert isinstance(loss.kernel, str), "a loss of one's own has no such step"
+        named = None
+        if metric is not None:
+            assert isinstance(metric.kernel, str), "as `is_in_loss` asks"
+            named = metric.kernel, metric.threshold
+        with self.on_device():
+            scratch, kernel = self._scratch(PARTIALS, np.float64), registry.loss(loss.kernel)
+            losses.end_step(kernel, named, scores, targets, weights, out, numbers, clock, totals, scratch)
+
+    def add_metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None, totals: Array) -> None:
+        """A step's sum of a metric, in a launch of its own, added to totals."""
+        assert isinstance(metric.kernel, str), "a metric of one's own has no such step"
+        with self.on_device():
+            scratch = self._scratch(PARTIALS, np.float64)
+            metrics.total(metric.kernel, scores, targets, weights, metric.threshold, totals, scratch, adds=True)
 
     def clip_norm(self, x: Array, bound: float, out: Array | None = None) -> Array:
         """See `kernels/clip_norm`; the norm stays on the GPU."""
@@ -183,12 +248,15 @@ class CupyOperations(Operations):
     def update(
         self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float
     ) -> tuple[Array, list[Array]]:
-        """See `kernels/optimizer_step`; in place."""
+        """See `kernels/optimizer_step`; in place. The learning rate may be the step's numbers on the GPU."""
         with self.on_device():
             launcher = getattr(_kernel("optimizer_step"), rule.name or "", None)
             if launcher is None:  # your own rule may keep the gradient, whose memory the next step writes to
+                refuse("a rule of one's own")
                 return super().update(rule, step, parameter, gradient.copy(), slots, *numbers)
-            launcher(step, parameter, gradient, *slots, *numbers)
+            of_step = numbers[0] if self.owns(numbers[0]) else None
+            rate = 0.0 if of_step is not None else numbers[0]
+            launcher(step, parameter, gradient, *slots, rate, *numbers[1:], numbers=of_step)
         return parameter, slots
 
     def _scratch(self, size: int, dtype: Any) -> Array:
@@ -211,8 +279,14 @@ def _kernel(name: str) -> ModuleType:
 
 
 def _has_kernel(name: str, x: Array) -> bool:
-    """Whether there is a CUDA version, and for the dtype of x: another's activation may have none, nor has float16."""
-    return _is_written(name, x.dtype)
+    """Whether there is a CUDA version, and for the dtype of x: another's activation may have none, nor has float16.
+
+    If not, CuPy's functions are called, which are in no recording.
+    """
+    if _is_written(name, x.dtype):
+        return True
+    refuse(f"{name} has no kernel of its own")
+    return False
 
 
 @cache

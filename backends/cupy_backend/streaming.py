@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dnnkit.backends.cupy_backend.timeline import Source
 from dnnkit.backends.diagnosis import in_words
 from dnnkit.backends.program import HostArray, Rescale
 from dnnkit.backends.stagewise.batches import Batches, part
@@ -111,6 +112,13 @@ class StreamedBatches(Batches):
             self._turn_to(chunk)
         rows = min(self._size, len(self._order) - chunk * self._size)
         return self._gather(self._slot(chunk).data(rows), part(self._rows[:rows], place, self._batch_size))
+
+    def at(self, step: int) -> Source:
+        """Where the rows of a step are, and of those after it in the same chunk; once the chunk is there."""
+        chunk, place = divmod(step, self._steps)
+        if chunk != self._now:
+            self._turn_to(chunk)
+        return Source(self._slot(chunk).data(self._size), self._rows, self._steps, self._steps - place)
 
     def _slot(self, chunk: int) -> _StagingBuffer:
         return self._slots[chunk % len(self._slots)]

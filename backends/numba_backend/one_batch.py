@@ -55,15 +55,16 @@ class OneBatch:
         self._is_mean = program.loss.reduction == "mean"
         self._y_shapes: tuple[tuple[int, ...], ...]
         self._y_dtype: np.dtype[Any]
+        self._range: tuple[float, float] = -inf, inf
+        self._loss: registry.Loss | None = None
         if program.loss.targets != "values":
             self._y_shapes, self._y_dtype = ((rows,), (rows, 1)), np.dtype(np.int64)
             self._range = 0.0, program.output_features - 1.0
         else:
-            kernel = registry.loss(program.loss.kernel) if isinstance(program.loss.kernel, str) else None
+            self._loss = registry.loss(program.loss.kernel) if isinstance(program.loss.kernel, str) else None
             self._y_shapes, self._y_dtype = ((rows, program.output_features),), dtype
             if program.output_features == 1:
                 self._y_shapes += ((rows,),)
-            self._range = (0.0, 1.0) if kernel is not None and kernel.outputs == "binary" else (-inf, inf)
         self._y_kinds = {"labels": "biu", "values": "biuf", "any": ""}[program.loss.targets]
         x, y = np.zeros((rows, features), self._x_dtype), np.zeros(self._y_shapes[0], self._y_dtype)
         scale, offset = float(rescale.scale), float(rescale.offset)
@@ -93,6 +94,8 @@ class OneBatch:
             labels = y.tolist()
             low, high = min(labels), max(labels)
         if not (self._range[0] <= low and high <= self._range[1] and isfinite(low) and isfinite(high)):
+            return False
+        if self._loss is not None and not self._loss.is_made_for(y, low, high):
             return False
         if self._mark is not None:
             self._mark.call("mark", address(x), *self._marked)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
 from typing import Any
 
-from benchmarks.gpu_check import bandwidth, correctness, machine, training
+from benchmarks.gpu_check import bandwidth, correctness, machine, steps, training
 from benchmarks.gpu_check.record import Record
 from dnnkit.backends.base import Backend
 
@@ -65,6 +65,19 @@ def _trajectories(backend: Backend, options: Namespace, found: Found) -> Iterato
     yield from _checked(correctness.trajectories(backend, samples, quick=options.quick), found)
 
 
+def _steps(backend: Backend, options: Namespace, found: Found) -> Iterator[str]:
+    found["times"] = []
+
+    def checks() -> Iterator[dict[str, Any]]:
+        for times, check in steps.measure(backend, options.samples, options.quick):
+            found["times"].append(times)
+            whole, host = times["microseconds_per_step"], times["host_microseconds_per_step"]
+            print(f"{whole:8.1f} µs a step, {host:.1f} of the host's: {times['network']}, {times['step']}", flush=True)
+            yield check
+
+    yield from _checked(checks(), found)
+
+
 def _bandwidth(backend: Backend, options: Namespace, found: Found) -> Iterator[str]:
     found["kernels"] = []
     rounds = bandwidth.QUICK if options.quick else bandwidth.ROUNDS
@@ -86,6 +99,7 @@ PARTS: dict[str, Part] = {
     "machine": _machine,
     **{family: _of_kernels(family) for family in correctness.FAMILIES},
     "trajectories": _trajectories,
+    "steps": _steps,
     "bandwidth": _bandwidth,
     "training": _training,
 }

@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 from dnnkit.backends import choosing
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.registry import get_backend
-from dnnkit.callbacks import callback_list
+from dnnkit.callbacks import callback_list, hearing
 from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.errors import ConfigurationError
 from dnnkit.instead import refuse
 from dnnkit.network import checks, targets
 from dnnkit.network.building import Buildable
 from dnnkit.network.evaluation import Evaluation, as_of_batch
-from dnnkit.training import asking
 from dnnkit.training.progress import Verbosity, check_verbosity
 
 INFERENCE_BATCH = 1024
@@ -28,20 +27,20 @@ class Askable(Buildable):
 
     @overload
     def evaluate(
-        self, x: Any, y: Any, batch_size: int | None = None, verbose: Verbosity = 0, sample_weight: Any = None, *,
-        callbacks: callback_list.Given = None, return_dict: Literal[True], **others: Any,
+        self, x: Any, y: Any = None, batch_size: int | None = None, verbose: Verbosity = 0, sample_weight: Any = None,
+        *, callbacks: callback_list.Given = None, return_dict: Literal[True], **others: Any,
     ) -> dict[str, float]: ...  # fmt: skip
 
     @overload
     def evaluate(
-        self, x: Any, y: Any, batch_size: int | None = None, verbose: Verbosity = 0, sample_weight: Any = None, *,
-        callbacks: callback_list.Given = None, return_dict: bool = False, **others: Any,
+        self, x: Any, y: Any = None, batch_size: int | None = None, verbose: Verbosity = 0, sample_weight: Any = None,
+        *, callbacks: callback_list.Given = None, return_dict: bool = False, **others: Any,
     ) -> Evaluation: ...  # fmt: skip
 
     def evaluate(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         batch_size: int | None = None,
         verbose: Verbosity = 0,
         sample_weight: Any = None,
@@ -67,8 +66,8 @@ class Askable(Buildable):
         x, y, weights = self._check(x, y, sample_weight, rows=choosing.NONE_TRAINED)
         executable, samples = self.executable, int(x.shape[0])
         data, rows = executable.load(x, y, weights), min(batch_size, samples)
-        heard.attach(self, asking.params(samples, rows))
-        found = Evaluation(asking.evaluate(self, executable, data, rows, heard))
+        heard.attach(self, hearing.params(samples, rows))
+        found = Evaluation(hearing.evaluate(self, executable, data, rows, heard))
         if check_verbosity(verbose):
             print(f"{samples:,} samples  " + "  ".join(f"{name} {value:.4f}" for name, value in found.items()))
         return dict(found.items()) if return_dict else found
@@ -125,8 +124,8 @@ class Askable(Buildable):
         x = self._check_samples(x, choosing.NONE_TRAINED)
         samples = int(x.shape[0])
         rows = min(batch_size, samples)
-        callbacks.attach(self, asking.params(samples, rows))
-        return asking.predict(self, self.executable, x, rows, callbacks).reshape(-1, *self._output_shape)
+        callbacks.attach(self, hearing.params(samples, rows))
+        return hearing.predict(self, self.executable, x, rows, callbacks).reshape(-1, *self._output_shape)
 
     def _predict_few(self, executable: Executable, x: Any) -> NDArray[Any] | None:
         """What takes a few microseconds: `Turns.read` where nothing has changed, without its calls."""

@@ -34,7 +34,7 @@ class Fittable(Askable):
     def fit(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         batch_size: int | None = 32,
         epochs: int | None = None,
         verbose: Verbosity = "auto",

@@ -11,6 +11,7 @@ import numpy as np
 from dnnkit.backends.choosing import reason_in
 from dnnkit.backends.inspection import STEPS, StepParts
 from dnnkit.errors import DataError, NotReady
+from dnnkit.kernels import registry
 from dnnkit.network import checks
 from dnnkit.network.freezing import require_trainable
 from dnnkit.network.protocol import Network
@@ -112,7 +113,9 @@ def _random_data(program: Any, batch_size: int) -> tuple[Any, Any]:
         raise DataError("what targets look like only your loss knows: give x and y to inspect")
     if program.loss.targets == "labels":
         return x, rng.integers(0, program.output_features, rows)
-    return x, rng.integers(0, 2, (rows, program.output_features)).astype(program.dtype)
+    kernel = program.loss.kernel
+    is_positive = isinstance(kernel, str) and registry.loss(kernel).target_range == "positive"
+    return x, (rng.integers(0, 2, (rows, program.output_features)) + is_positive).astype(program.dtype)
 
 
 def _partition(text: str) -> str:

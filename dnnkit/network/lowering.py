@@ -14,11 +14,11 @@ from dnnkit import metrics as metrics_module
 from dnnkit.activations import key_of
 from dnnkit.backends.program import Activate, Parameter, Program, Rescale, Stage
 from dnnkit.backends.program import Dense as DenseStage
+from dnnkit.base_loss import Loss, check_outputs
 from dnnkit.errors import ConfigurationError, TrainingWarning
 from dnnkit.initializers import Shape, get_initializer
 from dnnkit.kernels import registry
 from dnnkit.layers import Activation, Dense, Layer
-from dnnkit.losses import Loss
 from dnnkit.optimizers import Optimizer
 from dnnkit.seeds import stream
 
@@ -58,6 +58,8 @@ def lower(
             head = activation
             stages[-1:] = [replace(last, activation="linear")] if isinstance(last, DenseStage) else []
     outputs = prod(shape)
+    if lowered_loss is not None:
+        check_outputs(lowered_loss, outputs, "the network's last layer")
     return Program(
         input_shape=input_shape,
         output_features=outputs,

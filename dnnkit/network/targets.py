@@ -12,6 +12,7 @@ from dnnkit.errors import ConfigurationError, DataError, ShapeError
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, namespace
 from dnnkit.network.checks import as_numbers, check_length, shape_of
+from dnnkit.network.target_range import check_range
 from dnnkit.settings import NOT_NEGATIVE, shown
 
 
@@ -86,10 +87,8 @@ def _as_values(y: Array, outputs: int, loss: Loss) -> Array:
         if kernel is not None and kernel.takes_labels and shape in ((shape[0],), (shape[0], 1)):
             hint = ". For class numbers use loss='sparse_categorical_crossentropy'"
         raise ShapeError(f"y has shape {shape}: expected ({shape[0]}, {outputs}), like the network's output{hint}")
-    if kernel is not None and kernel.outputs == "binary":
-        least, most = float(xp.min(y)), float(xp.max(y))
-        if least < 0 or most > 1:
-            raise DataError(f"y goes from {least:g} to {most:g}: a binary cross-entropy expects targets in [0, 1]")
+    if kernel is not None:
+        check_range(y, kernel)
     return y
 
 

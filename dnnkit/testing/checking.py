@@ -173,15 +173,23 @@ class _Training:
         """uint8 inputs, and targets that depend on them."""
         x = np.random.default_rng(2).integers(0, 17, (60, 5), dtype=np.uint8)
         labels = x[:, :3].argmax(axis=1)
-        return x, labels if self._targets == "labels" else np.eye(3)[labels]
+        if self._targets == "labels":
+            return x, labels
+        return x, np.eye(3)[labels] + (self._kernel.target_range == "positive")
 
     @property
     def _targets(self) -> str:
         return LOSSES.find(self.loss)().targets
 
     @property
+    def _kernel(self) -> registry.Loss:
+        return registry.loss(LOSSES.find(self.loss)().kernel or "")
+
+    @property
     def _last(self) -> str:
-        kernel = registry.loss(LOSSES.find(self.loss)().kernel or "")
+        kernel = self._kernel
+        if kernel.scores == "not negative":
+            return "softplus"
         if kernel.scores != "probabilities":
             return "linear"
         return "softmax" if kernel.outputs == "categorical" else "sigmoid"

@@ -18,10 +18,10 @@ from dnnkit.backends.executable import Executable
 from dnnkit.backends.program import HostArray, Totals
 from dnnkit.background import in_background
 from dnnkit.callbacks.callback_list import CallbackList
+from dnnkit.callbacks.hearing import after_callbacks, evaluate
 from dnnkit.errors import TrainingWarning
 from dnnkit.network.protocol import Network
 from dnnkit.network.turns import Stretch
-from dnnkit.training.asking import after_callbacks, evaluate
 from dnnkit.training.checkpoints import Checkpoints
 from dnnkit.training.epoch_order import epoch_order
 from dnnkit.training.history import History

@@ -8,7 +8,7 @@ it before.
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from numbers import Integral, Real
 from types import ModuleType
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from dnnkit.errors import ConfigurationError
+from dnnkit.kernels._cuda.recording import current, refuse
 from dnnkit.kernels._cuda.source import Source, dtype_of
 from dnnkit.kernels.array import Array
 
@@ -52,8 +53,16 @@ def launch(
     import cupy
 
     kernel = _kernel(cupy, source, name, cooperative)
-    call = partial(_whole, kernel) if cooperative else kernel.function
-    call(_three(grid), _three(block), kernel.ordered(arguments), shared_mem=shared_bytes)
+    ordered = kernel.ordered(arguments)
+    if cooperative:
+        refuse(f"kernel {name} is launched cooperatively")
+        _whole(kernel, _three(grid), _three(block), ordered, shared_mem=shared_bytes)
+    elif (recording := current()) is None:
+        kernel.function(_three(grid), _three(block), ordered, shared_mem=shared_bytes)
+    else:
+        sizes, stream = (*_three(grid), *_three(block), shared_bytes), cupy.cuda.get_current_stream().ptr
+        call, given = recording.kernel(kernel.function.kernel.ptr, sizes, ordered, stream)
+        call(*given)
 
 
 def blocks(items: int, per_block: int = THREADS, most: int | None = None) -> int:
@@ -70,6 +79,7 @@ def contiguous(x: Array, dtype: Any = None) -> Array:
     """x itself if its elements lie one after the other in row-major order and are of the dtype, else such a copy."""
     if x.flags.c_contiguous and (dtype is None or x.dtype == dtype):
         return x
+    refuse("an array is copied to be contiguous or of another dtype")
     import cupy
 
     return cupy.ascontiguousarray(x, dtype)

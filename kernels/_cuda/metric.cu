@@ -1,5 +1,6 @@
 // A metric summed over the rows of a batch. METRIC is its name; the folder's gpu.cu says what a row's value is, in all
-// threads that share the row. Each block sums its rows in double; sum_parts adds up the blocks' sums.
+// threads that share the row. Each block sums its rows in double, to totals where it is the only one; sum_parts adds up
+// the parts of several.
 
 #include "_cuda/rows.cu"
 #include "_cuda/sums.cu"
@@ -7,8 +8,8 @@
 
 template <typename Target>
 __device__ __forceinline__ void sum_of_rows(
-    const REAL* scores, const Target* targets, const REAL* weights, REAL threshold, double* parts, long long rows,
-    long long columns, int group
+    const REAL* scores, const Target* targets, const REAL* weights, REAL threshold, double* parts, double* totals,
+    bool adds, long long rows, long long columns, int group
 ) {
     int rows_at_once = BLOCK / group;
     long long stride = static_cast<long long>(gridDim.x) * rows_at_once;
@@ -19,19 +20,24 @@ __device__ __forceinline__ void sum_of_rows(
         if (row.present && row.lane == 0) sum += static_cast<double>(weight(weights, row)) * value;
     }
     sum = block_sum(sum);
-    if (threadIdx.x == 0) parts[blockIdx.x] = sum;
+    if (threadIdx.x > 0) return;
+    if (gridDim.x > 1) {
+        parts[blockIdx.x] = sum;
+    } else {
+        leave(sum, totals, adds);
+    }
 }
 
 extern "C" __global__ void __launch_bounds__(256) metric_of_values(
-    const REAL* scores, const REAL* targets, const REAL* weights, REAL threshold, double* parts, long long rows,
-    long long columns, int group
+    const REAL* scores, const REAL* targets, const REAL* weights, REAL threshold, double* parts, double* totals,
+    bool adds, long long rows, long long columns, int group
 ) {
-    sum_of_rows(scores, targets, weights, threshold, parts, rows, columns, group);
+    sum_of_rows(scores, targets, weights, threshold, parts, totals, adds, rows, columns, group);
 }
 
 extern "C" __global__ void __launch_bounds__(256) metric_of_labels(
-    const REAL* scores, const long long* targets, const REAL* weights, REAL threshold, double* parts, long long rows,
-    long long columns, int group
+    const REAL* scores, const long long* targets, const REAL* weights, REAL threshold, double* parts, double* totals,
+    bool adds, long long rows, long long columns, int group
 ) {
-    sum_of_rows(scores, targets, weights, threshold, parts, rows, columns, group);
+    sum_of_rows(scores, targets, weights, threshold, parts, totals, adds, rows, columns, group);
 }

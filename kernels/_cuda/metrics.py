@@ -26,11 +26,13 @@ def total(
     threshold: float,
     out: Array,
     scratch: Array | None = None,
+    adds: bool = False,
 ) -> None:
-    """Weighted sum of the rows' values to out, float64 of one element.
+    """Weighted sum of the rows' values to out, float64 of one element, or added to it.
 
     `scratch` is float64 of `launch.PARTIALS` elements, allocated here if it is not given.
     """
     arguments = {"scores": contiguous(scores), "threshold": threshold}
     kernel = f"metric_of_{'labels' if targets.ndim == 1 else 'values'}"
-    sum_over_rows(source(name, scores.dtype.name), kernel, scores, targets, weights, arguments, out, scratch)
+    of = source(name, scores.dtype.name)
+    sum_over_rows(of, kernel, scores, targets, weights, arguments, out, scratch, adds=adds)

@@ -22,25 +22,46 @@ def sum_over_rows(
     targets: Array,
     weights: Array | None,
     arguments: dict[str, Any],
-    total: Array,
+    totals: Array,
     scratch: Array | None,
+    sums: int = 1,
+    adds: bool = False,
+    clock: Array | None = None,
 ) -> None:
-    """Launch a kernel that leaves each block's sum over its rows of (B, K), and add them up to total."""
+    """Launch a kernel that leaves each block's `sums` over its rows of (B, K), and add them up to totals.
+
+    It `adds` to what is there already, or writes over it. A `clock` is one of the kernel's parameters, if it has any.
+    """
     count, columns = scores.shape
     group = group_size(columns)
-    parts = blocks(count, PASSES * (THREADS // group), PARTIALS)
-    if parts == 1:
-        scratch = total
-    elif scratch is None:
+    parts = blocks(count, PASSES * (THREADS // group), PARTIALS // sums)
+    if parts > 1 and scratch is None:
         scratch = empty(PARTIALS, "float64")
     batch = {
         "targets": contiguous(targets, "int64" if targets.ndim == 1 else scores.dtype),
         "weights": None if weights is None else contiguous(weights, scores.dtype),
-        "parts": scratch,
+        "parts": scratch if parts > 1 else None,
+        "totals": totals,
+        "adds": adds,
         "rows": count,
         "columns": columns,
         "group": group,
     }
     launch(source, kernel, parts, THREADS, {**arguments, **batch})
     if parts > 1:
-        launch(source, "sum_parts", 1, THREADS, {"parts": scratch, "total": total, "count": parts})
+        assert scratch is not None
+        sum_parts(source, scratch, parts, totals, sums, adds, clock)
+
+
+def sum_parts(
+    source: Source,
+    parts: Array,
+    count: int,
+    totals: Array,
+    sums: int = 1,
+    adds: bool = False,
+    clock: Array | None = None,
+) -> None:
+    """Launch what adds up the parts of `count` blocks, by a source that includes `sums.cu`."""
+    arguments = {"parts": parts, "totals": totals, "clock": clock, "count": count, "sums": sums, "adds": adds}
+    launch(source, "sum_parts", 1, THREADS, arguments)

@@ -15,7 +15,7 @@ from dnnkit.kernels import registry
 from dnnkit.kernels._native.archive import Bitcode
 from dnnkit.kernels._native.functions import Function
 from dnnkit.kernels.optimizer_step.reference import RULES
-from dnnkit.kernels.registry import RUNTIME_ACTIVATIONS
+from dnnkit.kernels.registry import RUNTIME_ACTIVATIONS, RUNTIME_LOSSES
 
 ELEMENTWISE = """\
 from dnnkit.kernels._numba.at_address import pointed
@@ -72,8 +72,7 @@ LOSS = """\
 from dnnkit.kernels._numba.at_address import pointed
 
 from dnnkit.kernels._numba.jit import jit
-from dnnkit.kernels.losses.{name} import cpu
-
+{functions}
 
 def loss_entry(scores_pointer, targets_pointer, weights_pointer, rows, columns, scale, gradient_pointer, total):
     weights = pointed(weights_pointer, rows)
@@ -89,7 +88,7 @@ def loss_entry(scores_pointer, targets_pointer, weights_pointer, rows, columns, 
 def add_up(scores, targets, weights, scale, gradient, total):
     factor, sum_of_rows = gradient.dtype.type(scale), total[0]
     for i in range(weights.size):
-        sum_of_rows += weights[i] * cpu.row(i, scores, targets, weights[i] * factor, gradient)
+        sum_of_rows += weights[i] * row(i, scores, targets, weights[i] * factor, gradient)
     total[0] = sum_of_rows
 """
 
@@ -261,10 +260,14 @@ def loss_entry_points(name: str, targets: str, dtype: str) -> EntryPoints:
     """`loss(scores, targets, weights, rows, columns, scale, gradient, total)`: adds to total[0]."""
     labels = targets == "labels"
     shape, shape_of_one = ("rows", "rows") if labels else ("(rows, columns)", "(rows, 1)")
-    source = LOSS.format(name=name, shape=shape, shape_of_one=shape_of_one)
+    unique, functions = f"loss.{name}.{targets}", f"from dnnkit.kernels.losses.{name}.cpu import row\n"
+    if name in RUNTIME_LOSSES:
+        functions = RUNTIME_LOSSES[name].cpu
+        unique += f".{hashlib.sha256(functions.encode()).hexdigest()[:16]}"
+    source = LOSS.format(functions=functions, shape=shape, shape_of_one=shape_of_one)
     kind = "int64*" if labels else "number*"
     arguments = f"number* {kind} number* int64 int64 float64 number* float64*"
-    return EntryPoints(f"loss.{name}.{targets}", dtype, f"{name}_{targets}", source, loss=arguments)
+    return EntryPoints(unique, dtype, f"{name}_{targets}", source, loss=arguments)
 
 
 @cache

@@ -4,6 +4,7 @@
 """
 
 from dnnkit.kernels._cuda.launch import PARTIALS, THREADS, blocks, contiguous, empty, launch
+from dnnkit.kernels._cuda.rows import sum_parts
 from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
 
@@ -28,6 +29,6 @@ def clip_norm(x: Array, bound: float, out: Array, scratch: Array | None = None) 
     first = squares if parts == 1 else scratch
     launch(source, "sum_squares", parts, THREADS, {"x": x, "parts": first, "count": x.size})
     if parts > 1:
-        launch(source, "sum_parts", 1, THREADS, {"parts": scratch, "total": squares, "count": parts})
+        sum_parts(source, scratch, parts, squares)
     arguments = {"x": x, "squares": squares, "bound": bound, "y": out, "count": x.size}
     launch(source, "scale_to_norm", blocks(x.nbytes, 16 * THREADS), THREADS, arguments)

@@ -6,8 +6,9 @@ db. An activation that saves its output needs no z: y holds the product on the w
 
 from typing import Any
 
-from dnnkit.kernels._cuda import activations
+from dnnkit.kernels._cuda import activations, products
 from dnnkit.kernels._cuda.launch import PARTIALS, THREADS, blocks, contiguous, empty, launch, power_of_two
+from dnnkit.kernels._cuda.recording import refuse
 from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.registry import Activation
@@ -84,14 +85,13 @@ def scratch_size(rows: int, columns: int) -> int:
 
 def multiply(a: Array, b: Array, out: Array) -> None:
     """a b to out; either factor may be a transposed view."""
-    import cupy
-
     if out.size == 0:
         return
     if a.shape[1] == 0:
+        refuse("a product of nothing")
         out.fill(0)
         return
-    cupy.matmul(a, b, out=out)
+    products.multiply(a, b, out)
 
 
 def _weigh(name: str, dy: Array, saved: Array, dz: Array, db: Array | None, scratch: Array | None) -> None:

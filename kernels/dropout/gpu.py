@@ -11,8 +11,13 @@ def sources() -> list[Source]:
     return [Source.of("dropout/mask.cu"), *(Source.of("dropout/gpu.cu", dtype) for dtype in REALS)]
 
 
-def mask(start: int, count: int, rate: float, seed: int, layer: int, step: int, out: Array) -> None:
-    """Which of the elements start … start + count - 1 are kept, to out bool, of `count` elements in any shape."""
+def mask(
+    start: int, count: int, rate: float, seed: int, layer: int, step: int, out: Array, clock: Array | None = None
+) -> None:
+    """Which of the elements start … start + count - 1 are kept, to out bool, of `count` elements in any shape.
+
+    With a clock (`_cuda/clock.cu`), the step is what that says.
+    """
     if count == 0:
         return
     arguments = {
@@ -23,6 +28,7 @@ def mask(start: int, count: int, rate: float, seed: int, layer: int, step: int, 
         "purpose": PURPOSE,
         "layer": layer,
         "step": step,
+        "clock": clock,
         "out": out,
     }
     launch(Source.of("dropout/mask.cu"), "dropout_mask", blocks(count, 4 * THREADS), THREADS, arguments)

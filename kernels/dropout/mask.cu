@@ -1,13 +1,15 @@
 // Dropout: the mask, four elements a thread; apart because no REAL is in it. Contract: the package's docstring.
 
 #include "philox/words.cu"
+#include "_cuda/clock.cu"
 #include "_cuda/packs.cu"
 
-// Which of the elements start ... start + count - 1 are kept, to out (count,).
+// Which of the elements start ... start + count - 1 are kept, to out (count,); of the clock's step where there is one.
 extern "C" __global__ void dropout_mask(
     unsigned long long start, unsigned long long count, unsigned int threshold, unsigned int seed,
-    unsigned int purpose, unsigned int layer, unsigned long long step, bool* out
+    unsigned int purpose, unsigned int layer, unsigned long long step, const long long* clock, bool* out
 ) {
+    step = step_now(step, clock);
     bool aligned = start % 4 == 0 && is_aligned<4>(out);
     unsigned long long first = start / 4, last = (start + count + 3) / 4;
     for (unsigned long long block = first + thread_in_grid(); block < last; block += threads_in_grid()) {

@@ -2,9 +2,10 @@
 //
 // DATA is the type of the data: each is compiled when it is first used.
 
+#include "_cuda/clock.cu"
 #include "_cuda/packs.cu"
 
-// Blocks of (x, y) threads: x along a row, WIDTH numbers each, y rows at a time.
+// Blocks of (x, y) threads: x along a row, WIDTH numbers each, y rows at a time. Without row numbers (null), all rows.
 template <int WIDTH>
 __device__ __forceinline__ void convert(
     const DATA* data, const long long* rows, REAL scale, REAL offset, REAL* out, long long count, long long features
@@ -13,7 +14,7 @@ __device__ __forceinline__ void convert(
     long long column_stride = static_cast<long long>(gridDim.x) * blockDim.x * WIDTH;
     long long first = (static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x) * WIDTH;
     for (long long i = static_cast<long long>(blockIdx.y) * blockDim.y + threadIdx.y; i < count; i += row_stride) {
-        const DATA* from = data + rows[i] * features;
+        const DATA* from = data + (rows != nullptr ? rows[i] : i) * features;
         REAL* to = out + i * features;
         for (long long j = first; j < features; j += column_stride) {
             Pack<DATA, WIDTH> numbers = load<WIDTH>(from + j);
@@ -24,7 +25,7 @@ __device__ __forceinline__ void convert(
     }
 }
 
-extern "C" __global__ void gather(
+__device__ __forceinline__ void convert_rows(
     const DATA* data, const long long* rows, REAL scale, REAL offset, REAL* out, long long count, long long features
 ) {
     if (features % 4 == 0 && is_aligned<4>(data) && is_aligned<4>(out)) {
@@ -32,4 +33,40 @@ extern "C" __global__ void gather(
     } else {
         convert<1>(data, rows, scale, offset, out, count, features);
     }
+}
+
+extern "C" __global__ void gather(
+    const DATA* data, const long long* rows, REAL scale, REAL offset, REAL* out, long long count, long long features
+) {
+    convert_rows(data, rows, scale, offset, out, count, features);
+}
+
+// The rows of `from` (N, width) as they are, by the blocks of the first column alone.
+template <typename T>
+__device__ __forceinline__ void copy_rows(
+    const T* from, const long long* rows, T* to, long long count, long long width
+) {
+    long long stride = static_cast<long long>(gridDim.y) * blockDim.y;
+    for (long long i = static_cast<long long>(blockIdx.y) * blockDim.y + threadIdx.y; i < count; i += stride) {
+        for (long long j = threadIdx.x; j < width; j += blockDim.x) to[i * width + j] = from[rows[i] * width + j];
+    }
+}
+
+// All that a training step reads of the data, and the beginning of the step: which one it is, the clock knows. Its rows
+// are those from (step modulo period) times `batch` on in the order. Targets are copied as words of 4 bytes, whatever
+// they are; they and row weights may be null. Of the step's numbers, a row of `table`, each goes to `numbers`.
+extern "C" __global__ void gather_batch(
+    const DATA* data, const long long* order, REAL scale, REAL offset, REAL* out, long long count, long long features,
+    const int* targets, int* targets_out, long long target_words, const REAL* weights, REAL* weights_out,
+    const REAL* table, REAL* numbers, int numbers_count, long long* clock, long long batch, long long period
+) {
+    long long step = clock[NEXT];
+    const long long* rows = order + step % period * batch;
+    convert_rows(data, rows, scale, offset, out, count, features);
+    if (blockIdx.x > 0) return;
+    if (targets != nullptr) copy_rows(targets, rows, targets_out, count, target_words);
+    if (weights != nullptr) copy_rows(weights, rows, weights_out, count, 1);
+    if (blockIdx.y > 0 || threadIdx.x > 0 || threadIdx.y > 0) return;
+    for (int k = 0; k < numbers_count; ++k) numbers[k] = table[step * numbers_count + k];
+    clock[STEP] = clock[BASE] + step;
 }

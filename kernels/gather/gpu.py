@@ -1,5 +1,7 @@
 """Gather on the GPU. Contract: the package's docstring."""
 
+from typing import Any
+
 from dnnkit.kernels._cuda.launch import THREADS, blocks, contiguous, launch, power_of_two
 from dnnkit.kernels._cuda.source import REALS, TYPES, Source, type_of
 from dnnkit.kernels.array import Array
@@ -18,14 +20,62 @@ def source(dtype: str, data: str) -> Source:
     return Source.of("gather/gpu.cu", dtype, DATA=type_of(data))
 
 
-def gather(data: Array, rows: Array, scale: float, offset: float, out: Array) -> None:
-    """The rows of data (N, F) of any numeric dtype, by their numbers, as rows of out (B, F), in out's dtype."""
-    count, features = out.shape
+def gather(data: Array, rows: Array | None, scale: float, offset: float, out: Array) -> None:
+    """The rows of data (N, F) of any numeric dtype, by their numbers, as rows of out (B, F), in out's dtype.
+
+    Without numbers, all rows, as they come.
+    """
     if out.size == 0:
         return
+    numbers = None if rows is None else contiguous(rows, "int64")
+    _launch("gather", data, out, {"rows": numbers, "scale": scale, "offset": offset})
+
+
+def gather_batch(
+    data: Array,
+    order: Array,
+    scale: float,
+    offset: float,
+    out: Array,
+    targets: tuple[Array, Array] | None,
+    weights: tuple[Array, Array] | None,
+    table: Array,
+    numbers: Array,
+    clock: Array,
+    batch: int,
+    period: int,
+) -> None:
+    """Begin the step that the clock says: its rows to out (B, F), and what else there is of it.
+
+    Arguments:
+        data: (N, F), of any numeric dtype.
+        order: int64, the rows' numbers, `batch` of them a step.
+        scale: what numbers are multiplied by.
+        offset: what is added then.
+        out: (B, F); B is less than `batch` in a shorter last step.
+        targets: those of all rows, and memory for the step's, of the same dtype.
+        weights: those of all rows, and memory for the step's, in the dtype of out.
+        table: (steps, K) in the dtype of out, the numbers of each step of the epoch.
+        numbers: (K,), where this step's go.
+        clock: int64 (4,), see `_cuda/clock.cu`.
+        batch: rows of a step that is whole.
+        period: after so many steps the order begins anew.
+    """
+    words = [None, None] if targets is None else [each.reshape(-1).view("int32") for each in targets]
+    rows, weights_out = weights or (None, None)
+    moment = {"table": table, "numbers": numbers, "numbers_count": numbers.size, "clock": clock}
+    arguments: dict[str, Any] = {
+        **{"order": order, "scale": scale, "offset": offset, "batch": batch, "period": period},
+        **{"targets": words[0], "targets_out": words[1], "weights": rows, "weights_out": weights_out},
+        "target_words": 0 if words[1] is None else words[1].size // len(out),
+    }
+    _launch("gather_batch", data, out, {**arguments, **moment})
+
+
+def _launch(kernel: str, data: Array, out: Array, arguments: dict[str, Any]) -> None:
+    count, features = out.shape
     along = power_of_two(-(-features // WIDTH), THREADS)
     down = THREADS // along
     grid = (blocks(features, WIDTH * along, 64), blocks(count, down))
-    arrays = {"data": contiguous(data), "rows": contiguous(rows, "int64"), "out": out}
-    arguments = {**arrays, "scale": scale, "offset": offset, "count": count, "features": features}
-    launch(source(out.dtype.name, data.dtype.name), "gather", grid, (along, down), arguments)
+    batch = {"data": contiguous(data), "out": out, "count": count, "features": features}
+    launch(source(out.dtype.name, data.dtype.name), kernel, grid, (along, down), {**batch, **arguments})

@@ -1,6 +1,8 @@
 // Weight updates, all parameters in one launch, in place. Contract: the package's docstring. What does not depend on
-// the element, bias corrections included, is computed by the launcher in double.
+// the element, bias corrections included, is computed by the launcher in double. What of that differs from step to step
+// is the first of the numbers, or, for a step that was launched before it was known, in `numbers` on the GPU.
 
+#include "_cuda/clock.cu"
 #include "_cuda/packs.cu"
 
 // rule(p, g, slots) for each element; SLOTS is 0, 1 or 2, and unused slots are null.
@@ -62,34 +64,45 @@ struct Adam {
     }
 };
 
-extern "C" __global__ void sgd(REAL* p, const REAL* g, REAL learning_rate, REAL weight_decay, long long count) {
-    for_each<0>(Sgd{learning_rate, weight_decay}, p, g, nullptr, nullptr, count);
+extern "C" __global__ void sgd(
+    REAL* p, const REAL* g, REAL learning_rate, const REAL* numbers, REAL weight_decay, long long count
+) {
+    for_each<0>(Sgd{number(learning_rate, numbers, 0), weight_decay}, p, g, nullptr, nullptr, count);
 }
 
 extern "C" __global__ void momentum(
-    REAL* p, const REAL* g, REAL* velocity, REAL learning_rate, REAL momentum, REAL weight_decay, long long count
+    REAL* p, const REAL* g, REAL* velocity, REAL learning_rate, const REAL* numbers, REAL momentum,
+    REAL weight_decay, long long count
 ) {
-    for_each<1>(Momentum{learning_rate, momentum, weight_decay, false}, p, g, velocity, nullptr, count);
+    Momentum rule = {number(learning_rate, numbers, 0), momentum, weight_decay, false};
+    for_each<1>(rule, p, g, velocity, nullptr, count);
 }
 
 extern "C" __global__ void nesterov(
-    REAL* p, const REAL* g, REAL* velocity, REAL learning_rate, REAL momentum, REAL weight_decay, long long count
+    REAL* p, const REAL* g, REAL* velocity, REAL learning_rate, const REAL* numbers, REAL momentum,
+    REAL weight_decay, long long count
 ) {
-    for_each<1>(Momentum{learning_rate, momentum, weight_decay, true}, p, g, velocity, nullptr, count);
+    Momentum rule = {number(learning_rate, numbers, 0), momentum, weight_decay, true};
+    for_each<1>(rule, p, g, velocity, nullptr, count);
 }
 
 extern "C" __global__ void rmsprop(
-    REAL* p, const REAL* g, REAL* square, REAL learning_rate, REAL rho, REAL one_minus_rho, REAL epsilon,
-    long long count
+    REAL* p, const REAL* g, REAL* square, REAL learning_rate, const REAL* numbers, REAL rho, REAL one_minus_rho,
+    REAL epsilon, long long count
 ) {
-    for_each<1>(Rmsprop{learning_rate, rho, one_minus_rho, epsilon}, p, g, square, nullptr, count);
+    Rmsprop rule = {number(learning_rate, numbers, 0), rho, one_minus_rho, epsilon};
+    for_each<1>(rule, p, g, square, nullptr, count);
 }
 
 // Adam and AdamW: decay is 1 - learning_rate weight_decay, the factor of decoupled weight decay, and 1 for Adam.
 extern "C" __global__ void adam(
-    REAL* p, const REAL* g, REAL* first_moment, REAL* second_moment, REAL step_size, REAL root_correction,
-    REAL beta_1, REAL one_minus_beta_1, REAL beta_2, REAL one_minus_beta_2, REAL epsilon, REAL decay, long long count
+    REAL* p, const REAL* g, REAL* first_moment, REAL* second_moment, REAL step_size, REAL root_correction, REAL decay,
+    const REAL* numbers, REAL beta_1, REAL one_minus_beta_1, REAL beta_2, REAL one_minus_beta_2, REAL epsilon,
+    long long count
 ) {
+    step_size = number(step_size, numbers, 0);
+    root_correction = number(root_correction, numbers, 1);
+    decay = number(decay, numbers, 2);
     Adam rule = {step_size, root_correction, beta_1, one_minus_beta_1, beta_2, one_minus_beta_2, epsilon, decay};
     for_each<2>(rule, p, g, first_moment, second_moment, count);
 }

@@ -123,8 +123,9 @@ class Function:
         self.non_portable_cluster_size_allowed = False
         parameters = getattr(library, f"cuda_on_cpu_parameters_{name}")
         parameters.restype = ctypes.c_char_p
-        self._parameters = parameters().decode().split()
-        assert len(self._parameters) == len(self._names), f"{name}: the parser and g++ count its parameters differently"
+        self.parameters = tuple(parameters().decode().split())
+        """How each is described, such as i4, *f4, *cu1."""
+        assert len(self.parameters) == len(self._names), f"{name}: the parser and g++ count its parameters differently"
 
     def __call__(self, grid: Sequence[int], block: Sequence[int], args: Sequence[Any], *, shared_mem: int = 0) -> None:
         """Run the kernel on all threads of the grid; arrays are written in place."""
@@ -132,7 +133,7 @@ class Function:
         limit = self._shared_limit(shared_mem)
         if len(args) != len(self._names):
             raise KernelError(f"{self.name} takes {len(self._names)} arguments {self._names}, was given {len(args)}")
-        arguments = [Argument(self.name, *each) for each in zip(self._names, self._parameters, args, strict=True)]
+        arguments = [Argument(self.name, *each) for each in zip(self._names, self.parameters, args, strict=True)]
         with _lock, given(arguments, apart=self.module.sanitize) as (pointers, regions):
             launch = Launch(
                 self.name.encode(),

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+import dnnkit as dk
 from dnnkit.backends.cupy_backend import failures
 from dnnkit.errors import BackendUnavailable, DeviceMemoryError
+from dnnkit.kernels._cuda import products
 from tests.backends.networks import data
 from tests.cuda_on_cpu.cupy_networks import ADAM, ready, steps
-from tests.cuda_on_cpu.cupy_stand_in import memory
+from tests.cuda_on_cpu.cupy_stand_in import cublas, memory, raw
 from tests.cuda_on_cpu.cupy_stand_in.device import CUBLASError, CUDADriverError, CUDARuntimeError
 
 pytestmark = pytest.mark.cuda_on_cpu
@@ -48,7 +50,7 @@ def test_a_failure_is_said_with_its_cure(
     def fails(*arguments: Any, **options: Any) -> None:
         raise failure
 
-    monkeypatch.setattr(cupy, "matmul", fails)
+    monkeypatch.setattr(products, "multiply", fails)
     with pytest.raises(kind) as error:
         net.executable.predict(loaded, 10)
     assert error.value.__cause__ is failure
@@ -56,6 +58,37 @@ def test_a_failure_is_said_with_its_cure(
     assert reason in str(error.value)
     assert cure in str(error.value)
     assert str(error.value).isascii()
+
+
+@pytest.mark.parametrize("name", ["cupy", "cupy:1"])
+def test_a_failure_of_a_function_on_arrays_is_said_as_well(
+    cupy: ModuleType, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """`dk.ops` are on no executable, which would say it."""
+
+    def fails(*arguments: Any, **options: Any) -> None:
+        raise CUDADriverError(700)
+
+    with dk.use_backend(name):
+        dk.ops.relu([1.0, -1.0])
+        monkeypatch.setattr(raw.RawKernel, "__call__", fails)
+        with pytest.raises(BackendUnavailable, match=f"^GPU {int(name == 'cupy:1')}: a kernel has failed") as error:
+            dk.ops.relu([1.0, -1.0])
+    assert isinstance(error.value.__cause__, CUDADriverError)
+    assert cupy.cuda.runtime.getDevice() == 0
+
+
+def test_what_cublas_returns_is_an_error(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of a step that is launched again, whose calls Python does not look into."""
+    net, loaded = ready(ADAM)
+    net.executable.begin_epoch(loaded, np.arange(90), 10)
+    steps(net, 0, 2)
+    monkeypatch.setattr(cublas, "status", 3)
+    with pytest.raises(DeviceMemoryError, match="too little memory"):
+        steps(net, 2, 4)
+    monkeypatch.setattr(cublas, "status", 14)
+    with pytest.raises(CUBLASError):
+        net.executable.predict(loaded, 10)
 
 
 def test_what_cublas_has_no_memory_for_is_given_back(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +101,7 @@ def test_what_cublas_has_no_memory_for_is_given_back(cupy: ModuleType, monkeypat
 
     before = memory.used[0]
     with monkeypatch.context() as patch:
-        patch.setattr(cupy, "matmul", fails)
+        patch.setattr(products, "multiply", fails)
         with pytest.raises(DeviceMemoryError):
             net.executable.evaluate(loaded, 90)
     gc.collect()
@@ -85,7 +118,7 @@ def test_what_we_know_nothing_of_is_left_as_it_is(
     def fails(*arguments: Any, **options: Any) -> None:
         raise failure
 
-    monkeypatch.setattr(cupy, "matmul", fails)
+    monkeypatch.setattr(products, "multiply", fails)
     with pytest.raises(type(failure)) as error:
         net.executable.predict(loaded, 10)
     assert error.value is failure

@@ -32,6 +32,11 @@ class Fault:
 
 REFERENCE = [
     Fault(
+        "reference-variant-smoothing", SCALE, "kernels/variants.py",
+        'classes = 2 if base.outputs == "binary" else scores.shape[1]', "classes = scores.shape[1]",
+        "tests/conformance/test_variants.py -k 'numpy and smoothed'",
+    ),
+    Fault(
         "reference-gelu-density", SCALE, "kernels/activations/gelu/reference.py",
         "sqrt(2 * pi)", "sqrt(pi)",
         "tests/kernels/activations/test_reference.py -k 'gelu and central_differences'",
@@ -227,6 +232,16 @@ NUMBA = [
         "tests/conformance -k 'points-loss-values-sigmoid'",
     ),
     Fault(
+        "numba-huber-slope", SIGN, "kernels/losses/huber/cpu.py",
+        "v9 = kind(-1.0) if v8", "v9 = kind(1.0) if v8",
+        "tests/conformance -k 'points-loss-values-huber'",
+    ),
+    Fault(
+        "numba-variant-share", MISSING, "kernels/variants.py",
+        "{targets}, share * factor, single_column(out)", "{targets}, factor, single_column(out)",
+        "tests/conformance/test_variants.py -k 'points and mean_squared_error'",
+    ),
+    Fault(
         "numba-binary-clipping", ONE, "kernels/losses/binary_crossentropy/cpu.py",
         "low < y < high", "low <= y <= high",
         "tests/conformance -k 'points-loss-extreme_scores-binary'",
@@ -407,7 +422,7 @@ CUDA = [
     ),
     Fault(
         "cuda-sums-barrier", ORDER, "kernels/_cuda/sums.cu",
-        "__syncthreads();", "",
+        "__syncthreads();  // every warp has left its own", "",
         "tests/conformance -k 'CPU-loss-many_small_rows-mean_squared'",
     ),
     Fault(
@@ -451,6 +466,11 @@ CUDA = [
         "tests/kernels/activations/test_gpu.py -k a_bias_is_added",
     ),
     Fault(
+        "cuda-variant-row", INDEX, "kernels/variants.py",
+        "Row one = {row.number * row.columns + k, 1", "Row one = {row.number + k, 1",
+        "tests/conformance/test_variants.py -k 'CPU and mean_squared_error'",
+    ),
+    Fault(
         "cuda-softmax-cross-entropy-factor", SCALE, "kernels/losses/softmax_cross_entropy/gpu.cu",
         "step - factor * t", "step - t",
         "tests/conformance -k 'CPU-loss-values-softmax'",
@@ -487,8 +507,23 @@ CUDA = [
     ),
     Fault(
         "cuda-gather-row", INDEX, "kernels/gather/gpu.cu",
-        "rows[i] * features", "i * features",
+        "rows[i] : i) * features", "i : i) * features",
         "tests/conformance -k 'CPU-data-values-gather'",
+    ),
+    Fault(
+        "cuda-gather-place", INDEX, "kernels/gather/gpu.cu",
+        "order + step % period * batch", "order + step % period",
+        "tests/cuda_on_cpu/test_recorded_step.py -k 'bits_are_the_same and sparse'",
+    ),
+    Fault(
+        "cuda-step-of-dropout", STALE, "kernels/gather/gpu.cu",
+        "clock[BASE] + step", "clock[BASE]",
+        "tests/cuda_on_cpu/test_recorded_step.py -k 'bits_are_the_same and dropout'",
+    ),
+    Fault(
+        "cuda-sums-of-two", ORDER, "kernels/_cuda/sums.cu",
+        "__syncthreads();  // thread 0 has read the sums of the time before", "",
+        "tests/kernels/losses/test_gpu.py -k sums_of_loss_and_metric",
     ),
     Fault(
         "cuda-gather-precision", DTYPE, "kernels/gather/gpu.cu",
@@ -743,6 +778,21 @@ BACKENDS = [
         "backends-streamed-wait", ORDER, "backends/cupy_backend/streaming.py",
         "if slot.free is not None", "if False",
         "tests/cuda_on_cpu/test_cupy_data.py -k sent_in_chunks",
+    ),
+    Fault(
+        "backends-recorded-stream", STALE, "backends/cupy_backend/timed_executable.py",
+        "source.period, stream.ptr, threading", "source.period, threading",
+        "tests/cuda_on_cpu/test_recorded_step.py -k other_streams",
+    ),
+    Fault(
+        "backends-recorded-numbers", INDEX, "backends/cupy_backend/timed_executable.py",
+        "of_step(name, begun + n, rate", "of_step(name, begun, rate",
+        "tests/cuda_on_cpu/test_recorded_step.py -k 'bits_are_the_same and sparse'",
+    ),
+    Fault(
+        "backends-recorded-workspace", STALE, "kernels/_cuda/products.py",
+        "self._turn_to(self._stream)", "pass",
+        "tests/cuda_on_cpu/test_recorded_step.py -k leaves_products",
     ),
     Fault(
         "backends-cupy-last-predictions", INDEX, "backends/cupy_backend/executable.py",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.backends.cupy_backend.feigned import driver, library
+from tests.backends.cupy_backend.feigned import DRIVER, LAUNCHES, driver, library
 from tests.requirements import miss
 
 pytestmark = [pytest.mark.extras, pytest.mark.cuda_on_cpu]  # the latter for the compiler
@@ -68,6 +68,65 @@ assert cupy.cuda.Stream(ptds=True).ptr == PER_THREAD
 assert cupy.cuda.Stream(ptds=True) == cupy.cuda.Stream.ptds
 assert callable(nvrtc.getVersion) and callable(nvrtc.getSupportedArchs)
 assert callable(cupy.cuda.driver.get_build_version)
+for name in ("begin_capture", "end_capture", "is_capturing"):
+    assert callable(getattr(cupy.cuda.Stream, name)), name
+assert cupy.cuda.Stream.begin_capture.__doc__.startswith("_BaseStream.begin_capture(self, mode=None)")
+from cupy.cuda.graph import Graph
+assert Graph.launch.__doc__.startswith("Graph.launch(self, stream=None)")
+cupy.cuda.Event  # block, disable_timing: as compared with the stand-in
+assert "kernel" in vars(cupy.RawKernel) and "ptr" in vars(cupy.cuda.Function)
+for stream in (cupy.cuda.Stream.null,):
+    try:
+        stream.begin_capture()
+    except RuntimeError as error:
+        assert "cannot capture on the default (legacy) stream" in str(error)
+    else:
+        raise AssertionError("so graphs need a stream of their own")
+"""
+
+LAUNCH = """
+import numpy as np
+from dnnkit.backends.cupy_backend.failures import in_our_words
+from dnnkit.kernels._cuda.recording import Recording
+
+class Array:
+    class data:
+        ptr = 0xABCDE
+
+for kernel in (77, 78):
+    recording = Recording()
+    arguments = np.float32(1.5), np.int64(1 << 40), Array
+    first, given = recording.kernel(kernel, (1, 2, 3, 32, 4, 5, 16), arguments, 9)
+    try:
+        first(*given)
+    except Exception as error:
+        print(type(error).__name__, "GPU 0: a kernel has failed" in str(in_our_words(error, "GPU 0")))
+    else:
+        ((again, given),) = recording.calls(10)
+        again(*given)
+"""
+
+TOLD = """77, (1, 2, 3), (32, 4, 5), 16, in 9: 1.5 1099511627776 0xabcde
+77, (1, 2, 3), (32, 4, 5), 16, in 10: 1.5 1099511627776 0xabcde
+78, (1, 2, 3), (32, 4, 5), 16, in 9: 1.5 1099511627776 0xabcde
+CUDADriverError True
+"""
+
+CUBLAS = """
+import cupy
+from cupy_backends.cuda.libs import cublas
+from dnnkit.kernels._cuda import products
+
+assert (products.AS_IT_IS, products.TRANSPOSED) == (cublas.CUBLAS_OP_N, cublas.CUBLAS_OP_T)
+library = products.library(cupy)
+for name in ("Create_v2", "Destroy_v2", "SetStream_v2", "SetMathMode", "Sgemm_v2", "Dgemm_v2"):
+    assert getattr(library, f"cublas{name}")() == 0, name
+try:
+    products.check(3)
+except cublas.CUBLASError as error:
+    assert "CUBLAS_STATUS_ALLOC_FAILED" in str(error)
+else:
+    raise AssertionError("a status is an error")
 """
 
 
@@ -102,11 +161,12 @@ def package() -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def ask(code: str, **variables: str) -> None:
-    """Run it in a process of its own."""
+def ask(code: str, **variables: str) -> str:
+    """What it prints in a process of its own."""
     command = [sys.executable, "-W", "ignore", "-c", code]
     result = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names of libraries are Linux's")
@@ -118,7 +178,15 @@ def test_a_toolkit_that_only_cupy_finds_will_do(tmp_path: Path, package: Path) -
     loader = str(tmp_path / "driver")
     ask(PROBE.format(major=major), CUDA_PATH=str(tmp_path), LD_LIBRARY_PATH=loader)
     ask(FAILURES, CUDA_PATH=str(tmp_path))
+    ask(CUBLAS, CUDA_PATH=str(tmp_path))  # the library that CuPy has found has what we call of it, as CuPy does
 
 
 def test_names_and_numbers_are_cupys(package: Path) -> None:
     ask(NAMES)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names of libraries are Linux's")
+def test_arguments_that_lie_ready_arrive_at_the_driver(tmp_path: Path, package: Path) -> None:
+    """As a launch that was recorded gives them to CuPy, in each stream; what the driver reports is an error of ours."""
+    driver(tmp_path, DRIVER + LAUNCHES)
+    assert ask(LAUNCH, LD_LIBRARY_PATH=str(tmp_path)) == TOLD

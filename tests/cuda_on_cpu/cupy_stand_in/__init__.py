@@ -13,6 +13,9 @@ It is what dnnkit uses of CuPy and nothing else, and is stricter than CuPy where
 - a cooperative grid that does not fit is cut, with a warning alone, as by CuPy, and shared memory above 48 KiB must be
   asked for;
 - pinned memory may be given back when the host knows that no copy reads it any more, and not before;
+- a kernel that is launched with arguments that lie ready, and cuBLAS, are given addresses, at which there must be
+  memory that is not given back yet; cuBLAS is a library that is loaded and called as the real one;
+- what is launched in a stream that is captured runs when its graph is launched, and not before;
 - it counts what waits for the device, what is uploaded, allocated and launched (`counts`).
 
 `in_place_of_cupy()` puts it under the names that CuPy has. Names and signatures are compared with the real CuPy where
@@ -30,7 +33,8 @@ import pytest
 
 from dnnkit.backends import registry
 from dnnkit.backends.cupy_backend import cuda_diagnosis
-from tests.cuda_on_cpu.cupy_stand_in import device, namespace
+from dnnkit.kernels._cuda import products
+from tests.cuda_on_cpu.cupy_stand_in import cublas, device, namespace, raw
 
 MODULES = (
     *("cupy", "cupy.cuda", "cupy.cuda.driver", "cupy.cuda.runtime", "cupy.cuda.memory"),
@@ -62,7 +66,11 @@ RUNTIME = {
     "driverGetVersion": lambda: VERSION,
     "CUDARuntimeError": device.CUDARuntimeError,
 }
-DRIVER = {"get_build_version": lambda: VERSION, "CUDADriverError": device.CUDADriverError}
+DRIVER = {
+    "get_build_version": lambda: VERSION,
+    "launchKernel": raw.launchKernel,
+    "CUDADriverError": device.CUDADriverError,
+}
 NVRTC = {"getVersion": lambda: (13, 0), "getSupportedArchs": lambda: (75, 80, 90, 100)}
 
 counts = device.counts
@@ -87,7 +95,10 @@ def modules() -> dict[str, ModuleType]:
         "cupyx.scipy.special": namespace.SPECIAL,
         "cupy_backends.cuda.libs.cublas": {"CUBLASError": device.CUBLASError},
         "cupy_backends.cuda.libs.nvrtc": NVRTC,
-        "cuda.pathfinder": {"find_nvidia_header_directory": lambda library: "/usr/include"},
+        "cuda.pathfinder": {
+            "find_nvidia_header_directory": lambda library: "/usr/include",
+            "load_nvidia_dynamic_lib": cublas.load_nvidia_dynamic_lib,
+        },
     }
     for name, names in contents.items():
         vars(made[name]).update(names)
@@ -106,6 +117,8 @@ def in_place_of_cupy() -> Iterator[ModuleType]:
         patch.setattr(cuda_diagnosis, "_driver_capabilities", lambda devices: (90,) * devices)
         patch.setattr(cuda_diagnosis, "probe", cache(cuda_diagnosis.probe.__wrapped__))  # asked anew
         patch.setattr(registry, "_instance", cache(registry._instance.__wrapped__))  # no backend made before or after
+        products.forget()
+        patch.setattr(products, "WORKSPACE_OF_HOPPER", 1 << 12)  # for tests of little memory
         memory.__init__()  # type: ignore[misc]
         counts.reset()
         yield own["cupy"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.cuda_on_cpu.cupy_stand_in.addresses import settle
 from tests.cuda_on_cpu.cupy_stand_in.device import (
     Block,
     Device,
@@ -186,6 +187,7 @@ def wrap(value: Any, *sources: ndarray, peer: bool = False) -> Any:
             array._block, array.base = source._block, source if source.base is None else source.base
             return array
     array._block = allocate(value.nbytes)
+    settle(array._block, value)
     return array
 
 
@@ -199,6 +201,7 @@ def borrow(value: np.ndarray, owner: Any) -> ndarray:
     """An array on memory that somebody else owns."""
     array = object.__new__(ndarray)
     array._host, array._owner, array.base, array._block = value, owner, None, memory.allocate(0, current_device())
+    settle(array._block, value)
     return array
 
 

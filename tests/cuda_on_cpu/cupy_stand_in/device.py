@@ -37,7 +37,13 @@ class Counts:
     pinned: list[int] = field(default_factory=list)
     """Bytes of pinned memory that were asked for, by whom ever; CuPy's pool keeps them."""
     launches: Counter[str] = field(default_factory=Counter)
-    """Kernels of ours, by name."""
+    """Kernels of ours, by name, but for those of graphs."""
+    products: int = 0
+    """Of matrices, by cuBLAS, those of graphs, too."""
+    prepared: int = 0
+    """Of the kernels, those that were launched with arguments that lay ready."""
+    graphs: list[Counter[str]] = field(default_factory=list)
+    """What each graph that was launched was made of."""
     functions: Counter[str] = field(default_factory=Counter)
     """Functions of CuPy's, by name."""
 
@@ -103,7 +109,7 @@ class Block:
 
     def __init__(self, size: int, whole: int, device: int) -> None:
         self.size, self.device, self._whole, self._used = size, device, whole, memory.used
-        self.last_used = 0
+        self.last_used = self.begin = self.end = 0
         memory.used[device] += whole
         memory.peak[device] = max(memory.peak[device], memory.used[device])
 
@@ -224,9 +230,10 @@ class Event:
         return self._clock
 
     def synchronize(self) -> None:
+        if self._stream is None:
+            return  # never recorded: as CUDA has it, that is over
         counts.waits += 1
         self._reach()
-        assert self._stream is not None
         self._stream._known = max(self._stream._known, self._sent)
 
 
@@ -241,6 +248,7 @@ class Stream:
         self.waited_for: list[Event] = []
         self._sent: list[tuple[Callable[[], None], np.ndarray]] = []
         self._arrived = self._known = self._seen = 0
+        self._captured: list[tuple[str, Callable[[], None]]] | None = None
         _all_streams.add(self)
 
     def __enter__(self) -> "Stream":
@@ -271,6 +279,19 @@ class Stream:
             assert event._stream is not None
             event._stream._known = max(event._stream._known, event._sent)
 
+    def begin_capture(self, mode: int | None = None) -> None:
+        if self.ptr in (0, 1):
+            raise RuntimeError("cannot capture on the default (legacy) stream")
+        self._captured = []
+
+    def is_capturing(self) -> bool:
+        return self._captured is not None
+
+    def end_capture(self) -> "Graph":
+        assert self._captured is not None, "nothing is captured"
+        graph, self._captured = Graph(self._captured), None
+        return graph
+
     def _may_read(self, memory: np.ndarray) -> bool:
         """Whether, for all the host knows, a copy from there is not over."""
         return any(np.may_share_memory(memory, source) for _, source in self._sent[self._known :])
@@ -296,6 +317,37 @@ class Stream:
 
     def __hash__(self) -> int:
         return hash(self.ptr)
+
+
+class Graph:
+    """What was launched in a stream while it was captured."""
+
+    def __init__(self, captured: list[tuple[str, Callable[[], None]]]) -> None:
+        self._captured = captured
+
+    def launch(self, stream: Stream | None = None) -> None:
+        assert stream is None or stream == get_current_stream(), "a graph in another stream than the current one"
+        counts.graphs.append(Counter(name for name, _ in self._captured))
+        for _, launch in self._captured:
+            launch()
+
+
+def stream_at(ptr: int) -> Stream:
+    """The stream of that number; it must be the current one, or be captured."""
+    if get_current_stream().ptr == ptr:
+        return get_current_stream()
+    found = next((stream for stream in list(_all_streams) if stream.ptr == ptr and stream.is_capturing()), None)
+    if found is None:
+        raise RuntimeError("something is launched in another stream than the current one")
+    return found
+
+
+def launched(stream: Stream, name: str, launch: Callable[[], None]) -> None:
+    """Do it, or, where the stream is captured, let its graph do it."""
+    if stream._captured is None:
+        launch()
+    else:
+        stream._captured.append((name, launch))
 
 
 def _nothing() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.cuda_on_cpu.cupy_stand_in.addresses import settle
 from tests.cuda_on_cpu.cupy_stand_in.array import allocate, borrow, host, ndarray, wrap
 from tests.cuda_on_cpu.cupy_stand_in.device import counts, current_device, get_default_memory_pool
 from tests.cuda_on_cpu.cupy_stand_in.raw import RawKernel, RawModule
@@ -121,6 +122,7 @@ def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
     values.reshape(-1).view(np.uint8)[...] = 0xFF  # NaN, -1
     result = borrow(values, None)
     result._block = block
+    settle(block, values)
     return result
 
 

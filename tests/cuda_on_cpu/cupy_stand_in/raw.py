@@ -1,13 +1,16 @@
 """`RawModule` of the stand-in: CUDA sources, compiled for the CPU and run there."""
 
+import ctypes
 import math
 import warnings
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from tests.cuda_on_cpu.cupy_stand_in.addresses import at
 from tests.cuda_on_cpu.cupy_stand_in.array import host, ndarray
-from tests.cuda_on_cpu.cupy_stand_in.device import counts, current_device, properties
+from tests.cuda_on_cpu.cupy_stand_in.device import counts, current_device, launched, properties, stream_at
 
 sanitize = False
 """Whether modules made from now on are compiled to find what is read or written out of bounds."""
@@ -49,11 +52,63 @@ class RawModule:
         return RawKernel(name, self._module.get_function(name))
 
 
+def launchKernel(  # noqa: N802 - CuPy's name
+    f: int,
+    grid_dim_x: int,
+    grid_dim_y: int,
+    grid_dim_z: int,
+    block_dim_x: int,
+    block_dim_y: int,
+    block_dim_z: int,
+    shared_mem_bytes: int,
+    stream: int,
+    kernel_params: int,
+    extra: int,
+) -> None:
+    """As CuPy's `cuda.driver` has it: arguments are read now, the memory that they point to when the kernel runs."""
+    assert extra == 0
+    kernel = _kernels[f]
+    grid, block = (grid_dim_x, grid_dim_y, grid_dim_z), (block_dim_x, block_dim_y, block_dim_z)
+    kinds = kernel._function.parameters
+    pointers = (ctypes.c_void_p * len(kinds)).from_address(kernel_params)
+    given = [(kind, _read(kind, place or 0)) for kind, place in zip(kinds, pointers, strict=True)]
+
+    def launch() -> None:
+        arguments = tuple(_resolved(kind, value) for kind, value in given)
+        kernel._function(grid, block, arguments, shared_mem=shared_mem_bytes)
+
+    where = stream_at(stream)
+    if not where.is_capturing():
+        counts.launches[kernel.name] += 1
+        counts.prepared += 1
+    launched(where, kernel.name, launch)
+
+
+def _read(kind: str, address: int) -> Any:
+    """An argument: a number, or an address."""
+    dtype = np.dtype(np.uintp if kind.startswith("*") else kind)
+    return np.frombuffer((ctypes.c_char * dtype.itemsize).from_address(address), dtype).copy()[0]
+
+
+def _resolved(kind: str, value: Any) -> Any:
+    """The argument as the machine wants it: memory from the address on."""
+    if not kind.startswith("*") or value == 0:
+        return value
+    plain = kind.removeprefix("*").removeprefix("c")
+    return at(int(value), np.uint8 if plain[0] in "vV" else plain)
+
+
+_kernels: dict[int, "RawKernel"] = {}
+"""By what stands for their address."""
+
+
 class RawKernel:
     """A kernel; it takes contiguous arrays of its device and NumPy's numbers, in a tuple."""
 
     def __init__(self, name: str, function: Any) -> None:
         self.name, self._function = name, function
+        self.kernel = SimpleNamespace(ptr=1 + len(_kernels))
+        _kernels[self.kernel.ptr] = self
 
     @property
     def max_dynamic_shared_size_bytes(self) -> int:

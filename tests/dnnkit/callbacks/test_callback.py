@@ -346,12 +346,12 @@ def test_logs_of_an_evaluation_are_means_so_far(backend):
     tests, net = OfTests(), network()
     x, y = data()
     weights = np.linspace(0.1, 1, SAMPLES)
-    result = net.evaluate(x, y, batch_size=BATCH, sample_weight=weights, callbacks=tests)
-    parts = [net.evaluate(x[:end], y[:end], sample_weight=weights[:end]) for end in (4, 8, 10)]
+    result = dict(net.evaluate(x, y, batch_size=BATCH, sample_weight=weights, callbacks=tests))
+    parts = [dict(net.evaluate(x[:end], y[:end], sample_weight=weights[:end])) for end in (4, 8, 10)]
     for logs, part in zip(tests.batches, parts, strict=True):
         assert logs == pytest.approx(part, rel=1e-5)
     assert tests.ends == [result]
-    assert result == pytest.approx(net.evaluate(x, y, sample_weight=weights), rel=1e-6)
+    assert result == pytest.approx(dict(net.evaluate(x, y, sample_weight=weights)), rel=1e-6)
 
 
 def test_validation_is_heard_without_val_and_changes_nothing(backend):

@@ -186,3 +186,24 @@ def test_what_targets_of_any_shape_cannot_do() -> None:
     net.compile("sgd", OfVolumes(), ["accuracy"])
     with pytest.raises(ConfigurationError, match="the metric 'accuracy' knows nothing of targets that only your loss"):
         net.fit(X, y, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "good", "bad"),
+    [("hinge", [-1, 1, 1], [0.5, 1, 1]), ("poisson", [0, 2, 5], [0, 2, -1]), ("gamma", [0.5, 2, 5], [0, 2, 5])],
+)
+def test_a_single_step_is_asked_for_the_range_of_targets_too(
+    loss: str, good: list[float], bad: list[float], backend: Backend
+) -> None:
+    net = dk.Sequential([dk.Dense(1, activation="softplus")], seed=0, backend=backend)
+    net.compile("sgd", loss)
+    x = np.ones((3, 2), np.float32)
+    for _ in range(3):
+        net.train_step(x, np.array(good, np.float32)[:, None])
+    before = net.get_weights()
+    for wrong in (np.array(bad, np.float32)[:, None], np.array(bad)):
+        for ask in (net.train_step, net.get_gradients):
+            with pytest.raises(DataError, match="expects targets"):
+                ask(x, wrong)
+    for was, now in zip(before, net.get_weights(), strict=True):
+        np.testing.assert_array_equal(was, now)

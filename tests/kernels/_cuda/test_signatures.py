@@ -13,7 +13,7 @@ import pytest
 
 from dnnkit.errors import ShapeError
 from dnnkit.kernels import registry
-from dnnkit.kernels._cuda import activations, losses, metrics
+from dnnkit.kernels._cuda import activations, losses, metrics, products
 from dnnkit.kernels._cuda.launch import THREADS, launch
 from dnnkit.kernels._cuda.source import ROOT, TYPES, Source, dtype_of, shipped, signatures
 from dnnkit.kernels.optimizer_step.reference import RULES
@@ -34,11 +34,11 @@ WRITTEN = {
     ("dense", "backward_input"): ["dz", "dx"],
     ("dense", "forward"): ["z", "y"],
     ("dropout", "apply"): ["out"],
-    ("dropout", "mask"): ["out"],
+    ("dropout", "mask"): ["out", "clock"],
     ("gather", "gather"): ["out"],
     ("softmax", "backward"): ["out"],
     ("softmax", "forward"): ["out", "b"],
-    **{("optimizer_step", name): [] for name in RULES},
+    **{("optimizer_step", name): ["numbers"] for name in RULES},
 }
 """The parameters of a launcher after the reference's: arrays that are written, and what may be left out."""
 
@@ -74,8 +74,8 @@ def launches(monkeypatch):
         assert out.shape == (a.shape[0], b.shape[1])
 
     cupy = types.ModuleType("cupy")
-    names = {"RawModule": RawModule, "empty": np.empty, "matmul": multiply, "ascontiguousarray": np.ascontiguousarray}
-    vars(cupy).update(names)
+    vars(cupy).update({"RawModule": RawModule, "empty": np.empty, "ascontiguousarray": np.ascontiguousarray})
+    monkeypatch.setattr(products, "multiply", multiply)
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     return found
 
@@ -97,6 +97,10 @@ def every_launcher_once(dtype, rows=5000):
         for targets in [x, labels][: 1 + kernel.takes_labels]:
             losses.loss_and_gradient(kernel, x, targets, None, 0.5, y, loss)
             losses.loss_and_gradient(kernel, x, targets, x[:, 0].copy(), 0.5, y, loss)
+    clock, two = np.zeros(4, np.int64), np.zeros(2)
+    for name, metric in losses.with_metric():
+        for targets in [x, labels][: 1 + registry.loss(name).takes_labels]:
+            losses.end_step(registry.loss(name), (metric, 0.5), x, targets, None, y, x[0], clock, two)
     for targets in (x, labels):
         for name in registry.names("metric"):
             metrics.total(name, x, targets, None, 0.5, loss)
@@ -104,7 +108,10 @@ def every_launcher_once(dtype, rows=5000):
         slots = [x.copy() for _ in rule.slots]
         getattr(module("optimizer_step", "gpu"), name)(3, x, y, *slots, 0.1, *(0.5 for _ in rule.hyperparameters))
     for source in TYPES.values():
-        module("gather", "gpu").gather(np.zeros((7, 5), source), labels, 1.0, 0.0, y)
+        gather, whole = module("gather", "gpu"), np.zeros((7, 5), source)
+        gather.gather(whole, labels, 1.0, 0.0, y)
+        pairs = [(array, array.copy()) for array in (labels, x[:, 0].copy())]
+        gather.gather_batch(whole, labels, 1.0, 0.0, y, *pairs, x, x[0], clock, rows, 3)
     module("clip_norm", "gpu").clip_norm(x, 1.0, y)
     module("dropout", "gpu").mask(0, keep.size, 0.5, 1, 2, 2**64 - 1, keep)
     module("dropout", "gpu").apply(x, keep, 0.5, y)
@@ -188,7 +195,8 @@ def test_a_loss_has_the_row_that_the_pass_calls(name):
     text = (ROOT / registry.folder(name) / "gpu.cu").read_text()
     assert f"namespace loss::{name} {{" in text
     assert "REAL row_loss(" in text
-    taken = parameters(registry.loss(name).loss_and_gradient)[1:-1]
+    loss = registry.loss(name)
+    taken = parameters(loss.loss_and_gradient)[1 : -1 - len(loss.parameters)]
     assert parameters(losses.loss_and_gradient) == ["loss", "scores", *taken, "out", "total", "scratch"]
 
 
@@ -208,22 +216,25 @@ def test_labels_are_taken_by_the_losses_that_say_so(launches, name):
 def moved(*arguments, **named):
     """Launch sgd as its launcher does, but for what is given."""
     p, g = np.zeros(8, np.float32), np.zeros(8, np.float32)
-    usual = {"p": p, "g": g, "learning_rate": 0.1, "weight_decay": 0.0, "count": 8}
+    usual = {"p": p, "g": g, "learning_rate": 0.1, "numbers": None, "weight_decay": 0.0, "count": 8}
     launch(Source.of("optimizer_step/gpu.cu", "float32"), "sgd", 1, 256, {**usual, **named})
 
 
 def test_numbers_become_the_kernels_types(launches):
     moved(count=np.int32(8), learning_rate=1)
-    *_, rate, decay, count = launches[0][4]
+    *_, rate, _, decay, count = launches[0][4]
     assert (type(rate), type(decay), type(count)) == (np.float32, np.float32, np.int64)
     moved(weight_decay=np.float64(0.25))
-    assert type(launches[1][4][3]) is np.float32
+    assert type(launches[1][4][4]) is np.float32
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"velocity": np.zeros(8, np.float32)}, "kernel sgd takes p, g, learning_rate, weight_decay, count; given:"),
+        (
+            {"velocity": np.zeros(8, np.float32)},
+            "kernel sgd takes p, g, learning_rate, numbers, weight_decay, count;",
+        ),
         ({"p": np.zeros(8)}, "p of kernel sgd is an array of float32; given: float64"),
         ({"g": 0.5}, "g of kernel sgd is an array of float32; given: float"),
         ({"g": np.float32(0.5)}, "g of kernel sgd is an array of float32; given: float32"),
@@ -242,9 +253,12 @@ def test_a_launcher_that_drifts_from_its_kernel_is_an_error(launches, changed, m
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("REAL learning_rate, REAL weight_decay", "int learning_rate, REAL weight_decay"),
+        ("REAL learning_rate, const REAL* numbers", "int learning_rate, const REAL* numbers"),
         ("const REAL* g, REAL learning_rate", "const double* g, REAL learning_rate"),
-        ("REAL learning_rate, REAL weight_decay, long", "REAL rate, REAL weight_decay, long"),
+        (
+            "REAL learning_rate, const REAL* numbers, REAL weight_decay",
+            "REAL rate, const REAL* numbers, REAL decay",
+        ),
         ("REAL weight_decay, long long count", "REAL weight_decay, long long count, int added"),
         ("REAL weight_decay, long long count", "long long count"),
         ("void sgd(", "void gradient_descent("),

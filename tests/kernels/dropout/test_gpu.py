@@ -43,3 +43,10 @@ def test_masks_equal_the_reference_bit_for_bit(gpu, step):
 def test_few_blocks_reach_every_element(gpu, few_blocks):
     expected = dropout_reference.mask(3, 9001, 0.3, 1, 2, 3)
     np.testing.assert_array_equal(mask(gpu, 3, 9001, 0.3, 1, 2, 3), expected)
+
+
+def test_a_step_may_be_the_clocks(gpu):
+    for step in (0, 2**32 + 7):
+        out = gpu.put(np.zeros(65, bool))
+        dropout.mask(0, 65, 0.4, 3, 1, 99, out, gpu.put(np.array([5, step, 0, 0])))
+        np.testing.assert_array_equal(gpu.get(out), dropout_reference.mask(0, 65, 0.4, 3, 1, step))

@@ -67,3 +67,39 @@ def test_a_label_out_of_range_is_never_right_and_reads_nothing(gpu, label):
         assert measured(gpu, "categorical", np.eye(3)[best : best + 1], np.array([label]), None) == 0
     loss, _ = run(gpu, "softmax_cross_entropy", np.eye(3), np.array([label, 0, 1]))
     assert np.isfinite(loss)
+
+
+@pytest.mark.parametrize("rows", [14, 300])
+@pytest.mark.parametrize(("name", "metric"), losses.with_metric())
+def test_sums_of_loss_and_metric_of_a_step_are_those_apart(gpu, rng, name, metric, rows):
+    """Of one block and of several, on top of what was summed before; the clock goes on, and counts no NaN as sound."""
+    scores, weights = rng.uniform(0.05, 0.95, (rows, 10)).astype(np.float32), rng.uniform(0, 2, rows)
+    labels = registry.loss(name).takes_labels
+    targets = rng.integers(0, 10, rows) if labels else rng.uniform(0, 1, (rows, 10)).astype(np.float32)
+    loss, gradient = run(gpu, name, scores, targets, weights, 0.25)
+    share = measured(gpu, metric.removesuffix("_accuracy"), scores, targets, weights)
+    arrays = [gpu.put(array) for array in (scores, targets, weights.astype(np.float32))]
+    numbers, found = gpu.put(np.array([0.25, 7], np.float32)), set()
+    for order in compiling.ORDERS:
+        with compiling.order(order):
+            clock, totals = gpu.put(np.array([3, 0, 0, 2])), gpu.put(np.array([100.0, 7.0]))
+            out = gpu.full(scores.shape, np.float32)
+            for _ in range(2):
+                losses.end_step(registry.loss(name), (metric, 0.5), *arrays, out, numbers, clock, totals)
+        np.testing.assert_array_equal(gpu.get(out), gradient)
+        assert gpu.get(clock).tolist() == [5, 0, 0, 4]
+        found.add(gpu.get(totals).tobytes())
+    assert gpu.get(totals).tolist() == [100 + loss + loss, 7 + share + share]
+    assert len(found) == 1
+    arrays[0] = gpu.put(np.full_like(scores, np.nan))
+    losses.end_step(registry.loss(name), (metric, 0.5), *arrays, out, numbers, clock, totals)
+    assert gpu.get(clock).tolist() == [6, 0, 0, 4]
+
+
+def test_a_metric_is_added_to_what_is_there(gpu, rng):
+    for rows in (14, 3000):
+        scores, targets = rng.normal(size=(rows, 10)), rng.integers(0, 10, rows)
+        out = gpu.put(np.array([5.0]))
+        for _ in range(2):
+            metrics.total("categorical_accuracy", gpu.put(scores), gpu.put(targets), None, 0.5, out, adds=True)
+        assert gpu.get(out).tolist() == [5 + 2 * measured(gpu, "categorical", scores, targets, None)]

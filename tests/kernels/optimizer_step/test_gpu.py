@@ -36,3 +36,17 @@ def test_one_launch_a_step_whatever_the_size(gpu, monkeypatch, rng):
         run(gpu, name, rng.normal(size=5003), rng.normal(size=(3, 5003)))
         assert launched == [name.removesuffix("w")] * 3
         launched.clear()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", RULES)
+def test_numbers_that_are_on_the_gpu_give_the_same_bits(gpu, name, dtype, rng):
+    arrays, rate = rng.uniform(0.1, 1, (2 + len(RULES[name].slots), 301)).astype(dtype), 0.0123
+    there = np.array(update.of_step(name, 17, rate, *HYPERPARAMETERS[name]), dtype)
+    results = set()
+    for given in ({}, {"numbers": gpu.put(there)}):
+        own = [gpu.put(array) for array in arrays]
+        step, now = (17, rate) if not given else (0, np.nan)
+        getattr(update, name)(step, *own, now, *HYPERPARAMETERS[name], **given)
+        results.add(b"".join(gpu.get(array).tobytes() for array in own))
+    assert len(results) == 1

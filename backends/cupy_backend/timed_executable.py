@@ -1,0 +1,331 @@
+"""An executable whose GPU counts the steps of an epoch.
+
+A step of built-in parts is launched with the same arguments each time, since the GPU knows by itself which it is
+(`timeline.py`). So it is recorded when it is done, and launched again without Python (`recorded_step.py`). With parts
+of the user's own, steps are done operation by operation, as by every backend.
+"""
+
+import threading
+import weakref
+from collections.abc import Callable, Hashable
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dnnkit.backends.cupy_backend.recorded_step import RecordedStep
+from dnnkit.backends.cupy_backend.streaming import HostData
+from dnnkit.backends.cupy_backend.timeline import CLOCK, RunningSums, Source, Timeline
+from dnnkit.backends.executable import AfterBatch
+from dnnkit.backends.program import HostArray, Hyperparameters, Plan, Program, Totals
+from dnnkit.backends.stagewise.buffers import Buffers
+from dnnkit.backends.stagewise.executable import Epoch, StagewiseExecutable
+from dnnkit.backends.stagewise.flat import Data
+from dnnkit.kernels import registry
+from dnnkit.kernels._cuda.recording import recorded
+from dnnkit.kernels.array import Array
+
+if TYPE_CHECKING:
+    from dnnkit.backends.cupy_backend.backend import CupyBackend
+
+RECORDED = 6
+"""Kinds of steps that are kept: whole ones and the last, of two chunks' memory, or of some streams."""
+
+
+@dataclass(kw_only=True)
+class TimedEpoch(Epoch):
+    """An epoch whose steps the GPU counts; its `measured` are `RunningSums`."""
+
+    timeline: Timeline
+    rows: int
+    scales: HostArray
+    """Of the loss's gradient, by step."""
+
+    @property
+    def whole(self) -> int:
+        """Steps before the one whose batch is smaller."""
+        return self.rows // self.batch_size
+
+
+class TimedExecutable(StagewiseExecutable):
+    """A program on one GPU, which counts its steps where all parts are built in."""
+
+    _backend: "CupyBackend"
+    records = makes_graphs = True
+    """Whether steps are recorded, and graphs made of them: bits are the same either way."""
+
+    def __init__(self, backend: "CupyBackend", program: Program, plan: Plan) -> None:
+        self._timelines: list[Timeline] = []
+        """Those that no epoch uses now."""
+        self._is_timed = program.loss is not None and backend.unsupported_reason(program) is None
+        """Whether the GPU counts the steps: all parts have kernels."""
+        self._in_loss = next(filter(backend.is_in_loss, program.metrics), None)
+        """The metric that the loss's launch sums, too."""
+        others = [metric for metric in program.metrics if metric is not self._in_loss]
+        summed = [*([] if self._in_loss is None else [self._in_loss]), *others]
+        self._at = 0
+        """The next step of the epoch."""
+        self._places = [1 + summed.index(metric) for metric in program.metrics]
+        """Where among the totals each metric's sum is; the loss's is the first."""
+        super().__init__(backend, program, plan)
+
+    def _forget_steps(self) -> None:
+        """What was recorded holds on to all memory that it uses."""
+        for timeline in (*self._timelines, getattr(self.epoch, "timeline", None)):
+            if timeline is not None:
+                timeline.forget_steps()
+
+    def begin_epoch(self, data: Data, order: HostArray, batch_size: int) -> None:  # noqa: D102
+        if self.epoch is not None and self.epoch.is_over:
+            self.epoch = None  # type: ignore[assignment]  # so that the next has its memory, and what was recorded with it
+        epoch = self._new_epoch(data, order, batch_size)
+        if epoch is None:
+            super().begin_epoch(data, order, batch_size)
+        else:
+            self.epoch = epoch
+            self._stop = self._is_given_up = False
+
+    def _new_epoch(self, data: Data, order: HostArray, batch_size: int) -> TimedEpoch | None:
+        """None where the GPU cannot count the steps."""
+        if not self._is_timed or data.y is None:
+            return None
+        weights = self._weight_sums(data, order, batch_size)
+        is_sum = self._reduction == "sum"
+        scales = np.ones_like(weights) if is_sum else np.divide(1.0, weights, out=0 * weights, where=weights != 0)
+        here, steps = not isinstance(data, HostData), len(weights)
+        timeline = self._timeline(steps, len(order) if here else 0)
+        batches = None if here else self._feed(data, order, batch_size, self._training.buffers)
+        if batches is not None:
+            timeline.forget_steps()  # with memory of other chunks
+        arrays = (data.x, data.y, data.weights) if here else ()
+        timeline.begin(order if here else order[:0], tuple([_address(array) for array in arrays]))
+        measured = RunningSums(timeline.totals, timeline.clock, self._places, self._reduction)
+        source: Any = _Resident(Source(data, timeline.order)) if batches is None else batches
+        known: Any = batch_size, source, weights, measured
+        epoch = TimedEpoch(*known, timeline=timeline, rows=len(order), scales=scales)
+        weakref.finalize(epoch, self._timelines.append, timeline).atexit = False
+        return epoch
+
+    def _timeline(self, steps: int, rows: int) -> Timeline:
+        """One that nobody uses, if it has room."""
+        while self._timelines:
+            timeline = self._timelines.pop()
+            if timeline.steps >= steps and timeline.rows >= rows:
+                return timeline
+        assert self._rule is not None, "the network checks that it is compiled"
+        constants = [0.5] * len(self._rule.hyperparameters)
+        of_step = registry.version("optimizer_step", "gpu").of_step(self._rule.name, 1, 0.0, *constants)
+        return Timeline(self._backend, self.program.dtype, steps, rows, 1 + len(of_step), 1 + len(self._places))
+
+    def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
+        epoch = self.epoch
+        if not isinstance(epoch, TimedEpoch):
+            step = super().run_steps(first, last, hyperparameters)
+        else:
+            self._tell(epoch, first, last, hyperparameters)
+            self._at, begun_at = first, self.state.step
+            try:
+                while self._at < last and not self._stop:
+                    self._advance(epoch, last, hyperparameters)
+            except BaseException:
+                epoch.timeline.doubt()  # how far the GPU has come
+                raise
+            finally:
+                step = self._at
+                self._passed(epoch, first, step)
+                self.state.step = begun_at + step - first
+            self._stop = self._is_given_up = False
+        epoch.is_over = step == len(epoch.batch_weights)
+        return step
+
+    def _tell(self, epoch: TimedEpoch, first: int, last: int, hyperparameters: Hyperparameters) -> None:
+        """Let the GPU know what differs between those steps."""
+        assert self._rule is not None, "the network checks that it is compiled"
+        constants = [hyperparameters.constants[name] for name in self._rule.hyperparameters]
+        steps = zip(epoch.scales[first:last].tolist(), hyperparameters.learning_rates.tolist(), strict=True)
+        name, begun, of_step = self._rule.name, self.state.step + 1, registry.version("optimizer_step", "gpu").of_step
+        numbers = [(scale, *of_step(name, begun + n, rate, *constants)) for n, (scale, rate) in enumerate(steps)]
+        epoch.timeline.tell(first, self.state.step, numbers)
+
+    def _passed(self, epoch: TimedEpoch, first: int, step: int) -> None:
+        epoch.timeline.passed(step)
+        epoch.measured.passed(epoch.batch_weights[first:step])  # type: ignore[attr-defined]
+
+    def _advance(self, epoch: TimedEpoch, last: int, hyperparameters: Hyperparameters) -> None:
+        """Do some of the steps that are left."""
+        step = self._at
+        source = self._source(epoch, step)
+        is_whole = step < epoch.whole
+        rows = epoch.batch_size if is_whole else epoch.rows - epoch.whole * epoch.batch_size
+        many = min(last, epoch.whole, step + source.steps) - step if is_whole else 1
+        if not self.records:
+            self._do_step(epoch, source, rows, hyperparameters)
+            self._at += 1
+            return
+        kinds, stream = epoch.timeline.steps_recorded, self._xp.cuda.get_current_stream()
+        kind = self._kind(source, rows, stream, hyperparameters)
+        if (known := kinds.get(kind)) is not None:
+            before = known.launched
+            try:
+                known.run(many, lambda: self._stop)
+            finally:
+                self._at += known.launched - before
+            if is_whole:
+                self._say(known)
+            return
+        with recorded() if many > 1 or epoch.timeline.knows(kind) else nullcontext() as recording:
+            self._do_step(epoch, source, rows, hyperparameters)
+        self._at += 1
+        if recording is not None and not recording.why_not:
+            while len(kinds) >= RECORDED:
+                kinds.pop(next(iter(kinds)))
+            kinds[kind] = RecordedStep(recording, self._xp, stream, self.makes_graphs)
+            if is_whole or not epoch.whole:
+                self._say(kinds[kind])
+
+    def _kind(self, source: Source, rows: int, stream: Any, hyperparameters: Hyperparameters) -> Hashable:
+        """All that a recorded step's launches depend on. What was recorded holds its arrays, so addresses tell."""
+        data = source.data
+        arrays = (data.x, data.y, data.weights, source.order, self._parameters, self._gradient, *self._slots)
+        addresses = tuple(map(_address, arrays))
+        constants = tuple(sorted(hyperparameters.constants.items())), hyperparameters.clip_norm
+        return addresses, rows, source.period, stream.ptr, threading.get_ident(), constants
+
+    def _say(self, step: RecordedStep) -> None:
+        """In the plan, for people."""
+        if (words := step.words()) != self.plan.details.get("step"):
+            self.plan = replace(self.plan, details={**self.plan.details, "step": words})
+
+    def _source(self, epoch: TimedEpoch, step: int) -> Source:
+        batches: Any = epoch.batches
+        source: Source = batches.at(step)
+        return source
+
+    def _run_step(
+        self,
+        step: int,
+        learning_rate: float,
+        hyperparameters: Hyperparameters,
+        may_change: Callable[[], bool],
+        mark: Callable[[str], None] = lambda part: None,
+    ) -> None:
+        epoch = self.epoch
+        if not isinstance(epoch, TimedEpoch):
+            super()._run_step(step, learning_rate, hyperparameters, may_change, mark)
+            return
+        self._tell(epoch, step, step + 1, replace(hyperparameters, learning_rates=np.array([learning_rate])))
+        rows = min(epoch.batch_size, epoch.rows - step * epoch.batch_size)
+        self._do_step(epoch, self._source(epoch, step), rows, hyperparameters, mark)
+        self._passed(epoch, step, step + 1)
+
+    def _do_step(
+        self,
+        epoch: TimedEpoch,
+        source: Source,
+        rows: int,
+        hyperparameters: Hyperparameters,
+        mark: Callable[[str], None] = lambda part: None,
+    ) -> None:
+        """The next step of the epoch, launch by launch, of the numbers that the GPU was told."""
+        self._differentiate(epoch, source, rows, mark)
+        rate: Any = epoch.timeline.numbers[1:]
+        self._apply_update(rate, hyperparameters)
+        mark("update")
+
+    def _differentiate(
+        self, epoch: TimedEpoch, source: Source, rows: int, mark: Callable[[str], None] = lambda part: None
+    ) -> None:
+        """Loss and metrics of the step to the running sums; the gradient in parameters to `_gradient`."""
+        buffers, stages, timeline = self._training.buffers, self._training.stages, epoch.timeline
+        x, y, weights = self._gathered(epoch, source, rows)
+        mark("inputs")
+        clock: Any = timeline.clock  # by which dropout draws
+        scores, saved = stages.forward(self._parameters, x, training=True, step=clock)
+        out = buffers.get("dscores", tuple(scores.shape))
+        self._add_sums(scores, y, weights, timeline.numbers, timeline.clock, timeline.totals, out, buffers)
+        mark("loss and metrics")
+        _, gradients = stages.backward(self._parameters, out, saved, False, out=self._gradient)
+        self._gradient = self._pack(gradients, self._gradient)
+        mark("update")
+
+    def _gathered(self, epoch: TimedEpoch, source: Source, rows: int) -> tuple[Array, Array, Array | None]:
+        """Inputs, targets and row weights of the next step, which begins."""
+        data, timeline, buffers = source.data, epoch.timeline, self._training.buffers
+        x = buffers.get("x", (rows, data.x.shape[1]))
+
+        def pair(name: str, values: Array | None) -> tuple[Array, Array] | None:
+            """All of them, and memory for the batch's."""
+            if values is None:
+                return None
+            return values, buffers.get(name, (rows, *values.shape[1:]), dtype=values.dtype)
+
+        targets, weights = pair("y", data.y), pair("weights", data.weights)
+        assert targets is not None, "an epoch has targets"
+        self._backend.gather_batch(
+            *(data.x, source.order, self._rescale, x, targets, weights, timeline.table),
+            *(timeline.numbers, timeline.clock, epoch.batch_size, source.period),
+        )
+        return x, targets[1], None if weights is None else weights[1]
+
+    def _add_sums(
+        self,
+        scores: Array,
+        y: Array | None,
+        weights: Array | None,
+        numbers: Array,
+        clock: Array,
+        totals: Array,
+        out: Array,
+        buffers: Buffers,
+    ) -> None:
+        """The loss's gradient to out; its sum, and those of the metrics, are added to totals."""
+        assert self.program.loss is not None, "the network checks that it is compiled"
+        self._backend.end_step(self.program.loss, self._in_loss, scores, y, weights, numbers, clock, totals, out)
+        others = [pair for pair in zip(self.program.metrics, self._places, strict=True) if pair[0] is not self._in_loss]
+        predictions = scores
+        if any(metric.reads_predictions for metric, _ in others):
+            predictions = buffers.get("predictions", tuple(scores.shape))
+            predictions = self._backend.activation(self._head, scores, out=predictions)
+        for metric, place in others:
+            read = predictions if metric.reads_predictions else scores
+            self._backend.add_metric(metric, read, y, weights, totals[place : place + 1])
+
+    def evaluate(  # noqa: D102
+        self, data: Data, batch_size: int, parameters: Array | None = None, after_batch: AfterBatch | None = None
+    ) -> Totals:
+        if not self._is_timed or data.y is None or after_batch is not None:
+            return super().evaluate(data, batch_size, parameters, after_batch)
+        parameters = self._parameters if parameters is None else parameters
+        return self._summed(data, np.arange(len(data)), batch_size, parameters).read()
+
+    def _summed(self, data: Data, order: HostArray, batch_size: int, parameters: Array) -> RunningSums:
+        """Loss and metrics of those rows, dropout off."""
+        backend, batch_weights = self._backend, self._weight_sums(data, order, batch_size)
+        totals, clock = backend.zeros(1 + len(self._places), np.float64), backend.zeros(CLOCK, np.int64)
+        numbers = backend.zeros(1, self.program.dtype)  # of no gradient
+        with self._workspace() as work:
+            feed = self._feed(data, order, batch_size, work.buffers)
+            for step in range(len(batch_weights)):
+                x, y, weights = feed.batch(step)
+                scores, _ = work.stages.forward(parameters, x, training=False, step=self.state.step)
+                out = work.buffers.get("dscores", tuple(scores.shape))
+                self._add_sums(scores, y, weights, numbers, clock, totals, out, work.buffers)
+        sums = RunningSums(totals, clock, self._places, self._reduction)
+        sums.passed(batch_weights)
+        return sums
+
+
+def _address(array: Array | None) -> int:
+    return 0 if array is None else int(array.data.ptr)
+
+
+class _Resident:
+    """Data that the GPU has, in the epoch's order."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def at(self, step: int) -> Source:
+        """Where the rows of every step are."""
+        return self._source

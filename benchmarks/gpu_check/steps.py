@@ -1,0 +1,92 @@
+"""Training steps launch by launch, recorded, and as CUDA graphs: whether bits are equal, and how long they take."""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from time import perf_counter
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+import dnnkit as dk
+from benchmarks.gpu_check.correctness import poisoned
+from dnnkit.backends.base import Backend
+from dnnkit.backends.cupy_backend import recorded_step
+from dnnkit.backends.cupy_backend.executable import CupyExecutable
+
+BATCH, QUICK = 32, 7
+"""Rows of a step; steps of an epoch that is quick."""
+
+WAYS = {"launch by launch": (False, False), "recorded": (True, False), "graphs": (True, True)}
+"""Whether steps are recorded, and whether graphs are made of them."""
+
+
+def networks(backend: Backend, quick: bool) -> Iterator[tuple[str, dk.Sequential, int]]:
+    """(name, network, inputs): a small one, a wide one, and one with all that differs from step to step."""
+    sizes = {"784-128-10": (784, 128), "784-1024-10": (784, 1024)} if not quick else {"20-16-10": (20, 16)}
+    for name, (inputs, units) in sizes.items():
+        layers = [dk.Rescaling(1 / 255), dk.Dense(units, activation="relu"), dk.Dense(10, activation="softmax")]
+        net = dk.Sequential(layers, backend=backend, seed=0)
+        net.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        yield f"{name}, adam", net, inputs
+    schedule = dk.schedules.ExponentialDecay(0.01, 50, 0.9)
+    hidden = [dk.Rescaling(1 / 255), dk.Dense(12, activation="tanh"), dk.Dropout(0.3)]
+    layers = [*hidden, dk.Dense(10, activation="softmax")]
+    net = dk.Sequential(layers, backend=backend, seed=0)
+    rule = dk.SGD(schedule, momentum=0.9, nesterov=True, global_clipnorm=0.5)
+    net.compile(rule, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    yield "20-12-10, dropout, clipping, a schedule", net, 20
+
+
+def measure(backend: Backend, samples: int, quick: bool) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """(times, check) of each network, done in each way."""
+    steps = QUICK if quick else max(samples // BATCH, 4 * (recorded_step.WORTH + recorded_step.STEPS))
+    for name, net, inputs in networks(backend, quick):
+        net.build(inputs)
+        numbers, first = net.executable.snapshot(), None
+        for way, (records, graphs) in WAYS.items():
+            soon = patch.multiple(recorded_step, STEPS=2, WORTH=1) if quick else nullcontext()
+            with soon, patch.multiple(CupyExecutable, records=records, makes_graphs=graphs):
+                net.executable.restore(numbers)
+                found, bits = _run(backend, net, inputs, steps)
+            before = b"".join(value.tobytes() for value in numbers.parameters.values())
+            first = bits if first is None else first
+            said = found["step"]
+            as_meant = ("recorded" in said) == records and ("per CUDA graph" in said) == graphs
+            equal = bits == first and not bits.startswith(before) and as_meant
+            check = {"check": f"{name}: {way}, bits as launch by launch", "dtype": "float32", "said": said}
+            yield (
+                {"network": name, "way": way, **found},
+                {**check, "error": float(not equal), "bound": 0.0, "passed": equal},
+            )
+
+
+def _run(backend: Backend, net: dk.Sequential, inputs: int, steps: int) -> tuple[dict[str, Any], bytes]:
+    """Microseconds per step in the second of two epochs, what the plan says, and all that came out, in bits."""
+    rng, executable = np.random.default_rng(1), net.executable
+    rows = min(steps * BATCH, 4096) - BATCH // 2
+    x, y = rng.integers(0, 256, (rows, inputs), dtype=np.uint8), rng.integers(0, 10, rows)
+    weights = rng.uniform(0.5, 1.5, rows)
+    executable.plan.details.pop("step", None)  # type: ignore[attr-defined]
+    with poisoned(backend):
+        data, totals = executable.load(x, y, weights), []
+        for _ in range(2):
+            order = np.arange(steps * BATCH - BATCH // 2) % rows  # so the last is shorter
+            executable.begin_epoch(data, order, BATCH)
+            numbers = net.optimizer.hyperparameters(executable.state.step, steps)
+            backend.wait()
+            begin = perf_counter()
+            executable.run_steps(0, steps, numbers)
+            host = perf_counter() - begin
+            backend.wait()
+            seconds = perf_counter() - begin
+            totals.append(executable.totals())
+    state = executable.snapshot()
+    arrays = [*state.parameters.values(), *state.slots.values()]
+    found = {
+        "microseconds_per_step": round(1e6 * seconds / steps, 2),
+        "host_microseconds_per_step": round(1e6 * host / steps, 2),
+        "steps": steps,
+        "step": executable.plan.details.get("step", "launch by launch"),
+    }
+    return found, b"".join(array.tobytes() for array in arrays) + repr(totals).encode()

@@ -1,0 +1,123 @@
+"""What a training step on a GPU costs its host: microseconds per step, with what launches replaced by nothing.
+
+    python -m benchmarks.host_time [--steps 1875] [--rounds 5]
+
+So it is Python's part: dnnkit's, not CUDA's. It needs no GPU: where there is none, the tests' stand-in for CuPy has the
+arrays, and a step is computed once, on the CPU, to be recorded. "launch by launch" is how a step is done that is not
+recorded; views and shapes of arrays are then the stand-in's, which are slower than CuPy's.
+"""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from time import perf_counter
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+import dnnkit as dk
+from dnnkit.backends.cupy_backend.backend import CupyBackend
+from dnnkit.backends.cupy_backend.executable import CupyExecutable
+from dnnkit.kernels._cuda import launch, products
+
+NETWORKS = {"784-128-10": (784, 128, 10), "784-512-512-10": (784, 512, 512, 10), "20-64-64-64-10": (20, 64, 64, 64, 10)}
+BATCH, ROWS = 32, 64
+
+
+class Nothing:
+    """A function, graph, event and library that do nothing."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> None:
+        """Launch nothing."""
+
+    launch = synchronize = record = __call__
+
+    def __getattr__(self, name: str) -> Any:
+        return self if not name.startswith("__") else super().__getattribute__(name)
+
+
+NOTHING = Nothing()
+
+
+@contextmanager
+def cupy_or_its_stand_in() -> Iterator[str]:
+    """Within, there is a CuPy; its name."""
+    if CupyBackend.unavailable_reason() is None:
+        yield "CuPy"
+        return
+    from tests.cuda_on_cpu import cupy_stand_in
+
+    with cupy_stand_in.in_place_of_cupy():
+        yield "the stand-in for CuPy"
+
+
+def classifier(widths: tuple[int, ...]) -> dk.Sequential:
+    """ReLU, softmax, Adam, accuracy."""
+    hidden = [dk.Dense(width, activation="relu") for width in widths[1:-1]]
+    net = dk.Sequential([*hidden, dk.Dense(widths[-1], activation="softmax")], seed=0, backend="cupy")
+    net.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    net.build(widths[0])
+    return net
+
+
+def measure(widths: tuple[int, ...], steps: int, rounds: int) -> dict[str, float]:
+    """Microseconds per step, by how it is done."""
+    net, rng = classifier(widths), np.random.default_rng(0)
+    x, y = rng.normal(size=(ROWS, widths[0])).astype(np.float32), rng.integers(0, widths[-1], ROWS)
+    data, found = net.executable.load(x, y, None), {}
+    for name, graphs in (("recorded", False), ("graphs", True)):
+        with patch.object(CupyExecutable, "makes_graphs", graphs):
+            found[name] = 1e6 * seconds_per_step(net, data, steps, rounds)
+    with patch.object(CupyExecutable, "records", False), launching_nothing():
+        found["launch by launch"] = 1e6 * seconds_per_step(net, data, min(steps, 200), rounds)
+    return found
+
+
+def seconds_per_step(net: dk.Sequential, data: Any, steps: int, rounds: int) -> float:
+    """Of an epoch's steps but the first two, in the fastest of several rounds."""
+    executable: Any = net.executable
+    executable._release(buffers=True)  # what was recorded otherwise
+    best = float("inf")
+    for _ in range(rounds):
+        executable.begin_epoch(data, np.arange(steps * BATCH) % ROWS, BATCH)
+        executable.run_steps(0, 2, net.optimizer.hyperparameters(0, 2))
+        for step in executable.epoch.timeline.steps_recorded.values():
+            step._calls = [(NOTHING, arguments) for _, arguments in step._calls]
+            if step.why_no_graph == "":
+                step._graph, step._events = NOTHING, [NOTHING, NOTHING]
+        numbers = net.optimizer.hyperparameters(2, steps - 2)
+        begin = perf_counter()
+        executable.run_steps(2, steps, numbers)
+        best = min(best, (perf_counter() - begin) / (steps - 2))
+    return best
+
+
+@contextmanager
+def launching_nothing() -> Iterator[None]:
+    """Within, kernels and cuBLAS are found, their arguments are made, and nothing is launched."""
+    compiled = launch._kernel
+    silent = cache(lambda *given: replace(compiled(*given), function=NOTHING))
+    with patch.object(launch, "_kernel", silent), patch.object(products, "library", lambda cupy: NOTHING):
+        products.forget()
+        yield
+    products.forget()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.host_time", description=__doc__.partition("\n")[0])
+    parser.add_argument("--steps", type=int, default=1875, help="of an epoch, of 32 rows each")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args(arguments)
+    with cupy_or_its_stand_in() as library:
+        print(f"µs of host time per step of 32 rows, launches replaced by nothing; arrays of {library}")
+        for name, widths in NETWORKS.items():
+            found = measure(widths, options.steps, options.rounds)
+            print(f"{name:16}", *(f"{way} {microseconds:.1f}" for way, microseconds in found.items()), sep="  ")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""Matrix products by cuBLAS, called as it is, with workspaces of ours.
+
+CuPy's own way to cuBLAS refuses to be captured into a graph, and packs its arguments anew in each call. A handle
+belongs to one stream of one thread, and so does its workspace: cuBLAS gives the same bits then, whatever else runs, and
+needs no memory of its own while a graph runs. See docs/design/0032-a-recorded-step.md.
+"""
+
+import ctypes
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from dnnkit.kernels._cuda.recording import current
+from dnnkit.kernels.array import Array
+
+WORKSPACE, WORKSPACE_OF_HOPPER = 8 << 20, 32 << 20
+"""Bytes that NVIDIA recommends, before and since compute capability 9.0."""
+
+STREAMS = 4
+"""Streams of a thread that keep their handles and workspaces."""
+
+GEMM = {"f": ("cublasSgemm_v2", ctypes.c_float), "d": ("cublasDgemm_v2", ctypes.c_double)}
+"""cuBLAS's product for float32 and float64, by NumPy's letters, and the type of its factors."""
+
+TF32_ALLOWED = 3
+"""cuBLAS's number of the mode in which float32 products may be rounded to TF32, as CUPY_TF32=1 asks for."""
+
+AS_IT_IS, TRANSPOSED = 0, 1
+"""cuBLAS's numbers, of matrices column by column."""
+
+
+def multiply(a: Array, b: Array, out: Array) -> None:
+    """a b to out, contiguous; either factor may be a transposed view. Arrays are of one dtype of `GEMM`."""
+    import cupy
+
+    key = cupy, cupy.cuda.get_current_stream().ptr, cupy.cuda.runtime.getDevice()
+    held = _of_thread.__dict__.setdefault("held", {})
+    if key not in held:
+        while len(held) >= STREAMS:
+            held.pop(next(iter(held)))
+        held[key] = Products(*key)
+    held[key].multiply(a, b, out)
+
+
+def forget() -> None:
+    """Give back this thread's workspaces; what is needed is made again."""
+    _of_thread.__dict__.pop("held", None)
+
+
+_of_thread = threading.local()
+
+
+class Products:
+    """cuBLAS in one stream of one thread."""
+
+    def __init__(self, cupy: Any, stream: int, device: int) -> None:
+        major = cupy.cuda.runtime.getDeviceProperties(device)["major"]
+        self._device, self._stream = cupy.cuda.Device(device), stream
+        self._cublas, self._handle = library(cupy), ctypes.c_void_p()
+        self._workspace = cupy.empty(WORKSPACE if major < 9 else WORKSPACE_OF_HOPPER, "uint8")
+        check(self._cublas.cublasCreate_v2(ctypes.byref(self._handle)))
+        if os.environ.get("CUPY_TF32", "0") not in ("", "0"):
+            check(self._cublas.cublasSetMathMode(self._handle, TF32_ALLOWED))
+        self._turn_to(stream)
+        self._of = {dtype: (getattr(self._cublas, name), kind(1), kind(0)) for dtype, (name, kind) in GEMM.items()}
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None) and not sys.is_finalizing():  # then CUDA may be gone already
+            with self._device:
+                self._cublas.cublasDestroy_v2(self._handle)
+
+    def _turn_to(self, stream: int) -> None:
+        """With the stream, cuBLAS takes its own workspace, so it is told of ours again."""
+        check(self._cublas.cublasSetStream_v2(self._handle, ctypes.c_void_p(stream)))
+        memory = ctypes.c_void_p(self._workspace.data.ptr)
+        check(self._cublas.cublasSetWorkspace_v2(self._handle, memory, ctypes.c_size_t(self._workspace.nbytes)))
+
+    @contextmanager
+    def in_stream(self, stream: int) -> Iterator[None]:
+        """Within, products are launched there."""
+        try:
+            self._turn_to(stream)
+            yield
+        finally:
+            self._turn_to(self._stream)
+
+    def multiply(self, a: Array, b: Array, out: Array) -> None:
+        """See `multiply`. Row by row that is, column by column, the transposed product of the transposed factors."""
+        function, one, zero = self._of[out.dtype.char]
+        (a, a_way, a_step), (b, b_way, b_step) = _as_cublas_reads(a), _as_cublas_reads(b)
+        rows, columns = out.shape
+        number, address, reference = ctypes.c_int, ctypes.c_void_p, ctypes.byref
+        arguments = (
+            *(self._handle, number(b_way), number(a_way), number(columns), number(rows), number(a.shape[1])),
+            *(reference(one), address(b.data.ptr), number(b_step), address(a.data.ptr), number(a_step)),
+            *(reference(zero), address(out.data.ptr), number(columns)),
+        )
+        if (recording := current()) is not None:
+            recording.product((function, arguments), self, a, b, out)
+        check(function(*arguments))
+
+
+def _as_cublas_reads(x: Array) -> tuple[Array, int, int]:
+    """The matrix, how cuBLAS takes it, and how far its columns lie apart."""
+    from dnnkit.kernels._cuda.launch import contiguous
+
+    if x.flags.c_contiguous:
+        return x, AS_IT_IS, max(1, x.shape[1])
+    if x.T.flags.c_contiguous:
+        return x, TRANSPOSED, max(1, x.shape[0])
+    x = contiguous(x)
+    return x, AS_IT_IS, max(1, x.shape[1])
+
+
+def check(status: int) -> None:
+    """Raise what cuBLAS reports, as CuPy would."""
+    if status:
+        from cupy_backends.cuda import libs
+
+        raise libs.cublas.CUBLASError(status)
+
+
+@cache
+def library(cupy: Any) -> Any:
+    """The library that CuPy has loaded, or would load."""
+    from cupy_backends.cuda import libs
+
+    assert libs.cublas, "CuPy loads what cuBLAS needs, and says in its own words if it cannot"
+    pathfinder = import_module("cuda.pathfinder")  # by which CuPy has found it
+    return ctypes.CDLL(pathfinder.load_nvidia_dynamic_lib("cublas").abs_path)
