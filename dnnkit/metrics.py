@@ -102,3 +102,20 @@ def _function(metric: Given) -> Callable[..., Any]:
 def name_of(metric: Given) -> str:
     """What History and a save call it."""
     return metric if isinstance(metric, str) else getattr(metric, "__name__", type(metric).__name__)
+
+
+def is_better_higher(name: str, measured: Iterable[Given] = ()) -> bool:
+    """Whether more is better of what logs call by that name, such as "val_accuracy"; what "auto" modes go by.
+
+    A metric says so itself, in `higher_is_better`; a function of yours may have an attribute of that name. Of anything
+    else, more is better if its name has "accuracy" in it, else less, as of a loss.
+
+    Arguments:
+        name: as in logs, with or without "val_".
+        measured: the metrics of the network, `net.metrics`, some of which may have names of their own.
+    """
+    name = name.removeprefix("val_")
+    found: Any = next((metric for metric in measured if name_of(metric) == name), name)
+    if isinstance(found, str) and found in METRICS:
+        found = METRICS[found]
+    return bool(getattr(found, "higher_is_better", "accuracy" in name))
