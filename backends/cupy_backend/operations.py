@@ -10,7 +10,7 @@ import numpy as np
 from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import Loss, Metric
 from dnnkit.kernels import registry
-from dnnkit.kernels._cuda import metrics
+from dnnkit.kernels._cuda import metric_sums, metrics
 from dnnkit.kernels._cuda.launch import PARTIALS, contiguous
 from dnnkit.kernels._cuda.source import REALS
 from dnnkit.kernels.array import Array
@@ -150,11 +150,16 @@ class CupyOperations(Operations):
         return total, out
 
     def metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None) -> Array:
-        """See `kernels/metrics`; the sum stays on the GPU."""
+        """See `kernels/metrics`; the sum, or the sums, stay on the GPU."""
         with self.on_device():
             if not isinstance(metric.kernel, str) or not _has_kernel(metric.kernel, scores):
                 return super().metric(metric, scores, targets, weights)
             targets, weights = _like_scores(scores, targets, weights)
+            if registry.metric(metric.kernel).count is not None:
+                sums = self.xp.empty(metric.sums, np.float64)
+                scratch = self._scratch(metric_sums.scratch_size(len(scores), metric.sums), np.float64)
+                metric_sums.totals(metric.kernel, scores, targets, weights, metric.threshold, sums, scratch)
+                return sums if metric.sums > 1 else sums[0]
             total, scratch = self.xp.empty((), np.float64), self._scratch(PARTIALS, np.float64)
             metrics.total(metric.kernel, scores, targets, weights, metric.threshold, total, scratch)
         return total

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dnnkit import metrics as metrics_module
 from dnnkit.activations import key_of
-from dnnkit.backends.program import Activate, Parameter, Program, Rescale, Stage
+from dnnkit.backends.program import Activate, Metric, Parameter, Program, Rescale, Stage
 from dnnkit.backends.program import Dense as DenseStage
 from dnnkit.errors import ConfigurationError, TrainingWarning
 from dnnkit.initializers import Shape, get_initializer
@@ -30,7 +30,7 @@ def lower(
     input_shape: Shape,
     *,
     loss: Loss | None,
-    metrics: Sequence[str | Callable[..., Any]],
+    metrics: Sequence[metrics_module.Given],
     optimizer: Optimizer | None,
     dtype: Dtype,
     seed: int,
@@ -47,7 +47,7 @@ def lower(
             stages.append(stage)
 
     _check_dtype(stages, dtype)
-    head, lowered_loss = "linear", None
+    head, lowered_loss, activation = "linear", None, "linear"
     if loss is not None:
         last = stages[-1] if stages else None
         activation = last.activation if isinstance(last, DenseStage | Activate) else "linear"
@@ -56,13 +56,17 @@ def lower(
             head = activation
             stages[-1:] = [replace(last, activation="linear")] if isinstance(last, DenseStage) else []
     outputs = prod(shape)
+    measured: tuple[Metric, ...] = ()
+    if lowered_loss is not None:
+        gives = registry.activation(activation).gives
+        measured = tuple(metrics_module.lower(m, lowered_loss, outputs, head, gives) for m in metrics)
     return Program(
         input_shape=input_shape,
         output_features=outputs,
         stages=tuple(stages),
         head=head,
         loss=lowered_loss,
-        metrics=tuple(metrics_module.lower(m, lowered_loss, outputs, head) for m in metrics) if lowered_loss else (),
+        metrics=measured,
         rule=optimizer.rule if optimizer is not None else None,
         dtype=dtype,
         seed=seed,

@@ -405,8 +405,7 @@ class Sequential(Copyable, Describable, OwnLoops):
         x, y, weights = self._check(x, y, sample_weight, rows=choosing.NONE_TRAINED)
         executable = self.executable
         data, rows = executable.load(x, y, weights), min(batch_size, int(x.shape[0]))
-        totals = self.turns.read(executable, lambda parameters: executable.evaluate(data, rows, parameters))
-        return totals.means(executable.program.metrics)
+        return self.turns.read(executable, lambda parameters: executable.measure(data, rows, parameters))
 
     def predict(self, x: Any, *, batch_size: int = INFERENCE_BATCH) -> NDArray[Any]:
         """The network's outputs (N, ...) as a NumPy array, dropout off."""

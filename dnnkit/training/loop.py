@@ -52,7 +52,8 @@ def train(
     if not is_over:
         _begin_where_it_stopped(net, run)
     end = standing.end(run, executable.state)
-    progress = make_progress(verbose, end)
+    estimated = {metric.name for metric in executable.program.metrics if metric.exact is not None}
+    progress = make_progress(verbose, end, estimated)
     params = {"epochs": end, "steps": run.steps, "samples": run.samples, "batch_size": run.batch_size}
     callback_list.attach(net, params)
     if is_over:
@@ -147,10 +148,10 @@ class _Fit:
             return {}
         executable, batch_size = self.net.executable, max(self.run.batch_size, 256)
         with self.interrupts.at_once():  # the epoch is logged when it is validated, by the next fit if not by this one
-            totals = self.net.turns.read(
-                executable, lambda given: executable.evaluate(self.run.validation, batch_size, given)
+            measured = self.net.turns.read(
+                executable, lambda given: executable.measure(self.run.validation, batch_size, given)
             )
-        return {f"val_{name}": value for name, value in totals.means(executable.program.metrics).items()}
+        return {f"val_{name}": value for name, value in measured.items()}
 
     def _train_epoch(self, end: int) -> tuple[Totals, float]:
         """What was measured of an epoch from its first step on, and the seconds since the state's position.
