@@ -800,6 +800,11 @@ BACKENDS = [
         "tests/backends/numba_backend/test_own_parts.py -k 'train_in_every_division and first'",
     ),
     Fault(
+        "backends-any-targets", DTYPE, "backends/program.py",
+        'or (self.targets == "any" and is_floating)', 'or self.targets == "any"',
+        "tests/dnnkit/network/test_targets.py -k 'whole_numbers_of_any_shape and numpy'",
+    ),
+    Fault(
         "backends-own-parts-targets", INDEX, "backends/numba_backend/own_parts.py",
         "first = self._workers[0].step * batches.batch_size", "first = 0",
         "tests/dnnkit/network/test_targets.py -k 'of_any_shape and numba'",
