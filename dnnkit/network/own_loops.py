@@ -74,8 +74,10 @@ class OwnLoops(Network):
         """
         if sample_weight is None and not with_input and self.is_built and self.is_compiled:
             with self.turns:
-                require_respected(self.executable)
-                batch = self.executable.differentiate_batch(x, y)
+                executable = self.executable
+                if executable.program.frozen_parameters:
+                    require_respected(executable)
+                batch = executable.differentiate_batch(x, y)
             if batch is not None:
                 return batch.loss, dict(batch.parameters)
         x, y, weights = self._check(x, y, sample_weight)
@@ -105,13 +107,14 @@ class OwnLoops(Network):
         optimizer = self.optimizer
         self._take_rule()
         arrays = self.parameters.fitting("gradient", gradients)
-        require_trainable(self.executable)
         program = self.executable.program
-        if frozen := [each.name for each in program.frozen_parameters if each.name in arrays]:
-            raise ConfigurationError(
-                f"the gradient of {', '.join(frozen)} is given, but the layer is frozen: expected those of parameters "
-                "that are trained, as get_gradients gives them; leave it out, or unfreeze the layer"
-            )
+        if program.frozen_parameters:
+            require_trainable(self.executable)
+            if frozen := [each.name for each in program.frozen_parameters if each.name in arrays]:
+                raise ConfigurationError(
+                    f"the gradient of {', '.join(frozen)} is given, but the layer is frozen: expected those of "
+                    "parameters that are trained, as get_gradients gives them; leave it out, or unfreeze the layer"
+                )
         if len(arrays) < len(program.trainable_parameters):
             missing = [each.name for each in program.trainable_parameters if each.name not in arrays]
             raise ConfigurationError(

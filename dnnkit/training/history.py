@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from html import escape
 from math import inf, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +52,8 @@ class History:
         return "\n".join([f"<History of {self._about()}", *(f"  {line}" for line in shown), ">"])
 
     def _repr_html_(self) -> str:
+        from html import escape  # only notebooks need it
+
         if not self.epoch:
             return "<p>History of no epochs</p>"
         heads, *lines = self._table()

@@ -1,6 +1,7 @@
 """What the CuPy backend promises beyond what every backend does, on the stand-in: waiting, streams, devices."""
 
 import pickle
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -276,3 +277,33 @@ def test_batches_that_callbacks_hear_add_up(cupy: ModuleType) -> None:
     found = net.predict(x, batch_size=32, callbacks=callback)
     np.testing.assert_array_equal(found, net.predict(x, batch_size=32))
     np.testing.assert_array_equal(found, np.concatenate(heard))
+
+
+@pytest.mark.parametrize("resident", [1.0, 0.0], ids=["uploaded once", "sent in chunks"])
+def test_targets_of_any_shape_and_of_any_form(
+    cupy: ModuleType, monkeypatch: pytest.MonkeyPatch, resident: float
+) -> None:
+    monkeypatch.setattr("dnnkit.backends.cupy_backend.executable.RESIDENT", resident)
+    x, labels = data()
+    actions = np.stack([labels, np.linspace(-1, 1, len(x))], axis=1)
+
+    @dataclass(frozen=True)
+    class Chosen(dk.losses.Loss):
+        targets = "any"
+
+        def loss_and_gradient(self, predictions: Any, targets: Any, weights: Any, scale: float, xp: Any) -> Any:
+            classes = xp.arange(predictions.shape[1], dtype=predictions.dtype)[None, :]
+            chosen = xp.astype(classes == targets[:, :1], predictions.dtype) * targets[:, 1:]
+            return -xp.sum(chosen * xp.log(predictions)), -chosen / predictions * scale
+
+    found = []
+    for backend in ("cupy", "numpy"):
+        net = dk.Sequential(
+            [dk.Flatten(), dk.Dense(10, activation="softmax")], seed=1, backend=backend, dtype="float64"
+        )
+        net.compile("sgd", Chosen())
+        own = net.fit(x / 16, actions, epochs=2, batch_size=16, validation_data=(x / 16, actions), verbose=0)
+        net.compile("sgd", "sparse_categorical_crossentropy")
+        column = net.fit(x / 16, labels[:, None] * 1.0, batch_size=16, verbose=0)
+        found.append([*own["loss"], *own["val_loss"], *column["loss"]])
+    np.testing.assert_allclose(*found, rtol=1e-10)

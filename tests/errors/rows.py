@@ -247,7 +247,7 @@ ROWS: dict[str, list[str]] = {
 }
 
 REFUSE_NOTHING = {
-    "Callback", "DnnkitError", "Evaluation", "Flatten", "Layer", "Sequential.stop_training", "Sequential.summary",
-    "Sequential.turns", "TerminateOnNaN", "dnnkit backends", "dnnkit doctor",
+    "Callback", "DnnkitError", "Evaluation", "Flatten", "Layer", "Sequential.copy", "Sequential.stop_training",
+    "Sequential.summary", "Sequential.turns", "TerminateOnNaN", "dnnkit backends", "dnnkit doctor",
 }  # fmt: skip
 """Public things that take nothing that could be wrong."""
