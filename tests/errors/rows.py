@@ -69,7 +69,6 @@ ROWS: dict[str, list[str]] = {
         "new().get_weights()",
         "new().count_params()",
         "net.fit_generator",
-        "net.evalute",
         "dk.clone_model(3)",
         "dk.load_model('nowhere')",
         "dk.to_categorical([0, 3], 3)",
