@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Hashable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,8 +67,10 @@ class TimedExecutable(StagewiseExecutable):
         summed = [*([] if self._in_loss is None else [self._in_loss]), *others]
         self._at = 0
         """The next step of the epoch."""
-        self._places = [1 + summed.index(metric) for metric in program.metrics]
-        """Where among the totals each metric's sum is; the loss's is the first."""
+        ends = list(accumulate((metric.sums for metric in summed), initial=1))
+        places = {metric: slice(*ends[number : number + 2]) for number, metric in enumerate(summed)}
+        self._places = [places[metric] for metric in program.metrics]
+        """Where among the totals each metric's sums are; the loss's is the first."""
         super().__init__(backend, program, plan)
 
     def _forget_steps(self) -> None:
@@ -116,7 +119,7 @@ class TimedExecutable(StagewiseExecutable):
         assert self._rule is not None, "the network checks that it is compiled"
         constants = [0.5] * len(self._rule.hyperparameters)
         of_step = registry.version("optimizer_step", "gpu").of_step(self._rule.name, 1, 0.0, *constants)
-        return Timeline(self._backend, self.program.dtype, steps, rows, 1 + len(of_step), 1 + len(self._places))
+        return Timeline(self._backend, self.program.dtype, steps, rows, 1 + len(of_step), self.program.measured)
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
         epoch = self.epoch
@@ -289,7 +292,7 @@ class TimedExecutable(StagewiseExecutable):
             predictions = self._backend.activation(self._head, scores, out=predictions)
         for metric, place in others:
             read = predictions if metric.reads_predictions else scores
-            self._backend.add_metric(metric, read, y, weights, totals[place : place + 1])
+            self._backend.add_metric(metric, read, y, weights, totals[place])
 
     def evaluate(  # noqa: D102
         self, data: Data, batch_size: int, parameters: Array | None = None, after_batch: AfterBatch | None = None
@@ -302,7 +305,7 @@ class TimedExecutable(StagewiseExecutable):
     def _summed(self, data: Data, order: HostArray, batch_size: int, parameters: Array) -> RunningSums:
         """Loss and metrics of those rows, dropout off."""
         backend, batch_weights = self._backend, self._weight_sums(data, order, batch_size)
-        totals, clock = backend.zeros(1 + len(self._places), np.float64), backend.zeros(CLOCK, np.int64)
+        totals, clock = backend.zeros(self.program.measured, np.float64), backend.zeros(CLOCK, np.int64)
         numbers = backend.zeros(1, self.program.dtype)  # of no gradient
         with self._workspace() as work:
             feed = self._feed(data, order, batch_size, work.buffers)

@@ -10,6 +10,7 @@ from typing import Any
 
 from dnnkit.errors import ShapeError
 from dnnkit.kernels import registry
+from dnnkit.kernels._cuda import metrics
 from dnnkit.kernels._cuda.launch import contiguous
 from dnnkit.kernels._cuda.rows import sum_over_rows
 from dnnkit.kernels._cuda.source import REALS, Source
@@ -26,8 +27,8 @@ def sources() -> list[Source]:
 
 def with_metric() -> list[tuple[str, str]]:
     """Losses with a metric in their pass: any goes with any; these are each of them once at least, for tests."""
-    names, metrics = ([n for n in registry.names(kind) if registry.has_gpu_version(n)] for kind in ("loss", "metric"))
-    pairs = zip(names, cycle(metrics)) if len(names) > len(metrics) else zip(cycle(names), metrics)
+    names, of_one_sum = [name for name in registry.names("loss") if registry.has_gpu_version(name)], metrics.names()
+    pairs = zip(names, cycle(of_one_sum)) if len(names) > len(of_one_sum) else zip(cycle(names), of_one_sum)
     return list(pairs)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from dnnkit.errors import ShapeError
 from dnnkit.kernels import registry
-from dnnkit.kernels._cuda import activations, losses, metrics, products
+from dnnkit.kernels._cuda import activations, losses, metric_sums, metrics, products
 from dnnkit.kernels._cuda.launch import THREADS, launch
 from dnnkit.kernels._cuda.source import ROOT, TYPES, Source, dtype_of, shipped, signatures
 from dnnkit.kernels.optimizer_step.reference import RULES
@@ -102,8 +102,12 @@ def every_launcher_once(dtype, rows=5000):
         for targets in [x, labels][: 1 + registry.loss(name).takes_labels]:
             losses.end_step(registry.loss(name), (metric, 0.5), x, targets, None, y, x[0], clock, two)
     for targets in (x, labels):
-        for name in registry.names("metric"):
+        for name in metrics.names():
             metrics.total(name, x, targets, None, 0.5, loss)
+        for name in metric_sums.names():
+            sums = np.zeros(registry.metric(name).number_of_sums(5))
+            metric_sums.totals(name, x, targets, None, 0.5, sums)
+            metric_sums.totals(name, x, targets, x[:, 0].copy(), 0.5, sums)
     for name, rule in RULES.items():
         slots = [x.copy() for _ in rule.slots]
         getattr(module("optimizer_step", "gpu"), name)(3, x, y, *slots, 0.1, *(0.5 for _ in rule.hyperparameters))

@@ -1,0 +1,15 @@
+// Absolute error, row by row. Contract: the package's docstring.
+
+namespace metric::absolute_error {
+
+template <typename Target>
+__device__ __forceinline__ double value(const Row& row, const REAL* scores, const Target* targets, REAL) {
+    double sum = 0;
+    for (long long k = row.first(); k < row.columns; k += row.group) {
+        double score = scores[row.number * row.columns + k];
+        sum += fabs(score - static_cast<double>(target(targets, row, k)));
+    }
+    return row_sum(row, sum) / static_cast<double>(row.columns);
+}
+
+}  // namespace metric::absolute_error
