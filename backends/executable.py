@@ -145,7 +145,7 @@ class Executable(ABC):
     def measure(
         self, data: Any, batch_size: int, parameters: Any = None, after_batch: AfterBatch | None = None
     ) -> dict[str, float]:
-        """Loss and metrics of all rows by name; exact, where `evaluate` has sums that only estimate them."""
+        """`evaluate`, by name; exact, where it has sums that only estimate a metric."""
         values = self.evaluate(data, batch_size, parameters, after_batch).means(self.program.metrics)
         exact = {metric.name: metric.exact for metric in self.program.metrics if metric.exact is not None}
         if exact:

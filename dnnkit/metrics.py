@@ -15,7 +15,14 @@ from dnnkit.backends.program import Loss
 from dnnkit.backends.program import Metric as MetricDescription
 from dnnkit.errors import ConfigurationError, UnknownName
 from dnnkit.kernels import registry as kernels
-from dnnkit.measures.accuracies import Accuracy, BinaryAccuracy, CategoricalAccuracy, TopKCategoricalAccuracy
+from dnnkit.measures.accuracies import (
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    SparseCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+)
 from dnnkit.measures.base import METRICS, Answers, Metric
 from dnnkit.measures.confusion import confusion_matrix
 from dnnkit.measures.kernel_metric import KernelMetric
@@ -40,6 +47,8 @@ __all__ = [
     "R2Score",
     "Recall",
     "RootMeanSquaredError",
+    "SparseCategoricalAccuracy",
+    "SparseTopKCategoricalAccuracy",
     "TopKCategoricalAccuracy",
     "confusion_matrix",
     "is_better_higher",
@@ -61,10 +70,10 @@ WORDS = "names, metrics of dk.metrics or functions, such as ['accuracy']"
 def check(given: Given | Iterable[Given] | None) -> tuple[Given, ...]:
     """The metrics, each under a name of its own; a single one and None are taken, too.
 
-    A name is kept as it is given, for so logs call it; other spellings, such as "BinaryAccuracy", become the name.
-    Classes become objects. Logs and History know a metric by its name alone: two of one name would be one, and a
-    function that is called as a metric of dnnkit's is would be that one after loading. A function of the old form gets
-    a `DeprecationWarning`, of the place that called `compile`.
+    A name is kept as it is given, for so logs call it; other spellings, such as "BinaryAccuracy", become the name, and
+    classes objects. Logs and History know a metric by its name alone: two of one name would be
+    one, and a function that is called as a metric of dnnkit's is would be that one after loading. A function of the old
+    form gets a `DeprecationWarning`, of the place that called `compile`.
     """
     if given is None:
         return ()
@@ -103,7 +112,7 @@ def _made(metric: Any) -> Given:
         if METRICS.name_of(metric) is None:
             raise UnknownName(f"{METRICS.unknown(metric)}, or pass a function")
         return METRICS.spelled(metric)
-    if not isinstance(metric, str | Metric) and (not callable(metric) or isinstance(metric, type)):
+    if not isinstance(metric, Metric) and (not callable(metric) or isinstance(metric, type)):
         raise ConfigurationError(f"metrics has {shown(metric)}: expected {WORDS}")
     given: Given = metric
     return given
@@ -119,12 +128,12 @@ def lower(metric: Given, loss: Loss, outputs: int, head: str = "linear", gives: 
         ConfigurationError: it says nothing of such outputs, or of such targets.
     """
     found = _found(metric)
-    if isinstance(found, Metric) and loss.targets == "any":
-        raise ConfigurationError(
-            f"the metric {name_of(metric)!r} knows nothing of targets that only your loss understands, whose targets "
-            "are 'any': use a function of your own (y_true, y_pred), which is given them as they are"
-        )
     if isinstance(found, Metric):
+        if loss.targets == "any":
+            raise ConfigurationError(
+                f"the metric {found.called!r} knows nothing of targets that only your loss understands, whose targets "
+                "are 'any': use a function of your own (y_true, y_pred), which is given them as they are"
+            )
         return found.lower(Answers(loss, outputs, head, gives))
     name = name_of(metric)
     return MetricDescription(name, own_metric(name, found))
@@ -161,6 +170,6 @@ def is_better_higher(name: str, measured: Iterable[Given] = ()) -> bool:
     """
     name = name.removeprefix("val_")
     found: Any = next((metric for metric in measured if name_of(metric) == name), name)
-    if not isinstance(found, str) or found in METRICS:
+    if not isinstance(found, str) or METRICS.name_of(found) is not None:
         found = _found(found)
     return bool(getattr(found, "higher_is_better", "accuracy" in name))

@@ -188,8 +188,9 @@ class CupyOperations(Operations):
 
     def is_in_loss(self, metric: Metric) -> bool:
         """Whether the metric can be summed in the launch of the loss: it is one sum over the same scores."""
-        is_one_sum = isinstance(metric.kernel, str) and registry.metric(metric.kernel).count is None
-        return is_one_sum and not metric.reads_predictions
+        if not isinstance(metric.kernel, str) or metric.reads_predictions:
+            return False
+        return registry.metric(metric.kernel).count is None
 
     def gather_batch(
         self,
@@ -236,15 +237,15 @@ class CupyOperations(Operations):
             losses.end_step(kernel, named, scores, targets, weights, out, numbers, clock, totals, scratch)
 
     def add_metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None, totals: Array) -> None:
-        """A step's sums of a metric, in a launch of its own, added to totals."""
+        """A step's sums of a metric, in a launch of its own, added to totals (S,)."""
         assert isinstance(metric.kernel, str), "a metric of one's own has no such step"
         given = metric.kernel, scores, targets, weights, metric.threshold, totals
         with self.on_device():
             if registry.metric(metric.kernel).count is None:
                 metrics.total(*given, self._scratch(PARTIALS, np.float64), adds=True)
             else:
-                scratch = self._scratch(metric_sums.scratch_size(len(scores), metric.sums), np.float64)
-                metric_sums.totals(*given, scratch, adds=True)
+                size = metric_sums.scratch_size(len(scores), metric.sums)
+                metric_sums.totals(*given, self._scratch(size, np.float64), adds=True)
 
     def clip_norm(self, x: Array, bound: float, out: Array | None = None) -> Array:
         """See `kernels/clip_norm`; the norm stays on the GPU."""

@@ -67,11 +67,10 @@ class TimedExecutable(StagewiseExecutable):
         summed = [*([] if self._in_loss is None else [self._in_loss]), *others]
         self._at = 0
         """The next step of the epoch."""
-        begins = dict(zip(summed, accumulate((metric.sums for metric in summed), initial=1), strict=False))
-        self._slices = {metric: slice(begin, begin + metric.sums) for metric, begin in begins.items()}
+        ends = list(accumulate((metric.sums for metric in summed), initial=1))
+        places = {metric: slice(*ends[number : number + 2]) for number, metric in enumerate(summed)}
+        self._places = [places[metric] for metric in program.metrics]
         """Where among the totals each metric's sums are; the loss's is the first."""
-        self._places = [place for m in program.metrics for place in range(self._slices[m].start, self._slices[m].stop)]
-        """The same, metric by metric."""
         super().__init__(backend, program, plan)
 
     def _forget_steps(self) -> None:
@@ -120,7 +119,7 @@ class TimedExecutable(StagewiseExecutable):
         assert self._rule is not None, "the network checks that it is compiled"
         constants = [0.5] * len(self._rule.hyperparameters)
         of_step = registry.version("optimizer_step", "gpu").of_step(self._rule.name, 1, 0.0, *constants)
-        return Timeline(self._backend, self.program.dtype, steps, rows, 1 + len(of_step), 1 + len(self._places))
+        return Timeline(self._backend, self.program.dtype, steps, rows, 1 + len(of_step), self.program.measured)
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
         epoch = self.epoch
@@ -293,7 +292,7 @@ class TimedExecutable(StagewiseExecutable):
             predictions = self._backend.activation(self._head, scores, out=predictions)
         for metric in others:
             read = predictions if metric.reads_predictions else scores
-            self._backend.add_metric(metric, read, y, weights, totals[self._slices[metric]])
+            self._backend.add_metric(metric, read, y, weights, totals[place])
 
     def evaluate(  # noqa: D102
         self, data: Data, batch_size: int, parameters: Array | None = None, after_batch: AfterBatch | None = None
@@ -306,7 +305,7 @@ class TimedExecutable(StagewiseExecutable):
     def _summed(self, data: Data, order: HostArray, batch_size: int, parameters: Array) -> RunningSums:
         """Loss and metrics of those rows, dropout off."""
         backend, batch_weights = self._backend, self._weight_sums(data, order, batch_size)
-        totals, clock = backend.zeros(1 + len(self._places), np.float64), backend.zeros(CLOCK, np.int64)
+        totals, clock = backend.zeros(self.program.measured, np.float64), backend.zeros(CLOCK, np.int64)
         numbers = backend.zeros(1, self.program.dtype)  # of no gradient
         with self._workspace() as work:
             feed = self._feed(data, order, batch_size, work.buffers)

@@ -5,6 +5,7 @@ the numbers of the steps ahead; kernels count the steps and add up what is measu
 """
 
 from collections.abc import Hashable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -102,7 +103,7 @@ class Timeline:
 class RunningSums:
     """Loss and metrics of the steps so far, on the GPU until they are read; as `stagewise.Accumulator`."""
 
-    def __init__(self, totals: Array, clock: Array, places: Sequence[int], reduction: Literal["mean", "sum"]) -> None:
+    def __init__(self, totals: Array, clock: Array, places: Sequence[slice], reduction: Literal["mean", "sum"]) -> None:
         self._totals, self._clock, self._places, self._reduction = totals, clock, places, reduction
         self._first = self._steps = 0
         self._weight = 0.0
@@ -121,14 +122,16 @@ class RunningSums:
         """Add to the sums of the steps before this one."""
         self._first, self._weight, self._steps = sums.first, sums.weight, step
         totals = np.zeros(self._totals.size)
-        for place, value in zip((0, *self._places), sums.total, strict=True):
-            totals[place] = value
+        totals[0], *metrics = sums.total
+        for place in self._places:
+            count = place.stop - place.start
+            totals[place], metrics = metrics[:count], metrics[count:]
         self._totals.set(totals)
         self._clock[CLOCK - 1 :].set(np.array([step if sums.nan_step < 0 else sums.nan_step], np.int64))
 
     def read(self) -> Totals:
         """The sums as plain numbers; this waits for the GPU."""
         totals, sound = self._totals.get().tolist(), int(self._clock.get()[CLOCK - 1])
-        metrics = tuple(totals[place] for place in self._places)
+        metrics = tuple(chain.from_iterable(totals[place] for place in self._places))
         nan_step = -1 if sound == self._steps else sound
         return Totals(totals[0], self._weight, metrics, self._reduction, nan_step)

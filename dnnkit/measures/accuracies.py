@@ -35,7 +35,7 @@ class BinaryAccuracy(Metric):
         return answers.describe(self.called, "binary_accuracy", share=checked_share(self, self.threshold, answers))
 
 
-@METRICS.named("categorical_accuracy", "sparse_categorical_accuracy")
+@METRICS.named("categorical_accuracy")
 class CategoricalAccuracy(Metric):
     """The share of rows whose largest output is that of their class, which targets say as a label or as a row."""
 
@@ -45,7 +45,12 @@ class CategoricalAccuracy(Metric):
         return answers.describe(self.called, "categorical_accuracy")
 
 
-@METRICS.named("top_k_categorical_accuracy", "sparse_top_k_categorical_accuracy")
+@METRICS.named("sparse_categorical_accuracy")
+class SparseCategoricalAccuracy(CategoricalAccuracy):
+    """The same under the name that Keras has where targets are labels."""
+
+
+@METRICS.named("top_k_categorical_accuracy")
 @dataclass(frozen=True)
 class TopKCategoricalAccuracy(Metric):
     """The share of rows whose class is among those of their k largest outputs; of equal ones, the first is larger."""
@@ -64,3 +69,8 @@ class TopKCategoricalAccuracy(Metric):
                 "dk.metrics.TopKCategoricalAccuracy(k=...) with fewer"
             )
         return answers.describe(self.called, "top_k_categorical_accuracy", share=float(self.k))
+
+
+@METRICS.named("sparse_top_k_categorical_accuracy")
+class SparseTopKCategoricalAccuracy(TopKCategoricalAccuracy):
+    """The same under the name that Keras has where targets are labels."""

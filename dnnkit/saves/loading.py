@@ -100,7 +100,7 @@ def network_of(
 def measured_sums(net: Sequential, input_shape: tuple[int, ...]) -> int:
     """How many numbers an epoch of the network sums up, which is not built yet."""
     return lower(
-        net.descriptions, input_shape, loss=net.loss, metrics=net.metrics, optimizer=None, dtype=net.dtype, seed=0,
+        net.layers, input_shape, loss=net.loss, metrics=net.metrics, optimizer=None, dtype=net.dtype, seed=0,
         num_threads=None,
     ).measured  # fmt: skip
 

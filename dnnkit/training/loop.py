@@ -54,8 +54,7 @@ def train(
     if not is_over:
         _begin_where_it_stopped(net, run)
     end = standing.end(run, executable.state)
-    estimated = {metric.name for metric in executable.program.metrics if metric.exact is not None}
-    progress = make_progress(verbose, end, estimated)
+    progress = make_progress(verbose, end, {metric.name for metric in executable.program.metrics if metric.exact})
     callbacks.attach(net, _params(net, run, end, progress))
     if is_over:
         assert checkpoints is not None
