@@ -52,7 +52,7 @@ class RootMeanSquaredError(_OfNumbers):
         return answers.describe(self.called, "squared_error", finish=finishing.RootOfMean())
 
 
-@METRICS.named("r2_score")
+@METRICS.named("r2_score", "r2")
 class R2Score(_OfNumbers):
     """The coefficient of determination 1 - Σ(y - t)² / Σ(t - mean)², mean over outputs: 1 is best, 0 is the mean."""
 

@@ -76,7 +76,7 @@ class Recall(_OfOutcomes):
     share = "recall"
 
 
-@METRICS.named("f1_score")
+@METRICS.named("f1_score", "f1")
 class F1Score(_OfOutcomes):
     """The harmonic mean of precision and recall; arguments as those of `Precision`."""
 

@@ -26,10 +26,13 @@ def sources() -> list[Source]:
 
 
 def with_metric() -> list[tuple[str, str]]:
-    """Losses with a metric in their pass: any goes with any; these are each of them once at least, for tests."""
-    names, of_one_sum = [name for name in registry.names("loss") if registry.has_gpu_version(name)], metrics.names()
-    pairs = zip(names, cycle(of_one_sum)) if len(names) > len(of_one_sum) else zip(cycle(names), of_one_sum)
-    return list(pairs)
+    """Losses with a metric in their launch: any goes with any; these are each metric once, for tests.
+
+    The losses are one that takes labels and one that does not, in turns.
+    """
+    names = [name for name in registry.names("loss") if registry.has_gpu_version(name)]
+    kinds = [next(name for name in names if registry.loss(name).takes_labels is labels) for labels in (True, False)]
+    return list(zip(cycle(kinds), metrics.names(), strict=False))
 
 
 @cache
