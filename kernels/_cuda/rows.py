@@ -1,8 +1,10 @@
 """What every launcher does whose kernel shares a row among a group of threads, and sums over the rows of a batch."""
 
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from dnnkit.kernels._cuda.launch import PARTIALS, THREADS, blocks, contiguous, empty, launch, power_of_two
+from dnnkit.kernels._cuda.launch import PARTIALS, THREADS, blocks, contiguous, counted, empty, launch, power_of_two
 from dnnkit.kernels._cuda.source import Source
 from dnnkit.kernels.array import Array
 
@@ -10,9 +12,37 @@ PASSES = 4
 """Groups of rows that a block takes one after the other before another block is worth its part of the sum."""
 
 
-def group_size(columns: int) -> int:
-    """Threads that share a row: the fewest that have one for every column, at most a warp."""
-    return power_of_two(columns, 32)
+SHORT = 32
+"""Columns of a row that always goes through a tile."""
+
+TILED, PACK = 64, 16
+"""Bytes of a row that one thread has of a tile at most, and that it reads at once where there is no tile."""
+
+
+@dataclass(frozen=True)
+class Division:
+    """How the threads of a block share rows: how many have one, and the bytes of a tile in shared memory per matrix.
+
+    The rule for tiles is also in `rows.cu`.
+    """
+
+    group: int
+    tile: int
+
+    @classmethod
+    @cache
+    def of(cls, columns: int, itemsize: int) -> "Division":
+        """For rows of so many numbers."""
+        columns = counted(columns)
+        through_tile = columns <= SHORT or (columns * itemsize % PACK != 0 and columns * itemsize <= 32 * TILED)
+        group = power_of_two(-(-columns * itemsize // (TILED if through_tile else PACK)), 32)
+        pitch = (-(-columns // group) | 1) * group
+        return cls(group, THREADS // group * pitch * itemsize if through_tile else 0)
+
+    @property
+    def rows(self) -> int:
+        """Rows of a block at a time."""
+        return THREADS // self.group
 
 
 def sum_over_rows(
@@ -33,8 +63,8 @@ def sum_over_rows(
     It `adds` to what is there already, or writes over it. A `clock` is one of the kernel's parameters, if it has any.
     """
     count, columns = scores.shape
-    group = group_size(columns)
-    parts = blocks(count, PASSES * (THREADS // group), PARTIALS // sums)
+    division = Division.of(columns, scores.itemsize)
+    parts = blocks(count, PASSES * division.rows, PARTIALS // sums)
     if parts > 1 and scratch is None:
         scratch = empty(PARTIALS, "float64")
     batch = {
@@ -45,9 +75,10 @@ def sum_over_rows(
         "adds": adds,
         "rows": count,
         "columns": columns,
-        "group": group,
+        "group": division.group,
     }
-    launch(source, kernel, parts, THREADS, {**arguments, **batch})
+    shared_bytes = division.tile * (2 if targets.ndim > 1 else 1)
+    launch(source, kernel, parts, THREADS, {**arguments, **batch}, shared_bytes)
     if parts > 1:
         assert scratch is not None
         sum_parts(source, scratch, parts, totals, sums, adds, clock)

@@ -11,5 +11,20 @@ Accuracy: masks are equal bit for bit on every backend and in every dtype; a rou
 Source:   N. Srivastava et al., JMLR 15, 2014 (inverted form).
 """
 
+from typing import Any, NamedTuple
+
 PURPOSE = 0xD20
 """The second word of the Philox key: no other use of the seed shares its random bits."""
+
+
+class Draw(NamedTuple):
+    """What decides which elements are kept: the mask, without its memory."""
+
+    rate: float
+    """The share that is zeroed, in [0, 1)."""
+    seed: int
+    """The network's, 32 bits."""
+    layer: int
+    """The dropout layer's number in the network."""
+    step: Any
+    """Of the optimizer, 64 bits; or an array of a backend's by which that knows it."""

@@ -3,7 +3,7 @@
 from math import prod
 
 from dnnkit.kernels._cuda.launch import THREADS, blocks, contiguous, launch
-from dnnkit.kernels._cuda.rows import group_size
+from dnnkit.kernels._cuda.rows import Division
 from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
 
@@ -16,19 +16,19 @@ def sources() -> list[Source]:
 def forward(x: Array, out: Array, b: Array | None = None) -> None:
     """Softmax of x (..., C), or of x + b with b (C,), to out, which may be x."""
     bias = None if b is None else contiguous(b)
-    _launch("softmax_forward", x, {"x": contiguous(x), "b": bias, "y": out})
+    _launch("softmax_forward", x, {"x": contiguous(x), "b": bias, "y": out}, matrices=1)
 
 
 def backward(dy: Array, y: Array, out: Array) -> None:
     """y (dy - Σ y dy) to out, which may be dy."""
-    _launch("softmax_backward", dy, {"dy": contiguous(dy), "y": contiguous(y), "dx": out})
+    _launch("softmax_backward", dy, {"dy": contiguous(dy), "y": contiguous(y), "dx": out}, matrices=2)
 
 
-def _launch(kernel: str, x: Array, arrays: dict[str, Array | None]) -> None:
+def _launch(kernel: str, x: Array, arrays: dict[str, Array | None], matrices: int) -> None:
     if x.size == 0:
         return
     rows, columns = prod(x.shape[:-1]), x.shape[-1]
-    group = group_size(columns)
-    sizes = {"rows": rows, "columns": columns, "group": group}
+    division = Division.of(columns, x.itemsize)
+    sizes = {"rows": rows, "columns": columns, "group": division.group}
     source = Source.of("activations/softmax/gpu.cu", x.dtype.name)
-    launch(source, kernel, blocks(rows, THREADS // group), THREADS, {**arrays, **sizes})
+    launch(source, kernel, blocks(rows, division.rows), THREADS, {**arrays, **sizes}, matrices * division.tile)

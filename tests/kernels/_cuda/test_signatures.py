@@ -16,7 +16,9 @@ from dnnkit.kernels import registry
 from dnnkit.kernels._cuda import activations, losses, metrics, products
 from dnnkit.kernels._cuda.launch import THREADS, launch
 from dnnkit.kernels._cuda.source import ROOT, TYPES, Source, dtype_of, shipped, signatures
+from dnnkit.kernels.dropout import Draw
 from dnnkit.kernels.optimizer_step.reference import RULES
+from tests.cuda_on_cpu.compiling import SHARED_BYTES
 from tests.kernels._numba.test_signatures import FOLDERS, functions_with_arrays, module, parameters
 
 DTYPES = ["float32", "float64"]
@@ -30,10 +32,10 @@ OWN = [name for name in FOLDERS if name not in BY_CUBLAS + NEVER + IN_OTHERS]
 LAUNCHERS = [name for name in FOLDERS if (ROOT / registry.folder(name) / "gpu.py").is_file()]
 WRITTEN = {
     ("clip_norm", "clip_norm"): ["out", "scratch"],
-    ("dense", "backward"): ["dz", "dx", "dw", "db", "scratch"],
-    ("dense", "forward"): ["z", "y"],
+    ("dense", "backward"): ["dz", "dx", "dw", "db", "scratch", "dropout"],
+    ("dense", "forward"): ["z", "y", "dropout", "dropped"],
     ("dropout", "apply"): ["out"],
-    ("dropout", "mask"): ["out", "clock"],
+    ("dropout", "mask"): ["out"],
     ("gather", "gather"): ["out"],
     ("softmax", "backward"): ["out"],
     ("softmax", "forward"): ["out", "b"],
@@ -113,6 +115,7 @@ def every_launcher_once(dtype, rows=5000):
     module("clip_norm", "gpu").clip_norm(x, 1.0, y)
     module("dropout", "gpu").mask(0, keep.size, 0.5, 1, 2, 2**64 - 1, keep)
     module("dropout", "gpu").apply(x, keep, 0.5, y)
+    module("dropout", "gpu").draw(x, Draw(0.5, 1, 2, 2**64 - 1), y)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -133,7 +136,8 @@ def test_arguments_are_of_the_types_that_the_kernel_declares(launches, dtype, ro
         assert min(*grid, *block) >= 1
         assert grid[1] < 2**16
         assert block[0] * block[1] * block[2] == THREADS
-        assert shared == 0
+        assert (shared > 0) == ("group" in [parameter for _, parameter in declared]), "a tile of rows of five"
+        assert shared <= SHARED_BYTES
 
 
 def test_every_kernel_that_ships_is_launched(launches):
