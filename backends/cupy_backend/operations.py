@@ -61,7 +61,6 @@ class CupyOperations(Operations):
 
         with self.on_device():
             if not _has_kernel(activation.name, x):
-                refuse("a part without a kernel of its own")
                 return super().activation(activation, x)
             out = self.xp.empty(x.shape, x.dtype) if out is None else out
             activations.forward(activation, x, out)
@@ -73,7 +72,6 @@ class CupyOperations(Operations):
 
         with self.on_device():
             if not _has_kernel(activation.name, dy):
-                refuse("a part without a kernel of its own")
                 return super().activation_backward(activation, dy, saved)
             out = self.xp.empty(dy.shape, dy.dtype) if out is None else out
             activations.backward(activation, dy, saved, out)
@@ -90,7 +88,6 @@ class CupyOperations(Operations):
         """See `kernels/dense`."""
         with self.on_device():
             if not _has_kernel(activation.name, x):
-                refuse("a part without a kernel of its own")
                 return super().dense(x, w, b, activation)
             return self._dense(x, w, b, activation, None, (None, *out))
 
@@ -139,7 +136,6 @@ class CupyOperations(Operations):
         """See `kernels/dense`; dy becomes dz."""
         with self.on_device():
             if not _has_kernel(activation.name, dy):
-                refuse("a part without a kernel of its own")
                 return super().dense_backward(dy, x, w, saved, activation, needs_dx)
             return self._dense_backward(dy, x, w, saved, activation, None, needs_dx, out)
 
@@ -219,10 +215,9 @@ class CupyOperations(Operations):
     ) -> tuple[Array, Array]:
         """See `kernels/losses/<loss>`; the sum stays on the GPU."""
         with self.on_device():
-            if not isinstance(loss.kernel, str) or not _has_kernel(loss.kernel, scores):
-                refuse("a part without a kernel of its own")
-                return super().loss(loss, scores, targets, weights, scale)
             refuse("a loss that is not a step's")
+            if not isinstance(loss.kernel, str) or not _has_kernel(loss.kernel, scores):
+                return super().loss(loss, scores, targets, weights, scale)
             targets, weights = _like_scores(scores, targets, weights)
             out = self.xp.empty(scores.shape, scores.dtype) if out is None else out
             total = self.xp.empty((), np.float64)
@@ -233,10 +228,9 @@ class CupyOperations(Operations):
     def metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None) -> Array:
         """See `kernels/metrics`; the sum stays on the GPU."""
         with self.on_device():
-            if not isinstance(metric.kernel, str) or not _has_kernel(metric.kernel, scores):
-                refuse("a part without a kernel of its own")
-                return super().metric(metric, scores, targets, weights)
             refuse("a metric that is not a step's")
+            if not isinstance(metric.kernel, str) or not _has_kernel(metric.kernel, scores):
+                return super().metric(metric, scores, targets, weights)
             targets, weights = _like_scores(scores, targets, weights)
             total, scratch = self.xp.empty((), np.float64), self._scratch(PARTIALS, np.float64)
             metrics.total(metric.kernel, scores, targets, weights, metric.threshold, total, scratch)
@@ -303,7 +297,6 @@ class CupyOperations(Operations):
         """See `kernels/clip_norm`; the norm stays on the GPU."""
         with self.on_device():
             if not _has_kernel("clip_norm", x):
-                refuse("a part without a kernel of its own")
                 return super().clip_norm(x, bound)
             out = self.xp.empty(x.shape, x.dtype) if out is None else out
             _kernel("clip_norm").clip_norm(x, bound, out, self._scratch(PARTIALS + 1, np.float64))
@@ -343,8 +336,14 @@ def _kernel(name: str) -> ModuleType:
 
 
 def _has_kernel(name: str, x: Array) -> bool:
-    """Whether there is a CUDA version, and for the dtype of x: another's activation may have none, nor has float16."""
-    return _is_written(name, x.dtype)
+    """Whether there is a CUDA version, and for the dtype of x: another's activation may have none, nor has float16.
+
+    If not, CuPy's functions are called, which are in no recording.
+    """
+    if _is_written(name, x.dtype):
+        return True
+    refuse(f"{name} has no kernel of its own")
+    return False
 
 
 @cache
