@@ -5,9 +5,9 @@ faster way (a compiled epoch, a resident GPU kernel) has its own.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from dnnkit.backends.inspection import StepParts, measured_step
 from dnnkit.backends.program import (
@@ -22,10 +22,13 @@ from dnnkit.backends.program import (
 )
 from dnnkit.kernels.array import Array
 
+AfterBatch: TypeAlias = Callable[[int, Totals], None]
+"""What is called after a batch of an evaluation, with its number and the totals so far."""
+
 
 @dataclass(frozen=True)
 class Gradients:
-    """The loss of a batch and its gradient in every parameter, on the backend; `input` only if asked for."""
+    """The loss of a batch and its gradient in every trained parameter, on the backend; `input` only if asked for."""
 
     loss: float
     parameters: Mapping[str, Array]
@@ -44,6 +47,9 @@ class Executable(ABC):
     state: TrainingState
     epoch: Any = None
     """All that `begin_epoch` begins: who keeps it, and puts it back, may run steps of other data meanwhile."""
+    can_freeze = False
+    """Whether it trains programs with frozen parameters: an executable of before there were any would train these, too,
+    so a network asks before it trains."""
     reads_in_parallel = False
     """Whether several threads may call `predict`, `predict_few`, `evaluate` and `read_parameter` at once, also beside
     one that does something else, if they are given the parameters: of `copy_parameters`, or of `settle` as long as
@@ -53,7 +59,7 @@ class Executable(ABC):
 
     @abstractmethod
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Any:
-        """Take checked data (N, ...), targets and row weights (N,); the result is what the other calls want.
+        """Take checked data (N, ...), targets and row weights (N,); the result, of length N, is what other calls want.
 
         All is checked but whether data are finite: as every number is read here, in the dtype of the program, it is
         seen here, too, and `DataError` says where one is not.
@@ -108,7 +114,7 @@ class Executable(ABC):
 
     @abstractmethod
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:
-        """One step of the optimizer with gradients by name, such as the mean of those of several ranks."""
+        """One step of the optimizer with gradients by name of all that is trained, such as a mean of several ranks."""
 
     def train_batch(self, x: Any, y: Any, hyperparameters: Hyperparameters) -> float | None:
         """One update on x and y just as the user gave them; the loss before it.
@@ -128,8 +134,13 @@ class Executable(ABC):
     # -- inference ---------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def evaluate(self, data: Any, batch_size: int, parameters: Any = None) -> Totals:
-        """Loss and metrics summed over all rows, dropout off; with the newest parameters, or those given."""
+    def evaluate(
+        self, data: Any, batch_size: int, parameters: Any = None, after_batch: AfterBatch | None = None
+    ) -> Totals:
+        """Loss and metrics summed over all rows, dropout off; with the newest parameters, or those given.
+
+        `after_batch` is called after each `batch_size` rows; without it, as many are computed at a time as are fastest.
+        """
 
     @abstractmethod
     def predict(self, data: Any, batch_size: int, parameters: Any = None) -> HostArray:

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Hyperparameters, Program, Rescale, Stage
+from dnnkit.backends.program import (
+    Activate,
+    Custom,
+    Dense,
+    Dropout,
+    Hyperparameters,
+    Program,
+    Rescale,
+    Stage,
+    is_trained,
+    stage_parameters,
+)
 
 if TYPE_CHECKING:
     from dnnkit.backends.executable import Executable
@@ -44,10 +55,11 @@ def part_names(program: Program, stages: Sequence[Stage]) -> list[str]:
     """A name for each stage: the layer's where it has parameters."""
     features, names = int(np.prod(program.input_shape)), list[str]()
     for stage in stages:
+        is_frozen = bool(stage_parameters(stage)) and not is_trained(stage)
         match stage:
             case Dense(kernel=kernel, activation=activation):
                 name, (features, outputs) = kernel.name.removesuffix("/kernel"), kernel.shape
-                names.append(f"{name} ({features} → {outputs}, {activation})")
+                names.append(f"{name} ({features} → {outputs}, {activation}{', frozen' if is_frozen else ''})")
             case Activate(activation=activation):
                 names.append(activation)
             case Rescale():
@@ -55,7 +67,7 @@ def part_names(program: Program, stages: Sequence[Stage]) -> list[str]:
             case Dropout(rate=rate):
                 names.append(f"dropout ({rate:g})")
             case Custom(function=function):
-                names.append(type(function).__name__)
+                names.append(type(function).__name__ + " (frozen)" * is_frozen)
     return names
 
 

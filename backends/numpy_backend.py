@@ -158,6 +158,14 @@ class NumpyBackend(Backend):
             dx = np.matmul(dz, w.T, out=dx)
         return dx, dw, dz.sum(axis=0, out=db)
 
+    def dense_backward_input(
+        self, dy: Array, w: Array, saved: Array, activation: Activation, out: Array | None = None
+    ) -> Array:
+        """See `kernels/dense`; dy becomes dz."""
+        if out is None:
+            return super().dense_backward_input(dy, w, saved, activation)
+        return np.matmul(self.activation_backward(activation, dy, saved, out=dy), w.T, out=out)
+
     def dropout_mask(
         self, shape: tuple[int, ...], rate: float, seed: int, layer: int, step: int, out: Array | None = None
     ) -> Array:

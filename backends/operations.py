@@ -149,6 +149,12 @@ class Operations:
         """See `kernels/dense`; `out` is for dx, dw, db, and dy may be overwritten."""
         return dense.backward(dy, x, w, saved, activation, needs_dx, self.xp)
 
+    def dense_backward_input(
+        self, dy: Array, w: Array, saved: Array, activation: Activation, out: Array | None = None
+    ) -> Array:
+        """See `kernels/dense`: dx alone, of a layer whose parameters are frozen; dy may be overwritten."""
+        return dense.backward_input(dy, w, saved, activation, self.xp)
+
     def dropout_mask(
         self, shape: tuple[int, ...], rate: float, seed: int, layer: int, step: int, out: Array | None = None
     ) -> Array:

@@ -21,6 +21,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.optimizer_step.reference import RULES, Rule
@@ -30,10 +31,14 @@ HostArray: TypeAlias = NDArray[Any]
 
 @dataclass(frozen=True)
 class Parameter:
-    """A trainable array: its canonical name, such as `dense_1/kernel`, and its shape."""
+    """An array of a layer: its canonical name, such as `dense_1/kernel`, and its shape.
+
+    One that is not `trainable` is frozen: it has no gradient and no slots, and no update changes it.
+    """
 
     name: str
     shape: tuple[int, ...]
+    trainable: bool = True
 
     @property
     def size(self) -> int:
@@ -114,6 +119,16 @@ def stage_parameters(stage: Stage) -> tuple[Parameter, ...]:
             return ()
 
 
+def is_trained(stage: Stage) -> bool:
+    """Whether the stage has parameters that are trained; it trains all of them or none."""
+    return any(parameter.trainable for parameter in stage_parameters(stage))
+
+
+def first_trained(stages: Sequence[Stage]) -> int:
+    """The first stage that is trained, below which nothing needs a gradient; the number of stages if none is."""
+    return next((place for place, stage in enumerate(stages) if is_trained(stage)), len(stages))
+
+
 # -- what is measured and how it is improved -------------------------------------------------------------------------
 
 
@@ -137,11 +152,18 @@ class CustomMetric(Protocol):
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss kernel by name, or a user's own; `targets` are class labels (N,) or values (N, K)."""
+    """A loss kernel by name, or a user's own; `targets` are class labels (N,) or values (N, K).
+
+    Those of a user's own may be "any", (N, ...), which only it, and metrics of the user's own, understand.
+    """
 
     kernel: str | CustomLoss
-    targets: Literal["labels", "values"]
+    targets: Literal["labels", "values", "any"]
     reduction: Literal["mean", "sum"]
+
+    def target_dtype(self, dtype: str, *, is_floating: bool) -> str:
+        """What targets are kept as, in a program of that dtype; `is_floating`: they are given as real numbers."""
+        return dtype if self.targets == "values" or (self.targets == "any" and is_floating) else "int64"
 
 
 @dataclass(frozen=True)
@@ -185,6 +207,12 @@ class Program:
     seed: int
     num_threads: int | None
 
+    def __post_init__(self) -> None:
+        for stage in self.stages:
+            if len({parameter.trainable for parameter in stage_parameters(stage)}) > 1:
+                names = ", ".join(parameter.name for parameter in stage_parameters(stage))
+                raise ConfigurationError(f"of {names} some are frozen and some are not: freeze all of a stage, or none")
+
     @property
     def optimizer_rule(self) -> Rule | None:
         """The rule of the optimizer itself."""
@@ -199,6 +227,21 @@ class Program:
     def parameters(self) -> tuple[Parameter, ...]:
         """Every parameter in canonical order."""
         return tuple(parameter for stage in self.stages for parameter in stage_parameters(stage))
+
+    @cached_property
+    def trainable_parameters(self) -> tuple[Parameter, ...]:
+        """Those that are trained, in canonical order: what has a gradient, slots and updates."""
+        return tuple(parameter for parameter in self.parameters if parameter.trainable)
+
+    @cached_property
+    def frozen_parameters(self) -> tuple[Parameter, ...]:
+        """The others, in canonical order."""
+        return tuple(parameter for parameter in self.parameters if not parameter.trainable)
+
+    @cached_property
+    def trainable_size(self) -> int:
+        """How many numbers the trained parameters are."""
+        return sum(parameter.size for parameter in self.trainable_parameters)
 
     def largest_product(self, rows: int) -> int:
         """FLOPs of the largest matrix product for a batch of that many rows."""
@@ -287,7 +330,7 @@ class Snapshot:
 
     parameters: Mapping[str, HostArray]
     slots: Mapping[str, HostArray]
-    """The optimizer's state, `slot/parameter` -> array; empty before the first compile."""
+    """The optimizer's state of trained parameters, `slot/parameter` -> array; empty before the first compile."""
     state: TrainingState
 
 

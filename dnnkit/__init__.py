@@ -23,24 +23,42 @@ from dnnkit import (
     layers,
     losses,
     metrics,
+    models,
+    namespaces,
     ops,
     optimizers,
     plots,
     schedules,
+    utils,
 )
 from dnnkit._version import __version__
 from dnnkit.backends import get_backend, set_backend, use_backend
-from dnnkit.callbacks import Callback, CSVLogger, EarlyStopping, LossPlot, ModelCheckpoint, TerminateOnNaN
+from dnnkit.callbacks import (
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    LambdaCallback,
+    LearningRateScheduler,
+    LossPlot,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+    TensorBoard,
+    TerminateOnNaN,
+)
 from dnnkit.confidence import iterations_to_confidence
 from dnnkit.errors import DnnkitError
-from dnnkit.formula import activation
-from dnnkit.layers import Activation, Dense, Dropout, Flatten, Layer, Rescaling
+from dnnkit.formula import activation, loss
+from dnnkit.instead import no_attribute
+from dnnkit.layers import Activation, Dense, Dropout, Flatten, Input, Layer, Rescaling
+from dnnkit.models import clone_model, load_model
+from dnnkit.network.evaluation import Evaluation
 from dnnkit.network.sequential import Sequential
 from dnnkit.numerical import check_gradients, gradient_descent, numerical_diff, numerical_gradient
 from dnnkit.optimizers import SGD, Adam, AdamW, RMSprop
 from dnnkit.registry import register
 from dnnkit.seeds import reset_seed
 from dnnkit.training.history import History
+from dnnkit.utils import set_random_seed, to_categorical
 from dnnkit.warm_up import warm_up
 
 
@@ -66,6 +84,30 @@ def load(
     return load_network(path, backend, custom_objects)
 
 
+IN_KERAS = ("Zeros", "Ones", "GlorotUniform", "GlorotNormal", "HeUniform", "HeNormal", "LecunUniform", "LecunNormal")
+"""Initializers that are registered under names in another spelling."""
+
+namespaces.open_namespace(layers, layers.LAYERS)
+namespaces.open_namespace(losses, losses.LOSSES)
+namespaces.open_namespace(metrics, metrics.METRICS)
+namespaces.open_namespace(optimizers, optimizers.OPTIMIZERS)
+namespaces.open_namespace(callbacks, callbacks.base.CALLBACKS)
+namespaces.open_namespace(initializers, initializers.INITIALIZERS, initializers.made_as_in_keras, IN_KERAS)
+namespaces.open_namespace(activations, activations.ACTIVATIONS, activations.ActivationFunction)
+namespaces.open_namespace(schedules, schedules.SCHEDULES)
+namespaces.open_namespace(datasets, datasets.DATASETS)
+for _module in (models, utils):
+    namespaces.open_namespace(_module)
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("dnnkit", name, "dnnkit", __dir__)
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 __all__ = [
     "SGD",
     "Activation",
@@ -77,14 +119,20 @@ __all__ = [
     "DnnkitError",
     "Dropout",
     "EarlyStopping",
+    "Evaluation",
     "Flatten",
     "History",
+    "Input",
+    "LambdaCallback",
     "Layer",
+    "LearningRateScheduler",
     "LossPlot",
     "ModelCheckpoint",
     "RMSprop",
+    "ReduceLROnPlateau",
     "Rescaling",
     "Sequential",
+    "TensorBoard",
     "TerminateOnNaN",
     "__version__",
     "activation",
@@ -92,6 +140,7 @@ __all__ = [
     "backends",
     "callbacks",
     "check_gradients",
+    "clone_model",
     "datasets",
     "errors",
     "get_backend",
@@ -100,8 +149,11 @@ __all__ = [
     "iterations_to_confidence",
     "layers",
     "load",
+    "load_model",
+    "loss",
     "losses",
     "metrics",
+    "models",
     "numerical_diff",
     "numerical_gradient",
     "ops",
@@ -111,6 +163,9 @@ __all__ = [
     "reset_seed",
     "schedules",
     "set_backend",
+    "set_random_seed",
+    "to_categorical",
     "use_backend",
+    "utils",
     "warm_up",
 ]

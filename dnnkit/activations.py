@@ -4,14 +4,20 @@ dk.register("activation", "swish", "x / (1 + exp(-x))")     # as dk.activation, 
 dk.register("activation", "cube", Cube)                     # forward(x, xp) and derivative(x, xp)
 """
 
+from dataclasses import dataclass
 from typing import Any
 
+from dnnkit.backends.registry import get_backend
 from dnnkit.errors import UnknownName
 from dnnkit.formula import Formula, activation, definition
 from dnnkit.kernels import registry as kernels
+from dnnkit.kernels.array import Array
 from dnnkit.kernels.registry import RuntimeActivation, register_activation
-from dnnkit.registry import Lazy, Registry, unknown
+from dnnkit.registry import Lazy, Registry
 from dnnkit.settings import shown
+
+__all__: list[str] = []
+"""For users each activation is an attribute: see `ActivationFunction`."""
 
 
 def _is_activation(thing: object) -> bool:
@@ -22,10 +28,13 @@ def _is_activation(thing: object) -> bool:
 
 
 class _Activations(Registry[Any]):
-    """What is added is also made known to the kernels."""
+    """What is added is also made known to the kernels; what `dk.activation` was told is an activation, too."""
 
-    def add(self, name: str, thing: Any) -> None:
-        super().add(name, thing)
+    def names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([*super().names(), *definition.NAMED]))
+
+    def add(self, name: str, thing: Any, *others: str) -> None:
+        super().add(name, thing, *others)
         if not isinstance(thing, Lazy):
             _make_known(name, thing)
 
@@ -43,6 +52,7 @@ ACTIVATIONS = _Activations(
     elsewhere=lambda: kernels.names("activation"),
 )
 """Activations that were registered; the built-in ones are `kernels/activations`."""
+ACTIVATIONS.also("silu", "swish")
 
 
 def _make_known(name: str, thing: Any) -> None:
@@ -56,11 +66,16 @@ def _make_known(name: str, thing: Any) -> None:
 
 def names() -> tuple[str, ...]:
     """Every name that an activation may be given by."""
-    return tuple(dict.fromkeys([*ACTIVATIONS.names(), *definition.NAMED]))
+    return ACTIVATIONS.names()
 
 
-def find(given: str | Formula) -> str | Formula:
-    """The formula that a name stands for now, or the name itself of any other activation."""
+def find(given: Any) -> str | Formula:
+    """The formula that a name stands for now, or the name itself of any other activation.
+
+    Something that says which activation it `stands_for`, such as `dk.activations.relu` or a layer ReLU, is it.
+    """
+    if not isinstance(given, str | Formula | type):
+        given = getattr(given, "stands_for", given)
     if isinstance(given, Formula):
         return given
     if isinstance(given, str):
@@ -68,11 +83,42 @@ def find(given: str | Formula) -> str | Formula:
             ACTIVATIONS[given]  # looking it up makes the kernels know it
         if given in definition.NAMED:
             return definition.NAMED[given]
-        if given in names():
-            return given
-    raise UnknownName(
-        f"{unknown('activation', given, names())}, or define it: dk.activation({shown(given)}, 'x * ...')"
-    )
+        if (name := ACTIVATIONS.name_of(given)) is not None:
+            if name in ACTIVATIONS:
+                ACTIVATIONS[name]
+            return definition.NAMED.get(name, name)
+    if callable(given) and not isinstance(given, type):
+        raise UnknownName(
+            f"the activation is the function {shown(given)}, whose derivative nobody knows: define it by its formula, "
+            "dk.activation('mine', 'x * ...'), or register an object with forward and derivative (docs/extending.md)"
+        )
+    raise UnknownName(f"{ACTIVATIONS.unknown(given)}, or define it: dk.activation({shown(given)}, 'x * ...')")
+
+
+@dataclass(frozen=True)
+class ActivationFunction:
+    """An activation as a function on arrays, on the current backend; it also stands where its name does."""
+
+    name: str
+
+    @property
+    def stands_for(self) -> str | Formula:
+        """What a layer takes."""
+        return find(self.name)
+
+    def __call__(self, x: Any, axis: int = -1) -> Array:
+        """The activation of x, element by element, or, as softmax, along an axis."""
+        backend = get_backend()
+        with backend.on_device():
+            array, xp = backend.asarray(x), backend.xp
+            if not xp.isdtype(array.dtype, "real floating"):
+                array = backend.asarray(array, "float64")
+            moved = xp.moveaxis(array, axis, -1) if array.ndim else array
+            made = backend.activation(kernels.activation(key_of(self.name)), moved)
+            return xp.moveaxis(made, -1, axis) if array.ndim else made
+
+    def __repr__(self) -> str:
+        return f"<activation {self.name}>"
 
 
 def key_of(given: str | Formula) -> str:

@@ -27,6 +27,7 @@ def iterations_to_confidence(
     assert net.loss is not None
     are_labels = net.loss.targets == "labels"
     targets = net.backend.to_numpy(net.backend.as_input(y))
+    targets = targets.reshape(-1).astype(np.int64) if are_labels else targets.reshape(len(targets), -1)
     for iteration in range(limit + 1):
         if iteration:
             net.train_step(x, y)

@@ -22,6 +22,17 @@ class ConfigurationError(DnnkitError, ValueError):
     """An argument with a value that cannot work, such as a batch size of 0."""
 
 
+class NoAttribute(DnnkitError, AttributeError):
+    """An attribute that dnnkit does not have; where Keras has it, what to use instead.
+
+    Its words are an object that finds them when it is read: most are raised for `getattr(thing, name, None)`.
+    """
+
+
+class UnknownArgument(DnnkitError, TypeError):
+    """An argument that a call does not take; where Keras takes it, what to use instead."""
+
+
 class ShapeError(DnnkitError, ValueError):
     """An array of the wrong shape."""
 
@@ -51,4 +62,4 @@ class TrainingWarning(UserWarning):
 
 
 class FormulaWarning(UserWarning):
-    """A formula of an activation overflows or is undefined for some x that a network may come to."""
+    """A formula of an activation or a loss overflows or is undefined for numbers that a network may come to."""

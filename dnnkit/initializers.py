@@ -1,7 +1,8 @@
 """Initial values of parameters. Each is a function of a generator and a shape; the values are made in float64."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import partial
 from math import prod, sqrt
 from typing import Any, ClassVar, TypeAlias
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from dnnkit.errors import ConfigurationError
 from dnnkit.registry import Registry
 from dnnkit.settings import FINITE, FLAG, NOT_NEGATIVE, Settings
+
+__all__ = ["Constant", "Initializer", "RandomNormal", "RandomUniform", "VarianceScaling"]
 
 Shape: TypeAlias = tuple[int, ...]
 Values: TypeAlias = NDArray[np.float64]
@@ -106,6 +109,16 @@ for _name, _initializer in {
     "lecun_normal": VarianceScaling(1.0),
 }.items():
     INITIALIZERS.add(_name, _initializer)
+
+for _name, _other in {"zeros": "zero", "ones": "one", "random_normal": "normal", "random_uniform": "uniform"}.items():
+    INITIALIZERS.also(_name, _other)
+
+
+def made_as_in_keras(name: str) -> Callable[..., Initializer]:
+    """What makes the initializer of that name, as Keras' class of the same name does; it has no arguments left."""
+    found = INITIALIZERS.find(name)
+    values = {field.name: getattr(found, field.name) for field in fields(found)}  # type: ignore[arg-type]
+    return partial(type(found), **values)
 
 
 def get_initializer(given: Any) -> Callable[[np.random.Generator, Shape], Values]:

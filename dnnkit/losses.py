@@ -1,109 +1,144 @@
-"""Losses: what training minimises. A cross-entropy after its own activation is fused with it, on logits."""
+"""Losses: what training minimises. A cross-entropy after its own activation is fused with it, on logits.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+A loss from one formula is `dk.loss`.
+"""
+
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from dnnkit.backends.program import Loss as LossDescription
+from dnnkit.base_loss import LOSSES, KernelLoss, Loss
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 from dnnkit.kernels._reference.rows import one_hot, weigh
 from dnnkit.kernels.array import Array, Namespace
-from dnnkit.registry import Registry
-from dnnkit.settings import FLAG, Settings, numbers
+from dnnkit.losses_of_values import (
+    Gamma,
+    Hinge,
+    Huber,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    OfValues,
+    Poisson,
+    Quantile,
+    SquaredHinge,
+    SumSquaredError,
+)
+from dnnkit.settings import FLAG, NOT_NEGATIVE, SHARE, numbers
 
 
-class Loss(Settings):
-    """Base of all losses, and of your own.
-
-    Your own loss is a frozen dataclass with `loss_and_gradient`; set `targets` to "labels" if it wants class numbers
-    (N,) and `reduction` to "sum" if it is not a mean over rows.
-    """
-
-    kernel: ClassVar[str | None] = None
-    """The loss kernel on what the network puts out."""
-    fused: ClassVar[tuple[str, str] | None] = None
-    """(activation, kernel): the kernel on logits that takes the place of the activation and the loss."""
-    targets: ClassVar[Literal["labels", "values"]] = "values"
-    reduction: ClassVar[Literal["mean", "sum"]] = "mean"
-    from_logits: bool = False
-
-    def lower(self, last_activation: str) -> tuple[LossDescription, bool]:
-        """The loss as backends see it, and whether it has taken over the network's last activation."""
-        if self.kernel is None:
-            return LossDescription(self, self.targets, self.reduction), False
-        takes_over = self.fused is not None and last_activation == self.fused[0] and not self.from_logits
-        on_logits = takes_over or self.from_logits
-        kernel = self.fused[1] if self.fused is not None and on_logits else self.kernel
-        return LossDescription(kernel, self.targets, registry.loss(kernel).reduction), takes_over
-
-    def loss_and_gradient(
-        self, predictions: Array, targets: Array, weights: Array | None, scale: float, xp: Namespace
-    ) -> tuple[Array, Array]:
-        """Your own loss: weighted sum of row losses, and `scale` times its gradient in the predictions (B, K)."""
-        raise NotImplementedError(f"{type(self).__name__} has no loss_and_gradient")
-
-
+@LOSSES.named("binary_crossentropy", "bce")
 @dataclass(frozen=True)
-class KernelLoss(Loss):
-    """A loss kernel by its name, on what the network puts out."""
-
-    kernel: str  # type: ignore[misc] # here of the object, elsewhere of the class
-
-
-def _is_loss(thing: object) -> bool:
-    kind = thing.func if isinstance(thing, partial) else thing
-    return isinstance(kind, type) and issubclass(kind, Loss)
-
-
-LOSSES: Registry[Callable[..., Loss]] = Registry("loss", "a subclass of Loss", _is_loss, plural="losses")
-
-
-@LOSSES.named("mean_squared_error")
-@dataclass(frozen=True)
-class MeanSquaredError(Loss):
-    """Mean over rows and outputs of (y - t)²."""
-
-    kernel = "mean_squared_error"
-
-
-@LOSSES.named("sum_squared_error")
-@dataclass(frozen=True)
-class SumSquaredError(Loss):
-    """½ Σ (y - t)², over outputs and rows."""
-
-    kernel = "sum_squared_error"
-
-
-@LOSSES.named("binary_crossentropy")
-@dataclass(frozen=True)
-class BinaryCrossentropy(Loss):
-    """-mean(t log p + (1 - t) log(1 - p)); targets in [0, 1]."""
+class BinaryCrossentropy(OfValues):
+    """-mean(t log p + (1 - t) log(1 - p)); targets in [0, 1]. `label_smoothing` s makes them (1 - s) t + s / 2."""
 
     from_logits: bool = False
+    label_smoothing: float = 0.0
 
     kernel = "binary_crossentropy"
     fused = ("sigmoid", "sigmoid_cross_entropy")
-    expects: ClassVar = {"from_logits": FLAG}
+    expects: ClassVar = {**OfValues.expects, "from_logits": FLAG, "label_smoothing": SHARE}
 
 
-@LOSSES.named("categorical_crossentropy")
+@LOSSES.named("binary_focal_crossentropy")
+@dataclass(frozen=True)
+class BinaryFocalCrossentropy(OfValues):
+    """The binary cross-entropy, times mᵞ with m the probability of being wrong: what is right already counts less.
+
+    Arguments:
+        apply_class_balancing: whether yes counts `alpha` and no 1 - alpha.
+        alpha: from 0 to 1.
+        gamma: 0 for a cross-entropy; the larger, the less counts what is right.
+        from_logits: whether outputs are logits.
+        label_smoothing: s makes targets (1 - s) t + s / 2.
+    """
+
+    apply_class_balancing: bool = False
+    alpha: float = 0.25
+    gamma: float = 2.0
+    from_logits: bool = False
+    label_smoothing: float = 0.0
+
+    kernel = "binary_focal_crossentropy"
+    fused = ("sigmoid", "sigmoid_focal_cross_entropy")
+    expects: ClassVar = {
+        **BinaryCrossentropy.expects,
+        "apply_class_balancing": FLAG,
+        "alpha": numbers("a number from 0 to 1", lambda number: 0 <= number <= 1),
+        "gamma": NOT_NEGATIVE,
+    }
+
+    @property
+    def positive(self) -> float:
+        """What a yes counts."""
+        return self.alpha if self.apply_class_balancing else 1.0
+
+    @property
+    def negative(self) -> float:
+        """What a no counts."""
+        return 1 - self.alpha if self.apply_class_balancing else 1.0
+
+
+@LOSSES.named("kl_divergence", "kld")
+@dataclass(frozen=True)
+class KLDivergence(Loss):
+    """Σ t log(t / p), mean over rows; targets are rows of probabilities."""
+
+    kernel = "kl_divergence"
+
+
+@LOSSES.named("categorical_focal_crossentropy")
+@dataclass(frozen=True)
+class CategoricalFocalCrossentropy(Loss):
+    """-alpha Σ t (1 - p)ᵞ log p, mean over rows; targets are rows of probabilities, usually one-hot.
+
+    Arguments:
+        alpha: a factor of the whole.
+        gamma: 0 for a cross-entropy; the larger, the less counts what is right.
+        from_logits: must be False: end the network with a softmax.
+        label_smoothing: s makes targets (1 - s) t + s / C for C classes.
+    """
+
+    alpha: float = 0.25
+    gamma: float = 2.0
+    from_logits: bool = False
+    label_smoothing: float = 0.0
+
+    kernel = "categorical_focal_crossentropy"
+    expects: ClassVar = {"alpha": NOT_NEGATIVE, "gamma": NOT_NEGATIVE, "from_logits": FLAG, "label_smoothing": SHARE}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.from_logits:
+            raise ConfigurationError(
+                "CategoricalFocalCrossentropy(from_logits=True): expected False. End the network with "
+                "activation='softmax' instead: its probabilities are what this loss takes"
+            )
+
+
+@LOSSES.named("categorical_crossentropy", "cce")
 @dataclass(frozen=True)
 class CategoricalCrossentropy(Loss):
     """-Σ t log p, mean over rows; targets are rows of probabilities, usually one-hot.
+
+    `label_smoothing` s makes them (1 - s) t + s / C for C classes.
 
     With an `epsilon` the loss is -Σ t log(p + ε), as textbooks write it to keep away from log 0. It is then no longer
     the fused kernel on logits, but computed in Python as a loss of your own.
     """
 
     from_logits: bool = False
+    label_smoothing: float = 0.0
+    _: KW_ONLY
     epsilon: float = 0.0
 
     kernel = "categorical_crossentropy"
     fused = ("softmax", "softmax_cross_entropy")
     expects: ClassVar = {
         "from_logits": FLAG,
+        "label_smoothing": SHARE,
         "epsilon": numbers("a number of at least 0 and below 1, such as 1e-7", lambda number: 0 <= number < 1),
     }
 
@@ -120,11 +155,13 @@ class CategoricalCrossentropy(Loss):
     def loss_and_gradient(  # noqa: D102
         self, predictions: Array, targets: Array, weights: Array | None, scale: float, xp: Namespace
     ) -> tuple[Array, Array]:
-        t, p = one_hot(targets, predictions, xp), predictions + self.epsilon
+        smoothing, classes = self.label_smoothing, predictions.shape[1]
+        t = one_hot(targets, predictions, xp) * (1 - smoothing) + smoothing / classes
+        p = predictions + self.epsilon
         return weigh(-xp.sum(t * xp.log(p), axis=1), -t / p * scale, weights, xp)
 
 
-@LOSSES.named("sparse_categorical_crossentropy")
+@LOSSES.named("sparse_categorical_crossentropy", "scce")
 @dataclass(frozen=True)
 class SparseCategoricalCrossentropy(CategoricalCrossentropy):
     """-log p of the true class, mean over rows; targets are class numbers (N,). See CategoricalCrossentropy."""
@@ -139,3 +176,26 @@ def _kernels(loss: Any) -> set[str | None]:
 for _name in registry.names("loss"):  # a kernel that no class above takes is a loss by its own name
     if not any(_name in _kernels(loss) for loss in LOSSES.added()):
         LOSSES.add(_name, partial(KernelLoss, _name))
+
+__all__ = [
+    "LOSSES",
+    "BinaryCrossentropy",
+    "BinaryFocalCrossentropy",
+    "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy",
+    "Gamma",
+    "Hinge",
+    "Huber",
+    "KLDivergence",
+    "KernelLoss",
+    "LogCosh",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "OfValues",
+    "Poisson",
+    "Quantile",
+    "SparseCategoricalCrossentropy",
+    "SquaredHinge",
+    "SumSquaredError",
+]

@@ -23,11 +23,11 @@ from dnnkit.activations import names as activation_names
 from dnnkit.backends.base import Backend
 from dnnkit.backends.program import Loss, Metric
 from dnnkit.backends.registry import get_backend
+from dnnkit.base_loss import LOSSES, check_outputs
 from dnnkit.errors import DataError, ShapeError
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array
-from dnnkit.losses import LOSSES
-from dnnkit.network.checks import check_labels
+from dnnkit.network.targets import as_labels
 from dnnkit.registry import did_you_mean
 from dnnkit.settings import FINITE
 
@@ -54,6 +54,9 @@ def softmax(x: Any, axis: int = -1) -> Array:
     return xp.moveaxis(backend.activation(registry.activation("softmax"), moved), -1, axis)
 
 
+softmax.stands_for = "softmax"  # type: ignore[attr-defined]
+
+
 @_on_device
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> float:
     """Share of predictions on the same side of the threshold as their targets are of ½."""
@@ -77,17 +80,16 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> float:
     backend = get_backend()
     predictions = _floats(y_pred, backend)
     targets = backend.asarray(y_true)
-    if predictions.ndim != 2 or tuple(targets.shape) not in (tuple(predictions.shape), (predictions.shape[0],)):
+    rows = predictions.shape[0] if predictions.ndim else 0
+    if predictions.ndim != 2 or tuple(targets.shape) not in (tuple(predictions.shape), (rows,), (rows, 1)):
         raise ShapeError(
             f"y_true has shape {tuple(targets.shape)} and y_pred {tuple(predictions.shape)}: expected (N,) or (N, C) "
             "for predictions (N, C)"
         )
     if 0 in predictions.shape:
         raise DataError(f"y_pred is empty, of shape {tuple(predictions.shape)}: an accuracy needs at least one row")
-    if targets.ndim == 1:
-        if not backend.xp.isdtype(targets.dtype, "integral"):
-            raise DataError(f"y_true has dtype {targets.dtype}: expected whole class numbers")
-        check_labels(targets, int(predictions.shape[1]), "y_true")
+    if tuple(targets.shape) != tuple(predictions.shape):
+        targets = as_labels("y_true", targets, int(predictions.shape[1]))
     return float(backend.metric(Metric("accuracy", "categorical_accuracy"), predictions, targets, None)) / int(
         targets.shape[0]
     )
@@ -100,7 +102,10 @@ def __getattr__(name: str) -> Callable[..., Array]:
         near = did_you_mean(name, names)
         raise AttributeError(f"dnnkit.ops has no function {name!r}: {near}it has {', '.join(names)}")
     function.__name__ = function.__qualname__ = name
-    return _on_device(function)
+    found = _on_device(function)
+    if name in activation_names():
+        found.stands_for = name  # type: ignore[attr-defined] # so that a layer takes it for an activation
+    return found
 
 
 def __dir__() -> list[str]:
@@ -152,7 +157,9 @@ def _activation(name: str) -> Callable[..., Array] | None:
 
 def _loss(name: str) -> Callable[..., Array] | None:
     backward = name.endswith("_backward")
-    base = name.removesuffix("_backward").removesuffix("_loss").replace("cross_entropy", "crossentropy")
+    base = name.removesuffix("_backward")
+    if base not in LOSSES:
+        base = base.removesuffix("_loss").replace("cross_entropy", "crossentropy")
     if base not in LOSSES:
         return None
 
@@ -162,6 +169,7 @@ def _loss(name: str) -> Callable[..., Array] | None:
         predictions = _floats(y_pred, backend)
         shape = tuple(predictions.shape)
         rows = backend.xp.reshape(predictions, (1, -1) if predictions.ndim < 2 else (shape[0], -1))
+        check_outputs(loss, int(rows.shape[1]), f"y_pred of shape {shape}")
         targets = _targets(y_true, shape, rows, loss, backend)
         scale = 1.0 if loss.reduction == "sum" else 1.0 / rows.shape[0]
         total, gradient = backend.loss(loss, rows, targets, None, scale)
@@ -175,13 +183,10 @@ def _loss(name: str) -> Callable[..., Array] | None:
 def _targets(y_true: Any, shape: tuple[int, ...], rows: Array, loss: Loss, backend: Backend) -> Array:
     targets = backend.asarray(y_true)
     if loss.targets == "labels":
-        if not backend.xp.isdtype(targets.dtype, "integral"):
-            raise DataError(f"y_true has dtype {targets.dtype}: expected whole class numbers")
         labels = backend.xp.reshape(targets, (-1,))
         if labels.shape[0] != rows.shape[0]:
             raise ShapeError(f"y_true has {labels.shape[0]} labels for {rows.shape[0]} rows of y_pred")
-        check_labels(labels, int(rows.shape[1]), "y_true")
-        return labels
+        return as_labels("y_true", labels, int(rows.shape[1]))
     if tuple(targets.shape) != shape:
         raise ShapeError(f"y_true has shape {tuple(targets.shape)} but y_pred has {shape}: expected the same")
     return backend.xp.astype(backend.xp.reshape(targets, rows.shape), rows.dtype)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from dnnkit import schedules as schedules  # as Keras has them: dk.optimizers.schedules
 from dnnkit.backends.program import Hyperparameters
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.optimizer_step.reference import Rule

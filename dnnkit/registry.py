@@ -5,13 +5,17 @@
 An installed package announces its own by entry points in the group of the kind, `dnnkit.optimizers` for optimizers;
 one is imported when its name is first asked for. A name means one thing: a second thing under it is an error.
 
+A thing has one name that saves and lists hold, and may have others, such as "mse". Every name is understood in any
+spelling, and a class by its own name, too: "mean_squared_error", "MeanSquaredError", "mse", "MSE" are one loss. What
+somebody registers under such another name or spelling goes before it.
+
 This file knows nothing of dnnkit but its errors, so every package can have registries.
 """
 
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Generic, TypeVar
 
 from dnnkit.errors import ConfigurationError, DnnkitError, UnknownName
@@ -42,12 +46,17 @@ def register(kind: str, name: str, thing: Any) -> None:
     REGISTRIES[kind].add(name, thing)
 
 
-def unknown(kind: str, given: Any, names: Iterable[str]) -> str:
-    """What to say of a name that is none of these: the nearest one first."""
+def unknown(kind: str, given: Any, names: Iterable[str], others: Iterable[str] = ()) -> str:
+    """What to say of a name that is none of these: the nearest one first, which may be one of the others, too."""
     names = list(names)
     text = repr(given)
     text = text if len(text) <= 200 else f"{text[:200]}..."  # a stranger's may have any length
-    return f"unknown {kind} {text}: {did_you_mean(given, names)}choose one of {', '.join(names)}"
+    return f"unknown {kind} {text}: {did_you_mean(given, [*others, *names])}choose one of {', '.join(names)}"
+
+
+def folded(name: str) -> str:
+    """What all spellings of a name have in common: "MeanSquaredError" and "mean_squared_error"."""
+    return name.replace("_", "").replace("-", "").replace(" ", "").lower()
 
 
 def did_you_mean(given: Any, names: Iterable[str]) -> str:
@@ -98,12 +107,13 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         self.kind, self.plural = kind, plural or f"{kind}s"
         self._expected, self._accepts, self._elsewhere, self._error = expected, accepts, elsewhere, error
         self._things: dict[str, Thing | Lazy] = {}
+        self._others: dict[str, str] = {}
         self._announced: object = None
         for word in (kind, kind.replace(" ", ""), self.plural):
             REGISTRIES[word] = self
 
-    def add(self, name: str, thing: Thing | Lazy) -> None:
-        """Make the name stand for the thing; again for the same one is no error."""
+    def add(self, name: str, thing: Thing | Lazy, *others: str) -> None:
+        """Make the name stand for the thing, and the others, too; again for the same one is no error."""
         if not isinstance(name, str) or not name:
             raise ConfigurationError(f"a {self.kind} is registered under a name, a string; got {name!r}")
         if not isinstance(thing, Lazy):
@@ -112,24 +122,62 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         if taken:
             raise ConfigurationError(f"the name {name!r} is taken by another {self.kind}: choose another name")
         self._things[name] = thing
+        self.also(name, *others)
 
-    def named(self, name: str) -> Callable[[Class], Class]:
-        """Add the class below under that name."""
+    def also(self, name: str, *others: str) -> None:
+        """Make others stand for what a name stands for; where they stand for anything else, that is an error."""
+        for other in others:
+            if other in self.names() or self._others.get(other, name) != name:
+                raise ConfigurationError(f"the name {other!r} is taken by another {self.kind}: choose another name")
+            self._others[other] = name
+
+    def named(self, name: str, *others: str) -> Callable[[Class], Class]:
+        """Add the class below under that name, and the others."""
 
         def add(thing: Class) -> Class:
-            self.add(name, thing)  # type: ignore[arg-type]
+            self.add(name, thing, *others)  # type: ignore[arg-type]
             return thing
 
         return add
 
     def find(self, name: Any) -> Thing:
-        """The thing of that name; raises `UnknownName` with the nearest name and all others."""
-        if not isinstance(name, str) or name not in self:
-            raise UnknownName(unknown(self.kind, name, self.names()))
-        return self[name]
+        """The thing of that name in any spelling; raises `UnknownName` with the nearest name and all others."""
+        found = self.name_of(name)
+        if found is None or found not in self:
+            raise UnknownName(self.unknown(name))
+        return self[found]
+
+    def name_of(self, given: Any) -> str | None:
+        """The name in `names()` of what is given by any name in any spelling; None if there is none, or several."""
+        if not isinstance(given, str):
+            return None
+        names = self.names()
+        if given in names:
+            return given
+        if given in self._others:
+            return self._others[given]
+        spelled = folded(given)
+        for candidates in (((name, name) for name in names), self._others.items(), self._class_names()):
+            if found := {name for other, name in candidates if folded(other) == spelled}:
+                return found.pop() if len(found) == 1 else None
+        return None
+
+    def spelled(self, given: str) -> str:
+        """The name as it is, if it is one as it was added; else the one of which it is another spelling."""
+        return given if given in self._others else self.name_of(given) or given
+
+    def unknown(self, given: Any) -> str:
+        """What to say of a name that is unknown here."""
+        return unknown(self.kind, given, self.names(), [*self._others, *(name for name, _ in self._class_names())])
+
+    def _class_names(self) -> Iterator[tuple[str, str]]:
+        """The name of each class, and what it was added under."""
+        for name, thing in self._things.items():
+            if isinstance(thing, type):
+                yield thing.__name__, name
 
     def make(self, given: Any, base: type) -> Any:
-        """An object of class `base`: given as one, as its class, or by name."""
+        """An object of class `base`: given as one, as its class or another thing of this kind, or by name."""
         if isinstance(given, base):
             return given
         found = given
@@ -140,9 +188,8 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
                 raise UnknownName(f"{error}, or pass an object of class {base.__name__}") from None
         if isinstance(found, base):
             return found
-        if not (callable(found) and (isinstance(given, str) or (isinstance(given, type) and issubclass(given, base)))):
-            names = unknown(self.kind, given, self.names())
-            raise UnknownName(f"{names}, or pass an object of class {base.__name__}")
+        if not (callable(found) and (isinstance(given, str) or _makes(given, base))):
+            raise UnknownName(f"{self.unknown(given)}, or pass an object of class {base.__name__}")
         try:
             return found()
         except TypeError as error:
@@ -218,6 +265,12 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
     def _check(self, thing: Any, what: str) -> None:
         if not self._accepts(thing):
             raise self._error(f"{what} is {thing!r}: expected {self._expected}")
+
+
+def _makes(thing: Any, base: type) -> bool:
+    """Whether it is a class of that base, or one with some of its arguments."""
+    kind = thing.func if isinstance(thing, partial) else thing
+    return isinstance(kind, type) and issubclass(kind, base)
 
 
 @cache

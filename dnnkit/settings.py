@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from math import isfinite, log10
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from dnnkit.errors import ConfigurationError
+from dnnkit.instead import refuse_fields
 
 
 def is_masked(value: Any) -> bool:
@@ -122,11 +123,22 @@ SHARE = numbers("a number of at least 0 and below 1", lambda number: 0 <= number
 FLAG = Expected("True or False", _flag)
 
 
+UNLESS_DEFAULT = {"saved": "unless it is the default"}
+"""Metadata of a field that saves leave out where it has its default: so what they say is what it was before the field
+was there."""
+
+
 class Settings:
     """Base of descriptions by dataclass fields. A class of yours that has a `__post_init__` calls this one's in it."""
 
     expects: ClassVar[Mapping[str, Expected]] = {}
-    """What fields take, by name; a field that is not named takes anything."""
+    """What fields take, by name; a field that is named neither here nor in a base class takes anything."""
+
+    def __new__(cls, *_: Any, **named: Any) -> Self:
+        """What is given by a name that no field has is refused, with what to use instead."""
+        if named and not named.keys() <= {field.name for field in fields(cls) if field.init}:  # type: ignore[arg-type]
+            refuse_fields(cls, named)
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for field in fields(self):  # type: ignore[arg-type] # only a dataclass calls this
@@ -135,6 +147,7 @@ class Settings:
 
     def _taken(self, name: str, given: Any) -> Any:
         """The value of a field as it is kept."""
-        if name not in self.expects:
-            return plain(given)
-        return self.expects[name].check(f"{type(self).__name__}({name}={shown(given)})", given)
+        for kind in type(self).__mro__:
+            if (expected := vars(kind).get("expects", {}).get(name)) is not None:
+                return expected.check(f"{type(self).__name__}({name}={shown(given)})", given)
+        return plain(given)

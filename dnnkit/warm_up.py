@@ -11,8 +11,9 @@ from dnnkit.activations import ACTIVATIONS
 from dnnkit.backends.base import Backend
 from dnnkit.backends.registry import get_backend
 from dnnkit.errors import TrainingWarning
+from dnnkit.kernels import registry
 from dnnkit.layers import Activation, Dense, Dropout, Layer, Rescaling
-from dnnkit.losses import LOSSES
+from dnnkit.losses import LOSSES, Loss
 from dnnkit.network.checks import check_dtype
 from dnnkit.network.lowering import Dtype
 from dnnkit.network.sequential import Sequential
@@ -75,7 +76,9 @@ class _Network:
             warnings.simplefilter("ignore", TrainingWarning)
             net.compile(self.optimizer, self.loss, ["accuracy"] if self.layers[-1] != LINEAR else [])
         labels = np.arange(ROWS) % OUTPUTS
-        y = labels if self.loss.startswith("sparse") else np.eye(OUTPUTS)[labels]
+        loss = LOSSES.make(self.loss, Loss)
+        is_positive = loss.kernel is not None and registry.loss(loss.kernel).target_range == "positive"
+        y = labels if loss.targets == "labels" else np.eye(OUTPUTS)[labels] + is_positive
         numbers = np.linspace(0, 1, ROWS * INPUTS).reshape(ROWS, INPUTS)
         mostly_zeros = np.where(numbers > 0.9, 255, 0).astype(np.uint8)
         for x in (numbers, mostly_zeros):

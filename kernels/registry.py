@@ -7,8 +7,8 @@ registered at run time, without a folder, are found by the same names.
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from dnnkit.errors import BackendUnavailable, UnknownName
-from dnnkit.kernels.array import Array, Namespace
+from dnnkit.kernels.array import Array, Namespace, namespace
 from dnnkit.registry import unknown
 
 FOLDERS = {"activation": "activations", "loss": "losses", "metric": "metrics"}
@@ -52,6 +52,11 @@ class Activation:
         slope = self.reference.derivative_from_output if from_output else self.reference.derivative
         return dy * slope(saved, xp=xp)
 
+    @property
+    def has_own_slope(self) -> bool:
+        """Whether an element's derivative follows from its input alone, so that the way forward can leave it there."""
+        return self.elementwise and self.saves == "input"
+
     @cached_property
     def has_zero_gradient(self) -> bool:
         """Whether the derivative is zero everywhere, so that nothing before the activation learns."""
@@ -60,14 +65,24 @@ class Activation:
         return not self.backward(np.ones_like(x), saved).any() if self.elementwise else False
 
     @cached_property
+    def _outputs(self) -> Any:
+        """Of inputs of every size."""
+        x = np.concatenate([[-1e4, -100.0, 0.0, 100.0, 1e4, 1.0], np.linspace(-8.0, 8.0, 60)]).reshape(-1, 3)
+        with np.errstate(all="ignore"):
+            return np.asarray(self.forward(x))
+
+    @cached_property
+    def gives_negative(self) -> bool:
+        """Whether an output may be below 0."""
+        return bool((self._outputs < 0).any())
+
+    @cached_property
     def gives(self) -> Literal["values", "binary", "categorical"]:
         """What a row of outputs can stand for, in the words of `Loss.outputs`: numbers in [0, 1], which may sum to 1.
 
         Found by asking it, so that it is known of a formula and of an activation that anyone registers, too.
         """
-        x = np.concatenate([[-1e4, -100.0, 0.0, 100.0, 1e4, 1.0], np.linspace(-8.0, 8.0, 60)]).reshape(-1, 3)
-        with np.errstate(all="ignore"):
-            y = np.asarray(self.forward(x))
+        y = self._outputs
         if not ((y >= 0) & (y <= 1)).all():
             return "values"
         return "binary" if self.elementwise or not np.allclose(y.sum(axis=1), 1) else "categorical"
@@ -85,14 +100,37 @@ class Loss:
             are in [0, 1]; or a choice of one class, so that targets sum to 1.
         takes_labels: whether targets may be class labels (B,) as well as rows (B, K).
         loss_and_gradient: the reference.
+        target_range: the numbers that targets are: any, in [0, 1], two numbers that stand for no and yes (0 and 1, or
+            -1 and 1), at least 0, or above 0.
+        over_outputs: what a row's loss is of those of its outputs.
+        parameters: names of the numbers that all versions take after their other arguments, and their defaults.
+        columns: how many outputs it is for; None for any number.
     """
 
     name: str
     reduction: Literal["mean", "sum"]
-    scores: Literal["values", "probabilities", "logits"]
+    scores: Literal["values", "not negative", "probabilities", "logits"]
     outputs: Literal["values", "binary", "categorical"]
     takes_labels: bool
     loss_and_gradient: Callable[..., tuple[Array, Array]]
+    target_range: Literal["any", "shares", "signs", "not negative", "positive"] = "any"
+    over_outputs: Literal["mean", "sum"] = "mean"
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    columns: int | None = None
+
+    def is_made_for(self, targets: Array, least: float, most: float) -> bool:
+        """Whether finite targets, of which these are the least and the most, are numbers as `target_range` says."""
+        match self.target_range:
+            case "shares":
+                return least >= 0 and most <= 1
+            case "signs":
+                ends = (targets == least) | (targets == 1)
+                return least in (-1, 0, 1) and bool(namespace(targets).all(ends))
+            case "not negative":
+                return least >= 0
+            case "positive":
+                return least > 0
+        return True
 
 
 @dataclass(frozen=True)
@@ -110,7 +148,7 @@ class Metric:
     rows: Callable[..., Array]
 
 
-# -- activations without a folder ------------------------------------------------------------------------------------
+# -- activations and losses without a folder -------------------------------------------------------------------------
 
 RUNTIME_ACTIVATIONS: dict[str, "RuntimeActivation"] = {}
 """By name; it only grows."""
@@ -149,6 +187,29 @@ def register_activation(name: str, versions: RuntimeActivation) -> None:
     RUNTIME_ACTIVATIONS.setdefault(name, versions)
 
 
+RUNTIME_LOSSES: dict[str, "RuntimeLoss"] = {}
+"""By name; it only grows."""
+
+
+@dataclass(frozen=True)
+class RuntimeLoss:
+    """A loss's versions: what it promises, with the reference; and the text of `cpu.py` and `gpu.cu`, "" for none."""
+
+    loss: Loss
+    cpu: str = ""
+    gpu: str = ""
+
+
+def register_loss(versions: RuntimeLoss) -> None:
+    """From now on its name, which is made of its content, stands for this loss in every kernel's lookup."""
+    RUNTIME_LOSSES.setdefault(versions.loss.name, versions)
+
+
+def runtime_versions(name: str) -> RuntimeActivation | RuntimeLoss | None:
+    """Of an activation or a loss that was registered at run time."""
+    return RUNTIME_ACTIVATIONS.get(name) or RUNTIME_LOSSES.get(name)
+
+
 # -- lookup ----------------------------------------------------------------------------------------------------------
 
 
@@ -184,14 +245,20 @@ def activation(name: str) -> Activation:
 @cache
 def loss(name: str) -> Loss:
     """The loss kernel of that name; raises `UnknownName` with the names there are."""
+    if name in RUNTIME_LOSSES:
+        return RUNTIME_LOSSES[name].loss
     package = _find(name, "loss")
+    outputs: Any = getattr(package, "OUTPUTS", "values")
     return Loss(
         name,
         getattr(package, "REDUCTION", "mean"),
         getattr(package, "SCORES", "values"),
-        getattr(package, "OUTPUTS", "values"),
+        outputs,
         getattr(package, "TAKES_LABELS", False),
         version(name, "reference").loss_and_gradient,
+        getattr(package, "TARGET_RANGE", "shares" if outputs == "binary" else "any"),
+        getattr(package, "OVER_OUTPUTS", "mean"),
+        getattr(package, "PARAMETERS", {}),
     )
 
 
@@ -227,9 +294,8 @@ def version(name: str, module: str) -> ModuleType:
 
 def has_cpu_version(name: str) -> bool:
     """Whether the kernel's folder has a `cpu.py`; what is registered at run time is compiled, too."""
-    if name in RUNTIME_ACTIVATIONS:
-        return bool(RUNTIME_ACTIVATIONS[name].cpu)
-    return _has_cpu_file(name)
+    runtime = runtime_versions(name)
+    return bool(runtime.cpu) if runtime is not None else _has_cpu_file(name)
 
 
 @cache
@@ -240,9 +306,10 @@ def _has_cpu_file(name: str) -> bool:
 
 
 def has_gpu_version(name: str) -> bool:
-    """Whether the kernel's folder has a `gpu.cu`, or its runtime activation the text of one."""
-    if name in RUNTIME_ACTIVATIONS:
-        return bool(RUNTIME_ACTIVATIONS[name].gpu)
+    """Whether the kernel's folder has a `gpu.cu`, or what is registered at run time the text of one."""
+    runtime = runtime_versions(name)
+    if runtime is not None:
+        return bool(runtime.gpu)
     package = importlib.util.find_spec(_dotted(name))
     places = () if package is None else package.submodule_search_locations or ()
     return any((Path(place) / "gpu.cu").is_file() for place in places)

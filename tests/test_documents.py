@@ -21,8 +21,15 @@ BRIEFLY = ("--rounds", "2", "--epochs", "2", "--seeds", "2")
 """What only measures is given less to measure."""
 
 
+BLOCK = re.MULTILINE | re.DOTALL
+
+
+def text_of(document: Path) -> str:
+    return (ROOT / document).read_text()
+
+
 def blocks(document: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```", text_of(document), BLOCK)
 
 
 def has_mnist() -> bool:
@@ -47,6 +54,26 @@ def test_python_blocks(document: Path, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
 
 
+def peers() -> list[tuple[Path, str]]:
+    """Documents with blocks of a peer's code, which begin with ```python with PACKAGE."""
+    found = {
+        (document, peer)
+        for document in DOCUMENTS
+        for peer in re.findall(r"^```python with (\w+)$", text_of(document), re.MULTILINE)
+    }
+    return sorted(found)
+
+
+@pytest.mark.extras
+@pytest.mark.parametrize(("document", "peer"), peers(), ids=str)
+def test_python_blocks_beside_a_peer(document: Path, peer: str, tmp_path: Path) -> None:
+    """Both halves, as one program: what they compare is asserted there."""
+    pytest.importorskip(peer)
+    code = "\n".join(re.findall(rf"^```python(?: with {peer})?\n(.*?)^```", text_of(document), BLOCK))
+    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+
+
 @pytest.mark.parametrize("document", [d for d in DOCUMENTS if blocks(d, "console")], ids=str)
 def test_commands(document: Path, tmp_path: Path) -> None:
     commands = [
@@ -64,5 +91,5 @@ def test_commands(document: Path, tmp_path: Path) -> None:
 
 def test_every_link_between_documents_leads_somewhere() -> None:
     for document in [*DOCUMENTS, *map(Path, ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"))]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text()):
+        for target in re.findall(r"\]\(([^)#:]+)\)", text_of(document)):
             assert (ROOT / document).parent.joinpath(target).exists(), f"{document}: {target}"

@@ -25,7 +25,7 @@ import numpy as np
 from dnnkit import files
 from dnnkit.backends.diagnosis import remark
 from dnnkit.backends.inspection import measured_step
-from dnnkit.backends.program import Dense, Loss, Metric, Parameter, Program, Rescale, stage_parameters
+from dnnkit.backends.program import Dense, Loss, Metric, Parameter, Program, Rescale, is_trained
 
 if TYPE_CHECKING:
     from dnnkit.backends.cupy_backend.backend import CupyBackend
@@ -69,18 +69,18 @@ def seconds_per_step(program: Program, rows: int, gpu: Gpu) -> float:
     slots = len(program.optimizer_rule.slots) if program.optimizer_rule else 0
     features = prod(program.input_shape)
     layers, flops, trained, width = 0.0, 0.0, False, features
-    moved = 2 * rows * features + (3 + 2 * slots) * program.size
+    moved = 2 * rows * features + (3 + 2 * slots) * program.trainable_size
     for stage in program.stages:
         if isinstance(stage, Dense):
             inputs, width = stage.kernel.shape
             layers += 1
-            products = 3 if trained else 2  # forward, its kernel's gradient, and dx unless nothing before it is trained
+            products = 1 + is_trained(stage) + trained  # forward, its kernel's gradient, and dx if any is before it
             flops += products * 2.0 * rows * inputs * width
             moved += products * (rows * inputs + inputs * width)
         elif not isinstance(stage, Rescale):
             layers += OTHER
         moved += PASSES * rows * width
-        trained |= bool(stage_parameters(stage))
+        trained = trained or is_trained(stage)
     sent = rows * (features * number + 8)  # and its place in the order
     computed = flops / (gpu.float32 if number == 4 else gpu.float64) + moved * number / gpu.bytes
     return gpu.step + gpu.layer * layers + computed + sent / gpu.transfer

@@ -144,8 +144,9 @@ class CupyExecutable(TimedExecutable):
         """Uploaded once, if there is room; else data of the host stay there, and chunks of them are sent."""
         loss, dtype = self.program.loss, np.dtype(self.program.dtype)
         kept = self._backend.keeps_dtype(namespace(x), x.dtype)
-        labels = loss is not None and loss.targets == "labels"
-        dtypes = (x.dtype if kept else dtype, np.dtype(np.int64) if labels else dtype, dtype)
+        is_floating = y is not None and namespace(y).isdtype(y.dtype, "real floating")
+        of_targets = dtype if loss is None else np.dtype(loss.target_dtype(dtype.name, is_floating=is_floating))
+        dtypes = (x.dtype if kept else dtype, of_targets, dtype)
         given = [(array, kind) for array, kind in zip((x, y, weights), dtypes, strict=True) if array is not None]
         size = sum(int(np.prod(a.shape)) * kind.itemsize for a, kind in given if not self._backend.owns(a))
         if self.epoch is None or self.epoch.is_over:
@@ -213,7 +214,7 @@ class CupyExecutable(TimedExecutable):
     def _pack(self, parts: list[Array], out: Array) -> Array:
         """Built-in stages have already written into views of `out`; a user's own layer has not."""
         begin = out.data.ptr
-        for array, name in zip(parts, self._layout.names, strict=True):
+        for array, name in zip(parts, self._layout.names, strict=False):  # a gradient has those that are trained
             if array.data.ptr != begin + self._layout.offset(name) * out.itemsize:
                 refuse("a gradient is copied to where it belongs")
                 place = self._layout.view(out, name, self._xp)

@@ -188,6 +188,18 @@ class CupyOperations(Operations):
             _kernel("dropout").draw(x, dropout, out)
         return out
 
+    def dense_backward_input(
+        self, dy: Array, w: Array, saved: Array, activation: Activation, out: Array | None = None
+    ) -> Array:
+        """See `kernels/dense`; dy becomes dz."""
+        with self.on_device():
+            if not _has_kernel(activation.name, dy):
+                return super().dense_backward_input(dy, w, saved, activation)
+            dy = contiguous(dy)  # dz is written over it
+            out = self.xp.empty((dy.shape[0], w.shape[0]), dy.dtype) if out is None else out
+            _kernel("dense").backward_input(dy, w, saved, activation, dy, out)
+        return out
+
     def dropout_mask(
         self, shape: tuple[int, ...], rate: float, seed: int, layer: int, step: int, out: Array | None = None
     ) -> Array:

@@ -17,6 +17,7 @@ import numpy as np
 from dnnkit.backends.cupy_backend.recorded_step import RecordedStep
 from dnnkit.backends.cupy_backend.streaming import HostData
 from dnnkit.backends.cupy_backend.timeline import CLOCK, RunningSums, Source, Timeline
+from dnnkit.backends.executable import AfterBatch
 from dnnkit.backends.program import HostArray, Hyperparameters, Plan, Program, Totals
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.executable import Epoch, StagewiseExecutable
@@ -290,9 +291,11 @@ class TimedExecutable(StagewiseExecutable):
             read = predictions if metric.reads_predictions else scores
             self._backend.add_metric(metric, read, y, weights, totals[place : place + 1])
 
-    def evaluate(self, data: Data, batch_size: int, parameters: Array | None = None) -> Totals:  # noqa: D102
-        if not self._is_timed or data.y is None:
-            return super().evaluate(data, batch_size, parameters)
+    def evaluate(  # noqa: D102
+        self, data: Data, batch_size: int, parameters: Array | None = None, after_batch: AfterBatch | None = None
+    ) -> Totals:
+        if not self._is_timed or data.y is None or after_batch is not None:
+            return super().evaluate(data, batch_size, parameters, after_batch)
         parameters = self._parameters if parameters is None else parameters
         return self._summed(data, np.arange(len(data)), batch_size, parameters).read()
 

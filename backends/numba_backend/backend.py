@@ -225,6 +225,20 @@ class NumbaBackend(NumpyBackend):
         entry_points.dense_entry_points(dtype).call("backward", *given, function, needs_dx, *made, *sizes)
         return (dx if needs_dx else None), dw, db
 
+    def dense_backward_input(
+        self, dy: Array, w: Array, saved: Array, activation: Activation, out: Array | None = None
+    ) -> Array:
+        """See `kernels/dense`."""
+        if not registry.has_cpu_version(activation.name):
+            return super().dense_backward_input(dy, w, saved, activation, out)
+        dy, w, saved = (np.ascontiguousarray(array) for array in (dy, w, saved))
+        dz, out = np.empty_like(dy), np.empty((len(dy), len(w)), dy.dtype) if out is None else out
+        function = entry_points.activation_entry_points(activation.name, dy.dtype.name).address("backward")
+        given, made = (a.ctypes.data for a in (dy, w, saved)), (a.ctypes.data for a in (dz, out))
+        dense = entry_points.dense_entry_points(dy.dtype.name)
+        dense.call("backward_input", *given, function, *made, *out.shape, dy.shape[1])
+        return out
+
     def gather(
         self, data: Array, rows: Array, scale: float, offset: float, dtype: Any, out: Array | None = None
     ) -> Array:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from dnnkit.backends.numba_backend.partition import Partition, Role, roles
-from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Rescale, Stage
+from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Rescale, Stage, is_trained
 from dnnkit.kernels._engine import opcodes, structures
 from dnnkit.kernels._engine.opcodes import EXCHANGED, IN_PLACE, Instruction
 
@@ -25,8 +25,8 @@ class ScheduleKey(NamedTuple):
     inputs: Inputs = "gathered"
     bytes: bool = False
     """Whether inputs are bytes."""
-    labels: bool = True
-    """Whether targets are labels."""
+    targets: Literal["labels", "values", "any"] = "labels"
+    """What of the targets is taken; nothing of any, which only parts of the user's own read."""
     weights: bool = False
     """Whether rows have weights."""
     marked: bool = False
@@ -102,11 +102,14 @@ def _called(
     return [*(meet if meet_before else []), Instruction(name, place, option), *meet]
 
 
+TAKE = {"labels": ["take_labels"], "values": ["take_targets"], "any": []}
+
+
 def _take(key: ScheduleKey, shares: bool) -> list[Instruction]:
     """A step's rows: targets, weights and inputs."""
     names = []
     if key.purpose != "predict":
-        names = ["take_labels" if key.labels else "take_targets", *(["take_weights"] if key.weights else [])]
+        names = TAKE[key.targets] + (["take_weights"] if key.weights else [])
     if key.marked and key.inputs != "gathered":
         names.append("find_columns")
     if shares:
@@ -150,14 +153,14 @@ def _backward(
         stage, wants_dx = stage_list[place], place > key.first
         if isinstance(stage, Custom):
             steps += _called("own_backward", partition, place, int(wants_dx))
-            waiting += [Instruction("update_stage", place)] if stage.parameters else []
+            waiting += [Instruction("update_stage", place)] if is_trained(stage) else []
             if place == last_call and at_once:
                 steps += waiting
             continue
         in_exchange = kinds[place] == "columns" and wants_dx
         name = {Dense: "dense", Activate: "activate", Rescale: "rescale", Dropout: "dropout"}[type(stage)]
         steps.append(Instruction(f"{name}_backward", place, EXCHANGED if in_exchange else int(wants_dx)))
-        if isinstance(stage, Dense):
+        if isinstance(stage, Dense) and is_trained(stage):
             what = "update_fused" if at_once and place < last_call else "kernel_gradient"
             waiting += [Instruction("update_stage", place, 1)]
             of_columns = place == 0 and key.inputs != "gathered"

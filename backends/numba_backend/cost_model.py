@@ -18,7 +18,7 @@ from typing import Literal
 from dnnkit.backends.numba_backend.machine import Machine, machine
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles, share, stage_shards
 from dnnkit.backends.processors import usable
-from dnnkit.backends.program import Custom, Dense, Dropout, Program, Rescale, Stage, stage_parameters
+from dnnkit.backends.program import Custom, Dense, Dropout, Program, Rescale, Stage, is_trained
 from dnnkit.errors import ConfigurationError
 
 WORTH = 0.85
@@ -137,19 +137,19 @@ def helpers(program: Program, rows: int, steps: int) -> int:
 def update_helpers(program: Program) -> int:
     """Number of threads that stand by which may join the caller's in an update of all parameters."""
     rule = program.optimizer_rule
-    numbers = (3 + 2 * len(rule.slots if rule else ())) * program.size
+    numbers = (3 + 2 * len(rule.slots if rule else ())) * program.trainable_size
     moved = numbers * (4 if program.dtype == "float32" else 8)
     return usable(program.num_threads) - 1 if moved / machine().bytes > SHARED_UPDATE else 0
 
 
 def readers(program: Program, rows: int) -> int:
-    """Number of workers for predictions of so many rows."""
-    return usable(program.num_threads) if _roughly(program, rows, 1) > WORTH_WORKERS else 1
+    """Number of workers for predictions of so many rows, whatever of the program is trained."""
+    return usable(program.num_threads) if STEP + 6 * rows * program.size * FLOP > WORTH_WORKERS else 1
 
 
 def _roughly(program: Program, rows: int, steps: int) -> float:
     """Seconds of one worker for the steps."""
-    return steps * (STEP + 6 * rows * program.size * FLOP)
+    return steps * (STEP + (2 * program.size + 4 * program.trainable_size) * rows * FLOP)
 
 
 def record(partition: Partition, batch_size: int) -> str:
@@ -206,16 +206,18 @@ def estimate(
         if isinstance(stage, Custom):
             time += 2 * PYTHON
         if isinstance(stage, Dense):
-            products = 3 if trained else 2  # forward, its kernel's gradient, and dx unless nothing before it is trained
+            trains = is_trained(stage)
+            products = 1 + trains + trained  # forward, its kernel's gradient, dx if anything before it is trained
             fetched = FETCHED * (rows * inputs + inputs * outputs) * number / here.bytes
             time += products * (here.call + 2 * rows * inputs * outputs / flops + fetched)
-            held += inputs * outputs + outputs
-            time += 0.0 if by_rows else (inputs * outputs + outputs) * updated
+            numbers = (inputs * outputs + outputs) * trains
+            held += numbers
+            time += 0.0 if by_rows else numbers * updated
             added_up = outputs if role == "rows" else inputs if role == "columns" and trained else 0
             if added_up:
                 exchanges += here.exchange + WAIT + (workers + 1) * rows * added_up * number / here.bytes
                 exchanges += (workers - 1) * rows * added_up * number / here.crossing
-        trained |= bool(stage_parameters(stage))
+        trained = trained or is_trained(stage)
         times.append(time)
     if by_rows:
         own = share(held, workers, 0)

@@ -28,7 +28,7 @@ from dnnkit.backends.program import (
     Program,
     Snapshot,
     Totals,
-    stage_parameters,
+    first_trained,
 )
 from dnnkit.backends.stagewise.flat import Data
 from dnnkit.backends.stagewise.giant_step import is_giant
@@ -71,11 +71,11 @@ class NumbaExecutable(CompiledReader):
     """A program whose every part has a compiled kernel."""
 
     epoch: Epoch
+    can_freeze = True
 
     def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:
         super().__init__(backend, program, plan)
-        trained = [index for index, stage in enumerate(self._stages) if stage_parameters(stage)]
-        self.first_trained = trained[0] if trained else len(self._stages)
+        self.first_trained = first_trained(self._stages)
         self._teams: dict[tuple[Partition, int], WorkerTeam] = {}
         self._partitions: dict[tuple[object, ...], Partition] = {}
         """What was chosen, by all that it depends on."""
@@ -155,7 +155,7 @@ class NumbaExecutable(CompiledReader):
         team, single = epoch.team, epoch.single
         self._training = team
         self._giant_step.wait()
-        if single is not None and last == first + 1 and single.is_alike(hyperparameters, self._homes.writing):
+        if single is not None and last == first + 1 and single.goes_on_with(hyperparameters, self._homes.writing):
             try:
                 single.run(first, self.state.step)
             finally:
@@ -287,7 +287,7 @@ class NumbaExecutable(CompiledReader):
             run()
         loss = self._read_totals(team.totals(sums), float(weights[0]), -1).mean_loss
         dx = team.input_gradient(rows) * self._rescale.scale if with_input else None
-        return Gradients(loss, self._layout.views(team.gradients[0], np), dx)
+        return Gradients(loss, self._trained.views(team.gradients[0], np), dx)
 
     def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
         super().restore(snapshot)
@@ -314,9 +314,9 @@ class NumbaExecutable(CompiledReader):
         if batch is None or not batch.take(x, y):
             return None
         self._giant_step.wait()
-        gradient = self._layout.empty(self.program.dtype)
+        gradient = self._trained.empty(self.program.dtype)
         loss = batch.differentiate(Steps(0, 1, self.state.step), self._homes.whole(self._parameters), gradient)
-        return Gradients(loss, self._layout.views(gradient, np), None)
+        return Gradients(loss, self._trained.views(gradient, np), None)
 
     def _one_batch(self, purpose: Purpose, x: Any) -> OneBatch | None:
         """For batches like x, made when one first comes; None if x is not an array of the network's samples.
@@ -345,9 +345,9 @@ class NumbaExecutable(CompiledReader):
         return self._one_batches[key]
 
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
-        place = self._layout.flat_address(gradients) if hyperparameters.clip_norm is None else None
+        place = self._trained.flat_address(gradients) if hyperparameters.clip_norm is None else None
         if place is None:
-            flat = self._layout.flatten(gradients, self.program.dtype, out=self._gradient)
+            flat = self._trained.flatten(gradients, self.program.dtype, out=self._gradient)
             if hyperparameters.clip_norm is not None:
                 flat = self._backend.clip_norm(flat, hyperparameters.clip_norm)
             place = address(flat)

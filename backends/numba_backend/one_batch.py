@@ -53,17 +53,20 @@ class OneBatch:
         self._bits = np.zeros((rows, words(features)), np.int64)
         self._mark = mark_entry_points(self._x_dtype.name) if marks or not is_bytes else None
         self._is_mean = program.loss.reduction == "mean"
-        self._y_shape: tuple[int, ...]
+        self._y_shapes: tuple[tuple[int, ...], ...]
         self._y_dtype: np.dtype[Any]
-        if program.loss.targets == "labels":
-            self._y_shape, self._y_dtype = (rows,), np.dtype(np.int64)
+        self._range: tuple[float, float] = -inf, inf
+        self._loss: registry.Loss | None = None
+        if program.loss.targets != "values":
+            self._y_shapes, self._y_dtype = ((rows,), (rows, 1)), np.dtype(np.int64)
             self._range = 0.0, program.output_features - 1.0
         else:
-            kernel = registry.loss(program.loss.kernel) if isinstance(program.loss.kernel, str) else None
-            self._y_shape, self._y_dtype = (rows, program.output_features), dtype
-            self._range = (0.0, 1.0) if kernel is not None and kernel.outputs == "binary" else (-inf, inf)
-        self._y_kinds = "iu" if program.loss.targets == "labels" else "biuf"
-        x, y = np.zeros((rows, features), self._x_dtype), np.zeros(self._y_shape, self._y_dtype)
+            self._loss = registry.loss(program.loss.kernel) if isinstance(program.loss.kernel, str) else None
+            self._y_shapes, self._y_dtype = ((rows, program.output_features),), dtype
+            if program.output_features == 1:
+                self._y_shapes += ((rows,),)
+        self._y_kinds = {"labels": "biu", "values": "biuf", "any": ""}[program.loss.targets]
+        x, y = np.zeros((rows, features), self._x_dtype), np.zeros(self._y_shapes[0], self._y_dtype)
         scale, offset = float(rescale.scale), float(rescale.offset)
         self._batch = x, y
         self._single: SingleStep | None = None
@@ -79,18 +82,20 @@ class OneBatch:
 
     def take(self, x: Any, y: Any) -> bool:
         """Take a batch for the next run, of x (rows, ...); False if there is anything to say about it."""
-        if type(y) is not np.ndarray or y.shape != self._y_shape or y.dtype.kind not in self._y_kinds:
+        if type(y) is not np.ndarray or y.shape not in self._y_shapes or y.dtype.kind not in self._y_kinds:
             return False
         if x.dtype != self._x_dtype or y.dtype != self._y_dtype:
             with np.errstate(over="ignore"):  # what is infinite in the network's dtype is seen below
                 x, y = x.astype(self._x_dtype), y.astype(self._y_dtype)
         x, y = np.ascontiguousarray(x), np.ascontiguousarray(y)
-        if y.size > FEW or y.dtype.kind == "f":
+        if y.size > FEW or y.dtype.kind == "f" or y.ndim > 1:
             low, high = float(y.min()), float(y.max())
         else:
             labels = y.tolist()
             low, high = min(labels), max(labels)
         if not (self._range[0] <= low and high <= self._range[1] and isfinite(low) and isfinite(high)):
+            return False
+        if self._loss is not None and not self._loss.is_made_for(y, low, high):
             return False
         if self._mark is not None:
             self._mark.call("mark", address(x), *self._marked)
@@ -119,7 +124,7 @@ class OneBatch:
         self._sums.fill(0)
         done = 0
         while not done:  # as it is not if somebody has asked another run of the team to stop
-            if single is not None and single.is_alike(hyperparameters, numbers):
+            if single is not None and single.goes_on_with(hyperparameters, numbers):
                 run.x, run.targets = address(self._batch[0]), address(self._batch[1])
                 single.run(0, steps.first_update)
             else:

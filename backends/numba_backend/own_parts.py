@@ -17,7 +17,7 @@ from dnnkit.backends.blas_threads import blas_threads
 from dnnkit.backends.numba_backend.backend import NumbaBackend
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, stage_shards
 from dnnkit.backends.numba_backend.spread import Spread, array_at, spread
-from dnnkit.backends.program import Custom, HostArray, Program, Stage
+from dnnkit.backends.program import Custom, HostArray, Program, Stage, is_trained
 from dnnkit.kernels import registry
 from dnnkit.kernels._engine.structures import OWN_BACKWARD, OWN_FORWARD, OWN_MEASURES
 
@@ -58,7 +58,7 @@ class OwnParts:
         self._gradients = {place: self._gradients_of(stage) for place, stage in enumerate(stages)}
         loss = program.loss
         self._loss = None if loss is None or isinstance(loss.kernel, str) else loss.kernel
-        self._has_labels = loss is None or loss.targets == "labels"
+        self._takes = "labels" if loss is None else loss.targets
         self._sums_up = loss is not None and loss.reduction == "sum"
         self._metrics = [(1 + n, m.kernel) for n, m in enumerate(program.metrics) if not isinstance(m.kernel, str)]
         self._head = None if program.head == "linear" else registry.activation(program.head)
@@ -146,7 +146,7 @@ class OwnParts:
         kept, shape = self._kept.pop(place)
         dy = self._of_stage("dy", place).gathered().reshape(shape)
         dx, *gradients = stage.function.backward(np, dy, kept, *self._own_parameters(place, stage))
-        for gradient, outs in zip(gradients, self._gradients[place], strict=True):
+        for gradient, outs in zip(gradients if is_trained(stage) else (), self._gradients[place], strict=True):
             for number, out in enumerate(outs):  # by rows, those of all workers are added up
                 out[...] = 0 if self._by_rows and number > 0 else np.reshape(gradient, out.shape)
         if wants_dx:
@@ -158,7 +158,7 @@ class OwnParts:
         batches, loss, total = self._batches, self._loss, 0.0
         assert batches is not None
         arrays = self._of_workers(batches.data.weights is not None)
-        scores, targets = arrays[0].gathered(), arrays[1].gathered()
+        scores, targets = arrays[0].gathered(), self._targets(batches) if self._takes == "any" else arrays[1].gathered()
         weights = None if arrays[2] is None else arrays[2].gathered()
         if loss is not None:
             total, gradient = loss.loss_and_gradient(scores, targets, weights, self._scale(batches), np)
@@ -175,6 +175,12 @@ class OwnParts:
             sums[0] += total
             if total != total and first.nan_step < 0:
                 first.nan_step = first.step
+
+    def _targets(self, batches: "Batches") -> HostArray:
+        """The batch's targets of whatever shape, which no worker has taken."""
+        assert batches.data.targets is not None
+        first = self._workers[0].step * batches.batch_size
+        return batches.data.targets[batches.order[first : first + self._count()]]
 
     def _measured_by_metrics(
         self, scores: HostArray, targets: HostArray, weights: HostArray | None
@@ -207,14 +213,14 @@ class OwnParts:
         return self._own[place]
 
     def _gradients_of(self, stage: Stage) -> list[list[HostArray]]:
-        """Of each of its own parameters, where each worker has the gradient."""
+        """Of each of its own parameters that is trained, where each worker has the gradient."""
         home = self._memory.gradients
         return [
             [
                 array_at(home, worker.gradient + piece.offset * home.itemsize, parameter.shape)
                 for worker in self._workers
             ]
-            for parameter in (stage.parameters if isinstance(stage, Custom) else ())
+            for parameter in (stage.parameters if isinstance(stage, Custom) and is_trained(stage) else ())
             for piece in [self._layout.pieces[0, parameter.name]]
         ]
 
@@ -242,9 +248,10 @@ class OwnParts:
         key = self._count(), weighted
         if key not in self._measured:
             memory, workers, wide = self._memory, self._workers, (self._outputs,)
+            of_row = wide if self._takes == "values" else ()
             self._measured[key] = (
                 self._spread(memory.numbers, [worker.scores for worker in workers], wide),
-                self._spread(memory.targets, [worker.targets for worker in workers], () if self._has_labels else wide),
+                self._spread(memory.targets, [worker.targets for worker in workers], of_row),
                 self._spread(memory.weights, [worker.weights for worker in workers], ()) if weighted else None,
                 self._spread(memory.numbers, [worker.dscores for worker in workers], wide),
             )

@@ -11,11 +11,9 @@ own is called once, with what all workers have of its inputs, wherever it is.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import prod
 from typing import Literal
-
-import numpy as np
 
 from dnnkit.backends.aligned import GRAIN, rounded
 from dnnkit.backends.program import Activate, Custom, Dense, HostArray, Parameter, Stage
@@ -133,21 +131,22 @@ class ParameterShard:
     shared: bool
     """Whether every worker holds the same."""
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """The part's own shape."""
         return tuple(
             len(range(*part.indices(size))) for part, size in zip(self.index, self.parameter.shape, strict=True)
         )
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Number of elements."""
-        return int(np.prod(self.shape))
+        return prod(self.shape)
 
 
 class PartitionedLayout:
-    """A program's parameters as one flat array a worker: first what all have, then what only this worker has.
+    """A program's parameters as one flat array a worker: first what all have, then what only this worker has; after
+    these, the same of frozen ones, so that what is trained is one piece. Gradients and slots have that piece alone.
 
     What all have is at the same place on each, so that each updates it by the same instructions: a loop may round its
     last few elements otherwise than those before.
@@ -156,7 +155,10 @@ class PartitionedLayout:
     def __init__(self, stages: Sequence[Stage], features: int, partition: Partition) -> None:
         self.pieces: dict[tuple[int, str], ParameterShard] = {}
         self.sizes: list[int] = []
+        self.trained: list[int] = []
+        """Where what is trained ends, of each worker."""
         self.shared = 0
+        """Where what all have and train ends."""
         kinds = roles(stages, partition)
         for worker in range(partition.workers):
             wanted: list[tuple[bool, Parameter, tuple[slice, ...]]] = []
@@ -167,25 +169,30 @@ class PartitionedLayout:
                         wanted.append((role != "columns", stage.bias, (part.outputs,)))
                 elif isinstance(stage, Custom):
                     wanted += [(True, one, (slice(None),) * len(one.shape)) for one in stage.parameters]
-            offset = 0
-            for shared, parameter, index in sorted(wanted, key=lambda piece: not piece[0]):
+            offset = trained = 0
+            for shared, parameter, index in sorted(wanted, key=lambda piece: (not piece[1].trainable, not piece[0])):
                 piece = ParameterShard(parameter, index, worker, offset, shared)
                 self.pieces[worker, parameter.name] = piece
                 offset += rounded(piece.size)
-                self.shared = offset if shared else self.shared
+                if parameter.trainable:
+                    trained, self.shared = offset, offset if shared else self.shared
             self.sizes.append(offset)
-        self.size = max(self.sizes, default=0)
+            self.trained.append(trained)
+        self.size, self.trained_size = max(self.sizes, default=0), max(self.trained, default=0)
         self.workers = partition.workers
+        self._of_name: dict[str, list[ParameterShard]] = {}
+        for (_, name), piece in self.pieces.items():
+            self._of_name.setdefault(name, []).append(piece)
 
     def scatter(self, values: Mapping[str, HostArray], out: HostArray) -> None:
         """Write every worker's pieces of these parameters, by name, to out (workers, size)."""
-        for (worker, name), piece in self.pieces.items():
-            if name not in values:
-                continue
-            out[worker, piece.offset : piece.offset + piece.size].reshape(piece.shape)[...] = values[name][piece.index]
+        for name, value in values.items():
+            for piece in self._of_name[name]:
+                place = out[piece.worker, piece.offset : piece.offset + piece.size]
+                place.reshape(piece.shape)[...] = value[piece.index]
 
     def gather(self, flat: HostArray, out: Mapping[str, HostArray]) -> None:
-        """Write the parameters, put together from the workers' flat (workers, size), to arrays by name."""
+        """Write what `out` has by name, put together from the workers' flat (workers, size)."""
         for (worker, name), piece in self.pieces.items():
-            if worker == 0 or not piece.shared:
+            if name in out and (worker == 0 or not piece.shared):
                 out[name][piece.index] = flat[worker, piece.offset : piece.offset + piece.size].reshape(piece.shape)

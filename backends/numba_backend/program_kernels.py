@@ -1,12 +1,13 @@
 """The compiled kernels that a program names, each compiled when a schedule first needs it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
 
 from dnnkit.backends.numba_backend.bytecode import Purpose
 from dnnkit.backends.program import Activate, Dense, HostArray, Program, Stage
+from dnnkit.kernels import registry
 from dnnkit.kernels._native.functions import Function
 from dnnkit.kernels._numba.entry_points import (
     EntryPoints,
@@ -14,6 +15,7 @@ from dnnkit.kernels._numba.entry_points import (
     loss_entry_points,
     metric_entry_points,
     optimizer_entry_points,
+    slope_entry_points,
 )
 
 
@@ -23,18 +25,23 @@ class ProgramKernels:
     def __init__(self, program: Program) -> None:
         self._program = program
 
-    def forward(self, activation: str) -> Function:
-        """Of an activation."""
-        return activation_entry_points(activation, self._program.dtype).functions["forward"]
+    def forward(self, stage: Dense | Activate, *, trains: bool) -> Function:
+        """Of a stage's activation; a dense one that trains may leave the slope in z, which nobody else reads."""
+        which = "forward_with_slope" if trains and _keeps_slope(stage) else "forward"
+        return self._activation(stage.activation).functions[which]
 
-    def backward(self, activation: str) -> Function:
-        """Of an activation's gradient."""
-        return activation_entry_points(activation, self._program.dtype).functions["backward"]
+    def backward(self, stage: Dense | Activate) -> Function:
+        """Of the gradient of a stage's activation."""
+        found = slope_entry_points(self._program.dtype) if _keeps_slope(stage) else self._activation(stage.activation)
+        return found.functions["backward"]
 
     @property
     def head(self) -> Function:
         """Of what makes predictions of scores."""
-        return self.forward(self._program.head)
+        return self._activation(self._program.head).functions["forward"]
+
+    def _activation(self, name: str) -> EntryPoints:
+        return activation_entry_points(name, self._program.dtype)
 
     @cached_property
     def loss(self) -> Function | None:
@@ -72,20 +79,25 @@ class ProgramKernels:
         """Of the optimizer's rule."""
         return self.rule.functions["update"]
 
-    def needed(self, stages: Iterable[Stage], purpose: Purpose) -> Iterator[Function]:
-        """Those that a schedule for that purpose calls."""
+    def needed(self, stages: Sequence[Stage], purpose: Purpose, first: int) -> Iterator[Function]:
+        """Those that a schedule for that purpose calls, which goes backward to the stage `first`."""
         if purpose == "update":
             yield self.update
             return
-        activations = [stage.activation for stage in stages if isinstance(stage, Dense | Activate)]
-        yield from map(self.forward, activations)
+        trains = purpose in ("train", "differentiate")
+        activated = [(place, stage) for place, stage in enumerate(stages) if isinstance(stage, Dense | Activate)]
+        yield from (self.forward(stage, trains=trains and place >= first) for place, stage in activated)
         if purpose in ("predict", "predict a few"):
             yield self.head
             return
         if self.loss is not None:
             yield self.loss
         yield from filter(None, self.metrics)
-        if purpose != "evaluate":
-            yield from map(self.backward, activations)
+        if trains:
+            yield from (self.backward(stage) for place, stage in activated if place >= first)
         if purpose == "train":
             yield self.update
+
+
+def _keeps_slope(stage: Dense | Activate) -> bool:
+    return isinstance(stage, Dense) and registry.activation(stage.activation).has_own_slope

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dnnkit.backends.aligned import zeros
+from dnnkit.backends.executable import AfterBatch
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.data import BatchSource, batch_source, is_worth_marking, marked
 from dnnkit.backends.numba_backend.few_rows import FewRows
@@ -65,8 +66,8 @@ class CompiledReader(FlatExecutable):
         self._homes.replace(slots=slots)
 
     def _new_memory(self) -> None:
-        self._homes = TwoHomes(self._layout, len(self._slot_names), self.program.dtype)
-        self._gradient = zeros((self._layout.size,), self.program.dtype)
+        self._homes = TwoHomes(self._layout, self._trained, len(self._slot_names), self.program.dtype)
+        self._gradient = zeros((self._trained.size,), self.program.dtype)
 
     def write_parameter(self, name: str, value: HostArray) -> None:  # noqa: D102
         self._homes.write(name, value)
@@ -91,14 +92,22 @@ class CompiledReader(FlatExecutable):
 
     # -- predictions and evaluations -----------------------------------------------------------------------------------
 
-    def evaluate(self, data: Data, batch_size: int, parameters: HostArray | None = None) -> Totals:  # noqa: D102
-        partition, rows, threads = self._reading_partition(data, batch_size, calls=self._calls_any)
+    def evaluate(  # noqa: D102
+        self, data: Data, batch_size: int, parameters: HostArray | None = None, after_batch: AfterBatch | None = None
+    ) -> Totals:
+        exact_rows = self._calls_any or after_batch is not None
+        partition, rows, threads = self._reading_partition(data, batch_size, calls=exact_rows)
         order, parameters = np.arange(len(data)), self._parameters if parameters is None else parameters
         weights = self._weight_sums(data, order, rows)
-        batches, steps = Batches(self._source(data), order, rows, weights), Steps(0, len(weights))
+        batches, numbers = Batches(self._source(data), order, rows, weights), self._homes.whole(parameters)
         with self._reading_team(partition, rows) as team, self._own_bound(rows):
             sums = team.zero_totals()
-            team.run("evaluate", batches, steps, self._homes.whole(parameters), sums, threads=threads)
+            if after_batch is None:
+                team.run("evaluate", batches, Steps(0, len(weights)), numbers, sums, threads=threads)
+            else:
+                for step in range(len(weights)):
+                    team.run("evaluate", batches, Steps(step, step + 1), numbers, sums, threads=threads)
+                    after_batch(step, self._read_totals(team.totals(sums), float(weights[: step + 1].sum()), -1))
         return self._read_totals(team.totals(sums), float(weights.sum()), -1)
 
     def predict(self, data: Data, batch_size: int, parameters: HostArray | None = None) -> HostArray:  # noqa: D102

@@ -4,6 +4,7 @@ A step of usual size leaves nothing of Python in the caches: what is done betwee
 loop of small ones, nearly in proportion to its bytecode. So what is the same for all of them is looked up once.
 """
 
+from dnnkit.backends.aligned import address
 from dnnkit.backends.numba_backend.crew import CREW
 from dnnkit.backends.numba_backend.weights import Weights
 from dnnkit.backends.numba_backend.workers import WorkerTeam
@@ -12,7 +13,7 @@ from dnnkit.kernels._engine.structures import ENDED, LIMIT, STOP
 
 
 class SingleStep:
-    """Goes on where a team was prepared for a single step, as long as the next one differs in its rows only.
+    """Goes on where a team was prepared for a single step, as long as the next differs in its rows and rate only.
 
     Arguments:
         team: as it was prepared for that step.
@@ -27,13 +28,21 @@ class SingleStep:
         self._signals, self._turns = team.signals, team.turns
         self._run = CREW.caller(team.run_address, team.program.dtype, team.helpers)
 
-    def is_alike(self, hyperparameters: Hyperparameters | None, numbers: Weights | None) -> bool:
-        """Whether the next step with these differs in its rows only."""
-        return (
-            numbers is self._numbers
-            and hyperparameters is self._hyperparameters
-            and self._team.prepared is self._prepared
-        )
+    def goes_on_with(self, hyperparameters: Hyperparameters | None, numbers: Weights | None) -> bool:
+        """Take these for the next step; False, and nothing taken, if it differs in more than its rows and rate."""
+        if numbers is not self._numbers or self._team.prepared is not self._prepared:
+            return False
+        return hyperparameters is self._hyperparameters or self._takes_rate(hyperparameters)
+
+    def _takes_rate(self, hyperparameters: Hyperparameters | None) -> bool:
+        before = self._hyperparameters
+        if before is None or hyperparameters is None or hyperparameters.constants is not before.constants:
+            return False
+        if hyperparameters.clip_norm != before.clip_norm:
+            return False
+        self._hyperparameters = hyperparameters  # which keeps the array
+        self._structure.rates = address(hyperparameters.learning_rates)
+        return True
 
     def run(self, step: int, update: int) -> None:
         """Run that step, before which so many updates were made."""

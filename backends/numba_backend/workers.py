@@ -57,12 +57,12 @@ class WorkerTeam:
         self._partials = zeros((2, workers, max(plan.exchanged for plan in plans)), program.dtype)
         self._norms = np.zeros((2, workers))
         self._counted, self._numbers = workers if partition.by == "rows" else 1, 1 + len(program.metrics)
-        has_labels = program.loss is None or program.loss.targets == "labels"
-        self._target_width = 0 if has_labels else outputs
-        kind = "int64" if has_labels else program.dtype
+        self._takes = "labels" if program.loss is None else program.loss.targets
+        self._target_width = outputs if self._takes == "values" else 0
+        kind = program.dtype if self._takes == "values" else "int64"
         self._targets = zeros((workers, own_rows * max(1, self._target_width)), kind)
         self._row_weights = np.ones((workers, own_rows), program.dtype)
-        self.gradients = zeros((workers, self.layout.size), program.dtype)
+        self.gradients = zeros((workers, self.layout.trained_size), program.dtype)
         self._all_rows, self._all_columns = np.arange(own_rows), np.arange(features)
         self._columns = np.zeros((workers, features + nonzero_columns.words(features)), np.int64)
         self._control, self.turns = np.zeros(3 * LINE, np.int64), np.zeros((2, workers * LINE), np.int64)
@@ -74,6 +74,8 @@ class WorkerTeam:
         self.run_address = ctypes.addressof(self.run_structure)
         self._fill_workers(plans)
         self._fill_run(plans[-1].size)
+        self._backward_from = len(self._stages)
+        """The lowest stage that a schedule so far goes backward to."""
         self._calls_when_predicting = bool(program.custom_layers)
         calls_any = self._calls_when_predicting or program.custom_measures
         self._own_parts = self._new_own_parts() if calls_any else None
@@ -141,19 +143,22 @@ class WorkerTeam:
         predicts = purpose in ("predict", "predict a few")
         return self._own_parts if not predicts or self._calls_when_predicting else None
 
-    def _fill_kernels(self, purpose: Purpose) -> None:
+    def _fill_kernels(self, purpose: Purpose, first: int) -> None:
         """The addresses of the kernels that a schedule for that purpose calls."""
         run, kernels, trains = self.run_structure, self._kernels, purpose in ("train", "differentiate")
         if purpose in ("train", "update"):
             run.rule = kernels.update.address
         if purpose == "update":
             return
+        if trains:
+            self._backward_from = min(self._backward_from, max(first, 0))
         for place, stage in enumerate(self._stages):
             if isinstance(stage, Dense | Activate):
+                goes_back = place >= self._backward_from  # what leaves slopes serves those who only look, too
                 for table in self._tables:
-                    table[place].forward = kernels.forward(stage.activation).address
-                    if trains:
-                        table[place].backward = kernels.backward(stage.activation).address
+                    table[place].forward = kernels.forward(stage, trains=goes_back).address
+                    if trains and goes_back:
+                        table[place].backward = kernels.backward(stage).address
         if purpose in ("predict", "predict a few"):
             run.head = kernels.head.address
             return
@@ -192,7 +197,7 @@ class WorkerTeam:
             clips=clips,
             inputs=inputs_of(self.program, self._stages, self.partition, batches),
             bytes=data.x.dtype == np.uint8,
-            labels=self._target_width == 0,
+            targets=self._takes,
             weights=data.weights is not None,
             marked=data.bits is not None,
             has_loss=has_loss,
@@ -214,9 +219,9 @@ class WorkerTeam:
         if key not in self._links:
             schedule, dtype = self.schedule(key), self.program.dtype
             runs = calls.function_of("predict_few" if key.purpose == "predict a few" else "run_workers", dtype)
-            kernels = self._kernels.needed(self._stages, key.purpose)
+            kernels = self._kernels.needed(self._stages, key.purpose, key.first)
             functions.load([runs, *opcodes.functions_of(schedule, dtype), *kernels])
-            self._fill_kernels(key.purpose)
+            self._fill_kernels(key.purpose, key.first)
             self._links[key] = link(schedule, dtype)
         return self._links[key]
 
@@ -340,6 +345,6 @@ class WorkerTeam:
     def _shares(self, worker: int) -> tuple[int, int, int]:
         """(start, start of the part that only this worker has, end) of the parameters that a worker updates."""
         if self.partition.by == "rows":
-            part = share(self.layout.size, self.partition.workers, worker)
+            part = share(self.layout.trained_size, self.partition.workers, worker)
             return part.start, part.start, part.stop
-        return 0, self.layout.shared, self.layout.sizes[worker]
+        return 0, self.layout.shared, self.layout.trained[worker]

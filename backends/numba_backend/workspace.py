@@ -6,7 +6,7 @@ from typing import Any
 
 from dnnkit.backends.aligned import rounded
 from dnnkit.backends.numba_backend.partition import PartitionedLayout, Role, StageShard
-from dnnkit.backends.program import Activate, Custom, Dense, Dropout, HostArray, Rescale, Stage
+from dnnkit.backends.program import Activate, Custom, Dense, Dropout, HostArray, Rescale, Stage, is_trained
 from dnnkit.kernels import registry
 from dnnkit.kernels._engine.structures import STAGE
 
@@ -40,6 +40,7 @@ class WorkspacePlan:
                 if stage.bias is not None:
                     line["bias"] = layout.pieces[worker, stage.bias.name].offset * itemsize
                     line["biases"] = outputs_here
+                    line["bias_gradients"] = outputs_here if is_trained(stage) else 0
                 if role in ("rows", "columns"):
                     line["partial"] = self.exchanged * itemsize
                     self.exchanged += rounded(rows * (outputs_here if role == "rows" else inputs))

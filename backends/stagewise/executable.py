@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dnnkit.backends.executable import Gradients
+from dnnkit.backends.executable import AfterBatch, Gradients
 from dnnkit.backends.inspection import ROUNDS, Part, StepParts, Stopwatch, measured_step, part_names, still
 from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import EpochSums, HostArray, Hyperparameters, Plan, Program, Totals
@@ -55,6 +55,7 @@ class StagewiseExecutable(FlatExecutable):
     """A program on a backend's operations."""
 
     epoch: Epoch
+    can_freeze = True
     gives_up = True
     """Whether a step may run in a thread of its own."""
 
@@ -152,11 +153,11 @@ class StagewiseExecutable(FlatExecutable):
             if with_input:
                 dx = self._backend.affine(dx, self._rescale.scale, 0.0)
         loss = float(total) if self._reduction == "sum" else float(total) / (weight or 1.0)
-        return Gradients(loss, self._layout.views(self._gradient, self._xp), dx if with_input else None)
+        return Gradients(loss, self._trained.views(self._gradient, self._xp), dx if with_input else None)
 
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
         self._giant_step.wait()
-        parts = [self._backend.asarray(gradients[name], self.program.dtype) for name in self._layout.names]
+        parts = [self._backend.asarray(gradients[name], self.program.dtype) for name in self._trained.names]
         self._gradient = self._pack(parts, self._gradient)
         with self._limited(1):
             self._apply_update(float(hyperparameters.learning_rates[0]), hyperparameters)
@@ -191,9 +192,15 @@ class StagewiseExecutable(FlatExecutable):
             gradient = self._backend.clip_norm(gradient, hyperparameters.clip_norm, out=gradient)
         numbers = [hyperparameters.constants[name] for name in self._rule.hyperparameters]
         self.state.step += 1
-        self._parameters, self._slots = self._backend.update(
-            self._rule, self.state.step, self._parameters, gradient, self._slots, learning_rate, *numbers
+        end, has_frozen = self._trained.size, bool(self.program.frozen_parameters)
+        trained = self._parameters[:end] if has_frozen else self._parameters
+        updated, self._slots = self._backend.update(
+            self._rule, self.state.step, trained, gradient, self._slots, learning_rate, *numbers
         )
+        if not has_frozen:
+            self._parameters = updated
+        elif updated is not trained:  # else it was written in place
+            self._parameters = self._xp.concat([updated, self._parameters[end:]])
 
     def _measure(self, scores: Array, y: Array | None, weights: Array | None) -> list[Array]:
         """The weighted sum of each metric, on predictions or on scores, as it wants."""
@@ -224,7 +231,9 @@ class StagewiseExecutable(FlatExecutable):
         """One for this caller alone."""
         return self._idle.borrowed(None, lambda: Workspace(self))
 
-    def evaluate(self, data: Data, batch_size: int, parameters: Array | None = None) -> Totals:  # noqa: D102
+    def evaluate(  # noqa: D102
+        self, data: Data, batch_size: int, parameters: Array | None = None, after_batch: AfterBatch | None = None
+    ) -> Totals:
         assert self.program.loss is not None, "the network checks that it is compiled"
         parameters = self._parameters if parameters is None else parameters
         sums, order = self._accumulator(), np.arange(len(data))
@@ -237,6 +246,8 @@ class StagewiseExecutable(FlatExecutable):
                 out = work.buffers.get("dscores", tuple(scores.shape))
                 loss, _ = self._backend.loss(self.program.loss, scores, y, weights, 0.0, out=out)
                 sums.add(loss, float(weight), self._measure(scores, y, weights))
+                if after_batch is not None:
+                    after_batch(step, sums.read())
         return sums.read()
 
     def predict(self, data: Data, batch_size: int, parameters: Array | None = None) -> HostArray:  # noqa: D102

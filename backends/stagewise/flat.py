@@ -1,6 +1,7 @@
 """What executables with flat parameters share: data on the backend, and numbers in and out.
 
-Parameters, gradient and each optimizer slot are one flat array each, in canonical order.
+Parameters, gradient and each optimizer slot are one flat array each, in canonical order, but for frozen parameters:
+these come after all that are trained, so that what is trained is one piece, of which gradient and slots are as long.
 """
 
 from collections.abc import Mapping
@@ -50,14 +51,17 @@ class FlatExecutable(Executable):
         self._reduction = program.loss.reduction if program.loss else "mean"
         self._rule = program.optimizer_rule
         self._slot_names = self._rule.slots if self._rule else ()
-        self._layout = FlatLayout(program.parameters, cache_aligned=self.cache_aligned)
+        trained, frozen = program.trainable_parameters, program.frozen_parameters
+        self._layout = FlatLayout((*trained, *frozen), cache_aligned=self.cache_aligned)
+        self._trained = FlatLayout(trained, cache_aligned=self.cache_aligned)
+        """Of gradient and slots: the beginning of the other."""
         self._new_memory()
 
     def _new_memory(self) -> None:
         """Zeros for parameters, gradient and slots."""
-        size, zeros = self._layout.size, self._backend.zeros
-        self._parameters, self._gradient = zeros(size, self._dtype), zeros(size, self._dtype)
-        self._slots = [zeros(size, self._dtype) for _ in self._slot_names]
+        trained, zeros = self._trained.size, self._backend.zeros
+        self._parameters, self._gradient = zeros(self._layout.size, self._dtype), zeros(trained, self._dtype)
+        self._slots = [zeros(trained, self._dtype) for _ in self._slot_names]
 
     # -- data --------------------------------------------------------------------------------------------------------
 
@@ -68,7 +72,8 @@ class FlatExecutable(Executable):
         with np.errstate(over="ignore"):  # what is infinite in the program's dtype is seen, and said, below
             x = backend.asarray(source.reshape(x, (x.shape[0], -1)), None if kept else dtype)
         if y is not None and loss is not None:
-            y = backend.asarray(y, "int64" if loss.targets == "labels" else dtype)
+            is_floating = namespace(y).isdtype(y.dtype, "real floating")
+            y = backend.asarray(y, loss.target_dtype(dtype, is_floating=is_floating))
         if weights is None:
             return self._examined(Data(x, y, None, None))
         weights = backend.asarray(weights, dtype)
@@ -93,11 +98,11 @@ class FlatExecutable(Executable):
     def _read(self, flat: Array, name: str) -> HostArray:
         return np.array(self._backend.to_numpy(self._layout.view(flat, name, self._xp)))
 
-    def _write(self, values: Mapping[str, HostArray]) -> Array:
-        return self._backend.asarray(self._layout.flatten(values, self.program.dtype))
+    def _write(self, values: Mapping[str, HostArray], layout: FlatLayout) -> Array:
+        return self._backend.asarray(layout.flatten(values, self.program.dtype))
 
     def _pack(self, parts: list[Array], out: Array) -> Array:
-        """Every parameter's array, in canonical order, as one flat array like `out`."""
+        """Arrays of all parameters, or of the trained ones, in the layout's order, as one flat array like `out`."""
         return self._backend.pack(parts, out)
 
     def settle(self) -> Array:  # noqa: D102
@@ -115,16 +120,16 @@ class FlatExecutable(Executable):
         self._parameters = self._pack(list(parts.values()), self._parameters)
 
     def snapshot(self) -> Snapshot:  # noqa: D102
-        names, slots = self._layout.names, zip(self._slot_names, self._slots, strict=True)
+        slots = zip(self._slot_names, self._slots, strict=True)
         return Snapshot(
-            {name: self._read(self._parameters, name) for name in names},
-            {f"{slot}/{name}": self._read(flat, name) for slot, flat in slots for name in names},
+            {each.name: self._read(self._parameters, each.name) for each in self.program.parameters},
+            {f"{slot}/{name}": self._read(flat, name) for slot, flat in slots for name in self._trained.names},
             replace(self.state, sums=self.sums() if self.state.position else None),
         )
 
     def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
-        self._parameters = self._write(snapshot.parameters)
-        self._slots = [self._write(_of_slot(snapshot.slots, slot)) for slot in self._slot_names]
+        self._parameters = self._write(snapshot.parameters, self._layout)
+        self._slots = [self._write(_of_slot(snapshot.slots, slot), self._trained) for slot in self._slot_names]
         self.state = replace(snapshot.state)
         self.epoch = None  # whatever ran before, what was measured of this state is in it
 

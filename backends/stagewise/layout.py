@@ -10,7 +10,7 @@ from dnnkit.kernels.array import Array, Namespace
 
 
 class FlatLayout:
-    """Canonical order, one parameter after the other, in row-major order; `apart`, in cache lines of its own."""
+    """One parameter after the other, in row-major order; `cache_aligned`, each in cache lines of its own."""
 
     def __init__(self, parameters: tuple[Parameter, ...], *, cache_aligned: bool = False) -> None:
         self.size = 0

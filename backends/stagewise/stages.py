@@ -4,7 +4,17 @@ from collections.abc import Callable
 from typing import Any
 
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Rescale, Stage, stage_parameters
+from dnnkit.backends.program import (
+    Activate,
+    Custom,
+    Dense,
+    Dropout,
+    Rescale,
+    Stage,
+    first_trained,
+    is_trained,
+    stage_parameters,
+)
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.layout import FlatLayout
 from dnnkit.kernels import registry
@@ -20,8 +30,7 @@ class Stages:
     ) -> None:
         self._backend, self._xp = backend, backend.xp
         self._stages, self._layout, self._buffers, self._seed = stages, layout, buffers, seed
-        trained = [index for index, stage in enumerate(stages) if stage_parameters(stage)]
-        self._first_trained = trained[0] if trained else len(stages)
+        self._first_trained = first_trained(stages)
         after = [stage if isinstance(stage, Dropout) and backend.draws_dropout else None for stage in stages[1:]]
         self._drawn = {index: stage for index, stage in enumerate(after) if stage and isinstance(stages[index], Dense)}
         """By the number of a dense layer, the dropout that is drawn in that layer's passes, as it is next."""
@@ -41,14 +50,14 @@ class Stages:
     def backward(
         self, parameters: Array, dy: Array, saved: list[Any], needs_dx: bool, out: Array
     ) -> tuple[Array, list[Array]]:
-        """From the gradient in the scores: that in x, if asked for, and that in each parameter, in canonical order.
+        """From the gradient in the scores: that in x, if asked for, and in each trained parameter, in canonical order.
 
         The parameters' gradients are views of `out` where the backend writes into buffers.
         """
         gradients: list[Array] = []
         for index in range(len(self._stages) - 1, -1 if needs_dx else self._first_trained - 1, -1):
             stage = self._stages[index]
-            owned, outs = self._own(parameters, stage), self._own(out, stage)
+            owned, outs = self._own(parameters, stage), self._own(out, stage) if is_trained(stage) else []
             needed = needs_dx or index > self._first_trained
             dy, parts = self._backward(index, stage, owned, dy, saved[index], needed, outs)
             gradients[:0] = parts
@@ -105,9 +114,14 @@ class Stages:
     def _backward(
         self, index: int, stage: Stage, owned: list[Array], dy: Array, saved: Any, needs_dx: bool, outs: list[Array]
     ) -> tuple[Array, list[Array]]:
-        """(gradient in the stage's input, gradients of its parameters in canonical order)."""
+        """(gradient in the stage's input, gradients of its parameters in canonical order, none where it is frozen)."""
         backend, shape = self._backend, tuple(dy.shape)
         match stage:
+            case Dense(kernel=kernel, activation=name) if not is_trained(stage):
+                if saved[2] is not None:  # drawn in the layer's pass
+                    dy = backend.draw_dropout(dy, saved[2], out=dy)
+                dx = self._buffers.get("dx", (shape[0], kernel.shape[0]), index)
+                return backend.dense_backward_input(dy, owned[0], saved[1], registry.activation(name), out=dx), []
             case Dense(kernel=kernel, activation=name):
                 x, kept, dropout = saved
                 db = None if len(outs) > 1 else self._buffers.get("db", (kernel.shape[1],), index)  # without a bias
@@ -135,5 +149,5 @@ class Stages:
                 kept, y_shape = saved
                 dy = self._xp.reshape(dy, y_shape)
                 dx, *parts = function.backward(self._xp, dy, kept, *owned)
-                return self._xp.reshape(dx, (shape[0], -1)), parts
+                return self._xp.reshape(dx, (shape[0], -1)), parts if is_trained(stage) else []
         raise NotImplementedError(f"no backend knows how to run the stage {type(stage).__name__}")

@@ -1,10 +1,14 @@
 """Callbacks: what else happens while a network trains."""
 
-from dnnkit.callbacks.base import Callback, CallbackList
+from dnnkit.callbacks.base import Callback
+from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.callbacks.csv_logger import CSVLogger
 from dnnkit.callbacks.early_stopping import EarlyStopping
+from dnnkit.callbacks.lambda_callback import LambdaCallback
+from dnnkit.callbacks.learning_rates import LearningRateScheduler, ReduceLROnPlateau
 from dnnkit.callbacks.loss_plot import LossPlot
 from dnnkit.callbacks.model_checkpoint import ModelCheckpoint
+from dnnkit.callbacks.tensor_board import TensorBoard
 from dnnkit.callbacks.terminate_on_nan import TerminateOnNaN
 
 __all__ = [
@@ -12,7 +16,11 @@ __all__ = [
     "Callback",
     "CallbackList",
     "EarlyStopping",
+    "LambdaCallback",
+    "LearningRateScheduler",
     "LossPlot",
     "ModelCheckpoint",
+    "ReduceLROnPlateau",
+    "TensorBoard",
     "TerminateOnNaN",
 ]

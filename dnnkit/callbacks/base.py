@@ -1,46 +1,88 @@
-"""What a callback can hear, and the list that tells them all."""
+"""What a callback hears, and the registry of callbacks."""
 
-from collections.abc import Callable, Mapping, Sequence
-from math import inf
-from typing import Any, Literal, TypeAlias
+from collections.abc import Mapping
+from inspect import signature
+from typing import Any, TypeAlias
 
-from dnnkit.errors import CheckpointError, ConfigurationError
+from dnnkit.backends.diagnosis import remark
 from dnnkit.network.protocol import Network
 from dnnkit.registry import Registry
-from dnnkit.settings import FINITE, several
 
-Logs: TypeAlias = Mapping[str, float]
+Logs: TypeAlias = dict[str, Any]
 
 
 class Callback:
-    """Base of all callbacks: override what you want to hear. `self.model` is the network that trains.
+    """Base of all callbacks: override what you want to hear. `self.model` is the network, `self.params` the run.
 
-    `logs` holds loss and metrics as plain numbers; at the end of an epoch also `val_...`. Set
+    `logs` holds loss and metrics as plain numbers; at the end of an epoch also `val_...`. What `on_epoch_end` or
+    `on_test_end` adds to them, callbacks after this one see, too, and the History or the evaluation. Set
     `self.model.stop_training = True` to end training after the epoch, or after the batch from a batch's method.
-    A callback that overrides a batch's method makes training go step by step; the others cost nothing within an epoch.
+
+    Only what is overridden is called. One that overrides a method of training batches makes training go step by step,
+    of test batches evaluations batch by batch, of predicted batches predictions; the others cost nothing in between.
     """
 
     model: Network
-    params: Mapping[str, Any]
-    """`epochs`, `steps` (batches an epoch), `samples`, `batch_size`."""
+    params: Mapping[str, Any] = {}
+    """`epochs`, `steps` (batches per epoch), `samples`, `batch_size`, `verbose`; `metrics`: what logs may hold."""
 
-    def on_train_begin(self, logs: Logs) -> None:
+    def set_model(self, model: Network) -> None:
+        """Watch that network, from now on."""
+        self.model = model
+
+    def set_params(self, params: Mapping[str, Any]) -> None:
+        """Take what is known of the run that is about to begin."""
+        self.params = params
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         """Before the first epoch."""
 
-    def on_train_end(self, logs: Logs) -> None:
-        """After the last epoch; not after an exception."""
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """After the last epoch, with its logs; not after an exception."""
 
-    def on_epoch_begin(self, epoch: int, logs: Logs) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Before an epoch; epochs count from 0."""
 
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """After an epoch and its validation."""
 
-    def on_batch_begin(self, batch: int, logs: Logs) -> None:
-        """Before a batch; batches count from 0 in every epoch."""
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before a training batch; batches count from 0 in every epoch."""
+        self.on_batch_begin(batch, logs)
 
-    def on_batch_end(self, batch: int, logs: Logs) -> None:
-        """After a batch; logs are means over the epoch so far."""
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a training batch; logs are means over the epoch so far."""
+        self.on_batch_end(batch, logs)
+
+    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """`on_train_batch_begin` by its older name."""
+
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """`on_train_batch_end` by its older name."""
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Before an evaluation, that of validation data within `fit`, too."""
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """After an evaluation, with what it gives; without "val_"."""
+
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before a batch of an evaluation."""
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a batch of an evaluation; logs are means so far."""
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        """Before predictions."""
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        """After predictions."""
+
+    def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before a batch of predictions."""
+
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a batch of predictions, which is `logs["outputs"]`."""
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of it: numbers, text, lists and dictionaries of them, and NumPy arrays."""
@@ -48,17 +90,6 @@ class Callback:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what `state` gave; after `on_train_begin`, where a fit goes on from a checkpoint."""
-
-    @property
-    def wants_batches(self) -> bool:
-        """Whether a batch's method is overridden."""
-        return bool(_told("on_batch_begin", [self]) or _told("on_batch_end", [self]))
-
-
-def _told(name: str, callbacks: Sequence[Callback]) -> list[Callable[[int, Logs], None]]:
-    """The method of that name of each callback that overrides it, in its class or in itself."""
-    methods = [getattr(callback, name) for callback in callbacks]
-    return [method for method in methods if getattr(method, "__func__", None) is not getattr(Callback, name)]
 
 
 def _is_callback(thing: object) -> bool:
@@ -69,107 +100,29 @@ CALLBACKS: Registry[type[Callback]] = Registry("callback", "a subclass of Callba
 """By their class names: `fit(callbacks="TerminateOnNaN")`."""
 
 
-class CallbackList(Callback):
-    """Several callbacks as one."""
-
-    def __init__(self, callbacks: "Callback | str | Sequence[Callback | str] | None") -> None:
-        given: tuple[Any, ...] = ()
-        if isinstance(callbacks, Callback | str):
-            given = (callbacks,)
-        elif callbacks is not None:
-            given = several("callbacks", callbacks, "a list of callbacks, or of their names")
-        for callback in given:
-            if not isinstance(callback, Callback | str):
-                raise ConfigurationError(f"callbacks must be objects of class Callback, or names; got {callback!r}")
-        self.callbacks: list[Callback] = [CALLBACKS.make(callback, Callback) for callback in given]
-        self._batch_begins, self._batch_ends = (
-            _told(name, self.callbacks) for name in ("on_batch_begin", "on_batch_end")
-        )
-
-    def attach(self, model: Network, params: Mapping[str, Any]) -> None:
-        """Tell every callback whom it watches."""
-        for callback in self.callbacks:
-            callback.model, callback.params = model, params
-
-    @property
-    def wants_batches(self) -> bool:
-        """Whether any of them wants to hear of batches."""
-        return bool(self._batch_begins or self._batch_ends)
-
-    def state_of_each(self) -> list[dict[str, Any]]:
-        """The states of all, with the names of their classes."""
-        return [{"type": type(callback).__name__, "state": callback.state()} for callback in self.callbacks]
-
-    def restore_each(self, states: Sequence[Mapping[str, Any]], place: str) -> None:
-        """Give each the state that was kept of one of its class; the first of a class that of the first.
-
-        Raises `CheckpointError`, which calls the states by `place`, where a callback cannot be in its state.
-        """
-        left = list(states)
-        for callback in self.callbacks:
-            own = next((state for state in left if state["type"] == type(callback).__name__), None)
-            if own is not None:
-                left.remove(own)
-                try:
-                    callback.restore(own["state"])
-                except Exception as error:  # a callback of a user's own may fail in any way
-                    name = type(callback).__name__
-                    raise CheckpointError(
-                        f"{place} holds a state of {name} that it cannot take: {type(error).__name__}: {error}"
-                    ) from error
-
-    def on_train_begin(self, logs: Logs) -> None:  # noqa: D102
-        for callback in self.callbacks:
-            callback.on_train_begin(logs)
-
-    def on_train_end(self, logs: Logs) -> None:  # noqa: D102
-        for callback in self.callbacks:
-            callback.on_train_end(logs)
-
-    def on_epoch_begin(self, epoch: int, logs: Logs) -> None:  # noqa: D102
-        for callback in self.callbacks:
-            callback.on_epoch_begin(epoch, logs)
-
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: D102
-        for callback in self.callbacks:
-            callback.on_epoch_end(epoch, logs)
-
-    def on_batch_begin(self, batch: int, logs: Logs) -> None:  # noqa: D102
-        for tell in self._batch_begins:
-            tell(batch, logs)
-
-    def on_batch_end(self, batch: int, logs: Logs) -> None:  # noqa: D102
-        for tell in self._batch_ends:
-            tell(batch, logs)
+def say(line: str) -> None:
+    """Print a line, where there is something to print to: training does not end for that."""
+    try:
+        print(line, flush=True)
+    except (OSError, ValueError) as error:  # ValueError: it was closed
+        remark(f"{line} (it cannot be printed: {error})")
 
 
-class Best:
-    """The best value so far of a monitored number, of which more or less is better."""
-
-    def __init__(self, monitor: str, mode: Literal["auto", "min", "max"], min_delta: float = 0.0) -> None:
-        if not isinstance(mode, str) or mode not in ("auto", "min", "max"):
-            raise ConfigurationError(f"mode is {mode!r}: expected 'auto', 'min' or 'max'")
-        if not isinstance(monitor, str):
-            raise ConfigurationError(f"monitor is {monitor!r}: expected the name of what is measured, as 'val_loss'")
-        self.monitor = monitor
-        self._sign = 1.0 if mode == "max" or (mode == "auto" and "accuracy" in monitor) else -1.0
-        self._min_delta = abs(FINITE.of("min_delta", min_delta))
-        self.forget()
-
-    def forget(self) -> None:
-        """As if nothing had been seen."""
-        self.value: float | None = None
-
-    def improves(self, logs: Logs) -> bool:
-        """Whether the number in the logs is better than all before; if so it is the best from now on."""
-        if self.monitor not in logs:
-            raise ConfigurationError(
-                f"monitor={self.monitor!r} is not measured; what is: {', '.join(logs)}. "
-                "For val_... pass validation_data or validation_split to fit"
-            )
-        value = float(logs[self.monitor])
-        best = -inf if self.value is None else self._sign * self.value
-        if self._sign * value <= best + (self._min_delta if self.value is not None else 0.0) or value != value:
-            return False
-        self.value = value
-        return True
+def takes(function: Any, count: int, *, if_unknown: bool = True) -> bool:
+    """Whether it can be called with so many arguments, which is not known of some functions written in C."""
+    if not callable(function):
+        return False
+    code = getattr(function, "__code__", None)
+    if code is not None and not code.co_kwonlyargcount:  # nearly always, and a tenth of what `signature` takes
+        most = code.co_argcount - hasattr(function, "__self__")
+        if most - len(function.__defaults__ or ()) <= count <= most:
+            return True
+    try:
+        arguments = signature(function)
+    except (TypeError, ValueError):
+        return if_unknown
+    try:
+        arguments.bind(*range(count))
+    except TypeError:
+        return False
+    return True

@@ -1,12 +1,13 @@
 """Stop when it no longer gets better."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-from dnnkit.callbacks.base import CALLBACKS, Best, Callback, Logs
+from dnnkit.callbacks.base import CALLBACKS, Callback, Logs, say
+from dnnkit.callbacks.monitor import Best, Mode
 from dnnkit.network.checks import check_count
 from dnnkit.saves.schema import ANYTHING, COUNT, MEASURED, by_name, record, taken
-from dnnkit.settings import or_none
+from dnnkit.settings import FINITE, or_none
 
 STATE = record(
     {
@@ -21,24 +22,44 @@ STATE = record(
 
 @CALLBACKS.named("EarlyStopping")
 class EarlyStopping(Callback):
-    """End training after `patience` epochs without improvement of `monitor` by more than `min_delta`.
+    """End training after `patience` epochs without improvement of `monitor`.
 
-    The parameters of the best epoch are put back at the end, also when training ran to its last epoch, unless
-    `restore_best_weights` is false. `best_epoch` and `stopped_epoch` (None if it ran to the end) tell what happened.
+    `best`, `best_epoch` and `stopped_epoch` (None if it ran to the end) tell what happened.
+
+    Arguments:
+        monitor: the name in the logs of what is watched.
+        min_delta: an improvement of no more than this counts as none.
+        patience: epochs without improvement after which training ends.
+        verbose: 1 prints a line when it stops, and which weights come back.
+        mode: "min" or "max", of which less or more is better; "auto" as the metric says.
+        baseline: also a value that must be beaten: until it is, no improvement counts as one.
+        restore_best_weights: put the parameters of the best epoch back at the end, also when training ran to its last
+            epoch. True unless you say otherwise, unlike Keras.
+        start_from_epoch: epochs before this one are not looked at.
+
+    Raises:
+        ConfigurationError: an argument cannot work; in `fit`, nothing of that name is measured.
+
+    Source: L. Prechelt, Early stopping - but when?, 1998; arguments as in Keras.
     """
 
     def __init__(
         self,
         monitor: str = "val_loss",
-        *,
         min_delta: float = 0.0,
         patience: int = 0,
-        mode: Literal["auto", "min", "max"] = "auto",
+        verbose: int = 0,
+        mode: Mode = "auto",
+        baseline: float | None = None,
         restore_best_weights: bool = True,
+        start_from_epoch: int = 0,
     ) -> None:
         self._best = Best(monitor, mode, min_delta)
         self.patience = check_count("patience", patience, 0)
+        self.verbose = check_count("verbose", verbose, 0)
+        self.baseline = or_none(FINITE).of("baseline", baseline)
         self.restore_best_weights = restore_best_weights
+        self.start_from_epoch = check_count("start_from_epoch", start_from_epoch, 0)
         self.best_epoch: int | None = None
         self.stopped_epoch: int | None = None
 
@@ -47,20 +68,25 @@ class EarlyStopping(Callback):
         """The best value seen."""
         return self._best.value
 
-    def on_train_begin(self, logs: Logs) -> None:  # noqa: D102
+    def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: D102
         self._best.forget()
         self._weights: Mapping[str, Any] | None = None
         self._waited = 0
         self.best_epoch = self.stopped_epoch = None
 
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: D102
-        if self._best.improves(logs):
-            self.best_epoch, self._waited = epoch, 0
-            if self.restore_best_weights:
-                self._weights = dict(self.model.parameters)
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: D102
+        value = self._best.seen(self, logs)
+        if value is None or epoch < self.start_from_epoch:
             return
         self._waited += 1
-        if self._waited >= self.patience:
+        if self._best.improves(value):
+            self.best_epoch = epoch
+            if self.restore_best_weights:
+                self._weights = dict(self.model.parameters)
+            if self.baseline is None or self._best.is_better(value, self.baseline):
+                self._waited = 0
+                return
+        if self._waited >= self.patience and epoch > 0:  # the first has nothing to be better than
             self.stopped_epoch = epoch
             self.model.stop_training = True
 
@@ -78,6 +104,10 @@ class EarlyStopping(Callback):
         self._best.value, self._waited, self._weights = state["best"], state["waited"], state["weights"]
         self.best_epoch, self.stopped_epoch = state["best_epoch"], state["stopped_epoch"]
 
-    def on_train_end(self, logs: Logs) -> None:  # noqa: D102
+    def on_train_end(self, logs: Logs | None = None) -> None:  # noqa: D102
+        if self.verbose and self.stopped_epoch is not None:
+            say(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self._weights is not None:
+            if self.verbose and self.best_epoch is not None:
+                say(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
             self.model.set_parameters(self._weights)

@@ -49,7 +49,7 @@ class LossPlot(Callback):
         if self._epochs:
             self._draw()
 
-    def on_train_begin(self, logs: Logs) -> None:  # noqa: D102
+    def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: D102
         self.init()
 
     def state(self) -> dict[str, Any]:  # noqa: D102
@@ -60,10 +60,11 @@ class LossPlot(Callback):
         state = taken(state, kind, "the state")
         self._epochs, self._losses = state["epochs"], state["losses"]
 
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: D102
-        self.add(epoch + 1, logs["loss"], logs.get("val_loss"))
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: D102
+        if logs is not None:
+            self.add(epoch + 1, logs["loss"], logs.get("val_loss"))
 
-    def on_train_end(self, logs: Logs) -> None:  # noqa: D102
+    def on_train_end(self, logs: Logs | None = None) -> None:  # noqa: D102
         self.finish()
 
     def _draw(self) -> None:

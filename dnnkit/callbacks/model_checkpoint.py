@@ -4,47 +4,110 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from dnnkit.callbacks.base import CALLBACKS, Best, Callback, Logs
+from dnnkit.callbacks.base import CALLBACKS, Callback, Logs, say
+from dnnkit.callbacks.monitor import Best, Mode
 from dnnkit.errors import ConfigurationError
 from dnnkit.files import as_path
-from dnnkit.saves.schema import MEASURED, record, taken
-from dnnkit.settings import or_none
+from dnnkit.network.checks import check_count
+from dnnkit.saves.schema import COUNT, MEASURED, record, taken
+from dnnkit.settings import FINITE, or_none, shown
 
 
 @CALLBACKS.named("ModelCheckpoint")
 class ModelCheckpoint(Callback):
     """Save the network after every epoch, or only after the best so far.
 
-    `path` may name the epoch (from 1) and the logs: `"runs/{epoch:03d}-{val_loss:.3f}"`. The save is whole at any
-    moment; the same path is replaced by each new one.
+    A save is whole at any moment; the same path is replaced by each new one. To go on with a fit exactly where it
+    stopped, give `fit` a `checkpoint`.
+
+    Arguments:
+        filepath: of the save, a folder; it may name the epoch (from 1) and the logs:
+            `"runs/{epoch:02d}-{val_loss:.2f}"`.
+        monitor: the name in the logs of what is watched, with `save_best_only`.
+        verbose: 1 prints a line for every save.
+        save_best_only: save only what is better than all before.
+        save_weights_only: write the parameters alone, as one safetensors file, by `save_weights`.
+        mode: "min" or "max", of which less or more is better; "auto" as the metric says.
+        save_freq: "epoch", or after so many batches; then training goes step by step, and the path may name the
+            `batch`, too.
+        initial_value_threshold: a value that the first save must beat, with `save_best_only`.
+
+    Raises:
+        ConfigurationError: an argument cannot work; in `fit`, the path names what is not in the logs, or nothing of
+            the monitor's name is measured.
+        CheckpointError: the save cannot be written.
+
+    Source: Keras.
     """
 
     def __init__(
         self,
-        path: str | Path,
+        filepath: str | Path,
         monitor: str = "val_loss",
-        *,
+        verbose: int = 0,
         save_best_only: bool = False,
-        mode: Literal["auto", "min", "max"] = "auto",
+        save_weights_only: bool = False,
+        mode: Mode = "auto",
+        save_freq: Literal["epoch"] | int = "epoch",
+        initial_value_threshold: float | None = None,
     ) -> None:
-        self.path = str(as_path(path))
+        self.filepath = str(as_path(filepath))
+        self.verbose = check_count("verbose", verbose, 0)
         self.save_best_only = save_best_only
-        self._best = Best(monitor, mode)
+        self.save_weights_only = save_weights_only
+        if isinstance(save_freq, str) and save_freq != "epoch":
+            raise ConfigurationError(f"save_freq is {shown(save_freq)}: expected 'epoch', or a number of batches")
+        self.save_freq = save_freq if isinstance(save_freq, str) else check_count("save_freq", save_freq)
+        self._best = Best(monitor, mode, value=or_none(FINITE).of("initial_value_threshold", initial_value_threshold))
+        self._epoch = self._batches = 0
+        if self.save_freq != "epoch":
+            self.on_train_batch_end = self._count  # type: ignore[method-assign] # overridden only where it is wanted
 
-    def state(self) -> dict[str, Any]:  # noqa: D102
-        return {"best": self._best.value}
+    def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: D102
+        self._batches = 0
 
-    def restore(self, state: Mapping[str, Any]) -> None:  # noqa: D102
-        self._best.value = taken(state, record({"best": or_none(MEASURED)}), "the state")["best"]
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: D102
+        self._epoch = epoch
 
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: D102
-        if self.save_best_only and not self._best.improves(logs):
-            return
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: D102
+        if self.save_freq == "epoch":
+            self._save({"epoch": epoch + 1}, logs or {})
+
+    def _count(self, batch: int, logs: Logs | None = None) -> None:
+        self._batches += 1
+        if self._batches == self.save_freq:
+            self._batches = 0
+            self._save({"epoch": self._epoch + 1, "batch": batch + 1}, logs or {})
+
+    def _save(self, numbers: dict[str, int], logs: Logs) -> None:
+        """Save, unless only what is best is wanted and this is not."""
+        when, what = f"Epoch {numbers['epoch']}", ""
+        if self.save_best_only:
+            value, best = self._best.seen(self, logs), self._best.value
+            if value is None:
+                return
+            if not self._best.improves(value):
+                if self.verbose:
+                    say(f"{when}: {self._best.monitor} did not improve from {best}")
+                return
+            what = f" {self._best.monitor} improved from {best} to {value},"
         try:
-            path = self.path.format(epoch=epoch + 1, **logs)
+            path = self.filepath.format(**{**logs, **numbers})
         except (KeyError, ValueError, IndexError, AttributeError) as error:
             raise ConfigurationError(
-                f"ModelCheckpoint path {self.path!r} cannot be filled in ({error!r}); it may name epoch, "
-                f"{', '.join(logs)}"
+                f"ModelCheckpoint filepath {self.filepath!r} cannot be filled in ({error!r}); it may name "
+                f"{', '.join([*numbers, *logs])}"
             ) from error
-        self.model.save(path)
+        if self.save_weights_only:
+            self.model.save_weights(path)
+        else:
+            self.model.save(path)
+        if self.verbose:
+            say(f"{when}:{what} saving model to {path}")
+
+    def state(self) -> dict[str, Any]:  # noqa: D102
+        return {"best": self._best.value, "batches": self._batches}
+
+    def restore(self, state: Mapping[str, Any]) -> None:  # noqa: D102
+        state = taken(state, record({"best": or_none(MEASURED), "batches": COUNT}), "the state")
+        self._best.value, self._batches = state["best"], state["batches"]

@@ -15,7 +15,7 @@ MOST = 3
 """Stretches that are named."""
 
 
-def check_derivative(formula: str, reference: ModuleType) -> None:
+def check_derivative(formula: str, reference: ModuleType, where: str = "x") -> None:
     """Raise `ConfigurationError` if the derivative is not what finite differences say, corners apart."""
     x = np.linspace(-8.017, 8.009, 401)
     before, here, after = (reference.forward(x + shift) for shift in (-STEP, 0.0, STEP))
@@ -28,8 +28,8 @@ def check_derivative(formula: str, reference: ModuleType) -> None:
     if wrong.any():
         place = int(np.argmax(wrong))
         raise ConfigurationError(
-            f"the derivative of {formula!r} at x = {x[place]:.4g} comes out as {slope[place]:.6g}, finite differences "
-            f"give {central[place]:.6g}: write the formula in another way"
+            f"the derivative of {formula!r} at {where} = {x[place]:.4g} comes out as {slope[place]:.6g}, finite "
+            f"differences give {central[place]:.6g}: write the formula in another way"
         )
 
 
@@ -40,14 +40,14 @@ def agrees_with_derivative(reference: ModuleType) -> bool:
     return bool(np.allclose(from_output, reference.derivative(x), rtol=1e-9, atol=1e-12))
 
 
-def not_finite(reference: ModuleType) -> Iterator[str]:
+def not_finite(reference: ModuleType, function: str = "the function", variable: str = "x") -> Iterator[str]:
     """In words, where from -1e4 to 1e4 function and derivative are not finite, in the dtypes networks have."""
     sizes = np.concatenate([[0.0], np.logspace(-6, np.log10(FARTHEST), 601)])
-    for what, function in (("the function", reference.forward), ("its derivative", reference.derivative)):
+    for what, values in ((function, reference.forward), ("its derivative", reference.derivative)):
         described: dict[str, list[str]] = {}
         for dtype in ("float32", "float64"):
             x = np.concatenate([-sizes[:0:-1], sizes]).astype(dtype)
-            stretches = list(_stretches(x, function))
+            stretches = list(_stretches(x, values, variable))
             if stretches:
                 more = f" and {len(stretches) - MOST} stretches more" if len(stretches) > MOST else ""
                 described.setdefault(", ".join(stretches[:MOST]) + more, []).append(dtype)
@@ -56,7 +56,7 @@ def not_finite(reference: ModuleType) -> Iterator[str]:
             yield f"{what} is not finite{where} for {text}"
 
 
-def _stretches(x: NDArray[Any], function: Callable[[NDArray[Any]], NDArray[Any]]) -> Iterator[str]:
+def _stretches(x: NDArray[Any], function: Callable[[NDArray[Any]], NDArray[Any]], variable: str) -> Iterator[str]:
     """Neighbouring places where the values are not finite, and what they are there."""
     values = function(x)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], ~np.isfinite(values), [False]])))
@@ -65,13 +65,13 @@ def _stretches(x: NDArray[Any], function: Callable[[NDArray[Any]], NDArray[Any]]
         low = x[first] if first == 0 else _edge(function, x[first - 1], x[first])
         high = x[end - 1] if end == x.size else _edge(function, x[end], x[end - 1])
         if end - first == 1 and first > 0 and end < x.size:
-            place = f"x = {x[first]:.4g}"
+            place = f"{variable} = {x[first]:.4g}"
         elif end == x.size:
-            place = f"x ≥ {low:.4g}"
+            place = f"{variable} ≥ {low:.4g}"
         elif first == 0:
-            place = f"x ≤ {high:.4g}"
+            place = f"{variable} ≤ {high:.4g}"
         else:
-            place = f"x from {low:.4g} to {high:.4g}"
+            place = f"{variable} from {low:.4g} to {high:.4g}"
         yield f"{place} ({', '.join(sorted(kinds))})"
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
@@ -30,11 +31,10 @@ class Formula:
     parameters: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
-        object.__setattr__(self, "parameters", _pairs(self.name, self.parameters))
+        check_name(self.name, "an activation")
+        object.__setattr__(self, "parameters", pairs(self.name, self.parameters))
         for name, _ in self.parameters:
-            if not NAME.fullmatch(name) or name in ("x", *grammar.CONSTANTS, *grammar.FUNCTIONS, *grammar.WORDS):
-                raise ConfigurationError(f"a parameter cannot be called {shown(name)}: choose a word of your own")
+            check_parameter_name(name, "activation")
         from dnnkit.formula.derivation import define
 
         define(self.key, self.formula, dict(self.parameters))
@@ -63,11 +63,7 @@ def activation(name: str, formula: str, **parameters: float) -> Formula:
     Raises `ConfigurationError` for a formula that cannot be read or whose derivative differs from finite differences;
     warns (`FormulaWarning`) where function or derivative are not finite for x from -1e4 to 1e4.
     """
-    parameters = {parameter: plain(value) for parameter, value in parameters.items()}
-    for parameter, value in parameters.items():
-        if isinstance(value, bool) or not isinstance(value, Real):
-            raise ConfigurationError(f"parameter {parameter} of formula {name!r} is {value!r}: expected a number")
-    defined = Formula(name, formula, tuple(parameters.items()))
+    defined = Formula(name, formula, numbers_of(name, parameters))
     from dnnkit.formula.derivation import warn_of
 
     warn_of(defined.key, name)
@@ -94,27 +90,42 @@ def activation_from_text(text: str) -> Formula:
             parameters[parameter.strip()] = float(value)
         except ValueError:
             raise ConfigurationError(f"{shown(other.strip())} in {shown(text)}: expected 'parameter = value'") from None
-    _check_name(name.strip())
+    check_name(name.strip(), "an activation")
     defined = Formula(name.strip(), formula.strip(), tuple(parameters.items()))
     return activation(defined.name, defined.formula, **parameters)
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str, what: str) -> None:
+    """Raise `ConfigurationError` for a name that cannot stand for a formula; `what` is "an activation", for example."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise ConfigurationError(
-            f"an activation cannot be called {shown(name)}: expected letters, digits and _, at most 40"
-        )
+        raise ConfigurationError(f"{what} cannot be called {shown(name)}: expected letters, digits and _, at most 40")
 
 
-def _pairs(name: str, given: Any) -> tuple[tuple[str, float], ...]:
+def check_parameter_name(name: str, kind: grammar.Kind) -> None:
+    """Raise `ConfigurationError` for a name that means something else in a formula."""
+    taken = (*grammar.VARIABLES[kind], *grammar.CONSTANTS, *grammar.FUNCTIONS, *grammar.WORDS)
+    if not NAME.fullmatch(name) or name in taken:
+        raise ConfigurationError(f"a parameter cannot be called {shown(name)}: choose a word of your own")
+
+
+def numbers_of(name: str, parameters: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
+    """Parameters as they were given by keyword: pairs of a name and a number."""
+    plain_ones = {parameter: plain(value) for parameter, value in parameters.items()}
+    for parameter, value in plain_ones.items():
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise ConfigurationError(f"parameter {parameter} of formula {name!r} is {value!r}: expected a number")
+    return tuple(plain_ones.items())
+
+
+def pairs(name: str, given: Any) -> tuple[tuple[str, float], ...]:
     """Parameters by name, as finite numbers."""
     try:
-        pairs = [(str(parameter), value) for parameter, value in given]
+        found = [(str(parameter), value) for parameter, value in given]
     except (TypeError, ValueError):
         raise ConfigurationError(
             f"parameters of {name!r} are {shown(given)}: expected pairs of a name and a number"
         ) from None
     return tuple(
         (parameter, float(FINITE.check(f"parameter {parameter} of {name!r} is {shown(value)}", value)))
-        for parameter, value in pairs
+        for parameter, value in found
     )

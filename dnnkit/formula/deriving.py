@@ -43,18 +43,20 @@ main(float(sys.argv[3]), int(sys.argv[4]))
 """
 
 
-def derived(formula: str, parameters: Mapping[str, float]) -> dict[str, Steps]:
-    """`forward`, `derivative` and perhaps `derivative_from_output` of a formula, as steps.
+def derived(
+    formula: str, parameters: Mapping[str, float | None], kind: grammar.Kind = "activation"
+) -> dict[str, Steps]:
+    """The functions that are made of an activation's or a loss's formula, as steps; see `differentiate.functions_of`.
 
     Raises `ConfigurationError` for a formula that cannot be read or differentiated, or not within the bounds.
     """
-    grammar.parse(formula, parameters)  # what is no formula needs no process
+    grammar.parse(formula, parameters, kind)  # what is no formula needs no process
     if not Path(sys.executable or "").name.startswith("python"):  # within another program there is none to start
         from dnnkit.formula.differentiate import functions_of
 
-        return functions_of(formula, parameters)
+        return functions_of(formula, parameters, kind)
     with _lock:
-        answer = _ask({"formula": formula, "parameters": dict(parameters)})
+        answer = _ask({"formula": formula, "parameters": dict(parameters), "kind": kind})
     if "error" in answer:
         raise ConfigurationError(answer["error"])
     return {name: Steps.from_json(steps) for name, steps in answer["functions"].items()}

@@ -3,17 +3,19 @@
 import json
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
+
+import sympy
 
 from dnnkit.errors import ConfigurationError, DnnkitError
 from dnnkit.formula import grammar
 from dnnkit.formula.from_output import derivative_from_output
 from dnnkit.formula.stable import stable
 from dnnkit.formula.statements import Statements
-from dnnkit.formula.steps import Steps
-from dnnkit.formula.symbols import derivative, translate
+from dnnkit.formula.steps import Statement, Steps
+from dnnkit.formula.symbols import Expression, T, X, derivative, translate
 
 LONGEST = 1500
 """Statements of a function and its derivatives: more would take compilers minutes."""
@@ -23,20 +25,17 @@ IDLE = 30
 """Seconds without a question after which it ends."""
 
 
-def functions_of(formula: str, parameters: Mapping[str, float]) -> dict[str, Steps]:
-    """`forward`, `derivative` and, where there may be one, `derivative_from_output`, to be tried out.
+def functions_of(
+    formula: str, parameters: Mapping[str, float | None], kind: grammar.Kind = "activation"
+) -> dict[str, Steps]:
+    """Of an activation `forward`, `derivative` and, where there may be one, `derivative_from_output`, to be tried out.
 
-    Raises `ConfigurationError` for a formula that cannot be differentiated.
+    Of a loss `element`: the loss of one output, and its derivative by the prediction. Parameters without a value stay
+    names. Raises `ConfigurationError` for a formula that cannot be differentiated.
     """
     try:
-        expression = translate(grammar.parse(formula, parameters), parameters)
-        functions: dict[str, Steps] = {
-            "forward": Statements.of(stable(expression)),
-            "derivative": Statements.of(stable(derivative(expression))),
-        }
-        shortcut = derivative_from_output(expression)
-        if shortcut is not None:
-            functions["derivative_from_output"] = Statements.of(shortcut)
+        expression = translate(grammar.parse(formula, parameters, kind), parameters, kind)
+        functions = FUNCTIONS[kind](expression)
     except (DnnkitError, MemoryError):
         raise
     except Exception as error:  # SymPy's, whose classes have no common base
@@ -48,6 +47,42 @@ def functions_of(formula: str, parameters: Mapping[str, float]) -> dict[str, Ste
             "compiled: write it in a simpler way"
         )
     return functions
+
+
+def _of_activation(expression: Expression) -> dict[str, Steps]:
+    functions: dict[str, Steps] = {
+        "forward": Statements.of(stable(expression)),
+        "derivative": Statements.of(stable(derivative(expression))),
+    }
+    shortcut = derivative_from_output(expression)
+    if shortcut is not None:
+        functions["derivative_from_output"] = Statements.of(shortcut)
+    return functions
+
+
+def _of_loss(expression: Expression) -> dict[str, Steps]:
+    """Where it depends on y by y - t alone, in that: then there is less to compute, and nothing to cancel."""
+    difference = sympy.Symbol("difference", real=True)
+    of_difference = expression.xreplace({X: difference + T})  # SymPy takes T - T away, but for T > difference + T
+    of_difference = of_difference.replace(
+        lambda e: e.is_Relational and T in e.free_symbols, lambda e: e.func(e.lhs - e.rhs, 0)
+    )
+    is_of_difference = T not in of_difference.free_symbols
+    if is_of_difference:
+        expression = of_difference.xreplace({difference: X})
+    steps = Statements.of(
+        stable(expression), stable(derivative(expression)), variable="difference" if is_of_difference else "y"
+    )
+    if is_of_difference:
+        steps.lines.insert(0, Statement("difference", "subtract", ("y", "t")))
+    return {"element": steps}
+
+
+FUNCTIONS: dict[grammar.Kind, Callable[[Expression], dict[str, Steps]]] = {
+    "activation": _of_activation,
+    "loss": _of_loss,
+}
+"""What is made of a formula of each kind."""
 
 
 def main(seconds: float, memory: int) -> None:
@@ -70,7 +105,7 @@ def main(seconds: float, memory: int) -> None:
         question = json.loads(line)
         _set_limit(seconds)
         try:
-            found = functions_of(question["formula"], question["parameters"])
+            found = functions_of(question["formula"], question["parameters"], question["kind"])
             answer: dict[str, Any] = {"functions": {name: steps.to_json() for name, steps in found.items()}}
         except DnnkitError as error:
             answer = {"error": str(error)}

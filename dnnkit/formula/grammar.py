@@ -13,7 +13,7 @@ A pair `(value, condition)` is for `piecewise` alone.
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from dnnkit.errors import ConfigurationError
 
@@ -28,6 +28,10 @@ FUNCTIONS: dict[str, tuple[int, int]] = {
     "piecewise": (1, 16),
 }
 """Every function that a formula may name, and how many arguments it takes, at least and at most."""
+
+Kind = Literal["activation", "loss"]
+VARIABLES: dict[Kind, tuple[str, ...]] = {"activation": ("x",), "loss": ("y", "t")}
+"""What a formula is about: an activation's input, or a loss's prediction and target; the first is differentiated by."""
 
 CONSTANTS = ("pi", "e", "True")
 LONGEST, DEEPEST = 500, 40
@@ -49,9 +53,13 @@ class Node:
     text: str = ""
 
 
-def parse(text: str, names: Iterable[str]) -> Node:
-    """The tree of a formula in x and these other names; raises `ConfigurationError` that says where it is wrong."""
-    return _Parser(text, {"x", *CONSTANTS, *names}).whole()
+def parse(text: str, names: Iterable[str], kind: Kind = "activation") -> Node:
+    """The tree of a formula of that kind with these names; raises `ConfigurationError` that says where it is wrong."""
+    variables = VARIABLES[kind]
+    if not isinstance(text, str) or not text.strip():
+        example = {"activation": "x * tanh(x)", "loss": "(y - t)**2"}[kind]
+        raise ConfigurationError(f"a formula is text in {' and '.join(variables)}, such as {example!r}; got {text!r}")
+    return _Parser(text, {*variables, *CONSTANTS, *names}).whole()
 
 
 @dataclass(frozen=True)
@@ -63,8 +71,6 @@ class _Token:
 
 class _Parser:
     def __init__(self, text: str, names: set[str]) -> None:
-        if not isinstance(text, str) or not text.strip():
-            raise ConfigurationError(f"a formula is text in x, such as 'x * tanh(x)'; got {text!r}")
         self._text, self._names, self._depth = text, names, 0
         if len(text) > LONGEST:
             raise ConfigurationError(f"the formula has {len(text)} characters; {LONGEST} are the most that are taken")

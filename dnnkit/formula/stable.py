@@ -149,6 +149,10 @@ def _condition(e: Expression) -> Expression:
     """exp(u) < 1 as u < 0, which no rounding of exp(u) to 1 makes wrong."""
     if e.is_Relational and isinstance(e.lhs, sympy.exp) and e.rhs.is_number and e.rhs.is_positive:
         return e.func(e.lhs.args[0], sympy.log(e.rhs))
+    if e.is_Relational and e.has(sympy.exp):  # inf / inf would be NaN, and choose the wrong branch
+        return e.func(stable(e.lhs), stable(e.rhs), evaluate=False)
+    if isinstance(e, sympy.And | sympy.Or):
+        return e.func(*map(_condition, e.args), evaluate=False)
     return e
 
 

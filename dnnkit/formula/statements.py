@@ -28,18 +28,21 @@ RELATIONS = {">": "greater", ">=": "at_least", "<": "less", "<=": "at_most", "==
 class Statements(Steps):
     """The steps, and what was computed already."""
 
+    variable: str = "x"
+    """What `X` is called."""
     _known: dict[tuple[str, tuple[Value, ...]], str] = field(default_factory=dict)
     _values: dict[Expression, Value] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, expression: Expression) -> "Statements":
-        """The statements that compute it."""
-        self = cls()
-        expression = _rounded(_partitioned(expression))
-        replacements, (reduced,) = sympy.cse(expression, symbols=sympy.numbered_symbols("common", real=True))
+    def of(cls, *expressions: Expression, variable: str = "x") -> "Statements":
+        """The statements that compute them: the first is the result, the others are `others`."""
+        self = cls(variable=variable)
+        rounded = [_rounded(_partitioned(expression)) for expression in expressions]
+        replacements, reduced = sympy.cse(rounded, symbols=sympy.numbered_symbols("common", real=True))
         for symbol, part in replacements:
             self._values[symbol] = self.value(part)
-        self.result = self.value(reduced)
+        self.result, *others = [self.value(expression) for expression in reduced]
+        self.others = tuple(others)
         return self
 
     def value(self, e: Expression) -> Value:
@@ -57,9 +60,12 @@ class Statements(Steps):
 
     def _compute(self, e: Expression) -> Value:
         if e == X:
-            return "x"
+            return self.variable
         if e in (LOW, HIGH):
-            return self._do("select", self._do("greater" if e == LOW else "less", "x", 0.0), 0.0, "x")
+            x = self.variable
+            return self._do("select", self._do("greater" if e == LOW else "less", x, 0.0), 0.0, x)
+        if e.is_Symbol:  # a loss's target, or a parameter
+            return str(e.name)
         if e.is_number:
             return _constant(e)
         if e.is_Add:

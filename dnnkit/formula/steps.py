@@ -18,17 +18,19 @@ class Statement:
 
 @dataclass
 class Steps:
-    """Statements in order, and the result."""
+    """Statements in order, the result, and other results."""
 
     lines: list[Statement] = field(default_factory=list)
     result: Value = 0.0
+    others: tuple[Value, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, for another process."""
-        return {"lines": [[line.name, line.operation, line.arguments] for line in self.lines], "result": self.result}
+        lines = [[line.name, line.operation, line.arguments] for line in self.lines]
+        return {"lines": lines, "result": self.result, "others": self.others}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Steps":
         """What `to_json` gave."""
         lines = [Statement(name, operation, tuple(arguments)) for name, operation, arguments in values["lines"]]
-        return Steps(lines, values["result"])
+        return Steps(lines, values["result"], tuple(values["others"]))

@@ -7,12 +7,15 @@ from typing import Any
 import sympy
 
 from dnnkit.errors import ConfigurationError
-from dnnkit.formula.grammar import Node
+from dnnkit.formula.grammar import VARIABLES, Kind, Node
 
 Expression = Any
 """What SymPy calculates with; it comes without types."""
 
 X: Expression = sympy.Symbol("x", real=True)
+"""What is differentiated by: an activation's input x, a loss's prediction y."""
+T: Expression = sympy.Symbol("t", real=True)
+"""The target of a loss."""
 LARGEST_POWER = 100
 """Of all powers of powers together: beyond, exact numbers grow without bound while SymPy works."""
 
@@ -89,18 +92,20 @@ class Smaller(sympy.Function):  # type: ignore[misc]
         return sympy.Piecewise((a.diff(x), a < b), (b.diff(x), True))
 
 
-def translate(tree: Node, parameters: Mapping[str, float]) -> Expression:
-    """The expression in `X`, parameters replaced by their values."""
+def translate(tree: Node, parameters: Mapping[str, float | None], kind: Kind = "activation") -> Expression:
+    """The expression in `X` and, of a loss, `T`; parameters replaced by their values, or symbols if these are None."""
     if _size(tree) > LARGEST_SIZE:
         raise ConfigurationError("the formula is too large when its functions are written out: nest fewer of them")
-    expression, _ = _Translation(parameters).of(tree)
+    variables = dict(zip(VARIABLES[kind], (X, T), strict=False))
+    expression, _ = _Translation(parameters, variables).of(tree)
     if _is_condition(expression):
         raise ConfigurationError("the formula is a condition, not a number: use where(condition, a, b)")
     expression = expression.replace(sympy.Abs, Absolute)
     if expression.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I):
         raise ConfigurationError(f"the formula is not a finite real number: SymPy reads it as {expression}")
-    if X not in expression.free_symbols:
-        raise ConfigurationError(f"the formula does not depend on x: it is {expression}")
+    for name, symbol in variables.items():
+        if symbol not in expression.free_symbols:
+            raise ConfigurationError(f"the formula does not depend on {name}: it is {expression}")
     return expression
 
 
@@ -131,9 +136,10 @@ def _without_sign(e: Expression) -> Expression:
 class _Translation:
     """Each method gives the expression and its power: by how much it may multiply the length of exact numbers."""
 
-    def __init__(self, parameters: Mapping[str, float]) -> None:
-        self._names = {"x": X, "pi": sympy.pi, "e": sympy.E, "True": sympy.true}
-        self._names |= {name: _exact(value) for name, value in parameters.items()}
+    def __init__(self, parameters: Mapping[str, float | None], variables: Mapping[str, Expression]) -> None:
+        self._names = {**variables, "pi": sympy.pi, "e": sympy.E, "True": sympy.true}
+        for name, value in parameters.items():
+            self._names[name] = sympy.Symbol(name, positive=True) if value is None else _exact(value)
 
     def of(self, node: Node) -> tuple[Expression, int]:
         if node.kind == "number":

@@ -46,13 +46,19 @@ def doubts(layers: Sequence[Layer], loss: Loss, metrics: Sequence[Given]) -> Ite
     if kernel.scores == "logits" and not takes_over and gives != "values":
         yield (
             f"the last layer's {str(activation)!r} already gives probabilities, but the loss {name} on logits takes "
-            "them for numbers before that, as if it were applied twice: leave out the activation, or else from_logits"
+            "them for numbers before that, as if it were applied twice: leave out the activation"
+            + (", or else from_logits" if loss.fused is not None else "")
         )
     elif kernel.scores == "probabilities" and gives == "values":
         yield (
             f"the last layer's {str(activation)!r} gives any numbers, but the loss {name} takes probabilities and is "
             f"wrong for others: use activation={fitting!r} there"
             + (f", or loss=dk.losses.{name}(from_logits=True)" if loss.fused is not None else "")
+        )
+    elif kernel.scores == "not negative" and registry.activation(key_of(activation)).gives_negative:
+        yield (
+            f"the last layer's {str(activation)!r} may give numbers below 0, for which the loss {name} has no value: "
+            "use activation='softplus' there"
         )
     elif kernel.scores == "probabilities" and kernel.outputs == "categorical" and gives == "binary":
         yield (

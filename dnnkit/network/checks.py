@@ -4,7 +4,7 @@ Arrays that a backend can read where they are (a GPU's) stay there; everything i
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import prod
 from typing import Any, get_args
 
@@ -12,15 +12,14 @@ import numpy as np
 
 from dnnkit.backends.base import Backend
 from dnnkit.backends.diagnosis import in_words
-from dnnkit.backends.program import Loss, Program
+from dnnkit.backends.program import Program
 from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.errors import ConfigurationError, DataError, ShapeError
 from dnnkit.initializers import Shape
-from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, namespace
-from dnnkit.layers import Layer
+from dnnkit.layers import Input, Layer, description
 from dnnkit.network import lowering
-from dnnkit.settings import NOT_NEGATIVE, counted, is_masked, several, shown, whole
+from dnnkit.settings import counted, is_masked, several, shown, whole
 
 LARGEST_ORDER = 1 << 27
 """Samples that an epoch of counted steps may show, or twice as many as there are: their order takes 1 GiB."""
@@ -33,15 +32,36 @@ gradients times a weight, or over a sum of weights, are neither lost nor infinit
 # -- what a network is made of ---------------------------------------------------------------------------------------
 
 
-def check_layers(layers: Any) -> tuple[Layer, ...]:
-    """The layers, if that is what they are."""
-    if isinstance(layers, Layer):
+def check_layers(layers: Any) -> tuple[tuple[Layer, ...], Shape | None]:
+    """The layers as they were described, and the shape of a sample, where `Input` or the first of them says it."""
+    if isinstance(layers, Layer | Input):
         raise ConfigurationError(f"layers is the single layer {layers}: expected a list; write Sequential([{layers}])")
-    given: tuple[Layer, ...] = several("layers", layers, "a list of layers, such as [Dense(10)]")
+    given = several("layers", layers, "a list of layers, such as [Dense(10)]")
+    shape = None
+    if given and isinstance(given[0], Input):
+        shape, given = given[0].shape, given[1:]
     for layer in given:
+        if isinstance(layer, Input):
+            raise ConfigurationError(f"{layer} stands behind other layers: expected it first, if at all")
         if not isinstance(layer, Layer):
             raise ConfigurationError(f"layers must be objects of class Layer, such as Dense(10); got {shown(layer)}")
-    return given
+    described = tuple(map(description, given))
+    lowering.layer_names(described)
+    first = described[0].sample_shape if described else None
+    if first is not None and shape not in (None, first):
+        raise ConfigurationError(f"Input says that samples have the shape {shape}, the first layer {first}")
+    return described, shape or first
+
+
+def check_sample_shapes(layers: Sequence[Layer], input_shape: Shape) -> None:
+    """Raise `ConfigurationError` where a layer says that other samples come to it than do."""
+    names = lowering.layer_names(layers)
+    for layer, name, shape in zip(layers, names, lowering.shapes(layers, input_shape), strict=False):
+        if layer.sample_shape not in (None, shape):
+            raise ConfigurationError(
+                f"the layer {name!r} says that samples of the shape {layer.sample_shape} come to it, but they have "
+                f"{shape}: leave out input_shape, or mend what is before it"
+            )
 
 
 def check_dtype(dtype: Any) -> lowering.Dtype:
@@ -94,45 +114,30 @@ def as_samples(x: Any, input_shape: Shape | None, backend: Backend) -> Array:
     """
     if x is None:
         raise DataError("x is missing: samples are an array of numbers with one row per sample")
-    x = _as_numbers("x", x, backend)
+    x = as_numbers("x", x, backend)
     if x.ndim == 1:
         raise ShapeError(
-            f"x has shape {_shape(x)}: expected (samples, features). For one feature use x[:, None], "
+            f"x has shape {shape_of(x)}: expected (samples, features). For one feature use x[:, None], "
             "for one sample x[None, :]"
         )
-    if input_shape is not None and _shape(x)[1:] != input_shape:
+    if input_shape is not None and shape_of(x)[1:] != input_shape:
         hint = ""
-        if _shape(x) == input_shape:
+        if shape_of(x) == input_shape:
             hint = "; for a single sample use x[None]"
-        elif np.prod(_shape(x)[1:]) == np.prod(input_shape):
+        elif np.prod(shape_of(x)[1:]) == np.prod(input_shape):
             hint = f"; use x.reshape{(-1, *input_shape)}"
-        raise ShapeError(f"x has shape {_shape(x)}: expected (samples, {_join(input_shape)}){hint}")
+        raise ShapeError(f"x has shape {shape_of(x)}: expected (samples, {_join(input_shape)}){hint}")
     return x
-
-
-def as_targets(y: Any, samples: int, program: Program, backend: Backend) -> Array:
-    """y as the loss wants it: class numbers (N,) in range, or values (N, outputs)."""
-    assert program.loss is not None
-    if y is None:
-        raise DataError("y is missing: fit and evaluate need the targets of the samples")
-    y = _as_numbers("y", y, backend)
-    _check_length("y", y, samples)
-    if program.loss.targets == "labels":
-        _check_labels(y, program.output_features)
-    else:
-        _check_values(y, program.output_features, program.loss)
-    require_finite("y", y, program.dtype)
-    return y
 
 
 def as_weights(weights: Any, samples: int, program: Program, backend: Backend) -> Array | None:
     """Row weights (N,), finite and not negative; None stays None."""
     if weights is None:
         return None
-    weights = _as_numbers("sample_weight", weights, backend)
-    _check_length("sample_weight", weights, samples)
+    weights = as_numbers("sample_weight", weights, backend)
+    check_length("sample_weight", weights, samples)
     if weights.ndim != 1:
-        raise ShapeError(f"sample_weight has shape {_shape(weights)}: expected ({samples},), one number per sample")
+        raise ShapeError(f"sample_weight has shape {shape_of(weights)}: expected ({samples},), one number per sample")
     require_finite("sample_weight", weights, program.dtype)
     xp = namespace(weights)
     if float(xp.min(weights)) < 0:
@@ -159,42 +164,6 @@ def hold_out(share: float, x: Array, y: Array, weights: Array | None, dtype: str
     parts = [(part[:cut], part[cut:]) if part is not None else (None, None) for part in (x, y, weights)]
     kept, held_out = zip(*parts, strict=True)
     return kept, held_out
-
-
-def class_weights(weights: Mapping[int, float] | None, y: Array, program: Program, backend: Backend) -> Any:
-    """The weight of each row's class (N,), 1 where a class is not named; None stays None."""
-    if weights is None:
-        return None
-    if not hasattr(weights, "items"):
-        raise ConfigurationError(
-            f"class_weight is {shown(weights)}: expected a mapping of class numbers to weights, as {{0: 1, 1: 2.5}}. "
-            "For weights that balance the classes: dict(enumerate(len(y) / (classes * np.bincount(y))))"
-        )
-    targets = backend.to_numpy(y) if backend.owns(y) else np.asarray(y)
-    outputs = program.output_features
-    if targets.ndim == 1:
-        classes, known = targets, outputs
-    elif outputs == 1:
-        classes, known = (targets[:, 0] > 0.5).astype(np.int64), 2
-    else:
-        classes, known = targets.argmax(axis=1), outputs
-    table = np.ones(known)
-    for name, weight in weights.items():
-        if isinstance(name, bool) or not isinstance(name, int | np.integer) or not 0 <= name < known:
-            raise ConfigurationError(f"class_weight names a class {name!r}: the classes are 0 to {known - 1}")
-        table[name] = NOT_NEGATIVE.of(f"class_weight[{name}]", weight)
-    return table[classes]
-
-
-def check_labels(labels: Array, classes: int, name: str) -> None:
-    """Raise `DataError` unless every label is in [0, classes)."""
-    xp = namespace(labels)
-    least, most = int(xp.min(labels)), int(xp.max(labels))
-    if least < 0 or most >= classes:
-        raise DataError(
-            f"{name} has labels from {least} to {most}: expected 0 to {classes - 1}, one for each of the {classes} "
-            "outputs. Renumber the labels, or give the last layer as many units as there are classes"
-        )
 
 
 def check_count(name: str, value: Any, least: int = 1) -> int:
@@ -227,7 +196,8 @@ def rows_at_a_time(batch_size: int, samples: int, steps_per_epoch: int | None, s
 # -- one property each -----------------------------------------------------------------------------------------------
 
 
-def _shape(array: Array) -> tuple[int, ...]:
+def shape_of(array: Array) -> tuple[int, ...]:
+    """Its shape as plain numbers."""
     return tuple(int(size) for size in array.shape)
 
 
@@ -235,7 +205,8 @@ def _join(shape: tuple[int, ...]) -> str:
     return ", ".join(map(str, shape))
 
 
-def _as_numbers(name: str, given: Any, backend: Backend) -> Array:
+def as_numbers(name: str, given: Any, backend: Backend) -> Array:
+    """An array of numbers, not empty, as the backend reads them."""
     if type(given) is np.ndarray and given.dtype.kind in "biuf" and given.size and given.ndim:  # as nearly always
         return backend.as_input(given)
     given = without_mask(name, given)
@@ -257,7 +228,7 @@ def _as_numbers(name: str, given: Any, backend: Backend) -> Array:
     if array.ndim == 0:
         raise ShapeError(f"{name} is a single number: expected an array with one row per sample")
     if 0 in array.shape:
-        raise DataError(f"{name} is empty, of shape {_shape(array)}: expected at least one sample")
+        raise DataError(f"{name} is empty, of shape {shape_of(array)}: expected at least one sample")
     return array
 
 
@@ -275,36 +246,7 @@ def without_mask(name: str, given: Any) -> Any:
     return np.ma.getdata(given) if is_masked(given) else [np.ma.getdata(part) for part in parts]
 
 
-def _check_length(name: str, array: Array, samples: int) -> None:
+def check_length(name: str, array: Array, samples: int) -> None:
+    """Raise `ShapeError` unless there is one row for each sample."""
     if array.shape[0] != samples:
         raise ShapeError(f"x has {samples} samples but {name} has {array.shape[0]}: expected one row for each sample")
-
-
-def _check_labels(y: Array, classes: int) -> None:
-    xp = namespace(y)
-    if y.ndim == 2 and y.shape[1] == classes and classes > 1:
-        raise ShapeError(
-            f"y has shape {_shape(y)}: expected class numbers ({y.shape[0]},). For one-hot rows use "
-            "loss='categorical_crossentropy', or pass y.argmax(axis=1)"
-        )
-    if y.ndim != 1:
-        raise ShapeError(f"y has shape {_shape(y)}: expected class numbers ({y.shape[0]},); use y.reshape(-1)")
-    if not xp.isdtype(y.dtype, "integral"):
-        raise DataError(f"y has dtype {y.dtype}: expected whole class numbers; use y.astype(int)")
-    check_labels(y, classes, "y")
-
-
-def _check_values(y: Array, outputs: int, loss: Loss) -> None:
-    shape, kernel = _shape(y), registry.loss(loss.kernel) if isinstance(loss.kernel, str) else None
-    if shape != (shape[0], outputs):
-        hint = ""
-        if y.ndim == 1 and outputs == 1:
-            hint = ". Use y[:, None]"
-        elif y.ndim == 1 and kernel is not None and kernel.takes_labels:
-            hint = ". For class numbers use loss='sparse_categorical_crossentropy'"
-        raise ShapeError(f"y has shape {shape}: expected ({shape[0]}, {outputs}), like the network's output{hint}")
-    xp = namespace(y)
-    if kernel is not None and kernel.outputs == "binary":
-        least, most = float(xp.min(y)), float(xp.max(y))
-        if least < 0 or most > 1:
-            raise DataError(f"y goes from {least:g} to {most:g}: a binary cross-entropy expects targets in [0, 1]")

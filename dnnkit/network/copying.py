@@ -14,6 +14,10 @@ from dnnkit.saves import pickling
 class Copyable(Network):
     """`copy.copy`, `copy.deepcopy` and pickle of a network, by what a save writes."""
 
+    def copy(self) -> Self:
+        """A network of its own that trains on bit for bit as this one would: parameters, optimizer's state and all."""
+        return deepcopy(self)
+
     def __copy__(self) -> Self:
         return deepcopy(self)  # two networks on the same parameters would train each other in silence
 

@@ -1,9 +1,12 @@
 """What a network says of itself."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+from dnnkit.instead import ATTRIBUTES, refuse
+from dnnkit.network.checks import check_count
 from dnnkit.network.protocol import Network
 
 if TYPE_CHECKING:
@@ -13,11 +16,33 @@ if TYPE_CHECKING:
 class Describable(Network):
     """`summary` and `inspect` of a network."""
 
-    def summary(self) -> None:
-        """Print layers, output shapes and numbers of parameters."""
-        from dnnkit.network.summary import print_summary
+    def summary(
+        self, line_length: int | None = None, print_fn: Callable[[str], object] | None = None, **others: Any
+    ) -> None:
+        """Print layers, output shapes and numbers of parameters.
 
-        print_summary(self)
+        Arguments:
+            line_length: columns of the table; None for 80.
+            print_fn: what is called with the whole text; None for `print`.
+        """
+        refuse("summary", others, Describable.summary)
+        from dnnkit.network import summary
+
+        width = summary.WIDTH if line_length is None else check_count("line_length", line_length)
+        summary.print_summary(self, width, print if print_fn is None else print_fn)
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in ATTRIBUTES["network"]]
+
+    def __repr__(self) -> str:
+        from dnnkit.network import summary
+
+        return summary.text(self)
+
+    def _repr_html_(self) -> str:
+        from dnnkit.network import summary
+
+        return summary.html(self)
 
     def inspect(self, x: Any = None, y: Any = None, *, batch_size: int = 32) -> "Inspection":
         """How a training step runs here: its parts, how they are partitioned, predicted and measured times.

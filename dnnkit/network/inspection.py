@@ -11,7 +11,9 @@ import numpy as np
 from dnnkit.backends.choosing import reason_in
 from dnnkit.backends.inspection import STEPS, StepParts
 from dnnkit.errors import DataError, NotReady
+from dnnkit.kernels import registry
 from dnnkit.network import checks
+from dnnkit.network.freezing import require_trainable
 from dnnkit.network.protocol import Network
 
 HEADS = "part", "parameters", "partition", "predicted", "measured"
@@ -34,6 +36,8 @@ class Inspection:
     parameters: dict[str, int]
     chosen: str = ""
     """Why the backend "auto" chose it; empty where somebody did."""
+    frozen: int = 0
+    """How many of the parameters are."""
 
     @property
     def title(self) -> str:
@@ -51,7 +55,8 @@ class Inspection:
             counted = f"{count:,}" if count else ""
             rows.append((part.name, counted, part.partition, _time(part.predicted), _time(part.measured)))
         total = sum(self.parameters.values())
-        rows.append(("a step", f"{total:,}", "", _time(self.step.predicted), _time(self.step.measured)))
+        counted = f"{total:,}" + (f", {self.frozen:,} frozen" if self.frozen else "")
+        rows.append(("a step", counted, "", _time(self.step.predicted), _time(self.step.measured)))
         return rows
 
     def _heads(self) -> list[str]:
@@ -82,6 +87,7 @@ def inspect(twin: Network, check: Callable[..., Any], x: Any, y: Any, batch_size
     if (x is None) != (y is None):
         raise DataError(f"inspect got {'y without x' if x is None else 'x without y'}: give both, or neither")
     executable, program = twin.executable, twin.executable.program
+    require_trainable(executable)
     if x is None:
         x, y = _random_data(program, batch_size)
     data = executable.load(*check(x, y))
@@ -95,16 +101,21 @@ def inspect(twin: Network, check: Callable[..., Any], x: Any, y: Any, batch_size
         counts[layer] = counts.get(layer, 0) + parameter.size
     plan = executable.plan
     where = plan.backend, plan.device, plan.execution, plan.reason
-    return Inspection(*where, program.dtype, batch_size, step, counts, reason_in(plan))
+    frozen = program.size - program.trainable_size
+    return Inspection(*where, program.dtype, batch_size, step, counts, reason_in(plan), frozen)
 
 
 def _random_data(program: Any, batch_size: int) -> tuple[Any, Any]:
     """Samples and targets as the program takes them, enough for some steps."""
     rng, rows = np.random.default_rng(0), STEPS * batch_size
     x = rng.normal(size=(rows, prod(program.input_shape))).astype(program.dtype).reshape(rows, *program.input_shape)
+    if program.loss.targets == "any":
+        raise DataError("what targets look like only your loss knows: give x and y to inspect")
     if program.loss.targets == "labels":
         return x, rng.integers(0, program.output_features, rows)
-    return x, rng.integers(0, 2, (rows, program.output_features)).astype(program.dtype)
+    kernel = program.loss.kernel
+    is_positive = isinstance(kernel, str) and registry.loss(kernel).target_range == "positive"
+    return x, (rng.integers(0, 2, (rows, program.output_features)) + is_positive).astype(program.dtype)
 
 
 def _partition(text: str) -> str:

@@ -14,11 +14,11 @@ from dnnkit import metrics as metrics_module
 from dnnkit.activations import key_of
 from dnnkit.backends.program import Activate, Parameter, Program, Rescale, Stage
 from dnnkit.backends.program import Dense as DenseStage
+from dnnkit.base_loss import Loss, check_outputs
 from dnnkit.errors import ConfigurationError, TrainingWarning
 from dnnkit.initializers import Shape, get_initializer
 from dnnkit.kernels import registry
 from dnnkit.layers import Activation, Dense, Layer
-from dnnkit.losses import Loss
 from dnnkit.optimizers import Optimizer
 from dnnkit.seeds import stream
 
@@ -40,7 +40,9 @@ def lower(
     stages: list[Stage] = []
     shape = input_shape
     for index, (layer, name) in enumerate(zip(layers, layer_names(layers), strict=True)):
-        parameters = tuple(Parameter(f"{name}/{part}", size) for part, (size, _) in layer.parameters(shape).items())
+        parameters = tuple(
+            Parameter(f"{name}/{part}", size, layer.trainable) for part, (size, _) in layer.parameters(shape).items()
+        )
         stage = layer.lower(index, shape, parameters)
         shape = layer.output_shape(shape)
         if stage is not None:
@@ -56,6 +58,8 @@ def lower(
             head = activation
             stages[-1:] = [replace(last, activation="linear")] if isinstance(last, DenseStage) else []
     outputs = prod(shape)
+    if lowered_loss is not None:
+        check_outputs(lowered_loss, outputs, "the network's last layer")
     return Program(
         input_shape=input_shape,
         output_features=outputs,
@@ -88,7 +92,8 @@ def warn_of_zero_gradient(layers: Sequence[Layer]) -> None:
     names = layer_names(layers)
     for index, layer in enumerate(layers):
         activation = layer.activation if isinstance(layer, Dense | Activation) else None
-        kept = [name for name, before in zip(names, layers[: index + 1], strict=False) if isinstance(before, Dense)]
+        before = zip(names, layers[: index + 1], strict=False)
+        kept = [name for name, each in before if isinstance(each, Dense) and each.trainable]
         if kept and activation is not None and registry.activation(key_of(activation)).has_zero_gradient:
             warnings.warn(
                 f"the activation {str(activation)!r} has gradient 0 everywhere: {', '.join(kept)} will not learn "
@@ -99,13 +104,20 @@ def warn_of_zero_gradient(layers: Sequence[Layer]) -> None:
 
 
 def layer_names(layers: Sequence[Layer]) -> list[str]:
-    """`dense`, `dense_1`, ...: unique within the network."""
+    """Their own names, else `dense`, `dense_1`, ...: unique within the network."""
+    given = Counter(layer.name for layer in layers if layer.name is not None)
+    for shared, count in given.items():
+        if count > 1:
+            raise ConfigurationError(f"{count} layers are called {shared!r}: give each a name of its own, or none")
     seen: Counter[str] = Counter()
-    names = []
+    names: list[str] = []
     for layer in layers:
-        base = layer.base_name()
-        names.append(f"{base}_{seen[base]}" if seen[base] else base)
-        seen[base] += 1
+        name = layer.name
+        while name is None or (layer.name is None and name in given):
+            base = layer.base_name()
+            name = f"{base}_{seen[base]}" if seen[base] else base
+            seen[base] += 1
+        names.append(name)
     return names
 
 

@@ -57,13 +57,13 @@ def write(net: Network, path: str | Path) -> Path:
 def source(net: Network, name: str) -> str:
     """The script's text; `name` is that of the file, without its ending."""
     program = net.executable.program
-    after = shapes(net.layers, program.input_shape)
+    after = shapes(net.descriptions, program.input_shape)
     statements = _statements(net)
     if len(after[-1]) > 1:
         statements.append(f"x.reshape(-1, {', '.join(map(str, after[-1]))})")
     text = SCRIPT.format(
         samples=f"(N, {', '.join(map(str, program.input_shape))})",
-        layers="Layers: " + " -> ".join(type(layer).__name__ + _detail(layer) for layer in net.layers) + ".",
+        layers="Layers: " + " -> ".join(type(layer).__name__ + _detail(layer) for layer in net.descriptions) + ".",
         name=name,
         dtype=program.dtype,
         features=prod(program.input_shape),

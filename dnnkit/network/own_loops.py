@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dnnkit.backends.program import Totals
 from dnnkit.errors import ConfigurationError
+from dnnkit.network.evaluation import Evaluation, as_of_batch
+from dnnkit.network.freezing import require_respected, require_trainable
 from dnnkit.network.protocol import Network
 
 
@@ -18,7 +21,26 @@ class OwnLoops(Network):
         """One update on all of x and y as one batch; returns the loss before it."""
         if sample_weight is None and (loss := self._train_batch(x, y)) is not None:
             return loss
-        x, y, weights = self._check(x, y, sample_weight)
+        return self._train_totals(x, y, sample_weight).mean_loss
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """`train_step`, which also gives the metrics before the update, where there are any, as an `Evaluation`."""
+        found = self._train_totals(x, y, sample_weight, class_weight)
+        return as_of_batch(Evaluation(found.means(self.executable.program.metrics)), return_dict)
+
+    def _train_totals(
+        self, x: Any, y: Any, sample_weight: Any, class_weight: Mapping[int, float] | None = None
+    ) -> Totals:
+        """One update, and what was measured before it."""
+        x, y, weights = self._check(x, y, sample_weight, class_weight)
+        require_trainable(self.executable)
         samples = int(x.shape[0])
         with self.turns:
             executable = self.executable
@@ -26,7 +48,7 @@ class OwnLoops(Network):
             try:
                 executable.begin_epoch(data, np.arange(samples), samples)
                 executable.run_steps(0, 1, self.optimizer.hyperparameters(executable.state.step, 1))
-                return executable.totals().mean_loss
+                return executable.totals()
             finally:
                 executable.epoch = epoch  # of a fit that this step is between two of
 
@@ -38,23 +60,29 @@ class OwnLoops(Network):
             executable, optimizer = self.executable, self.optimizer
             if executable.program.rule != optimizer.rule:
                 return None
+            if executable.program.frozen_parameters:
+                require_trainable(executable)
             return executable.train_batch(x, y, optimizer.hyperparameters(executable.state.step, 1))
 
     def get_gradients(
         self, x: Any, y: Any, with_input: bool = False, *, sample_weight: Any = None
     ) -> tuple[float, dict[str, NDArray[Any]]]:
-        """(loss, gradient of each parameter by name) on all of x and y as one batch; changes nothing.
+        """(loss, gradient of each parameter that is trained, by name) on all of x and y as one batch; changes nothing.
 
         With `with_input` also the gradient in x, under the name "input" and in x's shape. Dropout is active, with the
         mask of the next update.
         """
         if sample_weight is None and not with_input and self.is_built and self.is_compiled:
             with self.turns:
-                batch = self.executable.differentiate_batch(x, y)
+                executable = self.executable
+                if executable.program.frozen_parameters:
+                    require_respected(executable)
+                batch = executable.differentiate_batch(x, y)
             if batch is not None:
                 return batch.loss, dict(batch.parameters)
         x, y, weights = self._check(x, y, sample_weight)
         with self.turns:
+            require_respected(self.executable)
             gradients = self.executable.gradients(self.executable.load(x, y, weights), with_input=with_input)
             to_numpy = self.backend.to_numpy
             named = {name: np.array(to_numpy(value)) for name, value in gradients.parameters.items()}
@@ -69,18 +97,26 @@ class OwnLoops(Network):
         `net.apply_gradients(net.get_gradients(x, y)[1])` is `net.train_step(x, y)`, up to rounding.
 
         Arguments:
-            gradients: of every parameter by its name, in its shape. As in `fit`, numbers that are not finite go on to
-                the parameters.
+            gradients: of every parameter that is trained, by its name, in its shape. As in `fit`, numbers that are not
+                finite go on to the parameters.
 
         Raises:
             UnknownName, ShapeError, DataError: before anything changes, where a gradient does not fit a parameter.
-            ConfigurationError: if one is missing.
+            ConfigurationError: if one is missing, or is of a layer that is frozen.
         """
         optimizer = self.optimizer
         self._take_rule()
         arrays = self.parameters.fitting("gradient", gradients)
-        if len(arrays) < len(self.parameters):
-            missing = [name for name in self.parameters if name not in arrays]
+        program = self.executable.program
+        if program.frozen_parameters:
+            require_trainable(self.executable)
+            if frozen := [each.name for each in program.frozen_parameters if each.name in arrays]:
+                raise ConfigurationError(
+                    f"the gradient of {', '.join(frozen)} is given, but the layer is frozen: expected those of "
+                    "parameters that are trained, as get_gradients gives them; leave it out, or unfreeze the layer"
+                )
+        if len(arrays) < len(program.trainable_parameters):
+            missing = [each.name for each in program.trainable_parameters if each.name not in arrays]
             raise ConfigurationError(
                 f"the gradient of {', '.join(missing)} is missing: expected one of each parameter; give zeros where "
                 "the loss does not depend on it"
@@ -90,7 +126,9 @@ class OwnLoops(Network):
             executable.update(arrays, optimizer.hyperparameters(executable.state.step, 1))
 
     @abstractmethod
-    def _check(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Any, Any, Any]:
+    def _check(
+        self, x: Any, y: Any, sample_weight: Any = None, class_weight: Mapping[int, float] | None = None
+    ) -> tuple[Any, Any, Any]:
         """Samples, targets and row weights as the executable loads them; builds the network if need be."""
 
     @abstractmethod

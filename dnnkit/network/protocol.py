@@ -13,6 +13,7 @@ from dnnkit.backends.base import Backend
 from dnnkit.backends.executable import Executable
 from dnnkit.layers import Layer
 from dnnkit.losses import Loss
+from dnnkit.network.evaluation import Evaluation
 from dnnkit.network.lowering import Dtype
 from dnnkit.network.parameters import Parameters
 from dnnkit.network.turns import Turns
@@ -23,7 +24,9 @@ from dnnkit.training.history import History
 class Network(Protocol):
     """A network that is built, and compiled where it trains; `Sequential` is one and says what each part means."""
 
-    layers: tuple[Layer, ...]
+    descriptions: tuple[Layer, ...]
+    """The layers as they were given; `layers` are copies of them that know their weights."""
+    name: str | None
     input_shape: tuple[int, ...] | None
     dtype: Dtype
     seed: int
@@ -32,6 +35,10 @@ class Network(Protocol):
     metrics: tuple[str | Callable[..., Any], ...]
     stop_training: bool
     turns: Turns
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, as copies that know their weights."""
 
     @property
     def executable(self) -> Executable:
@@ -67,6 +74,15 @@ class Network(Protocol):
     def set_parameters(self, values: Mapping[str, Any]) -> None:
         """Assign several parameters."""
 
+    def get_layer(self, name: str | None = ...) -> Layer:
+        """The layer of that name, as a copy that knows its weights."""
+
+    def freeze(self, *layers: str | int) -> None:
+        """Keep layers as they are."""
+
+    def unfreeze(self, *layers: str | int) -> None:
+        """Train layers again."""
+
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """One update; returns the loss before it."""
 
@@ -78,10 +94,10 @@ class Network(Protocol):
     def apply_gradients(self, gradients: Mapping[str, Any]) -> None:
         """The optimizer's step with gradients from outside."""
 
-    def evaluate(self, x: Any, y: Any, *, sample_weight: Any = None, batch_size: int = ...) -> dict[str, float]:
-        """Loss and metrics by name."""
+    def evaluate(self, x: Any, y: Any, batch_size: int | None = ...) -> Evaluation:
+        """Loss and metrics, in order and by name."""
 
-    def predict(self, x: Any, *, batch_size: int = ...) -> NDArray[Any]:
+    def predict(self, x: Any, batch_size: int | None = ...) -> NDArray[Any]:
         """Outputs (N, ...)."""
 
     def save(self, path: str | Path) -> None:

@@ -153,6 +153,14 @@ class Turns:
                 return result
         return compute(self._copied(executable))
 
+    def read_once(self, executable: Executable, compute: Callable[[Any], Result]) -> Result:
+        """`read`, but what is computed may call anything, and is never computed again: from a copy of its own."""
+        with self:
+            if not executable.reads_in_parallel:
+                return compute(None)
+            parameters = executable.copy_parameters()
+        return compute(parameters)
+
     def _settle(self, executable: Executable) -> Settled:
         with self:
             self.settled = Settled(executable, executable.settle())

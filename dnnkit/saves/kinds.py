@@ -44,6 +44,7 @@ ARCHITECTURE = record(
         "optimizer": ANYTHING,
         "metrics": list_of(WORDS, 1000),
     },
+    {"name": or_none(text(most=200))},
     agrees=_check_sizes,
 )
 

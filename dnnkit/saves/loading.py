@@ -9,7 +9,7 @@ from dnnkit.backends.base import Backend
 from dnnkit.backends.registry import choice, get_backend_or_default
 from dnnkit.errors import CheckpointError, ConfigurationError, DnnkitError, TrainingWarning
 from dnnkit.files import as_path
-from dnnkit.formula import Formula
+from dnnkit.formula import Formula, FormulaLoss
 from dnnkit.initializers import INITIALIZERS
 from dnnkit.layers import LAYERS
 from dnnkit.losses import LOSSES, KernelLoss
@@ -28,7 +28,7 @@ from dnnkit.settings import shown
 def known_classes() -> dict[str, type]:
     """Every class that a save may name: ours, and those that were registered."""
     found: list[Any] = [*LAYERS.usable(), *LOSSES.usable(), *OPTIMIZERS.usable(), *SCHEDULES.usable()]
-    found += [Formula, KernelLoss, *(type(initializer) for initializer in INITIALIZERS.usable())]
+    found += [Formula, FormulaLoss, KernelLoss, *(type(initializer) for initializer in INITIALIZERS.usable())]
     return {kind.__name__: kind for kind in found if isinstance(kind, type)}
 
 
@@ -67,6 +67,7 @@ def network_of(
             seed=architecture["seed"],
             dtype=architecture["dtype"],
             num_threads=architecture["num_threads"],
+            name=architecture.get("name"),
         )
         if architecture["optimizer"] is not None:
             with warnings.catch_warnings():  # compiling it warned before
@@ -77,7 +78,7 @@ def network_of(
                     metrics=[custom.get(name, name) for name in architecture["metrics"]],
                 )
         shape = tuple(architecture["input_shape"])
-        numbers.check(parameter_shapes(net.layers, shape), net.dtype, len(net.metrics), place)
+        numbers.check(parameter_shapes(net.descriptions, shape), net.dtype, len(net.metrics), place)
         net.build_of(shape, numbers.give_to)
     except (DnnkitError, Warning):  # a warning that is to be an error stays one
         raise

@@ -29,14 +29,15 @@ def state_of(net: Network, own: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "dnnkit": __version__,
-        "layers": net.layers,
+        "layers": net.descriptions,
         "loss": net.loss,
         "optimizer": net.optimizer if net.is_compiled else None,
         "metrics": net.metrics,
         "seed": net.seed,
         "dtype": net.dtype,
         "num_threads": net.num_threads,
-        "input_shape": net.input_shape if net.is_built else None,
+        "input_shape": net.input_shape,
+        "name": net.name,
         "numbers": numbers_of(net) if net.is_built else {},
         "own": dict(own),
     }
@@ -49,7 +50,7 @@ def check_format(state: Mapping[str, Any]) -> None:
 
 def registered_names(net: Network) -> dict[str, dict[str, Any]]:
     """What was registered under names that the network uses, by kind and name."""
-    described: list[Any] = [layer for layer in net.layers if is_dataclass(layer)]
+    described: list[Any] = [layer for layer in net.descriptions if is_dataclass(layer)]
     values = [getattr(layer, field.name) for layer in described for field in fields(layer)]
     names = sorted({name for name in (*values, *net.metrics) if isinstance(name, str)})
     return {registry.kind: {name: registry[name] for name in names if name in registry} for registry in KEPT_BY_NAME}
@@ -79,7 +80,7 @@ def require_picklable(net: Network) -> None:
 
 
 def _parts(net: Network) -> Iterator[tuple[str, Any]]:
-    for place, layer in enumerate(net.layers):
+    for place, layer in enumerate(net.descriptions):
         yield f"layer {place}, {type(layer).__name__},", layer
     yield f"the loss {type(net.loss).__name__}", net.loss
     if net.is_compiled:

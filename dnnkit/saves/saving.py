@@ -32,7 +32,7 @@ def architecture_of(net: Network) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "dnnkit": __version__,
-        "layers": serialization.describe(net.layers),
+        "layers": serialization.describe(net.descriptions),
         "input_shape": net.input_shape,
         "dtype": net.dtype,
         "seed": net.seed,
@@ -40,7 +40,7 @@ def architecture_of(net: Network) -> dict[str, Any]:
         "loss": serialization.describe(net.loss),
         "optimizer": serialization.describe(net.optimizer) if net.is_compiled else None,
         "metrics": [name_of(metric) for metric in net.metrics],
-    }
+    } | ({} if net.name is None else {"name": net.name})
 
 
 def save_weights(net: Network, path: str | Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dnnkit.errors import CheckpointError, ConfigurationError
-from dnnkit.settings import is_masked, plain, shown
+from dnnkit.settings import UNLESS_DEFAULT, is_masked, plain, shown
 
 ARRAY = "array"
 """What stands in place of a class's name for an array of numbers, which a class of the user's own may hold."""
@@ -17,7 +17,12 @@ ARRAY = "array"
 def describe(thing: Any) -> Any:
     """A JSON value: `{"type": "Dense", "units": 10, ...}` for a dataclass, a plain value as it is."""
     if is_dataclass(thing) and not isinstance(thing, type):
-        values = {field.name: describe(getattr(thing, field.name)) for field in fields(thing) if field.init}
+        given = {field: getattr(thing, field.name) for field in fields(thing) if field.init}
+        values = {
+            field.name: describe(value)
+            for field, value in given.items()
+            if field.metadata != UNLESS_DEFAULT or value != field.default
+        }
         return {"type": type(thing).__name__, **values}
     thing = plain(thing)
     if isinstance(thing, np.ndarray) and not is_masked(thing) and thing.dtype.kind in "biuf":

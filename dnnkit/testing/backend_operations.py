@@ -77,6 +77,15 @@ class BackendImplementation(Implementation):
             assert needs_dx or found[0] is None, "a gradient in x that was not wanted"
             return call.result(found[0]) if needs_dx else None, dw, db
 
+    def dense_backward_input(
+        self, activation: str, dy: HostArray, w: HostArray, saved: HostArray, given: Given = PLAIN
+    ) -> HostArray:
+        """dx alone; dy may be written over."""
+        with self._call(given) as call:
+            own = call.put("dy", dy, written=True), call.put("w", w), call.put("saved", saved)
+            out = call.out((dy.shape[0], w.shape[0]), dy.dtype)
+            return call.result(self.backend.dense_backward_input(*own, registry.activation(activation), out=out))
+
     def loss(
         self,
         name: str,

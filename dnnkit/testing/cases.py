@@ -113,13 +113,18 @@ def loss_arrays(
     targets: HostArray = rng.normal(size=case.shape)
     if kernel.scores == "probabilities":
         scores = rng.uniform(0.05, 0.95, case.shape)
+    if kernel.scores == "not negative":
+        scores = rng.uniform(0.05, 5, case.shape)
     if far:
-        choice = [-0.5, 0, 1e-8, 1e-7, 0.5, 1, 1.5] if kernel.scores == "probabilities" else _FAR
-        scores = rng.choice(choice, case.shape)
-    if kernel.outputs == "binary":
+        scores = rng.choice(_FAR[kernel.scores], case.shape)
+    if kernel.target_range == "shares":
         targets = rng.uniform(0, 1, case.shape)
-    if kernel.outputs == "categorical":
+    if kernel.target_range == "signs":
+        targets = rng.choice([rng.choice([-1, 0]), 1], case.shape)
+    if kernel.outputs == "categorical" or kernel.target_range in ("not negative", "positive"):
         targets = np.exp(targets)  # which sum to anything but 1: a kernel that takes that for granted is seen
+    if kernel.target_range == "not negative":
+        targets = np.where(rng.uniform(0, 1, case.shape) < 0.2, 0, targets)
     if case.targets == "labels":
         targets = rng.integers(0, outputs, rows)
     weighted = case.weighted if weights is None else weights
@@ -127,7 +132,9 @@ def loss_arrays(
     return scores.astype(case.dtype), targets.astype(case.dtype) if targets.ndim == 2 else targets, given
 
 
-_FAR = [-1e4, 1e4, 0, -0.0, 88.8, -710]
+_SIGNED = [-1e4, 1e4, 0, -0.0, 88.8, -710]
+_FAR = {"values": _SIGNED, "logits": _SIGNED, "probabilities": [-0.5, 0, 1e-8, 1e-7, 0.5, 1, 1.5]}
+_FAR["not negative"] = [0, 1e-8, 1e-7, 0.5, 88.8, 1e4]
 
 
 def target_kinds(name: str) -> tuple[Literal["values", "labels"], ...]:

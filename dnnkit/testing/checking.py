@@ -20,6 +20,7 @@ from dnnkit.kernels import registry
 from dnnkit.kernels.optimizer_step.reference import RULES
 from dnnkit.losses import LOSSES
 from dnnkit.optimizers import OPTIMIZERS
+from dnnkit.testing import frozen
 from dnnkit.testing.backend_operations import of_backend
 from dnnkit.testing.conformance import QUESTIONS, asked
 
@@ -172,15 +173,23 @@ class _Training:
         """uint8 inputs, and targets that depend on them."""
         x = np.random.default_rng(2).integers(0, 17, (60, 5), dtype=np.uint8)
         labels = x[:, :3].argmax(axis=1)
-        return x, labels if self._targets == "labels" else np.eye(3)[labels]
+        if self._targets == "labels":
+            return x, labels
+        return x, np.eye(3)[labels] + (self._kernel.target_range == "positive")
 
     @property
     def _targets(self) -> str:
         return LOSSES.find(self.loss)().targets
 
     @property
+    def _kernel(self) -> registry.Loss:
+        return registry.loss(LOSSES.find(self.loss)().kernel or "")
+
+    @property
     def _last(self) -> str:
-        kernel = registry.loss(LOSSES.find(self.loss)().kernel or "")
+        kernel = self._kernel
+        if kernel.scores == "not negative":
+            return "softplus"
         if kernel.scores != "probabilities":
             return "linear"
         return "softmax" if kernel.outputs == "categorical" else "sigmoid"
@@ -203,6 +212,8 @@ def _trainings(backend: Backend) -> Iterator[tuple[str, Callable[[], None]]]:
         yield f"{training}, saved", partial(_saved, backend, training)
     smooth = _Training(("tanh",), "categorical_crossentropy", "adam")
     yield "gradients against differences", partial(_gradients, backend, smooth)
+    yield "an evaluation, batch by batch", partial(_heard, backend, smooth)
+    yield from frozen.trainings(backend)
 
 
 def _same_trajectory(backend: Backend, training: _Training, dtype: str, tolerance: float) -> None:
@@ -233,3 +244,15 @@ def _gradients(backend: Backend, training: _Training) -> None:
     x, y = training.data()
     found = dk.check_gradients(training.network(backend, "float64"), x[:7], y[:7], samples=10)
     assert found.passed, f"relative errors {found.errors}"
+
+
+def _heard(backend: Backend, training: _Training) -> None:
+    """What a callback hears of each batch adds up to the evaluation that nobody hears."""
+    x, y = training.data()
+    net, heard = training.network(backend, "float32"), list[float]()
+    listener = dk.LambdaCallback(on_test_batch_end=lambda _, logs: heard.append(logs["loss"]))
+    net.evaluate(x, y, batch_size=16, callbacks=listener)
+    expected = [net.evaluate(x[:end], y[:end])["loss"] for end in (*range(16, len(x), 16), len(x))]
+    assert len(heard) == len(expected), f"{len(heard)} batches of 16 rows, not {len(expected)}"
+    error = float(np.abs(np.array(heard) / expected - 1).max())
+    assert error < TOLERANCE["float32"], f"losses so far {heard}, of the same rows at once {expected}"

@@ -71,6 +71,17 @@ def in_a_layer(implementation: Implementation, case: Case) -> None:
     values(implementation, case)
 
 
+@question("dense", "dense_backward_input", _values)
+def input_alone(implementation: Implementation, case: Case) -> None:
+    """dx of a frozen layer against the reference in float64: the one that comes with the other gradients."""
+    activation = registry.activation(case.kernel)
+    x, w, b, dy = _arrays(case)
+    saved = reference.forward(x, w, b, activation)[1]
+    dx = implementation.dense_backward_input(case.kernel, dy, w, saved, case.given)
+    exact = reference.backward(wide(dy), wide(x), wide(w), wide(saved), activation, True)[0]
+    _check("dx", dx, np.asarray(exact), case.dtype, case.kind[2])
+
+
 @question("dense", "dense", _one)
 def nan_and_inf(implementation: Implementation, case: Case) -> None:
     """They reach what depends on them, and nothing else."""

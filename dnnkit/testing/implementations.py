@@ -48,7 +48,7 @@ class Implementation:
     name: str
     operations: frozenset[str] = frozenset(
         (
-            "activation", "dense", "loss", "metric", "own_metric", "update",
+            "activation", "dense", "dense_backward_input", "loss", "metric", "own_metric", "update",
             "gather", "affine", "dropout_mask", "dropout", "clip_norm",
         )
     )  # fmt: skip
@@ -81,6 +81,12 @@ class Implementation:
         given: Given = PLAIN,
     ) -> tuple[HostArray | None, HostArray, HostArray]:
         """(dx, dw, db)."""
+        raise NotImplementedError
+
+    def dense_backward_input(
+        self, activation: str, dy: HostArray, w: HostArray, saved: HostArray, given: Given = PLAIN
+    ) -> HostArray:
+        """dx alone, of a layer that is frozen."""
         raise NotImplementedError
 
     def loss(

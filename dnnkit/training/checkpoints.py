@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any, Self
 
 from dnnkit.backends.diagnosis import remark
-from dnnkit.callbacks.base import CallbackList
+from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.errors import CheckpointError, ConfigurationError
 from dnnkit.files import as_path, check_writable
 from dnnkit.network.protocol import Network

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from math import nan
+from math import inf, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dnnkit.backends.program import Plan
+from dnnkit.instead import no_attribute
 from dnnkit.saves.kinds import HISTORY
 from dnnkit.saves.schema import taken
 from dnnkit.saves.serialization import number_to_json, without_nan
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass
+FEW = 3
+"""Epochs at the beginning, and at the end, that a `repr` shows."""
+
+
+@dataclass(repr=False)
 class History:
     """`history["loss"]` is the list of training losses, one per epoch; so are `accuracy`, `val_loss`, ...
 
@@ -32,6 +37,53 @@ class History:
 
     def __getitem__(self, name: str) -> list[float]:
         return self.history[name]
+
+    def __getattr__(self, name: str) -> Any:
+        raise no_attribute("a History", name, "history", self.__dir__)
+
+    def __repr__(self) -> str:
+        if not self.epoch:
+            return "<History of no epochs>"
+        heads, *lines = self._table()
+        widths = [max(len(row[column]) for row in (heads, *lines)) for column in range(len(heads))]
+        shown = [
+            "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in (heads, *lines)
+        ]
+        return "\n".join([f"<History of {self._about()}", *(f"  {line}" for line in shown), ">"])
+
+    def _repr_html_(self) -> str:
+        from html import escape  # only notebooks need it
+
+        if not self.epoch:
+            return "<p>History of no epochs</p>"
+        heads, *lines = self._table()
+        head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
+        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return f"<div><b>History</b> of {escape(self._about())}{table}</div>"
+
+    def _about(self) -> str:
+        """How many epochs, how long, where."""
+        count = len(self.epoch)
+        seconds = sum(second for second in self.seconds if second == second)
+        took = f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1e3:.0f} ms"
+        return f"{count:,} epoch{'s' * (count != 1)} in {took} on {self.plan.backend}, seed {self.seed}"
+
+    def _table(self) -> list[list[str]]:
+        """A row of heads, then some epochs: the first, the last, and the best by the loss that counts."""
+        count = len(self.epoch)
+        by = self.history.get("val_loss") or self.history.get("loss") or [nan]
+        best = min(range(count), key=lambda place: by[place] if by[place] == by[place] else inf)
+        places = sorted({*range(min(FEW, count)), *range(max(0, count - FEW), count), best})
+        rows = [["epoch", *self.history]]
+        for before, place in zip([-1, *places], places, strict=False):
+            if place > before + 1:
+                rows.append(["...", *[""] * len(self.history)])
+            mark = " best" if place == best and count > 1 else ""
+            rows.append(
+                [f"{self.epoch[place] + 1}{mark}", *(_shown(values[place]) for values in self.history.values())]
+            )
+        return rows
 
     def add(self, epoch: int, logs: Mapping[str, float], seconds: float) -> None:
         """Append an epoch; one that was there, as far as it had come, is replaced."""
@@ -63,3 +115,8 @@ class History:
         """What `to_json` gave; raises `CheckpointError` where it is not, unless `HISTORY` took it already."""
         checked = values if is_checked else taken(values, HISTORY, "the history")
         return cls(**{**checked, "plan": Plan(**checked["plan"])})
+
+
+def _shown(value: float) -> str:
+    """Four digits; nothing for what was not measured."""
+    return f"{value:.4g}" if value == value else ""

@@ -6,17 +6,19 @@ steps.
 """
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from math import inf
 from time import perf_counter
+from typing import Any
 
 from dnnkit.backends.diagnosis import remark
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.program import HostArray, Totals
 from dnnkit.background import in_background
-from dnnkit.callbacks.base import Callback, CallbackList
+from dnnkit.callbacks.callback_list import CallbackList
+from dnnkit.callbacks.hearing import after_callbacks, evaluate
 from dnnkit.errors import TrainingWarning
 from dnnkit.network.protocol import Network
 from dnnkit.network.turns import Stretch
@@ -37,13 +39,13 @@ MANY = 1 << 22
 def train(
     net: Network,
     run: Run,
-    callbacks: Callback | str | Sequence[Callback | str] | None,
+    callbacks: CallbackList,
     verbose: Verbosity,
     interrupts: Interrupts,
     checkpoints: Checkpoints | None = None,
 ) -> History:
     """Run the epochs, from `run.first_epoch` on or from where the checkpoint stands; return what they measured."""
-    executable, callback_list = net.executable, CallbackList(callbacks)
+    executable = net.executable
     standing = checkpoints.begin(net, run) if checkpoints is not None else None
     goes_on = standing is not None
     if standing is None:
@@ -53,18 +55,17 @@ def train(
         _begin_where_it_stopped(net, run)
     end = standing.end(run, executable.state)
     progress = make_progress(verbose, end)
-    params = {"epochs": end, "steps": run.steps, "samples": run.samples, "batch_size": run.batch_size}
-    callback_list.attach(net, params)
+    callbacks.attach(net, _params(net, run, end, progress))
     if is_over:
         assert checkpoints is not None
         checkpoints.were_final = True
-        checkpoints.restore(callback_list)
+        checkpoints.restore(callbacks)
         return standing.history
     net.stop_training = False
-    callback_list.on_train_begin({})
+    callbacks.on_train_begin({})
     if checkpoints is not None:
-        checkpoints.restore(callback_list)
-    fit = _Fit(net, run, standing, callback_list, progress, interrupts, checkpoints)
+        checkpoints.restore(callbacks)
+    fit = _Fit(net, run, standing, callbacks, progress, interrupts, checkpoints)
     with closing(progress), interrupts.between_steps(executable.give_up):
         logs: Mapping[str, float] = {}
         try:
@@ -76,10 +77,24 @@ def train(
                 fit.leave(error)
             raise
         standing.history.plan = net.history.plan = executable.plan  # how it ran is known once it ran
-        callback_list.on_train_end(logs)
+        callbacks.on_train_end(dict(logs))
         with interrupts.held():
             fit.leave(None)
     return standing.history
+
+
+def _params(net: Network, run: Run, end: int, progress: Progress) -> dict[str, Any]:
+    """What callbacks know of the run."""
+    measured = ["loss", *(metric.name for metric in net.executable.program.metrics)]
+    held_out = [f"val_{name}" for name in measured] if run.validation is not None else []
+    return {
+        "epochs": end,
+        "steps": run.steps,
+        "samples": run.samples,
+        "batch_size": run.batch_size,
+        "verbose": progress.verbosity,
+        "metrics": measured + held_out,
+    }
 
 
 def _begin_where_it_stopped(net: Network, run: Run) -> None:
@@ -125,14 +140,15 @@ class _Fit:
                 was_warned = True
                 warnings.warn(_lost(state.epoch + 1, totals.nan_step), TrainingWarning, stacklevel=4)
             logs = totals.means(net.executable.program.metrics)
-            logs |= self._validate()
+            logs |= self._validate(epoch)
             standing.history.add(epoch, logs, seconds)
             net.history.add(state.epoch, logs, seconds)
+            number = state.epoch
             if state.position == run.steps or net.stop_training:
                 state.position, state.epoch, state.sums = 0, state.epoch + 1, None
                 standing.epoch = epoch + 1
             self.progress.end_epoch(logs, seconds)
-            self.callbacks.on_epoch_end(epoch, logs)
+            logs = self._tell_of_epoch(epoch, number, logs)
             standing.was_stopped = net.stop_training
             self.interrupts.check()
             if net.stop_training:
@@ -141,16 +157,23 @@ class _Fit:
                 self._save_if_due(standing.epoch - run.first_epoch)
         return logs
 
-    def _validate(self) -> dict[str, float]:
-        """Loss and metrics of the validation data, as `val_...`; {} without any."""
-        if self.run.validation is None:
+    def _tell_of_epoch(self, epoch: int, number: int, logs: Mapping[str, float]) -> Mapping[str, float]:
+        """The logs, with what callbacks add to them; `number` counts the epochs of all fits."""
+        told = after_callbacks(lambda given: self.callbacks.on_epoch_end(epoch, given), logs)
+        if told != logs:
+            self.standing.history.add(epoch, told, 0.0)
+            self.net.history.add(number, told, 0.0)
+        return told
+
+    def _validate(self, epoch: int) -> dict[str, float]:
+        """Loss and metrics of the validation data, as `val_...`; {} without any, or if it is not their turn."""
+        run, callbacks = self.run, self.callbacks
+        if not run.is_validated(epoch):
             return {}
-        executable, batch_size = self.net.executable, max(self.run.batch_size, 256)
+        rows = run.batch_size if callbacks.wants_test_batches else max(run.batch_size, 256)
         with self.interrupts.at_once():  # the epoch is logged when it is validated, by the next fit if not by this one
-            totals = self.net.turns.read(
-                executable, lambda given: executable.evaluate(self.run.validation, batch_size, given)
-            )
-        return {f"val_{name}": value for name, value in totals.means(executable.program.metrics).items()}
+            means = evaluate(self.net, self.net.executable, run.validation, rows, callbacks)
+        return {f"val_{name}": value for name, value in means.items()}
 
     def _train_epoch(self, end: int) -> tuple[Totals, float]:
         """What was measured of an epoch from its first step on, and the seconds since the state's position.
@@ -165,20 +188,20 @@ class _Fit:
             if state.sums is not None:
                 executable.go_on_from(state.sums)
         self.interrupts.check()  # before: what begins an epoch forgets that it was asked to stop
-        logs: Mapping[str, float] = {}
+        logs: dict[str, float] = {}
         totals = None
         turn = net.turns.stretch(executable, run.step_size(executable))
         callbacks, progress, interrupts, checkpoints = self.callbacks, self.progress, self.interrupts, self.checkpoints
         metrics, someone_looks = executable.program.metrics, callbacks.wants_batches or progress.wants_updates
         for last in self._stretches(end):
-            callbacks.on_batch_begin(state.position, logs)
+            callbacks.on_train_batch_begin(state.position, logs)
             totals = self._run_stretch(executable, last, turn)
             if interrupts.received and state.position < end:
                 raise interrupts.error()
             if someone_looks:
                 logs = totals.means(metrics)
                 progress.advance(state.position, logs)
-            callbacks.on_batch_end(state.position - 1, logs)
+            callbacks.on_train_batch_end(state.position - 1, logs)
             if net.stop_training:
                 break
             if checkpoints is not None:

@@ -21,9 +21,7 @@ LINES = 40
 
 def make_progress(verbose: Verbosity, epochs: int) -> "Progress":
     """0: silent; 1: a live bar; 2: one line an epoch; "auto": 1 on a terminal or in a notebook, else 2."""
-    verbose = plain(verbose)
-    if not isinstance(verbose, str | int) or verbose not in ("auto", 0, 1, 2):
-        raise ConfigurationError(f"verbose is {verbose!r}: expected 'auto', 0, 1 or 2")
+    verbose = check_verbosity(verbose)
     if (sys.stdout is None or getattr(sys.stdout, "closed", False)) and not in_notebook():  # as without a console
         verbose = 0
     if verbose == "auto":
@@ -33,11 +31,21 @@ def make_progress(verbose: Verbosity, epochs: int) -> "Progress":
     return Guarded(shown) if int(verbose) else shown
 
 
+def check_verbosity(verbose: Verbosity) -> Verbosity:
+    """What is asked for, if it is one of the words."""
+    verbose = plain(verbose)
+    if not isinstance(verbose, str | int) or verbose not in ("auto", 0, 1, 2):
+        raise ConfigurationError(f"verbose is {verbose!r}: expected 'auto', 0, 1 or 2")
+    return verbose
+
+
 class Progress:
     """Silent; the base of the others."""
 
     wants_updates = False
     """Whether `advance` should be called several times an epoch."""
+    verbosity = 0
+    """The `verbose` that it is."""
 
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
@@ -77,7 +85,7 @@ class Guarded(Progress):
     def __init__(self, shown: Progress) -> None:
         super().__init__(shown.epochs)
         self._shown: Progress | None = shown
-        self.wants_updates = shown.wants_updates
+        self.wants_updates, self.verbosity = shown.wants_updates, shown.verbosity
 
     def begin_epoch(self, epoch: int, first: int, end: int, samples: int) -> None:  # noqa: D102
         self._try("begin_epoch", epoch, first, end, samples)
@@ -102,6 +110,8 @@ class Guarded(Progress):
 class LineProgress(Progress):
     """`Epoch 1/10 - 0.52 s - 9 µs/sample - loss: 0.3125 - accuracy: 0.9112`."""
 
+    verbosity = 2
+
     def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:  # noqa: D102
         print(" - ".join((self._title, *self._parts(logs, seconds))), flush=True)
 
@@ -109,7 +119,7 @@ class LineProgress(Progress):
 class LiveProgress(Progress):
     """While an epoch runs, a bar with steps, time left, time per sample, loss and metrics; then a line in its place."""
 
-    wants_updates = True
+    wants_updates, verbosity = True, 1
 
     def __init__(self, epochs: int) -> None:
         from rich.console import Console
@@ -148,7 +158,7 @@ class LiveProgress(Progress):
 class NotebookProgress(Progress):
     """One output of a notebook's cell: the lines of the epochs so far, the last of them while it runs."""
 
-    wants_updates = True
+    wants_updates, verbosity = True, 1
 
     def __init__(self, epochs: int) -> None:
         super().__init__(epochs)

@@ -1,12 +1,13 @@
 """What a fit was asked for, and how far it has come."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import inf, prod
 from typing import Any
 
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.program import TrainingState
+from dnnkit.settings import whole
 from dnnkit.training.epoch_order import Shuffle
 from dnnkit.training.history import History
 
@@ -30,6 +31,16 @@ class Run:
     steps_per_epoch: int | None = None
     limit: int | None = None
     """Steps after which training ends, perhaps within an epoch."""
+    validates: "int | frozenset[int]" = 1
+    """After every so many epochs there is a validation, or after these, counted from 1."""
+
+    def is_validated(self, epoch: int) -> bool:
+        """Whether the validation data are looked at after that epoch, counted from 0."""
+        if self.validation is None:
+            return False
+        if isinstance(self.validates, int):
+            return (epoch + 1) % self.validates == 0
+        return epoch + 1 in self.validates
 
     @property
     def steps(self) -> int:
@@ -57,6 +68,13 @@ class Run:
     def step_size(self, executable: Executable) -> int:
         """Rows times parameters of a step: how long it takes, roughly."""
         return self.batch_size * sum(prod(parameter.shape) for parameter in executable.program.parameters)
+
+
+def check_frequency(given: Any) -> "int | frozenset[int]":
+    """How often there is a validation: every so many epochs, or after those that are listed."""
+    if not isinstance(given, Iterable) or isinstance(given, str):
+        return int(whole(1).of("validation_freq", given))
+    return frozenset(whole(1).of("an epoch in validation_freq", each) for each in given)
 
 
 @dataclass

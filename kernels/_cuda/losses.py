@@ -25,10 +25,13 @@ def sources() -> list[Source]:
 
 
 def with_metric() -> list[tuple[str, str]]:
-    """Losses with a metric in their pass: any goes with any; these are each of them once at least, for tests."""
+    """Losses with a metric in their launch: any goes with any; these are each metric once, for tests.
+
+    The losses are one that takes labels and one that does not, in turns.
+    """
     names, metrics = ([n for n in registry.names(kind) if registry.has_gpu_version(n)] for kind in ("loss", "metric"))
-    pairs = zip(names, cycle(metrics)) if len(names) > len(metrics) else zip(cycle(names), metrics)
-    return list(pairs)
+    kinds = [next(name for name in names if registry.loss(name).takes_labels is labels) for labels in (True, False)]
+    return list(zip(cycle(kinds), metrics, strict=False))
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dnnkit.kernels.registry import RUNTIME_ACTIVATIONS
+from dnnkit.kernels.registry import runtime_versions
 
 ROOT = Path(__file__).parents[1]
 REALS = {"float32": "float", "float64": "double"}
@@ -114,7 +114,7 @@ def _lines(file: str, macros: Mapping[str, str], seen: set[str]) -> Iterator[str
     """The file's lines, with `#line` so that a compiler's messages name the file they are about."""
     seen.add(file)
     yield f'#line 1 "{file}"'
-    runtime = RUNTIME_ACTIVATIONS.get(file.removeprefix("activations/").removesuffix("/gpu.cu"))
+    runtime = runtime_versions(file.split("/")[-2]) if "/" in file else None
     text = runtime.gpu if runtime is not None else (ROOT / file).read_text(encoding="utf-8")
     for number, line in enumerate(text.splitlines(), 1):
         include = INCLUDE.fullmatch(line)

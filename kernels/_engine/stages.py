@@ -189,7 +189,7 @@ def dense_backward(worker, run, stage, option):
         option > 0,
         matrix(run.zero, worker.dz, worker.rows, stage.outputs),
         matrix(run.zero, place, worker.rows, stage.inputs),
-        bias_at(stage, run, worker.gradient),
+        vector(run.zero, worker.gradient + stage.bias, stage.bias_gradients),
     )
     worker.dy = stage.dx
 

@@ -114,6 +114,19 @@ def part(typing_context: Any, array: Any, start: Any, count: Any) -> Any:
 
 
 @intrinsic
+def single_column(typing_context: Any, array: Any) -> Any:
+    """A contiguous matrix as one of a single column, row after row."""
+    kind = types.Array(array.dtype, 2, "C")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source = context.make_array(signature.args[0])(context, builder, arguments[0])
+        shape = [source.nitems, context.get_constant(types.intp, 1)]
+        return _array(context, builder, kind, source.data, shape)
+
+    return kind(array), generate
+
+
+@intrinsic
 def element(typing_context: Any, array: Any, index: Any) -> Any:
     """What a contiguous array has at a flat index."""
 

@@ -15,7 +15,7 @@ from dnnkit.kernels import registry
 from dnnkit.kernels._native.archive import Bitcode
 from dnnkit.kernels._native.functions import Function
 from dnnkit.kernels.optimizer_step.reference import RULES
-from dnnkit.kernels.registry import RUNTIME_ACTIVATIONS
+from dnnkit.kernels.registry import RUNTIME_ACTIVATIONS, RUNTIME_LOSSES
 
 ELEMENTWISE = """\
 from dnnkit.kernels._numba.at_address import pointed
@@ -33,6 +33,24 @@ def backward_entry(dy_pointer, saved_pointer, dx_pointer, rows, columns):
     dx = pointed(dx_pointer, rows * columns)
     for e in range(rows * columns):
         dx[e] = dy[e] * {slope}(saved[e])
+
+
+def forward_with_slope_entry(x_pointer, y_pointer, rows, columns):
+    x, y = pointed(x_pointer, rows * columns), pointed(y_pointer, rows * columns)
+    for e in range(rows * columns):
+        value = x[e]
+        y[e], x[e] = forward(value), {slope}(value)
+"""
+
+SLOPE = """\
+from dnnkit.kernels._numba.at_address import pointed
+
+
+def backward_entry(dy_pointer, slope_pointer, dx_pointer, rows, columns):
+    dy, slope = pointed(dy_pointer, rows * columns), pointed(slope_pointer, rows * columns)
+    dx = pointed(dx_pointer, rows * columns)
+    for e in range(rows * columns):
+        dx[e] = dy[e] * slope[e]
 """
 
 ROWWISE = """\
@@ -54,8 +72,7 @@ LOSS = """\
 from dnnkit.kernels._numba.at_address import pointed
 
 from dnnkit.kernels._numba.jit import jit
-from dnnkit.kernels.losses.{name} import cpu
-
+{functions}
 
 def loss_entry(scores_pointer, targets_pointer, weights_pointer, rows, columns, scale, gradient_pointer, total):
     weights = pointed(weights_pointer, rows)
@@ -71,7 +88,7 @@ def loss_entry(scores_pointer, targets_pointer, weights_pointer, rows, columns, 
 def add_up(scores, targets, weights, scale, gradient, total):
     factor, sum_of_rows = gradient.dtype.type(scale), total[0]
     for i in range(weights.size):
-        sum_of_rows += weights[i] * cpu.row(i, scores, targets, weights[i] * factor, gradient)
+        sum_of_rows += weights[i] * row(i, scores, targets, weights[i] * factor, gradient)
     total[0] = sum_of_rows
 """
 
@@ -121,6 +138,14 @@ def backward_entry(
     w, dw = pointed(w_pointer, (inputs, outputs)), pointed(dw_pointer, (inputs, outputs))
     saved, db = pointed(saved_pointer, (rows, outputs)), pointed(db_pointer, biases)
     cpu.backward(dy, x, w, saved, activation, needs_dx != 0, dz, dx, dw, db)
+
+
+def backward_input_entry(
+    dy_pointer, w_pointer, saved_pointer, activation, dz_pointer, dx_pointer, rows, inputs, outputs
+):
+    dy, dz = pointed(dy_pointer, (rows, outputs)), pointed(dz_pointer, (rows, outputs))
+    w, saved = pointed(w_pointer, (inputs, outputs)), pointed(saved_pointer, (rows, outputs))
+    cpu.backward_input(dy, w, saved, activation, dz, pointed(dx_pointer, (rows, inputs)))
 """
 
 GATHER = """\
@@ -205,7 +230,12 @@ def _kind(argument: str) -> str:
 
 @cache
 def activation_entry_points(name: str, dtype: str) -> EntryPoints:
-    """`forward(x, y, rows, columns)` and `backward(dy, saved, dx, rows, columns)`."""
+    """`forward(x, y, rows, columns)` and `backward(dy, saved, dx, rows, columns)`.
+
+    Of an elementwise activation that saves its input also `forward_with_slope(x, y, rows, columns)`, which leaves
+    the derivative in x: a step that trains then computes what both have in common once, and goes backward by
+    `slope_entry_points`.
+    """
     activation, unique = registry.activation(name), f"activation.{name}"
     slope = "derivative_from_output" if activation.saves == "output" else "derivative"
     template = ELEMENTWISE if activation.elementwise else ROWWISE
@@ -214,15 +244,15 @@ def activation_entry_points(name: str, dtype: str) -> EntryPoints:
         functions = RUNTIME_ACTIVATIONS[name].cpu
         unique += f".{hashlib.sha256(functions.encode()).hexdigest()[:16]}"
     source = template.format(name=name, functions=functions, slope=slope)
-    sizes = "int64 int64"
-    return EntryPoints(
-        unique,
-        dtype,
-        name,
-        source,
-        forward=f"number* number* {sizes}",
-        backward=f"number* number* number* {sizes}",
-    )
+    of_two, of_three = "number* number* int64 int64", "number* number* number* int64 int64"
+    with_slope = {"forward_with_slope": of_two} if activation.has_own_slope else {}
+    return EntryPoints(unique, dtype, name, source, forward=of_two, backward=of_three, **with_slope)
+
+
+@cache
+def slope_entry_points(dtype: str) -> EntryPoints:
+    """`backward(dy, slope, dx, rows, columns)`: dx = dy · slope."""
+    return EntryPoints("slope", dtype, "slope", SLOPE, backward="number* number* number* int64 int64")
 
 
 @cache
@@ -230,10 +260,14 @@ def loss_entry_points(name: str, targets: str, dtype: str) -> EntryPoints:
     """`loss(scores, targets, weights, rows, columns, scale, gradient, total)`: adds to total[0]."""
     labels = targets == "labels"
     shape, shape_of_one = ("rows", "rows") if labels else ("(rows, columns)", "(rows, 1)")
-    source = LOSS.format(name=name, shape=shape, shape_of_one=shape_of_one)
+    unique, functions = f"loss.{name}.{targets}", f"from dnnkit.kernels.losses.{name}.cpu import row\n"
+    if name in RUNTIME_LOSSES:
+        functions = RUNTIME_LOSSES[name].cpu
+        unique += f".{hashlib.sha256(functions.encode()).hexdigest()[:16]}"
+    source = LOSS.format(functions=functions, shape=shape, shape_of_one=shape_of_one)
     kind = "int64*" if labels else "number*"
     arguments = f"number* {kind} number* int64 int64 float64 number* float64*"
-    return EntryPoints(f"loss.{name}.{targets}", dtype, f"{name}_{targets}", source, loss=arguments)
+    return EntryPoints(unique, dtype, f"{name}_{targets}", source, loss=arguments)
 
 
 @cache
@@ -258,7 +292,7 @@ def optimizer_entry_points(name: str, dtype: str) -> EntryPoints:
 
 @cache
 def dense_entry_points(dtype: str) -> EntryPoints:
-    """`forward(x, w, b, activation, z, y, rows, inputs, outputs, biases)`, and `backward`; see `kernels/dense`."""
+    """`forward(x, w, b, activation, z, y, rows, inputs, outputs, biases)`, and two backward; see `kernels/dense`."""
     three = "number* number* number*"
     return EntryPoints(
         "dense",
@@ -267,6 +301,7 @@ def dense_entry_points(dtype: str) -> EntryPoints:
         DENSE,
         forward=f"{three} int64 number* number* int64 int64 int64 int64",
         backward=f"{three} number* int64 int64 {three} number* int64 int64 int64 int64",
+        backward_input=f"{three} int64 number* number* int64 int64 int64",
     )
 
 

@@ -11,7 +11,12 @@ from dnnkit.kernels._numba.jit import jit
 
 @resolved_by_type()
 def target(targets, i, k, zero):
-    """Entry (i, k) of targets (B, C), or of the one-hot rows that labels (B,) stand for; of the type of `zero`."""
+    """Entry (i, k) of targets (B, C), or of the one-hot rows that labels (B,) stand for; of the type of `zero`.
+
+    Of targets with two numbers, (targets, kept, share), it is kept · entry + share: smoothed.
+    """
+    if isinstance(targets, types.BaseTuple):
+        return lambda targets, i, k, zero: targets[1] * target(targets[0], i, k, zero) + targets[2]
     if targets.ndim == 1:
         return lambda targets, i, k, zero: zero + 1 if targets[i] == k else zero
     return lambda targets, i, k, zero: targets[i, k]

@@ -33,6 +33,14 @@ def backward(dy, x, w, saved, activation, needs_dx, dz, dx, dw, db):
 
 
 @jit
+def backward_input(dy, w, saved, activation, dz, dx):
+    """dx alone, where w and b are frozen."""
+    rows, outputs = dz.shape
+    call_backward(activation, (address_of(dy), address_of(saved), address_of(dz), rows, outputs))
+    product_with_transpose(dz, w, dx)
+
+
+@jit
 def backward_without_kernel(dy, w, saved, activation, needs_dx, dz, dx, db):
     """All but dw = xᵀ dz."""
     rows, outputs = dz.shape

@@ -91,6 +91,15 @@ def backward(
         multiply(dz, w.T, dx)
 
 
+def backward_input(dy: Array, w: Array, saved: Array, activation: Activation, dz: Array, dx: Array) -> None:
+    """dz = dy f'(saved) and dx = dz wᵀ, and nothing for the layer's own parameters."""
+    if activation.elementwise:
+        _weigh(activation.name, dy, saved, dz, None, None)
+    else:
+        activations.launcher(activation.name).backward(dy, saved, dz)
+    multiply(dz, w.T, dx)
+
+
 def scratch_size(rows: int, columns: int) -> int:
     """Elements of the partial sums that the bias gradient of (rows, columns) passes through; 0 if none."""
     chunks = _chunks(rows, columns)

@@ -28,3 +28,8 @@ def backward(
     dz = activation.backward(dy, saved, xp=xp)
     dx = dz @ w.T if needs_dx else None
     return dx, x.T @ dz, xp.sum(dz, axis=0)
+
+
+def backward_input(dy: Array, w: Array, saved: Array, activation: Activation, xp: Namespace = np) -> Array:
+    """dx alone, where w and b are frozen."""
+    return activation.backward(dy, saved, xp=xp) @ w.T

@@ -88,6 +88,17 @@ CASES = {
         "sparse_categorical_crossentropy",
         dk.SGD(0.1),
     ),
+    "frozen below and between, softmax, sparse, adamw with clipping": Case(
+        (
+            dk.Dense(12, activation="tanh", trainable=False),
+            *dense("relu"),
+            dk.Dropout(0.2),
+            dk.Dense(12, activation="gelu", trainable=False),
+        ),
+        dk.Dense(10, activation="softmax"),
+        "sparse_categorical_crossentropy",
+        dk.AdamW(0.01, weight_decay=0.02, global_clipnorm=0.1),
+    ),
 }
 
 

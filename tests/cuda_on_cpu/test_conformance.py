@@ -20,6 +20,8 @@ TESTS = {
         "dnnkit/network/test_sequential.py",
         "dnnkit/test_optimizers.py",
         "dnnkit/test_losses_epsilon.py",
+        "dnnkit/test_losses.py",
+        "dnnkit/formula/test_losses.py",
         "dnnkit/training/test_loop.py",
         "dnnkit/training/test_interrupted.py",
         "dnnkit/saves/test_pickling.py",

@@ -1,6 +1,7 @@
 """What the CuPy backend promises beyond what every backend does, on the stand-in: waiting, streams, devices."""
 
 import pickle
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +13,7 @@ from dnnkit.backends import get_backend
 from dnnkit.backends.cupy_backend.backend import CupyBackend
 from dnnkit.backends.cupy_backend.executable import CupyExecutable
 from dnnkit.errors import BackendUnavailable, DeviceMemoryError
+from dnnkit.testing import frozen
 from tests.backends.networks import CASES, data
 from tests.cuda_on_cpu.cupy_networks import ADAM, DROPOUT, parameters, ready, steps
 from tests.cuda_on_cpu.cupy_stand_in import counts, memory
@@ -63,6 +65,24 @@ def test_a_step_is_our_kernels(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch
     }
     assert counts.products == 4 + 4 + 3  # the first layer's dx is not wanted
     assert not set(counts.functions) - {"reshape"}
+
+
+def test_nothing_is_launched_for_what_is_frozen(cupy: ModuleType) -> None:
+    """Of four dense layers the second and the fourth are trained; the frozen one between them passes a dx on."""
+    net, loaded = ready(ADAM)
+    net.freeze("dense", "dense_2")
+    net.executable.begin_epoch(loaded, np.arange(90), 30)
+    steps(net, 0, 1)
+    counts.reset()
+    steps(net, 1, 2)
+    names = "dense_forward", "dense_backward", "sum_columns", "adam"
+    assert [counts.launches[name] for name in names] == [4, 3, 0, 1]
+
+
+def test_frozen_layers_are_left_alone_on_the_gpu(cupy: ModuleType) -> None:
+    for what, ask in frozen.trainings(get_backend("cupy")):
+        if "dense, dense_2" in what:
+            ask()
 
 
 def test_the_plan_says_what_runs(cupy: ModuleType) -> None:
@@ -240,3 +260,50 @@ def test_a_layer_of_ones_own_runs_on_the_gpu_and_history_says_so(cupy: ModuleTyp
         losses.append(history["loss"][0])
         assert "Doubled" in str(history.plan.reason)
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_batches_that_callbacks_hear_add_up(cupy: ModuleType) -> None:
+    x, labels = data()
+    net, heard = ADAM.network("cupy", "float32"), []
+    callback = dk.LambdaCallback(
+        on_test_batch_end=lambda batch, logs: heard.append(logs["loss"]),
+        on_predict_batch_end=lambda batch, logs: heard.append(logs["outputs"]),
+    )
+    result = net.evaluate(x, labels, batch_size=32, callbacks=callback)
+    first = net.evaluate(x[:32], labels[:32])
+    assert (len(heard), heard[-1]) == (3, result["loss"])
+    assert heard[0] == pytest.approx(first["loss"], rel=1e-6)
+    heard.clear()
+    found = net.predict(x, batch_size=32, callbacks=callback)
+    np.testing.assert_array_equal(found, net.predict(x, batch_size=32))
+    np.testing.assert_array_equal(found, np.concatenate(heard))
+
+
+@pytest.mark.parametrize("resident", [1.0, 0.0], ids=["uploaded once", "sent in chunks"])
+def test_targets_of_any_shape_and_of_any_form(
+    cupy: ModuleType, monkeypatch: pytest.MonkeyPatch, resident: float
+) -> None:
+    monkeypatch.setattr("dnnkit.backends.cupy_backend.executable.RESIDENT", resident)
+    x, labels = data()
+    actions = np.stack([labels, np.linspace(-1, 1, len(x))], axis=1)
+
+    @dataclass(frozen=True)
+    class Chosen(dk.losses.Loss):
+        targets = "any"
+
+        def loss_and_gradient(self, predictions: Any, targets: Any, weights: Any, scale: float, xp: Any) -> Any:
+            classes = xp.arange(predictions.shape[1], dtype=predictions.dtype)[None, :]
+            chosen = xp.astype(classes == targets[:, :1], predictions.dtype) * targets[:, 1:]
+            return -xp.sum(chosen * xp.log(predictions)), -chosen / predictions * scale
+
+    found = []
+    for backend in ("cupy", "numpy"):
+        net = dk.Sequential(
+            [dk.Flatten(), dk.Dense(10, activation="softmax")], seed=1, backend=backend, dtype="float64"
+        )
+        net.compile("sgd", Chosen())
+        own = net.fit(x / 16, actions, epochs=2, batch_size=16, validation_data=(x / 16, actions), verbose=0)
+        net.compile("sgd", "sparse_categorical_crossentropy")
+        column = net.fit(x / 16, labels[:, None] * 1.0, batch_size=16, verbose=0)
+        found.append([*own["loss"], *own["val_loss"], *column["loss"]])
+    np.testing.assert_allclose(*found, rtol=1e-10)

@@ -104,8 +104,9 @@ def test_a_step_does_not_ask_which_kernels_there_are(cupy: ModuleType, monkeypat
 def test_each_parameter_begins_with_a_cache_line(cupy: ModuleType, name: str) -> None:
     net, _ = ready(CASES[name])
     executable: Any = net.executable
-    for flat in (executable._parameters, executable._gradient, *executable._slots):
-        begins = [view.data.ptr - flat.data.ptr for view in executable._layout.views(flat, cupy).values()]
+    trained = [(executable._trained, flat) for flat in (executable._gradient, *executable._slots)]
+    for layout, flat in ((executable._layout, executable._parameters), *trained):
+        begins = [view.data.ptr - flat.data.ptr for view in layout.views(flat, cupy).values()]
         assert not any(begin % 64 for begin in begins)
     assert len(begins) > 2
 

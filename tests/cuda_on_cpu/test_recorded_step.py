@@ -255,8 +255,9 @@ def test_a_single_step_is_recorded_when_it_comes_again(cupy: ModuleType) -> None
         net.executable.begin_epoch(loaded, np.arange(90), 90)
         counts.reset()
         steps(net, 0, 1)
-        launched.append((sum(counts.launches.values()), counts.prepared, bool(counts.functions)))
-    assert launched == [(12, 0, True), (12, 12, True), (12, 12, False), (12, 12, False)]
+        assert counts.prepared in (0, sum(counts.launches.values()))
+        launched.append((counts.prepared > 0, bool(counts.functions)))
+    assert launched == [(False, True), (True, True), (True, False), (True, False)]
 
 
 def test_an_error_within_a_step_leaves_what_was_done(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,12 +138,11 @@ def test_targets_that_do_not_fit_are_an_error():
 @pytest.mark.parametrize(
     ("make", "y"),
     [
-        (gate, [0, 0, 0, 1]),
-        (gate, [0.0, 0.0, 0.0, 1.0]),
+        (gate, [[0, 1], [0, 1], [0, 1], [1, 0]]),
         (classifier, [5, 0, 1, 2]),
-        (classifier, [[0], [1], [1], [0]]),
+        (classifier, [[0, 1], [1, 0], [1, 0], [0, 1]]),
     ],
-    ids=["one axis for one output", "floats for one output", "a class that there is not", "a column of classes"],
+    ids=["two outputs for one", "a class that there is not", "rows of classes"],
 )
 def test_targets_of_another_kind_are_an_error_in_words(make, y):
     with pytest.raises(dk.DnnkitError, match="expected"):

@@ -115,3 +115,17 @@ def test_binary_accuracy_of_a_sigmoid_and_of_logits(backend: Backend, name, acti
     net.compile("adam", dk.losses.BinaryCrossentropy(from_logits=from_logits), [name])
     half = 0.0 if from_logits else 0.5
     assert net.evaluate(x, y)[name] == pytest.approx(((net.predict(x) > half) == (y > 0.5)).mean())
+
+
+def test_whether_more_is_better_is_known_of_a_name_and_of_a_function():
+    def error(y_true, y_pred):
+        return y_pred[:, 0]
+
+    def score(y_true, y_pred):
+        return y_pred[:, 0]
+
+    score.higher_is_better = True
+    assert metrics.is_better_higher("val_accuracy")
+    assert metrics.is_better_higher("val_score", [error, score])
+    assert not metrics.is_better_higher("error", [error, score])
+    assert not metrics.is_better_higher("val_loss")

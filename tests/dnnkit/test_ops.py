@@ -184,7 +184,6 @@ def test_accuracies_of_shapes_that_do_not_fit(backend: Backend) -> None:
         ops.binary_accuracy([1.0, 0.0], [[0.9], [0.2]])
     for y_true, y_pred in [
         ([1], [[0.1, 0.9], [0.5, 0.5]]),
-        ([[1], [0]], [[0.1, 0.9], [0.5, 0.5]]),
         ([[0, 1, 0], [1, 0, 0]], [[0.1, 0.9], [0.5, 0.5]]),
         ([1, 0], [0.9, 0.2]),
         (1, [0.1, 0.9]),
@@ -214,7 +213,7 @@ def test_bad_input(backend: Backend) -> None:
     with pytest.raises(DataError, match="labels from 3 to 3"):
         ops.sparse_categorical_crossentropy([3], [[0.1, 0.9]])
     with pytest.raises(DataError, match="whole class numbers"):
-        ops.sparse_categorical_crossentropy([0.0], [[0.1, 0.9]])
+        ops.sparse_categorical_crossentropy([0.5], [[0.1, 0.9]])
     with pytest.raises(ShapeError, match="2 labels for 1 rows"):
         ops.sparse_categorical_crossentropy([0, 1], [[0.1, 0.9]])
 

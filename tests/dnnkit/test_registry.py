@@ -206,6 +206,109 @@ def test_a_registry_is_a_mapping_in_the_order_of_adding():
             REGISTRIES.pop(kind)
 
 
+# -- other names -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fruit():
+    registry: Registry[type] = Registry("fruit", "a class", lambda thing: isinstance(thing, type), plural="fruit")
+    yield registry
+    del REGISTRIES["fruit"]
+
+
+def test_a_thing_is_found_by_each_of_its_names_in_any_spelling_and_by_its_class(fruit):
+    class WoodStrawberry:
+        pass
+
+    fruit.named("fragaria_vesca", "wood")(WoodStrawberry)
+    for given in ("fragaria_vesca", "FragariaVesca", "Fragaria vesca", "wood", "WOOD", "WoodStrawberry"):
+        assert fruit.name_of(given) == "fragaria_vesca", given
+        assert fruit.find(given) is WoodStrawberry
+        assert isinstance(fruit.make(given, WoodStrawberry), WoodStrawberry)
+    assert fruit.names() == tuple(fruit) == ("fragaria_vesca",)
+    with pytest.raises(
+        UnknownName, match=r"unknown fruit 'woood': did you mean 'wood'\? choose one of fragaria_vesca$"
+    ):
+        fruit.find("woood")
+
+
+def test_what_is_registered_under_another_things_other_name_goes_before_it(fruit):
+    fruit.add("malus", int, "apple")
+    fruit.add("apple", float)
+    fruit.add("Malus", bool)
+    assert [fruit.find(name) for name in ("apple", "Malus", "malus")] == [float, bool, int]
+
+
+def test_a_spelling_of_two_names_stands_for_neither(fruit):
+    fruit.add("sour_cherry", int)
+    fruit.add("sourCherry", float)
+    assert fruit.find("sour_cherry") is int
+    assert fruit.name_of("SourCherry") is None
+
+
+def test_another_name_that_is_taken_is_an_error(fruit):
+    fruit.add("malus", int, "apple")
+    fruit.also("malus", "apple")
+    for other in ("apple", "malus"):
+        with pytest.raises(ConfigurationError, match="is taken by another fruit"):
+            fruit.add("pirus", float, other)
+
+
+@pytest.mark.parametrize(
+    ("kind", "others"),
+    [
+        ("loss", {"mse": "mean_squared_error", "MSE": "mean_squared_error", "MeanSquaredError": "mean_squared_error"}),
+        ("loss", {"bce": "binary_crossentropy", "cce": "categorical_crossentropy"}),
+        ("loss", {"SparseCategoricalCrossentropy": "sparse_categorical_crossentropy"}),
+        ("optimizer", {"Adam": "adam", "ADAM": "adam", "SGD": "sgd", "RMSprop": "rmsprop", "AdamW": "adamw"}),
+        ("metric", {"acc": "accuracy", "Accuracy": "accuracy", "BinaryAccuracy": "binary_accuracy"}),
+        ("metric", {"SparseCategoricalAccuracy": "categorical_accuracy"}),
+        ("initializer", {"GlorotUniform": "glorot_uniform", "he normal": "he_normal", "zero": "zeros"}),
+        ("activation", {"ReLU": "relu", "LeakyReLU": "leaky_relu", "swish": "silu"}),
+        ("callback", {"early_stopping": "EarlyStopping"}),
+    ],
+)
+def test_names_of_keras_and_their_spellings_are_ours(kind, others):
+    assert {other: REGISTRIES[kind].name_of(other) for other in others} == others
+
+
+def test_a_network_of_other_names_is_the_one_of_our_names(backend, rng, tmp_path: Path):
+    x, y = rng.normal(size=(20, 3)), rng.integers(0, 2, 20)
+    logs = []
+    for relu, he, adam, loss, accuracy in [
+        ("relu", "he_normal", "adam", "sparse_categorical_crossentropy", "accuracy"),
+        ("ReLU", "HeNormal", "Adam", "SparseCategoricalCrossentropy", "acc"),
+        ("relu", "he_normal", dk.Adam, dk.losses.SparseCategoricalCrossentropy, "Accuracy"),
+    ]:
+        layers = [dk.Dense(4, activation=relu, kernel_initializer=he), dk.Dense(2, activation="softmax")]
+        net = dk.Sequential(layers, seed=0)
+        net.compile(adam, loss, [accuracy])
+        logs.append(net.fit(x, y, epochs=2, verbose=0).history)
+        net.save(tmp_path / "run")
+        again = dk.load(tmp_path / "run").fit(x, y, verbose=0).history
+        assert again == net.fit(x, y, verbose=0).history
+        assert layers[0].activation == "relu"
+    assert logs[0] == logs[2]
+    assert logs[0] == {"loss": logs[1]["loss"], "accuracy": logs[1]["acc"]}  # a log is called as one asks for it
+
+
+def test_a_metric_of_ones_own_under_a_name_that_would_mean_ours_after_loading_is_refused():
+    def acc(y_true, y_pred):
+        return y_pred[:, 0]
+
+    with pytest.raises(ConfigurationError, match="give your function a name of its own"):
+        dk.Sequential([dk.Dense(2)]).compile("sgd", "mean_squared_error", [acc])
+
+
+def test_an_activation_by_formula_goes_before_another_name_of_ours():
+    swish = dk.activation("swish", "x / (1 + exp(-2 * x))")
+    try:
+        assert dk.Dense(1, activation="swish").activation is swish
+        assert dk.Dense(1, activation="Swish").activation is swish
+    finally:
+        del dk.formula.definition.NAMED["swish"]
+
+
 # -- what installed packages announce --------------------------------------------------------------------------------
 
 PACKAGE = """

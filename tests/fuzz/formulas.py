@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from dnnkit.formula import Formula, activation_from_text
+from dnnkit.formula import Formula, FormulaLoss, activation_from_text
 from dnnkit.formula.grammar import FUNCTIONS
 from dnnkit.kernels.registry import RUNTIME_ACTIVATIONS
+from dnnkit.kernels.registry import loss as kernel_of
 from tests.fuzz.reader import Reader
 
 CORPUS = Path(__file__).parent / "corpus" / "formulas.txt"
@@ -100,7 +101,27 @@ def _read_text(case: Any, _: Path) -> None:
     activation_from_text(case)
 
 
+_OF_LOSSES = st.recursive(
+    st.sampled_from(["y", "t", "y - t", "a", "0", "1", "0.5", "1e300"]),
+    lambda inner: _larger(inner) | inner.map(lambda t: f"where(y < t, {t}, y)"),
+    max_leaves=10,
+)
+
+
+def _read_loss(case: Any, _: Path) -> None:
+    text, value, over, weights = case
+    loss = FormulaLoss("f", text, (("a", value),), over, weights)
+    with np.errstate(all="ignore"):
+        kernel = kernel_of(str(loss.lower("linear")[0].kernel)).loss_and_gradient
+        total, gradient = kernel(np.ones((3, 2)), np.zeros((3, 2)), np.ones(3), 1.0)
+    assert total.shape == ()
+    assert gradient.shape == (3, 2)
+
+
 READERS = (
+    Reader("loss", st.tuples(_OF_LOSSES, VALUES, st.sampled_from(["mean", "sum", "max", None]),
+                             st.sampled_from([None, (1, 2), [0.0, 0], "12", [1e300, float("nan")], 3])),
+           _read_loss, few=12),
     Reader("formula", st.tuples(TEXTS, VALUES), _read, few=12),
     Reader("formula-text", st.one_of(st.text(max_size=60), TEXTS.map(lambda text: f"f = {text}; a = 1e400"),
                                      TEXTS.map(lambda text: f"f={text};a=2")), _read_text, few=12),

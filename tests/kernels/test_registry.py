@@ -58,7 +58,8 @@ def test_every_kernel_has_a_reference(folder):
 
 @pytest.mark.parametrize(("folder", "function"), references())
 def test_xp_is_the_last_parameter_and_numpy_by_default(folder, function):
-    parameters = list(inspect.signature(getattr(registry.version(folder, "reference"), function)).parameters.values())
+    signature = inspect.signature(getattr(registry.version(folder, "reference"), function))
+    parameters = [p for p in signature.parameters.values() if p.kind is not p.KEYWORD_ONLY]  # a loss's own numbers
     assert parameters[-1].name == "xp"
     assert parameters[-1].default is np
     assert parameters[-1].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -102,7 +103,9 @@ def test_activation_contract_says_what_the_docstring_says(name):
 def test_a_loss_says_what_it_takes(name):
     loss = registry.loss(name)
     assert loss.reduction in ("mean", "sum")
-    assert loss.scores in ("values", "probabilities", "logits")
+    assert loss.scores in ("values", "not negative", "probabilities", "logits")
+    assert loss.target_range in ("any", "shares", "signs", "not negative", "positive")
+    assert loss.over_outputs in ("mean", "sum")
     assert loss.outputs in ("values", "binary", "categorical")
     assert loss.outputs == "categorical" or not loss.takes_labels
 

@@ -32,6 +32,11 @@ class Fault:
 
 REFERENCE = [
     Fault(
+        "reference-variant-smoothing", SCALE, "kernels/variants.py",
+        'classes = 2 if base.outputs == "binary" else scores.shape[1]', "classes = scores.shape[1]",
+        "tests/conformance/test_variants.py -k 'numpy and smoothed'",
+    ),
+    Fault(
         "reference-gelu-density", SCALE, "kernels/activations/gelu/reference.py",
         "sqrt(2 * pi)", "sqrt(pi)",
         "tests/kernels/activations/test_reference.py -k 'gelu and central_differences'",
@@ -227,6 +232,16 @@ NUMBA = [
         "tests/conformance -k 'points-loss-values-sigmoid'",
     ),
     Fault(
+        "numba-huber-slope", SIGN, "kernels/losses/huber/cpu.py",
+        "v9 = kind(-1.0) if v8", "v9 = kind(1.0) if v8",
+        "tests/conformance -k 'points-loss-values-huber'",
+    ),
+    Fault(
+        "numba-variant-share", MISSING, "kernels/variants.py",
+        "{targets}, share * factor, single_column(out)", "{targets}, factor, single_column(out)",
+        "tests/conformance/test_variants.py -k 'points and mean_squared_error'",
+    ),
+    Fault(
         "numba-binary-clipping", ONE, "kernels/losses/binary_crossentropy/cpu.py",
         "low < y < high", "low <= y <= high",
         "tests/conformance -k 'points-loss-extreme_scores-binary'",
@@ -240,6 +255,16 @@ NUMBA = [
         "numba-loss-totals", STALE, "kernels/_numba/entry_points.py",
         "gradient.dtype.type(scale), total[0]", "gradient.dtype.type(scale), 0.0",
         "tests/kernels/_numba/test_entry_points.py -k added_to_what_is_there",
+    ),
+    Fault(
+        "numba-slope-of-what", STALE, "kernels/_numba/entry_points.py",
+        "forward(value), {slope}(value)", "forward(value), {slope}(forward(value))",
+        "tests/kernels/_numba/test_entry_points.py -k 'slope_kept and gelu'",
+    ),
+    Fault(
+        "backends-slope-over-outputs", STALE, "backends/numba_backend/program_kernels.py",
+        "return isinstance(stage, Dense) and", "return",
+        "tests/dnnkit/network/test_gradients.py -k 'layer_before and numba'",
     ),
     Fault(
         "numba-adam-epsilon", ORDER, "kernels/optimizer_step/cpu.py",
@@ -481,6 +506,11 @@ CUDA = [
         "tests/kernels/activations/test_gpu.py -k a_bias_is_added",
     ),
     Fault(
+        "cuda-variant-row", INDEX, "kernels/variants.py",
+        "Row one = {row.number * row.columns + k, 1", "Row one = {row.number + k, 1",
+        "tests/conformance/test_variants.py -k 'CPU and mean_squared_error'",
+    ),
+    Fault(
         "cuda-softmax-cross-entropy-factor", SCALE, "kernels/losses/softmax_cross_entropy/gpu.cu",
         "step - factor * t", "step - t",
         "tests/conformance -k 'CPU-loss-values-softmax'",
@@ -570,6 +600,26 @@ CUDA = [
 
 BACKENDS = [
     Fault(
+        "backends-test-batches-so-far", ONE, "backends/numba_backend/readers.py",
+        "Steps(step, step + 1)", "Steps(step, step)",
+        "tests/dnnkit/callbacks/test_callback.py -k 'logs_of_an_evaluation and numba'",
+    ),
+    Fault(
+        "backends-older-batch-name", MISSING, "dnnkit/callbacks/callback_list.py",
+        "found.setdefault(newer, method)", "found.setdefault(older, method)",
+        "tests/dnnkit/callbacks/test_callback.py -k 'heard_in_order and numpy'",
+    ),
+    Fault(
+        "backends-rate-set-twice", STALE, "dnnkit/callbacks/learning_rates.py",
+        "if self._set_for == epoch:", "if self._set_for == -1:",
+        "tests/dnnkit/training/test_checkpoints.py -k 'sets_the_rate and epochs'",
+    ),
+    Fault(
+        "backends-patience", ONE, "dnnkit/callbacks/learning_rates.py",
+        "self._waited >= self.patience", "self._waited > self.patience",
+        "tests/dnnkit/callbacks/test_learning_rates.py -k counts_as_keras",
+    ),
+    Fault(
         "backends-summed-weight", STALE, "backends/stagewise/accumulator.py",
         "self._weight += weight", "self._weight = weight",
         "tests/backends/test_executable.py -k 'evaluation_does_not_depend and numpy'",
@@ -641,13 +691,18 @@ BACKENDS = [
     ),
     Fault(
         "backends-single-step-numbers", STALE, "backends/numba_backend/single_step.py",
-        "numbers is self._numbers", "True",
+        "numbers is not self._numbers or", "",
         "tests/backends/numba_backend/test_single_step.py -k 'read and units/2'",
     ),
     Fault(
         "backends-single-step-rate", STALE, "backends/numba_backend/single_step.py",
-        "and hyperparameters is self._hyperparameters", "and True",
-        "tests/backends/numba_backend/test_single_step.py -k slow_down",
+        "self._structure.rates = address(hyperparameters.learning_rates)", "pass",
+        "tests/backends/numba_backend/test_single_step.py -k 'schedule and nothing'",
+    ),
+    Fault(
+        "backends-single-step-constants", STALE, "backends/numba_backend/single_step.py",
+        "hyperparameters.constants is not before.constants", "False",
+        "tests/backends/numba_backend/test_single_step.py -k decay_less",
     ),
     Fault(
         "backends-epoch-stopped", ONE, "backends/numba_backend/executable.py",
@@ -661,8 +716,8 @@ BACKENDS = [
     ),
     Fault(
         "backends-assigned-shards", STALE, "backends/numba_backend/weights.py",
-        'if self.newest != "flat":', 'if self.newest == "both":',
-        "tests/backends/numba_backend/test_worker_shards.py -k 'what_is_assigned and units/2'",
+        "self._waiting.add(name)", "pass",
+        "tests/backends/numba_backend/test_weights.py -k whatever_is_written",
     ),
     Fault(
         "backends-one-batch-labels", MISSING, "backends/numba_backend/one_batch.py",
@@ -673,6 +728,26 @@ BACKENDS = [
         "backends-one-batch-bits", STALE, "backends/numba_backend/one_batch.py",
         "if marks or not is_bytes else None", "if not is_bytes else None",
         "tests/backends/numba_backend/test_nonzero_columns.py -k 'no_bit_of_training and uint8 and units/1'",
+    ),
+    Fault(
+        "backends-frozen-first", INDEX, "backends/numba_backend/partition.py",
+        "(not piece[1].trainable, not piece[0])", "(piece[1].trainable, not piece[0])",
+        "tests/backends/numba_backend/test_frozen.py -k 'every_partition and units/2 and pair'",
+    ),
+    Fault(
+        "backends-frozen-fused", MISSING, "backends/numba_backend/bytecode.py",
+        "if isinstance(stage, Dense) and is_trained(stage):", "if isinstance(stage, Dense):",
+        "tests/backends/numba_backend/test_bytecode.py -k updated_once",
+    ),
+    Fault(
+        "backends-frozen-decays", INDEX, "backends/stagewise/flat.py",
+        "self._trained = FlatLayout(trained,", "self._trained = FlatLayout((*trained, *frozen),",
+        "tests/dnnkit/network/test_freezing.py -k 'asked_of_every_backend and numpy'",
+    ),
+    Fault(
+        "cuda-dense-frozen", MISSING, "kernels/dense/gpu.py",
+        "_weigh(activation.name, dy, saved, dz, None, None)", '_weigh("linear", dy, saved, dz, None, None)',
+        "tests/conformance -k 'CUDA and input_alone'",
     ),
     Fault(
         "backends-applied-flat", INDEX, "backends/stagewise/layout.py",
@@ -723,6 +798,11 @@ BACKENDS = [
         "backends-own-parts-by-rows", STALE, "backends/numba_backend/own_parts.py",
         "0 if self._by_rows and number > 0 else np.reshape", "np.reshape",
         "tests/backends/numba_backend/test_own_parts.py -k 'train_in_every_division and first'",
+    ),
+    Fault(
+        "backends-own-parts-targets", INDEX, "backends/numba_backend/own_parts.py",
+        "first = self._workers[0].step * batches.batch_size", "first = 0",
+        "tests/dnnkit/network/test_targets.py -k 'of_any_shape and numba'",
     ),
     Fault(
         "backends-own-parts-updated-early", ORDER, "backends/numba_backend/bytecode.py",

@@ -13,6 +13,7 @@ Accuracy: a few ulp of the logarithm.
 Source:   I. J. Good, 1952; the clipping is that of Keras.
 """
 
+OVER_OUTPUTS = "sum"
 REDUCTION = "mean"
 SCORES = "probabilities"
 OUTPUTS = "categorical"

@@ -12,6 +12,7 @@ Accuracy: finite and a few ulp of the largest term for finite logits, ±1e4 incl
 Source:   J. Bridle, NeurIPS 1989; the shift by the maximum as in P. Blanchard et al., IMA J. Numer. Anal. 41, 2021.
 """
 
+OVER_OUTPUTS = "sum"
 REDUCTION = "mean"
 SCORES = "logits"
 OUTPUTS = "categorical"

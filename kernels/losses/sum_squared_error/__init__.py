@@ -10,6 +10,7 @@ Accuracy: a row's sum in the dtype of y, the sum over rows in float64.
 Source:   B. Widrow, M. Hoff, 1960 (the delta rule is its gradient); C. Bishop, PRML, 2006, eq. 5.11.
 """
 
+OVER_OUTPUTS = "sum"
 REDUCTION = "sum"
 SCORES = "values"
 OUTPUTS = "values"

@@ -1,5 +1,8 @@
 """Networks as lists of stages: drawn, made up, plain."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from dnnkit.backends.numba_backend.partition import Partition
@@ -11,11 +14,11 @@ DIVISIONS = st.builds(Partition, st.sampled_from(["units", "rows"]), st.integers
 WIDTHS = st.one_of(st.integers(1, 12), st.sampled_from([31, 32, 33, 63, 64, 65, 100, 128, 129, 200]))
 
 
-def network(features: int, *layers: tuple) -> list[Stage]:
-    """Stages from (units, activation, has a bias) for a dense one, and from stages as they are."""
+def network(features: int, *layers: tuple, first: int = 0) -> list[Stage]:
+    """Stages from (units, activation, has a bias) for a dense one, and from stages as they are; names count on."""
     stages: list[Stage] = []
     width = features
-    for number, layer in enumerate(layers):
+    for number, layer in enumerate(layers, first):
         if not isinstance(layer, tuple):
             stages.append(layer)
             continue
@@ -26,13 +29,31 @@ def network(features: int, *layers: tuple) -> list[Stage]:
     return stages
 
 
+def frozen(stages: Sequence[Stage]) -> list[Stage]:
+    """The same, their parameters frozen."""
+    return [
+        replace(
+            stage,
+            kernel=replace(stage.kernel, trainable=False),
+            bias=None if stage.bias is None else replace(stage.bias, trainable=False),
+        )
+        if isinstance(stage, Dense)
+        else stage
+        for stage in stages
+    ]
+
+
 @st.composite
 def networks(draw: st.DrawFn) -> tuple[int, list[Stage]]:
-    """Features and stages: any depth, uneven widths, and between the dense ones whatever can stand there."""
+    """Features and stages: any depth, uneven widths, and between the dense ones whatever can stand there; some of them
+    are frozen."""
     dense = st.tuples(WIDTHS, st.sampled_from([*ELEMENTWISE, "softmax"]), st.booleans())
     others = st.sampled_from([Activate("relu"), Activate("softmax"), Dropout(0.3, 0), Rescale(2.0, 0.5)])
     features = draw(WIDTHS)
-    return features, network(features, *draw(st.lists(dense | dense | others, max_size=9)))
+    stages = network(features, *draw(st.lists(dense | dense | others, max_size=9)))
+    if draw(st.booleans()):
+        return features, stages
+    return features, [frozen([stage])[0] if draw(st.booleans()) else stage for stage in stages]
 
 
 def plain(count: int, width: int = 8) -> list[Stage]:

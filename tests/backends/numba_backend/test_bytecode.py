@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from dnnkit.backends.numba_backend.bytecode import ScheduleKey, assemble, link
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles
-from dnnkit.backends.program import Custom, Dense, Dropout, Parameter, Stage, stage_parameters
+from dnnkit.backends.program import Custom, Dense, Dropout, Parameter, Stage, first_trained, is_trained
 from dnnkit.kernels._engine import structures
 from dnnkit.kernels._engine.opcodes import CONTROL, Instruction, describe, meaning, opcodes
-from tests.backends.numba_backend.stage_lists import DIVISIONS, network, networks, plain
+from tests.backends.numba_backend.stage_lists import DIVISIONS, frozen, network, networks, plain
 
 PURPOSES = st.sampled_from(["train", "evaluate", "predict"])
 TAKES = {"take_labels", "take_targets", "take_weights", "take_numbers", "take_bytes", "use_shared", "prefetch_inputs"}
@@ -72,13 +72,19 @@ def test_an_input_gradient_that_is_wanted_costs_the_first_pair_an_exchange_too()
     assert exchanges(plain(2), two, first=0, purpose="differentiate") == 1
 
 
+def test_a_pair_below_all_that_is_trained_costs_no_exchange_backward() -> None:
+    two, stages = Partition("units", 2), plain(6)
+    for count, expected in ((0, 3 + 2), (1, 3 + 2), (2, 3 + 1), (3, 3 + 1), (4, 3)):
+        some = [*frozen(stages[:count]), *stages[count:]]
+        assert exchanges(some, two, first=first_trained(some)) == expected
+
+
 @given(networks(), DIVISIONS, st.sampled_from(["gathered", "columns", "in place"]))
 def test_every_stage_goes_forward_once_and_backward_once_down_to_the_first_that_is_trained(
     drawn: tuple, partition: Partition, inputs: Any
 ) -> None:
     _, stages = drawn
-    trained = [place for place, stage in enumerate(stages) if isinstance(stage, Dense)]
-    first = trained[0] if trained else len(stages)
+    first = first_trained(stages)
     steps = assemble(stages, partition, ScheduleKey("train", first, inputs=inputs))
     assert forward(steps) == list(range(len(stages)))
     assert [stage for stage, _ in backward(steps)] == list(range(len(stages) - 1, first - 1, -1))
@@ -122,7 +128,7 @@ def test_rows_are_taken_in_every_step_or_once_if_all_have_the_same_and_share_non
 def test_every_parameter_is_updated_once_a_step(drawn: tuple, partition: Partition, clips: bool, inputs: Any) -> None:
     """Stage by stage as its gradient is there, or all at the end if others' gradients or their norm come first."""
     _, stages = drawn
-    dense = [place for place, stage in enumerate(stages) if isinstance(stage, Dense)]
+    dense = [place for place, stage in enumerate(stages) if is_trained(stage)]
     steps = assemble(stages, partition, ScheduleKey("train", 0, clips, inputs))
     by_rows = partition.by == "rows" and partition.workers > 1
     names = [name for name, _, _ in steps]
@@ -158,7 +164,8 @@ def with_own(drawn: tuple, data: st.DataObject) -> list[Stage]:
     width, stages = drawn[0], list[Stage]()
     for number, stage in enumerate([*drawn[1], None]):
         for _ in range(data.draw(st.integers(0, 1))):
-            own = (Parameter(f"own_{number}/first", (width,)),) if data.draw(st.booleans()) else ()
+            trained = data.draw(st.booleans())
+            own = (Parameter(f"own_{number}/first", (width,), trained),) if data.draw(st.booleans()) else ()
             stages.append(Custom(None, own, (width,), (width,)))  # type: ignore[arg-type] # nobody calls it
         if stage is not None:
             stages.append(stage)
@@ -171,8 +178,7 @@ def test_nothing_is_updated_before_the_last_call_of_the_user_s_own_and_all_of_it
     drawn: tuple, partition: Partition, clips: bool, measures: bool, data: st.DataObject
 ) -> None:
     stages = with_own(drawn, data)
-    trained = [place for place, stage in enumerate(stages) if stage_parameters(stage)]
-    first = trained[0] if trained else len(stages)
+    trained, first = [place for place, stage in enumerate(stages) if is_trained(stage)], first_trained(stages)
     steps = assemble(stages, partition, ScheduleKey("train", first, clips, own_measures=measures))
     names = [name for name, _, _ in steps]
     calls = [place for place, name in enumerate(names) if name.startswith("own_")]

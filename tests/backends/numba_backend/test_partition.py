@@ -181,19 +181,23 @@ def test_every_parameter_is_owned_exactly_once_or_shared_by_all(drawn: tuple, pa
 
 
 @given(networks(), DIVISIONS)
-def test_a_workers_pieces_lie_side_by_side_and_what_all_have_first(drawn: tuple, partition: Partition) -> None:
+def test_a_workers_pieces_lie_side_by_side_what_is_trained_first_and_of_it_what_all_have(
+    drawn: tuple, partition: Partition
+) -> None:
     features, stages = drawn
     layout = PartitionedLayout(stages, features, partition)
     for worker in range(partition.workers):
         mine = sorted((p for (w, _), p in layout.pieces.items() if w == worker), key=lambda piece: piece.offset)
-        end = shared = 0
+        end = shared = trained = 0
         for piece in mine:
             assert piece.offset == end
             end += rounded(piece.size)
-            shared = end if piece.shared else shared
-        assert [piece.shared for piece in mine] == sorted((piece.shared for piece in mine), reverse=True)
-        assert (layout.shared, layout.sizes[worker]) == (shared, end)
-    assert layout.size == max(layout.sizes)
+            trained = end if piece.parameter.trainable else trained
+            shared = end if piece.parameter.trainable and piece.shared else shared
+        kinds = [(piece.parameter.trainable, piece.shared) for piece in mine]
+        assert kinds == sorted(kinds, reverse=True)
+        assert (layout.shared, layout.trained[worker], layout.sizes[worker]) == (shared, trained, end)
+    assert (layout.size, layout.trained_size) == (max(layout.sizes), max(layout.trained))
 
 
 @given(networks(), DIVISIONS, st.integers(0, 2**32 - 1))
@@ -216,13 +220,15 @@ def test_what_is_spread_among_workers_is_collected_again(drawn: tuple, partition
 
 
 @given(networks(), DIVISIONS)
-def test_divided_by_rows_or_alone_the_parameters_lie_in_canonical_order(drawn: tuple, partition: Partition) -> None:
+def test_divided_by_rows_or_alone_the_parameters_lie_in_canonical_order_and_frozen_ones_after_them(
+    drawn: tuple, partition: Partition
+) -> None:
     features, stages = drawn
     by_rows = Partition("rows", partition.workers)
     layout = PartitionedLayout(stages, features, by_rows)
     parameters = [p for s in stages if isinstance(s, Dense) for p in (s.kernel, s.bias) if p is not None]
     offset = 0
-    for parameter in parameters:
+    for parameter in sorted(parameters, key=lambda one: not one.trainable):
         assert {layout.pieces[w, parameter.name].offset for w in range(partition.workers)} == {offset}
         offset += rounded(parameter.size)
     assert layout.sizes == [offset] * partition.workers

@@ -21,13 +21,16 @@ class Between(dk.Callback):
             self._do(self.model)
 
 
-def network() -> dk.Sequential:
+RATES = {"number": 1e-2, "schedule": dk.schedules.ExponentialDecay(1e-2, 2, 0.5)}
+
+
+def network(rate: str) -> dk.Sequential:
     net = dk.Sequential(
         [dk.Dense(40, activation="tanh"), dk.Dense(24, activation="relu"), dk.Dense(3, activation="softmax")],
         seed=0,
         backend="numba",
     )
-    net.compile(dk.Adam(1e-2), "sparse_categorical_crossentropy")
+    net.compile(dk.AdamW(RATES[rate]), "sparse_categorical_crossentropy")
     net.build(12)
     return net
 
@@ -54,6 +57,10 @@ def slow_down(net: Any) -> None:
     net.optimizer.learning_rate = 1e-4
 
 
+def decay_less(net: Any) -> None:
+    net.optimizer.weight_decay = 0.0
+
+
 def other_batch(net: Any) -> None:
     x, y = data()
     net.train_step(x[:16], y[:16])
@@ -66,11 +73,12 @@ def look(net: Any) -> None:
 
 
 @pytest.mark.parametrize("partition", ["units/1", "units/2", "rows/2"])
-@pytest.mark.parametrize("do", [nothing, read, assign, slow_down, other_batch, look])
-def test_what_a_callback_does_between_steps_counts(partition: str, do: Callable[[Any], None]) -> None:
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("do", [nothing, read, assign, slow_down, decay_less, other_batch, look])
+def test_what_a_callback_does_between_steps_counts(partition: str, do: Callable[[Any], None], rate: str) -> None:
     x, y = data()
     with dividing(partition, in_threads=False):
-        watched, parted = network(), network()
+        watched, parted = network(rate), network(rate)
         watched.fit(x, y, batch_size=16, callbacks=Between(do), verbose=0)
         parted.fit(x, y, batch_size=16, steps=3, verbose=0)
         do(parted)

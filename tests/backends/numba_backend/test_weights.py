@@ -1,41 +1,53 @@
 """The two homes of the weights: whichever was written last is what everybody sees."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, PartitionedLayout
 from dnnkit.backends.numba_backend.weights import TwoHomes
 from dnnkit.backends.program import stage_parameters
 from dnnkit.backends.stagewise.layout import FlatLayout
-from tests.backends.numba_backend.stage_lists import network
+from tests.backends.numba_backend.stage_lists import frozen, network
 
-STAGES = network(6, (8, "relu", True), (5, "linear", True))
-LAYOUT = FlatLayout(tuple(p for stage in STAGES for p in stage_parameters(stage)), cache_aligned=True)
+STAGES = [
+    *frozen(network(6, (8, "relu", True))),
+    *network(8, (8, "relu", True), (5, "linear", True), first=1),
+]
+PARAMETERS = sorted((p for stage in STAGES for p in stage_parameters(stage)), key=lambda one: not one.trainable)
+LAYOUT = FlatLayout(tuple(PARAMETERS), cache_aligned=True)
+TRAINED = FlatLayout(tuple(p for p in PARAMETERS if p.trainable), cache_aligned=True)
 LAYOUTS = {workers: PartitionedLayout(STAGES, 6, Partition("units", workers)) for workers in (1, 2, 3)}
 SLOTS = 2
 
 
 def values_of(homes: TwoHomes) -> list[np.ndarray]:
-    """Parameters and each slot, by name and in their shapes, one after the other."""
-    flat = [homes.parameters, *homes.slots[:SLOTS]]
-    return [view.copy() for numbers in flat for view in LAYOUT.views(numbers, np).values()]
+    """Parameters, and each slot of trained ones, by name and in their shapes, one after the other."""
+    flat = [(LAYOUT, homes.parameters), *((TRAINED, slot) for slot in homes.slots[:SLOTS])]
+    return [view.copy() for layout, numbers in flat for view in layout.views(numbers, np).values()]
 
 
-ACTIONS = ["single", "two", "three", "rows", "read", "replace", "whole"]
+ACTIONS = ["single", "two", "three", "rows", "read", "replace", "whole", "write"]
 
 
 @given(st.lists(st.sampled_from(ACTIONS), max_size=12))
+@example(["two", "read", "write", "two"])
+@example(["two", "write", "read", "write", "three"])
 def test_whatever_is_written_in_one_home_is_read_in_the_other(actions: list[str]) -> None:
-    """Every action that writes adds 1 to all numbers: as the flat ones, or as the workers' shards."""
-    homes, added = TwoHomes(LAYOUT, SLOTS, "float64"), 0
+    """Every action that writes all numbers adds 1, as the flat ones or as the workers' shards; "write" 1000 to one."""
+    homes, added, written = TwoHomes(LAYOUT, TRAINED, SLOTS, "float64"), 0, 0
     start = LAYOUT.flatten({name: np.arange(view.size).reshape(view.shape) for name, view in
                             LAYOUT.views(np.zeros(LAYOUT.size), np).items()}, "float64")  # fmt: skip
-    homes.replace(parameters=start.copy(), slots=[start + 100, start + 200])
+    homes.replace(parameters=start.copy(), slots=[start[: TRAINED.size] + 100, start[: TRAINED.size] + 200])
     expected = values_of(homes)
     for action in actions:
         if action == "read":
             values_of(homes)
+        elif action == "write":
+            place = written % len(LAYOUT.names)
+            expected[place] += 1000
+            homes.write(LAYOUT.names[place], expected[place] + added)
+            written += 1
         elif action == "replace":
             homes.replace(parameters=homes.parameters + 1, slots=[slot + 1 for slot in homes.slots[:SLOTS]])
             added += 1
@@ -51,7 +63,7 @@ def test_whatever_is_written_in_one_home_is_read_in_the_other(actions: list[str]
 
 
 def test_nothing_is_copied_that_nobody_needs() -> None:
-    homes, two = TwoHomes(LAYOUT, SLOTS, "float32"), Partition("units", 2)
+    homes, two = TwoHomes(LAYOUT, TRAINED, SLOTS, "float32"), Partition("units", 2)
     assert homes.newest == "flat"
     first = homes.to_write(two, LAYOUTS[2])
     assert homes.newest == "sharded"

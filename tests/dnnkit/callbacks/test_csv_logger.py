@@ -73,3 +73,42 @@ def test_a_full_disk_is_said_and_training_goes_on(caplog):
     history = fit(dk.CSVLogger("/dev/full"))
     assert history.epoch == [0, 1, 2]
     assert "CSVLogger cannot write /dev/full, training goes on: No space left on device" in caplog.text
+
+
+def test_another_separator(tmp_path):
+    history = fit(dk.CSVLogger(tmp_path / "log.csv", ";"), epochs=1)
+    heading, row = (tmp_path / "log.csv").read_text().splitlines()
+    assert heading == "epoch;loss;accuracy;val_loss;val_accuracy"
+    assert [float(value) for value in row.split(";")[1:]] == [values[0] for values in history.history.values()]
+
+
+@pytest.mark.parametrize("separator", ["", "::", '"', "\n", 3])
+def test_what_separates_nothing_is_refused(separator, tmp_path):
+    with pytest.raises(DnnkitError, match=r"separator is .*: expected one character"):
+        dk.CSVLogger(tmp_path / "log.csv", separator)
+
+
+class Sometimes(dk.Callback):
+    """Measures something from the second epoch on, as validation every other epoch does."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch % 2:
+            logs["score"] = float(epoch)
+
+
+@pytest.mark.parametrize("append", [False, True])
+def test_what_is_first_measured_later_has_a_column(append, tmp_path):
+    path = tmp_path / "log.csv"
+    if append:
+        path.write_text("epoch,loss\n7,0.5")  # and no end of the line
+    fit(Sometimes(), dk.CSVLogger(path, append=append), epochs=3)
+    rows = read(path)
+    assert [row["epoch"] for row in rows] == ["7"] * append + ["0", "1", "2"]
+    assert [row["score"] for row in rows] == [""] * append + ["", "1.0", ""]
+    assert all(row["loss"] for row in rows)
+
+
+def test_a_file_that_is_no_table_is_said(tmp_path):
+    (tmp_path / "log.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DnnkitError, match="no table that CSVLogger can add to"):
+        fit(dk.CSVLogger(tmp_path / "log.csv", append=True))

@@ -123,3 +123,39 @@ def test_a_monitor_that_is_not_measured_is_an_error_that_names_what_is():
 def test_an_option_that_cannot_work_is_refused_when_it_is_given(options):
     with pytest.raises(ConfigurationError, match=next(iter(options))):
         dk.EarlyStopping(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "values", "best_epoch", "stopped_epoch"),
+    [
+        ({"baseline": 1.0, "patience": 2}, [3, 2, 1.5, 0.5], 1, 1),
+        ({"baseline": 2.5, "patience": 2}, [3, 2, 2.2, 2.4, 1], 1, 3),
+        ({"baseline": 0.1}, [3, 2], 1, 1),  # never after the first epoch, as there
+        ({"start_from_epoch": 2, "patience": 1}, [1, 2, 3, 2.5, 2.6, 0], 3, 4),
+    ],
+)
+def test_baseline_and_first_epochs_are_those_of_keras(options, values, best_epoch, stopped_epoch):
+    stopper = dk.EarlyStopping(**options)
+    watch(stopper, values)
+    assert (stopper.best_epoch, stopper.stopped_epoch) == (best_epoch, stopped_epoch)
+
+
+def test_arguments_have_the_order_of_keras_and_it_prints_what_it_does(capsys):
+    stopper = dk.EarlyStopping("val_accuracy", 0.1, 1, 1, "max", 0.3, True, 0)
+    watch(stopper, [0.5, 0.55, 0.9], "val_accuracy")
+    assert (stopper.best_epoch, stopper.stopped_epoch) == (0, 1)
+    assert capsys.readouterr().out.splitlines() == [
+        "Epoch 2: early stopping",
+        "Restoring model weights from the end of the best epoch: 1.",
+    ]
+
+
+def test_an_epoch_that_is_not_validated_counts_for_nothing():
+    stopper = dk.EarlyStopping(patience=1)
+    stopper.params = {"metrics": ["loss", "val_loss"]}
+    stopper.model = network()
+    stopper.on_train_begin({})
+    for epoch, logs in enumerate([{"val_loss": 1.0}, {}, {}, {"val_loss": 0.5}, {}, {"val_loss": 0.7}]):
+        assert not stopper.model.stop_training
+        stopper.on_epoch_end(epoch, logs)
+    assert (stopper.best_epoch, stopper.stopped_epoch) == (3, 5)

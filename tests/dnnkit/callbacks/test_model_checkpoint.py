@@ -75,3 +75,45 @@ def test_a_monitor_that_is_not_measured_is_an_error(tmp_path):
 def test_an_unknown_mode_is_refused_when_it_is_given(tmp_path):
     with pytest.raises(ConfigurationError, match="mode is 'most'"):
         dk.ModelCheckpoint(tmp_path, mode="most")
+
+
+def test_weights_alone_may_be_saved(backend, tmp_path):
+    net = dk.Sequential([dk.Dense(1)], seed=0)
+    net.compile(dk.SGD(learning_rate=0.1), "mean_squared_error")
+    path = tmp_path / "deep" / "{epoch:02d}-{loss:.2f}.safetensors"
+    history = net.fit(DATA, TARGETS, epochs=2, verbose=0, callbacks=dk.ModelCheckpoint(path, save_weights_only=True))
+    names = [f"{epoch:02d}-{loss:.2f}.safetensors" for epoch, loss in enumerate(history["loss"], 1)]
+    assert sorted(file.name for file in (tmp_path / "deep").iterdir()) == names
+    other = dk.Sequential([dk.Dense(1)], seed=5)
+    other.build(3)
+    other.load_weights(tmp_path / "deep" / names[-1])
+    np.testing.assert_array_equal(other.predict(DATA), net.predict(DATA))
+
+
+def test_batches_may_say_when(backend, tmp_path):
+    """Two batches an epoch: after the third, the sixth, ..., counted through the epochs."""
+    net = dk.Sequential([dk.Dense(1)], seed=0)
+    net.compile(dk.SGD(learning_rate=0.1), "mean_squared_error")
+    saver = dk.ModelCheckpoint(tmp_path / "{epoch}-{batch}", save_freq=3)
+    net.fit(DATA, TARGETS, batch_size=10, epochs=4, callbacks=saver, verbose=0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2-1", "3-2"]
+    loaded = dk.load(tmp_path / "2-1")
+    assert loaded.executable.state.step == 3
+    loaded.fit(DATA, TARGETS, batch_size=10, steps=5, verbose=0)
+    np.testing.assert_array_equal(loaded.predict(DATA), net.predict(DATA))
+
+
+def test_a_threshold_stands_for_a_first_save(tmp_path, capsys):
+    fit(Record(), dk.ModelCheckpoint(tmp_path / "best", "loss", 1, True, initial_value_threshold=1e-9), epochs=1)
+    assert list(tmp_path.iterdir()) == []
+    fit(Record(), dk.ModelCheckpoint(tmp_path / "best", "loss", 1, True), epochs=1)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "Epoch 1: loss did not improve from 1e-09"
+    assert second.startswith("Epoch 1: loss improved from None to ")
+    assert second.endswith(f", saving model to {tmp_path / 'best'}")
+
+
+@pytest.mark.parametrize("save_freq", ["batch", 0, 1.5])
+def test_an_unknown_frequency_is_refused(save_freq, tmp_path):
+    with pytest.raises(ConfigurationError, match="save_freq is"):
+        dk.ModelCheckpoint(tmp_path, save_freq=save_freq)

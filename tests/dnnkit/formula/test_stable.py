@@ -135,3 +135,13 @@ def test_where_it_overflows_is_told_when_it_is_defined(formula, message):
     with pytest.warns(FormulaWarning, match=message) as caught:
         dk.activation("overflowing", formula)
     assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_condition_with_exponentials_takes_the_right_branch_far_out(dtype):
+    formula = dk.formula.Formula("gated", "where(exp(x) / (1 + exp(x)) > 0.5 and not exp(x) < 2, x, 0)")
+    x = np.array([-1e4, -1, 0.5, 1, 1e4], dtype)
+    np.testing.assert_array_equal(registry.activation(formula.key).forward(x), [0, 0, 0, 1, 1e4])
+    y = np.full_like(x, 77)
+    activation_entry_points(formula.key, dtype).call("forward", x.ctypes.data, y.ctypes.data, 1, x.size)
+    np.testing.assert_array_equal(y, [0, 0, 0, 1, 1e4])

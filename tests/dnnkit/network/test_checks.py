@@ -57,8 +57,18 @@ def with_value(value: float) -> np.ndarray:
         (X, None, DataError, "y is missing"),
         (X, LABELS + 1, DataError, "labels from 1 to 3: expected 0 to 2"),
         (X, LABELS - 1, DataError, "labels from -1 to 1: expected 0 to 2"),
-        (X, LABELS.astype(float), DataError, "whole class numbers"),
-        (X, LABELS[:, None], ShapeError, r"y.reshape\(-1\)"),
+        (
+            X,
+            LABELS + np.array([0, 0, 0.5, 0, 0, 0]),
+            DataError,
+            r"y has 2.5 in row 2: expected whole class numbers from 0 to 2",
+        ),
+        (X, LABELS + 1.0, DataError, "labels from 1 to 3: expected 0 to 2"),
+        (X, LABELS - 1.0, DataError, "labels from -1 to 1: expected 0 to 2"),
+        (X, LABELS * np.nan, DataError, "y has NaN or infinite numbers, first in row 0"),
+        (X, LABELS * 1e300, DataError, "y has NaN or infinite numbers, first in row 1"),
+        (X, LABELS[:, None, None], ShapeError, r"expected class numbers, \(6,\) or \(6, 1\)"),
+        (X, ONE_HOT[:, :2], ShapeError, r"y has shape \(6, 2\): expected class numbers"),
         (X, ONE_HOT, ShapeError, "categorical_crossentropy"),
         (with_value(np.nan), LABELS, DataError, "x has NaN or infinite numbers, first in row 3"),
         (with_value(np.inf), LABELS, DataError, "x has NaN or infinite numbers, first in row 3"),
@@ -90,7 +100,9 @@ def test_samples_and_labels(x, y, error: type[DnnkitError], message: str) -> Non
 @pytest.mark.parametrize(
     ("loss", "units", "y", "error", "message"),
     [
-        ("mean_squared_error", 1, LABELS * 1.0, ShapeError, r"y has shape \(6,\): expected \(6, 1\).*y\[:, None\]"),
+        ("mean_squared_error", 1, ONE_HOT, ShapeError, r"y has shape \(6, 3\): expected \(6, 1\)"),
+        ("mean_squared_error", 3, LABELS * 1.0, ShapeError, r"y has shape \(6,\): expected \(6, 3\)"),
+        ("binary_crossentropy", 1, LABELS, DataError, r"from 0 to 2: .* targets in \[0, 1\]"),
         ("mean_squared_error", 3, ONE_HOT[:, :2], ShapeError, r"\(6, 2\): expected \(6, 3\)"),
         ("mean_squared_error", 1, np.full((6, 1), np.nan), DataError, "y has NaN"),
         ("categorical_crossentropy", 3, LABELS, ShapeError, "sparse_categorical_crossentropy"),
@@ -183,7 +195,7 @@ def test_validation_data_are_checked_before_training() -> None:
         (lambda: dk.Dense(3, activation="update"), "unknown activation"),
         (lambda: dk.Dense(3, kernel_initializer="x"), r"unknown initializer 'x': choose one of .*glorot_uniform"),
         (lambda: dk.Sequential([dk.Dense(3)]).compile("adm", "mean_squared_error"), r"unknown optimizer.*adam"),
-        (lambda: dk.Sequential([dk.Dense(3)]).compile("adam", "mse"), r"unknown loss 'mse'.*mean_squared_error"),
+        (lambda: dk.Sequential([dk.Dense(3)]).compile("adam", "mxe"), r"unknown loss 'mxe'.*mean_squared_error"),
     ],
 )
 def test_unknown_names_list_the_choices(make, message: str) -> None:

@@ -58,6 +58,13 @@ def test_activations(backend: Backend, activation: str, rng: np.random.Generator
     check(net, rng.normal(size=(3, 3)), rng.normal(size=(3, 2)))
 
 
+def test_an_activation_leaves_what_the_layer_before_reads_again(backend: Backend, rng: np.random.Generator) -> None:
+    layers = [dk.Dense(4, activation="tanh"), dk.Activation("gelu"), dk.Dense(2)]
+    net = dk.Sequential(layers, backend=backend, seed=11, dtype="float64")
+    net.compile(optimizer="sgd", loss="mean_squared_error")
+    check(net, rng.normal(size=(3, 3)), rng.normal(size=(3, 2)))
+
+
 WITH_LOGITS = [(loss, False) for loss in LOSSES] + [(loss, True) for loss in LOSSES if "crossentropy" in loss]
 
 

@@ -34,6 +34,7 @@ WAYS: dict[str, Callable[[Any], Any]] = {
     "pickle": pickled,
     "pickle, protocol 0": lambda net: pickle.loads(pickle.dumps(net, 0)),
     "copy.copy": copy.copy,
+    "net.copy": lambda net: net.copy(),
     "copy.deepcopy": copy.deepcopy,
 }
 each_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)

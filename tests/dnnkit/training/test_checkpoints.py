@@ -151,6 +151,21 @@ def test_callbacks_know_what_they_knew(backend: Backend, tmp_path: Path) -> None
     assert outcomes[0] == outcomes[1]
 
 
+def test_an_interrupt_within_a_test_batch_loses_nothing(backend: Backend, tmp_path: Path) -> None:
+    def interrupt(batch: int, logs: Any) -> None:
+        if batch == 1 and callback.model.executable.state.epoch == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    callback = dk.LambdaCallback(on_test_batch_end=interrupt)
+    whole, later = network(backend), network(backend)
+    expected = fit(whole, None, callbacks=dk.LambdaCallback(on_test_batch_end=lambda batch, logs: None))
+    with pytest.raises(KeyboardInterrupt):
+        fit(network(backend), tmp_path, callbacks=callback)
+    history = fit(later, tmp_path, callbacks=dk.LambdaCallback(on_test_batch_end=lambda batch, logs: None))
+    assert bits(later) == bits(whole)
+    assert history.history == expected.history
+
+
 class Counter(dk.Callback):
     """One of a user's own."""
 
@@ -204,6 +219,44 @@ def test_a_rate_that_a_callback_changed_stays_changed(tmp_path: Path) -> None:
     assert bits(later) == bits(whole)
     assert later.optimizer.learning_rate == whole.optimizer.learning_rate == 0.025
     assert fit(later, tmp_path, callbacks=Halve()).epoch == [0, 1, 2, 3]  # the same network, its rate as it is now
+
+
+def of_plateaus(place: Path) -> tuple:
+    return (
+        dk.ReduceLROnPlateau("loss", factor=0.7, patience=1, min_delta=0.01, cooldown=1),
+        dk.CSVLogger(place / "log.csv"),
+    )
+
+
+def of_epochs(place: Path) -> tuple:
+    return dk.LearningRateScheduler(lambda epoch, rate: 0.8 * rate), dk.CSVLogger(place / "log.csv")
+
+
+def of_batches(place: Path) -> tuple:
+    return (dk.ModelCheckpoint(place / "saves" / "{epoch}-{batch}", save_freq=4),)
+
+
+@pytest.mark.parametrize("made", [of_plateaus, of_epochs, of_batches])
+def test_what_counts_or_sets_the_rate_goes_on_where_it_was(made: Any, tmp_path: Path) -> None:
+    """Ended within epochs, whose rate was set already, and some steps after a checkpoint."""
+    outcomes = []
+    for name, steps in (("whole", ()), ("cut", (1, 5, 9))):
+        (place := tmp_path / name).mkdir()
+
+        def steep() -> dk.Sequential:
+            net = network("numpy")
+            net.compile(dk.SGD(0.4), "sparse_categorical_crossentropy")
+            return net
+
+        for step in steps:
+            fail(steep(), place / "run", step, made(place), epochs=6, checkpoint_every="2 steps")
+        history = fit(net := steep(), place / "run", epochs=6, callbacks=made(place), checkpoint_every="1 epoch")
+        files = {file.name: file.read_text() if file.suffix == ".csv" else "" for file in place.rglob("*[0-9v]")}
+        files = {name: text for name, text in files.items() if name.endswith("csv") or "-" in name}
+        outcomes.append((bits(net), net.optimizer.learning_rate, history.history, files))
+    assert outcomes[0] == outcomes[1]
+    assert len(set(outcomes[0][2].get("learning_rate", range(8)))) > 2
+    assert outcomes[0][3]
 
 
 # -- what is refused -------------------------------------------------------------------------------------------------

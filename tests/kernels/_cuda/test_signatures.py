@@ -33,6 +33,7 @@ LAUNCHERS = [name for name in FOLDERS if (ROOT / registry.folder(name) / "gpu.py
 WRITTEN = {
     ("clip_norm", "clip_norm"): ["out", "scratch"],
     ("dense", "backward"): ["dz", "dx", "dw", "db", "scratch", "dropout"],
+    ("dense", "backward_input"): ["dz", "dx"],
     ("dense", "forward"): ["z", "y", "dropout", "dropped"],
     ("dropout", "apply"): ["out"],
     ("dropout", "mask"): ["out"],
@@ -92,6 +93,7 @@ def every_launcher_once(dtype, rows=5000):
         dense = module("dense", "gpu")
         dense.forward(x, w, b, activation, z, z.copy())
         dense.backward(z, x, w, z, activation, True, z, y, w.copy(), b)
+        dense.backward_input(z, w, z, activation, z, y)
     for name in registry.names("loss"):
         kernel = registry.loss(name)
         for targets in [x, labels][: 1 + kernel.takes_labels]:
@@ -197,7 +199,8 @@ def test_a_loss_has_the_row_that_the_pass_calls(name):
     text = (ROOT / registry.folder(name) / "gpu.cu").read_text()
     assert f"namespace loss::{name} {{" in text
     assert "REAL row_loss(" in text
-    taken = parameters(registry.loss(name).loss_and_gradient)[1:-1]
+    loss = registry.loss(name)
+    taken = parameters(loss.loss_and_gradient)[1 : -1 - len(loss.parameters)]
     assert parameters(losses.loss_and_gradient) == ["loss", "scores", *taken, "out", "total", "scratch"]
 
 

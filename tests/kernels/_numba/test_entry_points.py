@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from dnnkit.kernels import registry
-from dnnkit.kernels._numba.entry_points import loss_entry_points, metric_entry_points
+from dnnkit.kernels._numba.entry_points import (
+    activation_entry_points,
+    loss_entry_points,
+    metric_entry_points,
+    slope_entry_points,
+)
 from dnnkit.testing.cases import DTYPES, Case, samples
 from tests.conformance.entry_points import EntryPoints
 
@@ -38,3 +43,18 @@ def test_only_the_number_of_elements_matters_elementwise(name, dtype):
     x, compiled = samples(Case(name, dtype, (6, 35))), EntryPoints()
     tall = compiled.activation(name, x.reshape(210, 1))
     np.testing.assert_array_equal(tall.reshape(6, 35), compiled.activation(name, x))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "name", [name for name in registry.names("activation") if registry.activation(name).has_own_slope]
+)
+def test_with_the_slope_kept_both_ways_give_the_same_bits(name, dtype, rng):
+    x, compiled = samples(Case(name, dtype, (6, 35))), EntryPoints()
+    dy = rng.normal(size=x.shape).astype(dtype)
+    slope, y, dx = x.copy(), np.empty_like(x), np.empty_like(x)
+    places = {array: given.ctypes.data for array, given in {"slope": slope, "y": y, "dy": dy, "dx": dx}.items()}
+    activation_entry_points(name, dtype).call("forward_with_slope", places["slope"], places["y"], *x.shape)
+    slope_entry_points(dtype).call("backward", places["dy"], places["slope"], places["dx"], *x.shape)
+    np.testing.assert_array_equal(y, compiled.activation(name, x))
+    np.testing.assert_array_equal(dx, compiled.activation_backward(name, dy, x))

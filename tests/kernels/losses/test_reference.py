@@ -18,9 +18,23 @@ LOSSES = [
     "categorical_crossentropy",
     "softmax_cross_entropy",
     "sigmoid_cross_entropy",
+    "mean_absolute_error",
+    "huber",
+    "log_cosh",
+    "poisson",
+    "gamma",
+    "quantile",
+    "hinge",
+    "squared_hinge",
+    "kl_divergence",
+    "binary_focal_crossentropy",
+    "sigmoid_focal_cross_entropy",
+    "categorical_focal_crossentropy",
 ]
-TAKE_LABELS = ["categorical_crossentropy", "softmax_cross_entropy"]
-ON_PROBABILITIES = ["binary_crossentropy", "categorical_crossentropy"]
+OF_CLASSES = ["categorical_crossentropy", "softmax_cross_entropy", "kl_divergence", "categorical_focal_crossentropy"]
+ON_PROBABILITIES = ["binary_crossentropy", "categorical_crossentropy", "kl_divergence"]
+ON_PROBABILITIES += ["binary_focal_crossentropy", "categorical_focal_crossentropy"]
+POSITIVE = ["poisson", "gamma"]
 CLIPPED = 1e-7
 
 ROW_LOSSES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
@@ -30,8 +44,28 @@ ROW_LOSSES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "categorical_crossentropy": lambda y, t: -np.sum(special.xlogy(t, y)),
     "softmax_cross_entropy": lambda z, t: -np.sum(t * special.log_softmax(z)),
     "sigmoid_cross_entropy": lambda z, t: -np.mean(t * special.log_expit(z) + (1 - t) * special.log_expit(-z)),
+    "mean_absolute_error": lambda y, t: np.mean(np.abs(y - t)),
+    "huber": lambda y, t: np.mean(special.huber(1.0, y - t)),
+    "log_cosh": lambda y, t: np.mean(np.log(np.cosh(y - t))),
+    "poisson": lambda y, t: np.mean(y - special.xlogy(t, y + CLIPPED)),
+    "gamma": lambda y, t: np.mean(2 * (np.log((y + CLIPPED) / t) + t / (y + CLIPPED) - 1)),
+    "quantile": lambda y, t: np.mean(np.maximum(0.5 * (t - y), -0.5 * (t - y))),
+    "hinge": lambda y, t: np.mean(np.clip(1 - np.where(t == 1, y, -y), 0, None)),
+    "squared_hinge": lambda y, t: np.mean(np.clip(1 - np.where(t == 1, y, -y), 0, None) ** 2),
+    "kl_divergence": lambda y, t: np.sum(special.rel_entr(t, y)),
+    "sigmoid_focal_cross_entropy": lambda z, t: focal(special.expit(z), t),
+    "categorical_focal_crossentropy": lambda y, t: -0.25 * np.sum((1 - y) ** 2 * special.xlogy(t, y)),
 }
 """The loss of one row, (K,) and (K,) to a number."""
+
+
+def focal(p: np.ndarray, t: np.ndarray) -> float:
+    """T.-Y. Lin et al.'s: a cross-entropy, times the square of the probability of being wrong."""
+    entropies = -special.xlogy(t, p) - special.xlog1py(1 - t, -p)
+    return float(np.mean((1 - (t * p + (1 - t) * (1 - p))) ** 2 * entropies))
+
+
+ROW_LOSSES["binary_focal_crossentropy"] = focal
 
 
 def call(name: str, scores, targets, weights=None, scale=1.0):
@@ -43,10 +77,14 @@ def sample(name: str, rows: int, outputs: int, rng: np.random.Generator) -> tupl
     scores, targets = rng.normal(size=(rows, outputs)), rng.normal(size=(rows, outputs))
     if name in ON_PROBABILITIES:
         scores = rng.uniform(0.05, 0.95, (rows, outputs))
-    if name in ("binary_crossentropy", "sigmoid_cross_entropy"):
+    if name in ("binary_crossentropy", "sigmoid_cross_entropy") or "focal" in name:
         targets = rng.uniform(0, 1, (rows, outputs))
-    if name in TAKE_LABELS:
+    if name in OF_CLASSES:
         targets = special.softmax(targets, axis=1)
+    if name in POSITIVE:
+        scores, targets = rng.uniform(0.1, 3, (2, rows, outputs))
+    if "hinge" in name:
+        targets = rng.choice([0, 1], (rows, outputs)).astype(float)
     return scores, targets
 
 

@@ -1,0 +1,86 @@
+"""Evaluations and predictions that callbacks hear of; without any they are one call of the executable."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from dnnkit.backends.executable import Executable
+from dnnkit.backends.program import HostArray, Totals
+from dnnkit.callbacks.callback_list import CallbackList
+from dnnkit.network.protocol import Network
+from dnnkit.settings import Expected, shown
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str):
+        raise ValueError
+    return float(value)
+
+
+_NUMBER = Expected("a number, as all logs are", _number)
+
+
+def params(samples: int, batch_size: int) -> dict[str, int]:
+    """What callbacks know of an evaluation or a prediction."""
+    steps = -(-samples // batch_size)
+    return {"epochs": 1, "steps": steps, "samples": samples, "batch_size": batch_size, "verbose": 0}
+
+
+def after_callbacks(tell: Callable[[dict[str, Any]], None], logs: Mapping[str, float]) -> dict[str, float]:
+    """The logs after callbacks were told: what they put there is measured, too."""
+    told: dict[str, Any] = dict(logs)
+    tell(told)
+    if told != logs:
+        for name, value in told.items():
+            told[name] = _NUMBER.check(f"a callback sets logs[{name!r}] to {shown(value)}", value)
+    return told
+
+
+def evaluate(
+    net: Network, executable: Executable, data: Any, batch_size: int, callbacks: CallbackList
+) -> dict[str, float]:
+    """Loss and metrics of data that the executable has loaded."""
+    metrics = executable.program.metrics
+
+    def after_batch(batch: int, totals: Totals) -> None:
+        callbacks.on_test_batch_end(batch, totals.means(metrics))
+        if batch + 1 < batches:
+            callbacks.on_test_batch_begin(batch + 1, {})
+
+    callbacks.on_test_begin({})
+    if callbacks.wants_test_batches:
+        batches = -(-len(data) // batch_size)
+        callbacks.on_test_batch_begin(0, {})
+        totals = net.turns.read_once(
+            executable, lambda parameters: executable.evaluate(data, batch_size, parameters, after_batch)
+        )
+    else:
+        totals = net.turns.read(executable, lambda parameters: executable.evaluate(data, batch_size, parameters))
+    return after_callbacks(callbacks.on_test_end, totals.means(metrics))
+
+
+def predict(net: Network, executable: Executable, x: Any, batch_size: int, callbacks: CallbackList) -> HostArray:
+    """Outputs (N, O) for checked samples."""
+    callbacks.on_predict_begin({})
+    if callbacks.wants_predict_batches:
+        found = net.turns.read_once(
+            executable, lambda parameters: _batch_by_batch(executable, x, batch_size, parameters, callbacks)
+        )
+    else:
+        data = executable.load(x, None, None)
+        found = net.turns.read(executable, lambda parameters: executable.predict(data, batch_size, parameters))
+    callbacks.on_predict_end({})
+    return found
+
+
+def _batch_by_batch(
+    executable: Executable, x: Any, batch_size: int, parameters: Any, callbacks: CallbackList
+) -> HostArray:
+    found = []
+    for batch, first in enumerate(range(0, int(x.shape[0]), batch_size)):
+        callbacks.on_predict_batch_begin(batch, {})
+        data = executable.load(x[first : first + batch_size], None, None)
+        found.append(executable.predict(data, batch_size, parameters))
+        callbacks.on_predict_batch_end(batch, {"outputs": found[-1]})
+    return np.concatenate(found)

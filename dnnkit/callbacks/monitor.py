@@ -1,0 +1,55 @@
+"""A number in the logs that a callback watches, and the best of it so far."""
+
+from math import inf
+from typing import Literal, TypeAlias
+
+from dnnkit.callbacks.base import Callback, Logs
+from dnnkit.errors import ConfigurationError
+from dnnkit.metrics import is_better_higher
+from dnnkit.settings import FINITE
+
+Mode: TypeAlias = Literal["auto", "min", "max"]
+
+
+class Best:
+    """The best value so far of a monitored number, of which more or less is better."""
+
+    def __init__(self, monitor: str, mode: Mode, min_delta: float = 0.0, value: float | None = None) -> None:
+        if not isinstance(mode, str) or mode not in ("auto", "min", "max"):
+            raise ConfigurationError(f"mode is {mode!r}: expected 'auto', 'min' or 'max'")
+        if not isinstance(monitor, str):
+            raise ConfigurationError(f"monitor is {monitor!r}: expected the name of what is measured, as 'val_loss'")
+        self.monitor, self.mode = monitor, mode
+        self._min_delta = abs(FINITE.of("min_delta", min_delta))
+        self.value = value
+
+    def forget(self) -> None:
+        """As if nothing had been seen."""
+        self.value = None
+
+    def seen(self, callback: Callback, logs: Logs | None) -> float | None:
+        """The number in the logs; None where it is measured, but not in every epoch."""
+        logs = logs or {}
+        if self.monitor in logs:
+            self._is_more_better = self.mode == "max" or (
+                self.mode == "auto" and is_better_higher(self.monitor, callback.model.metrics)
+            )
+            return float(logs[self.monitor])
+        if self.monitor in callback.params.get("metrics", ()):
+            return None
+        raise ConfigurationError(
+            f"monitor={self.monitor!r} is not measured; what is: {', '.join(logs)}. "
+            "For val_... pass validation_data or validation_split to fit"
+        )
+
+    def is_better(self, value: float, than: float | None) -> bool:
+        """Whether a number that was `seen` is better by more than `min_delta`; any is than None, and NaN never."""
+        sign = 1.0 if self._is_more_better else -1.0
+        return sign * value > (-inf if than is None else sign * than + self._min_delta)
+
+    def improves(self, value: float) -> bool:
+        """Whether it is better than all before; if so it is the best from now on."""
+        is_better = self.is_better(value, self.value)
+        if is_better:
+            self.value = value
+        return is_better

@@ -1,0 +1,162 @@
+"""The statements of a loss's formula as what a loss kernel's folder holds: for array namespaces, Numba and CUDA.
+
+Each version does to a batch, or to one of its rows, what `kernels/losses/mean_squared_error` does by hand.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+from dnnkit.formula.printing import ARRAYS, CUDA, ELEMENTARY, NUMBA, TRUTHS, Language
+from dnnkit.formula.steps import Steps, Value
+
+ARRAYS_OF_LOSS = replace(ARRAYS, selected="xp.full_like(y, {})")
+FLIPPED = {"greater": "less", "less": "greater", "at_least": "at_most", "at_most": "at_least"}
+NUMBA_HEAD = """\
+@jit
+def row(i, predictions, targets, factor, out{parameters}):
+    \"\"\"Loss of row i; `factor` times its gradient goes to row i of out.\"\"\"
+"""
+CUDA_HEAD = """\
+// Loss of the row, the same in all its threads; `factor` times its gradient goes to out.
+template <typename Target>
+__device__ __forceinline__ REAL row_loss(
+    const Row& row, const REAL* predictions, const Target* targets, REAL factor, REAL* out{parameters}
+) {{
+"""
+
+
+@dataclass(frozen=True)
+class LossText:
+    """A loss to be written.
+
+    Attributes:
+        name: the folder's, or the key of a formula.
+        title: what it is, in words.
+        steps: the loss of one output, and its derivative by the prediction.
+        parameters: names in the steps that stay parameters, and their defaults.
+        over_outputs: what a row's loss is of its outputs'.
+        made: how, for the files' first lines.
+    """
+
+    name: str
+    title: str
+    steps: Steps
+    parameters: Mapping[str, float]
+    over_outputs: Literal["mean", "sum"]
+    made: str = "from the formula in the package's docstring"
+
+    def _lines(self, language: Language) -> list[tuple[str, str, str]]:
+        """(name, operation, right side) of each statement; parameters are written as constants are."""
+        lines = []
+        for line in self.steps.lines:
+            operation, arguments = line.operation, line.arguments
+            if operation in FLIPPED and not isinstance(arguments[0], str):  # y < 0, not 0 > y
+                operation, arguments = FLIPPED[operation], arguments[::-1]
+            constant = language.selected if operation == "select" else language.constant
+            written = (self._written(value, constant) for value in arguments)
+            lines.append((line.name, operation, language.operations[operation].format(*written)))
+        return lines
+
+    def _written(self, value: Value, constant: str) -> str:
+        if isinstance(value, str):
+            if "full_like" in constant and value in self._without_shape:
+                return f"{value} + xp.zeros_like(y)"
+            return constant.format(value) if value in self.parameters else value
+        return constant.format('float("nan")' if value != value and "REAL" not in constant else repr(value))
+
+    @cached_property
+    def _without_shape(self) -> set[str]:
+        """Parameters, and what is computed of them alone: in array code they are numbers."""
+        found = set(self.parameters)
+        for line in self.steps.lines:
+            names = {value for value in line.arguments if isinstance(value, str)}
+            found |= {line.name} if names <= found else set()
+        return found
+
+    def _results(self, language: Language) -> tuple[str, str]:
+        loss, slope = (self._written(value, language.selected) for value in (self.steps.result, *self.steps.others))
+        return loss, slope
+
+    def arrays(self) -> str:
+        """`reference.py`."""
+        is_mean = self.over_outputs == "mean"
+        lines, (loss, slope) = self._lines(ARRAYS_OF_LOSS), self._results(ARRAYS_OF_LOSS)
+        taken = ["predictions: Array", "targets: Array", "weights: Array | None", "scale: float"]
+        taken += ["xp: Namespace = np"]
+        element = ["y: Array", "t: Array", "xp: Namespace"]
+        if self.parameters:
+            taken += ["*", *(f"{name}: Any = {value!r}" for name, value in self.parameters.items())]
+            element += [f"{name}: Any" for name in self.parameters]
+            signature = "".join(f"    {each},\n" for each in taken)
+        else:
+            signature = f"    {', '.join(taken)}\n"
+        special = [name for name in ("erf", "erfc") if any(operation == name for _, operation, _ in lines)]
+        imports = ["from dnnkit.kernels._reference.rows import weigh"]
+        imports += [f"from dnnkit.kernels._reference.special import {', '.join(special)}"] if special else []
+        imports += ["from dnnkit.kernels.array import Array, Namespace"]
+        return (
+            f'"""{self.title}, in plain array code, {self.made}."""\n\n'
+            + ("from typing import Any\n\n" if self.parameters else "")
+            + "import numpy as np\n\n"
+            + "\n".join(imports)
+            + f"\n\n\ndef loss_and_gradient(\n{signature}) -> tuple[Array, Array]:\n"
+            + '    """Weighted sum of the rows\' losses, and `scale` times its gradient in the predictions."""\n'
+            + f"    losses, slopes = _element({', '.join(['predictions', 'targets', 'xp', *self.parameters])})\n"
+            + ("    outputs = predictions.shape[1]\n" if is_mean else "")
+            + f"    rows = xp.sum(losses, axis=1){' / outputs' if is_mean else ''}\n"
+            + f"    return weigh(rows, slopes * {'(scale / outputs)' if is_mean else 'scale'}, weights, xp)\n"
+            + f"\n\ndef _element({', '.join(element)}) -> tuple[Array, Array]:\n"
+            + '    """The loss of each output, and its derivative by the prediction."""\n'
+            + '    with np.errstate(all="ignore"):  # of branches that are not taken\n'
+            + _indented([f"{name} = {right}" for name, _, right in lines], 8)
+            + f"    return {loss}, {slope}\n"
+        )
+
+    def numba(self) -> str:
+        """`cpu.py`."""
+        lines, (loss, slope) = self._lines(NUMBA), self._results(NUMBA)
+        used = {operation for _, operation, _ in lines}
+        text = f'"""{self.title}, row by row, {self.made}."""\n\n'
+        text += "import math\n\n" if any("math." in right for _, _, right in lines) else ""
+        elementary = [name for name in ELEMENTARY if name in used]
+        text += f"from dnnkit.kernels._numba.elementary import {', '.join(elementary)}\n" if elementary else ""
+        text += "from dnnkit.kernels._numba.jit import jit\nfrom dnnkit.kernels._numba.rows import target\n\n\n"
+        text += NUMBA_HEAD.format(parameters="".join(f", {name}={value!r}" for name, value in self.parameters.items()))
+        is_mean = self.over_outputs == "mean"
+        text += "    kind, outputs = out.dtype.type, predictions.shape[1]\n"
+        text += f"    step, total = {'factor / kind(outputs)' if is_mean else 'factor'}, kind(0)\n"
+        text += "    for k in range(outputs):\n"
+        body = ["y, t = predictions[i, k], target(targets, i, k, kind(0))"]
+        body += [f"{name} = {right}" for name, _, right in lines]
+        body += [f"total += {loss}", f"out[i, k] = step * {_factor(slope)}"]
+        return text + _indented(body, 8) + f"    return total{' / kind(outputs)' if is_mean else ''}\n"
+
+    def cuda(self) -> str:
+        """`gpu.cu`."""
+        loss, slope = self._results(CUDA)
+        parameters = "".join(f",\n    REAL {name} = REAL({value!r})" for name, value in self.parameters.items())
+        is_mean = self.over_outputs == "mean"
+        text = f"// {self.title}, row by row, {self.made}.\n\nnamespace loss::{self.name} {{\n\n"
+        text += CUDA_HEAD.format(parameters=parameters)
+        text += "    REAL outputs = REAL(row.columns), step = factor / outputs, loss = REAL(0);\n" if is_mean else ""
+        text += "" if is_mean else "    REAL step = factor, loss = REAL(0);\n"
+        text += "    for (long long k = row.first(); k < row.columns; k += row.group) {\n"
+        body = ["REAL y = predictions[k], t = target(targets, row, k);"]
+        body += [f"{_type(operation)} {name} = {right};" for name, operation, right in self._lines(CUDA)]
+        body += [f"loss += {loss};", f"out[k] = step * {_factor(slope)};"]
+        text += _indented(body, 8) + f"    }}\n    return row_sum(row, loss){' / outputs' if is_mean else ''};\n}}\n"
+        return text + f"\n}}  // namespace loss::{self.name}\n"
+
+
+def _factor(text: str) -> str:
+    return f"({text})" if " " in text else text
+
+
+def _type(operation: str) -> str:
+    return "bool" if operation in TRUTHS else "REAL"
+
+
+def _indented(lines: Iterable[str], spaces: int) -> str:
+    return "".join(f"{' ' * spaces}{line}\n" for line in lines)

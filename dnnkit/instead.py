@@ -1,0 +1,314 @@
+"""What Keras has and dnnkit has not, and what to use instead: one table, asked when a name is found nowhere.
+
+A name that is in no table is a slip: the nearest name is suggested. Both are an `AttributeError`, of an argument a
+`TypeError`, as Python's own.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any
+
+from dnnkit.errors import NoAttribute, UnknownArgument
+from dnnkit.registry import did_you_mean
+
+DENSE_ONLY = "dnnkit trains dense networks: Flatten() the samples, and use Dense layers, or a framework that has {name}"
+ONE_AFTER_THE_OTHER = "layers stand one after the other: use dk.Sequential, or a layer of your own (docs/extending.md)"
+OWN_LAYER = "write it as a layer of your own, some 10 lines: docs/extending.md"
+LOOP = "write the loop: for x, y in batches: net.train_step(x, y); or fit the pieces one after the other"
+COMPILED = "leave it out: training is compiled, whatever its parts"
+NUMPY = "arrays are NumPy's: use NumPy"
+NORMALISE = (
+    "scale the data before, x = (x - mean) / std with the training data's numbers, or by dk.Rescaling(1 / std) as the "
+    "first layer"
+)
+NO_PENALTY = "use dk.AdamW or dk.SGD(weight_decay=...), which decay the weights, or a loss of your own"
+PREDICT_PART = (
+    "values between layers are arrays of a prediction: part = dk.Sequential(net.layers[:k]), part.build(...), "
+    "part.set_weights(net.get_weights()[:n]), part.predict(x)"
+)
+CLIP = "use global_clipnorm=..., which bounds the norm of the whole gradient"
+PYTHON_LOOP = "one process feeds the training, and the data are arrays: leave it out"
+ALL_AT_ONCE = "arrays are evaluated whole: hand over x[:n], y[:n]"
+IN_LAYER = "say it of the network: dk.Sequential(layers, dtype='float64')"
+NO_NAME = "leave it out: metrics are called by their names, functions by their __name__"
+SEED = "leave it out: initial weights follow from dk.Sequential(layers, seed=...)"
+
+
+def _each(names: str, words: str) -> dict[str, str]:
+    return {name: words.format(name=name) for name in names.split()}
+
+
+ATTRIBUTES: dict[str, dict[str, str]] = {
+    "dnnkit": {
+        **_each("Model Functional", ONE_AFTER_THE_OTHER),
+        **_each("Variable constant function GradientTape", NUMPY),
+        "applications": "there are no trained image models here; a network of dense layers on their features can be",
+        "mixed_precision": "networks are float32 or float64: dk.Sequential(layers, dtype='float32')",
+        "distribute": "one process trains a network, on all processors that help: num_threads=...",
+        "regularizers": NO_PENALTY,
+        "constraints": "there are none; a callback may assign net.parameters after each batch",
+        "preprocessing": "read and scale data with NumPy; dk.datasets has some",
+        "saving": "use net.save(folder) and dk.load(folder)",
+        "keras": "import dnnkit as keras: what programs use of it is in dnnkit itself",
+    },
+    "layers": {
+        **_each(
+            "Conv1D Conv2D Conv3D Conv2DTranspose DepthwiseConv2D SeparableConv2D MaxPooling1D MaxPooling2D "
+            "AveragePooling2D GlobalAveragePooling2D GlobalMaxPooling2D UpSampling2D ZeroPadding2D LSTM GRU SimpleRNN "
+            "RNN Bidirectional TimeDistributed ConvLSTM2D Attention MultiHeadAttention SpatialDropout2D",
+            DENSE_ONLY,
+        ),
+        **_each("Concatenate Add Subtract Multiply Average Maximum Minimum Dot concatenate add", ONE_AFTER_THE_OTHER),
+        **_each("RandomFlip RandomRotation RandomZoom RandomCrop Resizing CenterCrop", "change the images with NumPy"),
+        **_each("Lambda Masking Permute RepeatVector Reshape", OWN_LAYER),
+        **_each("GaussianNoise GaussianDropout AlphaDropout ActivityRegularization UnitNormalization", OWN_LAYER),
+        **_each("BatchNormalization LayerNormalization GroupNormalization Normalization", NORMALISE),
+        **_each(
+            "Embedding CategoryEncoding StringLookup IntegerLookup Hashing Discretization TextVectorization",
+            "hand over one-hot rows, dk.to_categorical(x): zeros cost nearly nothing here",
+        ),
+        "PReLU": "use dk.layers.LeakyReLU(), or a layer of your own: docs/extending.md",
+    },
+    "optimizers": {
+        **_each(
+            "Adadelta Adagrad Adamax Nadam Ftrl Lion Lamb Adafactor Muon LossScaleOptimizer",
+            "use dk.Adam, or write the rule, some 10 lines: docs/extending.md",
+        ),
+        "legacy": "use dk.optimizers itself",
+    },
+    "initializers": {
+        **_each(
+            "Orthogonal Identity TruncatedNormal STFT",
+            "use dk.initializers.GlorotUniform or HeNormal, or write one: a frozen dataclass of Initializer with "
+            "__call__(rng, shape)",
+        ),
+    },
+    "callbacks": {
+        "BackupAndRestore": "use fit(..., checkpoint=folder), which goes on from there bit for bit",
+        "ProgbarLogger": "use fit(verbose=1)",
+        "RemoteMonitor": "write a Callback with on_epoch_end(epoch, logs)",
+        "SwapEMAWeights": "write a Callback that keeps the mean of net.get_weights()",
+    },
+    "utils": {
+        **_each("Sequence PyDataset", LOOP),
+        **_each("plot_model model_to_dot", "use net.summary(), or let a notebook show the network"),
+        **_each(
+            "pad_sequences timeseries_dataset_from_array split_dataset image_dataset_from_directory "
+            "text_dataset_from_directory get_file",
+            "prepare data with NumPy",
+        ),
+        **_each(
+            "register_keras_serializable get_custom_objects custom_object_scope",
+            "use dk.register(kind, name, thing), or dk.load(folder, custom_objects={{...}})",
+        ),
+    },
+    "models": {
+        **_each("Model", ONE_AFTER_THE_OTHER),
+        **_each("model_from_json model_from_config", "use dk.load(folder)"),
+    },
+    "datasets": {
+        **_each(
+            "boston_housing california_housing cifar10 cifar100 imdb reuters",
+            "read them yourself, as NumPy arrays; here are digits, mnist, fashion_mnist and circles",
+        ),
+    },
+    "activations": {
+        **_each("get serialize deserialize", "names stand for activations everywhere: activation='relu'"),
+    },
+    "schedules": {
+        **_each(
+            "InverseTimeDecay PolynomialDecay CosineDecayRestarts LearningRateSchedule",
+            "write it: a dataclass of dk.schedules.Schedule with __call__(step)",
+        ),
+    },
+    "network": {
+        **_each("fit_generator evaluate_generator predict_generator", LOOP),
+        **_each("train_function make_train_function test_function predict_function run_eagerly jit_compile", COMPILED),
+        **_each("outputs inputs input output", PREDICT_PART),
+        "predict_on_batch": "use net.predict(x)",
+        "predict_classes": "use net.predict(x).argmax(axis=1), or > 0.5 of one output",
+        "predict_proba": "use net.predict(x)",
+        "reset_states": "there is no state between batches: leave it out",
+        "reset_metrics": "metrics begin with every call: leave it out",
+        "metrics_names": "use list(net.evaluate(x, y).keys())",
+        "losses": "penalties of layers do not exist: " + NO_PENALTY,
+        "add_loss": "use a loss of your own: docs/extending.md",
+        "add_metric": "hand over a function: compile(metrics=[function])",
+        "add_weight": "parameters are a layer's: docs/extending.md",
+        "output_shape": "use net.predict(x).shape[1:], or net.summary()",
+        "call": "use net(x) or net.predict(x)",
+        "built": "use net.is_built",
+        "get_config": "use net.save(folder), which writes architecture.json; dk.clone_model(net) makes another",
+        "from_config": "use dk.load(folder), or dk.clone_model(net)",
+        "to_json": "use net.save(folder), which writes architecture.json",
+        "to_yaml": "use net.save(folder), which writes architecture.json",
+        "export": "use net.to_numpy_source('net.py') for a script that needs NumPy alone",
+        "quantize": "networks are float32 or float64",
+        "stateless_call": "a network has its parameters: net.set_weights(...), then net.predict(x)",
+    },
+    "layer": {
+        **_each(
+            "weights kernel bias trainable_weights variables trainable_variables non_trainable_weights "
+            "non_trainable_variables",
+            "by itself a layer is a description, whose weights are a network's: net.layers[0].weights, or "
+            "net.get_layer(name).{name}",
+        ),
+        **_each("output input", PREDICT_PART),
+        "call": "use dk.Sequential([layer]), or forward of a layer of your own",
+        "build": "use net.build(input_shape)",
+        "add_weight": "say it in parameters(): docs/extending.md",
+        "get_config": "use dataclasses.asdict(layer)",
+        "losses": NO_PENALTY,
+    },
+    "history": {
+        "validation_data": "hand it to net.evaluate",
+        "model": "the network is what fit was called on",
+        "params": "use history.epoch and history.plan",
+        "on_epoch_end": "History is no callback here: fit returns it",
+    },
+}
+"""Kind of owner -> attribute -> what to use."""
+ATTRIBUTES["dnnkit"] |= ATTRIBUTES["layers"]
+
+ARGUMENTS: dict[str, dict[str, str]] = {
+    "compile": {
+        **_each("run_eagerly jit_compile steps_per_execution auto_scale_loss experimental_run_tf_function", COMPILED),
+        "loss_weights": "there is one loss: multiply it in a loss of your own",
+        "weighted_metrics": "metrics are weighted like the loss: put them into metrics=",
+        "sample_weight_mode": "sample_weight has one number for each sample: leave it out",
+    },
+    "fit": {
+        **_each("workers use_multiprocessing max_queue_size", PYTHON_LOOP),
+        **_each("validation_steps", "validation data are evaluated whole: hand over less of them"),
+        **_each("validation_batch_size", "it changes nothing but memory: leave it out"),
+        "nb_epoch": "use epochs=...",
+        "generator": LOOP,
+    },
+    "evaluate": {**_each("workers use_multiprocessing max_queue_size", PYTHON_LOOP), "steps": ALL_AT_ONCE},
+    "predict": {
+        **_each("workers use_multiprocessing max_queue_size", PYTHON_LOOP),
+        "steps": "arrays are predicted whole: hand over x[:n]",
+    },
+    "summary": {
+        **_each("positions expand_nested show_trainable layer_range", "leave it out"),
+    },
+    "Layer": {
+        **_each("dtype dtype_policy autocast", IN_LAYER),
+        **_each("kernel_regularizer bias_regularizer activity_regularizer", NO_PENALTY),
+        **_each("kernel_constraint bias_constraint", "there are none; a callback may assign net.parameters"),
+        **_each("batch_size batch_input_shape batch_shape", "fit(batch_size=...) says how many rows; use input_shape="),
+        "weights": "use net.get_layer(name).set_weights(...) once the network is built",
+        "input_length": "use input_shape=",
+        "noise_shape": "each number is dropped by itself: leave it out",
+        "seed": "leave it out: masks follow from dk.Sequential(layers, seed=...)",
+        "output_dim": "use units",
+        "init": "use kernel_initializer=",
+        "lora_rank": "train the layer whole",
+    },
+    "Input": {
+        **_each("batch_size batch_shape", "fit(batch_size=...) says how many rows; leave it out"),
+        "dtype": "data may have any dtype, bytes are read as they are: leave it out",
+        "input_shape": "use shape=",
+        "sparse": "hand over sparse.toarray(): zeros cost nearly nothing here",
+        "tensor": "hand data to fit and predict",
+    },
+    "Optimizer": {
+        "lr": "use learning_rate=",
+        "clipnorm": CLIP + "; per parameter there is none",
+        "clipvalue": CLIP,
+        "decay": "use a schedule: learning_rate=dk.schedules.ExponentialDecay(...)",
+        "amsgrad": "leave it out",
+        "centered": "leave it out",
+        "use_ema": "write a Callback that keeps the mean of net.get_weights()",
+        "ema_momentum": "write a Callback that keeps the mean of net.get_weights()",
+        "jit_compile": COMPILED,
+        "loss_scale_factor": "networks are float32 or float64: leave it out",
+        "gradient_accumulation_steps": "use larger batches, or sum net.get_gradients(...) and net.apply_gradients(...)",
+        "name": "leave it out",
+    },
+    "Adam": {"weight_decay": "use dk.AdamW(weight_decay=...)"},
+    "RMSprop": {"momentum": "leave it out, or use dk.Adam, which has one", "weight_decay": "use dk.AdamW"},
+    "Loss": {
+        "reduction": "the loss of a batch is its mean over rows; dk.losses.SumSquaredError sums",
+        "name": "leave it out: it is reported as loss",
+        "axis": "outputs are the last axis: leave it out",
+        "dtype": IN_LAYER,
+    },
+    "Initializer": {"seed": SEED},
+    "RandomUniform": {"minval": "use low=", "maxval": "use high="},
+    "RandomNormal": {"mean": "the mean is 0: leave it out"},
+    "VarianceScaling": {"mode": "use average=True for fan_avg", "distribution": "use uniform=True or False"},
+    "Schedule": {"name": "leave it out"},
+    "CosineDecay": {
+        "warmup_target": "the learning rate rises to initial_learning_rate: leave it out",
+    },
+}
+"""Call, or class and those that it derives from -> argument -> what to use."""
+
+
+def no_attribute(owner: str, name: str, kind: str, names: Callable[[], Iterable[str]]) -> NoAttribute:
+    """The error for an attribute that nothing has; `names()` are those that are there."""
+    return NoAttribute(_Missing(owner, name, kind, names))
+
+
+@dataclass(frozen=True)
+class _Missing:
+    """What to say of it, found when somebody reads it."""
+
+    owner: str
+    name: str
+    kind: str
+    names: Callable[[], Iterable[str]]
+
+    def __str__(self) -> str:
+        if (use := ATTRIBUTES.get(self.kind, {}).get(self.name)) is not None:
+            return f"{self.owner} has no {self.name!r}: {use}"
+        near = did_you_mean(self.name, [each for each in self.names() if not each.startswith("_")])
+        return f"{self.owner} has no attribute {self.name!r}{f': {near.strip()}' if near else ''}"
+
+    __repr__ = __str__
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return str, (str(self),)
+
+
+class _Absent:
+    """An attribute of the table as part of a class, so that it says what to use; who wants one may assign it."""
+
+    def __init__(self, name: str, kind: str) -> None:
+        self._name, self._kind = name, kind
+
+    def __get__(self, owner: Any, of: type) -> Any:
+        raise no_attribute(f"a {of.__name__}", self._name, self._kind, lambda: dir(of))
+
+
+def add_missing(owner: type, kind: str) -> None:
+    """Let a class say of all names of the table what to use instead.
+
+    By descriptors: a class with `__getattr__` is slower at every attribute that it has, by 80 ns in Python 3.11.
+    """
+    for name in ATTRIBUTES[kind]:
+        setattr(owner, name, _Absent(name, kind))
+
+
+def refuse(call: str, given: Iterable[str], taken: Callable[..., Any]) -> None:
+    """Raise `UnknownArgument` if there are arguments, given by name, that the call does not take."""
+    for name in given:
+        _refuse((call,), f"{call}()", name, taken)
+
+
+def refuse_fields(kind: type, given: Mapping[str, Any]) -> None:
+    """The same of arguments of a class, which may have an `__init__` of its own."""
+    for name in given:
+        taken = signature(kind).parameters.values()
+        if not any(each.name == name or each.kind is each.VAR_KEYWORD for each in taken):
+            _refuse(tuple(base.__name__ for base in kind.__mro__), kind.__name__, name, kind)
+
+
+def _refuse(places: tuple[str, ...], what: str, name: str, taken: Callable[..., Any]) -> None:
+    for place in places:
+        if (use := ARGUMENTS.get(place, {}).get(name)) is not None:
+            raise UnknownArgument(f"{what} takes no argument {name!r}: {use}")
+    near = did_you_mean(name, signature(taken).parameters)
+    raise UnknownArgument(f"{what} takes no argument {name!r}{f': {near.strip()}' if near else ''}")

@@ -1,0 +1,67 @@
+"""Networks as Keras calls them: models."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dnnkit.errors import ConfigurationError
+from dnnkit.layers import Input
+from dnnkit.network.sequential import Sequential
+from dnnkit.settings import shown
+
+__all__ = ["Sequential", "clone_model", "load_model", "save_model"]
+
+
+def clone_model(model: Sequential) -> Sequential:
+    """A network of the same layers with new first weights, from a seed of its own; it is not compiled.
+
+    `net.copy`, as `copy.deepcopy(net)`, has the weights, too.
+    """
+    return _alike(model, seed=None)
+
+
+def load_model(
+    filepath: str | Path,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+) -> Sequential:
+    """The network that was saved in a folder: `dk.load`.
+
+    Arguments:
+        filepath: the folder, as `net.save` writes it.
+        custom_objects: classes and functions of your own, by name.
+        compile: whether it is compiled as it was; else it only predicts until you compile it.
+        safe_mode: a save never holds code, so False is refused.
+    """
+    if not safe_mode:
+        raise ConfigurationError(
+            "safe_mode=False would run what a save holds: saves of dnnkit hold no code; leave it out"
+        )
+    from dnnkit.saves.loading import load_network
+
+    net = load_network(filepath, None, custom_objects)
+    if compile:
+        return net
+    twin = _alike(net, seed=net.seed)
+    twin.set_weights(net.get_weights())
+    return twin
+
+
+def save_model(model: Sequential, filepath: str | Path) -> None:
+    """Write the network to a folder: `net.save`."""
+    model.save(filepath)
+
+
+def _alike(model: Sequential, seed: int | None) -> Sequential:
+    if not isinstance(model, Sequential):
+        raise ConfigurationError(f"the model is {shown(model)}: expected a Sequential")
+    shape = [] if model.input_shape is None else [Input(model.input_shape)]
+    return Sequential(
+        [*shape, *model.descriptions],
+        backend=model.backend if model.is_built else None,
+        seed=seed,
+        dtype=model.dtype,
+        num_threads=model.num_threads,
+        name=model.name,
+    )

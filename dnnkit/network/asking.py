@@ -1,0 +1,185 @@
+"""Asking a network: `predict` and `evaluate`, and how it takes samples, targets and weights."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnnkit.backends import choosing
+from dnnkit.backends.executable import Executable
+from dnnkit.backends.registry import get_backend
+from dnnkit.callbacks import callback_list, hearing
+from dnnkit.callbacks.callback_list import CallbackList
+from dnnkit.errors import ConfigurationError
+from dnnkit.instead import refuse
+from dnnkit.network import checks, targets
+from dnnkit.network.building import Buildable
+from dnnkit.network.evaluation import Evaluation, as_of_batch
+from dnnkit.training.progress import Verbosity, check_verbosity
+
+INFERENCE_BATCH = 1024
+"""Rows that `predict` and `evaluate` compute at a time: enough for BLAS, little memory."""
+
+
+class Askable(Buildable):
+    """`predict` and `evaluate` of a network, which builds itself on the first data it sees."""
+
+    @overload
+    def evaluate(
+        self, x: Any, y: Any = None, batch_size: int | None = None, verbose: Verbosity = 0, sample_weight: Any = None,
+        *, callbacks: callback_list.Given = None, return_dict: Literal[True], **others: Any,
+    ) -> dict[str, float]: ...  # fmt: skip
+
+    @overload
+    def evaluate(
+        self, x: Any, y: Any = None, batch_size: int | None = None, verbose: Verbosity = 0, sample_weight: Any = None,
+        *, callbacks: callback_list.Given = None, return_dict: bool = False, **others: Any,
+    ) -> Evaluation: ...  # fmt: skip
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Verbosity = 0,
+        sample_weight: Any = None,
+        *,
+        callbacks: callback_list.Given = None,
+        return_dict: bool = False,
+        **others: Any,
+    ) -> Evaluation | dict[str, float]:
+        """Loss and metrics on samples and targets, dropout off: `loss, accuracy = net.evaluate(x, y)`.
+
+        Arguments:
+            x: samples (N, ...).
+            y: their targets, as for `fit`.
+            batch_size: rows that are computed at a time; None for many.
+            verbose: 1 or 2 print a line of what was found, 0 nothing; "auto" is 1.
+            sample_weight: (N,), how much each sample counts.
+            callbacks: what hears of its batches.
+            return_dict: give a dictionary in place of an `Evaluation`, which is one by name.
+        """
+        refuse("evaluate", others, Askable.evaluate)
+        heard = CallbackList.of(callbacks)
+        batch_size = checks.check_count("batch_size", INFERENCE_BATCH if batch_size is None else batch_size)
+        x, y, weights = self._check(x, y, sample_weight, rows=choosing.NONE_TRAINED)
+        executable, samples = self.executable, int(x.shape[0])
+        data, rows = executable.load(x, y, weights), min(batch_size, samples)
+        heard.attach(self, hearing.params(samples, rows))
+        found = Evaluation(hearing.evaluate(self, executable, data, rows, heard))
+        if check_verbosity(verbose):
+            print(f"{samples:,} samples  " + "  ".join(f"{name} {value:.4f}" for name, value in found.items()))
+        return dict(found.items()) if return_dict else found
+
+    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """`evaluate` on x and y as one batch; without metrics the loss is a number, as Keras has it."""
+        found = self.evaluate(x, y, len(x), sample_weight=sample_weight)
+        return as_of_batch(found, return_dict)
+
+    def __call__(self, x: Any, training: bool = False) -> NDArray[Any]:
+        """`predict(x)`; with `training=True`, dropout on, there is none."""
+        if training:
+            raise ConfigurationError(
+                "net(x, training=True) would drop units: predictions are made without. A step of training is "
+                "net.train_step(x, y), its gradients are net.get_gradients(x, y)"
+            )
+        return self.predict(x)
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = INFERENCE_BATCH,
+        verbose: Verbosity = 0,
+        *,
+        callbacks: callback_list.Given = None,
+        **others: Any,
+    ) -> NDArray[Any]:
+        """The network's outputs (N, ...) as a NumPy array, dropout off.
+
+        Arguments:
+            x: samples (N, ...).
+            batch_size: rows that are computed at a time; None for many.
+            verbose: 1 or 2 print a line when it is done, 0 nothing; "auto" is 1.
+            callbacks: what hears of its batches.
+        """
+        if verbose or others:
+            refuse("predict", others, Askable.predict)
+            found = self.predict(x, batch_size, callbacks=callbacks)
+            if check_verbosity(verbose):
+                print(f"{len(found):,} samples predicted")
+            return found
+        batch_size = checks.check_count("batch_size", INFERENCE_BATCH if batch_size is None else batch_size)
+        if callbacks is not None:
+            return self._predict_heard(x, batch_size, CallbackList.of(callbacks))
+        if (executable := self._executable) is not None and (few := self._predict_few(executable, x)) is not None:
+            return few if len(self._output_shape) == 1 else few.reshape(-1, *self._output_shape)
+        x = self._check_samples(x, choosing.NONE_TRAINED)
+        executable = self.executable
+        data, rows = executable.load(x, None, None), min(batch_size, int(x.shape[0]))
+        found = self.turns.read(executable, lambda parameters: executable.predict(data, rows, parameters))
+        return found.reshape(-1, *self._output_shape)
+
+    def _predict_heard(self, x: Any, batch_size: int, callbacks: CallbackList) -> NDArray[Any]:
+        x = self._check_samples(x, choosing.NONE_TRAINED)
+        samples = int(x.shape[0])
+        rows = min(batch_size, samples)
+        callbacks.attach(self, hearing.params(samples, rows))
+        return hearing.predict(self, self.executable, x, rows, callbacks).reshape(-1, *self._output_shape)
+
+    def _predict_few(self, executable: Executable, x: Any) -> NDArray[Any] | None:
+        """What takes a few microseconds: `Turns.read` where nothing has changed, without its calls."""
+        turns = self.turns
+        if (settled := turns.settled) is not None and settled.executable is executable:
+            few = executable.predict_few(x, settled.parameters)
+            if turns.settled is settled:
+                return few
+        return turns.read(executable, lambda parameters: executable.predict_few(x, parameters))
+
+    # -- data -------------------------------------------------------------------------------------------------------
+
+    def _check_samples(self, x: Any, rows: int | None) -> Any:
+        """Samples as the executable loads them; builds the network if need be, for batches of at most so many rows."""
+        backend = self._backend or get_backend(self._backend_asked)
+        with backend.on_device():
+            x = checks.as_samples(x, self.input_shape, backend)
+        if not self.is_built:
+            with self.turns.rebuilding("build"):
+                if not self.is_built:  # as it may be since, by another thread
+                    samples = int(x.shape[0])
+                    self._build(
+                        tuple(int(size) for size in x.shape[1:]), samples if rows is None else min(rows, samples)
+                    )
+            return self._check_samples(x, rows)
+        return x
+
+    def _check(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+        rows: int | None = None,
+    ) -> tuple[Any, Any, Any]:
+        """Samples, targets and row weights as the executable loads them; builds the network if need be.
+
+        `rows` are those of a batch; None where all are one.
+        """
+        self.optimizer.rule  # noqa: B018 - whether the network is compiled is said before anything about data
+        x = self._check_samples(x, rows)
+        self._take_rule()
+        samples, program, backend = int(x.shape[0]), self.executable.program, self.backend
+        with backend.on_device():
+            y = targets.as_targets(y, samples, program, backend)
+            weights = checks.as_weights(sample_weight, samples, program, backend)
+            of_classes = targets.class_weights(class_weight, y, program, backend)
+            if of_classes is not None:
+                own = 1.0 if weights is None else np.asarray(backend.to_numpy(weights), np.float64)
+                weights = checks.as_weights(of_classes * own, samples, program, backend)
+        return x, y, weights
+
+    def _take_rule(self) -> None:
+        """Rebuild the network if the optimizer has another rule now: momentum was turned on or off."""
+        if self.executable.program.rule != self.optimizer.rule:
+            with self.turns.rebuilding("an optimizer with another rule"):
+                self._rebuild()

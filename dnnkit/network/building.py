@@ -1,0 +1,334 @@
+"""Making a network: its layers, `compile`, `build`, the backend that it is built on, and what that built."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+from numpy.typing import NDArray
+
+from dnnkit.backends import choosing
+from dnnkit.backends.base import Backend
+from dnnkit.backends.choosing import ASSUMED_ROWS, Chosen
+from dnnkit.backends.executable import Executable
+from dnnkit.backends.program import Program, Snapshot, TrainingState
+from dnnkit.backends.registry import get_backend
+from dnnkit.errors import ConfigurationError, NotReady
+from dnnkit.instead import refuse
+from dnnkit.layers import Input, Layer
+from dnnkit.losses import LOSSES, Loss
+from dnnkit.metrics import Given
+from dnnkit.metrics import check as check_metrics
+from dnnkit.network import checks, lowering
+from dnnkit.network.agreement import warn_of_disagreement
+from dnnkit.network.parameters import Parameters
+from dnnkit.network.protocol import Network
+from dnnkit.network.turns import Turns
+from dnnkit.network.weights import WithWeights
+from dnnkit.optimizers import OPTIMIZERS, Optimizer
+from dnnkit.training.history import History
+
+
+class Buildable(WithWeights):
+    """Layers, loss and optimizer, and the executable that a backend builds of them."""
+
+    def __init__(
+        self,
+        layers: Sequence[Layer | Input],
+        backend: str | Backend | None,
+        seed: int,
+        dtype: lowering.Dtype,
+        num_threads: int | None,
+    ) -> None:
+        self.descriptions, self.input_shape = checks.check_layers(layers)
+        self.seed, self.dtype, self.num_threads = seed, dtype, num_threads
+        self.loss: Loss | None = None
+        self.metrics: tuple[Given, ...] = ()
+        self.stop_training = False
+        self.turns = Turns()
+        """Who may change the network; for dnnkit's own parts."""
+        self._optimizer: Optimizer | None = None
+        self._backend_asked = backend
+        self._backend: Backend | None = None
+        self._why = ""
+        """Why "auto" took the backend; empty where somebody named it."""
+        self._weighed_rows: int | None = None
+        """Rows of a batch for which "auto" chose, as long as it may choose again; else None."""
+        self._executable: Executable | None = None
+        self._history: History | None = None
+        self._parameters: tuple[Executable, Parameters] | None = None
+        self._output_shape: tuple[int, ...] = ()
+
+    # -- making ------------------------------------------------------------------------------------------------------
+
+    def compile(
+        self,
+        optimizer: str | Optimizer | type[Optimizer] = "rmsprop",
+        loss: str | Loss | type[Loss] | None = None,
+        metrics: Given | Sequence[Given] | None = (),
+        **others: Any,
+    ) -> None:
+        """Say what to minimise, how, and what to report; keeps the parameters, forgets an optimizer's state.
+
+        A metric is a name or a function `(y_true, y_pred)` that gives one value per row; docs/extending.md says more.
+        Warns (`TrainingWarning`) where the last activation, the loss and the metrics do not go together.
+        """
+        refuse("compile", others, Buildable.compile)
+        if loss is None:
+            raise ConfigurationError("compile got no loss: what shall be minimised, such as loss='mean_squared_error'?")
+        chosen, minimised = OPTIMIZERS.make(optimizer, Optimizer), LOSSES.make(loss, Loss)
+        measured = check_metrics(metrics)
+        lowering.warn_of_zero_gradient(self.descriptions)
+        warn_of_disagreement(self.descriptions, minimised, measured)
+        with self.turns.rebuilding("compile"):
+            self._optimizer, self.loss, self.metrics = chosen, minimised, measured
+            if self._executable is not None:
+                self._rebuild(keep_slots=False, rows=self._weighed_rows)
+
+    def build(self, input_shape: int | Sequence[int | None], *, batch_size: int = ASSUMED_ROWS) -> None:
+        """Make the parameters, for samples of that shape; a leading None stands for the batch and is dropped.
+
+        Where `Input` or the first layer says the shape, the network builds itself when something asks for parameters.
+
+        Arguments:
+            input_shape: of a sample.
+            batch_size: for which the backend "auto" weighs a GPU against the processor; the first `fit` does so again.
+        """
+        rows = checks.check_count("batch_size", batch_size)
+        with self.turns.rebuilding("build"):
+            self._build(input_shape, rows)
+
+    def build_of(self, input_shape: tuple[int, ...], give: Callable[[Network], None]) -> None:
+        """`build` with the numbers that `give` gives, such as those of a save; for dnnkit's own parts."""
+        with self.turns.rebuilding("build"):
+            self._check_buildable()
+            self._make(input_shape)
+            give(self)
+
+    def _build(self, input_shape: int | Sequence[int | None], rows: int) -> None:
+        self._check_buildable()
+        shape = checks.check_input_shape(input_shape)
+        checks.check_size(self.descriptions, shape, self.dtype)
+        self._make(shape, rows)
+        self.executable.restore(Snapshot(self.initial_parameters(), {}, TrainingState()))
+
+    def add(self, layer: Layer | Input) -> None:
+        """Put a layer behind the others, also behind those of a network that was built and trained.
+
+        Their parameters stay, and the new layer gets its first ones, as the seed says; the optimizer's state is
+        forgotten.
+        """
+        self._replace_layers("add", [*self._given_input(), *self.descriptions, layer])
+
+    def pop(self) -> Layer:
+        """Take the last layer away and return it; the parameters of the others stay, as for `add`."""
+        if not self.descriptions:
+            raise ConfigurationError("the network has no layers: there is none to take away")
+        last = self.descriptions[-1]
+        self._replace_layers("pop", [*self._given_input(), *self.descriptions[:-1]])
+        return last
+
+    def _given_input(self) -> list[Input]:
+        return [] if self.input_shape is None else [Input(self.input_shape)]
+
+    def _replace_layers(self, what: str, layers: Sequence[Layer | Input]) -> None:
+        """Go on with other layers, of which those that keep their names and shapes keep their parameters."""
+        described, shape = checks.check_layers(layers)
+        with self.turns.rebuilding(what):
+            before = self.descriptions
+            if self._executable is None:
+                self.descriptions, self.input_shape = described, shape
+                return
+            if not described:
+                raise ConfigurationError("the only layer of a network that is built cannot be taken away")
+            assert self._backend is not None
+            assert self.input_shape is not None
+            old = self._executable
+            try:
+                self.descriptions = described
+                fresh = self.initial_parameters()
+                program, self._executable = self._program(self.input_shape), None
+                self._take(*choosing.build(Chosen(self._backend, self._why), program))
+            except BaseException:
+                self.descriptions, self._executable = before, old
+                raise
+            self._output_shape = lowering.shapes(described, self.input_shape)[-1]
+            there = old.snapshot()
+            kept = {
+                name: value
+                for name, value in there.parameters.items()
+                if name in fresh and value.shape == fresh[name].shape
+            }
+            self.executable.restore(Snapshot({**fresh, **kept}, {}, TrainingState(epoch=there.state.epoch)))
+
+    def _check_buildable(self) -> None:
+        if self._executable is not None:
+            raise ConfigurationError("the network is built already: make a new Sequential for another input shape")
+        if not self.descriptions:
+            raise ConfigurationError("the network has no layers: pass at least one to Sequential")
+
+    def _make(self, input_shape: tuple[int, ...], rows: int = ASSUMED_ROWS) -> None:
+        """Build the network, its parameters zero, for batches of about so many rows."""
+        if self.input_shape not in (None, input_shape):
+            raise ConfigurationError(
+                f"samples have the shape {self.input_shape}, as Input or the first layer says; got {input_shape}"
+            )
+        program = self._program(input_shape)
+        chosen, executable = choosing.build(choosing.choose(self._backend_asked, program, rows), program)
+        self.input_shape, self._output_shape = input_shape, lowering.shapes(self.descriptions, input_shape)[-1]
+        self._weighed_rows = rows if chosen.why else None
+        self._take(chosen, executable)
+
+    def _program(self, input_shape: tuple[int, ...]) -> Program:
+        checks.check_sample_shapes(self.descriptions, input_shape)
+        return lowering.lower(
+            self.descriptions,
+            input_shape,
+            loss=self.loss,
+            metrics=self.metrics,
+            optimizer=self._optimizer,
+            dtype=self.dtype,
+            seed=self.seed,
+            num_threads=self.num_threads,
+        )
+
+    def initial_parameters(self) -> dict[str, NDArray[Any]]:
+        """The parameters that the seed gives, by canonical name."""
+        if self.input_shape is None:
+            raise NotReady("the network is not built yet: call build(input_shape) or show it data first")
+        return lowering.initial_parameters(self.descriptions, self.input_shape, self.seed, self.dtype)
+
+    def to(self, backend: str | Backend) -> Self:
+        """Move the network to another backend, with parameters, optimizer state and all."""
+        resolved = get_backend(backend)
+        with self.turns.rebuilding("to"):
+            self._backend_asked = resolved
+            if self._executable is not None:
+                self._backend, self._why, self._weighed_rows = resolved, "", None
+                self._rebuild()
+        return self
+
+    def _rebuild(self, keep_slots: bool = True, rows: int | None = None) -> None:
+        """A new executable for the network as it is now, with the numbers of the old one.
+
+        It stays on its backend. If `rows` of a batch are given, for which "auto" chose, and nothing has been trained,
+        "auto" chooses again.
+        """
+        assert self._backend is not None
+        assert self.input_shape is not None
+        chosen, program = Chosen(self._backend, self._why), self._program(self.input_shape)
+        if rows is not None and self.executable.state.step == 0:
+            chosen = choosing.choose("auto", program, rows)
+        elif rows is not None:
+            self._weighed_rows = None
+        self._take(*choosing.build(chosen, program), keep_slots)
+
+    def _rebuild_for_layers(self) -> None:
+        """A new executable, for `descriptions` were replaced by others with the same parameters."""
+        self._rebuild(rows=self._weighed_rows)
+        self.executable.state.execution = ""  # how work is divided follows from what there is to do
+
+    def _take(self, chosen: Chosen, executable: Executable, keep_slots: bool = True) -> None:
+        """Go on with what was built, and with the numbers that were there."""
+        if self._executable is not None:
+            snapshot = self._executable.snapshot()
+            if not keep_slots:
+                snapshot = Snapshot(snapshot.parameters, {}, replace(snapshot.state, step=0, sums=None))
+            executable.restore(snapshot)
+        self._backend, self._executable = chosen.backend, executable
+        if self._history is None:
+            self._history = History(self.seed, executable.plan)
+        self._say_why(chosen.why)
+
+    def _say_why(self, why: str) -> None:
+        """Keep why "auto" chose the backend, here and in the plan, which goes to the history and to saves."""
+        self._why, executable = why, self.executable
+        if why:
+            executable.plan = replace(executable.plan, details={**executable.plan.details, choosing.CHOSEN: why})
+        self.history.plan = executable.plan
+
+    def _weigh_again(self, rows: int) -> None:
+        """Let "auto" choose for batches of so many rows, if it chose for others and nothing has been trained."""
+        weighed = self._weighed_rows
+        if weighed is not None and weighed != rows and self.executable.state.step == 0:
+            assert self.input_shape is not None
+            with self.turns.rebuilding("a fit that chooses its backend"):
+                program = self._program(self.input_shape)
+                chosen = choosing.choose("auto", program, rows)
+                if chosen.backend is self._backend:
+                    self._say_why(chosen.why)
+                else:
+                    self._take(*choosing.build(chosen, program))
+                self._weighed_rows = rows
+
+    # -- what it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def executable(self) -> Executable:
+        """What the backend built; raises `NotReady` before `build`, unless a layer says what samples are."""
+        if self._executable is None:
+            self._build_as_known("call build(input_shape) or show it data first")
+            assert self._executable is not None
+        return self._executable
+
+    def _build_as_known(self, otherwise: str) -> None:
+        """Build the network if a layer says what samples are."""
+        if self.input_shape is None:
+            raise NotReady(f"the network is not built yet: {otherwise}")
+        self.build(self.input_shape)
+
+    @property
+    def backend(self) -> Backend:
+        """The backend that the network was built on; raises `NotReady` before `build`."""
+        if self._backend is None:
+            self._build_as_known("its backend is chosen then")
+            assert self._backend is not None
+        return self._backend
+
+    @property
+    def is_built(self) -> bool:
+        """Whether the parameters exist."""
+        return self._executable is not None
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether `compile` was called."""
+        return self._optimizer is not None
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer; its numbers may be changed at any time."""
+        if self._optimizer is None:
+            raise NotReady("the network is not compiled yet: call compile(optimizer, loss) first")
+        return self._optimizer
+
+    @property
+    def history(self) -> History:
+        """Every epoch trained so far, over all calls of `fit` and all saves in between."""
+        if self._history is None:
+            self._build_as_known("it has no history")
+            assert self._history is not None
+        return self._history
+
+    @history.setter
+    def history(self, history: History) -> None:
+        self._history = history
+        why = choosing.reason_in(history.plan)
+        if why and not self._why and self._backend is not None and self._backend.name == history.plan.backend:
+            self._why, plan = why, self.executable.plan  # from a save, or as a copy, it goes on to say why it is there
+            self.executable.plan = replace(plan, details={**plan.details, choosing.CHOSEN: why})
+
+    @property
+    def parameters(self) -> Parameters:
+        """The parameters by canonical name: `dense/kernel`, `dense/bias`, `dense_1/kernel`, ...; assignable."""
+        executable = self.executable
+        if self._parameters is None or self._parameters[0] is not executable:
+            self._parameters = executable, Parameters(lambda: self.executable, self.turns)
+        return self._parameters[1]
+
+    @parameters.setter
+    def parameters(self, values: Mapping[str, Any]) -> None:
+        self.set_parameters(values)
+
+    def set_parameters(self, values: Mapping[str, Any]) -> None:
+        """Assign several parameters, after all were looked at; no other thread sees some of them new and some old."""
+        self.parameters.assign(values)

@@ -1,0 +1,136 @@
+"""`fit`: what it is asked for, checked and handed to the training loop."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dnnkit.callbacks import callback_list
+from dnnkit.callbacks.callback_list import CallbackList
+from dnnkit.errors import ConfigurationError
+from dnnkit.instead import refuse
+from dnnkit.network import checks
+from dnnkit.network.asking import Askable
+from dnnkit.network.freezing import require_trainable
+from dnnkit.settings import SHARE
+from dnnkit.training import loop
+from dnnkit.training.checkpoints import Checkpoints
+from dnnkit.training.epoch_order import Shuffle, check_shuffle
+from dnnkit.training.fingerprint import fingerprint
+from dnnkit.training.history import History
+from dnnkit.training.interrupts import Interrupts
+from dnnkit.training.progress import Verbosity
+from dnnkit.training.run import Run, check_frequency
+
+
+class Fittable(Askable):
+    """`fit` of a network."""
+
+    _draws_seed: bool
+    """Whether its seed was drawn, not given."""
+
+    def fit(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = 32,
+        epochs: int | None = None,
+        verbose: Verbosity = "auto",
+        callbacks: callback_list.Given = (),
+        validation_split: float = 0.0,
+        validation_data: Sequence[Any] | None = None,
+        shuffle: Shuffle = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        *,
+        steps: int | None = None,
+        validation_freq: int | Sequence[int] = 1,
+        checkpoint: str | Path | Checkpoints | None = None,
+        checkpoint_every: str = "30 s",
+        checkpoint_keep: int = 3,
+        **others: Any,
+    ) -> History:
+        """Train on samples x (N, ...) and targets y; return the History of these epochs.
+
+        `validation_data` is (x, y) or (x, y, sample_weight); `validation_split` takes that share from the end of the
+        data instead, before it is shuffled; `validation_freq` validates after every so many epochs only, or after the
+        epochs that it lists, counted from 1. Weights multiply losses and metrics of their rows, in validation too.
+        Epochs run from `initial_epoch` to `epochs`, by default one; or `steps` counts the updates instead, and the
+        last epoch may be shorter. An epoch is one pass over the samples, or `steps_per_epoch` updates. `shuffle`:
+        within an epoch, True shows every sample once before any again, "with_replacement" draws each from all, False
+        keeps their order. A batch has at most all samples, except where `steps_per_epoch` makes them come again or
+        they are drawn with replacement. Errors in the data are raised before anything is trained.
+
+        An epoch that `steps` or an interrupt ended early is finished by the next fit of the same data and batches:
+        `fit(steps=a)` and then `fit(steps=b)` is `fit(steps=a + b)`.
+
+        `checkpoint` is a folder, in which the fit saves itself every "30 s", "500 steps" or "1 epoch"
+        (`checkpoint_every`), at its end, and on Ctrl-C and SIGTERM; the newest `checkpoint_keep` are kept. The same
+        call goes on from there, whatever ended it, as if nothing had: until `epochs` or `steps` are reached, counted
+        from the first call. Where they are, it returns the History. A folder of another network, seed, data or
+        batches is an error that says what differs.
+        """
+        refuse("fit", others, Fittable.fit)
+        heard = CallbackList.of(callbacks)
+        batch_size = checks.check_count("batch_size", 32 if batch_size is None else batch_size)
+        validates = check_frequency(validation_freq)
+        initial_epoch = checks.check_count("initial_epoch", initial_epoch, 0)
+        epochs = checks.check_optional_count("epochs", epochs)
+        steps = checks.check_optional_count("steps", steps)
+        steps_per_epoch = checks.check_optional_count("steps_per_epoch", steps_per_epoch)
+        if epochs is not None and steps is not None:
+            raise ConfigurationError(f"epochs={epochs} and steps={steps} both say how long to train: give one of them")
+        validation_split = SHARE.of("validation_split", validation_split)
+        checkpoints = None
+        if checkpoint is not None:
+            keep = checks.check_count("checkpoint_keep", checkpoint_keep)
+            checkpoints = Checkpoints.of(checkpoint, checkpoint_every, keep)
+        with self.turns.fitting(), Interrupts(checkpoints is not None) as interrupts, checkpoints or nullcontext():
+            x, y, weights = self._check(x, y, sample_weight, class_weight, rows=batch_size)
+            require_trainable(self.executable)
+            if checkpoints is not None:
+                self._take_seed(checkpoints.seed)
+            held_out: tuple[Any, ...] | None = None
+            if validation_data is not None:
+                if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
+                    raise ConfigurationError("validation_data is not (x, y) or (x, y, sample_weight)")
+                x_held_out, y_held_out, *weight = validation_data
+                held_out = self._check(x_held_out, y_held_out, weight[0] if weight else None, class_weight)
+            elif validation_split:
+                (x, y, weights), held_out = checks.hold_out(validation_split, x, y, weights, self.dtype)
+            batch_size = checks.rows_at_a_time(batch_size, int(x.shape[0]), steps_per_epoch, check_shuffle(shuffle))
+            if isinstance(x, np.ndarray):  # what is a GPU's already stays there
+                self._weigh_again(batch_size)
+            to_numpy = self.backend.to_numpy
+            run = Run(
+                data=self.executable.load(x, y, weights),
+                samples=int(x.shape[0]),
+                validation=None if held_out is None else self.executable.load(*held_out),
+                batch_size=batch_size,
+                first_epoch=initial_epoch,
+                epochs=epochs or 1,
+                shuffle=check_shuffle(shuffle),
+                fingerprints=lambda looked_at: (
+                    fingerprint(to_numpy, looked_at, x, y, weights),
+                    fingerprint(to_numpy, looked_at, *held_out or ()),
+                ),
+                steps_per_epoch=steps_per_epoch,
+                limit=steps,
+                validates=validates,
+            )
+            hyperparameters = self.optimizer.hyperparameters(self.executable.state.step, 1)
+            self.executable.prepare(run.data, batch_size, hyperparameters, run.validation)
+            interrupts.check()
+            self.turns.begin_training()
+            return loop.train(self, run, heard, verbose, interrupts, checkpoints)
+
+    def _take_seed(self, seed: int | None) -> None:
+        """That of a checkpoint, where the network's own was drawn."""
+        if self._draws_seed and seed is not None and seed != self.seed:
+            self.seed = seed
+            self._rebuild()
+            self.history = History(seed, self.executable.plan)

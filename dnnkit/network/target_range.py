@@ -1,0 +1,24 @@
+"""Whether targets are numbers that a loss is made for: with others it trains all the same, into nonsense."""
+
+from dnnkit.errors import DataError
+from dnnkit.kernels import registry
+from dnnkit.kernels.array import Array, namespace
+
+EXPECTED = {
+    "shares": "a binary cross-entropy expects targets in [0, 1]",
+    "signs": "a hinge loss expects targets that are 0 and 1, or -1 and 1, and no others",
+    "not negative": "the loss expects targets of 0 or more, such as counts or probabilities",
+    "positive": "the loss expects targets above 0: leave out rows without, or choose another loss",
+}
+"""By the range of a loss that is not made for all numbers."""
+
+
+def check_range(y: Array, kernel: registry.Loss) -> None:
+    """Raise `DataError` unless targets, as an array of numbers, are in the range of the loss; NaN others find."""
+    if kernel.target_range == "any":
+        return
+    xp = namespace(y)
+    y = xp.astype(y, xp.float64) if xp.isdtype(y.dtype, "bool") else y
+    least, most = float(xp.min(y)), float(xp.max(y))
+    if least == least and not kernel.is_made_for(y, least, most):
+        raise DataError(f"y goes from {least:g} to {most:g}: {EXPECTED[kernel.target_range]}")

@@ -1,0 +1,201 @@
+"""A network's layers and their weights as lists, as Keras has them; by name they are `net.parameters`.
+
+Layers are descriptions without numbers, and networks share them. What a network gives is a copy that knows where it
+stands, made when it is asked for: so no description ever changes, and no network is kept by one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnnkit.errors import ConfigurationError, UnknownName
+from dnnkit.layers import Layer, at_place, description
+from dnnkit.network.lowering import layer_names
+from dnnkit.network.protocol import Network
+from dnnkit.registry import did_you_mean
+from dnnkit.settings import FLAG, several, shown
+
+
+@dataclass(frozen=True, eq=False)
+class Weight:
+    """A parameter of a network as a thing of its own: what it reads is what the network has now.
+
+    `path` is its name in `net.parameters`, such as "dense/kernel", `name` that within its layer.
+    """
+
+    _network: Network
+    path: str
+
+    @property
+    def name(self) -> str:
+        """Its name within the layer."""
+        return self.path.partition("/")[2]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape."""
+        return self.numpy().shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Its dtype."""
+        return self.numpy().dtype
+
+    def numpy(self) -> NDArray[Any]:
+        """A copy as a NumPy array."""
+        return self._network.parameters[self.path]
+
+    def assign(self, value: Any) -> None:
+        """Replace it by an array of the same shape."""
+        self._network.set_parameters({self.path: value})
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return self.numpy().astype(dtype or self.dtype, copy=False)
+
+    def __repr__(self) -> str:
+        return f"<Weight {self.path} {self.shape} {self.dtype}>"
+
+
+def _weights(net: Network, prefix: str = "") -> list[Weight]:
+    names = (parameter.name for parameter in net.executable.program.parameters)
+    return [Weight(net, name) for name in names if name.startswith(prefix)]
+
+
+def _set(what: str, weights: list[Weight], values: Any, net: Network) -> None:
+    given = several("weights", values, "a list of arrays, as get_weights gives them")
+    if len(given) != len(weights):
+        raise ConfigurationError(
+            f"{what} has {len(weights)} weights, {', '.join(weight.path for weight in weights) or 'none'}; got "
+            f"{len(given)} arrays: expected them as get_weights gives them"
+        )
+    net.set_parameters({weight.path: value for weight, value in zip(weights, given, strict=True)})
+
+
+@dataclass(frozen=True)
+class PlaceInNetwork:
+    """Where a layer stands: see `layers.Place`."""
+
+    network: Network
+    name: str
+    description: Layer
+
+    def _all(self) -> list[Weight]:
+        return _weights(self.network, f"{self.name}/")
+
+    @property
+    def _is_trained(self) -> bool:
+        """As the network has it now."""
+        return self.network.get_layer(self.name).trainable
+
+    def find(self, name: str) -> Any:
+        """`weights`, or one of them by its name."""
+        if name in ("weights", "variables"):
+            return self._all()
+        if name in ("trainable_weights", "trainable_variables"):
+            return self._all() if self._is_trained else []
+        if name in ("non_trainable_weights", "non_trainable_variables"):
+            return [] if self._is_trained else self._all()
+        return next((weight for weight in self._all() if weight.name == name), None) if self.network.is_built else None
+
+    def get_weights(self) -> list[NDArray[Any]]:
+        """As a layer's."""
+        return [weight.numpy() for weight in self._all()]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """As a layer's."""
+        _set(f"the layer {self.name!r}", self._all(), weights, self.network)
+
+    def set_trainable(self, trainable: Any) -> None:
+        """As `freeze` and `unfreeze` of the network."""
+        change = self.network.unfreeze if FLAG.of("trainable", trainable) else self.network.freeze
+        change(self.name)
+
+    def count_params(self) -> int:
+        """As a layer's."""
+        return sum(weight.numpy().size for weight in self._all())
+
+
+class WithWeights(Network):
+    """A network's layers, and its weights in their order."""
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, each as a copy that knows its weights: `net.layers[0].get_weights()`.
+
+        They are equal to those that the network was made of, and, handed to another network, stand for these.
+        """
+        names = layer_names(self.descriptions)
+        return tuple(
+            at_place(layer, name, PlaceInNetwork(self, name, layer))
+            for layer, name in zip(self.descriptions, names, strict=True)
+        )
+
+    @layers.setter
+    def layers(self, layers: Sequence[Layer]) -> None:
+        self.descriptions = tuple(map(description, layers))
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of that name, as `summary` shows it, or at that place.
+
+        Raises:
+            UnknownName: there is none.
+        """
+        layers = self.layers
+        if (name is None) == (index is None):
+            raise ConfigurationError("get_layer takes a name or an index: give one of them")
+        if index is not None:
+            if shown(index) not in map(str, range(-len(layers), len(layers))):
+                raise UnknownName(f"no layer {shown(index)}: the network has {len(layers)}, counted from 0")
+            return layers[index]
+        names = [layer.name or "" for layer in layers]
+        if name not in names:
+            near = did_you_mean(name, names)
+            raise UnknownName(f"no layer {shown(name)}: {near}the network has {', '.join(names) or 'none'}")
+        return layers[names.index(name)]
+
+    @property
+    def weights(self) -> list[Weight]:
+        """The parameters of all layers, in their order; by name they are `parameters`."""
+        return _weights(self)
+
+    @property
+    def trainable_weights(self) -> list[Weight]:
+        """Those that are not frozen."""
+        trained = {parameter.name for parameter in self.executable.program.trainable_parameters}
+        return [weight for weight in self.weights if weight.path in trained]
+
+    @property
+    def non_trainable_weights(self) -> list[Weight]:
+        """Those that are frozen."""
+        frozen = {parameter.name for parameter in self.executable.program.frozen_parameters}
+        return [weight for weight in self.weights if weight.path in frozen]
+
+    @property
+    def variables(self) -> list[Weight]:
+        """The same as `weights`."""
+        return self.weights
+
+    @property
+    def trainable_variables(self) -> list[Weight]:
+        """The same as `trainable_weights`."""
+        return self.trainable_weights
+
+    @property
+    def non_trainable_variables(self) -> list[Weight]:
+        """The same as `non_trainable_weights`."""
+        return self.non_trainable_weights
+
+    def get_weights(self) -> list[NDArray[Any]]:
+        """The parameters of all layers, in their order, as copies."""
+        return [weight.numpy() for weight in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Replace the parameters of all layers, all or none, by arrays in the order of `get_weights`."""
+        _set("the network", self.weights, weights, self)
+
+    def count_params(self) -> int:
+        """How many numbers the parameters are."""
+        return self.executable.program.size

@@ -1,0 +1,56 @@
+"""Small tools that programs for Keras use."""
+
+import random
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnnkit.errors import DataError
+from dnnkit.network.checks import check_count
+from dnnkit.seeds import check_seed, reset_seed
+from dnnkit.settings import shown
+
+__all__ = ["normalize", "set_random_seed", "to_categorical"]
+
+
+def to_categorical(x: Any, num_classes: int | None = None) -> NDArray[np.float32]:
+    """One-hot rows (..., C) of class numbers (...) or (..., 1).
+
+    Arguments:
+        x: whole numbers from 0.
+        num_classes: C; None for one more than the largest number.
+
+    Raises:
+        DataError: a number is not whole, negative, or too large for `num_classes`.
+    """
+    given = np.asarray(x)
+    if given.dtype.kind not in "biuf" or not given.size:
+        raise DataError(f"x is {shown(x)}: expected class numbers, such as [0, 2, 1]")
+    labels = given.astype(np.int64)
+    if not (labels == given).all():
+        raise DataError(f"x has {given[labels != given][0]:g}: expected whole class numbers")
+    if labels.ndim > 1 and labels.shape[-1] == 1:
+        labels = labels[..., 0]
+    least, most = int(labels.min()), int(labels.max())
+    classes = most + 1 if num_classes is None else check_count("num_classes", num_classes)
+    if least < 0 or most >= classes:
+        raise DataError(f"x has class numbers from {least} to {most}: expected 0 to {max(classes, 1) - 1}")
+    rows = np.zeros((*labels.shape, classes), np.float32)
+    np.put_along_axis(rows, labels[..., None], 1, axis=-1)
+    return rows
+
+
+def set_random_seed(seed: int) -> None:
+    """Fix what Python's `random`, NumPy's `np.random` and networks made without a seed draw from now on."""
+    checked = check_seed(seed)
+    random.seed(checked)
+    np.random.seed(checked)
+    reset_seed(checked)
+
+
+def normalize(x: Any, axis: int = -1, order: int = 2) -> NDArray[Any]:
+    """x over its norm of that order along an axis; what is 0 everywhere stays."""
+    given = np.asarray(x, float)
+    norm = np.linalg.norm(given, order, axis, keepdims=True)
+    return given / np.where(norm == 0, 1, norm)

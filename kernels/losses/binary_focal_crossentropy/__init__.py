@@ -1,0 +1,24 @@
+"""Binary focal loss: on probabilities; what is right already counts less.
+
+Maths:    p = clip(y, ε, 1 - ε), ε = 1e-7;  m = t (1 - p) + (1 - t) p, the probability of being wrong;
+          l_i = -1/K Σ_k m^γ (a t log p + b (1 - t) log(1 - p));  gradient = scale w_i times its derivative where
+          ε < y < 1 - ε, else 0
+Shapes:   predictions y (B, K), targets t (B, K), weights w (B,) or None for all ones; the gradient is like y.
+          All in the dtype of y.
+Units:    nats; γ, a and b are numbers.
+Traffic:  reads y, t, w; writes the gradient: 3 B K + B numbers.
+Errors:   none: predictions outside [ε, 1 - ε] are clipped, so that no loss is infinite, and have gradient 0.
+Accuracy: near 0 and 1 that of 1 - p; `sigmoid_focal_cross_entropy`, on logits, has no such limit.
+Source:   T.-Y. Lin et al., ICCV 2017; ε is that of Keras. `a` and `b` are α and 1 - α where classes are balanced.
+"""
+
+FORMULA = (
+    "(t * (1 - clip(y, 1e-7, 1 - 1e-7)) + (1 - t) * clip(y, 1e-7, 1 - 1e-7))**gamma *"
+    "-(positive * t * log(clip(y, 1e-7, 1 - 1e-7))"
+    "+ negative * (1 - t) * log1p(-clip(y, 1e-7, 1 - 1e-7)))"
+)
+PARAMETERS = {"gamma": 2.0, "positive": 1.0, "negative": 1.0}
+REDUCTION = "mean"
+SCORES = "probabilities"
+OUTPUTS = "binary"
+TAKES_LABELS = False

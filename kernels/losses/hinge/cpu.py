@@ -1,0 +1,28 @@
+"""Hinge loss, row by row, written by dnnkit.formula.write_losses."""
+
+from dnnkit.kernels._numba.jit import jit
+from dnnkit.kernels._numba.rows import target
+
+
+@jit
+def row(i, predictions, targets, factor, out):
+    """Loss of row i; `factor` times its gradient goes to row i of out."""
+    kind, outputs = out.dtype.type, predictions.shape[1]
+    step, total = factor / kind(outputs), kind(0)
+    for k in range(outputs):
+        y, t = predictions[i, k], target(targets, i, k, kind(0))
+        v0 = t - kind(0.5)
+        v1 = v0 < kind(0.0)
+        v2 = kind(-1.0) if v1 else kind(0.0)
+        v3 = v0 > kind(0.0)
+        v4 = kind(1.0) if v3 else v2
+        v5 = v4 * y
+        v6 = kind(1.0) - v5
+        v7 = v6 < kind(0.0)
+        v8 = kind(0.0) if v7 else v6
+        v9 = v5 < kind(1.0)
+        v10 = -v4
+        v11 = v10 if v9 else kind(0.0)
+        total += v8
+        out[i, k] = step * v11
+    return total / kind(outputs)

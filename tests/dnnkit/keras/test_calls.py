@@ -1,0 +1,73 @@
+"""Every call of the list runs, but for those that are excluded with a reason: these say what to use instead."""
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dnnkit.errors import DnnkitError
+from tests.dnnkit.keras.calls import CALLS, HERE, SET_UP, Call, calls
+from tests.dnnkit.keras.document import FILE, excluded_table
+
+ALL = calls()
+
+
+@pytest.fixture(scope="module", params=list(CALLS))
+def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict]]:
+    """What the lines of a part share."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("keras"))
+        names: dict[str, Any] = {}
+        exec(SET_UP, names)
+        yield request.param, names
+
+
+def test_calls(program: tuple[str, dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
+    part, names = program
+    wrong = []
+    for call in ALL:
+        if call.part == part and (words := _wrong(call, names)):
+            wrong.append(f"{call.code}: {words}")
+    assert not wrong, "\n".join(wrong)
+
+
+def _wrong(call: Call, names: dict[str, Any]) -> str:
+    """What there is to say of a call; nothing if all is as the list says."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of outputs and losses that do not go together: only calls are asked here
+        try:
+            value = _run(call.code, names)
+        except Exception as error:
+            if call.works:
+                return f"{type(error).__name__}: {error}"
+            if call.reason and not (isinstance(error, DnnkitError) and len(str(error)) > 30):
+                return f"says not what to use instead: {error!r}"
+            return ""
+    if value is False:
+        return "is False"
+    return "" if call.works else f"works, although {call.reason or f'{call.needs} is not there'}: take the mark away"
+
+
+def _run(code: str, names: dict[str, Any]) -> Any:
+    """The value of an expression; None of statements."""
+    try:
+        expression = compile(code, "<call>", "eval")
+    except SyntaxError:
+        exec(code, names)
+        return None
+    return eval(expression, names)
+
+
+def test_there_are_enough_calls_and_nine_of_ten_that_are_not_excluded_work() -> None:
+    rest = [call for call in ALL if not call.reason]
+    assert len(ALL) >= 187
+    assert len({call.code for call in ALL}) == len(ALL)
+    assert len(rest) > 0.8 * len(ALL)
+    assert {call.needs for call in ALL} - {""} == set(HERE)
+    if all(is_here() for is_here in HERE.values()):
+        assert sum(call.works for call in rest) >= 0.9 * len(rest)
+
+
+def test_the_exclusions_are_published() -> None:
+    assert excluded_table(ALL) in FILE.read_text(), "python -m tests.dnnkit.keras.document writes them"

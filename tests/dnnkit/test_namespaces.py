@@ -1,0 +1,125 @@
+"""The namespaces of Keras: what is in them, what `dir` shows, and tools beside them."""
+
+import numpy as np
+import pytest
+
+import dnnkit as dk
+from dnnkit.backends import Backend
+from dnnkit.errors import ConfigurationError, DataError, UnknownName
+from dnnkit.registry import REGISTRIES
+
+NAMESPACES = ("layers", "losses", "metrics", "optimizers", "callbacks", "initializers", "activations", "schedules")
+
+
+@pytest.mark.parametrize("name", NAMESPACES)
+def test_what_a_registry_knows_is_an_attribute(name: str) -> None:
+    namespace, registry = getattr(dk, name), REGISTRIES[name]
+    for each in registry:
+        assert getattr(namespace, each) is not None
+        assert each in dir(namespace)
+    assert not {"Any", "dataclass", "np", "Registry", "field"} & set(dir(namespace))
+
+
+def test_everything_that_dir_shows_is_there() -> None:
+    for name in (*NAMESPACES, "utils", "models", "datasets"):
+        namespace = getattr(dk, name)
+        assert all(hasattr(namespace, each) for each in dir(namespace)), name
+    assert set(dir(dk)) == set(dk.__all__)
+
+
+def test_things_are_reached_by_the_names_that_programs_have() -> None:
+    assert dk.losses.mse is dk.losses.mean_squared_error is dk.losses.MeanSquaredError
+    assert dk.optimizers.adam is dk.optimizers.Adam
+    assert dk.optimizers.schedules.CosineDecay is dk.schedules.CosineDecay
+    assert dk.models.Sequential is dk.Sequential
+    assert dk.layers.Input is dk.Input
+    assert dk.initializers.HeNormal() == dk.initializers.VarianceScaling(2.0)
+    assert dk.initializers.glorot_uniform() == dk.initializers.GlorotUniform()
+    assert dk.initializers.Zeros() == dk.initializers.Constant(0.0)
+    with pytest.raises(ConfigurationError, match=r"zero|finite|expected"):
+        dk.initializers.Constant(np.nan)
+
+
+def test_an_activation_is_a_function_and_stands_for_itself(backend: Backend) -> None:
+    x = np.array([[-1.0, 0.5], [2.0, -3.0]])
+    to_numpy = backend.to_numpy
+    np.testing.assert_array_equal(to_numpy(dk.activations.relu(x)), np.maximum(x, 0))
+    np.testing.assert_allclose(to_numpy(dk.activations.softmax(x, axis=0)).sum(axis=0), 1)
+    np.testing.assert_array_equal(to_numpy(dk.activations.tanh([0, 1])), to_numpy(dk.ops.tanh([0, 1])))
+    for given in (dk.activations.relu, dk.ops.relu, dk.layers.ReLU(), dk.Activation("relu"), "ReLU"):
+        assert dk.Dense(3, activation=given) == dk.Dense(3, activation="relu")
+        assert dk.Activation(given).activation == "relu"
+    assert repr(dk.activations.swish) == "<activation silu>"
+
+
+def test_layers_of_activations_are_those_activations(backend: Backend, tmp_path) -> None:
+    x = np.linspace(-2, 2, 12).reshape(4, 3)
+    e = np.exp(x)
+    for layer, expected in [
+        (dk.layers.ReLU(), np.maximum(x, 0)),
+        (dk.layers.Softmax(), e / e.sum(axis=1, keepdims=True)),
+        (dk.layers.ELU(), np.where(x > 0, x, e - 1)),
+        (dk.layers.ELU(0.5), np.where(x > 0, x, 0.5 * (e - 1))),
+        (dk.layers.LeakyReLU(), np.where(x > 0, x, 0.3 * x)),
+        (dk.layers.LeakyReLU(negative_slope=0.01), np.where(x > 0, x, 0.01 * x)),
+    ]:
+        net = dk.Sequential([layer], dtype="float64", seed=0)
+        np.testing.assert_allclose(net.predict(x), expected, rtol=1e-12)
+        net.save(tmp_path / "run")
+        again = dk.load(tmp_path / "run")
+        assert again.layers == (layer,)
+        assert repr(again.layers[0]) == repr(net.layers[0])
+
+
+def test_a_function_of_ones_own_is_no_activation() -> None:
+    with pytest.raises(UnknownName, match=r"whose derivative nobody knows: define it by its formula"):
+        dk.Dense(3, activation=np.tanh)
+
+
+# -- tools -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("x", "classes", "expected"),
+    [
+        ([0, 2, 1], None, [[1, 0, 0], [0, 0, 1], [0, 1, 0]]),
+        ([[0], [1]], 3, [[1, 0, 0], [0, 1, 0]]),
+        ([[0, 1]], None, [[[1, 0], [0, 1]]]),
+        ([True, False], None, [[0, 1], [1, 0]]),
+        ([1.0, 0.0], 2, [[0, 1], [1, 0]]),
+        (np.uint8(1), 2, [0, 1]),
+    ],
+)
+def test_one_hot_rows(x, classes, expected) -> None:
+    made = dk.to_categorical(x, classes)
+    assert made.dtype == np.float32
+    np.testing.assert_array_equal(made, expected)
+
+
+@pytest.mark.parametrize(
+    ("x", "classes", "message"),
+    [
+        ([0, 3], 3, "from 0 to 3: expected 0 to 2"),
+        ([-1, 0], None, "from -1 to 0"),
+        ([0.5], None, "x has 0.5"),
+        ([], None, "expected class numbers"),
+        (["a"], None, "expected class numbers"),
+    ],
+)
+def test_what_has_no_one_hot_rows(x, classes, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        dk.to_categorical(x, classes)
+
+
+def test_a_seed_for_everything() -> None:
+    drawn = []
+    for _ in range(2):
+        dk.set_random_seed(7)
+        drawn.append((dk.Sequential().seed, np.random.random(), __import__("random").random()))
+    assert drawn[0] == drawn[1]
+    with pytest.raises(ConfigurationError, match="a seed is a whole number"):
+        dk.set_random_seed(-1)
+
+
+def test_rows_of_norm_1() -> None:
+    np.testing.assert_allclose(dk.utils.normalize([[3, 4], [0, 0]]), [[0.6, 0.8], [0, 0]])

@@ -1,0 +1,158 @@
+"""The page, made of what is registered and of what it says of itself."""
+
+import inspect
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import is_dataclass
+from importlib import import_module
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import dnnkit as dk
+from dnnkit.kernels import optimizer_step
+from dnnkit.kernels.registry import FOLDERS
+from dnnkit.registry import REGISTRIES, Registry
+
+FILE = Path(__file__).parents[2] / "docs" / "reference.md"
+
+HEAD = """# Reference
+
+Everything that dnnkit has a name for, as `python -m tests.reference` writes it from the registries; a test holds it.
+A name may be spelled as a class or with underscores, and an object may stand wherever its name may.
+Letters: `B` rows of a batch, `I` and `O` features in and out, `C` classes.
+"""
+
+GIVEN = {
+    "layer": 'A network is a list of these: `dk.Sequential([dk.Dense(64, activation="relu"), ...])`.',
+    "activation": "`dk.Dense(64, activation=NAME)`, `dk.Activation(NAME)`; on arrays `dk.ops.NAME(x)` and "
+    "`dk.ops.NAME_grad(x)`. More by [formula](formulas.md).",
+    "loss": "`net.compile(optimizer, loss=NAME)`; on arrays `dk.ops`.",
+    "metric": "`net.compile(optimizer, loss, metrics=[NAME, ...])`, or a function `(y_true, y_pred)` of your own.",
+    "optimizer": "`net.compile(optimizer=NAME, ...)`. Each takes a number or a schedule as `learning_rate`, and "
+    "`global_clipnorm`, a bound for the norm of the whole gradient.",
+    "schedule": "In the place of a learning rate: `dk.Adam(dk.schedules.CosineDecay(1e-3, 10_000))`.",
+    "initializer": "`dk.Dense(64, kernel_initializer=NAME, bias_initializer=NAME)`.",
+    "callback": "`net.fit(..., callbacks=[...])`.",
+    "data set": "`dk.datasets.NAME.load_data()`, `dnnkit train NAME`.",
+    "backend": "`DNNKIT_BACKEND=NAME`, `dk.set_backend(NAME)`, `dk.Sequential(..., backend=NAME)`, `net.to(NAME)`.",
+}
+"""How each kind is given."""
+
+
+def page() -> str:
+    """The document."""
+    parts = [HEAD]
+    for kind, given in GIVEN.items():
+        registry = REGISTRIES[kind]
+        parts.append(f"## {registry.plural.capitalize()}\n\n{given}\n")
+        parts += _kernels(registry) if kind == "activation" else _things(registry)
+    parts.append("## Networks\n")
+    parts += _members(dk.Sequential, "Sequential")
+    parts.append("## Functions\n")
+    parts += [_entry(f"dk.{name}", function) for name, function in _functions()]
+    return "\n".join(parts)
+
+
+def _kernels(registry: Registry[Any]) -> Iterator[str]:
+    """A table of kernels: what each computes."""
+    yield "| name | formula | other names |\n| --- | --- | --- |"
+    for name in registry.names():
+        maths = _section(_contract(registry.kind, name), "Maths").replace("|", "\\|")
+        yield f"| `{name}` | {maths} | {_codes(_others(registry, name))} |"
+    yield ""
+
+
+def _things(registry: Registry[Any]) -> Iterator[str]:
+    """An entry for each: how it is made, what it is, and the formula and shapes of its kernel."""
+    for name in registry.names():
+        thing = registry.get(name)
+        names = [*dict.fromkeys([name, *_others(registry, name)])]
+        if isinstance(thing, type):
+            names = [one for one in names if one != thing.__name__]
+        title = f"{thing.__name__}{_signature(thing)}" if isinstance(thing, type) else name
+        also = f"\n\nNames: {_codes(names)}" if names and names != [title] else ""
+        contract = _contract(registry.kind, name)
+        told = _told(thing) or contract.partition("\n")[0]
+        if is_dataclass(thing) and not isinstance(thing, type):
+            told = f"`{thing!r}`: {told}"
+        text = f"### `{title}`{also}\n\n{told}".rstrip()
+        if contract:
+            lines = [f"{what}: {_section(contract, what)}" for what in ("Maths", "Shapes", "Units", "Source")]
+            text += "\n\n" + "\n".join(f"- {line}" for line in lines if not line.endswith(": "))
+        yield text + "\n"
+
+
+def _others(registry: Registry[Any], name: str) -> list[str]:
+    return [other for other, known in registry._others.items() if known == name]
+
+
+def _members(thing: type, name: str) -> Iterator[str]:
+    yield _entry(f"dk.{name}", thing)
+    for member, value in sorted(inspect.getmembers(thing)):
+        is_public = not member.startswith("_") and "dnnkit's own parts" not in (inspect.getdoc(value) or "")
+        if is_public and (inspect.isfunction(value) or isinstance(value, property)):
+            yield _entry(f"net.{member}", value)
+
+
+def _functions() -> Iterable[tuple[str, Any]]:
+    return [(name, getattr(dk, name)) for name in sorted(dk.__all__) if inspect.isfunction(getattr(dk, name))]
+
+
+def _entry(name: str, thing: Any) -> str:
+    signature = "" if isinstance(thing, property) else _signature(thing)
+    told = _told(thing.fget if isinstance(thing, property) else thing)
+    return f"### `{name}{signature}`\n\n{told}\n"
+
+
+def _signature(thing: Any) -> str:
+    """Names and defaults; types would hide them."""
+    try:
+        signature = inspect.signature(thing)
+    except (TypeError, ValueError):
+        return "()"
+    given = [one.replace(annotation=one.empty) for one in signature.parameters.values() if one.name != "self"]
+    given = [one.replace(default=...) if inspect.isfunction(one.default) else one for one in given]
+    return str(signature.replace(parameters=given, return_annotation=signature.empty)).replace("Ellipsis", "...")
+
+
+def _told(thing: Any) -> str:
+    """Its docstring as Markdown: sections such as Arguments become lists."""
+    text = inspect.getdoc(thing) or ""
+    text = re.sub(r"^(Arguments|Attributes|Returns|Raises|Source):$", r"**\1**\n", text, flags=re.MULTILINE)
+    text = re.sub(r"(\*\*Returns\*\*\n\n) +", r"\1", text)
+    text = re.sub(r"^    (\w[\w, *]*): ", r"- `\1`: ", text, flags=re.MULTILINE)
+    return re.sub(r"^        (?=\S)", "  ", text, flags=re.MULTILINE)
+
+
+def _contract(kind: str, name: str) -> str:
+    """The docstring of the kernel of that name; empty if there is none."""
+    if kind == "optimizer":
+        return _rule(name)
+    folder = FOLDERS.get(kind)
+    if folder is None:
+        return ""
+    try:
+        return import_module(f"dnnkit.kernels.{folder}.{name}").__doc__ or ""
+    except ModuleNotFoundError:
+        return ""
+
+
+def _rule(name: str) -> str:
+    """The lines on a rule of the kernel that all of them share, and on what it goes on with (adam, of adamw)."""
+    maths = re.search(r"^Maths: *(.*?)^\w+:", optimizer_step.__doc__ or "", re.MULTILINE | re.DOTALL)
+    assert maths is not None
+    rules = re.findall(r"^ *(\w+)  +(.*?)(?=^ {10}\w+  |\Z)", maths[1], re.MULTILINE | re.DOTALL)
+    return "".join(f"Maths: {' '.join(said.split())}\n" for rule, said in rules if rule == name)
+
+
+def _section(contract: str, name: str) -> str:
+    """What a kernel's docstring says under a heading, in one line."""
+    found = re.search(rf"^{name}: +(.*?)(?=^\w+: |\Z)", contract, re.MULTILINE | re.DOTALL)
+    if found is None or found[1].strip() in ("-", "none."):
+        return ""
+    return " ".join(dedent(found[1]).split())
+
+
+def _codes(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

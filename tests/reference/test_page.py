@@ -1,0 +1,18 @@
+"""docs/reference.md is what the registries hold today."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from dnnkit.registry import REGISTRIES
+from tests.reference.page import FILE, GIVEN
+
+
+def test_the_page_is_what_the_registries_hold(tmp_path: Path) -> None:
+    target = tmp_path / "reference.md"  # by a process of its own, in which no other test has registered anything
+    subprocess.run([sys.executable, "-m", "tests.reference", target], cwd=FILE.parents[1], check=True)
+    assert target.read_text() == FILE.read_text(), "python -m tests.reference writes it anew"
+
+
+def test_no_kind_is_left_out() -> None:
+    assert {registry.kind for registry in REGISTRIES.values()} == set(GIVEN)
