@@ -16,7 +16,7 @@ __device__ __forceinline__ void loss_of_rows(
         REAL loss = loss::LOSS::row_loss(row, numbers, wanted, w * scale, to);
         if (row.present && row.lane == 0) sum += static_cast<double>(w) * static_cast<double>(loss);
     };
-    for_rows<loss::LOSS::MANY_PASSES>(scores, targets, out, rows, columns, group, of_row);
+    for_rows(scores, targets, out, rows, columns, group, of_row);
     sum = block_sum(sum);
     if (threadIdx.x == 0) parts[blockIdx.x] = sum;
 }

@@ -9,7 +9,7 @@ from functools import cache
 from dnnkit.errors import ShapeError
 from dnnkit.kernels import registry
 from dnnkit.kernels._cuda.launch import contiguous
-from dnnkit.kernels._cuda.rows import sum_over_rows
+from dnnkit.kernels._cuda.rows import sum_over_rows, variants
 from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.registry import Loss
@@ -18,7 +18,7 @@ from dnnkit.kernels.registry import Loss
 def sources() -> list[Source]:
     """Every variant that ships."""
     names = [name for name in registry.names("loss") if registry.has_gpu_version(name)]
-    return [source(name, dtype) for name in names for dtype in REALS]
+    return variants(source(name, dtype) for name in names for dtype in REALS)
 
 
 @cache
