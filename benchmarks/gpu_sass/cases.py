@@ -15,6 +15,7 @@ DENSE, SOFTMAX, LOSS, METRIC = (
     "_cuda/loss_of_labels.cu",
     "_cuda/metric.cu",
 )
+TILES, HELD, STREAMS = {"ROWS": "IN_TILES"}, {"ROWS": "IN_REGISTERS"}, {"ROWS": "AS_STREAMS"}
 PHILOX = "-0x326172a9"
 """A multiplier of Philox: where it is, dropout is drawn."""
 EXP = "MUFU.EX2"
@@ -94,12 +95,12 @@ LOSS_IN_TILE = (IN_TILE, Pass(shared_loads=1, shared_stores=1, width=4, has=EXP)
 
 def _loss(columns: int) -> Case:
     if columns <= 32:
-        after = Part(LOSS, "loss_of_labels", LOSS_IN_TILE, CROSS_ENTROPY, columns, 1, tile=8)
+        after = Part(LOSS, "loss_of_labels", LOSS_IN_TILE, CROSS_ENTROPY | TILES, columns, 1, tile=8)
     elif columns <= 1024:
-        after = Part(LOSS, "loss_of_labels", (Pass(8, 8, elements=32),), CROSS_ENTROPY, columns, 32, whole=True)
+        after = Part(LOSS, "loss_of_labels", (Pass(8, 8, elements=32),), CROSS_ENTROPY | HELD, columns, 32, whole=True)
     else:
         passes = (Pass(1, 0, has=EXP), Pass(1, 1, has=EXP))
-        after = Part(LOSS, "loss_of_labels", passes, CROSS_ENTROPY, columns, 32)
+        after = Part(LOSS, "loss_of_labels", passes, CROSS_ENTROPY | STREAMS, columns, 32)
     return _rows(
         f"softmax cross-entropy of labels, {columns} columns", LOSS, "loss_of_labels", CROSS_ENTROPY, columns,
         LOSS_BEFORE, after,
@@ -108,9 +109,9 @@ def _loss(columns: int) -> Case:
 
 def _accuracy(columns: int) -> Case:
     if columns <= 32:
-        after = Part(METRIC, "metric_of_labels", (IN_TILE,), ACCURACY, columns, 1, tile=4)
+        after = Part(METRIC, "metric_of_labels", (IN_TILE,), ACCURACY | TILES, columns, 1, tile=4)
     else:
-        after = Part(METRIC, "metric_of_labels", (Pass(1),), ACCURACY, columns, 32)
+        after = Part(METRIC, "metric_of_labels", (Pass(1),), ACCURACY | STREAMS, columns, 32)
     name = f"accuracy of labels, {columns} columns"
     return _rows(name, METRIC, "metric_of_labels", ACCURACY, columns, (LOAD,), after)
 
@@ -144,10 +145,10 @@ CASES = [
     _accuracy(1024),
     _rows(
         "softmax, forward, 1024 columns", SOFTMAX, "softmax_forward", {}, 1024, SOFTMAX_BEFORE,
-        Part(SOFTMAX, "softmax_forward", (Pass(8, 8, elements=32),), {}, 1024, 32, whole=True),
+        Part(SOFTMAX, "softmax_forward", (Pass(8, 8, elements=32),), HELD, 1024, 32, whole=True),
     ),
     _rows(
         "softmax, backward, 1024 columns", SOFTMAX, "softmax_backward", {}, 1024, (Pass(2, 0, 4), Pass(2, 1, 4)),
-        Part(SOFTMAX, "softmax_backward", (Pass(16, 8, elements=32),), {}, 1024, 32, whole=True),
+        Part(SOFTMAX, "softmax_backward", (Pass(16, 8, elements=32),), HELD, 1024, 32, whole=True),
     ),
 ]  # fmt: skip

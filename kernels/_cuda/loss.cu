@@ -25,7 +25,7 @@ __device__ __forceinline__ void loss_of_rows(
             if (SUMS > 1) sums[SUMS - 1] += static_cast<double>(w) * measured;
         }
     };
-    for_rows<loss::LOSS::MANY_PASSES>(scores, targets, out, rows, columns, group, of_row);
+    for_rows(scores, targets, out, rows, columns, group, of_row);
     for (int k = 0; k < SUMS; ++k) {
         double sum = block_sum(sums[k]);
         if (threadIdx.x > 0) continue;

@@ -16,7 +16,7 @@ __device__ __forceinline__ void sum_of_rows(
         double value = metric::METRIC::value(row, numbers, wanted, threshold);
         if (row.present && row.lane == 0) sum += static_cast<double>(weight(weights, row)) * value;
     };
-    for_rows<false>(scores, targets, static_cast<REAL*>(nullptr), rows, columns, group, of_row);
+    for_rows(scores, targets, static_cast<REAL*>(nullptr), rows, columns, group, of_row);
     sum = block_sum(sum);
     if (threadIdx.x > 0) return;
     if (gridDim.x > 1) {

@@ -6,6 +6,7 @@
 // - In registers: a row is read once, as packs, and passed over there as often as is needed.
 // - A stream: a row is read as packs in every pass. For rows that are long, and for work that takes one pass.
 //
+// ROWS says which: a launcher knows the columns (rows.py), and nothing is compiled that is not needed.
 // What is done with a row is written once for all of them, in passes: `row.each(numbers, body)` and the like.
 // All threads of a warp go through the loop over rows together, also those without a row left, because they exchange
 // numbers on the way.
@@ -13,8 +14,8 @@
 #include "_cuda/packs.cu"
 
 constexpr unsigned int WARP = 0xffffffffu;
+constexpr int IN_TILES = 0, IN_REGISTERS = 1, AS_STREAMS = 2;  // what ROWS may be
 constexpr int ROW_THREADS = 256;          // of a block
-constexpr int SHORT = 32;                 // columns of a row that always goes through a tile
 constexpr int TILED = 64 / sizeof(REAL);  // numbers of a row that a thread has of a tile at most
 constexpr int HELD = 128 / sizeof(REAL);  // numbers of a row that a thread has in registers at most
 constexpr int STREAMED = 4;               // packs of a stream that are on their way at the same time
@@ -33,11 +34,6 @@ struct Limits<double> {
 };
 
 constexpr REAL LOWEST = Limits<REAL>::LOWEST;
-
-// A launcher knows the same rule (rows.py).
-__device__ __forceinline__ bool goes_through_tile(int columns) {
-    return columns <= SHORT || (columns % LANES != 0 && columns <= 32 * TILED);
-}
 
 struct Row {
     long long number;    // which row; 0 for a thread without one
@@ -102,6 +98,14 @@ struct OneHot {
         return values;
     }
     __device__ __forceinline__ void put(int, int, const Pack<REAL, WIDTH>&) {}
+};
+
+// A single number.
+struct Number {
+    REAL value;
+
+    __device__ __forceinline__ Pack<REAL, 1> get(int, int) const { return {{value}}; }
+    __device__ __forceinline__ void put(int, int, const Pack<REAL, 1>& values) { value = values.lane[0]; }
 };
 
 // ---- A row that is passed over -------------------------------------------------------------------------------------
@@ -169,6 +173,11 @@ auto read = [&](int k) { return pair(first.get(0, k), second.get(0, k)); };
             });
         }
     }
+};
+
+// A row of one number, which a thread has for itself.
+struct Alone : Walk<1, true, 1> {
+    __device__ __forceinline__ Alone() : Walk(Row{0, 1, 0, 1, true}) {}
 };
 
 // The largest of a row's numbers and the sum of exp(number - largest), in one pass over a stream: the sum so far is
@@ -358,20 +367,21 @@ __device__ __forceinline__ void tiled_rows(
 
 // work(row, first, second, out) for every row, also for a thread without one: its numbers of both matrices, or of one and
 // of a label, and where its results go. `out` may be either matrix, or null if nothing is written.
-// MANY_PASSES: rows are worth registers.
-template <bool MANY_PASSES, typename Second, typename Work>
+template <typename Second, typename Work>
 __device__ __forceinline__ void for_rows(
     const REAL* first, Second second, REAL* out, long long rows, int columns, int group, Work work
 ) {
-    bool packs = columns % LANES == 0 && is_aligned<LANES>(first) && is_aligned<LANES>(out);
-    if constexpr (IS_MATRIX<Second>) packs = packs && is_aligned<LANES>(second);
-    if (goes_through_tile(columns)) {
+    if constexpr (ROWS == IN_TILES) {
         tiled_rows(first, second, out, rows, columns, group, work);
-    } else if (MANY_PASSES && packs && columns <= HELD * 32) {
-        untiled_rows<true, Walk<LANES, true, HELD / LANES>>(first, second, out, rows, columns, group, work);
-    } else if (packs) {
-        untiled_rows<false, Walk<LANES, false, 0>>(first, second, out, rows, columns, group, work);
     } else {
-        untiled_rows<false, Walk<1, false, 0>>(first, second, out, rows, columns, group, work);
+        constexpr bool in_registers = ROWS == IN_REGISTERS;
+        bool packs = columns % LANES == 0 && is_aligned<LANES>(first) && is_aligned<LANES>(out);
+        if constexpr (IS_MATRIX<Second>) packs = packs && is_aligned<LANES>(second);
+        if (packs) {
+            using Walked = Walk<LANES, in_registers, in_registers ? HELD / LANES : 0>;
+            untiled_rows<in_registers, Walked>(first, second, out, rows, columns, group, work);
+        } else {
+            untiled_rows<false, Walk<1, false, 0>>(first, second, out, rows, columns, group, work);
+        }
     }
 }

@@ -1,5 +1,7 @@
 """What every launcher does whose kernel shares a row among a group of threads, and sums over the rows of a batch."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,34 +17,58 @@ PASSES = 4
 SHORT = 32
 """Columns of a row that always goes through a tile."""
 
-TILED, PACK = 64, 16
-"""Bytes of a row that one thread has of a tile at most, and that it reads at once where there is no tile."""
+TILED, HELD, PACK = 64, 128, 16
+"""Bytes of a row that one thread has of a tile at most, and in registers; and that it reads at once."""
+
+WARP = 32
+IN_TILES, IN_REGISTERS, AS_STREAMS = "IN_TILES", "IN_REGISTERS", "AS_STREAMS"
+"""How threads come by the numbers of a row: see `rows.cu`, which is compiled for one of them."""
+
+MANY_PASSES = re.compile(r"^#define MANY_PASSES\b", re.MULTILINE)
+"""What a source says if it passes over a row more than once, so that rows are worth registers."""
 
 
 @dataclass(frozen=True)
 class Division:
-    """How the threads of a block share rows: how many have one, and the bytes of a tile in shared memory per matrix.
+    """How a block's threads share rows.
 
-    The rule for tiles is also in `rows.cu`.
+    Attributes:
+        rows: `IN_TILES`, `IN_REGISTERS` or `AS_STREAMS`.
+        group: threads that have a row together.
+        tile: bytes of shared memory per matrix that is read.
     """
 
+    rows: str
     group: int
     tile: int
 
     @classmethod
     @cache
-    def of(cls, columns: int, itemsize: int) -> "Division":
-        """For rows of so many numbers."""
-        columns = counted(columns)
-        through_tile = columns <= SHORT or (columns * itemsize % PACK != 0 and columns * itemsize <= 32 * TILED)
-        group = power_of_two(-(-columns * itemsize // (TILED if through_tile else PACK)), 32)
-        pitch = (-(-columns // group) | 1) * group
-        return cls(group, THREADS // group * pitch * itemsize if through_tile else 0)
+    def of(cls, source: Source, columns: int) -> "Division":
+        """For rows of so many numbers in the source's dtype."""
+        itemsize = source.itemsize
+        size = counted(columns) * itemsize
+        if columns <= SHORT or (size % PACK != 0 and size <= WARP * TILED):
+            group = power_of_two(-(-size // TILED), WARP)
+            pitch = (-(-columns // group) | 1) * group
+            return cls(IN_TILES, group, THREADS // group * pitch * itemsize)
+        fits = size % PACK == 0 and size <= WARP * HELD and IN_REGISTERS in ways(source)
+        return cls(IN_REGISTERS if fits else AS_STREAMS, power_of_two(-(-size // PACK), WARP), 0)
 
     @property
-    def rows(self) -> int:
-        """Rows of a block at a time."""
+    def at_once(self) -> int:
+        """Rows of a block."""
         return THREADS // self.group
+
+
+def ways(source: Source) -> tuple[str, ...]:
+    """The ways that the rows of a source may go."""
+    return (IN_TILES, IN_REGISTERS, AS_STREAMS) if MANY_PASSES.search(source.text()) else (IN_TILES, AS_STREAMS)
+
+
+def variants(sources: Iterable[Source]) -> list[Source]:
+    """Each for every way that its rows may go."""
+    return [source.having(ROWS=way) for source in sources for way in ways(source)]
 
 
 def sum_over_rows(
@@ -63,8 +89,8 @@ def sum_over_rows(
     It `adds` to what is there already, or writes over it. A `clock` is one of the kernel's parameters, if it has any.
     """
     count, columns = scores.shape
-    division = Division.of(columns, scores.itemsize)
-    parts = blocks(count, PASSES * division.rows, PARTIALS // sums)
+    division = Division.of(source, columns)
+    parts = blocks(count, PASSES * division.at_once, PARTIALS // sums)
     if parts > 1 and scratch is None:
         scratch = empty(PARTIALS, "float64")
     batch = {
@@ -78,6 +104,7 @@ def sum_over_rows(
         "group": division.group,
     }
     shared_bytes = division.tile * (2 if targets.ndim > 1 else 1)
+    source = source.having(ROWS=division.rows)
     launch(source, kernel, parts, THREADS, {**arguments, **batch}, shared_bytes)
     if parts > 1:
         assert scratch is not None

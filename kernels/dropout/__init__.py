@@ -4,7 +4,7 @@ Maths:    keep_e = bits_e ≥ ⌊rate · 2³²⌋, bits from `philox` at (step, 
           y = x keep / (1 - rate), dx = dy keep / (1 - rate)
 Shapes:   x, y of any shape, element e counted in row-major order; keep has x's shape.
 Units:    none.
-Traffic:  reads x, writes y; the mask need not be stored, it can be drawn again in the backward pass.
+Traffic:  reads x, writes y; the mask need not be stored, it can be drawn again in the backward pass (as CUDA does).
 Errors:   rate must be in [0, 1): whoever calls checks.
 Accuracy: masks are equal bit for bit on every backend and in every dtype; a rounding each for 1 / (1 - rate)
           and for the product.

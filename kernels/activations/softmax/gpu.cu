@@ -2,6 +2,8 @@
 
 #include "_cuda/rows.cu"
 
+#define MANY_PASSES  // rows are worth registers: rows.py
+
 template <typename Walked, typename Numbers, typename None>
 __device__ __forceinline__ void softmax(const Walked& row, Numbers& numbers, None& none, const REAL* b, REAL* to) {
     auto biased = [=](int k, REAL number) { return b != nullptr ? number + b[k] : number; };
@@ -36,7 +38,7 @@ __device__ __forceinline__ void softmax(const Walked& row, Numbers& numbers, Non
 extern "C" __global__ void __launch_bounds__(256, 2) softmax_forward(
     const REAL* x, const REAL* b, REAL* y, long long rows, int columns, int group
 ) {
-    for_rows<true>(x, Nothing{}, y, rows, columns, group, [=](auto& row, auto& numbers, auto& none, REAL* to) {
+    for_rows(x, Nothing{}, y, rows, columns, group, [=](auto& row, auto& numbers, auto& none, REAL* to) {
         softmax(row, numbers, none, b, to);
     });
 }
@@ -45,7 +47,7 @@ extern "C" __global__ void __launch_bounds__(256, 2) softmax_forward(
 extern "C" __global__ void __launch_bounds__(256, 2) softmax_backward(
     const REAL* dy, const REAL* y, REAL* dx, long long rows, int columns, int group
 ) {
-    for_rows<true>(dy, y, dx, rows, columns, group, [=](auto& row, auto& gradients, auto& shares, REAL* to) {
+    for_rows(dy, y, dx, rows, columns, group, [=](auto& row, auto& gradients, auto& shares, REAL* to) {
         REAL dot = REAL(0);
         row.each(gradients, shares, [&](int, REAL gradient, REAL share) { dot += share * gradient; });
         dot = row_sum(row, dot);

@@ -3,14 +3,14 @@
 from math import prod
 
 from dnnkit.kernels._cuda.launch import THREADS, blocks, contiguous, launch
-from dnnkit.kernels._cuda.rows import Division
+from dnnkit.kernels._cuda.rows import Division, variants
 from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
 
 
 def sources() -> list[Source]:
     """Every variant that ships."""
-    return [Source.of("activations/softmax/gpu.cu", dtype) for dtype in REALS]
+    return variants(Source.of("activations/softmax/gpu.cu", dtype) for dtype in REALS)
 
 
 def forward(x: Array, out: Array, b: Array | None = None) -> None:
@@ -28,7 +28,8 @@ def _launch(kernel: str, x: Array, arrays: dict[str, Array | None], matrices: in
     if x.size == 0:
         return
     rows, columns = prod(x.shape[:-1]), x.shape[-1]
-    division = Division.of(columns, x.itemsize)
-    sizes = {"rows": rows, "columns": columns, "group": division.group}
     source = Source.of("activations/softmax/gpu.cu", x.dtype.name)
-    launch(source, kernel, blocks(rows, division.rows), THREADS, {**arrays, **sizes}, matrices * division.tile)
+    division = Division.of(source, columns)
+    sizes = {"rows": rows, "columns": columns, "group": division.group}
+    source = source.having(ROWS=division.rows)
+    launch(source, kernel, blocks(rows, division.at_once), THREADS, {**arrays, **sizes}, matrices * division.tile)

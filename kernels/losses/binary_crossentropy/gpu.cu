@@ -4,8 +4,6 @@ namespace loss::binary_crossentropy {
 
 constexpr REAL LOW = REAL(1e-7), HIGH = REAL(1 - 1e-7);
 
-constexpr bool MANY_PASSES = false;
-
 // Loss of the row, the same in all its threads; `factor` times its gradient goes to out.
 template <typename Walked, typename Scores, typename Targets>
 __device__ __forceinline__ REAL row_loss(

@@ -4,8 +4,6 @@
 
 namespace loss::sigmoid_cross_entropy {
 
-constexpr bool MANY_PASSES = false;
-
 // Loss of the row, the same in all its threads; `factor` times its gradient goes to out.
 template <typename Walked, typename Scores, typename Targets>
 __device__ __forceinline__ REAL row_loss(

@@ -1,8 +1,8 @@
 // Softmax cross-entropy, row by row. Contract: the package's docstring.
 
-namespace loss::softmax_cross_entropy {
+#define MANY_PASSES  // rows are worth registers: rows.py
 
-constexpr bool MANY_PASSES = true;
+namespace loss::softmax_cross_entropy {
 
 // Loss of the row, the same in all its threads; `factor` times its gradient goes to out.
 template <typename Walked, typename Scores, typename Targets>

@@ -2,8 +2,6 @@
 
 namespace loss::sum_squared_error {
 
-constexpr bool MANY_PASSES = false;
-
 // Loss of the row, the same in all its threads; `factor` times its gradient goes to out.
 template <typename Walked, typename Scores, typename Targets>
 __device__ __forceinline__ REAL row_loss(

@@ -7,7 +7,7 @@ from dnnkit.errors import ShapeError
 from dnnkit.kernels import registry
 from dnnkit.kernels._cuda import losses, metrics
 from dnnkit.kernels._cuda.launch import MOST_COLUMNS
-from dnnkit.kernels._cuda.rows import Division
+from dnnkit.kernels._cuda.rows import AS_STREAMS, IN_REGISTERS, IN_TILES, Division, ways
 from dnnkit.testing.cases import DTYPES
 from tests.cuda_on_cpu.compiling import SHARED_BYTES
 
@@ -83,14 +83,24 @@ def test_what_is_not_a_number_spoils_its_row_and_no_other(gpu, columns):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_two_tiles_fit_into_what_a_block_has_without_asking(dtype):
+    source = losses.source("softmax_cross_entropy", dtype)
     for columns in range(1, 2100):
-        division = Division.of(columns, ITEMS[dtype])
+        division, size = Division.of(source, columns), columns * ITEMS[dtype]
         assert 2 * division.tile + 1024 <= SHARED_BYTES, columns
-        assert division.rows * division.group == 256
-        assert division.tile or division.group == 32 or division.group * 16 >= columns * ITEMS[dtype]
+        assert (division.tile > 0) == (division.rows == IN_TILES)
+        assert division.at_once * division.group == 256
+        assert division.rows != IN_REGISTERS or size <= 128 * division.group, "a thread has 128 bytes at most"
+        assert division.rows != IN_TILES or size <= 64 * division.group, "and of a tile 64"
+
+
+def test_rows_that_are_passed_over_once_are_not_held():
+    found = {name: ways(losses.source(name, "float32")) for name in registry.names("loss")}
+    assert [name for name, each in found.items() if IN_REGISTERS in each] == ["softmax_cross_entropy"]
+    assert Division.of(losses.source("mean_squared_error", "float32"), 1024).rows == AS_STREAMS
 
 
 def test_a_row_that_cannot_be_counted_is_an_error():
-    assert Division.of(MOST_COLUMNS, 4).group == 32
+    source = losses.source("softmax_cross_entropy", "float32")
+    assert Division.of(source, MOST_COLUMNS).group == 32
     with pytest.raises(ShapeError, match="1073741825 numbers; the GPU's kernels take 1073741824 at most"):
-        Division.of(MOST_COLUMNS + 1, 4)
+        Division.of(source, MOST_COLUMNS + 1)

@@ -94,18 +94,21 @@ def every_launcher_once(dtype, rows=5000):
         dense.forward(x, w, b, activation, z, z.copy())
         dense.backward(z, x, w, z, activation, True, z, y, w.copy(), b)
         dense.backward_input(z, w, z, activation, z, y)
-    for name in registry.names("loss"):
-        kernel = registry.loss(name)
-        for targets in [x, labels][: 1 + kernel.takes_labels]:
-            losses.loss_and_gradient(kernel, x, targets, None, 0.5, y, loss)
-            losses.loss_and_gradient(kernel, x, targets, x[:, 0].copy(), 0.5, y, loss)
     clock, two = np.zeros(4, np.int64), np.zeros(2)
-    for name, metric in losses.with_metric():
-        for targets in [x, labels][: 1 + registry.loss(name).takes_labels]:
-            losses.end_step(registry.loss(name), (metric, 0.5), x, targets, None, y, x[0], clock, two)
-    for targets in (x, labels):
-        for name in registry.names("metric"):
-            metrics.total(name, x, targets, None, 0.5, loss)
+    for scores in (x, *(np.zeros((rows, columns), dtype) for columns in (64, 2048))):  # every way that rows may go
+        for name in registry.names("loss"):
+            kernel = registry.loss(name)
+            for targets in [scores, labels][: 1 + kernel.takes_labels]:
+                losses.loss_and_gradient(kernel, scores, targets, None, 0.5, scores, loss)
+                losses.loss_and_gradient(kernel, scores, targets, x[:, 0].copy(), 0.5, scores, loss)
+        for name, metric in losses.with_metric():
+            for targets in [scores, labels][: 1 + registry.loss(name).takes_labels]:
+                losses.end_step(registry.loss(name), (metric, 0.5), scores, targets, None, scores, x[0], clock, two)
+        for targets in (scores, labels):
+            for name in registry.names("metric"):
+                metrics.total(name, scores, targets, None, 0.5, loss)
+        activations.forward(registry.activation("softmax"), scores, scores)
+        activations.backward(registry.activation("softmax"), scores, scores, scores)
     for name, rule in RULES.items():
         slots = [x.copy() for _ in rule.slots]
         getattr(module("optimizer_step", "gpu"), name)(3, x, y, *slots, 0.1, *(0.5 for _ in rule.hyperparameters))
@@ -138,7 +141,7 @@ def test_arguments_are_of_the_types_that_the_kernel_declares(launches, dtype, ro
         assert min(*grid, *block) >= 1
         assert grid[1] < 2**16
         assert block[0] * block[1] * block[2] == THREADS
-        assert (shared > 0) == ("group" in [parameter for _, parameter in declared]), "a tile of rows of five"
+        assert (shared > 0) == (macros.get("ROWS") == "IN_TILES" and name != "sum_parts")
         assert shared <= SHARED_BYTES
 
 
