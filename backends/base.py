@@ -81,4 +81,7 @@ class Backend(Operations):
 
     def plan(self, program: Program, execution: str, **details: Any) -> Plan:
         """How the program is run, for the record."""
+        estimated = ", ".join(metric.name for metric in program.metrics if metric.exact is not None)
+        if estimated:
+            details["estimated while training"] = f"{estimated}; exact in validation and evaluate"
         return Plan(self.name, self.version, self.device, execution, self.unsupported_reason(program), details)

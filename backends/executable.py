@@ -142,6 +142,21 @@ class Executable(ABC):
         `after_batch` is called after each `batch_size` rows; without it, as many are computed at a time as are fastest.
         """
 
+    def measure(
+        self, data: Any, batch_size: int, parameters: Any = None, after_batch: AfterBatch | None = None
+    ) -> dict[str, float]:
+        """Loss and metrics of all rows by name; exact, where `evaluate` has sums that only estimate them."""
+        values = self.evaluate(data, batch_size, parameters, after_batch).means(self.program.metrics)
+        exact = {metric.name: metric.exact for metric in self.program.metrics if metric.exact is not None}
+        if exact:
+            predictions, (targets, weights) = self.predict(data, batch_size, parameters), self.targets(data)
+            values |= {name: measured(targets, predictions, weights) for name, measured in exact.items()}
+        return values
+
+    def targets(self, data: Any) -> tuple[HostArray, HostArray | None]:
+        """Labels (N,) or rows (N, K) of what `load` gave, and the row weights, on the host."""
+        raise NotImplementedError(f"{type(self).__name__} does not tell targets, which exact metrics are computed from")
+
     @abstractmethod
     def predict(self, data: Any, batch_size: int, parameters: Any = None) -> HostArray:
         """Predictions (N, O) on the host, dropout off; with the newest parameters, or those given."""

@@ -207,10 +207,11 @@ class NumpyBackend(Backend):
         """See `kernels/metrics`."""
         if not isinstance(metric.kernel, str):
             return super().metric(metric, scores, targets, weights)
-        total = 0.0
+        total: Any = 0.0 if metric.sums == 1 else np.zeros(metric.sums)
         for block in _row_blocks(scores):
             row_weights = None if weights is None else weights[block]
-            total += float(super().metric(metric, scores[block], targets[block], row_weights))
+            part = super().metric(metric, scores[block], targets[block], row_weights)
+            total += float(part) if metric.sums == 1 else part
         return total
 
     def clip_norm(self, x: Array, bound: float, out: Array | None = None) -> Array:

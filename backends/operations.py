@@ -219,11 +219,10 @@ class Operations:
         return kernel.loss_and_gradient(scores, targets, weights, scale, self.xp)
 
     def metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None) -> Array:
-        """The metric's weighted sum over rows; see `kernels/metrics`."""
+        """The metric's weighted sum over rows, or its sums (S,) if it has several; see `kernels/metrics`."""
         if isinstance(metric.kernel, str):
-            rows = registry.metric(metric.kernel).rows(scores, targets, metric.threshold, self.xp)
-        else:
-            rows = self.xp.astype(metric.kernel(self.xp, targets, scores, weights), self.xp.float64)
+            return registry.metric(metric.kernel).total(scores, targets, weights, metric.threshold, self.xp)
+        rows = self.xp.astype(metric.kernel(self.xp, targets, scores, weights), self.xp.float64)
         return self.xp.sum(rows if weights is None else rows * self.xp.astype(weights, self.xp.float64))
 
     def clip_norm(self, x: Array, bound: float, out: Array | None = None) -> Array:

@@ -166,18 +166,41 @@ class Loss:
         return dtype if self.targets == "values" or (self.targets == "any" and is_floating) else "int64"
 
 
+Sums: TypeAlias = NDArray[np.float64]
+
+
+class Finish(Protocol):
+    """The number that is made of a metric's sums."""
+
+    def __call__(self, sums: Sums, weight: float) -> float:
+        """From the sums (S,) and the sum of the row weights, which is not 0."""
+        ...
+
+
+class Exact(Protocol):
+    """A number that sums can only estimate."""
+
+    def __call__(self, targets: HostArray, predictions: HostArray, weights: HostArray | None) -> float:
+        """From labels (N,) or rows (N, K), predictions (N, K) and row weights (N,)."""
+        ...
+
+
 @dataclass(frozen=True)
 class Metric:
-    """A number reported beside the loss: a mean over rows, weighted like the loss.
+    """A number reported beside the loss: a mean over rows, weighted like the loss, or what `finish` makes of sums.
 
     `kernel` names one of `kernels/metrics`, or is a user's own function; `threshold` is what binary accuracy compares
     scores with, or, where no number among the scores means the same as ½ of the predictions, `on_predictions` those.
+    The kernel has so many `sums`. If they only estimate the number, `exact` gives it where all predictions are there.
     """
 
     name: str
     kernel: str | CustomMetric
     threshold: float = 0.5
     on_predictions: bool = False
+    sums: int = 1
+    finish: Finish | None = None
+    exact: Exact | None = None
 
     @property
     def reads_predictions(self) -> bool:
@@ -185,6 +208,10 @@ class Metric:
         if not isinstance(self.kernel, str):
             return True
         return self.on_predictions or registry.metric(self.kernel).reads == "predictions"
+
+    def value(self, sums: Sequence[float], weight: float) -> float:
+        """The number, of its sums and the sum of the row weights, which is not 0."""
+        return sums[0] / weight if self.finish is None else float(self.finish(np.asarray(sums, np.float64), weight))
 
 
 @dataclass(frozen=True)
@@ -222,6 +249,11 @@ class Program:
     def size(self) -> int:
         """How many numbers all parameters are."""
         return sum(parameter.size for parameter in self.parameters)
+
+    @cached_property
+    def measured(self) -> int:
+        """How many numbers are summed up over an epoch: the loss, and the sums of all metrics."""
+        return 1 + sum(metric.sums for metric in self.metrics)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -286,8 +318,8 @@ class Program:
 class EpochSums:
     """What was measured of an epoch so far, as it is summed: who goes on from it has the totals of the whole epoch.
 
-    `sums` has a row for each worker that sums on its own: the loss, then the metrics. `weight` is the sum of the row
-    weights since step `first`; `nan_step` the first step whose loss was not a number, or -1.
+    `sums` has a row for each worker that sums on its own: the loss, then the sums of each metric. `weight` is the sum
+    of the row weights since step `first`; `nan_step` the first step whose loss was not a number, or -1.
     """
 
     first: int
@@ -348,7 +380,7 @@ class Hyperparameters:
 
 
 class Totals(NamedTuple):
-    """Sums over the rows seen, read from the device in one go.
+    """Sums over the rows seen, read from the device in one go; `metrics` are those of one metric after the other.
 
     `nan_step` is the first step (counted within the epoch) whose loss was not a number, -1 if there was none.
     """
@@ -365,10 +397,11 @@ class Totals(NamedTuple):
         return self.loss if self.reduction == "sum" else self.loss / (self.weight or 1.0)
 
     def means(self, metrics: Sequence[Metric]) -> dict[str, float]:
-        """`{"loss": ..., "accuracy": ...}`: the mean loss, and the metrics over the sum of weights."""
-        means, weight = {"loss": self.mean_loss}, self.weight or 1.0
-        for metric, total in zip(metrics, self.metrics, strict=True):
-            means[metric.name] = total / weight
+        """`{"loss": ..., "accuracy": ...}`: the mean loss, and what the metrics are by their sums."""
+        means, weight, first = {"loss": self.mean_loss}, self.weight or 1.0, 0
+        for metric in metrics:
+            means[metric.name] = metric.value(self.metrics[first : first + metric.sums], weight)
+            first += metric.sums
         return means
 
 

@@ -190,6 +190,13 @@ ARGUMENTS: dict[str, dict[str, str]] = {
         **_each("workers use_multiprocessing max_queue_size", PYTHON_LOOP),
         "steps": "arrays are predicted whole: hand over x[:n]",
     },
+    "TensorBoard": {
+        "write_graph": "net.summary() and net.inspect() show the network",
+        "write_images": "net.parameters holds the numbers, histogram_freq= writes how they are distributed",
+        "write_steps_per_second": "history.seconds holds the seconds of each epoch",
+        "profile_batch": "net.inspect() measures the parts of a step",
+        **_each("embeddings_freq embeddings_metadata", "there are no embeddings"),
+    },
     "summary": {
         **_each("positions expand_nested show_trainable layer_range", "leave it out"),
     },

@@ -111,6 +111,14 @@ class Layer(Settings):
                 shown.append(f"{each.name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
+    def _repr_html_(self) -> str:
+        from html import escape  # only notebooks need it
+
+        place = self.__dict__.get("_place")
+        weights = place.find("weights") if place is not None and place.network.is_built else []
+        rows = "".join(f"<tr><td>{escape(weight.path)}</td><td>{weight.shape}</td></tr>" for weight in weights)
+        return f"<div><code>{escape(repr(self))}</code>{f'<table>{rows}</table>' if rows else ''}</div>"
+
     @property
     def sample_shape(self) -> Shape | None:
         """The shape of a sample that comes to it, by `input_shape` or `input_dim`; None if neither is given."""
@@ -184,6 +192,10 @@ class Place(Protocol):
     @property
     def description(self) -> Layer:
         """The layer as it was given."""
+
+    @property
+    def network(self) -> Any:
+        """Whose layer it is."""
 
     def find(self, name: str) -> Any:
         """A thing that only a layer of a network has; None if there is none of that name."""

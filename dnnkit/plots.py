@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from dnnkit.errors import ConfigurationError, DataError, ShapeError
+from dnnkit.measures.confusion import confusion_matrix
 from dnnkit.network.checks import check_count
 
 if TYPE_CHECKING:
@@ -146,6 +147,83 @@ def plot_predictions(
     if path is not None:
         save_figure(figure, path)
     return figure
+
+
+MOST_NUMBERED = 20
+"""Classes of a confusion matrix up to which a cell's number can be read."""
+
+
+def plot_confusion(
+    y_true: Any,
+    y_pred: Any,
+    class_names: Sequence[str] | None = None,
+    path: str | Path | None = None,
+    *,
+    sample_weight: Any = None,
+    threshold: float = 0.5,
+) -> "Figure":
+    """How often which class was predicted for which: a row for each true class, a column for each predicted one.
+
+    A cell has the number of rows of data, and its colour is their share of the true class: blue is right, red wrong.
+
+    Arguments:
+        y_true: class numbers (N,), one-hot rows (N, C), or 0 and 1 as (N, 1).
+        y_pred: as `net.predict` gives them, or class numbers (N,); see `dnnkit.metrics.confusion_matrix`.
+        class_names: one per class; else their numbers.
+        path: where to write the figure; its ending chooses the format.
+        sample_weight: (N,), what each row counts.
+        threshold: above which the only output predicts class 1.
+
+    Raises:
+        DataError, ShapeError: as those of `confusion_matrix`; or there are not as many names as classes.
+    """
+    from dnnkit.figures import Figure
+
+    names = None if class_names is None else [str(name) for name in class_names]
+    counts = confusion_matrix(
+        y_true, y_pred, sample_weight=sample_weight, threshold=threshold, num_classes=len(names) if names else None
+    )
+    classes = len(counts)
+    if names is not None and len(names) != classes:
+        raise ShapeError(f"there are {classes} classes but {len(names)} class_names: expected one for each")
+    of_class = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, of_class, out=np.zeros(counts.shape), where=of_class > 0)
+    size = 2.2 + 0.5 * min(classes, MOST_NUMBERED + 4)
+    figure = Figure(figsize=(size + 0.6, size), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(_shades(shares), interpolation="nearest")
+    places, labels = range(classes), names or [str(number) for number in range(classes)]
+    step = -(-classes // 30)
+    rotation = 45 if names and 0.09 * max(map(len, names)) > 0.7 * size / classes else 0
+    axes.set_xticks(places[::step], labels[::step], rotation=rotation, ha="right" if rotation else "center")
+    axes.set_yticks(places[::step], labels[::step])
+    axes.set(xlabel="predicted class", ylabel="true class")
+    axes.tick_params(length=0)
+    right = float(np.trace(counts) / counts.sum()) if counts.sum() else 0.0
+    axes.set_title(f"{right:.1%} of {_count(counts.sum())} right", fontsize=11)
+    if classes <= MOST_NUMBERED:
+        digits = max(len(_count(count)) for count in counts.flat)
+        fontsize = min(10.0, 26.0 / digits)
+        for (row, column), count in np.ndenumerate(counts):
+            color = "white" if shares[row, column] > 0.55 else "#222222" if count else "#a0a0a0"
+            axes.text(column, row, _count(count), ha="center", va="center", fontsize=fontsize, color=color)
+    if path is not None:
+        save_figure(figure, path)
+    return figure
+
+
+def _shades(shares: Any) -> Any:
+    """From white to blue on the diagonal, to red elsewhere; a share of some percent can be seen."""
+    from matplotlib.colors import to_rgb
+
+    strength = np.sqrt(shares)[..., None]
+    full = np.where(np.eye(len(shares), dtype=bool)[..., None], to_rgb(RIGHT), to_rgb(WRONG))
+    return 1 - strength * (1 - full)
+
+
+def _count(number: Any) -> str:
+    """A number of rows, or the sum of their weights."""
+    return f"{number:,}" if isinstance(number, np.integer) else f"{number:.3g}"
 
 
 def _lay_out(figure: "Figure") -> None:

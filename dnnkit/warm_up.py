@@ -1,7 +1,7 @@
 """Compile ahead: what a network would compile in its first fit, for containers, CI images and clusters."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -14,6 +14,7 @@ from dnnkit.errors import TrainingWarning
 from dnnkit.kernels import registry
 from dnnkit.layers import Activation, Dense, Dropout, Layer, Rescaling
 from dnnkit.losses import LOSSES, Loss
+from dnnkit.metrics import Given, Precision, TopKCategoricalAccuracy
 from dnnkit.network.checks import check_dtype
 from dnnkit.network.lowering import Dtype
 from dnnkit.network.sequential import Sequential
@@ -68,17 +69,22 @@ class _Network:
     layers: list[Layer]
     optimizer: str | Optimizer = "adam"
     loss: str = "mean_squared_error"
+    metrics: Sequence[Given] | None = None
 
     def use(self, backend: Backend, dtype: Dtype) -> None:
         """All that is done with networks, on data of every kind."""
         net = Sequential(self.layers, seed=0, dtype=dtype, backend=backend)
         with warnings.catch_warnings():  # of outputs and losses that do not go together
             warnings.simplefilter("ignore", TrainingWarning)
-            net.compile(self.optimizer, self.loss, ["accuracy"] if self.layers[-1] != LINEAR else [])
+            usual = ["accuracy"] if self.layers[-1] != LINEAR else []
+            net.compile(self.optimizer, self.loss, usual if self.metrics is None else self.metrics)
+        net.build(INPUTS)
         labels = np.arange(ROWS) % OUTPUTS
         loss = LOSSES.make(self.loss, Loss)
         is_positive = loss.kernel is not None and registry.loss(loss.kernel).target_range == "positive"
         y = labels if loss.targets == "labels" else np.eye(OUTPUTS)[labels] + is_positive
+        if net.executable.program.output_features == 1:
+            y = y[:, :1]
         numbers = np.linspace(0, 1, ROWS * INPUTS).reshape(ROWS, INPUTS)
         mostly_zeros = np.where(numbers > 0.9, 255, 0).astype(np.uint8)
         for x in (numbers, mostly_zeros):
@@ -108,4 +114,10 @@ def _networks() -> Iterator[tuple[str, _Network]]:
         yield f"optimizer {optimizer}", _Network([LINEAR], optimizer)
     yield "optimizer sgd with momentum", _Network([LINEAR], SGD(momentum=0.9))
     yield "optimizer sgd, Nesterov's", _Network([LINEAR], SGD(momentum=0.9, nesterov=True))
+    binary: list[Layer] = [Dense(1, activation="sigmoid")]
+    classes: list[Layer] = [Dense(OUTPUTS, activation="softmax")]
+    outcomes = ["precision", "auc", "mean_absolute_error", "mean_squared_error", "r2_score"]
+    yield "metrics of yes and no", _Network(binary, loss="binary_crossentropy", metrics=outcomes)
+    of_classes: list[Given] = [TopKCategoricalAccuracy(k=2), Precision(average="macro"), "auc"]
+    yield "metrics of classes", _Network(classes, loss="sparse_categorical_crossentropy", metrics=of_classes)
     yield "clipping", _Network([LINEAR], SGD(global_clipnorm=1.0))

@@ -135,17 +135,39 @@ class Loss:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric kernel: `rows(scores, targets, threshold, xp)` gives one value per row, float64 (B,).
+    """A metric kernel: what it adds up over the rows of a batch.
+
+    Either one value per row, `rows(scores, targets, threshold, xp)`, float64 (B,), whose weighted sum it is; or several
+    sums at once, `sums(scores, targets, weights, threshold, xp)`, float64 (S,), rows weighted: then `count(outputs)`
+    is S. What number is made of several sums, the metric says that asks for them.
 
     `reads` says what its scores are: `"scores"`, the network's output before a head that a loss has taken over, such
     as logits; or `"predictions"`. `has_threshold`: it compares them with the threshold, which means ½ of the
-    predictions; where no number among the scores does, it gets the predictions.
+    predictions; where no number among the scores does, it gets the predictions. `finish(sums, weight)` is the metric
+    that it is by its own name; without it, the sum over the sum of weights.
     """
 
     name: str
     reads: Literal["scores", "predictions"]
     has_threshold: bool
-    rows: Callable[..., Array]
+    rows: Callable[..., Array] | None
+    sums: Callable[..., Array] | None = None
+    count: Callable[[int], int] | None = None
+    finish: Callable[..., float] | None = None
+    higher_is_better: bool = True
+
+    def number_of_sums(self, outputs: int) -> int:
+        """How many sums it has for a network with so many outputs."""
+        return 1 if self.count is None else self.count(outputs)
+
+    def total(self, scores: Array, targets: Array, weights: Array | None, threshold: float, xp: Namespace) -> Array:
+        """The weighted sum over rows, float64; of a kernel with `count`, all of them, (S,)."""
+        if self.rows is None:
+            assert self.sums is not None
+            sums = self.sums(scores, targets, weights, threshold, xp)
+            return xp.reshape(sums, ()) if sums.shape == (1,) else sums
+        rows = self.rows(scores, targets, threshold, xp)
+        return xp.sum(rows if weights is None else rows * xp.astype(weights, xp.float64))
 
 
 # -- activations and losses without a folder -------------------------------------------------------------------------
@@ -265,9 +287,17 @@ def loss(name: str) -> Loss:
 @cache
 def metric(name: str) -> Metric:
     """The metric kernel of that name; raises `UnknownName` with the names there are."""
-    package = _find(name, "metric")
-    has_threshold = getattr(package, "HAS_THRESHOLD", False)
-    return Metric(name, getattr(package, "READS", "scores"), has_threshold, version(name, "reference").rows)
+    package, reference = _find(name, "metric"), version(name, "reference")
+    return Metric(
+        name,
+        getattr(package, "READS", "scores"),
+        getattr(package, "HAS_THRESHOLD", False),
+        getattr(reference, "rows", None),
+        getattr(reference, "sums", None),
+        getattr(package, "count", None),
+        getattr(package, "finish", None),
+        getattr(package, "HIGHER_IS_BETTER", True),
+    )
 
 
 def folder(name: str) -> str:

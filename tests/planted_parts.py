@@ -100,13 +100,40 @@ def loss_and_gradient(predictions, targets, weights, scale, xp=np):
     return weigh(rows, 2 * d / (1 + d * d) * scale, weights, xp)
 '''
 
-ABSOLUTE = '''"""Mean absolute error, in plain array code."""
+CUBED = '''"""Mean cubed error, in plain array code."""
 
 import numpy as np
 
 
 def rows(scores, targets, threshold, xp=np):
-    return xp.mean(xp.astype(xp.abs(scores - targets), xp.float64), axis=1)
+    return xp.mean(xp.astype(xp.abs(scores - targets) ** 3, xp.float64), axis=1)
+'''
+
+BIAS_COUNT = '''READS = "predictions"
+HIGHER_IS_BETTER = False
+
+
+def count(outputs):
+    """Sum and sum of squares of each output's errors."""
+    return 2 * outputs
+
+
+def finish(sums, weight):
+    """The largest mean error, in root mean squares."""
+    means, squares = sums.reshape(2, -1) / weight
+    return float((abs(means) / squares**0.5).max())
+'''
+
+BIAS = '''"""Sums of errors and of their squares, in plain array code."""
+
+import numpy as np
+
+from dnnkit.kernels._reference.rows import row_weights
+
+
+def sums(scores, targets, weights, threshold, xp=np):
+    w, errors = row_weights(scores, weights, xp), xp.astype(scores - targets, xp.float64)
+    return xp.concat([xp.sum(w * errors, axis=0), xp.sum(w * errors * errors, axis=0)])
 '''
 
 LION = '''
@@ -252,10 +279,18 @@ PARTS = [
     Part(
         "metric",
         {
-            "kernels/metrics/absolute_error/__init__.py": contract("Absolute error", 'READS = "predictions"\n'),
-            "kernels/metrics/absolute_error/reference.py": new(ABSOLUTE),
+            "kernels/metrics/cubed_error/__init__.py": contract("Cubed error", 'READS = "predictions"\n'),
+            "kernels/metrics/cubed_error/reference.py": new(CUBED),
         },
-        "train(dk.Sequential([dk.Dense(2, activation='sigmoid')], seed=0), metrics=['absolute_error'])",
+        "train(dk.Sequential([dk.Dense(2, activation='sigmoid')], seed=0), metrics=['cubed_error'])",
+    ),
+    Part(
+        "metric of several sums",
+        {
+            "kernels/metrics/bias/__init__.py": contract("Bias over spread", BIAS_COUNT),
+            "kernels/metrics/bias/reference.py": new(BIAS),
+        },
+        "train(dk.Sequential([dk.Dense(2, activation='sigmoid')], seed=0), metrics=['accuracy', 'bias'])",
     ),
     Part(
         "optimizer",

@@ -108,7 +108,9 @@ def test_it_trains_on_every_backend(planted: dict[str, list[str]], part: str, ba
     assert result == "ok", result
 
 
-@pytest.mark.parametrize("part", ["activation", "activation across a row", "loss", "metric", "optimizer"])
+@pytest.mark.parametrize(
+    "part", ["activation", "activation across a row", "loss", "metric", "metric of several sums", "optimizer"]
+)
 def test_where_a_part_is_not_compiled_the_plan_says_so(planted: dict[str, list[str]], part: str) -> None:
     for backend in ("numba", "cupy"):
         assert planted[f"{backend}: {part}"][1], backend

@@ -10,7 +10,7 @@ import numpy as np
 from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import Loss, Metric, Rescale
 from dnnkit.kernels import registry
-from dnnkit.kernels._cuda import losses, metrics
+from dnnkit.kernels._cuda import losses, metric_sums, metrics
 from dnnkit.kernels._cuda.launch import PARTIALS, contiguous
 from dnnkit.kernels._cuda.recording import refuse
 from dnnkit.kernels._cuda.source import REALS
@@ -238,12 +238,17 @@ class CupyOperations(Operations):
         return total, out
 
     def metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None) -> Array:
-        """See `kernels/metrics`; the sum stays on the GPU."""
+        """See `kernels/metrics`; the sum, or the sums, stay on the GPU."""
         with self.on_device():
             refuse("a metric that is not a step's")
             if not isinstance(metric.kernel, str) or not _has_kernel(metric.kernel, scores):
                 return super().metric(metric, scores, targets, weights)
             targets, weights = _like_scores(scores, targets, weights)
+            if registry.metric(metric.kernel).count is not None:
+                sums = self.xp.empty(metric.sums, np.float64)
+                scratch = self._scratch(metric_sums.scratch_size(len(scores), metric.sums), np.float64)
+                metric_sums.totals(metric.kernel, scores, targets, weights, metric.threshold, sums, scratch)
+                return sums if metric.sums > 1 else sums[0]
             total, scratch = self.xp.empty((), np.float64), self._scratch(PARTIALS, np.float64)
             metrics.total(metric.kernel, scores, targets, weights, metric.threshold, total, scratch)
         return total
@@ -252,7 +257,8 @@ class CupyOperations(Operations):
 
     def is_in_loss(self, metric: Metric) -> bool:
         """Whether the metric can be summed in the launch of the loss: it is one sum over the same scores."""
-        return isinstance(metric.kernel, str) and not metric.reads_predictions
+        is_one_sum = isinstance(metric.kernel, str) and registry.metric(metric.kernel).count is None
+        return is_one_sum and not metric.reads_predictions
 
     def gather_batch(
         self,
@@ -299,11 +305,15 @@ class CupyOperations(Operations):
             losses.end_step(kernel, named, scores, targets, weights, out, numbers, clock, totals, scratch)
 
     def add_metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None, totals: Array) -> None:
-        """A step's sum of a metric, in a launch of its own, added to totals."""
+        """A step's sums of a metric, in a launch of its own, added to totals."""
         assert isinstance(metric.kernel, str), "a metric of one's own has no such step"
+        given = metric.kernel, scores, targets, weights, metric.threshold, totals
         with self.on_device():
-            scratch = self._scratch(PARTIALS, np.float64)
-            metrics.total(metric.kernel, scores, targets, weights, metric.threshold, totals, scratch, adds=True)
+            if registry.metric(metric.kernel).count is None:
+                metrics.total(*given, self._scratch(PARTIALS, np.float64), adds=True)
+            else:
+                scratch = self._scratch(metric_sums.scratch_size(len(scores), metric.sums), np.float64)
+                metric_sums.totals(*given, scratch, adds=True)
 
     def clip_norm(self, x: Array, bound: float, out: Array | None = None) -> Array:
         """See `kernels/clip_norm`; the norm stays on the GPU."""

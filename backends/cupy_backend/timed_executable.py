@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Hashable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,8 +67,11 @@ class TimedExecutable(StagewiseExecutable):
         summed = [*([] if self._in_loss is None else [self._in_loss]), *others]
         self._at = 0
         """The next step of the epoch."""
-        self._places = [1 + summed.index(metric) for metric in program.metrics]
-        """Where among the totals each metric's sum is; the loss's is the first."""
+        begins = dict(zip(summed, accumulate((metric.sums for metric in summed), initial=1), strict=False))
+        self._slices = {metric: slice(begin, begin + metric.sums) for metric, begin in begins.items()}
+        """Where among the totals each metric's sums are; the loss's is the first."""
+        self._places = [place for m in program.metrics for place in range(self._slices[m].start, self._slices[m].stop)]
+        """The same, metric by metric."""
         super().__init__(backend, program, plan)
 
     def _forget_steps(self) -> None:
@@ -282,14 +286,14 @@ class TimedExecutable(StagewiseExecutable):
         """The loss's gradient to out; its sum, and those of the metrics, are added to totals."""
         assert self.program.loss is not None, "the network checks that it is compiled"
         self._backend.end_step(self.program.loss, self._in_loss, scores, y, weights, numbers, clock, totals, out)
-        others = [pair for pair in zip(self.program.metrics, self._places, strict=True) if pair[0] is not self._in_loss]
+        others = [metric for metric in self.program.metrics if metric is not self._in_loss]
         predictions = scores
-        if any(metric.reads_predictions for metric, _ in others):
+        if any(metric.reads_predictions for metric in others):
             predictions = buffers.get("predictions", tuple(scores.shape))
             predictions = self._backend.activation(self._head, scores, out=predictions)
-        for metric, place in others:
+        for metric in others:
             read = predictions if metric.reads_predictions else scores
-            self._backend.add_metric(metric, read, y, weights, totals[place : place + 1])
+            self._backend.add_metric(metric, read, y, weights, totals[self._slices[metric]])
 
     def evaluate(  # noqa: D102
         self, data: Data, batch_size: int, parameters: Array | None = None, after_batch: AfterBatch | None = None

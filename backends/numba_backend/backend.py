@@ -107,9 +107,7 @@ class NumbaBackend(NumpyBackend):
         stages = {type(stage).__name__ for stage in program.stages if not isinstance(stage, KNOWN)}
         kernels = {name for name in program.kernels if not registry.has_cpu_version(name)}
         rules = {program.rule} if isinstance(program.rule, str) and not self._has_compiled(program.rule) else set()
-        built_in = [metric for metric in program.metrics if isinstance(metric.kernel, str)]
-        on_predictions = {m.name for m in built_in if m.reads_predictions and program.head != "linear"}
-        missing = sorted(stages | kernels | rules | on_predictions)
+        missing = sorted(stages | kernels | rules)
         return f"no compiled version of {', '.join(missing)}" if missing else None
 
     def seconds_per_step(self, program: Program, rows: int) -> float | None:
@@ -296,7 +294,7 @@ class NumbaBackend(NumpyBackend):
         if not isinstance(metric.kernel, str) or not registry.has_cpu_version(metric.kernel):
             return super().metric(metric, scores, targets, weights)
         scores, targets, row_weights, kind = _contiguous(scores, targets, weights)
-        total = np.zeros(1)
+        total = np.zeros(metric.sums)
         entry_points.metric_entry_points(metric.kernel, kind, scores.dtype.name).call(
             "total",
             *(a.ctypes.data for a in (scores, targets, row_weights)),
@@ -304,7 +302,7 @@ class NumbaBackend(NumpyBackend):
             metric.threshold,
             total.ctypes.data,
         )
-        return total[0]
+        return total[0] if metric.sums == 1 else total
 
     def update(
         self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float

@@ -35,6 +35,8 @@ class ScheduleKey(NamedTuple):
     """Whether the loss has an opcode."""
     metrics: tuple[int, ...] = ()
     """The numbers of those metrics that an opcode computes."""
+    predictions: bool = False
+    """Whether some of these take predictions, which are not the scores."""
     own_measures: bool = False
     """Whether loss or metrics are the user's own."""
     one_batch: bool = False
@@ -78,6 +80,7 @@ def assemble(stage_list: Sequence[Stage], partition: Partition, key: ScheduleKey
     if key.own_measures:  # before any sum is added to: if they fail, the step has not been
         steps += _called("own_measures", partition, meet_before=partition.by == "rows" or "rows" not in kinds)
     steps += [Instruction("loss")] if key.has_loss else []
+    steps += [Instruction("predict_for_metrics")] if key.predictions else []
     steps += [Instruction("metric", option=number) for number in key.metrics]
     by_rows = partition.by == "rows" and partition.workers > 1
     at_once = key.purpose == "train" and not by_rows and not key.clips

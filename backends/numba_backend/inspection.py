@@ -65,7 +65,11 @@ def _part_of(instruction: Instruction) -> str | None:
         return "update"
     if instruction.opcode.startswith(OF_STAGES):
         return None
-    return "loss and metrics" if instruction.opcode in ("loss", "metric", "own_measures") else "inputs"
+    return (
+        "loss and metrics"
+        if instruction.opcode in ("loss", "predict_for_metrics", "metric", "own_measures")
+        else "inputs"
+    )
 
 
 def _instruction_seconds(

@@ -135,5 +135,5 @@ class OneBatch:
                 self._single = SingleStep(team, hyperparameters, numbers) if can_go_on else None
                 self._run_team(team, self._rows, threads)
             done, _ = team.outcome()
-        total = team.totals(self._sums)[0]
+        total = team.loss(self._sums)
         return total / self._rows if self._is_mean else total

@@ -7,6 +7,7 @@ have, and writes to all. So it sees the same arrays, and gives the same bits, in
 import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,9 @@ class OwnParts:
         self._loss = None if loss is None or isinstance(loss.kernel, str) else loss.kernel
         self._takes = "labels" if loss is None else loss.targets
         self._sums_up = loss is not None and loss.reduction == "sum"
-        self._metrics = [(1 + n, m.kernel) for n, m in enumerate(program.metrics) if not isinstance(m.kernel, str)]
+        places = accumulate((metric.sums for metric in program.metrics), initial=1)
+        own = zip(places, (metric.kernel for metric in program.metrics), strict=False)
+        self._metrics = [(place, kernel) for place, kernel in own if not isinstance(kernel, str)]
         self._head = None if program.head == "linear" else registry.activation(program.head)
         self._outputs, self._operations = program.output_features, NumbaBackend()
         self._kept: dict[int, Any] = {}

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-
-import numpy as np
+from typing import Any
 
 from dnnkit.backends.numba_backend.bytecode import Purpose
-from dnnkit.backends.program import Activate, Dense, HostArray, Program, Stage
+from dnnkit.backends.program import Activate, Dense, Metric, Program, Stage
 from dnnkit.kernels import registry
+from dnnkit.kernels._engine.structures import METRIC
 from dnnkit.kernels._native.functions import Function
 from dnnkit.kernels._numba.entry_points import (
     EntryPoints,
@@ -63,10 +63,24 @@ class ProgramKernels:
             for kernel in kernels
         ]
 
+    @property
+    def makes_predictions(self) -> bool:
+        """Whether a metric takes predictions, which are not the scores."""
+        return any(map(self.on_predictions, self._program.metrics))
+
+    def on_predictions(self, metric: Metric) -> bool:
+        """Whether a built-in metric takes them."""
+        return isinstance(metric.kernel, str) and metric.reads_predictions and self._program.head != "linear"
+
     @cached_property
-    def thresholds(self) -> HostArray:
-        """Of each metric."""
-        return np.array([metric.threshold for metric in self._program.metrics], np.float64)
+    def metric_structures(self) -> Any:
+        """What the engine knows of each metric."""
+        structures, first = METRIC.new(len(self.metrics)), 1
+        for structure, function, metric in zip(structures, self.metrics, self._program.metrics, strict=True):
+            structure.function = 0 if function is None else function.address
+            structure.first, structure.on_predictions = first, self.on_predictions(metric)
+            structure.threshold, first = metric.threshold, first + metric.sums
+        return structures
 
     @cached_property
     def rule(self) -> EntryPoints:
@@ -93,6 +107,8 @@ class ProgramKernels:
         if self.loss is not None:
             yield self.loss
         yield from filter(None, self.metrics)
+        if self.makes_predictions and purpose != "differentiate":
+            yield self.head
         if trains:
             yield from (self.backward(stage) for place, stage in activated if place >= first)
         if purpose == "train":

@@ -56,7 +56,7 @@ class WorkerTeam:
         self._tables = [plan.structures(self._memory, self._masks[worker]) for worker, plan in enumerate(plans)]
         self._partials = zeros((2, workers, max(plan.exchanged for plan in plans)), program.dtype)
         self._norms = np.zeros((2, workers))
-        self._counted, self._numbers = workers if partition.by == "rows" else 1, 1 + len(program.metrics)
+        self._counted, self._numbers = workers if partition.by == "rows" else 1, program.measured
         self._takes = "labels" if program.loss is None else program.loss.targets
         self._target_width = outputs if self._takes == "values" else 0
         kind = program.dtype if self._takes == "values" else "int64"
@@ -163,8 +163,9 @@ class WorkerTeam:
             run.head = kernels.head.address
             return
         run.loss = 0 if kernels.loss is None else kernels.loss.address
-        self._metrics = np.array([0 if metric is None else metric.address for metric in kernels.metrics], np.int64)
-        run.metrics, run.thresholds = address(self._metrics), address(kernels.thresholds)
+        run.metrics = ctypes.addressof(kernels.metric_structures)
+        if kernels.makes_predictions:
+            run.head = kernels.head.address
 
     @property
     def worker(self) -> Any:
@@ -202,6 +203,7 @@ class WorkerTeam:
             marked=data.bits is not None,
             has_loss=has_loss,
             metrics=compiled,
+            predictions=bool(compiled) and self._kernels.makes_predictions,
             own_measures=not has_loss or len(compiled) < len(metrics),
             one_batch=batches.is_one,
         )
@@ -328,18 +330,34 @@ class WorkerTeam:
 
     def zero_totals(self) -> HostArray:
         """Zeros (workers, ...) for loss and metrics, each worker's in a cache line of its own."""
-        return np.zeros((self.partition.workers, max(LINE, 1 + len(self.program.metrics))))
+        return np.zeros((self.partition.workers, -(-self._numbers // LINE) * LINE))
 
     def totals(self, sums: HostArray) -> list[float]:
-        """Loss and metrics (1 + metrics,) of all rows."""
+        """The sums (measured,) of all rows, in the order of the workers."""
+        if self._numbers > LINE:
+            return self._total_of_many(sums)
         totals: list[float] = sums[0, : self._numbers].tolist()
-        for worker in range(1, self._counted):
+        for worker in range(1, self._counted):  # of few, by far faster than arrays
             for number, summand in enumerate(sums[worker, : self._numbers].tolist()):
                 totals[number] += summand
         return totals
 
+    def loss(self, sums: HostArray) -> float:
+        """The first of the totals."""
+        loss = float(sums[0, 0])
+        for worker in range(1, self._counted):
+            loss += float(sums[worker, 0])
+        return loss
+
+    def _total_of_many(self, sums: HostArray) -> list[float]:
+        first, *others = self.counted(sums)
+        total = first.copy()
+        for summand in others:
+            total += summand
+        return list(total.tolist())
+
     def counted(self, sums: HostArray) -> HostArray:
-        """The sums (workers, 1 + metrics) that add up to the totals: divided by units, each worker sums all rows."""
+        """The sums (workers, measured) that add up to the totals: divided by units, each worker sums all rows."""
         return sums[: self._counted, : self._numbers]
 
     def _shares(self, worker: int) -> tuple[int, int, int]:

@@ -23,8 +23,8 @@ class WorkspacePlan:
         self.rows, self.size, self.mask_size, self.exchanged = rows, start, 0, 0
         x = self.inputs = self._take(features)
         width = features
-        # z, then dz: never both in use
-        self.scratch = self._take(max([features, *(max(shard.shape) for shard in shards)]))
+        # z, then predictions for metrics, then dz: never two in use
+        self.scratch = self._take(max([features, outputs, *(max(shard.shape) for shard in shards)]))
         self.stages: list[dict[str, Any]] = []
         for stage, role, shard in zip(stages, roles, shards, strict=True):
             inputs, outputs_here = shard.shape

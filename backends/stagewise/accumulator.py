@@ -1,25 +1,27 @@
 """Loss and metrics summed over the batches of an epoch, on the device until they are read."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from dnnkit.backends.program import EpochSums, Totals
-from dnnkit.kernels.array import Array, Namespace
+from dnnkit.backends.operations import Operations
+from dnnkit.backends.program import EpochSums, Metric, Totals
+from dnnkit.kernels.array import Array
 
 
 class Accumulator:
     """Running sums. Adding never waits for the device; `read` does."""
 
-    def __init__(self, metrics: int, reduction: Any, xp: Namespace) -> None:
-        self._xp = xp
-        self._loss: Array = xp.asarray(0.0, dtype=xp.float64)
+    def __init__(self, metrics: Sequence[Metric], reduction: Any, backend: Operations) -> None:
+        self._xp, self._to_numpy, self._counts = backend.xp, backend.to_numpy, [metric.sums for metric in metrics]
+        self._loss = self._on_device(0.0)
         self._weight = 0.0
-        self._metrics: list[Any] = [0.0] * metrics
+        self._metrics: list[Any] = [0.0 if count == 1 else self._on_device([0.0] * count) for count in self._counts]
         self._reduction = reduction
         self._first = self._steps = 0
-        self._sound_steps: Array = xp.asarray(0)
+        self._sound_steps: Array = self._xp.asarray(0)
 
     def add(self, loss: Array, weight: float, metrics: list[Array]) -> None:
-        """A batch's loss sum, sum of row weights, and metric sums."""
+        """A batch's loss sum, sum of row weights, and of each metric the sum, or its sums (S,)."""
         self._loss = self._loss + loss
         self._weight += weight
         self._metrics = [total + value for total, value in zip(self._metrics, metrics, strict=True)]
@@ -36,9 +38,22 @@ class Accumulator:
     def go_on_from(self, sums: EpochSums, step: int) -> None:
         """Add to the sums of the steps before this one."""
         self._first, self._weight, self._steps = sums.first, sums.weight, step
-        loss, *metrics = (self._xp.asarray(value, dtype=self._xp.float64) for value in sums.total)
-        self._loss, self._metrics = loss, metrics
+        loss, *metrics = sums.total
+        self._loss, self._metrics = self._on_device(loss), []
+        for count in self._counts:
+            own, metrics = metrics[:count], metrics[count:]
+            self._metrics.append(self._on_device(own[0] if count == 1 else own))
         self._sound_steps = self._xp.asarray(step if sums.nan_step < 0 else sums.nan_step)
+
+    def _on_device(self, sums: Any) -> Array:
+        return self._xp.asarray(sums, dtype=self._xp.float64)
+
+    def _on_host(self) -> list[float]:
+        """The sums of one metric after the other."""
+        found: list[float] = []
+        for total, count in zip(self._metrics, self._counts, strict=True):
+            found += [float(total)] if count == 1 else self._to_numpy(total).tolist()
+        return found
 
     def read(self) -> Totals:
         """The sums as plain numbers."""
@@ -46,7 +61,7 @@ class Accumulator:
         return Totals(
             float(self._loss),
             self._weight,
-            tuple(float(total) for total in self._metrics),
+            tuple(self._on_host()),
             self._reduction,
             nan_step=-1 if sound == self._steps else sound,
         )

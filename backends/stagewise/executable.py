@@ -84,7 +84,7 @@ class StagewiseExecutable(FlatExecutable):
         self._stop = self._is_given_up = False
 
     def _accumulator(self) -> Accumulator:
-        return Accumulator(len(self.program.metrics), self._reduction, self._xp)
+        return Accumulator(self.program.metrics, self._reduction, self._backend)
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
         step, rates = first, hyperparameters.learning_rates

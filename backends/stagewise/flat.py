@@ -79,6 +79,11 @@ class FlatExecutable(Executable):
         weights = backend.asarray(weights, dtype)
         return self._examined(Data(x, y, weights, backend.to_numpy(weights).astype(np.float64)))
 
+    def targets(self, data: Data) -> tuple[HostArray, HostArray | None]:  # noqa: D102
+        targets = self._backend.to_numpy(data.y)
+        labels = self.program.loss is not None and self.program.loss.targets == "labels"
+        return (targets if labels else targets.reshape(len(targets), -1)), data.host_weights
+
     def _examined(self, data: Data) -> Data:
         """The data, with what is known of them after each number was looked at; `DataError` if one is not finite."""
         require_finite("x", data.x, self.program.dtype)

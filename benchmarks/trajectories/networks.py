@@ -166,7 +166,7 @@ def _classes() -> tuple[Network, ...]:
             "adam",
             Samples("pixels", 300, (4, 4), "labels", 10),
             {"batch_size": 32, "epochs": 2},
-            metrics=["accuracy"],
+            metrics=["accuracy", "balanced_accuracy", "sparse_top_k_categorical_accuracy"],
             validated=True,
         ),
         Network(
@@ -176,7 +176,7 @@ def _classes() -> tuple[Network, ...]:
             dk.RMSprop(0.002),
             Samples("pixels", 260, (12, 12), "one-hot", 10),
             {"batch_size": 20, "epochs": 2},
-            metrics=["categorical_accuracy"],
+            metrics=["categorical_accuracy", "top_k_categorical_accuracy", dk.metrics.Recall(average="macro")],
             validated=True,
         ),
         Network(
@@ -308,7 +308,7 @@ def _yes_and_no() -> tuple[Network, ...]:
             dk.Adam(0.01),
             Samples("numbers", 220, (2,), "binary", 1),
             {"batch_size": 32, "epochs": 2},
-            metrics=["accuracy", "binary_accuracy"],
+            metrics=["accuracy", "binary_accuracy", "precision", "auc"],
             validated=True,
         ),
         Network(
@@ -318,7 +318,7 @@ def _yes_and_no() -> tuple[Network, ...]:
             dk.SGD(0.2, momentum=0.8, nesterov=True, weight_decay=1e-3),
             Samples("sparse", 200, (66,), "binary", 6),
             {"batch_size": 48, "epochs": 2, "class_weight": {0: 0.5, 3: 2.0}},
-            metrics=["binary_accuracy"],
+            metrics=["binary_accuracy", "recall", "f1_score"],
             weighted=True,
             validated=True,
         ),
@@ -372,6 +372,7 @@ def _values() -> tuple[Network, ...]:
             dk.AdamW(0.001, beta_1=0.85, epsilon=1e-7),
             Samples("sparse", 640, (190,), "values", 3),
             {"batch_size": 640, "epochs": 4},
+            metrics=["mean_squared_error", "root_mean_squared_error"],
             validated=True,
         ),
         Network(
@@ -381,6 +382,7 @@ def _values() -> tuple[Network, ...]:
             dk.SGD(0.1),
             Samples("numbers", 100, (3,), "values", 2),
             {"batch_size": 10, "epochs": 2, "shuffle": False},
+            metrics=["mean_absolute_error", "r2_score"],
             weighted=True,
         ),
         Network(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from typing import Any, TypeAlias
 
-from dnnkit.callbacks.base import CALLBACKS, Callback, takes
+from dnnkit.callbacks.base import CALLBACKS, Callback, Logs, takes
 from dnnkit.errors import CheckpointError, ConfigurationError, UnknownName
 from dnnkit.network.protocol import Network
 from dnnkit.registry import did_you_mean
@@ -45,8 +45,8 @@ class CallbackList(Callback):
         for callback in self.callbacks:
             for name, method in _overridden(callback).items():
                 heard.setdefault(name, []).append(method)
-        for name, methods in heard.items():
-            setattr(self, name, _together(methods))
+        for name in {*heard, *OLDER}:  # of batches also what nobody hears, which is one call then and not two
+            setattr(self, name, _together(name, heard.get(name, [])))
         batches = {name.split("_")[1] for name in heard if "_batch_" in name}
         self.wants_batches = "train" in batches
         """Whether any of them hears of each batch that is trained."""
@@ -148,16 +148,20 @@ def _is_inherited(name: str, method: Callable[..., None], owner: str) -> bool:
     return False
 
 
-def _together(methods: list[Callable[..., None]]) -> Callable[..., None]:
-    """One function that calls them all."""
+def _together(name: str, methods: list[Callable[..., None]]) -> Callable[..., None]:
+    """One function that calls them all, with the arguments of that method."""
     if len(methods) == 1:
         return methods[0]
 
-    def tell(*arguments: Any) -> None:
+    def tell(logs: Logs | None = None) -> None:
         for method in methods:
-            method(*arguments)
+            method(logs)
 
-    return tell
+    def tell_of(number: int, logs: Logs | None = None) -> None:
+        for method in methods:
+            method(number, logs)
+
+    return tell if HOOKS[name] == 1 else tell_of
 
 
 _NOBODY = CallbackList()

@@ -52,12 +52,12 @@ def evaluate(
     if callbacks.wants_test_batches:
         batches = -(-len(data) // batch_size)
         callbacks.on_test_batch_begin(0, {})
-        totals = net.turns.read_once(
-            executable, lambda parameters: executable.evaluate(data, batch_size, parameters, after_batch)
+        means = net.turns.read_once(
+            executable, lambda parameters: executable.measure(data, batch_size, parameters, after_batch)
         )
     else:
-        totals = net.turns.read(executable, lambda parameters: executable.evaluate(data, batch_size, parameters))
-    return after_callbacks(callbacks.on_test_end, totals.means(metrics))
+        means = net.turns.read(executable, lambda parameters: executable.measure(data, batch_size, parameters))
+    return after_callbacks(callbacks.on_test_end, means)
 
 
 def predict(net: Network, executable: Executable, x: Any, batch_size: int, callbacks: CallbackList) -> HostArray:

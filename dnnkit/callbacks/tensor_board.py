@@ -14,6 +14,7 @@ from dnnkit.backends.diagnosis import remark
 from dnnkit.callbacks.base import CALLBACKS, Callback, Logs
 from dnnkit.errors import ConfigurationError
 from dnnkit.files import as_path, check_writable
+from dnnkit.instead import ARGUMENTS, refuse
 from dnnkit.network.checks import check_count
 from dnnkit.saves.schema import COUNT, record, taken, text
 from dnnkit.settings import shown
@@ -25,16 +26,6 @@ _FILE = record(
     {"file": text(r"events\.out\.tfevents\.[0-9A-Za-z_.-]{1,200}", "the name of an event file"), "size": COUNT}
 )
 STATE = record({"train": _FILE, "validation": _FILE})
-
-LEFT_OUT = {
-    "write_graph": "net.summary() and net.inspect() show the network",
-    "write_images": "net.parameters holds the numbers",
-    "write_steps_per_second": "history.seconds holds the seconds of each epoch",
-    "profile_batch": "net.inspect() measures the parts of a step",
-    "embeddings_freq": "there are no embeddings",
-    "embeddings_metadata": "there are no embeddings",
-}
-"""Arguments of Keras, and what there is instead."""
 
 
 @CALLBACKS.named("TensorBoard")
@@ -49,8 +40,10 @@ class TensorBoard(Callback):
         histogram_freq: after so many epochs, again and again, also histograms of all parameters; 0 for none.
         update_freq: "epoch"; or after so many batches, again and again, `batch_loss`, ... by update, too, "batch" for
             each: then training goes step by step.
+        others: arguments of Keras that ask for what is not written are an error, unless they are off.
 
     Raises:
+        UnknownArgument: for those, with what there is instead.
         ConfigurationError: an argument cannot work, or the package `tensorboard` is not installed.
         CheckpointError: in `fit`, the folder cannot be written. Where only later numbers cannot, the log says so, and
             training goes on.
@@ -64,13 +57,11 @@ class TensorBoard(Callback):
         histogram_freq: int = 0,
         *,
         update_freq: Literal["epoch", "batch"] | int = "epoch",
-        **left_out: Any,
+        **others: Any,
     ) -> None:
-        for name, value in left_out.items():
-            if name not in LEFT_OUT:
-                raise TypeError(f"TensorBoard() got an unexpected keyword argument {name!r}")
-            if value:
-                raise ConfigurationError(f"TensorBoard({name}={shown(value)}): not written; {LEFT_OUT[name]}")
+        refuse(
+            "TensorBoard", [name for name in others if others[name] or name not in ARGUMENTS["TensorBoard"]], type(self)
+        )
         self.log_dir = as_path(log_dir)
         self.histogram_freq = check_count("histogram_freq", histogram_freq, 0)
         if isinstance(update_freq, str) and update_freq not in ("epoch", "batch"):

@@ -5,22 +5,33 @@ What a loss takes is in its kernel (`scores`, `outputs` in kernels/registry.py),
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from dnnkit.activations import key_of
 from dnnkit.backends.program import Loss as LossDescription
+from dnnkit.backends.program import Metric
 from dnnkit.errors import TrainingWarning
 from dnnkit.kernels import registry
 from dnnkit.layers import Activation, Dense, Dropout, Flatten, Layer, Rescaling
 from dnnkit.losses import KernelLoss, Loss
-from dnnkit.metrics import Given, lower
+from dnnkit.metrics import Given, lower, name_of
 
 FITTING = {"binary": "sigmoid", "categorical": "softmax"}
 """The activation whose outputs are what such a loss takes, where the loss names none."""
 
 
 def warn_of_disagreement(layers: Sequence[Layer], loss: Loss, metrics: Sequence[Given]) -> None:
-    """A `TrainingWarning`, with the cure, for each thing that does not go together."""
+    """A `TrainingWarning`, with the cure, for each thing that does not go together.
+
+    Raises:
+        ConfigurationError: a metric says nothing of such outputs; of outputs that are not known yet, `build` says so.
+    """
+    if layers and isinstance(layers[-1], Dense | Activation) and (units := _units(layers)):
+        activation = key_of(layers[-1].activation or "linear")
+        lowered, takes_over = loss.lower(activation)
+        head, gives = activation if takes_over else "linear", registry.activation(activation).gives
+        for metric in metrics:
+            lower(metric, lowered, units, head, gives)
     for doubt in doubts(layers, loss, metrics):
         warnings.warn(doubt, TrainingWarning, stacklevel=3)
 
@@ -66,26 +77,29 @@ def doubts(layers: Sequence[Layer], loss: Loss, metrics: Sequence[Given]) -> Ite
             "where all of them are 1, whatever the class: use activation='softmax' for one class of several, or "
             "loss='binary_crossentropy' for several answers at once"
         )
-    yield from _of_metrics(metrics, lowered, kernel, takes_over, gives, units)
+    if units:
+        head = key_of(activation) if takes_over else "linear"
+        of_each = {name_of(metric): lower(metric, lowered, units, head, gives) for metric in metrics}
+        yield from _of_metrics(of_each, kernel, takes_over, gives, units)
 
 
 def _of_metrics(
-    metrics: Sequence[Given], lowered: LossDescription, kernel: registry.Loss, takes_over: bool, gives: str, units: int
+    metrics: Mapping[str, Metric], kernel: registry.Loss, takes_over: bool, gives: str, units: int
 ) -> Iterator[str]:
-    for metric in metrics:
-        measured = lower(metric, lowered, units).kernel
+    for name, metric in metrics.items():
+        measured = metric.kernel
         if not isinstance(measured, str) or not registry.metric(measured).has_threshold:
             continue
         if kernel.scores == "logits" and kernel.outputs == "categorical" and not takes_over:
             yield (
-                f"the metric {metric!r} asks whether each output is above 1/2, but the outputs are logits of classes: "
+                f"the metric {name!r} asks whether each output is above 1/2, but the outputs are logits of classes: "
                 "use 'categorical_accuracy'"
             )
         elif kernel.outputs == "values" and gives == "values" and units == 1:
             yield (
-                f"the metric {metric!r} asks whether output and target are on the same side of 1/2, which says nothing "
-                "of a regression: its loss does, or a metric of your own, such as the absolute error; for two classes "
-                "use Dense(1, activation='sigmoid')"
+                f"the metric {name!r} asks whether output and target are on the same side of 1/2, which says nothing "
+                "of a regression: use 'mean_absolute_error' or 'r2_score'; for two classes use Dense(1, "
+                "activation='sigmoid')"
             )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dnnkit import metrics as metrics_module
 from dnnkit.activations import key_of
-from dnnkit.backends.program import Activate, Parameter, Program, Rescale, Stage
+from dnnkit.backends.program import Activate, Metric, Parameter, Program, Rescale, Stage
 from dnnkit.backends.program import Dense as DenseStage
 from dnnkit.base_loss import Loss, check_outputs
 from dnnkit.errors import ConfigurationError, TrainingWarning
@@ -30,7 +30,7 @@ def lower(
     input_shape: Shape,
     *,
     loss: Loss | None,
-    metrics: Sequence[str | Callable[..., Any]],
+    metrics: Sequence[metrics_module.Given],
     optimizer: Optimizer | None,
     dtype: Dtype,
     seed: int,
@@ -49,7 +49,7 @@ def lower(
             stages.append(stage)
 
     _check_dtype(stages, dtype)
-    head, lowered_loss = "linear", None
+    head, lowered_loss, activation = "linear", None, "linear"
     if loss is not None:
         last = stages[-1] if stages else None
         activation = last.activation if isinstance(last, DenseStage | Activate) else "linear"
@@ -58,15 +58,18 @@ def lower(
             head = activation
             stages[-1:] = [replace(last, activation="linear")] if isinstance(last, DenseStage) else []
     outputs = prod(shape)
+    measured: tuple[Metric, ...] = ()
     if lowered_loss is not None:
         check_outputs(lowered_loss, outputs, "the network's last layer")
+        gives = registry.activation(activation).gives
+        measured = tuple(metrics_module.lower(m, lowered_loss, outputs, head, gives) for m in metrics)
     return Program(
         input_shape=input_shape,
         output_features=outputs,
         stages=tuple(stages),
         head=head,
         loss=lowered_loss,
-        metrics=tuple(metrics_module.lower(m, lowered_loss, outputs, head) for m in metrics) if lowered_loss else (),
+        metrics=measured,
         rule=optimizer.rule if optimizer is not None else None,
         dtype=dtype,
         seed=seed,

@@ -3,7 +3,7 @@
 They import this and not `Sequential`, which imports them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from dnnkit.backends.base import Backend
 from dnnkit.backends.executable import Executable
 from dnnkit.layers import Layer
 from dnnkit.losses import Loss
+from dnnkit.metrics import Given
 from dnnkit.network.evaluation import Evaluation
 from dnnkit.network.lowering import Dtype
 from dnnkit.network.parameters import Parameters
@@ -32,7 +33,7 @@ class Network(Protocol):
     seed: int
     num_threads: int | None
     loss: Loss | None
-    metrics: tuple[str | Callable[..., Any], ...]
+    metrics: tuple[Given, ...]
     stop_training: bool
     turns: Turns
 

@@ -42,7 +42,7 @@ ARCHITECTURE = record(
         "num_threads": or_none(whole(1)),
         "loss": ANYTHING,
         "optimizer": ANYTHING,
-        "metrics": list_of(WORDS, 1000),
+        "metrics": list_of(ANYTHING, 1000),
     },
     {"name": or_none(text(most=200))},
     agrees=_check_sizes,

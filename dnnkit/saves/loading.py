@@ -1,7 +1,7 @@
 """The network of a save folder."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from dnnkit.formula import Formula, FormulaLoss
 from dnnkit.initializers import INITIALIZERS
 from dnnkit.layers import LAYERS
 from dnnkit.losses import LOSSES, KernelLoss
-from dnnkit.network.lowering import parameter_shapes
+from dnnkit.metrics import METRICS, KernelMetric
+from dnnkit.network.lowering import lower, parameter_shapes
 from dnnkit.network.sequential import Sequential
 from dnnkit.optimizers import OPTIMIZERS
 from dnnkit.saves import serialization
@@ -29,6 +30,15 @@ def known_classes() -> dict[str, type]:
     """Every class that a save may name: ours, and those that were registered."""
     found: list[Any] = [*LAYERS.usable(), *LOSSES.usable(), *OPTIMIZERS.usable(), *SCHEDULES.usable()]
     found += [Formula, FormulaLoss, KernelLoss, *(type(initializer) for initializer in INITIALIZERS.usable())]
+    return _by_class_name(found)
+
+
+def known_metrics() -> dict[str, type]:
+    """The same of metrics, whose classes may be called as losses are."""
+    return _by_class_name([KernelMetric, *METRICS.usable()])
+
+
+def _by_class_name(found: Iterable[Any]) -> dict[str, type]:
     return {kind.__name__: kind for kind in found if isinstance(kind, type)}
 
 
@@ -75,16 +85,33 @@ def network_of(
                 net.compile(
                     optimizer=serialization.rebuild(architecture["optimizer"], known),
                     loss=serialization.rebuild(architecture["loss"], known),
-                    metrics=[custom.get(name, name) for name in architecture["metrics"]],
+                    metrics=[_metric(each, custom) for each in architecture["metrics"]],
                 )
         shape = tuple(architecture["input_shape"])
-        numbers.check(parameter_shapes(net.descriptions, shape), net.dtype, len(net.metrics), place)
+        numbers.check(parameter_shapes(net.descriptions, shape), net.dtype, measured_sums(net, shape), place)
         net.build_of(shape, numbers.give_to)
     except (DnnkitError, Warning):  # a warning that is to be an error stays one
         raise
     except Exception as error:  # what is described is right as JSON, but a class, perhaps the user's, cannot be it
         raise CheckpointError(f"{place} is not a save that this version can read: {repr(error)[:400]}") from error
     return net
+
+
+def measured_sums(net: Sequential, input_shape: tuple[int, ...]) -> int:
+    """How many numbers an epoch of the network sums up, which is not built yet."""
+    return lower(
+        net.descriptions, input_shape, loss=net.loss, metrics=net.metrics, optimizer=None, dtype=net.dtype, seed=0,
+        num_threads=None,
+    ).measured  # fmt: skip
+
+
+def _metric(described: Any, custom: Mapping[str, Any]) -> Any:
+    """A name, the function of that name that was given to `load`, or a metric with its settings."""
+    if isinstance(described, str):
+        return custom.get(described, described)
+    if not isinstance(described, dict):
+        raise CheckpointError(f"the save describes a metric as {shown(described)}: expected a name or a class")
+    return serialization.rebuild(described, known_metrics() | dict(custom))
 
 
 def _custom(given: Any) -> dict[str, Any]:

@@ -53,8 +53,8 @@ class Numbers:
         history = History.from_json(read(files, "history.json", HISTORY, place), is_checked=True)
         return cls(parameters, slots, _state_from_json(state), history, state.get("backend"))
 
-    def check(self, shapes: Mapping[str, tuple[int, ...]], dtype: str, metrics: int, place: str) -> None:
-        """Raise `CheckpointError` unless they are those of a network with these parameters and so many metrics."""
+    def check(self, shapes: Mapping[str, tuple[int, ...]], dtype: str, measured: int, place: str) -> None:
+        """Raise `CheckpointError` unless they are those of a network with these parameters that sums up so much."""
         check_parameters(shapes, self.parameters, place)
         for name, array in self.slots.items():
             slot, _, parameter = name.partition("/")
@@ -67,9 +67,10 @@ class Numbers:
             if array.dtype != dtype:
                 raise CheckpointError(f"{place} holds {name!r} in {array.dtype}, but the network is of {dtype}")
         sums = self.state.sums
-        if sums is not None and len(sums.total) != 1 + metrics:
+        if sums is not None and len(sums.total) != measured:
             raise CheckpointError(
-                f"{place} is damaged: state.json sums {len(sums.total)} numbers: expected the loss and {metrics} more"
+                f"{place} is damaged: state.json sums {len(sums.total)} numbers: expected the loss and {measured - 1} "
+                "of the metrics"
             )
 
     def give_to(self, net: Network) -> None:
@@ -82,7 +83,7 @@ class Numbers:
 def restore_numbers(net: Network, files: Mapping[str, bytes], place: str) -> None:
     """Give a network that is built the numbers of `numbers_of`; errors call the files by `place`."""
     numbers, program = Numbers.of(files, place), net.executable.program
-    numbers.check(shapes_of(net), program.dtype, len(program.metrics), place)
+    numbers.check(shapes_of(net), program.dtype, program.measured, place)
     numbers.give_to(net)
 
 

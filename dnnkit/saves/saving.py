@@ -6,7 +6,7 @@ from typing import Any
 from dnnkit._version import __version__
 from dnnkit.errors import CheckpointError
 from dnnkit.files import as_path, largest, read_regular, replace_all
-from dnnkit.metrics import name_of
+from dnnkit.metrics import Given, Metric, name_of
 from dnnkit.network.protocol import Network
 from dnnkit.saves import serialization
 from dnnkit.saves.folder import FORMAT, LARGEST_SAVE, read_files, to_json, write_files
@@ -39,8 +39,13 @@ def architecture_of(net: Network) -> dict[str, Any]:
         "num_threads": net.num_threads,
         "loss": serialization.describe(net.loss),
         "optimizer": serialization.describe(net.optimizer) if net.is_compiled else None,
-        "metrics": [name_of(metric) for metric in net.metrics],
+        "metrics": [_described(metric) for metric in net.metrics],
     } | ({} if net.name is None else {"name": net.name})
+
+
+def _described(metric: Given) -> Any:
+    """A metric of dnnkit's with its settings; else the name that it was given by, or a function's own."""
+    return serialization.describe(metric) if isinstance(metric, Metric) else name_of(metric)
 
 
 def save_weights(net: Network, path: str | Path) -> None:

@@ -113,12 +113,14 @@ class BackendImplementation(Implementation):
         weights: HostArray | None = None,
         threshold: float = 0.5,
         given: Given = PLAIN,
-    ) -> float:
-        """The weighted sum over rows."""
+    ) -> HostArray:
+        """The weighted sum over rows, or all sums."""
+        sums = registry.metric(name).number_of_sums(scores.shape[1])
         with self._call(given) as call:
             own = call.put("scores", scores), call.put("targets", targets)
             own_weights = None if weights is None else call.put("weights", weights)
-            total = float(self.backend.metric(Metric(name, name, threshold), *own, own_weights))
+            found = self.backend.metric(Metric(name, name, threshold, sums=sums), *own, own_weights)
+            total = np.array(float(found) if sums == 1 else self.backend.to_numpy(found))
             call.check()
             return total
 

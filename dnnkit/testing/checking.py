@@ -133,7 +133,7 @@ def _program(kind: str, name: str) -> Program:
         stages=(Dense(Parameter("dense/kernel", (3, 2)), None, name if kind == "activation" else "linear"),),
         head="linear",
         loss=Loss(loss.name, "values", loss.reduction),
-        metrics=(Metric(name, name),) if kind == "metric" else (),
+        metrics=(Metric(name, name, sums=registry.metric(name).number_of_sums(2)),) if kind == "metric" else (),
         rule=name if kind == "optimizer" else "sgd",
         dtype="float32",
         seed=0,

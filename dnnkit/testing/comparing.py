@@ -67,7 +67,8 @@ def check_close(what: str, actual: Any, expected: Any, limit: Any) -> None:
         place = np.unravel_index(int(np.argmax(np.where(np.isnan(errors), np.inf, errors))), errors.shape)
         raise AssertionError(
             f"{what}: {np.asarray(actual)[place]!r} at {tuple(map(int, place))}, expected "
-            f"{np.asarray(expected)[place]!r}: error {errors[place]:.3g}, {limit:.3g} allowed"
+            f"{np.asarray(expected)[place]!r}: error {errors[place]:.3g}, "
+            f"{np.broadcast_to(limit, errors.shape)[place]:.3g} allowed"
         )
 
 

@@ -109,8 +109,8 @@ class Implementation:
         weights: HostArray | None = None,
         threshold: float = 0.5,
         given: Given = PLAIN,
-    ) -> float:
-        """The weighted sum over rows."""
+    ) -> HostArray:
+        """The weighted sum over rows, (), or all sums of a kernel that has several, (S,)."""
         raise NotImplementedError
 
     def own_metric(

@@ -1,4 +1,4 @@
-"""Questions about metrics: a weighted sum of one value a row."""
+"""Questions about metrics: a weighted sum of one value a row, or several sums."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -10,7 +10,7 @@ from dnnkit.errors import DnnkitError
 from dnnkit.kernels import registry
 from dnnkit.own_metrics import Function
 from dnnkit.testing.cases import DTYPES, Case, pairwise
-from dnnkit.testing.comparing import check_close
+from dnnkit.testing.comparing import check_bits, check_close, check_same
 from dnnkit.testing.implementations import Implementation
 from dnnkit.testing.questions import question
 
@@ -29,7 +29,7 @@ OWN: dict[str, Function] = {
 def _targets(kernel: str) -> tuple[Literal["values", "labels"], ...]:
     """Rows, and labels if the reference takes them."""
     try:
-        registry.metric(kernel).rows(np.zeros((1, 2)), np.array([1]), 0.5)
+        registry.metric(kernel).total(np.zeros((1, 2)), np.array([1]), None, 0.5, np)
     except Exception:
         return ("values",)
     return ("values", "labels")
@@ -71,7 +71,7 @@ def values(implementation: Implementation, case: Case) -> None:
     for targets in [labels] if case.targets == "labels" else [rows.astype(case.dtype) for rows in rows_of_targets]:
         actual = implementation.metric(case.kernel, scores, targets, weights, case.kind, case.given)
         expected = _expected(case, scores, targets, weights, case.kind)
-        check_close("the sum", actual, expected, 1e-12 * max(1.0, abs(expected)))
+        check_close("the sum", actual, expected, 1e-12 * np.maximum(1.0, np.abs(expected)))
 
 
 @question("metric", "metric", _plain)
@@ -80,8 +80,23 @@ def nan_and_inf(implementation: Implementation, case: Case) -> None:
     rng, (rows, outputs) = case.rng, case.shape
     scores = rng.choice([0.0, 1.0, np.nan, np.inf, -np.inf], case.shape).astype(case.dtype)
     targets = rng.integers(0, outputs, rows) if case.targets == "labels" else scores[::-1].copy()
-    expected = _expected(case, scores, targets, None, 0.5)
-    check_close("the sum", implementation.metric(case.kernel, scores, targets), expected, 1e-12 * rows)
+    actual, expected = implementation.metric(case.kernel, scores, targets), _expected(case, scores, targets, None, 0.5)
+    finite = np.isfinite(expected)
+    check_same("where the sum is finite", np.isfinite(actual), finite)
+    check_same("the sum that is not", actual[~finite], expected[~finite])
+    check_close("the sum", actual[finite], expected[finite], 1e-12 * rows)
+
+
+@question("metric", "metric", _plain)
+def any_numbers(implementation: Implementation, case: Case) -> None:
+    """Scores and targets that no dtype has exactly; differences and sums are in float64."""
+    rng, (rows, outputs) = case.rng, case.shape
+    scores, weights = rng.normal(size=case.shape).astype(case.dtype), rng.uniform(0, 2, rows).astype(case.dtype)
+    targets = rng.integers(0, outputs, rows) if case.targets == "labels" else rng.normal(size=case.shape)
+    targets = targets if case.targets == "labels" else targets.astype(case.dtype)
+    expected = _expected(case, scores, targets, weights, 0.5)
+    actual = implementation.metric(case.kernel, scores, targets, weights)
+    check_close("the sum", actual, expected, 1e-12 * np.maximum(1.0, np.abs(expected)) * rows)
 
 
 @question("metric", "metric", _labels)
@@ -109,7 +124,7 @@ def same_value_each_time(implementation: Implementation, case: Case) -> None:
     scores, weights = rng.normal(size=case.shape).astype(case.dtype), rng.uniform(0, 2, rows).astype(case.dtype)
     targets = rng.integers(0, outputs, rows) if case.targets == "labels" else scores[::-1].copy()
     first, second = (implementation.metric(case.kernel, scores, targets, weights) for _ in range(2))
-    assert first == second, f"{first} and {second}"
+    check_bits("the sum", [[first], [second]])
 
 
 @question("own metric", "own_metric", _own)
@@ -125,7 +140,8 @@ def own(implementation: Implementation, case: Case) -> None:
     check_close("the sum", implementation.own_metric(function, scores, targets, weights), expected, 1e-12 * len(rows))
 
 
-def _expected(case: Case, scores: HostArray, targets: HostArray, weights: HostArray | None, threshold: float) -> float:
+def _expected(
+    case: Case, scores: HostArray, targets: HostArray, weights: HostArray | None, threshold: float
+) -> HostArray:
     with np.errstate(all="ignore"):
-        rows = np.asarray(registry.metric(case.kernel).rows(scores, targets, threshold), np.float64)
-    return float(np.sum(rows if weights is None else rows * weights.astype(np.float64)))
+        return np.asarray(registry.metric(case.kernel).total(scores, targets, weights, threshold, np))

@@ -173,7 +173,7 @@ class Checkpoints:
                 f"the checkpoint in {self.folder} is of backend {numbers.backend!r}, the network on "
                 f"{net.backend.address!r}: training goes on within rounding"
             )
-        numbers.check(shapes_of(net), net.dtype, len(net.metrics), str(self.folder))
+        numbers.check(shapes_of(net), net.dtype, net.executable.program.measured, str(self.folder))
         numbers.give_to(net)
         net.history.plan = net.executable.plan
         _take_numbers(net.optimizer, now["optimizer"])

@@ -54,7 +54,8 @@ def train(
     if not is_over:
         _begin_where_it_stopped(net, run)
     end = standing.end(run, executable.state)
-    progress = make_progress(verbose, end)
+    estimated = {metric.name for metric in executable.program.metrics if metric.exact is not None}
+    progress = make_progress(verbose, end, estimated)
     callbacks.attach(net, _params(net, run, end, progress))
     if is_over:
         assert checkpoints is not None

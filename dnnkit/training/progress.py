@@ -1,7 +1,7 @@
 """Progress of training: a live bar on a terminal or in a notebook, one plain line an epoch elsewhere."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from time import perf_counter
 from typing import Any, Literal, TypeAlias
 
@@ -19,8 +19,11 @@ LINES = 40
 """Lines that a notebook's cell shows of a training of more epochs: the first and the last."""
 
 
-def make_progress(verbose: Verbosity, epochs: int) -> "Progress":
-    """0: silent; 1: a live bar; 2: one line an epoch; "auto": 1 on a terminal or in a notebook, else 2."""
+def make_progress(verbose: Verbosity, epochs: int, estimated: Collection[str] = ()) -> "Progress":
+    """0: silent; 1: a live bar; 2: one line an epoch; "auto": 1 on a terminal or in a notebook, else 2.
+
+    Names of metrics that are `estimated` while training are shown with "≈".
+    """
     verbose = check_verbosity(verbose)
     if (sys.stdout is None or getattr(sys.stdout, "closed", False)) and not in_notebook():  # as without a console
         verbose = 0
@@ -28,6 +31,7 @@ def make_progress(verbose: Verbosity, epochs: int) -> "Progress":
         verbose = 1 if in_notebook() or sys.stdout.isatty() else 2
     live = NotebookProgress if in_notebook() else LiveProgress
     shown = {0: Progress, 1: live, 2: LineProgress}[int(verbose)](epochs)
+    shown.estimated = estimated
     return Guarded(shown) if int(verbose) else shown
 
 
@@ -46,6 +50,9 @@ class Progress:
     """Whether `advance` should be called several times an epoch."""
     verbosity = 0
     """The `verbose` that it is."""
+
+    estimated: Collection[str] = ()
+    """Names of what is only estimated while training."""
 
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
@@ -71,7 +78,12 @@ class Progress:
     def _parts(self, logs: Mapping[str, float], seconds: float, end: int | None = None) -> tuple[str, ...]:
         samples = self._samples_per_step * ((end or self._end) - self._first)
         speed = (_per_sample(seconds, samples),) if samples else ()  # none where an epoch had only to be validated
-        return _duration(seconds), *speed, _numbers(logs)
+        return _duration(seconds), *speed, self._numbers(logs)
+
+    def _numbers(self, logs: Mapping[str, float]) -> str:
+        about = f" {_where_it_can_be_written('≈', '~')}"
+        signs = (about if name in self.estimated else ":" for name in logs)
+        return " - ".join(f"{name}{sign} {value:.4f}" for (name, value), sign in zip(logs.items(), signs, strict=True))
 
     def _parts_so_far(self, step: int, logs: Mapping[str, float]) -> tuple[str, ...]:
         elapsed = perf_counter() - self._start
@@ -187,10 +199,6 @@ class NotebookProgress(Progress):
 
 
 _SILENT = Progress(0)
-
-
-def _numbers(logs: Mapping[str, float]) -> str:
-    return " - ".join(f"{name}: {value:.4f}" for name, value in logs.items())
 
 
 def _per_sample(seconds: float, samples: float) -> str:

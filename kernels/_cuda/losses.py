@@ -10,6 +10,7 @@ from typing import Any
 
 from dnnkit.errors import ShapeError
 from dnnkit.kernels import registry
+from dnnkit.kernels._cuda import metrics
 from dnnkit.kernels._cuda.launch import contiguous
 from dnnkit.kernels._cuda.rows import sum_over_rows, variants
 from dnnkit.kernels._cuda.source import REALS, Source
@@ -29,9 +30,9 @@ def with_metric() -> list[tuple[str, str]]:
 
     The losses are one that takes labels and one that does not, in turns.
     """
-    names, metrics = ([n for n in registry.names(kind) if registry.has_gpu_version(n)] for kind in ("loss", "metric"))
+    names = [name for name in registry.names("loss") if registry.has_gpu_version(name)]
     kinds = [next(name for name in names if registry.loss(name).takes_labels is labels) for labels in (True, False)]
-    return list(zip(cycle(kinds), metrics, strict=False))
+    return list(zip(cycle(kinds), metrics.names(), strict=False))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Metrics on the GPU by their names, one pass over scores and targets. What a row's value is stands in `gpu.cu`."""
+"""Metrics of one sum on the GPU by their names, in one pass. What a row's value is stands in `gpu.cu`."""
 
 from dnnkit.kernels import registry
 from dnnkit.kernels._cuda.launch import contiguous
@@ -14,8 +14,13 @@ def source(name: str, dtype: str) -> Source:
 
 def sources() -> list[Source]:
     """Every variant that ships."""
-    names = [name for name in registry.names("metric") if registry.has_gpu_version(name)]
-    return variants(source(name, dtype) for name in names for dtype in REALS)
+    return variants(source(name, dtype) for name in names() for dtype in REALS)
+
+
+def names() -> list[str]:
+    """The metrics of one sum that have a CUDA version."""
+    one = [name for name in registry.names("metric") if registry.metric(name).count is None]
+    return [name for name in one if registry.has_gpu_version(name)]
 
 
 def total(

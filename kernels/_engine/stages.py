@@ -1,12 +1,16 @@
 """Opcodes that compute a stage forward and backward, and the loss between."""
 
 from dnnkit.kernels._engine.opcodes import EXCHANGED, IN_PLACE, opcode
-from dnnkit.kernels._numba.at_address import matrix, number, size_of, vector
+from dnnkit.kernels._engine.structures import METRIC
+from dnnkit.kernels._numba.at_address import at, matrix, number, size_of, vector
 from dnnkit.kernels._numba.indirect_calls import call_backward, call_forward, call_loss, call_metric
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels.dense.cpu import backward_without_kernel, finish
 from dnnkit.kernels.dropout.cpu import apply, mask
 from dnnkit.kernels.matmul.cpu import product, product_of_rows
+
+metric_at = at(METRIC)
+METRIC_BYTES = METRIC.bytes
 
 
 @jit
@@ -146,6 +150,12 @@ def predict(worker, run, stage, option):
 
 
 @opcode
+def predict_for_metrics(worker, run, stage, option):
+    """Make predictions of the scores, for the metrics that take them."""
+    call_forward(run.head, (worker.scores, worker.dz, worker.rows, run.outputs))
+
+
+@opcode
 def loss(worker, run, stage, option):
     """Compute the loss, and the gradient of the scores."""
     scale = 0.0
@@ -168,11 +178,10 @@ def loss(worker, run, stage, option):
 @opcode
 def metric(worker, run, stage, option):
     """Compute the metric with the option's number."""
-    total, limit = worker.totals + 8 * (1 + option), number(0.0, run.thresholds, option)
-    call_metric(
-        number(0, run.metrics, option),
-        (worker.scores, worker.targets, worker.weights, worker.rows, run.outputs, limit, total),
-    )
+    one = metric_at(run.metrics + option * METRIC_BYTES)
+    scores = worker.dz if one.on_predictions else worker.scores
+    total = worker.totals + 8 * one.first
+    call_metric(one.function, (scores, worker.targets, worker.weights, worker.rows, run.outputs, one.threshold, total))
 
 
 @opcode

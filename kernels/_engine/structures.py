@@ -45,6 +45,15 @@ INSTRUCTION = Structure(
     {},
 )
 
+METRIC = Structure(
+    {
+        "function": "address of what adds a batch to its sums; 0 of the user's own",
+        "first": "number of its first sum among a worker's `totals`",
+        "on_predictions": "1 if it takes predictions, 0 if the scores",
+    },
+    {"threshold": "what it compares them with"},
+)
+
 BEGIN, EXCHANGE, REPEAT, OWN_FORWARD, OWN_BACKWARD, OWN_MEASURES = range(6)
 """Instead of an address: begin a step, or end the run if there is none left; wait for all workers; the next step; call
 the user's own parts: a stage's forward or backward, or the loss and metrics."""
@@ -71,11 +80,11 @@ WORKER = Structure(
         "inputs": "address of the batch's inputs (rows, features)",
         "scores": "address of the numbers that the loss takes (rows, outputs)",
         "dscores": "address of their gradient",
-        "dz": "address of the gradient of a stage's z",
+        "dz": "address of the gradient of a stage's z; before that, of predictions, where metrics take them",
         "targets": "address of the batch's labels (rows,), int64, or targets (rows, target_width)",
         "weights": "address of the batch's row weights (rows,)",
         "columns": "address of the numbers of the columns that are not zero, int64, and of a row of bits",
-        "totals": "address of its sums of loss and metrics, float64",
+        "totals": "address of its sums of the loss and of one metric after the other, float64",
     },
     {},
 )
@@ -115,8 +124,7 @@ _RUN_WORDS = {
     "loss": "address of the loss",
     "head": "address of the activation that makes predictions of scores",
     "out": "address of the predictions (row_count, outputs)",
-    "metrics": "address of the address of each metric, int64",
-    "thresholds": "address of each metric's threshold, float64",
+    "metrics": "address of the first METRIC",
     "rule": "address of the optimizer's update",
     "rates": "address of each step's learning rate, float64",
     "constants": "address of the optimizer's other numbers, float64",

@@ -105,6 +105,25 @@ def total_entry(scores_pointer, targets_pointer, weights_pointer, rows, columns,
         total[0] += weights[i] * cpu.row(i, scores, targets, limit)
 """
 
+METRIC_OF_SUMS = """\
+import numpy as np
+
+from dnnkit.kernels._numba.at_address import pointed
+from dnnkit.kernels._numba.jit import jit
+
+from dnnkit.kernels.metrics.{name} import count, cpu
+
+number_of_sums = jit(count)
+
+
+def total_entry(scores_pointer, targets_pointer, weights_pointer, rows, columns, threshold, total_pointer):
+    scores, weights = pointed(scores_pointer, (rows, columns)), pointed(weights_pointer, rows)
+    targets, limit = pointed(targets_pointer, {shape}), scores.dtype.type(threshold)
+    sums = pointed(total_pointer, number_of_sums(columns))
+    for i in range(rows):
+        cpu.add(i, scores, targets, np.float64(weights[i]), limit, sums)
+"""
+
 UPDATE = """\
 from dnnkit.kernels._numba.at_address import pointed
 
@@ -272,9 +291,9 @@ def loss_entry_points(name: str, targets: str, dtype: str) -> EntryPoints:
 
 @cache
 def metric_entry_points(name: str, targets: str, dtype: str) -> EntryPoints:
-    """`total(scores, targets, weights, rows, columns, threshold, total)`: adds to total[0] the weighted sum."""
-    labels = targets == "labels"
-    source = METRIC.format(name=name, shape="rows" if labels else "(rows, columns)")
+    """`total(scores, targets, weights, rows, columns, threshold, total)`: adds to total the weighted sum, or sums."""
+    labels, template = targets == "labels", METRIC if registry.metric(name).count is None else METRIC_OF_SUMS
+    source = template.format(name=name, shape="rows" if labels else "(rows, columns)")
     arguments = f"number* {'int64*' if labels else 'number*'} number* int64 int64 float64 float64*"
     return EntryPoints(f"metric.{name}.{targets}", dtype, f"{name}_{targets}", source, total=arguments)
 

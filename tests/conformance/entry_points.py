@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dnnkit.backends.program import HostArray
+from dnnkit.kernels import registry
 from dnnkit.kernels._numba import entry_points
 from dnnkit.kernels.optimizer_step.reference import RULES
 from dnnkit.testing import PLAIN, Given, Implementation
@@ -59,16 +60,17 @@ class EntryPoints(Implementation):
         weights: HostArray | None = None,
         threshold: float = 0.5,
         given: Given = PLAIN,
-    ) -> float:
-        arrays = _measured(scores, targets, weights)
-        own, total = [_Memory(array, given) for array in arrays], np.zeros(1)
+    ) -> HostArray:
+        arrays, sums = _measured(scores, targets, weights), registry.metric(name).number_of_sums(scores.shape[1])
+        own, total = [_Memory(array, given) for array in arrays], np.zeros(sums + 1)  # which nobody writes to its end
         kind = "labels" if targets.ndim == 1 else "values"
         compiled = entry_points.metric_entry_points(name, kind, scores.dtype.name)
         addresses = [memory.address for memory in own]
         compiled.call("total", *addresses, *scores.shape, threshold, total.ctypes.data)
         for memory, array in zip(own, arrays, strict=True):
             memory.check(array)
-        return float(total[0])
+        assert total[sums] == 0, "a sum behind the last"
+        return total[0] if sums == 1 else total[:sums]
 
     def update(
         self,

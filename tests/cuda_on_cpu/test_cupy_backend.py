@@ -77,6 +77,7 @@ def test_nothing_is_launched_for_what_is_frozen(cupy: ModuleType) -> None:
     steps(net, 1, 2)
     names = "dense_forward", "dense_backward", "sum_columns", "adam"
     assert [counts.launches[name] for name in names] == [4, 3, 0, 1]
+    assert counts.products == 4 + 2 + 2
 
 
 def test_frozen_layers_are_left_alone_on_the_gpu(cupy: ModuleType) -> None:

@@ -46,6 +46,7 @@ CALLS = {
     "VarianceScaling": dk.initializers.VarianceScaling,
     "Schedule": lambda **given: dk.schedules.ExponentialDecay(0.1, 10, 0.5, **given),
     "CosineDecay": lambda **given: dk.schedules.CosineDecay(0.1, 10, **given),
+    "TensorBoard": dk.TensorBoard,
 }
 
 

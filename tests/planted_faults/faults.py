@@ -248,7 +248,7 @@ NUMBA = [
     ),
     Fault(
         "numba-steps-threshold", INDEX, "kernels/_engine/stages.py",
-        "number(0.0, run.thresholds, option)", "number(0.0, run.thresholds, 0)",
+        "run.metrics + option * METRIC_BYTES", "run.metrics",
         "tests/backends/numba_backend/test_workers.py -k thresholds_of_their_own",
     ),
     Fault(
@@ -781,8 +781,48 @@ BACKENDS = [
     ),
     Fault(
         "backends-sums-loss", STALE, "backends/stagewise/accumulator.py",
-        "self._loss, self._metrics = loss, metrics", "self._metrics = metrics",
+        "self._loss, self._metrics = self._on_device(loss), []", "self._metrics = []",
         "tests/dnnkit/training/test_interrupted.py -k 'of_two_fits and numpy and saved'",
+    ),
+    Fault(
+        "reference-outcomes-swapped", ORDER, "kernels/_reference/rows.py",
+        "for mask in (predicted & actual, predicted, actual)", "for mask in (predicted & actual, actual, predicted)",
+        "tests/dnnkit/measures/test_definitions.py -k 'shares_of_one_output or shares_of_classes'",
+    ),
+    Fault(
+        "reference-determination-mean", MISSING, "dnnkit/measures/finishing.py",
+        "around_mean = squares - targets**2 / weight", "around_mean = squares",
+        "tests/dnnkit/measures/test_definitions.py -k determination",
+    ),
+    Fault(
+        "reference-histogram-ties", MISSING, "dnnkit/measures/finishing.py",
+        "np.cumsum(no, axis=-1) - no / 2", "np.cumsum(no, axis=-1)",
+        "tests/dnnkit/measures/test_definitions.py -k area_under",
+    ),
+    Fault(
+        "numba-metric-first-sum", INDEX, "backends/numba_backend/program_kernels.py",
+        "first + metric.sums", "first + 1",
+        "tests/dnnkit/test_metrics.py -k 'scikit_learns_numbers and numba'",
+    ),
+    Fault(
+        "numba-metric-of-scores", STALE, "backends/numba_backend/bytecode.py",
+        '[Instruction("predict_for_metrics")] if key.predictions else []', "[]",
+        "tests/dnnkit/test_metrics.py -k 'scikit_learns_numbers and numba'",
+    ),
+    Fault(
+        "numba-histogram-of-other-output", INDEX, "kernels/metrics/score_histogram/cpu.py",
+        "sums[(outputs * yes + k) * BINS + place] += weight", "sums[outputs * yes * BINS + place] += weight",
+        "tests/conformance -k 'points-metric-values-score_histogram'",
+    ),
+    Fault(
+        "cuda-sums-last-part", ONE, "kernels/_cuda/metric_sums.cu",
+        "for (long long block = 0; block < blocks; ++block)", "for (long long block = 0; block < blocks - 1; ++block)",
+        "tests/conformance -k 'CPU-metric-values-outcomes'",
+    ),
+    Fault(
+        "backends-sums-of-many", STALE, "backends/stagewise/accumulator.py",
+        "own, metrics = metrics[:count], metrics[count:]", "own, metrics = metrics[:count], metrics[1:]",
+        "tests/dnnkit/test_metrics.py -k 'sums_of_the_whole and numpy'",
     ),
     Fault(
         "numba-sums-first-step", INDEX, "backends/numba_backend/executable.py",
@@ -798,6 +838,11 @@ BACKENDS = [
         "backends-own-parts-by-rows", STALE, "backends/numba_backend/own_parts.py",
         "0 if self._by_rows and number > 0 else np.reshape", "np.reshape",
         "tests/backends/numba_backend/test_own_parts.py -k 'train_in_every_division and first'",
+    ),
+    Fault(
+        "backends-any-targets", DTYPE, "backends/program.py",
+        'or (self.targets == "any" and is_floating)', 'or self.targets == "any"',
+        "tests/dnnkit/network/test_targets.py -k 'whole_numbers_of_any_shape and numpy'",
     ),
     Fault(
         "backends-own-parts-targets", INDEX, "backends/numba_backend/own_parts.py",

@@ -153,15 +153,30 @@ def test_who_cannot_go_on_writing_trains_on(tmp_path, caplog):
         ({"update_freq": "often"}, "update_freq is 'often': expected 'epoch', 'batch' or a number"),
         ({"update_freq": 0}, "update_freq is 0"),
         ({"histogram_freq": -1}, "histogram_freq is -1"),
-        ({"write_graph": True}, r"write_graph=True\): not written; net.summary\(\)"),
         ({"log_dir": 3}, "path is 3"),
     ],
 )
 def test_what_cannot_work_is_refused(options, message):
     with pytest.raises(ConfigurationError, match=message):
         TensorBoard(**options)
-    with pytest.raises(TypeError, match="histogram_frequency"):
-        TensorBoard(histogram_frequency=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"write_graph": True}, r"no argument 'write_graph': net.summary\(\) and"),
+        ({"histogram_frequency": 0}, "no argument 'histogram_frequency': did you mean 'histogram_freq'"),
+    ],
+)
+def test_what_is_not_written_is_refused(options, message):
+    with pytest.raises(TypeError, match=message):
+        TensorBoard(**options)
+
+
+@real
+def test_what_is_off_is_taken(tmp_path):
+    fit(network(), TensorBoard(tmp_path, write_graph=False, write_images=False, profile_batch=0))
+    assert "epoch_loss" in scalars(tmp_path / "train")
 
 
 def test_without_the_package_one_error_says_what_to_install(monkeypatch):

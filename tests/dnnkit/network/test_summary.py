@@ -88,7 +88,7 @@ class _Tags(HTMLParser):
         self.text = ""
 
     def handle_starttag(self, tag, attrs):
-        assert tag in ("div", "b", "table", "thead", "tbody", "tr", "td", "th", "br", "p")
+        assert tag in ("div", "b", "code", "table", "thead", "tbody", "tr", "td", "th", "br", "p")
         if tag != "br":
             self.open.append(tag)
 
@@ -105,6 +105,9 @@ def test_notebooks_are_shown_small_and_whole_html() -> None:
         (net._repr_html_(), ["Sequential '<mlp>'", "hidden (Dense, tanh)", "(None, 3)", "43 parameters", "2 epochs"]),
         (net.history._repr_html_(), ["2 epochs", "val_accuracy", f"{net.history['loss'][0]:.4g}"]),
         (dk.Sequential()._repr_html_(), ["not built"]),
+        (net.layers[0]._repr_html_(), ["Dense(5, activation='tanh', name='hidden')", "hidden/kernel", "(4, 5)"]),
+        (dk.Dense(3)._repr_html_(), ["Dense(3)"]),
+        (network().layers[1]._repr_html_(), ["Dropout(0.2, name='dropout')"]),
     ):
         parser = _Tags()
         parser.feed(shown)

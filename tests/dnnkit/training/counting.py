@@ -7,6 +7,8 @@ from dnnkit.backends import Backend
 
 SAMPLES, BATCH = 10, 4  # a pass is batches of 4, 4 and 2
 WAYS = (True, False, "with_replacement")
+METRICS = ["accuracy", dk.metrics.F1Score(average="macro")]
+"""Of one sum, and of several."""
 
 
 def data(samples: int = SAMPLES) -> tuple[np.ndarray, np.ndarray]:
@@ -18,7 +20,7 @@ def network(backend: Backend | str | None = None, loss: str = "sparse_categorica
     """With everything that depends on the number of updates made: dropout, a schedule, Adam's bias correction."""
     layers = [dk.Dense(6, activation="tanh"), dk.Dropout(0.2), dk.Dense(3, activation="softmax")]
     net = dk.Sequential(layers, seed=7, dtype="float64", backend=backend)
-    net.compile(dk.Adam(dk.schedules.ExponentialDecay(0.1, 3, 0.7)), loss, ["accuracy"])
+    net.compile(dk.Adam(dk.schedules.ExponentialDecay(0.1, 3, 0.7)), loss, METRICS)
     net.build(5)
     return net
 

@@ -13,7 +13,7 @@ import pytest
 
 from dnnkit.errors import ShapeError
 from dnnkit.kernels import registry
-from dnnkit.kernels._cuda import activations, losses, metrics, products
+from dnnkit.kernels._cuda import activations, losses, metric_sums, metrics, products
 from dnnkit.kernels._cuda.launch import THREADS, launch
 from dnnkit.kernels._cuda.source import ROOT, TYPES, Source, dtype_of, shipped, signatures
 from dnnkit.kernels.dropout import Draw
@@ -105,8 +105,12 @@ def every_launcher_once(dtype, rows=5000):
             for targets in [scores, labels][: 1 + registry.loss(name).takes_labels]:
                 losses.end_step(registry.loss(name), (metric, 0.5), scores, targets, None, scores, x[0], clock, two)
         for targets in (scores, labels):
-            for name in registry.names("metric"):
+            for name in metrics.names():
                 metrics.total(name, scores, targets, None, 0.5, loss)
+            for name in metric_sums.names():
+                sums = np.zeros(registry.metric(name).number_of_sums(scores.shape[1]))
+                metric_sums.totals(name, scores, targets, None, 0.5, sums)
+                metric_sums.totals(name, scores, targets, x[:, 0].copy(), 0.5, sums)
         activations.forward(registry.activation("softmax"), scores, scores)
         activations.backward(registry.activation("softmax"), scores, scores, scores)
     for name, rule in RULES.items():

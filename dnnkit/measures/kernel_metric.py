@@ -1,0 +1,26 @@
+"""Metric kernels that are metrics by their own names."""
+
+from dataclasses import dataclass
+
+from dnnkit.backends.program import Metric as MetricDescription
+from dnnkit.kernels import registry as kernels
+from dnnkit.measures.base import Answers, Metric
+
+
+@dataclass(frozen=True)
+class KernelMetric(Metric):
+    """A metric kernel by its own name; of one with several sums, its package's `finish` says what they make."""
+
+    kernel: str = ""
+
+    @property
+    def registered(self) -> str:  # noqa: D102
+        return self.kernel
+
+    @property
+    def higher_is_better(self) -> bool:  # type: ignore[override] # here of the object, elsewhere of the class
+        """As its package says."""
+        return kernels.metric(self.kernel).higher_is_better
+
+    def lower(self, answers: Answers) -> MetricDescription:  # noqa: D102
+        return answers.describe(self.called, self.kernel, finish=kernels.metric(self.kernel).finish)

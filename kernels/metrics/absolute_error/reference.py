@@ -1,0 +1,12 @@
+"""Absolute error, in plain array code. Contract: the package's docstring."""
+
+import numpy as np
+
+from dnnkit.kernels._reference.rows import one_hot
+from dnnkit.kernels.array import Array, Namespace
+
+
+def rows(scores: Array, targets: Array, threshold: float, xp: Namespace = np) -> Array:
+    """Mean over a row's outputs of |y - t|; float64 (B,)."""
+    errors = xp.astype(scores, xp.float64) - xp.astype(one_hot(targets, scores, xp), xp.float64)
+    return xp.mean(xp.abs(errors), axis=1)
