@@ -20,6 +20,7 @@ from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.clip_norm import reference as clip_norm
 from dnnkit.kernels.dense import reference as dense
+from dnnkit.kernels.dropout import Draw
 from dnnkit.kernels.dropout import reference as dropout
 from dnnkit.kernels.gather import reference as gather
 from dnnkit.kernels.optimizer_step.reference import Rule
@@ -164,6 +165,45 @@ class Operations:
     def dropout(self, x: Array, keep: Array, rate: float, out: Array | None = None) -> Array:
         """See `kernels/dropout`."""
         return dropout.apply(x, keep, rate, self.xp)
+
+    # For backends that draw what dropout keeps where it is needed, forward and backward, and hold no mask.
+
+    draws_dropout = False
+    """Whether stages call what follows here instead of `dropout_mask` and `dropout`."""
+
+    def draw_dropout(self, x: Array, dropout: Draw, out: Array | None = None) -> Array:
+        """Dropout of x, or of a gradient, by what decides about the mask; see `kernels/dropout`."""
+        keep = self.dropout_mask(x.shape, dropout.rate, dropout.seed, dropout.layer, dropout.step)
+        return self.dropout(x, keep, dropout.rate, out=out)
+
+    def dense_and_dropout(
+        self,
+        x: Array,
+        w: Array,
+        b: Array | None,
+        activation: Activation,
+        dropout: Draw,
+        out: tuple[Array | None, Array | None, Array | None] = (None, None, None),
+    ) -> tuple[Array, Array]:
+        """(y after dropout, what the backward pass needs); `out` is for y after it, y and z. See `kernels/dense`."""
+        dropped, y, z = out
+        y, saved = self.dense(x, w, b, activation, out=(y, z))
+        return self.draw_dropout(y, dropout, out=dropped), saved
+
+    def dense_and_dropout_backward(
+        self,
+        dy: Array,
+        x: Array,
+        w: Array,
+        saved: Array,
+        activation: Activation,
+        dropout: Draw,
+        needs_dx: bool,
+        out: tuple[Array | None, Array | None, Array | None] = (None, None, None),
+    ) -> tuple[Array | None, Array, Array]:
+        """As `dense_backward`, from the gradient behind the dropout."""
+        dy = self.draw_dropout(dy, dropout, out=dy)
+        return self.dense_backward(dy, x, w, saved, activation, needs_dx, out=out)
 
     def loss(
         self,

@@ -153,24 +153,25 @@ def _listed(given: Sequence[Numbers], place: str = "") -> str:
 # -- CUDA ------------------------------------------------------------------------------------------------------------
 
 CUDA_SMOOTHED = """\
-// Targets (1 - s) t + s / C. `target` is found by the namespace that this is in.
-template <typename Target>
+// Targets (1 - s) t + s / C.
+template <typename Targets>
 struct Smoothed {{
-    const Target* targets;
+    Targets& targets;
     REAL share;
-}};
 
-template <typename Target>
-__device__ __forceinline__ REAL target(const Smoothed<Target>* smoothed, const Row& row, long long k) {{
-    return REAL({kept!r}) * target(smoothed->targets, row, k) + smoothed->share;
-}}
+    __device__ __forceinline__ auto get(int turn, int k) const {{
+        auto values = targets.get(turn, k);
+        for (REAL& value : values.lane) value = REAL({kept!r}) * value + share;
+        return values;
+    }}
+}};
 
 """
 CUDA_ROW = """\
 // Loss of the row, the same in all its threads; `factor` times its gradient goes to out.
-template <typename Target>
+template <typename Walked, typename Scores, typename Targets>
 __device__ __forceinline__ REAL row_loss(
-    const Row& row, const REAL* scores, const Target* targets, REAL factor, REAL* out
+    const Walked& row, Scores& scores, Targets& targets, REAL factor, REAL* out
 ) {
 """
 
@@ -183,8 +184,8 @@ def _cuda(base: Loss, key: str, given: Sequence[Numbers], smoothing: float, shar
     targets = "targets"
     if smoothing:
         classes = "REAL(2)" if base.outputs == "binary" else "REAL(row.columns)"
-        text += f"    Smoothed<Target> smoothed{{targets, REAL({smoothing!r}) / {classes}}};\n"
-        targets = "&smoothed"
+        text += f"    Smoothed<Targets> smoothed{{targets, REAL({smoothing!r}) / {classes}}};\n"
+        targets = "smoothed"
     called = f"loss::{base.name}::row_loss("
     if shares is None:
         values = "".join(f", REAL({value!r})" for value in given)
@@ -200,10 +201,13 @@ def _cuda(base: Loss, key: str, given: Sequence[Numbers], smoothing: float, shar
         )
         text += (
             "    REAL loss = REAL(0);\n"
-            "    for (long long k = row.first(); k < row.columns; k += row.group) {\n"
-            "        Row one = {row.number * row.columns + k, 1, 0, 1, true};  // the output as a row of its own\n"
-            f"        loss += shares[k] * {called}one, scores + k, {targets}, shares[k] * factor, out + k{values});\n"
-            "    }\n"
+            f"    row.map(scores, {targets}, out, [&](int k, REAL y, REAL t) {{\n"
+            "        const Alone one;  // the output as a row of its own\n"
+            "        Number score{y}, wanted{t};\n"
+            "        REAL slope;\n"
+            f"        loss += shares[k] * {called}one, score, wanted, shares[k] * factor, &slope{values});\n"
+            "        return slope;\n"
+            "    });\n"
             "    return row_sum(row, loss);\n"
         )
     return f"{text}}}\n\n}}  // namespace loss::{key}\n"

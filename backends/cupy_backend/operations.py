@@ -15,6 +15,7 @@ from dnnkit.kernels._cuda.launch import PARTIALS, contiguous
 from dnnkit.kernels._cuda.recording import refuse
 from dnnkit.kernels._cuda.source import REALS
 from dnnkit.kernels.array import Array
+from dnnkit.kernels.dropout import Draw
 from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.registry import Activation
 
@@ -85,15 +86,42 @@ class CupyOperations(Operations):
         out: tuple[Array | None, Array | None] = (None, None),
     ) -> tuple[Array, Array]:
         """See `kernels/dense`."""
-        y, z = out
         with self.on_device():
             if not _has_kernel(activation.name, x):
                 return super().dense(x, w, b, activation)
-            shape, needs_z = (x.shape[0], w.shape[1]), activation.saves == "input"
-            y = self.xp.empty(shape, x.dtype) if y is None else y
-            z = self.xp.empty(shape, x.dtype) if z is None and needs_z else z
-            _kernel("dense").forward(x, w, b, activation, z if needs_z else None, y)
-        return y, (z if needs_z else y)
+            return self._dense(x, w, b, activation, None, (None, *out))
+
+    def dense_and_dropout(
+        self,
+        x: Array,
+        w: Array,
+        b: Array | None,
+        activation: Activation,
+        dropout: Draw,
+        out: tuple[Array | None, Array | None, Array | None] = (None, None, None),
+    ) -> tuple[Array, Array]:
+        """See `kernels/dense`; what is kept is drawn where y is computed."""
+        with self.on_device():
+            if not _has_kernel(activation.name, x):
+                return super().dense_and_dropout(x, w, b, activation, dropout)
+            return self._dense(x, w, b, activation, dropout, out)
+
+    def _dense(
+        self,
+        x: Array,
+        w: Array,
+        b: Array | None,
+        activation: Activation,
+        dropout: Draw | None,
+        out: tuple[Array | None, Array | None, Array | None],
+    ) -> tuple[Array, Array]:
+        dropped, y, z = out
+        shape, needs_z = (x.shape[0], w.shape[1]), activation.saves == "input"
+        y = self.xp.empty(shape, x.dtype) if y is None else y
+        z = self.xp.empty(shape, x.dtype) if z is None and needs_z else z
+        dropped = self.xp.empty(shape, x.dtype) if dropped is None and dropout is not None else dropped
+        _kernel("dense").forward(x, w, b, activation, z if needs_z else None, y, dropout, dropped)
+        return (y if dropped is None else dropped), (z if needs_z else y)
 
     def dense_backward(
         self,
@@ -106,17 +134,59 @@ class CupyOperations(Operations):
         out: tuple[Array | None, Array | None, Array | None] = (None, None, None),
     ) -> tuple[Array | None, Array, Array]:
         """See `kernels/dense`; dy becomes dz."""
-        dx, dw, db = out
         with self.on_device():
             if not _has_kernel(activation.name, dy):
                 return super().dense_backward(dy, x, w, saved, activation, needs_dx)
-            kernel, empty, dy = _kernel("dense"), self.xp.empty, contiguous(dy)  # dz is written over it
-            dx = empty(x.shape, x.dtype) if needs_dx and dx is None else dx
-            dw = empty(w.shape, w.dtype) if dw is None else dw
-            db = empty(w.shape[1], w.dtype) if db is None else db
-            scratch = self._scratch(kernel.scratch_size(*dy.shape), dy.dtype)
-            kernel.backward(dy, x, w, saved, activation, needs_dx, dy, dx if needs_dx else None, dw, db, scratch)
+            return self._dense_backward(dy, x, w, saved, activation, None, needs_dx, out)
+
+    def dense_and_dropout_backward(
+        self,
+        dy: Array,
+        x: Array,
+        w: Array,
+        saved: Array,
+        activation: Activation,
+        dropout: Draw,
+        needs_dx: bool,
+        out: tuple[Array | None, Array | None, Array | None] = (None, None, None),
+    ) -> tuple[Array | None, Array, Array]:
+        """See `kernels/dense`; dy becomes dz, and what was kept is drawn again."""
+        with self.on_device():
+            if not _has_kernel(activation.name, dy):
+                return super().dense_and_dropout_backward(dy, x, w, saved, activation, dropout, needs_dx)
+            return self._dense_backward(dy, x, w, saved, activation, dropout, needs_dx, out)
+
+    def _dense_backward(
+        self,
+        dy: Array,
+        x: Array,
+        w: Array,
+        saved: Array,
+        activation: Activation,
+        dropout: Draw | None,
+        needs_dx: bool,
+        out: tuple[Array | None, Array | None, Array | None],
+    ) -> tuple[Array | None, Array, Array]:
+        dx, dw, db = out
+        kernel, empty, dy = _kernel("dense"), self.xp.empty, contiguous(dy)  # dz is written over it
+        dx = empty(x.shape, x.dtype) if needs_dx and dx is None else dx
+        dw = empty(w.shape, w.dtype) if dw is None else dw
+        db = empty(w.shape[1], w.dtype) if db is None else db
+        scratch = self._scratch(kernel.scratch_size(*dy.shape), dy.dtype)
+        passes = (activation, needs_dx, dy, dx if needs_dx else None, dw, db, scratch, dropout)
+        kernel.backward(dy, x, w, saved, *passes)
         return (dx if needs_dx else None), dw, db
+
+    draws_dropout = True
+
+    def draw_dropout(self, x: Array, dropout: Draw, out: Array | None = None) -> Array:
+        """See `kernels/dropout`; one launch, without a mask."""
+        with self.on_device():
+            if not _has_kernel("dropout", x):
+                return super().draw_dropout(x, dropout)
+            out = self.xp.empty(x.shape, x.dtype) if out is None else out
+            _kernel("dropout").draw(x, dropout, out)
+        return out
 
     def dense_backward_input(
         self, dy: Array, w: Array, saved: Array, activation: Activation, out: Array | None = None
@@ -136,8 +206,7 @@ class CupyOperations(Operations):
         """See `kernels/dropout`; `step` may be a clock on the GPU."""
         with self.on_device():
             out = self.xp.empty(shape, np.bool_) if out is None else out
-            number, clock = (0, step) if self.owns(step) else (step, None)
-            _kernel("dropout").mask(0, out.size, rate, seed, layer, number, out.reshape(-1), clock)
+            _kernel("dropout").mask(0, out.size, rate, seed, layer, step, out.reshape(-1))
         return out
 
     def dropout(self, x: Array, keep: Array, rate: float, out: Array | None = None) -> Array:

@@ -285,12 +285,12 @@ class TimedExecutable(StagewiseExecutable):
         """The loss's gradient to out; its sum, and those of the metrics, are added to totals."""
         assert self.program.loss is not None, "the network checks that it is compiled"
         self._backend.end_step(self.program.loss, self._in_loss, scores, y, weights, numbers, clock, totals, out)
-        others = [metric for metric in self.program.metrics if metric is not self._in_loss]
+        others = [pair for pair in zip(self.program.metrics, self._places, strict=True) if pair[0] is not self._in_loss]
         predictions = scores
-        if any(metric.reads_predictions for metric in others):
+        if any(metric.reads_predictions for metric, _ in others):
             predictions = buffers.get("predictions", tuple(scores.shape))
             predictions = self._backend.activation(self._head, scores, out=predictions)
-        for metric in others:
+        for metric, place in others:
             read = predictions if metric.reads_predictions else scores
             self._backend.add_metric(metric, read, y, weights, totals[place])
 

@@ -19,6 +19,7 @@ from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.layout import FlatLayout
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array
+from dnnkit.kernels.dropout import Draw
 
 
 class Stages:
@@ -30,6 +31,9 @@ class Stages:
         self._backend, self._xp = backend, backend.xp
         self._stages, self._layout, self._buffers, self._seed = stages, layout, buffers, seed
         self._first_trained = first_trained(stages)
+        after = [stage if isinstance(stage, Dropout) and backend.draws_dropout else None for stage in stages[1:]]
+        self._drawn = {index: stage for index, stage in enumerate(after) if stage and isinstance(stages[index], Dense)}
+        """By the number of a dense layer, the dropout that is drawn in that layer's passes, as it is next."""
         self.mark: Callable[[Any], None] | None = None
         """Told the number of each stage that was computed, forward or backward."""
 
@@ -65,6 +69,9 @@ class Stages:
         """The stage's parts of a flat array, in their shapes."""
         return [self._layout.view(flat, parameter.name, self._xp) for parameter in stage_parameters(stage)]
 
+    def _draw(self, stage: Dropout, step: int) -> Draw:
+        return Draw(stage.rate, self._seed, stage.layer, step)
+
     def _forward(
         self, index: int, stage: Stage, owned: list[Array], x: Array, training: bool, step: int
     ) -> tuple[Array, Any]:
@@ -75,8 +82,14 @@ class Stages:
                 w, b = (*owned, None)[:2]
                 activation, shape = registry.activation(name), (shape[0], kernel.shape[1])
                 z = self._buffers.get("z", shape, index) if activation.saves == "input" else None
-                y, kept = backend.dense(x, w, b, activation, out=(self._buffers.get("y", shape, index), z))
-                return y, (x, kept)
+                buffers, dropout = (self._buffers.get("y", shape, index), z), None
+                if training and index in self._drawn:
+                    dropout = self._draw(self._drawn[index], step)
+                    dropped = self._buffers.get("dropped", shape, index)
+                    y, kept = backend.dense_and_dropout(x, w, b, activation, dropout, out=(dropped, *buffers))
+                else:
+                    y, kept = backend.dense(x, w, b, activation, out=buffers)
+                return y, (x, kept, dropout)
             case Activate(activation=name):
                 activation = registry.activation(name)
                 y = backend.activation(activation, x, out=self._buffers.get("y", shape, index))
@@ -84,8 +97,11 @@ class Stages:
             case Rescale(scale=scale, offset=offset):
                 return backend.affine(x, scale, offset, out=self._buffers.get("y", shape, index)), None
             case Dropout(rate=rate, layer=layer):
-                if not training:
+                if not training or index - 1 in self._drawn:
                     return x, None
+                if backend.draws_dropout:
+                    drawn = self._draw(stage, step)
+                    return backend.draw_dropout(x, drawn, out=self._buffers.get("y", shape, index)), drawn
                 out = self._buffers.get("keep", shape, index, backend.dtype("bool"))
                 keep = backend.dropout_mask(shape, rate, self._seed, layer, step, out=out)
                 return backend.dropout(x, keep, rate, out=self._buffers.get("y", shape, index)), keep
@@ -102,21 +118,31 @@ class Stages:
         backend, shape = self._backend, tuple(dy.shape)
         match stage:
             case Dense(kernel=kernel, activation=name) if not is_trained(stage):
+                if saved[2] is not None:  # drawn in the layer's pass
+                    dy = backend.draw_dropout(dy, saved[2], out=dy)
                 dx = self._buffers.get("dx", (shape[0], kernel.shape[0]), index)
                 return backend.dense_backward_input(dy, owned[0], saved[1], registry.activation(name), out=dx), []
             case Dense(kernel=kernel, activation=name):
-                x, kept = saved
+                x, kept, dropout = saved
                 db = None if len(outs) > 1 else self._buffers.get("db", (kernel.shape[1],), index)  # without a bias
                 dw, db = (*outs, db)[:2]
                 dx = self._buffers.get("dx", (shape[0], kernel.shape[0]), index) if needs_dx else None
                 activation = registry.activation(name)
-                dx, *gradients = backend.dense_backward(dy, x, owned[0], kept, activation, needs_dx, out=(dx, dw, db))
+                given, buffers = (dy, x, owned[0], kept, activation), (dx, dw, db)
+                if dropout is None:
+                    dx, *gradients = backend.dense_backward(*given, needs_dx, out=buffers)
+                else:
+                    dx, *gradients = backend.dense_and_dropout_backward(*given, dropout, needs_dx, out=buffers)
                 return dx, gradients[: len(stage_parameters(stage))]
             case Activate(activation=name):
                 out = self._buffers.get("dx", shape, index)
                 return backend.activation_backward(registry.activation(name), dy, saved, out=out), []
             case Rescale(scale=scale):
                 return backend.affine(dy, scale, 0.0, out=self._buffers.get("dx", shape, index)), []
+            case Dropout() if saved is None:  # of the stage before
+                return dy, []
+            case Dropout() if backend.draws_dropout:
+                return backend.draw_dropout(dy, saved, out=self._buffers.get("dx", shape, index)), []
             case Dropout(rate=rate):
                 return backend.dropout(dy, saved, rate, out=self._buffers.get("dx", shape, index)), []
             case Custom(function=function):

@@ -10,6 +10,7 @@ import numpy as np
 from dnnkit.backends.program import Loss, Metric
 from dnnkit.kernels import registry
 from dnnkit.kernels.dense import gpu as dense
+from dnnkit.kernels.dropout import Draw
 from dnnkit.kernels.optimizer_step.reference import RULES
 
 ROUNDS = 9
@@ -101,6 +102,7 @@ def _elementwise(backend: Any, size: int, dtype: str) -> Iterator[Work]:
     keep, x, y = backend.buffer(shape, "bool"), _filled(backend, shape, dtype), backend.buffer(shape, dtype)
     yield "dropout mask", count, _call(backend.dropout_mask, shape, 0.5, 1, 2, 3, out=keep)
     yield "dropout", (2 * item + 1) * count, _call(backend.dropout, x, keep, 0.5, out=y)
+    yield "dropout without a mask", 2 * item * count, _call(backend.draw_dropout, x, Draw(0.5, 1, 2, 3), out=y)
     for source in ("uint8", dtype):
         pixels = backend.asarray(
             np.random.default_rng(0).integers(0, 256, (max(1, shape[0]), COLUMNS), np.uint8), source

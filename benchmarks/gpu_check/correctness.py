@@ -19,6 +19,7 @@ from dnnkit.backends.program import Loss, Metric
 from dnnkit.kernels import registry
 from dnnkit.kernels.activations.gelu import reference as gelu
 from dnnkit.kernels.dense import reference as dense_reference
+from dnnkit.kernels.dropout import Draw
 from dnnkit.kernels.optimizer_step.reference import RULES
 from tests.backends.networks import CASES, data
 
@@ -184,6 +185,9 @@ def _inputs(backend: Backend, rng: Any, dtype: str, shape: Any, label: str) -> I
     x = rng.normal(size=shape).astype(dtype)
     y = backend.dropout(backend.asarray(x), keep, 0.4)
     yield compare(f"dropout, {label}", dtype, backend.to_numpy(y), plain.dropout(x.astype(np.float64), expected, 0.4))
+    y = backend.draw_dropout(backend.asarray(x), Draw(0.4, 7, 2, step))
+    y, expected = (backend.draw_dropout(backend.asarray(x), Draw(0.4, 7, 2, step)), backend.to_numpy(y))
+    yield compare(f"dropout without a mask, {label}", dtype, backend.to_numpy(y), expected, 0.0)
 
 
 def _updates(backend: Backend, rng: Any, dtype: str, shape: Any, label: str) -> Iterator[dict[str, Any]]:

@@ -20,9 +20,9 @@ def row(i, predictions, targets, factor, out{parameters}):
 """
 CUDA_HEAD = """\
 // Loss of the row, the same in all its threads; `factor` times its gradient goes to out.
-template <typename Target>
+template <typename Walked, typename Scores, typename Targets>
 __device__ __forceinline__ REAL row_loss(
-    const Row& row, const REAL* predictions, const Target* targets, REAL factor, REAL* out{parameters}
+    const Walked& row, Scores& predictions, Targets& targets, REAL factor, REAL* out{parameters}
 ) {{
 """
 
@@ -142,11 +142,10 @@ class LossText:
         text += CUDA_HEAD.format(parameters=parameters)
         text += "    REAL outputs = REAL(row.columns), step = factor / outputs, loss = REAL(0);\n" if is_mean else ""
         text += "" if is_mean else "    REAL step = factor, loss = REAL(0);\n"
-        text += "    for (long long k = row.first(); k < row.columns; k += row.group) {\n"
-        body = ["REAL y = predictions[k], t = target(targets, row, k);"]
-        body += [f"{_type(operation)} {name} = {right};" for name, operation, right in self._lines(CUDA)]
-        body += [f"loss += {loss};", f"out[k] = step * {_factor(slope)};"]
-        text += _indented(body, 8) + f"    }}\n    return row_sum(row, loss){' / outputs' if is_mean else ''};\n}}\n"
+        text += "    row.map(predictions, targets, out, [&](int, REAL y, REAL t) {\n"
+        body = [f"{_type(operation)} {name} = {right};" for name, operation, right in self._lines(CUDA)]
+        body += [f"loss += {loss};", f"return step * {_factor(slope)};"]
+        text += _indented(body, 8) + f"    }});\n    return row_sum(row, loss){' / outputs' if is_mean else ''};\n}}\n"
         return text + f"\n}}  // namespace loss::{self.name}\n"
 
 

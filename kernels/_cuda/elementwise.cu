@@ -14,8 +14,8 @@ __device__ __forceinline__ REAL slope(REAL saved) {
 
 // y = f(x); y may be x.
 extern "C" __global__ void activation_forward(const REAL* x, REAL* y, long long count) {
-    for_packs(is_aligned<LANES>(x) && is_aligned<LANES>(y), count, [=](auto packs, long long i) {
-        auto values = packs.read(x + i);
+    auto read = [=](auto packs, long long i) { return packs.read(x + i); };
+    for_packs<2>(is_aligned<LANES>(x) && is_aligned<LANES>(y), count, read, [=](auto packs, long long i, auto& values) {
         for (int lane = 0; lane < packs.lanes; ++lane) values.lane[lane] = activate(values.lane[lane]);
         packs.write(y + i, values);
     });
@@ -24,9 +24,9 @@ extern "C" __global__ void activation_forward(const REAL* x, REAL* y, long long 
 // dx = dy f'; dx may be dy.
 extern "C" __global__ void activation_backward(const REAL* dy, const REAL* saved, REAL* dx, long long count) {
     bool aligned = is_aligned<LANES>(dy) && is_aligned<LANES>(saved) && is_aligned<LANES>(dx);
-    for_packs(aligned, count, [=](auto packs, long long i) {
-        auto values = packs.read(dy + i), kept = packs.read(saved + i);
-        for (int lane = 0; lane < packs.lanes; ++lane) values.lane[lane] *= slope(kept.lane[lane]);
-        packs.write(dx + i, values);
+    auto read = [=](auto packs, long long i) { return pair(packs.read(dy + i), packs.read(saved + i)); };
+    for_packs<2>(aligned, count, read, [=](auto packs, long long i, auto& held) {
+        for (int lane = 0; lane < packs.lanes; ++lane) held.first.lane[lane] *= slope(held.second.lane[lane]);
+        packs.write(dx + i, held.first);
     });
 }

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dnnkit.errors import ConfigurationError
+from dnnkit.errors import ConfigurationError, ShapeError
 from dnnkit.kernels._cuda.recording import current, refuse
 from dnnkit.kernels._cuda.source import Source, dtype_of
 from dnnkit.kernels.array import Array
@@ -23,11 +23,17 @@ from dnnkit.kernels.array import Array
 THREADS = 256
 """Threads of a block: every kernel here is written for so many."""
 
-MOST_BLOCKS = 4096
-"""Blocks of a launch at most, enough to fill any GPU; the kernels' loops take as many turns as that needs."""
+MOST_BLOCKS = 1056
+"""Blocks of a launch at most: eight for each of the 132 multiprocessors of an H100, what it runs at once.
+
+The kernels' loops take as many turns as that needs, several at a time.
+"""
 
 PARTIALS = 1024
 """Blocks at most that each leave a partial sum, so also the size of the scratch memory of sums over a batch."""
+
+MOST_COLUMNS = 1 << 30
+"""Of a row: kernels count columns, unlike rows and elements, with 32 bits only."""
 
 NULL = np.uintp(0)
 """A pointer to nothing, as CuPy takes it: eight bytes by value."""
@@ -73,6 +79,13 @@ def blocks(items: int, per_block: int = THREADS, most: int | None = None) -> int
 def power_of_two(size: int, most: int) -> int:
     """The smallest power of two that is at least `size`, from 1 to `most`."""
     return min(most, 1 << max(0, size - 1).bit_length())
+
+
+def counted(columns: int) -> int:
+    """A number of columns itself; more than the kernels can count raise `ShapeError`."""
+    if columns > MOST_COLUMNS:
+        raise ShapeError(f"a row of {columns} numbers; the GPU's kernels take {MOST_COLUMNS} at most: use shorter rows")
+    return columns
 
 
 def contiguous(x: Array, dtype: Any = None) -> Array:

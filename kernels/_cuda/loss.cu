@@ -1,5 +1,5 @@
-// A loss over the rows of a batch, with its gradient, in one pass. LOSS is its name; the folder's gpu.cu says what a row
-// does. MEASURES is what else is summed in that pass: `loss_alone`, nothing, or `with_metric`, a metric. Each block sums
+// A loss over the rows of a batch, with its gradient, in one launch. LOSS is its name; the folder's gpu.cu says what a row
+// does. MEASURES is what else is summed in that launch: `loss_alone`, nothing, or `with_metric`, a metric. Each block sums
 // its rows in double; sum_parts adds up the blocks' sums.
 
 #include "_cuda/rows.cu"
@@ -12,23 +12,20 @@
 template <typename Target>
 __device__ __forceinline__ void loss_of_rows(
     const REAL* scores, const Target* targets, const REAL* weights, REAL scale, const REAL* numbers, REAL threshold,
-    REAL* out, double* parts, double* totals, long long* clock, bool adds, long long rows, long long columns, int group
+    REAL* out, double* parts, double* totals, long long* clock, bool adds, long long rows, int columns, int group
 ) {
     scale = number(scale, numbers, 0);
-    int rows_at_once = BLOCK / group;
-    long long stride = static_cast<long long>(gridDim.x) * rows_at_once;
     double sums[SUMS] = {};
-    for (long long start = static_cast<long long>(blockIdx.x) * rows_at_once; start < rows; start += stride) {
-        Row row = row_of_thread(start, rows, columns, group);
-        long long begin = row.number * columns;
+    auto of_row = [&](auto& row, auto& held, auto& wanted, REAL* to) {
         REAL w = weight(weights, row);
-        double measured = row_metric(row, scores, targets, threshold);  // before a gradient may be where scores are
-        REAL loss = loss::LOSS::row_loss(row, scores + begin, targets, w * scale, out + begin);
+        double measured = row_metric(row, held, wanted, threshold);  // before the loss may change what is held
+        REAL loss = loss::LOSS::row_loss(row, held, wanted, w * scale, to);
         if (row.present && row.lane == 0) {
             sums[0] += static_cast<double>(w) * static_cast<double>(loss);
             if (SUMS > 1) sums[SUMS - 1] += static_cast<double>(w) * measured;
         }
-    }
+    };
+    for_rows(scores, targets, out, rows, columns, group, of_row);
     for (int k = 0; k < SUMS; ++k) {
         double sum = block_sum(sums[k]);
         if (threadIdx.x > 0) continue;
@@ -41,9 +38,9 @@ __device__ __forceinline__ void loss_of_rows(
     if (threadIdx.x == 0 && gridDim.x == 1 && clock != nullptr) end_step(clock, totals);
 }
 
-extern "C" __global__ void __launch_bounds__(256) loss_of_values(
+extern "C" __global__ void __launch_bounds__(256, 2) loss_of_values(
     const REAL* scores, const REAL* targets, const REAL* weights, REAL scale, const REAL* numbers, REAL threshold,
-    REAL* out, double* parts, double* totals, long long* clock, bool adds, long long rows, long long columns, int group
+    REAL* out, double* parts, double* totals, long long* clock, bool adds, long long rows, int columns, int group
 ) {
     loss_of_rows(
         scores, targets, weights, scale, numbers, threshold, out, parts, totals, clock, adds, rows, columns, group

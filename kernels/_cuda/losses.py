@@ -12,7 +12,7 @@ from dnnkit.errors import ShapeError
 from dnnkit.kernels import registry
 from dnnkit.kernels._cuda import metrics
 from dnnkit.kernels._cuda.launch import contiguous
-from dnnkit.kernels._cuda.rows import sum_over_rows
+from dnnkit.kernels._cuda.rows import sum_over_rows, variants
 from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.registry import Loss
@@ -22,7 +22,7 @@ def sources() -> list[Source]:
     """Every variant that ships."""
     names = [name for name in registry.names("loss") if registry.has_gpu_version(name)]
     measured = [(name, None) for name in names] + with_metric()
-    return [source(name, dtype, metric) for name, metric in measured for dtype in REALS]
+    return variants(source(name, dtype, metric) for name, metric in measured for dtype in REALS)
 
 
 def with_metric() -> list[tuple[str, str]]:

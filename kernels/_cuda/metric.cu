@@ -9,16 +9,14 @@
 template <typename Target>
 __device__ __forceinline__ void sum_of_rows(
     const REAL* scores, const Target* targets, const REAL* weights, REAL threshold, double* parts, double* totals,
-    bool adds, long long rows, long long columns, int group
+    bool adds, long long rows, int columns, int group
 ) {
-    int rows_at_once = BLOCK / group;
-    long long stride = static_cast<long long>(gridDim.x) * rows_at_once;
     double sum = 0;
-    for (long long start = static_cast<long long>(blockIdx.x) * rows_at_once; start < rows; start += stride) {
-        Row row = row_of_thread(start, rows, columns, group);
-        double value = metric::METRIC::value(row, scores, targets, threshold);
+    auto of_row = [&](auto& row, auto& numbers, auto& wanted, REAL*) {
+        double value = metric::METRIC::value(row, numbers, wanted, threshold);
         if (row.present && row.lane == 0) sum += static_cast<double>(weight(weights, row)) * value;
-    }
+    };
+    for_rows(scores, targets, static_cast<REAL*>(nullptr), rows, columns, group, of_row);
     sum = block_sum(sum);
     if (threadIdx.x > 0) return;
     if (gridDim.x > 1) {
@@ -28,16 +26,16 @@ __device__ __forceinline__ void sum_of_rows(
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) metric_of_values(
+extern "C" __global__ void __launch_bounds__(256, 4) metric_of_values(
     const REAL* scores, const REAL* targets, const REAL* weights, REAL threshold, double* parts, double* totals,
-    bool adds, long long rows, long long columns, int group
+    bool adds, long long rows, int columns, int group
 ) {
     sum_of_rows(scores, targets, weights, threshold, parts, totals, adds, rows, columns, group);
 }
 
-extern "C" __global__ void __launch_bounds__(256) metric_of_labels(
+extern "C" __global__ void __launch_bounds__(256, 4) metric_of_labels(
     const REAL* scores, const long long* targets, const REAL* weights, REAL threshold, double* parts, double* totals,
-    bool adds, long long rows, long long columns, int group
+    bool adds, long long rows, int columns, int group
 ) {
     sum_of_rows(scores, targets, weights, threshold, parts, totals, adds, rows, columns, group);
 }

@@ -6,6 +6,13 @@
 // by two threads, and each run gives the same bits.
 
 #include "_cuda/rows.cu"
+
+// A row's number in a column.
+template <typename Numbers>
+__device__ __forceinline__ REAL one(Numbers& numbers, int k) {
+    return numbers.get(0, k).lane[0];
+}
+
 #include "metrics/METRIC/gpu.cu"
 
 constexpr int NOTED = 64;  // rows whose notes are kept at a time
@@ -13,7 +20,7 @@ constexpr int NOTED = 64;  // rows whose notes are kept at a time
 template <typename Target>
 __device__ __forceinline__ void add_up(
     const REAL* scores, const Target* targets, const REAL* weights, REAL threshold, double* parts, double* totals,
-    bool adds, long long rows, long long columns, long long count, long long rows_per_block, int group
+    bool adds, long long rows, int columns, long long count, long long rows_per_block, int group
 ) {
     __shared__ metric::METRIC::Note notes[NOTED];
     long long first = blockIdx.x * rows_per_block, end = first + rows_per_block;
@@ -24,15 +31,19 @@ __device__ __forceinline__ void add_up(
     for (long long start = first; start < end; start += NOTED) {
         int here = static_cast<int>(end - start < NOTED ? end - start : NOTED);
         for (int base = 0; base < here; base += rows_at_once) {
-            Row row = row_of_thread(start + base, start + here, columns, group);
-            metric::METRIC::Note note = metric::METRIC::note(row, scores, targets);
+            const Walk<1, false, 0> row(row_of_thread(start + base, start + here, columns, group));
+            auto numbers = in_memory<1>(scores, row);
+            auto wanted = in_memory<1>(targets, row);
+            metric::METRIC::Note note = metric::METRIC::note(row, numbers, wanted);
             if (row.present && row.lane == 0) notes[row.number - start] = note;
         }
         __syncthreads();
         if (sum < count) {
             for (int i = 0; i < here; ++i) {
                 Row row = {start + i, columns, 0, 1, true};
-                double summand = metric::METRIC::summand(sum, notes[i], row, scores, targets, threshold);
+                auto numbers = in_memory<1>(scores, row);
+                auto wanted = in_memory<1>(targets, row);
+                double summand = metric::METRIC::summand(sum, notes[i], row, numbers, wanted, threshold);
                 total += static_cast<double>(weight(weights, row)) * summand;
             }
         }
@@ -48,14 +59,14 @@ __device__ __forceinline__ void add_up(
 
 extern "C" __global__ void __launch_bounds__(256) sums_of_values(
     const REAL* scores, const REAL* targets, const REAL* weights, REAL threshold, double* parts, double* totals,
-    bool adds, long long rows, long long columns, long long count, long long rows_per_block, int group
+    bool adds, long long rows, int columns, long long count, long long rows_per_block, int group
 ) {
     add_up(scores, targets, weights, threshold, parts, totals, adds, rows, columns, count, rows_per_block, group);
 }
 
 extern "C" __global__ void __launch_bounds__(256) sums_of_labels(
     const REAL* scores, const long long* targets, const REAL* weights, REAL threshold, double* parts, double* totals,
-    bool adds, long long rows, long long columns, long long count, long long rows_per_block, int group
+    bool adds, long long rows, int columns, long long count, long long rows_per_block, int group
 ) {
     add_up(scores, targets, weights, threshold, parts, totals, adds, rows, columns, count, rows_per_block, group);
 }

@@ -1,8 +1,8 @@
 """Metrics of several sums on the GPU by their names: one launch for all of them. Their formulas stand in `gpu.cu`."""
 
 from dnnkit.kernels import registry
-from dnnkit.kernels._cuda.launch import PARTIALS, THREADS, blocks, contiguous, empty, launch
-from dnnkit.kernels._cuda.rows import group_size
+from dnnkit.kernels._cuda.launch import PARTIALS, THREADS, blocks, contiguous, counted, empty, launch, power_of_two
+from dnnkit.kernels._cuda.rows import AS_STREAMS, WARP
 from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
 
@@ -18,7 +18,7 @@ def names() -> list[str]:
 
 def source(name: str, dtype: str) -> Source:
     """The metric in that dtype."""
-    return Source.of("_cuda/metric_sums.cu", dtype, METRIC=name)
+    return Source.of("_cuda/metric_sums.cu", dtype, METRIC=name, ROWS=AS_STREAMS)
 
 
 def sources() -> list[Source]:
@@ -56,7 +56,7 @@ def totals(
         "columns": columns,
         "count": count,
         "rows_per_block": -(-rows // parts),
-        "group": group_size(columns),
+        "group": power_of_two(counted(columns), WARP),
     }
     own = source(name, scores.dtype.name)
     kernel = f"sums_of_{'labels' if targets.ndim == 1 else 'values'}"

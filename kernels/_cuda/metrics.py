@@ -2,7 +2,7 @@
 
 from dnnkit.kernels import registry
 from dnnkit.kernels._cuda.launch import contiguous
-from dnnkit.kernels._cuda.rows import sum_over_rows
+from dnnkit.kernels._cuda.rows import sum_over_rows, variants
 from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
 
@@ -14,7 +14,7 @@ def source(name: str, dtype: str) -> Source:
 
 def sources() -> list[Source]:
     """Every variant that ships."""
-    return [source(name, dtype) for name in names() for dtype in REALS]
+    return variants(source(name, dtype) for name in names() for dtype in REALS)
 
 
 def names() -> list[str]:

@@ -55,12 +55,70 @@ struct Packs {
     }
 };
 
-// body(packs, i) for each pack of LANES elements, the first of which is element i; then for what is left of `count`
-// elements, one by one, as for all of them if the arrays are not aligned. The threads of the grid share the work.
-template <typename Body>
-__device__ __forceinline__ void for_packs(bool aligned, long long count, Body body) {
-    long long packs = aligned ? count / LANES : 0;
-    for (long long i = thread_in_grid(); i < packs; i += threads_in_grid()) body(Packs<LANES>{}, i * LANES);
-    for (long long i = packs * LANES + thread_in_grid(); i < count; i += threads_in_grid()) body(Packs<1>{}, i);
+template <typename First, typename Second>
+struct Pair {
+    First first;
+    Second second;
+};
+
+template <typename First, typename Second>
+__device__ __forceinline__ Pair<First, Second> pair(const First& first, const Second& second) {
+    return {first, second};
+}
+
+#ifndef CHUNK
+#define CHUNK (1 << 30)  // elements, or rows, that are counted with 32 bits; tests choose fewer
+#endif
+
+// use(i, read(i)) for i = first, first + stride, ... below end. UNROLL of them are read before the first is used: `use`
+// writes, perhaps to what `read` reads, so the compiler may not bring the reads forward itself.
+// The loops are not unrolled further: with a stride that is not known, that begins with a division.
+template <int UNROLL, typename Read, typename Use>
+__device__ __forceinline__ void some_at_once(int first, int stride, int end, Read read, Use use) {
+    int i = first;
+    if constexpr (UNROLL > 1) {
+#pragma unroll 1
+        for (; i + (UNROLL - 1) * stride < end; i += UNROLL * stride) {
+            decltype(read(i)) held[UNROLL];
+#pragma unroll
+            for (int turn = 0; turn < UNROLL; ++turn) held[turn] = read(i + turn * stride);
+#pragma unroll
+            for (int turn = 0; turn < UNROLL; ++turn) use(i + turn * stride, held[turn]);
+        }
+    }
+#pragma unroll 1
+    for (; i < end; i += stride) {
+        auto held = read(i);
+        use(i, held);
+    }
+}
+
+// use(packs, i, read(packs, i)) for each pack of LANES elements, the first of which is element i; then for what is left
+// of `count` elements, one by one, as for all of them if the arrays are not aligned. The threads of the grid share the work.
+//
+// Within a chunk, 32 bits count: a GPU counts with 64 by two instructions or more.
+template <int UNROLL, typename Read, typename Use>
+__device__ __forceinline__ void for_packs(bool aligned, long long count, Read read, Use use) {
+    constexpr Packs<LANES> whole = {};
+    constexpr Packs<1> single = {};
+    static_assert(CHUNK % LANES == 0, "a chunk begins with a pack");
+    const int thread = static_cast<int>(thread_in_grid()), threads = static_cast<int>(threads_in_grid());
+#pragma unroll 1
+    for (long long start = 0; start < count; start += CHUNK) {
+        const int here = static_cast<int>(count - start < CHUNK ? count - start : CHUNK), packs = here / LANES;
+        int left = thread;
+        if (aligned) {
+            auto place = [=](int pack) { return start + static_cast<long long>(pack) * LANES; };
+            some_at_once<UNROLL>(
+                thread, threads, packs, [=](int pack) { return read(whole, place(pack)); },
+                [&](int pack, auto& held) { use(whole, place(pack), held); }
+            );
+            left += packs * LANES;
+        }
+        some_at_once<1>(
+            left, threads, here, [=](int i) { return read(single, start + i); },
+            [&](int i, auto& held) { use(single, start + i, held); }
+        );
+    }
 }
 #endif

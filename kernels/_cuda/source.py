@@ -3,7 +3,7 @@
 import importlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,16 @@ class Source:
         """The file with these macros, and with REAL as the dtype says."""
         reals = {} if dtype is None else {"REAL": REALS[dtype]}
         return cls(file, tuple({**reals, **macros}.items()))
+
+    @cache  # noqa: B019 - sources are few, and kept anyway
+    def having(self, **macros: str) -> "Source":
+        """The same with more macros."""
+        return replace(self, macros=tuple({**dict(self.macros), **macros}.items()))
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of REAL."""
+        return 8 if dict(self.macros)["REAL"] == "double" else 4
 
     def text(self) -> str:
         """The file with every `#include "…"` inlined, once each; macros in an included path are replaced."""

@@ -6,8 +6,8 @@
 
 extern "C" __global__ void __launch_bounds__(256) sum_squares(const REAL* x, double* parts, long long count) {
     double sum = 0;
-    for_packs(is_aligned<LANES>(x), count, [&](auto packs, long long i) {
-        auto values = packs.read(x + i);
+    auto read = [=](auto packs, long long i) { return packs.read(x + i); };
+    for_packs<4>(is_aligned<LANES>(x), count, read, [&](auto packs, long long, auto& values) {
         for (int lane = 0; lane < packs.lanes; ++lane) {
             sum += static_cast<double>(values.lane[lane]) * values.lane[lane];
         }
@@ -20,8 +20,8 @@ extern "C" __global__ void __launch_bounds__(256) sum_squares(const REAL* x, dou
 extern "C" __global__ void scale_to_norm(const REAL* x, const double* squares, double bound, REAL* y, long long count) {
     double norm = sqrt(squares[0]);
     REAL factor = static_cast<REAL>(norm <= bound ? 1.0 : bound / norm);
-    for_packs(is_aligned<LANES>(x) && is_aligned<LANES>(y), count, [=](auto packs, long long i) {
-        auto values = packs.read(x + i);
+    auto read = [=](auto packs, long long i) { return packs.read(x + i); };
+    for_packs<4>(is_aligned<LANES>(x) && is_aligned<LANES>(y), count, read, [=](auto packs, long long i, auto& values) {
         for (int lane = 0; lane < packs.lanes; ++lane) values.lane[lane] *= factor;
         packs.write(y + i, values);
     });

@@ -1,16 +1,19 @@
 """Dense layer on the GPU: products by cuBLAS, bias and activation in one pass around them.
 
 Contract: the package's docstring. Arrays that are written are contiguous; a layer without a bias passes None for b and
-db. An activation that saves its output needs no z: y holds the product on the way. dz may be dy.
+db. An activation that saves its output needs no z: y holds the product on the way. dz may be dy. Dropout that is next
+is drawn in the same passes, forward to an array of its own, `dropped`, as y is needed in the backward pass.
 """
 
 from typing import Any
 
 from dnnkit.kernels._cuda import activations, products
-from dnnkit.kernels._cuda.launch import PARTIALS, THREADS, blocks, contiguous, empty, launch, power_of_two
+from dnnkit.kernels._cuda.launch import PARTIALS, THREADS, blocks, contiguous, counted, empty, launch, power_of_two
 from dnnkit.kernels._cuda.recording import refuse
 from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
+from dnnkit.kernels.dropout import Draw
+from dnnkit.kernels.dropout import gpu as random_zeros
 from dnnkit.kernels.registry import Activation
 
 SUM_COLUMNS = "dense/sum_columns.cu"
@@ -23,18 +26,33 @@ def sources() -> list[Source]:
     return [Source.of(SUM_COLUMNS, dtype) for dtype in REALS]
 
 
-def forward(x: Array, w: Array, b: Array | None, activation: Activation, z: Array | None, y: Array) -> None:
-    """y = f(x w + b); z gets x w + b where the activation saves its input, and is not used otherwise."""
+def forward(
+    x: Array,
+    w: Array,
+    b: Array | None,
+    activation: Activation,
+    z: Array | None,
+    y: Array,
+    dropout: Draw | None = None,
+    dropped: Array | None = None,
+) -> None:
+    """y = f(x w + b); z gets x w + b where the activation saves its input, and is not used otherwise.
+
+    With dropout, `dropped` gets y after it.
+    """
     product = y if z is None or activation.saves == "output" else z
     multiply(x, w, product)
     if not activation.elementwise:
         activations.launcher(activation.name).forward(product, y, b)
+        if dropout is not None:
+            random_zeros.draw(y, dropout, dropped)
         return
-    if y.size == 0 or (activation.name == "linear" and b is None):
+    if y.size == 0 or (activation.name == "linear" and b is None and dropout is None):
         return
     rows, columns = y.shape
     bias = None if b is None else contiguous(b)
-    arguments = {"z": product, "b": bias, "y": y, "rows": rows, "columns": columns}
+    of_dropout = {"dropped": dropped, **random_zeros.numbers(dropout)}
+    arguments = {"z": product, "b": bias, "y": y, **of_dropout, "rows": rows, "columns": counted(columns)}
     along, down = _block(columns, y.itemsize)
     grid = (_strips(columns, y.itemsize), blocks(rows, 4 * down))
     launch(activations.source(activation.name, y.dtype.name), "dense_forward", grid, (along, down), arguments)
@@ -52,14 +70,19 @@ def backward(
     dw: Array,
     db: Array | None,
     scratch: Array | None = None,
+    dropout: Draw | None = None,
 ) -> None:
     """dz = dy f'(saved), db = Σ_i dz_i in the same pass, dw = xᵀ dz and, if it is needed, dx = dz wᵀ.
 
-    `scratch` is of the arrays' dtype and of `scratch_size` elements, allocated here if it is not given.
+    `scratch` is of the arrays' dtype and of `scratch_size` elements, allocated here if it is not given. With dropout
+    after the layer, dy is the gradient behind that.
     """
     if activation.elementwise:
-        _weigh(activation.name, dy, saved, dz, db, scratch)
+        _weigh(activation.name, dy, saved, dz, db, scratch, dropout)
     else:
+        if dropout is not None:
+            random_zeros.draw(dy, dropout, dz)
+            dy = dz
         activations.launcher(activation.name).backward(dy, saved, dz)
         if db is not None:
             _weigh("linear", dz, dz, dz, db, scratch)
@@ -94,9 +117,18 @@ def multiply(a: Array, b: Array, out: Array) -> None:
     products.multiply(a, b, out)
 
 
-def _weigh(name: str, dy: Array, saved: Array, dz: Array, db: Array | None, scratch: Array | None) -> None:
+def _weigh(
+    name: str,
+    dy: Array,
+    saved: Array,
+    dz: Array,
+    db: Array | None,
+    scratch: Array | None,
+    dropout: Draw | None = None,
+) -> None:
     rows, columns = dz.shape
-    if columns == 0:
+    there = name == "linear" and dropout is None and dz is dy  # nothing to write: dz is in its place
+    if columns == 0 or (there and db is None):
         return
     source = activations.source(name, dz.dtype.name)
     along, down = _block(columns, dz.itemsize)
@@ -104,13 +136,14 @@ def _weigh(name: str, dy: Array, saved: Array, dz: Array, db: Array | None, scra
     parts = db
     if db is not None and chunks > 1:
         parts = empty(chunks * columns, dz.dtype.name) if scratch is None else scratch
-    arguments: dict[str, Any] = {"dy": contiguous(dy), "saved": contiguous(saved), "dz": dz, "parts": parts}
-    sizes = {"rows": rows, "columns": columns, "chunk": -(-rows // chunks)}
+    arguments: dict[str, Any] = {"dy": contiguous(dy), "saved": contiguous(saved), "parts": parts}
+    arguments |= {"dz": None if there else dz, "dropped": dropout is not None, **random_zeros.numbers(dropout)}
+    sizes = {"rows": rows, "columns": counted(columns), "chunk": -(-rows // chunks)}
     grid = (_strips(columns, dz.itemsize), chunks)
     launch(source, "dense_backward", grid, (along, down), {**arguments, **sizes})
     if db is not None and chunks > 1:
         along = power_of_two(columns, 32)
-        summed = {"parts": parts, "db": db, "rows": chunks, "columns": columns}
+        summed = {"parts": parts, "db": db, "rows": chunks, "columns": counted(columns)}
         grid, block = (blocks(columns, along), 1), (along, THREADS // along)
         launch(Source.of(SUM_COLUMNS, dz.dtype.name), "sum_columns", grid, block, summed)
 

@@ -1,9 +1,11 @@
 """Dropout on the GPU. Contract: the package's docstring."""
 
+from typing import Any
+
 from dnnkit.kernels._cuda.launch import THREADS, blocks, contiguous, launch
 from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
-from dnnkit.kernels.dropout import PURPOSE
+from dnnkit.kernels.dropout import PURPOSE, Draw
 
 
 def sources() -> list[Source]:
@@ -11,24 +13,14 @@ def sources() -> list[Source]:
     return [Source.of("dropout/mask.cu"), *(Source.of("dropout/gpu.cu", dtype) for dtype in REALS)]
 
 
-def mask(
-    start: int, count: int, rate: float, seed: int, layer: int, step: int, out: Array, clock: Array | None = None
-) -> None:
-    """Which of the elements start … start + count - 1 are kept, to out bool, of `count` elements in any shape.
-
-    With a clock (`_cuda/clock.cu`), the step is what that says.
-    """
+def mask(start: int, count: int, rate: float, seed: int, layer: int, step: int | Array, out: Array) -> None:
+    """Which of the elements start … start + count - 1 are kept, to out bool, of `count` elements in any shape."""
     if count == 0:
         return
     arguments = {
         "start": start,
         "count": count,
-        "threshold": int(rate * 2.0**32),
-        "seed": seed,
-        "purpose": PURPOSE,
-        "layer": layer,
-        "step": step,
-        "clock": clock,
+        **_words(Draw(rate, seed, layer, step)),
         "out": out,
     }
     launch(Source.of("dropout/mask.cu"), "dropout_mask", blocks(count, 4 * THREADS), THREADS, arguments)
@@ -42,3 +34,26 @@ def apply(x: Array, keep: Array, rate: float, out: Array) -> None:
     arguments = {**arrays, "factor": 1 / (1 - rate), "count": x.size}
     source = Source.of("dropout/gpu.cu", x.dtype.name)
     launch(source, "dropout_apply", blocks(x.nbytes, 16 * THREADS), THREADS, arguments)
+
+
+def draw(x: Array, dropout: Draw, out: Array) -> None:
+    """The same, which elements are kept drawn on the way, without a mask."""
+    if x.size == 0:
+        return
+    arguments = {"x": contiguous(x), **numbers(dropout), "y": out, "count": x.size}
+    source = Source.of("dropout/gpu.cu", x.dtype.name)
+    launch(source, "dropout_draw", blocks(x.nbytes, 16 * THREADS), THREADS, arguments)
+
+
+def numbers(dropout: Draw | None) -> dict[str, Any]:
+    """The arguments of a kernel that draws on its way; of one that does not, this time, if there is no dropout."""
+    draw = dropout or Draw(0.0, 0, 0, 0)
+    return {**_words(draw), "factor": 1 / (1 - draw.rate)}
+
+
+def _words(draw: Draw) -> dict[str, Any]:
+    """The step may be a clock on the GPU (`_cuda/clock.cu`), which knows it."""
+    step, clock = (draw.step, None) if isinstance(draw.step, int) else (0, draw.step)
+    threshold = int(draw.rate * 2.0**32)
+    words = {"threshold": threshold, "seed": draw.seed, "purpose": PURPOSE, "layer": draw.layer}
+    return {**words, "step": step, "clock": clock}

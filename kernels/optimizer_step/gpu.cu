@@ -5,6 +5,11 @@
 #include "_cuda/clock.cu"
 #include "_cuda/packs.cu"
 
+template <typename Of>
+struct Held {
+    Of parameter, gradient, one, two;
+};
+
 // rule(p, g, slots) for each element; SLOTS is 0, 1 or 2, and unused slots are null.
 template <int SLOTS, typename Rule>
 __device__ __forceinline__ void for_each(
@@ -12,17 +17,19 @@ __device__ __forceinline__ void for_each(
 ) {
     bool aligned = is_aligned<LANES>(p) && is_aligned<LANES>(g);
     aligned = aligned && is_aligned<LANES>(first) && is_aligned<LANES>(second);
-    for_packs(aligned, count, [=](auto packs, long long i) {
-        auto held = packs.read(p + i), gradient = packs.read(g + i);
-        Pack<REAL, packs.lanes> one = {}, two = {};
-        if (SLOTS > 0) one = packs.read(first + i);
-        if (SLOTS > 1) two = packs.read(second + i);
+    auto read = [=](auto packs, long long i) {
+        Held<decltype(packs.read(p))> held = {packs.read(p + i), packs.read(g + i), {}, {}};
+        if (SLOTS > 0) held.one = packs.read(first + i);
+        if (SLOTS > 1) held.two = packs.read(second + i);
+        return held;
+    };
+    for_packs<2>(aligned, count, read, [=](auto packs, long long i, auto& held) {
         for (int lane = 0; lane < packs.lanes; ++lane) {
-            rule(held.lane[lane], gradient.lane[lane], one.lane[lane], two.lane[lane]);
+            rule(held.parameter.lane[lane], held.gradient.lane[lane], held.one.lane[lane], held.two.lane[lane]);
         }
-        packs.write(p + i, held);
-        if (SLOTS > 0) packs.write(first + i, one);
-        if (SLOTS > 1) packs.write(second + i, two);
+        packs.write(p + i, held.parameter);
+        if (SLOTS > 0) packs.write(first + i, held.one);
+        if (SLOTS > 1) packs.write(second + i, held.two);
     });
 }
 

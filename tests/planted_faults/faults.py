@@ -411,9 +411,49 @@ CUDA = [
         "tests/conformance -k 'CPU-activation-values-softmax'",
     ),
     Fault(
-        "cuda-row-any", ONE, "kernels/_cuda/rows.cu",
-        "lane < columns ? lane : columns - 1", "lane < columns ? lane : columns",
-        "tests/conformance -k 'CPU-activation-values-softmax'",
+        "cuda-tile-pitch", SCALE, "kernels/_cuda/rows.cu",
+        "columns + group - 1) / group | 1) * group", "columns + group - 1) / group | 1)",
+        "tests/kernels/_cuda/test_rows.py -k 'every_length and float32'",
+    ),
+    Fault(
+        "cuda-peak-rescaled", MISSING, "kernels/_cuda/rows.cu",
+        "total *= exp(largest - now);", "",
+        "tests/kernels/_cuda/test_rows.py -k 'every_length and float32'",
+    ),
+    Fault(
+        "cuda-peaks-joined", MISSING, "kernels/_cuda/rows.cu",
+        "row_sum(row, mine.total * exp(mine.largest - largest))", "row_sum(row, mine.total)",
+        "tests/kernels/_cuda/test_rows.py -k 'every_length and float32'",
+    ),
+    Fault(
+        "cuda-tile-inverse", ONE, "kernels/_cuda/rows.cu",
+        "0xffffffffu / static_cast<unsigned int>(columns) + 1", "0xffffffffu / static_cast<unsigned int>(columns)",
+        "tests/kernels/_cuda/test_rows.py -k 'every_length and float32'",
+    ),
+    Fault(
+        "cuda-count-of-chunk", DTYPE, "kernels/_cuda/packs.cu",
+        "count - start < CHUNK ? count - start : CHUNK", "count - start",
+        "tests/kernels/_cuda/test_large_arrays.py",
+    ),
+    Fault(
+        "cuda-rows-of-chunk", INDEX, "kernels/dense/gpu.cu",
+        "return (start + row) * columns + column;", "return static_cast<long long>(row) * columns + column;",
+        "tests/kernels/_cuda/test_large_arrays.py",
+    ),
+    Fault(
+        "cuda-turns-ahead", ONE, "kernels/_cuda/packs.cu",
+        "i + (UNROLL - 1) * stride < end", "i + (UNROLL - 2) * stride < end",
+        "tests/kernels/_cuda/test_large_arrays.py",
+    ),
+    Fault(
+        "cuda-dropout-words", INDEX, "kernels/dropout/draw.cu",
+        "words.lane[k + lane]", "words.lane[lane]",
+        "tests/kernels/dropout/test_gpu.py -k 'draws_the_same or drawn_on_the_way'",
+    ),
+    Fault(
+        "cuda-dropout-backward", MISSING, "kernels/dense/gpu.cu",
+        "if (dropped) dropout.apply(values, place(row));", "",
+        "tests/kernels/dropout/test_gpu.py -k draws_the_same",
     ),
     Fault(
         "cuda-sums-of-warps", MISSING, "kernels/_cuda/sums.cu",
@@ -442,7 +482,7 @@ CUDA = [
     ),
     Fault(
         "cuda-elementwise-packs", ONE, "kernels/_cuda/packs.cu",
-        "aligned ? count / LANES : 0", "aligned ? (count + LANES - 1) / LANES : 0",
+        "packs = here / LANES;", "packs = (here + LANES - 1) / LANES;",
         "tests/conformance -k 'CPU-activation-values-relu'",
     ),
     Fault(
@@ -452,7 +492,7 @@ CUDA = [
     ),
     Fault(
         "cuda-dense-last-chunk", ONE, "kernels/dense/gpu.cu",
-        "first + chunk < rows ? first + chunk : rows", "first + chunk",
+        "rows - first < chunk ? rows - first : chunk", "chunk",
         "tests/kernels/dense/test_gpu.py -k 'bias_gradient and float32'",
     ),
     Fault(
@@ -462,12 +502,12 @@ CUDA = [
     ),
     Fault(
         "cuda-softmax-bias", MISSING, "kernels/activations/softmax/gpu.cu",
-        "exp(from[k] + (b != nullptr ? b[k] : REAL(0)) - largest)", "exp(from[k] - largest)",
+        "number = biased(k, number);", "biased(k, number);",
         "tests/kernels/activations/test_gpu.py -k a_bias_is_added",
     ),
     Fault(
         "cuda-variant-row", INDEX, "kernels/variants.py",
-        "Row one = {row.number * row.columns + k, 1", "Row one = {row.number + k, 1",
+        "wanted, shares[k] * factor, &slope", "wanted, shares[0] * factor, &slope",
         "tests/conformance/test_variants.py -k 'CPU and mean_squared_error'",
     ),
     Fault(
@@ -477,7 +517,7 @@ CUDA = [
     ),
     Fault(
         "cuda-softmax-cross-entropy-targets", MISSING, "kernels/losses/softmax_cross_entropy/gpu.cu",
-        "factor * target_sum / total", "factor / total",
+        "factor * target_sum / peak.total", "factor / peak.total",
         "tests/conformance -k 'CPU-loss-values-softmax'",
     ),
     Fault(
@@ -538,7 +578,7 @@ CUDA = [
     ),
     Fault(
         "cuda-update-second-slot", STALE, "kernels/optimizer_step/gpu.cu",
-        "if (SLOTS > 1) packs.write(second + i, two)", "if (SLOTS > 2) packs.write(second + i, two)",
+        "if (SLOTS > 1) packs.write(second + i, held.two)", "if (SLOTS > 2) packs.write(second + i, held.two)",
         "tests/conformance -k 'CPU-optimizer-steps-adam'",
     ),
     Fault(

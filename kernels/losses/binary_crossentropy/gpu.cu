@@ -5,18 +5,17 @@ namespace loss::binary_crossentropy {
 constexpr REAL LOW = REAL(1e-7), HIGH = REAL(1 - 1e-7);
 
 // Loss of the row, the same in all its threads; `factor` times its gradient goes to out.
-template <typename Target>
+template <typename Walked, typename Scores, typename Targets>
 __device__ __forceinline__ REAL row_loss(
-    const Row& row, const REAL* predictions, const Target* targets, REAL factor, REAL* out
+    const Walked& row, Scores& predictions, Targets& targets, REAL factor, REAL* out
 ) {
     REAL outputs = REAL(row.columns), step = factor / outputs, loss = REAL(0);
-    for (long long k = row.first(); k < row.columns; k += row.group) {
-        REAL y = predictions[k], t = target(targets, row, k);
+    row.map(predictions, targets, out, [&](int, REAL y, REAL t) {
         REAL p = y < LOW ? LOW : (y > HIGH ? HIGH : y);
         loss -= t * log(p) + (REAL(1) - t) * log1p(-p);
         bool inside = (LOW < y && y < HIGH) || y != y;  // a NaN must come through
-        out[k] = inside ? step * (p - t) / (p * (REAL(1) - p)) : REAL(0);
-    }
+        return inside ? step * (p - t) / (p * (REAL(1) - p)) : REAL(0);
+    });
     return row_sum(row, loss) / outputs;
 }
 

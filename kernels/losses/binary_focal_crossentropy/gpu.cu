@@ -3,16 +3,15 @@
 namespace loss::binary_focal_crossentropy {
 
 // Loss of the row, the same in all its threads; `factor` times its gradient goes to out.
-template <typename Target>
+template <typename Walked, typename Scores, typename Targets>
 __device__ __forceinline__ REAL row_loss(
-    const Row& row, const REAL* predictions, const Target* targets, REAL factor, REAL* out,
+    const Walked& row, Scores& predictions, Targets& targets, REAL factor, REAL* out,
     REAL gamma = REAL(2.0),
     REAL positive = REAL(1.0),
     REAL negative = REAL(1.0)
 ) {
     REAL outputs = REAL(row.columns), step = factor / outputs, loss = REAL(0);
-    for (long long k = row.first(); k < row.columns; k += row.group) {
-        REAL y = predictions[k], t = target(targets, row, k);
+    row.map(predictions, targets, out, [&](int, REAL y, REAL t) {
         bool v0 = y < REAL(1e-07);
         REAL v1 = v0 ? REAL(1e-07) : y;
         bool v2 = v1 > REAL(0.9999999);
@@ -51,8 +50,8 @@ __device__ __forceinline__ REAL row_loss(
         REAL v35 = v34 / v8;
         REAL v36 = v31 + v35;
         loss += v19;
-        out[k] = step * v36;
-    }
+        return step * v36;
+    });
     return row_sum(row, loss) / outputs;
 }
 

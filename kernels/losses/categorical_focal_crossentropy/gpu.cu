@@ -3,15 +3,14 @@
 namespace loss::categorical_focal_crossentropy {
 
 // Loss of the row, the same in all its threads; `factor` times its gradient goes to out.
-template <typename Target>
+template <typename Walked, typename Scores, typename Targets>
 __device__ __forceinline__ REAL row_loss(
-    const Row& row, const REAL* predictions, const Target* targets, REAL factor, REAL* out,
+    const Walked& row, Scores& predictions, Targets& targets, REAL factor, REAL* out,
     REAL gamma = REAL(2.0),
     REAL alpha = REAL(0.25)
 ) {
     REAL step = factor, loss = REAL(0);
-    for (long long k = row.first(); k < row.columns; k += row.group) {
-        REAL y = predictions[k], t = target(targets, row, k);
+    row.map(predictions, targets, out, [&](int, REAL y, REAL t) {
         bool v0 = y < REAL(1e-07);
         REAL v1 = v0 ? REAL(1e-07) : y;
         bool v2 = v1 > REAL(0.9999999);
@@ -34,8 +33,8 @@ __device__ __forceinline__ REAL row_loss(
         REAL v19 = v18 / v3;
         REAL v20 = v17 - v19;
         loss += v14;
-        out[k] = step * v20;
-    }
+        return step * v20;
+    });
     return row_sum(row, loss);
 }
 

@@ -3,13 +3,12 @@
 namespace loss::gamma {
 
 // Loss of the row, the same in all its threads; `factor` times its gradient goes to out.
-template <typename Target>
+template <typename Walked, typename Scores, typename Targets>
 __device__ __forceinline__ REAL row_loss(
-    const Row& row, const REAL* predictions, const Target* targets, REAL factor, REAL* out
+    const Walked& row, Scores& predictions, Targets& targets, REAL factor, REAL* out
 ) {
     REAL outputs = REAL(row.columns), step = factor / outputs, loss = REAL(0);
-    for (long long k = row.first(); k < row.columns; k += row.group) {
-        REAL y = predictions[k], t = target(targets, row, k);
+    row.map(predictions, targets, out, [&](int, REAL y, REAL t) {
         REAL v0 = y + REAL(1e-07);
         REAL v1 = REAL(1.0) / v0;
         REAL v2 = v1 * t;
@@ -24,8 +23,8 @@ __device__ __forceinline__ REAL row_loss(
         REAL v11 = v9 / v10;
         REAL v12 = v8 - v11;
         loss += v7;
-        out[k] = step * v12;
-    }
+        return step * v12;
+    });
     return row_sum(row, loss) / outputs;
 }
 

@@ -3,14 +3,13 @@
 namespace loss::huber {
 
 // Loss of the row, the same in all its threads; `factor` times its gradient goes to out.
-template <typename Target>
+template <typename Walked, typename Scores, typename Targets>
 __device__ __forceinline__ REAL row_loss(
-    const Row& row, const REAL* predictions, const Target* targets, REAL factor, REAL* out,
+    const Walked& row, Scores& predictions, Targets& targets, REAL factor, REAL* out,
     REAL delta = REAL(1.0)
 ) {
     REAL outputs = REAL(row.columns), step = factor / outputs, loss = REAL(0);
-    for (long long k = row.first(); k < row.columns; k += row.group) {
-        REAL y = predictions[k], t = target(targets, row, k);
+    row.map(predictions, targets, out, [&](int, REAL y, REAL t) {
         REAL difference = y - t;
         REAL v0 = fabs(difference);
         bool v1 = REAL(delta) >= v0;
@@ -27,8 +26,8 @@ __device__ __forceinline__ REAL row_loss(
         REAL v12 = REAL(delta) * v11;
         REAL v13 = v1 ? difference : v12;
         loss += v7;
-        out[k] = step * v13;
-    }
+        return step * v13;
+    });
     return row_sum(row, loss) / outputs;
 }
 

@@ -3,13 +3,12 @@
 namespace loss::kl_divergence {
 
 // Loss of the row, the same in all its threads; `factor` times its gradient goes to out.
-template <typename Target>
+template <typename Walked, typename Scores, typename Targets>
 __device__ __forceinline__ REAL row_loss(
-    const Row& row, const REAL* predictions, const Target* targets, REAL factor, REAL* out
+    const Walked& row, Scores& predictions, Targets& targets, REAL factor, REAL* out
 ) {
     REAL step = factor, loss = REAL(0);
-    for (long long k = row.first(); k < row.columns; k += row.group) {
-        REAL y = predictions[k], t = target(targets, row, k);
+    row.map(predictions, targets, out, [&](int, REAL y, REAL t) {
         bool v0 = y < REAL(1e-07);
         REAL v1 = v0 ? REAL(1e-07) : y;
         REAL v2 = REAL(1.0) / v1;
@@ -24,8 +23,8 @@ __device__ __forceinline__ REAL row_loss(
         REAL v11 = v10 * v9;
         REAL v12 = -v11;
         loss += v7;
-        out[k] = step * v12;
-    }
+        return step * v12;
+    });
     return row_sum(row, loss);
 }
 

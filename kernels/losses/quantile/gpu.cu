@@ -3,14 +3,13 @@
 namespace loss::quantile {
 
 // Loss of the row, the same in all its threads; `factor` times its gradient goes to out.
-template <typename Target>
+template <typename Walked, typename Scores, typename Targets>
 __device__ __forceinline__ REAL row_loss(
-    const Row& row, const REAL* predictions, const Target* targets, REAL factor, REAL* out,
+    const Walked& row, Scores& predictions, Targets& targets, REAL factor, REAL* out,
     REAL quantile = REAL(0.5)
 ) {
     REAL outputs = REAL(row.columns), step = factor / outputs, loss = REAL(0);
-    for (long long k = row.first(); k < row.columns; k += row.group) {
-        REAL y = predictions[k], t = target(targets, row, k);
+    row.map(predictions, targets, out, [&](int, REAL y, REAL t) {
         REAL difference = y - t;
         bool v0 = difference < REAL(0.0);
         REAL v1 = REAL(1.0) - REAL(quantile);
@@ -21,8 +20,8 @@ __device__ __forceinline__ REAL row_loss(
         REAL v6 = -REAL(quantile);
         REAL v7 = v0 ? v6 : v1;
         loss += v5;
-        out[k] = step * v7;
-    }
+        return step * v7;
+    });
     return row_sum(row, loss) / outputs;
 }
 

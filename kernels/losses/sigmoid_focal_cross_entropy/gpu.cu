@@ -3,16 +3,15 @@
 namespace loss::sigmoid_focal_cross_entropy {
 
 // Loss of the row, the same in all its threads; `factor` times its gradient goes to out.
-template <typename Target>
+template <typename Walked, typename Scores, typename Targets>
 __device__ __forceinline__ REAL row_loss(
-    const Row& row, const REAL* predictions, const Target* targets, REAL factor, REAL* out,
+    const Walked& row, Scores& predictions, Targets& targets, REAL factor, REAL* out,
     REAL gamma = REAL(2.0),
     REAL positive = REAL(1.0),
     REAL negative = REAL(1.0)
 ) {
     REAL outputs = REAL(row.columns), step = factor / outputs, loss = REAL(0);
-    for (long long k = row.first(); k < row.columns; k += row.group) {
-        REAL y = predictions[k], t = target(targets, row, k);
+    row.map(predictions, targets, out, [&](int, REAL y, REAL t) {
         REAL v0 = fabs(y);
         REAL v1 = -v0;
         REAL v2 = exp(v1);
@@ -58,8 +57,8 @@ __device__ __forceinline__ REAL row_loss(
         REAL v42 = v41 / v16;
         REAL v43 = v33 + v42;
         loss += v28;
-        out[k] = step * v43;
-    }
+        return step * v43;
+    });
     return row_sum(row, loss) / outputs;
 }
 

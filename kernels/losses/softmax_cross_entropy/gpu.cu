@@ -1,29 +1,45 @@
 // Softmax cross-entropy, row by row. Contract: the package's docstring.
 
+#define MANY_PASSES  // rows are worth registers: rows.py
+
 namespace loss::softmax_cross_entropy {
 
 // Loss of the row, the same in all its threads; `factor` times its gradient goes to out.
-template <typename Target>
+template <typename Walked, typename Scores, typename Targets>
 __device__ __forceinline__ REAL row_loss(
-    const Row& row, const REAL* logits, const Target* targets, REAL factor, REAL* out
+    const Walked& row, Scores& logits, Targets& targets, REAL factor, REAL* out
 ) {
-    REAL largest = row.present ? logits[row.any()] : REAL(0);
-    for (long long k = row.first(); k < row.columns; k += row.group) largest = larger(largest, logits[k]);
-    largest = row_largest(row, largest);
-    REAL total = REAL(0), target_sum = REAL(0);
-    for (long long k = row.first(); k < row.columns; k += row.group) {
-        total += exp(logits[k] - largest);
-        target_sum += target(targets, row, k);
+    REAL target_sum = REAL(0), loss = REAL(0);  // loss: of the sum over targets t of t (log(total) - shifted), the second half
+    Peak peak;
+    if constexpr (Walked::KEPT) {
+        row.each(logits, [&](int, REAL z) { peak.largest = larger(peak.largest, z); });
+        peak.largest = row_largest(row, peak.largest);
+        row.change(logits, targets, [&](int, REAL z, REAL t) {
+            REAL shifted = z - peak.largest, share = exp(shifted);
+            peak.total += share;
+            target_sum += t;
+            loss -= t * shifted;
+            return share;
+        });
+        peak.total = row_sum(row, peak.total);
+    } else {
+        row.turns(logits, targets, [&](int, int, auto& z, auto& t) {
+            peak.add(z);
+            for (REAL each : t.lane) target_sum += each;
+        });
+        peak = row_peak(row, peak);
     }
-    total = row_sum(row, total);
     target_sum = row_sum(row, target_sum);
-    REAL log_total = log(total), step = factor * target_sum / total, loss = REAL(0);
-    for (long long k = row.first(); k < row.columns; k += row.group) {
-        REAL shifted = logits[k] - largest, t = target(targets, row, k);
-        loss += t * (log_total - shifted);
-        out[k] = exp(shifted) * step - factor * t;
-    }
-    return row_sum(row, loss);
+    REAL step = factor * target_sum / peak.total;
+    row.map(logits, targets, out, [&](int, REAL z, REAL t) {
+        if constexpr (!Walked::KEPT) {
+            REAL shifted = z - peak.largest;
+            loss -= t * shifted;
+            z = exp(shifted);
+        }
+        return z * step - factor * t;
+    });
+    return row_sum(row, loss) + log(peak.total) * target_sum;
 }
 
 }  // namespace loss::softmax_cross_entropy

@@ -3,13 +3,12 @@
 namespace loss::squared_hinge {
 
 // Loss of the row, the same in all its threads; `factor` times its gradient goes to out.
-template <typename Target>
+template <typename Walked, typename Scores, typename Targets>
 __device__ __forceinline__ REAL row_loss(
-    const Row& row, const REAL* predictions, const Target* targets, REAL factor, REAL* out
+    const Walked& row, Scores& predictions, Targets& targets, REAL factor, REAL* out
 ) {
     REAL outputs = REAL(row.columns), step = factor / outputs, loss = REAL(0);
-    for (long long k = row.first(); k < row.columns; k += row.group) {
-        REAL y = predictions[k], t = target(targets, row, k);
+    row.map(predictions, targets, out, [&](int, REAL y, REAL t) {
         REAL v0 = t - REAL(0.5);
         bool v1 = v0 < REAL(0.0);
         REAL v2 = v1 ? REAL(-1.0) : REAL(0.0);
@@ -26,8 +25,8 @@ __device__ __forceinline__ REAL row_loss(
         REAL v13 = v8 * v12;
         REAL v14 = v13 * REAL(2.0);
         loss += v9;
-        out[k] = step * v14;
-    }
+        return step * v14;
+    });
     return row_sum(row, loss) / outputs;
 }
 

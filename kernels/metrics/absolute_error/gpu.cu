@@ -2,13 +2,12 @@
 
 namespace metric::absolute_error {
 
-template <typename Target>
-__device__ __forceinline__ double value(const Row& row, const REAL* scores, const Target* targets, REAL) {
+template <typename Walked, typename Scores, typename Targets>
+__device__ __forceinline__ double value(const Walked& row, Scores& scores, Targets& targets, REAL) {
     double sum = 0;
-    for (long long k = row.first(); k < row.columns; k += row.group) {
-        double score = scores[row.number * row.columns + k];
-        sum += fabs(score - static_cast<double>(target(targets, row, k)));
-    }
+    row.each(scores, targets, [&](int, REAL score, REAL t) {
+        sum += fabs(static_cast<double>(score) - static_cast<double>(t));
+    });
     return row_sum(row, sum) / static_cast<double>(row.columns);
 }
 

@@ -2,13 +2,10 @@
 
 namespace metric::binary_accuracy {
 
-template <typename Target>
-__device__ __forceinline__ double value(const Row& row, const REAL* scores, const Target* targets, REAL threshold) {
+template <typename Walked, typename Scores, typename Targets>
+__device__ __forceinline__ double value(const Walked& row, Scores& scores, Targets& targets, REAL threshold) {
     int right = 0;
-    for (long long k = row.first(); k < row.columns; k += row.group) {
-        bool predicted = scores[row.number * row.columns + k] > threshold;
-        right += predicted == (target(targets, row, k) > REAL(0.5));
-    }
+    row.each(scores, targets, [&](int, REAL score, REAL t) { right += (score > threshold) == (t > REAL(0.5)); });
     return static_cast<double>(row_sum(row, right)) / static_cast<double>(row.columns);
 }
 

@@ -15,14 +15,17 @@ __device__ __forceinline__ Best better(Best a, Best b) {
     return b_wins ? b : a;
 }
 
+constexpr int NOWHERE = 0x7fffffff;
+
 // Index of the largest of the row's numbers.
-__device__ __forceinline__ int largest_place(const Row& row, const REAL* matrix) {
-    const REAL* numbers = matrix + row.number * row.columns;
-    Best best = {REAL(0), 0};
-    if (row.present) best = {numbers[row.any()], static_cast<int>(row.any())};
-    for (long long k = row.first(); k < row.columns; k += row.group) {
-        best = better(best, {numbers[k], static_cast<int>(k)});
-    }
+template <typename Walked, typename Numbers>
+__device__ __forceinline__ int largest_place(const Walked& row, Numbers& numbers) {
+    int first = row.lane * Walked::AT_ONCE;
+    Best best = {Limits<REAL>::minus_infinity(), first < row.columns ? first : NOWHERE};  // what loses against every number but -inf
+    row.each(numbers, [&](int k, REAL number) {
+        bool wins = number > best.value || (number != number && best.value == best.value);  // k only grows
+        if (wins) best = {number, k};
+    });
     for (int offset = row.group / 2; offset > 0; offset /= 2) {
         Best other = {__shfl_xor_sync(WARP, best.value, offset), __shfl_xor_sync(WARP, best.place, offset)};
         best = better(best, other);
@@ -30,18 +33,20 @@ __device__ __forceinline__ int largest_place(const Row& row, const REAL* matrix)
     return best.place;
 }
 
-__device__ __forceinline__ long long label(const REAL* targets, const Row& row) {
+template <typename Walked, typename Numbers>
+__device__ __forceinline__ int label(const Walked& row, Numbers& targets) {
     return largest_place(row, targets);
 }
 
-__device__ __forceinline__ long long label(const long long* labels, const Row& row) {
-    return row.present ? labels[row.number] : 0;
+template <typename Walked, int WIDTH>
+__device__ __forceinline__ int label(const Walked&, OneHot<WIDTH>& target) {
+    return target.label;
 }
 
-template <typename Target>
-__device__ __forceinline__ double value(const Row& row, const REAL* scores, const Target* targets, REAL) {
+template <typename Walked, typename Scores, typename Targets>
+__device__ __forceinline__ double value(const Walked& row, Scores& scores, Targets& targets, REAL) {
     int predicted = largest_place(row, scores);
-    return predicted == label(targets, row) ? 1.0 : 0.0;
+    return predicted == label(row, targets) ? 1.0 : 0.0;
 }
 
 }  // namespace metric::categorical_accuracy

@@ -5,19 +5,17 @@
 namespace metric::class_outcomes {
 
 struct Note {
-    long long predicted, actual;
+    int predicted, actual;
 };
 
-template <typename Target>
-__device__ __forceinline__ Note note(const Row& row, const REAL* scores, const Target* targets) {
-    long long predicted = categorical_accuracy::largest_place(row, scores);
-    return {predicted, categorical_accuracy::label(targets, row)};
+template <typename Walked, typename Scores, typename Targets>
+__device__ __forceinline__ Note note(const Walked& row, Scores& scores, Targets& targets) {
+    int predicted = categorical_accuracy::largest_place(row, scores);
+    return {predicted, categorical_accuracy::label(row, targets)};
 }
 
-template <typename Target>
-__device__ __forceinline__ double summand(
-    long long sum, Note note, const Row& row, const REAL*, const Target*, REAL
-) {
+template <typename Scores, typename Targets>
+__device__ __forceinline__ double summand(long long sum, Note note, const Row& row, Scores&, Targets&, REAL) {
     long long kind = sum / row.columns, k = sum % row.columns;
     bool predicted = note.predicted == k, actual = note.actual == k;
     return kind == 0 ? predicted && actual : kind == 1 ? predicted : actual;

@@ -4,18 +4,19 @@ namespace metric::outcomes {
 
 struct Note {};
 
-template <typename Target>
-__device__ __forceinline__ Note note(const Row&, const REAL*, const Target*) {
+template <typename Walked, typename Scores, typename Targets>
+__device__ __forceinline__ Note note(const Walked&, Scores&, Targets&) {
     return {};
 }
 
-template <typename Target>
+template <typename Scores, typename Targets>
 __device__ __forceinline__ double summand(
-    long long sum, Note, const Row& row, const REAL* scores, const Target* targets, REAL threshold
+    long long sum, Note, const Row& row, Scores& scores, Targets& targets, REAL threshold
 ) {
-    long long kind = sum / row.columns, k = sum % row.columns;
-    bool predicted = scores[row.number * row.columns + k] > threshold;
-    bool actual = target(targets, row, k) > REAL(0.5);
+    long long kind = sum / row.columns;
+    int k = static_cast<int>(sum % row.columns);
+    bool predicted = one(scores, k) > threshold;
+    bool actual = one(targets, k) > REAL(0.5);
     return kind == 0 ? predicted && actual : kind == 1 ? predicted : actual;
 }
 

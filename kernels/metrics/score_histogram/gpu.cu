@@ -6,8 +6,8 @@ constexpr int BINS = 512, PER_UNIT = 16;
 
 struct Note {};
 
-template <typename Target>
-__device__ __forceinline__ Note note(const Row&, const REAL*, const Target*) {
+template <typename Walked, typename Scores, typename Targets>
+__device__ __forceinline__ Note note(const Walked&, Scores&, Targets&) {
     return {};
 }
 
@@ -18,14 +18,15 @@ __device__ __forceinline__ int bin(double x, REAL threshold) {
     return place < 0 ? 0 : place >= BINS ? BINS - 1 : place;
 }
 
-template <typename Target>
+template <typename Scores, typename Targets>
 __device__ __forceinline__ double summand(
-    long long sum, Note, const Row& row, const REAL* scores, const Target* targets, REAL threshold
+    long long sum, Note, const Row& row, Scores& scores, Targets& targets, REAL threshold
 ) {
-    long long histogram = sum / BINS, k = histogram % row.columns;
-    bool yes = target(targets, row, k) > REAL(0.5);
+    long long histogram = sum / BINS;
+    int k = static_cast<int>(histogram % row.columns);
+    bool yes = one(targets, k) > REAL(0.5);
     if (yes != (histogram >= row.columns)) return 0;
-    return bin(scores[row.number * row.columns + k], threshold) == sum % BINS;
+    return bin(one(scores, k), threshold) == sum % BINS;
 }
 
 }  // namespace metric::score_histogram

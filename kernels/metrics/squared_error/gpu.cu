@@ -2,14 +2,13 @@
 
 namespace metric::squared_error {
 
-template <typename Target>
-__device__ __forceinline__ double value(const Row& row, const REAL* scores, const Target* targets, REAL) {
+template <typename Walked, typename Scores, typename Targets>
+__device__ __forceinline__ double value(const Walked& row, Scores& scores, Targets& targets, REAL) {
     double sum = 0;
-    for (long long k = row.first(); k < row.columns; k += row.group) {
-        double score = scores[row.number * row.columns + k];
-        double error = score - static_cast<double>(target(targets, row, k));
+    row.each(scores, targets, [&](int, REAL score, REAL t) {
+        double error = static_cast<double>(score) - static_cast<double>(t);
         sum += error * error;
-    }
+    });
     return row_sum(row, sum) / static_cast<double>(row.columns);
 }
 

@@ -4,19 +4,19 @@
 
 namespace metric::top_k_categorical_accuracy {
 
-template <typename Target>
-__device__ __forceinline__ double value(const Row& row, const REAL* scores, const Target* targets, REAL threshold) {
-    long long place = categorical_accuracy::label(targets, row);
+template <typename Walked, typename Scores, typename Targets>
+__device__ __forceinline__ double value(const Walked& row, Scores& scores, Targets& targets, REAL threshold) {
+    const int place = categorical_accuracy::label(row, targets);
     bool known = place >= 0 && place < row.columns;
-    const REAL* numbers = scores + row.number * row.columns;
-    REAL own = row.present && known ? numbers[place] : REAL(0);
+    REAL own = REAL(0);  // of the one thread that has the column
+    row.each(scores, [&](int k, REAL score) { own = k == place ? score : own; });
+    own = row_sum(row, own);
     int rank = 0;
-    for (long long j = row.first(); j < row.columns; j += row.group) {
-        REAL score = numbers[j];
+    row.each(scores, [&](int j, REAL score) {
         bool equal = score == own || (score != score && own != own);
         bool larger = own == own && (score > own || score != score);
         rank += equal ? j < place : larger;
-    }
+    });
     rank = row_sum(row, rank);
     return known && static_cast<REAL>(rank) < threshold ? 1.0 : 0.0;
 }

@@ -4,19 +4,20 @@ namespace metric::variation {
 
 struct Note {};
 
-template <typename Target>
-__device__ __forceinline__ Note note(const Row&, const REAL*, const Target*) {
+template <typename Walked, typename Scores, typename Targets>
+__device__ __forceinline__ Note note(const Walked&, Scores&, Targets&) {
     return {};
 }
 
-template <typename Target>
+template <typename Scores, typename Targets>
 __device__ __forceinline__ double summand(
-    long long sum, Note, const Row& row, const REAL* scores, const Target* targets, REAL
+    long long sum, Note, const Row& row, Scores& scores, Targets& targets, REAL
 ) {
-    long long kind = sum / row.columns, k = sum % row.columns;
-    double t = target(targets, row, k);
+    long long kind = sum / row.columns;
+    int k = static_cast<int>(sum % row.columns);
+    double t = one(targets, k);
     if (kind == 0) return t;
-    double number = kind == 1 ? t : scores[row.number * row.columns + k] - t;
+    double number = kind == 1 ? t : one(scores, k) - t;
     return number * number;
 }
 

@@ -16,7 +16,9 @@ from dnnkit.kernels import registry
 from dnnkit.kernels._cuda import activations, losses, metric_sums, metrics, products
 from dnnkit.kernels._cuda.launch import THREADS, launch
 from dnnkit.kernels._cuda.source import ROOT, TYPES, Source, dtype_of, shipped, signatures
+from dnnkit.kernels.dropout import Draw
 from dnnkit.kernels.optimizer_step.reference import RULES
+from tests.cuda_on_cpu.compiling import SHARED_BYTES
 from tests.kernels._numba.test_signatures import FOLDERS, functions_with_arrays, module, parameters
 
 DTYPES = ["float32", "float64"]
@@ -30,11 +32,11 @@ OWN = [name for name in FOLDERS if name not in BY_CUBLAS + NEVER + IN_OTHERS]
 LAUNCHERS = [name for name in FOLDERS if (ROOT / registry.folder(name) / "gpu.py").is_file()]
 WRITTEN = {
     ("clip_norm", "clip_norm"): ["out", "scratch"],
-    ("dense", "backward"): ["dz", "dx", "dw", "db", "scratch"],
+    ("dense", "backward"): ["dz", "dx", "dw", "db", "scratch", "dropout"],
     ("dense", "backward_input"): ["dz", "dx"],
-    ("dense", "forward"): ["z", "y"],
+    ("dense", "forward"): ["z", "y", "dropout", "dropped"],
     ("dropout", "apply"): ["out"],
-    ("dropout", "mask"): ["out", "clock"],
+    ("dropout", "mask"): ["out"],
     ("gather", "gather"): ["out"],
     ("softmax", "backward"): ["out"],
     ("softmax", "forward"): ["out", "b"],
@@ -92,22 +94,25 @@ def every_launcher_once(dtype, rows=5000):
         dense.forward(x, w, b, activation, z, z.copy())
         dense.backward(z, x, w, z, activation, True, z, y, w.copy(), b)
         dense.backward_input(z, w, z, activation, z, y)
-    for name in registry.names("loss"):
-        kernel = registry.loss(name)
-        for targets in [x, labels][: 1 + kernel.takes_labels]:
-            losses.loss_and_gradient(kernel, x, targets, None, 0.5, y, loss)
-            losses.loss_and_gradient(kernel, x, targets, x[:, 0].copy(), 0.5, y, loss)
     clock, two = np.zeros(4, np.int64), np.zeros(2)
-    for name, metric in losses.with_metric():
-        for targets in [x, labels][: 1 + registry.loss(name).takes_labels]:
-            losses.end_step(registry.loss(name), (metric, 0.5), x, targets, None, y, x[0], clock, two)
-    for targets in (x, labels):
-        for name in metrics.names():
-            metrics.total(name, x, targets, None, 0.5, loss)
-        for name in metric_sums.names():
-            sums = np.zeros(registry.metric(name).number_of_sums(5))
-            metric_sums.totals(name, x, targets, None, 0.5, sums)
-            metric_sums.totals(name, x, targets, x[:, 0].copy(), 0.5, sums)
+    for scores in (x, *(np.zeros((rows, columns), dtype) for columns in (64, 2048))):  # every way that rows may go
+        for name in registry.names("loss"):
+            kernel = registry.loss(name)
+            for targets in [scores, labels][: 1 + kernel.takes_labels]:
+                losses.loss_and_gradient(kernel, scores, targets, None, 0.5, scores, loss)
+                losses.loss_and_gradient(kernel, scores, targets, x[:, 0].copy(), 0.5, scores, loss)
+        for name, metric in losses.with_metric():
+            for targets in [scores, labels][: 1 + registry.loss(name).takes_labels]:
+                losses.end_step(registry.loss(name), (metric, 0.5), scores, targets, None, scores, x[0], clock, two)
+        for targets in (scores, labels):
+            for name in metrics.names():
+                metrics.total(name, scores, targets, None, 0.5, loss)
+            for name in metric_sums.names():
+                sums = np.zeros(registry.metric(name).number_of_sums(scores.shape[1]))
+                metric_sums.totals(name, scores, targets, None, 0.5, sums)
+                metric_sums.totals(name, scores, targets, x[:, 0].copy(), 0.5, sums)
+        activations.forward(registry.activation("softmax"), scores, scores)
+        activations.backward(registry.activation("softmax"), scores, scores, scores)
     for name, rule in RULES.items():
         slots = [x.copy() for _ in rule.slots]
         getattr(module("optimizer_step", "gpu"), name)(3, x, y, *slots, 0.1, *(0.5 for _ in rule.hyperparameters))
@@ -119,6 +124,7 @@ def every_launcher_once(dtype, rows=5000):
     module("clip_norm", "gpu").clip_norm(x, 1.0, y)
     module("dropout", "gpu").mask(0, keep.size, 0.5, 1, 2, 2**64 - 1, keep)
     module("dropout", "gpu").apply(x, keep, 0.5, y)
+    module("dropout", "gpu").draw(x, Draw(0.5, 1, 2, 2**64 - 1), y)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -139,7 +145,8 @@ def test_arguments_are_of_the_types_that_the_kernel_declares(launches, dtype, ro
         assert min(*grid, *block) >= 1
         assert grid[1] < 2**16
         assert block[0] * block[1] * block[2] == THREADS
-        assert shared == 0
+        assert (shared > 0) == (macros.get("ROWS") == "IN_TILES" and name != "sum_parts")
+        assert shared <= SHARED_BYTES
 
 
 def test_every_kernel_that_ships_is_launched(launches):

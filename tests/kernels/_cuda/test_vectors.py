@@ -5,8 +5,9 @@ import re
 
 import pytest
 
-from dnnkit.kernels._cuda import activations
+from dnnkit.kernels._cuda import activations, losses, metrics
 from dnnkit.kernels._cuda.source import Source
+from dnnkit.kernels.activations.softmax import gpu as softmax
 from dnnkit.kernels.gather import gpu as gather
 from tests.cuda_compile import nvrtc
 from tests.kernels._numba.test_signatures import elementwise
@@ -67,6 +68,22 @@ def test_four_elements_of_a_mask_are_stored_at_once():
     assert re.search(r"st\.global\.(v4\.u8|[bu]32)", found)
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        activations.source("relu", "float32"),
+        losses.source("mean_squared_error", "float32").having(ROWS="AS_STREAMS"),
+        metrics.source("categorical_accuracy", "float32").having(ROWS="IN_TILES"),
+        *(Source.of(file, "float32") for file in ("optimizer_step/gpu.cu", "clip_norm/gpu.cu", "dropout/gpu.cu")),
+    ],
+    ids=str,
+)
+def test_no_kernel_begins_with_a_64_bit_division(source):
+    """For the number of turns of a loop that is unrolled with a stride that is not known: 100 ns of a small launch."""
+    for kernel, text in instructions(source).items():
+        assert not re.search(r"\b(div|rem)\.[su]64", text), kernel
+
+
 @pytest.mark.parametrize("name", ["relu", "gelu"])
 def test_nothing_spills_into_local_memory(name):
     for source in (activations.source(name, "float64"), Source.of("optimizer_step/gpu.cu", "float64")):
@@ -81,7 +98,11 @@ def test_float32_is_computed_in_float32(name):
         assert ".f64" not in text, kernel
 
 
-@pytest.mark.parametrize("file", ["activations/softmax/gpu.cu", "optimizer_step/gpu.cu", "dropout/gpu.cu"])
-def test_float32_stays_float32_in_what_is_no_sum_over_a_batch(file):
-    for kernel, text in instructions(Source.of(file, "float32")).items():
-        assert ".f64" not in text, kernel
+@pytest.mark.parametrize(
+    "source",
+    [*softmax.sources(), *(Source.of(file, "float32") for file in ("optimizer_step/gpu.cu", "dropout/gpu.cu"))],
+)
+def test_float32_stays_float32_in_what_is_no_sum_over_a_batch(source):
+    if dict(source.macros)["REAL"] == "float":
+        for kernel, text in instructions(source).items():
+            assert ".f64" not in text, kernel
