@@ -92,6 +92,10 @@ class Operations:
         """The parts' elements one after the other in one flat array, like `out`."""
         return self.xp.concat([self.xp.reshape(part, (-1,)) for part in parts]) if parts else out
 
+    def kernel_file(self, name: str) -> str:
+        """The file, in a kernel's folder, of the version that runs here: its formula, unless there is a faster one."""
+        return "reference.py"
+
     def kernel(self, name: str) -> SimpleNamespace:
         """The functions of any kernel by its name, on arrays of this backend, by the formulas of its reference.
 

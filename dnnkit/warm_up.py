@@ -73,11 +73,14 @@ class _Network:
 
     def use(self, backend: Backend, dtype: Dtype) -> None:
         """All that is done with networks, on data of every kind."""
-        net = Sequential(self.layers, seed=0, dtype=dtype, backend=backend)
-        with warnings.catch_warnings():  # of outputs and losses that do not go together
+        with warnings.catch_warnings():  # of outputs and losses that do not go together, and of such data
             warnings.simplefilter("ignore", TrainingWarning)
-            usual = ["accuracy"] if self.layers[-1] != LINEAR else []
-            net.compile(self.optimizer, self.loss, usual if self.metrics is None else self.metrics)
+            self._use(backend, dtype)
+
+    def _use(self, backend: Backend, dtype: Dtype) -> None:
+        net = Sequential(self.layers, seed=0, dtype=dtype, backend=backend)
+        usual = ["accuracy"] if self.layers[-1] != LINEAR else []
+        net.compile(self.optimizer, self.loss, usual if self.metrics is None else self.metrics)
         net.build(INPUTS)
         labels = np.arange(ROWS) % OUTPUTS
         loss = LOSSES.make(self.loss, Loss)

@@ -26,6 +26,10 @@ class CupyOperations(Operations):
     def __init__(self) -> None:
         self._of_thread = threading.local()
 
+    def kernel_file(self, name: str) -> str:
+        """The CUDA kernel, where there is one."""
+        return "gpu.cu" if registry.has_gpu_version(name) else super().kernel_file(name)
+
     def gather(
         self, data: Array, rows: Array, scale: float, offset: float, dtype: Any, out: Array | None = None
     ) -> Array:

@@ -118,6 +118,10 @@ class NumbaBackend(NumpyBackend):
 
         return seconds_per_step(program, rows)
 
+    def kernel_file(self, name: str) -> str:
+        """The compiled version, where there is one."""
+        return "cpu.py" if registry.has_cpu_version(name) else super().kernel_file(name)
+
     def _has_compiled(self, rule: str | None) -> bool:
         """Whether there is a compiled version of an optimizer's rule of that name; to look for others imports Numba."""
         if rule is None or archive.has(f"rule.{rule}.update"):

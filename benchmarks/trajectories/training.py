@@ -56,10 +56,9 @@ def train(network: Network, dtype: Any, setting: Setting) -> dict[str, dict[str,
     rows, held_out = network.samples.draw(SEED)
     if not network.weighted:
         rows, held_out = rows._replace(weights=None), held_out._replace(weights=None)
-    with _partition(setting.partition):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", TrainingWarning)  # whether it makes sense is not asked here
-            net.compile(copy.deepcopy(network.optimizer), network.loss, network.metrics)
+    with _partition(setting.partition), warnings.catch_warnings():
+        warnings.simplefilter("ignore", TrainingWarning)  # whether it makes sense is not asked here
+        net.compile(copy.deepcopy(network.optimizer), network.loss, network.metrics)
         net.build(network.samples.shape)
         return {"initial": dict(net.parameters), **_trained(net, network, rows, held_out), **_continued(net, rows)}
 

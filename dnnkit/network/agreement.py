@@ -4,17 +4,18 @@ What a loss takes is in its kernel (`scores`, `outputs` in kernels/registry.py),
 (`gives`). Of layers, losses and activations that dnnkit does not know so much about, nothing is said.
 """
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from dnnkit.activations import key_of
-from dnnkit.backends.program import Loss as LossDescription
 from dnnkit.backends.program import Metric
-from dnnkit.errors import TrainingWarning
+from dnnkit.diagnosis.checks import check, checks_at, warn
 from dnnkit.kernels import registry
 from dnnkit.layers import Activation, Dense, Dropout, Flatten, Layer, Rescaling
 from dnnkit.losses import KernelLoss, Loss
 from dnnkit.metrics import Given, lower, name_of
+from dnnkit.network.lowering import layer_names
 
 FITTING = {"binary": "sigmoid", "categorical": "softmax"}
 """The activation whose outputs are what such a loss takes, where the loss names none."""
@@ -26,87 +27,173 @@ def warn_of_disagreement(layers: Sequence[Layer], loss: Loss, metrics: Sequence[
     Raises:
         ConfigurationError: a metric says nothing of such outputs; of outputs that are not known yet, `build` says so.
     """
-    if layers and isinstance(layers[-1], Dense | Activation) and (units := _units(layers)):
-        activation = key_of(layers[-1].activation or "linear")
-        lowered, takes_over = loss.lower(activation)
-        head, gives = activation if takes_over else "linear", registry.activation(activation).gives
-        for metric in metrics:
-            lower(metric, lowered, units, head, gives)
-    for doubt in doubts(layers, loss, metrics):
-        warnings.warn(doubt, TrainingWarning, stacklevel=3)
+    warn(checks_at("compile"), Parts(layers, loss, metrics))
 
 
-def doubts(layers: Sequence[Layer], loss: Loss, metrics: Sequence[Given]) -> Iterator[str]:
-    """What does not go together, and what to do."""
-    if not layers or not isinstance(layers[-1], Dense | Activation):
-        return
-    activation, units = layers[-1].activation or "linear", _units(layers)
-    gives = registry.activation(key_of(activation)).gives
-    lowered, takes_over = loss.lower(key_of(activation))
-    kernel = _kernel(lowered, loss)
-    if units == 1 and (gives == "categorical" or (kernel is not None and kernel.outputs == "categorical")):
+@dataclass(frozen=True)
+class Parts:
+    """What `compile` puts together."""
+
+    layers: Sequence[Layer]
+    loss: Loss
+    metrics: Sequence[Given]
+
+    @cached_property
+    def output(self) -> "Output | None":
+        """The network's output beside its loss, where both are known and there is something to choose from."""
+        if not self.layers or not isinstance(self.layers[-1], Dense | Activation):
+            return None
+        activation = self.layers[-1].activation or "linear"
+        lowered, takes_over = self.loss.lower(key_of(activation))
+        kernel = lowered.kernel if isinstance(lowered.kernel, str) else self.loss.kernel
+        known = None if kernel is None else registry.loss(kernel)
+        asked, units = registry.activation(key_of(activation)), _units(self.layers)
+        head = key_of(activation) if takes_over else "linear"
+        metrics = {name_of(m): lower(m, lowered, units, head, asked.gives) for m in self.metrics if units}
+        given = str(activation), asked.gives, asked.gives_negative, units
+        return Output(*given, self.loss, known, takes_over, metrics)
+
+
+@dataclass(frozen=True)
+class Output:
+    """A last activation, what it gives, and the loss that takes it."""
+
+    activation: str
+    gives: str
+    gives_negative: bool
+    units: int
+    loss: Loss
+    kernel: registry.Loss | None
+    """The kernel that computes the loss, or one of the same meaning; None for a loss of the user's own."""
+    takes_over: bool
+    metrics: Mapping[str, Metric]
+    """By their names, where the number of outputs is known."""
+
+    @property
+    def is_one_class(self) -> bool:
+        """Whether there is one class, which is always certain."""
+        is_categorical = self.kernel is not None and self.kernel.outputs == "categorical"
+        return self.units == 1 and (self.gives == "categorical" or is_categorical)
+
+    @property
+    def scores(self) -> str:
+        """What the loss takes, where that can be wrong; empty if not."""
+        return "" if self.kernel is None or self.is_one_class else self.kernel.scores
+
+    @property
+    def loss_name(self) -> str:
+        """The loss, as its user knows it."""
+        return repr(self.loss.kernel) if isinstance(self.loss, KernelLoss) else type(self.loss).__name__
+
+
+@check("zero gradient", "compile")
+def zero_gradient(parts: Parts) -> Iterator[str]:
+    """An activation whose gradient is zero everywhere, so that the layers before it do not learn."""
+    names = layer_names(parts.layers)
+    for index, layer in enumerate(parts.layers):
+        activation = layer.activation if isinstance(layer, Dense | Activation) else None
+        before = zip(names, parts.layers[: index + 1], strict=False)
+        kept = [name for name, other in before if isinstance(other, Dense) and other.trainable]
+        if kept and activation is not None and registry.activation(key_of(activation)).has_zero_gradient:
+            yield (
+                f"the activation {str(activation)!r} has gradient 0 everywhere: {', '.join(kept)} will not learn "
+                "through it. Train with a smooth one, such as 'sigmoid', and round its predictions"
+            )
+
+
+@check("one-unit softmax", "compile")
+def one_unit(parts: Parts) -> Iterator[str]:
+    """A choice of one class among one: softmax or categorical cross-entropy of a single unit."""
+    if parts.output is not None and parts.output.is_one_class:
         yield (
             "the last layer has one unit, so one class, which is always certain: nothing is learned. For two classes "
             "use Dense(1, activation='sigmoid') with loss='binary_crossentropy', else a unit for each class"
         )
+
+
+@check("probabilities as logits", "compile")
+def probabilities_as_logits(parts: Parts) -> Iterator[str]:
+    """A softmax or sigmoid before a loss on logits, which applies it again."""
+    output = parts.output
+    if output is not None and output.scores == "logits" and not output.takes_over and output.gives != "values":
+        yield (
+            f"the last layer's {output.activation!r} already gives probabilities, but the loss {output.loss_name} on "
+            "logits takes them for numbers before that, as if it were applied twice: leave out the activation"
+            + (", or else from_logits" if output.loss.fused is not None else "")
+        )
+
+
+@check("no probabilities", "compile")
+def no_probabilities(parts: Parts) -> Iterator[str]:
+    """A cross-entropy on outputs that are no probabilities."""
+    output = parts.output
+    if output is None or output.scores != "probabilities" or output.gives != "values" or output.kernel is None:
         return
-    if kernel is None:
+    fitting = output.loss.fused[0] if output.loss.fused is not None else FITTING.get(output.kernel.outputs)
+    yield (
+        f"the last layer's {output.activation!r} gives any numbers, but the loss {output.loss_name} takes "
+        f"probabilities and is wrong for others: use activation={fitting!r} there"
+        + (f", or loss=dk.losses.{output.loss_name}(from_logits=True)" if output.loss.fused is not None else "")
+    )
+
+
+@check("numbers below 0", "compile")
+def numbers_below_zero(parts: Parts) -> Iterator[str]:
+    """Outputs that may be negative, for a loss that has no value there."""
+    output = parts.output
+    if output is not None and output.scores == "not negative" and output.gives_negative:
+        yield (
+            f"the last layer's {output.activation!r} may give numbers below 0, for which the loss {output.loss_name} "
+            "has no value: use activation='softplus' there"
+        )
+
+
+@check("sigmoid for classes", "compile")
+def sigmoid_for_classes(parts: Parts) -> Iterator[str]:
+    """A probability of its own for each class, where a loss takes a choice of one."""
+    output = parts.output
+    if output is None or output.scores != "probabilities" or output.gives != "binary" or output.kernel is None:
         return
-    name = repr(loss.kernel) if isinstance(loss, KernelLoss) else type(loss).__name__
-    fitting = loss.fused[0] if loss.fused is not None else FITTING.get(kernel.outputs)
-    if kernel.scores == "logits" and not takes_over and gives != "values":
+    if output.kernel.outputs == "categorical":
         yield (
-            f"the last layer's {str(activation)!r} already gives probabilities, but the loss {name} on logits takes "
-            "them for numbers before that, as if it were applied twice: leave out the activation"
-            + (", or else from_logits" if loss.fused is not None else "")
+            f"the last layer's {output.activation!r} gives each output a probability of its own, and "
+            f"{output.loss_name} is least where all of them are 1, whatever the class: use activation='softmax' for "
+            "one class of several, or loss='binary_crossentropy' for several answers at once"
         )
-    elif kernel.scores == "probabilities" and gives == "values":
-        yield (
-            f"the last layer's {str(activation)!r} gives any numbers, but the loss {name} takes probabilities and is "
-            f"wrong for others: use activation={fitting!r} there"
-            + (f", or loss=dk.losses.{name}(from_logits=True)" if loss.fused is not None else "")
-        )
-    elif kernel.scores == "not negative" and registry.activation(key_of(activation)).gives_negative:
-        yield (
-            f"the last layer's {str(activation)!r} may give numbers below 0, for which the loss {name} has no value: "
-            "use activation='softplus' there"
-        )
-    elif kernel.scores == "probabilities" and kernel.outputs == "categorical" and gives == "binary":
-        yield (
-            f"the last layer's {str(activation)!r} gives each output a probability of its own, and {name} is least "
-            "where all of them are 1, whatever the class: use activation='softmax' for one class of several, or "
-            "loss='binary_crossentropy' for several answers at once"
-        )
-    if units:
-        head = key_of(activation) if takes_over else "linear"
-        of_each = {name_of(metric): lower(metric, lowered, units, head, gives) for metric in metrics}
-        yield from _of_metrics(of_each, kernel, takes_over, gives, units)
 
 
-def _of_metrics(
-    metrics: Mapping[str, Metric], kernel: registry.Loss, takes_over: bool, gives: str, units: int
-) -> Iterator[str]:
-    for name, metric in metrics.items():
-        measured = metric.kernel
-        if not isinstance(measured, str) or not registry.metric(measured).has_threshold:
-            continue
-        if kernel.scores == "logits" and kernel.outputs == "categorical" and not takes_over:
-            yield (
-                f"the metric {name!r} asks whether each output is above 1/2, but the outputs are logits of classes: "
-                "use 'categorical_accuracy'"
-            )
-        elif kernel.outputs == "values" and gives == "values" and units == 1:
-            yield (
-                f"the metric {name!r} asks whether output and target are on the same side of 1/2, which says nothing "
-                "of a regression: use 'mean_absolute_error' or 'r2_score'; for two classes use Dense(1, "
-                "activation='sigmoid')"
-            )
+@check("accuracy of logits", "compile")
+def accuracy_of_logits(parts: Parts) -> Iterator[str]:
+    """A metric that compares logits of classes with ½."""
+    output = parts.output
+    if output is None or output.takes_over or output.scores != "logits" or output.kernel is None:
+        return
+    for metric in _with_threshold(output) if output.kernel.outputs == "categorical" else ():
+        yield (
+            f"the metric {metric!r} asks whether each output is above 1/2, but the outputs are logits of classes: "
+            "use 'categorical_accuracy'"
+        )
 
 
-def _kernel(lowered: LossDescription, loss: Loss) -> registry.Loss | None:
-    """The kernel that computes the loss, or one of the same meaning; None for a loss of the user's own."""
-    name = lowered.kernel if isinstance(lowered.kernel, str) else loss.kernel
-    return None if name is None else registry.loss(name)
+@check("accuracy on a regression", "compile")
+def accuracy_on_a_regression(parts: Parts) -> Iterator[str]:
+    """A metric that compares one output of any value with ½."""
+    output = parts.output
+    if output is None or output.kernel is None or output.kernel.outputs != "values" or output.gives != "values":
+        return
+    for metric in _with_threshold(output) if output.units == 1 else ():
+        yield (
+            f"the metric {metric!r} asks whether output and target are on the same side of 1/2, which says nothing "
+            "of a regression: use 'mean_absolute_error' or 'r2_score'; for two classes use Dense(1, "
+            "activation='sigmoid')"
+        )
+
+
+def _with_threshold(output: Output) -> Iterator[str]:
+    """The names of the metrics that compare with ½."""
+    for name, metric in output.metrics.items():
+        if isinstance(metric.kernel, str) and registry.metric(metric.kernel).has_threshold:
+            yield name
 
 
 def _units(layers: Sequence[Layer]) -> int:

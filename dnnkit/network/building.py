@@ -12,6 +12,7 @@ from dnnkit.backends.choosing import ASSUMED_ROWS, Chosen
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.program import Program, Snapshot, TrainingState
 from dnnkit.backends.registry import get_backend
+from dnnkit.diagnosis.first_look import Looked
 from dnnkit.errors import ConfigurationError, NotReady
 from dnnkit.instead import refuse
 from dnnkit.layers import Input, Layer
@@ -53,6 +54,7 @@ class Buildable(WithWeights):
         """Why "auto" took the backend; empty where somebody named it."""
         self._weighed_rows: int | None = None
         """Rows of a batch for which "auto" chose, as long as it may choose again; else None."""
+        self._looked = Looked()
         self._executable: Executable | None = None
         self._history: History | None = None
         self._parameters: tuple[Executable, Parameters] | None = None
@@ -77,7 +79,6 @@ class Buildable(WithWeights):
             raise ConfigurationError("compile got no loss: what shall be minimised, such as loss='mean_squared_error'?")
         chosen, minimised = OPTIMIZERS.make(optimizer, Optimizer), LOSSES.make(loss, Loss)
         measured = check_metrics(metrics)
-        lowering.warn_of_zero_gradient(self.descriptions)
         warn_of_disagreement(self.descriptions, minimised, measured)
         with self.turns.rebuilding("compile"):
             self._optimizer, self.loss, self.metrics = chosen, minimised, measured

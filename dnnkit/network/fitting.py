@@ -9,12 +9,13 @@ import numpy as np
 
 from dnnkit.callbacks import callback_list
 from dnnkit.callbacks.callback_list import CallbackList
+from dnnkit.diagnosis.watch import watching
 from dnnkit.errors import ConfigurationError
 from dnnkit.instead import refuse
 from dnnkit.network import checks
 from dnnkit.network.asking import Askable
 from dnnkit.network.freezing import require_trainable
-from dnnkit.settings import SHARE
+from dnnkit.settings import FLAG, SHARE
 from dnnkit.training import loop
 from dnnkit.training.checkpoints import Checkpoints
 from dnnkit.training.epoch_order import Shuffle, check_shuffle
@@ -52,6 +53,7 @@ class Fittable(Askable):
         checkpoint: str | Path | Checkpoints | None = None,
         checkpoint_every: str = "30 s",
         checkpoint_keep: int = 3,
+        diagnose: bool = False,
         **others: Any,
     ) -> History:
         """Train on samples x (N, ...) and targets y; return the History of these epochs.
@@ -73,6 +75,11 @@ class Fittable(Askable):
         call goes on from there, whatever ended it, as if nothing had: until `epochs` or `steps` are reached, counted
         from the first call. Where they are, it returns the History. A folder of another network, seed, data or
         batches is an error that says what differs.
+
+        `diagnose` watches units, gradients and updates of each layer on a sample of the rows, before the first epoch
+        and after epochs, prints a table of what became of them, and keeps all in `history.diagnosis`.
+
+        Data and losses that look wrong are a `TrainingWarning` with the cure; docs/diagnosis.md lists them.
         """
         refuse("fit", others, Fittable.fit)
         heard = CallbackList.of(callbacks)
@@ -84,6 +91,7 @@ class Fittable(Askable):
         steps_per_epoch = checks.check_optional_count("steps_per_epoch", steps_per_epoch)
         if epochs is not None and steps is not None:
             raise ConfigurationError(f"epochs={epochs} and steps={steps} both say how long to train: give one of them")
+        diagnose = FLAG.of("diagnose", diagnose)
         validation_split = SHARE.of("validation_split", validation_split)
         checkpoints = None
         if checkpoint is not None:
@@ -121,6 +129,7 @@ class Fittable(Askable):
                 steps_per_epoch=steps_per_epoch,
                 limit=steps,
                 validates=validates,
+                watch=watching(self, self._looked, x, y, batch_size, diagnose),  # all data was looked at before
             )
             hyperparameters = self.optimizer.hyperparameters(self.executable.state.step, 1)
             self.executable.prepare(run.data, batch_size, hyperparameters, run.validation)

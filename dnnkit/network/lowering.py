@@ -1,6 +1,5 @@
 """Lowering: from layers, loss, metrics and optimizer to the program that backends run."""
 
-import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit import metrics as metrics_module
-from dnnkit.activations import key_of
 from dnnkit.backends.program import Activate, Metric, Parameter, Program, Rescale, Stage
 from dnnkit.backends.program import Dense as DenseStage
 from dnnkit.base_loss import Loss, check_outputs
-from dnnkit.errors import ConfigurationError, TrainingWarning
+from dnnkit.errors import ConfigurationError
 from dnnkit.initializers import Shape, get_initializer
-from dnnkit.kernels import registry
-from dnnkit.layers import Activation, Dense, Layer
+from dnnkit.layers import Layer
 from dnnkit.optimizers import Optimizer
 from dnnkit.seeds import stream
 
@@ -88,22 +85,6 @@ def _check_dtype(stages: Sequence[Stage], dtype: Dtype) -> None:
                         f"Rescaling({name}={value!r}) cannot be computed in {dtype}, whose numbers go from {least:.0e} "
                         f"to {most:.0e}: rescale the samples before, or use another dtype"
                     )
-
-
-def warn_of_zero_gradient(layers: Sequence[Layer]) -> None:
-    """Say so where an activation keeps layers from learning, for its gradient is zero."""
-    names = layer_names(layers)
-    for index, layer in enumerate(layers):
-        activation = layer.activation if isinstance(layer, Dense | Activation) else None
-        before = zip(names, layers[: index + 1], strict=False)
-        kept = [name for name, each in before if isinstance(each, Dense) and each.trainable]
-        if kept and activation is not None and registry.activation(key_of(activation)).has_zero_gradient:
-            warnings.warn(
-                f"the activation {str(activation)!r} has gradient 0 everywhere: {', '.join(kept)} will not learn "
-                "through it. Train with a smooth one, such as 'sigmoid', and round its predictions",
-                TrainingWarning,
-                stacklevel=3,
-            )
 
 
 def layer_names(layers: Sequence[Layer]) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dnnkit.backends.base import Backend
+from dnnkit.diagnosis.traceable import Traceable
 from dnnkit.instead import add_missing
 from dnnkit.layers import Input, Layer
 from dnnkit.network import checks, lowering, numpy_source
@@ -22,7 +23,7 @@ from dnnkit.settings import or_none
 NAME_OF_NETWORK = or_none(text(words="text, of at most 200 letters", most=200))
 
 
-class Sequential(Fittable, OwnLoops, Freezable, Describable, Copyable):
+class Sequential(Fittable, OwnLoops, Freezable, Describable, Copyable, Traceable):
     """Layers one after the other.
 
     `layers` are described by `dnnkit.layers`; where the first is `dk.Input(shape)`, or says `input_shape`, the network

@@ -15,6 +15,8 @@ from dnnkit.saves.serialization import number_to_json, without_nan
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from dnnkit.diagnosis.layers import Diagnosis
+
 
 FEW = 3
 """Epochs at the beginning, and at the end, that a `repr` shows."""
@@ -34,6 +36,8 @@ class History:
     epoch: list[int] = field(default_factory=list)
     history: dict[str, list[float]] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
+    diagnosis: "Diagnosis | None" = field(default=None, repr=False, compare=False)
+    """What became of the layers, after `fit(diagnose=True)`; not part of saves."""
 
     def __getitem__(self, name: str) -> list[float]:
         return self.history[name]
@@ -108,7 +112,9 @@ class History:
     def to_json(self) -> dict[str, Any]:
         """As JSON values; null stands for what is not a number, "inf" and "-inf" for what is infinite."""
         history = {name: [number_to_json(value) for value in series] for name, series in self.history.items()}
-        return {**without_nan(asdict(self)), "history": history}
+        values = {**vars(self), "plan": asdict(self.plan), "history": history}
+        del values["diagnosis"]
+        return dict(without_nan(values))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], *, is_checked: bool = False) -> "History":

@@ -5,7 +5,6 @@ times per second), checkpoints, or a callback with a batch's method (each step).
 steps.
 """
 
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from dnnkit.backends.program import HostArray, Totals
 from dnnkit.background import in_background
 from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.callbacks.hearing import after_callbacks, evaluate
-from dnnkit.errors import TrainingWarning
 from dnnkit.network.protocol import Network
 from dnnkit.network.turns import Stretch
 from dnnkit.training.checkpoints import Checkpoints
@@ -71,12 +69,14 @@ def train(
         try:
             if not goes_on:
                 fit.save(must=True)
+            run.watch.begin()
             logs = fit.run_epochs(end)
         except BaseException as error:
             with interrupts.held():
                 fit.leave(error)
             raise
         standing.history.plan = net.history.plan = executable.plan  # how it ran is known once it ran
+        run.watch.end(standing.history, is_shown=verbose != 0)
         callbacks.on_train_end(dict(logs))
         with interrupts.held():
             fit.leave(None)
@@ -130,15 +130,12 @@ class _Fit:
         """Train to the end of the epoch before `end`, to the limit, or until it is stopped; the last epoch's logs."""
         net, run, standing, state = self.net, self.run, self.standing, self.net.executable.state
         logs: Mapping[str, float] = {}
-        was_warned = False
         for epoch in range(standing.epoch, end):
             self.callbacks.on_epoch_begin(epoch, {})
             first, last = state.position, int(min(run.steps, state.position + standing.steps_left(run, state)))
             self.progress.begin_epoch(epoch, first, last, min(run.rows, last * run.batch_size))
             totals, seconds = self._train_epoch(last)
-            if totals.nan_step >= 0 and not was_warned:
-                was_warned = True
-                warnings.warn(_lost(state.epoch + 1, totals.nan_step), TrainingWarning, stacklevel=4)
+            run.watch.epoch_ended(totals)
             logs = totals.means(net.executable.program.metrics)
             logs |= self._validate(epoch)
             standing.history.add(epoch, logs, seconds)
@@ -270,10 +267,3 @@ class _Fit:
             self.save(must=True)
             if error is not None and self.checkpoints is not None and self.checkpoints.hint:
                 remark(f"interrupted, saved in {self.checkpoints.folder}: {self.checkpoints.hint}")
-
-
-def _lost(epoch: int, nan_step: int) -> str:
-    return (
-        f"the loss is not a number since epoch {epoch}, step {nan_step + 1}: the parameters are lost. "
-        "Try a smaller learning rate, global_clipnorm, or scaled inputs"
-    )

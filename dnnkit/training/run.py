@@ -7,6 +7,7 @@ from typing import Any
 
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.program import TrainingState
+from dnnkit.diagnosis.watch import Watch
 from dnnkit.settings import whole
 from dnnkit.training.epoch_order import Shuffle
 from dnnkit.training.history import History
@@ -28,6 +29,7 @@ class Run:
     shuffle: Shuffle
     fingerprints: Callable[[int], tuple[str, str]]
     """Of data and validation data, from so many bytes of each array."""
+    watch: Watch
     steps_per_epoch: int | None = None
     limit: int | None = None
     """Steps after which training ends, perhaps within an epoch."""

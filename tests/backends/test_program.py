@@ -36,7 +36,9 @@ def test_a_sigmoid_with_its_cross_entropy_is_lowered_and_accuracy_reads_logits()
     assert lowered.metrics == (Metric("accuracy", "binary_accuracy", 0.0),)
 
 
-@pytest.mark.filterwarnings("ignore:the last layer's:dnnkit.errors.TrainingWarning")
+@pytest.mark.filterwarnings(
+    "ignore:(no probabilities|probabilities as logits|sigmoid for classes):dnnkit.errors.TrainingWarning"
+)
 @pytest.mark.parametrize(
     ("activation", "loss"),
     [("softmax", "mean_squared_error"), ("sigmoid", "categorical_crossentropy"), ("relu", "binary_crossentropy")],

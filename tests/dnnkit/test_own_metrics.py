@@ -43,7 +43,7 @@ def network(metrics: Any, backend: Backend | str = "numpy", outputs: int = 3) ->
 def data(outputs: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Samples, targets and weights, of which some are 0."""
     rng = np.random.default_rng(5)
-    return rng.normal(size=(ROWS, 4)), rng.normal(size=(ROWS, outputs)), rng.integers(0, 4, ROWS) / 2
+    return rng.normal(size=(ROWS, 4)), rng.uniform(-1, 1, (ROWS, outputs)), rng.integers(0, 4, ROWS) / 2
 
 
 # -- the numbers -----------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ KINDS = {
     "metric",
     "optimizer",
     "schedule",
+    "warning",
 }
 
 

@@ -55,6 +55,7 @@ ROWS: dict[str, list[str]] = {
         "net.unfreeze(net.layers[0])",
         "setattr(dk.Dense(3), 'trainable', False)",
         "new().inspect()",
+        "new().trace([[0.0]], [0])",
         "new().executable",
         "new().backend",
         "new().initial_parameters()",

@@ -32,6 +32,11 @@ class Fault:
 
 REFERENCE = [
     Fault(
+        "reference-trace-weights", SCALE, "dnnkit/diagnosis/unrolled.py",
+        "(1.0 / total if total else 0.0)", "(1.0 / len(x) if total else 0.0)",
+        "tests/dnnkit/diagnosis/test_trace.py -k 'get_gradients and logits'",
+    ),
+    Fault(
         "reference-variant-smoothing", SCALE, "kernels/variants.py",
         'classes = 2 if base.outputs == "binary" else scores.shape[1]', "classes = scores.shape[1]",
         "tests/conformance/test_variants.py -k 'numpy and smoothed'",
@@ -899,6 +904,11 @@ BACKENDS = [
         "place = self._layout.view(out, name, self._xp)",
         "place = self._xp.reshape(out[self._layout.offset(name) // 2 :][: array.size], array.shape)",
         "tests/cuda_on_cpu/test_cupy_backend.py -k where_they_belong",
+    ),
+    Fault(
+        "backends-diagnosis-next-step", ONE, "dnnkit/diagnosis/recorder.py",
+        "rule.function(snapshot.state.step + 1, p", "rule.function(snapshot.state.step, p",
+        "tests/dnnkit/diagnosis/test_layers.py -k 'updates_are_those and adam'",
     ),
     Fault(
         "backends-cupy-piece", INDEX, "backends/cupy_backend/backend.py",

@@ -101,7 +101,7 @@ def test_an_optimizer_of_your_own_goes_stage_by_stage_on_compiled_operations() -
 
 
 def test_a_nan_is_seen_in_compiled_training_with_its_step() -> None:
-    x = np.ones((40, 2))
+    x = np.random.default_rng(0).normal(size=(40, 2))
     net = dk.Sequential([dk.Dense(4, activation="relu"), dk.Dense(1)], seed=0, backend="numba")
     net.compile(optimizer=dk.SGD(1e20), loss="mean_squared_error")
     with pytest.warns(TrainingWarning, match=r"not a number since epoch 1, step [2-4]:"):

@@ -52,6 +52,7 @@ def test_training_is_that_on_gathered_inputs_bit_for_bit(partition: str, dtype: 
         np.testing.assert_array_equal(gradient, others[name], err_msg=name)
 
 
+@pytest.mark.filterwarnings("ignore::dnnkit.errors.TrainingWarning")
 @pytest.mark.parametrize(
     ("first", "kind", "rows"),
     [

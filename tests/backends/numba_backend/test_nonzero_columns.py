@@ -106,6 +106,7 @@ def test_data_with_and_without_zeros_take_turns(partition: str, every_column) ->
     check_same(*nets)
 
 
+@pytest.mark.filterwarnings("ignore::dnnkit.errors.TrainingWarning")
 @pytest.mark.parametrize(
     ("x", "first"),
     [

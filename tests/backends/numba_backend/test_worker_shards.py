@@ -283,6 +283,7 @@ def test_without_a_wish_the_division_is_chosen_said_and_kept() -> None:
 # Numbers that are lost
 
 
+@pytest.mark.filterwarnings("ignore:unscaled inputs:dnnkit.errors.TrainingWarning")
 @pytest.mark.parametrize("backend", ["numba", "numpy"])
 @pytest.mark.parametrize("partition", DIVISIONS)
 def test_the_first_step_whose_loss_is_no_number_is_found(partition: str, backend: str) -> None:

@@ -143,6 +143,7 @@ PLAIN = Task(4, (dk.Dense(3),), "mean_squared_error", 3, "sgd", None, "none", 10
 @example(replace(PLAIN, samples=1, batch_size=1, optimizer="adam", clip=0.3), "rows/4", True)
 @example(replace(PLAIN, samples=13, batch_size=4, weights="one"), "rows/4", True)
 @settings(max_examples=120)
+@pytest.mark.filterwarnings("ignore::dnnkit.errors.TrainingWarning")  # as in `Task.network`
 def test_networks_of_all_kinds_train_alike_in_every_division(task: Task, partition: str, in_threads: bool) -> None:
     x, y, weights = task.data()
     nets, measured = [], []

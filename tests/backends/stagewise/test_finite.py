@@ -53,6 +53,7 @@ def test_the_first_row_is_named_whether_or_not_most_numbers_are_zero(
         np.testing.assert_array_equal(values, before[name])
 
 
+@pytest.mark.filterwarnings("ignore::dnnkit.errors.TrainingWarning")
 @pytest.mark.parametrize("share", [0.1, 1.0])
 def test_what_is_too_large_for_the_network_is_not_finite(backend: Backend, share: float) -> None:
     x, y = samples(share)

@@ -7,9 +7,10 @@ import pytest
 
 import dnnkit as dk
 from dnnkit import losses
+from dnnkit.diagnosis.checks import checks_at, found
 from dnnkit.errors import TrainingWarning
 from dnnkit.kernels import registry
-from dnnkit.network.agreement import doubts
+from dnnkit.network.agreement import Parts
 
 LOGITS = {"from_logits": True}
 BINARY, CATEGORICAL = losses.BinaryCrossentropy, losses.CategoricalCrossentropy
@@ -134,4 +135,4 @@ def test_a_network_that_was_warned_of_loads_in_silence(tmp_path):
 
 
 def test_no_layers_no_doubts():
-    assert list(doubts([], losses.MeanSquaredError(), ())) == []
+    assert list(found(checks_at("compile"), Parts([], losses.MeanSquaredError(), ()))) == []

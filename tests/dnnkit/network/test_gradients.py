@@ -68,7 +68,9 @@ def test_an_activation_leaves_what_the_layer_before_reads_again(backend: Backend
 WITH_LOGITS = [(loss, False) for loss in LOSSES] + [(loss, True) for loss in LOSSES if "crossentropy" in loss]
 
 
-@pytest.mark.filterwarnings("ignore:the last layer's:dnnkit.errors.TrainingWarning")
+@pytest.mark.filterwarnings(
+    "ignore:(no probabilities|probabilities as logits|sigmoid for classes):dnnkit.errors.TrainingWarning"
+)
 @pytest.mark.parametrize("last", ["softmax", "sigmoid", "linear"])
 @pytest.mark.parametrize(("loss", "from_logits"), WITH_LOGITS)
 def test_losses(backend: Backend, loss: str, last: str, from_logits: bool, rng: np.random.Generator) -> None:

@@ -101,6 +101,7 @@ def test_a_fit_that_is_watched_ends_as_one_that_is_not(
     assert watched.history["loss"] == alone.history["loss"]
 
 
+@pytest.mark.filterwarnings("ignore:constant inputs:dnnkit.errors.TrainingWarning")
 @pytest.mark.parametrize("name", REAL)
 def test_beside_a_fit_parameters_are_of_a_whole_step(name: str) -> None:
     """With one kernel of ones and a loss of its mean, every step moves all by the same: half a step would show."""

@@ -1,0 +1,158 @@
+"""How the loss goes, epoch by epoch: one that is lost, and one that grows from the start."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from dnnkit.backends.program import Hyperparameters, Program, Snapshot, TrainingState
+from dnnkit.backends.registry import get_backend
+from dnnkit.backends.stagewise.executable import StagewiseExecutable
+from dnnkit.diagnosis.checks import check
+from dnnkit.diagnosis.first_look import ENOUGH, FirstLook
+from dnnkit.kernels import registry
+from dnnkit.network.protocol import Network
+
+FIRST = 3
+"""Epochs after which nothing is said of a loss that grows: it did not from the start."""
+
+GROWN = 1.5
+"""An epoch's loss over the first's from which it has grown."""
+
+STEPS, WORK = 24, 1e9
+"""Updates of a rehearsal, and the products of rows and parameters in all of them together that it may cost."""
+
+FACTORS = (1.0, 0.3, 0.1, 0.03, 0.01, 1e-3, 1e-4)
+"""Of the learning rate, in the order in which they are rehearsed."""
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What some updates on a sample of rows did to its loss, from the network's first parameters on."""
+
+    before: float
+    after: float
+    rate: float
+    """The learning rate that was used."""
+    lower: float | None
+    """The highest learning rate that was tried with which the loss falls; None where there is none."""
+
+    @property
+    def fails(self) -> bool:
+        """Whether the loss does not fall with the learning rate that was used."""
+        return not _falls(self.before, self.after)
+
+
+@dataclass(frozen=True)
+class Course:
+    """What the epochs of a fit have measured so far."""
+
+    epoch: int
+    """Of the network, counted from 1."""
+    losses: list[float]
+    """Of this fit, epoch by epoch."""
+    nan_step: int
+    """The first step of the epoch whose loss was not a number, or -1."""
+    is_start: bool
+    """Whether the network was untrained when the fit began."""
+    rows: int
+    """Samples of an epoch."""
+    usual: float | None
+    """The loss of outputs that are all 0, which knows nothing; None where that is not known."""
+    rehearse: Callable[[], Rehearsal | None]
+    """Try lower learning rates, from the start; None where that would take long."""
+
+
+@check("lost parameters", "epoch")
+def lost_parameters(course: Course) -> Iterator[str]:
+    """A loss that has become NaN."""
+    if course.nan_step >= 0:
+        tried = course.rehearse() if len(course.losses) == 1 else None
+        cure = "Try a smaller learning rate, global_clipnorm, or scaled inputs"
+        if tried is not None and tried.fails:
+            cure = _cure(tried)
+        since = f"epoch {course.epoch}, step {course.nan_step + 1}"
+        yield f"the loss is not a number since {since}: the parameters are lost. {cure}"
+
+
+@check("growing loss", "epoch")
+def growing_loss(course: Course) -> Iterator[str]:
+    """A loss that grows from the start: the learning rate is too high."""
+    losses = course.losses
+    if not course.is_start or len(losses) > FIRST or course.rows < ENOUGH:
+        return  # later, and on few rows, a loss may grow for other reasons
+    if course.nan_step >= 0 or not all(map(isfinite, losses)):
+        return
+    first, last = losses[0], losses[-1]
+    grows = last > GROWN * first > 0
+    is_high = len(losses) == 1 and course.usual is not None and first > 2 * course.usual > 0
+    if not grows and not is_high:
+        return
+    tried = course.rehearse()
+    if not grows and (tried is None or not tried.fails or not first > GROWN * tried.before):
+        return  # it began as high
+    went = f"from {first:.4g} in the first epoch to {last:.4g} in number {len(losses)}"
+    if not grows and tried is not None:
+        went = f"from {tried.before:.4g} at the start to {first:.4g} in the first epoch"
+    cure = "Lower the learning rate to a tenth" if tried is None or not tried.fails else _cure(tried)
+    yield f"it goes {went}, as where steps are too large. {cure}"
+
+
+def _cure(tried: Rehearsal) -> str:
+    if tried.lower is None:
+        return f"Lower learning rates, down to {tried.rate * FACTORS[-1]:.1g}, are no better: look at x and y"
+    return (
+        f"The learning rate, {tried.rate:.3g}, is too high: on a sample of rows the loss falls with {tried.lower:.3g}"
+    )
+
+
+def usual_loss(program: Program, look: FirstLook) -> float | None:
+    """The mean loss of a network whose outputs are all 0, or, of probabilities, all the same."""
+    loss, outputs = program.loss, program.output_features
+    if loss is None or not isinstance(loss.kernel, str):
+        return None
+    kernel = registry.loss(loss.kernel)
+    if kernel.reduction != "mean":
+        return None
+    targets = look.y if loss.targets == "labels" else look.y.astype(np.float64).reshape(len(look.y), -1)
+    value = 0.0
+    if kernel.scores == "probabilities":
+        value = 1 / outputs if kernel.outputs == "categorical" else 0.5
+    with np.errstate(all="ignore"):
+        total, _ = kernel.loss_and_gradient(np.full((len(look.y), outputs), value), targets, None, 1.0)
+    return float(total) / len(look.y)
+
+
+def rehearse(net: Network, parameters: dict[str, Any], look: FirstLook, batch_size: int) -> Rehearsal | None:
+    """A few updates from these parameters, on the sample, at ever lower learning rates, on NumPy."""
+    program = replace(net.executable.program, metrics=())
+    if program.custom_parts:  # the user's own code is called when the user trains
+        return None
+    rows = len(look.x)
+    batch = min(batch_size, rows)
+    if program.size * STEPS * (batch + 2 * rows) * len(FACTORS) > WORK:
+        return None
+    numpy = get_backend("numpy")
+    executable = StagewiseExecutable(numpy, program, numpy.plan(program, "stage by stage"))
+    data = executable.load(look.x, look.y, None)
+    order = np.concatenate([np.random.default_rng(turn).permutation(rows) for turn in range(-(-STEPS * batch // rows))])
+    rates = net.optimizer.hyperparameters(0, STEPS)
+    found = list[tuple[float, float]]()
+    for factor in FACTORS:
+        executable.restore(Snapshot(parameters, {}, TrainingState()))
+        before = executable.evaluate(data, rows).mean_loss
+        executable.begin_epoch(data, order[: STEPS * batch], batch)
+        executable.run_steps(0, STEPS, Hyperparameters(factor * rates.learning_rates, rates.constants, rates.clip_norm))
+        after = executable.evaluate(data, rows).mean_loss
+        found.append((before, after))
+        if _falls(before, after):
+            break
+    rate = float(rates.learning_rates.max())
+    lower = rate * FACTORS[len(found) - 1] if _falls(*found[-1]) else None
+    return Rehearsal(*found[0], rate, lower)
+
+
+def _falls(before: float, after: float) -> bool:
+    return after < before - 0.02 * abs(before)

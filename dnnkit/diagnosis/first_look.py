@@ -1,0 +1,284 @@
+"""What `fit` sees of its data before the first step: a sample of rows, and the checks of samples and targets."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from math import inf, prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnnkit.backends.operations import Operations
+from dnnkit.backends.program import Activate, Dense, Dropout, Program, Rescale
+from dnnkit.diagnosis.checks import check, checks_at, warn
+from dnnkit.kernels import registry
+from dnnkit.kernels.array import Array, namespace
+
+ROWS, ELEMENTS = 256, 1 << 18
+"""Of a sample, at most; a table of more columns than ELEMENTS gives one row."""
+
+ENOUGH = 32
+"""Rows from which something is said of what they have in common."""
+
+MANY = 100
+"""Rows that nobody makes all the same on purpose."""
+
+WHOLE = 1 << 24
+"""Elements of a table that is looked at as a whole, where its sample gives a reason."""
+
+LARGE, SMALL = 20.0, 5e-3
+"""Root mean squares of a column that is too large, and of the largest column where all are too small. The handwritten
+digits, 0 to 16, have 12.6; images from 0 to 1 that are scaled down a second time have 0.003."""
+
+SPREAD = 1000.0
+"""The ratio of two columns' standard deviations above which the smaller is all but ignored."""
+
+LOOKS = 4
+"""Data sets of a network that are looked at: who fits to ever new data has been warned after so many."""
+
+
+class Looked:
+    """What a network has been warned of, data set by data set."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+
+    def at(self, program: Program, backend: Operations, x: Array, y: Array) -> "FirstLook | None":
+        """The first look at these data, after its warnings; None where nothing is looked at any more."""
+        if len(self._seen) >= LOOKS:
+            return None
+        look = FirstLook(program, backend, x, y)
+        key = hash((program.loss, look.shape, look.x.tobytes(), look.y.tobytes()))
+        if key not in self._seen:
+            warn(checks_at("fit"), look)  # which may raise: then it was not seen
+            self._seen.add(key)
+        return look
+
+
+class FirstLook:
+    """A sample of checked data, and what can be asked of them.
+
+    Attributes:
+        program: the network.
+        x: sampled rows as they were given, (R, F).
+        y: their targets.
+        shape: of all samples.
+    """
+
+    def __init__(self, program: Program, backend: Operations, x: Array, y: Array) -> None:
+        self.program, self._backend, self._all = program, backend, (x, y)
+        self.shape = tuple(int(size) for size in x.shape)
+        rows = max(1, min(ROWS, ELEMENTS // max(1, prod(self.shape[1:]))))
+        self.x = self._spread(x, rows).reshape(-1, prod(self.shape[1:]))
+        self.y = self._spread(y, rows)
+
+    def _spread(self, array: Array, rows: int) -> NDArray[Any]:
+        """At most so many rows on the host, spread evenly, in their order."""
+        count = int(array.shape[0])
+        step = max(1, count // rows)
+        return np.asarray(self._backend.to_numpy(array[: min(count, rows * step) : step, ...]))
+
+    @property
+    def samples(self) -> int:
+        """How many there are in all."""
+        return self.shape[0]
+
+    @cached_property
+    def inputs(self) -> NDArray[Any] | None:
+        """The sample as the first dense layer sees it, float64; None where something else comes before."""
+        x = self.x.astype(np.float64)
+        for stage in self.program.stages:
+            match stage:
+                case Rescale(scale=scale, offset=offset):
+                    x = x * scale + offset
+                case Dropout():
+                    continue
+                case Dense():
+                    return x
+                case _:
+                    return None
+        return None
+
+    def constant_columns(self) -> tuple[NDArray[np.bool_], int]:
+        """Which columns are the same in all of so many rows: of all where that is little to read, else the sample's."""
+        rows = self.x
+        if prod(self.shape) <= WHOLE:
+            rows = self._spread(self._all[0], self.samples).reshape(self.samples, -1)
+        return (rows == rows[:1]).all(axis=0), len(rows)
+
+    @cached_property
+    def targets(self) -> NDArray[Any]:
+        """Targets as values, float64; evenly spread ones where there are many."""
+        y = self._all[1]
+        return self._spread(y, max(1, ELEMENTS // max(1, prod(y.shape[1:])))).astype(np.float64)
+
+    @cached_property
+    def missing_classes(self) -> list[int]:
+        """The classes among several outputs that no sample has; of targets that are no classes, none."""
+        loss, outputs, y = self.program.loss, self.program.output_features, self._all[1]
+        if loss is None or not isinstance(loss.kernel, str) or outputs < 2:
+            return []
+        if loss.targets == "labels":
+            missing = set(range(outputs)).difference(np.unique(self.y).tolist())
+            if missing:  # from the sample
+                missing.difference_update(np.unique(self._backend.to_numpy(y)).tolist())
+            return sorted(missing)
+        if registry.loss(loss.kernel).outputs != "categorical":
+            return []
+        occurs = self.y.any(axis=0)
+        if not occurs.all():
+            xp = namespace(y)
+            occurs = np.asarray(self._backend.to_numpy(xp.any(xp.astype(y, xp.bool), axis=0)))
+        return [int(number) for number in np.flatnonzero(~occurs)]
+
+    @cached_property
+    def fits_values(self) -> bool:
+        """Whether the loss compares outputs, of any values, with the targets as they are."""
+        loss = self.program.loss
+        return loss is not None and isinstance(loss.kernel, str) and registry.loss(loss.kernel).scores == "values"
+
+
+# -- samples ---------------------------------------------------------------------------------------------------------
+
+
+@check("unscaled inputs", "fit")
+def unscaled_inputs(look: FirstLook) -> Iterator[str]:
+    """Inputs far from 1, such as 0 to 255 without Rescaling, or columns of very different size."""
+    x = look.inputs
+    if x is None:
+        return
+    sizes = np.sqrt(np.mean(x * x, axis=0))
+    largest = float(sizes.max())
+    span = f"the first layer gets numbers from {x.min():.4g} to {x.max():.4g}"
+    if largest > LARGE:
+        yield (
+            f"{span}, far beyond -1 to 1: its gradients grow with them, and training is slow or diverges. {_cure(look)}"
+        )
+        return
+    if 0 < largest < SMALL:
+        cure = "They may be scaled twice: see Rescaling" if _is_rescaled(look) else _STANDARDISE
+        yield f"{span}, all but 0: it hardly learns from them. {cure}"
+        return
+    spreads = x.std(axis=0)
+    if len(x) < ENOUGH or spreads.max() < SPREAD * spreads[spreads > 0].min(initial=inf):
+        return
+    dense = (np.count_nonzero(x, axis=0) > len(x) / 2) & (spreads > 0)  # others vary little because they are rare
+    if dense.sum() > 1 and spreads[dense].max() >= SPREAD * spreads[dense].min():
+        most, least = (np.flatnonzero(dense)[place(spreads[dense])] for place in (np.argmax, np.argmin))
+        yield (
+            f"column {most} varies by {spreads[most]:.3g}, column {least} by {spreads[least]:.3g}: the network all but "
+            f"ignores the smaller. {_STANDARDISE}"
+        )
+
+
+_STANDARDISE = "Standardise: x = (x - mean) / std, with x.mean(axis=0) and x.std(axis=0) of the training data"
+
+
+def _is_rescaled(look: FirstLook) -> bool:
+    return any(isinstance(stage, Rescale) for stage in look.program.stages[:1])
+
+
+def _cure(look: FirstLook) -> str:
+    """What brings inputs that are too large to about -1 to 1."""
+    least, most = float(look.x.min()), float(look.x.max())
+    if least < 0 or most > 255 or (look.x != np.floor(look.x)).any():
+        return _STANDARDISE
+    scale = 255 if most > 128 else int(most)
+    return (
+        f"{'Change the first layer to' if _is_rescaled(look) else 'Begin the network with'} dk.Rescaling(1 / {scale})"
+    )
+
+
+@check("constant inputs", "fit")
+def constant_inputs(look: FirstLook) -> Iterator[str]:
+    """Samples that are all the same, or, of a table of many rows, in more than half of its columns."""
+    if look.samples < MANY or len(look.x) < 2 or (look.x == look.x[:1]).all(axis=0).mean() <= 0.5:
+        return
+    constant, rows = look.constant_columns()
+    count, columns = int(constant.sum()), len(constant)
+    if count == columns:
+        yield f"all {rows:,} rows of x are the same: nothing can be learned of them. Look at how x was made"
+    elif count > columns / 2 and len(look.shape) == 2 and rows == look.samples >= 10 * columns:
+        yield (
+            f"{count:,} of the {columns:,} columns of x have the same number in all {rows:,} rows: they say nothing. "
+            "Look at how x was made, or leave them out: x[:, x.std(axis=0) > 0]"
+        )
+
+
+# -- targets ---------------------------------------------------------------------------------------------------------
+
+
+@check("labels that never occur", "fit")
+def missing_labels(look: FirstLook) -> Iterator[str]:
+    """Classes among the outputs that no sample has, or a yes-or-no question whose answer is always the same."""
+    loss, outputs = look.program.loss, look.program.output_features
+    missing = look.missing_classes if look.samples >= 20 * outputs else []
+    if loss is not None and missing:
+        named = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+        left = outputs - len(missing)
+        cure = "Leave out their columns of y, and narrow the last layer"
+        if loss.targets == "labels":
+            cure = f"Number the classes 0 to {left - 1}, by np.unique(y, return_inverse=True)[1]; narrow the last layer"
+        if left == 1:
+            cure = "Give samples of all classes"
+        yield (
+            f"none of {look.samples:,} samples has class {named}, though the network has {outputs} outputs: "
+            f"{len(missing)} of them learn to be 0. {cure}. {_SHUFFLE}"
+        )
+    if loss is None or not isinstance(loss.kernel, str) or outputs != 1 or look.samples < ENOUGH:
+        return
+    if registry.loss(loss.kernel).outputs == "binary" and look.targets.min() == look.targets.max():
+        yield (
+            f"the target is {look.targets.min() + 0.0:g} for all {look.samples:,} samples: the network learns to say "
+            f"so always. Give samples of both classes. {_SHUFFLE}"
+        )
+
+
+_SHUFFLE = "If y is sorted and a part of it was held out, shuffle x and y before"
+
+
+@check("targets out of reach", "fit")
+def unreachable_targets(look: FirstLook) -> Iterator[str]:
+    """Targets that the last activation cannot give, such as 0 to 255 after a sigmoid."""
+    last = look.program.stages[-1] if look.program.stages else None
+    if not look.fits_values or not isinstance(last, Dense | Activate) or look.program.head != "linear":
+        return
+    activation, t = registry.activation(last.activation), look.targets
+    low, high = reach(activation)
+    slack = 1e-4 * (high - low if high - low < inf else 1.0)
+    share = float(((t < low - slack) | (t > high + slack)).mean())
+    if share > 0.01:
+        ends = f"{low:.4g} to {high:.4g}" if -inf < low < high < inf else f"at least {low:.4g}"
+        ends = f"at most {high:.4g}" if low == -inf else ends
+        yield (
+            f"{share:.0%} of the targets, which go from {t.min():.4g} to {t.max():.4g}, are not what the last layer's "
+            f"{activation.name!r} can give, {ends}: the loss cannot become small. For a regression leave out its "
+            "activation, or scale the targets into that range"
+        )
+
+
+def reach(activation: registry.Activation) -> tuple[float, float]:
+    """The least and the largest output of an activation, infinite where there is no end to them."""
+    if not activation.elementwise:
+        return (0.0, 1.0) if activation.gives != "values" else (-inf, inf)
+    x = np.concatenate([[-1e4, -100.0, 100.0, 1e4], np.linspace(-8, 8, 321)])
+    with np.errstate(all="ignore"):
+        y = np.asarray(activation.forward(x))
+    if not np.isfinite(y).all():
+        return -inf, inf
+    return (float(y.min()) if y.min() > -50 else -inf), (float(y.max()) if y.max() < 50 else inf)
+
+
+@check("accuracy of values", "fit")
+def accuracy_of_values(look: FirstLook) -> Iterator[str]:
+    """An accuracy of targets that are no classes: many values, also beyond 0 to 1."""
+    accuracies = [m.name for m in look.program.metrics if isinstance(m.kernel, str) and "accuracy" in m.kernel]
+    if not accuracies or not look.fits_values or len(look.y) < ENOUGH:
+        return
+    t = look.targets
+    outside = float(((t < 0) | (t > 1)).mean())
+    if outside > 0.1 and len(np.unique(t[: 4 * ROWS])) > 8:
+        yield (
+            f"{', '.join(map(repr, accuracies))} counts right classes, but the targets are values from {t.min():.4g} "
+            f"to {t.max():.4g}: it says nothing of a regression. Its loss does"
+        )

@@ -1,0 +1,85 @@
+"""Who watches a fit from the inside: warns of how the loss goes, and records what `diagnose=True` asks for."""
+
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from dnnkit.backends.program import Totals
+from dnnkit.diagnosis.checks import checks_at, warn
+from dnnkit.diagnosis.course import Course, Rehearsal, rehearse, usual_loss
+from dnnkit.diagnosis.first_look import FirstLook, Looked
+from dnnkit.diagnosis.recorder import Recorder
+from dnnkit.kernels.array import Array
+from dnnkit.network.lowering import initial_parameters
+from dnnkit.network.protocol import Network
+
+if TYPE_CHECKING:
+    from dnnkit.training.history import History
+
+
+class Watch:
+    """Watches one fit of a network.
+
+    Arguments:
+        net: the network, built.
+        look: at the data; None where nobody has looked.
+        batch_size: rows of a batch.
+        recorder: of what becomes of the layers; None where nobody asked.
+    """
+
+    def __init__(self, net: Network, look: FirstLook | None, batch_size: int, recorder: Recorder | None = None) -> None:
+        self._net, self._look, self._batch_size, self._recorder = net, look, batch_size, recorder
+        self._losses: list[float] = []
+        self._checks, self._said = checks_at("epoch"), set[str]()
+        self._begins = net.executable.state.step == 0
+
+    def begin(self) -> None:
+        """Before the first epoch."""
+        if self._recorder is not None:
+            self._recorder.record(self._net, 0)
+
+    def epoch_ended(self, totals: Totals) -> None:
+        """After an epoch's steps, before the network's epoch counts on."""
+        net = self._net
+        self._losses.append(totals.mean_loss)
+        usual = None
+        if len(self._losses) == 1 and self._look is not None and self._begins and totals.reduction == "mean":
+            usual = usual_loss(net.executable.program, self._look)
+        state, rows = net.executable.state, int(totals.weight)
+        course = Course(state.epoch + 1, self._losses, totals.nan_step, self._begins, rows, usual, self._rehearse)
+        warn(self._checks, course, self._said)
+        if self._recorder is not None and self._recorder.wants(len(self._losses)):
+            self._recorder.record(net, len(self._losses))
+
+    def end(self, history: "History", is_shown: bool) -> None:
+        """After the last epoch."""
+        if self._recorder is not None:
+            if not self._recorder.wants(len(self._losses)):  # else it was recorded then
+                self._recorder.record(self._net, len(self._losses))
+            history.diagnosis = self._recorder.diagnosis()
+            if is_shown:
+                _print(str(history.diagnosis))
+
+    def _rehearse(self) -> Rehearsal | None:
+        net = self._net
+        if self._look is None or not self._begins or net.input_shape is None:
+            return None
+        first = initial_parameters(net.descriptions, net.input_shape, net.seed, net.dtype)
+        return rehearse(net, first, self._look, self._batch_size)
+
+
+def _print(text: str) -> None:
+    """On standard output, if that can be written to, in the letters that it has."""
+    with suppress(OSError, ValueError, LookupError):
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        print(text.encode(encoding, "replace").decode(encoding))
+
+
+def watching(net: Network, looked: Looked, x: Array, y: Array, batch_size: int, diagnose: bool) -> Watch:
+    """Look at a fit's checked data, which warns, and watch the fit from now on."""
+    program, backend = net.executable.program, net.backend
+    with backend.on_device():
+        look, recorder = looked.at(program, backend, x, y), None
+        if diagnose:
+            recorder = Recorder(net, look or FirstLook(program, backend, x, y))
+    return Watch(net, look, batch_size, recorder)
