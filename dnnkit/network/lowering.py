@@ -15,6 +15,7 @@ from dnnkit.backends.program import Dense as DenseStage
 from dnnkit.base_loss import Loss, check_outputs
 from dnnkit.errors import ConfigurationError
 from dnnkit.initializers import Shape, get_initializer
+from dnnkit.kernels import registry
 from dnnkit.layers import Layer
 from dnnkit.optimizers import Optimizer
 from dnnkit.seeds import stream
