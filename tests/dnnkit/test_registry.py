@@ -263,7 +263,7 @@ def test_another_name_that_is_taken_is_an_error(fruit):
         ("loss", {"SparseCategoricalCrossentropy": "sparse_categorical_crossentropy"}),
         ("optimizer", {"Adam": "adam", "ADAM": "adam", "SGD": "sgd", "RMSprop": "rmsprop", "AdamW": "adamw"}),
         ("metric", {"acc": "accuracy", "Accuracy": "accuracy", "BinaryAccuracy": "binary_accuracy"}),
-        ("metric", {"SparseCategoricalAccuracy": "categorical_accuracy"}),
+        ("metric", {"SparseCategoricalAccuracy": "sparse_categorical_accuracy", "mse": "mean_squared_error"}),
         ("initializer", {"GlorotUniform": "glorot_uniform", "he normal": "he_normal", "zero": "zeros"}),
         ("activation", {"ReLU": "relu", "LeakyReLU": "leaky_relu", "swish": "silu"}),
         ("callback", {"early_stopping": "EarlyStopping"}),

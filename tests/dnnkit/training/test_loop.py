@@ -244,7 +244,8 @@ def test_callbacks_know_the_epochs_and_steps_there_will_be(backend: Backend):
         *data(), batch_size=BATCH, steps=7, steps_per_epoch=3, callbacks=listener, verbose=0, initial_epoch=4
     )
     assert listener.params == {
-        "epochs": 7, "steps": 3, "samples": SAMPLES, "batch_size": BATCH, "verbose": 0, "metrics": ["loss", "accuracy"]
+        "epochs": 7, "steps": 3, "samples": SAMPLES, "batch_size": BATCH, "verbose": 0,
+        "metrics": ["loss", "accuracy", "f1_score"],
     }  # fmt: skip
     batches = [("batch", 0), ("batch", 1), ("batch", 2)]
     assert listener.heard == [("epoch", 4), *batches, ("epoch", 5), *batches, ("epoch", 6), ("batch", 0)]
