@@ -79,6 +79,7 @@ def test_focal_losses_are_those_of_keras(backend):
     assert of_classes == pytest.approx((0.5 * y * (1 - p) * -np.log(p)).sum() / 2)
 
 
+@pytest.mark.filterwarnings("ignore:constant inputs:dnnkit.errors.TrainingWarning")
 def test_several_quantiles_are_learned_at_once(backend):
     spread = np.repeat(RNG.exponential(size=(400, 1)), 3, axis=1)
     net = dk.Sequential([dk.Dense(3, kernel_initializer="zeros")], seed=0, dtype="float64")
