@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 RELU = {"ACTIVATION": "relu", "SLOPE": "derivative_from_output", "SAVES_INPUT": "0"}
 GELU = {"ACTIVATION": "gelu", "SLOPE": "derivative", "SAVES_INPUT": "1"}
-CROSS_ENTROPY, ACCURACY = {"LOSS": "softmax_cross_entropy"}, {"METRIC": "categorical_accuracy"}
+CROSS_ENTROPY = {"LOSS": "softmax_cross_entropy", "MEASURES": "loss_alone"}
+ACCURACY = {"METRIC": "categorical_accuracy"}
 DENSE, SOFTMAX, LOSS, METRIC = (
     "dense/gpu.cu",
     "activations/softmax/gpu.cu",

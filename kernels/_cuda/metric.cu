@@ -26,14 +26,14 @@ __device__ __forceinline__ void sum_of_rows(
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256, 4) metric_of_values(
+extern "C" __global__ void __launch_bounds__(256, 2) metric_of_values(
     const REAL* scores, const REAL* targets, const REAL* weights, REAL threshold, double* parts, double* totals,
     bool adds, long long rows, int columns, int group
 ) {
     sum_of_rows(scores, targets, weights, threshold, parts, totals, adds, rows, columns, group);
 }
 
-extern "C" __global__ void __launch_bounds__(256, 4) metric_of_labels(
+extern "C" __global__ void __launch_bounds__(256, 2) metric_of_labels(
     const REAL* scores, const long long* targets, const REAL* weights, REAL threshold, double* parts, double* totals,
     bool adds, long long rows, int columns, int group
 ) {

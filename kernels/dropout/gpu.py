@@ -1,5 +1,6 @@
 """Dropout on the GPU. Contract: the package's docstring."""
 
+from numbers import Integral
 from typing import Any
 
 from dnnkit.kernels._cuda.launch import THREADS, blocks, contiguous, launch
@@ -53,7 +54,7 @@ def numbers(dropout: Draw | None) -> dict[str, Any]:
 
 def _words(draw: Draw) -> dict[str, Any]:
     """The step may be a clock on the GPU (`_cuda/clock.cu`), which knows it."""
-    step, clock = (draw.step, None) if isinstance(draw.step, int) else (0, draw.step)
+    step, clock = (draw.step, None) if isinstance(draw.step, Integral) else (0, draw.step)
     threshold = int(draw.rate * 2.0**32)
     words = {"threshold": threshold, "seed": draw.seed, "purpose": PURPOSE, "layer": draw.layer}
     return {**words, "step": step, "clock": clock}

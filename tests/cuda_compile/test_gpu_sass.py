@@ -3,9 +3,10 @@
 import pytest
 
 from benchmarks.gpu_sass.__main__ import _fitting, _turns
-from benchmarks.gpu_sass.cases import Pass
+from benchmarks.gpu_sass.cases import CASES, Pass
 from benchmarks.gpu_sass.loops import kernels
 from dnnkit.errors import DataError
+from dnnkit.kernels._cuda.source import Source, shipped
 
 CODE = """
 .text.two:
@@ -55,3 +56,10 @@ def test_a_pass_is_found_by_its_accesses_or_is_an_error() -> None:
     assert list(_turns([(loop, 4)], 0.6)) == [(loop, 1)]
     with pytest.raises(DataError, match="no loop does what Pass"):
         _fitting(loops, Pass(1, 1), None)
+
+
+def test_what_is_counted_ships() -> None:
+    for part in {id(part): part for case in CASES for part in case.after}.values():
+        source = Source.of(part.file, "float32", **part.macros)
+        assert (part.file, dict(source.macros)) in [(each.file, dict(each.macros)) for each in shipped()], part
+        assert part.kernel in source.signatures(), part
