@@ -10,6 +10,7 @@ from textwrap import dedent
 from typing import Any
 
 import dnnkit as dk
+from dnnkit.diagnosis.checks import Check
 from dnnkit.kernels import optimizer_step
 from dnnkit.kernels.registry import FOLDERS
 from dnnkit.registry import REGISTRIES, Registry
@@ -35,6 +36,8 @@ GIVEN = {
     "initializer": "`dk.Dense(64, kernel_initializer=NAME, bias_initializer=NAME)`.",
     "callback": "`net.fit(..., callbacks=[...])`.",
     "data set": "`dk.datasets.NAME.load_data()`, `dnnkit train NAME`.",
+    "warning": "What `compile`, `fit` and `fit(diagnose=True)` say of networks and data that look wrong "
+    "([diagnosis](diagnosis.md)); each `TrainingWarning` begins with its name, by which a filter silences it.",
     "backend": "`DNNKIT_BACKEND=NAME`, `dk.set_backend(NAME)`, `dk.Sequential(..., backend=NAME)`, `net.to(NAME)`.",
 }
 """How each kind is given."""
@@ -74,7 +77,9 @@ def _things(registry: Registry[Any]) -> Iterator[str]:
         also = f"\n\nNames: {_codes(names)}" if names and names != [title] else ""
         contract = _contract(registry.kind, name)
         told = _told(thing) or contract.partition("\n")[0]
-        if is_dataclass(thing) and not isinstance(thing, type):
+        if isinstance(thing, Check):
+            told = f"{_told(thing.look)} Looked for at: {thing.moment}."
+        elif is_dataclass(thing) and not isinstance(thing, type):
             told = f"`{thing!r}`: {told}"
         text = f"### `{title}`{also}\n\n{told}".rstrip()
         if contract:
