@@ -36,8 +36,8 @@ def test_labels_targets_and_weights_of_other_dtypes_are_converted(gpu, rng):
         expected = run(gpu, "softmax_cross_entropy", scores, wide_targets, weights.astype(np.float32))
         assert actual[0] == expected[0]
         np.testing.assert_array_equal(actual[1], expected[1])
-        right = measured(gpu, "categorical", scores, given, weights)
-        assert right == measured(gpu, "categorical", scores, wide_targets, weights.astype(np.float32))
+        right = measured(gpu, "categorical_accuracy", scores, given, weights)
+        assert right == measured(gpu, "categorical_accuracy", scores, wide_targets, weights.astype(np.float32))
 
 
 def test_no_bit_depends_on_the_order_in_which_threads_run(gpu, rng):
@@ -57,14 +57,14 @@ def test_no_bit_depends_on_the_order_in_which_threads_run(gpu, rng):
 def measured(gpu, kind, scores, targets, weights, *numbers):
     out = gpu.full(1, np.float64)
     arrays = [None if array is None else gpu.put(array) for array in (scores, targets, weights)]
-    metrics.total(f"{kind}_accuracy", *arrays, *(numbers or (0.5,)), out)
+    metrics.total(kind, *arrays, *(numbers or (0.5,)), out)
     return float(gpu.get(out)[0])
 
 
 @pytest.mark.parametrize("label", [-1, 3, 2**40])
 def test_a_label_out_of_range_is_never_right_and_reads_nothing(gpu, label):
     for best in range(3):
-        assert measured(gpu, "categorical", np.eye(3)[best : best + 1], np.array([label]), None) == 0
+        assert measured(gpu, "categorical_accuracy", np.eye(3)[best : best + 1], np.array([label]), None) == 0
     loss, _ = run(gpu, "softmax_cross_entropy", np.eye(3), np.array([label, 0, 1]))
     assert np.isfinite(loss)
 
@@ -77,7 +77,7 @@ def test_sums_of_loss_and_metric_of_a_step_are_those_apart(gpu, rng, name, metri
     labels = registry.loss(name).takes_labels
     targets = rng.integers(0, 10, rows) if labels else rng.uniform(0, 1, (rows, 10)).astype(np.float32)
     loss, gradient = run(gpu, name, scores, targets, weights, 0.25)
-    share = measured(gpu, metric.removesuffix("_accuracy"), scores, targets, weights)
+    share = measured(gpu, metric, scores, targets, weights)
     arrays = [gpu.put(array) for array in (scores, targets, weights.astype(np.float32))]
     numbers, found = gpu.put(np.array([0.25, 7], np.float32)), set()
     for order in compiling.ORDERS:
@@ -102,4 +102,4 @@ def test_a_metric_is_added_to_what_is_there(gpu, rng):
         out = gpu.put(np.array([5.0]))
         for _ in range(2):
             metrics.total("categorical_accuracy", gpu.put(scores), gpu.put(targets), None, 0.5, out, adds=True)
-        assert gpu.get(out).tolist() == [5 + 2 * measured(gpu, "categorical", scores, targets, None)]
+        assert gpu.get(out).tolist() == [5 + 2 * measured(gpu, "categorical_accuracy", scores, targets, None)]
