@@ -130,7 +130,7 @@ def test_a_formula_is_the_same_everywhere_and_its_gradient_that_of_differences(
 @pytest.mark.parametrize("what", [VARIANTS[1], VARIANTS[4], VARIANTS[8], VARIANTS[14], "everything"], ids=str)
 def test_cuda_sources_compile_as_the_others_do_warnings_being_errors(what: Variant | str) -> None:
     name = key(what) if isinstance(what, str) else variant(what.base, what.parameters, what.smoothing, what.weights)
-    for source in variants([losses.source(name, "float32")]):
+    for source in variants([losses.source(name, "float32")]):  # for each way that rows may go
         options = (*source.options(), f"-arch={OLDEST_AND_NEWEST[0]}", *REPORTED)
         cubin, _ = nvrtc.compile_source(source.text(), "loss.cu", options)
         assert cubin.startswith(b"\x7fELF")
