@@ -1,13 +1,10 @@
 """Calls as programs for Keras 3 make them, with `keras` meaning dnnkit; each runs as it stands.
 
-What a call needs that is made elsewhere is named after `~`: as long as that is not there, the call must fail, so that
-nothing is skipped in silence; `HERE` tells. What does not work, and why, is after `!`: the call must then be an error
-that says what to use instead. docs/from-keras.md publishes these.
+What does not work, and why, is after `!`: the call must then be an error that says what to use instead.
+docs/from-keras.md publishes these.
 """
 
-from dataclasses import dataclass, fields
-
-import dnnkit as dk
+from dataclasses import dataclass
 
 SET_UP = """
 import copy, pickle
@@ -74,7 +71,7 @@ layers.Dense(64, input_shape=(784,))
 layers.Dense(64, input_dim=784)
 layers.Dense(8, kernel_initializer=initializers.HeNormal())
 layers.Dense(8, kernel_initializer=initializers.RandomNormal(stddev=0.01))
-layers.Dense(8, trainable=False) ~ frozen
+layers.Dense(8, trainable=False)
 layers.Activation("relu")
 layers.Activation(activations.tanh)
 layers.Dropout(0.5)
@@ -134,8 +131,8 @@ keras.models.clone_model(model).count_params() == 83
 copy.deepcopy(model).predict(x).shape == (64, 3)
 pickle.loads(pickle.dumps(model)).predict(x).shape == (64, 3)
 repr(model), repr(history), repr(model.layers[0])
-model.trainable = False; assert not model.layers[0].trainable; model.trainable = True ~ frozen
-model.layers[0].trainable ~ frozen
+model.trainable = False; assert not model.layers[0].trainable; model.trainable = True
+model.layers[0].trainable
 keras.Model(inputs=None, outputs=None) ! layers stand one after the other
 model.inputs ! there are no symbolic tensors
 model.layers[0].output ! there are no symbolic tensors; a network of the first layers predicts them
@@ -156,22 +153,22 @@ regressor(loss="mean_squared_error")
 regressor(loss=losses.MeanSquaredError())
 detector(loss=losses.BinaryCrossentropy())
 detector(loss="binary_crossentropy")
-regressor(loss="mae") ~ losses
-regressor(loss="mean_absolute_error") ~ losses
-regressor(loss=losses.MeanAbsoluteError()) ~ losses
-regressor(loss="huber") ~ losses
-regressor(loss=losses.Huber(delta=1.0)) ~ losses
-regressor(loss="log_cosh") ~ losses
-regressor(loss=losses.LogCosh()) ~ losses
-regressor(loss="poisson") ~ losses
-regressor(loss=losses.Poisson()) ~ losses
-detector(loss="hinge", metrics=[]) ~ losses
-detector(loss=losses.SquaredHinge(), metrics=[]) ~ losses
-classifier(loss="kl_divergence") ~ losses
-classifier(loss=losses.KLDivergence()) ~ losses
-detector(loss=losses.BinaryFocalCrossentropy()) ~ losses
-detector(loss=losses.BinaryCrossentropy(label_smoothing=0.1)) ~ losses
-classifier(loss=losses.CategoricalCrossentropy(label_smoothing=0.1)) ~ losses
+regressor(loss="mae")
+regressor(loss="mean_absolute_error")
+regressor(loss=losses.MeanAbsoluteError())
+regressor(loss="huber")
+regressor(loss=losses.Huber(delta=1.0))
+regressor(loss="log_cosh")
+regressor(loss=losses.LogCosh())
+regressor(loss="poisson")
+regressor(loss=losses.Poisson())
+detector(loss="hinge", metrics=[])
+detector(loss=losses.SquaredHinge(), metrics=[])
+classifier(loss="kl_divergence")
+classifier(loss=losses.KLDivergence())
+detector(loss=losses.BinaryFocalCrossentropy())
+detector(loss=losses.BinaryCrossentropy(label_smoothing=0.1))
+classifier(loss=losses.CategoricalCrossentropy(label_smoothing=0.1))
 classifier(loss=losses.CategoricalCrossentropy(from_logits=False))
 m = Sequential([Dense(3)]); m.compile("adam", losses.SparseCategoricalCrossentropy(from_logits=True))
 m = Sequential([Dense(1)]); m.compile("adam", losses.BinaryCrossentropy(from_logits=True), metrics=["accuracy"])
@@ -180,19 +177,19 @@ classifier(metrics=["acc"])
 classifier(metrics=["sparse_categorical_accuracy"])
 classifier(loss="categorical_crossentropy", metrics=["categorical_accuracy"])
 detector(metrics=["binary_accuracy"])
-classifier(metrics=[metrics.SparseCategoricalAccuracy()]) ~ metrics
-classifier(loss="categorical_crossentropy", metrics=[metrics.CategoricalAccuracy(name="acc")]) ~ metrics
-detector(metrics=[metrics.BinaryAccuracy(threshold=0.3)]) ~ metrics
-detector(metrics=[metrics.AUC()]) ~ metrics
-detector(metrics=["AUC"]) ~ metrics
-detector(metrics=["accuracy", metrics.Precision(), metrics.Recall()]) ~ metrics
-detector(metrics=[metrics.Precision(name="precision"), metrics.AUC(name="auc")]) ~ metrics
-regressor(metrics=["mae"]) ~ metrics
-regressor(metrics=["mae", "mse"]) ~ metrics
-regressor(metrics=[metrics.RootMeanSquaredError()]) ~ metrics
-regressor(metrics=[metrics.R2Score()]) ~ metrics
-regressor(metrics=[metrics.MeanAbsoluteError(name="mae")]) ~ metrics
-classifier(loss="categorical_crossentropy", metrics=[metrics.TopKCategoricalAccuracy(k=2)]) ~ metrics
+classifier(metrics=[metrics.SparseCategoricalAccuracy()])
+classifier(loss="categorical_crossentropy", metrics=[metrics.CategoricalAccuracy(name="acc")])
+detector(metrics=[metrics.BinaryAccuracy(threshold=0.3)])
+detector(metrics=[metrics.AUC()])
+detector(metrics=["AUC"])
+detector(metrics=["accuracy", metrics.Precision(), metrics.Recall()])
+detector(metrics=[metrics.Precision(name="precision"), metrics.AUC(name="auc")])
+regressor(metrics=["mae"])
+regressor(metrics=["mae", "mse"])
+regressor(metrics=[metrics.RootMeanSquaredError()])
+regressor(metrics=[metrics.R2Score()])
+regressor(metrics=[metrics.MeanAbsoluteError(name="mae")])
+classifier(loss="categorical_crossentropy", metrics=[metrics.TopKCategoricalAccuracy(k=2)])
 regressor(metrics=[lambda y_true, y_pred: np.mean(np.abs(y_true - y_pred), axis=1)])
 classifier(optimizer=optimizers.SGD(learning_rate=0.1, momentum=0.9, nesterov=True))
 classifier(optimizer="rmsprop")
@@ -302,7 +299,7 @@ np.asarray(model.layers[0].bias)
 len(model.trainable_weights) == 4
 len(model.trainable_variables) == 4
 sum(np.prod(weight.shape) for weight in model.trainable_weights) == model.count_params()
-len(model.non_trainable_weights) == 0 ~ frozen
+len(model.non_trainable_weights) == 0
 model.layers[0].add_weight(shape=(2,)) ! a layer of one's own says them in parameters
 """,
     "callbacks": r"""
@@ -314,21 +311,21 @@ callbacks.CSVLogger("log.csv")
 callbacks.TerminateOnNaN()
 model.fit(x, labels, verbose=0, callbacks=[callbacks.CSVLogger("log.csv"), callbacks.TerminateOnNaN()])
 keras.callbacks.Callback()
-callbacks.EarlyStopping("val_loss", 0, 3) ~ callbacks
-callbacks.EarlyStopping(monitor="val_loss", patience=3, verbose=1) ~ callbacks
-callbacks.EarlyStopping(start_from_epoch=5) ~ callbacks
-callbacks.EarlyStopping(baseline=0.5) ~ callbacks
-callbacks.ModelCheckpoint("best.keras", verbose=1) ~ callbacks
-callbacks.ModelCheckpoint(filepath="best.weights.h5", save_weights_only=True) ~ callbacks
+callbacks.EarlyStopping("val_loss", 0, 3)
+callbacks.EarlyStopping(monitor="val_loss", patience=3, verbose=1)
+callbacks.EarlyStopping(start_from_epoch=5)
+callbacks.EarlyStopping(baseline=0.5)
+callbacks.ModelCheckpoint("best.keras", verbose=1)
+callbacks.ModelCheckpoint(filepath="best.weights.h5", save_weights_only=True)
 callbacks.CSVLogger("log.csv", append=True)
-callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.5, patience=2, min_lr=1e-5) ~ callbacks
-callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.9) ~ callbacks
-callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None) ~ callbacks
-model.fit(x, labels, verbose=0, validation_split=0.25, callbacks=[callbacks.ReduceLROnPlateau(patience=1)]) ~ callbacks
-model.fit(x, labels, verbose=0, callbacks=[callbacks.LearningRateScheduler(lambda epoch: 1e-3)]) ~ callbacks
+callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.5, patience=2, min_lr=1e-5)
+callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.9)
+callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None)
+model.fit(x, labels, verbose=0, validation_split=0.25, callbacks=[callbacks.ReduceLROnPlateau(patience=1)])
+model.fit(x, labels, verbose=0, callbacks=[callbacks.LearningRateScheduler(lambda epoch: 1e-3)])
 model.fit(x, labels, verbose=0, callbacks=[Ends()]); assert Ends.seen == ["epoch 0", "train"]
-model.fit(x, labels, verbose=0, callbacks=[Batches()]); assert Batches.seen == ["batch 0", "batch 1"] ~ callbacks
-model.evaluate(x, labels, callbacks=[Tests()]); assert Tests.seen ~ callbacks
+model.fit(x, labels, verbose=0, callbacks=[Batches()]); assert Batches.seen == ["batch 0", "batch 1"]
+model.evaluate(x, labels, callbacks=[Tests()]); assert Tests.seen
 callbacks.BackupAndRestore("backup") ! fit(checkpoint=folder) is that
 callbacks.RemoteMonitor() ! a Callback of one's own
 """,
@@ -379,28 +376,14 @@ keras.applications.VGG16() ! there are no trained image models
 }
 """Program part -> its calls, one a line; they share what the lines before them made."""
 
-HERE = {
-    "losses": lambda: hasattr(dk.losses, "Huber"),
-    "metrics": lambda: hasattr(dk.metrics, "Precision"),
-    "callbacks": lambda: hasattr(dk.callbacks, "ReduceLROnPlateau"),
-    "frozen": lambda: "trainable" in {field.name for field in fields(dk.Layer)},
-}
-"""Whether what calls need is there."""
-
 
 @dataclass(frozen=True)
 class Call:
-    """A line of a program, what it needs that is not there yet, and why it does not work."""
+    """A line of a program, and why it does not work; "" if it does."""
 
     part: str
     code: str
-    needs: str = ""
     reason: str = ""
-
-    @property
-    def works(self) -> bool:
-        """Whether it is expected to."""
-        return not self.reason and (not self.needs or HERE[self.needs]())
 
 
 def calls() -> list[Call]:
@@ -409,6 +392,5 @@ def calls() -> list[Call]:
     for part, lines in CALLS.items():
         for line in lines.strip().splitlines():
             code, _, reason = line.partition(" ! ")
-            code, _, needs = code.partition(" ~ ")
-            found.append(Call(part, code.strip(), needs.strip(), reason.strip()))
+            found.append(Call(part, code.strip(), reason.strip()))
     return found

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dnnkit.errors import DnnkitError
-from tests.dnnkit.keras.calls import CALLS, HERE, SET_UP, Call, calls
+from tests.dnnkit.keras.calls import CALLS, SET_UP, Call, calls
 from tests.dnnkit.keras.document import FILE, excluded_table
 
 ALL = calls()
@@ -39,14 +39,14 @@ def _wrong(call: Call, names: dict[str, Any]) -> str:
         try:
             value = _run(call.code, names)
         except Exception as error:
-            if call.works:
+            if not call.reason:
                 return f"{type(error).__name__}: {error}"
-            if call.reason and not (isinstance(error, DnnkitError) and len(str(error)) > 30):
+            if not (isinstance(error, DnnkitError) and len(str(error)) > 30):
                 return f"says not what to use instead: {error!r}"
             return ""
     if value is False:
         return "is False"
-    return "" if call.works else f"works, although {call.reason or f'{call.needs} is not there'}: take the mark away"
+    return f"works, although {call.reason}: take the mark away" if call.reason else ""
 
 
 def _run(code: str, names: dict[str, Any]) -> Any:
@@ -59,14 +59,11 @@ def _run(code: str, names: dict[str, Any]) -> Any:
     return eval(expression, names)
 
 
-def test_there_are_enough_calls_and_nine_of_ten_that_are_not_excluded_work() -> None:
+def test_there_are_enough_calls_and_few_exclusions() -> None:
     rest = [call for call in ALL if not call.reason]
     assert len(ALL) >= 187
     assert len({call.code for call in ALL}) == len(ALL)
     assert len(rest) > 0.8 * len(ALL)
-    assert {call.needs for call in ALL} - {""} == set(HERE)
-    if all(is_here() for is_here in HERE.values()):
-        assert sum(call.works for call in rest) >= 0.9 * len(rest)
 
 
 def test_the_exclusions_are_published() -> None:
