@@ -6,13 +6,16 @@ steps of the chunk before are computed: there are two buffers, and events say wh
 """
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dnnkit.backends.cupy_backend.timeline import Source
 from dnnkit.backends.diagnosis import in_words
+from dnnkit.backends.processors import usable
 from dnnkit.backends.program import HostArray, Rescale
 from dnnkit.backends.stagewise.batches import Batches, part
 from dnnkit.backends.stagewise.buffers import Buffers
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 
 CHUNK = 64 << 20
 """Bytes of a chunk: long enough for a copy at full speed, short enough to gather while a GPU computes."""
+
+HANDS, PART = 8, 4 << 20
+"""Threads at most that gather a chunk, and bytes that one is worth starting for."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,29 @@ def _pinned(cupy: Any, size: int) -> Any:
             f"the host gives no {in_words(size)} of pinned memory, through which data larger than the GPU's memory go "
             f"({error}). Smaller batches need less, and other programs that end make room; `ulimit -l` may bound it"
         ) from error
+
+
+def _take(source: HostArray, rows: HostArray, out: HostArray) -> None:
+    """Rows of the source to out, by several threads: one reads memory at a tenth of what the bus to a GPU carries."""
+    if not len(rows):
+        return
+    parts = max(1, min(HANDS, usable(None), out.nbytes // PART))
+    cuts = [len(rows) * part // parts for part in range(parts + 1)]
+
+    def take(begin: int, end: int) -> None:
+        if source.dtype == out.dtype:
+            np.take(source, rows[begin:end], axis=0, out=out[begin:end], mode="clip")
+        else:
+            out[begin:end] = source[rows[begin:end]]
+
+    if parts == 1:
+        take(0, len(rows))
+        return
+    with ThreadPoolExecutor(parts - 1, thread_name_prefix="dnnkit-gather") as pool:
+        others = [pool.submit(take, *cut) for cut in pairwise(cuts[1:])]
+        take(*cuts[:2])
+        for other in others:
+            other.result()
 
 
 class StreamedBatches(Batches):
@@ -145,9 +174,6 @@ class StreamedBatches(Batches):
         for source, pinned, array in zip((host.x, host.y, host.weights), slot.pinned, slot.arrays, strict=True):
             if source is None or pinned is None or array is None:
                 continue
-            if source.dtype == pinned.dtype:
-                np.take(source, rows, axis=0, out=pinned[: len(rows)], mode="clip")
-            else:
-                pinned[: len(rows)] = source[rows]
+            _take(source, rows, pinned[: len(rows)])
             array[: len(rows)].set(pinned[: len(rows)], stream=self._copies)
         slot.sent, slot.chunk = self._copies.record(), chunk

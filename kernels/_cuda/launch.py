@@ -18,6 +18,7 @@ import numpy as np
 from dnnkit.errors import ConfigurationError, ShapeError
 from dnnkit.kernels._cuda.recording import current, refuse
 from dnnkit.kernels._cuda.source import Source, dtype_of
+from dnnkit.kernels._cuda.telling import told
 from dnnkit.kernels.array import Array
 
 THREADS = 256
@@ -171,7 +172,9 @@ def _kernel(cupy: ModuleType, source: Source, name: str, cooperative: bool) -> _
     for kind, parameter in source.signatures()[name]:
         found = _Parameter(name, kind, parameter, dtype_of(kind))
         parameters[parameter] = found.array if kind.endswith("*") else found.number
-    return _Kernel(name, _module(cupy, source, cooperative).get_function(name), parameters)
+    with told():
+        function = _module(cupy, source, cooperative).get_function(name)
+    return _Kernel(name, function, parameters)
 
 
 @cache

@@ -32,6 +32,7 @@ def test_data_larger_than_memory_are_sent_in_chunks_and_give_the_same_bits(
         net = DROPOUT.network("cupy", "float32")
         y = DROPOUT.targets(labels)
         monkeypatch.setattr(streaming, "CHUNK", 13_000)
+        monkeypatch.setattr(streaming, "PART", 3_000)  # which several threads gather
         history = net.fit(x, y, batch_size=50, epochs=2, sample_weight=weights, verbose=0)
         streamed = "data" in history.plan.details
         assert streamed == (room == 150_000)
