@@ -59,9 +59,9 @@ class CupyBackend(CupyOperations, Backend):
 
     @classmethod
     def remedy(cls) -> str:
-        """The pip command for the CUDA that the driver knows."""
+        """The pip command for the CUDA that the driver knows; empty where nothing is to be installed."""
         found = cuda_diagnosis.diagnose(cuda_diagnosis.probe())
-        return found.remedy if found else cls.install
+        return found.remedy if found else ""
 
     @property
     def xp(self) -> Namespace:
