@@ -1,4 +1,7 @@
-"""Losses of values: each output has a loss of its own, and a row's is their mean."""
+"""Losses of values: each output has a loss of its own, and a row's is their mean.
+
+Classes without fields of their own are no dataclasses of their own: to make one takes 0.4 ms of each import.
+"""
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -24,7 +27,6 @@ class OfValues(Loss):
 
 
 @LOSSES.named("mean_squared_error", "mse")
-@dataclass(frozen=True)
 class MeanSquaredError(OfValues):
     """Mean over rows and outputs of (y - t)². `output_weights` as in all losses of values."""
 
@@ -32,7 +34,6 @@ class MeanSquaredError(OfValues):
 
 
 @LOSSES.named("sum_squared_error")
-@dataclass(frozen=True)
 class SumSquaredError(OfValues):
     """½ Σ (y - t)², over outputs and rows; `output_weights` multiply each output's part."""
 
@@ -40,7 +41,6 @@ class SumSquaredError(OfValues):
 
 
 @LOSSES.named("mean_absolute_error", "mae")
-@dataclass(frozen=True)
 class MeanAbsoluteError(OfValues):
     """Mean over rows and outputs of |y - t|."""
 
@@ -59,7 +59,6 @@ class Huber(OfValues):
 
 
 @LOSSES.named("log_cosh", "logcosh")
-@dataclass(frozen=True)
 class LogCosh(OfValues):
     """log cosh(y - t), mean over rows and outputs."""
 
@@ -67,7 +66,6 @@ class LogCosh(OfValues):
 
 
 @LOSSES.named("poisson")
-@dataclass(frozen=True)
 class Poisson(OfValues):
     """y - t log(y + 1e-7), mean over rows and outputs: counts t, expected y. End with "softplus"."""
 
@@ -75,7 +73,6 @@ class Poisson(OfValues):
 
 
 @LOSSES.named("gamma")
-@dataclass(frozen=True)
 class Gamma(OfValues):
     """The gamma deviance 2 (t / y - 1 - log(t / y)), mean over rows and outputs: t above 0. End with "softplus"."""
 
@@ -99,7 +96,6 @@ class Quantile(OfValues):
 
 
 @LOSSES.named("hinge")
-@dataclass(frozen=True)
 class Hinge(OfValues):
     """max(0, 1 - s y) with s = -1 for no, 1 for yes, mean over rows and outputs; targets are 0 and 1, or -1 and 1."""
 
@@ -107,7 +103,6 @@ class Hinge(OfValues):
 
 
 @LOSSES.named("squared_hinge")
-@dataclass(frozen=True)
 class SquaredHinge(OfValues):
     """max(0, 1 - s y)², as `Hinge`."""
 

@@ -8,12 +8,12 @@ from dnnkit.backends.program import Totals
 from dnnkit.diagnosis.checks import checks_at, warn
 from dnnkit.diagnosis.course import Course, Rehearsal, rehearse, usual_loss
 from dnnkit.diagnosis.first_look import FirstLook, Looked
-from dnnkit.diagnosis.recorder import Recorder
 from dnnkit.kernels.array import Array
 from dnnkit.network.lowering import initial_parameters
 from dnnkit.network.protocol import Network
 
 if TYPE_CHECKING:
+    from dnnkit.diagnosis.recorder import Recorder
     from dnnkit.training.history import History
 
 
@@ -27,7 +27,9 @@ class Watch:
         recorder: of what becomes of the layers; None where nobody asked.
     """
 
-    def __init__(self, net: Network, look: FirstLook | None, batch_size: int, recorder: Recorder | None = None) -> None:
+    def __init__(
+        self, net: Network, look: FirstLook | None, batch_size: int, recorder: "Recorder | None" = None
+    ) -> None:
         self._net, self._look, self._batch_size, self._recorder = net, look, batch_size, recorder
         self._losses: list[float] = []
         self._checks, self._said = checks_at("epoch"), set[str]()
@@ -81,5 +83,7 @@ def watching(net: Network, looked: Looked, x: Array, y: Array, batch_size: int, 
     with backend.on_device():
         look, recorder = looked.at(program, backend, x, y), None
         if diagnose:
+            from dnnkit.diagnosis.recorder import Recorder  # which most fits do without, and imports, too
+
             recorder = Recorder(net, look or FirstLook(program, backend, x, y))
     return Watch(net, look, batch_size, recorder)

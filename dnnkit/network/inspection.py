@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape
 from math import prod
 from typing import Any
 
@@ -73,6 +72,8 @@ class Inspection:
         return "\n".join([*self._heads(), "", lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
     def _repr_html_(self) -> str:
+        from html import escape  # only notebooks need it
+
         cells = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in self.rows())
         heads = "".join(f"<th>{head}</th>" for head in HEADS)
         title = "<br>".join(map(escape, self._heads()))

@@ -1,7 +1,6 @@
 """A network at a glance: as a table for `summary`, in a few lines for `repr`, as HTML for notebooks."""
 
 from collections.abc import Callable
-from html import escape
 from math import prod
 from typing import NamedTuple
 
@@ -134,6 +133,8 @@ STYLE = "text-align:left;padding:2px 12px 2px 0"
 
 def html(net: Network) -> str:
     """A table for notebooks."""
+    from html import escape  # nothing else needs it
+
     head = "".join(f'<th style="{STYLE}">{name}</th>' for name in HEADS)
     body = "".join(
         "<tr>" + "".join(f'<td style="{STYLE}">{escape(cell)}</td>' for cell in row.cells) + "</tr>"

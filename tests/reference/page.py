@@ -10,6 +10,7 @@ from textwrap import dedent
 from typing import Any
 
 import dnnkit as dk
+import dnnkit.diagnosis.findings  # registers what only `diagnose=True` asks
 from dnnkit.diagnosis.checks import Check
 from dnnkit.kernels import optimizer_step
 from dnnkit.kernels.registry import FOLDERS
