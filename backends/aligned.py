@@ -2,6 +2,8 @@
 
 import ctypes
 import math
+from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 
@@ -25,6 +27,38 @@ def zeros(shape: tuple[int, ...], dtype: str) -> HostArray:
 def empty(shape: tuple[int, ...], dtype: str) -> HostArray:
     """The same, but of any numbers: memory that was used before is not given back and fetched again."""
     return _beginning_with_a_line(np.empty(math.prod(shape) + LINE, dtype), shape)
+
+
+class Lending:
+    """Arrays that `make` makes, one after the other; the memory of one that nobody holds any more is lent again.
+
+    Large memory that is freed may go back to the system, and then each page of it is a fault when it is next used: of
+    400 kB, as long as a training step of 784-128-10, in some processes and not in others.
+    """
+
+    def __init__(self, make: Callable[[], HostArray]) -> None:
+        self._make, self._idle = make, deque[HostArray](maxlen=1)
+
+    def array(self) -> HostArray:
+        """One that nobody else has, of any numbers where `make` says so."""
+        try:
+            memory = self._idle.pop()
+        except IndexError:
+            memory = self._make()
+        return np.asarray(_Loan(memory, self._idle))
+
+
+class _Loan:
+    """What an array that was lent is made of, as NumPy asks; it lives as long as the array and its views."""
+
+    __slots__ = ("__array_interface__", "_idle", "_memory")
+
+    def __init__(self, memory: HostArray, idle: deque[HostArray]) -> None:
+        self.__array_interface__ = memory.__array_interface__
+        self._memory, self._idle = memory, idle
+
+    def __del__(self) -> None:
+        self._idle.append(self._memory)
 
 
 def _beginning_with_a_line(memory: HostArray, shape: tuple[int, ...]) -> HostArray:

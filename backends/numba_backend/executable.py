@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnnkit.backends.aligned import address
+from dnnkit.backends.aligned import Lending, address
 from dnnkit.backends.executable import Gradients
 from dnnkit.backends.inspection import StepParts
 from dnnkit.backends.numba_backend import cost_model, inspection
@@ -86,6 +86,7 @@ class NumbaExecutable(CompiledReader):
         self._last_constants: tuple[Mapping[str, float] | None, HostArray] = None, np.zeros(0)
         self._one_batches: dict[tuple[object, ...], OneBatch] = {}
         self._updates: SharedUpdate | None = None
+        self._lent_gradients = Lending(lambda: self._trained.empty(program.dtype))
 
     # -- teams -------------------------------------------------------------------------------------------------------
 
@@ -314,7 +315,7 @@ class NumbaExecutable(CompiledReader):
         if batch is None or not batch.take(x, y):
             return None
         self._giant_step.wait()
-        gradient = self._trained.empty(self.program.dtype)
+        gradient = self._lent_gradients.array()
         loss = batch.differentiate(Steps(0, 1, self.state.step), self._homes.whole(self._parameters), gradient)
         return Gradients(loss, self._trained.views(gradient, np), None)
 

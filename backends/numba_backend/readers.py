@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnnkit.backends.aligned import zeros
+from dnnkit.backends.aligned import Lending, empty, zeros
 from dnnkit.backends.executable import AfterBatch
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.data import BatchSource, batch_source, is_worth_marking, marked
@@ -29,6 +29,9 @@ TEAMS = 4
 FULL_SPEED = 64
 """Rows at which the throughput of a product saturates."""
 
+LENT = 1 << 16, 1 << 23
+"""Bytes of a parameter whose copies are lent memory: of less faults are few, of more what stays idle is much."""
+
 SMALL_BATCH = 64
 """Largest batch predicted on the fast path, without what prepares longer work."""
 
@@ -43,6 +46,7 @@ class CompiledReader(FlatExecutable):
         self._kernels = ProgramKernels(program)
         self._idle_teams = Pool(TEAMS)
         self._idle_few: list[FewRows] = []
+        self._lent_parameters: dict[str, Lending] = {}
         self._calls_layers = bool(program.custom_layers)
         self._calls_any = self._calls_layers or bool(program.custom_measures)
         self._dtype = np.dtype(program.dtype)  # NumPy makes one of a name whenever it compares the two
@@ -71,6 +75,16 @@ class CompiledReader(FlatExecutable):
 
     def write_parameter(self, name: str, value: HostArray) -> None:  # noqa: D102
         self._homes.write(name, value)
+
+    def read_parameter(self, name: str, parameters: HostArray | None = None) -> HostArray:  # noqa: D102
+        view = self._layout.view(self._parameters if parameters is None else parameters, name, np)
+        if not LENT[0] <= view.nbytes <= LENT[1]:
+            return np.array(view)
+        if name not in self._lent_parameters:
+            self._lent_parameters[name] = Lending(lambda: empty(view.shape, self.program.dtype))
+        copy = self._lent_parameters[name].array()
+        copy[...] = view
+        return copy
 
     # -- data and teams ------------------------------------------------------------------------------------------------
 

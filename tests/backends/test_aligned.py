@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dnnkit.backends.aligned import LINE, aligned, zeros
+from dnnkit.backends.aligned import LINE, Lending, address, aligned, zeros
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8", "bool"])
@@ -19,3 +19,20 @@ def test_arrays_begin_with_a_line_and_hold_what_they_should(dtype: str, shape: t
         np.testing.assert_array_equal(nothing, np.zeros(shape))
         copy[...] = 0
     np.testing.assert_array_equal(numbers, np.random.default_rng(0).integers(0, 2, shape).astype(dtype))
+
+
+def test_memory_is_lent_again_only_once_no_view_of_it_is_left() -> None:
+    lending = Lending(lambda: zeros((6,), "float32"))
+    first = lending.array()
+    first[:] = 7
+    view, place = first[2:4].reshape(2, 1), address(first)
+    del first
+    second = lending.array()
+    assert address(second) != place
+    second[:] = 1
+    assert view.tolist() == [[7], [7]]
+    del view
+    third = lending.array()
+    assert address(third) == place
+    assert third.flags.writeable
+    assert third.flags.c_contiguous
