@@ -36,6 +36,9 @@ SPREAD = 1000.0
 LOOKS = 4
 """Data sets of a network that are looked at: who fits to ever new data has been warned after so many."""
 
+KNOWN_BY = 16
+"""Of the sampled rows, every so many tell data from others: to hash all takes 0.2 ms of each fit on MNIST."""
+
 
 class Looked:
     """What a network has been warned of, data set by data set."""
@@ -48,7 +51,7 @@ class Looked:
         if len(self._seen) >= LOOKS:
             return None
         look = FirstLook(program, backend, x, y)
-        key = hash((program.loss, look.shape, look.x.tobytes(), look.y.tobytes()))
+        key = hash((program.loss, look.shape, look.x[::KNOWN_BY].tobytes(), look.y.tobytes()))
         if key not in self._seen:
             warn(checks_at("fit"), look)  # which may raise: then it was not seen
             self._seen.add(key)
