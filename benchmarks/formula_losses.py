@@ -2,7 +2,7 @@
 
     python -m benchmarks.formula_losses
 
-Each line is a loss with its gradient, from memory to memory, in ns an output: the kernel, the formula, and their
+Each line is a loss with its gradient, from memory to memory, in ns per output: the kernel, the formula, and their
 quotient. Each is the fastest of many rounds, so short that other work on the machine leaves some alone.
 """
 
@@ -62,4 +62,4 @@ def compared() -> Iterator[tuple[str, str, tuple[int, int], float, float, float]
 
 if __name__ == "__main__":
     for backend, name, shape, by_hand, by_formula, quotient in compared():
-        print(f"{backend:6} {name:25} {shape!s:10} {by_hand:7.2f} → {by_formula:7.2f} ns an output, {quotient:5.2f}")
+        print(f"{backend:6} {name:25} {shape!s:10} {by_hand:7.2f} → {by_formula:7.2f} ns per output, {quotient:5.2f}")

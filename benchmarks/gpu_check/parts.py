@@ -72,7 +72,9 @@ def _steps(backend: Backend, options: Namespace, found: Found) -> Iterator[str]:
         for times, check in steps.measure(backend, options.samples, options.quick):
             found["times"].append(times)
             whole, host = times["microseconds_per_step"], times["host_microseconds_per_step"]
-            print(f"{whole:8.1f} µs a step, {host:.1f} of the host's: {times['network']}, {times['step']}", flush=True)
+            print(
+                f"{whole:8.1f} µs per step, {host:.1f} of the host's: {times['network']}, {times['step']}", flush=True
+            )
             yield check
 
     yield from _checked(checks(), found)

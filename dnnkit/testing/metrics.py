@@ -1,4 +1,4 @@
-"""Questions about metrics: a weighted sum of one value a row, or several sums."""
+"""Questions about metrics: a weighted sum of one value per row, or several sums."""
 
 from collections.abc import Iterator
 from typing import Literal

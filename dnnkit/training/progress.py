@@ -20,7 +20,7 @@ LINES = 40
 
 
 def make_progress(verbose: Verbosity, epochs: int, estimated: Collection[str] = ()) -> "Progress":
-    """0: silent; 1: a live bar; 2: one line an epoch; "auto": 1 on a terminal or in a notebook, else 2.
+    """0: silent; 1: a live bar; 2: one line per epoch; "auto": 1 on a terminal or in a notebook, else 2.
 
     Names of metrics that are `estimated` while training are shown with "≈".
     """

@@ -29,7 +29,7 @@ def test_nothing_waits_for_the_gpu_within_an_epoch(cupy: ModuleType, name: str) 
         net.executable.begin_epoch(loaded, np.arange(90), 10)
         steps(net, 0, 9)
         assert counts.waits == 0
-        # The order, what the sums begin with, and up to four numbers a step go up once an epoch.
+        # The order, what the sums begin with, and up to four numbers per step go up once per epoch.
         assert sorted(counts.uploads)[-1] == 90 * 8
         assert sum(counts.uploads) <= 90 * 8 + 100 + 9 * 4 * 4
     net.executable.totals()

@@ -95,7 +95,7 @@ def test_a_step_of_784_128_10_is_twelve_launches(cupy: ModuleType) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_step_that_is_launched_again_does_nothing_else(cupy: ModuleType, name: str) -> None:
-    """No function of CuPy's, no memory, nothing waited for; the numbers of the steps go up once a call."""
+    """No function of CuPy's, no memory, nothing waited for; the numbers of the steps go up once per call."""
     net, loaded = ready(CASES[name], weights=np.ones(90))
     net.executable.begin_epoch(loaded, np.arange(90), BATCH)
     steps(net, 0, 2)
@@ -248,7 +248,7 @@ def test_a_network_that_was_given_other_numbers_trains_with_those(cupy: ModuleTy
 
 
 def test_a_single_step_is_recorded_when_it_comes_again(cupy: ModuleType) -> None:
-    """A loop of the user's own has other data in each step, and a fit has its last batch once an epoch."""
+    """A loop of the user's own has other data in each step, and a fit has its last batch once per epoch."""
     net, loaded = ready(ADAM)
     launched = []
     for _ in range(4):

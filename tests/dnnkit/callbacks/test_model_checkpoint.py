@@ -91,7 +91,7 @@ def test_weights_alone_may_be_saved(backend, tmp_path):
 
 
 def test_batches_may_say_when(backend, tmp_path):
-    """Two batches an epoch: after the third, the sixth, ..., counted through the epochs."""
+    """Two batches per epoch: after the third, the sixth, ..., counted through the epochs."""
     net = dk.Sequential([dk.Dense(1)], seed=0)
     net.compile(dk.SGD(learning_rate=0.1), "mean_squared_error")
     saver = dk.ModelCheckpoint(tmp_path / "{epoch}-{batch}", save_freq=3)
