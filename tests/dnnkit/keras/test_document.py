@@ -1,22 +1,25 @@
-"""docs/from-keras.md: the halves of each pair are one program but for what they import."""
+"""docs/from-keras.md: the halves of each pair are one program but for what they import, and Keras runs its half."""
 
 import re
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from tests.dnnkit.keras.document import FILE
 
-BLOCKS = re.findall(r"^```(python(?: with keras)?)\n(.*?)^```", FILE.read_text(), re.MULTILINE | re.DOTALL)
+BLOCKS = re.findall(r"^```(python(?: keras)?)\n(.*?)^```", FILE.read_text(), re.MULTILINE | re.DOTALL)
 PAIRS = [
     (one, other)
     for (kind, one), (next_kind, other) in pairwise(BLOCKS)
-    if (kind, next_kind) == ("python with keras", "python")
+    if (kind, next_kind) == ("python keras", "python")
 ]
 
 
 def test_every_program_for_keras_stands_beside_one_for_dnnkit() -> None:
-    assert len(PAIRS) == sum(kind == "python with keras" for kind, _ in BLOCKS) >= 3
+    assert len(PAIRS) == sum(kind == "python keras" for kind, _ in BLOCKS) >= 3
 
 
 @pytest.mark.parametrize(("for_keras", "for_dnnkit"), PAIRS)
@@ -24,3 +27,11 @@ def test_only_what_is_imported_differs(for_keras: str, for_dnnkit: str) -> None:
     for line, ours in zip(for_keras.splitlines(), for_dnnkit.splitlines(), strict=True):
         imported = line.replace("import keras", "import dnnkit as keras").replace("from keras", "from dnnkit")
         assert ours == (imported if line.startswith(("import", "from")) else line)
+
+
+@pytest.mark.extras
+def test_keras_runs_its_half(tmp_path: Path) -> None:
+    pytest.importorskip("keras")
+    code = "\n".join([BLOCKS[0][1], *(for_keras for for_keras, _ in PAIRS)])
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
