@@ -6,68 +6,76 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from dnnkit.backends.acting import acting
+from dnnkit.training.interrupts import undivided
 
 
 class FairLock:
     """A reentrant lock, first come, first served.
 
     With Python's own locks, a thread that takes one again at once keeps others from it for ever.
+    Who stands first in the queue has the lock. So one operation of the queue takes it and one gives it back, and an
+    exception that a signal raises between two of ours finds it either with its owner or free.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        """Taken as long as anybody has the lock, also while it is handed on."""
-        self._owner = -1
         self._depth = 0
-        self._waiting: deque[threading.Lock] = deque()
+        self._queue = deque[int]()
+        """Threads, the owner first, none of them twice."""
+        self._wake_up = dict[int, threading.Lock]()
+        """What each thread that waits is woken by."""
 
     @property
     def is_mine(self) -> bool:
         """Whether this thread has it."""
-        return self._owner != -1 and self._owner == acting()
+        return self._owner() == acting()
 
+    def _owner(self) -> int:
+        try:
+            return self._queue[0]
+        except IndexError:
+            return -1
+
+    @undivided
     def acquire(self, when_waiting: Callable[[], None]) -> None:
         """Take it; if another thread has it, call `when_waiting` and wait."""
-        me = acting()
-        if self._owner == me:
+        me, queue = acting(), self._queue
+        if queue and self._owner() == me:
             self._depth += 1
             return
-        if self._waiting or not self._lock.acquire(False):
-            self._wait(when_waiting)
-        self._owner = me
+        try:
+            queue.append(me)
+            if queue[0] != me:
+                self._wait(me, when_waiting)
+        except BaseException:  # Ctrl-C while it waits: perhaps it has just been handed the lock
+            with suppress(ValueError):  # it had not come yet
+                queue.remove(me)
+            self._wake_next()
+            raise
 
+    @undivided
     def release(self) -> None:
         """Give it back, to the thread that has waited longest."""
         if self._depth:
             self._depth -= 1
             return
-        self._owner = -1
-        self._hand_on()
-
-    def _wait(self, when_waiting: Callable[[], None]) -> None:
-        turn = threading.Lock()
-        turn.acquire()
-        self._waiting.append(turn)
         try:
-            if self._lock.acquire(False):  # given back before anybody saw that this one waits
-                self._hand_on()
-            else:
-                when_waiting()
-            turn.acquire()
-        except BaseException:  # Ctrl-C while it waits: perhaps it has just been handed the lock
-            try:
-                self._waiting.remove(turn)
-            except ValueError:
-                self._hand_on()
-            raise
+            self._queue.popleft()
+        finally:
+            if self._queue:
+                self._wake_next()
 
-    def _hand_on(self) -> None:
-        """By who has it: to the first who waits, else to nobody."""
-        while True:
-            if self._waiting:
-                with suppress(IndexError):  # the last who waited was interrupted just now
-                    self._waiting.popleft().release()
-                    return
-            self._lock.release()
-            if not self._waiting or not self._lock.acquire(False):
-                return  # who came in between has taken it, or will be handed it by who has
+    def _wait(self, me: int, when_waiting: Callable[[], None]) -> None:
+        self._wake_up[me] = turn = threading.Lock()
+        turn.acquire()
+        try:
+            if self._owner() != me:
+                when_waiting()
+            while self._owner() != me:
+                turn.acquire()
+        finally:
+            del self._wake_up[me]
+
+    def _wake_next(self) -> None:
+        if (turn := self._wake_up.get(self._owner())) is not None:
+            with suppress(RuntimeError):  # somebody else has woken it
+                turn.release()

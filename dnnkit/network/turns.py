@@ -19,6 +19,7 @@ from dnnkit.backends.executable import Executable
 from dnnkit.backends.stagewise.giant_step import GIANT
 from dnnkit.errors import ConcurrentUse
 from dnnkit.network.fair_lock import FairLock
+from dnnkit.training.interrupts import undivided
 
 FRESH = 0.1
 """Seconds for which readers beside a fit share one copy of the parameters."""
@@ -72,11 +73,13 @@ class Turns:
 
     # -- changing ----------------------------------------------------------------------------------------------------
 
+    @undivided
     def __enter__(self) -> None:
         """Begin a turn: no other thread changes the network until it ends. Within a turn another is no wait."""
         self._lock.acquire(self._ask)
         self.settled = self._copy = None
 
+    @undivided
     def __exit__(self, *_: object) -> None:
         self._lock.release()
 
@@ -189,6 +192,7 @@ class Stretch:
         self._copies = self._step_size > (LONG if self._turns._has_readers else GIANT)
         return first + 1 if self._copies else last
 
+    @undivided
     def __enter__(self) -> None:
         turns = self._turns
         turns._lock.acquire(turns._ask)
@@ -198,6 +202,7 @@ class Stretch:
         if self.may_pause:
             turns._pause = self._executable.request_stop
 
+    @undivided
     def __exit__(self, *_: object) -> None:
         turns = self._turns
         turns._pause = None

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
 from time import monotonic
-from types import FrameType, TracebackType
-from typing import Any, Self
+from types import CodeType, FrameType, TracebackType
+from typing import Any, Self, TypeVar
 
 KEY_REPEAT = 1.0
 """Seconds in which more signals are the same one: a key that was held, or a terminal and a shell that both send it."""
@@ -36,6 +36,28 @@ def end_program(number: int, frame: FrameType | None) -> None:
 def error_of(number: int) -> BaseException:
     """What ends the program as the signal would have."""
     return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
+
+
+_UNDIVIDED: set[CodeType] = set()
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def undivided(function: Function) -> Function:
+    """Decorate what takes or gives back a lock: a signal of `Interrupts` is raised after it, never within.
+
+    Python raises between any two operations, also where a lock is held already and nobody knows it yet.
+    """
+    _UNDIVIDED.add(function.__code__)
+    return function
+
+
+def _is_undivided(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code in _UNDIVIDED:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _nothing() -> None:
@@ -86,7 +108,7 @@ class Interrupts:
     def _hear(self, number: int, frame: FrameType | None) -> None:
         is_repeated = _is_repeated() and bool(self.received)
         self.received.append(number)
-        if self._is_held or is_repeated:
+        if self._is_held or is_repeated or _is_undivided(frame):
             return
         if self._raises:
             self._raised = self.error()

@@ -1,11 +1,19 @@
 """The lock behind turns: one at a time, first come, first served, whoever is interrupted."""
 
+import signal
+import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from types import FrameType
 
 import pytest
 
+from dnnkit.network import fair_lock, turns
 from dnnkit.network.fair_lock import FairLock
+from dnnkit.training.interrupts import Interrupts
 from tests.threads import together
 
 
@@ -70,7 +78,7 @@ def test_who_is_interrupted_while_waiting_passes_it_on(is_handed_first: bool) ->
     def interrupted() -> None:
         def ask() -> None:
             if is_handed_first:
-                lock._hand_on()  # as who has it does
+                lock._queue.popleft()  # as who has it does
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
@@ -82,3 +90,57 @@ def test_who_is_interrupted_while_waiting_passes_it_on(is_handed_first: bool) ->
     if not is_handed_first:
         lock.release()
     assert together(lambda: (lock.acquire(nothing), lock.release())) == []
+
+
+def interrupt_at(line: int, work: Callable[[], object], error: Callable[[], object]) -> bool:
+    """Run `work`, with `error` called before that line of all lines of locks and turns; whether there are so many."""
+    count, files = 0, {module.__file__ for module in (fair_lock, turns)}
+
+    def trace(frame: FrameType, event: str, _: object) -> object:
+        nonlocal count
+        if frame.f_code.co_filename not in files:
+            return None
+        if event == "line":
+            count += 1
+            if count == line:
+                sys.settrace(None)
+                error()
+        return trace
+
+    sys.settrace(trace)
+    try:
+        with suppress(KeyboardInterrupt):
+            work()
+    finally:
+        sys.settrace(None)
+    return count >= line
+
+
+def a_turn(of: turns.Turns) -> None:
+    with of, of:
+        pass
+
+
+def fail() -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_signal_leaves_no_lock_that_nobody_has() -> None:
+    """One that validated when Ctrl-C came could wait for itself for ever."""
+    line, is_there = 0, True
+    while is_there:
+        line, turn = line + 1, partial(a_turn, turns.Turns())
+        with suppress(KeyboardInterrupt), Interrupts(hears_sigterm=False):
+            is_there = interrupt_at(line, turn, lambda: signal.raise_signal(signal.SIGINT))
+        assert together(turn) == []
+    assert line > 20
+
+
+def test_whatever_is_raised_its_thread_waits_for_nobody() -> None:
+    """Without `Interrupts`, as in a program that only predicts."""
+    line, is_there = 0, True
+    while is_there:
+        line, turn = line + 1, partial(a_turn, turns.Turns())
+        is_there = interrupt_at(line, turn, fail)
+        turn()
+    assert line > 20
