@@ -124,7 +124,9 @@ def unroll(
     layout = FlatLayout(program.parameters)
     flat = layout.flatten(parameters, program.dtype)
     parts = _parts(program, graph, goals, training)
-    needed = wanted(tuple(part.reads for part in parts), [is_trained(part.stage) for part in parts], with_input=with_input)
+    needed = wanted(
+        tuple(part.reads for part in parts), [is_trained(part.stage) for part in parts], with_input=with_input
+    )
     runs = [_Run(operations, part.stage, layout, dtype, program.seed, training, step) for part in parts]
     empty = np.empty(0, dtype)
     with np.errstate(all="ignore"):

@@ -69,7 +69,9 @@ class Graph:
             if not 0 <= each.layer < len(self.layers) or not each.reads or each.gives < 1:
                 raise ConfigurationError(f"the graph has {each}: expected a layer that is there, and what it reads")
             if not all(0 <= value < known for value in each.reads):
-                raise ConfigurationError(f"the graph has {each}: expected values that were computed before, 0 to {known - 1}")
+                raise ConfigurationError(
+                    f"the graph has {each}: expected values that were computed before, 0 to {known - 1}"
+                )
             known += each.gives
         if not self.inputs or not self.outputs or not all(0 <= value < known for value in self.outputs):
             raise ConfigurationError(f"the graph's outputs are {self.outputs}: expected some of its {known} values")
@@ -150,8 +152,8 @@ class Graph:
                 before = found.setdefault(name, (tuple(shape), initializer))[0]
                 if before != tuple(shape):
                     raise ShapeError(
-                        f"the layer {step.name!r} is called on values of several shapes, so {name} would be of {before} and "
-                        f"of {tuple(shape)}: call it on values of one shape, or make a layer for each"
+                        f"the layer {step.name!r} is called on values of several shapes, so {name} would be of "
+                        f"{before} and of {tuple(shape)}: call it on values of one shape, or make a layer for each"
                     )
         return found
 
@@ -160,8 +162,8 @@ class Graph:
         for step in self.steps():
             if step.layer.sample_shape not in (None, step.shapes[0]):
                 raise ConfigurationError(
-                    f"the layer {step.name!r} says that samples of the shape {step.layer.sample_shape} come to it, but they "
-                    f"have {step.shapes[0]}: leave out input_shape, or mend what is before it"
+                    f"the layer {step.name!r} says that samples of the shape {step.layer.sample_shape} come to it, but "
+                    f"they have {step.shapes[0]}: leave out input_shape, or mend what is before it"
                 )
 
     def labels(self) -> list[str]:
@@ -212,12 +214,15 @@ def graph_of(inputs: Any, outputs: Any) -> Written:
     """
     input_form, input_keys, sources = form_of(inputs)
     output_form, output_keys, results = form_of(outputs)
-    for what, form, given, things in (("inputs", input_form, inputs, sources), ("outputs", output_form, outputs, results)):
+    for what, form, given, things in (
+        ("inputs", input_form, inputs, sources),
+        ("outputs", output_form, outputs, results),
+    ):
         if not things or not all(isinstance(each, Symbol) for each in things):
             kind = "" if form == "one" else " that are all symbolic values"
             raise ConfigurationError(
-                f"{what} is {shown(given)}: expected a symbolic value, such as dk.Input((8,)) or what a layer gives that is "
-                f"called on one, a list or a dictionary{kind}"
+                f"{what} is {shown(given)}: expected a symbolic value, such as dk.Input((8,)) or what a layer gives "
+                f"that is called on one, a list or a dictionary{kind}"
             )
     if len({id(each) for each in sources}) < len(sources):
         raise ConfigurationError("an input is named twice among the inputs: give each once")
@@ -268,8 +273,8 @@ def _check_all_used(
         if unused:
             left = [name for part, name in enumerate(layers[each.layer].names_of_values()) if part not in used]
             raise ConfigurationError(
-                f"nothing reads the output {left[0]!r} of the network {names[each.layer]!r}, for which alone it has the "
-                f"layers {', '.join(unused)}: call a dk.Model with only the outputs that are read"
+                f"nothing reads the output {left[0]!r} of the network {names[each.layer]!r}, for which alone it has "
+                f"the layers {', '.join(unused)}: call a dk.Model with only the outputs that are read"
             )
 
 

@@ -55,9 +55,7 @@ class Lowering:
         self._calls += 1
         return self._calls - 1
 
-    def parameters(
-        self, layer: Layer, path: str, shapes: tuple[Shape, ...], trainable: bool
-    ) -> tuple[Parameter, ...]:
+    def parameters(self, layer: Layer, path: str, shapes: tuple[Shape, ...], trainable: bool) -> tuple[Parameter, ...]:
         """Those of a layer that is called on values of these shapes."""
         is_trained = trainable and layer.trainable
         statistics = getattr(layer, "statistics", ())

@@ -39,7 +39,9 @@ class NestedModel(Layer):
         form, keys, values = form_of(given)
         if form == "named":
             if set(keys) != set(names):
-                raise ConfigurationError(f"the network called here has the inputs {', '.join(names)}: got {', '.join(keys)}")
+                raise ConfigurationError(
+                    f"the network called here has the inputs {', '.join(names)}: got {', '.join(keys)}"
+                )
             return tuple(given[name] for name in names)
         if len(values) != len(names):
             raise ConfigurationError(
@@ -51,8 +53,8 @@ class NestedModel(Layer):
         for source, shape in zip(self.graph.inputs, shapes, strict=True):
             if source.shape not in (None, shape):
                 raise ShapeError(
-                    f"the network called here takes samples of the shape {source.shape} as {source.name!r}, but those that "
-                    f"it is given have {shape}"
+                    f"the network called here takes samples of the shape {source.shape} as {source.name!r}, but those "
+                    f"that it is given have {shape}"
                 )
         return tuple(self.graph.output_shapes(shapes))
 

@@ -1,17 +1,37 @@
-"""Which calls are of the same layer: a layer is itself in every call of it, also where it was frozen in between."""
+"""Which layers are one, in all networks where they stand: called on symbolic values, a layer has its weights once.
+
+A layer that stands in several networks because symbolic values led there is marked, and with it which of the networks
+has its newest weights. `network/kinship.py` brings them to the others.
+"""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
+from weakref import WeakSet
 
 from dnnkit.errors import ConfigurationError
-from dnnkit.graph.shared import Shared
 from dnnkit.layers.base import Layer
 from dnnkit.layers.places import description
+
+
+class Shared:
+    """A layer, in whatever networks it stands.
+
+    Attributes:
+        members: what stands for these networks.
+        newest: the one whose weights are the newest; None as long as none has any.
+        version: how often they have changed.
+    """
+
+    def __init__(self) -> None:
+        self.members: WeakSet[Any] = WeakSet()
+        self.newest: Any = None
+        self.version = 0
 
 
 def shared_of(layer: Layer) -> Shared:
     """What all networks of a layer have in common; copies that are frozen or not have it, too."""
     layer = description(layer)
-    found = layer.__dict__.get("_shared")
+    found: Shared | None = layer.__dict__.get("_shared")
     if found is None:
         found = Shared()
         object.__setattr__(layer, "_shared", found)
@@ -37,6 +57,6 @@ def check_shared_once(layers: Sequence[Layer], names: Sequence[str]) -> None:
         before = seen.setdefault(identity(layer), path)
         if before != path:
             raise ConfigurationError(
-                f"the layers {before!r} and {path!r} are one, which would have its weights twice: call it in one place, by "
-                "itself or within a network, or make a layer for each"
+                f"the layers {before!r} and {path!r} are one, which would have its weights twice: call it in one "
+                "place, by itself or within a network, or make a layer for each"
             )

@@ -96,8 +96,8 @@ class Symbol:
     def _merged(self, sign: str, other: Any) -> Any:
         if not isinstance(other, Symbol):
             raise ConfigurationError(
-                f"a symbolic value {sign} {shown(other)}: expected another symbolic value, for layers alone compute with "
-                "them; dk.Rescaling(scale, offset) has numbers"
+                f"a symbolic value {sign} {shown(other)}: expected another symbolic value, for layers alone compute "
+                "with them; dk.Rescaling(scale, offset) has numbers"
             )
         return call(self.MERGED_BY[sign](), [self, other])
 
@@ -108,8 +108,8 @@ class Symbol:
 
     def _refuse(self, what: str) -> NoReturn:
         raise DataError(
-            f"a symbolic value has no numbers, so {what}: dk.Model(inputs, outputs) makes a network, whose predict gives "
-            "them"
+            f"a symbolic value has no numbers, so {what}: dk.Model(inputs, outputs) makes a network, whose predict "
+            "gives them"
         )
 
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
@@ -147,13 +147,13 @@ class Given(Symbol):
 
 
 def call(layer: Called, given: Any) -> Any:
-    """What a layer gives of symbolic values: a value, or several in the form in which a network called so gives them."""
+    """What a layer gives of symbolic values: a value, or, of a network that is called, several in its form."""
     reads = tuple(layer.arranged(given))
     wrong = next((each for each in reads if not isinstance(each, Symbol)), None)
     if wrong is not None or not reads:
         raise ConfigurationError(
-            f"{layer!r} is called on {shown(given)}: expected a symbolic value, such as dk.Input((8,)), or a list of them. "
-            "Arrays go through a network: dk.Sequential([layer]).predict(x)"
+            f"{layer!r} is called on {shown(given)}: expected a symbolic value, such as dk.Input((8,)), or a list of "
+            "them. Arrays go through a network: dk.Sequential([layer]).predict(x)"
         )
     shapes = layer.shapes_after(tuple(each.sample_shape for each in reads))
     node = Node(layer, reads, len(shapes), next(_NUMBERS))
@@ -184,4 +184,3 @@ def is_symbolic(given: Any) -> bool:
         return False
     things = given.values() if isinstance(given, Mapping) else given[:64]
     return any(isinstance(each, Symbol) for each in things)
-

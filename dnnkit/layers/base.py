@@ -151,14 +151,18 @@ class Layer(Settings):
                 f"{self!r} is called with more than the values that it takes: several are a list, and what differs "
                 "while a network is trained, such as dropout, it knows itself"
             )
-        return call(self, given)
+        place = self.__dict__.get("_place")
+        if place is None:
+            return call(self, given)
+        place.network.join()
+        return call(place.description, given)
 
     def arranged(self, given: Any) -> tuple[Any, ...]:
         """What a call is given, one after the other; here one value."""
         if isinstance(given, list | tuple):
             if len(given) != 1:
                 raise ConfigurationError(
-                    f"{self!r} takes one value, but is called on {len(given)}: dk.Concatenate()([...]) makes one of them"
+                    f"{self!r} takes one value, but is called on {len(given)}: dk.Concatenate()([...]) makes them one"
                 )
             return tuple(given)
         return (given,)
@@ -264,6 +268,8 @@ def with_trainable(layer: Layer, trainable: bool) -> Layer:
     """The same layer, trained or frozen."""
     twin = copy(layer)
     object.__setattr__(twin, "trainable", trainable)
+    if "_shared" in layer.__dict__:  # it is the same layer wherever it stands
+        object.__setattr__(twin, "_shared", layer.__dict__["_shared"])
     return twin
 
 

@@ -25,16 +25,17 @@ class Merge(Layer):
     least: ClassVar[int] = 2
     most: ClassVar[int | None] = None
 
-    def arranged(self, given: Any) -> tuple[Any, ...]:  # noqa: D102
+    def arranged(self, given: Any) -> tuple[Any, ...]:
         count = len(given) if isinstance(given, list | tuple) else 1
         if not isinstance(given, list | tuple) or count < self.least or (self.most is not None and count > self.most):
             expected = f"{self.least}" if self.most == self.least else f"{self.least} or more"
             raise ConfigurationError(
-                f"{self!r} takes a list of {expected} values, but is called on {count}: write {type(self).__name__}()([a, b])"
+                f"{self!r} takes a list of {expected} values, but is called on {count}: write "
+                f"{type(self).__name__}()([a, b])"
             )
         return tuple(given)
 
-    def shapes_after(self, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:  # noqa: D102
+    def shapes_after(self, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
         if len(set(shapes)) > 1:
             raise ShapeError(
                 f"{self!r} is called on values whose samples have the shapes {_listed(shapes)}: expected all alike. "
@@ -42,18 +43,16 @@ class Merge(Layer):
             )
         return (shapes[0],)
 
-    def parameters_of(self, shapes: tuple[Shape, ...]) -> dict[str, tuple[Shape, str | Initializer]]:  # noqa: D102
+    def parameters_of(self, shapes: tuple[Shape, ...]) -> dict[str, tuple[Shape, str | Initializer]]:
         return {}
 
-    def output_shape(self, input_shape: Shape) -> Shape:  # noqa: D102
+    def output_shape(self, input_shape: Shape) -> Shape:
         raise ConfigurationError(
             f"{self!r} takes several values, and in a Sequential there is one: write the network by dk.Input and "
             "dk.Model(inputs, outputs)"
         )
 
-    def lower_call(  # noqa: D102
-        self, into: Into, path: str, shapes: tuple[Shape, ...], reads: Reads, trainable: bool
-    ) -> Reads:
+    def lower_call(self, into: Into, path: str, shapes: tuple[Shape, ...], reads: Reads, trainable: bool) -> Reads:
         into.next_call()
         return (into.add(Op(self.kind, prod(self.shapes_after(shapes)[0])), reads, path, self),)
 
@@ -78,7 +77,9 @@ class Subtract(Merge):
         self, into: Into, path: str, shapes: tuple[Shape, ...], reads: Reads, trainable: bool
     ) -> Reads:
         first, second = reads
-        return super().lower_call(into, path, shapes, (first, into.add(Rescale(-1.0, 0.0), (second,), path, self)), trainable)
+        return super().lower_call(
+            into, path, shapes, (first, into.add(Rescale(-1.0, 0.0), (second,), path, self)), trainable
+        )
 
 
 @LAYERS.named("Multiply")
@@ -123,11 +124,13 @@ class Concatenate(Merge):
         first = shapes[0]
         if any(len(shape) != 1 for shape in shapes):
             raise ShapeError(
-                f"{self!r} is called on values whose samples have the shapes {_listed(shapes)}: expected one axis each; put "
-                "Flatten() before it"
+                f"{self!r} is called on values whose samples have the shapes {_listed(shapes)}: expected one axis "
+                "each; put Flatten() before it"
             )
         if self.axis not in (-1, len(first)):
-            raise ConfigurationError(f"Concatenate(axis={self.axis}): expected -1, the last axis; that of the batch is 0")
+            raise ConfigurationError(
+                f"Concatenate(axis={self.axis}): expected -1, the last axis; that of the batch is 0"
+            )
         return ((sum(shape[0] for shape in shapes),),)
 
 

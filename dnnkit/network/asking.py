@@ -127,10 +127,10 @@ class Askable(Buildable):
         batch_size = checks.check_count("batch_size", INFERENCE_BATCH if batch_size is None else batch_size)
         if callbacks is not None:
             return self._predict_heard(x, batch_size, CallbackList.of(callbacks))
-        if self._is_plain and (executable := self._executable) is not None:
-            if (few := self._predict_few(executable, x)) is not None:
-                shape = self._output_shapes[0]
-                return few if len(shape) == 1 else few.reshape(-1, *shape)
+        executable = self._executable if self._is_plain else None
+        if executable is not None and (few := self._predict_few(executable, x)) is not None:
+            shape = self._output_shapes[0]
+            return few if len(shape) == 1 else few.reshape(-1, *shape)
         x = self._check_samples(x, choosing.NONE_TRAINED)
         executable = self.executable
         data, rows = executable.load(x, None, None), min(batch_size, int(x.shape[0]))

@@ -14,9 +14,9 @@ from dnnkit.backends.program import Program, Snapshot, TrainingState
 from dnnkit.backends.registry import get_backend
 from dnnkit.diagnosis.first_look import Looked
 from dnnkit.errors import ConfigurationError, NotReady
-from dnnkit.instead import refuse
 from dnnkit.graph.graph import Graph
 from dnnkit.initializers import Shape
+from dnnkit.instead import refuse
 from dnnkit.layers import Layer
 from dnnkit.losses import Loss
 from dnnkit.metrics import Given
@@ -82,8 +82,8 @@ class Buildable(WithWeights):
         Warns (`TrainingWarning`) where the last activation, the loss and the metrics do not go together.
 
         Where a network has several outputs, the sum of their losses is minimised. `loss`, `metrics` and `loss_weights`,
-        the factors of the losses in the sum, are then lists, one for each output, or dictionaries by their names; a loss
-        by itself is that of each. An output without a loss (None, or not in the dictionary) is only predicted.
+        the factors of the losses in the sum, are then lists, one for each output, or dictionaries by their names; a
+        loss by itself is that of each. An output without one (None, or not in the dictionary) is only predicted.
         """
         refuse("compile", others, Buildable.compile)
         if loss is None:
@@ -124,6 +124,8 @@ class Buildable(WithWeights):
         checks.check_size(self._graph_for(shape), self.dtype)
         self._make(shape, rows)
         self.executable.restore(Snapshot(self.initial_parameters(), {}, TrainingState()))
+        if self.turns.kin is not None:
+            self.turns.kin.was_built()
 
     def _check_buildable(self) -> None:
         if self._executable is not None:

@@ -4,7 +4,6 @@ Arrays that a backend can read where they are (a GPU's) stay there; everything i
 """
 
 import os
-from collections.abc import Sequence
 from math import prod
 from typing import Any, Literal, TypeAlias, get_args
 

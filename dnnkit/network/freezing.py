@@ -8,7 +8,7 @@ from typing import Any
 from dnnkit.backends.executable import Executable
 from dnnkit.errors import BackendUnavailable, ConfigurationError, UnknownName
 from dnnkit.graph.graph import Graph
-from dnnkit.layers.base import Layer, with_trainable
+from dnnkit.layers.base import with_trainable
 from dnnkit.network.protocol import Network
 from dnnkit.registry import did_you_mean
 from dnnkit.settings import FLAG, shown

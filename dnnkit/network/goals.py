@@ -1,4 +1,4 @@
-"""What each output of a network is trained for: its loss, what that counts, and its metrics, as `compile` takes them."""
+"""What each output of a network is trained for, as `compile` takes it: its loss, what that counts, and its metrics."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,16 +38,16 @@ def goals_of(outputs: Sequence[str], loss: Any, loss_weights: Any, metrics: Any)
             metrics = metrics[0]
         if loss_weights not in (None, 1, 1.0):
             raise ConfigurationError(
-                f"loss_weights is {shown(loss_weights)}, but the network has one output: its loss alone is minimised, and a "
-                "factor is that of the learning rate. Leave it out"
+                f"loss_weights is {shown(loss_weights)}, but the network has one output: its loss alone is minimised, "
+                "and a factor is that of the learning rate. Leave it out"
             )
         return (Goal(LOSSES.make(loss, Loss), metrics),)
     losses = _each("loss", loss, outputs, spread=True)
     weights = _each("loss_weights", loss_weights, outputs, spread=False)
     if isinstance(metrics, list | tuple) and metrics and len(metrics) != len(outputs):
         raise ConfigurationError(
-            f"metrics is a list of {len(metrics)}, but the network has {len(outputs)} outputs, {', '.join(outputs)}: expected "
-            f"a list for each, such as [[...], [...]], or a dictionary, {{{outputs[0]!r}: ['accuracy']}}"
+            f"metrics is a list of {len(metrics)}, but the network has {len(outputs)} outputs, {', '.join(outputs)}: "
+            f"expected a list for each, such as [[...], [...]], or a dictionary, {{{outputs[0]!r}: ['accuracy']}}"
         )
     if metrics is not None and not isinstance(metrics, list | tuple | Mapping):
         metrics = dict.fromkeys(outputs, metrics)
@@ -65,8 +65,8 @@ def goals_of(outputs: Sequence[str], loss: Any, loss_weights: Any, metrics: Any)
     for name, goal in zip(outputs, found, strict=True):
         if goal.loss is None and goal.metrics:
             raise ConfigurationError(
-                f"output {name!r} has metrics, but no loss, and so no targets: give it a loss; with loss_weights={{{name!r}: "
-                "0.0}} it changes nothing"
+                f"output {name!r} has metrics, but no loss, and so no targets: give it a loss; with "
+                f"loss_weights={{{name!r}: 0.0}} it changes nothing"
             )
     return found
 
@@ -87,14 +87,14 @@ def _each(what: str, given: Any, outputs: Sequence[str], *, spread: bool) -> lis
     if isinstance(given, list | tuple):
         if len(given) != len(outputs):
             raise ConfigurationError(
-                f"{what} is a list of {len(given)}, but the network has {len(outputs)} outputs, {', '.join(outputs)}: expected "
-                "one for each, or a dictionary by their names"
+                f"{what} is a list of {len(given)}, but the network has {len(outputs)} outputs, {', '.join(outputs)}: "
+                "expected one for each, or a dictionary by their names"
             )
         return list(given)
     if given is not None and not spread:
         raise ConfigurationError(
-            f"{what} is {shown(given)}, but the network has {len(outputs)} outputs, {', '.join(outputs)}: expected one for "
-            "each, in a list, or in a dictionary by their names"
+            f"{what} is {shown(given)}, but the network has {len(outputs)} outputs, {', '.join(outputs)}: expected one "
+            "for each, in a list, or in a dictionary by their names"
         )
     return [given] * len(outputs)
 
@@ -127,7 +127,7 @@ def check_names(outputs: Sequence[str], goals: Sequence[Goal]) -> None:
     for name in names:
         if name in seen or f"val_{name}" in names:
             raise ConfigurationError(
-                f"two things that are measured are called {name!r} or val_{name} in logs: call outputs or metrics otherwise, "
-                "such as dk.Dense(1, name=...), or dk.Model(inputs, {'name': output})"
+                f"two things that are measured are called {name!r} or val_{name} in logs: call outputs or metrics "
+                "otherwise, such as dk.Dense(1, name=...), or dk.Model(inputs, {'name': output})"
             )
         seen.add(name)

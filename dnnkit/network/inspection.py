@@ -99,7 +99,7 @@ def inspect(twin: Network, check: Callable[..., Any], x: Any, y: Any, batch_size
     step = executable.step_parts(data, order, batch_size)
     counts: dict[str, int] = {}
     for parameter in program.parameters:
-        layer = parameter.name.split("/")[0]
+        layer = parameter.name.rpartition("/")[0]
         counts[layer] = counts.get(layer, 0) + parameter.size
     plan = executable.plan
     where = plan.backend, plan.device, plan.execution, plan.reason

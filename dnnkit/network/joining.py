@@ -1,4 +1,4 @@
-"""Several inputs as the one table that executables load, several outputs' targets as one, and predictions taken apart."""
+"""Several inputs as the one table that executables load, targets of several outputs, and predictions taken apart."""
 
 from collections.abc import Mapping, Sequence
 from math import prod
@@ -23,21 +23,19 @@ from dnnkit.settings import shown
 
 
 def as_samples(x: Any, graph: Graph, dtype: str, backend: Backend) -> Array:
-    """Samples (N, ...) of one input, or of several, handed over in a list or a dictionary, as rows (N, F) side by side."""
+    """Samples (N, ...) of one input; of several, in a list or a dictionary, as rows (N, F) side by side."""
     if len(graph.inputs) == 1:
         return checks.as_samples(_only(x, graph), graph.inputs[0].shape, backend)
     names = [each.name for each in graph.inputs]
     given = _by_name("x", "input", x, names)
     if missing := [name for name in names if given[name] is None]:
         raise DataError(f"x is missing for the input {missing[0]!r}: expected samples for each of {', '.join(names)}")
-    parts = [
-        checks.as_samples(given[each.name], each.shape, backend, f"x[{each.name!r}]") for each in graph.inputs
-    ]
+    parts = [checks.as_samples(given[each.name], each.shape, backend, f"x[{each.name!r}]") for each in graph.inputs]
     for name, part in zip(names, parts, strict=True):
         if part.shape[0] != parts[0].shape[0]:
             raise ShapeError(
-                f"x[{names[0]!r}] has {parts[0].shape[0]} samples but x[{name!r}] has {part.shape[0]}: expected one row of "
-                "each for each sample"
+                f"x[{names[0]!r}] has {parts[0].shape[0]} samples but x[{name!r}] has {part.shape[0]}: expected one "
+                "row of each for each sample"
             )
         require_finite(f"x[{name!r}]", part, dtype)
     return side_by_side(parts, dtype, backend)
@@ -60,10 +58,8 @@ def _only(x: Any, graph: Graph) -> Any:
     source = graph.inputs[0]
     if isinstance(x, Mapping):
         return _by_name("x", "input", x, [source.name])[source.name]
-    if isinstance(x, list | tuple) and len(x) == 1 and source.shape is not None:
-        if getattr(x[0], "ndim", 0) == len(source.shape) + 1:
-            return x[0]
-    return x
+    is_list = isinstance(x, list | tuple) and len(x) == 1 and source.shape is not None
+    return x[0] if is_list and getattr(x[0], "ndim", 0) == len(source.shape or ()) + 1 else x
 
 
 def _by_name(what: str, of: str, given: Any, names: Sequence[str]) -> dict[str, Any]:
@@ -77,8 +73,8 @@ def _by_name(what: str, of: str, given: Any, names: Sequence[str]) -> dict[str, 
     if not isinstance(given, list | tuple) or len(given) != len(names):
         count = f"{len(given)} things" if isinstance(given, list | tuple) else _in_words(given)
         raise DataError(
-            f"{what} is {count}, but the network has {len(names)} {of}s, {', '.join(names)}: expected an array for each, in "
-            f"a list in this order, or in a dictionary, {{{names[0]!r}: ...}}"
+            f"{what} is {count}, but the network has {len(names)} {of}s, {', '.join(names)}: expected an array for "
+            f"each, in a list in this order, or in a dictionary, {{{names[0]!r}: ...}}"
         )
     return dict(zip(names, given, strict=True))
 
@@ -120,8 +116,8 @@ def _as_floats(part: Array, dtype: str) -> Array:
 def _check_label(output: Output, dtype: str) -> None:
     if output.takes_labels and output.width > LARGEST_LABEL[dtype]:
         raise ConfigurationError(
-            f"the output {output.name!r} has {output.width:,} classes, more than are kept exactly as numbers of {dtype} beside "
-            "other targets: use dtype='float64'"
+            f"the output {output.name!r} has {output.width:,} classes, more than are kept exactly as numbers of "
+            f"{dtype} beside other targets: use dtype='float64'"
         )
 
 
@@ -142,14 +138,14 @@ def check_weights(sample_weight: Any, class_weight: Any, graph: Graph) -> None:
     names = ", ".join(graph.output_names)
     if class_weight is not None:
         raise ConfigurationError(
-            f"class_weight is given, but the network has several outputs, {names}, whose classes are not the same: give "
-            "sample_weight, a number for each sample"
+            f"class_weight is given, but the network has several outputs, {names}, whose classes are not the same: "
+            "give sample_weight, a number for each sample"
         )
     is_list = isinstance(sample_weight, list | tuple) and any(hasattr(each, "__len__") for each in sample_weight)
     if isinstance(sample_weight, Mapping) or is_list:
         raise ConfigurationError(
-            f"sample_weight is given for the outputs ({names}) one by one: expected a number for each sample, which counts for "
-            "all of them; compile(loss_weights=...) says how much an output counts"
+            f"sample_weight is given for the outputs ({names}) one by one: expected a number for each sample, which "
+            "counts for all of them; compile(loss_weights=...) says how much an output counts"
         )
 
 

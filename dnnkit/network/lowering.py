@@ -75,7 +75,7 @@ def lower_graph(
 
 
 class Scores(NamedTuple):
-    """An output as its loss takes it: how many numbers, the activation that the loss has taken over, what is measured."""
+    """An output as its loss takes it: its numbers, the activation that the loss has taken over, what is measured."""
 
     features: int
     head: str

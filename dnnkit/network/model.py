@@ -17,12 +17,13 @@ class Model(WholeNetwork):
         net = dk.Model([left, right], dk.Dense(1)(h))
 
     `inputs` and `outputs` are symbolic values, lists or dictionaries of them: what `fit`, `predict` and their like take
-    and give has the same form; data for inputs, and targets for outputs, may also be dictionaries by their names. A layer
-    that is called several times has the same weights in each call; a network is called as a layer is. All else is as of
-    `Sequential`, which is the simplest graph: `backend`, `seed`, `dtype`, `num_threads`, `name`, threads, copies, saves.
+    and give has the same form; data for inputs, and targets for outputs, may also be dictionaries by their names. A
+    layer that is called several times has the same weights in each call; a network is called as a layer is. Models of
+    the same layers have the same weights: what one learns, the others have. All else is as of `Sequential`, the simplest
+    graph: `backend`, `seed`, `dtype`, `num_threads`, `name`, threads, copies, which share nothing, saves.
 
     Arguments:
-        inputs: `dk.Input`, or any symbolic value that outputs come of; what is before it is then no part of the network.
+        inputs: `dk.Input`, or any symbolic value that outputs come of; what is before it is no part of the network then.
             Those without a name are called "input", "input_1", ...
         outputs: called by their layers' names, or by the keys of a dictionary.
 
@@ -44,9 +45,10 @@ class Model(WholeNetwork):
     ) -> None:
         if inputs is None or outputs is None:
             raise ConfigurationError(
-                "Model takes inputs and outputs: x = dk.Input((8,)); dk.Model(x, dk.Dense(1)(x)). A class with a `call` of its "
-                "own is not understood: write what it does by calling layers on symbolic values"
+                "Model takes inputs and outputs: x = dk.Input((8,)); dk.Model(x, dk.Dense(1)(x)). A class with a "
+                "`call` of its own is not understood: write what it does by calling layers on symbolic values"
             )
         graph, symbols = graph_of(inputs, outputs)
         super().__init__(graph, backend=backend, seed=seed, dtype=dtype, num_threads=num_threads, name=name)
         self._symbols = graph.calls, symbols
+        self.join()

@@ -58,8 +58,8 @@ def source(net: Network, name: str) -> str:
     program = net.executable.program
     if not program.is_chain:
         raise ConfigurationError(
-            "the network is a graph, of layers that do not stand one after the other: dnnkit writes no script of it; save the "
-            "network instead, or write a dk.Model for each part that is a chain"
+            "the network is a graph, of layers that do not stand one after the other: dnnkit writes no script of it; "
+            "save the network instead, or write a dk.Model for each part that is a chain"
         )
     shape = net.graph.output_shapes()[0]
     statements = _statements(net)
@@ -110,5 +110,7 @@ def _statements(net: Network) -> list[str]:
                 )
             case _:
                 what = f"a stage {stage.kind!r}"
-                raise ConfigurationError(f"the network has {what}: dnnkit cannot write it as NumPy code; save it instead")
+                raise ConfigurationError(
+                    f"the network has {what}: dnnkit cannot write it as NumPy code; save it instead"
+                )
     return expressions + list(registry.activation(program.head).numpy_source)

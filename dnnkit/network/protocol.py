@@ -14,8 +14,8 @@ from dnnkit.backends.executable import Executable
 from dnnkit.graph.graph import Graph
 from dnnkit.layers import Layer
 from dnnkit.metrics import Given
-from dnnkit.network.evaluation import Evaluation
 from dnnkit.network.checks import Dtype
+from dnnkit.network.evaluation import Evaluation
 from dnnkit.network.goals import Goal
 from dnnkit.network.parameters import Parameters
 from dnnkit.network.turns import Turns

@@ -25,9 +25,7 @@ def as_targets(y: Any, samples: int, program: Program, backend: Backend) -> Arra
     return as_targets_of("y", y, samples, program.loss, program.output_features, program.dtype, backend)
 
 
-def as_targets_of(
-    name: str, y: Any, samples: int, loss: Loss, outputs: int, dtype: str, backend: Backend
-) -> Array:
+def as_targets_of(name: str, y: Any, samples: int, loss: Loss, outputs: int, dtype: str, backend: Backend) -> Array:
     """The same of a loss on so many outputs; an error calls them by `name`."""
     if y is None:
         raise DataError("y is missing: fit and evaluate need the targets of the samples")

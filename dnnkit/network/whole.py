@@ -16,6 +16,7 @@ from dnnkit.network.copying import Copyable
 from dnnkit.network.describing import Describable
 from dnnkit.network.fitting import Fittable
 from dnnkit.network.freezing import Freezable
+from dnnkit.network.kinship import Kin
 from dnnkit.network.own_loops import OwnLoops
 from dnnkit.saves import saving
 from dnnkit.saves.numbers import restore_numbers
@@ -65,9 +66,12 @@ class WholeNetwork(Fittable, OwnLoops, Freezable, Describable, Copyable, Traceab
 
     def _values(self) -> list[Symbol]:
         """A symbolic value for each value of the graph: those that it was written with, or new ones."""
+        self.join()
         if self._symbols is None or self._symbols[0] != self.graph.calls:
             if None in (each.shape for each in self.graph.inputs):
-                raise NotReady("the network is not built yet, so it is not known what its layers give: call build(input_shape)")
+                raise NotReady(
+                    "the network is not built yet, so it is not known what its layers give: call build(input_shape)"
+                )
             self._symbols = self.graph.calls, self.graph.symbols()
         return self._symbols[1]
 
@@ -117,8 +121,18 @@ class WholeNetwork(Fittable, OwnLoops, Freezable, Describable, Copyable, Traceab
 
     # -- as a part of others -----------------------------------------------------------------------------------------
 
+    def join(self) -> None:
+        """From now on its layers may stand in other networks, too, with the same weights; for dnnkit's own parts."""
+        if self.turns.kin is None:
+            self.turns.kin = Kin(self)
+            if self.is_built:
+                self.turns.kin.was_built()
+        else:
+            self.turns.kin.join()
+
     def as_layer(self) -> NestedModel:
         """The network as a layer, one and the same as long as its layers are; for dnnkit's own parts."""
+        self.join()
         if self._layer is None or self._layer.graph != self.graph:
             self._layer = nested(self.graph, self.name)
         return self._layer

@@ -35,11 +35,11 @@ def _check_sizes(architecture: dict[str, Any]) -> None:
 
 GRAPH = record(
     {
-        "inputs": list_of(
-            record({"name": text(most=100), "shape": list_of(whole(1, 1 << 40), 32)}), MOST_LAYERS
-        ),
+        "inputs": list_of(record({"name": text(most=100), "shape": list_of(whole(1, 1 << 40), 32)}), MOST_LAYERS),
         "calls": list_of(
-            record({"layer": whole(0, MOST_LAYERS), "reads": list_of(COUNT, MOST_LAYERS), "gives": whole(1, MOST_LAYERS)}),
+            record(
+                {"layer": whole(0, MOST_LAYERS), "reads": list_of(COUNT, MOST_LAYERS), "gives": whole(1, MOST_LAYERS)}
+            ),
             MOST_LAYERS,
         ),
         "outputs": list_of(COUNT, MOST_LAYERS),

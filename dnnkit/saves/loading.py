@@ -33,7 +33,15 @@ from dnnkit.settings import shown
 def known_classes() -> dict[str, type]:
     """Every class that a save may name: ours, and those that were registered."""
     found: list[Any] = [*LAYERS.usable(), *LOSSES.usable(), *OPTIMIZERS.usable(), *SCHEDULES.usable()]
-    found += [Graph, Call, Source, Formula, FormulaLoss, KernelLoss, *(type(initializer) for initializer in INITIALIZERS.usable())]
+    found += [
+        Graph,
+        Call,
+        Source,
+        Formula,
+        FormulaLoss,
+        KernelLoss,
+        *(type(initializer) for initializer in INITIALIZERS.usable()),
+    ]
     return _by_class_name(found)
 
 

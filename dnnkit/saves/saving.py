@@ -37,9 +37,9 @@ def architecture_of(net: Network) -> dict[str, Any]:
         "dtype": net.dtype,
         "seed": net.seed,
         "num_threads": net.num_threads,
-        "loss": serialization.describe(net.loss),
+        "loss": serialization.describe(net.loss) if len(net.goals) == 1 else None,
         "optimizer": serialization.describe(net.optimizer) if net.is_compiled else None,
-        "metrics": [_described(metric) for metric in net.metrics],
+        "metrics": [_described(metric) for metric in net.metrics] if len(net.goals) == 1 else [],
         **({} if net.name is None else {"name": net.name}),
         **(_graph_of(net) if net.is_graph else {}),
     }
@@ -66,7 +66,7 @@ def _graph_of(net: Network) -> dict[str, Any]:
         }
         for goal in net.goals
     ]
-    return {"loss": None, "metrics": [], "graph": connected, "goals": goals}
+    return {"graph": connected, "goals": goals}
 
 
 def _described(metric: Given) -> Any:
