@@ -19,6 +19,9 @@ from dnnkit.layers.base import Layer
 from dnnkit.layers.core import Input
 from dnnkit.settings import shown
 
+MOST_CALLS = 5000
+"""Of layers: a few networks within each other, each called several times, are as many, also in a save of few bytes."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -73,6 +76,10 @@ class Graph:
                     f"the graph has {each}: expected values that were computed before, 0 to {known - 1}"
                 )
             known += each.gives
+        if (count := self.count()) > MOST_CALLS:
+            raise ConfigurationError(
+                f"the network has {count:,} calls of layers, in all networks within it: expected at most {MOST_CALLS:,}"
+            )
         if not self.inputs or not self.outputs or not all(0 <= value < known for value in self.outputs):
             raise ConfigurationError(f"the graph's outputs are {self.outputs}: expected some of its {known} values")
         if len(self.output_names) != len(self.outputs):
@@ -93,6 +100,10 @@ class Graph:
         """Whether it is layers one after the other, from one input to one output."""
         one = len(self.inputs) == 1 and self.outputs == (len(self.calls),)
         return one and all(each == Call(place, (place,)) for place, each in enumerate(self.calls))
+
+    def count(self) -> int:
+        """How many calls of layers there are, in all networks within it."""
+        return sum(self.layers[each.layer].count_calls() for each in self.calls)
 
     @property
     def names(self) -> list[str]:

@@ -79,6 +79,9 @@ class NestedModel(Layer):
         assert isinstance(into, Lowering)
         return into.call(self.graph, shapes, reads, f"{path}/", trainable and self.trainable)
 
+    def count_calls(self) -> int:  # noqa: D102
+        return self.graph.count()
+
     def inner_layers(self) -> tuple[tuple[str, Layer], ...]:  # noqa: D102
         found = list[tuple[str, Layer]]()
         for name, layer in zip(self.graph.names, self.graph.layers, strict=True):

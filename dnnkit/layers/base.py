@@ -203,6 +203,10 @@ class Layer(Settings):
         """The names of inner layers that serve only values that a call gives, but nobody reads."""
         return []
 
+    def count_calls(self) -> int:
+        """How many layers a call of it calls; here itself."""
+        return 1
+
     def inner_layers(self) -> "tuple[tuple[str, Layer], ...]":
         """The layers that it is made of, by their paths in it; here it is one itself."""
         return ()

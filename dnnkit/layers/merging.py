@@ -36,6 +36,8 @@ class Merge(Layer):
         return tuple(given)
 
     def shapes_after(self, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        if len(shapes) < self.least:
+            self.output_shape(shapes[0])
         if len(set(shapes)) > 1:
             raise ShapeError(
                 f"{self!r} is called on values whose samples have the shapes {_listed(shapes)}: expected all alike. "

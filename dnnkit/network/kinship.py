@@ -1,8 +1,9 @@
 """Networks that have layers in common, because they were written with the same symbolic values: weights go along.
 
 An encoder, and the autoencoder that it was called in, have one set of weights: what one learns, the other has when it
-is next asked or trained. Each keeps numbers of its own, where its backend wants them; whoever has the newest gives them to
-whoever needs them, at the beginning of a turn or a reading (`turns`). The state of an optimizer is each network's own.
+is next asked or trained. Each keeps numbers of its own, where its backend wants them; whoever has the newest gives them
+to whoever needs them, at the beginning of a turn or a reading (`turns`). The state of an optimizer is each network's
+own.
 """
 
 from typing import Any
@@ -94,7 +95,9 @@ class Kin:
 
     def leaves(self) -> None:
         """Within a turn, at its end: what it has trained, others lack."""
-        if self._busy != acting() and self._net.is_built and self._net.executable.state.step != self._step:
+        if self._step is None or self._busy == acting():  # built within the turn: its weights are no news
+            return
+        if self._net.executable.state.step != self._step:
             self.changed()
 
     def changed(self) -> None:

@@ -19,12 +19,12 @@ class Model(WholeNetwork):
     `inputs` and `outputs` are symbolic values, lists or dictionaries of them: what `fit`, `predict` and their like take
     and give has the same form; data for inputs, and targets for outputs, may also be dictionaries by their names. A
     layer that is called several times has the same weights in each call; a network is called as a layer is. Models of
-    the same layers have the same weights: what one learns, the others have. All else is as of `Sequential`, the simplest
-    graph: `backend`, `seed`, `dtype`, `num_threads`, `name`, threads, copies, which share nothing, saves.
+    the same layers have the same weights: what one learns, the others have. All else is as of `Sequential`, the
+    simplest graph: `backend`, `seed`, `dtype`, `num_threads`, `name`, threads, copies, which share nothing, saves.
 
     Arguments:
-        inputs: `dk.Input`, or any symbolic value that outputs come of; what is before it is no part of the network then.
-            Those without a name are called "input", "input_1", ...
+        inputs: `dk.Input`, or any symbolic value that outputs come of; what is before it is then no part of it. Those
+            without a name are called "input", "input_1", ...
         outputs: called by their layers' names, or by the keys of a dictionary.
 
     Raises:

@@ -65,10 +65,9 @@ def _boxes(net: Network) -> list[Box]:
     steps = list(graph.steps()) if is_known else []
     for number, each in enumerate(graph.calls):
         layer, name = graph.layers[each.layer], graph.names[each.layer]
-        count, after, shapes = "", "", ()
+        count, after = "", ""
         if is_known:
-            shapes = steps[number].shapes
-            numbers = sum(prod(size) for size, _ in layer.parameters_of(shapes).values())
+            numbers = sum(prod(size) for size, _ in layer.parameters_of(steps[number].shapes).values())
             count, after = f"{numbers:,}" if numbers else "", ", ".join(map(_shape, steps[number].after))
         color = (TRAINED if layer.trainable else FROZEN) if count or not is_known else PLAIN
         if any(place in range(len(giver), len(giver) + each.gives) for place in graph.outputs):
