@@ -91,7 +91,7 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
     },
     "utils": {
         **_each("Sequence PyDataset", LOOP),
-        **_each("plot_model model_to_dot", "use net.summary(), or let a notebook show the network"),
+        "model_to_dot": "use net.plot('net.svg'), or let a notebook show net.plot()",
         **_each(
             "pad_sequences timeseries_dataset_from_array split_dataset image_dataset_from_directory "
             "text_dataset_from_directory get_file",

@@ -156,8 +156,10 @@ class Buildable(WithWeights):
         self._take(chosen, executable)
 
     def _program(self, graph: Graph | None = None) -> Program:
+        graph = graph or self.graph
+        graph.check_sample_shapes()
         return lowering.lower_graph(
-            graph or self.graph,
+            graph,
             self.goals,
             optimizer=self._optimizer,
             dtype=self.dtype,
