@@ -15,13 +15,17 @@ Inputs = Literal["gathered", "columns", "in place"]
 data themselves, which must be in the network's dtype and need no rescaling."""
 
 
+Clips = Literal["", "whole", "each"]
+
+
 class ScheduleKey(NamedTuple):
     """What a schedule depends on besides the program's stages and their partition."""
 
     purpose: Purpose
     first: int
     """The first stage whose gradient is wanted, -1 for the network's input as well."""
-    clips: bool = False
+    clips: Clips = ""
+    """Which norms of the gradient are bounded: none, that of the whole, or that of each parameter."""
     inputs: Inputs = "gathered"
     bytes: bool = False
     """Whether inputs are bytes."""
@@ -174,11 +178,12 @@ def _backward(
     return steps
 
 
-def _update_at_the_end(partition: Partition, by_rows: bool, clips: bool) -> list[Instruction]:
+def _update_at_the_end(partition: Partition, by_rows: bool, clips: Clips) -> list[Instruction]:
     """All parameters, when everybody's gradient is there."""
     names = ["exchange", "add_gradients"] if by_rows else []
     if clips:
-        names += ["norm", "exchange", "clip"] if partition.workers > 1 else ["norm", "clip"]
+        norm, clip = ("norm_of_each", "clip_each") if clips == "each" else ("norm", "clip")
+        names += [norm, "exchange", clip] if partition.workers > 1 else [norm, clip]
     names += ["update", "exchange"] if by_rows else ["update"]
     return [Instruction(name) for name in names]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit import metrics as metrics_module
-from dnnkit.backends.program import Activate, Metric, Parameter, Program, Rescale, Stage
+from dnnkit.backends.program import Activate, Metric, Parameter, Program, Rescale, Stage, stage_parameters
 from dnnkit.backends.program import Dense as DenseStage
 from dnnkit.base_loss import Loss, check_outputs
 from dnnkit.errors import ConfigurationError
@@ -61,6 +61,7 @@ def lower(
         check_outputs(lowered_loss, outputs, "the network's last layer")
         gives = registry.activation(activation).gives
         measured = tuple(metrics_module.lower(m, lowered_loss, outputs, head, gives) for m in metrics)
+    names = [parameter.name for stage in stages for parameter in stage_parameters(stage)]
     return Program(
         input_shape=input_shape,
         output_features=outputs,
@@ -72,6 +73,8 @@ def lower(
         dtype=dtype,
         seed=seed,
         num_threads=num_threads,
+        groups=optimizer.groups_of(names) if optimizer is not None else (),
+        averages=optimizer is not None and optimizer.use_ema,
     )
 
 

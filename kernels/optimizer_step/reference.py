@@ -105,6 +105,119 @@ def adamw(
     return adam(step, p, g, first_moment, second_moment, learning_rate, beta_1, beta_2, epsilon, xp)
 
 
+def amsgrad(
+    step: int,
+    p: Array,
+    g: Array,
+    first_moment: Array,
+    second_moment: Array,
+    largest: Array,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    weight_decay: float,
+    xp: Namespace = np,
+) -> tuple[Array, ...]:
+    """AdamW that never forgets how large a gradient was."""
+    p = p * (1 - learning_rate * weight_decay)
+    first_moment = beta_1 * first_moment + (1 - beta_1) * g
+    second_moment = beta_2 * second_moment + (1 - beta_2) * (g * g)
+    largest = xp.maximum(largest, second_moment)
+    step_size = learning_rate / (1 - beta_1**step)
+    root_correction = 1 / sqrt(1 - beta_2**step)
+    p = p - step_size * first_moment / (xp.sqrt(largest) * root_correction + epsilon)
+    return p, first_moment, second_moment, largest
+
+
+def adagrad(
+    step: int,
+    p: Array,
+    g: Array,
+    square: Array,
+    learning_rate: float,
+    initial_accumulator_value: float,
+    epsilon: float,
+    weight_decay: float,
+    xp: Namespace = np,
+) -> tuple[Array, ...]:
+    """Each gradient over the root of the sum of its squares; the sum's first value is added when it is used."""
+    p = p * (1 - learning_rate * weight_decay)
+    square = square + g * g
+    return p - learning_rate * g / (xp.sqrt(square + initial_accumulator_value) + epsilon), square
+
+
+def adamax(
+    step: int,
+    p: Array,
+    g: Array,
+    first_moment: Array,
+    largest: Array,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    weight_decay: float,
+    xp: Namespace = np,
+) -> tuple[Array, ...]:
+    """Adam by the largest gradient, which fades, in place of a mean of squares."""
+    p = p * (1 - learning_rate * weight_decay)
+    first_moment = beta_1 * first_moment + (1 - beta_1) * g
+    largest = xp.maximum(beta_2 * largest, xp.abs(g) + epsilon)
+    return p - learning_rate / (1 - beta_1**step) * first_moment / largest, first_moment, largest
+
+
+def nadam(
+    step: int,
+    p: Array,
+    g: Array,
+    first_moment: Array,
+    second_moment: Array,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    weight_decay: float,
+    momentum: float,
+    next_momentum: float,
+    momentum_product: float,
+    xp: Namespace = np,
+) -> tuple[Array, ...]:
+    """Adam with Nesterov's momentum."""
+    p = p * (1 - learning_rate * weight_decay)
+    first_moment = beta_1 * first_moment + (1 - beta_1) * g
+    second_moment = beta_2 * second_moment + (1 - beta_2) * (g * g)
+    of_gradient = learning_rate * (1 - momentum) / (1 - momentum_product)
+    of_moment = learning_rate * next_momentum / (1 - momentum_product * next_momentum)
+    root = xp.sqrt(second_moment) * (1 / sqrt(1 - beta_2**step)) + epsilon
+    return p - (of_gradient * g + of_moment * first_moment) / root, first_moment, second_moment
+
+
+def lion(
+    step: int,
+    p: Array,
+    g: Array,
+    first_moment: Array,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    weight_decay: float,
+    xp: Namespace = np,
+) -> tuple[Array, ...]:
+    """The sign of a running mean of the gradient."""
+    p = p * (1 - learning_rate * weight_decay)
+    p = p - learning_rate * xp.sign(beta_1 * first_moment + (1 - beta_1) * g)
+    return p, beta_2 * first_moment + (1 - beta_2) * g
+
+
+def average(
+    step: int, p: Array, g: Array, average: Array, learning_rate: float, ema_momentum: float, xp: Namespace = np
+) -> tuple[Array, ...]:
+    """The running mean of a parameter that another rule has just changed."""
+    kept = 0.0 if step == 1 else ema_momentum
+    return p, kept * average + (1 - kept) * p
+
+
 @dataclass(frozen=True)
 class Rule:
     """An update function with the names of its slots and of its hyperparameters after `learning_rate`.
@@ -129,4 +242,19 @@ RULES = {
     "rmsprop": Rule(rmsprop, ("square",), ("rho", "epsilon")),
     "adam": Rule(adam, ("first_moment", "second_moment"), ("beta_1", "beta_2", "epsilon")),
     "adamw": Rule(adamw, ("first_moment", "second_moment"), ("beta_1", "beta_2", "epsilon", "weight_decay")),
+    "amsgrad": Rule(
+        amsgrad, ("first_moment", "second_moment", "largest"), ("beta_1", "beta_2", "epsilon", "weight_decay")
+    ),
+    "adagrad": Rule(adagrad, ("square",), ("initial_accumulator_value", "epsilon", "weight_decay")),
+    "adamax": Rule(adamax, ("first_moment", "largest"), ("beta_1", "beta_2", "epsilon", "weight_decay")),
+    "nadam": Rule(
+        nadam,
+        ("first_moment", "second_moment"),
+        ("beta_1", "beta_2", "epsilon", "weight_decay", "momentum", "next_momentum", "momentum_product"),
+    ),
+    "lion": Rule(lion, ("first_moment",), ("beta_1", "beta_2", "weight_decay")),
+    "average": Rule(average, ("average",), ("ema_momentum",)),
 }
+
+AVERAGE = RULES["average"]
+"""What follows any rule where a running mean of the parameters is kept."""
