@@ -1,7 +1,7 @@
 """What every optimizer is: an update rule's numbers, step by step, for all parameters and for groups of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from math import inf
 from typing import Any, ClassVar, Literal
@@ -219,6 +219,11 @@ class Optimizer(Settings):
         if key not in made:
             made[key] = parameter_groups.groups_of([pattern for pattern, _ in self._patterns], names)
         return made[key]  # type: ignore[no-any-return]
+
+    def train(self, program: Program) -> Program:
+        """The program, with how this optimizer updates it; `UnknownName` for a pattern that matches no parameter."""
+        groups = self.groups_of([parameter.name for parameter in program.parameters])
+        return replace(program, rule=self.rule, groups=groups, averages=self.use_ema)
 
     def fits(self, program: Program) -> bool:
         """Whether the program is what this optimizer trains as it is now."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from dnnkit.errors import ConfigurationError, DataError, ShapeError
+from dnnkit.errors import DataError, ShapeError
 from dnnkit.measures.confusion import confusion_matrix
 from dnnkit.network.checks import check_count
 

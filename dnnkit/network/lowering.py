@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit import metrics as metrics_module
-from dnnkit.backends.program import Activate, Metric, Parameter, Program, Rescale, Stage, stage_parameters
+from dnnkit.backends.program import Activate, Metric, Parameter, Program, Rescale, Stage
 from dnnkit.backends.program import Dense as DenseStage
 from dnnkit.base_loss import Loss, check_outputs
 from dnnkit.errors import ConfigurationError
@@ -61,21 +61,19 @@ def lower(
         check_outputs(lowered_loss, outputs, "the network's last layer")
         gives = registry.activation(activation).gives
         measured = tuple(metrics_module.lower(m, lowered_loss, outputs, head, gives) for m in metrics)
-    names = [parameter.name for stage in stages for parameter in stage_parameters(stage)]
-    return Program(
+    program = Program(
         input_shape=input_shape,
         output_features=outputs,
         stages=tuple(stages),
         head=head,
         loss=lowered_loss,
         metrics=measured,
-        rule=optimizer.rule if optimizer is not None else None,
+        rule=None,
         dtype=dtype,
         seed=seed,
         num_threads=num_threads,
-        groups=optimizer.groups_of(names) if optimizer is not None else (),
-        averages=optimizer is not None and optimizer.use_ema,
     )
+    return program if optimizer is None else optimizer.train(program)
 
 
 def _check_dtype(stages: Sequence[Stage], dtype: Dtype) -> None:
