@@ -38,24 +38,13 @@ def apply_update(worker, run, start, place, count):
 def apply_rules(worker, run, start, place, count, group):
     """The same with the numbers of a group of parameters."""
     made = worker.step - run.first_step
-    rate = number(0.0, run.rates + group * run.group_rates, made)
+    update_number, rate = run.first_update + made + 1, number(0.0, run.rates + group * run.group_rates, made)
     constants = run.constants + group * run.group_constants + made * run.constant_stride
-    call_update(
-        run.rule,
-        (
-            run.first_update + made + 1, worker.parameters + start, worker.gradient + place, worker.slots + start,
-            run.slot_stride, count, rate, constants,
-        ),
-    )  # fmt: skip
+    parameters, gradient, slots = worker.parameters + start, worker.gradient + place, worker.slots + start
+    call_update(run.rule, (update_number, parameters, gradient, slots, run.slot_stride, count, rate, constants))
     if run.average != 0:
-        call_update(
-            run.average,
-            (
-                run.first_update + made + 1, worker.parameters + start, worker.gradient + place,
-                worker.slots + start + run.average_slot, run.slot_stride, count, rate,
-                constants + run.average_constants,
-            ),
-        )  # fmt: skip
+        slots, constants = slots + run.average_slot, constants + run.average_constants
+        call_update(run.average, (update_number, parameters, gradient, slots, run.slot_stride, count, rate, constants))
 
 
 @jit
@@ -187,10 +176,16 @@ def sum_gradients(worker, run, stage, option):
             whole[e] = summand[e] if other == 0 else whole[e] + summand[e]
 
 
+@jit
+def first_of_norm(worker):
+    """The first parameter whose gradient this worker counts in a norm: what all hold, the first worker counts."""
+    return worker.own if worker.number > 0 else worker.share
+
+
 @opcode
 def norm(worker, run, stage, option):
     """Compute this worker's part of the gradient's squared norm."""
-    first = worker.own if worker.number > 0 else worker.share
+    first = first_of_norm(worker)
     gradient = vector(run.zero, worker.gradient + first * size_of(run.zero), worker.share_end - first)
     squares = 0.0
     for value in gradient:
@@ -199,19 +194,24 @@ def norm(worker, run, stage, option):
     norms[worker.step & 1, worker.number] = squares
 
 
+@jit
+def scale_down(run, gradient, squares):
+    """Clip a part of what has that squared norm."""
+    length = math.sqrt(squares)
+    if length > run.clip_norm:
+        factor = gradient.dtype.type(run.clip_norm / length)
+        for e in range(gradient.size):
+            gradient[e] *= factor
+
+
 @opcode
 def clip(worker, run, stage, option):
     """Clip this worker's share of the gradient by the norm of the whole."""
     norms, total = vector(0.0, run.norms + 8 * (worker.step & 1) * run.workers, run.workers), 0.0
     for part_of_it in norms:
         total += part_of_it
-    length = math.sqrt(total)
-    if length > run.clip_norm:
-        place = worker.gradient + worker.share * size_of(run.zero)
-        gradient = vector(run.zero, place, worker.share_end - worker.share)
-        factor = gradient.dtype.type(run.clip_norm / length)
-        for e in range(gradient.size):
-            gradient[e] *= factor
+    place = worker.gradient + worker.share * size_of(run.zero)
+    scale_down(run, vector(run.zero, place, worker.share_end - worker.share), total)
 
 
 @jit
@@ -225,7 +225,7 @@ def norms_of(worker, run):
 def norm_of_each(worker, run, stage, option):
     """Compute this worker's part of the squared norm of each parameter's gradient."""
     size = size_of(run.zero)
-    first = (worker.own if worker.number > 0 else worker.share) * size
+    first = first_of_norm(worker) * size
     norms, segments = norms_of(worker, run), matrix(0, worker.segments, run.segments, 4)
     for parameter in range(run.norm_count):
         norms[worker.number, parameter] = 0.0
@@ -249,12 +249,7 @@ def clip_each(worker, run, stage, option):
             total = 0.0
             for other in range(run.workers):
                 total += norms[other, segments[s, 3]]
-            length = math.sqrt(total)
-            if length > run.clip_norm:
-                gradient = vector(run.zero, worker.gradient + begin, (end - begin) // size)
-                factor = gradient.dtype.type(run.clip_norm / length)
-                for e in range(gradient.size):
-                    gradient[e] *= factor
+            scale_down(run, vector(run.zero, worker.gradient + begin, (end - begin) // size), total)
 
 
 @opcode

@@ -62,7 +62,8 @@ def _of_nadam(
 ) -> tuple[float, ...]:
     of_gradient = learning_rate * (1 - momentum) / (1 - momentum_product)
     of_moment = learning_rate * next_momentum / (1 - momentum_product * next_momentum)
-    return of_gradient, of_moment, 1 / sqrt(1 - beta_2**step), 1 - learning_rate * weight_decay
+    _, *corrected = _corrected(step, learning_rate, beta_1, beta_2, epsilon, weight_decay)
+    return of_gradient, of_moment, *corrected
 
 
 def _of_lion(step: int, learning_rate: float, beta_1: float, beta_2: float, weight_decay: float) -> tuple[float, ...]:

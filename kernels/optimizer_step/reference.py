@@ -66,6 +66,11 @@ def rmsprop(
     return p - learning_rate * g / (xp.sqrt(square) + epsilon), square
 
 
+def corrected(step: int, learning_rate: float, beta_1: float, beta_2: float) -> tuple[float, float]:
+    """Adam's step size and the factor of its root, without the bias of moments that begin with zeros."""
+    return learning_rate / (1 - beta_1**step), 1 / sqrt(1 - beta_2**step)
+
+
 def adam(
     step: int,
     p: Array,
@@ -81,8 +86,7 @@ def adam(
     """Adam."""
     first_moment = beta_1 * first_moment + (1 - beta_1) * g
     second_moment = beta_2 * second_moment + (1 - beta_2) * (g * g)
-    step_size = learning_rate / (1 - beta_1**step)
-    root_correction = 1 / sqrt(1 - beta_2**step)
+    step_size, root_correction = corrected(step, learning_rate, beta_1, beta_2)
     p = p - step_size * first_moment / (xp.sqrt(second_moment) * root_correction + epsilon)
     return p, first_moment, second_moment
 
@@ -124,8 +128,7 @@ def amsgrad(
     first_moment = beta_1 * first_moment + (1 - beta_1) * g
     second_moment = beta_2 * second_moment + (1 - beta_2) * (g * g)
     largest = xp.maximum(largest, second_moment)
-    step_size = learning_rate / (1 - beta_1**step)
-    root_correction = 1 / sqrt(1 - beta_2**step)
+    step_size, root_correction = corrected(step, learning_rate, beta_1, beta_2)
     p = p - step_size * first_moment / (xp.sqrt(largest) * root_correction + epsilon)
     return p, first_moment, second_moment, largest
 
@@ -164,7 +167,8 @@ def adamax(
     p = p * (1 - learning_rate * weight_decay)
     first_moment = beta_1 * first_moment + (1 - beta_1) * g
     largest = xp.maximum(beta_2 * largest, xp.abs(g) + epsilon)
-    return p - learning_rate / (1 - beta_1**step) * first_moment / largest, first_moment, largest
+    step_size, _ = corrected(step, learning_rate, beta_1, beta_2)
+    return p - step_size * first_moment / largest, first_moment, largest
 
 
 def nadam(
@@ -189,7 +193,8 @@ def nadam(
     second_moment = beta_2 * second_moment + (1 - beta_2) * (g * g)
     of_gradient = learning_rate * (1 - momentum) / (1 - momentum_product)
     of_moment = learning_rate * next_momentum / (1 - momentum_product * next_momentum)
-    root = xp.sqrt(second_moment) * (1 / sqrt(1 - beta_2**step)) + epsilon
+    _, root_correction = corrected(step, learning_rate, beta_1, beta_2)
+    root = xp.sqrt(second_moment) * root_correction + epsilon
     return p - (of_gradient * g + of_moment * first_moment) / root, first_moment, second_moment
 
 
