@@ -28,6 +28,10 @@ class FlatLayout:
         """The parameters' names in order."""
         return tuple(self._places)
 
+    def elements(self, name: str) -> slice:
+        """Where the parameter lies."""
+        return self._places[name][0]
+
     def offset(self, name: str) -> int:
         """Where the parameter begins."""
         return int(self._places[name][0].start)

@@ -109,9 +109,15 @@ def require_respected(executable: Executable) -> None:
 
 
 def require_trainable(executable: Executable) -> None:
-    """The same, and raise `ConfigurationError` where all layers are frozen."""
+    """The same, also of penalties and constraints, and raise `ConfigurationError` where all layers are frozen."""
     require_respected(executable)
     program = executable.program
+    if program.held and not executable.can_hold:
+        raise BackendUnavailable(
+            f"the backend {executable.plan.backend!r} cannot train a network with {program.held}, for its "
+            f"{type(executable).__name__} does not say that it can hold them: leave them out, or use another backend, "
+            "such as numpy"
+        )
     if program.frozen_parameters and not program.trainable_parameters:
         last = program.frozen_parameters[-1].name.rpartition("/")[0]
         raise ConfigurationError(
