@@ -297,7 +297,9 @@ def _updates(wiring: Wiring, place: int) -> list[Instruction]:
     ]
 
 
-def _update_at_the_end(partition: Partition, by_rows: bool, clips: Clips, after: list[Instruction]) -> list[Instruction]:
+def _update_at_the_end(
+    partition: Partition, by_rows: bool, clips: Clips, after: list[Instruction]
+) -> list[Instruction]:
     """All parameters, when everybody's gradient is there; and what comes after."""
     names = ["exchange", "add_gradients"] if by_rows else []
     if clips:
