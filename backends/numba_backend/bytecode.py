@@ -27,13 +27,17 @@ Inputs = Literal["gathered", "columns", "in place"]
 data themselves, which must be in the network's dtype and need no rescaling."""
 
 
+Clips = Literal["", "whole", "each"]
+
+
 class ScheduleKey(NamedTuple):
     """What a schedule depends on besides the program's stages and their partition."""
 
     purpose: Purpose
     first: int
     """The first stage whose gradient is wanted, -1 for the network's input as well."""
-    clips: bool = False
+    clips: Clips = ""
+    """Which norms of the gradient are bounded: none, that of the whole, or that of each parameter."""
     inputs: Inputs = "gathered"
     bytes: bool = False
     """Whether inputs are bytes."""
@@ -293,11 +297,14 @@ def _updates(wiring: Wiring, place: int) -> list[Instruction]:
     ]
 
 
-def _update_at_the_end(partition: Partition, by_rows: bool, clips: bool, after: list[Instruction]) -> list[Instruction]:
+def _update_at_the_end(
+    partition: Partition, by_rows: bool, clips: Clips, after: list[Instruction]
+) -> list[Instruction]:
     """All parameters, when everybody's gradient is there; and what comes after."""
     names = ["exchange", "add_gradients"] if by_rows else []
     if clips:
-        names += ["norm", "exchange", "clip"] if partition.workers > 1 else ["norm", "clip"]
+        norm, clip = ("norm_of_each", "clip_each") if clips == "each" else ("norm", "clip")
+        names += [norm, "exchange", clip] if partition.workers > 1 else [norm, clip]
     steps = [Instruction(name) for name in (*names, "update")]
     return [*steps, *after, Instruction("exchange")] if by_rows else [*steps, *after]
 

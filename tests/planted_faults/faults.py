@@ -279,7 +279,7 @@ NUMBA = [
     ),
     Fault(
         "numba-adamw-decay", SIGN, "kernels/optimizer_step/cpu.py",
-        "(1 - learning_rate * weight_decay)", "(1 + learning_rate * weight_decay)",
+        "p.dtype.type(1 - learning_rate * weight_decay)", "p.dtype.type(1 + learning_rate * weight_decay)",
         "tests/conformance -k 'points-optimizer-steps-adamw'",
     ),
     Fault(
@@ -354,13 +354,28 @@ NUMBA = [
     ),
     Fault(
         "numba-steps-clipping", MISSING, "kernels/_engine/updates.py",
-        "length = math.sqrt(total)", "length = total",
+        "length = math.sqrt(squares)", "length = squares",
         "tests/backends/numba_backend/test_workers.py -k 'every_network and adamw'",
     ),
     Fault(
         "numba-steps-piece", INDEX, "kernels/_engine/updates.py",
         "stage.kernel + first * stage.outputs * size_of", "stage.kernel + first * size_of",
         "tests/backends/numba_backend/test_nonzero_columns.py -k 'numpy_backend and units/1'",
+    ),
+    Fault(
+        "numba-steps-group", INDEX, "kernels/_engine/updates.py",
+        "size, segments[s, 2])", "size, 0)",
+        "tests/dnnkit/test_parameter_groups.py -k 'moments_of_their_own and numba'",
+    ),
+    Fault(
+        "numba-steps-average", MISSING, "kernels/_engine/updates.py",
+        "slots + run.average_slot, constants", "slots, constants",
+        "tests/dnnkit/test_parameter_groups.py -k 'running_mean and numba'",
+    ),
+    Fault(
+        "numba-steps-norm-of-each", INDEX, "kernels/_engine/updates.py",
+        "norms[worker.number, segments[s, 3]] += squares", "norms[worker.number, segments[s, 3]] = squares / 2",
+        "tests/dnnkit/test_parameter_groups.py -k 'any_partition and rows/2'",
     ),
     Fault(
         "numba-steps-counted", ONE, "kernels/_engine/updates.py",
@@ -780,8 +795,8 @@ BACKENDS = [
         "tests/dnnkit/network/test_own_loops.py -k 'applied_gradients and numba'",
     ),
     Fault(
-        "backends-optimizer-kept", STALE, "dnnkit/optimizers.py",
-        'for made in ("_constants", "_next"):', 'for made in ("_constants",):',
+        "backends-optimizer-kept", STALE, "dnnkit/base_optimizer.py",
+        'vars(self).pop("_made", None)', 'vars(self).get("_made", None)',
         "tests/dnnkit/test_optimizers.py -k assigned_counts",
     ),
     Fault(
@@ -896,7 +911,7 @@ BACKENDS = [
     ),
     Fault(
         "backends-recorded-numbers", INDEX, "backends/cupy_backend/timed_executable.py",
-        "of_step(name, begun + n, rate", "of_step(name, begun, rate",
+        "of_step(rule.name, begun + n, rate", "of_step(rule.name, begun, rate",
         "tests/cuda_on_cpu/test_recorded_step.py -k 'bits_are_the_same and sparse'",
     ),
     Fault(
