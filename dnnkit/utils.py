@@ -15,7 +15,7 @@ from dnnkit.settings import shown
 
 __all__ = ["normalize", "plot_model", "set_random_seed", "to_categorical"]
 
-SHOWN = ("show_shapes", "show_layer_names", "show_layer_activations", "show_trainable", "expand_nested", "rankdir", "dpi")
+SHOWN = frozenset({"show_shapes", "show_layer_names", "show_layer_activations", "show_trainable", "rankdir", "dpi"})
 """What programs for Keras ask of a picture: this one shows names, shapes, activations and what is frozen, always."""
 
 

@@ -150,7 +150,8 @@ found = model.predict([title_data, body_data, tags_data], verbose=0)
 assert (found["department"].argmax(axis=1) == dept_targets.argmax(axis=1)).mean() > 0.85
 assert ((found["priority"] > 0.5) == priority_targets).mean() > 0.85
 best = keras.models.load_model("best.keras")
-values = best.evaluate([title_data, body_data, tags_data], [priority_targets, dept_targets], verbose=0, return_dict=True)
+inputs = [title_data, body_data, tags_data]
+values = best.evaluate(inputs, [priority_targets, dept_targets], verbose=0, return_dict=True)
 assert set(values) == {"loss", "priority_loss", "department_loss", "department_accuracy"}
 """
 

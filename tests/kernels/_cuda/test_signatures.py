@@ -3,7 +3,6 @@
 import ast
 import inspect
 import re
-import subprocess
 import sys
 import types
 from collections import Counter
@@ -18,6 +17,7 @@ from dnnkit.kernels._cuda.launch import THREADS, launch
 from dnnkit.kernels._cuda.source import ROOT, TYPES, Source, dtype_of, shipped, signatures
 from dnnkit.kernels.dropout import Draw
 from dnnkit.kernels.optimizer_step.reference import RULES
+from tests import processes
 from tests.cuda_on_cpu.compiling import SHARED_BYTES
 from tests.kernels._numba.test_signatures import FOLDERS, functions_with_arrays, module, parameters
 
@@ -32,6 +32,7 @@ OWN = [name for name in FOLDERS if name not in BY_CUBLAS + NEVER + IN_OTHERS]
 LAUNCHERS = [name for name in FOLDERS if (ROOT / registry.folder(name) / "gpu.py").is_file()]
 WRITTEN = {
     ("clip_norm", "clip_norm"): ["out", "scratch"],
+    ("clip_norm", "clip_value"): ["out"],
     ("dense", "backward"): ["dz", "dx", "dw", "db", "scratch", "dropout"],
     ("dense", "backward_input"): ["dz", "dx"],
     ("dense", "forward"): ["z", "y", "dropout", "dropped"],
@@ -122,6 +123,7 @@ def every_launcher_once(dtype, rows=5000):
         pairs = [(array, array.copy()) for array in (labels, x[:, 0].copy())]
         gather.gather_batch(whole, labels, 1.0, 0.0, y, *pairs, x, x[0], clock, rows, 3)
     module("clip_norm", "gpu").clip_norm(x, 1.0, y)
+    module("clip_norm", "gpu").clip_value(x, 1.0, y)
     module("dropout", "gpu").mask(0, keep.size, 0.5, 1, 2, 2**64 - 1, keep)
     module("dropout", "gpu").apply(x, keep, 0.5, y)
     module("dropout", "gpu").draw(x, Draw(0.5, 1, 2, 2**64 - 1), y)
@@ -348,7 +350,7 @@ def test_nothing_imports_cupy_before_a_launch():
     code = "import importlib, sys\n" + "".join(f"importlib.import_module('dnnkit.kernels.{name}')\n" for name in names)
     code += "from dnnkit.kernels._cuda.source import shipped\n[source.text() for source in shipped()]\n"
     code += "print('cupy' in sys.modules)"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = processes.run([sys.executable, "-c", code], check=True)
     assert result.stdout.strip() == "False"
 
 
