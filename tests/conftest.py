@@ -16,6 +16,7 @@ from hypothesis import settings
 
 import dnnkit as dk
 from dnnkit.backends import Backend, available, get_backend, registry
+from dnnkit.backends.blas_threads import blas_threads
 from dnnkit.backends.numba_backend import NumbaBackend
 from tests.requirements import gpu_is_required, require
 from tests.strict_backend import StrictBackend
@@ -130,6 +131,14 @@ def _clean_slate(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     dk.set_backend(None)
     yield
     dk.set_backend(None)
+
+
+@pytest.fixture
+def one_blas_thread() -> Iterator[None]:
+    """For tests that multiply many matrices by NumPy alone: on processors that others use, too, the threads of BLAS
+    wait for each other a hundred times as long as they compute."""
+    with blas_threads().bounded(1):
+        yield
 
 
 @pytest.fixture
