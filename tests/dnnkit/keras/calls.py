@@ -87,18 +87,31 @@ layers.LeakyReLU(negative_slope=0.1)
 layers.Input(shape=(784,))
 keras.Input((28, 28))
 keras.layers.Dense(3)
-layers.Dense(8, kernel_regularizer="l2") ! there are no penalties of weights; AdamW decays them
-layers.Dense(8, kernel_constraint="non_neg") ! there are no constraints
-layers.BatchNormalization() ! data are scaled before, or by Rescaling
-layers.LayerNormalization() ! data are scaled before, or by Rescaling
-layers.Normalization() ! data are scaled before, or by Rescaling
+keras.Sequential([layers.Dense(8, kernel_regularizer="l2")]).build((4,))
+layers.Dense(8, kernel_regularizer=keras.regularizers.L2(1e-4), bias_regularizer=keras.regularizers.L1(1e-5))
+layers.Dense(8, kernel_regularizer=keras.regularizers.L1L2(l1=1e-5, l2=1e-4))
+layers.Dense(8, kernel_constraint="non_neg")
+layers.Dense(8, kernel_constraint=keras.constraints.MaxNorm(3))
+layers.Dense(8, activity_regularizer="l2") ! penalties are of parameters
+layers.BatchNormalization()
+layers.BatchNormalization(momentum=0.9, epsilon=1e-5, center=True, scale=False)
+layers.LayerNormalization(epsilon=1e-6)
+layers.RMSNormalization()
+norm = layers.Normalization(); norm.adapt(x); Sequential([norm, Dense(3)]).predict(x).shape == (64, 3)
+layers.Normalization(mean=0.0, variance=2.0)
+layers.PReLU()
+layers.GroupNormalization() ! layer, RMS and batch normalisation are there
 layers.Conv2D(32, 3) ! networks are dense
 layers.MaxPooling2D() ! networks are dense
 layers.LSTM(32) ! networks are dense
-layers.Embedding(1000, 16) ! one-hot rows cost nearly nothing
+layers.Embedding(1000, 16)
+Sequential([layers.Embedding(input_dim=3, output_dim=4), Flatten(), Dense(2)]).predict(labels[:, None]).shape == (64, 2)
+Sequential([layers.CategoryEncoding(3, output_mode="one_hot"), Dense(2)]).predict(labels[:, None]).shape == (64, 2)
+layers.StringLookup() ! class numbers are made with NumPy
 layers.Concatenate() ! layers stand one after the other
-layers.Reshape((2, 3)) ! a layer of one's own
-layers.GaussianNoise(0.1) ! a layer of one's own
+layers.Reshape((2, 3))
+layers.Reshape((-1, 2))
+layers.GaussianNoise(0.1)
 layers.Lambda(lambda t: t * 2) ! a layer of one's own
 """,
     "models": r"""
@@ -202,10 +215,18 @@ classifier(optimizer=optimizers.SGD(optimizers.schedules.CosineDecay(0.1, decay_
 classifier(optimizer=optimizers.SGD(optimizers.schedules.PiecewiseConstantDecay([10, 20], [0.1, 0.01, 0.001])))
 model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=False) ! training is compiled
 model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=True) ! training is compiled
-optimizers.Adam(clipnorm=1.0) ! only the norm of the whole gradient is bounded, by global_clipnorm
+classifier(optimizer=optimizers.Adam(clipnorm=1.0))
+classifier(optimizer=optimizers.Adam(clipvalue=0.5))
+classifier(optimizer=optimizers.Adam(amsgrad=True))
+classifier(optimizer=optimizers.Adam(use_ema=True, ema_momentum=0.99))
+classifier(optimizer=optimizers.Nadam())
+classifier(optimizer=optimizers.Adagrad(learning_rate=0.01, initial_accumulator_value=0.1))
+classifier(optimizer=optimizers.Adamax(weight_decay=1e-4))
+classifier(optimizer=optimizers.Lion(learning_rate=1e-4, beta_1=0.9, beta_2=0.99))
+optimizers.AdamW(weight_decay=0.01).exclude_from_weight_decay(var_names=["bias"])
 optimizers.Adam(lr=1e-3) ! of Keras 1: learning_rate=
-optimizers.Nadam() ! Adam, or a rule of one's own
-optimizers.Adagrad() ! Adam, or a rule of one's own
+optimizers.Adam(use_ema=True, ema_overwrite_frequency=10) ! net.set_parameters(net.averages) where it is wanted
+optimizers.Ftrl() ! Adam, or a rule of one's own
 """,
     "fit": r"""
 model.fit(x, labels, verbose=0)
@@ -345,12 +366,14 @@ layers.Dense(3, activation="swish")
 layers.Dense(3, activation="leaky_relu")
 optimizers.schedules.ExponentialDecay(0.1, 100, 0.96, staircase=True)(100)
 optimizers.schedules.CosineDecay(0.1, 100, alpha=0.1)(50)
+optimizers.schedules.CosineDecayRestarts(0.1, 100, t_mul=2.0, m_mul=0.9)(250)
+optimizers.schedules.PolynomialDecay(0.1, 100, end_learning_rate=0.01, power=0.5)(50)
+optimizers.schedules.InverseTimeDecay(0.1, 100, decay_rate=0.5)(50)
 initializers.HeNormal(seed=0) ! weights follow from the network's seed
 initializers.RandomUniform(minval=-0.05, maxval=0.05) ! the bounds are called low and high
 initializers.RandomNormal(mean=0.0, stddev=0.05) ! the mean is 0
 initializers.VarianceScaling(2.0, mode="fan_in", distribution="uniform") ! average= and uniform= say it
 initializers.Orthogonal() ! GlorotUniform, or one of one's own
-optimizers.schedules.PolynomialDecay(0.1, 100) ! a schedule of one's own
 """,
     "files and tools": r"""
 model.save("model.keras")
