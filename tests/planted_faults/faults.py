@@ -820,6 +820,16 @@ BACKENDS = [
         "tests/backends/test_blas_threads.py -k nobody_sees",
     ),
     Fault(
+        "backends-blas-interrupted", MISSING, "backends/blas_threads.py",
+        "except BaseException:  # Ctrl-C just now", "except ValueError:  # Ctrl-C just now",
+        "tests/backends/test_blas_threads.py -k any_moment",
+    ),
+    Fault(
+        "backends-giant-step-left", STALE, "backends/stagewise/giant_step.py",
+        "while self._ended is not None and not self._ended.wait(LOOK):", "while False:",
+        "tests/backends/stagewise/test_giant_step.py -k interrupted_while_waiting",
+    ),
+    Fault(
         "backends-sums-loss", STALE, "backends/stagewise/accumulator.py",
         "self._loss, self._metrics = self._on_device(loss), []", "self._metrics = []",
         "tests/dnnkit/training/test_interrupted.py -k 'of_two_fits and numpy and saved'",
