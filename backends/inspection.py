@@ -13,6 +13,7 @@ from dnnkit.backends.program import (
     Dense,
     Dropout,
     Hyperparameters,
+    Op,
     Program,
     Rescale,
     Stage,
@@ -66,6 +67,8 @@ def part_names(program: Program, stages: Sequence[Stage]) -> list[str]:
                 names.append("rescaling")
             case Dropout(rate=rate):
                 names.append(f"dropout ({rate:g})")
+            case Op(kind=kind):
+                names.append(kind + " (frozen)" * is_frozen)
             case Custom(function=function):
                 names.append(type(function).__name__ + " (frozen)" * is_frozen)
     return names

@@ -101,7 +101,7 @@ class NumbaExecutable(CompiledReader):
         if key not in self._teams:
             if len(self._teams) >= TEAMS:
                 self._teams.pop(next(key for key, team in self._teams.items() if team is not self._training))
-            self._teams[key] = team = self._new_team(partition, rows)
+            self._teams[key] = team = self._new_team(partition, rows, trains=True)
             if (own_parts := team.own_parts("train")) is not None:
                 own_parts.before_call = self._homes.changed
         return self._teams[key]
@@ -133,7 +133,7 @@ class NumbaExecutable(CompiledReader):
         on = rows, self.state.execution, cost_model.asked(), usable(self.program.num_threads)
         if on not in self._partitions:
             features = int(data.x.shape[1])
-            choice = cost_model.choose_partition(self.program, self._stages, features, rows, self.state.execution)
+            choice = cost_model.choose_partition(self.program, self.wiring, features, rows, self.state.execution)
             self._partitions[on] = choice
         return self._partitions[on]
 
@@ -359,6 +359,8 @@ class NumbaExecutable(CompiledReader):
         """
         if type(x) is not np.ndarray or x.shape[1:] != self.program.input_shape or x.dtype.kind not in "iuf":
             return None
+        if self.program.outputs:  # whose targets are looked at one by one
+            return None
         rows, is_bytes = len(x), x.dtype == BYTE
         if not rows or is_giant(self._layout.size, rows):
             return None
@@ -369,7 +371,7 @@ class NumbaExecutable(CompiledReader):
                 partition = self._choose_partition(data, rows)
             else:
                 features = int(data.x.shape[1])
-                partition = cost_model.partition_of_gradients(self.program, self._stages, features, rows)
+                partition = cost_model.partition_of_gradients(self.program, self.wiring, features, rows)
             team, marks = self._team(partition, rows), data.bits is not None
             if len(self._one_batches) >= TEAMS:
                 self._one_batches.pop(next(iter(self._one_batches)))
@@ -399,7 +401,7 @@ class NumbaExecutable(CompiledReader):
         """Among the threads that the network may use."""
         threads = usable(self.program.num_threads)
         if self._updates is None or self._updates.threads != threads:
-            self._updates = SharedUpdate(self._new_team(Partition("rows", threads), threads))
+            self._updates = SharedUpdate(self._new_team(Partition("rows", threads), threads, trains=True))
         return self._updates
 
     def step_parts(self, data: Data, order: HostArray, batch_size: int) -> StepParts:  # noqa: D102

@@ -57,7 +57,7 @@ class StagewiseExecutable(FlatExecutable):
     """A program on a backend's operations."""
 
     epoch: Epoch
-    can_freeze = can_group = True
+    can_freeze = can_group = can_hold = True
     gives_up = True
     """Whether a step may run in a thread of its own."""
 
@@ -184,9 +184,15 @@ class StagewiseExecutable(FlatExecutable):
         loss, losses, d = self._measuring.loss(scores, y, weights, scale, out)
         mark("loss and metrics")
         dx, gradients = stages.backward(self._parameters, d, saved, needs_dx, out=self._gradient)
-        self._gradient = self._pack(gradients, self._gradient)
+        self._gradient = self._held.add_gradient(self._parameters, self._pack(gradients, self._gradient))
         mark("update")
-        return loss, scores, dx, losses
+        return loss + self._penalty(self._parameters, weight), scores, dx, losses
+
+    def _penalty(self, parameters: Array, weight: float) -> Array | float:
+        """What penalties add to the loss of a batch of rows of that weight."""
+        if not self.program.penalties:
+            return 0.0
+        return self._held.penalty(parameters) * (1.0 if self._reduction == "sum" else weight)
 
     def _apply_update(self, learning_rate: float, hyperparameters: Hyperparameters) -> None:
         """One step of the optimizer with `_gradient`; of the hyperparameters, those of that step."""
@@ -208,6 +214,9 @@ class StagewiseExecutable(FlatExecutable):
             self._parameters = updated
         elif updated is not trained:  # else it was written in place
             self._parameters = self._xp.concat([updated, self._parameters[end:]])
+        for bound in self._held.bounds:
+            value = self._layout.view(self._parameters, bound.parameter, self._xp)
+            self.write_parameter(bound.parameter, self._held.hold(value, bound))
 
     def _clipped(self, gradient: Array, hyperparameters: Hyperparameters) -> Array:
         """The gradient within its bound, if there is one."""
@@ -293,6 +302,8 @@ class StagewiseExecutable(FlatExecutable):
                 scores, _ = work.stages.forward(parameters, x, training=False, step=self.state.step)
                 out = work.buffers.get("dscores", tuple(scores.shape))
                 loss, losses, _ = self._measuring.loss(scores, y, weights, 0.0, out)
+                if step == 0 or self._reduction == "mean":  # of a sum over all rows it is a part once
+                    loss = loss + self._penalty(parameters, float(weight))
                 sums.add(loss, float(weight), self._measuring.metrics(scores, y, weights, losses))
                 if after_batch is not None:
                     after_batch(step, sums.read())

@@ -3,7 +3,7 @@
 import math
 
 from dnnkit.kernels._engine.opcodes import opcode
-from dnnkit.kernels._engine.stages import data_or_inputs, kernel_at, rows_in_it, x_of
+from dnnkit.kernels._engine.stages import data_or_inputs, gradient_of, kernel_at, rows_in_it, x_of
 from dnnkit.kernels._numba.at_address import element, matrix, number, part, size_of, vector
 from dnnkit.kernels._numba.indirect_calls import call_update
 from dnnkit.kernels._numba.jit import jit
@@ -100,14 +100,14 @@ def height_of(worker, run, stage, divides):
 @opcode
 def kernel_gradient(worker, run, stage, option):
     """Compute the gradient of a dense stage's kernel."""
-    whole = kernel_at(stage, run, worker.gradient)
+    whole = kernel_at(stage, run, gradient_of(worker, stage))
     product_of_columns(x_of(worker, run, stage), 0, dz_of(worker, run, stage), whole)
 
 
 @opcode
 def kernel_gradient_of_columns(worker, run, stage, option):
     """Compute the gradient of a dense stage's kernel, from the columns of its inputs that are not zero."""
-    whole, columns = kernel_at(stage, run, worker.gradient), vector(0, worker.columns, worker.used)
+    whole, columns = kernel_at(stage, run, gradient_of(worker, stage)), vector(0, worker.columns, worker.used)
     x, rows = data_or_inputs(worker, run, stage, option), rows_in_it(worker, run, option)
     product_of_nonzero_columns(x, rows, columns, 0, dz_of(worker, run, stage), whole)
 
