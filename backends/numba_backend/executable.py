@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 
 BYTE = np.dtype(np.uint8)
+
+Taken: TypeAlias = tuple[HostArray, HostArray, Clips, float, float]
+"""Rates, other numbers, which norms are bounded, by what, and the bound of each element."""
 
 
 @dataclass
@@ -83,6 +86,8 @@ class NumbaExecutable(CompiledReader):
         self._prepared: set[tuple[object, ...]] = set()
         """Schedules that are compiled, by purpose, partition, rows per batch, clipping, and kind of data."""
         self._is_given_up = False
+        self._taken: tuple[Hyperparameters | None, Any] = None, None
+        """The last hyperparameters, and what compiled code takes of them."""
         self._last_constants: tuple[Mapping[str, float] | None, HostArray] = None, np.zeros(0)
         self._one_batches: dict[tuple[object, ...], OneBatch] = {}
         self._updates: SharedUpdate | None = None
@@ -235,22 +240,32 @@ class NumbaExecutable(CompiledReader):
         self._is_given_up = True
         self.request_stop()
 
-    def _steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> Steps:
-        """Steps with all that the optimizer takes."""
+    def _steps(self, first: int, last: int, hyperparameters: Hyperparameters, is_clipped: bool = False) -> Steps:
+        """Steps with all that the optimizer takes; no bound of a norm where gradients are given that are within it."""
+        given, taken = self._taken
+        if given is not hyperparameters:
+            taken = self._take(hyperparameters)
+            self._taken = hyperparameters, taken
+        rates, constants, clips, clip, value = taken
+        if is_clipped:
+            clips, clip = "", 0.0
+        return Steps(first, last, self.state.step, rates, constants, clips, clip, value)
+
+    def _take(self, hyperparameters: Hyperparameters) -> Taken:
+        """Hyperparameters as compiled code takes them."""
         rates = hyperparameters.learning_rates
         if groups := hyperparameters.groups:
             rates = np.stack([rates, *(group.learning_rates for group in groups)])
-        plain = hyperparameters.is_plain
-        constants = self._constants(hyperparameters) if plain else self._table(hyperparameters, last - first)
-        clip = hyperparameters.clip_norm or hyperparameters.clip_each or 0.0
-        value = hyperparameters.clip_value or 0.0
-        return Steps(first, last, self.state.step, rates, constants, clips_of(hyperparameters), clip, value)
+        constants = self._constants(hyperparameters) if hyperparameters.is_plain else self._table(hyperparameters)
+        clip, value = hyperparameters.clip_norm or hyperparameters.clip_each or 0.0, hyperparameters.clip_value or 0.0
+        return rates, constants, clips_of(hyperparameters), clip, value
 
-    def _table(self, hyperparameters: Hyperparameters, steps: int) -> HostArray:
+    def _table(self, hyperparameters: Hyperparameters) -> HostArray:
         """The constants of each group, and of each step if they vary."""
         names = [name for rule in self.program.rules for name in rule.hyperparameters]
         each = hyperparameters, *hyperparameters.groups
-        table = np.empty((len(each), steps if hyperparameters.varies else 1, len(names)))
+        steps = len(hyperparameters.learning_rates) if hyperparameters.varies else 1
+        table = np.empty((len(each), steps, len(names)))
         for group, own in enumerate(each):
             for place, name in enumerate(names):
                 table[group, :, place] = own.constants[name]
@@ -378,7 +393,7 @@ class NumbaExecutable(CompiledReader):
                     self._backend.clip_norm(part, hyperparameters.clip_each, out=part)
             place = address(flat)
         self._giant_step.wait()
-        steps = self._steps(0, 1, hyperparameters)._replace(clips="", clip_norm=0.0)
+        steps = self._steps(0, 1, hyperparameters, is_clipped=True)
         self._shared_update().run(place, steps, hyperparameters, self._homes.flat_to_write())
         self.state.step += 1
 
