@@ -1,7 +1,7 @@
 """What a training step consists of, and how long each part takes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -76,9 +76,9 @@ def part_names(program: Program, stages: Sequence[Stage]) -> list[str]:
 
 def still(program: Program, steps: int) -> Hyperparameters:
     """Learning rates of 0, so that steps compute as always and nothing is learned."""
-    rule = program.optimizer_rule
-    constants = {name: 0.5 for name in rule.hyperparameters} if rule else {}
-    return Hyperparameters(np.zeros(steps), constants, None)
+    constants = {name: 0.5 for rule in program.rules for name in rule.hyperparameters}
+    each = Hyperparameters(np.zeros(steps), constants)
+    return replace(each, groups=(each,) * len(program.groups)) if program.groups else each
 
 
 def measured_step(executable: "Executable", data: Any, order: Any, batch_size: int) -> float:

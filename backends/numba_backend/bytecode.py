@@ -27,13 +27,17 @@ Inputs = Literal["gathered", "columns", "in place"]
 data themselves, which must be in the network's dtype and need no rescaling."""
 
 
+Clips = Literal["", "whole", "each"]
+
+
 class ScheduleKey(NamedTuple):
     """What a schedule depends on besides the program's stages and their partition."""
 
     purpose: Purpose
     first: int
     """The first stage whose gradient is wanted, -1 for the network's input as well."""
-    clips: bool = False
+    clips: Clips = ""
+    """Which norms of the gradient are bounded: none, that of the whole, or that of each parameter."""
     penalises: bool = False
     """Whether parameters have penalties."""
     inputs: Inputs = "gathered"
@@ -304,7 +308,8 @@ def _update_at_the_end(
     names = ["exchange", "add_gradients"] if by_rows else []
     names += ["penalize"] if key.penalises else []
     if key.clips:
-        names += ["norm", "exchange", "clip"] if partition.workers > 1 else ["norm", "clip"]
+        norm, clip = ("norm_of_each", "clip_each") if key.clips == "each" else ("norm", "clip")
+        names += [norm, "exchange", clip] if partition.workers > 1 else [norm, clip]
     steps = [Instruction(name) for name in (*names, "update")]
     return [*steps, *after, Instruction("exchange")] if by_rows else [*steps, *after]
 

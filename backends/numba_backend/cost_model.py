@@ -135,8 +135,7 @@ def helpers(program: Program, rows: int, steps: int) -> int:
 
 def update_helpers(program: Program) -> int:
     """Number of threads that stand by which may join the caller's in an update of all parameters."""
-    rule = program.optimizer_rule
-    numbers = (3 + 2 * len(rule.slots if rule else ())) * program.trainable_size
+    numbers = (3 + 2 * len(program.slots)) * program.trainable_size
     moved = numbers * (4 if program.dtype == "float32" else 8)
     return usable(program.num_threads) - 1 if moved / machine().bytes > SHARED_UPDATE else 0
 
@@ -191,7 +190,7 @@ def estimate(
     rows = -(-batch_size // workers) if by_rows else batch_size
     stages, kinds = wiring.stages, roles(wiring.stages, partition, wiring)
     wanted = wiring.wanted(first_trained(stages))
-    slots = len(program.optimizer_rule.slots) if program.optimizer_rule else 0
+    slots = len(program.slots)
     updated = (2 + 2 * slots) * number / here.bytes
     gathered = rows * features / (workers if "rows" in kinds else 1)
     called = 2 * len(program.custom_layers) + bool(program.custom_measures)

@@ -10,7 +10,7 @@ from dnnkit.backends.aligned import Lending, address
 from dnnkit.backends.executable import Gradients
 from dnnkit.backends.inspection import StepParts
 from dnnkit.backends.numba_backend import cost_model, inspection
-from dnnkit.backends.numba_backend.bytecode import Purpose
+from dnnkit.backends.numba_backend.bytecode import Clips, Purpose
 from dnnkit.backends.numba_backend.one_batch import OneBatch
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
 from dnnkit.backends.numba_backend.readers import TEAMS, CompiledReader
@@ -71,7 +71,7 @@ class NumbaExecutable(CompiledReader):
     """A program whose every part has a compiled kernel."""
 
     epoch: Epoch
-    can_freeze = can_hold = True
+    can_freeze = can_group = can_hold = True
 
     def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:
         super().__init__(backend, program, plan)
@@ -104,12 +104,12 @@ class NumbaExecutable(CompiledReader):
     def prepare(  # noqa: D102
         self, data: Data, batch_size: int, hyperparameters: Hyperparameters, held_out: Data | None = None
     ) -> None:
-        rows, clip = min(batch_size, len(data)), hyperparameters.clip_norm or 0.0
+        rows, clips = min(batch_size, len(data)), clips_of(hyperparameters)
         partition = self._choose_partition(data, rows)
-        train = "train", partition, rows, clip > 0, _form(data)
+        train = "train", partition, rows, clips, _form(data)
         if train not in self._prepared:
             team, batches = self._team(partition, rows), Batches(self._source(data), np.arange(rows), rows, np.zeros(0))
-            team.link(team.key("train", batches, self.first_trained, clips=clip > 0))
+            team.link(team.key("train", batches, self.first_trained, clips=clips))
             self._prepared.add(train)
         if held_out is None:
             return
@@ -195,9 +195,7 @@ class NumbaExecutable(CompiledReader):
         sums: HostArray | None = None,
     ) -> None:
         """Prepare the team for steps of the running epoch; they change these numbers and sums, else its own."""
-        epoch, clip = self.epoch, hyperparameters.clip_norm or 0.0
-        rates, constants = hyperparameters.learning_rates, self._constants(hyperparameters)
-        steps = Steps(first, last, self.state.step, rates, constants, clip)
+        epoch, steps = self.epoch, self._steps(first, last, hyperparameters)
         numbers = self._homes.to_write(epoch.team.partition, epoch.team.layout) if numbers is None else numbers
         epoch.team.prepare(
             "train", epoch.batches, steps, numbers, epoch.sums if sums is None else sums, self.first_trained
@@ -237,12 +235,33 @@ class NumbaExecutable(CompiledReader):
         self._is_given_up = True
         self.request_stop()
 
+    def _steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> Steps:
+        """Steps with all that the optimizer takes."""
+        rates = hyperparameters.learning_rates
+        if groups := hyperparameters.groups:
+            rates = np.stack([rates, *(group.learning_rates for group in groups)])
+        plain = hyperparameters.is_plain
+        constants = self._constants(hyperparameters) if plain else self._table(hyperparameters, last - first)
+        clip = hyperparameters.clip_norm or hyperparameters.clip_each or 0.0
+        value = hyperparameters.clip_value or 0.0
+        return Steps(first, last, self.state.step, rates, constants, clips_of(hyperparameters), clip, value)
+
+    def _table(self, hyperparameters: Hyperparameters, steps: int) -> HostArray:
+        """The constants of each group, and of each step if they vary."""
+        names = [name for rule in self.program.rules for name in rule.hyperparameters]
+        each = hyperparameters, *hyperparameters.groups
+        table = np.empty((len(each), steps if hyperparameters.varies else 1, len(names)))
+        for group, own in enumerate(each):
+            for place, name in enumerate(names):
+                table[group, :, place] = own.constants[name]
+        return table
+
     def _constants(self, hyperparameters: Hyperparameters) -> HostArray:
-        assert self._rule is not None
         given, made = self._last_constants
         if hyperparameters.constants is not given:
             given = hyperparameters.constants
-            made = np.array([given[name] for name in self._rule.hyperparameters], np.float64)
+            names = [name for rule in self.program.rules for name in rule.hyperparameters]
+            made = np.array([[[given[name] for name in names]]], np.float64)
             self._last_constants = given, made
         return made
 
@@ -302,8 +321,7 @@ class NumbaExecutable(CompiledReader):
             return None
         self._giant_step.wait()
         team = batch.team
-        clip, constants = hyperparameters.clip_norm or 0.0, self._constants(hyperparameters)
-        steps = Steps(0, 1, self.state.step, hyperparameters.learning_rates, constants, clip)
+        steps = self._steps(0, 1, hyperparameters)
         self.state.execution = cost_model.record(team.partition, len(x))
         self._tell(team.partition)
         loss = batch.train(steps, hyperparameters, self._homes.to_write(team.partition, team.layout))
@@ -350,14 +368,19 @@ class NumbaExecutable(CompiledReader):
         return self._one_batches[key]
 
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
-        place = self._trained.flat_address(gradients) if hyperparameters.clip_norm is None else None
+        clips = clips_of(hyperparameters)
+        changes = clips or hyperparameters.clip_value is not None  # what is given is the user's
+        place = None if changes else self._trained.flat_address(gradients)
         if place is None:
             flat = self._trained.flatten(gradients, self.program.dtype, out=self._gradient)
             if hyperparameters.clip_norm is not None:
                 flat = self._backend.clip_norm(flat, hyperparameters.clip_norm)
+            elif hyperparameters.clip_each is not None:
+                for part in (self._trained.part(flat, name) for name in self._trained.names):
+                    self._backend.clip_norm(part, hyperparameters.clip_each, out=part)
             place = address(flat)
         self._giant_step.wait()
-        steps = Steps(0, 1, self.state.step, hyperparameters.learning_rates, self._constants(hyperparameters))
+        steps = self._steps(0, 1, hyperparameters)._replace(clips="", clip_norm=0.0)
         self._shared_update().run(place, steps, hyperparameters, self._homes.flat_to_write())
         self.state.step += 1
 
@@ -370,6 +393,13 @@ class NumbaExecutable(CompiledReader):
 
     def step_parts(self, data: Data, order: HostArray, batch_size: int) -> StepParts:  # noqa: D102
         return inspection.step_parts(self, data, order, batch_size)
+
+
+def clips_of(hyperparameters: Hyperparameters) -> Clips:
+    """Which norms of the gradient are bounded."""
+    if hyperparameters.clip_norm is not None:
+        return "whole"
+    return "" if hyperparameters.clip_each is None else "each"
 
 
 def _form(data: Data) -> tuple[object, ...]:

@@ -153,10 +153,24 @@ class ProgramKernels:
         """Of the optimizer's rule."""
         return self.rule.functions["update"]
 
+    @property
+    def average(self) -> Function | None:
+        """Of the parameters' running means, where they are kept."""
+        if not self._program.averages:
+            return None
+        return optimizer_entry_points("average", self._program.dtype).functions["update"]
+
+    @property
+    def updates(self) -> Iterator[Function]:
+        """All that changes parameters and slots."""
+        yield self.update
+        if (average := self.average) is not None:
+            yield average
+
     def needed(self, stages: Sequence[Stage], purpose: Purpose, first: int) -> Iterator[Function]:
         """Those that a schedule for that purpose calls, which goes backward to the stage `first`."""
         if purpose == "update":
-            yield self.update
+            yield from self.updates
             return
         trains = purpose in ("train", "differentiate")
         activated = [(place, stage) for place, stage in enumerate(stages) if isinstance(stage, Dense | Activate)]
@@ -175,7 +189,7 @@ class ProgramKernels:
         if trains:
             yield from (self.backward(stage) for place, stage in activated if place >= first)
         if purpose == "train":
-            yield self.update
+            yield from self.updates
 
 
 def _keeps_slope(stage: Dense | Activate) -> bool:

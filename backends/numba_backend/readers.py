@@ -78,6 +78,11 @@ class CompiledReader(FlatExecutable):
     def write_parameter(self, name: str, value: HostArray) -> None:  # noqa: D102
         self._homes.write(name, value)
 
+    def write_average(self, name: str, value: HostArray) -> None:  # noqa: D102
+        slots = self._slots
+        self._trained.view(slots[self._slot_names.index("average")], name, np)[...] = value
+        self._slots = slots  # which are the newest now
+
     def read_parameter(self, name: str, parameters: HostArray | None = None) -> HostArray:  # noqa: D102
         view = self._layout.view(self._parameters if parameters is None else parameters, name, np)
         if not LENT[0] <= view.nbytes <= LENT[1]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dnnkit.backends.numba_backend.bytecode import Inputs
+from dnnkit.backends.numba_backend.bytecode import Clips, Inputs
 from dnnkit.backends.numba_backend.data import BatchSource
 from dnnkit.backends.numba_backend.partition import Partition
 from dnnkit.backends.numba_backend.wiring import Wiring
@@ -28,14 +28,20 @@ class Batches:
 
 
 class Steps(NamedTuple):
-    """Which steps to run, first ... last - 1, and with which numbers; `first_update` updates were made before."""
+    """Which steps to run, first ... last - 1, and with which numbers; `first_update` updates were made before.
+
+    `rates` are (steps,), or (groups, steps); `constants` (groups, steps, numbers), with a single step if they are the
+    same in all.
+    """
 
     first: int
     last: int
     first_update: int = 0
     rates: HostArray | None = None
     constants: HostArray | None = None
+    clips: Clips = ""
     clip_norm: float = 0.0
+    clip_value: float = 0.0
 
 
 def inputs_of(program: Program, wiring: Wiring, partition: Partition, batches: Batches) -> Inputs:

@@ -10,7 +10,7 @@ import numpy as np
 from dnnkit.backends.aligned import address, rounded, zeros
 from dnnkit.backends.inspection import part_names
 from dnnkit.backends.numba_backend import cost_model
-from dnnkit.backends.numba_backend.bytecode import Purpose, ScheduleKey, assemble, link
+from dnnkit.backends.numba_backend.bytecode import Clips, Purpose, ScheduleKey, assemble, link
 from dnnkit.backends.numba_backend.crew import CREW, PATIENCE
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, share, stage_shards
 from dnnkit.backends.numba_backend.program_kernels import ProgramKernels
@@ -57,7 +57,8 @@ class WorkerTeam:
         self._tables = [plan.structures(self._memory, self._masks[worker]) for worker, plan in enumerate(plans)]
         self._plans = plans
         self._partials = zeros((2, workers, max(plan.exchanged for plan in plans)), program.dtype)
-        self._norms = np.zeros((2, workers))
+        self._norms = np.zeros((2, workers, max(1, len(program.trainable_parameters))))
+        self._segments = self._lay_out()
         self._counted, self._numbers = workers if partition.by == "rows" else 1, program.measured
         self._takes = "labels" if program.loss is None else program.loss.targets
         self._target_width = program.target_width if self._takes == "values" else 0
@@ -105,6 +106,17 @@ class WorkerTeam:
             plans.append(plan)
         return plans
 
+    def _lay_out(self) -> list[HostArray]:
+        """Of each worker, what lies where among its trained parameters: SEGMENTs (parameters, 4)."""
+        program, itemsize = self.program, np.dtype(self.program.dtype).itemsize
+        numbers = {parameter.name: number for number, parameter in enumerate(program.trainable_parameters)}
+        rows: list[list[tuple[int, int, int, int]]] = [[] for _ in range(self.partition.workers)]
+        for (worker, name), piece in self.layout.pieces.items():
+            if name in numbers:
+                place = piece.offset * itemsize, (piece.offset + piece.size) * itemsize
+                rows[worker].append((*place, program.group_of.get(name, 0), numbers[name]))
+        return [np.array(sorted(each), np.int64).reshape(-1, 4) for each in rows]
+
     def _fill_workers(self, plans: list[WorkspacePlan]) -> None:
         """What no run changes of the workers."""
         memory, itemsize = address(self._memory), self._memory.itemsize
@@ -114,7 +126,7 @@ class WorkerTeam:
             worker.inputs, worker.dz = memory + plan.inputs * itemsize, memory + plan.scratch * itemsize
             worker.scores, worker.dscores = memory + plan.scores * itemsize, memory + plan.dscores * itemsize
             worker.gradient, worker.targets = address(self.gradients[number]), address(self._targets[number])
-            worker.weights = address(self._row_weights[number])
+            worker.weights, worker.segments = address(self._row_weights[number]), address(self._segments[number])
             worker.spare, worker.parts = address(self._spares[number]), address(self._part_memory[number])
 
     def _fill_run(self, shared_inputs: int) -> None:
@@ -130,7 +142,7 @@ class WorkerTeam:
         run.shared_inputs = address(self._memory) + shared_inputs * self._memory.itemsize
         run.partials, run.partial_stride = address(self._partials), self._partials.strides[1]
         run.gradients, run.gradient_stride = address(self.gradients), self.gradients.strides[0]
-        run.norms = address(self._norms)
+        run.norms, run.norm_count = address(self._norms), self._norms.shape[-1]
         run.parts, run.part_count = ctypes.addressof(self._parts), len(program.outputs)
         if program.penalties:
             self._penalties = self._penalty_factors()
@@ -169,7 +181,8 @@ class WorkerTeam:
         """The addresses of the kernels that a schedule for that purpose calls."""
         run, kernels, trains = self.run_structure, self._kernels, purpose in ("train", "differentiate")
         if purpose in ("train", "update"):
-            run.rule = kernels.update.address
+            run.rule, average = kernels.update.address, kernels.average
+            run.average = 0 if average is None else average.address
         if purpose == "update":
             return
         if trains:
@@ -209,7 +222,7 @@ class WorkerTeam:
         """dx of the last batch (rows, features), after `differentiate` with first=-1; by one worker."""
         return self._memory[self._dx_place : self._dx_place + rows * self._features].reshape(rows, self._features)
 
-    def key(self, purpose: Purpose, batches: Batches, first: int, *, clips: bool = False) -> ScheduleKey:
+    def key(self, purpose: Purpose, batches: Batches, first: int, *, clips: Clips = "") -> ScheduleKey:
         """Which schedule the work needs."""
         data, program = batches.data, self.program
         metrics = () if purpose == "differentiate" else program.metrics
@@ -318,16 +331,16 @@ class WorkerTeam:
 
         So many `helpers` may join at most; by default as many as are worth it for training.
         """
-        given = purpose, first, steps.clip_norm > 0, batches, numbers, sums
+        given = purpose, first, steps.clips, batches, numbers, sums
         if not self.prepared or not all(map(is_, given, self.prepared)):
             self.prepared = ()
-            self._prepare(purpose, batches, numbers, sums, first, steps.clip_norm > 0)
+            self._prepare(purpose, batches, numbers, sums, first, steps.clips)
             self.prepared = given  # with which all that they refer to is kept
         run, self._steps, others = self.run_structure, steps, self.partition.workers - 1
         if others and helpers is None:
             helpers = cost_model.helpers(self.program, batches.batch_size, steps.last - steps.first)
         self.helpers = min(others, helpers or 0)
-        run.rates, run.constants, run.clip_norm = address(steps.rates), address(steps.constants), steps.clip_norm
+        self._fill_numbers(steps)
         run.first_step, run.first_update = steps.first, steps.first_update
         for worker in self.workers:
             worker.place, worker.step, worker.nan_step = 0, steps.first, -1
@@ -337,8 +350,21 @@ class WorkerTeam:
         if self._called is not None:
             self._called.begin(purpose, numbers.parameters[0], sums, batches)
 
+    def _fill_numbers(self, steps: Steps) -> None:
+        """What the optimizer takes in these steps."""
+        run, rates, constants, program = self.run_structure, steps.rates, steps.constants, self.program
+        run.rates, run.constants = address(rates), address(constants)
+        run.clip_norm, run.clip_value = steps.clip_norm, steps.clip_value
+        one_by_one = bool(program.groups) or steps.clips == "each"
+        run.segments = len(self._segments[0]) if one_by_one else 0
+        if rates is None or constants is None:
+            return
+        run.group_rates = rates.strides[0] if rates.ndim > 1 else 0
+        run.group_constants = constants.strides[0]
+        run.constant_stride = constants.strides[1] if constants.shape[1] > 1 else 0
+
     def _prepare(
-        self, purpose: Purpose, batches: Batches, numbers: Weights, sums: HostArray, first: int, clips: bool
+        self, purpose: Purpose, batches: Batches, numbers: Weights, sums: HostArray, first: int, clips: Clips
     ) -> None:
         """Fill what stays from run to run of the same batches and numbers."""
         run, data = self.run_structure, batches.data
@@ -349,6 +375,12 @@ class WorkerTeam:
         run.x, run.row_limit, run.scale, run.offset = data.addresses[0], len(data.x), data.scale, data.offset
         _, run.targets, run.weights, run.bits = data.addresses
         run.slot_stride = numbers.slots.shape[-1]
+        if self.program.averages:
+            rule, *_ = self.program.rules
+            run.average_slot, run.average_constants = (
+                len(rule.slots) * numbers.slots.strides[-2],
+                8 * len(rule.hyperparameters),
+            )
         if not self._wiring.is_plain:
             for plan in self._plans:
                 plan.tell_wanted(first, self._memory)

@@ -120,6 +120,8 @@ WORKER = Structure(
         "parameters": "address of its parameters",
         "gradient": "address of their gradient",
         "slots": "address of the optimizer's slots for them, rows as far apart as `slot_stride` says",
+        "segments": "address of the pieces of its parameters, four int64 each: first byte, byte after the last, number "
+        "of the group, number of the parameter",
         "stages": "address of its STAGEs",
         "inputs": "address of the batch's inputs (rows, features)",
         "scores": "address of the numbers that the loss takes (rows, outputs)",
@@ -167,7 +169,7 @@ _RUN_WORDS = {
     "partial_stride": "bytes from one worker's place to the next one's",
     "penalties": "address of l1 and l2 of what each worker trains, (workers, 2, penalty_stride); 0 without penalties",
     "penalty_stride": "numbers of a row of these",
-    "norms": "address of the squared norms (2, workers), float64",
+    "norms": "address of the squared norms (2, workers), or (2, workers, norm_count), float64",
     "outputs": "numbers of a prediction",
     "loss": "address of the loss",
     "head": "address of the activation that makes predictions of scores",
@@ -175,7 +177,15 @@ _RUN_WORDS = {
     "metrics": "address of the first METRIC",
     "rule": "address of the optimizer's update",
     "rates": "address of each step's learning rate, float64",
+    "group_rates": "bytes from one group's rates to the next one's",
     "constants": "address of the optimizer's other numbers, float64",
+    "constant_stride": "bytes from one step's to the next one's; 0 if they are the same",
+    "group_constants": "bytes from one group's to the next one's",
+    "average": "address of the update of the parameters' running means, 0 if there are none",
+    "average_slot": "bytes from the first slot to theirs",
+    "average_constants": "bytes from the first of the optimizer's other numbers to theirs",
+    "segments": "how many a worker has, if they are updated, or their gradients clipped, one by one; else 0",
+    "norm_count": "norms of a worker's gradient, where each parameter has its own",
     "slot_stride": "numbers from one slot to the next",
     "gradients": "address of the first worker's gradient",
     "gradient_stride": "bytes from one worker's gradient to the next one's",
@@ -187,6 +197,7 @@ _RUN_NUMBERS = {
     "scale": "factor of the inputs",
     "offset": "summand of the inputs",
     "clip_norm": "largest norm of a gradient, 0 for any",
+    "clip_value": "largest element of a gradient, 0 for any",
 }
 
 RUN = Structure(_RUN_WORDS, _RUN_NUMBERS)

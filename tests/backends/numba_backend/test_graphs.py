@@ -13,6 +13,7 @@ from dnnkit.backends.numba_backend.executable import NumbaExecutable
 from dnnkit.backends.numba_backend.partition import SINGLE
 from dnnkit.backends.program import Program
 from tests.backends.graphs import Graph, built, graphs, hyperparameters, samples, trained, two_inputs_two_outputs
+from tests.backends.numba_backend.partitions import dividing
 
 PARTITIONS = "units/1", "units/2", "rows/2", "rows/3"
 
@@ -53,6 +54,17 @@ def test_several_outputs_in_any_partition(partition: str, monkeypatch: pytest.Mo
     few = executable.predict_few(x)
     assert few is not None
     np.testing.assert_allclose(few, expected.predict(expected.load(x, None, None), 4), rtol=1e-9)
+
+
+@pytest.mark.parametrize("partition", ["units/2", "rows/3"])
+def test_bits_do_not_depend_on_who_runs_what(partition: str) -> None:
+    program, found = two_inputs_two_outputs("float32", dropout=True), []
+    for in_threads in (True, False):
+        with dividing(partition, in_threads=in_threads):
+            executable, _ = trained(get_backend("numba"), program, 230, 64)
+            found.append(executable.snapshot().parameters)
+    for name, value in found[0].items():
+        assert found[1][name].tobytes() == value.tobytes(), name
 
 
 def test_an_epoch_that_is_left_in_its_middle_goes_on_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
