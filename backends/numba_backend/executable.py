@@ -74,7 +74,7 @@ class NumbaExecutable(CompiledReader):
     """A program whose every part has a compiled kernel."""
 
     epoch: Epoch
-    can_freeze = can_group = True
+    can_freeze = can_group = can_hold = True
 
     def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:
         super().__init__(backend, program, plan)
@@ -358,6 +358,8 @@ class NumbaExecutable(CompiledReader):
         They stay divided as the first one was.
         """
         if type(x) is not np.ndarray or x.shape[1:] != self.program.input_shape or x.dtype.kind not in "iuf":
+            return None
+        if self._class_columns:  # which are looked at where data are loaded
             return None
         if self.program.outputs:  # whose targets are looked at one by one
             return None
