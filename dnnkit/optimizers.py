@@ -41,6 +41,8 @@ class Optimizer(Settings):
 
     name: ClassVar[str]
     expects: ClassVar = {"learning_rate": RATE, "global_clipnorm": or_none(POSITIVE)}
+    full_batch: ClassVar[bool] = False
+    """Whether it wants all samples in each step, and an epoch is one."""
     slots: ClassVar[tuple[str, ...]] = ()
     """What your own rule keeps for each parameter, from zeros; built-in rules know theirs."""
 
@@ -105,7 +107,7 @@ class Optimizer(Settings):
     def _constants(self) -> Mapping[str, float]:
         """All other numbers, by name; forgotten when one is assigned."""
         names = _number_names(type(self))  # type: ignore[arg-type] # classes are hashable
-        return {name: float(getattr(self, name)) for name in names}
+        return {name: float(getattr(self, name) or 0.0) for name in names}
 
     @staticmethod
     def _scheduled(schedule: Schedule, first: int, count: int) -> Iterator[float]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dnnkit.backends.aligned import address
 from dnnkit.backends.diagnosis import Finding, say_once
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.numpy_backend import NumpyBackend
@@ -324,6 +325,25 @@ class NumbaBackend(NumpyBackend):
         for slot, row in zip(slots, stacked, strict=False):
             slot[...] = row
         return parameter, slots
+
+    def dot(self, a: Array, b: Array) -> float:
+        """See `kernels/lbfgs`."""
+        total = np.zeros(1)
+        lbfgs = entry_points.lbfgs_entry_points(a.dtype.name)
+        lbfgs.call("dot", address(a), address(b), address(total), a.size)
+        return float(total[0])
+
+    def lbfgs_direction(
+        self, gradient: Array, steps: list[Array], changes: list[Array], curvatures: list[float]
+    ) -> Array:
+        """See `kernels/lbfgs`; in one call."""
+        out, pairs = np.empty_like(gradient), len(steps)
+        places = np.array([[address(array) for array in arrays] for arrays in (steps, changes)], np.int64)
+        numbers = np.array([curvatures, curvatures], np.float64)  # the second row is scratch
+        lbfgs = entry_points.lbfgs_entry_points(gradient.dtype.name)
+        given = address(gradient), *map(address, (*places, *numbers))
+        lbfgs.call("direction", *given, address(out), out.size, pairs)
+        return out
 
 
 def _contiguous(scores: Array, targets: Array, weights: Array | None) -> tuple[Array, Array, Array, str]:

@@ -155,6 +155,27 @@ class StagewiseExecutable(FlatExecutable):
         loss = float(total) if self._reduction == "sum" else float(total) / (weight or 1.0)
         return Gradients(loss, self._trained.views(self._gradient, self._xp), dx if with_input else None)
 
+    def differentiate_all(  # noqa: D102
+        self, data: Data, numbers: Array, rows: int, goes_on: Callable[[], bool]
+    ) -> tuple[float, Array] | None:
+        weights, whole, kept = self._weight_sums(data, np.arange(len(data)), rows), self.weight(data), self._parameters
+        total, gradient = 0.0, None
+        self._giant_step.wait()
+        self._parameters = self._with_frozen(numbers)
+        try:
+            with self._limited(rows) as let_others:
+                feed = self._feed(data, np.arange(len(data)), rows, self._training.buffers)
+                for step in range(len(weights)):
+                    if not goes_on():
+                        return None
+                    let_others()
+                    loss, *_ = self._backpropagate(*feed.batch(step), whole)
+                    copy = self._xp.asarray(self._gradient, copy=True)  # which the next writes over
+                    total, gradient = total + loss, copy if gradient is None else gradient + copy
+        finally:
+            self._parameters = kept
+        return float(total) / (1.0 if self._reduction == "sum" else whole or 1.0), gradient
+
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
         self._giant_step.wait()
         parts = [self._backend.asarray(gradients[name], self.program.dtype) for name in self._trained.names]

@@ -233,7 +233,7 @@ class Buildable(WithWeights):
         if self._executable is not None:
             snapshot = self._executable.snapshot()
             if not keep_slots:
-                snapshot = Snapshot(snapshot.parameters, {}, replace(snapshot.state, step=0, sums=None))
+                snapshot = Snapshot(snapshot.parameters, {}, replace(snapshot.state, step=0, sums=None, evaluations=0))
             executable.restore(snapshot)
         self._backend, self._executable = chosen.backend, executable
         if self._history is None:
