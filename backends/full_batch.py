@@ -10,7 +10,7 @@ one.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import isfinite, prod
+from math import isfinite
 from time import perf_counter
 from typing import Any
 
@@ -20,12 +20,12 @@ from dnnkit.backends.executable import AfterBatch, Executable, Gradients
 from dnnkit.backends.inspection import StepParts
 from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import (
-    Dense,
     Dropout,
     EpochSums,
     FullBatch,
     HostArray,
     Hyperparameters,
+    Op,
     Plan,
     Program,
     Snapshot,
@@ -34,6 +34,7 @@ from dnnkit.backends.program import (
 )
 from dnnkit.backends.stagewise.flat import of_slot
 from dnnkit.errors import ConfigurationError
+from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.lbfgs.line_search import Found, GaveUp, Trial, strong_wolfe
 
@@ -67,20 +68,29 @@ def around(executable: Executable, program: Program, backend: Operations) -> Exe
 
 def rows_at_a_time(program: Program) -> int:
     """Of a chunk of the data; of the program alone, for it decides the last bits."""
-    outputs = [stage.kernel.shape[1] for stage in program.stages if isinstance(stage, Dense)]
-    numbers = 2 * (prod(program.input_shape) + 2 * sum(outputs) + program.output_features)
+    numbers = 4 * sum(program.widths)  # values and their gradients, before and after an activation
     by_memory = ACTIVATIONS // (np.dtype(program.dtype).itemsize * numbers)
     return max(LEAST_ROWS, min(by_memory, CHUNK // max(1, program.size)))
 
 
 def require_one_function(program: Program) -> None:
-    """Raise `ConfigurationError` where the loss at the same parameters is another each time: then no step is right."""
+    """Raise `ConfigurationError` where the loss is no function of the parameters alone: then no comparison is right."""
+    cure = "leave it out, or train with another optimizer, such as dk.Adam()"
     for stage in program.stages:
-        if isinstance(stage, Dropout) and stage.rate > 0:
+        contract = registry.find(stage.kind, "stage") if isinstance(stage, Op) else None
+        if (isinstance(stage, Dropout) and stage.rate > 0) or hasattr(contract, "PURPOSE"):
+            name = "Dropout" if isinstance(stage, Dropout) else stage.kind
             raise ConfigurationError(
-                f"Dropout({stage.rate:g}) makes the loss another one in each step, but L-BFGS compares losses at "
-                "several parameters: leave Dropout out, or train with another optimizer, such as dk.Adam()"
+                f"{name} makes the loss another one in each step, but L-BFGS compares losses at several parameters: {cure}"
             )
+        if isinstance(stage, Op) and getattr(contract, "AFTER", ()) and not dict(stage.settings).get("frozen", False):
+            raise ConfigurationError(
+                f"{stage.kind} learns statistics step by step, but L-BFGS has few steps and many evaluations: freeze the "
+                f"layer, use one without statistics, such as a LayerNormalization, or {cure}"
+            )
+    for what in ("penalties", "bounds"):
+        if getattr(program, what, ()):
+            raise ConfigurationError(f"the network has {what} of parameters, which L-BFGS does not know yet: {cure}")
 
 
 @dataclass(frozen=True)

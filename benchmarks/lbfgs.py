@@ -183,7 +183,9 @@ def cost_of_python(calls: int = 3000) -> dict[str, float]:
 
 def print_problem(name: str, outcomes: dict[str, Outcome]) -> None:
     """One table."""
-    print(f"\n{name}\n{'':28}{'iterations':>11}{'evaluations':>12}{'seconds':>9}{'µs/evaluation':>14}{'final loss':>12}")
+    print(
+        f"\n{name}\n{'':28}{'iterations':>11}{'evaluations':>12}{'seconds':>9}{'µs/evaluation':>14}{'final loss':>12}"
+    )
     for way, one in outcomes.items():
         each = one.seconds / one.evaluations * 1e6
         print(f"{way:28}{one.iterations:11}{one.evaluations:12}{one.seconds:9.3f}{each:14.0f}{one.loss:12.3g}")

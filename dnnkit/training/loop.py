@@ -223,6 +223,8 @@ class _Fit:
         while True:
             end = turn.end(first, last)
             with turn:
+                if self.interrupts.received:  # while it came to its turn: nobody has asked these steps to stop
+                    return executable.totals()
                 hyperparameters = net.optimizer.hyperparameters(state.step, end - first)
                 done = state.position = executable.run_steps(first, end, hyperparameters)
                 if done == last or self.interrupts.received:
