@@ -9,8 +9,8 @@ one.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from math import isfinite
+from dataclasses import dataclass, replace
+from math import isfinite, sqrt
 from time import perf_counter
 from typing import Any
 
@@ -29,6 +29,7 @@ from dnnkit.backends.program import (
     Plan,
     Program,
     Snapshot,
+    Stage,
     Totals,
     TrainingState,
 )
@@ -37,6 +38,7 @@ from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.lbfgs.line_search import Found, GaveUp, Trial, strong_wolfe
+from dnnkit.kernels.lbfgs.pairs import Pair
 
 ACTIVATIONS = 1 << 26
 """Bytes that the outputs of all stages may take at a time: more rows than that are computed in chunks."""
@@ -77,20 +79,33 @@ def require_one_function(program: Program) -> None:
     """Raise `ConfigurationError` where the loss is no function of the parameters alone: then no comparison is right."""
     cure = "leave it out, or train with another optimizer, such as dk.Adam()"
     for stage in program.stages:
-        contract = registry.find(stage.kind, "stage") if isinstance(stage, Op) else None
-        if (isinstance(stage, Dropout) and stage.rate > 0) or hasattr(contract, "PURPOSE"):
-            name = "Dropout" if isinstance(stage, Dropout) else stage.kind
+        if (name := _drawing(stage)) is not None:
             raise ConfigurationError(
-                f"{name} makes the loss another one in each step, but L-BFGS compares losses at several parameters: {cure}"
+                f"{name} makes the loss another one in each step, but L-BFGS compares losses at several parameters: "
+                f"{cure}"
             )
-        if isinstance(stage, Op) and getattr(contract, "AFTER", ()) and not dict(stage.settings).get("frozen", False):
+        if isinstance(stage, Op) and _has_statistics(stage):
             raise ConfigurationError(
-                f"{stage.kind} learns statistics step by step, but L-BFGS has few steps and many evaluations: freeze the "
-                f"layer, use one without statistics, such as a LayerNormalization, or {cure}"
+                f"{stage.kind} learns statistics step by step, but L-BFGS has few steps and many evaluations: freeze "
+                f"the layer, use one without statistics, such as a LayerNormalization, or {cure}"
             )
     for what in ("penalties", "bounds"):
         if getattr(program, what, ()):
             raise ConfigurationError(f"the network has {what} of parameters, which L-BFGS does not know yet: {cure}")
+
+
+def _drawing(stage: Stage) -> str | None:
+    """The name of a stage that draws random numbers; None of others."""
+    if isinstance(stage, Dropout) and stage.rate > 0:
+        return "Dropout"
+    draws = isinstance(stage, Op) and hasattr(registry.find(stage.kind, "stage"), "PURPOSE")
+    return stage.kind if isinstance(stage, Op) and draws else None
+
+
+def _has_statistics(stage: Op) -> bool:
+    """Whether its training steps change statistics of its own."""
+    is_frozen = dict(stage.settings).get("frozen", False)
+    return not is_frozen and bool(getattr(registry.find(stage.kind, "stage"), "AFTER", ()))
 
 
 @dataclass(frozen=True)
@@ -99,30 +114,8 @@ class Point:
 
     numbers: Array
     gradient: Array
-
-
-@dataclass
-class Memory:
-    """The last steps, the oldest first, what each changed in the gradient, and the products of the two."""
-
-    most: int
-    steps: list[Array] = field(default_factory=list)
-    changes: list[Array] = field(default_factory=list)
-    curvatures: list[float] = field(default_factory=list)
-
-    def add(self, step: Array, change: Array, curvature: float) -> None:
-        """Remember one more, in place of the oldest if there are as many as may be."""
-        for kept, new in ((self.steps, step), (self.changes, change), (self.curvatures, curvature)):
-            kept.append(new)
-            del kept[: -self.most]
-
-    def copy(self) -> "Memory":
-        """The same arrays, in lists of its own."""
-        return Memory(self.most, [*self.steps], [*self.changes], [*self.curvatures])
-
-    def clear(self) -> None:
-        """Forget all."""
-        self.steps, self.changes, self.curvatures = [], [], []
+    largest: float
+    """Number of the gradient."""
 
 
 @dataclass
@@ -142,7 +135,9 @@ class FullBatchExecutable(Executable):
     def __init__(self, inner: Executable, program: Program, pairs: int, backend: Operations) -> None:
         self._inner, self._backend, self._xp = inner, backend, backend.xp
         self.program, self.epoch = program, None
-        self._rows, self._memory = rows_at_a_time(program), Memory(pairs)
+        self._rows, self._most = rows_at_a_time(program), pairs
+        self._pairs: tuple[Pair, ...] = ()
+        """Of the last steps, the oldest first."""
         self._reduction = program.loss.reduction if program.loss is not None else "mean"
         self._ended, self._is_given_up = "", False
         self._last: tuple[Any, Trial[Point]] | None = None
@@ -219,8 +214,8 @@ class FullBatchExecutable(Executable):
         """As every executable's; the steps are slots "step_0", "step_1", ..., the oldest first, and so are changes."""
         inner, slots = self._inner.snapshot(), dict[str, HostArray]()
         with self._backend.on_device():
-            for slot, arrays in (("step", self._memory.steps), ("change", self._memory.changes)):
-                for place, flat in enumerate(arrays):
+            for place, pair in enumerate(self._pairs):
+                for slot, flat in (("step", pair.step), ("change", pair.change)):
                     named = self._inner.name_trained(flat)
                     slots |= {f"{slot}_{place}/{name}": array for name, array in named.items()}
         return Snapshot(
@@ -230,9 +225,9 @@ class FullBatchExecutable(Executable):
     def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
         self._inner.restore(Snapshot(snapshot.parameters, {}, snapshot.state))
         self.epoch, self._last, slots = None, None, snapshot.slots
-        self._memory.clear()
+        self._pairs = ()
         with self._backend.on_device():
-            for place in range(self._memory.most):
+            for place in range(self._most):
                 pair = [of_slot(slots, f"{slot}_{place}") for slot in ("step", "change")]
                 if not all(pair):
                     break
@@ -254,15 +249,15 @@ class FullBatchExecutable(Executable):
         self._is_given_up, self._ended = False, ""
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
-        step, memory, evaluations = first, self._memory.copy(), self.state.evaluations
+        step, pairs, evaluations = first, self._pairs, self.state.evaluations
         try:
             with self._backend.on_device(), np.errstate(all="ignore"):
                 while step < last and not self._is_given_up and not self._ended:
                     self._iterate(float(hyperparameters.learning_rates[step - first]), hyperparameters.constants)
                     step += 1
-                    memory, evaluations = self._memory.copy(), self.state.evaluations
+                    pairs, evaluations = self._pairs, self.state.evaluations
         except GaveUp:  # as if the step had not begun
-            self._memory, self.state.evaluations = memory, evaluations
+            self._pairs, self.state.evaluations = pairs, evaluations
         finally:
             self._is_given_up = False
         return last if self._ended else step
@@ -295,18 +290,17 @@ class FullBatchExecutable(Executable):
             if bool(self._xp.all(at.where.numbers == numbers)):
                 return at
         loss, gradient = self._evaluate(data, numbers)
-        at = Trial(0.0, loss, 0.0, Point(numbers, gradient))
+        at = Trial(0.0, loss, 0.0, Point(numbers, gradient, self._largest(gradient)))
         self._last = data, at
         return at
 
     def _iterate(self, rate: float, constants: Mapping[str, float]) -> None:
-        epoch, memory = self.epoch, self._memory
+        epoch = self.epoch
         assert epoch is not None
         begin = self._begin(epoch.data)
         if self.state.evaluations == 0:  # of a training that goes on, the first was counted before
             self.state.evaluations = 1
-        now = begin.where
-        largest = self._largest(now.gradient)
+        now, largest = begin.where, begin.where.largest
         if not isfinite(begin.value) or not isfinite(largest):
             self._end(epoch, begin, f"the loss is {begin.value:g}, and the largest number of its gradient {largest:g}")
             return
@@ -314,8 +308,8 @@ class FullBatchExecutable(Executable):
             self._end(epoch, begin, self._converged(largest, constants))
             return
         found = self._search(epoch.data, begin, rate, constants)
-        if found.trial is None and memory.steps:
-            memory.clear()  # the direction of steepest descent is one in which any loss falls
+        if found.trial is None and self._pairs:
+            self._pairs = ()  # the direction of steepest descent is one in which any loss falls
             found = self._search(epoch.data, begin, rate, constants)
         if found.trial is None:
             self._end(epoch, begin, self._stuck(found.evaluations))
@@ -325,7 +319,7 @@ class FullBatchExecutable(Executable):
         self._remember(after.numbers - now.numbers, after.gradient - now.gradient)
         end = replace(found.trial, step=0.0)
         self._last, self.state.step = (epoch.data, end), self.state.step + 1
-        fell, largest = begin.value - end.value, self._largest(after.gradient)
+        fell, largest = begin.value - end.value, after.largest
         reason = ""
         if largest <= constants["gradient_tolerance"]:
             reason = self._converged(largest, constants)
@@ -338,22 +332,22 @@ class FullBatchExecutable(Executable):
 
     def _search(self, data: Any, begin: Trial[Point], rate: float, constants: Mapping[str, float]) -> Found[Point]:
         """The line search along the direction that the memory gives; the first step of all is as long as asked."""
-        backend, memory, now = self._backend, self._memory, begin.where
-        direction = backend.lbfgs_direction(now.gradient, memory.steps, memory.changes, memory.curvatures)
+        backend, now = self._backend, begin.where
+        direction = backend.lbfgs_direction(now.gradient, self._pairs)
         slope = backend.dot(now.gradient, direction)
-        if not slope < 0 and memory.steps:  # by rounding
-            memory.clear()
-            direction = -now.gradient
+        if not slope < 0 and self._pairs:  # by rounding
+            self._pairs, direction = (), -now.gradient
             slope = backend.dot(now.gradient, direction)
         if not -np.inf < slope < 0:
             return Found(None, False, 0)
-        step = rate if memory.steps else min(rate, constants["initial_step"] / float(np.sqrt(-slope)))
+        step = rate if self._pairs else min(rate, constants["initial_step"] / sqrt(-slope))
 
         def evaluate(step: float) -> Trial[Point]:
             numbers = now.numbers + step * direction
             loss, gradient = self._evaluate(data, numbers)
             self.state.evaluations += 1
-            return Trial(step, loss, backend.dot(gradient, direction), Point(numbers, gradient))
+            largest = self._largest(gradient)
+            return Trial(step, loss, backend.dot(gradient, direction), Point(numbers, gradient, largest))
 
         most = int(constants["max_line_search"])
         conditions = constants["decrease"], constants["curvature"]
@@ -363,7 +357,7 @@ class FullBatchExecutable(Executable):
         """Keep a pair, if the loss is convex along it, without which the next direction would not lead down."""
         curvature = self._backend.dot(step, change)
         if curvature > NO_CURVATURE * self._backend.dot(change, change):
-            self._memory.add(step, change, curvature)
+            self._pairs = (*self._pairs, Pair(step, change, curvature))[-self._most :]
 
     def _largest(self, gradient: Array) -> float:
         return float(self._xp.max(self._xp.abs(gradient)))

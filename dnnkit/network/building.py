@@ -59,6 +59,7 @@ class Buildable(WithWeights):
         self._history: History | None = None
         self._parameters: tuple[Executable, Parameters] | None = None
         self._output_shape: tuple[int, ...] = ()
+        self._differentiated: tuple[Executable, dict[bool, Executable]] | None = None
 
     # -- making ------------------------------------------------------------------------------------------------------
 

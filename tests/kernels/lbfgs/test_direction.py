@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from dnnkit.backends import Backend
 from dnnkit.kernels.lbfgs import reference
+from dnnkit.kernels.lbfgs.pairs import Pair
 
 
 def pairs_of(seed: int, size: int, count: int) -> tuple[np.ndarray, list, list]:
@@ -45,7 +46,8 @@ def test_every_backend_has_it(backend: Backend, count: int, dtype: str, rtol: fl
     curvatures = [float(s @ y) for s, y in zip(steps, changes, strict=True)]
     expected = reference.direction(gradient, steps, changes, curvatures)
     given = ([backend.asarray(each, dtype) for each in arrays] for arrays in (steps, changes))
-    found = backend.to_numpy(backend.lbfgs_direction(backend.asarray(gradient, dtype), *given, curvatures))
+    pairs = [Pair(*each) for each in zip(*given, curvatures, strict=True)]
+    found = backend.to_numpy(backend.lbfgs_direction(backend.asarray(gradient, dtype), pairs))
     assert found.dtype == dtype
     np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol * np.abs(expected).max())
     product = backend.dot(backend.asarray(gradient, dtype), backend.asarray(expected, dtype))
