@@ -49,6 +49,9 @@ class Executable(ABC):
     state: TrainingState
     epoch: Any = None
     """All that `begin_epoch` begins: who keeps it, and puts it back, may run steps of other data meanwhile."""
+    can_group = False
+    """Whether it honours groups of parameters, running means, and all of `Hyperparameters`: else no network whose
+    optimizer has such is trained by it."""
     can_freeze = False
     """Whether it trains programs with frozen parameters: an executable of before there were any would train these, too,
     so a network asks before it trains."""
@@ -229,9 +232,17 @@ class Executable(ABC):
         """A copy of the parameters as they are now, for `predict` and its like."""
         return None
 
+    def averages(self) -> Any:
+        """The running means of the parameters, and frozen ones as they are, for `predict` and its like: a copy."""
+        raise NotImplementedError(f"{type(self).__name__} keeps no running means of parameters")
+
     @abstractmethod
     def read_parameter(self, name: str, parameters: Any = None) -> HostArray:
         """A copy of one parameter in its canonical shape; the newest, or of those given."""
+
+    def write_average(self, name: str, value: HostArray) -> None:
+        """Replace one running mean, as `write_parameter` does a parameter."""
+        raise NotImplementedError(f"{type(self).__name__} keeps no running means of parameters")
 
     @abstractmethod
     def write_parameter(self, name: str, value: HostArray) -> None:

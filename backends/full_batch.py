@@ -33,7 +33,6 @@ from dnnkit.backends.program import (
     Totals,
     TrainingState,
 )
-from dnnkit.backends.stagewise.flat import of_slot
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array
@@ -228,7 +227,7 @@ class FullBatchExecutable(Executable):
         self._pairs = ()
         with self._backend.on_device():
             for place in range(self._most):
-                pair = [of_slot(slots, f"{slot}_{place}") for slot in ("step", "change")]
+                pair = [_of_slot(slots, f"{slot}_{place}/") for slot in ("step", "change")]
                 if not all(pair):
                     break
                 self._remember(*map(self._inner.flatten_trained, pair))
@@ -421,3 +420,8 @@ class FullBatchExecutable(Executable):
             self._inner.differentiate_all(data, numbers, batch_size, always)
             seconds.append(perf_counter() - start)
         return StepParts((), None, min(seconds))
+
+
+def _of_slot(slots: Mapping[str, HostArray], start: str) -> dict[str, HostArray]:
+    """Parameter -> its numbers, of all slots whose names begin so."""
+    return {name.removeprefix(start): value for name, value in slots.items() if name.startswith(start)}

@@ -219,6 +219,10 @@ class NumpyBackend(Backend):
         norm = float(np.sqrt(np.dot(x, x)))
         return x if norm <= bound else np.multiply(x, bound / norm, out=out)  # a norm of NaN is in no bound
 
+    def clip_value(self, x: Array, bound: float, out: Array | None = None) -> Array:
+        """x, each element within -bound and bound."""
+        return np.clip(x, -bound, bound, out=out)
+
     def update(
         self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float
     ) -> tuple[Array, list[Array]]:

@@ -27,7 +27,6 @@ PREDICT_PART = (
     "values between layers are arrays of a prediction: part = dk.Sequential(net.layers[:k]), part.build(...), "
     "part.set_weights(net.get_weights()[:n]), part.predict(x)"
 )
-CLIP = "use global_clipnorm=..., which bounds the norm of the whole gradient"
 PYTHON_LOOP = "one process feeds the training, and the data are arrays: leave it out"
 ALL_AT_ONCE = "arrays are evaluated whole: hand over x[:n], y[:n]"
 IN_LAYER = "say it of the network: dk.Sequential(layers, dtype='float64')"
@@ -72,7 +71,7 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
     },
     "optimizers": {
         **_each(
-            "Adadelta Adagrad Adamax Nadam Ftrl Lion Lamb Adafactor Muon LossScaleOptimizer",
+            "Adadelta Ftrl Lamb Adafactor Muon LossScaleOptimizer",
             "use dk.Adam, or write the rule, some 10 lines: docs/extending.md",
         ),
         "legacy": "use dk.optimizers itself",
@@ -88,7 +87,8 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
         "BackupAndRestore": "use fit(..., checkpoint=folder), which goes on from there bit for bit",
         "ProgbarLogger": "use fit(verbose=1)",
         "RemoteMonitor": "write a Callback with on_epoch_end(epoch, logs)",
-        "SwapEMAWeights": "write a Callback that keeps the mean of net.get_weights()",
+        "SwapEMAWeights": "leave it out: with use_ema=True, validation and predictions are the mean's, and the weights "
+        "that are trained stay",
     },
     "utils": {
         **_each("Sequence PyDataset", LOOP),
@@ -118,7 +118,7 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
     },
     "schedules": {
         **_each(
-            "InverseTimeDecay PolynomialDecay CosineDecayRestarts LearningRateSchedule",
+            "LearningRateSchedule",
             "write it: a dataclass of dk.schedules.Schedule with __call__(step)",
         ),
     },
@@ -222,13 +222,9 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     },
     "Optimizer": {
         "lr": "use learning_rate=",
-        "clipnorm": CLIP + "; per parameter there is none",
-        "clipvalue": CLIP,
         "decay": "use a schedule: learning_rate=dk.schedules.ExponentialDecay(...)",
-        "amsgrad": "leave it out",
         "centered": "leave it out",
-        "use_ema": "write a Callback that keeps the mean of net.get_weights()",
-        "ema_momentum": "write a Callback that keeps the mean of net.get_weights()",
+        "ema_overwrite_frequency": "assign where you want it, in a callback: net.set_parameters(net.averages)",
         "jit_compile": COMPILED,
         "loss_scale_factor": "networks are float32 or float64: leave it out",
         "gradient_accumulation_steps": "use larger batches, or sum net.get_gradients(...) and net.apply_gradients(...)",

@@ -3,18 +3,25 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from dnnkit.backends.program import FullBatch
+from dnnkit.backends.program import FullBatch, Group
 from dnnkit.errors import ConfigurationError
 from dnnkit.optimizers import OPTIMIZERS, Optimizer
 from dnnkit.schedules import Schedule
 from dnnkit.settings import NOT_NEGATIVE, POSITIVE, Expected, or_none, whole
 
 
-def _nothing(value: Any) -> None:
-    if value is not None:
-        raise ValueError
+def _only(nothing: Any, why: str) -> Expected:
+    """Nothing but the default."""
+
+    def take(value: Any) -> Any:
+        if value != nothing and value != ():
+            raise ValueError
+        return nothing
+
+    return Expected(f"{nothing!r}: {why}", take)
 
 
+AS_IT_IS = "a line search wants the gradient as it is"
 BETWEEN = Expected("a number between 0 and 1", lambda value: POSITIVE.take(value) if value < 1 else _refuse())
 
 
@@ -67,7 +74,12 @@ class LBFGS(Optimizer):
         "initial_step": POSITIVE,
         "decrease": BETWEEN,
         "curvature": BETWEEN,
-        "global_clipnorm": Expected("None: a line search wants the gradient as it is", _nothing),
+        "global_clipnorm": _only(None, AS_IT_IS),
+        "clipnorm": _only(None, AS_IT_IS),
+        "clipvalue": _only(None, AS_IT_IS),
+        "use_ema": _only(False, "each iteration lowers the loss, so the last parameters are the best"),
+        "groups": _only((), "one step is for all parameters; net.freeze(...) leaves some as they are"),
+        "no_decay": _only((), "it has no decay"),
     }
 
     def __post_init__(self) -> None:
@@ -85,6 +97,10 @@ class LBFGS(Optimizer):
                 f"LBFGS(decrease={self.decrease:g}, curvature={self.curvature:g}): expected decrease < curvature, for "
                 "otherwise there may be no step that fulfils both; 1e-4 and 0.9 are usual"
             )
+
+    def _settings(self, group: Group | None = None) -> dict[str, Any]:
+        settings = super()._settings(group)
+        return {**settings, "max_evaluations": settings["max_evaluations"] or 0}
 
     @property
     def rule(self) -> FullBatch:  # type: ignore[override] # it is none: see backends/full_batch.py

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from math import inf
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from dnnkit.backends.stagewise.measuring import Measuring
 from dnnkit.backends.stagewise.pool import Pool
 from dnnkit.backends.stagewise.stages import Stages
 from dnnkit.kernels.array import Array
+from dnnkit.kernels.optimizer_step.reference import Rule
 
 IDLE = 4
 """Workspaces of predictions that are kept for the next."""
@@ -55,7 +57,7 @@ class StagewiseExecutable(FlatExecutable):
     """A program on a backend's operations."""
 
     epoch: Epoch
-    can_freeze = True
+    can_freeze = can_group = True
     gives_up = True
     """Whether a step may run in a thread of its own."""
 
@@ -90,14 +92,16 @@ class StagewiseExecutable(FlatExecutable):
         step, rates = first, hyperparameters.learning_rates
         if self.gives_up and is_giant(self._layout.size, self.epoch.batch_size):
             while step < last and not self._stop:
-                work = partial(self._run_giant, step, float(rates[step - first]), hyperparameters)
+                now = hyperparameters if hyperparameters.is_plain else hyperparameters.at(step - first)
+                work = partial(self._run_giant, step, float(rates[step - first]), now)
                 step += self._giant_step.run(work, lambda: self._is_given_up)
         else:
             self._giant_step.wait()
             with self._limited(self.epoch.batch_size) as let_others:
                 while step < last and not self._stop:
                     let_others()
-                    self._run_step(step, float(rates[step - first]), hyperparameters, may_change=lambda: True)
+                    now = hyperparameters if hyperparameters.is_plain else hyperparameters.at(step - first)
+                    self._run_step(step, float(rates[step - first]), now, may_change=lambda: True)
                     step += 1
         self._stop = self._is_given_up = False
         return step
@@ -182,7 +186,7 @@ class StagewiseExecutable(FlatExecutable):
         parts = [self._backend.asarray(gradients[name], self.program.dtype) for name in self._trained.names]
         self._gradient = self._pack(parts, self._gradient)
         with self._limited(1):
-            self._apply_update(float(hyperparameters.learning_rates[0]), hyperparameters)
+            self._apply_update(float(hyperparameters.learning_rates[0]), hyperparameters.at(0))
 
     def _backpropagate(
         self,
@@ -206,22 +210,70 @@ class StagewiseExecutable(FlatExecutable):
         return loss, scores, dx, losses
 
     def _apply_update(self, learning_rate: float, hyperparameters: Hyperparameters) -> None:
-        """One step of the optimizer with `_gradient`."""
+        """One step of the optimizer with `_gradient`; of the hyperparameters, those of that step."""
         assert self._rule is not None, "the network checks that it is compiled"
-        gradient = self._gradient
-        if hyperparameters.clip_norm is not None:
-            gradient = self._backend.clip_norm(gradient, hyperparameters.clip_norm, out=gradient)
-        numbers = [hyperparameters.constants[name] for name in self._rule.hyperparameters]
+        gradient = self._clipped(self._gradient, hyperparameters)
         self.state.step += 1
         end, has_frozen = self._trained.size, bool(self.program.frozen_parameters)
         trained = self._parameters[:end] if has_frozen else self._parameters
-        updated, self._slots = self._backend.update(
-            self._rule, self.state.step, trained, gradient, self._slots, learning_rate, *numbers
-        )
+        updated, slots, first = trained, list[Array](), 0
+        for rule in self.program.rules:
+            own = self._slots[first : first + len(rule.slots)]
+            pieces = self._pieces if rule is self._rule else [(slice(0, end), 0)]
+            given = updated, gradient, own
+            updated, own = self._update_by(rule, pieces, *given, learning_rate, hyperparameters)
+            slots += own
+            first += len(own)
+        self._slots = slots
         if not has_frozen:
             self._parameters = updated
         elif updated is not trained:  # else it was written in place
             self._parameters = self._xp.concat([updated, self._parameters[end:]])
+
+    def _clipped(self, gradient: Array, hyperparameters: Hyperparameters) -> Array:
+        """The gradient within its bound, if there is one."""
+        if hyperparameters.clip_norm is not None:
+            return self._backend.clip_norm(gradient, hyperparameters.clip_norm, out=gradient)
+        if hyperparameters.clip_value is not None:
+            return self._backend.clip_value(gradient, hyperparameters.clip_value, out=gradient)
+        if hyperparameters.clip_each is None:
+            return gradient
+        parts = [self._trained.part(gradient, name) for name in self._trained.names]
+        clipped = [self._backend.clip_norm(part, hyperparameters.clip_each, out=part) for part in parts]
+        return gradient if all(map(is_, clipped, parts)) else self._xp.concat(clipped)
+
+    def _update_by(
+        self,
+        rule: Rule,
+        pieces: list[tuple[slice, int]],
+        parameters: Array,
+        gradient: Array,
+        slots: list[Array],
+        learning_rate: float,
+        hyperparameters: Hyperparameters,
+    ) -> tuple[Array, list[Array]]:
+        """What was trained and its slots after a step of a rule, piece by piece, each with the numbers of its group."""
+        if len(pieces) == 1:
+            rate, numbers = self._numbers(rule, pieces[0][1], learning_rate, hyperparameters)
+            return self._backend.update(rule, self.state.step, parameters, gradient, slots, rate, *numbers)
+        before, after = list[Array](), list[list[Array]]()
+        for piece, group in pieces:
+            rate, numbers = self._numbers(rule, group, learning_rate, hyperparameters)
+            given = parameters[piece], gradient[piece], [slot[piece] for slot in slots]
+            updated, own = self._backend.update(rule, self.state.step, *given, rate, *numbers)
+            before.append(given[0])
+            after.append([updated, *own])
+        if all(now is given for (now, *_), given in zip(after, before, strict=True)):  # it was written in place
+            return parameters, slots
+        parameters, *slots = (self._xp.concat(list(parts)) for parts in zip(*after, strict=True))
+        return parameters, slots
+
+    def _numbers(
+        self, rule: Rule, group: int, learning_rate: float, hyperparameters: Hyperparameters
+    ) -> tuple[float, list[float]]:
+        """The learning rate of a group of parameters, and what the rule takes besides."""
+        own = hyperparameters.of_group(group)
+        return float(own.learning_rates[0]) if group else learning_rate, own.numbers(rule)
 
     def _take_statistics(self, statistics: Mapping[str, Array]) -> None:
         """What stages made of the batch of a training step becomes theirs."""

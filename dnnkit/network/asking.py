@@ -117,7 +117,11 @@ class Askable(Buildable):
         x = self._check_samples(x, choosing.NONE_TRAINED)
         executable = self.executable
         data, rows = executable.load(x, None, None), min(batch_size, int(x.shape[0]))
-        found = self.turns.read(executable, lambda parameters: executable.predict(data, rows, parameters))
+        found = self.turns.read(
+            executable,
+            lambda parameters: executable.predict(data, rows, parameters),
+            averages=self.predicts_with_averages,
+        )
         return found.reshape(-1, *self._output_shape)
 
     def _predict_heard(self, x: Any, batch_size: int, callbacks: CallbackList) -> NDArray[Any]:
@@ -130,6 +134,8 @@ class Askable(Buildable):
     def _predict_few(self, executable: Executable, x: Any) -> NDArray[Any] | None:
         """What takes a few microseconds: `Turns.read` where nothing has changed, without its calls."""
         turns = self.turns
+        if executable.program.averages and self.predicts_with_averages:
+            return turns.read(executable, lambda averages: executable.predict_few(x, averages), averages=True)
         if (settled := turns.settled) is not None and settled.executable is executable:
             few = executable.predict_few(x, settled.parameters)
             if turns.settled is settled:
@@ -179,7 +185,7 @@ class Askable(Buildable):
         return x, y, weights
 
     def _take_rule(self) -> None:
-        """Rebuild the network if the optimizer has another rule now: momentum was turned on or off."""
-        if self.executable.program.rule != self.optimizer.rule:
+        """Rebuild the network if the optimizer has another rule now, or other groups: momentum was turned on or off."""
+        if not self.optimizer.fits(self.executable.program):
             with self.turns.rebuilding("an optimizer with another rule"):
                 self._rebuild()

@@ -21,7 +21,7 @@ from dnnkit.metrics import Given
 from dnnkit.metrics import check as check_metrics
 from dnnkit.network import checks, lowering
 from dnnkit.network.agreement import warn_of_disagreement
-from dnnkit.network.parameters import Parameters
+from dnnkit.network.parameters import Averages, Parameters
 from dnnkit.network.protocol import Network
 from dnnkit.network.turns import Turns
 from dnnkit.network.weights import WithWeights
@@ -330,6 +330,30 @@ class Buildable(WithWeights):
     @parameters.setter
     def parameters(self, values: Mapping[str, Any]) -> None:
         self.set_parameters(values)
+
+    @property
+    def averages(self) -> Averages:
+        """The parameters' running means by name, as `parameters`, where the optimizer keeps them (`use_ema`).
+
+        What is assigned to all parameters at once becomes the mean, too; of single ones the mean goes on.
+        """
+        executable = self.executable
+        if not executable.program.averages:
+            raise NotReady("no running means of the parameters are kept: compile with an optimizer with use_ema=True")
+        return Averages(lambda: self.executable, self.turns)
+
+    @property
+    def predicts_with_averages(self) -> bool:
+        """Whether predictions and evaluations are made with the parameters' running means."""
+        executable, optimizer = self._executable, self._optimizer
+        if executable is None or optimizer is None or not executable.program.averages or not executable.state.step:
+            return False
+        return optimizer.use_ema and optimizer.predict_with == "average"
+
+    @property
+    def predicting_parameters(self) -> Parameters:
+        """Those that predictions are made with: `averages` or `parameters`."""
+        return self.averages if self.predicts_with_averages else self.parameters
 
     def set_parameters(self, values: Mapping[str, Any]) -> None:
         """Assign several parameters, after all were looked at; no other thread sees some of them new and some old."""

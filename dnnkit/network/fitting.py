@@ -103,7 +103,7 @@ class Fittable(Askable):
             checkpoints = Checkpoints.of(checkpoint, checkpoint_every, keep)
         with self.turns.fitting(), Interrupts(checkpoints is not None) as interrupts, checkpoints or nullcontext():
             x, y, weights = self._check(x, y, sample_weight, class_weight, rows=None if whole else rows)
-            require_trainable(self.executable)
+            require_trainable(self.executable, self.optimizer)
             if checkpoints is not None:
                 self._take_seed(checkpoints.seed)
             held_out: tuple[Any, ...] | None = None
@@ -141,7 +141,9 @@ class Fittable(Askable):
                 validation_rows=INFERENCE_BATCH if whole else max(batch_size, 256),
                 watch=watching(self, self._looked, x, y, batch_size, diagnose),  # all data was looked at before
             )
-            hyperparameters = self.optimizer.hyperparameters(self.executable.state.step, 1)
+            hyperparameters = self.optimizer.hyperparameters(
+                self.executable.state.step, 1, self.executable.program.groups
+            )
             self.executable.prepare(run.data, batch_size, hyperparameters, run.validation)
             interrupts.check()
             self.turns.begin_training()

@@ -61,18 +61,19 @@ def lower(
         check_outputs(lowered_loss, outputs, "the network's last layer")
         gives = registry.activation(activation).gives
         measured = tuple(metrics_module.lower(m, lowered_loss, outputs, head, gives) for m in metrics)
-    return Program(
+    program = Program(
         input_shape=input_shape,
         output_features=outputs,
         stages=tuple(stages),
         head=head,
         loss=lowered_loss,
         metrics=measured,
-        rule=optimizer.rule if optimizer is not None else None,
+        rule=None,
         dtype=dtype,
         seed=seed,
         num_threads=num_threads,
     )
+    return program if optimizer is None else optimizer.train(program)
 
 
 def _check_dtype(stages: Sequence[Stage], dtype: Dtype) -> None:

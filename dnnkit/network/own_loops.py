@@ -40,14 +40,15 @@ class OwnLoops(Network):
     ) -> Totals:
         """One update, and what was measured before it."""
         x, y, weights = self._check(x, y, sample_weight, class_weight)
-        require_trainable(self.executable)
+        require_trainable(self.executable, self.optimizer)
         samples = int(x.shape[0])
         with self.turns:
             executable = self.executable
             epoch, data = executable.epoch, executable.load(x, y, weights)
             try:
                 executable.begin_epoch(data, np.arange(samples), samples)
-                executable.run_steps(0, 1, self.optimizer.hyperparameters(executable.state.step, 1))
+                numbers = self.optimizer.hyperparameters(executable.state.step, 1, executable.program.groups)
+                executable.run_steps(0, 1, numbers)
                 return executable.totals()
             finally:
                 executable.epoch = epoch  # of a fit that this step is between two of
@@ -58,11 +59,12 @@ class OwnLoops(Network):
             return None
         with self.turns:
             executable, optimizer = self.executable, self.optimizer
-            if executable.program.rule != optimizer.rule:
+            program = executable.program
+            if not optimizer.fits(program):
                 return None
-            if executable.program.frozen_parameters:
-                require_trainable(executable)
-            return executable.train_batch(x, y, optimizer.hyperparameters(executable.state.step, 1))
+            if program.frozen_parameters or not executable.can_group:
+                require_trainable(executable, optimizer)
+            return executable.train_batch(x, y, optimizer.hyperparameters(executable.state.step, 1, program.groups))
 
     def get_gradients(
         self, x: Any, y: Any, with_input: bool = False, *, sample_weight: Any = None
@@ -108,8 +110,8 @@ class OwnLoops(Network):
         self._take_rule()
         arrays = self.parameters.fitting("gradient", gradients)
         program = self.executable.program
-        if program.frozen_parameters:
-            require_trainable(self.executable)
+        if program.frozen_parameters or not self.executable.can_group:
+            require_trainable(self.executable, optimizer)
             if frozen := [each.name for each in program.frozen_parameters if each.name in arrays]:
                 raise ConfigurationError(
                     f"the gradient of {', '.join(frozen)} is given, but the layer is frozen: expected those of "
@@ -123,7 +125,7 @@ class OwnLoops(Network):
             )
         with self.turns:
             executable = self.executable
-            executable.update(arrays, optimizer.hyperparameters(executable.state.step, 1))
+            executable.update(arrays, optimizer.hyperparameters(executable.state.step, 1, program.groups))
 
     @abstractmethod
     def _check(

@@ -49,7 +49,7 @@ class Implementation:
     operations: frozenset[str] = frozenset(
         (
             "activation", "dense", "dense_backward_input", "stage", "loss", "metric", "own_metric", "update",
-            "gather", "affine", "dropout_mask", "dropout", "clip_norm",
+            "gather", "affine", "dropout_mask", "dropout", "clip_norm", "clip_value",
         )
     )  # fmt: skip
     largest: int = 50_000
@@ -167,4 +167,8 @@ class Implementation:
 
     def clip_norm(self, x: HostArray, bound: float, given: Given = PLAIN) -> HostArray:
         """x, scaled down to the norm `bound` if its own is larger."""
+        raise NotImplementedError
+
+    def clip_value(self, x: HostArray, bound: float, given: Given = PLAIN) -> HostArray:
+        """x, each element within the bound."""
         raise NotImplementedError

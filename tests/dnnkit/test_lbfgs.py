@@ -211,6 +211,9 @@ def test_what_is_not_a_full_batch_is_an_error_with_the_cure(options, words) -> N
         ({"curvature": 1.0}, "between 0 and 1"),
         ({"history_size": 0}, "whole number"),
         ({"global_clipnorm": 1.0}, "the gradient as it is"),
+        ({"clipvalue": 1.0}, "the gradient as it is"),
+        ({"use_ema": True}, "the last parameters are the best"),
+        ({"groups": {"bias": {"learning_rate": 0.1}}}, "net.freeze"),
     ],
 )
 def test_settings_that_cannot_work(options, words) -> None:

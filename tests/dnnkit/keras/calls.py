@@ -202,10 +202,18 @@ classifier(optimizer=optimizers.SGD(optimizers.schedules.CosineDecay(0.1, decay_
 classifier(optimizer=optimizers.SGD(optimizers.schedules.PiecewiseConstantDecay([10, 20], [0.1, 0.01, 0.001])))
 model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=False) ! training is compiled
 model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=True) ! training is compiled
-optimizers.Adam(clipnorm=1.0) ! only the norm of the whole gradient is bounded, by global_clipnorm
+classifier(optimizer=optimizers.Adam(clipnorm=1.0))
+classifier(optimizer=optimizers.Adam(clipvalue=0.5))
+classifier(optimizer=optimizers.Adam(amsgrad=True))
+classifier(optimizer=optimizers.Adam(use_ema=True, ema_momentum=0.99))
+classifier(optimizer=optimizers.Nadam())
+classifier(optimizer=optimizers.Adagrad(learning_rate=0.01, initial_accumulator_value=0.1))
+classifier(optimizer=optimizers.Adamax(weight_decay=1e-4))
+classifier(optimizer=optimizers.Lion(learning_rate=1e-4, beta_1=0.9, beta_2=0.99))
+optimizers.AdamW(weight_decay=0.01).exclude_from_weight_decay(var_names=["bias"])
 optimizers.Adam(lr=1e-3) ! of Keras 1: learning_rate=
-optimizers.Nadam() ! Adam, or a rule of one's own
-optimizers.Adagrad() ! Adam, or a rule of one's own
+optimizers.Adam(use_ema=True, ema_overwrite_frequency=10) ! net.set_parameters(net.averages) where it is wanted
+optimizers.Ftrl() ! Adam, or a rule of one's own
 """,
     "fit": r"""
 model.fit(x, labels, verbose=0)
@@ -345,12 +353,14 @@ layers.Dense(3, activation="swish")
 layers.Dense(3, activation="leaky_relu")
 optimizers.schedules.ExponentialDecay(0.1, 100, 0.96, staircase=True)(100)
 optimizers.schedules.CosineDecay(0.1, 100, alpha=0.1)(50)
+optimizers.schedules.CosineDecayRestarts(0.1, 100, t_mul=2.0, m_mul=0.9)(250)
+optimizers.schedules.PolynomialDecay(0.1, 100, end_learning_rate=0.01, power=0.5)(50)
+optimizers.schedules.InverseTimeDecay(0.1, 100, decay_rate=0.5)(50)
 initializers.HeNormal(seed=0) ! weights follow from the network's seed
 initializers.RandomUniform(minval=-0.05, maxval=0.05) ! the bounds are called low and high
 initializers.RandomNormal(mean=0.0, stddev=0.05) ! the mean is 0
 initializers.VarianceScaling(2.0, mode="fan_in", distribution="uniform") ! average= and uniform= say it
 initializers.Orthogonal() ! GlorotUniform, or one of one's own
-optimizers.schedules.PolynomialDecay(0.1, 100) ! a schedule of one's own
 """,
     "files and tools": r"""
 model.save("model.keras")
