@@ -320,7 +320,7 @@ class NumbaExecutable(CompiledReader):
         kept = self._all_rows
         if kept is None or kept.data is not data or kept.rows != min(rows, len(data)):
             rows = min(rows, len(data))
-            partition = cost_model.partition_of_gradients(self.program, self._wiring, int(data.x.shape[1]), rows)
+            partition = cost_model.partition_of_gradients(self.program, self.wiring, int(data.x.shape[1]), rows)
             team, source = self._team(partition, rows), self._source(data)
             kept = self._all_rows = AllRows(data, self.weight(data), source, rows, team, self.first_trained, self._run)
         self._giant_step.wait()
