@@ -55,6 +55,8 @@ class Executable(ABC):
     can_freeze = False
     """Whether it trains programs with frozen parameters: an executable of before there were any would train these, too,
     so a network asks before it trains."""
+    can_hold = False
+    """The same of penalties and bounds."""
     reads_in_parallel = False
     """Whether several threads may call `predict`, `predict_few`, `evaluate` and `read_parameter` at once, also beside
     one that does something else, if they are given the parameters: of `copy_parameters`, or of `settle` as long as

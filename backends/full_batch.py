@@ -88,9 +88,11 @@ def require_one_function(program: Program) -> None:
                 f"{stage.kind} learns statistics step by step, but L-BFGS has few steps and many evaluations: freeze "
                 f"the layer, use one without statistics, such as a LayerNormalization, or {cure}"
             )
-    for what in ("penalties", "bounds"):
-        if getattr(program, what, ()):
-            raise ConfigurationError(f"the network has {what} of parameters, which L-BFGS does not know yet: {cure}")
+    if program.bounds:
+        raise ConfigurationError(
+            "a layer has a constraint, but L-BFGS looks for the lowest loss of all: leave it out, use a penalty, such as "
+            "kernel_regularizer='l2', or train with another optimizer, such as dk.Adam()"
+        )
 
 
 def _drawing(stage: Stage) -> str | None:
@@ -166,6 +168,11 @@ class FullBatchExecutable(Executable):
     def can_freeze(self) -> bool:  # type: ignore[override]
         """See `Executable`."""
         return self._inner.can_freeze
+
+    @property
+    def can_hold(self) -> bool:  # type: ignore[override]
+        """See `Executable`."""
+        return self._inner.can_hold
 
     @property
     def reads_in_parallel(self) -> bool:  # type: ignore[override]

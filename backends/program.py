@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.backends.graph import Sources, chain, misplaced, readers
+from dnnkit.backends.penalties import Bound, Penalty
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, Namespace
@@ -330,6 +331,10 @@ class Program:
     """Which values each stage reads: 0 is the input, i + 1 what stage i gives. () where each reads the one before."""
     outputs: "tuple[Output, ...]" = ()
     """Where there are several, which `with_outputs` takes: the parts of scores and targets, each with its own loss."""
+    penalties: tuple[Penalty, ...] = ()
+    """What parameters add to the loss, besides its rows."""
+    bounds: tuple[Bound, ...] = ()
+    """What parameters are held to after each update."""
 
     def __post_init__(self) -> None:
         known: dict[str, Parameter] = {}
@@ -460,6 +465,12 @@ class Program:
     def largest_product(self, rows: int) -> int:
         """FLOPs of the largest matrix product for a batch of that many rows."""
         return max((2 * rows * s.kernel.size for s in self.stages if isinstance(s, Dense)), default=0)
+
+    @property
+    def held(self) -> str:
+        """What is said of parameters besides how they are trained, in words; empty for most networks."""
+        parts = (["penalties"] if self.penalties else []) + (["constraints"] if self.bounds else [])
+        return f"{' and '.join(parts)} of parameters" if parts else ""
 
     @property
     def kernels(self) -> set[str]:

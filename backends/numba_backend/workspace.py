@@ -176,6 +176,8 @@ def _fields(stage: Stage) -> dict[str, Any]:
             return {"scale": scale, "offset": offset, "saves_input": 0}
         case Dropout(layer=layer, rate=rate):
             return {"layer": layer, "rate": rate, "saves_input": 0}
-        case Custom() | Op():
+        case Op(layer=layer):
+            return {"layer": layer, "saves_input": 0}
+        case Custom():
             return {"saves_input": 0}
     raise AssertionError(f"{stage} should have been refused by NumbaBackend.supports")

@@ -57,7 +57,7 @@ class StagewiseExecutable(FlatExecutable):
     """A program on a backend's operations."""
 
     epoch: Epoch
-    can_freeze = can_group = True
+    can_freeze = can_group = can_hold = True
     gives_up = True
     """Whether a step may run in a thread of its own."""
 
@@ -174,7 +174,7 @@ class StagewiseExecutable(FlatExecutable):
                     if not goes_on():
                         return None
                     let_others()
-                    loss, *_ = self._backpropagate(*feed.batch(step), whole)
+                    loss, *_ = self._backpropagate(*feed.batch(step), whole, penalises=step == 0)
                     copy = self._xp.asarray(self._gradient, copy=True)  # which the next writes over
                     total, gradient = total + loss, copy if gradient is None else gradient + copy
         finally:
@@ -196,6 +196,8 @@ class StagewiseExecutable(FlatExecutable):
         weight: float,
         needs_dx: bool = False,
         mark: Callable[[str], None] = lambda part: None,
+        *,
+        penalises: bool = True,
     ) -> tuple[Array, Array, Array, list[Array]]:
         """(loss sum, scores, gradient in x if asked for, each output's loss sum); the parameters' go to `_gradient`."""
         buffers, stages = self._training.buffers, self._training.stages
@@ -206,8 +208,17 @@ class StagewiseExecutable(FlatExecutable):
         mark("loss and metrics")
         dx, gradients = stages.backward(self._parameters, d, saved, needs_dx, out=self._gradient)
         self._gradient = self._pack(gradients, self._gradient)
+        if penalises:
+            self._gradient = self._held.add_gradient(self._parameters, self._gradient)
+            loss = loss + self._penalty(self._parameters, weight)
         mark("update")
         return loss, scores, dx, losses
+
+    def _penalty(self, parameters: Array, weight: float) -> Array | float:
+        """What penalties add to the loss of a batch of rows of that weight."""
+        if not self.program.penalties:
+            return 0.0
+        return self._held.penalty(parameters) * (1.0 if self._reduction == "sum" else weight)
 
     def _apply_update(self, learning_rate: float, hyperparameters: Hyperparameters) -> None:
         """One step of the optimizer with `_gradient`; of the hyperparameters, those of that step."""
@@ -229,6 +240,9 @@ class StagewiseExecutable(FlatExecutable):
             self._parameters = updated
         elif updated is not trained:  # else it was written in place
             self._parameters = self._xp.concat([updated, self._parameters[end:]])
+        for bound in self._held.bounds:
+            value = self._layout.view(self._parameters, bound.parameter, self._xp)
+            self.write_parameter(bound.parameter, self._held.hold(value, bound))
 
     def _clipped(self, gradient: Array, hyperparameters: Hyperparameters) -> Array:
         """The gradient within its bound, if there is one."""
@@ -314,6 +328,8 @@ class StagewiseExecutable(FlatExecutable):
                 scores, _ = work.stages.forward(parameters, x, training=False, step=self.state.step)
                 out = work.buffers.get("dscores", tuple(scores.shape))
                 loss, losses, _ = self._measuring.loss(scores, y, weights, 0.0, out)
+                if step == 0 or self._reduction == "mean":  # of a sum over all rows it is a part once
+                    loss = loss + self._penalty(parameters, float(weight))
                 sums.add(loss, float(weight), self._measuring.metrics(scores, y, weights, losses))
                 if after_batch is not None:
                     after_batch(step, sums.read())

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from dnnkit.backends.classes import class_columns, require_classes
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import HostArray, Plan, Program, Snapshot, TrainingState
 from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.backends.stagewise.giant_step import GiantStep
+from dnnkit.backends.stagewise.held import Held
 from dnnkit.backends.stagewise.layout import FlatLayout
 from dnnkit.kernels.array import Array, namespace
 from dnnkit.kernels.optimizer_step.reference import AVERAGE
@@ -56,6 +58,9 @@ class FlatExecutable(Executable):
         """Of gradient and slots: the beginning of the other."""
         self._pieces = self._trained.runs(program.group_of)
         """What is updated alike, and the number of its group."""
+        self._held = Held(backend, program, self._trained)
+        self._class_columns = class_columns(program)
+        """Which columns of the data hold class numbers, and of how many classes."""
         self._new_memory()
 
     def _new_memory(self) -> None:
@@ -88,6 +93,7 @@ class FlatExecutable(Executable):
     def _examined(self, data: Data) -> Data:
         """The data, with what is known of them after each number was looked at; `DataError` if one is not finite."""
         require_finite("x", data.x, self.program.dtype)
+        require_classes(data.x, self._class_columns)
         return data
 
     def _weight_sums(self, data: Data, order: HostArray, batch_size: int) -> HostArray:

@@ -42,6 +42,10 @@ class FlatLayout:
         """One parameter, flat."""
         return flat[self._places[name][0]]
 
+    def elements(self, name: str) -> slice:
+        """Where the parameter lies."""
+        return self._places[name][0]
+
     def offset(self, name: str) -> int:
         """Where the parameter begins."""
         return int(self._places[name][0].start)

@@ -112,6 +112,8 @@ class Askable(Buildable):
         batch_size = checks.check_count("batch_size", INFERENCE_BATCH if batch_size is None else batch_size)
         if callbacks is not None:
             return self._predict_heard(x, batch_size, CallbackList.of(callbacks))
+        if self._folding is not None:
+            return self._predict_folded(x, batch_size)
         if (executable := self._executable) is not None and (few := self._predict_few(executable, x)) is not None:
             return few if len(self._output_shape) == 1 else few.reshape(-1, *self._output_shape)
         x = self._check_samples(x, choosing.NONE_TRAINED)
@@ -122,6 +124,17 @@ class Askable(Buildable):
             lambda parameters: executable.predict(data, rows, parameters),
             averages=self.predicts_with_averages,
         )
+        return found.reshape(-1, *self._output_shape)
+
+    def _predict_folded(self, x: Any, batch_size: int) -> NDArray[Any]:
+        """By fewer stages, where these can be folded."""
+        assert self._folding is not None
+        executable, parameters = self._folding.now(self.turns)
+        found = executable.predict_few(x, parameters)
+        if found is None:
+            x = self._check_samples(x, choosing.NONE_TRAINED)
+            data = executable.load(x, None, None)
+            found = executable.predict(data, min(batch_size, int(x.shape[0])), parameters)
         return found.reshape(-1, *self._output_shape)
 
     def _predict_heard(self, x: Any, batch_size: int, callbacks: CallbackList) -> NDArray[Any]:

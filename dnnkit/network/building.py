@@ -21,6 +21,7 @@ from dnnkit.metrics import Given
 from dnnkit.metrics import check as check_metrics
 from dnnkit.network import checks, lowering
 from dnnkit.network.agreement import warn_of_disagreement
+from dnnkit.network.folding import Folding
 from dnnkit.network.parameters import Averages, Parameters
 from dnnkit.network.protocol import Network
 from dnnkit.network.turns import Turns
@@ -56,6 +57,8 @@ class Buildable(WithWeights):
         """Rows of a batch for which "auto" chose, as long as it may choose again; else None."""
         self._looked = Looked()
         self._executable: Executable | None = None
+        self._folding: Folding | None = None
+        """What predicts in its place."""
         self._history: History | None = None
         self._parameters: tuple[Executable, Parameters] | None = None
         self._output_shape: tuple[int, ...] = ()
@@ -237,6 +240,7 @@ class Buildable(WithWeights):
                 snapshot = Snapshot(snapshot.parameters, {}, replace(snapshot.state, step=0, sums=None, evaluations=0))
             executable.restore(snapshot)
         self._backend, self._executable = chosen.backend, executable
+        self._folding = Folding.of(chosen.backend, executable)
         if self._history is None:
             self._history = History(self.seed, executable.plan)
         self._say_why(chosen.why)

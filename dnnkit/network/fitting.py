@@ -13,6 +13,7 @@ from dnnkit.diagnosis.watch import watching
 from dnnkit.errors import ConfigurationError
 from dnnkit.instead import refuse
 from dnnkit.network import checks
+from dnnkit.network.adapting import adapt
 from dnnkit.network.asking import INFERENCE_BATCH, Askable
 from dnnkit.network.freezing import require_trainable
 from dnnkit.settings import FLAG, SHARE
@@ -122,6 +123,9 @@ class Fittable(Askable):
             batch_size = checks.rows_at_a_time(rows, int(x.shape[0]), steps_per_epoch, shuffle)
             if isinstance(x, np.ndarray):  # what is a GPU's already stays there
                 self._weigh_again(batch_size)
+            if any(layer.statistics for layer in self.descriptions):
+                with self.turns:
+                    adapt(self, x)
             to_numpy = self.backend.to_numpy
             run = Run(
                 data=self.executable.load(x, y, weights),

@@ -110,7 +110,10 @@ def require_respected(executable: Executable) -> None:
 
 
 def require_trainable(executable: Executable, optimizer: Optimizer | None = None) -> None:
-    """The same, also where it would leave out what the optimizer says; `ConfigurationError` if all is frozen."""
+    """The same, also where it would leave out penalties, constraints, or what the optimizer says.
+
+    `ConfigurationError` if all is frozen.
+    """
     require_respected(executable)
     if optimizer is not None and not executable.can_group and optimizer.needs_groups:
         raise BackendUnavailable(
@@ -120,6 +123,12 @@ def require_trainable(executable: Executable, optimizer: Optimizer | None = None
             "numpy"
         )
     program = executable.program
+    if program.held and not executable.can_hold:
+        raise BackendUnavailable(
+            f"the backend {executable.plan.backend!r} cannot train a network with {program.held}, for its "
+            f"{type(executable).__name__} does not say that it can hold them: leave them out, or use another backend, "
+            "such as numpy"
+        )
     if program.frozen_parameters and not program.trainable_parameters:
         last = program.frozen_parameters[-1].name.rpartition("/")[0]
         raise ConfigurationError(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit import metrics as metrics_module
+from dnnkit.backends.penalties import Bound, Penalty
 from dnnkit.backends.program import Activate, Metric, Parameter, Program, Rescale, Stage
 from dnnkit.backends.program import Dense as DenseStage
 from dnnkit.base_loss import Loss, check_outputs
@@ -17,6 +18,7 @@ from dnnkit.errors import ConfigurationError
 from dnnkit.initializers import Shape, get_initializer
 from dnnkit.kernels import registry
 from dnnkit.layers import Layer
+from dnnkit.network.penalties import bounds_of, penalties_of
 from dnnkit.optimizers import Optimizer
 from dnnkit.seeds import stream
 
@@ -36,15 +38,21 @@ def lower(
 ) -> Program:
     """The whole network as one frozen description."""
     stages: list[Stage] = []
+    penalties: list[Penalty] = []
+    bounds: list[Bound] = []
     shape = input_shape
     for index, (layer, name) in enumerate(zip(layers, layer_names(layers), strict=True)):
         parameters = tuple(
-            Parameter(f"{name}/{part}", size, layer.trainable) for part, (size, _) in layer.parameters(shape).items()
+            Parameter(
+                f"{name}/{part}", size, layer.trainable and part not in layer.statistics, part in layer.statistics
+            )
+            for part, (size, _) in layer.parameters(shape).items()
         )
-        stage = layer.lower(index, shape, parameters)
+        made = layer.lower(index, shape, parameters)
+        stages += made if isinstance(made, tuple) else () if made is None else (made,)
+        penalties += penalties_of(layer, parameters)
+        bounds += bounds_of(layer, parameters)
         shape = layer.output_shape(shape)
-        if stage is not None:
-            stages.append(stage)
 
     _check_dtype(stages, dtype)
     head, lowered_loss, activation = "linear", None, "linear"
@@ -72,6 +80,8 @@ def lower(
         dtype=dtype,
         seed=seed,
         num_threads=num_threads,
+        penalties=tuple(penalties),
+        bounds=tuple(bounds),
     )
     return program if optimizer is None else optimizer.train(program)
 

@@ -56,6 +56,20 @@ def test_a_linear_network_ends_at_least_squares(backend: Backend, weights) -> No
     np.testing.assert_allclose(errors["mean_absolute_error"], history["mean_absolute_error"][-1])
 
 
+def test_penalties_count_once(backend: Backend, monkeypatch) -> None:
+    """Ridge regression, in chunks: without an intercept it has a closed form."""
+    monkeypatch.setattr(full_batch, "rows_at_a_time", lambda program: 7)
+    net = dk.Sequential(
+        [dk.Dense(2, use_bias=False, kernel_regularizer=dk.regularizers.L2(0.3))],
+        seed=0, backend=backend, dtype="float64",
+    )  # fmt: skip
+    net.compile(dk.LBFGS(change_tolerance=0), "mse")
+    history = net.fit(X, Y, epochs=100, verbose=0)
+    expected = np.linalg.solve(X.T @ X + 0.3 * len(X) * Y.shape[1] * np.eye(4), X.T @ Y)
+    np.testing.assert_allclose(net.parameters["dense/kernel"], expected, atol=1e-6)
+    np.testing.assert_allclose(net.evaluate(X, Y)["loss"], history["loss"][-1])
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("rows", [None, 7])
 def test_every_backend_goes_the_same_way_also_in_chunks(backend: Backend, dtype, rows, monkeypatch) -> None:
@@ -228,6 +242,15 @@ def test_what_it_cannot_take_is_said(backend: Backend) -> None:
     net.compile("lbfgs", "mse")
     with pytest.raises(ConfigurationError, match="Dropout makes the loss another one"):
         net.fit(X, Y, verbose=0)
+    for layer, words in (
+        (dk.BatchNormalization(), "learns statistics"),
+        (dk.GaussianNoise(0.1), "makes the loss another one"),
+        (dk.Dense(3, kernel_constraint="max_norm"), "has a constraint"),
+    ):
+        net = dk.Sequential([dk.Dense(5), layer, dk.Dense(2)], seed=3, backend=backend)
+        net.compile("lbfgs", "mse")
+        with pytest.raises(ConfigurationError, match=words):
+            net.fit(X, Y, verbose=0)
     net = network(backend)
     net.build(4)
     with pytest.raises(ConfigurationError, match="takes no gradients from outside"):

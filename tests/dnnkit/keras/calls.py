@@ -87,18 +87,31 @@ layers.LeakyReLU(negative_slope=0.1)
 layers.Input(shape=(784,))
 keras.Input((28, 28))
 keras.layers.Dense(3)
-layers.Dense(8, kernel_regularizer="l2") ! there are no penalties of weights; AdamW decays them
-layers.Dense(8, kernel_constraint="non_neg") ! there are no constraints
-layers.BatchNormalization() ! data are scaled before, or by Rescaling
-layers.LayerNormalization() ! data are scaled before, or by Rescaling
-layers.Normalization() ! data are scaled before, or by Rescaling
+keras.Sequential([layers.Dense(8, kernel_regularizer="l2")]).build((4,))
+layers.Dense(8, kernel_regularizer=keras.regularizers.L2(1e-4), bias_regularizer=keras.regularizers.L1(1e-5))
+layers.Dense(8, kernel_regularizer=keras.regularizers.L1L2(l1=1e-5, l2=1e-4))
+layers.Dense(8, kernel_constraint="non_neg")
+layers.Dense(8, kernel_constraint=keras.constraints.MaxNorm(3))
+layers.Dense(8, activity_regularizer="l2") ! penalties are of parameters
+layers.BatchNormalization()
+layers.BatchNormalization(momentum=0.9, epsilon=1e-5, center=True, scale=False)
+layers.LayerNormalization(epsilon=1e-6)
+layers.RMSNormalization()
+norm = layers.Normalization(); norm.adapt(x); Sequential([norm, Dense(3)]).predict(x).shape == (64, 3)
+layers.Normalization(mean=0.0, variance=2.0)
+layers.PReLU()
+layers.GroupNormalization() ! layer, RMS and batch normalisation are there
 layers.Conv2D(32, 3) ! networks are dense
 layers.MaxPooling2D() ! networks are dense
 layers.LSTM(32) ! networks are dense
-layers.Embedding(1000, 16) ! one-hot rows cost nearly nothing
+layers.Embedding(1000, 16)
+Sequential([layers.Embedding(input_dim=3, output_dim=4), Flatten(), Dense(2)]).predict(labels[:, None]).shape == (64, 2)
+Sequential([layers.CategoryEncoding(3, output_mode="one_hot"), Dense(2)]).predict(labels[:, None]).shape == (64, 2)
+layers.StringLookup() ! class numbers are made with NumPy
 layers.Concatenate() ! layers stand one after the other
-layers.Reshape((2, 3)) ! a layer of one's own
-layers.GaussianNoise(0.1) ! a layer of one's own
+layers.Reshape((2, 3))
+layers.Reshape((-1, 2))
+layers.GaussianNoise(0.1)
 layers.Lambda(lambda t: t * 2) ! a layer of one's own
 """,
     "models": r"""
