@@ -32,6 +32,16 @@ class Fault:
 
 REFERENCE = [
     Fault(
+        "reference-lbfgs-second-loop", ORDER, "kernels/lbfgs/reference.py",
+        "curvatures, shares[::-1], strict=True)", "curvatures, shares, strict=True)",
+        "tests/kernels/lbfgs/test_direction.py -k matrix",
+    ),
+    Fault(
+        "reference-zoom-turns-round", SIGN, "kernels/lbfgs/line_search.py",
+        "trial.slope * (high.step - low.step) >= 0", "trial.slope * (high.step - low.step) < 0",
+        "tests/kernels/lbfgs/test_line_search.py -k both",
+    ),
+    Fault(
         "reference-trace-weights", SCALE, "dnnkit/diagnosis/unrolled.py",
         "(1.0 / total if total else 0.0)", "(1.0 / len(x) if total else 0.0)",
         "tests/dnnkit/diagnosis/test_trace.py -k 'get_gradients and logits'",
@@ -619,6 +629,21 @@ CUDA = [
 ]  # fmt: skip
 
 BACKENDS = [
+    Fault(
+        "backends-chunk-of-its-own-weight", SCALE, "backends/stagewise/executable.py",
+        "*feed.batch(step), whole, penalises", "*feed.batch(step), float(weights[step]), penalises",
+        "tests/dnnkit/test_lbfgs.py -k 'in_chunks and strict'",
+    ),
+    Fault(
+        "backends-interrupted-iteration", STALE, "backends/full_batch.py",
+        "self._pairs, self.state.evaluations = pairs, evaluations", "self._pairs = pairs",
+        "tests/dnnkit/test_lbfgs.py -k 'whole_iterations and numpy'",
+    ),
+    Fault(
+        "backends-jacobian-before-head", MISSING, "dnnkit/network/jacobian.py",
+        'if program.head != "linear":', 'if program.head == "never":',
+        "tests/dnnkit/network/test_jacobian.py -k 'in_inputs and numpy and softmax'",
+    ),
     Fault(
         "backends-test-batches-so-far", ONE, "backends/numba_backend/readers.py",
         "Steps(step, step + 1)", "Steps(step, step)",
