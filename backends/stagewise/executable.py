@@ -57,6 +57,7 @@ class StagewiseExecutable(FlatExecutable):
     """A program on a backend's operations."""
 
     epoch: Epoch
+    api_version = 2
     can_freeze = can_group = can_hold = True
     gives_up = True
     """Whether a step may run in a thread of its own."""
