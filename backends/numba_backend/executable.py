@@ -382,6 +382,9 @@ class NumbaExecutable(CompiledReader):
         self._giant_step.wait()
         steps = self._steps(0, 1, hyperparameters)._replace(clips="", clip_norm=0.0)
         self._shared_update().run(place, steps, hyperparameters, self._homes.flat_to_write())
+        for bound in self.program.bounds:
+            value = self._layout.view(self._parameters, bound.parameter, np)
+            value[...] = self._held.hold(value, bound)
         self.state.step += 1
 
     def _shared_update(self) -> SharedUpdate:
