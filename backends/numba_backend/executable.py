@@ -417,6 +417,9 @@ class NumbaExecutable(CompiledReader):
         self._giant_step.wait()
         steps = self._steps(0, 1, hyperparameters, is_clipped=True)
         self._shared_update().run(place, steps, hyperparameters, self._homes.flat_to_write())
+        for bound in self.program.bounds:
+            value = self._layout.view(self._parameters, bound.parameter, np)
+            value[...] = self._held.hold(value, bound)
         self.state.step += 1
 
     def _shared_update(self) -> SharedUpdate:

@@ -1000,6 +1000,21 @@ BACKENDS = [
         "flat[start : start + piece.size]", "flat[: piece.size]",
         "tests/cuda_on_cpu/test_cupy_failures.py -k piece_by_piece",
     ),
+    Fault(
+        "backends-folded-stale", STALE, "dnnkit/network/folding.py",
+        "not averages and known[0] is turns.settled", "not averages",
+        "tests/dnnkit/layers/test_folding.py -k 'follow_every_change and numpy'",
+    ),
+    Fault(
+        "backends-penalty-twice", ONE, "kernels/_engine/updates.py",
+        "first = worker.own - worker.share if worker.number > 0 else 0", "first = 0",
+        "tests/dnnkit/layers/test_penalties.py -k 'every_partition and units'",
+    ),
+    Fault(
+        "backends-moments-of-a-worker", MISSING, "kernels/stages/batch_normalization/cpu.py",
+        "return rows_of_batch(worker, run) * (", "return worker.rows * (",
+        "tests/backends/test_kinds.py -k 'numba and batch_normalization and trajectory and float64'",
+    ),
 ]  # fmt: skip
 
 FAULTS = [*REFERENCE, *NUMBA, *CUDA, *BACKENDS]
