@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from dnnkit.backends.base import Backend
 from dnnkit.backends.executable import Executable
+from dnnkit.backends.full_batch import around, without_optimizer
 from dnnkit.backends.program import Dense, Plan, Program
 from dnnkit.backends.registry import BACKENDS, choice, get_backend, reason_against
 
@@ -50,7 +51,7 @@ def choose(asked: str | Backend | None, program: Program, rows: int) -> Chosen:
     Raises:
         BackendUnavailable: a backend that was named cannot work. "auto" always finds one.
     """
-    processor = get_backend(asked)
+    processor, program = get_backend(asked), without_optimizer(program)
     if isinstance(asked, Backend) or choice(asked).name != "auto":
         return Chosen(processor)
     if program.loss is None or rows == NONE_TRAINED:
@@ -89,12 +90,16 @@ def choose(asked: str | Backend | None, program: Program, rows: int) -> Chosen:
 def build(chosen: Chosen, program: Program) -> tuple[Chosen, Executable]:
     """The program on the backend that was chosen; on the processor's, if it was "auto" that chose and a GPU fails."""
     if chosen.otherwise is None:
-        return chosen, chosen.backend.build(program)
+        return chosen, _built(chosen.backend, program)
     try:
-        return chosen, chosen.backend.build(program)
+        return chosen, _built(chosen.backend, program)
     except Exception as error:  # no memory, no compiler, a driver that gives up: "auto" did not promise a GPU
         why = f"{chosen.otherwise.name}: {chosen.backend.name} failed when the network was built: {_line(error)}"
-        return Chosen(chosen.otherwise, why), chosen.otherwise.build(program)
+        return Chosen(chosen.otherwise, why), _built(chosen.otherwise, program)
+
+
+def _built(backend: Backend, program: Program) -> Executable:
+    return around(backend.build(without_optimizer(program)), program, backend)
 
 
 CHOSEN = "chosen"

@@ -38,6 +38,8 @@ class ScheduleKey(NamedTuple):
     """The first stage whose gradient is wanted, -1 for the network's input as well."""
     clips: Clips = ""
     """Which norms of the gradient are bounded: none, that of the whole, or that of each parameter."""
+    penalises: bool = False
+    """Whether parameters have penalties."""
     inputs: Inputs = "gathered"
     bytes: bool = False
     """Whether inputs are bytes."""
@@ -120,14 +122,16 @@ def assemble(
     steps += [Instruction("metric", option=number) for number in key.metrics]
     steps += _measure_parts(key)
     by_rows = partition.by == "rows" and partition.workers > 1
-    at_once = key.purpose == "train" and not by_rows and not key.clips
+    at_once = key.purpose == "train" and not by_rows and not key.clips and not key.penalises
     if key.trains:
         steps += _backward(wiring, kinds, partition, key, at_once)
     if key.purpose == "differentiate" and by_rows:
         steps += [Instruction("exchange"), Instruction("sum_gradients")]
+    if key.purpose == "differentiate" and key.penalises:
+        steps += [Instruction("penalize", option=int(by_rows))]
     after = _after(stage_list) if key.purpose == "train" else []
     if key.purpose == "train" and not at_once:
-        return [*steps, *_update_at_the_end(partition, by_rows, key.clips, after), again]
+        return [*steps, *_update_at_the_end(partition, by_rows, key, after), again]
     return [*steps, *after, again]
 
 
@@ -298,12 +302,13 @@ def _updates(wiring: Wiring, place: int) -> list[Instruction]:
 
 
 def _update_at_the_end(
-    partition: Partition, by_rows: bool, clips: Clips, after: list[Instruction]
+    partition: Partition, by_rows: bool, key: ScheduleKey, after: list[Instruction]
 ) -> list[Instruction]:
     """All parameters, when everybody's gradient is there; and what comes after."""
     names = ["exchange", "add_gradients"] if by_rows else []
-    if clips:
-        norm, clip = ("norm_of_each", "clip_each") if clips == "each" else ("norm", "clip")
+    names += ["penalize"] if key.penalises else []
+    if key.clips:
+        norm, clip = ("norm_of_each", "clip_each") if key.clips == "each" else ("norm", "clip")
         names += [norm, "exchange", clip] if partition.workers > 1 else [norm, clip]
     steps = [Instruction(name) for name in (*names, "update")]
     return [*steps, *after, Instruction("exchange")] if by_rows else [*steps, *after]

@@ -1,6 +1,6 @@
 """The compiled epoch: a program run by a team of workers, many steps in one call."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -10,6 +10,7 @@ from dnnkit.backends.aligned import Lending, address
 from dnnkit.backends.executable import Gradients
 from dnnkit.backends.inspection import StepParts
 from dnnkit.backends.numba_backend import cost_model, inspection
+from dnnkit.backends.numba_backend.all_rows import AllRows
 from dnnkit.backends.numba_backend.bytecode import Clips, Purpose
 from dnnkit.backends.numba_backend.one_batch import OneBatch
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
@@ -74,7 +75,7 @@ class NumbaExecutable(CompiledReader):
     """A program whose every part has a compiled kernel."""
 
     epoch: Epoch
-    can_freeze = can_group = True
+    can_freeze = can_group = can_hold = True
 
     def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:
         super().__init__(backend, program, plan)
@@ -90,6 +91,7 @@ class NumbaExecutable(CompiledReader):
         """The last hyperparameters, and what compiled code takes of them."""
         self._last_constants: tuple[Mapping[str, float] | None, HostArray] = None, np.zeros(0)
         self._one_batches: dict[tuple[object, ...], OneBatch] = {}
+        self._all_rows: AllRows | None = None
         self._updates: SharedUpdate | None = None
         self._lent_gradients = Lending(lambda: self._trained.empty(program.dtype))
 
@@ -324,6 +326,23 @@ class NumbaExecutable(CompiledReader):
         dx = team.input_gradient(rows) * self._rescale.scale if with_input else None
         return Gradients(loss, self._trained.views(team.gradients[0], np), dx)
 
+    def write_trained(self, numbers: HostArray) -> None:  # noqa: D102
+        self._homes.flat_to_write().parameters[0, : self._trained.size] = numbers
+
+    def differentiate_all(  # noqa: D102
+        self, data: Data, numbers: HostArray, rows: int, goes_on: Callable[[], bool]
+    ) -> tuple[float, HostArray] | None:
+        kept = self._all_rows
+        if kept is None or kept.data is not data or kept.rows != min(rows, len(data)):
+            rows = min(rows, len(data))
+            partition = cost_model.partition_of_gradients(self.program, self.wiring, int(data.x.shape[1]), rows)
+            team, source = self._team(partition, rows), self._source(data)
+            kept = self._all_rows = AllRows(data, self.weight(data), source, rows, team, self.first_trained, self._run)
+        self._giant_step.wait()
+        gradient = self._lent_gradients.array()
+        loss = kept.differentiate(self._parameters, numbers, self.state.step, gradient, goes_on)
+        return None if loss is None else (loss, gradient)
+
     def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
         super().restore(snapshot)
         self._one_batches.clear()  # the state may want another partition
@@ -358,6 +377,8 @@ class NumbaExecutable(CompiledReader):
         They stay divided as the first one was.
         """
         if type(x) is not np.ndarray or x.shape[1:] != self.program.input_shape or x.dtype.kind not in "iuf":
+            return None
+        if self._class_columns:  # which are looked at where data are loaded
             return None
         if self.program.outputs:  # whose targets are looked at one by one
             return None

@@ -144,6 +144,20 @@ class WorkerTeam:
         run.gradients, run.gradient_stride = address(self.gradients), self.gradients.strides[0]
         run.norms, run.norm_count = address(self._norms), self._norms.shape[-1]
         run.parts, run.part_count = ctypes.addressof(self._parts), len(program.outputs)
+        if program.penalties:
+            self._penalties = self._penalty_factors()
+            run.penalties, run.penalty_stride = address(self._penalties), self._penalties.shape[2]
+
+    def _penalty_factors(self) -> HostArray:
+        """l1 and l2 of each number that a worker trains, (workers, 2, numbers)."""
+        shapes = {parameter.name: parameter.shape for parameter in self.program.trainable_parameters}
+        found = zeros((2, self.partition.workers, self.layout.size), self.program.dtype)
+        for number, factor in enumerate(("l1", "l2")):
+            values = {name: np.zeros(shape, self.program.dtype) for name, shape in shapes.items()}
+            for penalty in self.program.penalties:
+                values[penalty.parameter] += getattr(penalty, factor)
+            self.layout.scatter(values, found[number])
+        return np.ascontiguousarray(found.transpose(1, 0, 2))
 
     def _new_own_parts(self) -> "OwnParts":
         """What calls the user's own parts on this team's memory."""
@@ -218,6 +232,7 @@ class WorkerTeam:
             purpose,
             first,
             clips=clips,
+            penalises=bool(program.penalties) and purpose in ("train", "differentiate"),
             inputs=inputs_of(self.program, self._wiring, self.partition, batches),
             bytes=data.x.dtype == np.uint8,
             targets=self._takes,

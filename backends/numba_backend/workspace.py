@@ -30,7 +30,8 @@ from dnnkit.kernels.stages import kind
 class WorkspacePlan:
     """Where one worker's stages read and write in the team's memory, in numbers from `start` on.
 
-    Where nothing is trained, what a stage gives is written over as soon as nobody reads it any more.
+    What a stage gives is written over as soon as nobody reads it any more: where nothing is trained that is in the
+    forward pass, else never; gradients of it, as soon as the stage has gone backward from them.
     """
 
     PLACES = "x", "y", "z", "dx", "dy", "saved", "kept"
@@ -47,7 +48,6 @@ class WorkspacePlan:
         # z, then predictions for metrics, then dz: never two in use
         self.scratch = self._take(max([features, outputs, *(max(shard.shape) for shard in shards)]))
         self.stages: list[dict[str, Any]] = []
-        self._dxs: list[list[int]] = []
         self.tables: list[tuple[Any, Any, Any]] = []
         """Of each stage what its structure refers to: SOURCEs, PARAMETERs, settings."""
         for place, (stage, role, shard) in enumerate(zip(wiring.stages, roles, shards, strict=True)):
@@ -58,9 +58,7 @@ class WorkspacePlan:
             line |= {"inputs": inputs, "outputs": outputs_here, "first_output": shard.outputs.start, "width": width}
             line |= {"x": self.values[sources[0]], "y": self._take(outputs_here), "z": self.scratch}
             line |= {"trains": is_trained(stage), "spare": wiring.uses_spare(place), "reads": len(sources)}
-            read = [inputs] if len(sources) == 1 else [widths[value] for value in sources]
-            self._dxs.append([self._take(width) if trains else self.scratch for width in read])
-            line["dx"] = self._dxs[-1][0]
+            line["read"] = [inputs] if len(sources) == 1 else [widths[value] for value in sources]
             if isinstance(stage, Dense):
                 if line["saves_input"]:
                     line["z"] = self._take(outputs_here) if trains else self.scratch
@@ -84,6 +82,27 @@ class WorkspacePlan:
             self._forget_read(place)
         self.scores, self.dscores = self.values[-1], self._take(outputs)
         self._widths = widths
+        self._plan_slopes()
+
+    def _plan_slopes(self) -> None:
+        """Places for the gradients of what stages read, from the last stage to the first."""
+        self._dxs: list[list[int]] = [[] for _ in self.stages]
+        for stage in range(len(self.stages) - 1, -1, -1):
+            line = self.stages[stage]
+            widths = line.pop("read")
+            self._dxs[stage] = [self._take(width) if self._trains else self.scratch for width in widths]
+            line["dx"] = self._dxs[stage][0]
+            if not self._trains:
+                continue
+            for place, (width, dx) in enumerate(zip(widths, self._dxs[stage], strict=True)):
+                if not self._wiring.is_home(stage, place):  # added to another one at once
+                    self._give_back(width, dx)
+            if stage + 1 < len(self.stages):
+                self._give_back(line["outputs"], self.slope(stage + 1))
+
+    def _give_back(self, width: int, place: int) -> None:
+        """Let others have the place of `rows` rows of that width."""
+        self._free.append((rounded(self.rows * width), place))
 
     def _add_operation(self, line: dict[str, Any], stage: Op, inputs: tuple[int, ...]) -> None:
         """Memory that an operation of that kind wants."""
@@ -118,7 +137,7 @@ class WorkspacePlan:
             return
         for value in set(self._wiring.sources[stage]) - {0}:
             if self._wiring.last_readers[value] == stage:
-                self._free.append((rounded(self.rows * self.stages[value - 1]["outputs"]), self.values[value]))
+                self._give_back(self.stages[value - 1]["outputs"], self.values[value])
 
     def structures(self, memory: HostArray, masks: HostArray) -> Any:
         """The worker's STAGEs, with addresses in the team's memory and in the worker's masks."""

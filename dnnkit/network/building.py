@@ -62,6 +62,7 @@ class Buildable(WithWeights):
         self._history: History | None = None
         self._parameters: tuple[Executable, Parameters] | None = None
         self._output_shape: tuple[int, ...] = ()
+        self._differentiated: tuple[Executable, dict[bool, Executable]] | None = None
 
     # -- making ------------------------------------------------------------------------------------------------------
 
@@ -236,7 +237,7 @@ class Buildable(WithWeights):
         if self._executable is not None:
             snapshot = self._executable.snapshot()
             if not keep_slots:
-                snapshot = Snapshot(snapshot.parameters, {}, replace(snapshot.state, step=0, sums=None))
+                snapshot = Snapshot(snapshot.parameters, {}, replace(snapshot.state, step=0, sums=None, evaluations=0))
             executable.restore(snapshot)
         self._backend, self._executable = chosen.backend, executable
         self._folding = Folding.of(chosen.backend, executable)

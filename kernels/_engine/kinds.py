@@ -68,6 +68,37 @@ def kept(run, stage):
 
 
 @jit
+def flat(worker, run, stage, address):
+    """What lies at an address in the shape of the stage's output, flat: one loop over all of it is fastest."""
+    return vector(run.zero, address, worker.rows * stage.outputs)
+
+
+@jit
+def flat_source(worker, run, stage, place):
+    """A value that the stage reads, flat."""
+    one = source_at(stage.sources + place * SOURCE_BYTES)
+    return vector(run.zero, one.x, worker.rows * one.features)
+
+
+@jit
+def flat_gradient(worker, run, stage, place):
+    """Where the gradient of a value that it reads goes, flat."""
+    one = source_at(stage.sources + place * SOURCE_BYTES)
+    return vector(run.zero, one.dx, worker.rows * one.features)
+
+
+@jit
+def copy_columns(run, rows, count, given, given_width, first, made, made_width, start):
+    """Copy columns: `count` from `first` on, of rows at one address, to those from `start` on at another."""
+    size = size_of(run.zero)
+    for i in range(rows):
+        x = vector(run.zero, given + (i * given_width + first) * size, count)
+        y = vector(run.zero, made + (i * made_width + start) * size, count)
+        for k in range(count):
+            y[k] = x[k]
+
+
+@jit
 def setting(stage, place):
     """One of the numbers among the stage's settings, float64."""
     return number(0.0, stage.settings, place)

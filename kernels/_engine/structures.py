@@ -167,6 +167,8 @@ _RUN_WORDS = {
     "shared_inputs": "address of the inputs that all workers read",
     "partials": "address of the exchange: two turns of a place for each worker",
     "partial_stride": "bytes from one worker's place to the next one's",
+    "penalties": "address of l1 and l2 of what each worker trains, (workers, 2, penalty_stride); 0 without penalties",
+    "penalty_stride": "numbers of a row of these",
     "norms": "address of the squared norms (2, workers), or (2, workers, norm_count), float64",
     "outputs": "numbers of a prediction",
     "loss": "address of the loss",

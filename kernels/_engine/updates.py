@@ -8,6 +8,7 @@ from dnnkit.kernels._numba.at_address import element, matrix, number, part, size
 from dnnkit.kernels._numba.indirect_calls import call_update
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels.matmul.cpu import in_tiles, product_of_columns, product_of_nonzero_columns
+from dnnkit.kernels.penalty.cpu import gradient, penalty
 
 PIECE, LARGEST_PIECE = 1 << 15, 1 << 18
 """Bytes of a piece: its gradient is used while it is in the nearest caches. As each piece reads all dz again, it is
@@ -180,6 +181,23 @@ def sum_gradients(worker, run, stage, option):
 def first_of_norm(worker):
     """The first parameter whose gradient this worker counts in a norm: what all hold, the first worker counts."""
     return worker.own if worker.number > 0 else worker.share
+
+
+@opcode
+def penalize(worker, run, stage, option):
+    """Add the gradient of this worker's share of the penalties, to the whole gradient with option 1; and their sum."""
+    count, size = worker.share_end - worker.share, size_of(run.zero)
+    rows = run.penalties + 2 * worker.number * run.penalty_stride * size
+    start = worker.share * size
+    place = run.whole_gradient if option == 1 else worker.gradient
+    parameters, dw = vector(run.zero, worker.parameters + start, count), vector(run.zero, place + start, count)
+    l1, l2 = vector(run.zero, rows + start, count), vector(run.zero, rows + run.penalty_stride * size + start, count)
+    gradient(parameters, dw, l1, l2)
+    first = worker.own - worker.share if worker.number > 0 else 0
+    left = count - first
+    own = penalty(part(parameters, first, left), part(l1, first, left), part(l2, first, left))
+    totals = vector(0.0, worker.totals, 1)
+    totals[0] += own if run.sums_up else own * number(0.0, run.batch_weights, worker.step)
 
 
 @opcode

@@ -1,27 +1,32 @@
 """The sum of values, compiled. Contract: the package's docstring."""
 
-from dnnkit.kernels._engine.kinds import dy_of, source, source_gradient, source_wanted, y_of
+from dnnkit.kernels._engine.kinds import flat, flat_gradient, flat_source, source_wanted
 from dnnkit.kernels._engine.opcodes import opcode
 
 
 @opcode
 def add(worker, run, stage, option):
     """Add up the values that a stage reads."""
-    y = y_of(worker, run, stage)
-    for place in range(stage.reads):
-        x = source(worker, run, stage, place)
-        for i in range(worker.rows):
-            for k in range(stage.outputs):
-                y[i, k] = x[i, k] if place == 0 else y[i, k] + x[i, k]
+    y, x = flat(worker, run, stage, stage.y), flat_source(worker, run, stage, 0)
+    if stage.reads == 1:
+        for e in range(y.size):
+            y[e] = x[e]
+        return
+    summand = flat_source(worker, run, stage, 1)
+    for e in range(y.size):
+        y[e] = x[e] + summand[e]
+    for place in range(2, stage.reads):
+        summand = flat_source(worker, run, stage, place)
+        for e in range(y.size):
+            y[e] += summand[e]
 
 
 @opcode
 def add_backward(worker, run, stage, option):
     """Give to each value that a stage adds up the gradient of the sum."""
-    dy = dy_of(worker, run, stage)
+    dy = flat(worker, run, stage, stage.dy)
     for place in range(stage.reads):
         if source_wanted(stage, place):
-            dx = source_gradient(worker, run, stage, place)
-            for i in range(worker.rows):
-                for k in range(stage.outputs):
-                    dx[i, k] = dy[i, k]
+            dx = flat_gradient(worker, run, stage, place)
+            for e in range(dx.size):
+                dx[e] = dy[e]
