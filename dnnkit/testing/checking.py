@@ -21,7 +21,7 @@ from dnnkit.kernels.optimizer_step.reference import RULES
 from dnnkit.losses import LOSSES
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.optimizers import OPTIMIZERS
-from dnnkit.testing import frozen
+from dnnkit.testing import frozen, grouped
 from dnnkit.testing.backend_operations import of_backend
 from dnnkit.testing.conformance import QUESTIONS, asked
 
@@ -221,6 +221,7 @@ def _trainings(backend: Backend) -> Iterator[tuple[str, Callable[[], None]]]:
     yield "gradients against differences", partial(_gradients, backend, smooth)
     yield "an evaluation, batch by batch", partial(_heard, backend, smooth)
     yield from frozen.trainings(backend)
+    yield from grouped.trainings(backend)
 
 
 def _same_trajectory(backend: Backend, training: _Training, dtype: str, tolerance: float) -> None:
