@@ -203,6 +203,22 @@ def mark_entry(x_pointer, bits_pointer, finite_pointer, rows, features, words):
     pointed(finite_pointer, 1)[0] = finite
 """
 
+LBFGS = """\
+from dnnkit.kernels._numba.at_address import pointed
+
+from dnnkit.kernels.lbfgs import cpu
+
+
+def direction_entry(gradient_pointer, steps, changes, curvatures, shares, out_pointer, count, pairs):
+    gradient, out = pointed(gradient_pointer, count), pointed(out_pointer, count)
+    numbers = pointed(curvatures, pairs), pointed(shares, pairs)
+    cpu.direction(gradient, pointed(steps, pairs), pointed(changes, pairs), numbers[0], numbers[1], out)
+
+
+def dot_entry(a_pointer, b_pointer, total, count):
+    total[0] = cpu.dot(pointed(a_pointer, count), pointed(b_pointer, count))
+"""
+
 
 class EntryPoints:
     """Functions of one kernel in one dtype, each compiled when it is first asked for.
@@ -342,3 +358,10 @@ def dropout_entry_points(dtype: str) -> EntryPoints:
 def mark_entry_points(source: str) -> EntryPoints:
     """`mark(x, bits, finite, rows, features, words)`, of data of the dtype `source`; see `kernels/nonzero_columns`."""
     return EntryPoints(f"mark.{source}", "float32", "mark", MARK, mark=f"{source}* int64* bool* int64 int64 int64")
+
+
+@cache
+def lbfgs_entry_points(dtype: str) -> EntryPoints:
+    """`direction(gradient, steps, changes, curvatures, shares, out, count, pairs)` and `dot(a, b, total, count)`."""
+    direction = "number* int64* int64* float64* float64* number* int64 int64"
+    return EntryPoints("lbfgs", dtype, "lbfgs", LBFGS, direction=direction, dot="number* number* float64* int64")

@@ -44,6 +44,8 @@ WRITTEN = {
     ("dropout", "apply"): ["out"],
     ("dropout", "mask"): ["out"],
     ("gather", "gather"): ["out"],
+    ("lbfgs", "direction"): ["shares", "out"],
+    ("lbfgs", "dot"): [],
     ("matmul", "product"): ["out"],
     ("philox", "philox"): [],
     ("softmax", "backward"): ["out"],
