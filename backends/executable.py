@@ -20,7 +20,9 @@ from dnnkit.backends.program import (
     Totals,
     TrainingState,
 )
+from dnnkit.errors import BackendUnavailable
 from dnnkit.kernels.array import Array
+from dnnkit.kernels.interpolate.reference import interpolate
 
 AfterBatch: TypeAlias = Callable[[int, Totals], None]
 """What is called after a batch of an evaluation, with its number and the totals so far."""
@@ -182,6 +184,25 @@ class Executable(ABC):
     @abstractmethod
     def write_parameter(self, name: str, value: HostArray) -> None:
         """Replace one parameter; the value has its shape and dtype."""
+
+    def take_over(self, other: "Executable") -> None:
+        """Go on with the numbers and the state of another that runs on them: they are the same then, and no copies.
+
+        The other was built by the same backend, of a program with the same parameters and rule.
+
+        Raises:
+            BackendUnavailable: it has no way to share numbers.
+        """
+        raise BackendUnavailable(
+            f"the backend {self.plan.backend!r} has no way to compute gradients from those of the outputs, for its "
+            f"{type(self).__name__} has no take_over: use another backend, such as numpy"
+        )
+
+    def follow(self, other: "Executable", share: float) -> None:
+        """Move each parameter to that of its name in another: (1 - share) of its own, and share of the other's."""
+        for parameter in self.program.parameters:
+            own, its = self.read_parameter(parameter.name), other.read_parameter(parameter.name)
+            self.write_parameter(parameter.name, interpolate(own, its.astype(own.dtype, copy=False), share))
 
     @abstractmethod
     def snapshot(self) -> Snapshot:

@@ -23,6 +23,7 @@ from dnnkit.kernels.dense import reference as dense
 from dnnkit.kernels.dropout import Draw
 from dnnkit.kernels.dropout import reference as dropout
 from dnnkit.kernels.gather import reference as gather
+from dnnkit.kernels.interpolate import reference as interpolate
 from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.registry import Activation
 
@@ -232,6 +233,10 @@ class Operations:
     def clip_norm(self, x: Array, bound: float, out: Array | None = None) -> Array:
         """See `kernels/clip_norm`."""
         return clip_norm.clip_norm(x, bound, self.xp)
+
+    def interpolate(self, x: Array, y: Array, share: float, out: Array | None = None) -> Array:
+        """See `kernels/interpolate`; `out` may be x."""
+        return interpolate.interpolate(x, y, share, self.xp)
 
     def update(
         self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dnnkit.backends.aligned import address
 from dnnkit.backends.diagnosis import Finding, say_once
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.numpy_backend import NumpyBackend
@@ -307,6 +308,14 @@ class NumbaBackend(NumpyBackend):
             total.ctypes.data,
         )
         return total[0] if metric.sums == 1 else total
+
+    def interpolate(self, x: Array, y: Array, share: float, out: Array | None = None) -> Array:
+        """See `kernels/interpolate`."""
+        x, y = np.ascontiguousarray(x), np.ascontiguousarray(y)
+        out = np.empty_like(x) if out is None else out
+        points = entry_points.interpolate_entry_points(x.dtype.name)
+        points.call("interpolate", address(x), address(y), address(out), x.size, share)
+        return out
 
     def update(
         self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float

@@ -11,7 +11,7 @@ from dnnkit.backends.executable import Executable
 from dnnkit.backends.registry import get_backend
 from dnnkit.callbacks import callback_list, hearing
 from dnnkit.callbacks.callback_list import CallbackList
-from dnnkit.errors import ConfigurationError
+from dnnkit.errors import ConfigurationError, NotReady
 from dnnkit.instead import refuse
 from dnnkit.network import checks, targets
 from dnnkit.network.building import Buildable
@@ -166,6 +166,11 @@ class Askable(Buildable):
         `rows` are those of a batch; None where all are one.
         """
         self.optimizer.rule  # noqa: B018 - whether the network is compiled is said before anything about data
+        if self.loss is None:
+            raise NotReady(
+                "the network was compiled without a loss, so only step(x, output_gradient) and apply_gradients train "
+                "it: call compile(optimizer, loss), such as loss='mean_squared_error', for fit, evaluate and their like"
+            )
         x = self._check_samples(x, rows)
         self._take_rule()
         samples, program, backend = int(x.shape[0]), self.executable.program, self.backend

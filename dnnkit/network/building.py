@@ -59,6 +59,8 @@ class Buildable(WithWeights):
         self._history: History | None = None
         self._parameters: tuple[Executable, Parameters] | None = None
         self._output_shape: tuple[int, ...] = ()
+        self._companions: tuple[Executable, dict[Any, Executable]] | None = None
+        """Of that executable, what runs on its numbers with gradients from outside: see `open_step`."""
 
     # -- making ------------------------------------------------------------------------------------------------------
 
@@ -71,15 +73,19 @@ class Buildable(WithWeights):
     ) -> None:
         """Say what to minimise, how, and what to report; keeps the parameters, forgets an optimizer's state.
 
+        Without a loss, the network is trained by `step` and `apply_gradients` only, whose gradients come from outside.
         A metric is a name or a function `(y_true, y_pred)` that gives one value per row; docs/extending.md says more.
         Warns (`TrainingWarning`) where the last activation, the loss and the metrics do not go together.
         """
         refuse("compile", others, Buildable.compile)
-        if loss is None:
-            raise ConfigurationError("compile got no loss: what shall be minimised, such as loss='mean_squared_error'?")
-        chosen, minimised = OPTIMIZERS.make(optimizer, Optimizer), LOSSES.make(loss, Loss)
+        chosen, minimised = OPTIMIZERS.make(optimizer, Optimizer), None if loss is None else LOSSES.make(loss, Loss)
         measured = check_metrics(metrics)
-        warn_of_disagreement(self.descriptions, minimised, measured)
+        if minimised is not None:
+            warn_of_disagreement(self.descriptions, minimised, measured)
+        elif measured:
+            raise ConfigurationError(
+                "compile got metrics and no loss: metrics are measured beside a loss, such as loss='mean_squared_error'"
+            )
         with self.turns.rebuilding("compile"):
             self._optimizer, self.loss, self.metrics = chosen, minimised, measured
             if self._executable is not None:
@@ -179,13 +185,13 @@ class Buildable(WithWeights):
         self._weighed_rows = rows if chosen.why else None
         self._take(chosen, executable)
 
-    def _program(self, input_shape: tuple[int, ...]) -> Program:
+    def _program(self, input_shape: tuple[int, ...], *, has_loss: bool = True) -> Program:
         checks.check_sample_shapes(self.descriptions, input_shape)
         return lowering.lower(
             self.descriptions,
             input_shape,
-            loss=self.loss,
-            metrics=self.metrics,
+            loss=self.loss if has_loss else None,
+            metrics=self.metrics if has_loss else (),
             optimizer=self._optimizer,
             dtype=self.dtype,
             seed=self.seed,

@@ -54,7 +54,7 @@ class OwnLoops(Network):
 
     def _train_batch(self, x: Any, y: Any) -> float | None:
         """The same, where nothing has to be built or converted; else None."""
-        if not (self.is_built and self.is_compiled):
+        if not self.is_built or self.loss is None:
             return None
         with self.turns:
             executable, optimizer = self.executable, self.optimizer
@@ -72,7 +72,7 @@ class OwnLoops(Network):
         With `with_input` also the gradient in x, under the name "input" and in x's shape. Dropout is active, with the
         mask of the next update.
         """
-        if sample_weight is None and not with_input and self.is_built and self.is_compiled:
+        if sample_weight is None and not with_input and self.is_built and self.loss is not None:
             with self.turns:
                 executable = self.executable
                 if executable.program.frozen_parameters:

@@ -13,6 +13,7 @@ from dnnkit.network.copying import Copyable
 from dnnkit.network.describing import Describable
 from dnnkit.network.fitting import Fittable
 from dnnkit.network.freezing import Freezable
+from dnnkit.network.open_step import OpenStep
 from dnnkit.network.own_loops import OwnLoops
 from dnnkit.saves import saving
 from dnnkit.saves.numbers import restore_numbers
@@ -23,7 +24,7 @@ from dnnkit.settings import or_none
 NAME_OF_NETWORK = or_none(text(words="text, of at most 200 letters", most=200))
 
 
-class Sequential(Fittable, OwnLoops, Freezable, Describable, Copyable, Traceable):
+class Sequential(Fittable, OpenStep, OwnLoops, Freezable, Describable, Copyable, Traceable):
     """Layers one after the other.
 
     `layers` are described by `dnnkit.layers`; where the first is `dk.Input(shape)`, or says `input_shape`, the network

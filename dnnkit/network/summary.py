@@ -112,7 +112,8 @@ def training(net: Network) -> str:
     metrics = f", metrics {', '.join(map(name_of, net.metrics))}" if net.metrics else ""
     epochs = len(net.history.epoch) if net.is_built else 0
     trained = f"; trained for {epochs} epoch{'s' * (epochs != 1)}" if epochs else ""
-    return f"{optimizer} on {type(net.loss).__name__}{metrics}{trained}"
+    loss = type(net.loss).__name__ if net.loss is not None else "gradients from outside"
+    return f"{optimizer} on {loss}{metrics}{trained}"
 
 
 def text(net: Network) -> str:

@@ -192,6 +192,13 @@ class BackendImplementation(Implementation):
             out = call.out(x.shape, x.dtype, own)
             return call.result(self.backend.clip_norm(own, bound, out=out))
 
+    def interpolate(self, x: HostArray, y: HostArray, share: float, given: Given = PLAIN) -> HostArray:
+        """(1 - share) of x, and share of y."""
+        with self._call(given) as call:
+            own, other = call.put("x", x), call.put("y", y)
+            out = call.out(x.shape, x.dtype, own)
+            return call.result(self.backend.interpolate(own, other, share, out=out))
+
 
 def of_backend(backend: Backend, name: str = "", largest: int = 50_000) -> BackendImplementation:
     """The operations of a backend, on host arrays.

@@ -49,7 +49,7 @@ class Implementation:
     operations: frozenset[str] = frozenset(
         (
             "activation", "dense", "dense_backward_input", "loss", "metric", "own_metric", "update",
-            "gather", "affine", "dropout_mask", "dropout", "clip_norm",
+            "gather", "affine", "dropout_mask", "dropout", "clip_norm", "interpolate",
         )
     )  # fmt: skip
     largest: int = 50_000
@@ -154,4 +154,8 @@ class Implementation:
 
     def clip_norm(self, x: HostArray, bound: float, given: Given = PLAIN) -> HostArray:
         """x, scaled down to the norm `bound` if its own is larger."""
+        raise NotImplementedError
+
+    def interpolate(self, x: HostArray, y: HostArray, share: float, given: Given = PLAIN) -> HostArray:
+        """(1 - share) of x, and share of y."""
         raise NotImplementedError

@@ -44,6 +44,7 @@ WRITTEN = {
     ("dropout", "apply"): ["out"],
     ("dropout", "mask"): ["out"],
     ("gather", "gather"): ["out"],
+    ("interpolate", "interpolate"): ["out"],
     ("matmul", "product"): ["out"],
     ("philox", "philox"): [],
     ("softmax", "backward"): ["out"],
