@@ -49,7 +49,7 @@ from dnnkit.confidence import iterations_to_confidence
 from dnnkit.errors import DnnkitError
 from dnnkit.formula import activation, loss
 from dnnkit.instead import no_attribute
-from dnnkit.layers import Activation, Dense, Dropout, Flatten, Input, Layer, Rescaling
+from dnnkit.layers import *  # noqa: F403
 from dnnkit.models import clone_model, load_model
 from dnnkit.network.evaluation import Evaluation
 from dnnkit.network.sequential import Sequential
@@ -87,7 +87,7 @@ def load(
 IN_KERAS = ("Zeros", "Ones", "GlorotUniform", "GlorotNormal", "HeUniform", "HeNormal", "LecunUniform", "LecunNormal")
 """Initializers that are registered under names in another spelling."""
 
-namespaces.open_namespace(layers, layers.LAYERS)
+namespaces.open_namespace(layers, layers.base.LAYERS)
 namespaces.open_namespace(losses, losses.LOSSES)
 namespaces.open_namespace(metrics, metrics.METRICS)
 namespaces.open_namespace(optimizers, optimizers.OPTIMIZERS)
@@ -110,27 +110,20 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "SGD",
-    "Activation",
     "Adam",
     "AdamW",
     "CSVLogger",
     "Callback",
-    "Dense",
     "DnnkitError",
-    "Dropout",
     "EarlyStopping",
     "Evaluation",
-    "Flatten",
     "History",
-    "Input",
     "LambdaCallback",
-    "Layer",
     "LearningRateScheduler",
     "LossPlot",
     "ModelCheckpoint",
     "RMSprop",
     "ReduceLROnPlateau",
-    "Rescaling",
     "Sequential",
     "TensorBoard",
     "TerminateOnNaN",
@@ -169,3 +162,4 @@ __all__ = [
     "utils",
     "warm_up",
 ]
+__all__ += layers.__all__

@@ -161,6 +161,10 @@ class Lion(Optimizer):
 '''
 
 LAYERS_ADDED = '''
+from typing import Any
+
+from dnnkit.kernels.array import Array, Namespace
+
 
 @LAYERS.named("Shift")
 @dataclass(frozen=True)
@@ -302,7 +306,7 @@ PARTS = [
     ),
     Part(
         "layer without parameters",
-        {"dnnkit/layers.py": added(LAYERS_ADDED)},
+        {"dnnkit/layers/core.py": added(LAYERS_ADDED)},
         "train(dk.Sequential([dk.layers.Shift(0.5), dk.Dense(2)], seed=0))",
     ),
     Part(

@@ -17,7 +17,8 @@ from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.errors import ConfigurationError, DataError, ShapeError
 from dnnkit.initializers import Shape
 from dnnkit.kernels.array import Array, namespace
-from dnnkit.layers import Input, Layer, description
+from dnnkit.layers import Input, Layer
+from dnnkit.layers.places import description
 from dnnkit.network import lowering
 from dnnkit.settings import counted, is_masked, several, shown, whole
 

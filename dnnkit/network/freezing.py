@@ -6,7 +6,7 @@ from typing import Any
 
 from dnnkit.backends.executable import Executable
 from dnnkit.errors import BackendUnavailable, ConfigurationError, UnknownName
-from dnnkit.layers import Layer, with_trainable
+from dnnkit.layers.base import Layer, with_trainable
 from dnnkit.network.lowering import layer_names
 from dnnkit.network.protocol import Network
 from dnnkit.registry import did_you_mean

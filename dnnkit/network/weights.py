@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.errors import ConfigurationError, UnknownName
-from dnnkit.layers import Layer, at_place, description
+from dnnkit.layers import Layer
+from dnnkit.layers.places import at_place, description
 from dnnkit.network.lowering import layer_names
 from dnnkit.network.protocol import Network
 from dnnkit.registry import did_you_mean

@@ -11,7 +11,7 @@ from dnnkit.errors import CheckpointError, ConfigurationError, DnnkitError, Trai
 from dnnkit.files import as_path
 from dnnkit.formula import Formula, FormulaLoss
 from dnnkit.initializers import INITIALIZERS
-from dnnkit.layers import LAYERS
+from dnnkit.layers.base import LAYERS
 from dnnkit.losses import LOSSES, KernelLoss
 from dnnkit.metrics import METRICS, KernelMetric
 from dnnkit.network.lowering import lower, parameter_shapes

@@ -11,7 +11,7 @@ from benchmarks.trajectories.networks import Network, Scale, networks
 from benchmarks.trajectories.samples import Samples
 from benchmarks.trajectories.training import Setting, digest, flat, train
 from dnnkit.initializers import INITIALIZERS, Initializer
-from dnnkit.layers import LAYERS
+from dnnkit.layers.base import LAYERS
 from dnnkit.losses import LOSSES, Loss
 from dnnkit.metrics import METRICS
 from dnnkit.optimizers import OPTIMIZERS, Optimizer

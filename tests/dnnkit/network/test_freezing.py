@@ -16,7 +16,7 @@ from dnnkit.backends.numpy_backend import NumpyBackend
 from dnnkit.backends.program import Dense, Parameter, Program
 from dnnkit.backends.stagewise.executable import StagewiseExecutable
 from dnnkit.errors import BackendUnavailable, ConcurrentUse, ConfigurationError, NotReady, TrainingWarning, UnknownName
-from dnnkit.layers import with_trainable
+from dnnkit.layers.base import with_trainable
 from dnnkit.testing import frozen as kit
 
 rng = np.random.default_rng(8)

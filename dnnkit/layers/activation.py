@@ -1,0 +1,88 @@
+"""Activations as layers of their own."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from dnnkit.activations import find, key_of
+from dnnkit.backends.program import Activate, Parameter, Stage
+from dnnkit.formula import Formula
+from dnnkit.initializers import Shape
+from dnnkit.kernels.activations.leaky_relu.reference import SLOPE
+from dnnkit.layers.base import LAYERS, Layer
+from dnnkit.settings import NOT_NEGATIVE
+
+__all__ = ["ELU", "Activation", "LeakyReLU", "ReLU", "Softmax"]
+
+
+@LAYERS.named("Activation")
+@dataclass(frozen=True)
+class Activation(Layer):
+    """An activation as a layer of its own."""
+
+    activation: str | Formula
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "activation", find(self.activation))
+
+    @property
+    def stands_for(self) -> str | Formula:
+        """The activation, where a layer is given for one: `Dense(8, activation=ReLU())`."""
+        return self.activation
+
+    def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Stage:  # noqa: D102
+        return Activate(key_of(self.activation))
+
+
+@LAYERS.named("ReLU")
+@dataclass(frozen=True)
+class ReLU(Activation):
+    """max(x, 0)."""
+
+    activation: str | Formula = field(default="relu", init=False)
+
+
+@LAYERS.named("Softmax")
+@dataclass(frozen=True)
+class Softmax(Activation):
+    """exp(x) / Σ exp(x), along the last axis."""
+
+    activation: str | Formula = field(default="softmax", init=False)
+
+
+@LAYERS.named("ELU")
+@dataclass(frozen=True)
+class ELU(Activation):
+    """x where x > 0, else alpha (exp(x) - 1). Other alphas than 1 are a formula, which needs SymPy."""
+
+    activation: str | Formula = field(default="elu", init=False)
+    alpha: float = 1.0
+
+    expects: ClassVar = {"alpha": NOT_NEGATIVE}
+
+    def __post_init__(self) -> None:
+        if self.alpha != 1:
+            alpha = float(NOT_NEGATIVE.of("alpha", self.alpha))
+            formula = Formula("elu", "where(x > 0, x, a * (exp(min(x, 0)) - 1))", (("a", alpha),))
+            object.__setattr__(self, "activation", formula)
+        super().__post_init__()
+
+
+@LAYERS.named("LeakyReLU")
+@dataclass(frozen=True)
+class LeakyReLU(Activation):
+    """x where x > 0, else negative_slope x. Other slopes than 0.01 are a formula, which needs SymPy.
+
+    The activation called "leaky_relu" has 0.01, as PyTorch's; this layer has Keras' 0.3.
+    """
+
+    activation: str | Formula = field(default="leaky_relu", init=False)
+    negative_slope: float = 0.3
+
+    expects: ClassVar = {"negative_slope": NOT_NEGATIVE}
+
+    def __post_init__(self) -> None:
+        if self.negative_slope != SLOPE:
+            slope = float(NOT_NEGATIVE.of("negative_slope", self.negative_slope))
+            object.__setattr__(self, "activation", Formula("leaky_relu", "where(x > 0, x, a * x)", (("a", slope),)))
+        super().__post_init__()
