@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from dnnkit.backends.inspection import StepParts, measured_step
+from dnnkit.backends.outputs import of_output
 from dnnkit.backends.program import (
     EpochSums,
     HostArray,
@@ -149,10 +150,12 @@ class Executable(ABC):
     ) -> dict[str, float]:
         """`evaluate`, by name; exact, where it has sums that only estimate a metric."""
         values = self.evaluate(data, batch_size, parameters, after_batch).means(self.program.metrics)
-        exact = {metric.name: metric.exact for metric in self.program.metrics if metric.exact is not None}
-        if exact:
+        if any(metric.exact is not None for metric in self.program.metrics):
             predictions, (targets, weights) = self.predict(data, batch_size, parameters), self.targets(data)
-            values |= {name: measured(targets, predictions, weights) for name, measured in exact.items()}
+            for metric in self.program.metrics:
+                if metric.exact is not None:
+                    own = of_output(self.program.part(metric), targets, predictions)
+                    values[metric.name] = metric.exact(*own, weights)
         return values
 
     def targets(self, data: Any) -> tuple[HostArray, HostArray | None]:

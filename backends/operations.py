@@ -5,7 +5,7 @@ Nothing here writes into an array that was passed in, so a library of immutable 
 (as here) or write into it; callers use what is returned.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
 from inspect import signature
@@ -26,6 +26,7 @@ from dnnkit.kernels.gather import reference as gather
 from dnnkit.kernels.interpolate import reference as interpolate
 from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.registry import Activation
+from dnnkit.kernels.stages import Context, Kind, Settings
 
 
 class Operations:
@@ -209,6 +210,24 @@ class Operations:
         """As `dense_backward`, from the gradient behind the dropout."""
         dy = self.draw_dropout(dy, dropout, out=dy)
         return self.dense_backward(dy, x, w, saved, activation, needs_dx, out=out)
+
+    def stage(
+        self, kind: Kind, xs: list[Array], parameters: list[Array], settings: Settings, context: Context
+    ) -> tuple[Array, Any]:
+        """(y, what the backward pass needs) of an operation of that kind; see `kernels/stages`."""
+        return kind.forward(xs, parameters, settings, context, self.xp)
+
+    def stage_backward(
+        self,
+        kind: Kind,
+        dy: Array,
+        saved: Any,
+        parameters: list[Array],
+        settings: Settings,
+        needs_dx: list[bool],
+    ) -> tuple[Sequence[Array | None], Sequence[Array | None]]:
+        """(gradient in each value, None where it is not needed; gradient in each parameter); see `kernels/stages`."""
+        return kind.backward(dy, saved, parameters, settings, needs_dx, self.xp)
 
     def loss(
         self,

@@ -4,27 +4,34 @@
 what is computed and in which order the parameters are named, never where or how they are stored. Programs compare
 and hash by value, so a backend may keep what it compiled for one.
 
-    scores      = the stages, one after the other, on a batch of inputs
+    scores      = the stages, one after the other, on a batch of inputs; `sources` says what each reads
     loss        = program.loss(scores, targets)
     predictions = program.head(scores)
+
+Several inputs are one: their columns side by side. So are several outputs, of which `outputs` says whose columns of the
+scores and of the targets are which.
 
 A softmax or sigmoid output with its cross-entropy is already lowered: the scores are logits, the head is the softmax,
 the loss kernel is the fused one on logits.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dnnkit.backends.graph import Sources, chain, misplaced, readers
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.optimizer_step.reference import RULES, Rule
+
+if TYPE_CHECKING:
+    from dnnkit.backends.outputs import Output
 
 HostArray: TypeAlias = NDArray[Any]
 
@@ -33,12 +40,18 @@ HostArray: TypeAlias = NDArray[Any]
 class Parameter:
     """An array of a layer: its canonical name, such as `dense_1/kernel`, and its shape.
 
-    One that is not `trainable` is frozen: it has no gradient and no slots, and no update changes it.
+    One that is not `trainable` is frozen: it has no gradient and no slots, and no update changes it. A `statistic`,
+    such as a moving mean, is never trainable; its own stage changes it in each training step.
     """
 
     name: str
     shape: tuple[int, ...]
     trainable: bool = True
+    statistic: bool = False
+
+    def __post_init__(self) -> None:
+        if self.statistic and self.trainable:
+            raise ConfigurationError(f"{self.name} is a statistic, which its stage changes: it cannot be trainable")
 
     @property
     def size(self) -> int:
@@ -103,7 +116,26 @@ class Custom:
     output_shape: tuple[int, ...]
 
 
-Stage: TypeAlias = Rescale | Dense | Activate | Dropout | Custom
+@dataclass(frozen=True)
+class Op:
+    """An operation of a kind of `kernels/stages`, on one or several values (B, I_k), giving (B, features).
+
+    `settings` are (name, hashable value), sorted by name; `layer` selects the stream of random bits. Only an op reads
+    several values.
+    """
+
+    kind: str
+    features: int
+    parameters: tuple[Parameter, ...] = ()
+    settings: tuple[tuple[str, Any], ...] = ()
+    layer: int = 0
+
+    def __post_init__(self) -> None:
+        if list(self.settings) != sorted(self.settings, key=lambda setting: setting[0]):
+            raise ConfigurationError(f"the settings of {self.kind} are {self.settings}: sort them by name")
+
+
+Stage: TypeAlias = Rescale | Dense | Activate | Dropout | Custom | Op
 
 
 def stage_parameters(stage: Stage) -> tuple[Parameter, ...]:
@@ -113,14 +145,27 @@ def stage_parameters(stage: Stage) -> tuple[Parameter, ...]:
             return (kernel,)
         case Dense(kernel=kernel, bias=bias) if bias is not None:
             return (kernel, bias)
-        case Custom(parameters=parameters):
+        case Custom(parameters=parameters) | Op(parameters=parameters):
             return parameters
         case _:
             return ()
 
 
+def stage_features(stage: Stage, inputs: int) -> int:
+    """How many numbers a row of its output has, from how many one of its (first) input has."""
+    match stage:
+        case Dense(kernel=kernel):
+            return kernel.shape[1]
+        case Custom(output_shape=shape):
+            return prod(shape)
+        case Op(features=features):
+            return features
+        case _:
+            return inputs
+
+
 def is_trained(stage: Stage) -> bool:
-    """Whether the stage has parameters that are trained; it trains all of them or none."""
+    """Whether the stage has parameters that are trained; but for statistics, it trains all of them or none."""
     return any(parameter.trainable for parameter in stage_parameters(stage))
 
 
@@ -185,6 +230,17 @@ class Exact(Protocol):
         ...
 
 
+class OwnLoss:
+    """Stands for the kernel of a metric that is the loss of its output, which is summed where that is computed."""
+
+    def __call__(self, xp: Namespace, targets: Array, predictions: Array, weights: Array | None = None) -> Array:
+        """Never asked: a loss is one sum of a batch."""
+        raise NotImplementedError("the loss of an output is summed up where it is computed")
+
+
+OWN_LOSS = OwnLoss()
+
+
 @dataclass(frozen=True)
 class Metric:
     """A number reported beside the loss: a mean over rows, weighted like the loss, or what `finish` makes of sums.
@@ -201,12 +257,24 @@ class Metric:
     sums: int = 1
     finish: Finish | None = None
     exact: Exact | None = None
+    output: int = 0
+    """Which output it measures, where there are several."""
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether it is the loss of an output."""
+        return self.kernel is OWN_LOSS
+
+    @property
+    def is_own(self) -> bool:
+        """Whether a user wrote it."""
+        return not isinstance(self.kernel, str) and not self.is_loss
 
     @property
     def reads_predictions(self) -> bool:
         """Whether it wants the network's predictions, not the scores before a head that the loss has taken over."""
         if not isinstance(self.kernel, str):
-            return True
+            return self.is_own
         return self.on_predictions or registry.metric(self.kernel).reads == "predictions"
 
     def value(self, sums: Sequence[float], weight: float) -> float:
@@ -233,12 +301,83 @@ class Program:
     dtype: Literal["float32", "float64"]
     seed: int
     num_threads: int | None
+    sources: Sources = ()
+    """Which values each stage reads: 0 is the input, i + 1 what stage i gives. () where each reads the one before."""
+    outputs: "tuple[Output, ...]" = ()
+    """Where there are several, which `with_outputs` takes: the parts of scores and targets, each with its own loss."""
 
     def __post_init__(self) -> None:
+        known: dict[str, Parameter] = {}
         for stage in self.stages:
-            if len({parameter.trainable for parameter in stage_parameters(stage)}) > 1:
-                names = ", ".join(parameter.name for parameter in stage_parameters(stage))
+            own = [parameter for parameter in stage_parameters(stage) if not parameter.statistic]
+            if len({parameter.trainable for parameter in own}) > 1:
+                names = ", ".join(parameter.name for parameter in own)
                 raise ConfigurationError(f"of {names} some are frozen and some are not: freeze all of a stage, or none")
+            for parameter in stage_parameters(stage):
+                if known.setdefault(parameter.name, parameter) != parameter:
+                    raise ConfigurationError(f"two parameters are called {parameter.name!r}: {known[parameter.name]}")
+        if self.sources == chain(len(self.stages)):
+            object.__setattr__(self, "sources", ())  # one way to say it, so that equal networks are equal programs
+        if self.sources:
+            self._check_sources()
+
+    def _check_sources(self) -> None:
+        """Raise `ConfigurationError` if the stages cannot be connected so."""
+        found = misplaced(self.sources, len(self.stages))
+        for place, (stage, values) in enumerate(zip(self.stages, self.sources, strict=False)):
+            if not isinstance(stage, Op) and len(values) > 1 and found is None:
+                found = f"stage {place}, {type(stage).__name__}, reads {len(values)} values: only an Op can"
+        if found is not None:
+            raise ConfigurationError(f"{found}: stages are in topological order, and the last gives the scores")
+
+    def with_outputs(self, outputs: "Sequence[Output]") -> "Program":
+        """The program with several outputs, whose losses are added up and whose metrics stand side by side.
+
+        Their loss and metrics, `name_loss` and `name_metric`, are `metrics` of the program. What this has of either is
+        replaced.
+        """
+        from dnnkit.backends.outputs import joint
+
+        return replace(self, **joint(tuple(outputs)))
+
+    @cached_property
+    def edges(self) -> Sources:
+        """`sources`, also of a chain."""
+        return self.sources or chain(len(self.stages))
+
+    @cached_property
+    def gathered(self) -> "tuple[Rescale, tuple[Stage, ...], Sources]":
+        """The rescaling that is done while a batch is gathered, the stages after it, and what these read.
+
+        There is one where the first stage is, and nobody else reads the input.
+        """
+        stages, edges = self.stages, self.edges
+        if not stages or not isinstance(stages[0], Rescale) or readers(edges)[0] != [(0, 0)]:
+            return Rescale(1.0, 0.0), stages, edges
+        return stages[0], stages[1:], tuple(tuple(value - 1 for value in values) for values in edges[1:])
+
+    @cached_property
+    def is_chain(self) -> bool:
+        """Whether each stage reads what the one before it gives, and no parameter belongs to two."""
+        owned = sum(len(stage_parameters(stage)) for stage in self.stages)
+        return not self.sources and owned == len(self.parameters)
+
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """How many numbers a row of each value has."""
+        found = [prod(self.input_shape)]
+        for stage, values in zip(self.stages, self.edges, strict=True):
+            found.append(stage_features(stage, found[values[0]]))
+        return tuple(found)
+
+    @cached_property
+    def target_width(self) -> int:
+        """How many numbers a row's targets are, where they are values."""
+        return max((output.targets[1] for output in self.outputs), default=self.output_features)
+
+    def part(self, metric: "Metric") -> "Output | None":
+        """The output that a metric measures, where there are several."""
+        return self.outputs[metric.output] if self.outputs else None
 
     @property
     def optimizer_rule(self) -> Rule | None:
@@ -255,10 +394,10 @@ class Program:
         """How many numbers are summed up over an epoch: the loss, and the sums of all metrics."""
         return 1 + sum(metric.sums for metric in self.metrics)
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Every parameter in canonical order."""
-        return tuple(parameter for stage in self.stages for parameter in stage_parameters(stage))
+        """Every parameter in canonical order; one that stages share comes once."""
+        return tuple(dict.fromkeys(parameter for stage in self.stages for parameter in stage_parameters(stage)))
 
     @cached_property
     def trainable_parameters(self) -> tuple[Parameter, ...]:
@@ -281,10 +420,18 @@ class Program:
 
     @property
     def kernels(self) -> set[str]:
-        """The names of the kernels that it takes: activations, loss and metrics."""
-        activations = {s.activation for s in self.stages if isinstance(s, Dense | Activate)} | {self.head}
-        measures = [metric.kernel for metric in self.metrics] + ([self.loss.kernel] if self.loss is not None else [])
-        return activations | {kernel for kernel in measures if isinstance(kernel, str)}
+        """The names of the kernels that it takes: activations, operations, losses and metrics."""
+        activations = {s.activation for s in self.stages if isinstance(s, Dense | Activate)}
+        heads = {output.head for output in self.outputs} or {self.head}
+        measures = [metric.kernel for metric in self.metrics] + [loss.kernel for loss in self.losses]
+        operations = {s.kind for s in self.stages if isinstance(s, Op)}
+        return activations | heads | operations | {kernel for kernel in measures if isinstance(kernel, str)}
+
+    @cached_property
+    def losses(self) -> tuple[Loss, ...]:
+        """Every loss that is computed: of each output, where there are several."""
+        of_outputs = tuple(output.loss for output in self.outputs if output.loss is not None)
+        return of_outputs or (() if self.loss is None else (self.loss,))
 
     @cached_property
     def custom_layers(self) -> tuple[str, ...]:
@@ -294,9 +441,9 @@ class Program:
     @cached_property
     def custom_measures(self) -> tuple[str, ...]:
         """The user's own loss and metrics, in words."""
-        loss = self.loss.kernel if self.loss is not None else ""
-        losses = () if isinstance(loss, str) else (f"loss {type(loss).__name__}",)
-        return (*losses, *(f"metric {metric.name}" for metric in self.metrics if not isinstance(metric.kernel, str)))
+        kernels = [loss.kernel for loss in self.losses]
+        losses = tuple(f"loss {type(kernel).__name__}" for kernel in kernels if not isinstance(kernel, str))
+        return (*losses, *(f"metric {metric.name}" for metric in self.metrics if metric.is_own))
 
     @property
     def custom_rule(self) -> tuple[str, ...]:

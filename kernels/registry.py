@@ -1,7 +1,7 @@
 """Kernels by name: what an activation and a loss promise, where their folder is, and which versions it holds.
 
-A folder in `activations/` or `losses/` is a kernel of that kind; nothing else lists them. Activations that are
-registered at run time, without a folder, are found by the same names.
+A folder in `activations/`, `losses/`, `metrics/` or `stages/` is a kernel of that kind; nothing else lists them.
+Activations that are registered at run time, without a folder, are found by the same names.
 """
 
 import importlib
@@ -20,7 +20,7 @@ from dnnkit.errors import BackendUnavailable, UnknownName
 from dnnkit.kernels.array import Array, Namespace, namespace
 from dnnkit.registry import unknown
 
-FOLDERS = {"activation": "activations", "loss": "losses", "metric": "metrics"}
+FOLDERS = {"activation": "activations", "loss": "losses", "metric": "metrics", "stage": "stages"}
 """Kind -> the folder that holds a folder for each kernel of that kind. Other kernels stand in `kernels/` itself."""
 
 
@@ -259,7 +259,7 @@ def activation(name: str) -> Activation:
     if name in RUNTIME_ACTIVATIONS:
         found = RUNTIME_ACTIVATIONS[name]
         return Activation(name, found.saves, found.elementwise, found.numpy_source, found.reference)
-    package = _find(name, "activation")
+    package = find(name, "activation")
     elementwise = getattr(package, "ELEMENTWISE", True)
     return Activation(name, package.SAVES, elementwise, package.NUMPY, version(name, "reference"))
 
@@ -269,7 +269,7 @@ def loss(name: str) -> Loss:
     """The loss kernel of that name; raises `UnknownName` with the names there are."""
     if name in RUNTIME_LOSSES:
         return RUNTIME_LOSSES[name].loss
-    package = _find(name, "loss")
+    package = find(name, "loss")
     outputs: Any = getattr(package, "OUTPUTS", "values")
     return Loss(
         name,
@@ -287,7 +287,7 @@ def loss(name: str) -> Loss:
 @cache
 def metric(name: str) -> Metric:
     """The metric kernel of that name; raises `UnknownName` with the names there are."""
-    package, reference = _find(name, "metric"), version(name, "reference")
+    package, reference = find(name, "metric"), version(name, "reference")
     return Metric(
         name,
         getattr(package, "READS", "scores"),
@@ -345,7 +345,8 @@ def has_gpu_version(name: str) -> bool:
     return any((Path(place) / "gpu.cu").is_file() for place in places)
 
 
-def _find(name: str, kind: str) -> ModuleType:
+def find(name: str, kind: str) -> ModuleType:
+    """The package of a kernel of that kind; raises `UnknownName` with the names there are."""
     if name not in names(kind):
         raise UnknownName(unknown(kind, name, names(kind)))
     return contract(name)

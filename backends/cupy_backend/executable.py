@@ -204,8 +204,8 @@ class CupyExecutable(TimedExecutable):
 
     def _compile_operations(self, data: Data, rows: int) -> None:
         x, y, weights = self._feed(data, np.arange(rows), rows, self._training.buffers).batch(0)
-        _, scores, _ = self._backpropagate(x, y, weights, float(rows))
-        self._measure(scores, y, weights)
+        _, scores, _, losses = self._backpropagate(x, y, weights, float(rows))
+        self._measuring.metrics(scores, y, weights, losses)
 
     def _compile(self, data: Data, rows: int, hyperparameters: Hyperparameters) -> None:
         """Let kernels be compiled and cuBLAS begin, by a step that changes nothing."""
@@ -247,7 +247,7 @@ class CupyExecutable(TimedExecutable):
             if step and step % together == 0:
                 copied.append(self._backend.to_numpy(place))
             out = part(place, step % together, batch_size)[: len(scores)]
-            predictions = self._backend.activation(self._head, scores, out=out)
+            predictions = self._measuring.predictions(scores, out)
             if predictions.data.ptr != out.data.ptr:
                 self._xp.copyto(out, predictions)
 

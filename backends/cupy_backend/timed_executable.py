@@ -289,7 +289,7 @@ class TimedExecutable(StagewiseExecutable):
         predictions = scores
         if any(metric.reads_predictions for metric, _ in others):
             predictions = buffers.get("predictions", tuple(scores.shape))
-            predictions = self._backend.activation(self._head, scores, out=predictions)
+            predictions = self._measuring.predictions(scores, predictions)
         for metric, place in others:
             read = predictions if metric.reads_predictions else scores
             self._backend.add_metric(metric, read, y, weights, totals[place])

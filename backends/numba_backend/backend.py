@@ -105,6 +105,8 @@ class NumbaBackend(NumpyBackend):
         """
         if program.custom_rule:
             return super().unsupported_reason(program)
+        if program.outputs or not program.is_chain:
+            return "a graph"
         stages = {type(stage).__name__ for stage in program.stages if not isinstance(stage, KNOWN)}
         kernels = {name for name in program.kernels if not registry.has_cpu_version(name)}
         rules = {program.rule} if isinstance(program.rule, str) and not self._has_compiled(program.rule) else set()

@@ -21,9 +21,9 @@ from dnnkit.backends.stagewise.batches import Batches, part
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.flat import Data, FlatExecutable
 from dnnkit.backends.stagewise.giant_step import is_giant
+from dnnkit.backends.stagewise.measuring import Measuring
 from dnnkit.backends.stagewise.pool import Pool
 from dnnkit.backends.stagewise.stages import Stages
-from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array
 
 IDLE = 4
@@ -48,7 +48,7 @@ class Workspace:
     def __init__(self, executable: "StagewiseExecutable") -> None:
         backend, layout, seed = executable._backend, executable._layout, executable.program.seed
         self.buffers = Buffers(backend, executable._dtype)
-        self.stages = Stages(backend, executable._stages, layout, self.buffers, seed)
+        self.stages = Stages(backend, executable._stages, layout, self.buffers, seed, executable._sources)
 
 
 class StagewiseExecutable(FlatExecutable):
@@ -61,7 +61,7 @@ class StagewiseExecutable(FlatExecutable):
 
     def __init__(self, backend: Operations, program: Program, plan: Plan) -> None:
         super().__init__(backend, program, plan)
-        self._head = registry.activation(program.head)
+        self._measuring = Measuring(backend, program)
         self._training, self._idle = Workspace(self), Pool(IDLE)
         self._stop = self._is_given_up = False
 
@@ -115,12 +115,13 @@ class StagewiseExecutable(FlatExecutable):
         x, y, weights = epoch.batches.batch(step)
         mark("inputs")
         weight = float(epoch.batch_weights[step])
-        loss, scores, _ = self._backpropagate(x, y, weights, weight, mark=mark)
-        measured = self._measure(scores, y, weights)
+        loss, scores, _, losses = self._backpropagate(x, y, weights, weight, mark=mark)
+        measured = self._measuring.metrics(scores, y, weights, losses)
         mark("loss and metrics")
         if may_change():
             epoch.measured.add(loss, weight, measured)
             self._apply_update(learning_rate, hyperparameters)
+            self._take_statistics(self._training.stages.statistics)
             mark("update")
 
     def _run_giant(self, step: int, learning_rate: float, hyperparameters: Hyperparameters) -> None:
@@ -149,7 +150,7 @@ class StagewiseExecutable(FlatExecutable):
         self._giant_step.wait()
         with self._limited(len(data)):
             x, y, weights = self._feed(data, order, len(data), self._training.buffers).batch(0)
-            total, _, dx = self._backpropagate(x, y, weights, weight, needs_dx=with_input)
+            total, _, dx, _ = self._backpropagate(x, y, weights, weight, needs_dx=with_input)
             if with_input:
                 dx = self._backend.affine(dx, self._rescale.scale, 0.0)
         loss = float(total) if self._reduction == "sum" else float(total) / (weight or 1.0)
@@ -170,19 +171,18 @@ class StagewiseExecutable(FlatExecutable):
         weight: float,
         needs_dx: bool = False,
         mark: Callable[[str], None] = lambda part: None,
-    ) -> tuple[Array, Array, Array]:
-        """(loss sum, scores, gradient in x if asked for) of a batch; the parameters' goes to `_gradient`."""
-        assert self.program.loss is not None, "the network checks that it is compiled"
+    ) -> tuple[Array, Array, Array, list[Array]]:
+        """(loss sum, scores, gradient in x if asked for, each output's loss sum); the parameters' go to `_gradient`."""
         buffers, stages = self._training.buffers, self._training.stages
         scores, saved = stages.forward(self._parameters, x, training=True, step=self.state.step)
         scale = 1.0 if self._reduction == "sum" else (1.0 / weight if weight else 0.0)
         out = buffers.get("dscores", tuple(scores.shape))
-        loss, d = self._backend.loss(self.program.loss, scores, y, weights, scale, out=out)
+        loss, losses, d = self._measuring.loss(scores, y, weights, scale, out)
         mark("loss and metrics")
         dx, gradients = stages.backward(self._parameters, d, saved, needs_dx, out=self._gradient)
         self._gradient = self._pack(gradients, self._gradient)
         mark("update")
-        return loss, scores, dx
+        return loss, scores, dx, losses
 
     def _apply_update(self, learning_rate: float, hyperparameters: Hyperparameters) -> None:
         """One step of the optimizer with `_gradient`."""
@@ -202,13 +202,10 @@ class StagewiseExecutable(FlatExecutable):
         elif updated is not trained:  # else it was written in place
             self._parameters = self._xp.concat([updated, self._parameters[end:]])
 
-    def _measure(self, scores: Array, y: Array | None, weights: Array | None) -> list[Array]:
-        """The weighted sum of each metric, on predictions or on scores, as it wants."""
-        metrics = self.program.metrics
-        predictions = scores
-        if any(metric.reads_predictions for metric in metrics):
-            predictions = self._backend.activation(self._head, scores)
-        return [self._backend.metric(m, predictions if m.reads_predictions else scores, y, weights) for m in metrics]
+    def _take_statistics(self, statistics: Mapping[str, Array]) -> None:
+        """What stages made of the batch of a training step becomes theirs."""
+        for name, value in statistics.items():
+            self.write_parameter(name, value)
 
     def step_parts(self, data: Data, order: HostArray, batch_size: int) -> StepParts:  # noqa: D102
         measured, best = measured_step(self, data, order, batch_size), dict[Any, float]()
@@ -234,7 +231,6 @@ class StagewiseExecutable(FlatExecutable):
     def evaluate(  # noqa: D102
         self, data: Data, batch_size: int, parameters: Array | None = None, after_batch: AfterBatch | None = None
     ) -> Totals:
-        assert self.program.loss is not None, "the network checks that it is compiled"
         parameters = self._parameters if parameters is None else parameters
         sums, order = self._accumulator(), np.arange(len(data))
         with self._workspace() as work, self._limited(batch_size) as let_others:
@@ -244,8 +240,8 @@ class StagewiseExecutable(FlatExecutable):
                 x, y, weights = feed.batch(step)
                 scores, _ = work.stages.forward(parameters, x, training=False, step=self.state.step)
                 out = work.buffers.get("dscores", tuple(scores.shape))
-                loss, _ = self._backend.loss(self.program.loss, scores, y, weights, 0.0, out=out)
-                sums.add(loss, float(weight), self._measure(scores, y, weights))
+                loss, losses, _ = self._measuring.loss(scores, y, weights, 0.0, out)
+                sums.add(loss, float(weight), self._measuring.metrics(scores, y, weights, losses))
                 if after_batch is not None:
                     after_batch(step, sums.read())
         return sums.read()
@@ -254,7 +250,7 @@ class StagewiseExecutable(FlatExecutable):
         result = np.empty((len(data), self.program.output_features), self.program.dtype)
 
         def keep(step: int, scores: Array) -> None:
-            predictions = self._backend.activation(self._head, scores)
+            predictions = self._measuring.predictions(scores)
             part(result, step, batch_size)[...] = self._backend.to_numpy(predictions)
 
         self._score(data, batch_size, parameters, keep)

@@ -11,7 +11,7 @@ import numpy as np
 
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.program import HostArray, Plan, Program, Rescale, Snapshot, TrainingState
+from dnnkit.backends.program import HostArray, Plan, Program, Snapshot, TrainingState
 from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.backends.stagewise.giant_step import GiantStep
 from dnnkit.backends.stagewise.layout import FlatLayout
@@ -45,9 +45,7 @@ class FlatExecutable(Executable):
         self._giant_step = GiantStep()
         self._backend, self._xp = backend, backend.xp
         self._dtype = backend.dtype(program.dtype)
-        self._stages, self._rescale = program.stages, Rescale(1.0, 0.0)
-        if self._stages and isinstance(self._stages[0], Rescale):  # done while the batch is gathered
-            self._rescale, self._stages = self._stages[0], self._stages[1:]
+        self._rescale, self._stages, self._sources = program.gathered
         self._reduction = program.loss.reduction if program.loss else "mean"
         self._rule = program.optimizer_rule
         self._slot_names = self._rule.slots if self._rule else ()

@@ -1,17 +1,20 @@
 """What each kind of stage does, forward and backward, on a backend's operations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
+from dnnkit.backends.graph import Sources, chain, readers, wanted
 from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import (
     Activate,
     Custom,
     Dense,
     Dropout,
+    Op,
+    Parameter,
     Rescale,
     Stage,
-    first_trained,
     is_trained,
     stage_parameters,
 )
@@ -20,50 +23,111 @@ from dnnkit.backends.stagewise.layout import FlatLayout
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.dropout import Draw
+from dnnkit.kernels.stages import Context, kind
 
 
 class Stages:
-    """A chain of stages with their buffers; parameters and gradient come and go as one flat array each."""
+    """Stages with their buffers, each of which reads one value or several; value 0 is x, i + 1 what stage i gives.
+
+    Parameters and gradient come and go as one flat array each. What comes from several readers of a value, or from
+    several stages that share a parameter, is added up from the last stage to the first.
+    """
 
     def __init__(
-        self, backend: Operations, stages: tuple[Stage, ...], layout: FlatLayout, buffers: Buffers, seed: int
+        self,
+        backend: Operations,
+        stages: tuple[Stage, ...],
+        layout: FlatLayout,
+        buffers: Buffers,
+        seed: int,
+        sources: Sources | None = None,
     ) -> None:
         self._backend, self._xp = backend, backend.xp
         self._stages, self._layout, self._buffers, self._seed = stages, layout, buffers, seed
-        self._first_trained = first_trained(stages)
-        after = [stage if isinstance(stage, Dropout) and backend.draws_dropout else None for stage in stages[1:]]
-        self._drawn = {index: stage for index, stage in enumerate(after) if stage and isinstance(stages[index], Dense)}
+        self._sources = chain(len(stages)) if sources is None else sources
+        trained = [is_trained(stage) for stage in stages]
+        self._wanted = {asked: wanted(self._sources, trained, with_input=asked) for asked in (False, True)}
+        self._drawn = self._drawn_in_dense() if backend.draws_dropout else {}
         """By the number of a dense layer, the dropout that is drawn in that layer's passes, as it is next."""
+        self.statistics: dict[str, Array] = {}
+        """What stages made of the last batch that they were trained with."""
         self.mark: Callable[[Any], None] | None = None
         """Told the number of each stage that was computed, forward or backward."""
 
+    def _drawn_in_dense(self) -> dict[int, Dropout]:
+        """Of dense layers whose only reader is the next stage, a dropout."""
+        read_by = readers(self._sources)
+        return {
+            index: after
+            for index, (stage, after) in enumerate(pairwise(self._stages))
+            if isinstance(stage, Dense) and isinstance(after, Dropout) and read_by[index + 1] == [(index + 1, 0)]
+        }
+
     def forward(self, parameters: Array, x: Array, *, training: bool, step: int) -> tuple[Array, list[Any]]:
         """Scores (B, O) of x (B, I), and what each stage's backward pass needs; `step` selects dropout masks."""
-        saved = []
+        values, saved = [x], []
+        self.statistics = {}
         for index, stage in enumerate(self._stages):
-            x, kept = self._forward(index, stage, self._own(parameters, stage), x, training, step)
+            xs = [values[value] for value in self._sources[index]]
+            y, kept = self._forward(index, stage, self._own(parameters, stage), xs, training, step)
+            values.append(y)
             saved.append(kept)
             if self.mark is not None:
                 self.mark(index)
-        return x, saved
+        return values[-1], saved
 
     def backward(
         self, parameters: Array, dy: Array, saved: list[Any], needs_dx: bool, out: Array
-    ) -> tuple[Array, list[Array]]:
+    ) -> tuple[Array | None, list[Array]]:
         """From the gradient in the scores: that in x, if asked for, and in each trained parameter, in canonical order.
 
         The parameters' gradients are views of `out` where the backend writes into buffers.
         """
-        gradients: list[Array] = []
-        for index in range(len(self._stages) - 1, -1 if needs_dx else self._first_trained - 1, -1):
-            stage = self._stages[index]
-            owned, outs = self._own(parameters, stage), self._own(out, stage) if is_trained(stage) else []
-            needed = needs_dx or index > self._first_trained
-            dy, parts = self._backward(index, stage, owned, dy, saved[index], needed, outs)
-            gradients[:0] = parts
+        wanted, gradients = self._wanted[needs_dx], dict[str, Array]()
+        slopes: list[Array | None] = [*(None for _ in self._stages), dy]
+        for index in range(len(self._stages) - 1, -1, -1):
+            if not wanted[index + 1]:
+                continue
+            stage, sources = self._stages[index], self._sources[index]
+            trained = [parameter for parameter in stage_parameters(stage) if parameter.trainable]
+            outs = [self._home(index, parameter, out, gradients) for parameter in trained]
+            needed = [wanted[value] for value in sources]
+            owned = self._own(parameters, stage)
+            dxs, parts = self._backward(index, stage, owned, slopes[index + 1], saved[index], needed, outs)
+            for value, dx in zip(sources, dxs, strict=True):
+                if wanted[value]:
+                    before = slopes[value]
+                    slopes[value] = dx if before is None else self._added("slope", value, before, dx)
+            for parameter, part in zip(trained, parts, strict=True):
+                before = gradients.get(parameter.name)
+                gradients[parameter.name] = part if before is None else self._added_in(out, parameter, before, part)
             if self.mark is not None:
                 self.mark(index)
-        return dy, gradients
+        return slopes[0], [gradients[name] for name in self._layout.names if name in gradients]
+
+    def _home(self, index: int, parameter: Parameter, out: Array, gradients: dict[str, Array]) -> Array | None:
+        """Where a stage writes the gradient of a parameter: where it belongs, unless another stage's is there."""
+        if parameter.name in gradients:
+            return self._buffers.get(parameter.name, parameter.shape, index)
+        return self._layout.view(out, parameter.name, self._xp)
+
+    def _added(self, name: str, place: int, before: Array, summand: Array) -> Array:
+        """The sum, in memory of that name and place: neither array may be written to."""
+        total = self._buffers.get(name, tuple(before.shape), place)
+        if total is None:
+            return before + summand
+        total[...] = before
+        total += summand
+        return total
+
+    def _added_in(self, out: Array, parameter: Parameter, before: Array, summand: Array) -> Array:
+        """The sum, where the gradient of the parameter belongs."""
+        if self._buffers.get("shared", (1,)) is None:
+            return before + summand
+        total = self._layout.view(out, parameter.name, self._xp)
+        total[...] = before
+        total += self._xp.reshape(summand, total.shape)
+        return total
 
     def _own(self, flat: Array, stage: Stage) -> list[Array]:
         """The stage's parts of a flat array, in their shapes."""
@@ -73,10 +137,10 @@ class Stages:
         return Draw(stage.rate, self._seed, stage.layer, step)
 
     def _forward(
-        self, index: int, stage: Stage, owned: list[Array], x: Array, training: bool, step: int
+        self, index: int, stage: Stage, owned: list[Array], xs: list[Array], training: bool, step: int
     ) -> tuple[Array, Any]:
         """(output of the stage, what its backward pass needs)."""
-        backend, shape = self._backend, tuple(x.shape)
+        backend, x, shape = self._backend, xs[0], tuple(xs[0].shape)
         match stage:
             case Dense(kernel=kernel, activation=name):
                 w, b = (*owned, None)[:2]
@@ -109,11 +173,40 @@ class Stages:
                 inputs = self._xp.reshape(x, (-1, *input_shape))
                 y, kept = function.forward(self._xp, inputs, *owned)
                 return self._xp.reshape(y, (shape[0], -1)), (kept, tuple(y.shape))
+            case Op(kind=name, settings=settings, layer=layer):
+                context = Context(training, layer, self._seed, step)
+                y, kept = backend.stage(kind(name), xs, owned, dict(settings), context)
+                if training:
+                    made = context.statistics.items()
+                    self.statistics |= {stage.parameters[number].name: value for number, value in made}
+                return self._copied("y", index, y), kept
         raise NotImplementedError(f"no backend knows how to run the stage {type(stage).__name__}")
 
     def _backward(
-        self, index: int, stage: Stage, owned: list[Array], dy: Array, saved: Any, needs_dx: bool, outs: list[Array]
-    ) -> tuple[Array, list[Array]]:
+        self, index: int, stage: Stage, owned: list[Array], dy: Array, saved: Any, needed: list[bool],
+        outs: list[Array | None],
+    ) -> tuple[Sequence[Array | None], list[Array]]:  # fmt: skip
+        """(gradient in each value that it reads, gradients of its trained parameters in canonical order)."""
+        if isinstance(stage, Op):
+            operation, settings = kind(stage.kind), dict(stage.settings)
+            dxs, parts = self._backend.stage_backward(operation, dy, saved, owned, settings, needed)
+            own = [dx if dx is None else self._copied(f"dx {place}", index, dx) for place, dx in enumerate(dxs)]
+            return own, [part for part, one in zip(parts, stage.parameters, strict=True) if one.trainable]
+        dx, parts = self._backward_to_one(index, stage, owned, dy, saved, needed[0], outs)
+        return [dx], parts
+
+    def _copied(self, name: str, index: int, made: Array) -> Array:
+        """What an operation made, in memory of its own: it may be what it was given, or a part of that."""
+        held = self._buffers.get(name, tuple(made.shape), index)
+        if held is None:
+            return made
+        held[...] = made
+        return held
+
+    def _backward_to_one(
+        self, index: int, stage: Stage, owned: list[Array], dy: Array, saved: Any, needs_dx: bool,
+        outs: list[Array | None],
+    ) -> tuple[Array, list[Array]]:  # fmt: skip
         """(gradient in the stage's input, gradients of its parameters in canonical order, none where it is frozen)."""
         backend, shape = self._backend, tuple(dy.shape)
         match stage:

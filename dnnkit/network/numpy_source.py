@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dnnkit.backends.program import Activate, Dense, Dropout, Rescale
+from dnnkit.backends.program import Activate, Dense, Dropout, Op, Rescale
 from dnnkit.errors import ConfigurationError
 from dnnkit.files import as_path, replace_all
 from dnnkit.kernels import registry
@@ -99,6 +99,8 @@ def _statements(net: Network) -> list[str]:
                 expressions += registry.activation(activation).numpy_source
             case Dropout():
                 pass  # it is off when a network predicts
+            case Op(kind=kind):
+                raise ConfigurationError(f"dnnkit cannot write {kind} as NumPy code; save the network instead")
             case _:
                 kind = type(stage.function).__name__
                 raise ConfigurationError(

@@ -1,7 +1,8 @@
 """The operations of any backend as an implementation that can be asked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from dnnkit.backends import Backend
 from dnnkit.backends.program import HostArray, Loss, Metric
 from dnnkit.kernels import registry
 from dnnkit.kernels.optimizer_step.reference import RULES
+from dnnkit.kernels.stages import Context, kind
 from dnnkit.own_metrics import Function, own_metric
 from dnnkit.testing.guarded_call import GuardedCall
 from dnnkit.testing.implementations import PLAIN, VARIATIONS, Given, Implementation
@@ -85,6 +87,27 @@ class BackendImplementation(Implementation):
             own = call.put("dy", dy, written=True), call.put("w", w), call.put("saved", saved)
             out = call.out((dy.shape[0], w.shape[0]), dy.dtype)
             return call.result(self.backend.dense_backward_input(*own, registry.activation(activation), out=out))
+
+    def stage(
+        self,
+        name: str,
+        xs: Sequence[HostArray],
+        parameters: Sequence[HostArray],
+        settings: Mapping[str, Any],
+        dy: HostArray,
+        training: bool,
+        needs_dx: bool = True,
+    ) -> tuple[HostArray, list[HostArray], list[HostArray]]:
+        """(y, gradient in each x that has one, in each trained parameter)."""
+        backend, one = self.backend, kind(name)
+        with self._call(PLAIN) as call:
+            own, held = [call.put("x", x) for x in xs], [call.put("a parameter", p) for p in parameters]
+            context = Context(training, layer=1, seed=2, step=3)
+            y, saved = backend.stage(one, own, held, settings, context)
+            found, needs = call.result(y), [needs_dx] * len(xs)
+            dxs, given = backend.stage_backward(one, call.put("dy", dy), saved, held, settings, needs)
+            of_inputs, of_parameters = ([call.result(d) for d in each if d is not None] for each in (dxs, given))
+            return found, of_inputs, of_parameters
 
     def loss(
         self,

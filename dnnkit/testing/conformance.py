@@ -1,6 +1,6 @@
 """The conformance suite: every question, asked of any implementation."""
 
-from dnnkit.testing import activations, data, dense, losses, metrics, optimizers
+from dnnkit.testing import activations, data, dense, losses, metrics, optimizers, stages
 from dnnkit.testing.questions import QUESTIONS, Question, asked, kernels
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "losses",
     "metrics",
     "optimizers",
+    "stages",
 ]

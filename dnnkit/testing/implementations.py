@@ -1,8 +1,8 @@
 """What is asked: something that performs dnnkit's operations, on host arrays in and host arrays out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from dnnkit.backends.program import HostArray
 from dnnkit.own_metrics import Function
@@ -48,7 +48,7 @@ class Implementation:
     name: str
     operations: frozenset[str] = frozenset(
         (
-            "activation", "dense", "dense_backward_input", "loss", "metric", "own_metric", "update",
+            "activation", "dense", "dense_backward_input", "stage", "loss", "metric", "own_metric", "update",
             "gather", "affine", "dropout_mask", "dropout", "clip_norm", "interpolate",
         )
     )  # fmt: skip
@@ -87,6 +87,19 @@ class Implementation:
         self, activation: str, dy: HostArray, w: HostArray, saved: HostArray, given: Given = PLAIN
     ) -> HostArray:
         """dx alone, of a layer that is frozen."""
+        raise NotImplementedError
+
+    def stage(
+        self,
+        name: str,
+        xs: Sequence[HostArray],
+        parameters: Sequence[HostArray],
+        settings: Mapping[str, Any],
+        dy: HostArray,
+        training: bool,
+        needs_dx: bool = True,
+    ) -> tuple[HostArray, list[HostArray], list[HostArray]]:
+        """(y, gradient in each x that has one, in each trained parameter) of a kind; layer 1, seed 2, step 3."""
         raise NotImplementedError
 
     def loss(

@@ -14,7 +14,7 @@ class Question:
     """One question, about kernels of one kind.
 
     Attributes:
-        kind: "activation", "dense", "loss", "metric", "own metric", "optimizer" or "data".
+        kind: "activation", "dense", "stage", "loss", "metric", "own metric", "optimizer" or "data".
         operation: what an implementation must perform to be asked.
         ask: raises AssertionError if the answer is wrong.
         cases: what is asked about a kernel, before what is too large is left out.

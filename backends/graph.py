@@ -1,0 +1,45 @@
+"""How the stages of a program are connected: which values each reads, who reads a value, whose gradient is wanted.
+
+Value 0 is the network's input, value i + 1 the output of stage i. Stages are in topological order.
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+Sources: TypeAlias = tuple[tuple[int, ...], ...]
+"""Of each stage, the values that it reads, in the order in which it takes them."""
+
+
+def chain(count: int) -> Sources:
+    """Each of so many stages reads what the one before it gives."""
+    return tuple((place,) for place in range(count))
+
+
+def readers(sources: Sources) -> list[list[tuple[int, int]]]:
+    """Of each value, who reads it: (stage, place among that stage's sources), in order."""
+    found: list[list[tuple[int, int]]] = [[] for _ in range(len(sources) + 1)]
+    for stage, values in enumerate(sources):
+        for place, value in enumerate(values):
+            found[value].append((stage, place))
+    return found
+
+
+def wanted(sources: Sources, trained: Sequence[bool], *, with_input: bool = False) -> list[bool]:
+    """Of each value, whether its gradient is wanted: something that is trained, or the input, comes before it."""
+    found = [with_input]
+    for values, is_trained in zip(sources, trained, strict=True):
+        found.append(is_trained or any(found[value] for value in values))
+    return found
+
+
+def misplaced(sources: Sources, count: int) -> str | None:
+    """What is wrong with the sources of so many stages, in words; None if nothing is."""
+    if len(sources) != count:
+        return f"sources of {len(sources)} stages were given for {count}"
+    for stage, values in enumerate(sources):
+        if not values:
+            return f"stage {stage} reads nothing"
+        if not all(0 <= value <= stage for value in values):
+            return f"stage {stage} reads the values {values}, of which only 0 to {stage} are there before it"
+    unread = [value - 1 for value, found in enumerate(readers(sources)[:-1]) if value and not found]
+    return f"nobody reads what stage {unread[0]} gives" if unread else None

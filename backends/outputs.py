@@ -1,0 +1,147 @@
+"""Several outputs: which columns of the scores and of the targets each has, and how their losses become one.
+
+    loss = Σ weight_k loss_k(columns_k of the scores, columns_k of the targets)
+
+Scores and targets are one matrix each, so that whatever moves, keeps or checks them need not know of outputs. Labels
+are whole numbers in the matrix of targets. The loss of each output is also a metric of the program.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dnnkit.backends.program import OWN_LOSS, HostArray, Loss, Metric, Sums
+from dnnkit.errors import ConfigurationError
+from dnnkit.kernels import registry
+from dnnkit.kernels.array import Array, Namespace
+
+LARGEST_LABEL = {"float32": 1 << 24, "float64": 1 << 53}
+"""Whole numbers up to here are themselves in a matrix of that dtype."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """A part of the scores, with what is measured of it.
+
+    Arguments:
+        name: such as "price".
+        columns: (start, stop) of its scores.
+        head: the activation that makes its predictions of them.
+        loss: None where only other outputs have one: its gradient is zero.
+        targets: (start, stop) of its targets' columns; of labels one column, without a loss none.
+        loss_weight: factor of its loss in the sum of all.
+        metrics: what is measured besides, by names that are its own.
+    """
+
+    name: str
+    columns: tuple[int, int]
+    head: str = "linear"
+    loss: Loss | None = None
+    targets: tuple[int, int] = (0, 0)
+    loss_weight: float = 1.0
+    metrics: tuple[Metric, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """How many scores a row has."""
+        return self.columns[1] - self.columns[0]
+
+    @property
+    def takes_labels(self) -> bool:
+        """Whether its targets are class labels."""
+        return self.loss is not None and self.loss.targets == "labels"
+
+    def scores(self, scores: Array, xp: Namespace) -> Array:
+        """Its columns, in memory of their own: kernels read whole rows."""
+        return xp.asarray(scores[:, slice(*self.columns)], copy=True)
+
+    def targets_of(self, targets: Array, xp: Namespace) -> Array:
+        """Its targets (N, K), or labels (N,), of those of all."""
+        own = targets[:, slice(*self.targets)]
+        return xp.astype(own[:, 0], xp.int64) if self.takes_labels else xp.asarray(own, copy=True)
+
+
+@dataclass(frozen=True)
+class JointLoss:
+    """The sum of several outputs' losses, as the loss of one matrix of scores."""
+
+    outputs: tuple[Output, ...]
+
+    def loss_and_gradient(
+        self, predictions: Array, targets: Array, weights: Array | None, scale: float, xp: Namespace
+    ) -> tuple[Array, Array]:
+        """As a loss kernel, by the formulas of each."""
+
+        def one(loss: Loss, scores: Array, own: Array, factor: float) -> tuple[Array, Array]:
+            kernel = registry.loss(loss.kernel) if isinstance(loss.kernel, str) else loss.kernel
+            return kernel.loss_and_gradient(scores, own, weights, factor, xp)
+
+        total, _, gradient = added_up(self.outputs, predictions, targets, scale, one, xp)
+        return total, gradient
+
+
+def added_up(
+    outputs: Sequence[Output], scores: Array, targets: Array, scale: float, one: Any, xp: Namespace
+) -> tuple[Array, list[Array], Array]:
+    """(weighted sum of the outputs' losses, the sum of each that has one, gradient of all scores).
+
+    `one(loss, scores, targets, scale)` gives what a loss kernel does.
+    """
+    total, sums, parts = xp.asarray(0.0, dtype=xp.float64), [], []
+    for output in outputs:
+        own = output.scores(scores, xp)
+        if output.loss is None:
+            parts.append(xp.zeros_like(own))
+            continue
+        found, gradient = one(output.loss, own, output.targets_of(targets, xp), scale * output.loss_weight)
+        total = total + output.loss_weight * found
+        sums.append(found)
+        parts.append(gradient)
+    return total, sums, xp.concat(parts, axis=1)
+
+
+def of_output(output: Output | None, targets: HostArray, predictions: HostArray) -> tuple[HostArray, HostArray]:
+    """(targets, predictions) of an output, on the host; of all where there is one."""
+    if output is None:
+        return targets, predictions
+    own = targets[:, slice(*output.targets)]
+    return (own[:, 0].astype("int64") if output.takes_labels else own), predictions[:, slice(*output.columns)]
+
+
+def joint(outputs: tuple[Output, ...]) -> dict[str, Any]:
+    """What a program of several outputs says of all of them; `ConfigurationError` if they cannot be one."""
+    if [output.columns[0] for output in outputs] != [0, *(output.columns[1] for output in outputs[:-1])]:
+        said = ", ".join(f"{output.name} {output.columns}" for output in outputs)
+        raise ConfigurationError(f"the outputs have the columns {said}: each begins where the one before it ends")
+    losses = [output for output in outputs if output.loss is not None]
+    metrics: list[Metric] = []
+    for number, output in enumerate(outputs):
+        if output.loss is None:
+            if output.metrics:
+                raise ConfigurationError(f"output {output.name!r} has metrics and no loss: targets come with a loss")
+            continue
+        finish = _summed if output.loss.reduction == "sum" else None
+        metrics.append(Metric(f"{output.name}_loss", OWN_LOSS, finish=finish, output=number))
+        metrics += [replace(one, name=f"{output.name}_{one.name}", output=number) for one in output.metrics]
+    return {"outputs": outputs, "head": "linear", "loss": _joint_loss(losses, outputs), "metrics": tuple(metrics)}
+
+
+def _joint_loss(losses: list[Output], outputs: tuple[Output, ...]) -> Loss | None:
+    if not losses:
+        return None
+    found = {output.name: output.loss for output in losses if output.loss is not None}
+    reductions = {loss.reduction for loss in found.values()}
+    if len(reductions) > 1:
+        said = ", ".join(f"that of {name} is the {loss.reduction} over rows" for name, loss in found.items())
+        raise ConfigurationError(f"losses that are added up are all means or all sums over rows, but {said}")
+    for name, loss in found.items():
+        if loss.targets == "any":
+            raise ConfigurationError(
+                f"output {name!r}: a loss of your own that takes targets of any shape stands alone; with several "
+                'outputs it takes rows of numbers, targets = "values"'
+            )
+    return Loss(JointLoss(outputs), "values", reductions.pop())
+
+
+def _summed(sums: Sums, weight: float) -> float:
+    return float(sums[0])

@@ -1,0 +1,14 @@
+"""Add: the sum of several values.
+
+Maths:    y = x_1 + x_2 + ..., from left to right; dx_k = dy
+Shapes:   x_k and y (B, I)
+Units:    none.
+Traffic:  reads all x, writes y; backward reads dy and writes each dx.
+Errors:   whoever lowers a network checks that all have as many columns.
+Accuracy: a rounding for each value after the first.
+Source:   residual connections: K. He et al., CVPR 2016.
+"""
+
+from dnnkit.kernels.stages import Example
+
+EXAMPLES = (Example((3, 3), 3), Example((2, 2, 2), 2), Example((4,), 4))

@@ -1,0 +1,18 @@
+"""Columns: some of a value's columns, side by side.
+
+Maths:    y = x[:, start:stop]; dx has dy there, and 0 elsewhere
+Shapes:   x (B, I), y (B, stop - start)
+Units:    settings: start, stop, 0 ≤ start < stop ≤ I.
+Traffic:  reads the columns, writes y; backward writes all of dx.
+Errors:   whoever lowers a network checks the range.
+Accuracy: exact.
+Source:   of several inputs that are given as one matrix, each is its columns.
+"""
+
+from dnnkit.kernels.stages import Example
+
+EXAMPLES = (
+    Example((5,), 2, settings={"start": 1, "stop": 3}),
+    Example((3,), 3, settings={"start": 0, "stop": 3}),
+    Example((4,), 1, settings={"start": 3, "stop": 4}),
+)

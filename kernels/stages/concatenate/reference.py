@@ -1,0 +1,33 @@
+"""Values side by side, in plain array code. Contract: the package's docstring."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dnnkit.kernels.array import Array, Namespace
+from dnnkit.kernels.stages import Context, Settings
+
+
+def forward(
+    xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, xp: Namespace = np
+) -> tuple[Array, Any]:
+    """(all columns, how many each value has)."""
+    return xp.concat(list(xs), axis=1), [x.shape[1] for x in xs]
+
+
+def backward(
+    dy: Array,
+    saved: Any,
+    parameters: Sequence[Array],
+    settings: Settings,
+    needs_dx: Sequence[bool],
+    xp: Namespace = np,
+) -> tuple[list[Array | None], list[Array | None]]:
+    """To each value the gradient of its columns."""
+    dxs: list[Array | None] = []
+    start = 0
+    for columns, needs in zip(saved, needs_dx, strict=True):
+        dxs.append(dy[:, start : start + columns] if needs else None)
+        start += columns
+    return dxs, []

@@ -1,0 +1,38 @@
+"""The product of values, in plain array code. Contract: the package's docstring."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dnnkit.kernels.array import Array, Namespace
+from dnnkit.kernels.stages import Context, Settings
+
+
+def forward(
+    xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, xp: Namespace = np
+) -> tuple[Array, Any]:
+    """(the product, all factors)."""
+    y = xs[0]
+    for x in xs[1:]:
+        y = y * x
+    return y, list(xs)
+
+
+def backward(
+    dy: Array,
+    saved: Any,
+    parameters: Sequence[Array],
+    settings: Settings,
+    needs_dx: Sequence[bool],
+    xp: Namespace = np,
+) -> tuple[list[Array | None], list[Array | None]]:
+    """To each factor the gradient times the others."""
+    dxs: list[Array | None] = []
+    for place, needs in enumerate(needs_dx):
+        dx = dy
+        for other, x in enumerate(saved):
+            if other != place:
+                dx = dx * x
+        dxs.append(dx if needs else None)
+    return dxs, []
