@@ -53,6 +53,8 @@ class Executable(ABC):
     can_freeze = False
     """Whether it trains programs with frozen parameters: an executable of before there were any would train these, too,
     so a network asks before it trains."""
+    can_accumulate = False
+    """The same of programs whose updates are made of several batches."""
     reads_in_parallel = False
     """Whether several threads may call `predict`, `predict_few`, `evaluate` and `read_parameter` at once, also beside
     one that does something else, if they are given the parameters: of `copy_parameters`, or of `settle` as long as
@@ -117,7 +119,7 @@ class Executable(ABC):
 
     @abstractmethod
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:
-        """One step of the optimizer with gradients by name of all that is trained, such as a mean of several ranks."""
+        """A step with gradients by name of all that is trained, such as a mean of several ranks, as of a batch."""
 
     def train_batch(self, x: Any, y: Any, hyperparameters: Hyperparameters) -> float | None:
         """One update on x and y just as the user gave them; the loss before it.

@@ -221,6 +221,13 @@ class NumpyBackend(Backend):
         norm = float(np.sqrt(np.dot(x, x)))
         return x if norm <= bound else np.multiply(x, bound / norm, out=out)  # a norm of NaN is in no bound
 
+    def accumulate(self, total: Array, gradient: Array, factor: float, *, is_first: bool) -> Array:
+        """In place."""
+        for start in range(0, total.size, BLOCK):
+            block = slice(start, start + BLOCK)
+            total[block] = super().accumulate(total[block], gradient[block], factor, is_first=is_first)
+        return total
+
     def interpolate(self, x: Array, y: Array, share: float, out: Array | None = None) -> Array:
         """See `kernels/interpolate`."""
         out = np.empty_like(x) if out is None else out

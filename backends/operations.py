@@ -253,6 +253,11 @@ class Operations:
         """See `kernels/clip_norm`."""
         return clip_norm.clip_norm(x, bound, self.xp)
 
+    def accumulate(self, total: Array, gradient: Array, factor: float, *, is_first: bool) -> Array:
+        """The total and factor · gradient, or that alone if it is the first; in `total`, where the library can."""
+        summand = gradient * factor
+        return summand if is_first else total + summand
+
     def interpolate(self, x: Array, y: Array, share: float, out: Array | None = None) -> Array:
         """See `kernels/interpolate`; `out` may be x."""
         return interpolate.interpolate(x, y, share, self.xp)

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 HostArray: TypeAlias = NDArray[Any]
 
+GRADIENT_SUM = "gradient_sum"
+"""The slot of gradients that wait for those of other batches."""
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -305,6 +308,9 @@ class Program:
     """Which values each stage reads: 0 is the input, i + 1 what stage i gives. () where each reads the one before."""
     outputs: "tuple[Output, ...]" = ()
     """Where there are several, which `with_outputs` takes: the parts of scores and targets, each with its own loss."""
+    accumulation: int = 1
+    """Batches whose gradients together make an update: of losses that are means their mean, of sums their sum. Update u
+    is made after batch u · accumulation - 1, counted by `TrainingState.step` from 0."""
 
     def __post_init__(self) -> None:
         known: dict[str, Parameter] = {}
@@ -383,6 +389,18 @@ class Program:
     def optimizer_rule(self) -> Rule | None:
         """The rule of the optimizer itself."""
         return RULES[self.rule] if isinstance(self.rule, str) else self.rule
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """What is kept of each trained parameter, from zeros: what the rule keeps, and a sum over several batches."""
+        own = () if self.optimizer_rule is None else self.optimizer_rule.slots
+        return own if self.accumulation == 1 else (*own, GRADIENT_SUM)
+
+    @property
+    def summand(self) -> float:
+        """The factor of a batch's gradient in that sum."""
+        is_sum = self.loss is None or self.loss.reduction == "sum"
+        return 1.0 if is_sum else 1.0 / self.accumulation
 
     @cached_property
     def size(self) -> int:
@@ -484,7 +502,8 @@ class EpochSums:
 class TrainingState:
     """Everything besides parameters and optimizer slots that decides how training goes on.
 
-    `step` counts updates: it enters Adam's bias correction, schedules and dropout masks. `epoch` counts epochs begun
+    `step` counts batches, each of which is an update unless several make one (`Program.accumulation`): it enters
+    dropout masks, and, as the number of updates, Adam's bias correction and schedules. `epoch` counts epochs begun
     and ended: with the seed it decides the order of the samples. `position` is the next step within an epoch that has
     not ended, of `steps` in all, else 0. `execution` says how the backend divided the work, in its own words: with
     the same one again, results are the same bit for bit.
@@ -517,8 +536,8 @@ class Snapshot:
 class Hyperparameters:
     """The optimizer's numbers, inputs of every run: changing one rebuilds nothing.
 
-    `learning_rates` has one entry a step of the run; `constants` holds what the rule takes besides, by name;
-    `clip_norm` bounds the global norm of the gradient, None for no bound.
+    `learning_rates` has one entry a step of the run, the same of batches that make an update together; `constants`
+    holds what the rule takes besides, by name; `clip_norm` bounds the global norm of the gradient, None for no bound.
     """
 
     learning_rates: NDArray[np.float64]

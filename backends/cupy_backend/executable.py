@@ -221,7 +221,7 @@ class CupyExecutable(TimedExecutable):
         numbers = [hyperparameters.constants[name] for name in self._rule.hyperparameters]
         if hyperparameters.clip_norm is not None:
             self._backend.clip_norm(few[1], hyperparameters.clip_norm, out=few[1])
-        self._backend.update(self._rule, 1, few[0], few[1], few[2:], rate, *numbers)
+        self._backend.update(self._rule, 1, few[0], few[1], few[2 : 2 + len(self._rule.slots)], rate, *numbers)
 
     def _pack(self, parts: list[Array], out: Array) -> Array:
         """Built-in stages have already written into views of `out`; a user's own layer has not."""

@@ -329,6 +329,12 @@ class CupyOperations(Operations):
             _kernel("clip_norm").clip_norm(x, bound, out, self._scratch(PARTIALS + 1, np.float64))
         return out
 
+    def accumulate(self, total: Array, gradient: Array, factor: float, *, is_first: bool) -> Array:
+        """In place."""
+        with self.on_device():
+            total[...] = super().accumulate(total, gradient, factor, is_first=is_first)
+        return total
+
     def interpolate(self, x: Array, y: Array, share: float, out: Array | None = None) -> Array:
         """See `kernels/interpolate`."""
         with self.on_device():

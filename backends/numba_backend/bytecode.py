@@ -41,6 +41,8 @@ class ScheduleKey(NamedTuple):
     """Whether loss or metrics are the user's own."""
     one_batch: bool = False
     """Whether all steps have the same rows in the same order."""
+    accumulates: Literal["", "means", "sums"] = ""
+    """Whether several batches make an update, and what their gradients are of."""
 
 
 def assemble(stage_list: Sequence[Stage], partition: Partition, key: ScheduleKey) -> list[Instruction]:
@@ -83,13 +85,13 @@ def assemble(stage_list: Sequence[Stage], partition: Partition, key: ScheduleKey
     steps += [Instruction("predict_for_metrics")] if key.predictions else []
     steps += [Instruction("metric", option=number) for number in key.metrics]
     by_rows = partition.by == "rows" and partition.workers > 1
-    at_once = key.purpose == "train" and not by_rows and not key.clips
+    at_once = key.purpose == "train" and not by_rows and not key.clips and not key.accumulates
     if key.purpose in ("train", "differentiate"):
         steps += _backward(stage_list, kinds, partition, key, at_once)
     if key.purpose == "differentiate" and by_rows:
         steps += [Instruction("exchange"), Instruction("sum_gradients")]
     if key.purpose == "train" and not at_once:
-        steps += _update_at_the_end(partition, by_rows, key.clips)
+        steps += _update_at_the_end(partition, by_rows, key)
     return [*steps, again]
 
 
@@ -174,13 +176,16 @@ def _backward(
     return steps
 
 
-def _update_at_the_end(partition: Partition, by_rows: bool, clips: bool) -> list[Instruction]:
+def _update_at_the_end(partition: Partition, by_rows: bool, key: ScheduleKey) -> list[Instruction]:
     """All parameters, when everybody's gradient is there."""
-    names = ["exchange", "add_gradients"] if by_rows else []
-    if clips:
+    steps = [Instruction(name) for name in (("exchange", "add_gradients") if by_rows else ())]
+    if key.accumulates:
+        steps.append(Instruction("accumulate", option=int(key.accumulates == "means")))
+    names: list[str] = []
+    if key.clips:
         names += ["norm", "exchange", "clip"] if partition.workers > 1 else ["norm", "clip"]
     names += ["update", "exchange"] if by_rows else ["update"]
-    return [Instruction(name) for name in names]
+    return steps + [Instruction(name) for name in names]
 
 
 def link(schedule: Sequence[Instruction], dtype: str) -> Any:

@@ -71,7 +71,7 @@ class NumbaExecutable(CompiledReader):
     """A program whose every part has a compiled kernel."""
 
     epoch: Epoch
-    can_freeze = True
+    can_freeze = can_accumulate = True
 
     def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:
         super().__init__(backend, program, plan)
@@ -346,9 +346,15 @@ class NumbaExecutable(CompiledReader):
         return self._one_batches[key]
 
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
-        place = self._trained.flat_address(gradients) if hyperparameters.clip_norm is None else None
+        is_plain = hyperparameters.clip_norm is None and self.program.accumulation == 1
+        place = self._trained.flat_address(gradients) if is_plain else None
         if place is None:
             flat = self._trained.flatten(gradients, self.program.dtype, out=self._gradient)
+            if self.program.accumulation > 1:
+                flat = self._accumulate(flat)
+                if (self.state.step + 1) % self.program.accumulation:
+                    self.state.step += 1
+                    return
             if hyperparameters.clip_norm is not None:
                 flat = self._backend.clip_norm(flat, hyperparameters.clip_norm)
             place = address(flat)
@@ -356,6 +362,14 @@ class NumbaExecutable(CompiledReader):
         steps = Steps(0, 1, self.state.step, hyperparameters.learning_rates, self._constants(hyperparameters))
         self._shared_update().run(place, steps, hyperparameters, self._homes.flat_to_write())
         self.state.step += 1
+
+    def _accumulate(self, gradient: HostArray) -> HostArray:
+        """The sum of those of the batches that make an update, so far."""
+        self._giant_step.wait()
+        total: HostArray = self._homes.flat_to_write().slots[0, -1]
+        place = self.state.step % self.program.accumulation
+        self._backend.accumulate(total, gradient, self.program.summand, is_first=place == 0)  # in place
+        return total
 
     def _shared_update(self) -> SharedUpdate:
         """Among the threads that the network may use."""

@@ -24,7 +24,7 @@ OF_STAGES = (
     "own_forward", "own_backward",
 )  # fmt: skip
 """How the names of opcodes begin that compute a stage."""
-UPDATES = ("add_gradients", "norm", "clip", "update")
+UPDATES = ("accumulate", "add_gradients", "norm", "clip", "update")
 
 
 def step_parts(executable: "NumbaExecutable", data: Any, order: HostArray, batch_size: int) -> StepParts:

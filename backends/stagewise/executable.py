@@ -55,7 +55,7 @@ class StagewiseExecutable(FlatExecutable):
     """A program on a backend's operations."""
 
     epoch: Epoch
-    can_freeze = True
+    can_freeze = can_accumulate = True
     gives_up = True
     """Whether a step may run in a thread of its own."""
 
@@ -187,16 +187,25 @@ class StagewiseExecutable(FlatExecutable):
     def _apply_update(self, learning_rate: float, hyperparameters: Hyperparameters) -> None:
         """One step of the optimizer with `_gradient`."""
         assert self._rule is not None, "the network checks that it is compiled"
-        gradient = self._gradient
-        if hyperparameters.clip_norm is not None:
-            gradient = self._backend.clip_norm(gradient, hyperparameters.clip_norm, out=gradient)
-        numbers = [hyperparameters.constants[name] for name in self._rule.hyperparameters]
+        gradient, together = self._gradient, self.program.accumulation
+        place, slots = self.state.step % together, self._slots
         self.state.step += 1
+        if together > 1:
+            *slots, total = slots
+            total = self._backend.accumulate(total, gradient, self.program.summand, is_first=place == 0)
+            self._slots = [*slots, total]
+            if place + 1 < together:
+                return
+            gradient = total
+        if hyperparameters.clip_norm is not None:
+            gradient = self._backend.clip_norm(gradient, hyperparameters.clip_norm, out=self._gradient)
+        numbers = [hyperparameters.constants[name] for name in self._rule.hyperparameters]
         end, has_frozen = self._trained.size, bool(self.program.frozen_parameters)
         trained = self._parameters[:end] if has_frozen else self._parameters
-        updated, self._slots = self._backend.update(
-            self._rule, self.state.step, trained, gradient, self._slots, learning_rate, *numbers
+        updated, slots = self._backend.update(
+            self._rule, self.state.step // together, trained, gradient, slots, learning_rate, *numbers
         )
+        self._slots[: len(slots)] = slots
         if not has_frozen:
             self._parameters = updated
         elif updated is not trained:  # else it was written in place

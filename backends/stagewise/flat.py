@@ -48,7 +48,7 @@ class FlatExecutable(Executable):
         self._rescale, self._stages, self._sources = program.gathered
         self._reduction = program.loss.reduction if program.loss else "mean"
         self._rule = program.optimizer_rule
-        self._slot_names = self._rule.slots if self._rule else ()
+        self._slot_names = program.slots
         trained, frozen = program.trainable_parameters, program.frozen_parameters
         self._layout = FlatLayout((*trained, *frozen), cache_aligned=self.cache_aligned)
         self._trained = FlatLayout(trained, cache_aligned=self.cache_aligned)

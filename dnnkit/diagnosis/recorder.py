@@ -124,7 +124,8 @@ def _updates(net: Network, snapshot: Snapshot, gradients: Mapping[str, Values]) 
     rule = net.executable.program.optimizer_rule
     if rule is None:
         return {}
-    numbers = net.optimizer.hyperparameters(snapshot.state.step, 1)
+    update = snapshot.state.step // net.gradient_accumulation_steps
+    numbers = net.optimizer.hyperparameters(update, 1)
     constants = [numbers.constants[name] for name in rule.hyperparameters]
     rate, changes = float(numbers.learning_rates[0]), dict[str, Values]()
     with np.errstate(all="ignore"):
@@ -135,7 +136,7 @@ def _updates(net: Network, snapshot: Snapshot, gradients: Mapping[str, Values]) 
         for name, g in gradients.items():
             p = snapshot.parameters[name]
             slots = [snapshot.slots.get(f"{slot}/{name}", np.zeros_like(p)) for slot in rule.slots]
-            after, *_ = rule.function(snapshot.state.step + 1, p, g, *slots, rate, *constants, np)
+            after, *_ = rule.function(update + 1, p, g, *slots, rate, *constants, np)
             changes[name] = np.asarray(after) - p
     return changes
 

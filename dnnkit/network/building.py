@@ -4,16 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.backends import choosing
 from dnnkit.backends.base import Backend
 from dnnkit.backends.choosing import ASSUMED_ROWS, Chosen
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.program import Program, Snapshot, TrainingState
+from dnnkit.backends.program import Hyperparameters, Program, Snapshot, TrainingState
 from dnnkit.backends.registry import get_backend
 from dnnkit.diagnosis.first_look import Looked
-from dnnkit.errors import ConfigurationError, NotReady
+from dnnkit.errors import BackendUnavailable, ConfigurationError, NotReady
 from dnnkit.instead import refuse
 from dnnkit.layers import Input, Layer
 from dnnkit.losses import LOSSES, Loss
@@ -44,6 +45,7 @@ class Buildable(WithWeights):
         self.seed, self.dtype, self.num_threads = seed, dtype, num_threads
         self.loss: Loss | None = None
         self.metrics: tuple[Given, ...] = ()
+        self.gradient_accumulation_steps = 1
         self.stop_training = False
         self.turns = Turns()
         """Who may change the network; for dnnkit's own parts."""
@@ -69,11 +71,18 @@ class Buildable(WithWeights):
         optimizer: str | Optimizer | type[Optimizer] = "rmsprop",
         loss: str | Loss | type[Loss] | None = None,
         metrics: Given | Sequence[Given] | None = (),
+        *,
+        gradient_accumulation_steps: int | None = None,
         **others: Any,
     ) -> None:
         """Say what to minimise, how, and what to report; keeps the parameters, forgets an optimizer's state.
 
         Without a loss, the network is trained by `step` and `apply_gradients` only, whose gradients come from outside.
+        With `gradient_accumulation_steps` so many batches, of whatever calls, make one update: its gradient is the mean
+        of theirs, or their sum where the loss is a sum, as of `step`. So batches of 32 in fours train as batches of 128
+        do, up to rounding. Steps of `fit` stay batches; schedules count updates; dropout draws for each batch. What the
+        last batches of an epoch leave goes on with the first of the next.
+
         A metric is a name or a function `(y_true, y_pred)` that gives one value per row; docs/extending.md says more.
         Warns (`TrainingWarning`) where the last activation, the loss and the metrics do not go together.
         """
@@ -86,7 +95,9 @@ class Buildable(WithWeights):
             raise ConfigurationError(
                 "compile got metrics and no loss: metrics are measured beside a loss, such as loss='mean_squared_error'"
             )
+        together = checks.check_optional_count("gradient_accumulation_steps", gradient_accumulation_steps) or 1
         with self.turns.rebuilding("compile"):
+            self.gradient_accumulation_steps = together
             self._optimizer, self.loss, self.metrics = chosen, minimised, measured
             if self._executable is not None:
                 self._rebuild(keep_slots=False, rows=self._weighed_rows)
@@ -196,7 +207,17 @@ class Buildable(WithWeights):
             dtype=self.dtype,
             seed=self.seed,
             num_threads=self.num_threads,
+            accumulation=self.gradient_accumulation_steps,
         )
+
+    def hyperparameters(self, count: int = 1) -> Hyperparameters:
+        """The optimizer's numbers for the next so many batches; a schedule gives those of an update the same rate."""
+        first, together = self.executable.state.step, self.gradient_accumulation_steps
+        if together == 1 or count == 1:
+            return self.optimizer.hyperparameters(first // together, count)
+        updates = np.arange(first, first + count) // together
+        found = self.optimizer.hyperparameters(int(updates[0]), int(updates[-1] - updates[0]) + 1)
+        return replace(found, learning_rates=found.learning_rates[updates - updates[0]])
 
     def initial_parameters(self) -> dict[str, NDArray[Any]]:
         """The parameters that the seed gives, by canonical name."""
@@ -236,6 +257,12 @@ class Buildable(WithWeights):
 
     def _take(self, chosen: Chosen, executable: Executable, keep_slots: bool = True) -> None:
         """Go on with what was built, and with the numbers that were there."""
+        if executable.program.accumulation > 1 and not executable.can_accumulate:
+            raise BackendUnavailable(
+                f"the backend {executable.plan.backend!r} makes an update of each batch, for its "
+                f"{type(executable).__name__} does not say that it can accumulate: leave out "
+                "gradient_accumulation_steps, or use another backend, such as numpy"
+            )
         if self._executable is not None:
             snapshot = self._executable.snapshot()
             if not keep_slots:

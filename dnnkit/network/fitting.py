@@ -131,7 +131,7 @@ class Fittable(Askable):
                 validates=validates,
                 watch=watching(self, self._looked, x, y, batch_size, diagnose),  # all data was looked at before
             )
-            hyperparameters = self.optimizer.hyperparameters(self.executable.state.step, 1)
+            hyperparameters = self.hyperparameters()
             self.executable.prepare(run.data, batch_size, hyperparameters, run.validation)
             interrupts.check()
             self.turns.begin_training()

@@ -33,6 +33,7 @@ def lower(
     dtype: Dtype,
     seed: int,
     num_threads: int | None,
+    accumulation: int = 1,
 ) -> Program:
     """The whole network as one frozen description."""
     stages: list[Stage] = []
@@ -72,6 +73,7 @@ def lower(
         dtype=dtype,
         seed=seed,
         num_threads=num_threads,
+        accumulation=accumulation,
     )
 
 

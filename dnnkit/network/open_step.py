@@ -98,8 +98,7 @@ class OpenStep(Askable):
                 executable = self.executable
                 if executable.program.rule == optimizer.rule:
                     companion, rows = self._companion(of, training, trains=True), self._as_rows(given)
-                    hyperparameters = optimizer.hyperparameters(executable.state.step, 1)
-                    if companion.train_batch(x, rows, hyperparameters) is not None:
+                    if companion.train_batch(x, rows, self.hyperparameters()) is not None:
                         executable.take_over(companion)
                         return
         x = self._check_samples(x, None)
@@ -109,7 +108,7 @@ class OpenStep(Askable):
         with self.turns:
             executable, companion = self.executable, self._companion(of, training, trains=True)
             companion.begin_epoch(companion.load(x, gradient, None), np.arange(samples), samples)
-            companion.run_steps(0, 1, optimizer.hyperparameters(executable.state.step, 1))
+            companion.run_steps(0, 1, self.hyperparameters())
             executable.take_over(companion)
 
     def follow(self, net: Any, tau: float) -> None:

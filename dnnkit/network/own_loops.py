@@ -47,7 +47,7 @@ class OwnLoops(Network):
             epoch, data = executable.epoch, executable.load(x, y, weights)
             try:
                 executable.begin_epoch(data, np.arange(samples), samples)
-                executable.run_steps(0, 1, self.optimizer.hyperparameters(executable.state.step, 1))
+                executable.run_steps(0, 1, self.hyperparameters())
                 return executable.totals()
             finally:
                 executable.epoch = epoch  # of a fit that this step is between two of
@@ -62,7 +62,7 @@ class OwnLoops(Network):
                 return None
             if executable.program.frozen_parameters:
                 require_trainable(executable)
-            return executable.train_batch(x, y, optimizer.hyperparameters(executable.state.step, 1))
+            return executable.train_batch(x, y, self.hyperparameters())
 
     def get_gradients(
         self, x: Any, y: Any, with_input: bool = False, *, sample_weight: Any = None
@@ -104,7 +104,7 @@ class OwnLoops(Network):
             UnknownName, ShapeError, DataError: before anything changes, where a gradient does not fit a parameter.
             ConfigurationError: if one is missing, or is of a layer that is frozen.
         """
-        optimizer = self.optimizer
+        self.optimizer.rule  # noqa: B018 - whether the network is compiled is said first
         self._take_rule()
         arrays = self.parameters.fitting("gradient", gradients)
         program = self.executable.program
@@ -123,7 +123,7 @@ class OwnLoops(Network):
             )
         with self.turns:
             executable = self.executable
-            executable.update(arrays, optimizer.hyperparameters(executable.state.step, 1))
+            executable.update(arrays, self.hyperparameters())
 
     @abstractmethod
     def _check(

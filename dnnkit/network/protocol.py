@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dnnkit.backends.base import Backend
 from dnnkit.backends.executable import Executable
+from dnnkit.backends.program import Hyperparameters
 from dnnkit.layers import Layer
 from dnnkit.losses import Loss
 from dnnkit.metrics import Given
@@ -34,6 +35,7 @@ class Network(Protocol):
     num_threads: int | None
     loss: Loss | None
     metrics: tuple[Given, ...]
+    gradient_accumulation_steps: int
     stop_training: bool
     turns: Turns
 
@@ -60,6 +62,9 @@ class Network(Protocol):
     @property
     def optimizer(self) -> Optimizer:
         """The optimizer."""
+
+    def hyperparameters(self, count: int = ...) -> Hyperparameters:
+        """The optimizer's numbers for the next batches."""
 
     @property
     def history(self) -> History:

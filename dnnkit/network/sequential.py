@@ -94,6 +94,7 @@ class Sequential(Fittable, OpenStep, OwnLoops, Freezable, Describable, Copyable,
         Sequential.__init__(self, **same, backend=backend, name=state.get("name"))
         self.input_shape = state["input_shape"]
         self.loss, self.metrics, self._optimizer = state["loss"], state["metrics"], state["optimizer"]
+        self.gradient_accumulation_steps = state.get("gradient_accumulation_steps", 1)
         vars(self).update(state["own"])
         if state["numbers"]:
             self._make(state["input_shape"])

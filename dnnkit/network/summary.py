@@ -113,7 +113,9 @@ def training(net: Network) -> str:
     epochs = len(net.history.epoch) if net.is_built else 0
     trained = f"; trained for {epochs} epoch{'s' * (epochs != 1)}" if epochs else ""
     loss = type(net.loss).__name__ if net.loss is not None else "gradients from outside"
-    return f"{optimizer} on {loss}{metrics}{trained}"
+    together = net.gradient_accumulation_steps
+    batches = f", an update of {together} batches" if together > 1 else ""
+    return f"{optimizer} on {loss}{batches}{metrics}{trained}"
 
 
 def text(net: Network) -> str:

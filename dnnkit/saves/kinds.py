@@ -44,7 +44,7 @@ ARCHITECTURE = record(
         "optimizer": ANYTHING,
         "metrics": list_of(ANYTHING, 1000),
     },
-    {"name": or_none(text(most=200))},
+    {"name": or_none(text(most=200)), "gradient_accumulation_steps": whole(1, 1 << 40)},
     agrees=_check_sizes,
 )
 

@@ -86,6 +86,7 @@ def network_of(
                     optimizer=serialization.rebuild(architecture["optimizer"], known),
                     loss=serialization.rebuild(architecture["loss"], known),
                     metrics=[_metric(each, custom) for each in architecture["metrics"]],
+                    gradient_accumulation_steps=architecture.get("gradient_accumulation_steps"),
                 )
         shape = tuple(architecture["input_shape"])
         numbers.check(parameter_shapes(net.descriptions, shape), net.dtype, measured_sums(net, shape), place)

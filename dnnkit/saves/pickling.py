@@ -33,6 +33,7 @@ def state_of(net: Network, own: Mapping[str, Any]) -> dict[str, Any]:
         "loss": net.loss,
         "optimizer": net.optimizer if net.is_compiled else None,
         "metrics": net.metrics,
+        "gradient_accumulation_steps": net.gradient_accumulation_steps,
         "seed": net.seed,
         "dtype": net.dtype,
         "num_threads": net.num_threads,

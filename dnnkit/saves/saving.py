@@ -40,7 +40,12 @@ def architecture_of(net: Network) -> dict[str, Any]:
         "loss": serialization.describe(net.loss),
         "optimizer": serialization.describe(net.optimizer) if net.is_compiled else None,
         "metrics": [_described(metric) for metric in net.metrics],
-    } | ({} if net.name is None else {"name": net.name})
+    } | {name: value for name, value, default in _seldom(net) if value != default}
+
+
+def _seldom(net: Network) -> list[tuple[str, Any, Any]]:
+    """What is written where it is not the default: name, value, default."""
+    return [("name", net.name, None), ("gradient_accumulation_steps", net.gradient_accumulation_steps, 1)]
 
 
 def _described(metric: Given) -> Any:

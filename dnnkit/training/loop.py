@@ -219,7 +219,7 @@ class _Fit:
         while True:
             end = turn.end(first, last)
             with turn:
-                hyperparameters = net.optimizer.hyperparameters(state.step, end - first)
+                hyperparameters = net.hyperparameters(end - first)
                 done = state.position = executable.run_steps(first, end, hyperparameters)
                 if done == last or self.interrupts.received:
                     return executable.totals()  # within the turn: a step of another thread has an epoch of its own

@@ -27,13 +27,20 @@ def apply_update(worker, run, start, place, count):
     """One step of the optimizer for `count` parameters, `start` bytes from the first; their gradient is at `place`."""
     if count > 0:
         made = worker.step - run.first_step
+        step = (run.first_update + made) // run.accumulation + 1
         call_update(
             run.rule,
             (
-                run.first_update + made + 1, worker.parameters + start, worker.gradient + place, worker.slots + start,
-                run.slot_stride, count, number(0.0, run.rates, made), run.constants,
+                step, worker.parameters + start, worker.gradient + place, worker.slots + start, run.slot_stride, count,
+                number(0.0, run.rates, made), run.constants,
             ),
         )  # fmt: skip
+
+
+@jit
+def is_due(worker, run):
+    """Whether this step's batch is the last of those that make an update."""
+    return (run.first_update + worker.step - run.first_step + 1) % run.accumulation == 0
 
 
 @jit
@@ -146,6 +153,24 @@ def sum_gradients(worker, run, stage, option):
 
 
 @opcode
+def accumulate(worker, run, stage, option):
+    """Add this worker's share of the gradient to that of other batches; the last of them has the sum.
+
+    With option 1 the sum becomes a mean.
+    """
+    size, count = size_of(run.zero), worker.share_end - worker.share
+    gradient = vector(run.zero, worker.gradient + worker.share * size, count)
+    total = vector(run.zero, worker.slots + (run.gradient_sum * run.slot_stride + worker.share) * size, count)
+    factor = gradient.dtype.type(1 / run.accumulation if option == 1 else 1)
+    is_first = (run.first_update + worker.step - run.first_step) % run.accumulation == 0
+    for e in range(count):
+        total[e] = factor * gradient[e] if is_first else total[e] + factor * gradient[e]
+    if is_due(worker, run):
+        for e in range(count):
+            gradient[e] = total[e]
+
+
+@opcode
 def norm(worker, run, stage, option):
     """Compute this worker's part of the gradient's squared norm."""
     first = worker.own if worker.number > 0 else worker.share
@@ -174,7 +199,9 @@ def clip(worker, run, stage, option):
 
 @opcode
 def update(worker, run, stage, option):
-    """Update this worker's share of the parameters."""
+    """Update this worker's share of the parameters, if the batch is the last of those that make an update."""
+    if not is_due(worker, run):
+        return
     size = size_of(run.zero)
     # Replicated parameters first, on their own, so that every worker rounds them identically.
     apply_update(worker, run, worker.share * size, worker.share * size, worker.own - worker.share)

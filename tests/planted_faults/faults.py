@@ -364,7 +364,7 @@ NUMBA = [
     ),
     Fault(
         "numba-steps-counted", ONE, "kernels/_engine/updates.py",
-        "run.first_update + made + 1", "run.first_update + made + 2",
+        "run.accumulation + 1", "run.accumulation + 2",
         "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/1'",
     ),
     Fault(
@@ -912,8 +912,19 @@ BACKENDS = [
     ),
     Fault(
         "backends-diagnosis-next-step", ONE, "dnnkit/diagnosis/recorder.py",
-        "rule.function(snapshot.state.step + 1, p", "rule.function(snapshot.state.step, p",
+        "rule.function(update + 1, p", "rule.function(update, p",
         "tests/dnnkit/diagnosis/test_layers.py -k 'updates_are_those and adam'",
+    ),
+    Fault(
+        "numba-accumulated-too-soon", ONE, "kernels/_engine/updates.py",
+        "(run.first_update + worker.step - run.first_step + 1) % run.accumulation",
+        "(worker.step - run.first_step + 1) % run.accumulation",
+        "tests/dnnkit/network/test_accumulation.py -k 'goes_on_in_the_middle and numba'",
+    ),
+    Fault(
+        "backends-accumulated-stale", STALE, "backends/stagewise/executable.py",
+        "is_first=place == 0", "is_first=self.state.step == 1",
+        "tests/dnnkit/network/test_accumulation.py -k 'small_batches and numpy'",
     ),
     Fault(
         "backends-open-step-state", STALE, "backends/stagewise/flat.py",
