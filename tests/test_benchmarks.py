@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import processes
+
 ROOT = Path(__file__).parents[1]
 ALONE = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
 """With one of several processes that test, nothing would be measured."""
@@ -30,7 +32,7 @@ def run_here(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     command = command.replace("benchmarks/", f"{shlex.quote(str(ROOT))}/benchmarks/")
     command += settings if "--benchmark-save" in command else ""
     environment = {**ALONE, "PATH": os.pathsep.join([scripts, os.environ["PATH"]]), "COLUMNS": "250"}
-    return subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True)
+    return processes.run(command, shell=True, cwd=folder, env=environment)
 
 
 def test_two_backends_are_compared_as_it_is_documented(tmp_path: Path) -> None:
@@ -69,7 +71,7 @@ def test_results_are_saved_compared_and_drawn(tmp_path: Path) -> None:
         suite, settings = ROOT / "benchmarks" / "test_activations.py", ROOT / "pyproject.toml"
         command = [sys.executable, "-m", "pytest", str(suite), "-c", str(settings), f"--rootdir={ROOT}", "-q"]
         chosen = ["-p", "no:cacheprovider", "-k", "relu and numpy", "--benchmark-max-time=0.01"]
-        result = subprocess.run([*command, *chosen, *options], cwd=tmp_path, env=ALONE, capture_output=True, text=True)
+        result = processes.run([*command, *chosen, *options], cwd=tmp_path, env=ALONE)
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.dnnkit.cli.command import dnnkit
 
 ROOT = Path(__file__).parents[1]
@@ -42,15 +43,13 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     if program == "dnnkit":
         return dnnkit(folder, *arguments, *(BRIEFLY if arguments[:2] == ["bench", "activations"] else ()))
     environment = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
-    return subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    return processes.run(command, shell=True, cwd=folder, env=environment)
 
 
 @pytest.mark.parametrize("document", [d for d in DOCUMENTS if blocks(d, "python")], ids=str)
 def test_python_blocks(document: Path, tmp_path: Path) -> None:
     code = "\n".join(blocks(document, "python"))
-    result = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
-    )
+    result = processes.run([sys.executable, "-W", "error", "-c", code], cwd=tmp_path)
     assert result.returncode == 0, result.stderr
 
 
@@ -70,7 +69,7 @@ def test_python_blocks_beside_a_peer(document: Path, peer: str, tmp_path: Path) 
     """Both halves, as one program: what they compare is asserted there."""
     pytest.importorskip(peer)
     code = "\n".join(re.findall(rf"^```python(?: with {peer})?\n(.*?)^```", text_of(document), BLOCK))
-    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    result = processes.run([sys.executable, "-c", code], cwd=tmp_path)
     assert result.returncode == 0, result.stderr
 
 

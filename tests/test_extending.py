@@ -2,12 +2,12 @@
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.cuda_on_cpu.compiling import cache_folder
 from tests.kernels.checkouts import copy_checkout, environment
 from tests.planted_parts import PARTS, plant
@@ -96,7 +96,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     cache = tmp_path_factory.mktemp("cache")
     (cache / "dnnkit").mkdir()
     (cache / "dnnkit" / "cuda_on_cpu").symlink_to(cache_folder())  # for the kernels that are as they ship
-    done = subprocess.run(command, cwd=root, env=environment(root, cache), capture_output=True, text=True)
+    done = processes.run(command, cwd=root, env=environment(root, cache))
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

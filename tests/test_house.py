@@ -2,7 +2,6 @@
 
 import ast
 import re
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import dnnkit
+from tests import processes
 
 ROOT = Path(__file__).parents[1]
 LEAVES = {"dnnkit.background", "dnnkit.errors", "dnnkit.files", "dnnkit.installed", "dnnkit.registry"}
@@ -106,20 +106,20 @@ def test_a_planted_import_in_the_wrong_direction_fails_lint(tmp_path: Path) -> N
             (place / "ruff.toml").write_text(rules.read_text())
         (place / "planted.py").write_text(f'"""Planted."""\n\n{line}\n')
         command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--select", "TID251", "planted.py"]
-        result = subprocess.run(command, cwd=place, capture_output=True, text=True)
+        result = processes.run(command, cwd=place)
         assert "TID251" in result.stdout, (folder, line, result.stdout + result.stderr)
 
 
 def test_import_loads_neither_compilers_nor_plots_nor_data() -> None:
     heavy = ["numba", "cupy", "matplotlib", "sklearn", "scipy", "rich", "typer", "threadpoolctl", "safetensors"]
     code = f"import dnnkit, sys; print([name for name in {heavy} if name in sys.modules])"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = processes.run([sys.executable, "-c", code], check=True)
     assert result.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("folder", ["backends", "kernels"])
 def test_a_second_copy_under_another_name_is_refused(folder: str) -> None:
-    result = subprocess.run([sys.executable, "-c", f"import {folder}"], cwd=ROOT, capture_output=True, text=True)
+    result = processes.run([sys.executable, "-c", f"import {folder}"], cwd=ROOT)
     assert "ImportError" in result.stderr
     assert f"import this package as dnnkit.{folder}" in result.stderr
 
@@ -134,7 +134,7 @@ def test_the_symlinks_are_relative_and_committed() -> None:
 @pytest.mark.slow
 def test_the_wheel_and_the_source_distribution_hold_dnnkit_alone(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    files = processes.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT)
     if files.returncode != 0:
         pytest.skip("not a git checkout")
     for name in files.stdout.split("\n")[:-1]:
@@ -145,7 +145,7 @@ def test_the_wheel_and_the_source_distribution_hold_dnnkit_alone(tmp_path: Path)
         elif (ROOT / name).exists():
             target.write_bytes((ROOT / name).read_bytes())
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run([*pip, "-w", str(tmp_path), str(source)], check=True, capture_output=True, text=True)
+    processes.run([*pip, "-w", str(tmp_path), str(source)], check=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names} == {"dnnkit", f"dnnkit-{dnnkit.__version__}.dist-info"}

@@ -2,11 +2,12 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests import processes
 
 ROOT = Path(__file__).parents[1]
 FIGURES = "tests/notes/test_figures.py::test_every_figure_on_a_gpu"
@@ -28,6 +29,6 @@ def test_a_gpu_that_is_required_is_missed(required: str, test: str, outcome: str
     environment = {**os.environ, "DNNKIT_REQUIRE_GPU": required, "CUDA_VISIBLE_DEVICES": "", "CI": "1"}
     environment.pop("DNNKIT_TEST_BACKENDS", None)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
-    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    result = processes.run(command, cwd=ROOT, env=environment)
     assert re.search(outcome, result.stdout), result.stdout[-3000:]
     assert ("DNNKIT_REQUIRE_GPU" in result.stdout) == (outcome == "1 error")

@@ -1,6 +1,8 @@
 """Functions in threads of their own, and what they raised."""
 
+import sys
 import threading
+import traceback
 from collections.abc import Callable
 
 
@@ -18,6 +20,12 @@ def together(*functions: Callable[[], object]) -> list[BaseException]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
-    assert not any(thread.is_alive() for thread in threads), "a thread waits for ever"
+        thread.join(300)
+    stacks = [_stack(thread) for thread in threads if thread.is_alive()]
+    assert not stacks, "\n".join(["threads wait for ever:", *stacks])
     return failures
+
+
+def _stack(thread: threading.Thread) -> str:
+    frame = sys._current_frames().get(thread.ident or 0)
+    return f"{thread.name}:\n{''.join(traceback.format_stack(frame))}"

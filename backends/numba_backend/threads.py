@@ -4,6 +4,10 @@ import threading
 from time import sleep
 from typing import Any
 
+LOOK = 0.1
+"""Seconds between two moments in which Python looks for signals: one that another thread is given, or that comes just
+before the main thread goes to sleep, does not wake it."""
+
 
 def in_threads(function: Any, count: int, stop: Any) -> None:
     """function(0) ... function(count - 1), each in a thread.
@@ -39,7 +43,8 @@ def in_threads(function: Any, count: int, stop: Any) -> None:
         over = False
         while not over:
             try:
-                end.wait()
+                while not end.wait(LOOK):
+                    pass
                 while thread.is_alive():  # not join: interrupted once, Python 3.11 takes the thread for ended
                     sleep(1e-5)
                 over = True

@@ -19,7 +19,8 @@ class GiantStep:
     """One step at a time, in a thread of its own."""
 
     def __init__(self) -> None:
-        self._thread: threading.Thread | None = None
+        self._ended: threading.Event | None = None
+        """Of the last step. Not its thread: `join` interrupted once, Python 3.11 takes a thread for ended."""
         self._lock = threading.Lock()
         self._is_left = self._changes = False
 
@@ -28,14 +29,16 @@ class GiantStep:
 
         The work asks `may_change` before it changes anything that others see. It ends by itself, later.
         """
-        while self._thread is not None and self._thread.is_alive():
-            self._thread.join(LOOK)
+        while self._ended is not None and not self._ended.wait(LOOK):
             if is_unwanted():
                 return False
         failures: list[BaseException] = []
-        ended = threading.Event()
+        self._ended, begins = threading.Event(), threading.Lock()
+        ended = self._ended
 
         def run() -> None:
+            if not begins.acquire(blocking=False):
+                return
             try:
                 work()
             except BaseException as error:  # handed to the thread that waits
@@ -44,17 +47,19 @@ class GiantStep:
                 ended.set()
 
         self._is_left = self._changes = False
-        self._thread = threading.Thread(target=run, daemon=True, name="dnnkit-giant-step")
-        self._thread.start()
+        thread = threading.Thread(target=run, daemon=True, name="dnnkit-giant-step")
         try:
+            thread.start()
             while not ended.wait(LOOK):
                 if is_unwanted() and self._leave():
                     return False
         except BaseException:
-            if not self._leave():
-                ended.wait()
+            if begins.acquire(blocking=False):  # it could not be started, or only now begins: it does nothing
+                ended.set()
+            elif not self._leave():
+                self.wait()
             raise
-        self.wait()
+        thread.join()  # which has nothing left to do
         if failures:
             raise failures[0]
         return True
@@ -72,6 +77,6 @@ class GiantStep:
 
     def wait(self) -> None:
         """Until a step that was left has ended: it uses the buffers of the next."""
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        if self._ended is not None:
+            while not self._ended.wait(LOOK):
+                pass

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from dnnkit.backends.acting import acting
-from dnnkit.training.interrupts import undivided
+from dnnkit.training.interrupts import interruptible, undivided
+
+LOOK = 0.2
+"""Seconds between two looks at whose turn it is: a signal that another thread is given does not wake the main one."""
 
 
 class FairLock:
@@ -64,6 +67,7 @@ class FairLock:
             if self._queue:
                 self._wake_next()
 
+    @interruptible
     def _wait(self, me: int, when_waiting: Callable[[], None]) -> None:
         self._wake_up[me] = turn = threading.Lock()
         turn.acquire()
@@ -71,7 +75,7 @@ class FairLock:
             if self._owner() != me:
                 when_waiting()
             while self._owner() != me:
-                turn.acquire()
+                turn.acquire(timeout=LOOK)
         finally:
             del self._wake_up[me]
 

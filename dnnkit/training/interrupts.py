@@ -38,7 +38,8 @@ def error_of(number: int) -> BaseException:
     return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
 
 
-_UNDIVIDED: set[CodeType] = set()
+_IS_DIVIDED: dict[CodeType, bool] = {}
+"""Of functions that say so: whether a signal may be raised within."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -48,16 +49,23 @@ def undivided(function: Function) -> Function:
 
     Python raises between any two operations, also where a lock is held already and nobody knows it yet.
     """
-    _UNDIVIDED.add(function.__code__)
+    _IS_DIVIDED[function.__code__] = False
     return function
 
 
-def _is_undivided(frame: FrameType | None) -> bool:
+def interruptible(function: Function) -> Function:
+    """Decorate what waits within something undivided: there, who does not wait any longer is heard."""
+    _IS_DIVIDED[function.__code__] = True
+    return function
+
+
+def _is_divided(frame: FrameType | None) -> bool | None:
+    """What the innermost function says that says anything."""
     while frame is not None:
-        if frame.f_code in _UNDIVIDED:
-            return True
+        if (is_divided := _IS_DIVIDED.get(frame.f_code)) is not None:
+            return is_divided
         frame = frame.f_back
-    return False
+    return None
 
 
 def _nothing() -> None:
@@ -84,6 +92,7 @@ class Interrupts:
         self._raised: BaseException | None = None
         self._hook_before: Any = None
 
+    @undivided
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in self._signals:
@@ -92,11 +101,12 @@ class Interrupts:
             self._hook_before, sys.unraisablehook = sys.unraisablehook, self._forget_own
         return self
 
+    @undivided
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
         if self._hook_before is not None:
             sys.unraisablehook = self._hook_before
+        for number, handler in reversed(self._before.items()):  # that of Ctrl-C last: it may raise at once
+            signal.signal(number, handler)
         if kind is None:
             self.check()
 
@@ -108,7 +118,8 @@ class Interrupts:
     def _hear(self, number: int, frame: FrameType | None) -> None:
         is_repeated = _is_repeated() and bool(self.received)
         self.received.append(number)
-        if self._is_held or is_repeated or _is_undivided(frame):
+        is_divided = _is_divided(frame)
+        if self._is_held or is_repeated or is_divided is False:
             return
         if self._raises:
             self._raised = self.error()
@@ -116,7 +127,8 @@ class Interrupts:
         if len(self.received) > 1:
             self.is_forced = True
             raise self.error()
-        self.stop()
+        if is_divided is None:  # else another thread's steps may be running, and its own begin later, or not at all
+            self.stop()
 
     def error(self) -> BaseException:
         """What ends the program as the first signal would have."""

@@ -219,6 +219,8 @@ class _Fit:
         while True:
             end = turn.end(first, last)
             with turn:
+                if self.interrupts.received:  # while it came to its turn: nobody has asked these steps to stop
+                    return executable.totals()
                 hyperparameters = net.hyperparameters(end - first)
                 done = state.position = executable.run_steps(first, end, hyperparameters)
                 if done == last or self.interrupts.received:

@@ -1,8 +1,12 @@
 """BLAS's threads: one setting of the process, wanted differently by several threads."""
 
+import contextlib
+import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -62,7 +66,7 @@ def test_nobody_sees_the_bound_of_another() -> None:
 
 
 def test_those_who_want_the_same_run_side_by_side() -> None:
-    blas, all_inside = BlasThreads(lambda: [Library(4)]), threading.Barrier(3, timeout=10)
+    blas, all_inside = BlasThreads(lambda: [Library(4)]), threading.Barrier(3, timeout=300)
 
     def wait() -> None:
         with blas.bounded(1):
@@ -194,4 +198,71 @@ def test_ctrl_c_while_others_have_their_turn_leaves_no_bound_behind(monkeypatch:
     with pytest.raises(KeyboardInterrupt):
         work()
     thread.join()
-    assert (blas._users, library.threads) == (0, 4)
+    assert (blas._users, library.threads) == (set(), 4)
+
+
+def interrupted_at(moment: int, work: Callable[[], None]) -> bool:
+    """Do the work, with Ctrl-C at that of the moments in which Python hears it; whether there are so many.
+
+    Those are the beginning of a Python function and the end of one in C.
+    """
+    count = 0
+
+    def hear(frame: FrameType, event: str, _: object) -> None:
+        nonlocal count
+        if event in ("call", "c_return") and frame.f_code.co_filename in (module.__file__, contextlib.__file__):
+            count += 1
+            if count == moment:
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.setprofile(hear)
+        try:
+            work()
+        finally:
+            sys.setprofile(None)
+    return count >= moment
+
+
+def test_ctrl_c_at_any_moment_leaves_no_bound_that_others_would_wait_for() -> None:
+    """Between coming in and noting it, it left a user for ever, and the next fit with another bound waited for it."""
+    moment, is_there = 0, True
+    while is_there:
+        library = Library(4)
+        blas = BlasThreads(lambda library=library: [library])  # type: ignore[misc]
+
+        def work(blas: BlasThreads = blas) -> None:
+            with blas.bounded(1):
+                blas.let_others()
+            with blas.bounded(2):
+                pass
+
+        moment += 1
+        is_there = interrupted_at(moment, work)
+        assert (blas._users, len(blas._waiting), blas._bound, library.threads) == (set(), 0, None, 4), moment
+        with blas.bounded(3):
+            assert library.threads == 3, moment
+    assert moment > 30
+
+
+def test_who_was_admitted_and_not_woken_comes_in_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK", 0.01)
+    library = Library(4)
+    blas = BlasThreads(lambda: [library])
+
+    def wait() -> None:
+        with blas.bounded(2):
+            assert library.threads == 2
+
+    thread = threading.Thread(target=wait)
+    with blas.bounded(1):
+        thread.start()
+        while not blas._waiting:
+            time.sleep(1e-4)
+        kind, waits, _ = blas._waiting[0]
+        blas._waiting[0] = (kind, waits, threading.Lock())  # of which the thread does not know
+        blas._waiting[0][2].acquire()
+    thread.join(300)
+    assert not thread.is_alive()
+    assert (blas._users, library.threads) == (set(), 4)

@@ -1,7 +1,6 @@
 """What "auto" decides where no GPU can win or none works; where one does: tests/cuda_on_cpu/test_choosing.py."""
 
 import re
-import subprocess
 import sys
 from typing import Any
 
@@ -13,6 +12,7 @@ from dnnkit.backends import choosing, get_backend
 from dnnkit.backends.cupy_backend import cuda_diagnosis
 from dnnkit.backends.cupy_backend.cuda_diagnosis import CudaState
 from dnnkit.backends.program import Program
+from tests import processes
 from tests.backends.programs import WIDE, classifier
 
 pytestmark = pytest.mark.usefixtures("_with_numba")
@@ -148,5 +148,5 @@ def test_training_a_small_network_imports_nothing_of_a_gpu(features: int, import
         "found = [name for name in sys.modules if 'cupy' in name or 'cuda' in name]\n"
         "print(sorted({name.partition('.')[0] for name in found}))"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = processes.run([sys.executable, "-c", code], check=True)
     assert result.stdout.strip() == imported

@@ -11,6 +11,7 @@ import dnnkit as dk
 from dnnkit.backends import available, choice, get_backend, registry
 from dnnkit.backends.numpy_backend import NumpyBackend
 from dnnkit.errors import BackendUnavailable
+from tests import processes
 
 PLUGIN = Path(__file__).parent / "example_plugin"
 
@@ -104,7 +105,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for file in PLUGIN.iterdir():
         (source / file.name).write_text(file.read_text())
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps", "--no-index"]
-    subprocess.run([*command, "--target", str(target), str(source)], check=True, capture_output=True, text=True)
+    processes.run([*command, "--target", str(target), str(source)], check=True)
     return target
 
 
@@ -113,7 +114,7 @@ def run(code: str, site: Path, **variables: str) -> subprocess.CompletedProcess[
 
     root = str(Path(dk.__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), root]), **variables}
-    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    return processes.run([sys.executable, "-c", code], env=environment)
 
 
 def test_an_installed_plugin_trains_from_base_alone(plugins: Path) -> None:

@@ -1,6 +1,5 @@
 """Every CUDA source that ships compiles with NVRTC for every architecture, without a warning."""
 
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from dnnkit.kernels._cuda.source import ROOT, Source, shipped
+from tests import processes
 from tests.cuda_compile import nvrtc
 from tests.cuda_compile.report import named, table
 from tests.cuda_compile.resources import ARCHITECTURES, OLDEST_AND_NEWEST, REPORTED, Resources, compile_for, read
@@ -92,7 +92,7 @@ def test_its_builtins_are_loaded_from_beside_it() -> None:
     found = nvrtc.find()
     if found is None or not list(Path(found).parent.glob("libnvrtc-builtins.so.*")):
         pytest.skip("of an installed toolkit, which the system's loader knows")
-    result = subprocess.run([sys.executable, "-c", BUILTINS], cwd=PROJECT, capture_output=True, text=True)
+    result = processes.run([sys.executable, "-c", BUILTINS], cwd=PROJECT)
     assert result.returncode == 0, result.stderr
 
 

@@ -1,12 +1,12 @@
 """The table at the end of a run has everything, however many processes ran the tests."""
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.cuda_compile.report import kernels_shipped
 
 ROOT = Path(__file__).parents[2]
@@ -24,8 +24,7 @@ FEW = "clip_norm or row_numbers"
 def test_the_table_from_two_processes_is_that_from_one() -> None:
     command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-k", FEW, *TESTS]
     one, two = (
-        subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True).stdout
-        for options in ([], ["--numprocesses=2", "--dist=load"])
+        processes.run([*command, *options], cwd=ROOT).stdout for options in ([], ["--numprocesses=2", "--dist=load"])
     )
     assert set(re.findall(r"\[(gw\d)\].* PASSED .*::test_compiles", two)) == {"gw0", "gw1"}, two
     tables = [re.search(r"^registers of.*^kernels compiled: .*?$", text, re.M | re.S) for text in (one, two)]

@@ -2,11 +2,12 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests import processes
 
 ROOT = Path(__file__).parents[2]
 TESTS = {
@@ -41,7 +42,7 @@ def test_what_every_backend_passes(what: str) -> None:
     plugin = ["-p", "tests.cuda_on_cpu.stand_in_plugin"]
     environment = {**os.environ, "DNNKIT_TEST_BACKENDS": "cupy"}
     files = [str(Path("tests") / name) for name in TESTS[what]]
-    result = subprocess.run([*command, *plugin, *files], cwd=ROOT, env=environment, capture_output=True, text=True)
+    result = processes.run([*command, *plugin, *files], cwd=ROOT, env=environment)
     assert result.returncode == 0, result.stdout[-5000:] + result.stderr[-2000:]
     passed = re.search(r"(\d+) passed", result.stdout)
     assert passed is not None, result.stdout

@@ -1,7 +1,6 @@
 """What CUDA, cuBLAS and the compiler may report, as errors of dnnkit that say what to do; on the stand-in."""
 
 import gc
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +13,7 @@ import dnnkit as dk
 from dnnkit.backends.cupy_backend import failures
 from dnnkit.errors import BackendUnavailable, DeviceMemoryError
 from dnnkit.kernels._cuda import products
+from tests import processes
 from tests.backends.networks import data
 from tests.cuda_on_cpu.cupy_networks import ADAM, ready, steps
 from tests.cuda_on_cpu.cupy_stand_in import cublas, memory, raw
@@ -166,7 +166,7 @@ print("end")
 def test_the_end_of_the_interpreter_is_not_waited_for(early: bool) -> None:
     """CUDA may be gone by then, and what fails there is printed as an error that nobody can mend."""
     command = [sys.executable, "-c", AT_EXIT.format(early=early)]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    result = processes.run(command, cwd=ROOT)
     assert result.stdout == "end\n", result.stderr
     assert ("CUDARuntimeError" in result.stderr) == early
 

@@ -4,7 +4,6 @@ import importlib.util
 import inspect
 import json
 import platform
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests import processes
 from tests.cuda_compile import nvrtc
 from tests.cuda_on_cpu import cupy_stand_in
 from tests.cuda_on_cpu.cupy_stand_in import counts, memory
@@ -225,7 +225,7 @@ def test_what_the_stand_in_has_cupy_has() -> None:
             if inspect.isclass(value) and value.__module__.startswith(("cupy", "tests.")):
                 names |= {f"{module}.{key}.{part}": None for part in vars(value) if not part.startswith("_")}
     command = [sys.executable, "-W", "ignore", "-c", COMPARE, json.dumps(sorted(names))]
-    result = subprocess.run(command, capture_output=True, text=True)
+    result = processes.run(command)
     if "No module named 'cupy'" in result.stderr:
         miss(CUPY)
     assert result.returncode == 0, result.stderr

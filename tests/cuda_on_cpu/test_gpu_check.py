@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from dnnkit.backends.cupy_backend.backend import CupyBackend
 from dnnkit.kernels import registry
 from dnnkit.kernels._cuda import products
 from dnnkit.kernels.optimizer_step.reference import RULES
+from tests import processes
 from tests.cuda_on_cpu.cupy_stand_in import cublas, namespace, raw
 from tests.cuda_on_cpu.gpu_check_on_stand_in import COMMAND, FAULTS
 from tests.kernels.conftest import checked_on_cpu
@@ -98,7 +98,7 @@ def test_a_part_that_crashes_or_hangs_is_recorded_and_the_others_go_on(tmp_path:
     raising = ",".join(f"{name}=raise" for name in PARTS if name not in ("machine", "dense", "losses", "updates"))
     faults = f"{raising},dense=crash,losses=hang"
     command = [*COMMAND, "--out", str(path), *SMALL, "--limit", "30"]
-    result = subprocess.run(command, cwd=ROOT, env={**os.environ, FAULTS: faults}, capture_output=True, text=True)
+    result = processes.run(command, cwd=ROOT, env={**os.environ, FAULTS: faults})
     assert result.returncode == 1, result.stderr
     found = json.loads(path.read_text())
     assert list(found) == list(PARTS)
@@ -167,7 +167,7 @@ def test_a_gpu_that_computes_nothing_passes_no_check(
 def test_without_a_gpu_it_says_why_and_writes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "gpu.json"
     command = [sys.executable, "-m", "benchmarks.gpu_check", "--out", str(path), "--device", "cupy:9999"]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    result = processes.run(command, cwd=ROOT)
     assert result.returncode == 2
     assert result.stderr.startswith("no GPU to check: backend 'cupy")
     assert "What works here" in result.stderr or "there is no GPU '9999'" in result.stderr

@@ -12,6 +12,7 @@ import pytest
 import dnnkit as dk
 from dnnkit.errors import ConfigurationError, UnknownName
 from dnnkit.registry import REGISTRIES, Registry
+from tests import processes
 
 KINDS = {
     "activation",
@@ -335,7 +336,7 @@ def run(tmp_path: Path, entry_points: str, code: str) -> subprocess.CompletedPro
     (tmp_path / "extra.py").write_text(PACKAGE)
     root = str(Path(dk.__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), root]), "DNNKIT_BACKEND": "numpy"}
-    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    return processes.run([sys.executable, "-c", code], env=environment)
 
 
 def test_an_installed_package_adds_names(tmp_path: Path):

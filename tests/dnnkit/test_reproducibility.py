@@ -10,7 +10,6 @@ import copy
 import os
 import pickle
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ import pytest
 import dnnkit as dk
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.kernels._target.processor import FUSED
+from tests import processes
 from tests.backends.numba_backend.machines import usual
 from tests.backends.numba_backend.partitions import busy
 
@@ -95,7 +95,7 @@ def elsewhere(name: str, dtype: str, file: Path, **variables: str) -> Numbers:
     """What another process trains."""
     command = [sys.executable, "-m", "tests.dnnkit.test_reproducibility", name, dtype, str(file)]
     environment = {**os.environ, **variables, "PYTHONPATH": str(ROOT)}
-    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    result = processes.run(command, cwd=ROOT, env=environment)
     assert result.returncode == 0, result.stderr
     with np.load(file) as found:
         return dict(found)

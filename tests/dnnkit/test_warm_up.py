@@ -11,6 +11,7 @@ import pytest
 import dnnkit as dk
 from dnnkit.backends import Backend
 from dnnkit.errors import ConfigurationError
+from tests import processes
 from tests.dnnkit.cli.command import dnnkit
 
 NETWORKS = """
@@ -87,7 +88,7 @@ def test_after_it_no_process_compiles(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "dnnkit", "compile", "--dtype", "float32", "--backend", "numba"]
     subprocess.run(command, env=environment, check=True)
     kept = set(tmp_path.rglob("*.kernel"))
-    later = subprocess.run([sys.executable, "-c", NETWORKS], env=environment, capture_output=True, text=True)
+    later = processes.run([sys.executable, "-c", NETWORKS], env=environment)
     assert (later.returncode, later.stderr) == (0, "")
     assert set(tmp_path.rglob("*.kernel")) == kept
     assert len(kept) > 50

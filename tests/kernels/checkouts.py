@@ -3,9 +3,11 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
+
+from tests.processes import Process, started
 
 CHECKOUT = Path(__file__).parents[2]
 REPORT = """
@@ -57,25 +59,19 @@ def environment(checkout: Path, cache: Path, **more: str) -> dict[str, str]:
     return kept | ours | more
 
 
-def start(code: str, checkout: Path, cache: Path, **more: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-c", code],
-        env=environment(checkout, cache, **more),
-        cwd=checkout,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def start(code: str, checkout: Path, cache: Path, **more: str) -> AbstractContextManager[Process]:
+    return started([sys.executable, "-c", code], env=environment(checkout, cache, **more), cwd=checkout)
 
 
-def finish(process: subprocess.Popen) -> dict:
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    return json.loads(out) | {"stderr": err}
+def finish(process: Process) -> dict:
+    done = process.end()
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout) | {"stderr": done.stderr}
 
 
 def run(code: str, checkout: Path, cache: Path, **more: str) -> dict:
-    return finish(start(code, checkout, cache, **more))
+    with start(code, checkout, cache, **more) as process:
+        return finish(process)
 
 
 def files(folder: Path) -> dict[str, tuple[int, int]]:

@@ -781,7 +781,7 @@ BACKENDS = [
     ),
     Fault(
         "backends-blas-bound", ORDER, "backends/blas_threads.py",
-        "self._users == 0 or (self._kind == kind and kind is not ALONE)", "True",
+        "not self._users or (self._kind == kind and kind is not ALONE)", "True",
         "tests/backends/test_blas_threads.py -k nobody_sees",
     ),
     Fault(

@@ -1,7 +1,6 @@
 """Why CuPy cannot work, in words, with the command that mends it: machines of every kind, simulated."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -14,6 +13,7 @@ from dnnkit.backends import available, get_backend
 from dnnkit.backends.cupy_backend import cuda_diagnosis
 from dnnkit.backends.cupy_backend.cuda_diagnosis import CudaState, diagnose
 from dnnkit.errors import BackendUnavailable
+from tests import processes
 from tests.backends.cupy_backend.feigned import driver
 
 WORKS = CudaState(cupy="14.2.0", driver=13020, devices=1, cuda=13020)
@@ -194,7 +194,7 @@ import dnnkit as dk
 dk.get_backend()
 dk.backends.available()
 """
-    result = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
+    result = processes.run([sys.executable, "-W", "error", "-c", code])
     assert result.returncode == 0, result.stderr
 
 
@@ -212,7 +212,7 @@ assert cuda_diagnosis._driver_capabilities(0) == ()
 def test_the_driver_is_asked_for_the_compute_capability_of_each_gpu(tmp_path: Path) -> None:
     driver(tmp_path)
     environment = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}
-    result = subprocess.run([sys.executable, "-c", DRIVER], env=environment, capture_output=True, text=True)
+    result = processes.run([sys.executable, "-c", DRIVER], env=environment)
     assert result.returncode == 0, result.stderr
 
 

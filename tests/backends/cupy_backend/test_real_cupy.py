@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.backends.cupy_backend.feigned import DRIVER, LAUNCHES, driver, library
 from tests.requirements import miss
 
@@ -164,7 +165,7 @@ def package() -> Path:
 def ask(code: str, **variables: str) -> str:
     """What it prints in a process of its own."""
     command = [sys.executable, "-W", "ignore", "-c", code]
-    result = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True)
+    result = processes.run(command, env={**os.environ, **variables})
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 

@@ -1,11 +1,10 @@
 """Networks divided among workers as a test wants it, compared by their numbers."""
 
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import pytest
 import dnnkit as dk
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.processors import processors
+from tests.processes import started
 
 DIVISIONS = ["units/1", "units/2", "units/3", "units/4", "rows/2", "rows/3", "rows/4"]
 DIVIDED = ["units/2", "units/3", "rows/2", "rows/3"]
@@ -43,14 +43,10 @@ def dividing(partition: str, *, in_threads: bool | None = True) -> Iterator[None
 @contextmanager
 def busy(count: int) -> Iterator[None]:
     """So many other processes that never wait."""
-    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
-    try:
+    with ExitStack() as stack:
+        for _ in range(count):
+            stack.enter_context(started([sys.executable, "-c", "while True: pass"], patience=3600))
         yield
-    finally:
-        for process in processes:
-            process.kill()
-        for process in processes:
-            process.wait()
 
 
 def threads_of_ours() -> list[str]:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from dnnkit.backends.numba_backend.executable import NumbaExecutable
 from dnnkit.backends.numba_backend.few_rows import FewRows
 from dnnkit.errors import TrainingWarning
 from dnnkit.kernels._native import functions
+from tests import processes
 from tests.backends.networks import CASES, data
 from tests.backends.numba_backend.partitions import threads_ended
 
@@ -163,7 +163,7 @@ from dnnkit.kernels._native import functions, machine_code
 machine_code.compile_bitcode = None
 """
     report = "print(len(functions._addresses))"
-    result = subprocess.run([sys.executable, "-c", spy + SMALL_TRAINING + report], capture_output=True, text=True)
+    result = processes.run([sys.executable, "-c", spy + SMALL_TRAINING + report])
     assert int(result.stdout) > 10, result.stderr
     assert "compiling" not in result.stderr
 

@@ -1,7 +1,6 @@
 """Threads that stand by for short runs: same bits, nobody waits for them, none stays."""
 
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -15,6 +14,7 @@ from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend import crew as module
 from dnnkit.backends.numba_backend.crew import CREW, Crew
 from dnnkit.backends.numba_backend.partition import Partition
+from tests import processes
 from tests.backends.numba_backend.partitions import check_same, classes, classifier, dividing, threads_ended
 
 STEPS = 40
@@ -96,14 +96,14 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), losses[-1] < losses[0]
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_the_child_of_a_fork_trains() -> None:
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    done = processes.run(command)
     assert done.stdout.split() == ["0", "True"], done.stderr
 
 
 def test_a_process_ends_while_one_stands_by() -> None:
     long = "import dnnkit.backends.numba_backend.crew as crew\ncrew.LOOKS = 3_000_000\n"  # some 0.1 s
     command = [sys.executable, "-c", long + FORKED.split("child =")[0]]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    done = processes.run(command)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 
 import dnnkit as dk
+from dnnkit.backends.numba_backend.threads import in_threads
 from dnnkit.callbacks import Callback
 from tests.backends.numba_backend.partitions import (
     DIVIDED,
@@ -27,6 +27,7 @@ from tests.backends.numba_backend.partitions import (
     numbers,
     threads_ended,
 )
+from tests.processes import started
 
 
 def fail_at(batch: int, error: BaseException) -> Callback:
@@ -166,6 +167,7 @@ INTERRUPTED = """
 import json, os, signal, sys, threading, time
 import numpy as np
 import dnnkit as dk
+from dnnkit.backends.numba_backend.threads import in_threads
 
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=(3000, 20)), rng.integers(0, 4, 3000)
@@ -205,20 +207,38 @@ for division in sys.argv[1:]:
 
 
 def test_ctrl_c_ends_a_divided_epoch_between_two_steps_and_what_follows_is_as_if_there_had_been_none() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, *LOCAL], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    watchdog = threading.Timer(120, process.kill)
-    watchdog.start()
     results = []
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.strip() == "training":
-            time.sleep(0.15)
-            process.send_signal(signal.SIGINT)
-        else:
-            results.append(json.loads(line))
-    _, errors = process.communicate()
-    watchdog.cancel()
-    assert process.returncode == 0, errors
+    with started([sys.executable, "-c", INTERRUPTED, *LOCAL]) as process:
+        for _ in LOCAL:
+            for _ in range(2):
+                process.line("training")
+                time.sleep(0.15)
+                process.send_signal(signal.SIGINT)
+            results.append(json.loads(process.line("[")))
+        done = process.end()
+    assert done.returncode == 0, done.stderr
     assert results == [[partition, 2, [], True, True, True] for partition in LOCAL]
+
+
+def test_ctrl_c_that_another_thread_is_given_is_heard_at_once() -> None:
+    """It does not wake the main thread, nor does one that comes just before that goes to sleep."""
+    stopped, ends = threading.Event(), threading.Event()
+
+    def give() -> None:
+        begun.wait()
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        ends.wait(60)
+        stopped.set()  # at the latest
+
+    def work(number: int) -> None:
+        begun.set()
+        stopped.wait()
+        heard.append(ends.is_set())
+
+    begun, heard = threading.Event(), list[bool]()
+    giver = threading.Thread(target=give)
+    giver.start()
+    with pytest.raises(KeyboardInterrupt):
+        in_threads(work, 2, lambda: (ends.set(), stopped.set()))
+    giver.join()
+    assert heard == [True, True]

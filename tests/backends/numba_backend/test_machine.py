@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from dnnkit.backends.numba_backend import machine as machines
 from dnnkit.backends.numba_backend.machine import TOGETHER, machine
+from tests import processes
 from tests.backends.numba_backend.machines import usual
 from tests.backends.numba_backend.partitions import busy
 
@@ -34,7 +34,7 @@ def choices(cache: Path) -> dict[str, str]:
     """What another process chooses, one that finds nothing kept."""
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", CHOICES]
-    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    result = processes.run(command, cwd=ROOT, env=environment)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
 

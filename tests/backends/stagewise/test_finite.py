@@ -1,6 +1,5 @@
 """Numbers that are not finite are seen when data are loaded, by every backend, wherever they are."""
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import dnnkit as dk
 from dnnkit.backends import Backend
 from dnnkit.backends.stagewise import finite
 from dnnkit.errors import DataError
+from tests import processes
 
 
 def network(backend: Backend, dtype: Any = "float32", **more: Any) -> dk.Sequential:
@@ -125,5 +125,5 @@ def test_no_thread_spins_after_data_were_looked_at(backend: Backend) -> None:
     """As those do that a BLAS wakes for a large product: they take processors from the training that follows."""
     if backend.name not in ("numpy", "numba"):
         pytest.skip("another library's threads are its own")
-    done = subprocess.run([sys.executable, "-c", LOADING, backend.name], capture_output=True, text=True, check=True)
+    done = processes.run([sys.executable, "-c", LOADING, backend.name], check=True)
     assert int(done.stdout) == 0

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from dnnkit.backends.numba_backend import executable as numba_executable
 from dnnkit.backends.stagewise import executable as stagewise_executable
 from dnnkit.backends.stagewise.giant_step import GiantStep
 from tests.dnnkit.training.counting import BATCH, bits, data, network
+from tests.threads import together
 
 
 @pytest.fixture
@@ -50,13 +52,13 @@ def test_ctrl_c_leaves_it_with_every_number_as_before(backend: Backend, tmp_path
 
     def slow(self: GiantStep) -> bool:
         entered.set()
-        assert goes_on.wait(30)
+        assert goes_on.wait(300)
         return may_change(self)
 
     monkeypatch.setattr(GiantStep, "may_change", slow)
 
     def press() -> None:
-        assert entered.wait(30)
+        assert entered.wait(300)
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=press, daemon=True)
@@ -93,7 +95,7 @@ def test_one_that_is_left_may_not_change_anything_and_is_waited_for_by_the_next(
     step, goes_on, answers = GiantStep(), threading.Event(), []
 
     def work() -> None:
-        assert goes_on.wait(30)
+        assert goes_on.wait(300)
         answers.append(step.may_change())
 
     assert not step.run(work, lambda: True)
@@ -101,6 +103,42 @@ def test_one_that_is_left_may_not_change_anything_and_is_waited_for_by_the_next(
     goes_on.set()
     assert step.run(lambda: answers.append(step.may_change()), lambda: False)
     assert answers == [False, True]
+
+
+def test_who_is_interrupted_while_waiting_for_one_waits_for_it_all_the_same_the_next_time() -> None:
+    """Python 3.11 takes a thread whose `join` was interrupted for ended: the next step had its buffers while it ran."""
+    step, goes_on, order = GiantStep(), threading.Event(), []
+
+    def work() -> None:
+        assert goes_on.wait(300)
+        order.append("left")
+
+    assert not step.run(work, lambda: True)
+    interrupter = threading.Timer(0.05, partial(os.kill, os.getpid(), signal.SIGINT))
+    interrupter.start()
+    with pytest.raises(KeyboardInterrupt):
+        step.wait()
+    interrupter.join()
+    next_one = threading.Thread(target=lambda: step.run(lambda: order.append("next"), lambda: False))
+    next_one.start()
+    next_one.join(0.2)
+    goes_on.set()
+    next_one.join()
+    assert order == ["left", "next"]
+
+
+def test_one_that_cannot_be_started_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    step, order = GiantStep(), []
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(RuntimeError, match="start new thread"):
+            step.run(lambda: None, lambda: False)
+    assert together(step.wait) == []
+    assert step.run(lambda: order.append(1), lambda: False)
+    assert order == [1]
 
 
 def test_what_it_raises_is_raised() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import dnnkit as dk
+from tests import processes
 from tests.dnnkit.cli.command import dnnkit
 
 
@@ -18,7 +19,7 @@ def dnnkit_backends(**variables: str) -> subprocess.CompletedProcess[str]:
 
 def test_every_backend_is_listed_with_whether_it_works():
     command, environment = [sys.executable, "-m", "dnnkit", "backends"], {**os.environ, "COLUMNS": "200"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = processes.run(command, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     rows = {words[0]: words[1:] for line in done.stdout.splitlines() if (words := line.split())}
     for info in dk.backends.available():

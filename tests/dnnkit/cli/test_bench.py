@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.dnnkit.cli.command import dnnkit
 
 SMALL = ["--quick", "--rounds", "2", "--backend", "numpy"]
@@ -20,7 +21,7 @@ def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def bench_in_a_process(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "dnnkit", "bench", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    return processes.run(command, cwd=folder)
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,12 @@ import pytest
 
 from dnnkit.backends.cupy_backend import cuda_diagnosis
 from dnnkit.cli.doctor import doctor
+from tests import processes
 
 
 def run(**variables: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "COLUMNS": "200", **variables}
-    return subprocess.run(
-        [sys.executable, "-m", "dnnkit", "doctor"], env=environment, capture_output=True, text=True, timeout=60
-    )
+    return processes.run([sys.executable, "-m", "dnnkit", "doctor"], env=environment)
 
 
 def test_a_sound_machine_exits_with_0():

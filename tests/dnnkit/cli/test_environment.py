@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import processes
+
 TRAIN = ("-m", "dnnkit", "train", "digits", "--epochs", "1", "--hidden", "3", "--out", "run", "--quiet")
 
 FORMULA = """
@@ -21,7 +23,7 @@ except dk.errors.DnnkitError as error:
 def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
     environment = {**os.environ, "DNNKIT_CACHE_DIR": str(folder / "cache"), **variables}
     command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return processes.run(command, cwd=folder, env=environment)
 
 
 def test_a_variable_of_the_library_that_draws_is_one_line_after_the_training(tmp_path: Path) -> None:

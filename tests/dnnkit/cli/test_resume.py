@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 import dnnkit as dk
 from tests.dnnkit.cli.command import dnnkit
 from tests.dnnkit.cli.test_train import command, environment, expect_one_line
+from tests.processes import started
 
 OPTIONS = ("--hidden", "12,8", "--activation", "tanh", "--optimizer", "adamw", "--learning-rate", "0.003")
 OPTIONS += ("--batch-size", "50", "--seed", "4", "--dtype", "float64", "--backend", "numpy", "--out", "run", "--quiet")
@@ -74,24 +74,13 @@ def test_more_epochs_go_on_as_if_they_had_been_asked_for_at_once(whole: Path, tm
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)])
 def test_what_a_signal_ended_goes_on(whole: Path, tmp_path: Path, number: signal.Signals, status: int) -> None:
     cut = tmp_path
-    process = subprocess.Popen(
-        command("train", "--epochs", "100000", *OPTIONS[:-1], "--checkpoint-every", "20 steps"),
-        cwd=cut,
-        env=environment({}),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert any(line.startswith("Epoch 3/100000") for line in process.stdout)
+    arguments = ("train", "--epochs", "100000", *OPTIONS[:-1], "--checkpoint-every", "20 steps")
+    with started(command(*arguments), cwd=cut, env=environment({})) as process:
+        process.line("Epoch 3/100000")
         process.send_signal(number)
-        output, errors = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == status
-    assert errors == ""
-    assert ("interrupted, and saved: go on with  dnnkit train --resume run" in output) == (status > 0)
+        done = process.end()
+    assert (done.returncode, done.stderr) == (status, "")
+    assert ("interrupted, and saved: go on with  dnnkit train --resume run" in done.stdout) == (status > 0)
     trained = dk.load(cut / "run").executable.state.step // 29
     assert 2 <= trained < 60, "it was so fast that the test cannot tell anything"
     assert dnnkit(cut, "train", "--resume", "run", "--epochs", "60").returncode == 0

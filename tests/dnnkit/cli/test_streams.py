@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import dnnkit as dk
+from tests import processes
 from tests.dnnkit.cli import command
 
 TRAIN = ("train", "--epochs", "2", "--hidden", "4", "--backend", "numpy", "--out", "run")
@@ -16,9 +17,7 @@ TRAIN = ("train", "--epochs", "2", "--hidden", "4", "--backend", "numpy", "--out
 def dnnkit(folder: Path, *arguments: str, redirect: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
     line = f'"$0" -m dnnkit {" ".join(arguments)} {redirect}'
     environment = {**os.environ, **variables}
-    return subprocess.run(
-        ["bash", "-c", line, sys.executable], cwd=folder, env=environment, capture_output=True, text=True
-    )
+    return processes.run(["bash", "-c", line, sys.executable], cwd=folder, env=environment)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "gbk", "cp932", "big5"])
@@ -69,6 +68,6 @@ for verbose in ("auto", 1, 2):
     assert len(net.history.epoch) == 3, verbose
 """
     for stream in ("none", "closed"):
-        done = subprocess.run([sys.executable, "-c", program, stream], cwd=tmp_path, capture_output=True, text=True)
+        done = processes.run([sys.executable, "-c", program, stream], cwd=tmp_path)
         assert done.returncode == 0, (stream, done.stderr)
         assert "Traceback" not in done.stderr

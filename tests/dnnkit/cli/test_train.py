@@ -14,14 +14,16 @@ import numpy as np
 import pytest
 
 import dnnkit as dk
+from tests import processes
 from tests.dnnkit.cli.command import dnnkit
+from tests.processes import started
 
 SMALL = ("--epochs", "2", "--hidden", "8")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def in_a_process(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), cwd=folder, env=environment(variables), capture_output=True, text=True)
+    return processes.run(command(*arguments), cwd=folder, env=environment(variables))
 
 
 def command(*arguments: str) -> list[str]:
@@ -32,6 +34,11 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
     """This process's own variables but for a choice of backend, of which fixtures of a module are not rid yet."""
     inherited = {name: value for name, value in os.environ.items() if name != "DNNKIT_BACKEND"}
     return {**inherited, "COLUMNS": "120", "TERM": "xterm", **variables}
+
+
+def without_compiling(errors: str) -> list[str]:
+    """The lines but for those which tell, on a slow machine, of kernels that are compiled."""
+    return [line for line in errors.splitlines() if not line.startswith("dnnkit: compiling ")]
 
 
 def of_training(results: Mapping[str, Any]) -> dict[str, Any]:
@@ -268,24 +275,14 @@ def test_usage_errors_are_explained_without_a_traceback(tmp_path, arguments):
 
 
 def test_an_interrupted_run_keeps_what_was_learned(tmp_path):
-    process = subprocess.Popen(
-        command("train", "--hidden", "8", "--epochs", "100000", "--out", "run", "--json", "results.json"),
-        cwd=tmp_path,
-        env=environment({}),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert any(line.startswith("Epoch 2/100000") for line in process.stdout)
+    arguments = ("train", "--hidden", "8", "--epochs", "100000", "--out", "run", "--json", "results.json")
+    with started(command(*arguments), cwd=tmp_path, env=environment({})) as process:
+        process.line("Epoch 2/100000")
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 130
-    assert "interrupted" in output
-    assert errors == ""
+        done = process.end()
+    assert done.returncode == 130, done.stderr
+    assert "interrupted" in done.stdout
+    assert without_compiling(done.stderr) == []
     net = dk.load(tmp_path / "run")
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["interrupted"] is True
@@ -298,19 +295,14 @@ def test_an_interrupted_run_keeps_what_was_learned(tmp_path):
 def test_a_terminal_shows_progress_within_an_epoch(tmp_path):
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        command("train", *SMALL), cwd=tmp_path, env=environment({}), stdout=theirs, stderr=theirs, stdin=theirs
-    )
-    os.close(theirs)
+    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
     shown = b""
-    try:
+    with started(command("train", *SMALL), cwd=tmp_path, env=environment({}), **streams) as process:
+        os.close(theirs)
         while part := _read(ours):
             shown += part
-        assert process.wait(60) == 0
-    finally:
-        os.close(ours)
-        process.kill()
-        process.wait()
+        assert process.wait() == 0
+    os.close(ours)
     text = shown.decode()
     assert "Epoch 1/2" in text
     assert re.search(r"ETA [\d.: s]+ - [\d.]+ µs/sample - loss: \d+\.\d{4} - accuracy: ", text)

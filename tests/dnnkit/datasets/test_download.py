@@ -4,12 +4,11 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ import pytest
 from dnnkit.datasets import download, fashion_mnist, mnist
 from tests.dnnkit.datasets import mirror_server as server
 from tests.dnnkit.datasets.mirror_server import ARRAYS, CONTENTS, FILES, IMAGES, PACKED, failure, files, load, mirror
+from tests.processes import Process, started
 
 
 def wait_for(condition: Callable[[], Any]) -> None:
@@ -133,19 +133,10 @@ def test_what_fails_twice_is_tried_a_third_time(folder, monkeypatch, answer):
 # -- several processes -----------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def another_process(url: str) -> Iterator[subprocess.Popen[str]]:
+def another_process(url: str) -> AbstractContextManager[Process]:
     code = "from dnnkit.datasets.idx import IdxFile\nfrom dnnkit.datasets.store import load_pairs\n"
     code += f"print(load_pairs('tiny', {FILES!r}, ())[0][0].sum())"
-    variables = {**os.environ, "DNNKIT_MIRROR": url}
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    return started([sys.executable, "-c", code], env={**os.environ, "DNNKIT_MIRROR": url})
 
 
 def test_two_processes_at_once_download_once(folder):
@@ -155,9 +146,9 @@ def test_two_processes_at_once_download_once(folder):
             assert second.stderr.readline() == f"waiting for another process that downloads tiny to {folder}\n"
             good.released.set()
             for process in (first, second):
-                printed, errors = process.communicate(timeout=20)
-                assert process.returncode == 0, errors
-                assert int(printed) == ARRAYS[IMAGES].sum()
+                done = process.end()
+                assert done.returncode == 0, done.stderr
+                assert int(done.stdout) == ARRAYS[IMAGES].sum()
     assert good.requests == [f"/tiny/{name}" for name in PACKED]
     assert files(folder) == set(PACKED)
 
@@ -169,7 +160,7 @@ def test_a_process_that_is_stopped_blocks_and_leaves_nothing(folder, number):
         with another_process(good.url) as process:
             wait_for(lambda: folder.exists() and any(path.stat().st_size for path in folder.glob(".*.part")))
             process.send_signal(number)
-            process.communicate(timeout=20)
+            process.end()
         assert process.returncode != 0
         assert len(files(folder)) == (number == signal.SIGKILL)  # nobody can clean up after that but the next one
         load(f"{good.url}/tiny")

@@ -15,6 +15,7 @@ from dnnkit.activations import key_of
 from dnnkit.errors import CheckpointError, ConfigurationError, UnknownName
 from dnnkit.formula import Formula, activation_from_text, checking, definition
 from dnnkit.kernels import registry
+from tests import processes
 from tests.dnnkit.formula.formulas import BUILT_IN
 
 MISH = BUILT_IN["mish"]
@@ -104,9 +105,7 @@ def test_saved_by_formula_and_loaded_where_nobody_has_defined_it(tmp_path: Path,
         "import sys, numpy as np, dnnkit as dk; net = dk.load('run', backend=sys.argv[1]); "
         "np.save('y.npy', net.predict(np.load('x.npy'))); print(net.layers[0].activation)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program, backend], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    done = processes.run([sys.executable, "-c", program, backend], cwd=tmp_path, check=True)
     assert "Formula(name='wave', formula='sin(w * x) + x / 2', parameters=(('w', 1.5),))" in repr(net.layers[0])
     assert done.stdout.strip() == "wave"
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), net.predict(data()[0]))

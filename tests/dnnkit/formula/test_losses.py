@@ -3,7 +3,6 @@
 import copy
 import json
 import pickle
-import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -15,6 +14,7 @@ import dnnkit as dk
 from dnnkit.errors import CheckpointError, ConfigurationError, FormulaWarning, UnknownName
 from dnnkit.formula import FormulaLoss, checking, loss_derivation
 from dnnkit.losses import LOSSES
+from tests import processes
 
 HUBER = "where(abs(y - t) < delta, (y - t)**2 / 2, delta*(abs(y - t) - delta/2))"
 
@@ -102,9 +102,7 @@ def test_saved_by_formula_and_loaded_where_nobody_has_defined_it(tmp_path: Path,
         "data = np.load('data.npz'); net.fit(data['x'], data['y'], epochs=2, verbose=0); "
         "np.save('y.npy', net.predict(data['x'])); print(net.loss)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program, backend], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    done = processes.run([sys.executable, "-c", program, backend], cwd=tmp_path, check=True)
     assert done.stdout.strip() == "bent"
     net.fit(*data(), epochs=2, verbose=0)
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), net.predict(data()[0]))

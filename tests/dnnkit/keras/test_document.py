@@ -1,13 +1,13 @@
 """docs/from-keras.md: the halves of each pair are one program but for what they import, and Keras runs its half."""
 
 import re
-import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.dnnkit.keras.document import FILE
 
 BLOCKS = re.findall(r"^```(python(?: keras)?)\n(.*?)^```", FILE.read_text(), re.MULTILINE | re.DOTALL)
@@ -33,5 +33,5 @@ def test_only_what_is_imported_differs(for_keras: str, for_dnnkit: str) -> None:
 def test_keras_runs_its_half(tmp_path: Path) -> None:
     pytest.importorskip("keras")
     code = "\n".join([BLOCKS[0][1], *(for_keras for for_keras, _ in PAIRS)])
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = processes.run([sys.executable, "-c", code], cwd=tmp_path)
     assert done.returncode == 0, done.stderr

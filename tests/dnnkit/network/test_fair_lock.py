@@ -1,5 +1,6 @@
 """The lock behind turns: one at a time, first come, first served, whoever is interrupted."""
 
+import os
 import signal
 import sys
 import threading
@@ -144,3 +145,36 @@ def test_whatever_is_raised_its_thread_waits_for_nobody() -> None:
         is_there = interrupt_at(line, turn, fail)
         turn()
     assert line > 20
+
+
+@pytest.mark.parametrize("by_another_thread", [False, True])
+def test_who_waits_for_a_turn_can_be_interrupted(by_another_thread: bool) -> None:
+    """Also by a signal that another thread was given, which does not wake the main one."""
+    lock, is_taken, is_over = FairLock(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        lock.acquire(nothing)
+        is_taken.set()
+        is_over.wait(60)
+        lock.release()
+
+    def press() -> None:
+        while not lock._wake_up:
+            time.sleep(0.001)
+        time.sleep(0.05)  # until it sleeps
+        if by_another_thread:
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        else:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    threads = [threading.Thread(target=work) for work in (hold, press)]
+    for thread in threads:
+        thread.start()
+    is_taken.wait()
+    with pytest.raises(KeyboardInterrupt), Interrupts(hears_sigterm=False):
+        lock.acquire(nothing)
+    assert lock._queue, "it waited until nobody had it"
+    is_over.set()
+    for thread in threads:
+        thread.join()
+    assert together(lambda: (lock.acquire(nothing), lock.release())) == []

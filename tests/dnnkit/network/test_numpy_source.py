@@ -3,7 +3,6 @@
 import ast
 import re
 import runpy
-import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import dnnkit as dk
 from dnnkit.backends import Backend
 from dnnkit.errors import CheckpointError, ConfigurationError, NotReady
 from dnnkit.network.numpy_source import source
+from tests import processes
 from tests.backends.networks import CASES, data
 from tests.oracles import ACTIVATIONS
 
@@ -83,7 +83,7 @@ def run_alone(packages: Path, code: str, folder: Path) -> str:
     """What a program prints that sees the standard library and these packages, and no others; warnings are errors."""
     program = f"import sys\nsys.path.append({str(packages)!r})\n{code}"
     command = [sys.executable, "-I", "-S", "-W", "error", "-c", program]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    done = processes.run(command, cwd=folder)
     assert done.stderr == ""
     assert done.returncode == 0
     return done.stdout
@@ -133,7 +133,7 @@ def test_as_a_command_it_prints_the_predictions(tmp_path):
     net.to_numpy_source(tmp_path / "net.py")
     np.save(tmp_path / "samples.npy", samples())
     command = [sys.executable, "-I", "-W", "error", "net.py", "samples.npy"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = processes.run(command, cwd=tmp_path)
     assert done.stderr == ""
     assert done.stdout == f"{net.predict(samples())}\n"
 

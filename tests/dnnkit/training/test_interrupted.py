@@ -10,7 +10,9 @@ import pytest
 import dnnkit as dk
 from dnnkit.backends import Backend
 from dnnkit.backends.registry import BACKENDS
+from dnnkit.network.turns import Stretch
 from dnnkit.training.epoch_order import epoch_order
+from dnnkit.training.interrupts import undivided
 from tests.dnnkit.training.counting import (
     BATCH,
     SAMPLES,
@@ -93,6 +95,22 @@ def test_ctrl_c_before_the_first_step_of_an_epoch_is_not_forgotten(backend: Back
     with pytest.raises(KeyboardInterrupt):
         net.fit(*data(), batch_size=BATCH, steps_per_epoch=5, epochs=3, callbacks=PressCtrlC(), verbose=0)
     assert state(net) == (5, 1, 0)
+
+
+def test_ctrl_c_while_it_takes_its_turn_is_heard_before_the_first_step(backend: Backend, monkeypatch):
+    """Nothing is raised there, and nobody had asked the steps to stop: all of the epoch ran."""
+    enter = Stretch.__enter__
+
+    @undivided
+    def interrupted(turn: Stretch) -> None:
+        enter(turn)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Stretch, "__enter__", interrupted)
+    net = network(backend)
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(*data(), batch_size=BATCH, steps_per_epoch=5, epochs=3, verbose=0)
+    assert state(net) == (0, 0, 0)
 
 
 def test_ctrl_c_while_that_step_runs_leaves_nothing_to_finish_either(backend: Backend):

@@ -3,7 +3,6 @@
 import ast
 import inspect
 import re
-import subprocess
 import sys
 import types
 from collections import Counter
@@ -18,6 +17,7 @@ from dnnkit.kernels._cuda.launch import THREADS, launch
 from dnnkit.kernels._cuda.source import ROOT, TYPES, Source, dtype_of, shipped, signatures
 from dnnkit.kernels.dropout import Draw
 from dnnkit.kernels.optimizer_step.reference import RULES
+from tests import processes
 from tests.cuda_on_cpu.compiling import SHARED_BYTES
 from tests.kernels._numba.test_signatures import FOLDERS, functions_with_arrays, module, parameters
 
@@ -350,7 +350,7 @@ def test_nothing_imports_cupy_before_a_launch():
     code = "import importlib, sys\n" + "".join(f"importlib.import_module('dnnkit.kernels.{name}')\n" for name in names)
     code += "from dnnkit.kernels._cuda.source import shipped\n[source.text() for source in shipped()]\n"
     code += "print('cupy' in sys.modules)"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = processes.run([sys.executable, "-c", code], check=True)
     assert result.stdout.strip() == "False"
 
 

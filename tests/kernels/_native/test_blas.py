@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import threading
 
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from dnnkit.kernels._native import blas as library
 from dnnkit.kernels._numba import blas
+from tests import processes
 
 SIZES = [0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 61, 64, 65, 127, 128, 129, 255, 257]
 DTYPES = ["float32", "float64"]
@@ -151,7 +151,7 @@ print(json.dumps({
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no namespace of all libraries to look into")
 def test_numpy_and_scipy_keep_their_own_blas_and_its_threads() -> None:
     environment = {**os.environ, "DNNKIT_PARTITION": "units/2"}
-    result = subprocess.run([sys.executable, "-c", OTHERS], env=environment, capture_output=True, text=True)
+    result = processes.run([sys.executable, "-c", OTHERS], env=environment)
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
     assert found["before"]

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from dnnkit.kernels._native.compiling import alone, apart
 from dnnkit.kernels._native.functions import Function
 from tests.kernels._native.small_functions import compiled, folders, new, value
 from tests.kernels.checkouts import REPORT, finish, start
+from tests.processes import Process, started
 
 __all__ = ["compiled", "folders"]  # fixtures
 
@@ -125,45 +128,44 @@ with alone(Path(sys.argv[1]), "relu.forward", "float32"):
 """
 
 
-def holder(lock: Path) -> subprocess.Popen:
+@contextmanager
+def holder(lock: Path) -> Iterator[Process]:
     """A process that holds the lock, until it reads a line."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", WAITS, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "alone\n"
-    return process
+    with started([sys.executable, "-c", WAITS, str(lock)], stdin=subprocess.PIPE) as process:
+        process.line("alone")
+        yield process
 
 
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_another_process_is_waited_for_until_it_has_compiled_or_died(is_killed, folder):
-    process = holder(folder / "relu.lock")
     entered = threading.Event()
 
     def enter():
         with alone(folder / "relu.lock", "relu.forward", "float32"):
             entered.set()
 
-    thread = threading.Thread(target=enter)
-    thread.start()
-    while not telling._under_way:
-        time.sleep(0.01)
-    assert telling._under_way[0].is_awaited
-    assert not entered.is_set()
-    if is_killed:
-        process.kill()
-    process.communicate("\n")
-    thread.join()
+    with holder(folder / "relu.lock") as process:
+        thread = threading.Thread(target=enter)
+        thread.start()
+        while not telling._under_way:
+            time.sleep(0.01)
+        assert telling._under_way[0].is_awaited
+        assert not entered.is_set()
+        if is_killed:
+            process.kill()
+        process.end("\n")
+        thread.join()
     assert entered.is_set()
     assert list(folder.iterdir()) == []
 
 
 def test_a_process_that_was_stopped_is_not_waited_for_for_ever(folder, monkeypatch):
     monkeypatch.setattr(compiling, "LONGEST_WAIT", 0.1)
-    process = holder(folder / "relu.lock")
-    with alone(folder / "relu.lock", "relu.forward", "float32"):
-        assert (folder / "relu.lock").exists()
-    assert (folder / "relu.lock").exists()  # it is the other's
-    process.communicate("\n")
+    with holder(folder / "relu.lock") as process:
+        with alone(folder / "relu.lock", "relu.forward", "float32"):
+            assert (folder / "relu.lock").exists()
+        assert (folder / "relu.lock").exists()  # it is the other's
+        process.end("\n")
 
 
 @pytest.mark.parametrize("error", [OSError(37, "No locks available"), NotImplementedError("flock")])
@@ -195,8 +197,9 @@ kept.keep = count
 
 
 def test_two_processes_at_once_compile_once(checkout, tmp_path):
-    both = [start(COUNT + REPORT, checkout, tmp_path / "cache") for _ in range(2)]
-    results = [finish(process) for process in both]
+    cache = tmp_path / "cache"
+    with start(COUNT + REPORT, checkout, cache) as one, start(COUNT + REPORT, checkout, cache) as other:
+        results = [finish(one), finish(other)]
     assert [result["relu"] for result in results] == [[0, 2, 3]] * 2
     assert [result["gathered"] for result in results] == [[-2, 4, 6]] * 2
     assert results[0]["folder"] == results[1]["folder"]
@@ -208,7 +211,6 @@ def test_two_processes_at_once_compile_once(checkout, tmp_path):
 @needs_signals
 def test_ctrl_c_is_heard_while_another_process_compiles(folder, monkeypatch):
     monkeypatch.setattr(compiling.atexit, "register", lambda function: None)
-    process = holder(folder / "relu.lock")
 
     def wait():
         os.kill(os.getpid(), signal.SIGINT)
@@ -216,11 +218,12 @@ def test_ctrl_c_is_heard_while_another_process_compiles(folder, monkeypatch):
             ended.set()
 
     ended = threading.Event()
-    with pytest.raises(KeyboardInterrupt):
-        apart(wait)
-    assert not ended.is_set()
-    process.communicate("\n")
-    assert ended.wait(60)
+    with holder(folder / "relu.lock") as process:
+        with pytest.raises(KeyboardInterrupt):
+            apart(wait)
+        assert not ended.is_set()
+        process.end("\n")
+        assert ended.wait(60)
 
 
 TWICE = """
@@ -242,21 +245,13 @@ print("trained", len(net.history.epoch))
 def interrupted(command, cache: Path, seconds: float, folder: Path) -> subprocess.CompletedProcess:
     """What becomes of a process that hears Ctrl-C so long after it began to compile for an empty cache."""
     environment = {**os.environ, "DNNKIT_CACHE_DIR": str(cache)}
-    process = subprocess.Popen(
-        [sys.executable, *command],
-        env=environment,
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while not list(cache.glob("*/*.lock")):
-        assert process.poll() is None
-        time.sleep(0.01)
-    time.sleep(seconds)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=300)
-    return subprocess.CompletedProcess(command, process.returncode, out, err)
+    with started([sys.executable, *command], env=environment, cwd=folder) as process:
+        while not list(cache.glob("*/*.lock")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        return process.end()
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from dnnkit.kernels._native import archive, fingerprint
 from dnnkit.kernels._native.places import SUFFIX
+from tests import processes
 from tests.kernels.checkouts import REPORT, copy_checkout, edit_unseen, files, run
 
 
@@ -122,7 +122,7 @@ print(json.dumps("numba" in sys.modules))
 
 @pytest.mark.skipif(not fingerprint.is_archived(), reason="the archive is for another system, or of other sources")
 def test_training_needs_no_numba_with_the_archive():
-    done = subprocess.run([sys.executable, "-c", TRAIN], env={**os.environ}, capture_output=True, text=True)
+    done = processes.run([sys.executable, "-c", TRAIN], env={**os.environ})
     assert (done.returncode, done.stdout) == (0, "false\n"), done.stderr
 
 

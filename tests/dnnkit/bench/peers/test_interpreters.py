@@ -12,6 +12,7 @@ import pytest
 
 from dnnkit.bench.peers import parent, samples
 from dnnkit.bench.peers.interpreters import FOLDER, command, environment
+from tests import processes
 from tests.dnnkit.bench.peers.made_up import ROOT, SMALL
 
 NEW = """
@@ -46,13 +47,13 @@ def _dnnkit_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(python: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(python, *arguments), env=environment(python), capture_output=True, text=True)
+    return processes.run(command(python, *arguments), env=environment(python))
 
 
 @pytest.mark.usefixtures("_dnnkit_on_the_path")
 def test_nothing_of_this_environment_is_found_there(other: str, tmp_path: Path) -> None:
     code = "import numpy, sys; print(numpy.__version__); import dnnkit"
-    result = subprocess.run([other, "-c", code], env=environment(other), cwd=tmp_path, capture_output=True, text=True)
+    result = processes.run([other, "-c", code], env=environment(other), cwd=tmp_path)
     assert result.stdout.strip() == np.__version__, result.stderr
     assert "No module named 'dnnkit'" in result.stderr
 
@@ -84,12 +85,10 @@ def test_this_interpreter_finds_the_dnnkit_that_runs(tmp_path: Path) -> None:
     """Also from a folder that has another one."""
     (tmp_path / "dnnkit").mkdir()
     (tmp_path / "dnnkit" / "__init__.py").write_text("raise ImportError('the wrong one')\n")
-    done = subprocess.run(
+    done = processes.run(
         command(sys.executable, "run-one", "dnnkit"),
         env=environment(sys.executable),
         cwd=tmp_path,
-        capture_output=True,
-        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert "neuron" in json.loads(done.stdout)["kinds"]
@@ -98,6 +97,6 @@ def test_this_interpreter_finds_the_dnnkit_that_runs(tmp_path: Path) -> None:
 def test_a_new_peer_is_one_file_and_no_file_hides_a_library(other: str, tmp_path: Path) -> None:
     copy = shutil.copytree(FOLDER, tmp_path / "peers", ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "new_peer.py").write_text(NEW)
-    done = subprocess.run([other, str(copy), "run-one", "new"], capture_output=True, text=True)
+    done = processes.run([other, str(copy), "run-one", "new"])
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["setting"] == "works: None"

@@ -1,7 +1,6 @@
 """The parent, its children, and what becomes of those that break."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from dnnkit.bench.peers import parent
 from dnnkit.bench.peers.registry import find_peers
 from dnnkit.bench.peers.works import WORKS, growth_works
+from tests import processes
 from tests.dnnkit.bench.peers.made_up import ROOT
 
 
@@ -20,7 +20,7 @@ def test_parent_and_children(tmp_path: Path) -> None:
     options = {"rounds": 1, "samples": 200, "epochs": 1, "product": 64, "data": "random", "works": 1}
     options |= {"peers": "numpy,dnnkit", "out": out}
     command = [sys.executable, "-m", "dnnkit.bench.peers", *(f"--{name}={value}" for name, value in options.items())]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    result = processes.run(command, cwd=ROOT)
     assert result.returncode == 0, result.stderr
     assert result.stdout.split() == [str(out.with_suffix(ending)) for ending in (".md", ".png")]
     results = json.loads(out.read_text())

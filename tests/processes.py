@@ -1,0 +1,134 @@
+"""Other processes that tests start: each is ended, its pipes are closed, and one that hangs says where."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Timer
+from typing import Any, NoReturn
+
+PATIENCE = 300.0
+"""Seconds after which a process hangs: many times what any takes on a slow machine that does much else."""
+
+LAST_WORDS = 20.0
+"""Seconds that a process which hangs has for saying where."""
+
+
+class Process(subprocess.Popen[str]):
+    """One that `started` has started."""
+
+    def __init__(self, command: Sequence[str | Path], patience: float, **options: Any) -> None:
+        super().__init__(command, **options)
+        self.hangs = False
+        self._said, self._patience = {"output": "", "errors": ""}, patience
+        self._watchdog = Timer(patience, self._ask_where)
+        self._watchdog.daemon = True
+        self._watchdog.start()
+
+    def _ask_where(self) -> None:
+        """End it by what makes Python print the stack of each thread; so nobody waits for it any longer."""
+        self.hangs = True
+        self.send_signal(signal.SIGABRT)
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(LAST_WORDS)
+        self._kill_all()
+
+    def _kill_all(self) -> None:
+        """With all that it has started, which may hold its pipes."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def line(self, beginning: str = "") -> str:
+        """The next line of its output that begins so; there must be one."""
+        assert self.stdout is not None
+        for line in self.stdout:
+            self._said["output"] += line
+            if line.startswith(beginning):
+                return line
+        self.end()
+        self.fail(f"ended with {self.returncode} before a line {beginning!r}")
+
+    def end(self, given: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Wait for its end; all that it said."""
+        output, errors = self.communicate(given)
+        self._said["output"] += output or ""
+        self._said["errors"] += errors or ""
+        self._watchdog.cancel()
+        self.check()
+        return subprocess.CompletedProcess(self.args, self.returncode, self._said["output"], self._said["errors"])
+
+    def close(self) -> None:
+        """End it, however far it is, and read the rest."""
+        self._watchdog.cancel()
+        if self.hangs:
+            self._watchdog.join()
+        elif self.returncode is None:
+            self._kill_all()
+        for name, pipe in (("input", self.stdin), ("output", self.stdout), ("errors", self.stderr)):
+            if pipe is not None and not pipe.closed:
+                if name in self._said:
+                    self._said[name] += pipe.read()
+                with suppress(BrokenPipeError):
+                    pipe.close()
+        self.wait()
+
+    def check(self) -> None:
+        """Fail if it hung."""
+        if self.hangs:
+            self.fail(f"hung for {self._patience:g} s")
+
+    def fail(self, what: str) -> NoReturn:
+        """Raise what is wrong with it, with all that it said."""
+        said = "".join(f"\n--- its {name}:\n{text}" for name, text in self._said.items())
+        raise AssertionError(f"{self.args} {what}{said}")
+
+
+@contextmanager
+def started(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    stdout: int | None = subprocess.PIPE,
+    stderr: int | None = subprocess.PIPE,
+    patience: float = PATIENCE,
+    **options: Any,
+) -> Iterator[Process]:
+    """A process, ended with this block at the latest; fails with its threads' stacks if it runs longer than `patience`.
+
+    It has a session of its own. Other options are as `subprocess.Popen` takes them.
+    """
+    environment = {**(os.environ if env is None else env), "PYTHONFAULTHANDLER": "1"}
+    process = Process(
+        command,
+        patience,
+        env=environment,
+        stdout=stdout,
+        stderr=stderr,
+        text=True,
+        errors="backslashreplace",
+        start_new_session=True,
+        **options,
+    )
+    try:
+        yield process
+    finally:
+        process.close()
+        process.check()  # before what a test says of a process that was ended
+
+
+def run(
+    command: Sequence[str | Path], *, given: str | None = None, check: bool = False, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """What a process says from its beginning to its end, which is no failure if that is to be checked.
+
+    Options are as `started` takes them.
+    """
+    if given is not None:
+        options["stdin"] = subprocess.PIPE
+    with started(command, **options) as process:
+        done = process.end(given)
+        if check and done.returncode:
+            process.fail(f"ended with {done.returncode}")
+        return done
