@@ -13,6 +13,7 @@ from dnnkit.backends.base import Backend
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.program import Dense, Plan, Program
 from dnnkit.backends.registry import BACKENDS, choice, get_backend, reason_against
+from dnnkit.errors import BackendUnavailable
 
 DEVICES = ("cupy",)
 """Backends that "auto" weighs against the processor's; those that are not part of this installation are passed over."""
@@ -89,12 +90,23 @@ def choose(asked: str | Backend | None, program: Program, rows: int) -> Chosen:
 def build(chosen: Chosen, program: Program) -> tuple[Chosen, Executable]:
     """The program on the backend that was chosen; on the processor's, if it was "auto" that chose and a GPU fails."""
     if chosen.otherwise is None:
-        return chosen, chosen.backend.build(program)
+        return chosen, _built(chosen.backend, program)
     try:
-        return chosen, chosen.backend.build(program)
+        return chosen, _built(chosen.backend, program)
     except Exception as error:  # no memory, no compiler, a driver that gives up: "auto" did not promise a GPU
         why = f"{chosen.otherwise.name}: {chosen.backend.name} failed when the network was built: {_line(error)}"
-        return Chosen(chosen.otherwise, why), chosen.otherwise.build(program)
+        return Chosen(chosen.otherwise, why), _built(chosen.otherwise, program)
+
+
+def _built(backend: Backend, program: Program) -> Executable:
+    executable = backend.build(program)
+    if executable.api_version < program.api_version:
+        raise BackendUnavailable(
+            f"the backend {backend.name!r} cannot run a network with branches, several outputs or layers newer than "
+            f"it, for its {type(executable).__name__} says api_version = {executable.api_version}: use dk.Sequential "
+            "of the layers that it knows, or another backend, such as numpy"
+        )
+    return executable
 
 
 CHOSEN = "chosen"

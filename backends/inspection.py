@@ -13,6 +13,7 @@ from dnnkit.backends.program import (
     Dense,
     Dropout,
     Hyperparameters,
+    Op,
     Program,
     Rescale,
     Stage,
@@ -68,6 +69,10 @@ def part_names(program: Program, stages: Sequence[Stage]) -> list[str]:
                 names.append(f"dropout ({rate:g})")
             case Custom(function=function):
                 names.append(type(function).__name__ + " (frozen)" * is_frozen)
+            case Op(kind=kind):
+                own = stage_parameters(stage)
+                name = f"{own[0].name.rpartition('/')[0]} ({kind})" if own else kind
+                names.append(name + ", frozen" * is_frozen)
     return names
 
 

@@ -1,8 +1,9 @@
-"""An autoencoder of handwritten digits with a bottleneck of two numbers: `python examples/autoencoder.py [--epochs 200]`.
+"""An autoencoder of digits with a bottleneck of two numbers: `python examples/autoencoder.py [--epochs 200]`.
 
 64 pixels are squeezed through two numbers and back. What the layer "code" gives is a map of the digits: how well it
 keeps them apart, a vote of the five nearest training digits says, beside the first two principal components of the
-same data. G. Hinton, R. Salakhutdinov, "Reducing the Dimensionality of Data with Neural Networks", Science 313, 2006.
+same data. The encoder is a network of the autoencoder's own layers: it has what they learn. G. Hinton,
+R. Salakhutdinov, "Reducing the Dimensionality of Data with Neural Networks", Science 313, 2006.
 """
 
 import argparse
@@ -18,6 +19,7 @@ def autoencoder(seed: int = 0) -> dk.Sequential:
     """64-64-32-2-32-64-64."""
     net = dk.Sequential(
         [
+            dk.Input((8, 8)),
             dk.Rescaling(1 / 16),
             dk.Flatten(),
             dk.Dense(64, activation="gelu"),
@@ -44,12 +46,14 @@ def main(epochs: int = 200) -> dict[str, float]:
     """Train, and print how well the codes keep the digits apart."""
     (x, labels), (x_test, labels_test) = dk.datasets.digits.load_data()
     pixels, pixels_test = (each.reshape(len(each), -1) / 16 for each in (x, x_test))
-    net, start = autoencoder(), time.perf_counter()
+    net = autoencoder()
+    encoder = dk.Model(net.input, net.get_layer("code").output)
+    start = time.perf_counter()
     net.fit(x, pixels, batch_size=32, epochs=epochs, verbose=0)
     seconds = time.perf_counter() - start
     mean = pixels.mean(axis=0)
     axes = np.linalg.svd(pixels - mean, full_matrices=False)[2][:2]
-    codes, codes_test = net.predict(x, layer="code"), net.predict(x_test, layer="code")
+    codes, codes_test = encoder.predict(x), encoder.predict(x_test)
     linear, linear_test = (pixels - mean) @ axes.T, (pixels_test - mean) @ axes.T
     found = {
         "error of the autoencoder": float(np.mean((net.predict(x_test) - pixels_test) ** 2)),

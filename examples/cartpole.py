@@ -1,9 +1,9 @@
 """CartPole-v1 by PPO: `python examples/cartpole.py [--seeds 5] [--torch]`.
 
-A pole stands on a cart that is pushed left or right; an episode ends when it falls, leaves the track, or after 500 steps.
-It is solved when the mean of 100 episodes is 475 or more. Physics: A. Barto, R. Sutton, C. Anderson, "Neuronlike Adaptive
-Elements That Can Solve Difficult Learning Control Problems", 1983, with the constants, limits and Euler steps of
-Gymnasium's CartPole-v1. PPO: J. Schulman et al., arXiv:1707.06347; advantages: arXiv:1506.02438.
+A pole stands on a cart that is pushed left or right; an episode ends when it falls, leaves the track, or after 500
+steps. It is solved when the mean of 100 episodes is 475 or more. Physics: A. Barto, R. Sutton, C. Anderson, "Neuronlike
+Adaptive Elements That Can Solve Difficult Learning Control Problems", 1983, with the constants, limits and Euler steps
+of Gymnasium's CartPole-v1. PPO: J. Schulman et al., arXiv:1707.06347; advantages: arXiv:1506.02438.
 
 The loss of the policy is none of dnnkit's, so its gradient is written down here, and `policy.step` goes on from there.
 With `--torch`, PyTorch trains the same networks from the same gradients.
@@ -101,8 +101,9 @@ class TorchAgent:
         for net, outputs in ((first.policy, 2), (first.critic, 1)):
             net.build(4)
             layers = [torch.nn.Linear(4, 64), torch.nn.Linear(64, 64), torch.nn.Linear(64, outputs)]
-            for layer, (kernel, bias) in zip(layers, zip(*[iter(net.parameters.values())] * 2), strict=True):
-                layer.weight.data, layer.bias.data = torch.from_numpy(kernel.T.copy()), torch.from_numpy(bias)
+            for layer, same in zip(layers, net.layers, strict=True):
+                kernel, bias = map(torch.from_numpy, same.get_weights())
+                layer.weight.data, layer.bias.data = kernel.T.contiguous(), bias
             tanh = torch.nn.Tanh
             networks.append(torch.nn.Sequential(layers[0], tanh(), layers[1], tanh(), layers[2]))
         self._policy, self._critic = networks
@@ -178,7 +179,10 @@ def main() -> None:
             agent, start = kind(seed), time.perf_counter()
             steps, returns = train(agent, seed)
             mean, seconds = np.mean(returns[-EPISODES:]), time.perf_counter() - start
-            print(f"{kind.__name__:12} seed {seed}: mean return {mean:.0f} after {steps:7,} steps, {seconds:.1f} s", flush=True)
+            print(
+                f"{kind.__name__:12} seed {seed}: mean return {mean:.0f} after {steps:7,} steps, {seconds:.1f} s",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

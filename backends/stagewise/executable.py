@@ -55,6 +55,7 @@ class StagewiseExecutable(FlatExecutable):
     """A program on a backend's operations."""
 
     epoch: Epoch
+    api_version = 2
     can_freeze = can_accumulate = True
     gives_up = True
     """Whether a step may run in a thread of its own."""

@@ -41,6 +41,8 @@ class Parameters(Mapping[str, NDArray[Any]]):
         with self._turns:
             for name, array in arrays.items():
                 self._executable().write_parameter(name, array)
+            if self._turns.kin is not None:
+                self._turns.kin.changed()
 
     def fitting(self, what: str, values: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """The values, each a `what` of the parameter of its name, as the executable takes them."""

@@ -29,6 +29,7 @@ def files_of(net: Network) -> dict[str, bytes]:
 
 def architecture_of(net: Network) -> dict[str, Any]:
     """All that a network is besides numbers, as JSON values."""
+    together = net.gradient_accumulation_steps
     return {
         "format": FORMAT,
         "dnnkit": __version__,
@@ -37,15 +38,37 @@ def architecture_of(net: Network) -> dict[str, Any]:
         "dtype": net.dtype,
         "seed": net.seed,
         "num_threads": net.num_threads,
-        "loss": serialization.describe(net.loss),
+        "loss": serialization.describe(net.loss) if len(net.goals) == 1 else None,
         "optimizer": serialization.describe(net.optimizer) if net.is_compiled else None,
-        "metrics": [_described(metric) for metric in net.metrics],
-    } | {name: value for name, value, default in _seldom(net) if value != default}
+        "metrics": [_described(metric) for metric in net.metrics] if len(net.goals) == 1 else [],
+        **({} if net.name is None else {"name": net.name}),
+        **({} if together == 1 else {"gradient_accumulation_steps": together}),
+        **(_graph_of(net) if net.is_graph else {}),
+    }
 
 
-def _seldom(net: Network) -> list[tuple[str, Any, Any]]:
-    """What is written where it is not the default: name, value, default."""
-    return [("name", net.name, None), ("gradient_accumulation_steps", net.gradient_accumulation_steps, 1)]
+def _graph_of(net: Network) -> dict[str, Any]:
+    """How layers are connected; and what each of several outputs is trained for."""
+    graph = net.graph
+    connected = {
+        "inputs": [{"name": each.name, "shape": each.shape} for each in graph.inputs],
+        "calls": [{"layer": each.layer, "reads": each.reads, "gives": each.gives} for each in graph.calls],
+        "outputs": graph.outputs,
+        "output_names": graph.output_names,
+        "input_form": graph.input_form,
+        "output_form": graph.output_form,
+    }
+    if len(net.goals) == 1:
+        return {"graph": connected}
+    goals = [
+        {
+            "loss": serialization.describe(goal.loss),
+            "metrics": [_described(metric) for metric in goal.metrics],
+            "weight": goal.weight,
+        }
+        for goal in net.goals
+    ]
+    return {"graph": connected, "goals": goals}
 
 
 def _described(metric: Given) -> Any:

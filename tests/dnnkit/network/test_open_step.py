@@ -288,3 +288,65 @@ def test_following_is_a_mean_across_backends_and_dtypes(tau: float, other: str, 
                 expected = (1 - tau) * before[each] + tau * net.parameters[each].astype("float64")
                 np.testing.assert_allclose(value, expected, rtol=1e-12, atol=1e-15, err_msg=each)
             assert target.executable.state.step == step
+
+
+def heads(backend: Backend | str) -> dk.Model:
+    """A policy and a value on one trunk, and an input that only the value sees."""
+    left, right = dk.Input((FEATURES,), name="left"), dk.Input((2,), name="right")
+    trunk = dk.Dropout(0.5)(dk.Dense(6, activation="tanh", name="trunk")(left))
+    policy = dk.Dense(OUTPUTS, activation="softmax", name="policy")(trunk)
+    value = dk.Dense(1, activation="sigmoid", name="value")(dk.Concatenate()([trunk, right]))
+    net = dk.Model([left, right], {"policy": policy, "value": value}, seed=1, dtype="float64", backend=backend)
+    net.compile(dk.Adam(0.01))
+    return net
+
+
+def test_of_several_outputs_each_may_have_a_gradient_of_its_own_kind(backend: Backend) -> None:
+    net, x, of_value = heads(backend), {"left": X, "right": G[:, :2]}, G[:, 2:]
+    p = net.predict(x)["policy"]
+    given: dict[str, Any] = {"output_gradient": {"value": of_value}, "logits_gradient": {"policy": p - ONE_HOT}}
+    found = net.backward(x, **given, with_input=True)
+    same = net.backward(x, [-ONE_HOT / p, of_value])
+    assert set(found) == {*net.parameters, "left", "right"}
+    for name, value in same.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-7, atol=1e-10, err_msg=name)
+
+    def loss() -> float:
+        y = net.predict(x)
+        return float((y["value"] * of_value).sum() - np.log(y["policy"][np.arange(ROWS), LABELS]).sum())
+
+    for name in net.parameters:
+        value = net.parameters[name]
+        moved = value.copy()
+        moved.reshape(-1)[1 % value.size] += 1e-6
+        before = loss()
+        net.parameters[name] = moved
+        difference = (loss() - before) / 1e-6
+        net.parameters[name] = value
+        assert found[name].reshape(-1)[1 % value.size] == pytest.approx(difference, rel=1e-3, abs=1e-6), name
+    alone = net.backward(x, {"value": of_value})
+    assert not alone["policy/kernel"].any()
+    stepped, applied = net.copy(), net.copy()
+    stepped.step(x, **given)
+    applied.apply_gradients({name: found[name] for name in net.parameters})
+    check_close(stepped, applied)
+    for arguments, error, message in (
+        ({}, ConfigurationError, "no gradient is given for any of the outputs policy, value"),
+        ({"output_gradient": G}, ConfigurationError, "2 outputs, policy, value: expected a dictionary"),
+        ({"output_gradient": {"valeu": G}}, dk.errors.UnknownName, "valeu"),
+        ({**given, "output_gradient": {"policy": G}}, ConfigurationError, "both .* for the output 'policy'"),
+        ({"output_gradient": {"value": G}}, ShapeError, r"output_gradient\['value'\] has shape \(9, 3\)"),
+    ):
+        with pytest.raises(error, match=message):
+            net.step(x, **arguments)
+
+
+def test_networks_of_the_same_layers_have_what_follows_and_steps(backend: Backend) -> None:
+    net, other = (dk.Sequential([dk.Input((FEATURES,)), dk.Dense(4, name="code"), dk.Dense(2)], seed=s, backend=backend,
+                                dtype="float64") for s in (1, 2))  # fmt: skip
+    encoder = dk.Model(net.input, net.get_layer("code").output, dtype="float64", backend=backend)
+    net.compile(dk.SGD(0.1))
+    net.step(X, G[:, :2])
+    np.testing.assert_array_equal(encoder.parameters["code/kernel"], net.parameters["code/kernel"])
+    net.follow(other, 1.0)
+    np.testing.assert_array_equal(encoder.parameters["code/kernel"], other.parameters["code/kernel"])
