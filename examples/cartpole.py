@@ -174,13 +174,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--torch", action="store_true", help="train with PyTorch, too")
     options = parser.parse_args()
-    for kind in (DnnkitAgent, TorchAgent)[: 1 + options.torch]:
-        for seed in range(options.seeds):
-            agent, start = kind(seed), time.perf_counter()
+    for seed in range(options.seeds):
+        for kind in (DnnkitAgent, TorchAgent)[: 1 + options.torch]:
+            agent, start, busy = kind(seed), time.perf_counter(), time.process_time()
             steps, returns = train(agent, seed)
-            mean, seconds = np.mean(returns[-EPISODES:]), time.perf_counter() - start
+            seconds, busy = time.perf_counter() - start, time.process_time() - busy
+            mean = np.mean(returns[-EPISODES:])
             print(
-                f"{kind.__name__:12} seed {seed}: mean return {mean:.0f} after {steps:7,} steps, {seconds:.1f} s",
+                f"{kind.__name__:12} seed {seed}: mean return {mean:.0f} after {steps:7,} steps, {seconds:5.1f} s "
+                f"({busy:.1f} s of a processor)",
                 flush=True,
             )
 
