@@ -53,11 +53,16 @@ class Executable(ABC):
     api_version = 1
     """Of programs that it understands: 2 has graphs, ops, statistics and several outputs. An executable of before these
     says nothing, and would run stages one after the other: it is not given such a program."""
+    can_group = False
+    """Whether it honours groups of parameters, running means, and all of `Hyperparameters`: else no network whose
+    optimizer has such is trained by it."""
     can_freeze = False
     """Whether it trains programs with frozen parameters: an executable of before there were any would train these, too,
     so a network asks before it trains."""
     can_accumulate = False
     """The same of programs whose updates are made of several batches."""
+    can_hold = False
+    """The same of penalties and bounds."""
     reads_in_parallel = False
     """Whether several threads may call `predict`, `predict_few`, `evaluate` and `read_parameter` at once, also beside
     one that does something else, if they are given the parameters: of `copy_parameters`, or of `settle` as long as
@@ -185,9 +190,17 @@ class Executable(ABC):
         """A copy of the parameters as they are now, for `predict` and its like."""
         return None
 
+    def averages(self) -> Any:
+        """The running means of the parameters, and frozen ones as they are, for `predict` and its like: a copy."""
+        raise NotImplementedError(f"{type(self).__name__} keeps no running means of parameters")
+
     @abstractmethod
     def read_parameter(self, name: str, parameters: Any = None) -> HostArray:
         """A copy of one parameter in its canonical shape; the newest, or of those given."""
+
+    def write_average(self, name: str, value: HostArray) -> None:
+        """Replace one running mean, as `write_parameter` does a parameter."""
+        raise NotImplementedError(f"{type(self).__name__} keeps no running means of parameters")
 
     @abstractmethod
     def write_parameter(self, name: str, value: HostArray) -> None:

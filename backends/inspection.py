@@ -1,7 +1,7 @@
 """What a training step consists of, and how long each part takes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +67,8 @@ def part_names(program: Program, stages: Sequence[Stage]) -> list[str]:
                 names.append("rescaling")
             case Dropout(rate=rate):
                 names.append(f"dropout ({rate:g})")
+            case Op(kind=kind):
+                names.append(kind + " (frozen)" * is_frozen)
             case Custom(function=function):
                 names.append(type(function).__name__ + " (frozen)" * is_frozen)
             case Op(kind=kind):
@@ -78,9 +80,9 @@ def part_names(program: Program, stages: Sequence[Stage]) -> list[str]:
 
 def still(program: Program, steps: int) -> Hyperparameters:
     """Learning rates of 0, so that steps compute as always and nothing is learned."""
-    rule = program.optimizer_rule
-    constants = {name: 0.5 for name in rule.hyperparameters} if rule else {}
-    return Hyperparameters(np.zeros(steps), constants, None)
+    constants = {name: 0.5 for rule in program.rules for name in rule.hyperparameters}
+    each = Hyperparameters(np.zeros(steps), constants)
+    return replace(each, groups=(each,) * len(program.groups)) if program.groups else each
 
 
 def measured_step(executable: "Executable", data: Any, order: Any, batch_size: int) -> float:

@@ -233,6 +233,10 @@ class NumpyBackend(Backend):
         out = np.empty_like(x) if out is None else out
         return _by_block(partial(interpolate.interpolate, share=share), out, x, y, flat=True)
 
+    def clip_value(self, x: Array, bound: float, out: Array | None = None) -> Array:
+        """x, each element within -bound and bound."""
+        return np.clip(x, -bound, bound, out=out)
+
     def update(
         self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float
     ) -> tuple[Array, list[Array]]:

@@ -262,6 +262,10 @@ class Operations:
         """See `kernels/interpolate`; `out` may be x."""
         return interpolate.interpolate(x, y, share, self.xp)
 
+    def clip_value(self, x: Array, bound: float, out: Array | None = None) -> Array:
+        """See `kernels/clip_norm`."""
+        return clip_norm.clip_value(x, bound, self.xp)
+
     def update(
         self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float
     ) -> tuple[Array, list[Array]]:

@@ -25,10 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.backends.graph import Sources, chain, misplaced, readers
+from dnnkit.backends.penalties import Bound, Penalty
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, Namespace
-from dnnkit.kernels.optimizer_step.reference import RULES, Rule
+from dnnkit.kernels.optimizer_step.reference import AVERAGE, RULES, Rule
 
 if TYPE_CHECKING:
     from dnnkit.backends.outputs import Output
@@ -286,6 +287,17 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class Group:
+    """Parameters that the optimizer updates with numbers of their own.
+
+    `patterns` are the places, among the optimizer's, of those that their names match.
+    """
+
+    patterns: tuple[int, ...]
+    parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Program:
     """A network, whole: what it computes, what it minimises, how it is updated.
 
@@ -304,6 +316,10 @@ class Program:
     dtype: Literal["float32", "float64"]
     seed: int
     num_threads: int | None
+    groups: tuple[Group, ...] = ()
+    """What is not in one of them is updated with the optimizer's own numbers."""
+    averages: bool = False
+    """Whether a running mean of each trained parameter is kept, in the slot of the rule `average`."""
     sources: Sources = ()
     """Which values each stage reads: 0 is the input, i + 1 what stage i gives. () where each reads the one before."""
     outputs: "tuple[Output, ...]" = ()
@@ -311,6 +327,10 @@ class Program:
     accumulation: int = 1
     """Batches whose gradients together make an update: of losses that are means their mean, of sums their sum. Update u
     is made after batch u · accumulation - 1, counted by `TrainingState.step` from 0."""
+    penalties: tuple[Penalty, ...] = ()
+    """What parameters add to the loss, besides its rows."""
+    bounds: tuple[Bound, ...] = ()
+    """What parameters are held to after each update."""
 
     def __post_init__(self) -> None:
         known: dict[str, Parameter] = {}
@@ -397,16 +417,27 @@ class Program:
         return RULES[self.rule] if isinstance(self.rule, str) else self.rule
 
     @property
-    def slots(self) -> tuple[str, ...]:
-        """What is kept of each trained parameter, from zeros: what the rule keeps, and a sum over several batches."""
-        own = () if self.optimizer_rule is None else self.optimizer_rule.slots
-        return own if self.accumulation == 1 else (*own, GRADIENT_SUM)
-
-    @property
     def summand(self) -> float:
         """The factor of a batch's gradient in that sum."""
         is_sum = self.loss is None or self.loss.reduction == "sum"
         return 1.0 if is_sum else 1.0 / self.accumulation
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """What updates parameters, one after the other: the optimizer's rule, and the running mean's."""
+        rule = self.optimizer_rule
+        return () if rule is None else (rule, AVERAGE) if self.averages else (rule,)
+
+    @cached_property
+    def slots(self) -> tuple[str, ...]:
+        """What the rules keep for each trained parameter, in order; and the sum of gradients over several batches."""
+        own = tuple(slot for rule in self.rules for slot in rule.slots)
+        return own if self.accumulation == 1 else (*own, GRADIENT_SUM)
+
+    @cached_property
+    def group_of(self) -> Mapping[str, int]:
+        """The number of a parameter's group, from 1, by its name; those without one are missing."""
+        return {name: number for number, group in enumerate(self.groups, 1) for name in group.parameters}
 
     @cached_property
     def size(self) -> int:
@@ -441,6 +472,12 @@ class Program:
     def largest_product(self, rows: int) -> int:
         """FLOPs of the largest matrix product for a batch of that many rows."""
         return max((2 * rows * s.kernel.size for s in self.stages if isinstance(s, Dense)), default=0)
+
+    @property
+    def held(self) -> str:
+        """What is said of parameters besides how they are trained, in words; empty for most networks."""
+        parts = (["penalties"] if self.penalties else []) + (["constraints"] if self.bounds else [])
+        return f"{' and '.join(parts)} of parameters" if parts else ""
 
     @property
     def kernels(self) -> set[str]:
@@ -542,13 +579,61 @@ class Snapshot:
 class Hyperparameters:
     """The optimizer's numbers, inputs of every run: changing one rebuilds nothing.
 
-    `learning_rates` has one entry a step of the run, the same of batches that make an update together; `constants`
-    holds what the rule takes besides, by name; `clip_norm` bounds the global norm of the gradient, None for no bound.
+    `learning_rates` has one entry a step of the run; `constants` holds what the rules take besides, by name: a number,
+    or one a step. Batches that make an update together have the same. Of the gradient, at most one is bounded: by
+    `clip_norm` the norm of the whole, by `clip_each` that of each parameter, by `clip_value` each element; None for no
+    bound. `groups` has, of each of the program's, rates and constants that are its own.
     """
 
     learning_rates: NDArray[np.float64]
-    constants: Mapping[str, float]
+    constants: Mapping[str, Any]
     clip_norm: float | None = None
+    clip_each: float | None = None
+    clip_value: float | None = None
+    groups: tuple["Hyperparameters", ...] = ()
+
+    @cached_property
+    def varies(self) -> bool:
+        """Whether a constant differs from step to step."""
+        own = any(isinstance(value, np.ndarray) for value in self.constants.values())
+        return own or any(group.varies for group in self.groups)
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether the learning rate is all that differs, from step to step and from parameter to parameter."""
+        return not (self.varies or self.groups)
+
+    def at(self, step: int) -> "Hyperparameters":
+        """Those of one step of the run."""
+        if self.is_plain and len(self.learning_rates) == 1:
+            return self
+        constants = {
+            name: float(value[step]) if isinstance(value, np.ndarray) else value
+            for name, value in self.constants.items()
+        }
+        groups = tuple(group.at(step) for group in self.groups)
+        return replace(self, learning_rates=self.learning_rates[step : step + 1], constants=constants, groups=groups)
+
+    def of_steps(self, steps: NDArray[Any]) -> "Hyperparameters":
+        """Those of these steps of the run, in this order."""
+        constants = {
+            name: value[steps] if isinstance(value, np.ndarray) else value for name, value in self.constants.items()
+        }
+        groups = tuple(group.of_steps(steps) for group in self.groups)
+        return replace(self, learning_rates=self.learning_rates[steps], constants=constants, groups=groups)
+
+    def with_rates(self, factor: float) -> "Hyperparameters":
+        """The same, with all learning rates times a factor."""
+        groups = tuple(group.with_rates(factor) for group in self.groups)
+        return replace(self, learning_rates=factor * self.learning_rates, groups=groups)
+
+    def of_group(self, group: int) -> "Hyperparameters":
+        """Rates and constants of a group of parameters, by its number; 0 is that of all others."""
+        return self.groups[group - 1] if group else self
+
+    def numbers(self, rule: Rule) -> list[float]:
+        """What the rule takes besides the learning rate, of a single step."""
+        return [self.constants[name] for name in rule.hyperparameters]
 
 
 class Totals(NamedTuple):

@@ -17,6 +17,7 @@ from dnnkit import (
     activations,
     backends,
     callbacks,
+    constraints,
     datasets,
     errors,
     initializers,
@@ -28,6 +29,7 @@ from dnnkit import (
     ops,
     optimizers,
     plots,
+    regularizers,
     schedules,
     utils,
 )
@@ -96,6 +98,8 @@ namespaces.open_namespace(optimizers, optimizers.OPTIMIZERS)
 namespaces.open_namespace(callbacks, callbacks.base.CALLBACKS)
 namespaces.open_namespace(initializers, initializers.INITIALIZERS, initializers.made_as_in_keras, IN_KERAS)
 namespaces.open_namespace(activations, activations.ACTIVATIONS, activations.ActivationFunction)
+namespaces.open_namespace(regularizers, regularizers.REGULARIZERS)
+namespaces.open_namespace(constraints, constraints.CONSTRAINTS)
 namespaces.open_namespace(schedules, schedules.SCHEDULES)
 namespaces.open_namespace(datasets, datasets.DATASETS)
 for _module in (models, utils):
@@ -137,6 +141,7 @@ __all__ = [
     "callbacks",
     "check_gradients",
     "clone_model",
+    "constraints",
     "datasets",
     "errors",
     "get_backend",
@@ -156,6 +161,7 @@ __all__ = [
     "optimizers",
     "plots",
     "register",
+    "regularizers",
     "reset_seed",
     "schedules",
     "set_backend",

@@ -1,6 +1,7 @@
 """The figures that dnnkit's plots are drawn on."""
 
 from io import BytesIO
+from pathlib import Path
 
 from dnnkit.errors import ConfigurationError
 
@@ -17,3 +18,11 @@ class Figure(MatplotlibFigure):
         picture = BytesIO()
         self.savefig(picture, format="png", dpi=100)
         return picture.getvalue()
+
+
+def write(figure: MatplotlibFigure, path: str | Path) -> None:
+    """Write a figure; the file's ending chooses the format."""
+    try:
+        figure.savefig(str(path), dpi=150)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"cannot write the plot {path}: {error}") from error

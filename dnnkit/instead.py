@@ -17,16 +17,11 @@ OWN_LAYER = "write it as a layer of your own, some 10 lines: docs/extending.md"
 LOOP = "write the loop: for x, y in batches: net.train_step(x, y); or fit the pieces one after the other"
 COMPILED = "leave it out: training is compiled, whatever its parts"
 NUMPY = "arrays are NumPy's: use NumPy"
-NORMALISE = (
-    "scale the data before, x = (x - mean) / std with the training data's numbers, or by dk.Rescaling(1 / std) as the "
-    "first layer"
-)
-NO_PENALTY = "use dk.AdamW or dk.SGD(weight_decay=...), which decay the weights, or a loss of your own"
+NO_PENALTY = "penalties are of parameters, dk.Dense(8, kernel_regularizer=...); for others write a loss of your own"
 CALLED_IN = (
     "by itself a layer is called in no network: of a dk.Model it is net.get_layer(name).{name}, of which "
     "dk.Model(net.inputs, value) predicts the numbers"
 )
-CLIP = "use global_clipnorm=..., which bounds the norm of the whole gradient"
 PYTHON_LOOP = "one process feeds the training, and the data are arrays: leave it out"
 ALL_AT_ONCE = "arrays are evaluated whole: hand over x[:n], y[:n]"
 IN_LAYER = "say it of the network: dk.Sequential(layers, dtype='float64')"
@@ -45,8 +40,6 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
         "applications": "there are no trained image models here; a network of dense layers on their features can be",
         "mixed_precision": "networks are float32 or float64: dk.Sequential(layers, dtype='float32')",
         "distribute": "one process trains a network, on all processors that help: num_threads=...",
-        "regularizers": NO_PENALTY,
-        "constraints": "there are none; a callback may assign net.parameters after each batch",
         "preprocessing": "read and scale data with NumPy; dk.datasets has some",
         "saving": "use net.save(folder) and dk.load(folder)",
         "keras": "import dnnkit as keras: what programs use of it is in dnnkit itself",
@@ -60,18 +53,18 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
         ),
         **_each("Maximum Minimum Dot", "use Add, Subtract, Multiply, Average or Concatenate"),
         **_each("RandomFlip RandomRotation RandomZoom RandomCrop Resizing CenterCrop", "change the images with NumPy"),
-        **_each("Lambda Masking Permute RepeatVector Reshape", OWN_LAYER),
-        **_each("GaussianNoise GaussianDropout AlphaDropout ActivityRegularization UnitNormalization", OWN_LAYER),
-        **_each("BatchNormalization LayerNormalization GroupNormalization Normalization", NORMALISE),
+        **_each("Lambda Masking Permute RepeatVector", OWN_LAYER),
+        **_each("GaussianDropout AlphaDropout ActivityRegularization UnitNormalization", OWN_LAYER),
+        "GroupNormalization": "use dk.LayerNormalization, dk.RMSNormalization or dk.BatchNormalization",
         **_each(
-            "Embedding CategoryEncoding StringLookup IntegerLookup Hashing Discretization TextVectorization",
-            "hand over one-hot rows, dk.to_categorical(x): zeros cost nearly nothing here",
+            "StringLookup IntegerLookup Hashing Discretization TextVectorization",
+            "make class numbers from 0 on with NumPy, np.unique(x, return_inverse=True), and use dk.Embedding or "
+            "dk.OneHot",
         ),
-        "PReLU": "use dk.layers.LeakyReLU(), or a layer of your own: docs/extending.md",
     },
     "optimizers": {
         **_each(
-            "Adadelta Adagrad Adamax Nadam Ftrl Lion Lamb Adafactor Muon LossScaleOptimizer",
+            "Adadelta Ftrl Lamb Adafactor Muon LossScaleOptimizer",
             "use dk.Adam, or write the rule, some 10 lines: docs/extending.md",
         ),
         "legacy": "use dk.optimizers itself",
@@ -87,11 +80,12 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
         "BackupAndRestore": "use fit(..., checkpoint=folder), which goes on from there bit for bit",
         "ProgbarLogger": "use fit(verbose=1)",
         "RemoteMonitor": "write a Callback with on_epoch_end(epoch, logs)",
-        "SwapEMAWeights": "write a Callback that keeps the mean of net.get_weights()",
+        "SwapEMAWeights": "leave it out: with use_ema=True, validation and predictions are the mean's, and the weights "
+        "that are trained stay",
     },
     "utils": {
         **_each("Sequence PyDataset", LOOP),
-        **_each("plot_model model_to_dot", "use net.summary(), or let a notebook show the network"),
+        "model_to_dot": "use net.plot('net.svg'), or let a notebook show net.plot()",
         **_each(
             "pad_sequences timeseries_dataset_from_array split_dataset image_dataset_from_directory "
             "text_dataset_from_directory get_file",
@@ -116,7 +110,7 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
     },
     "schedules": {
         **_each(
-            "InverseTimeDecay PolynomialDecay CosineDecayRestarts LearningRateSchedule",
+            "LearningRateSchedule",
             "write it: a dataclass of dk.schedules.Schedule with __call__(step)",
         ),
     },
@@ -129,7 +123,7 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
         "reset_states": "there is no state between batches: leave it out",
         "reset_metrics": "metrics begin with every call: leave it out",
         "metrics_names": "use list(net.evaluate(x, y).keys())",
-        "losses": "penalties of layers do not exist: " + NO_PENALTY,
+        "losses": "penalties are part of the loss that is reported",
         "add_loss": "use a loss of your own: docs/extending.md",
         "add_metric": "hand over a function: compile(metrics=[function])",
         "add_weight": "parameters are a layer's: docs/extending.md",
@@ -198,8 +192,15 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     },
     "Layer": {
         **_each("dtype dtype_policy autocast", IN_LAYER),
-        **_each("kernel_regularizer bias_regularizer activity_regularizer", NO_PENALTY),
-        **_each("kernel_constraint bias_constraint", "there are none; a callback may assign net.parameters"),
+        "activity_regularizer": NO_PENALTY,
+        **_each(
+            "gamma_regularizer beta_regularizer gamma_constraint beta_constraint embeddings_constraint",
+            "leave it out: kernels, biases, embeddings and slopes have penalties",
+        ),
+        **_each("renorm virtual_batch_size fused synchronized", "leave it out: moments are of the whole batch"),
+        "mask_zero": "leave it out: class 0 is a class as the others",
+        "shared_axes": "leave it out: each feature has a slope of its own",
+        "invert": "leave it out: predictions are scaled back with NumPy",
         **_each("batch_size batch_input_shape batch_shape", "fit(batch_size=...) says how many rows; use input_shape="),
         "weights": "use net.get_layer(name).set_weights(...) once the network is built",
         "input_length": "use input_shape=",
@@ -218,13 +219,9 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     },
     "Optimizer": {
         "lr": "use learning_rate=",
-        "clipnorm": CLIP + "; per parameter there is none",
-        "clipvalue": CLIP,
         "decay": "use a schedule: learning_rate=dk.schedules.ExponentialDecay(...)",
-        "amsgrad": "leave it out",
         "centered": "leave it out",
-        "use_ema": "write a Callback that keeps the mean of net.get_weights()",
-        "ema_momentum": "write a Callback that keeps the mean of net.get_weights()",
+        "ema_overwrite_frequency": "assign where you want it, in a callback: net.set_parameters(net.averages)",
         "jit_compile": COMPILED,
         "loss_scale_factor": "networks are float32 or float64: leave it out",
         "gradient_accumulation_steps": "say it of the network: net.compile(..., gradient_accumulation_steps=4)",

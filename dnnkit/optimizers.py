@@ -1,132 +1,25 @@
 """Optimizers: which update rule, with which numbers. The numbers may be changed at any time, also by a callback.
 
-The formulas are those of the kernel `update`.
+The formulas are those of the kernel `update`. What all have in common is in `base_optimizer`.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
-from functools import cache, cached_property
-from math import inf
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dnnkit import schedules as schedules  # as Keras has them: dk.optimizers.schedules
-from dnnkit.backends.program import Hyperparameters
-from dnnkit.kernels.array import Array, Namespace
-from dnnkit.kernels.optimizer_step.reference import Rule
+from dnnkit.backends.program import Group
+from dnnkit.base_optimizer import Optimizer as Optimizer
+from dnnkit.base_optimizer import scheduled
 from dnnkit.registry import Registry
 from dnnkit.schedules import Schedule
-from dnnkit.settings import FLAG, NOT_NEGATIVE, POSITIVE, SHARE, Expected, Settings, numbers, or_none, shown
+from dnnkit.settings import FLAG, NOT_NEGATIVE, POSITIVE, SHARE, UNLESS_DEFAULT, Expected, numbers
 
-RATE = Expected(
-    "a finite number, 0 or more, or a schedule, such as dk.schedules.CosineDecay(1e-3, 10_000)",
-    lambda value: value if isinstance(value, Schedule) else NOT_NEGATIVE.take(value),
-)
-NUMBER_OR_FLAG = Expected(
-    NOT_NEGATIVE.words, lambda value: value if isinstance(value, bool) else NOT_NEGATIVE.take(value)
-)
-
-
-@dataclass
-class Optimizer(Settings):
-    """Base of all optimizers. `global_clipnorm` bounds the norm of the whole gradient before the update.
-
-    Its numbers may be assigned at any time; each is looked at as it is assigned, in the constructor and later. A field
-    that `expects` does not name takes a finite number, 0 or more, or a flag.
-    """
-
-    learning_rate: float | Schedule
-    global_clipnorm: float | None = None
-
-    name: ClassVar[str]
-    expects: ClassVar = {"learning_rate": RATE, "global_clipnorm": or_none(POSITIVE)}
-    slots: ClassVar[tuple[str, ...]] = ()
-    """What your own rule keeps for each parameter, from zeros; built-in rules know theirs."""
-
-    def __post_init__(self) -> None:
-        pass  # every field was taken as it was assigned
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        is_setting = any(field.name == name for field in fields(self))
-        super().__setattr__(name, self._taken(name, value) if is_setting else value)
-        for made in ("_constants", "_next"):
-            vars(self).pop(made, None)
-
-    def _taken(self, name: str, given: Any) -> Any:
-        expected = self.expects.get(name) or Optimizer.expects.get(name, NUMBER_OR_FLAG)
-        return expected.check(f"{type(self).__name__}({name}={shown(given)})", given)
-
-    @property
-    def rule(self) -> str | Rule:
-        """The update rule in `kernels/optimizer_step`, or your own."""
-        kind = type(self)
-        if kind.update is Optimizer.update:
-            return self.name
-        return _own_rule(kind)  # type: ignore[arg-type] # classes are hashable
-
-    @staticmethod
-    def update(
-        step: int, parameter: Array, gradient: Array, *slots_and_numbers: Any, xp: Namespace
-    ) -> tuple[Array, ...]:
-        """Your own rule: the parameter and its slots after update `step`, counted from 1; nothing is written in place.
-
-        It works element by element, on the backend's array namespace `xp`.
-
-        Arguments:
-            step: how many updates there were, with this one.
-            parameter, gradient: arrays of one shape.
-            slots_and_numbers: an array for each of `slots`, then `learning_rate`, then the fields of your dataclass in
-                their order, without `learning_rate` and `global_clipnorm`.
-            xp: the array namespace.
-
-        Returns:
-            The new parameter, then the new slots in their order.
-        """
-        raise NotImplementedError
-
-    def hyperparameters(self, first: int, count: int) -> Hyperparameters:
-        """The numbers for `count` updates after `first` others."""
-        if count == 1 and not isinstance(self.learning_rate, Schedule):
-            return self._next
-        if isinstance(self.learning_rate, Schedule):
-            rates = np.fromiter(self._scheduled(self.learning_rate, first, count), np.float64, count)
-        else:
-            rates = np.full(count, self.learning_rate, np.float64)
-        return Hyperparameters(rates, self._constants, self.global_clipnorm)
-
-    @cached_property
-    def _next(self) -> Hyperparameters:
-        """The numbers for any one update, if there is no schedule; forgotten when one is assigned."""
-        rate = np.full(1, self.learning_rate, np.float64)
-        return Hyperparameters(rate, self._constants, self.global_clipnorm)
-
-    @cached_property
-    def _constants(self) -> Mapping[str, float]:
-        """All other numbers, by name; forgotten when one is assigned."""
-        names = _number_names(type(self))  # type: ignore[arg-type] # classes are hashable
-        return {name: float(getattr(self, name)) for name in names}
-
-    @staticmethod
-    def _scheduled(schedule: Schedule, first: int, count: int) -> Iterator[float]:
-        """The schedule's rates, each one that an update can be made with."""
-        for step in range(first, first + count):
-            rate = schedule(step)
-            if not (isinstance(rate, float) and 0 <= rate < inf):  # a usual one at the least expense
-                rate = NOT_NEGATIVE.check(f"the schedule {shown(schedule)} gives {shown(rate)} for step {step}", rate)
-            yield rate
-
-
-@cache
-def _number_names(kind: type) -> tuple[str, ...]:
-    """The names of a class's numbers, in order, but of the learning rate and the norm, which all have."""
-    return tuple(field.name for field in fields(kind) if field.name not in ("learning_rate", "global_clipnorm"))
-
-
-@cache
-def _own_rule(kind: type[Optimizer]) -> Rule:
-    """One object for each class, so that programs with the same rule are equal."""
-    return Rule(kind.update, kind.slots, _number_names(kind))  # type: ignore[arg-type] # classes are hashable
+NOTHING = 1e-30
+"""A product of momenta that no sum with 1 shows."""
 
 
 def _is_optimizer(thing: object) -> bool:
@@ -142,21 +35,22 @@ class SGD(Optimizer):
     """Gradient descent, with momentum (Polyak's or Nesterov's) if asked; decay is added to the gradient."""
 
     learning_rate: float | Schedule = 0.01
-    momentum: float = 0.0
+    momentum: float | Schedule = 0.0
     nesterov: bool = False
-    weight_decay: float = 0.0
+    weight_decay: float | Schedule = 0.0
     global_clipnorm: float | None = None
 
     name = "sgd"
     expects: ClassVar = {
-        "momentum": numbers("a number from 0 to 1", lambda number: 0 <= number <= 1),
+        "momentum": scheduled(numbers("a number from 0 to 1", lambda number: 0 <= number <= 1)),
         "nesterov": FLAG,
     }
 
     @property
     def rule(self) -> str:
         """Without momentum there is no velocity to keep."""
-        if self.momentum == 0:
+        others = (value for _, settings in self.groups for name, value in settings if name == "momentum")
+        if self.momentum == 0 and not any(others):
             return "sgd"
         return "nesterov" if self.nesterov else "momentum"
 
@@ -172,35 +66,162 @@ class RMSprop(Optimizer):
     global_clipnorm: float | None = None
 
     name = "rmsprop"
-    expects: ClassVar = {"rho": SHARE, "epsilon": POSITIVE}
+    expects: ClassVar = {"rho": scheduled(SHARE), "epsilon": POSITIVE}
+
+
+OF_MOMENTS: dict[str, Expected] = {"beta_1": scheduled(SHARE), "beta_2": scheduled(SHARE), "epsilon": POSITIVE}
 
 
 @OPTIMIZERS.named("adam")
 @dataclass
 class Adam(Optimizer):
-    """A running mean of the gradient over the root of a running mean of its square, both without bias."""
+    """A running mean of the gradient over the root of a running mean of its square, both without bias.
+
+    With `amsgrad`, over that of the largest such mean so far (S. Reddi et al., ICLR 2018).
+    """
 
     learning_rate: float | Schedule = 1e-3
-    beta_1: float = 0.9
-    beta_2: float = 0.999
+    beta_1: float | Schedule = 0.9
+    beta_2: float | Schedule = 0.999
     epsilon: float = 1e-8
+    amsgrad: bool = field(default=False, kw_only=True, metadata=UNLESS_DEFAULT)
     global_clipnorm: float | None = None
 
     name = "adam"
-    expects: ClassVar = {"beta_1": SHARE, "beta_2": SHARE, "epsilon": POSITIVE}
+    expects: ClassVar = {**OF_MOMENTS, "amsgrad": FLAG}
+    implied: ClassVar = {"weight_decay": 0.0}
+
+    @property
+    def rule(self) -> str:
+        """One that keeps the largest mean needs a slot more."""
+        return "amsgrad" if self.amsgrad else "adam"
 
 
 @OPTIMIZERS.named("adamw")
 @dataclass
 class AdamW(Optimizer):
-    """Adam with decoupled weight decay, of every parameter."""
+    """Adam with decoupled weight decay, of every parameter, or of those that `no_decay` does not exclude."""
 
     learning_rate: float | Schedule = 1e-3
-    beta_1: float = 0.9
-    beta_2: float = 0.999
+    beta_1: float | Schedule = 0.9
+    beta_2: float | Schedule = 0.999
     epsilon: float = 1e-8
-    weight_decay: float = 0.01
+    weight_decay: float | Schedule = 0.01
+    amsgrad: bool = field(default=False, kw_only=True, metadata=UNLESS_DEFAULT)
     global_clipnorm: float | None = None
 
     name = "adamw"
     expects: ClassVar = Adam.expects
+
+    @property
+    def rule(self) -> str:
+        """As Adam's."""
+        return "amsgrad" if self.amsgrad else "adamw"
+
+
+@OPTIMIZERS.named("adagrad")
+@dataclass
+class Adagrad(Optimizer):
+    """Each gradient over the root of the sum of all its squares (J. Duchi et al., 2011).
+
+    As torch.optim.Adagrad, with Keras's names and first value of the sum; decay is decoupled, as in Keras.
+    """
+
+    learning_rate: float | Schedule = 1e-3
+    initial_accumulator_value: float = 0.1
+    epsilon: float = 1e-8
+    weight_decay: float | Schedule = 0.0
+    global_clipnorm: float | None = None
+
+    name = "adagrad"
+    expects: ClassVar = {"initial_accumulator_value": NOT_NEGATIVE, "epsilon": POSITIVE}
+
+
+@OPTIMIZERS.named("adamax")
+@dataclass
+class Adamax(Optimizer):
+    """Adam by the largest gradient, which fades, in place of the mean of squares (D. Kingma, J. Ba, 2015).
+
+    As torch.optim.Adamax; decay is decoupled, as in Keras.
+    """
+
+    learning_rate: float | Schedule = 1e-3
+    beta_1: float | Schedule = 0.9
+    beta_2: float | Schedule = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float | Schedule = 0.0
+    global_clipnorm: float | None = None
+
+    name = "adamax"
+    expects: ClassVar = OF_MOMENTS
+
+
+@OPTIMIZERS.named("nadam")
+@dataclass
+class Nadam(Optimizer):
+    """Adam with Nesterov's momentum (T. Dozat, 2016), which grows to beta_1: μ = β1 (1 - ½ · 0.96^(t momentum_decay)).
+
+    As torch.optim.NAdam, whose momentum_decay is 0.004; Keras's Nadam, whose default this is, has 1. Decay is
+    decoupled, as in Keras.
+    """
+
+    learning_rate: float | Schedule = 1e-3
+    beta_1: float | Schedule = 0.9
+    beta_2: float | Schedule = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float | Schedule = 0.0
+    momentum_decay: float = 1.0
+    global_clipnorm: float | None = None
+
+    name = "nadam"
+    expects: ClassVar = {**OF_MOMENTS, "momentum_decay": NOT_NEGATIVE}
+
+    def _differs(self, groups: Sequence[Group]) -> bool:
+        return True  # the momenta
+
+    @property
+    def needs_groups(self) -> bool:
+        """Its momenta differ from step to step."""
+        return True
+
+    def _of_steps(
+        self, settings: Mapping[str, Any], first: int, count: int
+    ) -> tuple[NDArray[np.float64], dict[str, Any]]:
+        """With the momenta, of which the rule needs the product of all up to each step."""
+        rates, constants = super()._of_steps(settings, first, count)
+        beta, decay = settings["beta_1"], float(settings["momentum_decay"])
+
+        def momentum(step: int) -> float:  # from 1
+            now = beta(step - 1) if isinstance(beta, Schedule) else beta
+            return float(now * (1 - 0.5 * 0.96 ** (step * decay)))
+
+        product, step = 1.0, 1
+        while step <= first and product > NOTHING:
+            product *= momentum(step)
+            step += 1
+        momenta = np.array([momentum(step) for step in range(first + 1, first + count + 2)])
+        products = product * np.cumprod(momenta[:-1])
+        return rates, {
+            **constants,
+            "momentum": momenta[:-1],
+            "next_momentum": momenta[1:],
+            "momentum_product": products,
+        }
+
+
+@OPTIMIZERS.named("lion")
+@dataclass
+class Lion(Optimizer):
+    """The sign of a running mean of the gradient (X. Chen et al., 2023): a tenth of Adam's rate, ten times its decay.
+
+    As Keras's Lion.
+    """
+
+    learning_rate: float | Schedule = 1e-3
+    beta_1: float | Schedule = 0.9
+    beta_2: float | Schedule = 0.99
+    weight_decay: float | Schedule = 0.0
+    global_clipnorm: float | None = None
+
+    name = "lion"
+    expects: ClassVar = OF_MOMENTS

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from dnnkit.errors import ConfigurationError, DataError, ShapeError
+from dnnkit.errors import DataError, ShapeError
 from dnnkit.measures.confusion import confusion_matrix
 from dnnkit.network.checks import check_count
 
@@ -278,7 +278,6 @@ def _show_bars(axes: Any, probabilities: Any, label: int) -> None:
 
 def save_figure(figure: "Figure", path: str | Path) -> None:
     """Write a figure; the file's ending chooses the format."""
-    try:
-        figure.savefig(str(path), dpi=150)
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"cannot write the plot {path}: {error}") from error
+    from dnnkit.figures import write
+
+    write(figure, path)

@@ -1,6 +1,6 @@
 """What is chosen by its name: a registry for each kind of thing, filled by dnnkit and by anyone alike.
 
-    dk.register("optimizer", "lion", Lion)      # from now on compile(optimizer="lion") works
+    dk.register("optimizer", "signum", Signum)  # from now on compile(optimizer="signum") works
 
 An installed package announces its own by entry points in the group of the kind, `dnnkit.optimizers` for optimizers;
 one is imported when its name is first asked for. A name means one thing: a second thing under it is an error.

@@ -1,21 +1,45 @@
-"""Schedules: a learning rate that depends on the number of updates made. Pass one in place of `learning_rate`."""
+"""Schedules: a number that depends on the number of updates made. Pass one in place of an optimizer's number."""
 
 from dataclasses import dataclass
 from itertools import pairwise
-from math import cos, inf, pi
-from typing import ClassVar
+from math import ceil, cos, floor, inf, log, log2, pi
+from typing import TYPE_CHECKING, ClassVar
 
 from dnnkit.errors import ConfigurationError
 from dnnkit.registry import Registry
-from dnnkit.settings import FLAG, NOT_NEGATIVE, POSITIVE, Expected, Settings, numbers, plain, shown
+from dnnkit.settings import FLAG, NOT_NEGATIVE, POSITIVE, SHARE, Expected, Settings, numbers, plain, shown, whole
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.figure import Figure
 
 
 class Schedule(Settings):
     """Base of all schedules, and of your own: a dataclass with `__call__`."""
 
     def __call__(self, step: int) -> float:
-        """The learning rate for the update after `step` others."""
+        """The number for the update after `step` others."""
         raise NotImplementedError
+
+    def plot(self, steps: int, path: "str | Path | None" = None) -> "Figure":
+        """Draw its first steps; the figure is returned, and written where a path is given.
+
+        Arguments:
+            steps: how many updates to draw.
+            path: of an image, such as "rate.png"; None for none.
+        """
+        from dnnkit.figures import Figure, write
+
+        values = [float(self(step)) for step in range(whole().of("steps", steps))]
+        figure = Figure(figsize=(4.8, 3.6), layout="constrained")
+        axes = figure.subplots()
+        axes.plot(values, color="#1f6fb4", marker="o" if len(values) < 3 else None)
+        axes.set(xlabel="step", title=type(self).__name__)
+        axes.grid(alpha=0.25)
+        if path is not None:
+            write(figure, path)
+        return figure
 
 
 def _is_schedule(thing: object) -> bool:
@@ -105,3 +129,178 @@ class PiecewiseConstantDecay(Schedule):
 
     def __call__(self, step: int) -> float:  # noqa: D102
         return self.values[sum(step > boundary for boundary in self.boundaries)]
+
+
+@SCHEDULES.named("PolynomialDecay")
+@dataclass(frozen=True)
+class PolynomialDecay(Schedule):
+    """From the initial rate to `end_learning_rate` as (1 - step / decay_steps)^power; again and again if `cycle`."""
+
+    initial_learning_rate: float
+    decay_steps: int
+    end_learning_rate: float = 0.0001
+    power: float = 1.0
+    cycle: bool = False
+
+    expects: ClassVar = {
+        "initial_learning_rate": NOT_NEGATIVE,
+        "decay_steps": POSITIVE,
+        "end_learning_rate": NOT_NEGATIVE,
+        "power": POSITIVE,
+        "cycle": FLAG,
+    }
+
+    def __call__(self, step: int) -> float:  # noqa: D102
+        steps = self.decay_steps * max(1, ceil(step / self.decay_steps)) if self.cycle else self.decay_steps
+        left = 1 - min(1.0, step / steps)
+        return float((self.initial_learning_rate - self.end_learning_rate) * left**self.power + self.end_learning_rate)
+
+
+@SCHEDULES.named("InverseTimeDecay")
+@dataclass(frozen=True)
+class InverseTimeDecay(Schedule):
+    """initial_learning_rate / (1 + decay_rate step / decay_steps); the quotient whole if `staircase`."""
+
+    initial_learning_rate: float
+    decay_steps: int
+    decay_rate: float
+    staircase: bool = False
+
+    expects: ClassVar = ExponentialDecay.expects
+
+    def __call__(self, step: int) -> float:  # noqa: D102
+        times = step // self.decay_steps if self.staircase else step / self.decay_steps
+        return float(self.initial_learning_rate / (1 + self.decay_rate * times))
+
+
+@SCHEDULES.named("CosineDecayRestarts")
+@dataclass(frozen=True)
+class CosineDecayRestarts(Schedule):
+    """Half a cosine down to `alpha` times the rate, then again, each `t_mul` times as long and `m_mul` times as high.
+
+    Source: I. Loshchilov, F. Hutter, ICLR 2017; arguments as in Keras.
+    """
+
+    initial_learning_rate: float
+    first_decay_steps: int
+    t_mul: float = 2.0
+    m_mul: float = 1.0
+    alpha: float = 0.0
+
+    expects: ClassVar = {
+        "initial_learning_rate": NOT_NEGATIVE,
+        "first_decay_steps": POSITIVE,
+        "t_mul": numbers("a finite number, 1 or more", lambda number: number >= 1),
+        "m_mul": NOT_NEGATIVE,
+        "alpha": NOT_NEGATIVE,
+    }
+
+    def __call__(self, step: int) -> float:  # noqa: D102
+        done, grows = step / self.first_decay_steps, self.t_mul
+        if grows == 1:
+            restarts = floor(done)
+            progress = done - restarts
+        else:
+            restarts = floor(log(1 + done * (grows - 1)) / log(grows) + 1e-12)  # whole where it is but for rounding
+            progress = max(0.0, (done - (grows**restarts - 1) / (grows - 1)) / grows**restarts)
+        height = 0.5 * self.m_mul**restarts * (1 + cos(pi * progress))
+        return float(self.initial_learning_rate * (self.alpha + (1 - self.alpha) * height))
+
+
+@SCHEDULES.named("OneCycle")
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    """Half a cosine up to `max_learning_rate` and another down to nearly nothing: the first rate is the highest over
+    `div_factor`, the last one that over `final_div_factor`.
+
+    Source: L. Smith, N. Topin, 2018; as torch.optim.lr_scheduler.OneCycleLR.
+    """
+
+    max_learning_rate: float
+    total_steps: int
+    pct_start: float = 0.3
+    div_factor: float = 25.0
+    final_div_factor: float = 1e4
+
+    expects: ClassVar = {
+        "max_learning_rate": NOT_NEGATIVE,
+        "total_steps": POSITIVE,
+        "pct_start": SHARE,
+        "div_factor": POSITIVE,
+        "final_div_factor": POSITIVE,
+    }
+
+    def __call__(self, step: int) -> float:  # noqa: D102
+        first = self.max_learning_rate / self.div_factor
+        top, last = self.pct_start * self.total_steps - 1, self.total_steps - 1
+        if step <= top:
+            return first + (self.max_learning_rate - first) * 0.5 * (1 - cos(pi * step / top)) if top > 0 else first
+        progress = min(1.0, (step - top) / (last - top)) if last > top else 1.0
+        end = first / self.final_div_factor
+        return end + (self.max_learning_rate - end) * 0.5 * (1 + cos(pi * progress))
+
+
+@SCHEDULES.named("CosLog4")
+@dataclass(frozen=True)
+class CosLog4(Schedule):
+    """Four cycles from 0 to the rate and back, each twice as long: rate · ½ (1 - cos(2π log2(1 + 15 step / steps))).
+
+    Source: D. Holzmüller et al., RealMLP, NeurIPS 2024.
+    """
+
+    initial_learning_rate: float
+    decay_steps: int
+
+    expects: ClassVar = {"initial_learning_rate": NOT_NEGATIVE, "decay_steps": POSITIVE}
+
+    def __call__(self, step: int) -> float:  # noqa: D102
+        progress = min(1.0, step / self.decay_steps)
+        return max(0.0, self.initial_learning_rate * 0.5 * (1 - cos(2 * pi * log2(1 + 15 * progress))))
+
+
+@SCHEDULES.named("FlatCosine")
+@dataclass(frozen=True)
+class FlatCosine(Schedule):
+    """The initial rate for a share `flat` of the steps, then half a cosine down to `alpha` times it.
+
+    Source: D. Holzmüller et al., RealMLP, NeurIPS 2024, for decay and dropout; elsewhere `flat` is 0.75.
+    """
+
+    initial_learning_rate: float
+    decay_steps: int
+    flat: float = 0.5
+    alpha: float = 0.0
+
+    expects: ClassVar = {
+        "initial_learning_rate": NOT_NEGATIVE,
+        "decay_steps": POSITIVE,
+        "flat": SHARE,
+        "alpha": NOT_NEGATIVE,
+    }
+
+    def __call__(self, step: int) -> float:  # noqa: D102
+        progress = min(1.0, step / self.decay_steps)
+        progress = max(0.0, (progress - self.flat) / (1 - self.flat))
+        return self.initial_learning_rate * (self.alpha + (1 - self.alpha) * 0.5 * (1 + cos(pi * progress)))
+
+
+@SCHEDULES.named("Warmup")
+@dataclass(frozen=True)
+class Warmup(Schedule):
+    """Linear up to the first number of any schedule, or to a number, over `warmup_steps`; then the schedule itself."""
+
+    schedule: Schedule | float
+    warmup_steps: int
+
+    expects: ClassVar = {
+        "schedule": Expected(
+            "a schedule, or a finite number, 0 or more",
+            lambda value: value if isinstance(value, Schedule) else NOT_NEGATIVE.take(value),
+        ),
+        "warmup_steps": NOT_NEGATIVE,
+    }
+
+    def __call__(self, step: int) -> float:  # noqa: D102
+        after = max(0, step - ceil(self.warmup_steps))
+        value = self.schedule(after) if isinstance(self.schedule, Schedule) else float(self.schedule)
+        return value * min(1.0, (step + 1) / self.warmup_steps) if step < self.warmup_steps else value

@@ -18,7 +18,7 @@ from dnnkit.metrics import Given, Precision, TopKCategoricalAccuracy
 from dnnkit.network.checks import check_dtype
 from dnnkit.network.lowering import Dtype
 from dnnkit.network.sequential import Sequential
-from dnnkit.optimizers import OPTIMIZERS, SGD, Optimizer
+from dnnkit.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
 
 DTYPES: tuple[Dtype, ...] = ("float32", "float64")
 
@@ -128,3 +128,6 @@ def _networks() -> Iterator[tuple[str, _Network]]:
     of_classes: list[Given] = [TopKCategoricalAccuracy(k=2), Precision(average="macro"), "auc"]
     yield "metrics of classes", _Network(classes, loss="sparse_categorical_crossentropy", metrics=of_classes)
     yield "clipping", _Network([LINEAR], SGD(global_clipnorm=1.0))
+    yield "clipping, each parameter", _Network([LINEAR], SGD(clipnorm=1.0))
+    yield "running means of parameters", _Network([LINEAR], SGD(use_ema=True))
+    yield "optimizer adam, amsgrad", _Network([LINEAR], Adam(amsgrad=True))

@@ -100,7 +100,8 @@ def _children_share_bytecode(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def _link_bytecode(folder: Path) -> None:
     """Of packages that are imported here; Python looks for it nowhere else then."""
     for module in list(sys.modules.values()):
-        file = Path(getattr(module, "__cached__", None) or "nowhere")
+        cached = getattr(module, "__cached__", None)  # modules that libraries make up may answer anything
+        file = Path(cached if isinstance(cached, str) else "nowhere")
         if file.is_file():
             link = folder / file.parents[1].relative_to(file.anchor) / file.name
             link.parent.mkdir(parents=True, exist_ok=True)

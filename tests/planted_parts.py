@@ -136,28 +136,28 @@ def sums(scores, targets, weights, threshold, xp=np):
     return xp.concat([xp.sum(w * errors, axis=0), xp.sum(w * errors * errors, axis=0)])
 '''
 
-LION = '''
-def lion(step, p, g, momentum, learning_rate, beta, xp=np):
-    """Lion with one beta."""
+SIGNUM = '''
+def signum(step, p, g, momentum, learning_rate, beta, xp=np):
+    """The sign of momentum."""
     momentum = beta * momentum + (1 - beta) * g
     return p - learning_rate * xp.sign(momentum), momentum
 
 
-RULES["lion"] = Rule(lion, ("momentum",), ("beta",))
+RULES["signum"] = Rule(signum, ("momentum",), ("beta",))
 '''
 
-LION_CLASS = '''
+SIGNUM_CLASS = '''
 
-@OPTIMIZERS.named("lion")
+@OPTIMIZERS.named("signum")
 @dataclass
-class Lion(Optimizer):
+class Signum(Optimizer):
     """The sign of a running mean."""
 
     learning_rate: float | Schedule = 1e-3
     beta: float = 0.9
     global_clipnorm: float | None = None
 
-    name = "lion"
+    name = "signum"
 '''
 
 LAYERS_ADDED = '''
@@ -299,10 +299,10 @@ PARTS = [
     Part(
         "optimizer",
         {
-            "kernels/optimizer_step/reference.py": added(LION),
-            "dnnkit/optimizers.py": added(LION_CLASS),
+            "kernels/optimizer_step/reference.py": added(SIGNUM),
+            "dnnkit/optimizers.py": added(SIGNUM_CLASS),
         },
-        "train(dk.Sequential([dk.Dense(2)], seed=0), optimizer='lion')",
+        "train(dk.Sequential([dk.Dense(2)], seed=0), optimizer='signum')",
     ),
     Part(
         "layer without parameters",

@@ -66,7 +66,7 @@ class Gpu:
 def seconds_per_step(program: Program, rows: int, gpu: Gpu) -> float:
     """The predicted time of a training step."""
     number = 4 if program.dtype == "float32" else 8
-    slots = len(program.optimizer_rule.slots) if program.optimizer_rule else 0
+    slots = len(program.slots)
     features = prod(program.input_shape)
     layers, flops, trained, width = 0.0, 0.0, False, features
     moved = 2 * rows * features + (3 + 2 * slots) * program.trainable_size

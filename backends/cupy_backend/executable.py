@@ -188,7 +188,9 @@ class CupyExecutable(TimedExecutable):
             if each is None:
                 continue
             rows = min(batch_size, len(each))
-            kind = compiles.__name__, str(each.x.dtype), each.weights is None, rows, hyperparameters.clip_norm is None
+            bounds = hyperparameters.clip_norm, hyperparameters.clip_each, hyperparameters.clip_value
+            clips = tuple(bound is None for bound in bounds)
+            kind = compiles.__name__, str(each.x.dtype), each.weights is None, rows, clips
             if kind not in self._prepared:
                 if not self.program.custom_parts:  # these may remember that they were called: the first step does that
                     compiles(each, rows, hyperparameters)
@@ -217,11 +219,16 @@ class CupyExecutable(TimedExecutable):
         else:
             self._compile_operations(data, rows)
             rate = 0.0
-        few = [array[:1].copy() for array in (self._parameters, self._gradient, *self._slots)]
-        numbers = [hyperparameters.constants[name] for name in self._rule.hyperparameters]
-        if hyperparameters.clip_norm is not None:
-            self._backend.clip_norm(few[1], hyperparameters.clip_norm, out=few[1])
-        self._backend.update(self._rule, 1, few[0], few[1], few[2 : 2 + len(self._rule.slots)], rate, *numbers)
+        now, slots = hyperparameters.at(0), [slot[:1].copy() for slot in self._slots]
+        parameter, gradient = self._parameters[:1].copy(), self._gradient[:1].copy()
+        if (bound := now.clip_norm or now.clip_each) is not None:
+            self._backend.clip_norm(gradient, bound, out=gradient)
+        if now.clip_value is not None:
+            self._backend.clip_value(gradient, now.clip_value, out=gradient)
+        for rule in self.program.rules:
+            own, slots = slots[: len(rule.slots)], slots[len(rule.slots) :]
+            of_now, numbers = self._numbers(rule, 0, rate, now)
+            self._backend.update(rule, 1, parameter, gradient, own, of_now, *numbers)
 
     def _pack(self, parts: list[Array], out: Array) -> Array:
         """Built-in stages have already written into views of `out`; a user's own layer has not."""

@@ -329,6 +329,15 @@ class CupyOperations(Operations):
             _kernel("clip_norm").clip_norm(x, bound, out, self._scratch(PARTIALS + 1, np.float64))
         return out
 
+    def clip_value(self, x: Array, bound: float, out: Array | None = None) -> Array:
+        """See `kernels/clip_norm`."""
+        with self.on_device():
+            if not _has_kernel("clip_norm", x):
+                return super().clip_value(x, bound)
+            out = self.xp.empty(x.shape, x.dtype) if out is None else out
+            _kernel("clip_norm").clip_value(x, bound, out)
+        return out
+
     def accumulate(self, total: Array, gradient: Array, factor: float, *, is_first: bool) -> Array:
         """In place."""
         with self.on_device():

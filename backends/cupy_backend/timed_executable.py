@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Hashable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from dnnkit.backends.stagewise.flat import Data
 from dnnkit.kernels import registry
 from dnnkit.kernels._cuda.recording import recorded
 from dnnkit.kernels.array import Array
+from dnnkit.kernels.optimizer_step.reference import Rule
 
 if TYPE_CHECKING:
     from dnnkit.backends.cupy_backend.backend import CupyBackend
@@ -72,6 +73,8 @@ class TimedExecutable(StagewiseExecutable):
         places = {metric: slice(*ends[number : number + 2]) for number, metric in enumerate(summed)}
         self._places = [places[metric] for metric in program.metrics]
         """Where among the totals each metric's sums are; the loss's is the first."""
+        self._of_step = _places_of_step(program) if self._is_timed else {}
+        """Where among a step's numbers are those of a rule and of a group of parameters."""
         super().__init__(backend, program, plan)
 
     def _forget_steps(self) -> None:
@@ -117,10 +120,8 @@ class TimedExecutable(StagewiseExecutable):
             timeline = self._timelines.pop()
             if timeline.steps >= steps and timeline.rows >= rows:
                 return timeline
-        assert self._rule is not None, "the network checks that it is compiled"
-        constants = [0.5] * len(self._rule.hyperparameters)
-        of_step = registry.version("optimizer_step", "gpu").of_step(self._rule.name, 1, 0.0, *constants)
-        return Timeline(self._backend, self.program.dtype, steps, rows, 1 + len(of_step), self.program.measured)
+        numbers = 1 + sum(place.stop - place.start for place in self._of_step.values())
+        return Timeline(self._backend, self.program.dtype, steps, rows, numbers, self.program.measured)
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
         epoch = self.epoch
@@ -131,7 +132,10 @@ class TimedExecutable(StagewiseExecutable):
             self._at, begun_at = first, self.state.step
             try:
                 while self._at < last and not self._stop:
-                    self._advance(epoch, last, hyperparameters)
+                    if hyperparameters.varies:  # what else differs from step to step is an argument of the launches
+                        self._advance(epoch, self._at + 1, hyperparameters.at(self._at - first), records=False)
+                    else:
+                        self._advance(epoch, last, hyperparameters)
             except BaseException:
                 epoch.timeline.doubt()  # how far the GPU has come
                 raise
@@ -145,25 +149,40 @@ class TimedExecutable(StagewiseExecutable):
 
     def _tell(self, epoch: TimedEpoch, first: int, last: int, hyperparameters: Hyperparameters) -> None:
         """Let the GPU know what differs between those steps."""
-        assert self._rule is not None, "the network checks that it is compiled"
-        constants = [hyperparameters.constants[name] for name in self._rule.hyperparameters]
-        steps = zip(epoch.scales[first:last].tolist(), hyperparameters.learning_rates.tolist(), strict=True)
-        name, begun, of_step = self._rule.name, self.state.step + 1, registry.version("optimizer_step", "gpu").of_step
-        numbers = [(scale, *of_step(name, begun + n, rate, *constants)) for n, (scale, rate) in enumerate(steps)]
+        begun, of_step = self.state.step + 1, registry.version("optimizer_step", "gpu").of_step
+        columns = [[(scale,) for scale in epoch.scales[first:last].tolist()]]
+        for rule, group in self._of_step:
+            own = hyperparameters.of_group(group)
+            rates, constants = own.learning_rates.tolist(), None if own.varies else own.numbers(rule)
+            columns.append(
+                [
+                    of_step(rule.name, begun + n, rate, *(own.at(n).numbers(rule) if constants is None else constants))
+                    for n, rate in enumerate(rates)
+                ]
+            )
+        numbers = [tuple(chain.from_iterable(row)) for row in zip(*columns, strict=True)]
         epoch.timeline.tell(first, self.state.step, numbers)
+
+    def _numbers(
+        self, rule: Rule, group: int, learning_rate: Any, hyperparameters: Hyperparameters
+    ) -> tuple[Any, list[float]]:
+        if not self._backend.owns(learning_rate):
+            return super()._numbers(rule, group, learning_rate, hyperparameters)
+        place = self._of_step[rule, group]
+        return learning_rate[place.start - 1 : place.stop - 1], hyperparameters.of_group(group).numbers(rule)
 
     def _passed(self, epoch: TimedEpoch, first: int, step: int) -> None:
         epoch.timeline.passed(step)
         epoch.measured.passed(epoch.batch_weights[first:step])  # type: ignore[attr-defined]
 
-    def _advance(self, epoch: TimedEpoch, last: int, hyperparameters: Hyperparameters) -> None:
+    def _advance(self, epoch: TimedEpoch, last: int, hyperparameters: Hyperparameters, *, records: bool = True) -> None:
         """Do some of the steps that are left."""
         step = self._at
         source = self._source(epoch, step)
         is_whole = step < epoch.whole
         rows = epoch.batch_size if is_whole else epoch.rows - epoch.whole * epoch.batch_size
         many = min(last, epoch.whole, step + source.steps) - step if is_whole else 1
-        if not self.records:
+        if not (self.records and records):
             self._do_step(epoch, source, rows, hyperparameters)
             self._at += 1
             return
@@ -193,8 +212,10 @@ class TimedExecutable(StagewiseExecutable):
         data = source.data
         arrays = (data.x, data.y, data.weights, source.order, self._parameters, self._gradient, *self._slots)
         addresses = tuple(map(_address, arrays))
-        constants = tuple(sorted(hyperparameters.constants.items())), hyperparameters.clip_norm
-        return addresses, rows, source.period, stream.ptr, threading.get_ident(), constants
+        each = hyperparameters, *hyperparameters.groups
+        constants = tuple(tuple(sorted(own.constants.items())) for own in each)
+        bounds = hyperparameters.clip_norm, hyperparameters.clip_each, hyperparameters.clip_value
+        return addresses, rows, source.period, stream.ptr, threading.get_ident(), constants, bounds
 
     def _say(self, step: RecordedStep) -> None:
         """In the plan, for people."""
@@ -333,3 +354,14 @@ class _Resident:
     def at(self, step: int) -> Source:
         """Where the rows of every step are."""
         return self._source
+
+
+def _places_of_step(program: Program) -> dict[tuple[Rule, int], slice]:
+    """Where among a step's numbers are those of each rule for each group of parameters."""
+    of_step, places, end = registry.version("optimizer_step", "gpu").of_step, dict[tuple[Rule, int], slice](), 1
+    for rule in program.rules:
+        count = len(of_step(rule.name, 1, 0.0, *[0.5] * len(rule.hyperparameters)))
+        for group in range(1 + len(program.groups) if rule is program.rules[0] else 1):
+            places[rule, group] = slice(end, end + count)
+            end += count
+    return places

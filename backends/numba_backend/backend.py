@@ -15,7 +15,7 @@ from dnnkit.backends.aligned import address
 from dnnkit.backends.diagnosis import Finding, say_once
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.numpy_backend import NumpyBackend
-from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Loss, Metric, Program, Rescale
+from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Loss, Metric, Op, Program, Rescale
 from dnnkit.installed import version
 from dnnkit.kernels import registry
 from dnnkit.kernels._native import archive
@@ -24,7 +24,7 @@ from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.registry import Activation
 
-KNOWN = (Rescale, Dense, Activate, Dropout, Custom)
+KNOWN = (Rescale, Dense, Activate, Dropout, Custom, Op)
 """The stages that `kernels/_engine` computes, or calls."""
 
 
@@ -105,8 +105,10 @@ class NumbaBackend(NumpyBackend):
         """
         if program.custom_rule:
             return super().unsupported_reason(program)
-        if program.outputs or not program.is_chain:
-            return "a graph"
+        if program.outputs and program.custom_measures:
+            return f"{', '.join(program.custom_measures)}: called with several outputs, which compiled code cannot"
+        if program.held:
+            return program.held
         stages = {type(stage).__name__ for stage in program.stages if not isinstance(stage, KNOWN)}
         kernels = {name for name in program.kernels if not registry.has_cpu_version(name)}
         rules = {program.rule} if isinstance(program.rule, str) and not self._has_compiled(program.rule) else set()

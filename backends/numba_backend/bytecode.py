@@ -4,9 +4,21 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from dnnkit.backends.numba_backend.partition import Partition, Role, roles
-from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Rescale, Stage, is_trained
+from dnnkit.backends.numba_backend.wiring import Wiring
+from dnnkit.backends.program import (
+    Activate,
+    Custom,
+    Dense,
+    Dropout,
+    Op,
+    Rescale,
+    Stage,
+    is_trained,
+    stage_parameters,
+)
 from dnnkit.kernels._engine import opcodes, structures
 from dnnkit.kernels._engine.opcodes import EXCHANGED, IN_PLACE, Instruction
+from dnnkit.kernels.stages import kind
 
 Purpose = Literal["train", "differentiate", "update", "evaluate", "predict", "predict a few"]
 
@@ -15,13 +27,17 @@ Inputs = Literal["gathered", "columns", "in place"]
 data themselves, which must be in the network's dtype and need no rescaling."""
 
 
+Clips = Literal["", "whole", "each"]
+
+
 class ScheduleKey(NamedTuple):
     """What a schedule depends on besides the program's stages and their partition."""
 
     purpose: Purpose
     first: int
     """The first stage whose gradient is wanted, -1 for the network's input as well."""
-    clips: bool = False
+    clips: Clips = ""
+    """Which norms of the gradient are bounded: none, that of the whole, or that of each parameter."""
     inputs: Inputs = "gathered"
     bytes: bool = False
     """Whether inputs are bytes."""
@@ -43,9 +59,18 @@ class ScheduleKey(NamedTuple):
     """Whether all steps have the same rows in the same order."""
     accumulates: Literal["", "means", "sums"] = ""
     """Whether several batches make an update, and what their gradients are of."""
+    parts: tuple[tuple[tuple[int, ...], bool], ...] = ()
+    """Of each output, where there are several: the numbers of its metrics, and whether some take predictions."""
+
+    @property
+    def trains(self) -> bool:
+        """Whether gradients are computed."""
+        return self.purpose in ("train", "differentiate")
 
 
-def assemble(stage_list: Sequence[Stage], partition: Partition, key: ScheduleKey) -> list[Instruction]:
+def assemble(
+    stage_list: Sequence[Stage], partition: Partition, key: ScheduleKey, wiring: Wiring | None = None
+) -> list[Instruction]:
     """The instructions of one step, and of what comes before the first.
 
     Inputs are gathered unless they are read in place. Where workers exchange on the way forward, they also share the
@@ -53,11 +78,18 @@ def assemble(stage_list: Sequence[Stage], partition: Partition, key: ScheduleKey
     rows and none are shared, taking them is moved to the prologue.
     """
     if key.purpose == "predict a few":
-        forward = [Instruction(_forward(stage, "whole", key), place) for place, stage in enumerate(stage_list)]
-        return [Instruction("take_few"), *forward, Instruction("predict"), Instruction("exchange")]
+        forward = [
+            Instruction(name, place)
+            for place, stage in enumerate(stage_list)
+            for name in (
+                kind(stage.kind).opcodes.predict if isinstance(stage, Op) else (_forward(stage, "whole", key),)
+            )
+        ]
+        return [Instruction("take_few"), *forward, *_predict(key), Instruction("exchange")]
     if key.purpose == "update":
         return [Instruction(name) for name in ("begin", "update", "repeat")]
-    kinds = roles(stage_list, partition)
+    wiring = Wiring(stage_list) if wiring is None else wiring
+    kinds = roles(stage_list, partition, wiring)
     shares = "rows" in kinds and key.inputs != "in place"
     share = "share_bytes" if key.bytes else "share_numbers"
     begin, take = [Instruction("begin")], _take(key, shares)
@@ -66,33 +98,74 @@ def assemble(stage_list: Sequence[Stage], partition: Partition, key: ScheduleKey
         steps, take = begin + take, []
     again = Instruction("repeat", len(steps))
     steps += begin + take
-    for place, (stage, kind) in enumerate(zip(stage_list, kinds, strict=True)):
+    for place, (stage, role) in enumerate(zip(stage_list, kinds, strict=True)):
         if isinstance(stage, Custom):
             steps += _called("own_forward", partition, place)
             continue
+        if isinstance(stage, Op):
+            opcodes_of = kind(stage.kind).opcodes
+            steps += _meeting(opcodes_of.forward if key.trains else opcodes_of.predict, place, partition)
+            continue
         in_place = place == 0 and key.inputs == "in place"
-        steps.append(Instruction(_forward(stage, kind, key, place), place, IN_PLACE if in_place else 0))
-        if kind == "rows":
+        steps.append(Instruction(_forward(stage, role, key, place), place, IN_PLACE if in_place else 0))
+        if role == "rows":
             if shares:
                 steps.append(Instruction(share, option=1))
                 shares = False
             steps += [Instruction("exchange"), Instruction("dense_join", place)]
     if key.purpose == "predict":
-        return [*steps, Instruction("predict"), again]
+        return [*steps, *_predict(key), again]
     if key.own_measures:  # before any sum is added to: if they fail, the step has not been
         steps += _called("own_measures", partition, meet_before=partition.by == "rows" or "rows" not in kinds)
     steps += [Instruction("loss")] if key.has_loss else []
     steps += [Instruction("predict_for_metrics")] if key.predictions else []
     steps += [Instruction("metric", option=number) for number in key.metrics]
+    steps += _measure_parts(key)
     by_rows = partition.by == "rows" and partition.workers > 1
     at_once = key.purpose == "train" and not by_rows and not key.clips and not key.accumulates
-    if key.purpose in ("train", "differentiate"):
-        steps += _backward(stage_list, kinds, partition, key, at_once)
+    if key.trains:
+        steps += _backward(wiring, kinds, partition, key, at_once)
     if key.purpose == "differentiate" and by_rows:
         steps += [Instruction("exchange"), Instruction("sum_gradients")]
+    after = _after(stage_list) if key.purpose == "train" else []
     if key.purpose == "train" and not at_once:
-        steps += _update_at_the_end(partition, by_rows, key)
-    return [*steps, again]
+        return [*steps, *_update_at_the_end(partition, by_rows, key, after), again]
+    return [*steps, *after, again]
+
+
+def _predict(key: ScheduleKey) -> list[Instruction]:
+    """Predictions of the scores: of all, or of each output."""
+    return [Instruction("predict_part", option=number) for number in range(len(key.parts))] or [Instruction("predict")]
+
+
+def _measure_parts(key: ScheduleKey) -> list[Instruction]:
+    """Losses and metrics of several outputs."""
+    steps: list[Instruction] = []
+    for number, (metrics, takes_predictions) in enumerate(key.parts):
+        steps.append(Instruction("loss_of_part", option=number))
+        steps += [Instruction("predict_part_for_metrics", option=number)] if takes_predictions else []
+        steps += [Instruction("metric_of_part", option=metric) for metric in metrics]
+    return [*steps, Instruction("add_losses")] if steps else []
+
+
+def _meeting(names: Sequence[str], place: int, partition: Partition) -> list[Instruction]:
+    """Opcodes of an operation, between which workers that share a batch by its rows meet."""
+    steps = [Instruction(names[0], place)]
+    for name in names[1:]:
+        meet = partition.by == "rows" and partition.workers > 1
+        steps += [Instruction("exchange")] if meet else []
+        steps.append(Instruction(name, place))
+    return steps
+
+
+def _after(stage_list: Sequence[Stage]) -> list[Instruction]:
+    """What operations do when a step is over: they change their statistics."""
+    return [
+        Instruction(name, place)
+        for place, stage in enumerate(stage_list)
+        if isinstance(stage, Op)
+        for name in kind(stage.kind).opcodes.after
+    ]
 
 
 def _called(
@@ -137,14 +210,14 @@ def _forward(stage: Stage, role: Role, key: ScheduleKey, place: int = -1) -> str
         case Rescale():
             return "rescale"
         case Dropout():
-            return "dropout" if key.purpose in ("train", "differentiate") else "copy"
+            return "dropout" if key.trains else "copy"
         case Custom():
             return "own_forward"
     raise AssertionError(f"{stage} should have been refused by NumbaBackend.supports")
 
 
 def _backward(
-    stage_list: Sequence[Stage], kinds: list[Role], partition: Partition, key: ScheduleKey, at_once: bool
+    wiring: Wiring, kinds: list[Role], partition: Partition, key: ScheduleKey, at_once: bool
 ) -> list[Instruction]:
     """The stages backward, down to the first that is trained; `at_once` each is updated as soon as it can be.
 
@@ -152,40 +225,93 @@ def _backward(
     """
     steps: list[Instruction] = []
     waiting: list[Instruction] = []
-    first = max(key.first, 0)
-    last_call = next((place for place in range(first, len(kinds)) if isinstance(stage_list[place], Custom)), len(kinds))
-    for place in range(len(kinds) - 1, first - 1, -1):
-        stage, wants_dx = stage_list[place], place > key.first
-        if isinstance(stage, Custom):
-            steps += _called("own_backward", partition, place, int(wants_dx))
-            waiting += [Instruction("update_stage", place)] if is_trained(stage) else []
-            if place == last_call and at_once:
-                steps += waiting
+    wanted, current = wiring.wanted(key.first), len(kinds)  # the value whose gradient a worker goes backward from
+    places = [place for place in range(len(kinds) - 1, -1, -1) if wanted[place + 1]]
+    last_call = min((place for place in places if isinstance(wiring.stages[place], Custom)), default=len(kinds))
+    for place in places:
+        stage, sources = wiring.stages[place], wiring.sources[place]
+        may_update = at_once and place < last_call
+        fuses = may_update and isinstance(stage, Dense) and is_trained(stage) and not wiring.is_shared(place)
+        if not isinstance(stage, Op):
+            steps += [Instruction("use_slope", place)] if current != place + 1 else []
+            current = sources[0] if wanted[sources[0]] and wiring.is_home(place, 0) else -1
+        steps += _backward_of(wiring, place, kinds[place], partition, key, wants_dx=wanted[sources[0]], fuses=fuses)
+        steps += [
+            Instruction("add_slope", place, number)
+            for number, value in enumerate(sources)
+            if wanted[value] and not wiring.is_home(place, number)
+        ]
+        steps += _gathered_gradients(wiring, place)
+        updates = [] if fuses or not at_once else _updates(wiring, place)
+        if may_update:
+            steps += updates
             continue
-        in_exchange = kinds[place] == "columns" and wants_dx
-        name = {Dense: "dense", Activate: "activate", Rescale: "rescale", Dropout: "dropout"}[type(stage)]
-        steps.append(Instruction(f"{name}_backward", place, EXCHANGED if in_exchange else int(wants_dx)))
-        if isinstance(stage, Dense) and is_trained(stage):
-            what = "update_fused" if at_once and place < last_call else "kernel_gradient"
-            waiting += [Instruction("update_stage", place, 1)]
-            of_columns = place == 0 and key.inputs != "gathered"
-            in_place = of_columns and key.inputs == "in place"
-            steps.append(Instruction(what + "_of_columns" * of_columns, place, IN_PLACE if in_place else 0))
-        if in_exchange:
-            steps += [Instruction("exchange"), Instruction("join_backward", place)]
+        waiting += updates
+        if place == last_call:
+            steps += waiting
     return steps
 
 
-def _update_at_the_end(partition: Partition, by_rows: bool, key: ScheduleKey) -> list[Instruction]:
-    """All parameters, when everybody's gradient is there."""
+def _backward_of(
+    wiring: Wiring, place: int, role: Role, partition: Partition, key: ScheduleKey, *, wants_dx: bool, fuses: bool
+) -> list[Instruction]:
+    """A stage backward: the gradients of what it reads and of its parameters; `fuses` these with their update."""
+    stage = wiring.stages[place]
+    if isinstance(stage, Custom):
+        return _called("own_backward", partition, place, int(wants_dx))
+    if isinstance(stage, Op):
+        return _meeting(kind(stage.kind).opcodes.backward, place, partition)
+    in_exchange = role == "columns" and wants_dx
+    name = {Dense: "dense", Activate: "activate", Rescale: "rescale", Dropout: "dropout"}[type(stage)]
+    steps = [Instruction(f"{name}_backward", place, EXCHANGED if in_exchange else int(wants_dx))]
+    if isinstance(stage, Dense) and is_trained(stage):
+        of_columns = place == 0 and key.inputs != "gathered"
+        in_place = of_columns and key.inputs == "in place"
+        what = "update_fused" if fuses else "kernel_gradient"
+        steps.append(Instruction(what + "_of_columns" * of_columns, place, IN_PLACE if in_place else 0))
+    if in_exchange:
+        steps += [Instruction("exchange"), Instruction("join_backward", place)]
+    return steps
+
+
+def _gathered_gradients(wiring: Wiring, place: int) -> list[Instruction]:
+    """A stage's gradients to where those of its parameters belong, if another stage has written there."""
+    if not wiring.uses_spare(place):
+        return []
+    return [
+        Instruction("move_gradient" if wiring.is_first_gradient(place, parameter) else "add_gradient", place, number)
+        for number, parameter in enumerate(stage_parameters(wiring.stages[place]))
+        if parameter.trainable
+    ]
+
+
+def _updates(wiring: Wiring, place: int) -> list[Instruction]:
+    """The update of a stage's parameters whose gradients are complete."""
+    stage = wiring.stages[place]
+    if not is_trained(stage):
+        return []
+    if not isinstance(stage, Op) and not wiring.is_shared(place):
+        return [Instruction("update_stage", place, int(isinstance(stage, Dense)))]
+    return [
+        Instruction("update_parameter", place, number)
+        for number, parameter in enumerate(stage_parameters(stage))
+        if parameter.trainable and wiring.is_last_gradient(place, parameter)
+    ]
+
+
+def _update_at_the_end(
+    partition: Partition, by_rows: bool, key: ScheduleKey, after: list[Instruction]
+) -> list[Instruction]:
+    """All parameters, when everybody's gradient is there; and what comes after."""
     steps = [Instruction(name) for name in (("exchange", "add_gradients") if by_rows else ())]
     if key.accumulates:
         steps.append(Instruction("accumulate", option=int(key.accumulates == "means")))
     names: list[str] = []
     if key.clips:
-        names += ["norm", "exchange", "clip"] if partition.workers > 1 else ["norm", "clip"]
-    names += ["update", "exchange"] if by_rows else ["update"]
-    return steps + [Instruction(name) for name in names]
+        norm, clip = ("norm_of_each", "clip_each") if key.clips == "each" else ("norm", "clip")
+        names += [norm, "exchange", clip] if partition.workers > 1 else [norm, clip]
+    steps += [Instruction(name) for name in (*names, "update")]
+    return [*steps, *after, Instruction("exchange")] if by_rows else [*steps, *after]
 
 
 def link(schedule: Sequence[Instruction], dtype: str) -> Any:

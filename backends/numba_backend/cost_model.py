@@ -10,16 +10,17 @@ A partition is estimated by its first worker, whose part is as large as any. See
 """
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, prod
 from typing import Literal
 
 from dnnkit.backends.numba_backend.machine import Machine, machine
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles, share, stage_shards
+from dnnkit.backends.numba_backend.wiring import Wiring, trained_of
 from dnnkit.backends.processors import usable
-from dnnkit.backends.program import Custom, Dense, Dropout, Program, Rescale, Stage, is_trained
+from dnnkit.backends.program import Custom, Dense, Dropout, Op, Program, first_trained, is_trained
 from dnnkit.errors import ConfigurationError
+from dnnkit.kernels.stages import kind
 
 WORTH = 0.85
 """Several workers are taken if they need less than this share of the time of one: they are not free for others."""
@@ -63,9 +64,7 @@ PYTHON = 1e-5
 """Seconds of a call of the user's own part: what it computes is not known."""
 
 
-def choose_partition(
-    program: Program, stages: Sequence[Stage], features: int, batch_size: int, recorded: str
-) -> Partition:
+def choose_partition(program: Program, wiring: Wiring, features: int, batch_size: int, recorded: str) -> Partition:
     """The partition for batches of that size: what the user says, what was recorded, else the fastest by the model.
 
     `recorded` is what `record` gave in the training that goes on.
@@ -76,31 +75,31 @@ def choose_partition(
         return kept
     workers = usable(program.num_threads)
     here = machine()
-    if workers == 1 or (alone := seconds(program, stages, features, batch_size, SINGLE, here)) < WORTH_PARTITIONING:
+    if workers == 1 or (alone := seconds(program, wiring, features, batch_size, SINGLE, here)) < WORTH_PARTITIONING:
         return SINGLE
     candidates = [Partition(by, count) for count in range(2, workers + 1) for by in BY]
-    candidates = [d for d in candidates if d.by == "rows" or "columns" in roles(stages, d)]
-    times = {partition: seconds(program, stages, features, batch_size, partition, here) for partition in candidates}
+    candidates = [d for d in candidates if d.by == "rows" or "columns" in roles(wiring.stages, d, wiring)]
+    times = {partition: seconds(program, wiring, features, batch_size, partition, here) for partition in candidates}
     best = min(times, key=lambda partition: times[partition])
     return best if times[best] < WORTH * alone else SINGLE
 
 
 def seconds_per_step(program: Program, batch_size: int) -> float:
     """The estimated seconds of a training step, partitioned as `choose_partition` does."""
-    stages = program.stages[1:] if program.stages and isinstance(program.stages[0], Rescale) else program.stages
-    features = prod(program.input_shape)
-    partition = choose_partition(program, stages, features, batch_size, "")
-    return STEP + seconds(program, stages, features, batch_size, partition, machine())
+    _, stages, sources = program.gathered
+    wiring, features = Wiring(stages, sources), prod(program.input_shape)
+    partition = choose_partition(program, wiring, features, batch_size, "")
+    return STEP + seconds(program, wiring, features, batch_size, partition, machine())
 
 
-def partition_of_gradients(program: Program, stages: Sequence[Stage], features: int, batch_size: int) -> Partition:
+def partition_of_gradients(program: Program, wiring: Wiring, features: int, batch_size: int) -> Partition:
     """For the gradients of a batch: by rows, if that is faster than one worker, for then all read the same numbers."""
     workers, here = usable(program.num_threads), machine()
-    alone = seconds(program, stages, features, batch_size, SINGLE, here)
+    alone = seconds(program, wiring, features, batch_size, SINGLE, here)
     if workers == 1 or alone < WORTH_PARTITIONING:
         return SINGLE
     divided = Partition("rows", workers)
-    return divided if seconds(program, stages, features, batch_size, divided, here) < WORTH * alone else SINGLE
+    return divided if seconds(program, wiring, features, batch_size, divided, here) < WORTH * alone else SINGLE
 
 
 def asked() -> str | None:
@@ -136,8 +135,7 @@ def helpers(program: Program, rows: int, steps: int) -> int:
 
 def update_helpers(program: Program) -> int:
     """Number of threads that stand by which may join the caller's in an update of all parameters."""
-    rule = program.optimizer_rule
-    numbers = (3 + 2 * len(rule.slots if rule else ())) * program.trainable_size
+    numbers = (3 + 2 * len(program.slots)) * program.trainable_size
     moved = numbers * (4 if program.dtype == "float32" else 8)
     return usable(program.num_threads) - 1 if moved / machine().bytes > SHARED_UPDATE else 0
 
@@ -176,35 +174,46 @@ class Estimate:
 
 
 def seconds(
-    program: Program, stages: Sequence[Stage], features: int, batch_size: int, partition: Partition, here: Machine
+    program: Program, wiring: Wiring, features: int, batch_size: int, partition: Partition, here: Machine
 ) -> float:
     """The estimated time of a training step."""
-    return estimate(program, stages, features, batch_size, partition, here).total
+    return estimate(program, wiring, features, batch_size, partition, here).total
 
 
 def estimate(
-    program: Program, stages: Sequence[Stage], features: int, batch_size: int, partition: Partition, here: Machine
+    program: Program, wiring: Wiring, features: int, batch_size: int, partition: Partition, here: Machine
 ) -> Estimate:
     """The estimated time of each part of a training step."""
     number = 4 if program.dtype == "float32" else 8
     flops = here.flops_of_each(partition.workers) * 4 / number
     workers, by_rows = partition.workers, partition.by == "rows" and partition.workers > 1
     rows = -(-batch_size // workers) if by_rows else batch_size
-    kinds = roles(stages, partition)
-    slots = len(program.optimizer_rule.slots) if program.optimizer_rule else 0
+    stages, kinds = wiring.stages, roles(wiring.stages, partition, wiring)
+    wanted = wiring.wanted(first_trained(stages))
+    slots = len(program.slots)
     updated = (2 + 2 * slots) * number / here.bytes
     gathered = rows * features / (workers if "rows" in kinds else 1)
     called = 2 * len(program.custom_layers) + bool(program.custom_measures)
     exchanges = 2 * called * (here.exchange + WAIT) if workers > 1 else 0.0
-    update, held, trained = 0.0, 0, False
+    update, held = 0.0, 0
     times = []
-    for stage, role, part in zip(stages, kinds, stage_shards(stages, features, partition, 0), strict=True):
+    shards = stage_shards(stages, features, partition, 0, wiring)
+    for place, (stage, role, part) in enumerate(zip(stages, kinds, shards, strict=True)):
         inputs, outputs = part.shape
+        trained = any(wanted[value] for value in wiring.sources[place])
         time = PASSES * rows * outputs * number / here.bytes
         if isinstance(stage, Dropout):
             time += rows * outputs * DRAW
         if isinstance(stage, Custom):
             time += 2 * PYTHON
+        if isinstance(stage, Op):
+            opcodes, numbers = kind(stage.kind).opcodes, sum(one.size for one in trained_of(stage))
+            read = sum(shards[value - 1].shape[1] if value else features for value in wiring.sources[place])
+            time += 3 * rows * read * number / here.bytes
+            held += numbers
+            time += 0.0 if by_rows else numbers * updated
+            meetings = len(opcodes.forward) + len(opcodes.backward) - 2
+            exchanges += meetings * (here.exchange + WAIT) if by_rows else 0.0
         if isinstance(stage, Dense):
             trains = is_trained(stage)
             products = 1 + trains + trained  # forward, its kernel's gradient, dx if anything before it is trained
@@ -217,7 +226,6 @@ def estimate(
             if added_up:
                 exchanges += here.exchange + WAIT + (workers + 1) * rows * added_up * number / here.bytes
                 exchanges += (workers - 1) * rows * added_up * number / here.crossing
-        trained = trained or is_trained(stage)
         times.append(time)
     if by_rows:
         own = share(held, workers, 0)

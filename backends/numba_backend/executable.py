@@ -10,7 +10,7 @@ from dnnkit.backends.aligned import Lending, address
 from dnnkit.backends.executable import Gradients
 from dnnkit.backends.inspection import StepParts
 from dnnkit.backends.numba_backend import cost_model, inspection
-from dnnkit.backends.numba_backend.bytecode import Purpose
+from dnnkit.backends.numba_backend.bytecode import Clips, Purpose
 from dnnkit.backends.numba_backend.one_batch import OneBatch
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
 from dnnkit.backends.numba_backend.readers import TEAMS, CompiledReader
@@ -72,7 +72,7 @@ class NumbaExecutable(CompiledReader):
 
     epoch: Epoch
     api_version = 2
-    can_freeze = can_accumulate = True
+    can_freeze = can_group = can_accumulate = True
 
     def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:
         super().__init__(backend, program, plan)
@@ -97,7 +97,7 @@ class NumbaExecutable(CompiledReader):
         if key not in self._teams:
             if len(self._teams) >= TEAMS:
                 self._teams.pop(next(key for key, team in self._teams.items() if team is not self._training))
-            self._teams[key] = team = self._new_team(partition, rows)
+            self._teams[key] = team = self._new_team(partition, rows, trains=True)
             if (own_parts := team.own_parts("train")) is not None:
                 own_parts.before_call = self._homes.changed
         return self._teams[key]
@@ -105,12 +105,12 @@ class NumbaExecutable(CompiledReader):
     def prepare(  # noqa: D102
         self, data: Data, batch_size: int, hyperparameters: Hyperparameters, held_out: Data | None = None
     ) -> None:
-        rows, clip = min(batch_size, len(data)), hyperparameters.clip_norm or 0.0
+        rows, clips = min(batch_size, len(data)), clips_of(hyperparameters)
         partition = self._choose_partition(data, rows)
-        train = "train", partition, rows, clip > 0, _form(data)
+        train = "train", partition, rows, clips, _form(data)
         if train not in self._prepared:
             team, batches = self._team(partition, rows), Batches(self._source(data), np.arange(rows), rows, np.zeros(0))
-            team.link(team.key("train", batches, self.first_trained, clips=clip > 0))
+            team.link(team.key("train", batches, self.first_trained, clips=clips))
             self._prepared.add(train)
         if held_out is None:
             return
@@ -129,7 +129,7 @@ class NumbaExecutable(CompiledReader):
         on = rows, self.state.execution, cost_model.asked(), usable(self.program.num_threads)
         if on not in self._partitions:
             features = int(data.x.shape[1])
-            choice = cost_model.choose_partition(self.program, self._stages, features, rows, self.state.execution)
+            choice = cost_model.choose_partition(self.program, self.wiring, features, rows, self.state.execution)
             self._partitions[on] = choice
         return self._partitions[on]
 
@@ -196,9 +196,7 @@ class NumbaExecutable(CompiledReader):
         sums: HostArray | None = None,
     ) -> None:
         """Prepare the team for steps of the running epoch; they change these numbers and sums, else its own."""
-        epoch, clip = self.epoch, hyperparameters.clip_norm or 0.0
-        rates, constants = hyperparameters.learning_rates, self._constants(hyperparameters)
-        steps = Steps(first, last, self.state.step, rates, constants, clip)
+        epoch, steps = self.epoch, self._steps(first, last, hyperparameters)
         numbers = self._homes.to_write(epoch.team.partition, epoch.team.layout) if numbers is None else numbers
         epoch.team.prepare(
             "train", epoch.batches, steps, numbers, epoch.sums if sums is None else sums, self.first_trained
@@ -238,12 +236,33 @@ class NumbaExecutable(CompiledReader):
         self._is_given_up = True
         self.request_stop()
 
+    def _steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> Steps:
+        """Steps with all that the optimizer takes."""
+        rates = hyperparameters.learning_rates
+        if groups := hyperparameters.groups:
+            rates = np.stack([rates, *(group.learning_rates for group in groups)])
+        plain = hyperparameters.is_plain
+        constants = self._constants(hyperparameters) if plain else self._table(hyperparameters, last - first)
+        clip = hyperparameters.clip_norm or hyperparameters.clip_each or 0.0
+        value = hyperparameters.clip_value or 0.0
+        return Steps(first, last, self.state.step, rates, constants, clips_of(hyperparameters), clip, value)
+
+    def _table(self, hyperparameters: Hyperparameters, steps: int) -> HostArray:
+        """The constants of each group, and of each step if they vary."""
+        names = [name for rule in self.program.rules for name in rule.hyperparameters]
+        each = hyperparameters, *hyperparameters.groups
+        table = np.empty((len(each), steps if hyperparameters.varies else 1, len(names)))
+        for group, own in enumerate(each):
+            for place, name in enumerate(names):
+                table[group, :, place] = own.constants[name]
+        return table
+
     def _constants(self, hyperparameters: Hyperparameters) -> HostArray:
-        assert self._rule is not None
         given, made = self._last_constants
         if hyperparameters.constants is not given:
             given = hyperparameters.constants
-            made = np.array([given[name] for name in self._rule.hyperparameters], np.float64)
+            names = [name for rule in self.program.rules for name in rule.hyperparameters]
+            made = np.array([[[given[name] for name in names]]], np.float64)
             self._last_constants = given, made
         return made
 
@@ -303,8 +322,7 @@ class NumbaExecutable(CompiledReader):
             return None
         self._giant_step.wait()
         team = batch.team
-        clip, constants = hyperparameters.clip_norm or 0.0, self._constants(hyperparameters)
-        steps = Steps(0, 1, self.state.step, hyperparameters.learning_rates, constants, clip)
+        steps = self._steps(0, 1, hyperparameters)
         self.state.execution = cost_model.record(team.partition, len(x))
         self._tell(team.partition)
         loss = batch.train(steps, hyperparameters, self._homes.to_write(team.partition, team.layout))
@@ -327,6 +345,8 @@ class NumbaExecutable(CompiledReader):
         """
         if type(x) is not np.ndarray or x.shape[1:] != self.program.input_shape or x.dtype.kind not in "iuf":
             return None
+        if self.program.outputs:  # whose targets are looked at one by one
+            return None
         rows, is_bytes = len(x), x.dtype == BYTE
         if not rows or is_giant(self._layout.size, rows):
             return None
@@ -337,7 +357,7 @@ class NumbaExecutable(CompiledReader):
                 partition = self._choose_partition(data, rows)
             else:
                 features = int(data.x.shape[1])
-                partition = cost_model.partition_of_gradients(self.program, self._stages, features, rows)
+                partition = cost_model.partition_of_gradients(self.program, self.wiring, features, rows)
             team, marks = self._team(partition, rows), data.bits is not None
             if len(self._one_batches) >= TEAMS:
                 self._one_batches.pop(next(iter(self._one_batches)))
@@ -347,8 +367,9 @@ class NumbaExecutable(CompiledReader):
         return self._one_batches[key]
 
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
-        is_plain = hyperparameters.clip_norm is None and self.program.accumulation == 1
-        place = self._trained.flat_address(gradients) if is_plain else None
+        clips, together = clips_of(hyperparameters), self.program.accumulation
+        changes = clips or hyperparameters.clip_value is not None or together > 1  # what is given is the user's
+        place = None if changes else self._trained.flat_address(gradients)
         if place is None:
             flat = self._trained.flatten(gradients, self.program.dtype, out=self._gradient)
             if self.program.accumulation > 1:
@@ -358,9 +379,12 @@ class NumbaExecutable(CompiledReader):
                     return
             if hyperparameters.clip_norm is not None:
                 flat = self._backend.clip_norm(flat, hyperparameters.clip_norm)
+            elif hyperparameters.clip_each is not None:
+                for part in (self._trained.part(flat, name) for name in self._trained.names):
+                    self._backend.clip_norm(part, hyperparameters.clip_each, out=part)
             place = address(flat)
         self._giant_step.wait()
-        steps = Steps(0, 1, self.state.step, hyperparameters.learning_rates, self._constants(hyperparameters))
+        steps = self._steps(0, 1, hyperparameters)._replace(clips="", clip_norm=0.0)
         self._shared_update().run(place, steps, hyperparameters, self._homes.flat_to_write())
         self.state.step += 1
 
@@ -376,11 +400,18 @@ class NumbaExecutable(CompiledReader):
         """Among the threads that the network may use."""
         threads = usable(self.program.num_threads)
         if self._updates is None or self._updates.threads != threads:
-            self._updates = SharedUpdate(self._new_team(Partition("rows", threads), threads))
+            self._updates = SharedUpdate(self._new_team(Partition("rows", threads), threads, trains=True))
         return self._updates
 
     def step_parts(self, data: Data, order: HostArray, batch_size: int) -> StepParts:  # noqa: D102
         return inspection.step_parts(self, data, order, batch_size)
+
+
+def clips_of(hyperparameters: Hyperparameters) -> Clips:
+    """Which norms of the gradient are bounded."""
+    if hyperparameters.clip_norm is not None:
+        return "whole"
+    return "" if hyperparameters.clip_each is None else "each"
 
 
 def _form(data: Data) -> tuple[object, ...]:

@@ -6,7 +6,6 @@ from functools import partial
 import numpy as np
 
 from dnnkit.backends.aligned import address, zeros
-from dnnkit.backends.numba_backend.bytecode import ScheduleKey
 from dnnkit.backends.numba_backend.data import plain
 from dnnkit.backends.numba_backend.workers import WorkerTeam
 from dnnkit.backends.program import HostArray
@@ -22,7 +21,7 @@ class FewRows:
     def __init__(self, team: WorkerTeam, scale: float, offset: float) -> None:
         self._team = team  # keeps what the run refers to
         self._own_parts, self._sums = team.own_parts("predict a few"), team.zero_totals()
-        self._schedule = team.link(ScheduleKey("predict a few", 0))
+        self._schedule = team.link(team.key_of_few)
         self._run, self._worker, self._parameters = team.run_structure, team.worker, np.zeros(0)
         run, program, rows = self._run, team.program, team.rows
         self._predict = partial(calls.caller("predict_few", program.dtype), ctypes.addressof(run))

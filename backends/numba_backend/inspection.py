@@ -1,6 +1,7 @@
 """How long each part of a training step takes, by the cost model and by the clock."""
 
 import ctypes
+from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from dnnkit.backends.inspection import ROUNDS, Part, StepParts, measured_step, p
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.machine import machine
 from dnnkit.backends.numba_backend.partition import Partition, roles, stage_shards
-from dnnkit.backends.program import HostArray
+from dnnkit.backends.program import HostArray, Op, Stage
 from dnnkit.kernels._engine import calls
 from dnnkit.kernels._engine.opcodes import Instruction
 
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 WAITING = "exchanges, waiting"
 OF_STAGES = (
     "dense", "activate", "rescale", "dropout", "copy", "kernel_gradient", "join_backward", "update_fused",
-    "own_forward", "own_backward",
+    "own_forward", "own_backward", "use_slope", "add_slope", "move_gradient", "add_gradient", "update_parameter",
 )  # fmt: skip
+OF_OUTPUTS = "predict_part_for_metrics", "add_losses"
 """How the names of opcodes begin that compute a stage."""
 UPDATES = ("accumulate", "add_gradients", "norm", "clip", "update")
 
@@ -39,14 +41,14 @@ def step_parts(executable: "NumbaExecutable", data: Any, order: HostArray, batch
     rest = {"inputs": [0.0] * len(spent), "loss and metrics": [0.0] * len(spent), "update": [0.0] * len(spent)}
     for worker, times in enumerate(spent):
         for instruction, seconds in zip(schedule, times, strict=True):
-            part = _part_of(instruction)
+            part = _part_of(instruction, stages)
             if part is None:
                 parts[worker][instruction.stage] += seconds
             elif part in rest:
                 rest[part][worker] += seconds
     features = int(np.prod(program.input_shape))
     size = min(batch_size, len(order))
-    guess = cost_model.estimate(program, stages, features, size, team.partition, machine())
+    guess = cost_model.estimate(program, executable.wiring, features, size, team.partition, machine())
     rows = [Part("inputs", guess.inputs, max(rest["inputs"]))]
     for place, (name, partition) in enumerate(zip(names, _shards(executable, team.partition), strict=True)):
         rows.append(Part(name, guess.stages[place], max(times[place] for times in parts), partition))
@@ -59,15 +61,18 @@ def step_parts(executable: "NumbaExecutable", data: Any, order: HostArray, batch
     return StepParts(tuple(rows), guess.total, measured, str(team.partition), team.describe(key))
 
 
-def _part_of(instruction: Instruction) -> str | None:
+def _part_of(instruction: Instruction, stages: Sequence[Stage]) -> str | None:
     """Which part of a step an instruction belongs to; None if to its stage."""
+    stage = stages[instruction.stage] if stages else None
+    if isinstance(stage, Op) and instruction.opcode.startswith(stage.kind):
+        return None
     if instruction.opcode in UPDATES:
         return "update"
     if instruction.opcode.startswith(OF_STAGES):
         return None
     return (
         "loss and metrics"
-        if instruction.opcode in ("loss", "predict_for_metrics", "metric", "own_measures")
+        if instruction.opcode.startswith(("loss", "predict_for_metrics", "metric", "own_measures", *OF_OUTPUTS))
         else "inputs"
     )
 
@@ -102,8 +107,11 @@ def _ticks(dtype: str) -> int:
 def _shards(executable: "NumbaExecutable", partition: Partition) -> list[str]:
     """What each stage is to the first worker, in words."""
     features, stages = int(np.prod(executable.program.input_shape)), executable._stages
+    wiring = executable.wiring
     texts = []
-    for role, shard in zip(roles(stages, partition), stage_shards(stages, features, partition, 0), strict=True):
+    for role, shard in zip(
+        roles(stages, partition, wiring), stage_shards(stages, features, partition, 0, wiring), strict=True
+    ):
         inputs, outputs = shard.shape
         texts.append(
             {

@@ -18,6 +18,7 @@ from dnnkit.backends.blas_threads import blas_threads
 from dnnkit.backends.numba_backend.backend import NumbaBackend
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, stage_shards
 from dnnkit.backends.numba_backend.spread import Spread, array_at, spread
+from dnnkit.backends.numba_backend.wiring import Wiring
 from dnnkit.backends.program import Custom, HostArray, Program, Stage, is_trained
 from dnnkit.kernels import registry
 from dnnkit.kernels._engine.structures import OWN_BACKWARD, OWN_FORWARD, OWN_MEASURES
@@ -39,24 +40,27 @@ class TeamMemory:
     targets: HostArray
     weights: HostArray
     gradients: HostArray
+    spares: HostArray
 
 
 class OwnParts:
     """What one team calls of them, without the interpreter's lock until then."""
 
     def __init__(
-        self, program: Program, stages: Sequence[Stage], partition: Partition, layout: PartitionedLayout,
-        memory: TeamMemory,
-    ) -> None:  # fmt: skip
-        self._stages, self._layout, self._memory = stages, layout, memory
+        self, program: Program, wiring: Wiring, partition: Partition, layout: PartitionedLayout, memory: TeamMemory
+    ) -> None:
+        stages = wiring.stages
+        self._stages, self._wiring, self._layout, self._memory = stages, wiring, layout, memory
         self._workers = list(memory.workers)
         self._by_rows = partition.by == "rows" and partition.workers > 1
-        self._roles, features = roles(stages, partition), prod(program.input_shape)
-        self._shards = [stage_shards(stages, features, partition, number) for number in range(partition.workers)]
+        self._roles, features = roles(stages, partition, wiring), prod(program.input_shape)
+        self._shards = [
+            stage_shards(stages, features, partition, number, wiring) for number in range(partition.workers)
+        ]
         self._spreads: dict[tuple[str, int, int, int], Spread] = {}
         self._measured: dict[tuple[int, bool], tuple[Spread, Spread, Spread | None, Spread]] = {}
         self._own: dict[int, list[HostArray]] = {}
-        self._gradients = {place: self._gradients_of(stage) for place, stage in enumerate(stages)}
+        self._gradients = {place: self._gradients_of(place, stage) for place, stage in enumerate(stages)}
         loss = program.loss
         self._loss = None if loss is None or isinstance(loss.kernel, str) else loss.kernel
         self._takes = "labels" if loss is None else loss.targets
@@ -215,15 +219,17 @@ class OwnParts:
             ]
         return self._own[place]
 
-    def _gradients_of(self, stage: Stage) -> list[list[HostArray]]:
+    def _gradients_of(self, place: int, stage: Stage) -> list[list[HostArray]]:
         """Of each of its own parameters that is trained, where each worker has the gradient."""
-        home = self._memory.gradients
+        spare = self._wiring.uses_spare(place)
+        home = self._memory.spares if spare else self._memory.gradients
         return [
             [
-                array_at(home, worker.gradient + piece.offset * home.itemsize, parameter.shape)
+                array_at(home, (worker.spare if spare else worker.gradient) + piece.offset * home.itemsize, one)
                 for worker in self._workers
             ]
             for parameter in (stage.parameters if isinstance(stage, Custom) and is_trained(stage) else ())
+            for one in [parameter.shape]
             for piece in [self._layout.pieces[0, parameter.name]]
         ]
 

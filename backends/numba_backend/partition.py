@@ -16,7 +16,8 @@ from math import prod
 from typing import Literal
 
 from dnnkit.backends.aligned import GRAIN, rounded
-from dnnkit.backends.program import Activate, Custom, Dense, HostArray, Parameter, Stage
+from dnnkit.backends.numba_backend.wiring import Wiring
+from dnnkit.backends.program import Activate, Custom, Dense, HostArray, Op, Parameter, Stage, stage_features
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 
@@ -52,8 +53,13 @@ SINGLE = Partition("units", 1)
 Role = Literal["whole", "columns", "rows", "part"]
 
 
-def roles(stages: Sequence[Stage], partition: Partition) -> list[Role]:
-    """What each stage is to a worker: whole; a dense stage divided by columns or by rows; a part between the two."""
+def roles(stages: Sequence[Stage], partition: Partition, wiring: Wiring | None = None) -> list[Role]:
+    """What each stage is to a worker: whole; a dense stage divided by columns or by rows; a part between the two.
+
+    The stages of a graph are whole.
+    """
+    if wiring is not None and not wiring.is_chain:
+        return ["whole"] * len(stages)
     result: list[Role] = []
     divided = False
     for place, stage in enumerate(stages):
@@ -70,7 +76,7 @@ def roles(stages: Sequence[Stage], partition: Partition) -> list[Role]:
 
 
 def _can_begin(stages: Sequence[Stage], workers: int) -> bool:
-    """Whether a pair begins with the first stage: another dense one follows, and no softmax in between."""
+    """Whether a pair begins with the first stage: another dense one follows, and no softmax or operation in between."""
     first = stages[0]
     assert isinstance(first, Dense)
     if workers < 2 or first.kernel.shape[1] < workers or not registry.activation(first.activation).elementwise:
@@ -78,6 +84,8 @@ def _can_begin(stages: Sequence[Stage], workers: int) -> bool:
     for stage in stages[1:]:
         if isinstance(stage, Dense):
             return True
+        if isinstance(stage, Op):
+            return False
         if isinstance(stage, Activate) and not registry.activation(stage.activation).elementwise:
             return False
     return False
@@ -104,19 +112,23 @@ class StageShard:
         return self.inputs.stop - self.inputs.start, self.outputs.stop - self.outputs.start
 
 
-def stage_shards(stages: Sequence[Stage], features: int, partition: Partition, worker: int) -> list[StageShard]:
-    """The worker's part of every stage."""
-    result = []
-    have, width = slice(0, features), features
-    for stage, role in zip(stages, roles(stages, partition), strict=True):
-        inputs = have
+def stage_shards(
+    stages: Sequence[Stage], features: int, partition: Partition, worker: int, wiring: Wiring | None = None
+) -> list[StageShard]:
+    """The worker's part of every stage; of what it reads, of the first value."""
+    wiring = Wiring(stages) if wiring is None else wiring
+    result: list[StageShard] = []
+    have, widths = [slice(0, features)], [features]
+    for stage, role, sources in zip(stages, roles(stages, partition, wiring), wiring.sources, strict=True):
+        inputs, width = have[sources[0]], stage_features(stage, widths[sources[0]])
+        outputs = inputs
         if isinstance(stage, Dense):
-            width = stage.kernel.shape[1]
-            have = share(width, partition.workers, worker) if role == "columns" else slice(0, width)
-        elif isinstance(stage, Custom):
-            width = prod(stage.output_shape)
-            have = share(width, partition.workers, worker) if role == "part" else slice(0, width)
-        result.append(StageShard(inputs, have))
+            outputs = share(width, partition.workers, worker) if role == "columns" else slice(0, width)
+        elif isinstance(stage, Custom | Op):
+            outputs = share(width, partition.workers, worker) if role == "part" else slice(0, width)
+        result.append(StageShard(inputs, outputs))
+        have.append(outputs)
+        widths.append(width)
     return result
 
 
@@ -152,25 +164,30 @@ class PartitionedLayout:
     last few elements otherwise than those before.
     """
 
-    def __init__(self, stages: Sequence[Stage], features: int, partition: Partition) -> None:
+    def __init__(
+        self, stages: Sequence[Stage], features: int, partition: Partition, wiring: Wiring | None = None
+    ) -> None:
         self.pieces: dict[tuple[int, str], ParameterShard] = {}
         self.sizes: list[int] = []
         self.trained: list[int] = []
         """Where what is trained ends, of each worker."""
         self.shared = 0
         """Where what all have and train ends."""
-        kinds = roles(stages, partition)
+        kinds = roles(stages, partition, wiring)
         for worker in range(partition.workers):
             wanted: list[tuple[bool, Parameter, tuple[slice, ...]]] = []
-            for stage, role, part in zip(stages, kinds, stage_shards(stages, features, partition, worker), strict=True):
+            shards = stage_shards(stages, features, partition, worker, wiring)
+            for stage, role, part in zip(stages, kinds, shards, strict=True):
                 if isinstance(stage, Dense):
                     wanted.append((role == "whole", stage.kernel, (part.inputs, part.outputs)))
                     if stage.bias is not None:
                         wanted.append((role != "columns", stage.bias, (part.outputs,)))
-                elif isinstance(stage, Custom):
+                elif isinstance(stage, Custom | Op):
                     wanted += [(True, one, (slice(None),) * len(one.shape)) for one in stage.parameters]
             offset = trained = 0
             for shared, parameter, index in sorted(wanted, key=lambda piece: (not piece[1].trainable, not piece[0])):
+                if (worker, parameter.name) in self.pieces:  # which another stage has, too
+                    continue
                 piece = ParameterShard(parameter, index, worker, offset, shared)
                 self.pieces[worker, parameter.name] = piece
                 offset += rounded(piece.size)

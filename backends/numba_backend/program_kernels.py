@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
+
+import numpy as np
 
 from dnnkit.backends.numba_backend.bytecode import Purpose
 from dnnkit.backends.program import Activate, Dense, Metric, Program, Stage
 from dnnkit.kernels import registry
-from dnnkit.kernels._engine.structures import METRIC
+from dnnkit.kernels._engine.structures import METRIC, PART
 from dnnkit.kernels._native.functions import Function
 from dnnkit.kernels._numba.entry_points import (
     EntryPoints,
@@ -17,6 +20,7 @@ from dnnkit.kernels._numba.entry_points import (
     optimizer_entry_points,
     slope_entry_points,
 )
+from dnnkit.kernels._numba.structure import LINE_BYTES
 
 
 class ProgramKernels:
@@ -53,15 +57,68 @@ class ProgramKernels:
 
     @cached_property
     def metrics(self) -> list[Function | None]:
-        """Of each metric; None of the user's own."""
-        targets = "labels" if self._program.loss is None else self._program.loss.targets
-        kernels = [metric.kernel for metric in self._program.metrics]
+        """Of each metric; None of the user's own, and of an output's loss."""
         return [
-            metric_entry_points(kernel, targets, self._program.dtype).functions["total"]
-            if isinstance(kernel, str)
+            metric_entry_points(metric.kernel, self._targets(metric), self._program.dtype).functions["total"]
+            if isinstance(metric.kernel, str)
             else None
-            for kernel in kernels
+            for metric in self._program.metrics
         ]
+
+    def _targets(self, metric: Metric) -> str:
+        """What targets a metric takes."""
+        part = self._program.part(metric)
+        loss = self._program.loss if part is None else part.loss
+        return "labels" if loss is None else loss.targets
+
+    # -- several outputs -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def part_losses(self) -> list[Function | None]:
+        """Of each output's loss."""
+        return [
+            loss_entry_points(part.loss.kernel, part.loss.targets, self._program.dtype).functions["loss"]
+            if part.loss is not None and isinstance(part.loss.kernel, str)
+            else None
+            for part in self._program.outputs
+        ]
+
+    @property
+    def part_heads(self) -> list[Function]:
+        """Of what makes predictions of each output's scores."""
+        return [self._activation(part.head).functions["forward"] for part in self._program.outputs]
+
+    def parts(self, metrics: Sequence[int]) -> tuple[tuple[tuple[int, ...], bool], ...]:
+        """Of each output which of those metrics measure it, and whether some take predictions."""
+        found = []
+        for number in range(len(self._program.outputs)):
+            own = tuple(metric for metric in metrics if self._program.metrics[metric].output == number)
+            found.append((own, any(self.on_predictions(self._program.metrics[metric]) for metric in own)))
+        return tuple(found)
+
+    def part_structures(self, rows: int) -> tuple[Any, int]:
+        """(the outputs' PARTs, bytes of a worker's memory for so many rows of all of them)."""
+        program, size = self._program, 0
+        itemsize, structures = np.dtype(program.dtype).itemsize, PART.new(max(1, len(program.outputs)))
+        firsts = accumulate((metric.sums for metric in program.metrics), initial=1)
+        of_losses = {one.output: first for one, first in zip(program.metrics, firsts, strict=False) if one.is_loss}
+        for number, (structure, part) in enumerate(zip(structures, program.outputs, strict=False)):
+            structure.column, structure.width, structure.weight = part.columns[0], part.width, part.loss_weight
+            structure.target, structure.targets = part.targets[0], part.targets[1] - part.targets[0]
+            structure.takes_labels, structure.first = part.takes_labels, of_losses.get(number, 0)
+            for name, width in (("scores", part.width), ("dscores", part.width), ("targets", structure.targets)):
+                setattr(structure, f"own_{name}", size)
+                size += -(-rows * max(1, width) * max(8, itemsize) // LINE_BYTES) * LINE_BYTES
+        return structures, size
+
+    def fill_parts(self, structures: Any, purpose: Purpose) -> None:
+        """The kernels' addresses of the outputs."""
+        predicts = purpose in ("predict", "predict a few")
+        for number, (structure, part) in enumerate(zip(structures, self._program.outputs, strict=False)):
+            if not predicts and (function := self.part_losses[number]) is not None:
+                structure.loss = function.address
+            if predicts or any(self.on_predictions(m) for m in self._program.metrics if m.output == number):
+                structure.head = self._activation(part.head).functions["forward"].address
 
     @property
     def makes_predictions(self) -> bool:
@@ -70,7 +127,9 @@ class ProgramKernels:
 
     def on_predictions(self, metric: Metric) -> bool:
         """Whether a built-in metric takes them."""
-        return isinstance(metric.kernel, str) and metric.reads_predictions and self._program.head != "linear"
+        part = self._program.part(metric)
+        head = self._program.head if part is None else part.head
+        return isinstance(metric.kernel, str) and metric.reads_predictions and head != "linear"
 
     @cached_property
     def metric_structures(self) -> Any:
@@ -79,6 +138,7 @@ class ProgramKernels:
         for structure, function, metric in zip(structures, self.metrics, self._program.metrics, strict=True):
             structure.function = 0 if function is None else function.address
             structure.first, structure.on_predictions = first, self.on_predictions(metric)
+            structure.part = metric.output
             structure.threshold, first = metric.threshold, first + metric.sums
         return structures
 
@@ -93,26 +153,43 @@ class ProgramKernels:
         """Of the optimizer's rule."""
         return self.rule.functions["update"]
 
+    @property
+    def average(self) -> Function | None:
+        """Of the parameters' running means, where they are kept."""
+        if not self._program.averages:
+            return None
+        return optimizer_entry_points("average", self._program.dtype).functions["update"]
+
+    @property
+    def updates(self) -> Iterator[Function]:
+        """All that changes parameters and slots."""
+        yield self.update
+        if (average := self.average) is not None:
+            yield average
+
     def needed(self, stages: Sequence[Stage], purpose: Purpose, first: int) -> Iterator[Function]:
         """Those that a schedule for that purpose calls, which goes backward to the stage `first`."""
         if purpose == "update":
-            yield self.update
+            yield from self.updates
             return
         trains = purpose in ("train", "differentiate")
         activated = [(place, stage) for place, stage in enumerate(stages) if isinstance(stage, Dense | Activate)]
         yield from (self.forward(stage, trains=trains and place >= first) for place, stage in activated)
         if purpose in ("predict", "predict a few"):
             yield self.head
+            yield from self.part_heads
             return
         if self.loss is not None:
             yield self.loss
-        yield from filter(None, self.metrics)
+        yield from filter(None, (*self.part_losses, *self.metrics))
+        if self.makes_predictions and self._program.outputs:
+            yield from self.part_heads
         if self.makes_predictions and purpose != "differentiate":
             yield self.head
         if trains:
             yield from (self.backward(stage) for place, stage in activated if place >= first)
         if purpose == "train":
-            yield self.update
+            yield from self.updates
 
 
 def _keeps_slope(stage: Dense | Activate) -> bool:

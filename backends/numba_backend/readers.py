@@ -14,6 +14,7 @@ from dnnkit.backends.numba_backend.partition import SINGLE, Partition
 from dnnkit.backends.numba_backend.program_kernels import ProgramKernels
 from dnnkit.backends.numba_backend.runs import Batches, Steps
 from dnnkit.backends.numba_backend.weights import TwoHomes
+from dnnkit.backends.numba_backend.wiring import Wiring
 from dnnkit.backends.numba_backend.workers import WorkerTeam
 from dnnkit.backends.program import Dense, HostArray, Plan, Program, Totals
 from dnnkit.backends.stagewise.flat import Data, FlatExecutable
@@ -43,7 +44,7 @@ class CompiledReader(FlatExecutable):
 
     def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:
         super().__init__(backend, program, plan)
-        self._kernels = ProgramKernels(program)
+        self._kernels, self.wiring = ProgramKernels(program), Wiring(self._stages, self._sources)
         self._idle_teams = Pool(TEAMS)
         self._idle_few: list[FewRows] = []
         self._lent_parameters: dict[str, Lending] = {}
@@ -86,6 +87,11 @@ class CompiledReader(FlatExecutable):
     def write_parameter(self, name: str, value: HostArray) -> None:  # noqa: D102
         self._homes.write(name, value)
 
+    def write_average(self, name: str, value: HostArray) -> None:  # noqa: D102
+        slots = self._slots
+        self._trained.view(slots[self._slot_names.index("average")], name, np)[...] = value
+        self._slots = slots  # which are the newest now
+
     def read_parameter(self, name: str, parameters: HostArray | None = None) -> HostArray:  # noqa: D102
         view = self._layout.view(self._parameters if parameters is None else parameters, name, np)
         if not LENT[0] <= view.nbytes <= LENT[1]:
@@ -99,17 +105,17 @@ class CompiledReader(FlatExecutable):
     # -- data and teams ------------------------------------------------------------------------------------------------
 
     def _examined(self, data: Data) -> Data:
-        first = self._stages[0] if self._stages else None
+        first = self._stages[0] if self._stages and self.wiring.reads_data_once else None
         if isinstance(first, Dense) and self._rescale.offset == 0 and is_worth_marking(data, first.kernel.shape[1]):
             return marked(data, self.program.num_threads)
         return super()._examined(data)
 
-    def _new_team(self, partition: Partition, rows: int) -> WorkerTeam:
-        return WorkerTeam(self.program, self._stages, partition, rows, self._kernels)
+    def _new_team(self, partition: Partition, rows: int, *, trains: bool) -> WorkerTeam:
+        return WorkerTeam(self.program, self.wiring, partition, rows, self._kernels, trains=trains)
 
     def _reading_team(self, partition: Partition, rows: int) -> AbstractContextManager[WorkerTeam]:
         """One that predicts for this caller alone."""
-        return self._idle_teams.borrowed((partition, rows), lambda: self._new_team(partition, rows))
+        return self._idle_teams.borrowed((partition, rows), lambda: self._new_team(partition, rows, trains=False))
 
     def _source(self, data: Data) -> BatchSource:
         return batch_source(data, self._rescale, self.program.dtype)
@@ -153,7 +159,7 @@ class CompiledReader(FlatExecutable):
         try:
             few = self._idle_few.pop()  # no other thread has it now
         except IndexError:
-            team = self._new_team(SINGLE, SMALL_BATCH)
+            team = self._new_team(SINGLE, SMALL_BATCH, trains=False)
             few = FewRows(team, float(self._rescale.scale), float(self._rescale.offset))
         parameters = self._parameters if parameters is None else parameters
         if self._calls_layers:

@@ -1,16 +1,16 @@
 """What a team of workers is asked to run: which steps, over which batches."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from dnnkit.backends.numba_backend.bytecode import Inputs
+from dnnkit.backends.numba_backend.bytecode import Clips, Inputs
 from dnnkit.backends.numba_backend.data import BatchSource
 from dnnkit.backends.numba_backend.partition import Partition
-from dnnkit.backends.program import Dense, HostArray, Program, Stage
+from dnnkit.backends.numba_backend.wiring import Wiring
+from dnnkit.backends.program import Dense, HostArray, Program
 from dnnkit.kernels.matmul.limits import columns_fit_tiles, fits_tiles
 
 
@@ -28,22 +28,28 @@ class Batches:
 
 
 class Steps(NamedTuple):
-    """Which steps to run, first ... last - 1, and with which numbers; `first_update` updates were made before."""
+    """Which steps to run, first ... last - 1, and with which numbers; `first_update` updates were made before.
+
+    `rates` are (steps,), or (groups, steps); `constants` (groups, steps, numbers), with a single step if they are the
+    same in all.
+    """
 
     first: int
     last: int
     first_update: int = 0
     rates: HostArray | None = None
     constants: HostArray | None = None
+    clips: Clips = ""
     clip_norm: float = 0.0
+    clip_value: float = 0.0
 
 
-def inputs_of(program: Program, stages: Sequence[Stage], partition: Partition, batches: Batches) -> Inputs:
+def inputs_of(program: Program, wiring: Wiring, partition: Partition, batches: Batches) -> Inputs:
     """What the first stage multiplies: if tiles take it, the columns in use, in place if nothing is converted."""
     rows, features = min(batches.batch_size, max(1, len(batches.order))), math.prod(program.input_shape)
     if partition.by == "rows":
         rows = -(-rows // partition.workers)
-    if not stages or not isinstance(stages[0], Dense):
+    if not wiring.stages or not isinstance(wiring.stages[0], Dense) or not wiring.reads_data_once:
         return "gathered"
     data = batches.data
     fits = fits_tiles if data.bits is None else columns_fit_tiles

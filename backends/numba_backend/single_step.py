@@ -38,7 +38,9 @@ class SingleStep:
         before = self._hyperparameters
         if before is None or hyperparameters is None or hyperparameters.constants is not before.constants:
             return False
-        if hyperparameters.clip_norm != before.clip_norm:
+        if hyperparameters.clip_norm != before.clip_norm or not (hyperparameters.is_plain and before.is_plain):
+            return False
+        if (hyperparameters.clip_each, hyperparameters.clip_value) != (before.clip_each, before.clip_value):
             return False
         self._hyperparameters = hyperparameters  # which keeps the array
         self._structure.rates = address(hyperparameters.learning_rates)

@@ -2,7 +2,6 @@
 
 import ctypes
 import math
-from collections.abc import Sequence
 from operator import is_
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,15 +10,16 @@ import numpy as np
 from dnnkit.backends.aligned import address, rounded, zeros
 from dnnkit.backends.inspection import part_names
 from dnnkit.backends.numba_backend import cost_model
-from dnnkit.backends.numba_backend.bytecode import Purpose, ScheduleKey, assemble, link
+from dnnkit.backends.numba_backend.bytecode import Clips, Purpose, ScheduleKey, assemble, link
 from dnnkit.backends.numba_backend.crew import CREW, PATIENCE
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, share, stage_shards
 from dnnkit.backends.numba_backend.program_kernels import ProgramKernels
 from dnnkit.backends.numba_backend.runs import Batches, Steps, inputs_of
 from dnnkit.backends.numba_backend.threads import in_threads
 from dnnkit.backends.numba_backend.weights import Weights
+from dnnkit.backends.numba_backend.wiring import Wiring
 from dnnkit.backends.numba_backend.workspace import WorkspacePlan
-from dnnkit.backends.program import Activate, Dense, HostArray, Program, Stage
+from dnnkit.backends.program import Activate, Dense, HostArray, Program
 from dnnkit.kernels import nonzero_columns
 from dnnkit.kernels._engine import calls, opcodes
 from dnnkit.kernels._engine.opcodes import BUFFERS, Instruction, describe
@@ -34,40 +34,46 @@ class WorkerTeam:
     """The workers of a partition, for one program and batches of up to `rows` rows."""
 
     def __init__(
-        self, program: Program, stage_list: Sequence[Stage], partition: Partition, rows: int, kernels: ProgramKernels
-    ) -> None:
+        self, program: Program, wiring: Wiring, partition: Partition, rows: int, kernels: ProgramKernels,
+        *, trains: bool = True,
+    ) -> None:  # fmt: skip
         self.program, self.partition, self.rows, self._kernels = program, partition, rows, kernels
-        self._stages = list(stage_list)
+        self._stages, self._wiring, self._trains = list(wiring.stages), wiring, trains
         self._features = features = math.prod(program.input_shape)
-        self.layout = PartitionedLayout(self._stages, features, partition)
+        self.layout = PartitionedLayout(self._stages, features, partition, wiring)
         self._links: dict[ScheduleKey, Any] = {}
         self.prepared: tuple[object, ...] = ()
         """What the last run was prepared for; another object as soon as it is another run's."""
         self._called: OwnParts | None = None
         """What it calls."""
-        workers, outputs = partition.workers, program.output_features
+        workers = partition.workers
         own_rows = -(-rows // workers) if partition.by == "rows" else rows
         plans = self._plan(own_rows)
         # Everything below is kept here because what compiled code reads are its addresses.
-        kinds = roles(self._stages, partition)
+        kinds = roles(self._stages, partition, wiring)
         shared_inputs = BUFFERS * rounded(rows * features) if "rows" in kinds else 0
         self._memory = zeros((plans[-1].size + shared_inputs,), program.dtype)
         self._masks = np.zeros((workers, max(plan.mask_size for plan in plans)), np.bool_)
         self._tables = [plan.structures(self._memory, self._masks[worker]) for worker, plan in enumerate(plans)]
+        self._plans = plans
         self._partials = zeros((2, workers, max(plan.exchanged for plan in plans)), program.dtype)
-        self._norms = np.zeros((2, workers))
+        self._norms = np.zeros((2, workers, max(1, len(program.trainable_parameters))))
+        self._segments = self._lay_out()
         self._counted, self._numbers = workers if partition.by == "rows" else 1, program.measured
         self._takes = "labels" if program.loss is None else program.loss.targets
-        self._target_width = outputs if self._takes == "values" else 0
+        self._target_width = program.target_width if self._takes == "values" else 0
         kind = program.dtype if self._takes == "values" else "int64"
         self._targets = zeros((workers, own_rows * max(1, self._target_width)), kind)
         self._row_weights = np.ones((workers, own_rows), program.dtype)
         self.gradients = zeros((workers, self.layout.trained_size), program.dtype)
+        self._spares = zeros((workers, self.layout.trained_size if wiring.shares else 0), program.dtype)
+        self._parts, part_bytes = kernels.part_structures(own_rows)
+        self._part_memory = zeros((workers, part_bytes), "uint8")
         self._all_rows, self._all_columns = np.arange(own_rows), np.arange(features)
         self._columns = np.zeros((workers, features + nonzero_columns.words(features)), np.int64)
         self._control, self.turns = np.zeros(3 * LINE, np.int64), np.zeros((2, workers * LINE), np.int64)
         self.signals = memoryview(self._control)  # type: ignore[arg-type] # which NumPy's types do not say
-        self._dx_place = plans[0].stages[0]["dx"] if self._stages else plans[0].dscores
+        self._dx_place = plans[0].slope(0)
         self._worker_array = WORKER.new(workers)
         self.workers = list(self._worker_array)  # which makes an object of each, once
         self.run_structure = RUN.new(1)[0]
@@ -85,9 +91,9 @@ class WorkerTeam:
         plans: list[WorkspacePlan] = []
         for worker in range(self.partition.workers):
             plan = WorkspacePlan(
-                self._stages,
-                roles(self._stages, self.partition),
-                stage_shards(self._stages, self._features, self.partition, worker),
+                self._wiring,
+                roles(self._stages, self.partition, self._wiring),
+                stage_shards(self._stages, self._features, self.partition, worker, self._wiring),
                 rows,
                 plans[-1].size if plans else 0,
                 features=self._features,
@@ -95,9 +101,21 @@ class WorkerTeam:
                 itemsize=np.dtype(self.program.dtype).itemsize,
                 worker=worker,
                 layout=self.layout,
+                trains=self._trains,
             )
             plans.append(plan)
         return plans
+
+    def _lay_out(self) -> list[HostArray]:
+        """Of each worker, what lies where among its trained parameters: SEGMENTs (parameters, 4)."""
+        program, itemsize = self.program, np.dtype(self.program.dtype).itemsize
+        numbers = {parameter.name: number for number, parameter in enumerate(program.trainable_parameters)}
+        rows: list[list[tuple[int, int, int, int]]] = [[] for _ in range(self.partition.workers)]
+        for (worker, name), piece in self.layout.pieces.items():
+            if name in numbers:
+                place = piece.offset * itemsize, (piece.offset + piece.size) * itemsize
+                rows[worker].append((*place, program.group_of.get(name, 0), numbers[name]))
+        return [np.array(sorted(each), np.int64).reshape(-1, 4) for each in rows]
 
     def _fill_workers(self, plans: list[WorkspacePlan]) -> None:
         """What no run changes of the workers."""
@@ -108,7 +126,8 @@ class WorkerTeam:
             worker.inputs, worker.dz = memory + plan.inputs * itemsize, memory + plan.scratch * itemsize
             worker.scores, worker.dscores = memory + plan.scores * itemsize, memory + plan.dscores * itemsize
             worker.gradient, worker.targets = address(self.gradients[number]), address(self._targets[number])
-            worker.weights = address(self._row_weights[number])
+            worker.weights, worker.segments = address(self._row_weights[number]), address(self._segments[number])
+            worker.spare, worker.parts = address(self._spares[number]), address(self._part_memory[number])
 
     def _fill_run(self, shared_inputs: int) -> None:
         """What no run changes of the rest."""
@@ -128,16 +147,17 @@ class WorkerTeam:
         run.shared_inputs = address(self._memory) + shared_inputs * self._memory.itemsize
         run.partials, run.partial_stride = address(self._partials), self._partials.strides[1]
         run.gradients, run.gradient_stride = address(self.gradients), self.gradients.strides[0]
-        run.norms = address(self._norms)
+        run.norms, run.norm_count = address(self._norms), self._norms.shape[-1]
+        run.parts, run.part_count = ctypes.addressof(self._parts), len(program.outputs)
 
     def _new_own_parts(self) -> "OwnParts":
         """What calls the user's own parts on this team's memory."""
         from dnnkit.backends.numba_backend.own_parts import OwnParts, TeamMemory
 
         memory = TeamMemory(
-            self.workers, self._tables, self._memory, self._targets, self._row_weights, self.gradients
+            self.workers, self._tables, self._memory, self._targets, self._row_weights, self.gradients, self._spares
         )  # fmt: skip
-        own = OwnParts(self.program, self._stages, self.partition, self.layout, memory)
+        own = OwnParts(self.program, self._wiring, self.partition, self.layout, memory)
         self.run_structure.python = own.address
         return own
 
@@ -152,7 +172,8 @@ class WorkerTeam:
         """The addresses of the kernels that a schedule for that purpose calls."""
         run, kernels, trains = self.run_structure, self._kernels, purpose in ("train", "differentiate")
         if purpose in ("train", "update"):
-            run.rule = kernels.update.address
+            run.rule, average = kernels.update.address, kernels.average
+            run.average = 0 if average is None else average.address
         if purpose == "update":
             return
         if trains:
@@ -164,6 +185,7 @@ class WorkerTeam:
                     table[place].forward = kernels.forward(stage, trains=goes_back).address
                     if trains and goes_back:
                         table[place].backward = kernels.backward(stage).address
+        kernels.fill_parts(self._parts, purpose)
         if purpose in ("predict", "predict a few"):
             run.head = kernels.head.address
             return
@@ -191,32 +213,38 @@ class WorkerTeam:
         """dx of the last batch (rows, features), after `differentiate` with first=-1; by one worker."""
         return self._memory[self._dx_place : self._dx_place + rows * self._features].reshape(rows, self._features)
 
-    def key(self, purpose: Purpose, batches: Batches, first: int, *, clips: bool = False) -> ScheduleKey:
+    def key(self, purpose: Purpose, batches: Batches, first: int, *, clips: Clips = "") -> ScheduleKey:
         """Which schedule the work needs."""
         data, program = batches.data, self.program
         metrics = () if purpose == "differentiate" else program.metrics
-        has_loss = program.loss is None or isinstance(program.loss.kernel, str)
+        has_loss = not program.outputs and (program.loss is None or isinstance(program.loss.kernel, str))
         compiled = tuple(number for number, metric in enumerate(metrics) if isinstance(metric.kernel, str))
         return ScheduleKey(
             purpose,
             first,
             clips=clips,
-            inputs=inputs_of(self.program, self._stages, self.partition, batches),
+            inputs=inputs_of(self.program, self._wiring, self.partition, batches),
             bytes=data.x.dtype == np.uint8,
             targets=self._takes,
             weights=data.weights is not None,
             marked=data.bits is not None,
             has_loss=has_loss,
-            metrics=compiled,
-            predictions=bool(compiled) and self._kernels.makes_predictions,
-            own_measures=not has_loss or len(compiled) < len(metrics),
+            metrics=() if program.outputs else compiled,
+            predictions=bool(compiled) and not program.outputs and self._kernels.makes_predictions,
+            own_measures=not program.outputs and (not has_loss or len(compiled) < len(metrics)),
             one_batch=batches.is_one,
             accumulates=self._accumulates if purpose == "train" else "",
+            parts=self._kernels.parts(compiled),
         )
+
+    @property
+    def key_of_few(self) -> ScheduleKey:
+        """Which schedule predicts a few rows."""
+        return ScheduleKey("predict a few", 0, parts=self._kernels.parts(()))
 
     def schedule(self, key: ScheduleKey) -> list[Instruction]:
         """The instructions that each worker follows."""
-        return assemble(self._stages, self.partition, key)
+        return assemble(self._stages, self.partition, key, self._wiring)
 
     def describe(self, key: ScheduleKey) -> str:
         """The same in words."""
@@ -294,16 +322,16 @@ class WorkerTeam:
 
         So many `helpers` may join at most; by default as many as are worth it for training.
         """
-        given = purpose, first, steps.clip_norm > 0, batches, numbers, sums
+        given = purpose, first, steps.clips, batches, numbers, sums
         if not self.prepared or not all(map(is_, given, self.prepared)):
             self.prepared = ()
-            self._prepare(purpose, batches, numbers, sums, first, steps.clip_norm > 0)
+            self._prepare(purpose, batches, numbers, sums, first, steps.clips)
             self.prepared = given  # with which all that they refer to is kept
         run, self._steps, others = self.run_structure, steps, self.partition.workers - 1
         if others and helpers is None:
             helpers = cost_model.helpers(self.program, batches.batch_size, steps.last - steps.first)
         self.helpers = min(others, helpers or 0)
-        run.rates, run.constants, run.clip_norm = address(steps.rates), address(steps.constants), steps.clip_norm
+        self._fill_numbers(steps)
         run.first_step, run.first_update = steps.first, steps.first_update
         for worker in self.workers:
             worker.place, worker.step, worker.nan_step = 0, steps.first, -1
@@ -313,8 +341,21 @@ class WorkerTeam:
         if self._called is not None:
             self._called.begin(purpose, numbers.parameters[0], sums, batches)
 
+    def _fill_numbers(self, steps: Steps) -> None:
+        """What the optimizer takes in these steps."""
+        run, rates, constants, program = self.run_structure, steps.rates, steps.constants, self.program
+        run.rates, run.constants = address(rates), address(constants)
+        run.clip_norm, run.clip_value = steps.clip_norm, steps.clip_value
+        one_by_one = bool(program.groups) or steps.clips == "each"
+        run.segments = len(self._segments[0]) if one_by_one else 0
+        if rates is None or constants is None:
+            return
+        run.group_rates = rates.strides[0] if rates.ndim > 1 else 0
+        run.group_constants = constants.strides[0]
+        run.constant_stride = constants.strides[1] if constants.shape[1] > 1 else 0
+
     def _prepare(
-        self, purpose: Purpose, batches: Batches, numbers: Weights, sums: HostArray, first: int, clips: bool
+        self, purpose: Purpose, batches: Batches, numbers: Weights, sums: HostArray, first: int, clips: Clips
     ) -> None:
         """Fill what stays from run to run of the same batches and numbers."""
         run, data = self.run_structure, batches.data
@@ -325,6 +366,15 @@ class WorkerTeam:
         run.x, run.row_limit, run.scale, run.offset = data.addresses[0], len(data.x), data.scale, data.offset
         _, run.targets, run.weights, run.bits = data.addresses
         run.slot_stride = numbers.slots.shape[-1]
+        if self.program.averages:
+            rule, *_ = self.program.rules
+            run.average_slot, run.average_constants = (
+                len(rule.slots) * numbers.slots.strides[-2],
+                8 * len(rule.hyperparameters),
+            )
+        if not self._wiring.is_plain:
+            for plan in self._plans:
+                plan.tell_wanted(first, self._memory)
         for number, worker in enumerate(self.workers):
             row = min(number, len(numbers.parameters) - 1)
             worker.parameters = numbers.addresses[0] + row * numbers.parameters.strides[0]

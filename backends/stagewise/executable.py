@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from math import inf
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from dnnkit.backends.stagewise.measuring import Measuring
 from dnnkit.backends.stagewise.pool import Pool
 from dnnkit.backends.stagewise.stages import Stages
 from dnnkit.kernels.array import Array
+from dnnkit.kernels.optimizer_step.reference import Rule
 
 IDLE = 4
 """Workspaces of predictions that are kept for the next."""
@@ -56,7 +58,7 @@ class StagewiseExecutable(FlatExecutable):
 
     epoch: Epoch
     api_version = 2
-    can_freeze = can_accumulate = True
+    can_freeze = can_group = can_hold = can_accumulate = True
     gives_up = True
     """Whether a step may run in a thread of its own."""
 
@@ -91,14 +93,16 @@ class StagewiseExecutable(FlatExecutable):
         step, rates = first, hyperparameters.learning_rates
         if self.gives_up and is_giant(self._layout.size, self.epoch.batch_size):
             while step < last and not self._stop:
-                work = partial(self._run_giant, step, float(rates[step - first]), hyperparameters)
+                now = hyperparameters if hyperparameters.is_plain else hyperparameters.at(step - first)
+                work = partial(self._run_giant, step, float(rates[step - first]), now)
                 step += self._giant_step.run(work, lambda: self._is_given_up)
         else:
             self._giant_step.wait()
             with self._limited(self.epoch.batch_size) as let_others:
                 while step < last and not self._stop:
                     let_others()
-                    self._run_step(step, float(rates[step - first]), hyperparameters, may_change=lambda: True)
+                    now = hyperparameters if hyperparameters.is_plain else hyperparameters.at(step - first)
+                    self._run_step(step, float(rates[step - first]), now, may_change=lambda: True)
                     step += 1
         self._stop = self._is_given_up = False
         return step
@@ -162,7 +166,7 @@ class StagewiseExecutable(FlatExecutable):
         parts = [self._backend.asarray(gradients[name], self.program.dtype) for name in self._trained.names]
         self._gradient = self._pack(parts, self._gradient)
         with self._limited(1):
-            self._apply_update(float(hyperparameters.learning_rates[0]), hyperparameters)
+            self._apply_update(float(hyperparameters.learning_rates[0]), hyperparameters.at(0))
 
     def _backpropagate(
         self,
@@ -181,36 +185,97 @@ class StagewiseExecutable(FlatExecutable):
         loss, losses, d = self._measuring.loss(scores, y, weights, scale, out)
         mark("loss and metrics")
         dx, gradients = stages.backward(self._parameters, d, saved, needs_dx, out=self._gradient)
-        self._gradient = self._pack(gradients, self._gradient)
+        self._gradient = self._held.add_gradient(self._parameters, self._pack(gradients, self._gradient))
         mark("update")
-        return loss, scores, dx, losses
+        return loss + self._penalty(self._parameters, weight), scores, dx, losses
+
+    def _penalty(self, parameters: Array, weight: float) -> Array | float:
+        """What penalties add to the loss of a batch of rows of that weight."""
+        if not self.program.penalties:
+            return 0.0
+        return self._held.penalty(parameters) * (1.0 if self._reduction == "sum" else weight)
 
     def _apply_update(self, learning_rate: float, hyperparameters: Hyperparameters) -> None:
-        """One step of the optimizer with `_gradient`."""
+        """One step of the optimizer with `_gradient`; of the hyperparameters, those of that step."""
         assert self._rule is not None, "the network checks that it is compiled"
         gradient, together = self._gradient, self.program.accumulation
-        place, slots = self.state.step % together, self._slots
+        place = self.state.step % together
         self.state.step += 1
         if together > 1:
-            *slots, total = slots
-            total = self._backend.accumulate(total, gradient, self.program.summand, is_first=place == 0)
-            self._slots = [*slots, total]
+            *others, total = self._slots
+            gradient = self._backend.accumulate(total, gradient, self.program.summand, is_first=place == 0)
+            self._slots = [*others, gradient]
             if place + 1 < together:
                 return
-            gradient = total
-        if hyperparameters.clip_norm is not None:
-            gradient = self._backend.clip_norm(gradient, hyperparameters.clip_norm, out=self._gradient)
-        numbers = [hyperparameters.constants[name] for name in self._rule.hyperparameters]
+        gradient = self._clipped(gradient, hyperparameters)
         end, has_frozen = self._trained.size, bool(self.program.frozen_parameters)
         trained = self._parameters[:end] if has_frozen else self._parameters
-        updated, slots = self._backend.update(
-            self._rule, self.state.step // together, trained, gradient, slots, learning_rate, *numbers
-        )
-        self._slots[: len(slots)] = slots
+        updated, slots, first = trained, list[Array](), 0
+        for rule in self.program.rules:
+            own = self._slots[first : first + len(rule.slots)]
+            pieces = self._pieces if rule is self._rule else [(slice(0, end), 0)]
+            given = updated, gradient, own
+            updated, own = self._update_by(rule, pieces, *given, learning_rate, hyperparameters)
+            slots += own
+            first += len(own)
+        self._slots = [*slots, *self._slots[first:]]
         if not has_frozen:
             self._parameters = updated
         elif updated is not trained:  # else it was written in place
             self._parameters = self._xp.concat([updated, self._parameters[end:]])
+        for bound in self._held.bounds:
+            value = self._layout.view(self._parameters, bound.parameter, self._xp)
+            self.write_parameter(bound.parameter, self._held.hold(value, bound))
+
+    @property
+    def _updates(self) -> int:
+        """How many there were, with the one that is being made."""
+        return self.state.step // self.program.accumulation
+
+    def _clipped(self, gradient: Array, hyperparameters: Hyperparameters) -> Array:
+        """The gradient within its bound, if there is one."""
+        if hyperparameters.clip_norm is not None:
+            return self._backend.clip_norm(gradient, hyperparameters.clip_norm, out=gradient)
+        if hyperparameters.clip_value is not None:
+            return self._backend.clip_value(gradient, hyperparameters.clip_value, out=gradient)
+        if hyperparameters.clip_each is None:
+            return gradient
+        parts = [self._trained.part(gradient, name) for name in self._trained.names]
+        clipped = [self._backend.clip_norm(part, hyperparameters.clip_each, out=part) for part in parts]
+        return gradient if all(map(is_, clipped, parts)) else self._xp.concat(clipped)
+
+    def _update_by(
+        self,
+        rule: Rule,
+        pieces: list[tuple[slice, int]],
+        parameters: Array,
+        gradient: Array,
+        slots: list[Array],
+        learning_rate: float,
+        hyperparameters: Hyperparameters,
+    ) -> tuple[Array, list[Array]]:
+        """What was trained and its slots after a step of a rule, piece by piece, each with the numbers of its group."""
+        if len(pieces) == 1:
+            rate, numbers = self._numbers(rule, pieces[0][1], learning_rate, hyperparameters)
+            return self._backend.update(rule, self._updates, parameters, gradient, slots, rate, *numbers)
+        before, after = list[Array](), list[list[Array]]()
+        for piece, group in pieces:
+            rate, numbers = self._numbers(rule, group, learning_rate, hyperparameters)
+            given = parameters[piece], gradient[piece], [slot[piece] for slot in slots]
+            updated, own = self._backend.update(rule, self._updates, *given, rate, *numbers)
+            before.append(given[0])
+            after.append([updated, *own])
+        if all(now is given for (now, *_), given in zip(after, before, strict=True)):  # it was written in place
+            return parameters, slots
+        parameters, *slots = (self._xp.concat(list(parts)) for parts in zip(*after, strict=True))
+        return parameters, slots
+
+    def _numbers(
+        self, rule: Rule, group: int, learning_rate: float, hyperparameters: Hyperparameters
+    ) -> tuple[float, list[float]]:
+        """The learning rate of a group of parameters, and what the rule takes besides."""
+        own = hyperparameters.of_group(group)
+        return float(own.learning_rates[0]) if group else learning_rate, own.numbers(rule)
 
     def _take_statistics(self, statistics: Mapping[str, Array]) -> None:
         """What stages made of the batch of a training step becomes theirs."""
@@ -251,6 +316,8 @@ class StagewiseExecutable(FlatExecutable):
                 scores, _ = work.stages.forward(parameters, x, training=False, step=self.state.step)
                 out = work.buffers.get("dscores", tuple(scores.shape))
                 loss, losses, _ = self._measuring.loss(scores, y, weights, 0.0, out)
+                if step == 0 or self._reduction == "mean":  # of a sum over all rows it is a part once
+                    loss = loss + self._penalty(parameters, float(weight))
                 sums.add(loss, float(weight), self._measuring.metrics(scores, y, weights, losses))
                 if after_batch is not None:
                     after_batch(step, sums.read())

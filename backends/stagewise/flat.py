@@ -9,13 +9,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from dnnkit.backends.classes import class_columns, require_classes
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import HostArray, Plan, Program, Snapshot, TrainingState
 from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.backends.stagewise.giant_step import GiantStep
+from dnnkit.backends.stagewise.held import Held
 from dnnkit.backends.stagewise.layout import FlatLayout
 from dnnkit.kernels.array import Array, namespace
+from dnnkit.kernels.optimizer_step.reference import AVERAGE
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,11 @@ class FlatExecutable(Executable):
         self._layout = FlatLayout((*trained, *frozen), cache_aligned=self.cache_aligned)
         self._trained = FlatLayout(trained, cache_aligned=self.cache_aligned)
         """Of gradient and slots: the beginning of the other."""
+        self._pieces = self._trained.runs(program.group_of)
+        """What is updated alike, and the number of its group."""
+        self._held = Held(backend, program, self._trained)
+        self._class_columns = class_columns(program)
+        """Which columns of the data hold class numbers, and of how many classes."""
         self._new_memory()
 
     def _new_memory(self) -> None:
@@ -85,6 +93,7 @@ class FlatExecutable(Executable):
     def _examined(self, data: Data) -> Data:
         """The data, with what is known of them after each number was looked at; `DataError` if one is not finite."""
         require_finite("x", data.x, self.program.dtype)
+        require_classes(data.x, self._class_columns)
         return data
 
     def _weight_sums(self, data: Data, order: HostArray, batch_size: int) -> HostArray:
@@ -113,6 +122,17 @@ class FlatExecutable(Executable):
 
     def copy_parameters(self) -> Array:  # noqa: D102
         return self._xp.asarray(self._parameters, copy=True)
+
+    def averages(self) -> Array:  # noqa: D102
+        end = self._trained.size
+        average = self._slots[self._slot_names.index("average")]
+        return self._xp.concat([average, self._parameters[end:]])
+
+    def write_average(self, name: str, value: HostArray) -> None:  # noqa: D102
+        place, slots = self._slot_names.index("average"), list(self._slots)
+        parts = {**self._trained.views(slots[place], self._xp), name: self._backend.asarray(value, self.program.dtype)}
+        slots[place] = self._pack(list(parts.values()), slots[place])
+        self._slots = slots
 
     def read_parameter(self, name: str, parameters: Array | None = None) -> HostArray:  # noqa: D102
         return self._read(self._parameters if parameters is None else parameters, name)
@@ -157,12 +177,15 @@ class FlatExecutable(Executable):
 
     def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
         self._parameters = self._write(snapshot.parameters, self._layout)
-        self._slots = [self._write(_of_slot(snapshot.slots, slot), self._trained) for slot in self._slot_names]
+        self._slots = [self._write(_of_slot(snapshot, slot), self._trained) for slot in self._slot_names]
         self.state = replace(snapshot.state)
         self.epoch = None  # whatever ran before, what was measured of this state is in it
 
 
-def _of_slot(slots: Mapping[str, HostArray], slot: str) -> dict[str, HostArray]:
-    """Parameter -> the slot's numbers for it, of what a snapshot has by "slot/parameter"."""
+def _of_slot(snapshot: Snapshot, slot: str) -> dict[str, HostArray]:
+    """Parameter -> the slot's numbers for it, of what a snapshot has by "slot/parameter"; running means that it lacks
+    begin with the parameters.
+    """
     start = f"{slot}/"
-    return {name.removeprefix(start): value for name, value in slots.items() if name.startswith(start)}
+    found = {name.removeprefix(start): value for name, value in snapshot.slots.items() if name.startswith(start)}
+    return {**snapshot.parameters, **found} if slot in AVERAGE.slots else found

@@ -33,6 +33,24 @@ class FlatLayout:
         """The parameters' names in order."""
         return tuple(self._places)
 
+    def runs(self, group_of: Mapping[str, int]) -> list[tuple[slice, int]]:
+        """Pieces of the whole, each of parameters of one group, and the group's number; 0 for those that have none."""
+        groups = [group_of.get(name, 0) for name in self._places]
+        begins = [elements.start for elements, _ in self._places.values()]
+        firsts = [place for place, group in enumerate(groups) if place == 0 or group != groups[place - 1]]
+        if not firsts:
+            return [(slice(0, self.size), 0)]
+        ends = [begins[place] for place in firsts[1:]] + [self.size]
+        return [(slice(begins[first], end), groups[first]) for first, end in zip(firsts, ends, strict=True)]
+
+    def part(self, flat: Array, name: str) -> Array:
+        """One parameter, flat."""
+        return flat[self._places[name][0]]
+
+    def elements(self, name: str) -> slice:
+        """Where the parameter lies."""
+        return self._places[name][0]
+
     def offset(self, name: str) -> int:
         """Where the parameter begins."""
         return int(self._places[name][0].start)

@@ -27,7 +27,7 @@ class Trainable:
     def epoch(self, batch_size: int, steps: int) -> Callable[[], Any]:
         """A call that trains for `steps` steps, in one call of the executable."""
         order = np.arange(len(self.x))
-        hyperparameters = self.net.optimizer.hyperparameters(0, steps)
+        hyperparameters = self.net.optimizer.hyperparameters(0, steps, self._executable.program.groups)
 
         def call() -> Any:
             self._executable.begin_epoch(self._loaded, order, batch_size)

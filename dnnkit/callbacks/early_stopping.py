@@ -82,7 +82,7 @@ class EarlyStopping(Callback):
         if self._best.improves(value):
             self.best_epoch = epoch
             if self.restore_best_weights:
-                self._weights = dict(self.model.parameters)
+                self._weights = dict(self.model.predicting_parameters)  # those that were measured
             if self.baseline is None or self._best.is_better(value, self.baseline):
                 self._waited = 0
                 return

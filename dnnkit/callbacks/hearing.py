@@ -53,10 +53,16 @@ def evaluate(
         batches = -(-len(data) // batch_size)
         callbacks.on_test_batch_begin(0, {})
         measured = net.turns.read_once(
-            executable, lambda parameters: executable.measure(data, batch_size, parameters, after_batch)
+            executable,
+            lambda parameters: executable.measure(data, batch_size, parameters, after_batch),
+            averages=net.predicts_with_averages,
         )
     else:
-        measured = net.turns.read(executable, lambda parameters: executable.measure(data, batch_size, parameters))
+        measured = net.turns.read(
+            executable,
+            lambda parameters: executable.measure(data, batch_size, parameters),
+            averages=net.predicts_with_averages,
+        )
     return after_callbacks(callbacks.on_test_end, measured)
 
 
@@ -72,11 +78,17 @@ def predict(
     callbacks.on_predict_begin({})
     if callbacks.wants_predict_batches:
         found = net.turns.read_once(
-            executable, lambda parameters: _batch_by_batch(executable, x, batch_size, parameters, callbacks, arranged)
+            executable,
+            lambda parameters: _batch_by_batch(executable, x, batch_size, parameters, callbacks, arranged),
+            averages=net.predicts_with_averages,
         )
     else:
         data = executable.load(x, None, None)
-        found = net.turns.read(executable, lambda parameters: executable.predict(data, batch_size, parameters))
+        found = net.turns.read(
+            executable,
+            lambda parameters: executable.predict(data, batch_size, parameters),
+            averages=net.predicts_with_averages,
+        )
     callbacks.on_predict_end({})
     return found
 

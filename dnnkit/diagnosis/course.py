@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dnnkit.backends.program import Hyperparameters, Program, Snapshot, TrainingState
+from dnnkit.backends.program import Program, Snapshot, TrainingState
 from dnnkit.backends.registry import get_backend
 from dnnkit.backends.stagewise.executable import StagewiseExecutable
 from dnnkit.diagnosis.checks import check
@@ -138,13 +138,13 @@ def rehearse(net: Network, parameters: dict[str, Any], look: FirstLook, batch_si
     executable = StagewiseExecutable(numpy, program, numpy.plan(program, "stage by stage"))
     data = executable.load(look.x, look.y, None)
     order = np.concatenate([np.random.default_rng(turn).permutation(rows) for turn in range(-(-STEPS * batch // rows))])
-    rates = net.optimizer.hyperparameters(0, STEPS)
+    rates = net.optimizer.hyperparameters(0, STEPS, net.executable.program.groups)
     found = list[tuple[float, float]]()
     for factor in FACTORS:
         executable.restore(Snapshot(parameters, {}, TrainingState()))
         before = executable.evaluate(data, rows).mean_loss
         executable.begin_epoch(data, order[: STEPS * batch], batch)
-        executable.run_steps(0, STEPS, Hyperparameters(factor * rates.learning_rates, rates.constants, rates.clip_norm))
+        executable.run_steps(0, STEPS, rates.with_rates(factor))
         after = executable.evaluate(data, rows).mean_loss
         found.append((before, after))
         if _falls(before, after):

@@ -123,19 +123,24 @@ def _updates(net: Network, snapshot: Snapshot, gradients: Mapping[str, Values]) 
     rule = net.executable.program.optimizer_rule
     if rule is None:
         return {}
+    program, changes = net.executable.program, dict[str, Values]()
     update = snapshot.state.step // net.gradient_accumulation_steps
-    numbers = net.optimizer.hyperparameters(update, 1)
-    constants = [numbers.constants[name] for name in rule.hyperparameters]
-    rate, changes = float(numbers.learning_rates[0]), dict[str, Values]()
+    numbers = net.optimizer.hyperparameters(update, 1, program.groups).at(0)
     with np.errstate(all="ignore"):
         if numbers.clip_norm is not None:
             whole = np.concatenate([g.reshape(-1) for g in gradients.values()])
             scale = _rms(clip_norm(whole, numbers.clip_norm)) / (_rms(whole) or 1.0)
             gradients = {name: g * g.dtype.type(scale) for name, g in gradients.items()}
+        if (bound := numbers.clip_each) is not None:
+            gradients = {name: clip_norm(g, bound) for name, g in gradients.items()}
+        if (bound := numbers.clip_value) is not None:
+            gradients = {name: np.clip(g, -bound, bound) for name, g in gradients.items()}
         for name, g in gradients.items():
             p = snapshot.parameters[name]
             slots = [snapshot.slots.get(f"{slot}/{name}", np.zeros_like(p)) for slot in rule.slots]
-            after, *_ = rule.function(update + 1, p, g, *slots, rate, *constants, np)
+            own = numbers.of_group(program.group_of.get(name, 0))
+            given = float(own.learning_rates[0]), *own.numbers(rule)
+            after, *_ = rule.function(update + 1, p, g, *slots, *given, np)
             changes[name] = np.asarray(after) - p
     return changes
 

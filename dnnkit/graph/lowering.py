@@ -1,6 +1,6 @@
 """From a graph to the stages that backends run, and what each of them reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from typing import NamedTuple
@@ -21,15 +21,37 @@ class Origin(NamedTuple):
     layer: Layer
 
 
+class Owner(NamedTuple):
+    """A layer that stages come from: the shape of a sample that comes to it in its first call, and its parameters."""
+
+    layer: Layer
+    shape: Shape
+    parameters: tuple[Parameter, ...]
+
+
 class Stages(NamedTuple):
     """Stages in the order in which they run, the values that each reads, counted as in a program, and their origins.
 
-    What takes a network's inputs apart, and puts its outputs side by side, comes from no layer.
+    What takes a network's inputs apart, and puts its outputs side by side, comes from no layer. `owners` are the layers
+    by their paths, in the order of their first calls.
     """
 
     stages: tuple[Stage, ...]
     sources: tuple[tuple[int, ...], ...]
     origins: tuple[Origin | None, ...]
+    owners: Mapping[str, Owner]
+
+    def before(self, value: int) -> tuple[tuple[Stage, ...], tuple[tuple[int, ...], ...]]:
+        """Those that a value comes of, and what they read; it is what the last of them gives."""
+        needed, left = set[int](), [value]
+        while left:
+            each = left.pop()
+            if each > INPUT and each not in needed:
+                needed.add(each)
+                left += self.sources[each - 1]
+        place = {INPUT: INPUT} | {each: number + 1 for number, each in enumerate(sorted(needed))}
+        found = [(self.stages[each - 1], self.sources[each - 1]) for each in sorted(needed)]
+        return tuple(stage for stage, _ in found), tuple(tuple(place[each] for each in reads) for _, reads in found)
 
 
 class _Made(NamedTuple):
@@ -45,6 +67,7 @@ class Lowering:
         self._made: dict[int, _Made] = {}
         self._order: list[int] = []
         self._calls = self._values = 0
+        self._owners: dict[str, Owner] = {}
         self._columns: dict[int, Op] = {}
         self._taken: dict[int, int] = {}
 
@@ -57,12 +80,13 @@ class Lowering:
 
     def parameters(self, layer: Layer, path: str, shapes: tuple[Shape, ...], trainable: bool) -> tuple[Parameter, ...]:
         """Those of a layer that is called on values of these shapes."""
-        is_trained = trainable and layer.trainable
-        statistics = getattr(layer, "statistics", ())
-        return tuple(
+        is_trained, statistics = trainable and layer.trainable, layer.statistics
+        found = tuple(
             Parameter(f"{path}/{part}", tuple(size), is_trained and part not in statistics, part in statistics)
             for part, (size, _) in layer.parameters_of(shapes).items()
         )
+        self._owners.setdefault(path, Owner(layer, shapes[0], found))
+        return found
 
     def add(self, stage: Stage, reads: Reads, path: str, layer: Layer) -> int:
         """Add a stage that reads these values; the number of the value that it gives."""
@@ -130,6 +154,7 @@ class Lowering:
             tuple(made.stage for made in found),
             tuple(tuple(place[each] for each in made.reads) for made in found),
             tuple(made.origin for made in found),
+            self._owners,
         )
 
     def _add(self, stage: Stage, reads: Reads, origin: Origin | None, place: int) -> int:

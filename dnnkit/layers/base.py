@@ -1,7 +1,7 @@
 """What every layer is: a frozen description of what is done to a batch; its parameters live in the network."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, Protocol, Self, TypeAlias
@@ -50,6 +50,9 @@ def _several_sizes(value: Any) -> Shape:
     return tuple(whole(1).take(plain(size)) for size in sizes)
 
 
+Lowered: TypeAlias = Stage | tuple[Stage, ...] | None
+"""What is run of a layer: a stage, several one after the other, or nothing."""
+
 SAMPLE = Expected("the shape of a sample, such as (784,)", _several_sizes)
 NAME = Expected(
     "letters, digits, '_', '-', '.' or spaces, at most 100, the first a letter, digit or '_'",
@@ -84,6 +87,9 @@ class Layer(Settings):
     input_dim: int | None = field(default=None, kw_only=True, repr=False, compare=False, metadata=UNLESS_DEFAULT)
 
     trainable: bool = field(default=True, kw_only=True, repr=False, metadata=UNLESS_DEFAULT)
+
+    statistics: ClassVar[tuple[str, ...]] = ()
+    """Which of its parameters are not trained but found in the data, such as moving means."""
 
     expects: ClassVar = {
         "trainable": FLAG,
@@ -250,9 +256,18 @@ class Layer(Settings):
         """Name within the layer -> shape and initializer, in canonical order; here none."""
         return {}
 
-    def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Stage | None:
-        """The stage that backends run, None for nothing; `index` is the layer's place in the network."""
+    def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Lowered:
+        """The stage that backends run, or several one after the other; `index` is the layer's place in the network."""
         return Custom(self, parameters, input_shape, self.output_shape(input_shape))
+
+    def adapted(self, known: Mapping[str, NDArray[Any]], samples: Callable[[], Any]) -> Mapping[str, Any]:
+        """What becomes of its statistics before a fit, by name; here nothing.
+
+        Arguments:
+            known: their values now.
+            samples: gives the samples that come to it, (N, ...).
+        """
+        return {}
 
     def forward(self, xp: Namespace, x: Array, *parameters: Array) -> tuple[Array, Any]:
         """From x (B, ...): y (B, ...), and what `backward` wants to see again."""

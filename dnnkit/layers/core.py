@@ -1,22 +1,24 @@
 """The layers that most networks are made of: dense ones, what shapes and scales samples, dropout."""
 
-from dataclasses import dataclass
-from math import prod
-from typing import ClassVar
+from dataclasses import dataclass, field
+from math import prod, sqrt
+from typing import Any, ClassVar
 
 from dnnkit.activations import find, key_of
 from dnnkit.backends.program import Dense as DenseStage
 from dnnkit.backends.program import Dropout as DropoutStage
 from dnnkit.backends.program import Parameter, Stage
 from dnnkit.backends.program import Rescale as RescaleStage
+from dnnkit.constraints import Constraint, get_constraint
 from dnnkit.errors import ShapeError
 from dnnkit.formula import Formula
 from dnnkit.graph.symbols import Symbol
-from dnnkit.initializers import Initializer, Shape, get_initializer
-from dnnkit.layers.base import LAYERS, NAME, SAMPLE, Layer
-from dnnkit.settings import FINITE, FLAG, SHARE, Settings, or_none, whole
+from dnnkit.initializers import Initializer, RandomNormal, Shape, get_initializer
+from dnnkit.layers.base import LAYERS, NAME, SAMPLE, Layer, Lowered
+from dnnkit.regularizers import Regularizer, get_regularizer
+from dnnkit.settings import FINITE, FLAG, SHARE, UNLESS_DEFAULT, Expected, Settings, or_none, plain, whole
 
-__all__ = ["Dense", "Dropout", "Flatten", "Input", "Rescaling"]
+__all__ = ["Dense", "Dropout", "Flatten", "Input", "Rescaling", "Reshape"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,12 +69,59 @@ class Flatten(Layer):
         return None  # samples are flat rows already when stages see them
 
 
+def _target_shape(value: Any) -> Shape:
+    sizes = tuple(value) if isinstance(value, list | tuple) else (value,)
+    sizes = tuple(-1 if plain(size) == -1 else whole(1).take(plain(size)) for size in sizes)
+    if not sizes or sizes.count(-1) > 1:
+        raise ValueError
+    return sizes
+
+
+@LAYERS.named("Reshape")
+@dataclass(frozen=True)
+class Reshape(Layer):
+    """The numbers of a sample in another shape, in row-major order.
+
+    Arguments:
+        target_shape: of a sample after it; one size may be -1, for what is left.
+    """
+
+    target_shape: Shape
+
+    expects: ClassVar = {"target_shape": Expected("sizes such as (7, 7), of which one may be -1", _target_shape)}
+
+    def output_shape(self, input_shape: Shape) -> Shape:  # noqa: D102
+        count, known = prod(input_shape), prod(size for size in self.target_shape if size != -1)
+        if count % known if -1 in self.target_shape else count != known:
+            raise ShapeError(f"{self} got samples of the shape {input_shape}, which are {count} numbers")
+        return tuple(count // known if size == -1 else size for size in self.target_shape)
+
+    def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> None:  # noqa: D102
+        return None  # as of Flatten
+
+
+def _parametrization(value: Any) -> str | None:
+    if value not in (None, "ntk"):
+        raise ValueError
+    return value  # type: ignore[no-any-return]
+
+
 @LAYERS.named("Dense")
 @dataclass(frozen=True)
 class Dense(Layer):
     """activation(x · kernel + bias): x (B, I), kernel (I, units), bias (units,).
 
     The name of an activation that is defined by a formula is replaced by that formula: it is part of the layer.
+
+    Arguments:
+        units: features that it gives.
+        activation: a name, a formula or an activation layer; None for none.
+        use_bias: whether there is a bias.
+        kernel_initializer, bias_initializer: the first values.
+        kernel_regularizer, bias_regularizer: a penalty that is part of the loss; see `dk.regularizers`.
+        kernel_constraint, bias_constraint: what holds after each update; see `dk.constraints`.
+        parametrization: "ntk" for activation(x · kernel / √I + bias): kernels then begin as N(0, 1), whatever their
+            size, if nothing else is said, and learn at a rate that does not depend on it (Jacot et al., NeurIPS 2018).
     """
 
     units: int
@@ -80,8 +129,17 @@ class Dense(Layer):
     use_bias: bool = True
     kernel_initializer: str | Initializer = "glorot_uniform"
     bias_initializer: str | Initializer = "zeros"
+    kernel_regularizer: str | Regularizer | None = field(default=None, kw_only=True, metadata=UNLESS_DEFAULT)
+    bias_regularizer: str | Regularizer | None = field(default=None, kw_only=True, metadata=UNLESS_DEFAULT)
+    kernel_constraint: str | Constraint | None = field(default=None, kw_only=True, metadata=UNLESS_DEFAULT)
+    bias_constraint: str | Constraint | None = field(default=None, kw_only=True, metadata=UNLESS_DEFAULT)
+    parametrization: str | None = field(default=None, kw_only=True, metadata=UNLESS_DEFAULT)
 
-    expects: ClassVar = {"units": whole(1), "use_bias": FLAG}
+    expects: ClassVar = {
+        "units": whole(1),
+        "use_bias": FLAG,
+        "parametrization": Expected('None, or "ntk"', _parametrization),
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -89,6 +147,10 @@ class Dense(Layer):
             object.__setattr__(self, "activation", find(self.activation))
         get_initializer(self.kernel_initializer)
         get_initializer(self.bias_initializer)
+        get_regularizer(self.kernel_regularizer)
+        get_regularizer(self.bias_regularizer)
+        get_constraint(self.kernel_constraint)
+        get_constraint(self.bias_constraint)
 
     def output_shape(self, input_shape: Shape) -> Shape:  # noqa: D102
         if len(input_shape) != 1:
@@ -99,13 +161,19 @@ class Dense(Layer):
         return (self.units,)
 
     def parameters(self, input_shape: Shape) -> dict[str, tuple[Shape, str | Initializer]]:  # noqa: D102
-        kernel = {"kernel": ((input_shape[0], self.units), self.kernel_initializer)}
+        made: str | Initializer = self.kernel_initializer
+        if self.parametrization == "ntk" and made == "glorot_uniform":
+            made = RandomNormal(1.0)
+        kernel = {"kernel": ((input_shape[0], self.units), made)}
         return kernel | ({"bias": ((self.units,), self.bias_initializer)} if self.use_bias else {})
 
-    def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Stage:  # noqa: D102
+    def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Lowered:  # noqa: D102
         kernel, bias = (*parameters, None)[:2]
         assert kernel is not None
-        return DenseStage(kernel, bias, key_of(self.activation or "linear"))
+        stage = DenseStage(kernel, bias, key_of(self.activation or "linear"))
+        if self.parametrization is None:
+            return stage
+        return RescaleStage(1 / sqrt(input_shape[0]), 0.0), stage  # of the inputs, which are fewer than the kernel
 
 
 @LAYERS.named("Dropout")

@@ -42,7 +42,8 @@ class Parts:
     layers: Sequence[Layer]
     loss: Loss
     metrics: Sequence[Given]
-    names: Sequence[str]
+    names: Sequence[str] = ()
+    """Of the layers."""
 
     @cached_property
     def output(self) -> "Output | None":

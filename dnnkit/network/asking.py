@@ -127,6 +127,8 @@ class Askable(Buildable):
         batch_size = checks.check_count("batch_size", INFERENCE_BATCH if batch_size is None else batch_size)
         if callbacks is not None:
             return self._predict_heard(x, batch_size, CallbackList.of(callbacks))
+        if self._folding is not None:
+            return self._predict_folded(x, batch_size)
         executable = self._executable if self._is_plain else None
         if executable is not None and (few := self._predict_few(executable, x)) is not None:
             shape = self._output_shapes[0]
@@ -134,7 +136,22 @@ class Askable(Buildable):
         x = self._check_samples(x, choosing.NONE_TRAINED)
         executable = self.executable
         data, rows = executable.load(x, None, None), min(batch_size, int(x.shape[0]))
-        found = self.turns.read(executable, lambda parameters: executable.predict(data, rows, parameters))
+        found = self.turns.read(
+            executable,
+            lambda parameters: executable.predict(data, rows, parameters),
+            averages=self.predicts_with_averages,
+        )
+        return self._arranged(found)
+
+    def _predict_folded(self, x: Any, batch_size: int) -> Any:
+        """By fewer stages, where these can be folded."""
+        assert self._folding is not None
+        executable, parameters = self._folding.now(self.turns)
+        found = executable.predict_few(x, parameters) if self._is_plain else None
+        if found is None:
+            x = self._check_samples(x, choosing.NONE_TRAINED)
+            data = executable.load(x, None, None)
+            found = executable.predict(data, min(batch_size, int(x.shape[0])), parameters)
         return self._arranged(found)
 
     def _arranged(self, found: HostArray) -> Any:
@@ -151,6 +168,8 @@ class Askable(Buildable):
     def _predict_few(self, executable: Executable, x: Any) -> NDArray[Any] | None:
         """What takes a few microseconds: `Turns.read` where nothing has changed, without its calls."""
         turns = self.turns
+        if executable.program.averages and self.predicts_with_averages:
+            return turns.read(executable, lambda averages: executable.predict_few(x, averages), averages=True)
         if (settled := turns.settled) is not None and settled.executable is executable:
             few = executable.predict_few(x, settled.parameters)
             if turns.settled is settled:
@@ -206,7 +225,7 @@ class Askable(Buildable):
         return x, y, weights
 
     def _take_rule(self) -> None:
-        """Rebuild the network if the optimizer has another rule now: momentum was turned on or off."""
-        if self.executable.program.rule != self.optimizer.rule:
+        """Rebuild the network if the optimizer has another rule now, or other groups: momentum was turned on or off."""
+        if not self.optimizer.fits(self.executable.program):
             with self.turns.rebuilding("an optimizer with another rule"):
                 self._rebuild()

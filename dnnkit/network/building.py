@@ -24,8 +24,9 @@ from dnnkit.metrics import Given
 from dnnkit.metrics import check as check_metrics
 from dnnkit.network import checks, lowering
 from dnnkit.network.agreement import warn_of_disagreement
+from dnnkit.network.folding import Folding
 from dnnkit.network.goals import Goal, check_names, goals_of
-from dnnkit.network.parameters import Parameters
+from dnnkit.network.parameters import Averages, Parameters
 from dnnkit.network.protocol import Network
 from dnnkit.network.turns import Turns
 from dnnkit.network.weights import WithWeights
@@ -62,6 +63,8 @@ class Buildable(WithWeights):
         """Rows of a batch for which "auto" chose, as long as it may choose again; else None."""
         self._looked = Looked()
         self._executable: Executable | None = None
+        self._folding: Folding | None = None
+        """What predicts in its place."""
         self._history: History | None = None
         self._parameters: tuple[Executable, Parameters] | None = None
         self._companions: tuple[Executable, dict[Any, Executable]] | None = None
@@ -174,8 +177,10 @@ class Buildable(WithWeights):
         self._take(chosen, executable)
 
     def _program(self, graph: Graph | None = None, goals: Sequence[Goal] | None = None) -> Program:
+        graph = graph or self.graph
+        graph.check_sample_shapes()
         return lowering.lower_graph(
-            graph or self.graph,
+            graph,
             self.goals if goals is None else goals,
             optimizer=self._optimizer,
             dtype=self.dtype,
@@ -185,13 +190,14 @@ class Buildable(WithWeights):
         )
 
     def hyperparameters(self, count: int = 1) -> Hyperparameters:
-        """The optimizer's numbers for the next so many batches; a schedule gives those of an update the same rate."""
-        first, together = self.executable.state.step, self.gradient_accumulation_steps
+        """The optimizer's numbers for the next so many batches; a schedule gives those of an update the same."""
+        executable, together = self.executable, self.gradient_accumulation_steps
+        first, groups = executable.state.step, executable.program.groups
         if together == 1 or count == 1:
-            return self.optimizer.hyperparameters(first // together, count)
+            return self.optimizer.hyperparameters(first // together, count, groups)
         updates = np.arange(first, first + count) // together
-        found = self.optimizer.hyperparameters(int(updates[0]), int(updates[-1] - updates[0]) + 1)
-        return replace(found, learning_rates=found.learning_rates[updates - updates[0]])
+        found = self.optimizer.hyperparameters(int(updates[0]), int(updates[-1] - updates[0]) + 1, groups)
+        return found.of_steps(updates - updates[0])
 
     def initial_parameters(self) -> dict[str, NDArray[Any]]:
         """The parameters that the seed gives, by canonical name."""
@@ -242,6 +248,7 @@ class Buildable(WithWeights):
                 snapshot = Snapshot(snapshot.parameters, {}, replace(snapshot.state, step=0, sums=None))
             executable.restore(snapshot)
         self._backend, self._executable = chosen.backend, executable
+        self._folding = Folding.of(chosen.backend, executable)
         if self._history is None:
             self._history = History(self.seed, executable.plan)
         self._say_why(chosen.why)
@@ -357,6 +364,30 @@ class Buildable(WithWeights):
     @parameters.setter
     def parameters(self, values: Mapping[str, Any]) -> None:
         self.set_parameters(values)
+
+    @property
+    def averages(self) -> Averages:
+        """The parameters' running means by name, as `parameters`, where the optimizer keeps them (`use_ema`).
+
+        What is assigned to all parameters at once becomes the mean, too; of single ones the mean goes on.
+        """
+        executable = self.executable
+        if not executable.program.averages:
+            raise NotReady("no running means of the parameters are kept: compile with an optimizer with use_ema=True")
+        return Averages(lambda: self.executable, self.turns)
+
+    @property
+    def predicts_with_averages(self) -> bool:
+        """Whether predictions and evaluations are made with the parameters' running means."""
+        executable, optimizer = self._executable, self._optimizer
+        if executable is None or optimizer is None or not executable.program.averages or not executable.state.step:
+            return False
+        return optimizer.use_ema and optimizer.predict_with == "average"
+
+    @property
+    def predicting_parameters(self) -> Parameters:
+        """Those that predictions are made with: `averages` or `parameters`."""
+        return self.averages if self.predicts_with_averages else self.parameters
 
     def set_parameters(self, values: Mapping[str, Any]) -> None:
         """Assign several parameters, after all were looked at; no other thread sees some of them new and some old."""

@@ -13,6 +13,7 @@ from dnnkit.diagnosis.watch import watching
 from dnnkit.errors import ConfigurationError
 from dnnkit.instead import refuse
 from dnnkit.network import checks
+from dnnkit.network.adapting import adapt
 from dnnkit.network.asking import Askable
 from dnnkit.network.freezing import require_trainable
 from dnnkit.settings import FLAG, SHARE
@@ -99,7 +100,7 @@ class Fittable(Askable):
             checkpoints = Checkpoints.of(checkpoint, checkpoint_every, keep)
         with self.turns.fitting(), Interrupts(checkpoints is not None) as interrupts, checkpoints or nullcontext():
             x, y, weights = self._check(x, y, sample_weight, class_weight, rows=batch_size)
-            require_trainable(self.executable)
+            require_trainable(self.executable, self.optimizer)
             if checkpoints is not None:
                 self._take_seed(checkpoints.seed)
             held_out: tuple[Any, ...] | None = None
@@ -113,6 +114,9 @@ class Fittable(Askable):
             batch_size = checks.rows_at_a_time(batch_size, int(x.shape[0]), steps_per_epoch, check_shuffle(shuffle))
             if isinstance(x, np.ndarray):  # what is a GPU's already stays there
                 self._weigh_again(batch_size)
+            if any(parameter.statistic for parameter in self.executable.program.parameters):
+                with self.turns:
+                    adapt(self, x)
             to_numpy = self.backend.to_numpy
             run = Run(
                 data=self.executable.load(x, y, weights),

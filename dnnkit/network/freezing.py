@@ -10,6 +10,7 @@ from dnnkit.errors import BackendUnavailable, ConfigurationError, UnknownName
 from dnnkit.graph.graph import Graph
 from dnnkit.layers.base import with_trainable
 from dnnkit.network.protocol import Network
+from dnnkit.optimizers import Optimizer
 from dnnkit.registry import did_you_mean
 from dnnkit.settings import FLAG, shown
 
@@ -110,10 +111,26 @@ def require_respected(executable: Executable) -> None:
         )
 
 
-def require_trainable(executable: Executable) -> None:
-    """The same, and raise `ConfigurationError` where all layers are frozen."""
+def require_trainable(executable: Executable, optimizer: Optimizer | None = None) -> None:
+    """The same, also where it would leave out penalties, constraints, or what the optimizer says.
+
+    `ConfigurationError` if all is frozen.
+    """
     require_respected(executable)
+    if optimizer is not None and not executable.can_group and optimizer.needs_groups:
+        raise BackendUnavailable(
+            f"the backend {executable.plan.backend!r} cannot train with all that {type(optimizer).__name__} says, for "
+            f"its {type(executable).__name__} does not say that it can group: leave out groups, no_decay, use_ema, "
+            "clipnorm, clipvalue and schedules of other numbers than learning_rate, or use another backend, such as "
+            "numpy"
+        )
     program = executable.program
+    if program.held and not executable.can_hold:
+        raise BackendUnavailable(
+            f"the backend {executable.plan.backend!r} cannot train a network with {program.held}, for its "
+            f"{type(executable).__name__} does not say that it can hold them: leave them out, or use another backend, "
+            "such as numpy"
+        )
     if program.frozen_parameters and not program.trainable_parameters:
         last = program.frozen_parameters[-1].name.rpartition("/")[0]
         raise ConfigurationError(

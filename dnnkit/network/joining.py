@@ -19,6 +19,9 @@ from dnnkit.network import checks, targets
 from dnnkit.registry import did_you_mean
 from dnnkit.settings import shown
 
+NAMELESS = "input"
+"""The name of an input that nobody named: who gives another in a dictionary thinks of no name."""
+
 # -- inputs ----------------------------------------------------------------------------------------------------------
 
 
@@ -56,7 +59,7 @@ def side_by_side(parts: Sequence[Array], dtype: str, backend: Backend) -> Array:
 def _only(x: Any, graph: Graph) -> Any:
     """Samples of the only input, also where they are in a dictionary or in a list of one."""
     source = graph.inputs[0]
-    if isinstance(x, Mapping):
+    if isinstance(x, Mapping) and (source.name in x or source.name != NAMELESS):
         return _by_name("x", "input", x, [source.name])[source.name]
     is_list = isinstance(x, list | tuple) and len(x) == 1 and source.shape is not None
     return x[0] if is_list and getattr(x[0], "ndim", 0) == len(source.shape or ()) + 1 else x
@@ -124,7 +127,7 @@ def _check_label(output: Output, dtype: str) -> None:
 def _only_target(y: Any, graph: Graph, samples: int) -> Any:
     """Targets of the only output, also where they are in a dictionary or in a list of one."""
     name = graph.output_names[0]
-    if isinstance(y, Mapping):
+    if isinstance(y, Mapping) and (name in y or graph.output_form == "named"):
         return _by_name("y", "output", y, [name])[name]
     if isinstance(y, list | tuple) and len(y) == 1 and samples != 1 and getattr(y[0], "ndim", 0) >= 1:
         return y[0]

@@ -21,6 +21,7 @@ from dnnkit.kernels import registry
 from dnnkit.layers import Layer
 from dnnkit.network.checks import Dtype
 from dnnkit.network.goals import Goal
+from dnnkit.network.penalties import bounds_of, penalties_of
 from dnnkit.optimizers import Optimizer
 from dnnkit.seeds import stream
 
@@ -61,6 +62,7 @@ def lower_graph(
     only = outputs[0] if len(outputs) == 1 else None
     input_shape = graph.input_shape
     assert input_shape is not None, "whoever lowers a network knows what samples are"
+    owners = stages.owners.values()
     program = Program(
         input_shape=input_shape,
         output_features=sum(each.features for each in outputs),
@@ -68,14 +70,18 @@ def lower_graph(
         head="linear" if only is None else only.head,
         loss=None if only is None else only.loss,
         metrics=() if only is None else only.metrics,
-        rule=optimizer.rule if optimizer is not None else None,
+        rule=None,
         dtype=dtype,
         seed=seed,
         num_threads=num_threads,
         accumulation=accumulation,
         sources=stages.sources,
+        penalties=tuple(each for owner in owners for each in penalties_of(owner.layer, owner.parameters)),
+        bounds=tuple(each for owner in owners for each in bounds_of(owner.layer, owner.parameters)),
     )
-    return program if only is not None else program.with_outputs(_side_by_side(graph.output_names, outputs))
+    if only is None:
+        program = program.with_outputs(_side_by_side(graph.output_names, outputs))
+    return program if optimizer is None else optimizer.train(program)
 
 
 class Scores(NamedTuple):

@@ -48,7 +48,7 @@ def write(net: Network, path: str | Path) -> Path:
     if path.suffix != ".py":
         raise ConfigurationError(f"the script {str(path)!r} must end in .py; its parameters go to an .npz beside it")
     numbers = io.BytesIO()
-    np.savez(numbers, allow_pickle=False, **net.parameters)
+    np.savez(numbers, allow_pickle=False, **net.predicting_parameters)
     replace_all({path.with_suffix(".npz"): numbers.getvalue(), path: source(net, path.stem).encode()})
     return path
 

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dnnkit.backends import choosing
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.program import Activate, Dense, Dropout, Op, Program
 from dnnkit.backends.program import Loss as LossDescription
@@ -72,8 +71,8 @@ class OpenStep(Askable):
     ) -> dict[str, NDArray[Any]]:
         """Gradients by name of all that is trained, from those of the outputs: `loss.backward()` from dL/dy on.
 
-        Each is the sum over all rows: for a loss that is a mean, the mean is in what is given. Changes nothing, and
-        needs no `compile`. What is returned is the caller's.
+        Each is the sum over all rows: for a loss that is a mean, the mean is in what is given. Penalties of layers are
+        no part of it. Changes nothing, and needs no `compile`. What is returned is the caller's.
 
         Arguments:
             x: samples (N, ...).
@@ -126,7 +125,7 @@ class OpenStep(Askable):
         if self.is_built and (rows := self._as_rows(given)) is not None:
             with self.turns:
                 executable = self.executable
-                if executable.program.rule == optimizer.rule:
+                if optimizer.fits(executable.program):
                     companion = self._companion(given, training, trains=True)
                     if companion.train_batch(x, rows, self.hyperparameters()) is not None:
                         executable.take_over(companion)
@@ -169,7 +168,11 @@ class OpenStep(Askable):
             )
         first, second = (self, net) if id(self.turns) < id(net.turns) else (net, self)
         with first.turns, second.turns:  # in the same order everywhere, so nobody waits for ever
-            self.executable.follow(net.executable, tau)
+            executable = self.executable
+            executable.follow(net.executable, tau)
+            if executable.program.averages:  # of weights that were there before
+                for parameter in executable.program.trainable_parameters:
+                    executable.write_average(parameter.name, executable.read_parameter(parameter.name))
             if self.turns.kin is not None:
                 self.turns.kin.changed()
 
@@ -178,8 +181,12 @@ class OpenStep(Askable):
     def _companion(self, given: tuple[Given, ...], training: bool, *, trains: bool = False) -> Executable:
         """What runs the network with the gradients of outputs, or logits, as targets; on the network's numbers."""
         executable = self.executable
-        if executable.program.frozen_parameters:
-            (require_trainable if trains else require_respected)(executable)
+        program = executable.program
+        if program.frozen_parameters or program.held or not executable.can_group:
+            if trains:
+                require_trainable(executable, self.optimizer)
+            else:
+                require_respected(executable)
         if self._companions is None or self._companions[0] is not executable:
             self._companions = executable, {}
         made, key = self._companions[1], (tuple(each.of_logits for each in given), training)
@@ -198,7 +205,7 @@ class OpenStep(Askable):
                     "layer that has one, so there are no logits: give output_gradient"
                 )
         stages = program.stages if training else _as_predicted(program)
-        return replace(program, stages=stages, outputs=(), head="linear", metrics=(), loss=GIVEN)
+        return replace(program, stages=stages, outputs=(), head="linear", metrics=(), loss=GIVEN, penalties=())
 
     def _new_companion(self, program: Program) -> Executable:
         assert self._companions is not None
@@ -206,7 +213,9 @@ class OpenStep(Askable):
         for other in made.values():
             if other.program == program:
                 return other
-        _, companion = choosing.build(choosing.Chosen(self.backend, ""), program)
+        companion = self.backend.build(program)
+        if type(companion) is not type(executable):  # as where penalties, which are no part of it, run stage by stage
+            companion = self.backend.build_by_stages(program)
         if type(companion) is not type(executable):
             raise BackendUnavailable(
                 f"the backend {executable.plan.backend!r} runs this network by its {type(executable).__name__}, and "

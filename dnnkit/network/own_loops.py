@@ -41,7 +41,7 @@ class OwnLoops(Network):
     ) -> Totals:
         """One update, and what was measured before it."""
         x, y, weights = self._check(x, y, sample_weight, class_weight)
-        require_trainable(self.executable)
+        require_trainable(self.executable, self.optimizer)
         samples = int(x.shape[0])
         with self.turns:
             executable = self.executable
@@ -59,10 +59,11 @@ class OwnLoops(Network):
             return None
         with self.turns:
             executable, optimizer = self.executable, self.optimizer
-            if executable.program.rule != optimizer.rule:
+            program = executable.program
+            if not optimizer.fits(program):
                 return None
-            if executable.program.frozen_parameters:
-                require_trainable(executable)
+            if program.frozen_parameters or not executable.can_group:
+                require_trainable(executable, optimizer)
             return executable.train_batch(x, y, self.hyperparameters())
 
     def get_gradients(
@@ -110,8 +111,8 @@ class OwnLoops(Network):
         self._take_rule()
         arrays = self.parameters.fitting("gradient", gradients)
         program = self.executable.program
-        if program.frozen_parameters:
-            require_trainable(self.executable)
+        if program.frozen_parameters or not self.executable.can_group:
+            require_trainable(self.executable, self.optimizer)
             if frozen := [each.name for each in program.frozen_parameters if each.name in arrays]:
                 raise ConfigurationError(
                     f"the gradient of {', '.join(frozen)} is given, but the layer is frozen: expected those of "

@@ -39,8 +39,12 @@ class Parameters(Mapping[str, NDArray[Any]]):
         """Replace several at once for other threads; nothing is replaced if one of them does not fit."""
         arrays = self.fitting("parameter", values)
         with self._turns:
+            executable = self._executable()
             for name, array in arrays.items():
-                self._executable().write_parameter(name, array)
+                executable.write_parameter(name, array)
+            if executable.program.averages and len(arrays) == len(self._shapes):
+                for parameter in executable.program.trainable_parameters:
+                    executable.write_average(parameter.name, arrays[parameter.name])
             if self._turns.kin is not None:
                 self._turns.kin.changed()
 
@@ -80,3 +84,26 @@ class Parameters(Mapping[str, NDArray[Any]]):
         if not isinstance(name, str) or name not in self._shapes:
             near = did_you_mean(name, self._shapes)
             raise UnknownName(f"no parameter {name!r}: {near}the network has {', '.join(self._shapes) or 'none'}")
+
+
+class Averages(Parameters):
+    """The running means of the parameters, which an optimizer with `use_ema` keeps; frozen ones are what they are."""
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        self._check(name)
+        executable = self._executable()
+        return self._turns.read(
+            executable, lambda averages: executable.read_parameter(name, averages), averages=executable.state.step > 0
+        )
+
+    def assign(self, values: Mapping[str, Any]) -> None:
+        """Replace several at once; nothing is replaced if one of them does not fit."""
+        arrays = self.fitting("average", values)
+        with self._turns:
+            executable = self._executable()
+            for parameter in executable.program.trainable_parameters:
+                if parameter.name in arrays:
+                    executable.write_average(parameter.name, arrays[parameter.name])
+
+    def __repr__(self) -> str:
+        return f"Averages({self._shapes})"

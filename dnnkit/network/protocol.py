@@ -92,6 +92,14 @@ class Network(Protocol):
     def parameters(self) -> Parameters:
         """The parameters by canonical name."""
 
+    @property
+    def predicting_parameters(self) -> Parameters:
+        """Those that predictions are made with."""
+
+    @property
+    def predicts_with_averages(self) -> bool:
+        """Whether these are running means of the parameters."""
+
     def set_parameters(self, values: Mapping[str, Any]) -> None:
         """Assign several parameters."""
 

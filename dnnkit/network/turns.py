@@ -68,6 +68,7 @@ class Turns:
     def _forget_threads(self) -> None:
         """As if no other thread had ever been there."""
         self.settled: Settled | None = None
+        self._averages: tuple[Settled, Any] | None = None
         self._lock, self._mutex = FairLock(), threading.Lock()
         self._pause: Callable[[], None] | None = None
         self._fitting: int | None = None
@@ -147,11 +148,14 @@ class Turns:
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
-    def read(self, executable: Executable, compute: Callable[[Any], Result]) -> Result:
+    def read(self, executable: Executable, compute: Callable[[Any], Result], *, averages: bool = False) -> Result:
         """compute(parameters), such that all it reads is of one moment; parameters are as `predict` takes them.
 
-        Where the executable cannot read in several threads, it is computed in a turn.
+        With `averages`, of their running means. Where the executable cannot read in several threads, it is computed in
+        a turn.
         """
+        if averages:
+            return compute(self._read_averages(executable))
         if not executable.reads_in_parallel:
             with self:
                 return compute(None)
@@ -170,13 +174,26 @@ class Turns:
                 return result
         return compute(self._copied(executable))
 
-    def read_once(self, executable: Executable, compute: Callable[[Any], Result]) -> Result:
+    def read_once(self, executable: Executable, compute: Callable[[Any], Result], *, averages: bool = False) -> Result:
         """`read`, but what is computed may call anything, and is never computed again: from a copy of its own."""
+        if averages:
+            return compute(self._read_averages(executable))
         with self:
             if not executable.reads_in_parallel:
                 return compute(None)
             parameters = executable.copy_parameters()
         return compute(parameters)
+
+    def _read_averages(self, executable: Executable) -> Any:
+        """A copy of the running means, which is used again until something changes."""
+        if self._lock.is_mine:  # within a turn, which may change them
+            return executable.averages()
+        settled, kept = self.settled, self._averages
+        if settled is None or kept is None or kept[0] is not settled or settled.executable is not executable:
+            with self:
+                self.settled = settled = Settled(executable, executable.settle())
+                self._averages = kept = settled, executable.averages()
+        return kept[1]
 
     def _settle(self, executable: Executable) -> Settled:
         with self:

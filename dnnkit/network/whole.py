@@ -1,6 +1,6 @@
 """What every network is, however it was written: it is built, trained, asked, frozen, described, copied and saved."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -26,6 +26,16 @@ from dnnkit.seeds import check_seed, draw_seed
 from dnnkit.settings import or_none
 
 NAME_OF_NETWORK = or_none(text(words="text, of at most 200 letters", most=200))
+
+
+class Shown:
+    """As `property`, of an attribute that a class of the user's own may assign, as it does any other."""
+
+    def __init__(self, get: Callable[[Any], Any]) -> None:
+        self._get, self.__doc__ = get, get.__doc__
+
+    def __get__(self, owner: Any, of: type) -> Any:
+        return self if owner is None else self._get(owner)
 
 
 class WholeNetwork(Fittable, OpenStep, OwnLoops, Freezable, Describable, Copyable, Traceable):
@@ -76,24 +86,24 @@ class WholeNetwork(Fittable, OpenStep, OwnLoops, Freezable, Describable, Copyabl
             self._symbols = self.graph.calls, self.graph.symbols()
         return self._symbols[1]
 
-    @property
+    @Shown
     def inputs(self) -> list[Symbol]:
         """Its inputs as symbolic values, for another `dk.Model` of the same layers."""
         return self._values()[: len(self.graph.inputs)]
 
-    @property
+    @Shown
     def outputs(self) -> list[Symbol]:
         """Its outputs as symbolic values."""
         values = self._values()
         return [values[place] for place in self.graph.outputs]
 
-    @property
+    @Shown
     def input(self) -> Any:
         """Its input as a symbolic value; of several, a list, or a dictionary if they were given in one."""
         names = tuple(each.name for each in self.graph.inputs)
         return as_form(self.graph.input_form, names, tuple(self.inputs))
 
-    @property
+    @Shown
     def output(self) -> Any:
         """Its output as a symbolic value; of several, a list, or a dictionary if they were given in one."""
         return as_form(self.graph.output_form, self.graph.output_names, tuple(self.outputs))

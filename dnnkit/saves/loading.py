@@ -7,6 +7,7 @@ from typing import Any
 
 from dnnkit.backends.base import Backend
 from dnnkit.backends.registry import choice, get_backend_or_default
+from dnnkit.constraints import CONSTRAINTS
 from dnnkit.errors import CheckpointError, ConfigurationError, DnnkitError, TrainingWarning
 from dnnkit.files import as_path
 from dnnkit.formula import Formula, FormulaLoss
@@ -21,6 +22,7 @@ from dnnkit.network.model import Model
 from dnnkit.network.sequential import Sequential
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.optimizers import OPTIMIZERS
+from dnnkit.regularizers import REGULARIZERS
 from dnnkit.saves import serialization
 from dnnkit.saves.folder import read_files, require_readable
 from dnnkit.saves.kinds import ARCHITECTURE
@@ -33,15 +35,8 @@ from dnnkit.settings import shown
 def known_classes() -> dict[str, type]:
     """Every class that a save may name: ours, and those that were registered."""
     found: list[Any] = [*LAYERS.usable(), *LOSSES.usable(), *OPTIMIZERS.usable(), *SCHEDULES.usable()]
-    found += [
-        Graph,
-        Call,
-        Source,
-        Formula,
-        FormulaLoss,
-        KernelLoss,
-        *(type(initializer) for initializer in INITIALIZERS.usable()),
-    ]
+    found += [*REGULARIZERS.usable(), *CONSTRAINTS.usable(), Graph, Call, Source]
+    found += [Formula, FormulaLoss, KernelLoss, *(type(initializer) for initializer in INITIALIZERS.usable())]
     return _by_class_name(found)
 
 

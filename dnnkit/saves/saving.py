@@ -77,9 +77,13 @@ def _described(metric: Given) -> Any:
 
 
 def save_weights(net: Network, path: str | Path) -> None:
-    """Write the parameters alone, as one safetensors file."""
+    """Write the parameters alone, those that predictions are made with, as one safetensors file."""
     with net.turns:
-        parameters = net.executable.snapshot().parameters
+        executable = net.executable
+        parameters = executable.snapshot().parameters
+        if net.predicts_with_averages:
+            averages = executable.averages()
+            parameters = {name: executable.read_parameter(name, averages) for name in parameters}
     replace_all({as_path(path): to_safetensors(parameters)})
 
 

@@ -222,6 +222,13 @@ class BackendImplementation(Implementation):
             out = call.out(x.shape, x.dtype, own)
             return call.result(self.backend.interpolate(own, other, share, out=out))
 
+    def clip_value(self, x: HostArray, bound: float, given: Given = PLAIN) -> HostArray:
+        """x, each element within the bound."""
+        with self._call(given) as call:
+            own = call.put("x", x)
+            out = call.out(x.shape, x.dtype, own)
+            return call.result(self.backend.clip_value(own, bound, out=out))
+
 
 def of_backend(backend: Backend, name: str = "", largest: int = 50_000) -> BackendImplementation:
     """The operations of a backend, on host arrays.

@@ -151,6 +151,18 @@ def clipped(implementation: Implementation, case: Case) -> None:
     check_close("y", y, expected, few * float(np.abs(expected).max(initial=0)))
 
 
+@question("data", "clip_value", _vectors)
+def elements_clipped(implementation: Implementation, case: Case) -> None:
+    """Each element within the bound, and as it is, bit for bit, where it was; NaN comes through."""
+    x = case.rng.normal(size=case.shape).astype(case.dtype)
+    special = np.array([np.nan, np.inf, -np.inf, -0.0], case.dtype)
+    x[: len(special)] = special[: len(x)]
+    bound = 0.1 * float(case.kind)
+    actual = implementation.clip_value(x, bound, case.given)
+    check_alike("y", actual, case.shape, case.dtype)
+    check_same("y", actual, np.clip(x, -x.dtype.type(bound), x.dtype.type(bound)))
+
+
 @question("data", "clip_norm", _both_dtypes)
 def norms_of_zero_and_of_nan(implementation: Implementation, case: Case) -> None:
     """A vector of zeros stays; a NaN makes all NaN; an infinity becomes NaN and all else 0."""

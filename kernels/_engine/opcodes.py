@@ -10,12 +10,13 @@ from functools import cache
 from importlib import import_module
 from typing import NamedTuple
 
+from dnnkit.kernels import registry
 from dnnkit.kernels._engine import structures
 from dnnkit.kernels._native.archive import Bitcode
 from dnnkit.kernels._native.functions import Function
 
-DEFINED_IN = "batches", "stages", "updates"
-"""Modules here; to import one makes its opcodes known."""
+DEFINED_IN = "batches", "connections", "parts", "stages", "updates"
+"""Modules here; to import one makes its opcodes known. So does the `cpu.py` of a kind in `kernels/stages`."""
 
 _opcodes: dict[str, Callable[..., None]] = {}
 
@@ -52,6 +53,8 @@ class Instruction(NamedTuple):
 
 def opcode(function: Callable[..., None]) -> Callable[..., None]:
     """Make a function an opcode, of its own name."""
+    known = _opcodes.setdefault(function.__name__, function)
+    assert known.__module__ == function.__module__, f"two opcodes are called {function.__name__}"
     _opcodes[function.__name__] = function
     return function
 
@@ -60,6 +63,8 @@ def opcodes() -> dict[str, Callable[..., None]]:
     """All of them by name. This imports Numba; to run a schedule does not."""
     for module in DEFINED_IN:
         import_module(f"dnnkit.kernels._engine.{module}")
+    for kind in filter(registry.has_cpu_version, registry.names("stage")):
+        registry.version(kind, "cpu")
     return _opcodes
 
 

@@ -26,6 +26,12 @@ def bias_at(stage, run, start):
 
 
 @jit
+def gradient_of(worker, stage):
+    """The address that the gradients of the stage's parameters are counted from."""
+    return worker.spare if stage.spare else worker.gradient
+
+
+@jit
 def x_of(worker, run, stage):
     """The stage's inputs in the workspace."""
     return matrix(run.zero, stage.x, worker.rows, stage.inputs)
@@ -198,7 +204,7 @@ def dense_backward(worker, run, stage, option):
         option > 0,
         matrix(run.zero, worker.dz, worker.rows, stage.outputs),
         matrix(run.zero, place, worker.rows, stage.inputs),
-        vector(run.zero, worker.gradient + stage.bias, stage.bias_gradients),
+        vector(run.zero, gradient_of(worker, stage) + stage.bias, stage.bias_gradients),
     )
     worker.dy = stage.dx
 

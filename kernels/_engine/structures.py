@@ -28,6 +28,17 @@ STAGE = Structure(
         "first_output": "its first output among those of the whole stage",
         "width": "outputs of the whole stage",
         "partial": "bytes from a worker's place in the exchange to its partial sums",
+        "dy": "address of the gradient of y, in a graph; elsewhere the WORKER says where that is",
+        "sources": "address of the SOURCEs that it reads, in a graph",
+        "reads": "how many there are",
+        "parameters": "address of its PARAMETERs, where an opcode reads them one by one",
+        "trains": "1 if the gradients of its parameters are wanted",
+        "spare": "1 if these go to the worker's spare gradient, for another stage's are where they belong",
+        "settings": "address of the numbers among an operation's settings, float64",
+        "saved": "address of what an operation leaves for its backward pass (rows, saves)",
+        "saves": "numbers of a row of it",
+        "kept": "address of its numbers that do not grow with rows (keeps,)",
+        "keeps": "how many",
     },
     {
         "scale": "factor of a rescaling",
@@ -35,6 +46,38 @@ STAGE = Structure(
         "rate": "share that a dropout zeroes",
     },
 )
+
+SOURCE = Structure(
+    {
+        "x": "address of a value that a stage reads (rows, features)",
+        "features": "its features",
+        "dx": "address of its gradient, as this stage gives it; 0 where that is not wanted",
+        "sum": "address of the gradient that dx is added to, where other stages read the value too",
+    },
+    {},
+)
+
+PARAMETER = Structure(
+    {"start": "bytes from the worker's parameters, or gradients, to a parameter of a stage", "size": "its numbers"}, {}
+)
+
+PART = Structure(
+    {
+        "column": "the first of an output's scores among those of all",
+        "width": "how many it has",
+        "target": "its first column of the targets",
+        "targets": "how many it has",
+        "takes_labels": "1 if these are labels",
+        "loss": "address of its loss, 0 if it has none",
+        "head": "address of the activation that makes its predictions of scores",
+        "first": "number of its loss among a worker's `totals`",
+        "own_scores": "bytes from the worker's `parts` to a copy of its scores (rows, width)",
+        "own_dscores": "the same to their gradient",
+        "own_targets": "the same to its targets (rows, targets), or labels (rows,), int64",
+    },
+    {"weight": "factor of its loss in the sum of all"},
+)
+"""One of several outputs."""
 
 INSTRUCTION = Structure(
     {
@@ -50,6 +93,7 @@ METRIC = Structure(
         "function": "address of what adds a batch to its sums; 0 of the user's own",
         "first": "number of its first sum among a worker's `totals`",
         "on_predictions": "1 if it takes predictions, 0 if the scores",
+        "part": "number of the PART that it measures, where there are several outputs",
     },
     {"threshold": "what it compares them with"},
 )
@@ -76,6 +120,8 @@ WORKER = Structure(
         "parameters": "address of its parameters",
         "gradient": "address of their gradient",
         "slots": "address of the optimizer's slots for them, rows as far apart as `slot_stride` says",
+        "segments": "address of the pieces of its parameters, four int64 each: first byte, byte after the last, number "
+        "of the group, number of the parameter",
         "stages": "address of its STAGEs",
         "inputs": "address of the batch's inputs (rows, features)",
         "scores": "address of the numbers that the loss takes (rows, outputs)",
@@ -85,6 +131,8 @@ WORKER = Structure(
         "weights": "address of the batch's row weights (rows,)",
         "columns": "address of the numbers of the columns that are not zero, int64, and of a row of bits",
         "totals": "address of its sums of the loss and of one metric after the other, float64",
+        "spare": "address of a second gradient, for what is added to the first",
+        "parts": "address of memory for the outputs, where there are several",
     },
     {},
 )
@@ -121,7 +169,7 @@ _RUN_WORDS = {
     "shared_inputs": "address of the inputs that all workers read",
     "partials": "address of the exchange: two turns of a place for each worker",
     "partial_stride": "bytes from one worker's place to the next one's",
-    "norms": "address of the squared norms (2, workers), float64",
+    "norms": "address of the squared norms (2, workers), or (2, workers, norm_count), float64",
     "outputs": "numbers of a prediction",
     "loss": "address of the loss",
     "head": "address of the activation that makes predictions of scores",
@@ -129,16 +177,27 @@ _RUN_WORDS = {
     "metrics": "address of the first METRIC",
     "rule": "address of the optimizer's update",
     "rates": "address of each step's learning rate, float64",
+    "group_rates": "bytes from one group's rates to the next one's",
     "constants": "address of the optimizer's other numbers, float64",
+    "constant_stride": "bytes from one step's to the next one's; 0 if they are the same",
+    "group_constants": "bytes from one group's to the next one's",
+    "average": "address of the update of the parameters' running means, 0 if there are none",
+    "average_slot": "bytes from the first slot to theirs",
+    "average_constants": "bytes from the first of the optimizer's other numbers to theirs",
+    "segments": "how many a worker has, if they are updated, or their gradients clipped, one by one; else 0",
+    "norm_count": "norms of a worker's gradient, where each parameter has its own",
     "slot_stride": "numbers from one slot to the next",
     "gradients": "address of the first worker's gradient",
     "gradient_stride": "bytes from one worker's gradient to the next one's",
+    "parts": "address of the first PART",
+    "part_count": "how many there are; 0 of a single output",
     "whole_gradient": "address of the sum of all workers' gradients, where it is asked for",
 }
 _RUN_NUMBERS = {
     "scale": "factor of the inputs",
     "offset": "summand of the inputs",
     "clip_norm": "largest norm of a gradient, 0 for any",
+    "clip_value": "largest element of a gradient, 0 for any",
 }
 
 RUN = Structure(_RUN_WORDS, _RUN_NUMBERS)

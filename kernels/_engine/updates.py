@@ -3,7 +3,7 @@
 import math
 
 from dnnkit.kernels._engine.opcodes import opcode
-from dnnkit.kernels._engine.stages import data_or_inputs, kernel_at, rows_in_it, x_of
+from dnnkit.kernels._engine.stages import data_or_inputs, gradient_of, kernel_at, rows_in_it, x_of
 from dnnkit.kernels._numba.at_address import element, matrix, number, part, size_of, vector
 from dnnkit.kernels._numba.indirect_calls import call_update
 from dnnkit.kernels._numba.jit import jit
@@ -26,15 +26,46 @@ def dz_of(worker, run, stage):
 def apply_update(worker, run, start, place, count):
     """One step of the optimizer for `count` parameters, `start` bytes from the first; their gradient is at `place`."""
     if count > 0:
-        made = worker.step - run.first_step
-        step = (run.first_update + made) // run.accumulation + 1
-        call_update(
-            run.rule,
-            (
-                step, worker.parameters + start, worker.gradient + place, worker.slots + start, run.slot_stride, count,
-                number(0.0, run.rates, made), run.constants,
-            ),
-        )  # fmt: skip
+        if run.clip_value > 0:
+            clip_elements(run, worker.gradient + place, count)
+        if run.segments == 0:
+            apply_rules(worker, run, start, place, count, 0)
+        else:
+            apply_update_to_segments(worker, run, start, place, count * size_of(run.zero))
+
+
+@jit
+def apply_rules(worker, run, start, place, count, group):
+    """The same with the numbers of a group of parameters."""
+    made = worker.step - run.first_step
+    update_number = (run.first_update + made) // run.accumulation + 1
+    rate = number(0.0, run.rates + group * run.group_rates, made)
+    constants = run.constants + group * run.group_constants + made * run.constant_stride
+    parameters, gradient, slots = worker.parameters + start, worker.gradient + place, worker.slots + start
+    call_update(run.rule, (update_number, parameters, gradient, slots, run.slot_stride, count, rate, constants))
+    if run.average != 0:
+        slots, constants = slots + run.average_slot, constants + run.average_constants
+        call_update(run.average, (update_number, parameters, gradient, slots, run.slot_stride, count, rate, constants))
+
+
+@jit
+def apply_update_to_segments(worker, run, start, place, length):
+    """The same for so many bytes of parameters, each with the numbers of its group."""
+    segments, size = matrix(0, worker.segments, run.segments, 4), size_of(run.zero)
+    for s in range(run.segments):
+        begin, end = max(segments[s, 0], start), min(segments[s, 1], start + length)
+        if begin < end:
+            apply_rules(worker, run, begin, place + begin - start, (end - begin) // size, segments[s, 2])
+
+
+@jit
+def clip_elements(run, address, count):
+    """Clip each element of a gradient."""
+    gradient = vector(run.zero, address, count)
+    bound = gradient.dtype.type(run.clip_value)
+    for e in range(count):
+        value = gradient[e]
+        gradient[e] = bound if value > bound else (-bound if value < -bound else value)
 
 
 @jit
@@ -76,14 +107,14 @@ def height_of(worker, run, stage, divides):
 @opcode
 def kernel_gradient(worker, run, stage, option):
     """Compute the gradient of a dense stage's kernel."""
-    whole = kernel_at(stage, run, worker.gradient)
+    whole = kernel_at(stage, run, gradient_of(worker, stage))
     product_of_columns(x_of(worker, run, stage), 0, dz_of(worker, run, stage), whole)
 
 
 @opcode
 def kernel_gradient_of_columns(worker, run, stage, option):
     """Compute the gradient of a dense stage's kernel, from the columns of its inputs that are not zero."""
-    whole, columns = kernel_at(stage, run, worker.gradient), vector(0, worker.columns, worker.used)
+    whole, columns = kernel_at(stage, run, gradient_of(worker, stage)), vector(0, worker.columns, worker.used)
     x, rows = data_or_inputs(worker, run, stage, option), rows_in_it(worker, run, option)
     product_of_nonzero_columns(x, rows, columns, 0, dz_of(worker, run, stage), whole)
 
@@ -152,6 +183,12 @@ def sum_gradients(worker, run, stage, option):
             whole[e] = summand[e] if other == 0 else whole[e] + summand[e]
 
 
+@jit
+def first_of_norm(worker):
+    """The first parameter whose gradient this worker counts in a norm: what all hold, the first worker counts."""
+    return worker.own if worker.number > 0 else worker.share
+
+
 @opcode
 def accumulate(worker, run, stage, option):
     """Add this worker's share of the gradient to that of other batches; the last of them has the sum.
@@ -173,7 +210,7 @@ def accumulate(worker, run, stage, option):
 @opcode
 def norm(worker, run, stage, option):
     """Compute this worker's part of the gradient's squared norm."""
-    first = worker.own if worker.number > 0 else worker.share
+    first = first_of_norm(worker)
     gradient = vector(run.zero, worker.gradient + first * size_of(run.zero), worker.share_end - first)
     squares = 0.0
     for value in gradient:
@@ -182,19 +219,62 @@ def norm(worker, run, stage, option):
     norms[worker.step & 1, worker.number] = squares
 
 
+@jit
+def scale_down(run, gradient, squares):
+    """Clip a part of what has that squared norm."""
+    length = math.sqrt(squares)
+    if length > run.clip_norm:
+        factor = gradient.dtype.type(run.clip_norm / length)
+        for e in range(gradient.size):
+            gradient[e] *= factor
+
+
 @opcode
 def clip(worker, run, stage, option):
     """Clip this worker's share of the gradient by the norm of the whole."""
     norms, total = vector(0.0, run.norms + 8 * (worker.step & 1) * run.workers, run.workers), 0.0
     for part_of_it in norms:
         total += part_of_it
-    length = math.sqrt(total)
-    if length > run.clip_norm:
-        place = worker.gradient + worker.share * size_of(run.zero)
-        gradient = vector(run.zero, place, worker.share_end - worker.share)
-        factor = gradient.dtype.type(run.clip_norm / length)
-        for e in range(gradient.size):
-            gradient[e] *= factor
+    place = worker.gradient + worker.share * size_of(run.zero)
+    scale_down(run, vector(run.zero, place, worker.share_end - worker.share), total)
+
+
+@jit
+def norms_of(worker, run):
+    """All workers' squared norms of each parameter's gradient, in this step."""
+    place = run.norms + 8 * (worker.step & 1) * run.workers * run.norm_count
+    return matrix(0.0, place, run.workers, run.norm_count)
+
+
+@opcode
+def norm_of_each(worker, run, stage, option):
+    """Compute this worker's part of the squared norm of each parameter's gradient."""
+    size = size_of(run.zero)
+    first = first_of_norm(worker) * size
+    norms, segments = norms_of(worker, run), matrix(0, worker.segments, run.segments, 4)
+    for parameter in range(run.norm_count):
+        norms[worker.number, parameter] = 0.0
+    for s in range(run.segments):
+        begin, end = max(segments[s, 0], first), min(segments[s, 1], worker.share_end * size)
+        if begin < end:
+            squares = 0.0
+            for value in vector(run.zero, worker.gradient + begin, (end - begin) // size):
+                squares += value * value
+            norms[worker.number, segments[s, 3]] += squares
+
+
+@opcode
+def clip_each(worker, run, stage, option):
+    """Clip this worker's share of the gradient, each parameter's by its own norm."""
+    size, norms = size_of(run.zero), norms_of(worker, run)
+    segments = matrix(0, worker.segments, run.segments, 4)
+    for s in range(run.segments):
+        begin, end = max(segments[s, 0], worker.share * size), min(segments[s, 1], worker.share_end * size)
+        if begin < end:
+            total = 0.0
+            for other in range(run.workers):
+                total += norms[other, segments[s, 3]]
+            scale_down(run, vector(run.zero, worker.gradient + begin, (end - begin) // size), total)
 
 
 @opcode

@@ -1,4 +1,4 @@
-// Clipping by the norm. Contract: the package's docstring. Each block leaves the sum of its squares, in double, and
+// Clipping. Contract: the package's docstring. By the norm: each block leaves the sum of its squares, in double, and
 // sum_parts adds them up; nobody but the GPU ever knows the norm.
 
 #include "_cuda/packs.cu"
@@ -23,6 +23,18 @@ extern "C" __global__ void scale_to_norm(const REAL* x, const double* squares, d
     auto read = [=](auto packs, long long i) { return packs.read(x + i); };
     for_packs<4>(is_aligned<LANES>(x) && is_aligned<LANES>(y), count, read, [=](auto packs, long long i, auto& values) {
         for (int lane = 0; lane < packs.lanes; ++lane) values.lane[lane] *= factor;
+        packs.write(y + i, values);
+    });
+}
+
+// y may be x. What is not a number is neither above nor below a bound.
+extern "C" __global__ void clip_value(const REAL* x, REAL bound, REAL* y, long long count) {
+    auto read = [=](auto packs, long long i) { return packs.read(x + i); };
+    for_packs<4>(is_aligned<LANES>(x) && is_aligned<LANES>(y), count, read, [=](auto packs, long long i, auto& values) {
+        for (int lane = 0; lane < packs.lanes; ++lane) {
+            REAL value = values.lane[lane];
+            values.lane[lane] = value > bound ? bound : value < -bound ? -bound : value;
+        }
         packs.write(y + i, values);
     });
 }

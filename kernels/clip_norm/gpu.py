@@ -1,4 +1,4 @@
-"""Clipping by the norm on the GPU. Contract: the package's docstring.
+"""Clipping on the GPU. Contract: the package's docstring.
 
 `scratch` is float64 of `launch.PARTIALS` + 1 elements, allocated here if it is not given. out may be x.
 """
@@ -32,3 +32,12 @@ def clip_norm(x: Array, bound: float, out: Array, scratch: Array | None = None) 
         sum_parts(source, scratch, parts, squares)
     arguments = {"x": x, "squares": squares, "bound": bound, "y": out, "count": x.size}
     launch(source, "scale_to_norm", blocks(x.nbytes, 16 * THREADS), THREADS, arguments)
+
+
+def clip_value(x: Array, bound: float, out: Array) -> None:
+    """x, each element within -bound and bound, to out."""
+    if x.size == 0:
+        return
+    arguments = {"x": contiguous(x), "bound": bound, "y": out, "count": x.size}
+    source = Source.of("clip_norm/gpu.cu", x.dtype.name)
+    launch(source, "clip_value", blocks(x.nbytes, 16 * THREADS), THREADS, arguments)

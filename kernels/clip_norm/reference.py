@@ -1,4 +1,4 @@
-"""Clipping by the norm, in plain array code; the oracle in float64. Contract: the package's docstring."""
+"""Clipping, in plain array code; the oracle in float64. Contract: the package's docstring."""
 
 import numpy as np
 
@@ -9,3 +9,8 @@ def clip_norm(x: Array, bound: float, xp: Namespace = np) -> Array:
     """x, scaled down to the Euclidean norm `bound` if its own is larger."""
     norm = xp.sqrt(xp.sum(x * x))
     return x * (bound / xp.maximum(norm, xp.full_like(norm, bound)))
+
+
+def clip_value(x: Array, bound: float, xp: Namespace = np) -> Array:
+    """x, each element within -bound and bound."""
+    return xp.clip(x, -bound, bound)

@@ -5,14 +5,12 @@ With `numbers`, of the dtype of p, what differs from step to step is read there,
 learning rate are not looked at then.
 """
 
+from collections.abc import Callable
 from math import sqrt
 
 from dnnkit.kernels._cuda.launch import THREADS, blocks, contiguous, launch
 from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
-
-CORRECTED = {"adam", "adamw"}
-"""Rules whose moments begin with zeros, which is corrected for."""
 
 
 def sources() -> list[Source]:
@@ -29,7 +27,7 @@ def of_step(rule: str, step: int, learning_rate: float, *constants: float) -> tu
         learning_rate: of that step.
         constants: the rule's other numbers, in order.
     """
-    return _corrected(step, learning_rate, *constants) if rule in CORRECTED else (learning_rate,)
+    return OF_STEP[rule](step, learning_rate, *constants) if rule in OF_STEP else (learning_rate,)
 
 
 def _corrected(
@@ -37,6 +35,56 @@ def _corrected(
 ) -> tuple[float, float, float]:
     """Adam's step size, root correction and decay."""
     return learning_rate / (1 - beta_1**step), 1 / sqrt(1 - beta_2**step), 1 - learning_rate * weight_decay
+
+
+def _of_adagrad(
+    step: int, learning_rate: float, initial: float, epsilon: float, weight_decay: float
+) -> tuple[float, ...]:
+    return learning_rate, 1 - learning_rate * weight_decay
+
+
+def _of_adamax(
+    step: int, learning_rate: float, beta_1: float, beta_2: float, epsilon: float, weight_decay: float
+) -> tuple[float, ...]:
+    return learning_rate / (1 - beta_1**step), 1 - learning_rate * weight_decay
+
+
+def _of_nadam(
+    step: int,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    weight_decay: float,
+    momentum: float,
+    next_momentum: float,
+    momentum_product: float,
+) -> tuple[float, ...]:
+    of_gradient = learning_rate * (1 - momentum) / (1 - momentum_product)
+    of_moment = learning_rate * next_momentum / (1 - momentum_product * next_momentum)
+    _, *corrected = _corrected(step, learning_rate, beta_1, beta_2, epsilon, weight_decay)
+    return of_gradient, of_moment, *corrected
+
+
+def _of_lion(step: int, learning_rate: float, beta_1: float, beta_2: float, weight_decay: float) -> tuple[float, ...]:
+    return learning_rate, 1 - learning_rate * weight_decay
+
+
+def _of_average(step: int, learning_rate: float, ema_momentum: float) -> tuple[float, ...]:
+    return (0.0, 1.0) if step == 1 else (ema_momentum, 1 - ema_momentum)
+
+
+OF_STEP: dict[str, Callable[..., tuple[float, ...]]] = {
+    "adam": _corrected,
+    "adamw": _corrected,
+    "amsgrad": _corrected,
+    "adagrad": _of_adagrad,
+    "adamax": _of_adamax,
+    "nadam": _of_nadam,
+    "lion": _of_lion,
+    "average": _of_average,
+}
+"""Of rules for which that is more than the learning rate."""
 
 
 def sgd(step: int, p: Array, g: Array, learning_rate: float, weight_decay: float, numbers: Array | None = None) -> None:
@@ -131,6 +179,135 @@ def adamw(
         "epsilon": epsilon,
     }
     _launch("adam", p, g, {"first_moment": first_moment, "second_moment": second_moment}, constants, numbers)
+
+
+def amsgrad(
+    step: int,
+    p: Array,
+    g: Array,
+    first_moment: Array,
+    second_moment: Array,
+    largest: Array,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    weight_decay: float,
+    numbers: Array | None = None,
+) -> None:
+    """AdamW that never forgets how large a gradient was."""
+    given = (beta_1, beta_2, epsilon, weight_decay)
+    of_now = _now("amsgrad", ("step_size", "root_correction", "decay"), numbers, step, learning_rate, *given)
+    constants = {**of_now, **_shares(beta_1=beta_1, beta_2=beta_2), "epsilon": epsilon}
+    slots = {"first_moment": first_moment, "second_moment": second_moment, "largest": largest}
+    _launch("amsgrad", p, g, slots, constants, numbers)
+
+
+def adagrad(
+    step: int,
+    p: Array,
+    g: Array,
+    square: Array,
+    learning_rate: float,
+    initial_accumulator_value: float,
+    epsilon: float,
+    weight_decay: float,
+    numbers: Array | None = None,
+) -> None:
+    """Adagrad."""
+    given = (initial_accumulator_value, epsilon, weight_decay)
+    of_now = _now("adagrad", ("learning_rate", "decay"), numbers, step, learning_rate, *given)
+    constants = {**of_now, "initial_accumulator_value": initial_accumulator_value, "epsilon": epsilon}
+    _launch("adagrad", p, g, {"square": square}, constants, numbers)
+
+
+def adamax(
+    step: int,
+    p: Array,
+    g: Array,
+    first_moment: Array,
+    largest: Array,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    weight_decay: float,
+    numbers: Array | None = None,
+) -> None:
+    """Adamax."""
+    given = (beta_1, beta_2, epsilon, weight_decay)
+    of_now = _now("adamax", ("step_size", "decay"), numbers, step, learning_rate, *given)
+    constants = {**of_now, **_shares(beta_1=beta_1), "beta_2": beta_2, "epsilon": epsilon}
+    _launch("adamax", p, g, {"first_moment": first_moment, "largest": largest}, constants, numbers)
+
+
+def nadam(
+    step: int,
+    p: Array,
+    g: Array,
+    first_moment: Array,
+    second_moment: Array,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    weight_decay: float,
+    momentum: float,
+    next_momentum: float,
+    momentum_product: float,
+    numbers: Array | None = None,
+) -> None:
+    """Adam with Nesterov's momentum."""
+    given = (beta_1, beta_2, epsilon, weight_decay, momentum, next_momentum, momentum_product)
+    names = ("of_gradient", "of_moment", "root_correction", "decay")
+    of_now = _now("nadam", names, numbers, step, learning_rate, *given)
+    constants = {**of_now, **_shares(beta_1=beta_1, beta_2=beta_2), "epsilon": epsilon}
+    _launch("nadam", p, g, {"first_moment": first_moment, "second_moment": second_moment}, constants, numbers)
+
+
+def lion(
+    step: int,
+    p: Array,
+    g: Array,
+    first_moment: Array,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    weight_decay: float,
+    numbers: Array | None = None,
+) -> None:
+    """Lion."""
+    given = (beta_1, beta_2, weight_decay)
+    of_now = _now("lion", ("learning_rate", "decay"), numbers, step, learning_rate, *given)
+    constants = {**of_now, **_shares(beta_1=beta_1, beta_2=beta_2)}
+    _launch("lion", p, g, {"first_moment": first_moment}, constants, numbers)
+
+
+def average(
+    step: int,
+    p: Array,
+    g: Array,
+    average: Array,
+    learning_rate: float,
+    ema_momentum: float,
+    numbers: Array | None = None,
+) -> None:
+    """The running mean of a parameter that another rule has just changed."""
+    of_now = _now("average", ("kept", "added"), numbers, step, learning_rate, ema_momentum)
+    _launch("average", p, g, {"average": average}, of_now, numbers)
+
+
+def _now(rule: str, names: tuple[str, ...], numbers: Array | None, *given: float) -> dict[str, float]:
+    """What differs from step to step, by name; zeros where it is read on the GPU."""
+    values = of_step(rule, *given) if numbers is None else (0.0,) * len(names)  # type: ignore[arg-type]
+    return dict(zip(names, values, strict=True))
+
+
+def _shares(**shares: float) -> dict[str, float]:
+    """Each share, and what is left of 1."""
+    return {
+        name: value for share, of in shares.items() for name, value in ((share, of), (f"one_minus_{share}", 1 - of))
+    }
 
 
 def _launch(

@@ -66,6 +66,11 @@ def rmsprop(
     return p - learning_rate * g / (xp.sqrt(square) + epsilon), square
 
 
+def corrected(step: int, learning_rate: float, beta_1: float, beta_2: float) -> tuple[float, float]:
+    """Adam's step size and the factor of its root, without the bias of moments that begin with zeros."""
+    return learning_rate / (1 - beta_1**step), 1 / sqrt(1 - beta_2**step)
+
+
 def adam(
     step: int,
     p: Array,
@@ -81,8 +86,7 @@ def adam(
     """Adam."""
     first_moment = beta_1 * first_moment + (1 - beta_1) * g
     second_moment = beta_2 * second_moment + (1 - beta_2) * (g * g)
-    step_size = learning_rate / (1 - beta_1**step)
-    root_correction = 1 / sqrt(1 - beta_2**step)
+    step_size, root_correction = corrected(step, learning_rate, beta_1, beta_2)
     p = p - step_size * first_moment / (xp.sqrt(second_moment) * root_correction + epsilon)
     return p, first_moment, second_moment
 
@@ -103,6 +107,120 @@ def adamw(
     """Adam with decoupled weight decay."""
     p = p * (1 - learning_rate * weight_decay)
     return adam(step, p, g, first_moment, second_moment, learning_rate, beta_1, beta_2, epsilon, xp)
+
+
+def amsgrad(
+    step: int,
+    p: Array,
+    g: Array,
+    first_moment: Array,
+    second_moment: Array,
+    largest: Array,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    weight_decay: float,
+    xp: Namespace = np,
+) -> tuple[Array, ...]:
+    """AdamW that never forgets how large a gradient was."""
+    p = p * (1 - learning_rate * weight_decay)
+    first_moment = beta_1 * first_moment + (1 - beta_1) * g
+    second_moment = beta_2 * second_moment + (1 - beta_2) * (g * g)
+    largest = xp.maximum(largest, second_moment)
+    step_size, root_correction = corrected(step, learning_rate, beta_1, beta_2)
+    p = p - step_size * first_moment / (xp.sqrt(largest) * root_correction + epsilon)
+    return p, first_moment, second_moment, largest
+
+
+def adagrad(
+    step: int,
+    p: Array,
+    g: Array,
+    square: Array,
+    learning_rate: float,
+    initial_accumulator_value: float,
+    epsilon: float,
+    weight_decay: float,
+    xp: Namespace = np,
+) -> tuple[Array, ...]:
+    """Each gradient over the root of the sum of its squares; the sum's first value is added when it is used."""
+    p = p * (1 - learning_rate * weight_decay)
+    square = square + g * g
+    return p - learning_rate * g / (xp.sqrt(square + initial_accumulator_value) + epsilon), square
+
+
+def adamax(
+    step: int,
+    p: Array,
+    g: Array,
+    first_moment: Array,
+    largest: Array,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    weight_decay: float,
+    xp: Namespace = np,
+) -> tuple[Array, ...]:
+    """Adam by the largest gradient, which fades, in place of a mean of squares."""
+    p = p * (1 - learning_rate * weight_decay)
+    first_moment = beta_1 * first_moment + (1 - beta_1) * g
+    largest = xp.maximum(beta_2 * largest, xp.abs(g) + epsilon)
+    step_size, _ = corrected(step, learning_rate, beta_1, beta_2)
+    return p - step_size * first_moment / largest, first_moment, largest
+
+
+def nadam(
+    step: int,
+    p: Array,
+    g: Array,
+    first_moment: Array,
+    second_moment: Array,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    weight_decay: float,
+    momentum: float,
+    next_momentum: float,
+    momentum_product: float,
+    xp: Namespace = np,
+) -> tuple[Array, ...]:
+    """Adam with Nesterov's momentum."""
+    p = p * (1 - learning_rate * weight_decay)
+    first_moment = beta_1 * first_moment + (1 - beta_1) * g
+    second_moment = beta_2 * second_moment + (1 - beta_2) * (g * g)
+    of_gradient = learning_rate * (1 - momentum) / (1 - momentum_product)
+    of_moment = learning_rate * next_momentum / (1 - momentum_product * next_momentum)
+    _, root_correction = corrected(step, learning_rate, beta_1, beta_2)
+    root = xp.sqrt(second_moment) * root_correction + epsilon
+    return p - (of_gradient * g + of_moment * first_moment) / root, first_moment, second_moment
+
+
+def lion(
+    step: int,
+    p: Array,
+    g: Array,
+    first_moment: Array,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    weight_decay: float,
+    xp: Namespace = np,
+) -> tuple[Array, ...]:
+    """The sign of a running mean of the gradient."""
+    p = p * (1 - learning_rate * weight_decay)
+    p = p - learning_rate * xp.sign(beta_1 * first_moment + (1 - beta_1) * g)
+    return p, beta_2 * first_moment + (1 - beta_2) * g
+
+
+def average(
+    step: int, p: Array, g: Array, average: Array, learning_rate: float, ema_momentum: float, xp: Namespace = np
+) -> tuple[Array, ...]:
+    """The running mean of a parameter that another rule has just changed."""
+    kept = 0.0 if step == 1 else ema_momentum
+    return p, kept * average + (1 - kept) * p
 
 
 @dataclass(frozen=True)
@@ -129,4 +247,19 @@ RULES = {
     "rmsprop": Rule(rmsprop, ("square",), ("rho", "epsilon")),
     "adam": Rule(adam, ("first_moment", "second_moment"), ("beta_1", "beta_2", "epsilon")),
     "adamw": Rule(adamw, ("first_moment", "second_moment"), ("beta_1", "beta_2", "epsilon", "weight_decay")),
+    "amsgrad": Rule(
+        amsgrad, ("first_moment", "second_moment", "largest"), ("beta_1", "beta_2", "epsilon", "weight_decay")
+    ),
+    "adagrad": Rule(adagrad, ("square",), ("initial_accumulator_value", "epsilon", "weight_decay")),
+    "adamax": Rule(adamax, ("first_moment", "largest"), ("beta_1", "beta_2", "epsilon", "weight_decay")),
+    "nadam": Rule(
+        nadam,
+        ("first_moment", "second_moment"),
+        ("beta_1", "beta_2", "epsilon", "weight_decay", "momentum", "next_momentum", "momentum_product"),
+    ),
+    "lion": Rule(lion, ("first_moment",), ("beta_1", "beta_2", "weight_decay")),
+    "average": Rule(average, ("average",), ("ema_momentum",)),
 }
+
+AVERAGE = RULES["average"]
+"""What follows any rule where a running mean of the parameters is kept."""

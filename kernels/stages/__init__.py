@@ -59,6 +59,27 @@ class Example:
     positive: tuple[str, ...] = ()
 
 
+Size = Callable[[tuple[int, ...], int, Settings], int]
+"""How many numbers of something a stage needs, from the features of its inputs and of its output, and its settings."""
+
+
+@dataclass(frozen=True)
+class Opcodes:
+    """What the Numba engine must know of a kind; README.md says what each means, and by which name a folder gives it.
+
+    Workers that share a batch by its rows meet between two opcodes of `forward`, and between two of `backward`.
+    """
+
+    forward: tuple[str, ...]
+    predict: tuple[str, ...]
+    backward: tuple[str, ...]
+    after: tuple[str, ...]
+    numbers: Callable[[Settings], Sequence[float]]
+    saves: Size
+    keeps: Size
+    sums: Size
+
+
 @dataclass(frozen=True)
 class Kind:
     """What a folder here says.
@@ -71,6 +92,7 @@ class Kind:
     forward: Callable[..., tuple[Array, Any]]
     backward: Callable[..., tuple[Sequence[Array | None], Sequence[Array | None]]]
     examples: tuple[Example, ...]
+    opcodes: Opcodes
 
 
 @cache
@@ -78,4 +100,25 @@ def kind(name: str) -> Kind:
     """The kind of that name; raises `UnknownName` with the names there are."""
     package = registry.find(name, "stage")
     reference = registry.version(name, "reference")
-    return Kind(name, reference.forward, reference.backward, tuple(package.EXAMPLES))
+    forward = tuple(getattr(package, "FORWARD", (name,)))
+    opcodes = Opcodes(
+        forward,
+        tuple(getattr(package, "PREDICT", forward)),
+        tuple(getattr(package, "BACKWARD", (f"{name}_backward",))),
+        tuple(getattr(package, "AFTER", ())),
+        getattr(package, "numbers", _numbers),
+        *(getattr(package, size, _none) for size in ("saves", "keeps", "sums")),
+    )
+    return Kind(name, reference.forward, reference.backward, tuple(package.EXAMPLES), opcodes)
+
+
+def _none(inputs: tuple[int, ...], features: int, settings: Settings) -> int:
+    return 0
+
+
+def _numbers(settings: Settings) -> list[float]:
+    """The settings that are numbers, and the numbers in those that are tuples, in the order of their names."""
+    found: list[float] = []
+    for _, value in sorted(settings.items()):
+        found += [float(one) for one in (value if isinstance(value, tuple) else (value,)) if not isinstance(one, str)]
+    return found

@@ -191,10 +191,10 @@ def hyperparameters(program: Program, steps: int, clip_norm: float | None = None
 
 def trained(
     backend: Backend, program: Program, rows: int = 23, batch: int = 8, *, clip_norm: float | None = None,
-    weights: HostArray | None = None, epochs: int = 2,
+    weights: HostArray | None = None, epochs: int = 2, given: tuple[HostArray, HostArray] | None = None,
 ) -> tuple[Executable, dict[str, float]]:  # fmt: skip
     """After some epochs; (the executable, what the last one measured)."""
-    executable, (x, y) = built(backend, program), samples(program, rows)
+    executable, (x, y) = built(backend, program), given or samples(program, rows)
     data, steps = executable.load(x, y, weights), -(-rows // batch)
     for epoch in range(epochs):
         executable.begin_epoch(data, np.random.default_rng(epoch).permutation(rows), batch)

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -53,6 +54,33 @@ def trained(case: Case, how: str, backend: str = "cupy", **options: Any) -> tupl
         history = net.fit(x, case.targets(labels), **given)
         measured = dict(net.evaluate(x, case.targets(labels)))
     return parameters(net), history["loss"], history["accuracy"], measured, net.history.plan.details
+
+
+OPTIMIZERS = {
+    "groups and running means": dk.AdamW(
+        dk.schedules.CosineDecay(0.01, 20),
+        weight_decay=0.1,
+        no_decay="bias",
+        groups={"dense_1": {"learning_rate": 0.02, "beta_1": 0.8}, "dense_2/*": {"learning_rate_factor": 2}},
+        use_ema=True,
+        ema_momentum=0.8,
+    ),
+    "each gradient's norm, and amsgrad": dk.Adam(0.01, amsgrad=True, clipnorm=0.1),
+    "each element's size, and Adamax": dk.optimizers.Adamax(0.01, weight_decay=0.1, clipvalue=0.01),
+    "decay that varies": dk.AdamW(0.01, weight_decay=dk.schedules.FlatCosine(0.5, 8), no_decay="bias"),
+    "momenta that vary": dk.optimizers.Nadam(0.01),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_with_more_than_a_rate(cupy: ModuleType, name: str) -> None:
+    case = replace(ADAM, optimizer=OPTIMIZERS[name])
+    results = [trained(case, how) for how in WAYS]
+    assert results[0][:-1] == results[1][:-1] == results[2][:-1]
+    assert ("step" in results[2][-1]) == (not name.endswith(("varies", "vary")))
+    found = trained(case, "graphs", backend="numpy")
+    np.testing.assert_allclose(*(np.frombuffer(each[0], np.float32) for each in (results[0], found)), atol=2e-5)
+    np.testing.assert_allclose(list(results[0][3].values()), list(found[3].values()), rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -116,8 +116,8 @@ class WithInit(dk.Layer):
 def test_classes_of_ones_own_take_what_they_say() -> None:
     assert WithRegularizer(kernel_regularizer=2.0).kernel_regularizer == 2
     assert WithInit(dtype=3, seed=4).taken == (3, {"seed": 4})
-    with pytest.raises(TypeError, match="WithRegularizer takes no argument 'bias_regularizer': use"):
-        WithRegularizer(bias_regularizer=1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="WithRegularizer takes no argument 'activity_regularizer': penalties"):
+        WithRegularizer(activity_regularizer=1)  # type: ignore[call-arg]
 
 
 def test_a_network_shows_what_it_has_and_its_class_has_no_getattr() -> None:

@@ -23,9 +23,11 @@ def network(optimizer: dk.optimizers.Optimizer, backend: Backend) -> dk.Sequenti
 
 def published(name: str, p: np.ndarray, gradient, steps: int) -> np.ndarray:
     """The published update, written out, with the numbers of `MAKE`."""
-    m, s = np.zeros_like(p), np.zeros_like(p)
+    m, s, u, product = np.zeros_like(p), np.zeros_like(p), np.zeros_like(p), 1.0
     for t in range(1, steps + 1):
         g = gradient(p)
+        if name in ("adagrad", "adamax", "nadam"):
+            p = p - 0.02 * 0.05 * p
         if name == "sgd":
             p = p - 0.1 * (g + 0.01 * p)
         elif name == "momentum":
@@ -38,12 +40,28 @@ def published(name: str, p: np.ndarray, gradient, steps: int) -> np.ndarray:
         elif name == "rmsprop":
             s = 0.8 * s + 0.2 * g**2
             p = p - 0.001 * g / (np.sqrt(s) + 1e-7)
+        elif name == "adagrad":
+            s = s + g**2
+            p = p - 0.02 * g / (np.sqrt(0.1 + s) + 1e-8)
+        elif name == "lion":
+            p = p - 0.001 * 0.05 * p - 0.001 * np.sign(0.8 * m + 0.2 * g)
+            m = 0.99 * m + 0.01 * g
+        elif name == "adamax":
+            m, s = 0.8 * m + 0.2 * g, np.maximum(0.99 * s, np.abs(g) + 1e-8)
+            p = p - 0.02 / (1 - 0.8**t) * m / s
+        elif name == "nadam":
+            now, after = (0.8 * (1 - 0.5 * 0.96**step) for step in (t, t + 1))
+            product *= now
+            m, s = 0.8 * m + 0.2 * g, 0.99 * s + 0.01 * g**2
+            mean = after * m / (1 - product * after) + (1 - now) * g / (1 - product)
+            p = p - 0.02 * mean / (np.sqrt(s / (1 - 0.99**t)) + 1e-7)
         else:
             if name == "adamw":
                 p = p - 0.02 * 0.05 * p
             m = 0.8 * m + 0.2 * g
             s = 0.99 * s + 0.01 * g**2
-            m_hat, s_hat = m / (1 - 0.8**t), s / (1 - 0.99**t)
+            u = np.maximum(u, s) if name == "amsgrad" else s
+            m_hat, s_hat = m / (1 - 0.8**t), u / (1 - 0.99**t)
             p = p - 0.02 * m_hat / (np.sqrt(s_hat) + 1e-7)
     return p
 
@@ -56,6 +74,11 @@ MAKE = {
     "rmsprop": lambda: dk.RMSprop(0.001, rho=0.8, epsilon=1e-7),
     "adam": lambda: dk.Adam(0.02, beta_1=0.8, beta_2=0.99, epsilon=1e-7),
     "adamw": lambda: dk.AdamW(0.02, beta_1=0.8, beta_2=0.99, epsilon=1e-7, weight_decay=0.05),
+    "amsgrad": lambda: dk.Adam(0.02, beta_1=0.8, beta_2=0.99, epsilon=1e-7, amsgrad=True),
+    "adagrad": lambda: dk.optimizers.Adagrad(0.02, weight_decay=0.05),
+    "adamax": lambda: dk.optimizers.Adamax(0.02, beta_1=0.8, beta_2=0.99, weight_decay=0.05),
+    "nadam": lambda: dk.optimizers.Nadam(0.02, beta_1=0.8, beta_2=0.99, epsilon=1e-7, weight_decay=0.05),
+    "lion": lambda: dk.optimizers.Lion(0.001, beta_1=0.8, weight_decay=0.05),
 }
 
 
@@ -94,11 +117,32 @@ def test_a_schedule_is_asked_for_every_step(backend: Backend) -> None:
         (dk.schedules.CosineDecay(2.0, 10), {0: 2.0, 5: 1.0, 10: 0.0, 99: 0.0}),
         (dk.schedules.CosineDecay(2.0, 10, alpha=0.1, warmup_steps=4), {0: 0.5, 3: 2.0, 4: 2.0, 14: 0.2}),
         (dk.schedules.PiecewiseConstantDecay([3], [1.0, 0.1]), {0: 1.0, 3: 1.0, 4: 0.1}),
+        (dk.schedules.PolynomialDecay(1.0, 10, 0.2, power=2.0), {0: 1.0, 5: 0.4, 10: 0.2, 15: 0.2}),
+        (dk.schedules.PolynomialDecay(1.0, 10, 0.0, cycle=True), {10: 0.0, 15: 0.25, 20: 0.0}),
+        (dk.schedules.InverseTimeDecay(1.0, 10, 0.5), {0: 1.0, 5: 0.8, 20: 0.5}),
+        (dk.schedules.InverseTimeDecay(1.0, 10, 0.5, staircase=True), {9: 1.0, 20: 0.5}),
+        (dk.schedules.CosineDecayRestarts(1.0, 4, m_mul=0.5), {0: 1.0, 2: 0.5, 4: 0.5, 8: 0.25, 12: 0.25, 28: 0.125}),
+        (dk.schedules.CosineDecayRestarts(1.0, 4, t_mul=1.0, alpha=0.2), {2: 0.6, 4: 1.0, 6: 0.6}),
+        (dk.schedules.OneCycle(1.0, 101, 2 / 101, div_factor=4), {0: 0.25, 1: 1.0, 100: 0.25e-4, 200: 0.25e-4}),
+        (dk.schedules.CosLog4(2.0, 15), {0: 0.0, 1: 0.0, 3: 0.0, 7: 0.0, 15: 0.0, 99: 0.0}),
+        (dk.schedules.CosLog4(2.0, 150), {10 * (2**0.5 - 1): 2.0, 10 * (2**3.5 - 1): 2.0}),
+        (dk.schedules.FlatCosine(2.0, 10), {0: 2.0, 5: 2.0, 7.5: 1.0, 10: 0.0, 20: 0.0}),
+        (dk.schedules.FlatCosine(2.0, 8, flat=0.75, alpha=0.5), {6: 2.0, 7: 1.5, 8: 1.0}),
+        (dk.schedules.Warmup(2.0, 4), {0: 0.5, 3: 2.0, 4: 2.0, 9: 2.0}),
+        (dk.schedules.Warmup(dk.schedules.CosineDecay(2.0, 10), 4), {1: 1.0, 3: 2.0, 4: 2.0, 9: 1.0, 14: 0.0}),
     ],
 )
 def test_schedules(schedule: dk.schedules.Schedule, rates: dict[int, float]) -> None:
     for step, rate in rates.items():
         assert schedule(step) == pytest.approx(rate, abs=1e-15)
+
+
+def test_a_schedule_can_be_looked_at(tmp_path) -> None:
+    schedule = dk.schedules.Warmup(dk.schedules.CosineDecay(2.0, 10), 4)
+    (axes,) = schedule.plot(20, tmp_path / "rate.png").axes
+    assert list(axes.lines[0].get_ydata()) == [schedule(step) for step in range(20)]
+    assert (axes.get_xlabel(), axes.get_title(), axes.get_legend()) == ("step", "Warmup", None)
+    assert (tmp_path / "rate.png").stat().st_size > 1000
 
 
 def test_a_schedule_with_the_wrong_number_of_values() -> None:

@@ -21,7 +21,7 @@ ROWS: dict[str, list[str]] = {
         "dk.Dense(3, kernel_initializer='zeroes_')",
         "dk.Dense(3, activation=np.tanh)",
         "dk.Dense(3, name='a/b')",
-        "dk.Dense(3, kernel_regularizer='l2')",
+        "dk.Dense(3, activity_regularizer='l2')",
         "dk.Dense(3, activaton='relu')",
         "dk.Dense(3).weights",
         "dk.layers.Conv2D",

@@ -35,6 +35,8 @@ GIVEN = {
     "`global_clipnorm`, a bound for the norm of the whole gradient.",
     "schedule": "In the place of a learning rate: `dk.Adam(dk.schedules.CosineDecay(1e-3, 10_000))`.",
     "initializer": "`dk.Dense(64, kernel_initializer=NAME, bias_initializer=NAME)`.",
+    "regularizer": "`dk.Dense(64, kernel_regularizer=NAME)`: a penalty on parameters, part of the loss.",
+    "constraint": "`dk.Dense(64, kernel_constraint=NAME)`: what holds after each update.",
     "callback": "`net.fit(..., callbacks=[...])`.",
     "data set": "`dk.datasets.NAME.load_data()`, `dnnkit train NAME`.",
     "warning": "What `compile`, `fit` and `fit(diagnose=True)` say of networks and data that look wrong "

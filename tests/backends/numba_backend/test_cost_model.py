@@ -16,6 +16,7 @@ from dnnkit.backends.numba_backend.bytecode import ScheduleKey, assemble
 from dnnkit.backends.numba_backend.cost_model import choose_partition, record, seconds
 from dnnkit.backends.numba_backend.machine import Machine
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles, stage_shards
+from dnnkit.backends.numba_backend.wiring import Wiring
 from dnnkit.backends.processors import processors
 from dnnkit.backends.program import Dense, Program
 from dnnkit.errors import ConfigurationError
@@ -46,7 +47,7 @@ def program(
 
 
 def estimate(network: Program, batch_size: int, partition: Partition, here: Machine) -> float:
-    return seconds(network, network.stages, math.prod(network.input_shape), batch_size, partition, here)
+    return seconds(network, Wiring(network.stages), math.prod(network.input_shape), batch_size, partition, here)
 
 
 def choose(
@@ -66,7 +67,7 @@ def choose(
             patch.setattr(cost_model, "machine", lambda: here)
         if all_asked_for:  # as if there were so many processors
             patch.setattr(cost_model, "usable", lambda asked: asked or processors())
-        return choose_partition(network, network.stages, math.prod(network.input_shape), batch_size, recorded)
+        return choose_partition(network, Wiring(network.stages), math.prod(network.input_shape), batch_size, recorded)
 
 
 # The model

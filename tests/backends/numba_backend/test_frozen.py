@@ -9,6 +9,7 @@ import dnnkit as dk
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.machine import machine
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
+from dnnkit.backends.numba_backend.wiring import Wiring
 from tests.backends.numba_backend.partitions import (
     DIVIDED,
     LOCAL,
@@ -137,7 +138,7 @@ def test_what_is_frozen_costs_neither_a_product_nor_an_update() -> None:
         for units, trains in zip(widths, trainable, strict=True):
             layers.append(dk.Dense(units, activation="relu", trainable=trains))
         lowered = program_of(layers, 784)
-        return cost_model.seconds(lowered, lowered.stages, 784, 32, partition, here)
+        return cost_model.seconds(lowered, Wiring(lowered.stages), 784, 32, partition, here)
 
     for partition in (SINGLE, Partition("units", 2), Partition("rows", 2)):
         both, below, upper = (seconds(*each, partition=partition) for each in ((1, 1, 1), (0, 1, 1), (1, 0, 1)))

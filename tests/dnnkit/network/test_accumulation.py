@@ -20,6 +20,9 @@ SOME = rng.normal(size=(8, 2)) / 8
 OPTIMIZERS: dict[str, Callable[[], Any]] = {
     "adam": lambda: dk.Adam(0.01),
     "momentum, clipped": lambda: dk.SGD(0.1, momentum=0.9, weight_decay=0.01, global_clipnorm=0.5),
+    "means, each clipped, of groups": lambda: dk.AdamW(
+        dk.schedules.ExponentialDecay(0.02, 2, 0.5), no_decay="bias", use_ema=True, clipnorm=0.1
+    ),
     "a schedule": lambda: dk.RMSprop(dk.schedules.ExponentialDecay(0.01, 2, 0.5)),
 }
 LOSSES = ["mean_squared_error", "sum_squared_error"]

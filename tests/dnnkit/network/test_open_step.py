@@ -54,6 +54,23 @@ def network(end: str, backend: Backend | str, *, dtype: Any = "float64", optimiz
     return net
 
 
+def test_penalties_are_no_part_and_constraints_hold(backend: Backend) -> None:
+    held = {"kernel_regularizer": "l2", "kernel_constraint": dk.constraints.MaxNorm(0.5)}
+    nets = [dk.Sequential([dk.Dense(OUTPUTS, **each)], seed=1, backend=backend, dtype="float64") for each in (held, {})]
+    found = []
+    for net in nets:
+        net.compile(dk.SGD(0.1), "mean_squared_error")
+        net.build(FEATURES)
+        found.append(net.backward(X, G))
+        net.step(X, G)
+    for name, value in found[0].items():
+        np.testing.assert_allclose(value, found[1][name], rtol=1e-9, atol=1e-12)
+    kernel = nets[1].parameters["dense/kernel"]
+    norms = np.linalg.norm(kernel, axis=0)
+    expected = kernel * np.minimum(1, 0.5 / norms)
+    np.testing.assert_allclose(nets[0].parameters["dense/kernel"], expected, rtol=1e-6)
+
+
 def deeper() -> dk.Sequential:
     net = network("linear", "numpy")
     net.add(dk.Dense(2))

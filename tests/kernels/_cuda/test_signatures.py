@@ -32,6 +32,7 @@ OWN = [name for name in FOLDERS if name not in BY_CUBLAS + NEVER + IN_OTHERS]
 LAUNCHERS = [name for name in FOLDERS if (ROOT / registry.folder(name) / "gpu.py").is_file()]
 WRITTEN = {
     ("clip_norm", "clip_norm"): ["out", "scratch"],
+    ("clip_norm", "clip_value"): ["out"],
     ("dense", "backward"): ["dz", "dx", "dw", "db", "scratch", "dropout"],
     ("dense", "backward_input"): ["dz", "dx"],
     ("dense", "forward"): ["z", "y", "dropout", "dropped"],
@@ -124,6 +125,7 @@ def every_launcher_once(dtype, rows=5000):
         gather.gather_batch(whole, labels, 1.0, 0.0, y, *pairs, x, x[0], clock, rows, 3)
     module("clip_norm", "gpu").clip_norm(x, 1.0, y)
     module("interpolate", "gpu").interpolate(x, y, 0.5, x)
+    module("clip_norm", "gpu").clip_value(x, 1.0, y)
     module("dropout", "gpu").mask(0, keep.size, 0.5, 1, 2, 2**64 - 1, keep)
     module("dropout", "gpu").apply(x, keep, 0.5, y)
     module("dropout", "gpu").draw(x, Draw(0.5, 1, 2, 2**64 - 1), y)

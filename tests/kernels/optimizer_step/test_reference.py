@@ -17,6 +17,12 @@ HYPERPARAMETERS = {
     "rmsprop": (0.9, 1e-7),
     "adam": (0.9, 0.999, 1e-7),
     "adamw": (0.9, 0.999, 1e-7, 0.1),
+    "amsgrad": (0.9, 0.99, 1e-7, 0.1),
+    "adagrad": (0.1, 1e-7, 0.1),
+    "adamax": (0.9, 0.999, 1e-7, 0.1),
+    "nadam": (0.9, 0.999, 1e-7, 0.1, 0.5, 0.6, 0.4),
+    "lion": (0.9, 0.99, 0.1),
+    "average": (0.9,),
 }
 
 
@@ -54,7 +60,53 @@ def adamw(step, p, state, g, lr, beta_1, beta_2, epsilon, decay):
     return adam(step, p, state, g, lr, beta_1, beta_2, epsilon) - lr * decay * p
 
 
-FORMULAS = {rule.__name__: rule for rule in (sgd, momentum, nesterov, rmsprop, adam, adamw)}
+def amsgrad(step, p, state, g, lr, beta_1, beta_2, epsilon, decay):
+    """Reddi et al., algorithm 2, with Adam's corrections, as torch.optim has it."""
+    state["m"] = beta_1 * state.get("m", 0.0) + (1 - beta_1) * g
+    state["s"] = beta_2 * state.get("s", 0.0) + (1 - beta_2) * g**2
+    state["u"] = max(state.get("u", 0.0), state["s"])
+    m_hat = state["m"] / (1 - beta_1**step)
+    return p - lr * decay * p - lr * m_hat / (math.sqrt(state["u"] / (1 - beta_2**step)) + epsilon)
+
+
+def adagrad(step, p, state, g, lr, initial, epsilon, decay):
+    state["s"] = state.get("s", 0.0) + g**2
+    return p - lr * decay * p - lr * g / (math.sqrt(initial + state["s"]) + epsilon)
+
+
+def adamax(step, p, state, g, lr, beta_1, beta_2, epsilon, decay):
+    """Kingma and Ba, algorithm 2; epsilon where torch.optim has it."""
+    state["m"] = beta_1 * state.get("m", 0.0) + (1 - beta_1) * g
+    state["u"] = max(beta_2 * state.get("u", 0.0), abs(g) + epsilon)
+    return p - lr * decay * p - lr / (1 - beta_1**step) * state["m"] / state["u"]
+
+
+def nadam(step, p, state, g, lr, beta_1, beta_2, epsilon, decay, mu, next_mu, product):
+    """Dozat's, as torch.optim.NAdam writes it, of momenta that are given."""
+    state["m"] = beta_1 * state.get("m", 0.0) + (1 - beta_1) * g
+    state["s"] = beta_2 * state.get("s", 0.0) + (1 - beta_2) * g**2
+    root = math.sqrt(state["s"] / (1 - beta_2**step)) + epsilon
+    p = p - lr * decay * p - lr * (1 - mu) / (1 - product) * g / root
+    return p - lr * next_mu / (1 - product * next_mu) * state["m"] / root
+
+
+def lion(step, p, state, g, lr, beta_1, beta_2, decay):
+    """Chen et al., algorithm 2."""
+    mean = beta_1 * state.get("m", 0.0) + (1 - beta_1) * g
+    state["m"] = beta_2 * state.get("m", 0.0) + (1 - beta_2) * g
+    return p - lr * decay * p - lr * math.copysign(1, mean)
+
+
+def average(step, p, state, g, lr, momentum):
+    """Of what stays as it is: itself from the first step on."""
+    state["a"] = momentum * state.get("a", p) + (1 - momentum) * p
+    return p
+
+
+FORMULAS = {
+    rule.__name__: rule
+    for rule in (sgd, momentum, nesterov, rmsprop, adam, adamw, amsgrad, adagrad, adamax, nadam, lion, average)
+}
 
 
 def run(name, p, gradients, hyperparameters, learning_rate=LEARNING_RATE):

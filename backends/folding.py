@@ -1,0 +1,148 @@
+"""Folding for predictions: what multiplies each feature and adds to it becomes part of the dense stage beside it.
+
+    (x W + b) f + s = x (W f) + (b f + s)          a dense stage without an activation, then factors f and summands s
+    (x f + s) W + b = x (f W) + (b + s W)          the same before a dense stage
+
+A kind of stage can be folded if its reference has `affine`, which says f and s where nothing is trained: of a batch
+normalisation they follow from its moving mean and variance. An activation behind what was folded becomes the dense
+stage's own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from dnnkit.backends.graph import readers
+from dnnkit.backends.program import Activate, Dense, HostArray, Op, Parameter, Program, Stage, stage_parameters
+from dnnkit.kernels import registry
+
+
+@dataclass(frozen=True)
+class Fold:
+    """An operation that becomes part of a dense stage, which stands before it or behind it."""
+
+    op: Op
+    kernel: str
+    bias: str
+    is_behind: bool
+
+    def apply(self, values: dict[str, HostArray]) -> None:
+        """Change kernel and bias, float64."""
+        own = [values[parameter.name] for parameter in self.op.parameters]
+        w = values[self.kernel]
+        features = w.shape[1 if self.is_behind else 0]
+        f, s = (
+            np.resize(part, features)  # repeated, where the last axis of several is that of the features
+            for part in registry.version(self.op.kind, "reference").affine(own, dict(self.op.settings), np)
+        )
+        b = values.get(self.bias, np.zeros(w.shape[1]))
+        if self.is_behind:
+            values[self.kernel], values[self.bias] = w * f, b * f + s
+        else:
+            values[self.kernel], values[self.bias] = f[:, None] * w, b + s @ w
+
+
+@dataclass(frozen=True)
+class Folded:
+    """A program that predicts the same with fewer stages, and how its parameters follow from those of the other."""
+
+    program: Program
+    folds: tuple[Fold, ...]
+
+    def parameters(self, given: Mapping[str, HostArray]) -> dict[str, HostArray]:
+        """Its parameters, of the other's."""
+        values: dict[str, HostArray] = {name: value.astype(np.float64) for name, value in given.items()}
+        for fold in self.folds:
+            fold.apply(values)
+        return {one.name: values[one.name].astype(self.program.dtype) for one in self.program.parameters}
+
+
+def folded(program: Program) -> Folded | None:
+    """The program as it predicts; None if there is nothing to fold."""
+    if not any(_can_fold(stage) for stage in program.stages):
+        return None
+    stages, edges, folds = list(program.stages), list(program.edges), list[Fold]()
+    while (found := _next(stages, edges)) is not None:
+        place, other = found
+        op, dense = stages[place], stages[other]
+        assert isinstance(op, Op)
+        assert isinstance(dense, Dense)
+        bias = dense.bias or _new_bias(dense.kernel)
+        folds.append(Fold(op, dense.kernel.name, bias.name, is_behind=other < place))
+        stages[other] = replace(dense, bias=bias)
+        _take_out(stages, edges, place)
+    if not folds:
+        return None
+    while (behind := _activation(stages, edges)) is not None:
+        linear, activate = stages[edges[behind][0] - 1], stages[behind]
+        assert isinstance(linear, Dense)
+        assert isinstance(activate, Activate)
+        stages[edges[behind][0] - 1] = replace(linear, activation=activate.activation)
+        _take_out(stages, edges, behind)
+    made = replace(
+        program, stages=tuple(stages), sources=tuple(edges), loss=None, metrics=(), rule=None, penalties=(), bounds=()
+    )
+    return Folded(made, tuple(folds))
+
+
+def _new_bias(kernel: Parameter) -> Parameter:
+    return Parameter(f"{kernel.name.rpartition('/')[0]}/folded_bias", kernel.shape[1:], kernel.trainable)
+
+
+def _can_fold(stage: Stage) -> bool:
+    return isinstance(stage, Op) and hasattr(registry.version(stage.kind, "reference"), "affine")
+
+
+def _next(stages: list[Stage], edges: list[tuple[int, ...]]) -> tuple[int, int] | None:
+    """An operation that can be folded, and the dense stage that it can be part of."""
+    read_by, owners = readers(tuple(edges)), _owners(stages)
+    for place, stage in enumerate(stages):
+        if not _can_fold(stage):
+            continue
+        before, behind = edges[place][0] - 1, [reader for reader, _ in read_by[place + 1]]
+        if before >= 0 and len(read_by[before + 1]) == 1 and _is_own(stages[before], owners, activation="linear"):
+            return place, before
+        if len(behind) == 1 and _is_own(stages[behind[0]], owners):
+            return place, behind[0]
+    return None
+
+
+def _is_own(stage: Stage, owners: dict[str, int], activation: str | None = None) -> bool:
+    """Whether it is a dense stage, of that activation, whose parameters are of no other stage."""
+    return (
+        isinstance(stage, Dense)
+        and activation in (None, stage.activation)
+        and all(owners[parameter.name] == 1 for parameter in stage_parameters(stage))
+    )
+
+
+def _owners(stages: list[Stage]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for stage in stages:
+        for parameter in stage_parameters(stage):
+            counts[parameter.name] = counts.get(parameter.name, 0) + 1
+    return counts
+
+
+def _activation(stages: list[Stage], edges: list[tuple[int, ...]]) -> int | None:
+    """An activation that is applied to what a dense stage without one gives, and nobody else reads."""
+    read_by = readers(tuple(edges))
+    for place, stage in enumerate(stages):
+        before = edges[place][0] - 1
+        dense: Any = stages[before] if before >= 0 else None
+        is_linear = isinstance(dense, Dense) and dense.activation == "linear"
+        if isinstance(stage, Activate) and is_linear and len(read_by[before + 1]) == 1:
+            return place
+    return None
+
+
+def _take_out(stages: list[Stage], edges: list[tuple[int, ...]], place: int) -> None:
+    """Let what read the stage's value read what it read."""
+    source = edges[place][0]
+    del stages[place], edges[place]
+    for number, values in enumerate(edges):
+        edges[number] = tuple(
+            source if value == place + 1 else value - 1 if value > place + 1 else value for value in values
+        )

@@ -1,0 +1,322 @@
+"""What every optimizer is: an update rule's numbers, step by step, for all parameters and for groups of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from math import inf
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnnkit import parameter_groups
+from dnnkit.backends.program import Group, Hyperparameters, Program
+from dnnkit.errors import ConfigurationError
+from dnnkit.kernels.array import Array, Namespace
+from dnnkit.kernels.optimizer_step.reference import Rule
+from dnnkit.schedules import Schedule
+from dnnkit.settings import (
+    FLAG,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    UNLESS_DEFAULT,
+    Expected,
+    Settings,
+    counted,
+    or_none,
+    shown,
+)
+
+
+def scheduled(expected: Expected) -> Expected:
+    """The same, or a schedule of such numbers."""
+    return Expected(
+        f"{expected.words}, or a schedule, such as dk.schedules.CosineDecay(1e-3, 10_000)",
+        lambda value: value if isinstance(value, Schedule) else expected.take(value),
+    )
+
+
+RATE = scheduled(NOT_NEGATIVE)
+NUMBER_OR_FLAG = Expected(RATE.words, lambda value: value if isinstance(value, bool) else RATE.take(value))
+
+
+def _which(value: Any) -> Any:
+    if value not in ("average", "current"):
+        raise ValueError
+    return value
+
+
+PREDICT_WITH = Expected('"average" or "current"', _which)
+
+
+CLIPS = "global_clipnorm", "clipnorm", "clipvalue"
+FACTOR = "learning_rate_factor"
+
+
+@dataclass
+class Optimizer(Settings):
+    """Base of all optimizers.
+
+    Its numbers may be assigned at any time; each is looked at as it is assigned, in the constructor and later. A field
+    that `expects` does not name takes a finite number, 0 or more, a schedule of such, or a flag.
+
+    Arguments:
+        learning_rate: the factor of a step, a number or a schedule, as each other number may be.
+        global_clipnorm: bounds the norm of the whole gradient before the update; None for no bound.
+        clipnorm: bounds the norm of each parameter's gradient.
+        clipvalue: bounds each element of the gradient. One of the three at most.
+        use_ema: whether a running mean of each parameter is kept, with which the network predicts and is evaluated.
+        ema_momentum: how much of the mean stays in a step, as in Keras.
+        predict_with: "average", or "current" for the parameters as they are trained; only with `use_ema`.
+        groups: settings of parameters by patterns of their names, `{"bias": {"weight_decay": 0}}`. A pattern is matched
+            with the whole name, `dense_1/bias`, the layer's, or its last part; `*` stands for anything. Where several
+            match, later ones win. `learning_rate` is absolute, as in PyTorch; `learning_rate_factor` multiplies the
+            optimizer's, and follows its schedule and callbacks.
+        no_decay: patterns of parameters without weight decay, such as "bias".
+    """
+
+    learning_rate: float | Schedule
+    global_clipnorm: float | None = None
+    clipnorm: float | None = field(default=None, kw_only=True, metadata=UNLESS_DEFAULT)
+    clipvalue: float | None = field(default=None, kw_only=True, metadata=UNLESS_DEFAULT)
+    use_ema: bool = field(default=False, kw_only=True, metadata=UNLESS_DEFAULT)
+    ema_momentum: float | Schedule = field(default=0.99, kw_only=True, metadata=UNLESS_DEFAULT)
+    predict_with: Literal["average", "current"] = field(default="average", kw_only=True, metadata=UNLESS_DEFAULT)
+    groups: Any = field(default=(), kw_only=True, metadata=UNLESS_DEFAULT)
+    no_decay: Any = field(default=(), kw_only=True, metadata=UNLESS_DEFAULT)
+
+    name: ClassVar[str]
+    expects: ClassVar = {
+        "learning_rate": RATE,
+        "global_clipnorm": or_none(POSITIVE),
+        "clipnorm": or_none(POSITIVE),
+        "clipvalue": or_none(POSITIVE),
+        "use_ema": FLAG,
+        "ema_momentum": scheduled(SHARE),
+        "predict_with": PREDICT_WITH,
+        "groups": Expected(parameter_groups.FORM, parameter_groups.pairs),
+        "no_decay": Expected("patterns of names, such as 'bias'", parameter_groups.patterns),
+    }
+    implied: ClassVar[Mapping[str, float]] = {}
+    """Numbers of the rule that are no field."""
+    slots: ClassVar[tuple[str, ...]] = ()
+    """What your own rule keeps for each parameter, from zeros; built-in rules know theirs."""
+
+    def __post_init__(self) -> None:
+        pass  # every field was taken as it was assigned
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        is_setting = any(field.name == name for field in fields(self))
+        if is_setting:
+            value = self._taken(name, value)
+            if name in CLIPS and value is not None:
+                self._refuse_two(name, value)
+        super().__setattr__(name, value)
+        vars(self).pop("_made", None)
+
+    def _refuse_two(self, name: str, value: float) -> None:
+        for other in CLIPS:
+            if other != name and vars(self).get(other) is not None:
+                raise ConfigurationError(
+                    f"{type(self).__name__}({name}={shown(value)}, {other}={shown(vars(self)[other])}): expected one "
+                    f"of {', '.join(CLIPS)}; leave out the others, or set them to None first"
+                )
+
+    def _taken(self, name: str, given: Any) -> Any:
+        expected = self._expected(name)
+        taken = expected.check(f"{type(self).__name__}({name}={shown(given)})", given)
+        if name == "groups":
+            return tuple((pattern, self._settings_of_group(pattern, settings)) for pattern, settings in taken)
+        if name == "no_decay" and taken:
+            parameter_groups.check_names(type(self).__name__, ["weight_decay"], self._own_settings())
+        return taken
+
+    def _expected(self, name: str) -> Expected:
+        for kind in type(self).__mro__:
+            if (expected := vars(kind).get("expects", {}).get(name)) is not None:
+                return expected  # type: ignore[no-any-return] # of dataclasses of users' own
+        return NUMBER_OR_FLAG
+
+    def _own_settings(self) -> list[str]:
+        """What a group of parameters may have of its own: numbers, but no flags, which choose the rule."""
+        defaults = {field.name: field.default for field in fields(self)}
+        numbers = [name for name in _number_names(type(self)) if not isinstance(defaults[name], bool)]  # type: ignore[arg-type]
+        return ["learning_rate", FACTOR, *numbers]
+
+    def _settings_of_group(self, pattern: str, settings: Sequence[tuple[str, Any]]) -> tuple[tuple[str, Any], ...]:
+        kind = type(self).__name__
+        parameter_groups.check_names(kind, [name for name, _ in settings], self._own_settings())
+        if {"learning_rate", FACTOR} <= {name for name, _ in settings}:
+            raise ConfigurationError(
+                f"{kind}(groups={{{shown(pattern)}: ...}}): expected learning_rate, which is absolute, or {FACTOR}, "
+                "which multiplies the optimizer's, not both"
+            )
+        checked = []
+        for name, value in settings:
+            expected = NOT_NEGATIVE if name == FACTOR else self._expected(name)
+            what = f"{kind}(groups={{{shown(pattern)}: {{{name!r}: {shown(value)}}}}})"
+            taken = expected.check(what, value)
+            if isinstance(taken, bool):
+                raise ConfigurationError(f"{what}: expected {RATE.words}")
+            checked.append((name, taken))
+        return tuple(checked)
+
+    def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
+        """Keras's word for `no_decay`: parameters that do not decay from now on, by patterns of their names.
+
+        Arguments:
+            var_list: None; parameters are meant by their names.
+            var_names: patterns, such as `["bias"]`.
+
+        Raises:
+            ConfigurationError: where they are no names, or the optimizer has no decay.
+        """
+        names = parameter_groups.exclude(var_list, var_names)
+        self.no_decay = (*self.no_decay, *(name for name in names if name not in self.no_decay))
+
+    @property
+    def rule(self) -> str | Rule:
+        """The update rule in `kernels/optimizer_step`, or your own."""
+        kind = type(self)
+        if kind.update is Optimizer.update:
+            return self.name
+        return _own_rule(kind)  # type: ignore[arg-type] # classes are hashable
+
+    @staticmethod
+    def update(
+        step: int, parameter: Array, gradient: Array, *slots_and_numbers: Any, xp: Namespace
+    ) -> tuple[Array, ...]:
+        """Your own rule: the parameter and its slots after update `step`, counted from 1; nothing is written in place.
+
+        It works element by element, on the backend's array namespace `xp`.
+
+        Arguments:
+            step: how many updates there were, with this one.
+            parameter, gradient: arrays of one shape.
+            slots_and_numbers: an array for each of `slots`, then `learning_rate`, then the fields of your dataclass in
+                their order, without those of this class.
+            xp: the array namespace.
+
+        Returns:
+            The new parameter, then the new slots in their order.
+        """
+        raise NotImplementedError
+
+    # -- for networks ------------------------------------------------------------------------------------------------
+
+    @property
+    def _patterns(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """All patterns with what they set, in order: that of later ones counts."""
+        excluded: list[tuple[str, Mapping[str, Any]]] = [(pattern, {"weight_decay": 0.0}) for pattern in self.no_decay]
+        return [*excluded, *((pattern, dict(settings)) for pattern, settings in self.groups)]
+
+    def groups_of(self, names: Sequence[str]) -> tuple[Group, ...]:
+        """The groups of parameters with these names; raises `UnknownName` for a pattern that matches none."""
+        if not self.groups and not self.no_decay:
+            return ()
+        made, key = self._kept, ("groups", tuple(names))
+        if key not in made:
+            made[key] = parameter_groups.groups_of([pattern for pattern, _ in self._patterns], names)
+        return made[key]  # type: ignore[no-any-return]
+
+    def train(self, program: Program) -> Program:
+        """The program, with how this optimizer updates it; `UnknownName` for a pattern that matches no parameter."""
+        groups = self.groups_of([parameter.name for parameter in program.parameters])
+        return replace(program, rule=self.rule, groups=groups, averages=self.use_ema)
+
+    def fits(self, program: Program) -> bool:
+        """Whether the program is what this optimizer trains as it is now."""
+        if program.rule != self.rule or program.averages != self.use_ema:
+            return False
+        if not (self.groups or self.no_decay or program.groups):
+            return True
+        return program.groups == self.groups_of([parameter.name for parameter in program.parameters])
+
+    @property
+    def needs_groups(self) -> bool:
+        """Whether it asks more of a backend than `learning_rate`, numbers that stay, and `global_clipnorm`."""
+        others = [value for name, value in self._settings().items() if name != "learning_rate"]
+        asks = bool(self.groups or self.no_decay) or self.use_ema or self.clipnorm is not None
+        return asks or self.clipvalue is not None or any(isinstance(value, Schedule) for value in others)
+
+    @property
+    def _kept(self) -> dict[Any, Any]:
+        """What was made of the numbers as they are; forgotten when one is assigned."""
+        return vars(self).setdefault("_made", {})  # type: ignore[no-any-return]
+
+    def hyperparameters(self, first: int, count: int, groups: Sequence[Group] = ()) -> Hyperparameters:
+        """The numbers for `count` updates after `first` others, of all parameters and of a program's groups of them."""
+        if count == 1:
+            made = vars(self).get("_made")
+            if made is None or (found := made.get(groups)) is None:
+                found = self._numbers(first, count, groups)
+                if not self._differs(groups):
+                    self._kept[groups] = found
+            return found  # type: ignore[no-any-return]
+        return self._numbers(first, count, groups)
+
+    def _differs(self, groups: Sequence[Group]) -> bool:
+        """Whether any number differs from step to step."""
+        settings = [self._settings(), *(self._settings(group) for group in groups)]
+        return any(isinstance(value, Schedule) for own in settings for value in own.values())
+
+    def _settings(self, group: Group | None = None) -> dict[str, Any]:
+        """Numbers and schedules by name, of all parameters or of a group."""
+        names = _number_names(type(self))  # type: ignore[arg-type] # classes are hashable
+        settings = {"learning_rate": self.learning_rate, FACTOR: 1.0, **self.implied}
+        settings |= {name: getattr(self, name) for name in names}
+        if self.use_ema:
+            settings["ema_momentum"] = self.ema_momentum
+        patterns = self._patterns if group is not None else ()
+        for place in () if group is None else group.patterns:
+            own = patterns[place][1]
+            settings |= {FACTOR: 1.0, **own} if "learning_rate" in own else own
+        return settings
+
+    def _numbers(self, first: int, count: int, groups: Sequence[Group]) -> Hyperparameters:
+        own = tuple(Hyperparameters(*self._of_steps(self._settings(group), first, count)) for group in groups)
+        rates, constants = self._of_steps(self._settings(), first, count)
+        bounds = self.global_clipnorm, self.clipnorm, self.clipvalue
+        return Hyperparameters(rates, constants, *bounds, own)
+
+    def _of_steps(
+        self, settings: Mapping[str, Any], first: int, count: int
+    ) -> tuple[NDArray[np.float64], dict[str, Any]]:
+        """Learning rates, and what the rule takes besides by name: a number, or where it is scheduled one a step."""
+        values = {name: self._values(name, value, first, count) for name, value in settings.items()}
+        rate, factor = values.pop("learning_rate"), values.pop(FACTOR)
+        rates = rate if isinstance(rate, np.ndarray) else np.full(count, rate, np.float64)
+        if not any(isinstance(value, np.ndarray) for value in values.values()):  # the same object for the same numbers
+            values = self._kept.setdefault(("numbers", *values.items()), values)
+        return (rates if factor == 1 else factor * rates), values
+
+    def _values(self, name: str, value: Any, first: int, count: int) -> Any:
+        """A number, or those of a schedule for these steps."""
+        if not isinstance(value, Schedule):
+            return float(value)
+        expected = self._expected(name)
+        return np.fromiter(self._scheduled(value, expected, first, count), np.float64, count)
+
+    @staticmethod
+    def _scheduled(schedule: Schedule, expected: Expected, first: int, count: int) -> Iterator[float]:
+        """The schedule's numbers, each one that an update can be made with."""
+        for step in range(first, first + count):
+            value = schedule(step)
+            if not (isinstance(value, float) and 0 <= value < inf and expected is RATE):  # a usual one, at little cost
+                what = f"the schedule {shown(schedule)} gives {shown(value)} for step {counted(step)}"
+                value = float(expected.check(what, value))
+            yield value
+
+
+@cache
+def _number_names(kind: type) -> tuple[str, ...]:
+    """The names of a class's numbers, in order, but of those that all have."""
+    every = {field.name for field in fields(Optimizer)}
+    return tuple(field.name for field in fields(kind) if field.name not in every)
+
+
+@cache
+def _own_rule(kind: type[Optimizer]) -> Rule:
+    """One object for each class, so that programs with the same rule are equal."""
+    return Rule(kind.update, kind.slots, _number_names(kind))  # type: ignore[arg-type] # classes are hashable

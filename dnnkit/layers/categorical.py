@@ -1,0 +1,140 @@
+"""Layers that take columns of class numbers."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from dnnkit.errors import ShapeError
+from dnnkit.initializers import Initializer, Shape, get_initializer
+from dnnkit.layers.base import LAYERS
+from dnnkit.layers.of_kind import KindLayer
+from dnnkit.regularizers import Regularizer, get_regularizer
+from dnnkit.settings import UNLESS_DEFAULT, Expected, plain, whole
+
+__all__ = ["CategoryEncoding", "Embedding", "OneHot"]
+
+
+@LAYERS.named("Embedding")
+@dataclass(frozen=True)
+class Embedding(KindLayer):
+    """For each class number a trained row of `output_dim` numbers.
+
+    Samples are class numbers from 0 to input_dim - 1, in any dtype: of the shape (columns,), they become (columns,
+    output_dim); so for a `Dense` layer after it, put `Flatten()` between. Columns of other classes want an embedding of
+    their own.
+
+    Arguments:
+        input_dim: how many classes there are.
+        output_dim: numbers for each.
+        embeddings_initializer: their first values.
+        embeddings_regularizer: a penalty on them; see `dk.regularizers`.
+
+    Raises:
+        DataError: where data have other numbers.
+    """
+
+    input_dim: int = field()  # not the number of features, as of other layers
+    output_dim: int = field()
+    embeddings_initializer: str | Initializer = "uniform"
+    embeddings_regularizer: str | Regularizer | None = field(default=None, kw_only=True, metadata=UNLESS_DEFAULT)
+
+    kind: ClassVar = "embedding"
+    expects: ClassVar = {"input_dim": whole(1), "output_dim": whole(1)}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        get_initializer(self.embeddings_initializer)
+        get_regularizer(self.embeddings_regularizer)
+
+    @property
+    def sample_shape(self) -> Shape | None:  # noqa: D102
+        return self.input_shape
+
+    def output_shape(self, input_shape: Shape) -> Shape:  # noqa: D102
+        return (*input_shape, self.output_dim)
+
+    def parameters(self, input_shape: Shape) -> dict[str, tuple[Shape, str | Initializer]]:  # noqa: D102
+        return {"embeddings": ((self.input_dim, self.output_dim), self.embeddings_initializer)}
+
+    def settings(self, input_shape: Shape) -> dict[str, Any]:  # noqa: D102
+        return {"classes": self.input_dim}
+
+
+def _sizes(value: Any) -> int | tuple[int, ...]:
+    if isinstance(value, list | tuple):
+        return tuple(whole(1).take(plain(size)) for size in value)
+    size: int = whole(1).take(value)
+    return size
+
+
+SIZES = Expected("a number of classes, or a list of one for each column", _sizes)
+
+
+@LAYERS.named("OneHot")
+@dataclass(frozen=True)
+class OneHot(KindLayer):
+    """For each column of class numbers as many columns as it has classes: 1 in that of the row's class, else 0.
+
+    A `Dense` layer after it skips columns that are 0 in the whole batch.
+
+    Arguments:
+        sizes: how many classes a column has, from 0 on: one number for all columns, or one for each.
+
+    Raises:
+        DataError: where data have other numbers.
+    """
+
+    sizes: int | tuple[int, ...]
+
+    kind: ClassVar = "one_hot"
+    expects: ClassVar = {"sizes": SIZES}
+
+    def _of_columns(self, input_shape: Shape) -> tuple[int, ...]:
+        if len(input_shape) != 1 or (isinstance(self.sizes, tuple) and len(self.sizes) != input_shape[0]):
+            raise ShapeError(f"{self} got samples of the shape {input_shape}: expected a column for each size")
+        return self.sizes if isinstance(self.sizes, tuple) else (self.sizes,) * input_shape[0]
+
+    def output_shape(self, input_shape: Shape) -> Shape:  # noqa: D102
+        return (sum(self._of_columns(input_shape)),)
+
+    def settings(self, input_shape: Shape) -> dict[str, Any]:  # noqa: D102
+        return {"mode": "concatenate", "sizes": self._of_columns(input_shape)}
+
+
+def _mode(value: Any) -> str:
+    if value not in ("one_hot", "multi_hot", "count"):
+        raise ValueError
+    return str(value)
+
+
+@LAYERS.named("CategoryEncoding")
+@dataclass(frozen=True)
+class CategoryEncoding(KindLayer):
+    """Of columns of class numbers, which share their classes, one row of as many numbers as there are classes.
+
+    Arguments:
+        num_tokens: how many classes there are, from 0 on.
+        output_mode: "multi_hot", 1 for each class that a row has in any column; "count", in how many; "one_hot", for
+            a single column, where both are the same.
+
+    Raises:
+        DataError: where data have other numbers.
+    """
+
+    num_tokens: int
+    output_mode: str = "multi_hot"
+
+    kind: ClassVar = "one_hot"
+    expects: ClassVar = {"num_tokens": whole(1), "output_mode": Expected("one_hot, multi_hot or count", _mode)}
+
+    def output_shape(self, input_shape: Shape) -> Shape:  # noqa: D102
+        if len(input_shape) != 1 or (self.output_mode == "one_hot" and input_shape != (1,)):
+            columns = "one column" if self.output_mode == "one_hot" else "columns"
+            raise ShapeError(
+                f"{self} got samples of the shape {input_shape}: expected {columns} of class numbers; OneHot("
+                f"{self.num_tokens}) gives columns for each"
+            )
+        return (self.num_tokens,)
+
+    def settings(self, input_shape: Shape) -> dict[str, Any]:  # noqa: D102
+        mode = "count" if self.output_mode == "count" else "multi_hot"
+        return {"mode": mode, "sizes": (self.num_tokens,) * input_shape[0]}

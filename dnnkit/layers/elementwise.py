@@ -1,0 +1,83 @@
+"""Layers that treat each number by itself: by trained numbers of its feature, or at random."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from dnnkit.constraints import Constraint, get_constraint
+from dnnkit.initializers import Initializer, Shape, get_initializer
+from dnnkit.layers.base import LAYERS
+from dnnkit.layers.of_kind import KindLayer
+from dnnkit.regularizers import Regularizer, get_regularizer
+from dnnkit.settings import NOT_NEGATIVE, UNLESS_DEFAULT
+
+__all__ = ["GaussianNoise", "PReLU", "Scale"]
+
+
+@LAYERS.named("Scale")
+@dataclass(frozen=True)
+class Scale(KindLayer):
+    """Each feature times a trained number of its own.
+
+    Arguments:
+        initializer: the first factors.
+
+    Source: the scaling layer of RealMLP, D. Holzmüller, L. Grinsztajn, I. Steinwart, NeurIPS 2024.
+    """
+
+    initializer: str | Initializer = "ones"
+
+    kind: ClassVar = "scale"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        get_initializer(self.initializer)
+
+    def parameters(self, input_shape: Shape) -> dict[str, tuple[Shape, str | Initializer]]:  # noqa: D102
+        return {"scale": (input_shape, self.initializer)}
+
+
+@LAYERS.named("PReLU")
+@dataclass(frozen=True)
+class PReLU(KindLayer):
+    """x where x > 0, else alpha x, alpha trained for each feature.
+
+    Arguments:
+        alpha_initializer: the first slopes.
+        alpha_regularizer: a penalty on them; see `dk.regularizers`.
+        alpha_constraint: what they are held to; see `dk.constraints`.
+
+    Source: K. He et al., ICCV 2015.
+    """
+
+    alpha_initializer: str | Initializer = "zeros"
+    alpha_regularizer: str | Regularizer | None = field(default=None, kw_only=True, metadata=UNLESS_DEFAULT)
+    alpha_constraint: str | Constraint | None = field(default=None, kw_only=True, metadata=UNLESS_DEFAULT)
+
+    kind: ClassVar = "prelu"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        get_initializer(self.alpha_initializer)
+        get_regularizer(self.alpha_regularizer)
+        get_constraint(self.alpha_constraint)
+
+    def parameters(self, input_shape: Shape) -> dict[str, tuple[Shape, str | Initializer]]:  # noqa: D102
+        return {"alpha": (input_shape, self.alpha_initializer)}
+
+
+@LAYERS.named("GaussianNoise")
+@dataclass(frozen=True)
+class GaussianNoise(KindLayer):
+    """While training, add normal noise of mean 0 to each number; else nothing. The network's seed decides it.
+
+    Arguments:
+        stddev: of the noise.
+    """
+
+    stddev: float
+
+    kind: ClassVar = "gaussian_noise"
+    expects: ClassVar = {"stddev": NOT_NEGATIVE}
+
+    def settings(self, input_shape: Shape) -> dict[str, Any]:  # noqa: D102
+        return {"stddev": float(self.stddev)}

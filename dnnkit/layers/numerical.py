@@ -1,0 +1,57 @@
+"""Layers that make several numbers of each."""
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any, ClassVar
+
+from dnnkit.errors import ShapeError
+from dnnkit.initializers import Initializer, RandomNormal, RandomUniform, Shape
+from dnnkit.layers.base import LAYERS
+from dnnkit.layers.of_kind import KindLayer
+from dnnkit.settings import POSITIVE, whole
+
+__all__ = ["PeriodicEmbedding"]
+
+
+@LAYERS.named("PeriodicEmbedding")
+@dataclass(frozen=True)
+class PeriodicEmbedding(KindLayer):
+    """For each feature sines and cosines at trained frequencies, and of these a small dense layer with ReLU.
+
+    Samples of the shape (features,) become (features, units), or (features, 2 frequencies) where units is 0; put
+    `Flatten()` before a `Dense` layer.
+
+    Arguments:
+        units: of each feature's dense layer; 0 for none.
+        frequencies: how many each feature has.
+        stddev: of the first frequencies, which are normal: the one number that is worth tuning, from 0.01 to 100 for
+            features of about unit variance.
+
+    Source: Y. Gorishniy, I. Rubachev, A. Babenko, NeurIPS 2022: "PLR", or "P" where units is 0.
+    """
+
+    units: int = 8
+    frequencies: int = 16
+    stddev: float = 0.1
+
+    kind: ClassVar = "periodic_embedding"
+    expects: ClassVar = {"units": whole(0), "frequencies": whole(1), "stddev": POSITIVE}
+
+    def output_shape(self, input_shape: Shape) -> Shape:  # noqa: D102
+        if len(input_shape) != 1:
+            raise ShapeError(f"{self} got samples of the shape {input_shape}: put Flatten() before it")
+        return (input_shape[0], self.units or 2 * self.frequencies)
+
+    def parameters(self, input_shape: Shape) -> dict[str, tuple[Shape, str | Initializer]]:  # noqa: D102
+        features, waves = input_shape[0], 2 * self.frequencies
+        parts: dict[str, tuple[Shape, str | Initializer]] = {
+            "frequencies": ((features, self.frequencies), RandomNormal(float(self.stddev)))
+        }
+        if self.units:
+            bound = 1 / sqrt(waves)
+            parts["kernel"] = (features, waves, self.units), RandomUniform(-bound, bound)
+            parts["bias"] = (features, self.units), RandomUniform(-bound, bound)
+        return parts
+
+    def settings(self, input_shape: Shape) -> dict[str, Any]:  # noqa: D102
+        return {"frequencies": self.frequencies, "units": self.units}

@@ -1,0 +1,53 @@
+"""What predicts in a network's place where its stages can be folded (`dnnkit.backends.folding`)."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from dnnkit.backends.base import Backend
+from dnnkit.backends.executable import Executable
+from dnnkit.backends.folding import Folded, folded
+from dnnkit.backends.program import HostArray, Snapshot, TrainingState
+from dnnkit.network.turns import Settled, Turns
+
+
+class Folding:
+    """A network's folded program, built when something is first predicted, with its parameters as they follow from
+    those of the network."""
+
+    def __init__(self, backend: Backend, executable: Executable, made: Folded) -> None:
+        self._backend, self._executable, self._folded = backend, executable, made
+        self._built: Executable | None = None
+        self._known: tuple[Settled, Any] | None = None
+        """Parameters, and as long as what they follow from."""
+        self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, backend: Backend, executable: Executable) -> Folding | None:
+        """None where there is nothing to fold."""
+        made = folded(executable.program)
+        return None if made is None else cls(backend, executable, made)
+
+    def now(self, turns: Turns) -> tuple[Executable, Any]:
+        """What predicts as the network does now, and the parameters for it."""
+        known, built = self._known, self._built
+        if built is not None and known is not None and known[0] is turns.settled:
+            return built, known[1]
+        seen: list[Settled | None] = []
+
+        def read(parameters: Any) -> dict[str, HostArray]:
+            settled = turns.settled
+            seen.append(settled if settled is not None and settled.parameters is parameters else None)
+            names = [parameter.name for parameter in self._executable.program.parameters]
+            return {name: self._executable.read_parameter(name, parameters) for name in names}
+
+        values = self._folded.parameters(turns.read(self._executable, read))
+        with self._lock:
+            if self._built is None:
+                self._built = self._backend.build(self._folded.program)
+            self._built.restore(Snapshot(values, {}, TrainingState()))
+            parameters = self._built.copy_parameters()
+            if seen[-1] is not None and turns.settled is seen[-1]:
+                self._known = seen[-1], parameters
+            return self._built, parameters

@@ -1,0 +1,77 @@
+"""Penalties on parameters: what they add to the loss, and so to the gradient. `Dense(8, kernel_regularizer="l2")`."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dnnkit.registry import Registry
+from dnnkit.settings import NOT_NEGATIVE, Settings
+
+__all__ = ["L1", "L1L2", "L2", "Regularizer", "get_regularizer"]
+
+
+@dataclass(frozen=True)
+class Regularizer(Settings):
+    """Base of penalties l1 Σ|w| + l2 Σw²."""
+
+    @property
+    def factors(self) -> tuple[float, float]:
+        """l1 and l2."""
+        raise NotImplementedError(f"{type(self).__name__} says no factors")
+
+
+def _is_regularizer(thing: object) -> bool:
+    return isinstance(thing, type) and issubclass(thing, Regularizer)
+
+
+REGULARIZERS: Registry[type[Regularizer]] = Registry("regularizer", "a subclass of Regularizer", _is_regularizer)
+
+
+@REGULARIZERS.named("l1")
+@dataclass(frozen=True)
+class L1(Regularizer):
+    """l1 Σ|w|."""
+
+    l1: float = 0.01
+
+    expects: ClassVar = {"l1": NOT_NEGATIVE}
+
+    @property
+    def factors(self) -> tuple[float, float]:  # noqa: D102
+        return float(self.l1), 0.0
+
+
+@REGULARIZERS.named("l2")
+@dataclass(frozen=True)
+class L2(Regularizer):
+    """l2 Σw². Its gradient is 2 l2 w: `SGD(weight_decay=d)` is an l2 of d / 2 that is not part of the loss."""
+
+    l2: float = 0.01
+
+    expects: ClassVar = {"l2": NOT_NEGATIVE}
+
+    @property
+    def factors(self) -> tuple[float, float]:  # noqa: D102
+        return 0.0, float(self.l2)
+
+
+@REGULARIZERS.named("l1_l2")
+@dataclass(frozen=True)
+class L1L2(Regularizer):
+    """l1 Σ|w| + l2 Σw²."""
+
+    l1: float = 0.01
+    l2: float = 0.01
+
+    expects: ClassVar = {"l1": NOT_NEGATIVE, "l2": NOT_NEGATIVE}
+
+    @property
+    def factors(self) -> tuple[float, float]:  # noqa: D102
+        return float(self.l1), float(self.l2)
+
+
+def get_regularizer(given: str | Regularizer | None) -> Regularizer | None:
+    """A regularizer by its name, its class, or as it is; None for none."""
+    if given is None:
+        return None
+    made: Regularizer = REGULARIZERS.make(given, Regularizer)
+    return made

@@ -1,0 +1,117 @@
+"""Opcodes of several outputs: each has columns of the scores and of the targets, a loss, metrics and a head."""
+
+from dnnkit.kernels._engine.opcodes import opcode
+from dnnkit.kernels._engine.stages import METRIC_BYTES, metric_at
+from dnnkit.kernels._engine.structures import PART
+from dnnkit.kernels._numba.at_address import at, matrix, number, vector
+from dnnkit.kernels._numba.indirect_calls import call_forward, call_loss, call_metric
+from dnnkit.kernels._numba.jit import jit
+
+part_at = at(PART)
+PART_BYTES = PART.bytes
+
+
+@jit
+def take_scores(worker, run, part):
+    """Copy the part's scores, for kernels read whole rows."""
+    scores = matrix(run.zero, worker.scores, worker.rows, run.outputs)
+    own = matrix(run.zero, worker.parts + part.own_scores, worker.rows, part.width)
+    for i in range(worker.rows):
+        for k in range(part.width):
+            own[i, k] = scores[i, part.column + k]
+
+
+@jit
+def take_labels_of(worker, run, part):
+    """Copy the part's labels, which are whole numbers in a column of the targets."""
+    targets = matrix(run.zero, worker.targets, worker.rows, run.target_width)
+    labels = vector(0, worker.parts + part.own_targets, worker.rows)
+    for i in range(worker.rows):
+        labels[i] = int(targets[i, part.target])
+
+
+@jit
+def take_values_of(worker, run, part):
+    """Copy the part's targets."""
+    targets = matrix(run.zero, worker.targets, worker.rows, run.target_width)
+    own = matrix(run.zero, worker.parts + part.own_targets, worker.rows, part.targets)
+    for i in range(worker.rows):
+        for k in range(part.targets):
+            own[i, k] = targets[i, part.target + k]
+
+
+@opcode
+def loss_of_part(worker, run, stage, option):
+    """Compute the loss of the output with the option's number, and the gradient of its scores."""
+    part = part_at(run.parts + option * PART_BYTES)
+    take_scores(worker, run, part)
+    if part.loss != 0:
+        if part.takes_labels:
+            take_labels_of(worker, run, part)
+        else:
+            take_values_of(worker, run, part)
+        scale = 0.0
+        if run.training:
+            weight = number(0.0, run.batch_weights, worker.step)
+            scale = part.weight * (1.0 if run.sums_up else (1.0 / weight if weight > 0 else 0.0))
+        call_loss(
+            part.loss,
+            (
+                worker.parts + part.own_scores, worker.parts + part.own_targets, worker.weights, worker.rows,
+                part.width, scale, worker.parts + part.own_dscores, worker.totals + 8 * part.first,
+            ),
+        )  # fmt: skip
+    dscores = matrix(run.zero, worker.dscores, worker.rows, run.outputs)
+    own = matrix(run.zero, worker.parts + part.own_dscores, worker.rows, part.width)
+    for i in range(worker.rows):
+        for k in range(part.width):
+            dscores[i, part.column + k] = own[i, k] if part.loss != 0 else run.zero
+
+
+@opcode
+def add_losses(worker, run, stage, option):
+    """Add up the losses of all outputs."""
+    totals, total = vector(0.0, worker.totals, 1), 0.0
+    for number_of_part in range(run.part_count):
+        part = part_at(run.parts + number_of_part * PART_BYTES)
+        if part.loss != 0:
+            total += part.weight * number(0.0, worker.totals, part.first)
+    totals[0] = total
+    worker.dy = worker.dscores
+    if total != total and worker.nan_step < 0:
+        worker.nan_step = worker.step
+
+
+@opcode
+def predict_part_for_metrics(worker, run, stage, option):
+    """Make predictions of the scores of the output with the option's number, for the metrics that take them."""
+    part = part_at(run.parts + option * PART_BYTES)
+    call_forward(part.head, (worker.parts + part.own_scores, worker.dz, worker.rows, part.width))
+
+
+@opcode
+def metric_of_part(worker, run, stage, option):
+    """Compute the metric with the option's number, of the output that it measures."""
+    one = metric_at(run.metrics + option * METRIC_BYTES)
+    part = part_at(run.parts + one.part * PART_BYTES)
+    scores = worker.dz if one.on_predictions else worker.parts + part.own_scores
+    call_metric(
+        one.function,
+        (
+            scores, worker.parts + part.own_targets, worker.weights, worker.rows, part.width, one.threshold,
+            worker.totals + 8 * one.first,
+        ),
+    )  # fmt: skip
+
+
+@opcode
+def predict_part(worker, run, stage, option):
+    """Make predictions of the scores of the output with the option's number."""
+    part = part_at(run.parts + option * PART_BYTES)
+    take_scores(worker, run, part)
+    call_forward(part.head, (worker.parts + part.own_scores, worker.dz, worker.rows, part.width))
+    own = matrix(run.zero, worker.dz, worker.rows, part.width)
+    out = matrix(run.zero, run.out, run.row_count, run.outputs)
+    for i in range(worker.rows):
+        for k in range(part.width):
+            out[worker.first_row + i, part.column + k] = own[i, k]

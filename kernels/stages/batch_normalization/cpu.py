@@ -1,0 +1,207 @@
+"""Batch normalisation for the engine. Contract: the package's docstring."""
+
+import math
+
+from dnnkit.kernels._engine.kinds import (
+    add_sums,
+    dy_of,
+    kept,
+    may_write_statistics,
+    my_sums,
+    parameter,
+    parameter_gradient,
+    rows_of_batch,
+    saved,
+    setting,
+    source,
+    source_gradient,
+    source_wanted,
+    y_of,
+)
+from dnnkit.kernels._engine.opcodes import opcode
+from dnnkit.kernels._numba.at_address import part
+from dnnkit.kernels._numba.jit import jit
+
+CHANNELS, EPSILON, MOMENTUM, SCALE, CENTER, FROZEN = range(6)
+"""Places of the settings."""
+
+
+@jit
+def channels_of(stage):
+    """How many features have moments of their own."""
+    return int(setting(stage, CHANNELS))
+
+
+@jit
+def number_of_moving(stage):
+    """The number of the moving mean among the parameters; the moving variance is the next."""
+    return int(setting(stage, SCALE)) + int(setting(stage, CENTER))
+
+
+@jit
+def count_of(worker, run, stage):
+    """Over how many numbers a mean goes."""
+    return rows_of_batch(worker, run) * (stage.outputs // channels_of(stage))
+
+
+@jit
+def sum_to(x, wanted, out):
+    """Sums of x over rows, of the differences' squares from `wanted` where that is not empty, to out (C,)."""
+    rows, features = x.shape
+    channels = out.size
+    for c in range(channels):
+        out[c] = 0
+    for i in range(rows):
+        for first in range(0, features, channels):
+            if wanted.size > 0:
+                for c in range(channels):
+                    difference = x[i, first + c] - wanted[c]
+                    out[c] += difference * difference
+            else:
+                for c in range(channels):
+                    out[c] += x[i, first + c]
+
+
+@jit
+def finish(worker, run, stage, mean, inverse, normal):
+    """Normalise, scale and shift; what is normalised goes to `normal`, which may be where y is."""
+    x, y, channels = source(worker, run, stage, 0), y_of(worker, run, stage), channels_of(stage)
+    scale, center = setting(stage, SCALE) > 0, setting(stage, CENTER) > 0
+    gamma, beta = parameter(worker, run, stage, 0), parameter(worker, run, stage, 1 if scale else 0)
+    for i in range(worker.rows):
+        for first in range(0, stage.outputs, channels):
+            for c in range(channels):
+                normal[i, first + c] = (x[i, first + c] - mean[c]) * inverse[c]
+            if scale:
+                for c in range(channels):
+                    y[i, first + c] = normal[i, first + c] * gamma[c]
+            else:
+                for c in range(channels):
+                    y[i, first + c] = normal[i, first + c]
+            if center:
+                for c in range(channels):
+                    y[i, first + c] += beta[c]
+
+
+@jit
+def invert(stage, variance, out):
+    """1 / √(variance + epsilon)."""
+    epsilon, one = variance.dtype.type(setting(stage, EPSILON)), variance.dtype.type(1)
+    for c in range(out.size):
+        out[c] = one / variance.dtype.type(math.sqrt(variance[c] + epsilon))
+
+
+@opcode
+def batch_normalization_mean(worker, run, stage, option):
+    """Add up a stage's x."""
+    if setting(stage, FROZEN) == 0:
+        channels, x = channels_of(stage), source(worker, run, stage, 0)
+        sum_to(x, part(x, 0, 0), my_sums(worker, run, stage, 0, channels))
+
+
+@opcode
+def batch_normalization_variance(worker, run, stage, option):
+    """Compute the mean of a stage's x, and add up the squares of the differences from it."""
+    if setting(stage, FROZEN) == 0:
+        channels, numbers = channels_of(stage), kept(run, stage)
+        mean, count = part(numbers, 0, channels), count_of(worker, run, stage)
+        add_sums(worker, run, stage, 0, mean)
+        for c in range(channels):
+            mean[c] /= mean.dtype.type(count)
+        sum_to(source(worker, run, stage, 0), mean, my_sums(worker, run, stage, channels, channels))
+
+
+@opcode
+def batch_normalization(worker, run, stage, option):
+    """Compute the variance of a stage's x, and normalise."""
+    channels, numbers = channels_of(stage), kept(run, stage)
+    mean, variance = part(numbers, 0, channels), part(numbers, channels, channels)
+    inverse = part(numbers, 2 * channels, channels)
+    if setting(stage, FROZEN) == 0:
+        count = count_of(worker, run, stage)
+        add_sums(worker, run, stage, channels, variance)
+        for c in range(channels):
+            variance[c] /= variance.dtype.type(count)
+    else:
+        moving = number_of_moving(stage)
+        before, spread = parameter(worker, run, stage, moving), parameter(worker, run, stage, moving + 1)
+        for c in range(channels):
+            mean[c], variance[c] = before[c], spread[c]
+    invert(stage, variance, inverse)
+    finish(worker, run, stage, mean, inverse, saved(worker, run, stage))
+
+
+@opcode
+def batch_normalization_predict(worker, run, stage, option):
+    """Normalise a stage's x by the moving mean and variance."""
+    moving, inverse = number_of_moving(stage), part(kept(run, stage), 2 * channels_of(stage), channels_of(stage))
+    invert(stage, parameter(worker, run, stage, moving + 1), inverse)
+    finish(worker, run, stage, parameter(worker, run, stage, moving), inverse, y_of(worker, run, stage))
+
+
+@opcode
+def batch_normalization_backward_sums(worker, run, stage, option):
+    """Compute the gradients of a stage's gamma and beta."""
+    channels, dy, normal = channels_of(stage), dy_of(worker, run, stage), saved(worker, run, stage)
+    dgamma = my_sums(worker, run, stage, 2 * channels, channels)
+    dbeta = my_sums(worker, run, stage, 3 * channels, channels)
+    for c in range(channels):
+        dgamma[c], dbeta[c] = 0, 0
+    for i in range(worker.rows):
+        for first in range(0, stage.outputs, channels):
+            for c in range(channels):
+                dgamma[c] += dy[i, first + c] * normal[i, first + c]
+                dbeta[c] += dy[i, first + c]
+    if stage.trains:
+        scale = setting(stage, SCALE) > 0
+        if scale:
+            gradient = parameter_gradient(worker, run, stage, 0)
+            for c in range(channels):
+                gradient[c] = dgamma[c]
+        if setting(stage, CENTER) > 0:
+            gradient = parameter_gradient(worker, run, stage, 1 if scale else 0)
+            for c in range(channels):
+                gradient[c] = dbeta[c]
+
+
+@opcode
+def batch_normalization_backward(worker, run, stage, option):
+    """Compute the gradient of a stage's x, through the moments of the batch."""
+    if not source_wanted(stage, 0):
+        return
+    channels, numbers = channels_of(stage), kept(run, stage)
+    dy, normal, dx = dy_of(worker, run, stage), saved(worker, run, stage), source_gradient(worker, run, stage, 0)
+    inverse, kind = part(numbers, 2 * channels, channels), dx.dtype.type
+    dgamma, dbeta = part(numbers, 3 * channels, channels), part(numbers, 4 * channels, channels)
+    if setting(stage, FROZEN) == 0:
+        count = kind(count_of(worker, run, stage))
+        add_sums(worker, run, stage, 2 * channels, dgamma)
+        add_sums(worker, run, stage, 3 * channels, dbeta)
+        for c in range(channels):
+            dgamma[c] /= count
+            dbeta[c] /= count
+    else:
+        for c in range(channels):
+            dgamma[c], dbeta[c] = 0, 0
+    gamma, scale = parameter(worker, run, stage, 0), setting(stage, SCALE) > 0
+    for i in range(worker.rows):
+        for first in range(0, stage.outputs, channels):
+            for c in range(channels):
+                slope = dy[i, first + c] - dbeta[c] - normal[i, first + c] * dgamma[c]
+                dx[i, first + c] = slope * inverse[c]
+            if scale:
+                for c in range(channels):
+                    dx[i, first + c] *= gamma[c]
+
+
+@opcode
+def batch_normalization_moving(worker, run, stage, option):
+    """Move a stage's moving mean and variance towards those of the batch."""
+    if setting(stage, FROZEN) == 0 and may_write_statistics(worker, run):
+        channels, numbers, moving = channels_of(stage), kept(run, stage), number_of_moving(stage)
+        for which in range(2):
+            now, before = part(numbers, which * channels, channels), parameter(worker, run, stage, moving + which)
+            keep = before.dtype.type(setting(stage, MOMENTUM))
+            rest = before.dtype.type(1 - setting(stage, MOMENTUM))
+            for c in range(channels):
+                before[c] = keep * before[c] + rest * now[c]

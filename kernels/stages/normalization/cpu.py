@@ -1,0 +1,38 @@
+"""Normalisation by known moments, for the engine. Contract: the package's docstring."""
+
+import math
+
+from dnnkit.kernels._engine.kinds import dy_of, parameter, setting, source, source_gradient, source_wanted, y_of
+from dnnkit.kernels._engine.opcodes import opcode
+from dnnkit.kernels._numba.jit import jit
+from dnnkit.kernels.stages.normalization import LEAST
+
+
+@jit
+def spread_of(variance):
+    """What is divided by."""
+    kind = type(variance)
+    return max(kind(math.sqrt(variance)), kind(LEAST))
+
+
+@opcode
+def normalization(worker, run, stage, option):
+    """Normalise a stage's x by the means and variances that are known."""
+    x, y, channels = source(worker, run, stage, 0), y_of(worker, run, stage), int(setting(stage, 0))
+    mean, variance = parameter(worker, run, stage, 0), parameter(worker, run, stage, 1)
+    for i in range(worker.rows):
+        for first in range(0, stage.outputs, channels):
+            for c in range(channels):
+                y[i, first + c] = (x[i, first + c] - mean[c]) / spread_of(variance[c])
+
+
+@opcode
+def normalization_backward(worker, run, stage, option):
+    """Compute the gradient of the x of a stage."""
+    if source_wanted(stage, 0):
+        dy, dx, channels = dy_of(worker, run, stage), source_gradient(worker, run, stage, 0), int(setting(stage, 0))
+        variance = parameter(worker, run, stage, 1)
+        for i in range(worker.rows):
+            for first in range(0, stage.outputs, channels):
+                for c in range(channels):
+                    dx[i, first + c] = dy[i, first + c] / spread_of(variance[c])

@@ -1,0 +1,38 @@
+"""One-hot columns, in plain array code. Contract: the package's docstring."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dnnkit.kernels.array import Array, Namespace
+from dnnkit.kernels.stages import Context, Settings
+
+
+def forward(
+    xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, xp: Namespace = np
+) -> tuple[Array, Any]:
+    """(y, how many rows and columns x has)."""
+    x = xs[0]
+    columns = [
+        xp.astype(x[:, k : k + 1] == xp.arange(size, dtype=x.dtype)[None, :], x.dtype)
+        for k, size in enumerate(settings["sizes"])
+    ]
+    if settings["mode"] == "concatenate":
+        return xp.concat(columns, axis=1), x.shape
+    y = columns[0]
+    for column in columns[1:]:
+        y = y + column
+    return (xp.where(y > 0, xp.ones_like(y), y) if settings["mode"] == "multi_hot" else y), x.shape
+
+
+def backward(
+    dy: Array,
+    saved: Any,
+    parameters: Sequence[Array],
+    settings: Settings,
+    needs_dx: Sequence[bool],
+    xp: Namespace = np,
+) -> tuple[list[Array | None], list[Array | None]]:
+    """No gradient in class numbers."""
+    return [xp.zeros(saved, dtype=dy.dtype) if needs_dx[0] else None], []

@@ -1,0 +1,26 @@
+"""Layers that are kinds of stages, on the CuPy backend: their formulas, by CuPy's functions."""
+
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from tests.dnnkit.layers import test_layers, test_penalties
+
+pytestmark = pytest.mark.cuda_on_cpu
+
+
+@pytest.mark.parametrize("name", [*test_layers.NETWORKS, "penalties"])
+def test_they_follow_numpy(cupy: ModuleType, name: str) -> None:
+    if name == "penalties":
+        wanted, net = (test_penalties.network(backend=backend) for backend in ("numpy", "cupy"))
+        x, y = test_penalties.X, test_penalties.Y
+    else:
+        wanted, net = (test_layers.network(name, "float64", backend=backend) for backend in ("numpy", "cupy"))
+        x, y = test_layers.samples(name), test_layers.Y
+    expected, found = (each.fit(x, y, batch_size=6, epochs=2, verbose=0)["loss"] for each in (wanted, net))
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    for key, value in net.parameters.items():
+        np.testing.assert_allclose(value, wanted.parameters[key], rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(net.predict(x), wanted.predict(x), atol=1e-7)
+    assert net.evaluate(x, y)["loss"] == pytest.approx(wanted.evaluate(x, y)["loss"], rel=1e-7)
