@@ -968,12 +968,12 @@ BACKENDS = [
     ),
     Fault(
         "backends-open-step-logits", MISSING, "dnnkit/network/open_step.py",
-        'replace(last, activation="linear")', "last",
+        "self.of_logits and last_activation != ", "False and last_activation != ",
         "tests/dnnkit/network/test_open_step.py -k fused_loss_goes_back",
     ),
     Fault(
         "backends-open-step-dropout", MISSING, "dnnkit/network/open_step.py",
-        "if not training:", "if False:",
+        "program.stages if training else _as_predicted(program)", "program.stages",
         "tests/dnnkit/network/test_open_step.py -k by_differences",
     ),
     Fault(
