@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from dnnkit.backends.base import Backend
 from dnnkit.backends.executable import Executable
+from dnnkit.backends.full_batch import around, without_optimizer
 from dnnkit.backends.program import Dense, Plan, Program
 from dnnkit.backends.registry import BACKENDS, choice, get_backend, reason_against
 from dnnkit.errors import BackendUnavailable
@@ -51,7 +52,7 @@ def choose(asked: str | Backend | None, program: Program, rows: int) -> Chosen:
     Raises:
         BackendUnavailable: a backend that was named cannot work. "auto" always finds one.
     """
-    processor = get_backend(asked)
+    processor, program = get_backend(asked), without_optimizer(program)
     if isinstance(asked, Backend) or choice(asked).name != "auto":
         return Chosen(processor)
     if program.loss is None or rows == NONE_TRAINED:
@@ -99,14 +100,14 @@ def build(chosen: Chosen, program: Program) -> tuple[Chosen, Executable]:
 
 
 def _built(backend: Backend, program: Program) -> Executable:
-    executable = backend.build(program)
+    executable = backend.build(without_optimizer(program))
     if executable.api_version < program.api_version:
         raise BackendUnavailable(
             f"the backend {backend.name!r} cannot run a network with branches, several outputs or layers newer than "
             f"it, for its {type(executable).__name__} says api_version = {executable.api_version}: use dk.Sequential "
             "of the layers that it knows, or another backend, such as numpy"
         )
-    return executable
+    return around(executable, program, backend)
 
 
 CHOSEN = "chosen"

@@ -94,6 +94,16 @@ class Executable(ABC):
     def begin_epoch(self, data: Any, order: HostArray, batch_size: int) -> None:
         """Hand over data and the order of its rows once for many steps, and set the totals to zero."""
 
+    @property
+    def ended(self) -> str:
+        """Why there is nothing left to train, in words, after steps of an optimizer that knows when; else empty."""
+        return ""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What is told of an epoch besides loss and metrics, such as how often they were evaluated."""
+        return {}
+
     @abstractmethod
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:
         """Run steps first … last - 1 of the epoch; return the step after the last one that was run.
@@ -128,6 +138,46 @@ class Executable(ABC):
     @abstractmethod
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:
         """A step with gradients by name of all that is trained, such as a mean of several ranks, as of a batch."""
+
+    # -- all rows as one function of the trained parameters, for `full_batch.py` -------------------------------------
+
+    def read_trained(self) -> Array:
+        """A copy of all trained parameters, as one flat array of the backend."""
+        raise self._without_full_batches()
+
+    def write_trained(self, numbers: Array) -> None:
+        """Replace all trained parameters by what is as flat as `read_trained` gave it."""
+        raise self._without_full_batches()
+
+    def name_trained(self, numbers: Array) -> dict[str, HostArray]:
+        """By name, on the host, what is as flat as `read_trained` gives it."""
+        raise self._without_full_batches()
+
+    def flatten_trained(self, values: Mapping[str, HostArray]) -> Array:
+        """The opposite; what is missing is zeros."""
+        raise self._without_full_batches()
+
+    def weight(self, data: Any) -> float:
+        """The sum of the row weights."""
+        raise self._without_full_batches()
+
+    def differentiate_all(
+        self, data: Any, numbers: Array, rows: int, goes_on: Callable[[], bool]
+    ) -> tuple[float, Array] | None:
+        """Loss of all rows with these numbers as the trained parameters, and its gradient, as flat; changes no state.
+
+        So many rows are computed at a time, so that memory is bounded. `goes_on` is asked between two such chunks;
+        None as soon as it says no.
+        """
+        raise self._without_full_batches()
+
+    def _without_full_batches(self) -> BackendUnavailable:
+        return BackendUnavailable(
+            f"the backend {self.plan.backend!r} has no full batches, which L-BFGS needs: its {type(self).__name__} has "
+            "no differentiate_all. Use another optimizer, such as dk.Adam(), or another backend, such as numpy"
+        )
+
+    # -- batches of a user's own loop --------------------------------------------------------------------------------
 
     def train_batch(self, x: Any, y: Any, hyperparameters: Hyperparameters) -> float | None:
         """One update on x and y just as the user gave them; the loss before it.

@@ -287,6 +287,16 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class FullBatch:
+    """An optimizer that works on the whole data at a time, and decides itself at which parameters it evaluates them.
+
+    `pairs` are the steps that it remembers at most, each with what it changed in the gradient (`kernels/lbfgs`).
+    """
+
+    pairs: int
+
+
+@dataclass(frozen=True)
 class Group:
     """Parameters that the optimizer updates with numbers of their own.
 
@@ -302,8 +312,8 @@ class Program:
     """A network, whole: what it computes, what it minimises, how it is updated.
 
     `loss` and `rule` are None in a network that was never compiled: it predicts only. `rule` names one of
-    `kernels/optimizer_step`, or is a user's own. `seed` (32 bits) decides dropout masks; `num_threads` None leaves the
-    choice to the backend.
+    `kernels/optimizer_step`, or is a user's own, or a `FullBatch` (`backends/full_batch.py`). `seed` (32 bits) decides
+    dropout masks; `num_threads` None leaves the choice to the backend.
     """
 
     input_shape: tuple[int, ...]
@@ -312,7 +322,7 @@ class Program:
     head: str
     loss: Loss | None
     metrics: tuple[Metric, ...]
-    rule: str | Rule | None
+    rule: str | Rule | FullBatch | None
     dtype: Literal["float32", "float64"]
     seed: int
     num_threads: int | None
@@ -413,7 +423,9 @@ class Program:
 
     @property
     def optimizer_rule(self) -> Rule | None:
-        """The rule of the optimizer itself."""
+        """The rule of the optimizer itself; None where nothing is updated by a rule."""
+        if isinstance(self.rule, FullBatch):
+            return None
         return RULES[self.rule] if isinstance(self.rule, str) else self.rule
 
     @property
@@ -509,7 +521,7 @@ class Program:
     @property
     def custom_rule(self) -> tuple[str, ...]:
         """The user's own optimizer, in words."""
-        if self.rule is None or isinstance(self.rule, str):
+        if not isinstance(self.rule, Rule):
             return ()
         return (f"optimizer {self.rule.function.__qualname__.removesuffix('.update')}",)
 
@@ -548,8 +560,9 @@ class TrainingState:
     `step` counts batches, each of which is an update unless several make one (`Program.accumulation`): it enters
     dropout masks, and, as the number of updates, Adam's bias correction and schedules. `epoch` counts epochs begun
     and ended: with the seed it decides the order of the samples. `position` is the next step within an epoch that has
-    not ended, of `steps` in all, else 0. `execution` says how the backend divided the work, in its own words: with
-    the same one again, results are the same bit for bit.
+    not ended, of `steps` in all, else 0. `evaluations` counts those of loss and gradient on the whole data, by an
+    optimizer that decides itself how many it needs. `execution` says how the backend divided the work, in its own
+    words: with the same one again, results are the same bit for bit.
 
     Of an epoch that has not ended: `schedule` is how its samples become batches, in words, and `data` a fingerprint of
     them, where it was asked for; `sums` what was measured, up to date in a snapshot.
@@ -563,6 +576,7 @@ class TrainingState:
     schedule: str = ""
     data: str = ""
     sums: EpochSums | None = None
+    evaluations: int = 0
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ from dnnkit.errors import DnnkitError
 from dnnkit.formula import activation, loss
 from dnnkit.instead import no_attribute
 from dnnkit.layers import *  # noqa: F403
+from dnnkit.lbfgs import LBFGS
 from dnnkit.models import clone_model, load_model
 from dnnkit.network.evaluation import Evaluation
 from dnnkit.network.model import Model
@@ -115,6 +116,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "LBFGS",
     "SGD",
     "Adam",
     "AdamW",

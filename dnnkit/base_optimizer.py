@@ -98,6 +98,8 @@ class Optimizer(Settings):
         "groups": Expected(parameter_groups.FORM, parameter_groups.pairs),
         "no_decay": Expected("patterns of names, such as 'bias'", parameter_groups.patterns),
     }
+    full_batch: ClassVar[bool] = False
+    """Whether it wants all samples in each step, and an epoch is one."""
     implied: ClassVar[Mapping[str, float]] = {}
     """Numbers of the rule that are no field."""
     slots: ClassVar[tuple[str, ...]] = ()

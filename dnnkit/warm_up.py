@@ -91,7 +91,8 @@ class _Network:
         numbers = np.linspace(0, 1, ROWS * INPUTS).reshape(ROWS, INPUTS)
         mostly_zeros = np.where(numbers > 0.9, 255, 0).astype(np.uint8)
         for x in (numbers, mostly_zeros):
-            net.fit(x, y, batch_size=ROWS // 2, sample_weight=np.ones(ROWS), verbose=0)
+            rows = None if net.optimizer.full_batch else ROWS // 2
+            net.fit(x, y, batch_size=rows, sample_weight=np.ones(ROWS), verbose=0)
             net.evaluate(x, y)
             net.predict(x)
         net.predict(numbers[:1].astype(dtype))

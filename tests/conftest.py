@@ -6,7 +6,7 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from hypothesis import settings
 
 import dnnkit as dk
 from dnnkit.backends import Backend, available, get_backend, registry
+from dnnkit.backends.blas_threads import blas_threads
 from dnnkit.backends.numba_backend import NumbaBackend
 from tests.requirements import gpu_is_required, require
 from tests.strict_backend import StrictBackend
@@ -47,10 +48,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.nodeid.startswith(("tests/backends/", "tests/dnnkit/", "tests/kernels/")))
 
 
-def pytest_collection_finish() -> None:
-    """What was collected stays to the end: no garbage collection need look through all of it again."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays to the end: no garbage collection need look through all of it, now or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @contextmanager
@@ -131,6 +138,14 @@ def _clean_slate(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     dk.set_backend(None)
     yield
     dk.set_backend(None)
+
+
+@pytest.fixture
+def one_blas_thread() -> Iterator[None]:
+    """For tests that multiply many matrices by NumPy alone: on processors that others use, too, the threads of BLAS
+    wait for each other a hundred times as long as they compute."""
+    with blas_threads().bounded(1):
+        yield
 
 
 @pytest.fixture

@@ -18,7 +18,10 @@ NEEDS_MNIST = "mnist"
 SETS_UP = ("make ", "python3 -m venv", ". .venv", "pip install", "git ", "pytest", "python -m pytest")
 """Commands that make an environment or run these very tests; CI runs the first two README commands itself."""
 
-BRIEFLY = ("--rounds", "2", "--epochs", "2", "--seeds", "2")
+BRIEFLY = {
+    "activations": ("--rounds", "2", "--epochs", "2", "--seeds", "2"),
+    "random": ("--quick", "--count", "2"),
+}
 """What only measures is given less to measure."""
 
 
@@ -41,7 +44,7 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """The command, by a shell; one of ours in this process, where all that it imports is loaded and compiled."""
     program, *arguments = shlex.split(command)
     if program == "dnnkit":
-        return dnnkit(folder, *arguments, *(BRIEFLY if arguments[:2] == ["bench", "activations"] else ()))
+        return dnnkit(folder, *arguments, *(BRIEFLY.get(arguments[1], ()) if arguments[0] == "bench" else ()))
     environment = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
     return processes.run(command, shell=True, cwd=folder, env=environment)
 

@@ -38,6 +38,10 @@ class ScheduleKey(NamedTuple):
     """The first stage whose gradient is wanted, -1 for the network's input as well."""
     clips: Clips = ""
     """Which norms of the gradient are bounded: none, that of the whole, or that of each parameter."""
+    penalises: bool = False
+    """Whether parameters have penalties."""
+    bounds: int = 0
+    """How many parameters are held to bounds."""
     inputs: Inputs = "gathered"
     bytes: bool = False
     """Whether inputs are bytes."""
@@ -122,11 +126,14 @@ def assemble(
     steps += [Instruction("metric", option=number) for number in key.metrics]
     steps += _measure_parts(key)
     by_rows = partition.by == "rows" and partition.workers > 1
-    at_once = key.purpose == "train" and not by_rows and not key.clips and not key.accumulates
+    waits = key.clips or key.accumulates or key.penalises or key.bounds
+    at_once = key.purpose == "train" and not by_rows and not waits
     if key.trains:
         steps += _backward(wiring, kinds, partition, key, at_once)
     if key.purpose == "differentiate" and by_rows:
         steps += [Instruction("exchange"), Instruction("sum_gradients")]
+    if key.purpose == "differentiate" and key.penalises:
+        steps += [Instruction("penalize", option=int(by_rows))]
     after = _after(stage_list) if key.purpose == "train" else []
     if key.purpose == "train" and not at_once:
         return [*steps, *_update_at_the_end(partition, by_rows, key, after), again]
@@ -304,13 +311,17 @@ def _update_at_the_end(
 ) -> list[Instruction]:
     """All parameters, when everybody's gradient is there; and what comes after."""
     steps = [Instruction(name) for name in (("exchange", "add_gradients") if by_rows else ())]
+    if key.penalises:
+        penalties = ("penalize",) if by_rows or partition.workers == 1 else ("penalize", "exchange", "join_penalties")
+        steps += [Instruction(name) for name in penalties]
     if key.accumulates:
         steps.append(Instruction("accumulate", option=int(key.accumulates == "means")))
     names: list[str] = []
     if key.clips:
         norm, clip = ("norm_of_each", "clip_each") if key.clips == "each" else ("norm", "clip")
         names += [norm, "exchange", clip] if partition.workers > 1 else [norm, clip]
-    steps += [Instruction(name) for name in (*names, "update")]
+    steps += [Instruction(name) for name in (*names, "update", *(["exchange"] if by_rows and key.bounds else []))]
+    steps += [Instruction("hold", option=number) for number in range(key.bounds)]
     return [*steps, *after, Instruction("exchange")] if by_rows else [*steps, *after]
 
 

@@ -1,8 +1,8 @@
 """The compiled epoch: a program run by a team of workers, many steps in one call."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from dnnkit.backends.aligned import Lending, address
 from dnnkit.backends.executable import Gradients
 from dnnkit.backends.inspection import StepParts
 from dnnkit.backends.numba_backend import cost_model, inspection
+from dnnkit.backends.numba_backend.all_rows import AllRows
 from dnnkit.backends.numba_backend.bytecode import Clips, Purpose
 from dnnkit.backends.numba_backend.one_batch import OneBatch
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 
 BYTE = np.dtype(np.uint8)
+
+Taken: TypeAlias = tuple[HostArray, HostArray, Clips, float, float]
+"""Rates, other numbers, which norms are bounded, by what, and the bound of each element."""
 
 
 @dataclass
@@ -72,7 +76,7 @@ class NumbaExecutable(CompiledReader):
 
     epoch: Epoch
     api_version = 2
-    can_freeze = can_group = can_accumulate = True
+    can_freeze = can_group = can_hold = can_accumulate = True
 
     def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:
         super().__init__(backend, program, plan)
@@ -84,8 +88,11 @@ class NumbaExecutable(CompiledReader):
         self._prepared: set[tuple[object, ...]] = set()
         """Schedules that are compiled, by purpose, partition, rows per batch, clipping, and kind of data."""
         self._is_given_up = False
+        self._taken: tuple[Hyperparameters | None, Any] = None, None
+        """The last hyperparameters, and what compiled code takes of them."""
         self._last_constants: tuple[Mapping[str, float] | None, HostArray] = None, np.zeros(0)
         self._one_batches: dict[tuple[object, ...], OneBatch] = {}
+        self._all_rows: AllRows | None = None
         self._updates: SharedUpdate | None = None
         self._lent_gradients = Lending(lambda: self._trained.empty(program.dtype))
 
@@ -236,22 +243,32 @@ class NumbaExecutable(CompiledReader):
         self._is_given_up = True
         self.request_stop()
 
-    def _steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> Steps:
-        """Steps with all that the optimizer takes."""
+    def _steps(self, first: int, last: int, hyperparameters: Hyperparameters, is_clipped: bool = False) -> Steps:
+        """Steps with all that the optimizer takes; no bound of a norm where gradients are given that are within it."""
+        given, taken = self._taken
+        if given is not hyperparameters:
+            taken = self._take(hyperparameters)
+            self._taken = hyperparameters, taken
+        rates, constants, clips, clip, value = taken
+        if is_clipped:
+            clips, clip = "", 0.0
+        return Steps(first, last, self.state.step, rates, constants, clips, clip, value)
+
+    def _take(self, hyperparameters: Hyperparameters) -> Taken:
+        """Hyperparameters as compiled code takes them."""
         rates = hyperparameters.learning_rates
         if groups := hyperparameters.groups:
             rates = np.stack([rates, *(group.learning_rates for group in groups)])
-        plain = hyperparameters.is_plain
-        constants = self._constants(hyperparameters) if plain else self._table(hyperparameters, last - first)
-        clip = hyperparameters.clip_norm or hyperparameters.clip_each or 0.0
-        value = hyperparameters.clip_value or 0.0
-        return Steps(first, last, self.state.step, rates, constants, clips_of(hyperparameters), clip, value)
+        constants = self._constants(hyperparameters) if hyperparameters.is_plain else self._table(hyperparameters)
+        clip, value = hyperparameters.clip_norm or hyperparameters.clip_each or 0.0, hyperparameters.clip_value or 0.0
+        return rates, constants, clips_of(hyperparameters), clip, value
 
-    def _table(self, hyperparameters: Hyperparameters, steps: int) -> HostArray:
+    def _table(self, hyperparameters: Hyperparameters) -> HostArray:
         """The constants of each group, and of each step if they vary."""
         names = [name for rule in self.program.rules for name in rule.hyperparameters]
         each = hyperparameters, *hyperparameters.groups
-        table = np.empty((len(each), steps if hyperparameters.varies else 1, len(names)))
+        steps = len(hyperparameters.learning_rates) if hyperparameters.varies else 1
+        table = np.empty((len(each), steps, len(names)))
         for group, own in enumerate(each):
             for place, name in enumerate(names):
                 table[group, :, place] = own.constants[name]
@@ -310,6 +327,23 @@ class NumbaExecutable(CompiledReader):
         dx = team.input_gradient(rows) * self._rescale.scale if with_input else None
         return Gradients(loss, self._trained.views(team.gradients[0], np), dx)
 
+    def write_trained(self, numbers: HostArray) -> None:  # noqa: D102
+        self._homes.flat_to_write().parameters[0, : self._trained.size] = numbers
+
+    def differentiate_all(  # noqa: D102
+        self, data: Data, numbers: HostArray, rows: int, goes_on: Callable[[], bool]
+    ) -> tuple[float, HostArray] | None:
+        kept = self._all_rows
+        if kept is None or kept.data is not data or kept.rows != min(rows, len(data)):
+            rows = min(rows, len(data))
+            partition = cost_model.partition_of_gradients(self.program, self.wiring, int(data.x.shape[1]), rows)
+            team, source = self._team(partition, rows), self._source(data)
+            kept = self._all_rows = AllRows(data, self.weight(data), source, rows, team, self.first_trained, self._run)
+        self._giant_step.wait()
+        gradient = self._lent_gradients.array()
+        loss = kept.differentiate(self._parameters, numbers, self.state.step, gradient, goes_on)
+        return None if loss is None else (loss, gradient)
+
     def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
         super().restore(snapshot)
         self._one_batches.clear()  # the state may want another partition
@@ -344,6 +378,8 @@ class NumbaExecutable(CompiledReader):
         They stay divided as the first one was.
         """
         if type(x) is not np.ndarray or x.shape[1:] != self.program.input_shape or x.dtype.kind not in "iuf":
+            return None
+        if self._class_columns:  # which are looked at where data are loaded
             return None
         if self.program.outputs:  # whose targets are looked at one by one
             return None
@@ -384,8 +420,11 @@ class NumbaExecutable(CompiledReader):
                     self._backend.clip_norm(part, hyperparameters.clip_each, out=part)
             place = address(flat)
         self._giant_step.wait()
-        steps = self._steps(0, 1, hyperparameters)._replace(clips="", clip_norm=0.0)
+        steps = self._steps(0, 1, hyperparameters, is_clipped=True)
         self._shared_update().run(place, steps, hyperparameters, self._homes.flat_to_write())
+        for bound in self.program.bounds:
+            value = self._layout.view(self._parameters, bound.parameter, np)
+            value[...] = self._held.hold(value, bound)
         self.state.step += 1
 
     def _accumulate(self, gradient: HostArray) -> HostArray:

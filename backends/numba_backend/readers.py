@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dnnkit.backends.aligned import Lending, empty, zeros
+from dnnkit.backends.classes import require_classes
 from dnnkit.backends.executable import AfterBatch, Executable
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.data import BatchSource, batch_source, is_worth_marking, marked
@@ -107,6 +108,7 @@ class CompiledReader(FlatExecutable):
     def _examined(self, data: Data) -> Data:
         first = self._stages[0] if self._stages and self.wiring.reads_data_once else None
         if isinstance(first, Dense) and self._rescale.offset == 0 and is_worth_marking(data, first.kernel.shape[1]):
+            require_classes(data.x, self._class_columns)
             return marked(data, self.program.num_threads)
         return super()._examined(data)
 
@@ -137,8 +139,17 @@ class CompiledReader(FlatExecutable):
             else:
                 for step in range(len(weights)):
                     team.run("evaluate", batches, Steps(step, step + 1), numbers, sums, threads=threads)
-                    after_batch(step, self._read_totals(team.totals(sums), float(weights[: step + 1].sum()), -1))
-        return self._read_totals(team.totals(sums), float(weights.sum()), -1)
+                    weight = float(weights[: step + 1].sum())
+                    after_batch(step, self._with_penalty(team.totals(sums), weight, parameters))
+        return self._with_penalty(team.totals(sums), float(weights.sum()), parameters)
+
+    def _with_penalty(self, totals: list[float], weight: float, parameters: HostArray) -> Totals:
+        """What was measured with these parameters, which may have penalties."""
+        found = self._read_totals(totals, weight, -1)
+        if not self.program.penalties:
+            return found
+        penalty = float(self._held.penalty(parameters)) * (1.0 if self._reduction == "sum" else weight)
+        return found._replace(loss=found.loss + penalty)
 
     def predict(self, data: Data, batch_size: int, parameters: HostArray | None = None) -> HostArray:  # noqa: D102
         partition, rows, threads = self._reading_partition(data, batch_size, calls=self._calls_layers)
@@ -152,6 +163,8 @@ class CompiledReader(FlatExecutable):
     def predict_few(self, x: Any, parameters: HostArray | None = None) -> HostArray | None:  # noqa: D102
         program = self.program
         if type(x) is not np.ndarray or x.dtype != self._dtype or x.shape[1:] != program.input_shape:
+            return None
+        if self._class_columns:  # which are looked at where data are loaded
             return None
         rows = len(x)
         if not 0 < rows <= SMALL_BATCH:

@@ -161,6 +161,27 @@ class StagewiseExecutable(FlatExecutable):
         loss = float(total) if self._reduction == "sum" else float(total) / (weight or 1.0)
         return Gradients(loss, self._trained.views(self._gradient, self._xp), dx if with_input else None)
 
+    def differentiate_all(  # noqa: D102
+        self, data: Data, numbers: Array, rows: int, goes_on: Callable[[], bool]
+    ) -> tuple[float, Array] | None:
+        weights, whole, kept = self._weight_sums(data, np.arange(len(data)), rows), self.weight(data), self._parameters
+        total, gradient = 0.0, None
+        self._giant_step.wait()
+        self._parameters = self._with_frozen(numbers)
+        try:
+            with self._limited(rows) as let_others:
+                feed = self._feed(data, np.arange(len(data)), rows, self._training.buffers)
+                for step in range(len(weights)):
+                    if not goes_on():
+                        return None
+                    let_others()
+                    loss, *_ = self._backpropagate(*feed.batch(step), whole, penalises=step == 0)
+                    copy = self._xp.asarray(self._gradient, copy=True)  # which the next writes over
+                    total, gradient = total + loss, copy if gradient is None else gradient + copy
+        finally:
+            self._parameters = kept
+        return float(total) / (1.0 if self._reduction == "sum" else whole or 1.0), gradient
+
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
         self._giant_step.wait()
         parts = [self._backend.asarray(gradients[name], self.program.dtype) for name in self._trained.names]
@@ -176,6 +197,8 @@ class StagewiseExecutable(FlatExecutable):
         weight: float,
         needs_dx: bool = False,
         mark: Callable[[str], None] = lambda part: None,
+        *,
+        penalises: bool = True,
     ) -> tuple[Array, Array, Array, list[Array]]:
         """(loss sum, scores, gradient in x if asked for, each output's loss sum); the parameters' go to `_gradient`."""
         buffers, stages = self._training.buffers, self._training.stages
@@ -185,9 +208,12 @@ class StagewiseExecutable(FlatExecutable):
         loss, losses, d = self._measuring.loss(scores, y, weights, scale, out)
         mark("loss and metrics")
         dx, gradients = stages.backward(self._parameters, d, saved, needs_dx, out=self._gradient)
-        self._gradient = self._held.add_gradient(self._parameters, self._pack(gradients, self._gradient))
+        self._gradient = self._pack(gradients, self._gradient)
+        if penalises:
+            self._gradient = self._held.add_gradient(self._parameters, self._gradient)
+            loss = loss + self._penalty(self._parameters, weight)
         mark("update")
-        return loss + self._penalty(self._parameters, weight), scores, dx, losses
+        return loss, scores, dx, losses
 
     def _penalty(self, parameters: Array, weight: float) -> Array | float:
         """What penalties add to the loss of a batch of rows of that weight."""
@@ -208,21 +234,31 @@ class StagewiseExecutable(FlatExecutable):
             if place + 1 < together:
                 return
         gradient = self._clipped(gradient, hyperparameters)
+        slots, first = list(self._slots), 0
+        for rule in self.program.rules:
+            own = slice(first, first + len(rule.slots))
+            slots[own] = self._apply_rule(rule, gradient, slots[own], learning_rate, hyperparameters)
+            first = own.stop
+            if rule is self._rule:  # a running mean is of what holds
+                self._hold()
+        self._slots = slots
+
+    def _apply_rule(
+        self, rule: Rule, gradient: Array, slots: list[Array], learning_rate: float, hyperparameters: Hyperparameters
+    ) -> list[Array]:
+        """Its slots after a step of a rule, which changes what is trained."""
         end, has_frozen = self._trained.size, bool(self.program.frozen_parameters)
         trained = self._parameters[:end] if has_frozen else self._parameters
-        updated, slots, first = trained, list[Array](), 0
-        for rule in self.program.rules:
-            own = self._slots[first : first + len(rule.slots)]
-            pieces = self._pieces if rule is self._rule else [(slice(0, end), 0)]
-            given = updated, gradient, own
-            updated, own = self._update_by(rule, pieces, *given, learning_rate, hyperparameters)
-            slots += own
-            first += len(own)
-        self._slots = [*slots, *self._slots[first:]]
+        pieces = self._pieces if rule is self._rule else [(slice(0, end), 0)]
+        updated, slots = self._update_by(rule, pieces, trained, gradient, slots, learning_rate, hyperparameters)
         if not has_frozen:
             self._parameters = updated
         elif updated is not trained:  # else it was written in place
             self._parameters = self._xp.concat([updated, self._parameters[end:]])
+        return slots
+
+    def _hold(self) -> None:
+        """Hold parameters to their bounds."""
         for bound in self._held.bounds:
             value = self._layout.view(self._parameters, bound.parameter, self._xp)
             self.write_parameter(bound.parameter, self._held.hold(value, bound))

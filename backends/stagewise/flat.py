@@ -167,6 +167,27 @@ class FlatExecutable(Executable):
         values = {parameter.name: other.read_parameter(parameter.name) for parameter in self.program.parameters}
         return self._write(values, self._layout)
 
+    def read_trained(self) -> Array:  # noqa: D102
+        return self._xp.asarray(self._parameters[: self._trained.size], copy=True)
+
+    def write_trained(self, numbers: Array) -> None:  # noqa: D102
+        self._parameters = self._with_frozen(numbers)
+
+    def _with_frozen(self, numbers: Array) -> Array:
+        """Flat parameters of which these are the trained ones."""
+        frozen = self._parameters[self._trained.size :]
+        return self._xp.concat([numbers, frozen]) if self.program.frozen_parameters else numbers
+
+    def name_trained(self, numbers: Array) -> dict[str, HostArray]:  # noqa: D102
+        named = self._trained.views(self._backend.to_numpy(numbers), np)
+        return {name: np.array(value) for name, value in named.items()}
+
+    def flatten_trained(self, values: Mapping[str, HostArray]) -> Array:  # noqa: D102
+        return self._write(values, self._trained)
+
+    def weight(self, data: Data) -> float:  # noqa: D102
+        return float(len(data)) if data.host_weights is None else float(data.host_weights.sum())
+
     def snapshot(self) -> Snapshot:  # noqa: D102
         slots = zip(self._slot_names, self._slots, strict=True)
         return Snapshot(

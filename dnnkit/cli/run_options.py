@@ -18,7 +18,7 @@ RUN = record(
         "activation": text(),
         "optimizer": text(),
         "learning_rate": or_none(FINITE),
-        "batch_size": whole(),
+        "batch_size": or_none(whole()),
         "epochs": whole(),
         "seed": whole(0),
         "dtype": text(),
@@ -36,7 +36,7 @@ class RunOptions:
     activation: str
     optimizer: str
     learning_rate: float | None
-    batch_size: int
+    batch_size: int | None
     epochs: int
     seed: int
     dtype: str

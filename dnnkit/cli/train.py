@@ -34,7 +34,9 @@ def train(
     learning_rate: Annotated[
         float | None, typer.Option(help="Step of the optimizer.", show_default="the optimizer's own")
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Samples between two updates.")] = 32,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Samples between two updates.", show_default="32, or all for lbfgs")
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the data.", show_default="60 for digits, else 10")
     ] = None,
@@ -81,7 +83,8 @@ def train(
     import logging
 
     from dnnkit import plots
-    from dnnkit.network.checks import check_count
+    from dnnkit.backends.choosing import ASSUMED_ROWS
+    from dnnkit.network.checks import check_count, check_optional_count
     from dnnkit.training.checkpoints import Checkpoints
     from dnnkit.training.interrupts import Interrupts
 
@@ -97,7 +100,7 @@ def train(
                 activation,
                 optimizer,
                 learning_rate,
-                check_count("--batch-size", batch_size),
+                check_optional_count("--batch-size", batch_size),
                 _epochs(dataset) if epochs is None else check_count("--epochs", epochs),
                 seed,
                 dtype,
@@ -108,7 +111,7 @@ def train(
         images = _images(options.dataset)
         net = _network(options, images)
         (x, y), (x_test, y_test) = images.load_data()
-        net.build(x.shape[1:], batch_size=options.batch_size)
+        net.build(x.shape[1:], batch_size=options.batch_size or ASSUMED_ROWS)
         checkpoints = Checkpoints(folder, checkpoint_every, starts_anew=overwrite, besides=options.to_files(), hint="")
 
     with json_output(json) as result:

@@ -146,7 +146,7 @@ class Askable(Buildable):
     def _predict_folded(self, x: Any, batch_size: int) -> Any:
         """By fewer stages, where these can be folded."""
         assert self._folding is not None
-        executable, parameters = self._folding.now(self.turns)
+        executable, parameters = self._folding.now(self.turns, averages=self.predicts_with_averages)
         found = executable.predict_few(x, parameters) if self._is_plain else None
         if found is None:
             x = self._check_samples(x, choosing.NONE_TRAINED)

@@ -69,6 +69,7 @@ class Buildable(WithWeights):
         self._parameters: tuple[Executable, Parameters] | None = None
         self._companions: tuple[Executable, dict[Any, Executable]] | None = None
         """Of that executable, what runs on its numbers with gradients from outside: see `open_step`."""
+        self._differentiated: tuple[Executable, dict[bool, Executable]] | None = None
         self._output_shapes: list[Shape] = []
         self._is_plain = len(graph.inputs) == 1 and graph.output_form == "one"
         """Whether samples and predictions are one array each."""
@@ -245,7 +246,7 @@ class Buildable(WithWeights):
         if self._executable is not None:
             snapshot = self._executable.snapshot()
             if not keep_slots:
-                snapshot = Snapshot(snapshot.parameters, {}, replace(snapshot.state, step=0, sums=None))
+                snapshot = Snapshot(snapshot.parameters, {}, replace(snapshot.state, step=0, sums=None, evaluations=0))
             executable.restore(snapshot)
         self._backend, self._executable = chosen.backend, executable
         self._folding = Folding.of(chosen.backend, executable)

@@ -184,6 +184,26 @@ def rows_at_a_time(batch_size: int, samples: int, steps_per_epoch: int | None, s
     return batch_size
 
 
+def all_rows(batch_size: int | None, samples: int, steps_per_epoch: int | None, shuffle: bool | str) -> int:
+    """The rows of a batch for an optimizer that wants all samples in each; raises where something else is asked for."""
+    if batch_size not in (None, samples):
+        raise ConfigurationError(
+            f"batch_size is {batch_size}, but the optimizer wants all {samples} samples at a time: leave batch_size "
+            "out (memory is bounded all the same), or train in batches with another optimizer, such as dk.Adam()"
+        )
+    if steps_per_epoch not in (None, 1):
+        raise ConfigurationError(
+            f"steps_per_epoch is {steps_per_epoch}, but with this optimizer an epoch is one step on all samples: leave "
+            "it out; epochs says how many"
+        )
+    if shuffle == "with_replacement":
+        raise ConfigurationError(
+            "shuffle is 'with_replacement', but the optimizer wants all samples at a time, the same in each step: "
+            "leave it out"
+        )
+    return samples
+
+
 # -- one property each -----------------------------------------------------------------------------------------------
 
 

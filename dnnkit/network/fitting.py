@@ -14,7 +14,7 @@ from dnnkit.errors import ConfigurationError
 from dnnkit.instead import refuse
 from dnnkit.network import checks
 from dnnkit.network.adapting import adapt
-from dnnkit.network.asking import Askable
+from dnnkit.network.asking import INFERENCE_BATCH, Askable
 from dnnkit.network.freezing import require_trainable
 from dnnkit.settings import FLAG, SHARE
 from dnnkit.training import loop
@@ -37,7 +37,7 @@ class Fittable(Askable):
         self,
         x: Any,
         y: Any = None,
-        batch_size: int | None = 32,
+        batch_size: int | None = None,
         epochs: int | None = None,
         verbose: Verbosity = "auto",
         callbacks: callback_list.Given = (),
@@ -63,10 +63,10 @@ class Fittable(Askable):
         data instead, before it is shuffled; `validation_freq` validates after every so many epochs only, or after the
         epochs that it lists, counted from 1. Weights multiply losses and metrics of their rows, in validation too.
         Epochs run from `initial_epoch` to `epochs`, by default one; or `steps` counts the updates instead, and the
-        last epoch may be shorter. An epoch is one pass over the samples, or `steps_per_epoch` updates. `shuffle`:
-        within an epoch, True shows every sample once before any again, "with_replacement" draws each from all, False
-        keeps their order. A batch has at most all samples, except where `steps_per_epoch` makes them come again or
-        they are drawn with replacement. Errors in the data are raised before anything is trained.
+        last epoch may be shorter. `batch_size` None is 32. An epoch is one pass over the samples, or `steps_per_epoch`
+        updates. `shuffle`: within an epoch, True shows every sample once before any again, "with_replacement" draws
+        each from all, False keeps their order. A batch has at most all samples, except where `steps_per_epoch` makes
+        them come again or they are drawn with replacement. Errors in the data are raised before anything is trained.
 
         An epoch that `steps` or an interrupt ended early is finished by the next fit of the same data and batches:
         `fit(steps=a)` and then `fit(steps=b)` is `fit(steps=a + b)`.
@@ -80,11 +80,15 @@ class Fittable(Askable):
         `diagnose` watches units, gradients and updates of each layer on a sample of the rows, before the first epoch
         and after epochs, prints a table of what became of them, and keeps all in `history.diagnosis`.
 
+        An optimizer of full batches (`dk.LBFGS`) takes all samples at a time, in their order, whatever `shuffle`: an
+        epoch is one iteration, and training ends early where it has converged; `history.ended` says why.
+
         Data and losses that look wrong are a `TrainingWarning` with the cure; docs/diagnosis.md lists them.
         """
         refuse("fit", others, Fittable.fit)
         heard = CallbackList.of(callbacks)
-        batch_size = checks.check_count("batch_size", 32 if batch_size is None else batch_size)
+        whole = self.optimizer.full_batch
+        rows = 32 if batch_size is None and not whole else checks.check_optional_count("batch_size", batch_size)
         validates = check_frequency(validation_freq)
         initial_epoch = checks.check_count("initial_epoch", initial_epoch, 0)
         epochs = checks.check_optional_count("epochs", epochs)
@@ -99,7 +103,7 @@ class Fittable(Askable):
             keep = checks.check_count("checkpoint_keep", checkpoint_keep)
             checkpoints = Checkpoints.of(checkpoint, checkpoint_every, keep)
         with self.turns.fitting(), Interrupts(checkpoints is not None) as interrupts, checkpoints or nullcontext():
-            x, y, weights = self._check(x, y, sample_weight, class_weight, rows=batch_size)
+            x, y, weights = self._check(x, y, sample_weight, class_weight, rows=None if whole else rows)
             require_trainable(self.executable, self.optimizer)
             if checkpoints is not None:
                 self._take_seed(checkpoints.seed)
@@ -111,7 +115,12 @@ class Fittable(Askable):
                 held_out = self._check(x_held_out, y_held_out, weight[0] if weight else None, class_weight)
             elif validation_split:
                 (x, y, weights), held_out = checks.hold_out(validation_split, x, y, weights, self.dtype)
-            batch_size = checks.rows_at_a_time(batch_size, int(x.shape[0]), steps_per_epoch, check_shuffle(shuffle))
+            shuffle = check_shuffle(shuffle)
+            if whole:
+                rows = checks.all_rows(rows, int(x.shape[0]), steps_per_epoch, shuffle)
+                shuffle = False
+            assert rows is not None
+            batch_size = checks.rows_at_a_time(rows, int(x.shape[0]), steps_per_epoch, shuffle)
             if isinstance(x, np.ndarray):  # what is a GPU's already stays there
                 self._weigh_again(batch_size)
             if any(parameter.statistic for parameter in self.executable.program.parameters):
@@ -125,7 +134,7 @@ class Fittable(Askable):
                 batch_size=batch_size,
                 first_epoch=initial_epoch,
                 epochs=epochs or 1,
-                shuffle=check_shuffle(shuffle),
+                shuffle=shuffle,
                 fingerprints=lambda looked_at: (
                     fingerprint(to_numpy, looked_at, x, y, weights),
                     fingerprint(to_numpy, looked_at, *held_out or ()),
@@ -133,6 +142,7 @@ class Fittable(Askable):
                 steps_per_epoch=steps_per_epoch,
                 limit=steps,
                 validates=validates,
+                validation_rows=INFERENCE_BATCH if whole else max(batch_size, 256),
                 watch=watching(self, self._looked, x, y, batch_size, diagnose),  # all data was looked at before
             )
             hyperparameters = self.hyperparameters()

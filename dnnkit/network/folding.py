@@ -29,10 +29,10 @@ class Folding:
         made = folded(executable.program)
         return None if made is None else cls(backend, executable, made)
 
-    def now(self, turns: Turns) -> tuple[Executable, Any]:
-        """What predicts as the network does now, and the parameters for it."""
+    def now(self, turns: Turns, *, averages: bool = False) -> tuple[Executable, Any]:
+        """What predicts as the network does now, and the parameters for it; with `averages`, of their running means."""
         known, built = self._known, self._built
-        if built is not None and known is not None and known[0] is turns.settled:
+        if built is not None and known is not None and not averages and known[0] is turns.settled:
             return built, known[1]
         seen: list[Settled | None] = []
 
@@ -42,7 +42,7 @@ class Folding:
             names = [parameter.name for parameter in self._executable.program.parameters]
             return {name: self._executable.read_parameter(name, parameters) for name in names}
 
-        values = self._folded.parameters(turns.read(self._executable, read))
+        values = self._folded.parameters(turns.read(self._executable, read, averages=averages))
         with self._lock:
             if self._built is None:
                 self._built = self._backend.build(self._folded.program)

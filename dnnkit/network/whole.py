@@ -16,6 +16,7 @@ from dnnkit.network.copying import Copyable
 from dnnkit.network.describing import Describable
 from dnnkit.network.fitting import Fittable
 from dnnkit.network.freezing import Freezable
+from dnnkit.network.jacobian import Differentiable
 from dnnkit.network.kinship import Kin
 from dnnkit.network.open_step import OpenStep
 from dnnkit.network.own_loops import OwnLoops
@@ -38,7 +39,7 @@ class Shown:
         return self if owner is None else self._get(owner)
 
 
-class WholeNetwork(Fittable, OpenStep, OwnLoops, Freezable, Describable, Copyable, Traceable):
+class WholeNetwork(Fittable, OpenStep, Differentiable, OwnLoops, Freezable, Describable, Copyable, Traceable):
     """Base of `Sequential` and `Model`, which differ in how their graph is written."""
 
     is_graph: ClassVar = True

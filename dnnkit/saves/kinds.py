@@ -123,6 +123,7 @@ STATE = record(
         "schedule": WORDS,
         "data": WORDS,
         "sums": or_none(SUMS),
+        "evaluations": COUNT,
         "backend": or_none(text(most=200)),
     },  # none of them in format 1
     agrees=_check_position,
@@ -144,6 +145,7 @@ HISTORY = record(
         "history": by_name(list_of(MEASURED), WORDS),
         "seconds": list_of(MEASURED),
     },
+    {"ended": WORDS},
     agrees=_check_lengths,
 )
 

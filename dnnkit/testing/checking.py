@@ -19,8 +19,9 @@ from dnnkit.errors import TrainingWarning
 from dnnkit.kernels import registry
 from dnnkit.kernels.optimizer_step.reference import RULES
 from dnnkit.losses import LOSSES
+from dnnkit.network.whole import WholeNetwork
 from dnnkit.optimizers import OPTIMIZERS
-from dnnkit.testing import frozen
+from dnnkit.testing import frozen, grouped
 from dnnkit.testing.backend_operations import of_backend
 from dnnkit.testing.conformance import QUESTIONS, asked
 
@@ -157,9 +158,11 @@ class _Training:
 
     def network(self, backend: Backend | str, dtype: Any) -> dk.Sequential:
         """Not trained yet."""
-        layers = [dk.Dense(8, activation=activation) for activation in self.activations]
+        layers: list[dk.Layer] = [dk.Dense(8, activation=activation) for activation in self.activations]
+        if not OPTIMIZERS.find(self.optimizer).full_batch:
+            layers.append(dk.Dropout(0.2))
         net = dk.Sequential(
-            [dk.Rescaling(1 / 16, -0.5), *layers, dk.Dropout(0.2), dk.Dense(3, activation=self._last)],
+            [dk.Rescaling(1 / 16, -0.5), *layers, dk.Dense(3, activation=self._last)],
             backend=backend,
             seed=1,
             dtype=dtype,
@@ -196,8 +199,12 @@ class _Training:
 
     def losses(self, backend: Backend | str, dtype: str) -> HostArray:
         """Those of a few epochs."""
-        x, y = self.data()
-        return np.array(self.network(backend, dtype).fit(x, y, epochs=3, batch_size=16, verbose=0)["loss"])
+        return self.fit(self.network(backend, dtype), epochs=3)
+
+    def fit(self, net: WholeNetwork, epochs: int = 1) -> HostArray:
+        """The losses of so many epochs."""
+        rows = None if net.optimizer.full_batch else 16
+        return np.array(net.fit(*self.data(), epochs=epochs, batch_size=rows, verbose=0)["loss"])
 
 
 def _trainings(backend: Backend) -> Iterator[tuple[str, Callable[[], None]]]:
@@ -214,6 +221,7 @@ def _trainings(backend: Backend) -> Iterator[tuple[str, Callable[[], None]]]:
     yield "gradients against differences", partial(_gradients, backend, smooth)
     yield "an evaluation, batch by batch", partial(_heard, backend, smooth)
     yield from frozen.trainings(backend)
+    yield from grouped.trainings(backend)
 
 
 def _same_trajectory(backend: Backend, training: _Training, dtype: str, tolerance: float) -> None:
@@ -226,16 +234,16 @@ def _same_trajectory(backend: Backend, training: _Training, dtype: str, toleranc
 
 def _saved(backend: Backend, training: _Training) -> None:
     """A network that was saved goes on as if it had not been."""
-    x, y = training.data()
+    x, _ = training.data()
     net = training.network(backend, "float32")
-    net.fit(x, y, epochs=1, batch_size=16, verbose=0)
+    training.fit(net)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", TrainingWarning)
         net.save(Path(folder) / "net")
         again = dk.load(Path(folder) / "net", backend=backend)  # type: ignore[arg-type] # as Sequential takes it
     predictions = [each.predict(x).tobytes() for each in (net, again)]
     assert predictions[0] == predictions[1], "what was loaded predicts something else"
-    losses = [each.fit(x, y, epochs=1, batch_size=16, verbose=0)["loss"] for each in (net, again)]
+    losses = [training.fit(each).tolist() for each in (net, again)]
     assert losses[0] == losses[1], f"what was loaded goes on with the loss {losses[1]}, not {losses[0]}"
 
 

@@ -36,6 +36,8 @@ class History:
     epoch: list[int] = field(default_factory=list)
     history: dict[str, list[float]] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
+    ended: str = ""
+    """Why an optimizer ended the training before its epochs were over; empty where none did."""
     diagnosis: "Diagnosis | None" = field(default=None, repr=False, compare=False)
     """What became of the layers, after `fit(diagnose=True)`; not part of saves."""
 
@@ -114,6 +116,8 @@ class History:
         history = {name: [number_to_json(value) for value in series] for name, series in self.history.items()}
         values = {**vars(self), "plan": asdict(self.plan), "history": history}
         del values["diagnosis"]
+        if not self.ended:
+            del values["ended"]
         return dict(without_nan(values))
 
     @classmethod

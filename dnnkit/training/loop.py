@@ -136,8 +136,10 @@ class _Fit:
             self.progress.begin_epoch(epoch, first, last, min(run.rows, last * run.batch_size))
             totals, seconds = self._train_epoch(last)
             run.watch.epoch_ended(totals)
-            logs = totals.means(net.executable.program.metrics)
+            logs = {**totals.means(net.executable.program.metrics), **net.executable.counts}
             logs |= self._validate(epoch)
+            if net.executable.ended:
+                standing.history.ended, net.stop_training = net.executable.ended, True
             standing.history.add(epoch, logs, seconds)
             net.history.add(state.epoch, logs, seconds)
             number = state.epoch
@@ -145,6 +147,8 @@ class _Fit:
                 state.position, state.epoch, state.sums = 0, state.epoch + 1, None
                 standing.epoch = epoch + 1
             self.progress.end_epoch(logs, seconds)
+            if net.executable.ended:
+                self.progress.say(f"ended: {net.executable.ended}")
             logs = self._tell_of_epoch(epoch, number, logs)
             standing.was_stopped = net.stop_training
             self.interrupts.check()
@@ -167,7 +171,7 @@ class _Fit:
         run, callbacks = self.run, self.callbacks
         if not run.is_validated(epoch):
             return {}
-        rows = run.batch_size if callbacks.wants_test_batches else max(run.batch_size, 256)
+        rows = min(run.batch_size, run.validation_rows) if callbacks.wants_test_batches else run.validation_rows
         with self.interrupts.at_once():  # the epoch is logged when it is validated, by the next fit if not by this one
             means = evaluate(self.net, self.net.executable, run.validation, rows, callbacks)
         return {f"val_{name}": value for name, value in means.items()}

@@ -68,6 +68,9 @@ class Progress:
     def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:
         """The epoch and its validation are done; the seconds are those of training."""
 
+    def say(self, text: str) -> None:
+        """A line besides, after an epoch."""
+
     def close(self) -> None:
         """Training is over, also by an exception."""
 
@@ -83,7 +86,8 @@ class Progress:
     def _numbers(self, logs: Mapping[str, float]) -> str:
         about = f" {_where_it_can_be_written('≈', '~')}"
         signs = (about if name in self.estimated else ":" for name in logs)
-        return " - ".join(f"{name}{sign} {value:.4f}" for (name, value), sign in zip(logs.items(), signs, strict=True))
+        numbers = (f"{value:,}" if isinstance(value, int) else f"{value:.4f}" for value in logs.values())
+        return " - ".join(f"{name}{sign} {number}" for name, sign, number in zip(logs, signs, numbers, strict=True))
 
     def _parts_so_far(self, step: int, logs: Mapping[str, float]) -> tuple[str, ...]:
         elapsed = perf_counter() - self._start
@@ -108,6 +112,9 @@ class Guarded(Progress):
     def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:  # noqa: D102
         self._try("end_epoch", logs, seconds)
 
+    def say(self, text: str) -> None:  # noqa: D102
+        self._try("say", text)
+
     def close(self) -> None:  # noqa: D102
         self._try("close")
 
@@ -126,6 +133,9 @@ class LineProgress(Progress):
 
     def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:  # noqa: D102
         print(" - ".join((self._title, *self._parts(logs, seconds))), flush=True)
+
+    def say(self, text: str) -> None:  # noqa: D102
+        print(text, flush=True)
 
 
 class LiveProgress(Progress):
@@ -161,6 +171,9 @@ class LiveProgress(Progress):
         line = " - ".join((f"{self._end}/{self._end}", *self._parts(logs, seconds)))
         self._console.print(line, soft_wrap=True)
 
+    def say(self, text: str) -> None:  # noqa: D102
+        self._console.print(text, soft_wrap=True)
+
     def close(self) -> None:  # noqa: D102
         if self._bar is not None:
             self._bar.stop()
@@ -187,6 +200,9 @@ class NotebookProgress(Progress):
         self._lines.append(" - ".join((self._title, *self._parts(logs, seconds))))
         if perf_counter() - self._shown > REFRESH:
             self._show(self._lines)
+
+    def say(self, text: str) -> None:  # noqa: D102
+        self._lines.append(text)
 
     def close(self) -> None:  # noqa: D102
         self._show(self._lines)

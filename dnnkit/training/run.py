@@ -35,6 +35,8 @@ class Run:
     """Steps after which training ends, perhaps within an epoch."""
     validates: "int | frozenset[int]" = 1
     """After every so many epochs there is a validation, or after these, counted from 1."""
+    validation_rows: int = 256
+    """Of a batch of the validation data, unless somebody looks at each."""
 
     def is_validated(self, epoch: int) -> bool:
         """Whether the validation data are looked at after that epoch, counted from 0."""

@@ -1,6 +1,10 @@
 """Every question of `dnnkit.testing`, asked of every implementation about every kernel."""
 
+import pytest
+
 from dnnkit.testing import Implementation, Question
+
+pytestmark = pytest.mark.usefixtures("one_blas_thread")
 
 
 def test_conformance(implementation: Implementation, question: Question, kernel: str) -> None:

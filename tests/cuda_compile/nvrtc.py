@@ -30,8 +30,8 @@ def find() -> str | None:
     )
 
 
-def compile_source(code: str, name: str, options: Sequence[str]) -> tuple[bytes, str]:
-    """(cubin, log) of a CUDA source; what NVRTC refuses or warns of raises `CompileError` with its log.
+def compile_source(code: str, name: str, options: Sequence[str], into: str = "CUBIN") -> tuple[bytes, str]:
+    """(cubin or "PTX", log) of a CUDA source; what NVRTC refuses or warns of raises `CompileError` with its log.
 
     Warnings are looked for in the log: NVRTC 13.0 does not know the option -Werror.
     """
@@ -45,7 +45,7 @@ def compile_source(code: str, name: str, options: Sequence[str]) -> tuple[bytes,
         log = _bytes(library, "ProgramLog", program).rstrip(b"\0").decode(errors="replace")
         if refused or WARNING.search(log):
             raise CompileError(log or f"NVRTC error {refused}")
-        return _bytes(library, "CUBIN", program), log
+        return _bytes(library, into, program), log
     finally:
         _check(library.nvrtcDestroyProgram(ctypes.byref(program)))
 

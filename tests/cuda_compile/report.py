@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from dnnkit.kernels._cuda.source import Source, shipped
-from tests.cuda_compile.resources import ARCHITECTURES, Resources
+from tests.cuda_compile.resources import ARCHITECTURES, VIRTUAL, Resources
 from tests.cuda_on_cpu.compiling import kernels_run
 
 COMPILED, RUN = "CUDA kernels compiled", "CUDA kernels run on the CPU"
@@ -63,7 +63,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for line in table(compiled, variants=config.get_verbosity() > 0):
         terminalreporter.write_line(line)
     kernels = {(source, each.kernel) for source, found in compiled.items() for each in found}
-    architectures = {each.architecture for found in compiled.values() for each in found}
+    architectures = {each.architecture.replace(VIRTUAL, "sm_") for found in compiled.values() for each in found}
     run = {kernel for name, value in properties if name == RUN for kernel in value}
     terminalreporter.write_line(
         f"kernels compiled: {len(kernels)} × {len(architectures)} architectures; "

@@ -14,7 +14,12 @@ ARCHITECTURES = ("sm_75", "sm_80", "sm_90", "sm_100")
 OLDEST_AND_NEWEST = (ARCHITECTURES[0], ARCHITECTURES[-1])
 REPORTED = ("-Xptxas", "-v")
 
+VIRTUAL = "compute_"
+"""How the name of an architecture begins for which a source becomes PTX: all that NVRTC itself refuses or warns of is
+found, and ptxas, which takes as long again, is not run."""
+
 KERNEL = re.compile(r"Compiling entry function '(\w+)' for '(\w+)'")
+ENTRY = re.compile(r"\.entry (\w+)")
 NUMBERS = {
     "stack": re.compile(r"(\d+) bytes stack frame"),
     "spilled": re.compile(r"(\d+) bytes spill stores"),
@@ -36,15 +41,23 @@ class Resources:
 
 
 def compile_for(source: Source, architecture: str) -> list[Resources]:
-    """What each of the source's kernels takes; warnings are errors. What compiled once is not compiled again."""
-    code, options = source.text(), (*source.options(), *nvrtc.CUPY_ADDS, f"-arch={architecture}", *REPORTED)
+    """What each of the source's kernels takes; warnings are errors. What compiled once is not compiled again.
+
+    Nothing is known of what they take of a virtual architecture.
+    """
+    is_virtual = architecture.startswith(VIRTUAL)
+    reported = () if is_virtual else REPORTED
+    code, options = source.text(), (*source.options(), *nvrtc.CUPY_ADDS, f"-arch={architecture}", *reported)
     kept = _kept("\0".join([nvrtc.version(), code, *options]))
     if kept.exists():
         return [Resources(**each) for each in json.loads(kept.read_text())]
-    cubin, log = nvrtc.compile_source(code, source.file, options)
-    if not cubin.startswith(b"\x7fELF"):
+    made, log = nvrtc.compile_source(code, source.file, options, "PTX" if is_virtual else "CUBIN")
+    if is_virtual:
+        found = [Resources(name, architecture, 0, 0, 0, 0) for name in ENTRY.findall(made.decode())]
+    elif made.startswith(b"\x7fELF"):
+        found = read(log)
+    else:
         raise nvrtc.CompileError(log)
-    found = read(log)
     temporary = kept.with_suffix(f".{os.getpid()}")
     temporary.write_text(json.dumps([asdict(each) for each in found]))
     temporary.replace(kept)

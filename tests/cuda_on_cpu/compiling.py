@@ -33,11 +33,13 @@ COMMON = ["-std=c++20", "-fPIC", f"-I{FOLDER / 'include'}"]
 # Local arrays must fit the machine's stacks of 64 KiB.
 KERNEL_FLAGS = [
     *COMMON,
-    *("-O1", "-fno-strict-aliasing", "-ffp-contract=off", "-fno-math-errno"),
+    *("-fno-strict-aliasing", "-ffp-contract=off", "-fno-math-errno"),
     *("-Wno-unknown-pragmas", "-Werror=frame-larger-than=32768"),
 ]
 MACHINE_FLAGS = [*COMMON, "-O2"]
+FAST = ["-O1"]
 CHECKED = [
+    "-O0",  # most of such kernels run once or twice, which takes less time than g++ takes to optimize them
     "-fsanitize=kernel-address",
     *("--param", "asan-instrumentation-with-call-threshold=0", "--param", "asan-stack=0", "--param", "asan-globals=0"),
     "-fsanitize=bounds-strict,signed-integer-overflow,integer-divide-by-zero,shift",
@@ -221,7 +223,7 @@ def compile_for_cpu(
     """
     macros = dict(macros or {})
     defines = [f"-D{name}={value}" for name, value in macros.items()]
-    flags = [*KERNEL_FLAGS, *(CHECKED if sanitize else [])]
+    flags = [*KERNEL_FLAGS, *(CHECKED if sanitize else FAST)]
     parts = [_header(*flags), *(machine_part(file) for file in PARTS)]
     library = _built(_translated(code, list(signatures(code, macros))), [*flags, *defines], parts)
     return Module(library, code, macros, sanitize, cooperative, flushes)

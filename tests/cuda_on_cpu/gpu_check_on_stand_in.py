@@ -1,4 +1,7 @@
-"""`gpu_check` as a process whose CuPy is the stand-in; DNNKIT_TEST_FAULTS, such as `dense=crash`, breaks parts."""
+"""`gpu_check` as a process whose CuPy is the stand-in; DNNKIT_TEST_FAULTS, such as `dense=crash`, breaks parts.
+
+One that is `absent` is none of the run's.
+"""
 
 import os
 import signal
@@ -35,6 +38,9 @@ def broken(part: parts.Part, how: str) -> parts.Part:
 if __name__ == "__main__":
     for fault in filter(None, os.environ.get(FAULTS, "").split(",")):
         name, _, how = fault.partition("=")
-        parts.PARTS[name] = broken(parts.PARTS[name], how)
+        if how == "absent":
+            del parts.PARTS[name]
+        else:
+            parts.PARTS[name] = broken(parts.PARTS[name], how)
     with cupy_stand_in.in_place_of_cupy():
         sys.exit(main(command=COMMAND))

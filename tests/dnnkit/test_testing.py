@@ -13,6 +13,8 @@ from dnnkit.testing import QUESTIONS, Report, asked, check_backend, checking, of
 from dnnkit.testing.__main__ import main
 from dnnkit.testing.cases import Case, pairwise
 
+pytestmark = pytest.mark.usefixtures("one_blas_thread")
+
 
 class Wrong(NumpyBackend):
     """Mistakes that a plugin could make."""

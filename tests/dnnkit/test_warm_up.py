@@ -55,9 +55,9 @@ sys.exit(", ".join(compiled) or 0)
 
 def test_it_tells_each_part_and_leaves_networks_alone(backend: Backend) -> None:
     before, told = dk.get_backend(), []
-    parts = dk.warm_up("float64", backend=backend, say=told.append)
+    parts = dk.warm_up("float32", backend=backend, say=told.append)  # for which the archive has most of it
     assert parts == told
-    assert {part.dtype for part in parts} == {"float64"}
+    assert {part.dtype for part in parts} == {"float32"}
     assert {"training and prediction", "activations", "optimizer adamw"} <= {part.what for part in parts}
     assert all(np.isfinite(part.seconds) for part in parts)
     assert dk.get_backend() is before

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import os
-import subprocess
 import sys
 from pathlib import Path
 from tempfile import mkdtemp
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 import dnnkit as dk
 from dnnkit import cli
+from tests import processes
 from tests.fuzz.reader import Reader
 from tests.fuzz.saves import saved
 
@@ -140,8 +140,8 @@ def _start(case: Any, folder: Path) -> None:
         **dict(variables),
     }
     command = [sys.executable, "-m", "dnnkit", *line.split()]
-    done = subprocess.run(command, cwd=folder, env={**environment, **dict(variables)}, capture_output=True, timeout=60)
-    errors = done.stderr.decode(errors="replace")
+    done = processes.run(command, cwd=folder, env={**environment, **dict(variables)})
+    errors = done.stderr
     assert "Traceback" not in errors, errors[-600:]
     assert done.returncode in (0, 2), (done.returncode, errors[-300:])
     if done.returncode:

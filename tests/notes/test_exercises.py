@@ -8,6 +8,7 @@ import pytest
 
 from tests.notes.notebooks import NAMES, answers_and_mistakes, exercise, maker, marks, skip_without_data, solution
 
+pytestmark = pytest.mark.usefixtures("one_blas_thread")
 MISTAKES = {name: importlib.import_module(f"tests.notes.mistakes.{name[2:]}").MISTAKES for name in NAMES}
 
 

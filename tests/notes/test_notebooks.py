@@ -26,7 +26,7 @@ def test_a_notebook_runs(name, backend, tmp_path, monkeypatch):
     skip_without_data(name)
     monkeypatch.setenv("DNNKIT_BACKEND", backend)
     notebook = nbformat.from_dict(solution(name)).copy()
-    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}})
+    client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}})
     client.execute()  # raises the first error of a cell
     wrong = [
         text for output in outputs(notebook) for text in re.findall(r"^✗.*$", output.get("text", ""), re.MULTILINE)

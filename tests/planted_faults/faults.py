@@ -32,6 +32,16 @@ class Fault:
 
 REFERENCE = [
     Fault(
+        "reference-lbfgs-second-loop", ORDER, "kernels/lbfgs/reference.py",
+        "curvatures, shares[::-1], strict=True)", "curvatures, shares, strict=True)",
+        "tests/kernels/lbfgs/test_direction.py -k matrix",
+    ),
+    Fault(
+        "reference-zoom-turns-round", SIGN, "kernels/lbfgs/line_search.py",
+        "trial.slope * (high.step - low.step) >= 0", "trial.slope * (high.step - low.step) < 0",
+        "tests/kernels/lbfgs/test_line_search.py -k both",
+    ),
+    Fault(
         "reference-trace-weights", SCALE, "dnnkit/diagnosis/unrolled.py",
         "(1.0 / total if total else 0.0)", "(1.0 / len(x) if total else 0.0)",
         "tests/dnnkit/diagnosis/test_trace.py -k 'get_gradients and logits'",
@@ -620,6 +630,21 @@ CUDA = [
 
 BACKENDS = [
     Fault(
+        "backends-chunk-of-its-own-weight", SCALE, "backends/stagewise/executable.py",
+        "*feed.batch(step), whole, penalises", "*feed.batch(step), float(weights[step]), penalises",
+        "tests/dnnkit/test_lbfgs.py -k 'in_chunks and strict'",
+    ),
+    Fault(
+        "backends-interrupted-iteration", STALE, "backends/full_batch.py",
+        "self._pairs, self.state.evaluations = pairs, evaluations", "self._pairs = pairs",
+        "tests/dnnkit/test_lbfgs.py -k 'whole_iterations and numpy'",
+    ),
+    Fault(
+        "backends-jacobian-before-head", MISSING, "dnnkit/network/jacobian.py",
+        'if program.head != "linear":', 'if program.head == "never":',
+        "tests/dnnkit/network/test_jacobian.py -k 'in_inputs and numpy and softmax'",
+    ),
+    Fault(
         "backends-test-batches-so-far", ONE, "backends/numba_backend/readers.py",
         "Steps(step, step + 1)", "Steps(step, step)",
         "tests/dnnkit/callbacks/test_callback.py -k 'logs_of_an_evaluation and numba'",
@@ -820,6 +845,16 @@ BACKENDS = [
         "tests/backends/test_blas_threads.py -k nobody_sees",
     ),
     Fault(
+        "backends-blas-interrupted", MISSING, "backends/blas_threads.py",
+        "except BaseException:  # Ctrl-C just now", "except ValueError:  # Ctrl-C just now",
+        "tests/backends/test_blas_threads.py -k any_moment",
+    ),
+    Fault(
+        "backends-giant-step-left", STALE, "backends/stagewise/giant_step.py",
+        "while self._ended is not None and not self._ended.wait(LOOK):", "while False:",
+        "tests/backends/stagewise/test_giant_step.py -k interrupted_while_waiting",
+    ),
+    Fault(
         "backends-sums-loss", STALE, "backends/stagewise/accumulator.py",
         "self._loss, self._metrics = self._on_device(loss), []", "self._metrics = []",
         "tests/dnnkit/training/test_interrupted.py -k 'of_two_fits and numpy and saved'",
@@ -946,6 +981,21 @@ BACKENDS = [
         "tests/cuda_on_cpu/test_cupy_backend.py -k where_they_belong",
     ),
     Fault(
+        "backends-graph-columns-of-targets", INDEX, "dnnkit/network/lowering.py",
+        "start, first = start + each.features, first + columns", "start, first = start + each.features, first",
+        "tests/dnnkit/network/test_model.py -k 'weighted_sum_of_all and numpy'",
+    ),
+    Fault(
+        "backends-graph-softmax-that-is-read", MISSING, "dnnkit/network/lowering.py",
+        "is_read = lowering.readers(value) > 0 or values.count(value) > 1", "is_read = False",
+        "tests/dnnkit/network/test_model.py -k 'trace and numpy'",
+    ),
+    Fault(
+        "backends-kinship-stale", STALE, "dnnkit/network/kinship.py",
+        "shared.newest, shared.version = self, shared.version + 1", "shared.newest = self",
+        "tests/dnnkit/network/test_kinship.py -k train_in_turn",
+    ),
+    Fault(
         "backends-diagnosis-next-step", ONE, "dnnkit/diagnosis/recorder.py",
         "rule.function(update + 1, p", "rule.function(update, p",
         "tests/dnnkit/diagnosis/test_layers.py -k 'updates_are_those and adam'",
@@ -980,6 +1030,21 @@ BACKENDS = [
         "backends-cupy-piece", INDEX, "backends/cupy_backend/backend.py",
         "flat[start : start + piece.size]", "flat[: piece.size]",
         "tests/cuda_on_cpu/test_cupy_failures.py -k piece_by_piece",
+    ),
+    Fault(
+        "backends-folded-stale", STALE, "dnnkit/network/folding.py",
+        "not averages and known[0] is turns.settled", "not averages",
+        "tests/dnnkit/layers/test_folding.py -k 'follow_every_change and numpy'",
+    ),
+    Fault(
+        "backends-penalty-twice", ONE, "kernels/_engine/updates.py",
+        "first = worker.own - worker.share if worker.number > 0 else 0", "first = 0",
+        "tests/dnnkit/layers/test_penalties.py -k 'every_partition and units'",
+    ),
+    Fault(
+        "backends-moments-of-a-worker", MISSING, "kernels/stages/batch_normalization/cpu.py",
+        "return rows_of_batch(worker, run) * (", "return worker.rows * (",
+        "tests/backends/test_kinds.py -k 'numba and batch_normalization and trajectory and float64'",
     ),
 ]  # fmt: skip
 

@@ -227,7 +227,7 @@ def test_ctrl_c_that_another_thread_is_given_is_heard_at_once() -> None:
     def give() -> None:
         begun.wait()
         signal.pthread_kill(threading.get_ident(), signal.SIGINT)
-        ends.wait(60)
+        ends.wait(30)
         stopped.set()  # at the latest
 
     def work(number: int) -> None:

@@ -173,21 +173,21 @@ def test_batch_sizes_and_divisions_may_change_all_through_a_networks_life() -> N
 
 @pytest.mark.parametrize("partition", DIVISIONS)
 def test_a_request_to_stop_ends_a_run_between_two_steps_and_the_rest_goes_on(partition: str) -> None:
-    x, labels, _ = classes(20_000)
-    order = np.random.default_rng(0).permutation(20_000)
+    x, labels, _ = classes(10_000)
+    order = np.random.default_rng(0).permutation(10_000)
     nets = [built(classifier(num_threads=3)) for _ in range(2)]
     with dividing(partition):
         for net in nets:
             net.executable.begin_epoch(net.executable.load(x, labels, None), order, 2)
         whole, stopped = (net.executable for net in nets)
-        whole.run_steps(0, 10_000, nets[0].optimizer.hyperparameters(0, 10_000))
+        whole.run_steps(0, 5_000, nets[0].optimizer.hyperparameters(0, 5_000))
         position, ends = 0, []
-        while position < 10_000:
+        while position < 5_000:
             if len(ends) < 3:
-                timer = threading.Timer(0.01, stopped.request_stop)
+                timer = threading.Timer(0.002, stopped.request_stop)
                 timer.start()
             position = stopped.run_steps(
-                position, 10_000, nets[1].optimizer.hyperparameters(stopped.state.step, 10_000 - position)
+                position, 5_000, nets[1].optimizer.hyperparameters(stopped.state.step, 5_000 - position)
             )
             timer.join()
             ends.append(position)

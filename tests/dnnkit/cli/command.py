@@ -1,6 +1,7 @@
 """The command line within this process: a second less for each command than a process of its own takes."""
 
 import contextlib
+import importlib
 import io
 import logging
 import os
@@ -12,6 +13,9 @@ from pathlib import Path
 import pytest
 
 from dnnkit import cli
+
+FEW = 4
+"""Images of predictions.png, of which each takes as long as an epoch; processes of their own draw all."""
 
 
 def dnnkit(
@@ -26,6 +30,7 @@ def dnnkit(
         patch.delenv("DNNKIT_BACKEND", raising=False)
         for name, value in {"COLUMNS": "120", "TERM": "xterm", **variables}.items():
             patch.setenv(name, value)
+        patch.setattr(importlib.import_module("dnnkit.cli.train"), "GRID", FEW)
         patch.setattr(sys, "argv", ["dnnkit", *arguments])
         patch.setattr(warnings, "formatwarning", warnings.formatwarning)
         stack.enter_context(warnings.catch_warnings())

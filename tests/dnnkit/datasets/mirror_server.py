@@ -158,7 +158,7 @@ def truncated_without_length(handler: Handler, body: bytes) -> None:
 def announces_gigabytes(handler: Handler, body: bytes) -> None:
     handler.start(Content_Length=1 << 40)
     handler.wfile.write(body)
-    handler.server.released.wait(20)
+    handler.server.released.wait(300)
     _close(handler)
 
 
@@ -171,7 +171,7 @@ def endless(handler: Handler, body: bytes) -> None:
 
 
 def stalls_before_its_headers(handler: Handler, body: bytes) -> None:
-    handler.server.released.wait(20)
+    handler.server.released.wait(300)
     _close(handler)
 
 
@@ -187,7 +187,7 @@ def stalls_half_way(handler: Handler, body: bytes) -> None:
 
 
 def waits_for_release(handler: Handler, body: bytes) -> None:
-    handler.server.released.wait(20)
+    handler.server.released.wait(300)
     good(handler, body)
 
 

@@ -14,14 +14,17 @@ rng = np.random.default_rng(0)
 X, Y, WEIGHTS = rng.normal(size=(23, 4)), rng.normal(size=(23, 2)), rng.uniform(0.5, 2, 23)
 
 
-def network(loss: str = "mean_squared_error", dtype: str = "float64", **options) -> dk.Sequential:
+def network(
+    loss: str = "mean_squared_error", *, bounds=True, pair=False, clip: float | None = 5, **options
+) -> dk.Sequential:
     layers = [
+        *([dk.Dense(8, "tanh", kernel_regularizer=dk.regularizers.L2(0.04)), dk.Dense(4)] if pair else []),
         dk.Dense(9, "tanh", kernel_regularizer=dk.regularizers.L1L2(0.02, 0.03), bias_regularizer="l1"),
-        dk.PReLU(alpha_regularizer=dk.regularizers.L2(0.1), alpha_constraint="non_neg"),
-        dk.Dense(2, kernel_constraint=dk.constraints.MaxNorm(0.7), bias_initializer="ones"),
+        dk.PReLU(alpha_regularizer=dk.regularizers.L2(0.1), alpha_constraint="non_neg" if bounds else None),
+        dk.Dense(2, kernel_constraint=dk.constraints.MaxNorm(0.7) if bounds else None, bias_initializer="ones"),
     ]
-    net = dk.Sequential(layers, seed=1, dtype=dtype, **options)
-    net.compile(dk.SGD(0.05, momentum=0.5, global_clipnorm=5), loss)
+    net = dk.Sequential(layers, seed=1, dtype="float64", **options)
+    net.compile(dk.SGD(0.05, momentum=0.5, global_clipnorm=clip), loss)
     net.build((4,))
     return net
 
@@ -33,7 +36,7 @@ def penalty(net: dk.Sequential) -> float:
 
 @pytest.mark.parametrize("loss", ["mean_squared_error", "sum_squared_error"])
 def test_the_penalty_is_part_of_the_loss_and_of_the_gradient(backend: Backend, loss: str) -> None:
-    net = network(loss)
+    net = network(loss, bounds=False)
     net.set_weights([rng.normal(size=weight.shape) for weight in net.get_weights()])
     plain = dk.Sequential([dk.Dense(9, "tanh"), dk.PReLU(), dk.Dense(2)], seed=1, dtype="float64")
     plain.compile("sgd", loss)
@@ -46,6 +49,27 @@ def test_the_penalty_is_part_of_the_loss_and_of_the_gradient(backend: Backend, l
     assert dk.check_gradients(net, X, Y, samples=9).passed
     before = penalty(net)
     assert net.train_step(X, Y) == pytest.approx(plain.evaluate(X, Y)["loss"] + before, rel=1e-9)
+
+
+@pytest.mark.parametrize("bounds", [False, True])
+@pytest.mark.parametrize("clip", [None, 0.5])
+@pytest.mark.parametrize("partition", ["units/1", "units/2", "rows/2", "rows/3"])
+def test_every_partition_has_them_once(
+    partition: str, clip: float | None, bounds: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numba")
+    monkeypatch.setenv("DNNKIT_PARTITION", partition)
+    wanted, net = (network(bounds=bounds, pair=True, clip=clip, backend=backend) for backend in ("numpy", "numba"))
+    options = {"epochs": 2, "batch_size": 6, "sample_weight": WEIGHTS, "verbose": 0}
+    expected, history = wanted.fit(X, Y, **options), net.fit(X, Y, **options)
+    assert history.plan.reason is None
+    np.testing.assert_allclose(history["loss"], expected["loss"], rtol=1e-10)
+    for own, other in zip(net.get_weights(), wanted.get_weights(), strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-9, atol=1e-12)
+    (loss, found), (exact, wanted_ones) = net.get_gradients(X, Y), wanted.get_gradients(X, Y)
+    assert loss == pytest.approx(exact, rel=1e-10)
+    for name, value in wanted_ones.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-9, atol=1e-12)
 
 
 def test_training_follows_numpy_and_is_saved(backend: Backend, tmp_path: Path) -> None:

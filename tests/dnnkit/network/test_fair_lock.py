@@ -52,7 +52,7 @@ def test_it_is_handed_on_in_the_order_of_coming() -> None:
     threads = [threading.Thread(target=wait, args=(number,)) for number in range(5)]
     for thread in threads:
         thread.start()
-        assert asked.acquire(timeout=30)  # it waits: now the next may come
+        assert asked.acquire(timeout=300)  # it waits: now the next may come
     lock.release()
     lock.acquire(nothing)  # behind them all
     assert order == list(range(5))

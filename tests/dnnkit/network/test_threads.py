@@ -161,11 +161,11 @@ def test_what_readers_see_is_fresh(name: str, monkeypatch: pytest.MonkeyPatch) -
         def on_batch_end(self, step: int, logs: Any) -> None:
             known.append(net.executable.snapshot().parameters["dense/kernel"])
             stepped.release()
-            assert go_on.acquire(timeout=30)
+            assert go_on.acquire(timeout=300)
 
     def step() -> None:
         go_on.release()
-        assert stepped.acquire(timeout=30)
+        assert stepped.acquire(timeout=300)
 
     def sees(count: int) -> None:
         """What it was after so many steps, by either way to it."""
@@ -178,7 +178,7 @@ def test_what_readers_see_is_fresh(name: str, monkeypatch: pytest.MonkeyPatch) -
     def watch() -> None:
         nonlocal now
         try:
-            assert stepped.acquire(timeout=30)
+            assert stepped.acquire(timeout=300)
             sees(1)
             step()
             now += 0.99 * turns.FRESH
@@ -206,11 +206,11 @@ def test_another_fit_and_all_that_rebuilds_is_one_clear_error(name: str) -> None
     class Wait(dk.callbacks.Callback):
         def on_batch_end(self, step: int, logs: Any) -> None:
             started.set()
-            over.wait(30)
+            over.wait(300)
 
     def others() -> None:
         try:
-            assert started.wait(30)
+            assert started.wait(300)
             fits = {
                 "fit": lambda: net.fit(X, Y, verbose=0),
                 "compile": lambda: net.compile("sgd", "sparse_categorical_crossentropy"),

@@ -349,15 +349,15 @@ def test_one_folder_is_for_one_fit_at_a_time(tmp_path: Path) -> None:
     class Wait(dk.Callback):
         def on_epoch_end(self, epoch, logs):
             inside.set()
-            assert over.wait(30)
+            assert over.wait(300)
 
     thread = threading.Thread(target=lambda: fit(network(), tmp_path, callbacks=Wait()), daemon=True)
     thread.start()
-    assert inside.wait(30)
+    assert inside.wait(300)
     with pytest.raises(CheckpointError, match="is used by another fit"):
         fit(network(), tmp_path)
     over.set()
-    thread.join(30)
+    thread.join(300)
     assert fit(network(), tmp_path).epoch == [0, 1, 2, 3]
 
 
@@ -515,7 +515,7 @@ def test_ctrl_c_while_the_order_is_drawn_is_heard_at_once(tmp_path: Path, monkey
 
     def slow(*arguments):
         os.kill(os.getpid(), signal.SIGINT)
-        drawn.append(over.wait(60))
+        drawn.append(over.wait(300))
 
     monkeypatch.setattr(loop, "MANY", 0)
     monkeypatch.setattr(loop, "epoch_order", slow)

@@ -105,7 +105,7 @@ def shown(tmp_path_factory) -> dict[str, list[Any]]:
     sources = {name: "\n".join(line.removeprefix(" " * 8) for line in text.split("\n")) for name, text in CELLS.items()}
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text.strip()) for text in sources.values()])
     folder = str(tmp_path_factory.mktemp("notebook"))
-    NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
+    NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
     return {name: cell.outputs for name, cell in zip(CELLS, notebook.cells, strict=True)}
 
 

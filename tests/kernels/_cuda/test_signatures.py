@@ -6,6 +6,7 @@ import re
 import sys
 import types
 from collections import Counter
+from functools import cache
 
 import numpy as np
 import pytest
@@ -326,6 +327,11 @@ def test_each_file_is_inlined_once_and_nothing_else_is_included():
         assert len(set(files)) == len(files)
 
 
+@cache
+def lines_of(file: str) -> list[str]:
+    return (ROOT / file).read_text().splitlines()
+
+
 def test_line_directives_name_the_place_of_every_line():
     for source in shipped():
         file, number = "", 0
@@ -333,7 +339,7 @@ def test_line_directives_name_the_place_of_every_line():
             if directive := re.fullmatch(r'#line (\d+) "(.*)"', line):
                 number, file = int(directive[1]), directive[2]
                 continue
-            assert (ROOT / file).read_text().splitlines()[number - 1] == line
+            assert lines_of(file)[number - 1] == line
             number += 1
 
 

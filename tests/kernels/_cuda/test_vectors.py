@@ -2,6 +2,7 @@
 
 import ctypes
 import re
+from functools import cache
 
 import pytest
 
@@ -22,6 +23,7 @@ KERNELS = {
 VECTORS = {"float32": "v4.f32", "float64": "v2.f64"}
 
 
+@cache
 def instructions(source: Source) -> dict[str, str]:
     """NVRTC's PTX for an H100, by kernel."""
     library, program = nvrtc._library(), ctypes.c_void_p()

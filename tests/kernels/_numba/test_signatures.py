@@ -45,6 +45,8 @@ WRITTEN = {
     ("dropout", "mask"): ["out"],
     ("gather", "gather"): ["out"],
     ("interpolate", "interpolate"): ["out"],
+    ("lbfgs", "direction"): ["shares", "out"],
+    ("lbfgs", "dot"): [],
     ("matmul", "product"): ["out"],
     ("philox", "philox"): [],
     ("softmax", "backward"): ["out"],

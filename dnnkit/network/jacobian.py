@@ -1,0 +1,150 @@
+"""Derivatives of a network's outputs: what each of them changes by, with every input or parameter.
+
+An output k of a sample has the gradient that the loss Σ t y has in x, if t is 1 for k and 0 for the others. So each
+sample is taken once for each output, with such targets, and one ordinary backward pass of a program with that loss, on
+whatever backend, gives all rows of the Jacobian.
+
+Why backward also where there are fewer inputs than outputs: kernels go backward only. A pass forward for each input
+would need a derivative of every kernel and layer, users' own too, and win where outputs are many and inputs few.
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import Any, Literal, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnnkit.backends import choosing
+from dnnkit.backends.executable import Executable
+from dnnkit.backends.full_batch import rows_at_a_time
+from dnnkit.backends.program import Activate, Dropout, Loss, Parameter, Program, Stage
+from dnnkit.errors import ConfigurationError
+from dnnkit.kernels.array import Array, Namespace
+from dnnkit.network.protocol import Network
+from dnnkit.settings import FLAG
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The loss Σ t y: its gradient in the predictions is the targets."""
+
+    def loss_and_gradient(
+        self, predictions: Array, targets: Array, weights: Array | None, scale: float, xp: Namespace
+    ) -> tuple[Array, Array]:
+        """As every loss kernel; there are no weights here."""
+        return xp.sum(predictions * targets), targets * scale
+
+
+CHOSEN = Chosen()
+"""One object, so that programs with it are equal."""
+
+
+class Differentiable(Network):
+    """`jacobian` of a network."""
+
+    _output_shapes: list[tuple[int, ...]]
+    _is_plain: bool
+    _differentiated: tuple[Executable, dict[bool, Executable]] | None
+    """Of that executable, what computes derivatives in inputs (False) and in parameters (True)."""
+
+    @overload
+    def jacobian(self, x: Any, *, parameters: Literal[False] = False) -> NDArray[Any]: ...
+    @overload
+    def jacobian(self, x: Any, *, parameters: Literal[True]) -> dict[str, NDArray[Any]]: ...
+    @overload
+    def jacobian(self, x: Any, *, parameters: bool) -> "NDArray[Any] | dict[str, NDArray[Any]]": ...
+
+    def jacobian(self, x: Any, *, parameters: bool = False) -> "NDArray[Any] | dict[str, NDArray[Any]]":
+        """Derivatives of the predictions (N, *outputs) of samples x (N, *inputs), dropout off: (N, *outputs, *inputs).
+
+        They are those of what `predict` returns, after a softmax or sigmoid at the end, and of x as it is given, before
+        any rescaling. Computed backward, as many rows as samples times outputs, in chunks so that memory is bounded;
+        what is not compiled is as in training. Needs no `compile`, changes nothing, and is NumPy's.
+
+        Arguments:
+            x: samples.
+            parameters: derivatives with respect to each trained parameter instead, (N, *outputs, *shape) by name; one
+                run for each sample and output.
+        """
+        of_parameters = FLAG.of("parameters", parameters)
+        if not self._is_plain:
+            raise ConfigurationError(
+                "jacobian: it is of networks with one input and one output array; this one has several: make one that "
+                "shares its layers, dk.Model(input, output), and ask that"
+            )
+        x = self._check_samples(x, choosing.NONE_TRAINED)
+        samples, inputs = int(x.shape[0]), tuple(int(size) for size in x.shape[1:])
+        shape, outputs = self._output_shapes[0], self.executable.program.output_features
+        with self.turns:
+            other, to_numpy = self._differentiating(of_parameters), self.backend.to_numpy
+            rows = to_numpy(x)
+            if of_parameters:
+                return self._of_parameters(other, rows, outputs)
+            found = np.empty((samples, outputs, int(np.prod(inputs))), self.dtype)
+            at_a_time = max(1, rows_at_a_time(other.program) // outputs)
+            for first in range(0, samples, at_a_time):
+                chunk = rows[first : first + at_a_time]
+                targets = np.tile(np.eye(outputs, dtype=self.dtype), (len(chunk), 1))
+                data = other.load(np.repeat(chunk, outputs, axis=0), targets, None)
+                gradient = other.gradients(data, with_input=True).input
+                found[first : first + at_a_time] = to_numpy(gradient).reshape(len(chunk), outputs, -1)
+        return found.reshape(samples, *shape, *inputs)
+
+    def _of_parameters(self, other: Executable, rows: NDArray[Any], outputs: int) -> dict[str, NDArray[Any]]:
+        trained = other.program.trainable_parameters
+        found = {one.name: np.empty((len(rows), outputs, *one.shape), self.dtype) for one in trained}
+        one_hot, to_numpy = np.eye(outputs, dtype=self.dtype), self.backend.to_numpy
+        for sample in range(len(rows)):
+            for output in range(outputs):
+                data = other.load(rows[sample : sample + 1], one_hot[output : output + 1], None)
+                for name, gradient in other.gradients(data).parameters.items():
+                    found[name][sample, output] = to_numpy(gradient)
+        shape = self._output_shapes[0]
+        return {name: each.reshape(len(rows), *shape, *each.shape[2:]) for name, each in found.items()}
+
+    def _differentiating(self, of_parameters: bool) -> Executable:
+        """What computes derivatives, with the network's numbers as they are now."""
+        executable = self.executable
+        if self._differentiated is None or self._differentiated[0] is not executable:
+            self._differentiated = executable, {}
+        made = self._differentiated[1]
+        if of_parameters not in made:
+            program = differentiated(executable.program, of_parameters)
+            made[of_parameters] = choosing.build(choosing.Chosen(self.backend, ""), program)[1]
+        other = made[of_parameters]
+        other.state.step = executable.state.step
+        for parameter in other.program.parameters:
+            other.write_parameter(parameter.name, executable.read_parameter(parameter.name))
+        return other
+
+    @abstractmethod
+    def _check_samples(self, x: Any, rows: int | None) -> Any:
+        """Samples as the executable loads them; builds the network if need be."""
+
+
+def differentiated(program: Program, of_parameters: bool) -> Program:
+    """The program as it predicts, whose loss is the one that `Chosen` is; frozen, unless parameters are asked for."""
+    stages = tuple(_predicting(stage) for stage in program.stages)
+    sources = program.edges
+    if program.head != "linear":
+        stages, sources = (*stages, Activate(program.head)), (*sources, (len(stages),))
+    if not of_parameters:
+        stages = tuple(_frozen(stage) for stage in stages)
+    loss = Loss(CHOSEN, "values", "sum")
+    return replace(program, stages=stages, sources=sources, head="linear", loss=loss, metrics=(), rule=None)
+
+
+def _predicting(stage: Stage) -> Stage:
+    return replace(stage, rate=0.0) if isinstance(stage, Dropout) else stage
+
+
+def _frozen(stage: Stage) -> Stage:
+    """The stage with no parameter that is trained, so that nothing but x has a gradient."""
+    changes: dict[str, Any] = {}
+    for name, value in vars(stage).items():
+        if isinstance(value, Parameter):
+            changes[name] = replace(value, trainable=False)
+        elif isinstance(value, tuple) and any(isinstance(each, Parameter) for each in value):
+            changes[name] = tuple(replace(each, trainable=False) for each in value)
+    return replace(stage, **changes) if changes else stage

@@ -1,0 +1,115 @@
+"""Derivatives of outputs in inputs and parameters: by differences in float64, on every backend."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+import dnnkit as dk
+from dnnkit.backends import Backend
+from dnnkit.network import jacobian
+
+rng = np.random.default_rng(4)
+
+
+@dataclass(frozen=True)
+class Scale(dk.Layer):
+    """A layer of a user's own."""
+
+    def parameters(self, input_shape):
+        return {"scale": (input_shape, dk.initializers.Constant(0.7))}
+
+    def forward(self, xp, x, scale):
+        return x * x * scale, x
+
+    def backward(self, xp, dy, x, scale):
+        return 2 * dy * x * scale, xp.sum(x * x * dy, axis=0)
+
+
+NETWORKS = {
+    "softmax": [dk.Rescaling(0.5, 0.1), dk.Dense(6, activation="tanh"), dk.Dense(3, activation="softmax")],
+    "one output": [dk.Dense(5, activation="gelu"), dk.Dropout(0.5), dk.Dense(1)],
+    "images": [dk.Flatten(), dk.Dense(4, activation="softplus"), dk.Dense(2, activation="sigmoid")],
+    "own layer": [dk.Dense(5), Scale(), dk.Activation("tanh"), dk.Dense(2)],
+    "normalised": [dk.Dense(5), dk.BatchNormalization(), dk.Activation("tanh"), dk.GaussianNoise(1.0), dk.Dense(2)],
+    "layer norm": [dk.Normalization(), dk.Dense(5, activation="tanh"), dk.LayerNormalization(), dk.Dense(2)],
+    "no parameters": [dk.Activation("softmax")],
+}
+LOSSES = {"softmax": "sparse_categorical_crossentropy", "images": "binary_crossentropy"}
+
+
+def network(case: str, backend: Backend, *, compiled: bool) -> tuple[dk.Sequential, np.ndarray]:
+    x = rng.normal(size=(5, 2, 3) if case == "images" else (5, 4))
+    net = dk.Sequential(NETWORKS[case], seed=6, backend=backend, dtype="float64")
+    if compiled:
+        net.compile("adam", LOSSES.get(case, "mse"))
+    net.build(x.shape[1:])
+    return net, x
+
+
+def differences(of, at: np.ndarray, h: float = 1e-5) -> np.ndarray:
+    """Central ones: (*outputs, *inputs)."""
+    found = np.empty((*of(at).shape, *at.shape))
+    for place in np.ndindex(at.shape):
+        step = np.zeros_like(at)
+        step[place] = h
+        found[..., *place] = (of(at + step) - of(at - step)) / (2 * h)
+    return found
+
+
+@pytest.mark.parametrize("case", NETWORKS)
+def test_in_inputs(case: str, backend: Backend, monkeypatch) -> None:
+    net, x = network(case, backend, compiled=case in LOSSES)
+    before = net.executable.snapshot() if case in LOSSES else None
+    found = net.jacobian(x)
+    assert found.shape == (*net.predict(x).shape, *x.shape[1:])
+    for sample, expected in zip(x, found, strict=True):
+        np.testing.assert_allclose(expected, differences(lambda at: net.predict(at[None])[0], sample), atol=1e-8)
+    monkeypatch.setattr(jacobian, "rows_at_a_time", lambda program: 2 * program.output_features)
+    np.testing.assert_allclose(net.jacobian(x), found, rtol=1e-12, atol=1e-15)
+    if before is not None:
+        after = net.executable.snapshot()
+        np.testing.assert_equal([after.parameters, after.slots], [before.parameters, before.slots])
+        assert after.state == before.state
+
+
+@pytest.mark.parametrize("case", ["softmax", "one output", "own layer"])
+def test_in_parameters(case: str, backend: Backend) -> None:
+    net, x = network(case, backend, compiled=False)
+    net.freeze(0 if case != "softmax" else 1)
+    found = net.jacobian(x, parameters=True)
+    assert found.keys() == {each.name for each in net.executable.program.trainable_parameters}
+    for name, values in found.items():
+        kept = np.array(net.parameters[name])
+
+        def predicted(value: np.ndarray, name: str = name) -> np.ndarray:
+            net.parameters[name] = value
+            return net.predict(x)
+
+        np.testing.assert_allclose(values, differences(predicted, kept), atol=1e-8, err_msg=name)
+        net.parameters[name] = kept
+
+
+def test_it_follows_the_training(backend: Backend) -> None:
+    net, x = network("softmax", backend, compiled=True)
+    y = np.arange(5) % 3
+    before = net.jacobian(x)
+    np.testing.assert_allclose(before.sum(axis=1), 0, atol=1e-12)  # of what sums to 1
+    net.fit(x, y, verbose=0)
+    after = net.jacobian(x)
+    assert (before != after).all()
+    again = net.copy() if hasattr(net, "copy") else net
+    np.testing.assert_array_equal(again.jacobian(x), after)
+    net.compile(dk.LBFGS(), net.loss)
+    net.fit(x, y, epochs=3, verbose=0)
+    np.testing.assert_allclose(net.jacobian(x)[0], differences(lambda at: net.predict(at[None])[0], x[0]), atol=1e-8)
+
+
+def test_of_float32_and_bytes(backend: Backend) -> None:
+    net = dk.Sequential([dk.Rescaling(1 / 16), dk.Dense(3, activation="tanh")], seed=0, backend=backend)
+    x = np.array([[3, 16], [0, 7]], np.uint8)
+    slope = 1 - net.predict(x) ** 2
+    expected = slope[:, :, None] * np.asarray(net.parameters["dense/kernel"]).T / 16
+    found = net.jacobian(x)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-5)

@@ -1,0 +1,262 @@
+"""L-BFGS as an optimizer of `fit`: where it ends, in what way, and that it goes on exactly."""
+
+import copy
+import pickle
+import signal
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+import dnnkit as dk
+from dnnkit.backends import Backend, full_batch
+from dnnkit.errors import ConfigurationError
+
+rng = np.random.default_rng(8)
+X = rng.normal(size=(30, 4))
+Y = np.tanh(X @ rng.normal(size=(4, 2))) + 0.1 * rng.normal(size=(30, 2))
+LABELS = rng.integers(0, 3, 30)
+WEIGHTS = rng.uniform(0.1, 2, 30)
+
+
+def network(backend: Backend | str, *, dtype: str = "float64", metrics=(), loss="mse", **options) -> dk.Sequential:
+    layers = [dk.Dense(5, activation="tanh"), dk.Dense(2)]
+    net = dk.Sequential(layers, seed=3, backend=backend, dtype=dtype)
+    net.compile(dk.LBFGS(**options), loss, metrics)
+    return net
+
+
+def numbers(net: dk.Sequential) -> dict[str, np.ndarray]:
+    snapshot = net.executable.snapshot()
+    return {**snapshot.parameters, **snapshot.slots}
+
+
+def check_equal(net: dk.Sequential, other: dk.Sequential) -> None:
+    found, expected = numbers(net), numbers(other)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+    assert net.executable.state == other.executable.state
+    assert net.history.history == other.history.history
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_a_linear_network_ends_at_least_squares(backend: Backend, weights) -> None:
+    net = dk.Sequential([dk.Dense(2)], seed=0, backend=backend, dtype="float64")
+    net.compile("lbfgs", "mse", ["mean_absolute_error"])
+    history = net.fit(X, Y, epochs=100, sample_weight=weights, verbose=0)
+    root = np.sqrt(np.ones(30) if weights is None else weights)[:, None]
+    expected, *_ = np.linalg.lstsq(root * np.column_stack([X, np.ones(30)]), root * Y, rcond=None)
+    np.testing.assert_allclose(net.parameters["dense/kernel"], expected[:-1], atol=1e-5)
+    np.testing.assert_allclose(net.parameters["dense/bias"], expected[-1], atol=1e-5)
+    assert len(history["loss"]) < 30
+    assert "gradient_tolerance" in history.ended or "change_tolerance" in history.ended
+    errors = net.evaluate(X, Y, sample_weight=weights)
+    np.testing.assert_allclose(errors["loss"], history["loss"][-1])  # it is that after the last epoch
+    np.testing.assert_allclose(errors["mean_absolute_error"], history["mean_absolute_error"][-1])
+
+
+def test_penalties_count_once(backend: Backend, monkeypatch) -> None:
+    """Ridge regression, in chunks: without an intercept it has a closed form."""
+    monkeypatch.setattr(full_batch, "rows_at_a_time", lambda program: 7)
+    net = dk.Sequential(
+        [dk.Dense(2, use_bias=False, kernel_regularizer=dk.regularizers.L2(0.3))],
+        seed=0, backend=backend, dtype="float64",
+    )  # fmt: skip
+    net.compile(dk.LBFGS(change_tolerance=0), "mse")
+    history = net.fit(X, Y, epochs=100, verbose=0)
+    expected = np.linalg.solve(X.T @ X + 0.3 * len(X) * Y.shape[1] * np.eye(4), X.T @ Y)
+    np.testing.assert_allclose(net.parameters["dense/kernel"], expected, atol=1e-6)
+    np.testing.assert_allclose(net.evaluate(X, Y)["loss"], history["loss"][-1])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("rows", [None, 7])
+def test_every_backend_goes_the_same_way_also_in_chunks(backend: Backend, dtype, rows, monkeypatch) -> None:
+    expected = network("numpy", dtype=dtype).fit(X, Y, sample_weight=WEIGHTS, epochs=8, verbose=0)
+    if rows is not None:
+        monkeypatch.setattr(full_batch, "rows_at_a_time", lambda program: rows)
+    found = network(backend, dtype=dtype).fit(X, Y, sample_weight=WEIGHTS, epochs=8, verbose=0)
+    np.testing.assert_allclose(found["loss"], expected["loss"], rtol=1e-7 if dtype == "float64" else 2e-3)
+    assert found["evaluations"][:4] == expected["evaluations"][:4]
+    assert all(after < before for before, after in zip(found["loss"], found["loss"][1:], strict=False))
+
+
+def test_the_chunks_of_a_program_follow_from_its_size() -> None:
+    small = network("numpy")
+    small.build(4)
+    assert full_batch.rows_at_a_time(small.executable.program) > 10_000
+    large = dk.Sequential([dk.Dense(3000), dk.Dense(3000), dk.Dense(10)], seed=0)
+    large.compile("lbfgs", "mse")
+    large.build(3000)
+    assert full_batch.LEAST_ROWS <= full_batch.rows_at_a_time(large.executable.program) < 1000
+
+
+def test_it_goes_on_exactly(backend: Backend, tmp_path) -> None:
+    whole, parts = network(backend, metrics=["mae"], history_size=3), network(backend, metrics=["mae"], history_size=3)
+    whole.fit(X, Y, epochs=7, verbose=0)
+    parts.fit(X, Y, epochs=2, verbose=0)
+    parts.save(tmp_path / "saved")
+    ways = [dk.load(tmp_path / "saved"), copy.copy(parts), pickle.loads(pickle.dumps(parts)), parts]
+    for net in ways if backend.name != "strict" else ways[-1:]:
+        net.fit(X, Y, epochs=5, verbose=0)
+        check_equal(net, whole)
+
+
+@pytest.mark.parametrize("every", ["1 epoch", "2 steps"])
+def test_a_checkpoint_goes_on_exactly_and_knows_the_end(backend: Backend, tmp_path, every) -> None:
+    class Stop(dk.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 4:
+                raise KeyboardInterrupt
+
+    def fit(net: dk.Sequential, *callbacks: dk.Callback) -> dk.History:
+        options = {"checkpoint": tmp_path / "fit", "checkpoint_every": every, "verbose": 0}
+        return net.fit(X, Y, epochs=80, validation_split=0.2, callbacks=callbacks, **options)
+
+    whole, first, second = (network(backend, gradient_tolerance=1e-2) for _ in range(3))
+    expected = whole.fit(X, Y, epochs=80, validation_split=0.2, verbose=0)
+    with pytest.raises(KeyboardInterrupt):
+        fit(first, Stop())
+    found = fit(second)
+    check_equal(second, whole)
+    assert found.history == expected.history
+    assert found.ended == expected.ended != ""
+    assert fit(network(backend, gradient_tolerance=1e-2)).ended == found.ended  # there is nothing left to do
+
+
+@dataclass(frozen=True)
+class Interrupted(dk.losses.Loss):
+    """Mean squared error, during whose call with that number Ctrl-C is pressed."""
+
+    calls = [0, 0]  # noqa: RUF012 - how many there were, and which is the one
+
+    def loss_and_gradient(self, predictions, targets, weights, scale, xp):
+        self.calls[0] += 1
+        if self.calls[0] == self.calls[1]:
+            signal.raise_signal(signal.SIGINT)
+        error = predictions - targets
+        return xp.sum(error * error) / 2, error * scale
+
+
+@pytest.mark.parametrize("call", [3, 4, 6])
+def test_ctrl_c_leaves_whole_iterations(backend: Backend, call: int) -> None:
+    nets = [network(backend, loss=Interrupted(), initial_step=100.0) for _ in range(2)]
+    Interrupted.calls[:] = [0, -1]
+    nets[0].fit(X, Y, epochs=6, verbose=0)
+    Interrupted.calls[:] = [0, call]
+    with pytest.raises(KeyboardInterrupt):
+        nets[1].fit(X, Y, epochs=6, verbose=0)
+    done = len(nets[1].history["loss"])
+    assert done < 6
+    assert done == nets[1].executable.state.step
+    nets[1].fit(X, Y, epochs=6 - done, verbose=0)
+    check_equal(nets[1], nets[0])
+
+
+def test_frozen_layers_stay(backend: Backend) -> None:
+    net = network(backend)
+    net.fit(X, Y, epochs=2, verbose=0)
+    net.freeze("dense")
+    before, loss = {name: np.array(value) for name, value in net.parameters.items()}, net.history["loss"][-1]
+    net.fit(X, Y, epochs=3, verbose=0)
+    np.testing.assert_array_equal(net.parameters["dense/kernel"], before["dense/kernel"])
+    assert (net.parameters["dense_1/kernel"] != before["dense_1/kernel"]).all()
+    assert net.history["loss"][-1] < loss
+    net.unfreeze("dense")
+    after = net.history["loss"][-1]
+    net.fit(X, Y, epochs=3, verbose=0)
+    assert net.history["loss"][-1] < after
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"gradient_tolerance": 0.5}, "gradient is"),
+        ({"change_tolerance": 0.5}, "change_tolerance=0.5 of it"),
+        ({"max_evaluations": 4}, "max_evaluations=4 are made"),
+        ({"gradient_tolerance": 0, "change_tolerance": 0, "dtype": "float32"}, "dtype='float64' goes further"),
+    ],
+)
+def test_it_says_why_it_ends(options, words, capsys) -> None:
+    history = network("numpy", **options).fit(X, Y, epochs=3000, verbose=2)
+    assert words in history.ended
+    assert len(history.epoch) < 3000
+    assert words in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_a_loss_that_is_no_number_ends_it() -> None:
+    net = network("numpy", dtype="float32")
+    net.build(4)
+    net.parameters["dense_1/bias"] = [3e38, 0]
+    history = net.fit(X, Y, epochs=5, verbose=0)
+    assert "the loss is inf" in history.ended
+    assert len(history.epoch) == 1
+
+
+def test_it_stops_early_and_takes_no_more_than_it_knows(backend: Backend) -> None:
+    net = network(backend)
+    stop = dk.EarlyStopping(monitor="val_loss", patience=2, restore_best_weights=True)
+    history = net.fit(X, Y, epochs=200, validation_split=0.3, callbacks=[stop], verbose=0)
+    assert history.ended == ""
+    assert len(history.epoch) < 200
+    losses = history["val_loss"]
+    np.testing.assert_allclose(net.evaluate(X[21:], Y[21:])["loss"], min(losses))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"batch_size": 8}, "leave batch_size out"),
+        ({"steps_per_epoch": 3}, "an epoch is one step"),
+        ({"shuffle": "with_replacement"}, "all samples at a time"),
+    ],
+)
+def test_what_is_not_a_full_batch_is_an_error_with_the_cure(options, words) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        network("numpy").fit(X, Y, verbose=0, **options)
+    network("numpy").fit(X, Y, batch_size=30, steps_per_epoch=1, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"decrease": 0.9, "curvature": 0.5}, "decrease < curvature"),
+        ({"curvature": 1.0}, "between 0 and 1"),
+        ({"history_size": 0}, "whole number"),
+        ({"global_clipnorm": 1.0}, "the gradient as it is"),
+        ({"clipvalue": 1.0}, "the gradient as it is"),
+        ({"use_ema": True}, "the last parameters are the best"),
+        ({"groups": {"bias": {"learning_rate": 0.1}}}, "net.freeze"),
+    ],
+)
+def test_settings_that_cannot_work(options, words) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        dk.LBFGS(**options)
+    with pytest.raises(ConfigurationError, match="decrease < curvature"):
+        dk.LBFGS().decrease = 0.95
+
+
+def test_what_it_cannot_take_is_said(backend: Backend) -> None:
+    net = dk.Sequential([dk.Dense(5), dk.Dropout(0.5), dk.Dense(2)], seed=3, backend=backend)
+    net.compile("lbfgs", "mse")
+    with pytest.raises(ConfigurationError, match="Dropout makes the loss another one"):
+        net.fit(X, Y, verbose=0)
+    for layer, words in (
+        (dk.BatchNormalization(), "learns statistics"),
+        (dk.GaussianNoise(0.1), "makes the loss another one"),
+        (dk.Dense(3, kernel_constraint="max_norm"), "has a constraint"),
+    ):
+        net = dk.Sequential([dk.Dense(5), layer, dk.Dense(2)], seed=3, backend=backend)
+        net.compile("lbfgs", "mse")
+        with pytest.raises(ConfigurationError, match=words):
+            net.fit(X, Y, verbose=0)
+    net = network(backend)
+    net.build(4)
+    with pytest.raises(ConfigurationError, match="takes no gradients from outside"):
+        net.apply_gradients(net.get_gradients(X, Y)[1])
+    before = net.evaluate(X, Y)["loss"]
+    assert net.train_step(X, Y) < before
+    net.compile("adam", "mse")
+    net.fit(X, Y, verbose=0)
+    net.inspect()
