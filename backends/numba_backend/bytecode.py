@@ -40,6 +40,8 @@ class ScheduleKey(NamedTuple):
     """Which norms of the gradient are bounded: none, that of the whole, or that of each parameter."""
     penalises: bool = False
     """Whether parameters have penalties."""
+    bounds: int = 0
+    """How many parameters are held to bounds."""
     inputs: Inputs = "gathered"
     bytes: bool = False
     """Whether inputs are bytes."""
@@ -122,7 +124,7 @@ def assemble(
     steps += [Instruction("metric", option=number) for number in key.metrics]
     steps += _measure_parts(key)
     by_rows = partition.by == "rows" and partition.workers > 1
-    at_once = key.purpose == "train" and not by_rows and not key.clips and not key.penalises
+    at_once = key.purpose == "train" and not by_rows and not key.clips and not key.penalises and not key.bounds
     if key.trains:
         steps += _backward(wiring, kinds, partition, key, at_once)
     if key.purpose == "differentiate" and by_rows:
@@ -306,11 +308,13 @@ def _update_at_the_end(
 ) -> list[Instruction]:
     """All parameters, when everybody's gradient is there; and what comes after."""
     names = ["exchange", "add_gradients"] if by_rows else []
-    names += ["penalize"] if key.penalises else []
+    if key.penalises:
+        names += ["penalize"] if by_rows or partition.workers == 1 else ["penalize", "exchange", "join_penalties"]
     if key.clips:
         norm, clip = ("norm_of_each", "clip_each") if key.clips == "each" else ("norm", "clip")
         names += [norm, "exchange", clip] if partition.workers > 1 else [norm, clip]
-    steps = [Instruction(name) for name in (*names, "update")]
+    steps = [Instruction(name) for name in (*names, "update", *(["exchange"] if by_rows and key.bounds else []))]
+    steps += [Instruction("hold", option=number) for number in range(key.bounds)]
     return [*steps, *after, Instruction("exchange")] if by_rows else [*steps, *after]
 
 

@@ -70,7 +70,7 @@ def choose_partition(program: Program, wiring: Wiring, features: int, batch_size
     `recorded` is what `record` gave in the training that goes on.
     """
     if partition := asked():
-        return Partition.parse(partition)
+        return _whole(program, Partition.parse(partition))
     if (kept := _recorded(recorded, batch_size)) is not None:
         return kept
     workers = usable(program.num_threads)
@@ -78,10 +78,16 @@ def choose_partition(program: Program, wiring: Wiring, features: int, batch_size
     if workers == 1 or (alone := seconds(program, wiring, features, batch_size, SINGLE, here)) < WORTH_PARTITIONING:
         return SINGLE
     candidates = [Partition(by, count) for count in range(2, workers + 1) for by in BY]
+    candidates = [d for d in candidates if d == _whole(program, d)]
     candidates = [d for d in candidates if d.by == "rows" or "columns" in roles(wiring.stages, d, wiring)]
     times = {partition: seconds(program, wiring, features, batch_size, partition, here) for partition in candidates}
     best = min(times, key=lambda partition: times[partition])
     return best if times[best] < WORTH * alone else SINGLE
+
+
+def _whole(program: Program, partition: Partition) -> Partition:
+    """One worker in the place of those that would hold parts of parameters whose norms are bounded."""
+    return SINGLE if program.bounds and partition.by == "units" else partition
 
 
 def seconds_per_step(program: Program, batch_size: int) -> float:

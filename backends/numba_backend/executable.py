@@ -75,6 +75,7 @@ class NumbaExecutable(CompiledReader):
     """A program whose every part has a compiled kernel."""
 
     epoch: Epoch
+    api_version = 2
     can_freeze = can_group = can_hold = True
 
     def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:
@@ -421,6 +422,9 @@ class NumbaExecutable(CompiledReader):
         self._giant_step.wait()
         steps = self._steps(0, 1, hyperparameters, is_clipped=True)
         self._shared_update().run(place, steps, hyperparameters, self._homes.flat_to_write())
+        for bound in self.program.bounds:
+            value = self._layout.view(self._parameters, bound.parameter, np)
+            value[...] = self._held.hold(value, bound)
         self.state.step += 1
 
     def _shared_update(self) -> SharedUpdate:

@@ -23,7 +23,7 @@ from dnnkit.backends.program import Activate, Dense, HostArray, Program
 from dnnkit.kernels import nonzero_columns
 from dnnkit.kernels._engine import calls, opcodes
 from dnnkit.kernels._engine.opcodes import BUFFERS, Instruction, describe
-from dnnkit.kernels._engine.structures import ENDED, LIMIT, LINE, RUN, STOP, WORKER
+from dnnkit.kernels._engine.structures import BOUND, ENDED, LIMIT, LINE, RUN, STOP, WORKER
 from dnnkit.kernels._native import functions
 
 if TYPE_CHECKING:
@@ -144,9 +144,24 @@ class WorkerTeam:
         run.gradients, run.gradient_stride = address(self.gradients), self.gradients.strides[0]
         run.norms, run.norm_count = address(self._norms), self._norms.shape[-1]
         run.parts, run.part_count = ctypes.addressof(self._parts), len(program.outputs)
+        if program.bounds:
+            self._bounds = self._bound_structures()
+            run.bounds = ctypes.addressof(self._bounds)
         if program.penalties:
-            self._penalties = self._penalty_factors()
+            self._penalties, self._penalty_sums = self._penalty_factors(), np.zeros((2, self.partition.workers))
+            run.penalty_sums = address(self._penalty_sums)
             run.penalties, run.penalty_stride = address(self._penalties), self._penalties.shape[2]
+
+    def _bound_structures(self) -> Any:
+        """What parameters are held to; whoever partitions a program with bounds gives each worker whole ones."""
+        structures = BOUND.new(len(self.program.bounds))
+        for structure, bound in zip(structures, self.program.bounds, strict=True):
+            piece = self.layout.pieces[0, bound.parameter]
+            structure.start = piece.offset * np.dtype(self.program.dtype).itemsize
+            structure.inputs, structure.outputs = piece.shape[0], piece.size // piece.shape[0]
+            structure.not_negative = bound.not_negative
+            structure.least, structure.most, structure.rate = bound.least, bound.most, bound.rate
+        return structures
 
     def _penalty_factors(self) -> HostArray:
         """l1 and l2 of each number that a worker trains, (workers, 2, numbers)."""
@@ -232,6 +247,7 @@ class WorkerTeam:
             purpose,
             first,
             clips=clips,
+            bounds=len(program.bounds) if purpose == "train" else 0,
             penalises=bool(program.penalties) and purpose in ("train", "differentiate"),
             inputs=inputs_of(self.program, self._wiring, self.partition, batches),
             bytes=data.x.dtype == np.uint8,

@@ -61,6 +61,16 @@ PARAMETER = Structure(
     {"start": "bytes from the worker's parameters, or gradients, to a parameter of a stage", "size": "its numbers"}, {}
 )
 
+BOUND = Structure(
+    {
+        "start": "bytes from the worker's parameters to the parameter that is held to it",
+        "inputs": "its rows: a column is what comes to one unit",
+        "outputs": "its columns",
+        "not_negative": "1 if no number is below 0, and nothing else",
+    },
+    {"least": "norm of a column", "most": "norm of a column", "rate": "share of the way there"},
+)
+
 PART = Structure(
     {
         "column": "the first of an output's scores among those of all",
@@ -169,6 +179,8 @@ _RUN_WORDS = {
     "partial_stride": "bytes from one worker's place to the next one's",
     "penalties": "address of l1 and l2 of what each worker trains, (workers, 2, penalty_stride); 0 without penalties",
     "penalty_stride": "numbers of a row of these",
+    "penalty_sums": "address of what each worker's parameters add to the loss (2, workers), float64",
+    "bounds": "address of the first BOUND",
     "norms": "address of the squared norms (2, workers), or (2, workers, norm_count), float64",
     "outputs": "numbers of a prediction",
     "loss": "address of the loss",

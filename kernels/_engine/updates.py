@@ -4,12 +4,16 @@ import math
 
 from dnnkit.kernels._engine.opcodes import opcode
 from dnnkit.kernels._engine.stages import data_or_inputs, gradient_of, kernel_at, rows_in_it, x_of
-from dnnkit.kernels._numba.at_address import element, matrix, number, part, size_of, vector
+from dnnkit.kernels._engine.structures import BOUND
+from dnnkit.kernels._numba.at_address import at, element, matrix, number, part, size_of, vector
 from dnnkit.kernels._numba.indirect_calls import call_update
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels.matmul.cpu import in_tiles, product_of_columns, product_of_nonzero_columns
+from dnnkit.kernels.norm_bound.cpu import hold as hold_columns
 from dnnkit.kernels.penalty.cpu import gradient, penalty
 
+bound_at = at(BOUND)
+BOUND_BYTES = BOUND.bytes
 PIECE, LARGEST_PIECE = 1 << 15, 1 << 18
 """Bytes of a piece: its gradient is used while it is in the nearest caches. As each piece reads all dz again, it is
 larger where dz is, but not more than half of a second-level cache: the updates of 784-512-10 in batches of 128 take
@@ -184,6 +188,16 @@ def first_of_norm(worker):
 
 
 @opcode
+def hold(worker, run, stage, option):
+    """Hold parameters to the bound with the option's number; one worker, where all have the same parameters."""
+    if run.by_rows and option % run.workers != worker.number:
+        return
+    bound = bound_at(run.bounds + option * BOUND_BYTES)
+    columns = matrix(run.zero, worker.parameters + bound.start, bound.inputs, bound.outputs)
+    hold_columns(columns, bound.least, bound.most, bound.rate, bound.not_negative > 0)
+
+
+@opcode
 def penalize(worker, run, stage, option):
     """Add the gradient of this worker's share of the penalties, to the whole gradient with option 1; and their sum."""
     count, size = worker.share_end - worker.share, size_of(run.zero)
@@ -196,8 +210,26 @@ def penalize(worker, run, stage, option):
     first = worker.own - worker.share if worker.number > 0 else 0
     left = count - first
     own = penalty(part(parameters, first, left), part(l1, first, left), part(l2, first, left))
+    if run.by_rows or run.workers == 1:
+        add_penalty(worker, run, own)
+    else:
+        matrix(0.0, run.penalty_sums, 2, run.workers)[worker.step & 1, worker.number] = own
+
+
+@jit
+def add_penalty(worker, run, value):
+    """Add to the loss of this worker's rows."""
     totals = vector(0.0, worker.totals, 1)
-    totals[0] += own if run.sums_up else own * number(0.0, run.batch_weights, worker.step)
+    totals[0] += value if run.sums_up else value * number(0.0, run.batch_weights, worker.step)
+
+
+@opcode
+def join_penalties(worker, run, stage, option):
+    """Add what all workers' parameters add to the loss, where each has some of them."""
+    sums, total = vector(0.0, run.penalty_sums + 8 * (worker.step & 1) * run.workers, run.workers), 0.0
+    for own in sums:
+        total += own
+    add_penalty(worker, run, total)
 
 
 @opcode

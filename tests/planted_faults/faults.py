@@ -976,6 +976,21 @@ BACKENDS = [
         "tests/cuda_on_cpu/test_cupy_backend.py -k where_they_belong",
     ),
     Fault(
+        "backends-graph-columns-of-targets", INDEX, "dnnkit/network/lowering.py",
+        "start, first = start + each.features, first + columns", "start, first = start + each.features, first",
+        "tests/dnnkit/network/test_model.py -k 'weighted_sum_of_all and numpy'",
+    ),
+    Fault(
+        "backends-graph-softmax-that-is-read", MISSING, "dnnkit/network/lowering.py",
+        "is_read = lowering.readers(value) > 0 or values.count(value) > 1", "is_read = False",
+        "tests/dnnkit/network/test_model.py -k 'trace and numpy'",
+    ),
+    Fault(
+        "backends-kinship-stale", STALE, "dnnkit/network/kinship.py",
+        "shared.newest, shared.version = self, shared.version + 1", "shared.newest = self",
+        "tests/dnnkit/network/test_kinship.py -k train_in_turn",
+    ),
+    Fault(
         "backends-diagnosis-next-step", ONE, "dnnkit/diagnosis/recorder.py",
         "rule.function(snapshot.state.step + 1, p", "rule.function(snapshot.state.step, p",
         "tests/dnnkit/diagnosis/test_layers.py -k 'updates_are_those and adam'",
@@ -984,6 +999,21 @@ BACKENDS = [
         "backends-cupy-piece", INDEX, "backends/cupy_backend/backend.py",
         "flat[start : start + piece.size]", "flat[: piece.size]",
         "tests/cuda_on_cpu/test_cupy_failures.py -k piece_by_piece",
+    ),
+    Fault(
+        "backends-folded-stale", STALE, "dnnkit/network/folding.py",
+        "not averages and known[0] is turns.settled", "not averages",
+        "tests/dnnkit/layers/test_folding.py -k 'follow_every_change and numpy'",
+    ),
+    Fault(
+        "backends-penalty-twice", ONE, "kernels/_engine/updates.py",
+        "first = worker.own - worker.share if worker.number > 0 else 0", "first = 0",
+        "tests/dnnkit/layers/test_penalties.py -k 'every_partition and units'",
+    ),
+    Fault(
+        "backends-moments-of-a-worker", MISSING, "kernels/stages/batch_normalization/cpu.py",
+        "return rows_of_batch(worker, run) * (", "return worker.rows * (",
+        "tests/backends/test_kinds.py -k 'numba and batch_normalization and trajectory and float64'",
     ),
 ]  # fmt: skip
 

@@ -15,9 +15,10 @@ X, Y, WEIGHTS = rng.normal(size=(23, 4)), rng.normal(size=(23, 2)), rng.uniform(
 
 
 def network(
-    loss: str = "mean_squared_error", *, bounds: bool = True, clip: float | None = 5, **options
+    loss: str = "mean_squared_error", *, bounds=True, pair=False, clip: float | None = 5, **options
 ) -> dk.Sequential:
     layers = [
+        *([dk.Dense(8, "tanh", kernel_regularizer=dk.regularizers.L2(0.04)), dk.Dense(4)] if pair else []),
         dk.Dense(9, "tanh", kernel_regularizer=dk.regularizers.L1L2(0.02, 0.03), bias_regularizer="l1"),
         dk.PReLU(alpha_regularizer=dk.regularizers.L2(0.1), alpha_constraint="non_neg" if bounds else None),
         dk.Dense(2, kernel_constraint=dk.constraints.MaxNorm(0.7) if bounds else None, bias_initializer="ones"),
@@ -50,12 +51,15 @@ def test_the_penalty_is_part_of_the_loss_and_of_the_gradient(backend: Backend, l
     assert net.train_step(X, Y) == pytest.approx(plain.evaluate(X, Y)["loss"] + before, rel=1e-9)
 
 
+@pytest.mark.parametrize("bounds", [False, True])
 @pytest.mark.parametrize("clip", [None, 0.5])
 @pytest.mark.parametrize("partition", ["units/1", "units/2", "rows/2", "rows/3"])
-def test_every_partition_has_them_once(partition: str, clip: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_partition_has_them_once(
+    partition: str, clip: float | None, bounds: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("numba")
     monkeypatch.setenv("DNNKIT_PARTITION", partition)
-    wanted, net = (network(bounds=False, clip=clip, backend=backend) for backend in ("numpy", "numba"))
+    wanted, net = (network(bounds=bounds, pair=True, clip=clip, backend=backend) for backend in ("numpy", "numba"))
     options = {"epochs": 2, "batch_size": 6, "sample_weight": WEIGHTS, "verbose": 0}
     expected, history = wanted.fit(X, Y, **options), net.fit(X, Y, **options)
     assert history.plan.reason is None

@@ -129,3 +129,17 @@ def test_of_several_outputs_each_after_its_own_head(backend: Backend) -> None:
             return net.predict(net.load(at[None], y[:1], None), 1)[0]
 
         np.testing.assert_allclose(expected, differences(predicted, sample), atol=1e-8)
+
+
+def test_of_a_network_with_a_skip(backend: Backend) -> None:
+    inside = dk.Input((3,))
+    hidden = dk.Dense(3, activation="tanh")(inside)
+    net = dk.Model(
+        inside, dk.Dense(2, activation="softmax")(dk.Add()([hidden, inside])), seed=1, backend=backend, dtype="float64"
+    )
+    x = rng.normal(size=(3, 3))
+    for sample, expected in zip(x, net.jacobian(x), strict=True):
+        np.testing.assert_allclose(expected, differences(lambda at: net.predict(at[None])[0], sample), atol=1e-8)
+    net.compile(dk.LBFGS(), "categorical_crossentropy")
+    history = net.fit(x, np.eye(2)[[0, 1, 0]], epochs=5, verbose=0)
+    assert history["loss"][-1] < history["loss"][0]
