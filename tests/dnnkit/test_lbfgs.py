@@ -143,7 +143,7 @@ class Interrupted(dk.losses.Loss):
 
 @pytest.mark.parametrize("call", [3, 4, 6])
 def test_ctrl_c_leaves_whole_iterations(backend: Backend, call: int) -> None:
-    nets = [network(backend, loss=Interrupted(), initial_step=100.0) for _ in range(2)]
+    nets = [network(backend, loss=Interrupted(), learning_rate=20.0) for _ in range(2)]  # so searches are long
     Interrupted.calls[:] = [0, -1]
     nets[0].fit(X, Y, epochs=6, verbose=0)
     Interrupted.calls[:] = [0, call]
