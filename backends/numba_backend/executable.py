@@ -338,11 +338,16 @@ class NumbaExecutable(CompiledReader):
             rows = min(rows, len(data))
             partition = cost_model.partition_of_gradients(self.program, self.wiring, int(data.x.shape[1]), rows)
             team, source = self._team(partition, rows), self._source(data)
+            if self.program.penalties:  # which count once, not in each chunk
+                bare = replace(self.program, penalties=())
+                team = WorkerTeam(bare, self.wiring, partition, rows, self._kernels)
             kept = self._all_rows = AllRows(data, self.weight(data), source, rows, team, self.first_trained, self._run)
         self._giant_step.wait()
         gradient = self._lent_gradients.array()
         loss = kept.differentiate(self._parameters, numbers, self.state.step, gradient, goes_on)
-        return None if loss is None else (loss, gradient)
+        if loss is None:
+            return None
+        return loss + float(self._held.penalty(numbers)), self._held.add_gradient(numbers, gradient)
 
     def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
         super().restore(snapshot)
