@@ -15,7 +15,8 @@ from dnnkit.backends.stagewise.executable import StagewiseExecutable
 class Backend(Operations):
     """An array library with a name: whether it works here, and how it builds a program."""
 
-    api_version = 1
+    api_version = 2
+    """Of this contract. Backends of version 1 work on: what they build is given no program that it does not know."""
     name: str
     """As in `DNNKIT_BACKEND`."""
     install = ""

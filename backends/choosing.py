@@ -14,6 +14,7 @@ from dnnkit.backends.executable import Executable
 from dnnkit.backends.full_batch import around, without_optimizer
 from dnnkit.backends.program import Dense, Plan, Program
 from dnnkit.backends.registry import BACKENDS, choice, get_backend, reason_against
+from dnnkit.errors import BackendUnavailable
 
 DEVICES = ("cupy",)
 """Backends that "auto" weighs against the processor's; those that are not part of this installation are passed over."""
@@ -99,7 +100,14 @@ def build(chosen: Chosen, program: Program) -> tuple[Chosen, Executable]:
 
 
 def _built(backend: Backend, program: Program) -> Executable:
-    return around(backend.build(without_optimizer(program)), program, backend)
+    executable = backend.build(without_optimizer(program))
+    if executable.api_version < program.api_version:
+        raise BackendUnavailable(
+            f"the backend {backend.name!r} cannot run a network with branches, several outputs or layers newer than "
+            f"it, for its {type(executable).__name__} says api_version = {executable.api_version}: use dk.Sequential "
+            "of the layers that it knows, or another backend, such as numpy"
+        )
+    return around(executable, program, backend)
 
 
 CHOSEN = "chosen"

@@ -49,6 +49,9 @@ class Executable(ABC):
     state: TrainingState
     epoch: Any = None
     """All that `begin_epoch` begins: who keeps it, and puts it back, may run steps of other data meanwhile."""
+    api_version = 1
+    """Of programs that it understands: 2 has graphs, ops, statistics and several outputs. An executable of before these
+    says nothing, and would run stages one after the other: it is not given such a program."""
     can_group = False
     """Whether it honours groups of parameters, running means, and all of `Hyperparameters`: else no network whose
     optimizer has such is trained by it."""

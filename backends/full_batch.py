@@ -90,7 +90,7 @@ def require_one_function(program: Program) -> None:
             )
     if program.bounds:
         raise ConfigurationError(
-            "a layer has a constraint, but L-BFGS looks for the lowest loss of all: leave it out, use a penalty, such as "
+            "a layer has a constraint, but L-BFGS looks for the lowest loss of all: leave it out, use a penalty, as "
             "kernel_regularizer='l2', or train with another optimizer, such as dk.Adam()"
         )
 

@@ -71,6 +71,10 @@ def part_names(program: Program, stages: Sequence[Stage]) -> list[str]:
                 names.append(kind + " (frozen)" * is_frozen)
             case Custom(function=function):
                 names.append(type(function).__name__ + " (frozen)" * is_frozen)
+            case Op(kind=kind):
+                own = stage_parameters(stage)
+                name = f"{own[0].name.rpartition('/')[0]} ({kind})" if own else kind
+                names.append(name + ", frozen" * is_frozen)
     return names
 
 

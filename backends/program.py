@@ -393,6 +393,12 @@ class Program:
         return not self.sources and owned == len(self.parameters)
 
     @cached_property
+    def api_version(self) -> int:
+        """The version of plugins that understand it: 1 where it is a chain of stages that they have always known."""
+        is_simple = self.is_chain and not self.outputs and not any(isinstance(stage, Op) for stage in self.stages)
+        return 1 if is_simple else 2
+
+    @cached_property
     def widths(self) -> tuple[int, ...]:
         """How many numbers a row of each value has."""
         found = [prod(self.input_shape)]

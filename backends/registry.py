@@ -167,11 +167,11 @@ def install_command(name: str) -> str:
 
 def _load(name: str) -> type[Backend]:
     loaded = BACKENDS[name]
-    if loaded.api_version != Backend.api_version or loaded.name != name:
+    if loaded.api_version not in range(1, Backend.api_version + 1) or loaded.name != name:
         of = f" of {BACKENDS.origin(name)}" if BACKENDS.origin(name) else ""
         raise BackendUnavailable(
             f"backend {name!r}{of} says name = {loaded.name!r}, api_version = {loaded.api_version}; this dnnkit wants "
-            f"{name!r} and {Backend.api_version}: update the one or the other"
+            f"{name!r} and 1 to {Backend.api_version}: update the one or the other"
         )
     return loaded
 

@@ -55,7 +55,9 @@ from dnnkit.layers import *  # noqa: F403
 from dnnkit.lbfgs import LBFGS
 from dnnkit.models import clone_model, load_model
 from dnnkit.network.evaluation import Evaluation
+from dnnkit.network.model import Model
 from dnnkit.network.sequential import Sequential
+from dnnkit.network.whole import WholeNetwork
 from dnnkit.numerical import check_gradients, gradient_descent, numerical_diff, numerical_gradient
 from dnnkit.optimizers import SGD, Adam, AdamW, RMSprop
 from dnnkit.registry import register
@@ -67,7 +69,7 @@ from dnnkit.warm_up import warm_up
 
 def load(
     path: str | Path, *, backend: str | None = None, custom_objects: Mapping[str, Any] | None = None
-) -> Sequential:
+) -> WholeNetwork:
     """The network that was saved in a folder, ready to predict and to train on.
 
     A save holds names and numbers, never code, and may be a stranger's: what it says is looked at before anything is
@@ -90,7 +92,7 @@ def load(
 IN_KERAS = ("Zeros", "Ones", "GlorotUniform", "GlorotNormal", "HeUniform", "HeNormal", "LecunUniform", "LecunNormal")
 """Initializers that are registered under names in another spelling."""
 
-namespaces.open_namespace(layers, layers.base.LAYERS)
+namespaces.open_namespace(layers, layers.base.LAYERS, besides=layers.merging.FUNCTIONS)
 namespaces.open_namespace(losses, losses.LOSSES)
 namespaces.open_namespace(metrics, metrics.METRICS)
 namespaces.open_namespace(optimizers, optimizers.OPTIMIZERS)
@@ -127,6 +129,7 @@ __all__ = [
     "LambdaCallback",
     "LearningRateScheduler",
     "LossPlot",
+    "Model",
     "ModelCheckpoint",
     "RMSprop",
     "ReduceLROnPlateau",

@@ -13,15 +13,14 @@ from dnnkit.errors import NoAttribute, UnknownArgument
 from dnnkit.registry import did_you_mean
 
 DENSE_ONLY = "dnnkit trains dense networks: Flatten() the samples, and use Dense layers, or a framework that has {name}"
-ONE_AFTER_THE_OTHER = "layers stand one after the other: use dk.Sequential, or a layer of your own (docs/extending.md)"
 OWN_LAYER = "write it as a layer of your own, some 10 lines: docs/extending.md"
 LOOP = "write the loop: for x, y in batches: net.train_step(x, y); or fit the pieces one after the other"
 COMPILED = "leave it out: training is compiled, whatever its parts"
 NUMPY = "arrays are NumPy's: use NumPy"
 NO_PENALTY = "penalties are of parameters, dk.Dense(8, kernel_regularizer=...); for others write a loss of your own"
-PREDICT_PART = (
-    "values between layers are arrays of a prediction: part = dk.Sequential(net.layers[:k]), part.build(...), "
-    "part.set_weights(net.get_weights()[:n]), part.predict(x)"
+CALLED_IN = (
+    "by itself a layer is called in no network: of a dk.Model it is net.get_layer(name).{name}, of which "
+    "dk.Model(net.inputs, value) predicts the numbers"
 )
 PYTHON_LOOP = "one process feeds the training, and the data are arrays: leave it out"
 ALL_AT_ONCE = "arrays are evaluated whole: hand over x[:n], y[:n]"
@@ -36,7 +35,7 @@ def _each(names: str, words: str) -> dict[str, str]:
 
 ATTRIBUTES: dict[str, dict[str, str]] = {
     "dnnkit": {
-        **_each("Model Functional", ONE_AFTER_THE_OTHER),
+        "Functional": "use dk.Model(inputs, outputs)",
         **_each("Variable constant function GradientTape", NUMPY),
         "applications": "there are no trained image models here; a network of dense layers on their features can be",
         "mixed_precision": "networks are float32 or float64: dk.Sequential(layers, dtype='float32')",
@@ -52,7 +51,7 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
             "RNN Bidirectional TimeDistributed ConvLSTM2D Attention MultiHeadAttention SpatialDropout2D",
             DENSE_ONLY,
         ),
-        **_each("Concatenate Add Subtract Multiply Average Maximum Minimum Dot concatenate add", ONE_AFTER_THE_OTHER),
+        **_each("Maximum Minimum Dot", "use Add, Subtract, Multiply, Average or Concatenate"),
         **_each("RandomFlip RandomRotation RandomZoom RandomCrop Resizing CenterCrop", "change the images with NumPy"),
         **_each("Lambda Masking Permute RepeatVector", OWN_LAYER),
         **_each("GaussianDropout AlphaDropout ActivityRegularization UnitNormalization", OWN_LAYER),
@@ -86,7 +85,7 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
     },
     "utils": {
         **_each("Sequence PyDataset", LOOP),
-        **_each("plot_model model_to_dot", "use net.summary(), or let a notebook show the network"),
+        "model_to_dot": "use net.plot('net.svg'), or let a notebook show net.plot()",
         **_each(
             "pad_sequences timeseries_dataset_from_array split_dataset image_dataset_from_directory "
             "text_dataset_from_directory get_file",
@@ -98,7 +97,6 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
         ),
     },
     "models": {
-        **_each("Model", ONE_AFTER_THE_OTHER),
         **_each("model_from_json model_from_config", "use dk.load(folder)"),
     },
     "datasets": {
@@ -119,7 +117,6 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
     "network": {
         **_each("fit_generator evaluate_generator predict_generator", LOOP),
         **_each("train_function make_train_function test_function predict_function run_eagerly jit_compile", COMPILED),
-        **_each("outputs inputs input output", PREDICT_PART),
         "predict_on_batch": "use net.predict(x)",
         "predict_classes": "use net.predict(x).argmax(axis=1), or > 0.5 of one output",
         "predict_proba": "use net.predict(x)",
@@ -148,8 +145,8 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
             "by itself a layer is a description, whose weights are a network's: net.layers[0].weights, or "
             "net.get_layer(name).{name}",
         ),
-        **_each("output input", PREDICT_PART),
-        "call": "use dk.Sequential([layer]), or forward of a layer of your own",
+        **_each("output input", CALLED_IN),
+        "call": "call the layer itself on a symbolic value, layer(x), or use forward of a layer of your own",
         "build": "use net.build(input_shape)",
         "add_weight": "say it in parameters(): docs/extending.md",
         "get_config": "use dataclasses.asdict(layer)",
@@ -168,7 +165,6 @@ ATTRIBUTES["dnnkit"] |= ATTRIBUTES["layers"]
 ARGUMENTS: dict[str, dict[str, str]] = {
     "compile": {
         **_each("run_eagerly jit_compile steps_per_execution auto_scale_loss experimental_run_tf_function", COMPILED),
-        "loss_weights": "there is one loss: multiply it in a loss of your own",
         "weighted_metrics": "metrics are weighted like the loss: put them into metrics=",
         "sample_weight_mode": "sample_weight has one number for each sample: leave it out",
     },

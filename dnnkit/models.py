@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dnnkit.errors import ConfigurationError
-from dnnkit.layers import Input
+from dnnkit.network.model import Model
 from dnnkit.network.sequential import Sequential
+from dnnkit.network.whole import WholeNetwork
 from dnnkit.settings import shown
 
-__all__ = ["Sequential", "clone_model", "load_model", "save_model"]
+__all__ = ["Model", "Sequential", "clone_model", "load_model", "save_model"]
+
+Network = TypeVar("Network", bound=WholeNetwork)
 
 
-def clone_model(model: Sequential) -> Sequential:
+def clone_model(model: Network) -> Network:
     """A network of the same layers with new first weights, from a seed of its own; it is not compiled.
 
     `net.copy`, as `copy.deepcopy(net)`, has the weights, too.
@@ -25,7 +28,7 @@ def load_model(
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,
     safe_mode: bool = True,
-) -> Sequential:
+) -> WholeNetwork:
     """The network that was saved in a folder: `dk.load`.
 
     Arguments:
@@ -48,20 +51,20 @@ def load_model(
     return twin
 
 
-def save_model(model: Sequential, filepath: str | Path) -> None:
+def save_model(model: WholeNetwork, filepath: str | Path) -> None:
     """Write the network to a folder: `net.save`."""
     model.save(filepath)
 
 
-def _alike(model: Sequential, seed: int | None) -> Sequential:
-    if not isinstance(model, Sequential):
-        raise ConfigurationError(f"the model is {shown(model)}: expected a Sequential")
-    shape = [] if model.input_shape is None else [Input(model.input_shape)]
-    return Sequential(
-        [*shape, *model.descriptions],
+def _alike(model: Network, seed: int | None) -> Network:
+    if not isinstance(model, WholeNetwork):
+        raise ConfigurationError(f"the model is {shown(model)}: expected a Sequential or a Model")
+    twin: Network = type(model).of_graph(
+        model.graph,
         backend=model.backend if model.is_built else None,
         seed=seed,
         dtype=model.dtype,
         num_threads=model.num_threads,
         name=model.name,
     )
+    return twin

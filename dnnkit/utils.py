@@ -1,17 +1,22 @@
 """Small tools that programs for Keras use."""
 
 import random
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.errors import DataError
+from dnnkit.instead import refuse
 from dnnkit.network.checks import check_count
 from dnnkit.seeds import check_seed, reset_seed
 from dnnkit.settings import shown
 
-__all__ = ["normalize", "set_random_seed", "to_categorical"]
+__all__ = ["normalize", "plot_model", "set_random_seed", "to_categorical"]
+
+SHOWN = frozenset({"show_shapes", "show_layer_names", "show_layer_activations", "show_trainable", "rankdir", "dpi"})
+"""What programs for Keras ask of a picture: this one shows names, shapes, activations and what is frozen, always."""
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> NDArray[np.float32]:
@@ -39,6 +44,18 @@ def to_categorical(x: Any, num_classes: int | None = None) -> NDArray[np.float32
     rows = np.zeros((*labels.shape, classes), np.float32)
     np.put_along_axis(rows, labels[..., None], 1, axis=-1)
     return rows
+
+
+def plot_model(model: Any, to_file: str | Path = "model.png", **shown: Any) -> Any:
+    """Write a picture of a network: `net.plot(to_file)`.
+
+    Arguments:
+        model: the network.
+        to_file: where it is written, as its ending says.
+        shown: `show_shapes` and its like, for programs that give them; names, shapes and activations are always shown.
+    """
+    refuse("plot_model", [name for name in shown if name not in SHOWN], plot_model)
+    return model.plot(to_file)
 
 
 def set_random_seed(seed: int) -> None:

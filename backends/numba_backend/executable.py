@@ -75,6 +75,7 @@ class NumbaExecutable(CompiledReader):
     """A program whose every part has a compiled kernel."""
 
     epoch: Epoch
+    api_version = 2
     can_freeze = can_group = can_hold = True
 
     def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:

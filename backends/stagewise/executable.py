@@ -57,6 +57,7 @@ class StagewiseExecutable(FlatExecutable):
     """A program on a backend's operations."""
 
     epoch: Epoch
+    api_version = 2
     can_freeze = can_group = can_hold = True
     gives_up = True
     """Whether a step may run in a thread of its own."""
@@ -225,21 +226,31 @@ class StagewiseExecutable(FlatExecutable):
         assert self._rule is not None, "the network checks that it is compiled"
         gradient = self._clipped(self._gradient, hyperparameters)
         self.state.step += 1
+        slots, first = list(self._slots), 0
+        for rule in self.program.rules:
+            own = slice(first, first + len(rule.slots))
+            slots[own] = self._apply_rule(rule, gradient, slots[own], learning_rate, hyperparameters)
+            first = own.stop
+            if rule is self._rule:  # a running mean is of what holds
+                self._hold()
+        self._slots = slots
+
+    def _apply_rule(
+        self, rule: Rule, gradient: Array, slots: list[Array], learning_rate: float, hyperparameters: Hyperparameters
+    ) -> list[Array]:
+        """Its slots after a step of a rule, which changes what is trained."""
         end, has_frozen = self._trained.size, bool(self.program.frozen_parameters)
         trained = self._parameters[:end] if has_frozen else self._parameters
-        updated, slots, first = trained, list[Array](), 0
-        for rule in self.program.rules:
-            own = self._slots[first : first + len(rule.slots)]
-            pieces = self._pieces if rule is self._rule else [(slice(0, end), 0)]
-            given = updated, gradient, own
-            updated, own = self._update_by(rule, pieces, *given, learning_rate, hyperparameters)
-            slots += own
-            first += len(own)
-        self._slots = slots
+        pieces = self._pieces if rule is self._rule else [(slice(0, end), 0)]
+        updated, slots = self._update_by(rule, pieces, trained, gradient, slots, learning_rate, hyperparameters)
         if not has_frozen:
             self._parameters = updated
         elif updated is not trained:  # else it was written in place
             self._parameters = self._xp.concat([updated, self._parameters[end:]])
+        return slots
+
+    def _hold(self) -> None:
+        """Hold parameters to their bounds."""
         for bound in self._held.bounds:
             value = self._layout.view(self._parameters, bound.parameter, self._xp)
             self.write_parameter(bound.parameter, self._held.hold(value, bound))

@@ -66,13 +66,20 @@ def evaluate(
     return after_callbacks(callbacks.on_test_end, measured)
 
 
-def predict(net: Network, executable: Executable, x: Any, batch_size: int, callbacks: CallbackList) -> HostArray:
-    """Outputs (N, O) for checked samples."""
+def predict(
+    net: Network,
+    executable: Executable,
+    x: Any,
+    batch_size: int,
+    callbacks: CallbackList,
+    arranged: Callable[[HostArray], Any],
+) -> HostArray:
+    """Outputs (N, O) for checked samples; callbacks get those of each batch as `arranged` gives them."""
     callbacks.on_predict_begin({})
     if callbacks.wants_predict_batches:
         found = net.turns.read_once(
             executable,
-            lambda parameters: _batch_by_batch(executable, x, batch_size, parameters, callbacks),
+            lambda parameters: _batch_by_batch(executable, x, batch_size, parameters, callbacks, arranged),
             averages=net.predicts_with_averages,
         )
     else:
@@ -87,12 +94,17 @@ def predict(net: Network, executable: Executable, x: Any, batch_size: int, callb
 
 
 def _batch_by_batch(
-    executable: Executable, x: Any, batch_size: int, parameters: Any, callbacks: CallbackList
+    executable: Executable,
+    x: Any,
+    batch_size: int,
+    parameters: Any,
+    callbacks: CallbackList,
+    arranged: Callable[[HostArray], Any],
 ) -> HostArray:
     found = []
     for batch, first in enumerate(range(0, int(x.shape[0]), batch_size)):
         callbacks.on_predict_batch_begin(batch, {})
         data = executable.load(x[first : first + batch_size], None, None)
         found.append(executable.predict(data, batch_size, parameters))
-        callbacks.on_predict_batch_end(batch, {"outputs": found[-1]})
+        callbacks.on_predict_batch_end(batch, {"outputs": arranged(found[-1])})
     return np.concatenate(found)

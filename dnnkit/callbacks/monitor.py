@@ -5,7 +5,9 @@ from typing import Literal, TypeAlias
 
 from dnnkit.callbacks.base import Callback, Logs
 from dnnkit.errors import ConfigurationError
-from dnnkit.metrics import is_better_higher
+from dnnkit.metrics import is_better_higher, name_of
+from dnnkit.network.goals import named_metrics
+from dnnkit.network.protocol import Network
 from dnnkit.settings import FINITE
 
 Mode: TypeAlias = Literal["auto", "min", "max"]
@@ -31,9 +33,7 @@ class Best:
         """The number in the logs; None where it is measured, but not in every epoch."""
         logs = logs or {}
         if self.monitor in logs:
-            self._is_more_better = self.mode == "max" or (
-                self.mode == "auto" and is_better_higher(self.monitor, callback.model.metrics)
-            )
+            self._is_more_better = self.mode == "max" or (self.mode == "auto" and self._goes_up(callback.model))
             return float(logs[self.monitor])
         if self.monitor in callback.params.get("metrics", ()):
             return None
@@ -41,6 +41,11 @@ class Best:
             f"monitor={self.monitor!r} is not measured; what is: {', '.join(logs)}. "
             "For val_... pass validation_data or validation_split to fit"
         )
+
+    def _goes_up(self, net: Network) -> bool:
+        """Whether more of it is better: of a metric of one of several outputs, by the metric's own name."""
+        measured = named_metrics(net.graph.output_names, net.goals).get(self.monitor.removeprefix("val_"))
+        return is_better_higher(self.monitor if measured is None else name_of(measured), net.metrics)
 
     def is_better(self, value: float, than: float | None) -> bool:
         """Whether a number that was `seen` is better by more than `min_delta`; any is than None, and NaN never."""

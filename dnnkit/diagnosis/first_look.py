@@ -90,6 +90,8 @@ class FirstLook:
     def inputs(self) -> NDArray[Any] | None:
         """The sample as the first dense layer sees it, float64; None where something else comes before."""
         x = self.x.astype(np.float64)
+        if not self.program.is_chain:
+            return None
         for stage in self.program.stages:
             match stage:
                 case Rescale(scale=scale, offset=offset):

@@ -48,10 +48,9 @@ class Recorder:
         with net.turns:
             snapshot = executable.snapshot()
         step = unroll(
-            program, net.descriptions, snapshot.parameters, self._x, self._y, training=False, with_input=False
+            program, net.graph, net.goals, snapshot.parameters, self._x, self._y, training=False, with_input=False
         )
-        gradients = {name: g for operation in step.operations for name, g in operation.gradients.items()}
-        updates = _updates(net, snapshot, gradients)
+        updates = _updates(net, snapshot, step.gradients)
         self._epochs.append(epochs)
         layers = _by_layer(step.operations)
         for name, operations in layers.items():

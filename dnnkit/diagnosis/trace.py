@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.base import Backend
-from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Program, Rescale, stage_parameters
+from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Op, Program, Rescale, stage_parameters
 from dnnkit.diagnosis.unrolled import Operation, Step, Values, unroll
 from dnnkit.errors import UnknownName
 from dnnkit.kernels import registry
-from dnnkit.layers import Layer
+from dnnkit.network.protocol import Network
 from dnnkit.registry import unknown
 
 WIDTH = 80
@@ -42,8 +42,8 @@ class Trace(Mapping[str, Values]):
     @classmethod
     def of(
         cls,
+        net: Network,
         program: Program,
-        layers: Sequence[Layer],
         parameters: Mapping[str, Values],
         x: Values,
         y: Values,
@@ -52,8 +52,8 @@ class Trace(Mapping[str, Values]):
         step: int,
         backend: Backend,
     ) -> "Trace":
-        """The trace of a step with these parameters."""
-        done = unroll(program, layers, parameters, x, y, weights, step=step)
+        """The trace of a step of a network with these parameters."""
+        done = unroll(program, net.graph, net.goals, parameters, x, y, weights, step=step)
         entries = list(_entries(done, program, parameters, backend))
         title = f"a training step on {len(x)} samples in {program.dtype}; kernels are those of backend {backend.name}"
         return cls(entries, title)
@@ -98,14 +98,16 @@ def _entries(done: Step, program: Program, parameters: Mapping[str, Values], bac
     """Forward, the loss, and backward."""
     assert program.loss is not None
     names, kernel = _output_names(done), _Kernels(backend)
-    before = "input"
+    seen = set[str]()
     yield Entry("input", done.x, "", "")
-    for operation, name in zip(done.operations, names, strict=True):
+    for place, operation in enumerate(done.operations):
         for own in stage_parameters(operation.stage):
-            yield Entry(own.name, parameters[own.name], "", "")
-        yield Entry(name, operation.y, _forward(operation, before), kernel.of(operation))
-        before = name
-    scores = before
+            if own.name not in seen:
+                seen.add(own.name)
+                yield Entry(own.name, parameters[own.name], "", "")
+        given = ", ".join(names[value] for value in operation.reads)
+        yield Entry(names[place + 1], operation.y, _forward(operation, given), kernel.of(operation))
+    scores = before = names[-1]
     if done.head != "linear":
         before = f"{done.head_layer}/output"
         yield Entry(before, done.predictions, f"{done.head}({scores})", kernel.path(done.head))
@@ -115,18 +117,27 @@ def _entries(done: Step, program: Program, parameters: Mapping[str, Values], bac
     where = kernel.path(loss) if isinstance(loss, str) else _code(loss)
     yield Entry("loss", np.asarray(done.loss), f"{how} of {called}({scores}, y)", where)
     yield Entry(f"{scores}/gradient", done.scores_gradient, f"∂ loss / ∂ {scores}", where)
+    gradients = done.gradients
+    formulas: dict[str, list[str]] = {}
     for index in reversed(range(len(done.operations))):
-        operation, name = done.operations[index], names[index]
-        given = names[index - 1] if index else "input"
-        for parameter, gradient in operation.gradients.items():
-            formula = _parameter_gradient(operation, parameter, given, name)
-            yield Entry(f"{parameter}/gradient", gradient, formula, kernel.of(operation))
-        yield Entry(f"{given}/gradient", operation.dx, _backward(operation, name, given), kernel.of(operation))
+        operation, name, earlier = done.operations[index], names[index + 1], done.operations[:index]
+        for parameter in operation.gradients:
+            formula = formulas.setdefault(parameter, [])
+            formula.append(_parameter_gradient(operation, parameter, names[operation.reads[0]], name))
+            if not any(parameter in other.gradients for other in earlier):
+                yield Entry(f"{parameter}/gradient", gradients[parameter], " + ".join(formula), kernel.of(operation))
+        for value in dict.fromkeys(operation.reads):
+            given = names[value]
+            formula = formulas.setdefault(given, [])
+            formula.append(_backward(operation, name, given))
+            if not any(value in other.reads for other in earlier):
+                slope = done.operations[value - 1].dy if value else done.dx
+                yield Entry(f"{given}/gradient", slope, " + ".join(formula), kernel.of(operation))
 
 
 def _output_names(done: Step) -> list[str]:
-    """The name of each operation's output: the last of a layer is its output, what comes before an activation is z."""
-    names = []
+    """The name of each value: the last of a layer is its output, what comes before an activation is z."""
+    names = ["input"]
     for index, operation in enumerate(done.operations):
         after = done.operations[index + 1].layer if index + 1 < len(done.operations) else ""
         if not after and done.head != "linear":
@@ -147,6 +158,8 @@ def _forward(operation: Operation, x: str) -> str:
             return f"{x} · mask / {1 - rate:.6g}"
         case Custom(function=function):
             return f"{type(function).__name__}.forward({', '.join(['xp', x, *_own(operation)])})"
+        case Op(kind=kind):
+            return f"{kind}({', '.join([x, *_own(operation)])})"
     raise NotImplementedError(f"no trace of the stage {type(operation.stage).__name__}")
 
 
@@ -165,6 +178,8 @@ def _backward(operation: Operation, y: str, x: str) -> str:
             return f"{dy} · mask / {1 - rate:.6g}"
         case Custom(function=function):
             return f"{type(function).__name__}.backward(xp, {dy}, ...)"
+        case Op(kind=kind):
+            return f"{kind}.backward({dy}, ...)"
     raise NotImplementedError(f"no trace of the stage {type(operation.stage).__name__}")
 
 
@@ -172,6 +187,8 @@ def _parameter_gradient(operation: Operation, parameter: str, x: str, y: str) ->
     match operation.stage:
         case Dense(kernel=kernel):
             return f"{x}ᵀ · {y}/gradient" if parameter == kernel.name else f"sum over rows of {y}/gradient"
+        case Op(kind=kind):
+            return f"{kind}.backward({y}/gradient, ...)"
         case _:
             return f"{type(operation.layer_given).__name__}.backward(xp, {y}/gradient, ...)"
 
@@ -202,6 +219,8 @@ class _Kernels:
                 return self.path("dropout")
             case Custom(function=function):
                 return _code(function)
+            case Op(kind=kind):
+                return f"kernels/stages/{kind}/reference.py"
             case _:
                 return self.path("gather")
 

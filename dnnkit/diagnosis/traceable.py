@@ -33,7 +33,7 @@ class Traceable(Network):
             parameters = {p.name: self.executable.read_parameter(p.name) for p in program.parameters}
         require_finite("x", x, program.dtype)
         x, y, weights = (None if array is None else to_numpy(array) for array in (x, y, weights))
-        return Trace.of(program, self.descriptions, parameters, x, y, weights, step=step, backend=self.backend)
+        return Trace.of(self, program, parameters, x, y, weights, step=step, backend=self.backend)
 
     @abstractmethod
     def _check(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Any, Any, Any]:

@@ -66,7 +66,7 @@ class Watch:
         net = self._net
         if self._look is None or not self._begins or net.input_shape is None:
             return None
-        first = initial_parameters(net.descriptions, net.input_shape, net.seed, net.dtype)
+        first = initial_parameters(net.graph, net.seed, net.dtype)
         return rehearse(net, first, self._look, self._batch_size)
 
 

@@ -4,13 +4,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.backends.program import Custom, Parameter, Stage
 from dnnkit.errors import ConfigurationError
+from dnnkit.graph.symbols import call
 from dnnkit.initializers import Initializer, Shape
 from dnnkit.instead import no_attribute
 from dnnkit.kernels.array import Array, Namespace
@@ -19,6 +20,24 @@ from dnnkit.registry import Registry
 from dnnkit.settings import FLAG, UNLESS_DEFAULT, Expected, Settings, or_none, plain, whole
 
 __all__ = ["Layer"]
+
+Reads: TypeAlias = tuple[int, ...]
+"""Values of a program, by their numbers."""
+
+
+class Into(Protocol):
+    """A program as far as it is there, to which a layer adds the stages of a call."""
+
+    def next_call(self) -> int:
+        """The number of the call, which selects its random bits."""
+
+    def parameters(
+        self, layer: "Layer", path: str, shapes: tuple[Shape, ...], trainable: bool
+    ) -> tuple[Parameter, ...]:
+        """The layer's parameters, called on values of these shapes."""
+
+    def add(self, stage: Stage, reads: Reads, path: str, layer: "Layer") -> int:
+        """Add a stage that reads these values; the number of the value that it gives."""
 
 
 def _several_sizes(value: Any) -> Shape:
@@ -118,6 +137,86 @@ class Layer(Settings):
             )
         return (self.input_dim,)
 
+    # -- in a graph --------------------------------------------------------------------------------------------------
+
+    def __call__(self, given: Any, *others: Any, training: None = None) -> Any:
+        """Call the layer on a symbolic value, `dk.Input` or what another layer gave: the value that it gives.
+
+        Called again, it is the same layer with the same weights.
+
+        Arguments:
+            given: a symbolic value; a list of them for layers that take several.
+            training: leave it out: what differs while a network is trained, it knows itself.
+
+        Raises:
+            ConfigurationError: they are no symbolic values, or there are too many or too few.
+            ShapeError: the layer takes no values of such shapes.
+        """
+        if others or training is not None:
+            raise ConfigurationError(
+                f"{self!r} is called with more than the values that it takes: several are a list, and what differs "
+                "while a network is trained, such as dropout, it knows itself"
+            )
+        place = self.__dict__.get("_place")
+        if place is None:
+            return call(self, given)
+        place.network.join()
+        return call(place.description, given)
+
+    def arranged(self, given: Any) -> tuple[Any, ...]:
+        """What a call is given, one after the other; here one value."""
+        if isinstance(given, list | tuple):
+            if len(given) != 1:
+                raise ConfigurationError(
+                    f"{self!r} takes one value, but is called on {len(given)}: dk.Concatenate()([...]) makes them one"
+                )
+            return tuple(given)
+        return (given,)
+
+    def shapes_after(self, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """The shapes of samples of all that a call gives, from those of what it is given; here of one."""
+        return (self.output_shape(shapes[0]),)
+
+    def as_given(self, values: tuple[Any, ...]) -> Any:
+        """What a call gives, in the form in which it gives them; here one value."""
+        return values[0]
+
+    def names_of_values(self) -> tuple[str, ...]:
+        """What the values that a call gives are called; here one without a name."""
+        return ("",)
+
+    def parameters_of(self, shapes: tuple[Shape, ...]) -> dict[str, tuple[Shape, str | Initializer]]:
+        """`parameters`, from the shapes of all that a call is given."""
+        return self.parameters(shapes[0])
+
+    def lower_call(self, into: Into, path: str, shapes: tuple[Shape, ...], reads: Reads, trainable: bool) -> Reads:
+        """Add the stages of a call to a program; the numbers of the values that it gives.
+
+        Arguments:
+            into: the program as far as it is there.
+            path: the layer's name in the network.
+            shapes: of samples of what it is given.
+            reads: the numbers of these values.
+            trainable: whether it is trained; else the network that it stands in is frozen.
+        """
+        index, parameters = into.next_call(), into.parameters(self, path, shapes, trainable)
+        lowered = self.lower(index, shapes[0], parameters)
+        for stage in lowered if isinstance(lowered, tuple) else () if lowered is None else (lowered,):
+            reads = (into.add(stage, reads, path, self),)
+        return reads
+
+    def without_unused(self, used: set[int]) -> list[str]:
+        """The names of inner layers that serve only values that a call gives, but nobody reads."""
+        return []
+
+    def count_calls(self) -> int:
+        """How many layers a call of it calls; here itself."""
+        return 1
+
+    def inner_layers(self) -> "tuple[tuple[str, Layer], ...]":
+        """The layers that it is made of, by their paths in it; here it is one itself."""
+        return ()
+
     # -- where it stands in a network --------------------------------------------------------------------------------
 
     def get_weights(self) -> list[NDArray[Any]]:
@@ -140,10 +239,11 @@ class Layer(Settings):
 
     def __getstate__(self) -> Any:
         state = super().__getstate__()
-        if "_place" not in self.__dict__:
+        if not {"_place", "_shared"} & self.__dict__.keys():
             return state
         own, *slots = state if isinstance(state, tuple) else (state,)
-        own = {name: value for name, value in own.items() if name != "_place"} | {"name": self._place.description.name}
+        name = {"name": self._place.description.name} if "_place" in self.__dict__ else {}
+        own = {each: value for each, value in own.items() if each not in ("_place", "_shared")} | name
         return (own, *slots) if slots else own
 
     # -- what your own layer says ------------------------------------------------------------------------------------
@@ -187,6 +287,8 @@ def with_trainable(layer: Layer, trainable: bool) -> Layer:
     """The same layer, trained or frozen."""
     twin = copy(layer)
     object.__setattr__(twin, "trainable", trainable)
+    if "_shared" in layer.__dict__:  # it is the same layer wherever it stands
+        object.__setattr__(twin, "_shared", layer.__dict__["_shared"])
     return twin
 
 

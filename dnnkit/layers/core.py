@@ -12,6 +12,7 @@ from dnnkit.backends.program import Rescale as RescaleStage
 from dnnkit.constraints import Constraint, get_constraint
 from dnnkit.errors import ShapeError
 from dnnkit.formula import Formula
+from dnnkit.graph.symbols import Symbol
 from dnnkit.initializers import Initializer, RandomNormal, Shape, get_initializer
 from dnnkit.layers.base import LAYERS, NAME, SAMPLE, Layer, Lowered
 from dnnkit.regularizers import Regularizer, get_regularizer
@@ -20,21 +21,26 @@ from dnnkit.settings import FINITE, FLAG, SHARE, UNLESS_DEFAULT, Expected, Setti
 __all__ = ["Dense", "Dropout", "Flatten", "Input", "Rescaling", "Reshape"]
 
 
-@dataclass(frozen=True)
-class Input(Settings):
-    """The shape of a sample, before the first layer: the network then knows its parameters before it sees data.
+@dataclass(frozen=True, eq=False)
+class Input(Settings, Symbol):
+    """What a network is given: a symbolic value, on which layers are called, for `dk.Model(inputs, outputs)`.
 
-    It is no layer, and not among `net.layers`.
+    As the first of the layers of a `Sequential` it says the shape of a sample, so that the network knows its parameters
+    before it sees data. It is no layer, and not among `net.layers`.
 
     Arguments:
-        shape: of a sample, without the batch, such as (784,).
-        name: for programs that give one; nothing is called by it.
+        shape: of a sample, without the batch, such as (784,). Read, it has None for the batch before it, as in Keras.
+        name: by which data are given to a model of several inputs, in a dictionary; None for "input", "input_1", ...
     """
 
-    shape: Shape
+    shape: tuple[int | None, ...]
     name: str | None = None
 
     expects: ClassVar = {"shape": SAMPLE, "name": or_none(NAME)}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "shape", (None, *self.shape))
 
 
 @LAYERS.named("Rescaling")

@@ -1,31 +1,58 @@
 """Statistics that layers find in the samples before the first fit, such as those of a `Normalization`."""
 
 from functools import partial
+from math import prod
 from typing import Any
 
+from dnnkit.backends.program import Program
+from dnnkit.graph.lowering import INPUT, Stages
+from dnnkit.initializers import Shape
+from dnnkit.network.lowering import stages_of
 from dnnkit.network.protocol import Network
+
+ROWS = 1024
+"""Of samples that are computed at a time."""
 
 
 def adapt(net: Network, x: Any) -> None:
-    """Let each layer whose statistics are not known yet find them in what comes to it of samples x."""
-    for place, layer in enumerate(net.layers):
-        if layer.statistics:
-            known = {name: net.executable.read_parameter(f"{layer.name}/{name}") for name in layer.statistics}
-            for name, value in layer.adapted(known, partial(_samples, net, place, x)).items():
-                net.executable.write_parameter(f"{layer.name}/{name}", value)
+    """Let each layer whose statistics are not known yet find them in what comes to it of samples x.
+
+    Of a layer that is called several times, in what comes to it in its first call.
+    """
+    stages, seen = stages_of(net.graph, net.goals)[0], set[str]()
+    for origin, reads in zip(stages.origins, stages.sources, strict=True):
+        if origin is None or origin.path in seen or not origin.layer.statistics:
+            continue
+        seen.add(origin.path)
+        names = origin.layer.statistics
+        known = {name: net.executable.read_parameter(f"{origin.path}/{name}") for name in names}
+        samples = partial(_samples, net, stages, reads[0], stages.owners[origin.path].shape, x)
+        for name, value in origin.layer.adapted(known, samples).items():
+            net.executable.write_parameter(f"{origin.path}/{name}", value)
+            if net.turns.kin is not None:
+                net.turns.kin.changed()
 
 
-def _samples(net: Network, place: int, x: Any) -> Any:
-    """What comes to the layer at that place: what a network of those before it predicts."""
-    from dnnkit.network.sequential import Sequential  # which imports this
-
-    if place == 0:
-        return net.backend.to_numpy(x)
-    before = Sequential(
-        net.descriptions[:place], backend=net.backend, seed=net.seed, dtype=net.dtype, num_threads=net.num_threads
+def _samples(net: Network, stages: Stages, value: int, shape: Shape, x: Any) -> Any:
+    """What comes to a layer, which reads that value, of all samples: what the stages before it give."""
+    if value == INPUT:
+        return net.backend.to_numpy(x).reshape(-1, *shape)
+    of, before = net.executable.program, stages.before(value)
+    program = Program(
+        input_shape=of.input_shape,
+        output_features=prod(shape),
+        stages=before[0],
+        head="linear",
+        loss=None,
+        metrics=(),
+        rule=None,
+        dtype=of.dtype,
+        seed=of.seed,
+        num_threads=of.num_threads,
+        sources=before[1],
     )
-    assert net.input_shape is not None
-    before.build(net.input_shape)
-    for own, there in zip(before.executable.program.parameters, net.executable.program.parameters, strict=False):
-        before.executable.write_parameter(own.name, net.executable.read_parameter(there.name))
-    return before.predict(x)
+    executable = net.backend.build(program)
+    for parameter in program.parameters:
+        executable.write_parameter(parameter.name, net.executable.read_parameter(parameter.name))
+    data = executable.load(x, None, None)
+    return executable.predict(data, min(ROWS, len(data))).reshape(-1, *shape)

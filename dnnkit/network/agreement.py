@@ -11,23 +11,28 @@ from functools import cached_property
 from dnnkit.activations import key_of
 from dnnkit.backends.program import Metric
 from dnnkit.diagnosis.checks import check, checks_at, warn
+from dnnkit.graph.graph import Graph
 from dnnkit.kernels import registry
 from dnnkit.layers import Activation, Dense, Dropout, Flatten, Layer, Rescaling
 from dnnkit.losses import KernelLoss, Loss
 from dnnkit.metrics import Given, lower, name_of
-from dnnkit.network.lowering import layer_names
+from dnnkit.network.goals import Goal
 
 FITTING = {"binary": "sigmoid", "categorical": "softmax"}
 """The activation whose outputs are what such a loss takes, where the loss names none."""
 
 
-def warn_of_disagreement(layers: Sequence[Layer], loss: Loss, metrics: Sequence[Given]) -> None:
+def warn_of_disagreement(graph: Graph, goals: Sequence[Goal]) -> None:
     """A `TrainingWarning`, with the cure, for each thing that does not go together.
 
     Raises:
         ConfigurationError: a metric says nothing of such outputs; of outputs that are not known yet, `build` says so.
     """
-    warn(checks_at("compile"), Parts(layers, loss, metrics))
+    for place, goal in enumerate(goals):
+        if goal.loss is not None:
+            named = graph.before_output(place)
+            layers, names = [layer for _, layer in named], [name for name, _ in named]
+            warn(checks_at("compile"), Parts(layers, goal.loss, goal.metrics, names))
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class Parts:
     layers: Sequence[Layer]
     loss: Loss
     metrics: Sequence[Given]
+    names: Sequence[str] = ()
+    """Of the layers."""
 
     @cached_property
     def output(self) -> "Output | None":
@@ -89,7 +96,7 @@ class Output:
 @check("zero gradient", "compile")
 def zero_gradient(parts: Parts) -> Iterator[str]:
     """An activation whose gradient is zero everywhere, so that the layers before it do not learn."""
-    names = layer_names(parts.layers)
+    names = parts.names
     for index, layer in enumerate(parts.layers):
         activation = layer.activation if isinstance(layer, Dense | Activation) else None
         before = zip(names, parts.layers[: index + 1], strict=False)

@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 
 from dnnkit.backends import choosing
 from dnnkit.backends.executable import Executable
+from dnnkit.backends.program import HostArray
 from dnnkit.backends.registry import get_backend
 from dnnkit.callbacks import callback_list, hearing
 from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.errors import ConfigurationError
+from dnnkit.graph.symbols import is_symbolic
 from dnnkit.instead import refuse
-from dnnkit.network import checks, targets
+from dnnkit.network import checks, joining, targets
 from dnnkit.network.building import Buildable
 from dnnkit.network.evaluation import Evaluation, as_of_batch
 from dnnkit.training.progress import Verbosity, check_verbosity
@@ -74,11 +76,22 @@ class Askable(Buildable):
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """`evaluate` on x and y as one batch; without metrics the loss is a number, as Keras has it."""
-        found = self.evaluate(x, y, len(x), sample_weight=sample_weight)
+        found = self.evaluate(x, y, self._rows_of(x), sample_weight=sample_weight)
         return as_of_batch(found, return_dict)
 
-    def __call__(self, x: Any, training: bool = False) -> NDArray[Any]:
-        """`predict(x)`; with `training=True`, dropout on, there is none."""
+    def _rows_of(self, x: Any) -> int:
+        """How many samples there are, of the first input if there are several."""
+        if len(self.graph.inputs) > 1 and isinstance(x, Mapping | list | tuple) and x:
+            return max(1, len(next(iter(x.values() if isinstance(x, Mapping) else x))))
+        return len(x)
+
+    def __call__(self, x: Any, training: bool | None = None) -> Any:
+        """`predict(x)`; with `training=True`, dropout on, there is none.
+
+        On symbolic values the network is a layer of another: what it gives there are symbolic values again.
+        """
+        if is_symbolic(x):
+            return self.as_layer()(x)
         if training:
             raise ConfigurationError(
                 "net(x, training=True) would drop units: predictions are made without. A step of training is "
@@ -94,11 +107,13 @@ class Askable(Buildable):
         *,
         callbacks: callback_list.Given = None,
         **others: Any,
-    ) -> NDArray[Any]:
+    ) -> Any:
         """The network's outputs (N, ...) as a NumPy array, dropout off.
 
+        Of several outputs, a list or a dictionary of arrays, as they were given to `dk.Model`.
+
         Arguments:
-            x: samples (N, ...).
+            x: samples (N, ...); of several inputs, a list or a dictionary by their names.
             batch_size: rows that are computed at a time; None for many.
             verbose: 1 or 2 print a line when it is done, 0 nothing; "auto" is 1.
             callbacks: what hears of its batches.
@@ -107,15 +122,17 @@ class Askable(Buildable):
             refuse("predict", others, Askable.predict)
             found = self.predict(x, batch_size, callbacks=callbacks)
             if check_verbosity(verbose):
-                print(f"{len(found):,} samples predicted")
+                print(f"{self._rows_of(x):,} samples predicted")
             return found
         batch_size = checks.check_count("batch_size", INFERENCE_BATCH if batch_size is None else batch_size)
         if callbacks is not None:
             return self._predict_heard(x, batch_size, CallbackList.of(callbacks))
         if self._folding is not None:
             return self._predict_folded(x, batch_size)
-        if (executable := self._executable) is not None and (few := self._predict_few(executable, x)) is not None:
-            return few if len(self._output_shape) == 1 else few.reshape(-1, *self._output_shape)
+        executable = self._executable if self._is_plain else None
+        if executable is not None and (few := self._predict_few(executable, x)) is not None:
+            shape = self._output_shapes[0]
+            return few if len(shape) == 1 else few.reshape(-1, *shape)
         x = self._check_samples(x, choosing.NONE_TRAINED)
         executable = self.executable
         data, rows = executable.load(x, None, None), min(batch_size, int(x.shape[0]))
@@ -124,25 +141,29 @@ class Askable(Buildable):
             lambda parameters: executable.predict(data, rows, parameters),
             averages=self.predicts_with_averages,
         )
-        return found.reshape(-1, *self._output_shape)
+        return self._arranged(found)
 
-    def _predict_folded(self, x: Any, batch_size: int) -> NDArray[Any]:
+    def _predict_folded(self, x: Any, batch_size: int) -> Any:
         """By fewer stages, where these can be folded."""
         assert self._folding is not None
         executable, parameters = self._folding.now(self.turns, averages=self.predicts_with_averages)
-        found = executable.predict_few(x, parameters)
+        found = executable.predict_few(x, parameters) if self._is_plain else None
         if found is None:
             x = self._check_samples(x, choosing.NONE_TRAINED)
             data = executable.load(x, None, None)
             found = executable.predict(data, min(batch_size, int(x.shape[0])), parameters)
-        return found.reshape(-1, *self._output_shape)
+        return self._arranged(found)
 
-    def _predict_heard(self, x: Any, batch_size: int, callbacks: CallbackList) -> NDArray[Any]:
+    def _arranged(self, found: HostArray) -> Any:
+        """Predictions of all outputs in the form in which the outputs were given."""
+        return joining.arranged(found, self.graph, self._output_shapes)
+
+    def _predict_heard(self, x: Any, batch_size: int, callbacks: CallbackList) -> Any:
         x = self._check_samples(x, choosing.NONE_TRAINED)
         samples = int(x.shape[0])
         rows = min(batch_size, samples)
         callbacks.attach(self, hearing.params(samples, rows))
-        return hearing.predict(self, self.executable, x, rows, callbacks).reshape(-1, *self._output_shape)
+        return self._arranged(hearing.predict(self, self.executable, x, rows, callbacks, self._arranged))
 
     def _predict_few(self, executable: Executable, x: Any) -> NDArray[Any] | None:
         """What takes a few microseconds: `Turns.read` where nothing has changed, without its calls."""
@@ -157,11 +178,11 @@ class Askable(Buildable):
 
     # -- data -------------------------------------------------------------------------------------------------------
 
-    def _check_samples(self, x: Any, rows: int | None) -> Any:
+    def _check_samples(self, given: Any, rows: int | None) -> Any:
         """Samples as the executable loads them; builds the network if need be, for batches of at most so many rows."""
         backend = self._backend or get_backend(self._backend_asked)
         with backend.on_device():
-            x = checks.as_samples(x, self.input_shape, backend)
+            x = joining.as_samples(given, self.graph, self.dtype, backend)
         if not self.is_built:
             with self.turns.rebuilding("build"):
                 if not self.is_built:  # as it may be since, by another thread
@@ -169,7 +190,7 @@ class Askable(Buildable):
                     self._build(
                         tuple(int(size) for size in x.shape[1:]), samples if rows is None else min(rows, samples)
                     )
-            return self._check_samples(x, rows)
+            return self._check_samples(given, rows)
         return x
 
     def _check(
@@ -189,7 +210,8 @@ class Askable(Buildable):
         self._take_rule()
         samples, program, backend = int(x.shape[0]), self.executable.program, self.backend
         with backend.on_device():
-            y = targets.as_targets(y, samples, program, backend)
+            joining.check_weights(sample_weight, class_weight, self.graph)
+            y = joining.as_targets(y, samples, self.graph, program, backend)
             weights = checks.as_weights(sample_weight, samples, program, backend)
             of_classes = targets.class_weights(class_weight, y, program, backend)
             if of_classes is not None:

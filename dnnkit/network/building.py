@@ -14,14 +14,17 @@ from dnnkit.backends.program import Program, Snapshot, TrainingState
 from dnnkit.backends.registry import get_backend
 from dnnkit.diagnosis.first_look import Looked
 from dnnkit.errors import ConfigurationError, NotReady
+from dnnkit.graph.graph import Graph
+from dnnkit.initializers import Shape
 from dnnkit.instead import refuse
-from dnnkit.layers import Input, Layer
-from dnnkit.losses import LOSSES, Loss
+from dnnkit.layers import Layer
+from dnnkit.losses import Loss
 from dnnkit.metrics import Given
 from dnnkit.metrics import check as check_metrics
 from dnnkit.network import checks, lowering
 from dnnkit.network.agreement import warn_of_disagreement
 from dnnkit.network.folding import Folding
+from dnnkit.network.goals import Goal, check_names, goals_of
 from dnnkit.network.parameters import Averages, Parameters
 from dnnkit.network.protocol import Network
 from dnnkit.network.turns import Turns
@@ -35,16 +38,17 @@ class Buildable(WithWeights):
 
     def __init__(
         self,
-        layers: Sequence[Layer | Input],
+        graph: Graph,
         backend: str | Backend | None,
         seed: int,
         dtype: lowering.Dtype,
         num_threads: int | None,
     ) -> None:
-        self.descriptions, self.input_shape = checks.check_layers(layers)
+        self.graph: Graph = graph
+        """What it is made of; for dnnkit's own parts."""
+        self.goals: tuple[Goal, ...] = tuple(Goal(None) for _ in graph.outputs)
+        """What each output is trained for; for dnnkit's own parts."""
         self.seed, self.dtype, self.num_threads = seed, dtype, num_threads
-        self.loss: Loss | None = None
-        self.metrics: tuple[Given, ...] = ()
         self.stop_training = False
         self.turns = Turns()
         """Who may change the network; for dnnkit's own parts."""
@@ -61,31 +65,40 @@ class Buildable(WithWeights):
         """What predicts in its place."""
         self._history: History | None = None
         self._parameters: tuple[Executable, Parameters] | None = None
-        self._output_shape: tuple[int, ...] = ()
         self._differentiated: tuple[Executable, dict[bool, Executable]] | None = None
+        self._output_shapes: list[Shape] = []
+        self._is_plain = len(graph.inputs) == 1 and graph.output_form == "one"
+        """Whether samples and predictions are one array each."""
 
     # -- making ------------------------------------------------------------------------------------------------------
 
     def compile(
         self,
         optimizer: str | Optimizer | type[Optimizer] = "rmsprop",
-        loss: str | Loss | type[Loss] | None = None,
-        metrics: Given | Sequence[Given] | None = (),
+        loss: str | Loss | type[Loss] | Sequence[Any] | Mapping[str, Any] | None = None,
+        metrics: Given | Sequence[Any] | Mapping[str, Any] | None = (),
+        loss_weights: Sequence[float] | Mapping[str, float] | None = None,
         **others: Any,
     ) -> None:
         """Say what to minimise, how, and what to report; keeps the parameters, forgets an optimizer's state.
 
         A metric is a name or a function `(y_true, y_pred)` that gives one value per row; docs/extending.md says more.
         Warns (`TrainingWarning`) where the last activation, the loss and the metrics do not go together.
+
+        Where a network has several outputs, the sum of their losses is minimised. `loss`, `metrics` and `loss_weights`,
+        the factors of the losses in the sum, are then lists, one for each output, or dictionaries by their names; a
+        loss by itself is that of each. An output without one (None, or not in the dictionary) is only predicted.
         """
         refuse("compile", others, Buildable.compile)
         if loss is None:
             raise ConfigurationError("compile got no loss: what shall be minimised, such as loss='mean_squared_error'?")
-        chosen, minimised = OPTIMIZERS.make(optimizer, Optimizer), LOSSES.make(loss, Loss)
-        measured = check_metrics(metrics)
-        warn_of_disagreement(self.descriptions, minimised, measured)
+        chosen, goals = OPTIMIZERS.make(optimizer, Optimizer), list[Goal]()
+        for goal in goals_of(self.graph.output_names, loss, loss_weights, metrics):
+            goals.append(replace(goal, metrics=check_metrics(goal.metrics)))
+        check_names(self.graph.output_names, goals)
+        warn_of_disagreement(self.graph, goals)
         with self.turns.rebuilding("compile"):
-            self._optimizer, self.loss, self.metrics = chosen, minimised, measured
+            self._optimizer, self.goals = chosen, tuple(goals)
             if self._executable is not None:
                 self._rebuild(keep_slots=False, rows=self._weighed_rows)
 
@@ -112,58 +125,11 @@ class Buildable(WithWeights):
     def _build(self, input_shape: int | Sequence[int | None], rows: int) -> None:
         self._check_buildable()
         shape = checks.check_input_shape(input_shape)
-        checks.check_size(self.descriptions, shape, self.dtype)
+        checks.check_size(self._graph_for(shape), self.dtype)
         self._make(shape, rows)
         self.executable.restore(Snapshot(self.initial_parameters(), {}, TrainingState()))
-
-    def add(self, layer: Layer | Input) -> None:
-        """Put a layer behind the others, also behind those of a network that was built and trained.
-
-        Their parameters stay, and the new layer gets its first ones, as the seed says; the optimizer's state is
-        forgotten.
-        """
-        self._replace_layers("add", [*self._given_input(), *self.descriptions, layer])
-
-    def pop(self) -> Layer:
-        """Take the last layer away and return it; the parameters of the others stay, as for `add`."""
-        if not self.descriptions:
-            raise ConfigurationError("the network has no layers: there is none to take away")
-        last = self.descriptions[-1]
-        self._replace_layers("pop", [*self._given_input(), *self.descriptions[:-1]])
-        return last
-
-    def _given_input(self) -> list[Input]:
-        return [] if self.input_shape is None else [Input(self.input_shape)]
-
-    def _replace_layers(self, what: str, layers: Sequence[Layer | Input]) -> None:
-        """Go on with other layers, of which those that keep their names and shapes keep their parameters."""
-        described, shape = checks.check_layers(layers)
-        with self.turns.rebuilding(what):
-            before = self.descriptions
-            if self._executable is None:
-                self.descriptions, self.input_shape = described, shape
-                return
-            if not described:
-                raise ConfigurationError("the only layer of a network that is built cannot be taken away")
-            assert self._backend is not None
-            assert self.input_shape is not None
-            old = self._executable
-            try:
-                self.descriptions = described
-                fresh = self.initial_parameters()
-                program, self._executable = self._program(self.input_shape), None
-                self._take(*choosing.build(Chosen(self._backend, self._why), program))
-            except BaseException:
-                self.descriptions, self._executable = before, old
-                raise
-            self._output_shape = lowering.shapes(described, self.input_shape)[-1]
-            there = old.snapshot()
-            kept = {
-                name: value
-                for name, value in there.parameters.items()
-                if name in fresh and value.shape == fresh[name].shape
-            }
-            self.executable.restore(Snapshot({**fresh, **kept}, {}, TrainingState(epoch=there.state.epoch)))
+        if self.turns.kin is not None:
+            self.turns.kin.was_built()
 
     def _check_buildable(self) -> None:
         if self._executable is not None:
@@ -171,25 +137,34 @@ class Buildable(WithWeights):
         if not self.descriptions:
             raise ConfigurationError("the network has no layers: pass at least one to Sequential")
 
+    def _graph_for(self, input_shape: Shape) -> Graph:
+        """What it is made of, for samples of that shape.
+
+        Raises:
+            ConfigurationError: it says that they have another, or a layer of it does.
+        """
+        if self.input_shape not in (None, input_shape):
+            where = "as Input or the first layer says" if len(self.graph.inputs) == 1 else "all inputs side by side"
+            raise ConfigurationError(f"samples have the shape {self.input_shape}, {where}; got {input_shape}")
+        graph = self.graph.with_input_shape(input_shape)
+        graph.check_sample_shapes()
+        return graph
+
     def _make(self, input_shape: tuple[int, ...], rows: int = ASSUMED_ROWS) -> None:
         """Build the network, its parameters zero, for batches of about so many rows."""
-        if self.input_shape not in (None, input_shape):
-            raise ConfigurationError(
-                f"samples have the shape {self.input_shape}, as Input or the first layer says; got {input_shape}"
-            )
-        program = self._program(input_shape)
+        graph = self._graph_for(input_shape)
+        program = self._program(graph)
         chosen, executable = choosing.build(choosing.choose(self._backend_asked, program, rows), program)
-        self.input_shape, self._output_shape = input_shape, lowering.shapes(self.descriptions, input_shape)[-1]
+        self.graph, self._output_shapes = graph, graph.output_shapes()
         self._weighed_rows = rows if chosen.why else None
         self._take(chosen, executable)
 
-    def _program(self, input_shape: tuple[int, ...]) -> Program:
-        checks.check_sample_shapes(self.descriptions, input_shape)
-        return lowering.lower(
-            self.descriptions,
-            input_shape,
-            loss=self.loss,
-            metrics=self.metrics,
+    def _program(self, graph: Graph | None = None) -> Program:
+        graph = graph or self.graph
+        graph.check_sample_shapes()
+        return lowering.lower_graph(
+            graph,
+            self.goals,
             optimizer=self._optimizer,
             dtype=self.dtype,
             seed=self.seed,
@@ -200,7 +175,7 @@ class Buildable(WithWeights):
         """The parameters that the seed gives, by canonical name."""
         if self.input_shape is None:
             raise NotReady("the network is not built yet: call build(input_shape) or show it data first")
-        return lowering.initial_parameters(self.descriptions, self.input_shape, self.seed, self.dtype)
+        return lowering.initial_parameters(self.graph, self.seed, self.dtype)
 
     def to(self, backend: str | Backend) -> Self:
         """Move the network to another backend, with parameters, optimizer state and all."""
@@ -219,8 +194,7 @@ class Buildable(WithWeights):
         "auto" chooses again.
         """
         assert self._backend is not None
-        assert self.input_shape is not None
-        chosen, program = Chosen(self._backend, self._why), self._program(self.input_shape)
+        chosen, program = Chosen(self._backend, self._why), self._program()
         if rows is not None and self.executable.state.step == 0:
             chosen = choosing.choose("auto", program, rows)
         elif rows is not None:
@@ -256,9 +230,8 @@ class Buildable(WithWeights):
         """Let "auto" choose for batches of so many rows, if it chose for others and nothing has been trained."""
         weighed = self._weighed_rows
         if weighed is not None and weighed != rows and self.executable.state.step == 0:
-            assert self.input_shape is not None
             with self.turns.rebuilding("a fit that chooses its backend"):
-                program = self._program(self.input_shape)
+                program = self._program()
                 chosen = choosing.choose("auto", program, rows)
                 if chosen.backend is self._backend:
                     self._say_why(chosen.why)
@@ -267,6 +240,29 @@ class Buildable(WithWeights):
                 self._weighed_rows = rows
 
     # -- what it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def descriptions(self) -> tuple[Layer, ...]:
+        """The layers as they were given; `layers` are copies of them that know their weights."""
+        return self.graph.layers
+
+    @property
+    def input_shape(self) -> Shape | None:
+        """The shape of a sample, None where data will tell it; of several inputs, that of all side by side."""
+        return self.graph.input_shape
+
+    @property
+    def loss(self) -> Any:
+        """What is minimised: a loss, or a dictionary of them by the names of outputs; None before `compile`."""
+        if len(self.goals) == 1:
+            return self.goals[0].loss
+        named = zip(self.graph.output_names, self.goals, strict=True)
+        return {name: goal.loss for name, goal in named if goal.loss is not None} or None
+
+    @property
+    def metrics(self) -> tuple[Given, ...]:
+        """What is reported beside the loss, output by output."""
+        return tuple(metric for goal in self.goals for metric in goal.metrics)
 
     @property
     def executable(self) -> Executable:

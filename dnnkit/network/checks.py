@@ -4,9 +4,8 @@ Arrays that a backend can read where they are (a GPU's) stay there; everything i
 """
 
 import os
-from collections.abc import Sequence
 from math import prod
-from typing import Any, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -15,12 +14,15 @@ from dnnkit.backends.diagnosis import in_words
 from dnnkit.backends.program import Program
 from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.errors import ConfigurationError, DataError, ShapeError
+from dnnkit.graph.graph import Graph
+from dnnkit.graph.names import layer_names
 from dnnkit.initializers import Shape
 from dnnkit.kernels.array import Array, namespace
 from dnnkit.layers import Input, Layer
 from dnnkit.layers.places import description
-from dnnkit.network import lowering
 from dnnkit.settings import counted, is_masked, several, shown, whole
+
+Dtype: TypeAlias = Literal["float32", "float64"]
 
 LARGEST_ORDER = 1 << 27
 """Samples that an epoch of counted steps may show, or twice as many as there are: their order takes 1 GiB."""
@@ -40,32 +42,22 @@ def check_layers(layers: Any) -> tuple[tuple[Layer, ...], Shape | None]:
     given = several("layers", layers, "a list of layers, such as [Dense(10)]")
     shape = None
     if given and isinstance(given[0], Input):
-        shape, given = given[0].shape, given[1:]
+        shape, given = given[0].sample_shape, given[1:]
+    given = tuple(layer.as_layer() if hasattr(layer, "as_layer") else layer for layer in given)
     for layer in given:
         if isinstance(layer, Input):
             raise ConfigurationError(f"{layer} stands behind other layers: expected it first, if at all")
         if not isinstance(layer, Layer):
             raise ConfigurationError(f"layers must be objects of class Layer, such as Dense(10); got {shown(layer)}")
     described = tuple(map(description, given))
-    lowering.layer_names(described)
+    layer_names(described)
     first = described[0].sample_shape if described else None
     if first is not None and shape not in (None, first):
         raise ConfigurationError(f"Input says that samples have the shape {shape}, the first layer {first}")
     return described, shape or first
 
 
-def check_sample_shapes(layers: Sequence[Layer], input_shape: Shape) -> None:
-    """Raise `ConfigurationError` where a layer says that other samples come to it than do."""
-    names = lowering.layer_names(layers)
-    for layer, name, shape in zip(layers, names, lowering.shapes(layers, input_shape), strict=False):
-        if layer.sample_shape not in (None, shape):
-            raise ConfigurationError(
-                f"the layer {name!r} says that samples of the shape {layer.sample_shape} come to it, but they have "
-                f"{shape}: leave out input_shape, or mend what is before it"
-            )
-
-
-def check_dtype(dtype: Any) -> lowering.Dtype:
+def check_dtype(dtype: Any) -> Dtype:
     """The dtype's name, also where NumPy's type of that name is given."""
     name = dtype
     if isinstance(dtype, type | np.dtype):
@@ -73,7 +65,7 @@ def check_dtype(dtype: Any) -> lowering.Dtype:
             name = np.dtype(dtype).name
         except TypeError:
             name = None
-    if not isinstance(name, str) or name not in get_args(lowering.Dtype):
+    if not isinstance(name, str) or name not in get_args(Dtype):
         raise ConfigurationError(f"dtype is {shown(dtype)}: expected 'float32' or 'float64'")
     return name  # type: ignore[return-value]
 
@@ -88,11 +80,9 @@ def check_input_shape(given: Any) -> Shape:
     return tuple(check_count("a size in input_shape", size) for size in shape)
 
 
-def check_size(layers: Sequence[Layer], input_shape: Shape, dtype: str) -> None:
+def check_size(graph: Graph, dtype: str) -> None:
     """Raise `ConfigurationError` for a network whose parameters cannot be in this machine's memory."""
-    before = lowering.shapes(layers, input_shape)
-    sizes = (size for layer, shape in zip(layers, before, strict=False) for size, _ in layer.parameters(shape).values())
-    count = sum(prod(size) for size in sizes)
+    count = sum(prod(size) for size, _ in graph.parameters().values())
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not on this system
@@ -108,26 +98,26 @@ def check_size(layers: Sequence[Layer], input_shape: Shape, dtype: str) -> None:
 # -- data ------------------------------------------------------------------------------------------------------------
 
 
-def as_samples(x: Any, input_shape: Shape | None, backend: Backend) -> Array:
-    """x as numbers of shape (N, *input_shape), N at least 1.
+def as_samples(x: Any, input_shape: Shape | None, backend: Backend, name: str = "x") -> Array:
+    """x as numbers of shape (N, *input_shape), N at least 1; an error calls them by `name`.
 
     Whether they are finite is not seen here but by the executable that loads them, as it reads them anyway.
     """
     if x is None:
         raise DataError("x is missing: samples are an array of numbers with one row per sample")
-    x = as_numbers("x", x, backend)
+    x = as_numbers(name, x, backend)
     if x.ndim == 1:
         raise ShapeError(
-            f"x has shape {shape_of(x)}: expected (samples, features). For one feature use x[:, None], "
-            "for one sample x[None, :]"
+            f"{name} has shape {shape_of(x)}: expected (samples, features). For one feature use {name}[:, None], "
+            f"for one sample {name}[None, :]"
         )
     if input_shape is not None and shape_of(x)[1:] != input_shape:
         hint = ""
         if shape_of(x) == input_shape:
-            hint = "; for a single sample use x[None]"
+            hint = f"; for a single sample use {name}[None]"
         elif np.prod(shape_of(x)[1:]) == np.prod(input_shape):
-            hint = f"; use x.reshape{(-1, *input_shape)}"
-        raise ShapeError(f"x has shape {shape_of(x)}: expected (samples, {_join(input_shape)}){hint}")
+            hint = f"; use {name}.reshape{(-1, *input_shape)}"
+        raise ShapeError(f"{name} has shape {shape_of(x)}: expected (samples, {_join(input_shape)}){hint}")
     return x
 
 

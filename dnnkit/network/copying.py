@@ -40,7 +40,7 @@ class Copyable(Network):
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        pickling.check_format(state)
+        state = pickling.readable(state)
         pickling.register_names(state["registered"])
         address = state["backend"]
         self._become(state, None if address is None else get_backend_or_default(address, "a pickled network"))

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from copy import deepcopy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dnnkit.instead import ATTRIBUTES, refuse
@@ -10,6 +11,8 @@ from dnnkit.network.checks import check_count
 from dnnkit.network.protocol import Network
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from dnnkit.network.inspection import Inspection
 
 
@@ -43,6 +46,22 @@ class Describable(Network):
         from dnnkit.network import summary
 
         return summary.html(self)
+
+    def plot(self, path: str | Path | None = None) -> "Figure":
+        """A picture of the network: a box for each input and each call of a layer, below all that it reads.
+
+        A box says the layer's kind, what a sample is after it and how many parameters it has; one with a dashed edge is
+        a further call of a layer that stands above, with the same weights. A notebook shows the figure.
+
+        Arguments:
+            path: where it is written, as its ending says: "net.svg", "net.png", "net.pdf"; None for nowhere.
+
+        Raises:
+            ConfigurationError: it cannot be written there.
+        """
+        from dnnkit.network.picture import plot_network
+
+        return plot_network(self, path)
 
     def inspect(self, x: Any = None, y: Any = None, *, batch_size: int = 32) -> "Inspection":
         """How a training step runs here: its parts, how they are partitioned, predicted and measured times.

@@ -32,6 +32,11 @@ class FairLock:
         """Whether this thread has it."""
         return self._owner() == acting()
 
+    @property
+    def is_outermost(self) -> bool:
+        """Of the thread that has it, whether it took it once."""
+        return self._depth == 0
+
     def _owner(self) -> int:
         try:
             return self._queue[0]

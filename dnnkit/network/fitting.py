@@ -123,7 +123,7 @@ class Fittable(Askable):
             batch_size = checks.rows_at_a_time(rows, int(x.shape[0]), steps_per_epoch, shuffle)
             if isinstance(x, np.ndarray):  # what is a GPU's already stays there
                 self._weigh_again(batch_size)
-            if any(layer.statistics for layer in self.descriptions):
+            if any(parameter.statistic for parameter in self.executable.program.parameters):
                 with self.turns:
                     adapt(self, x)
             to_numpy = self.backend.to_numpy

@@ -1,13 +1,14 @@
 """Layers whose parameters are frozen: which they are, and what can be done with a network that has some."""
 
 from abc import abstractmethod
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from dnnkit.backends.executable import Executable
 from dnnkit.errors import BackendUnavailable, ConfigurationError, UnknownName
-from dnnkit.layers.base import Layer, with_trainable
-from dnnkit.network.lowering import layer_names
+from dnnkit.graph.graph import Graph
+from dnnkit.layers.base import with_trainable
 from dnnkit.network.protocol import Network
 from dnnkit.optimizers import Optimizer
 from dnnkit.registry import did_you_mean
@@ -17,7 +18,7 @@ from dnnkit.settings import FLAG, shown
 class Freezable(Network):
     """`freeze`, `unfreeze` and `trainable` of a network."""
 
-    descriptions: tuple[Layer, ...]
+    graph: Graph
 
     def freeze(self, *layers: str | int) -> None:
         """Keep the parameters of layers as they are while the others are trained.
@@ -58,7 +59,7 @@ class Freezable(Network):
 
     def _set_trainable(self, what: str, chosen: tuple[Any, ...], trainable: bool) -> None:
         with self.turns.rebuilding(what):
-            names = layer_names(self.descriptions)
+            names = self.graph.names
             if not chosen:  # of a list that came out empty, perhaps, which does not mean all
                 raise ConfigurationError(
                     f"{what}() names no layer: expected names, such as {what}({names[0] if names else 'dense'!r}), or "
@@ -68,10 +69,11 @@ class Freezable(Network):
             changed = {place for place in places if self.descriptions[place].trainable != trainable}
             if not changed:
                 return
-            self.descriptions = tuple(
+            layers = tuple(
                 with_trainable(layer, trainable) if place in changed else layer
                 for place, layer in enumerate(self.descriptions)
             )
+            self.graph = replace(self.graph, layers=layers)
             if self.is_built:
                 self._rebuild_for_layers()
 

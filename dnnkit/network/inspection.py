@@ -9,6 +9,7 @@ import numpy as np
 
 from dnnkit.backends.choosing import reason_in
 from dnnkit.backends.inspection import STEPS, StepParts
+from dnnkit.backends.program import Loss
 from dnnkit.errors import DataError, NotReady
 from dnnkit.kernels import registry
 from dnnkit.network import checks
@@ -90,7 +91,7 @@ def inspect(twin: Network, check: Callable[..., Any], x: Any, y: Any, batch_size
     executable, program = twin.executable, twin.executable.program
     require_trainable(executable)
     if x is None:
-        x, y = _random_data(program, batch_size)
+        x, y = _random_data(twin, batch_size)
     data = executable.load(*check(x, y))
     batch_size = min(batch_size, len(data))
     steps = min(STEPS, len(data) // batch_size)  # whole batches: of each part the fastest counts
@@ -98,7 +99,7 @@ def inspect(twin: Network, check: Callable[..., Any], x: Any, y: Any, batch_size
     step = executable.step_parts(data, order, batch_size)
     counts: dict[str, int] = {}
     for parameter in program.parameters:
-        layer = parameter.name.split("/")[0]
+        layer = parameter.name.rpartition("/")[0]
         counts[layer] = counts.get(layer, 0) + parameter.size
     plan = executable.plan
     where = plan.backend, plan.device, plan.execution, plan.reason
@@ -106,17 +107,29 @@ def inspect(twin: Network, check: Callable[..., Any], x: Any, y: Any, batch_size
     return Inspection(*where, program.dtype, batch_size, step, counts, reason_in(plan), frozen)
 
 
-def _random_data(program: Any, batch_size: int) -> tuple[Any, Any]:
-    """Samples and targets as the program takes them, enough for some steps."""
-    rng, rows = np.random.default_rng(0), STEPS * batch_size
-    x = rng.normal(size=(rows, prod(program.input_shape))).astype(program.dtype).reshape(rows, *program.input_shape)
-    if program.loss.targets == "any":
+def _random_data(net: Network, batch_size: int) -> tuple[Any, Any]:
+    """Samples and targets as the network takes them, enough for some steps."""
+    rng, rows, program = np.random.default_rng(0), STEPS * batch_size, net.executable.program
+    x = [rng.normal(size=(rows, prod(each.shape or ()))).astype(program.dtype) for each in net.graph.inputs]
+    x = [part.reshape(rows, *(each.shape or ())) for part, each in zip(x, net.graph.inputs, strict=True)]
+    if program.outputs:
+        y = [_random_targets(each.loss, each.width, rows, program.dtype, rng) for each in program.outputs]
+    else:
+        y = [_random_targets(program.loss, program.output_features, rows, program.dtype, rng)]
+    return (x if len(x) > 1 else x[0]), (y if len(y) > 1 else y[0])
+
+
+def _random_targets(loss: Loss | None, outputs: int, rows: int, dtype: str, rng: np.random.Generator) -> Any:
+    """As a loss on so many outputs takes them; None where there is none."""
+    if loss is None:
+        return None
+    if loss.targets == "any":
         raise DataError("what targets look like only your loss knows: give x and y to inspect")
-    if program.loss.targets == "labels":
-        return x, rng.integers(0, program.output_features, rows)
-    kernel = program.loss.kernel
+    if loss.targets == "labels":
+        return rng.integers(0, outputs, rows)
+    kernel = loss.kernel
     is_positive = isinstance(kernel, str) and registry.loss(kernel).target_range == "positive"
-    return x, (rng.integers(0, 2, (rows, program.output_features)) + is_positive).astype(program.dtype)
+    return (rng.integers(0, 2, (rows, outputs)) + is_positive).astype(dtype)
 
 
 def _partition(text: str) -> str:

@@ -19,6 +19,7 @@ from dnnkit.backends import choosing
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.full_batch import rows_at_a_time
 from dnnkit.backends.program import Activate, Dropout, Loss, Parameter, Program, Stage
+from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.network.protocol import Network
 from dnnkit.settings import FLAG
@@ -42,7 +43,8 @@ CHOSEN = Chosen()
 class Differentiable(Network):
     """`jacobian` of a network."""
 
-    _output_shape: tuple[int, ...]
+    _output_shapes: list[tuple[int, ...]]
+    _is_plain: bool
     _differentiated: tuple[Executable, dict[bool, Executable]] | None
     """Of that executable, what computes derivatives in inputs (False) and in parameters (True)."""
 
@@ -66,9 +68,14 @@ class Differentiable(Network):
                 run for each sample and output.
         """
         of_parameters = FLAG.of("parameters", parameters)
+        if not self._is_plain:
+            raise ConfigurationError(
+                "jacobian: it is of networks with one input and one output array; this one has several: make one that "
+                "shares its layers, dk.Model(input, output), and ask that"
+            )
         x = self._check_samples(x, choosing.NONE_TRAINED)
         samples, inputs = int(x.shape[0]), tuple(int(size) for size in x.shape[1:])
-        shape, outputs = self._output_shape, self.executable.program.output_features
+        shape, outputs = self._output_shapes[0], self.executable.program.output_features
         with self.turns:
             other, to_numpy = self._differentiating(of_parameters), self.backend.to_numpy
             rows = to_numpy(x)
@@ -93,7 +100,7 @@ class Differentiable(Network):
                 data = other.load(rows[sample : sample + 1], one_hot[output : output + 1], None)
                 for name, gradient in other.gradients(data).parameters.items():
                     found[name][sample, output] = to_numpy(gradient)
-        shape = self._output_shape
+        shape = self._output_shapes[0]
         return {name: each.reshape(len(rows), *shape, *each.shape[2:]) for name, each in found.items()}
 
     def _differentiating(self, of_parameters: bool) -> Executable:

@@ -1,28 +1,31 @@
-"""Lowering: from layers, loss, metrics and optimizer to the program that backends run."""
+"""Lowering: from layers, losses, metrics and optimizer to the program that backends run."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from math import prod
-from typing import Any, Literal, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit import metrics as metrics_module
-from dnnkit.backends.penalties import Bound, Penalty
-from dnnkit.backends.program import Activate, Metric, Parameter, Program, Rescale, Stage
-from dnnkit.backends.program import Dense as DenseStage
+from dnnkit.backends.outputs import Output
+from dnnkit.backends.program import Loss as LossDescription
+from dnnkit.backends.program import Metric, Program, Rescale, Stage
 from dnnkit.base_loss import Loss, check_outputs
 from dnnkit.errors import ConfigurationError
+from dnnkit.graph.graph import Graph
+from dnnkit.graph.lowering import Lowering, Stages
+from dnnkit.graph.names import layer_names
 from dnnkit.initializers import Shape, get_initializer
 from dnnkit.kernels import registry
 from dnnkit.layers import Layer
+from dnnkit.network.checks import Dtype
+from dnnkit.network.goals import Goal
 from dnnkit.network.penalties import bounds_of, penalties_of
 from dnnkit.optimizers import Optimizer
 from dnnkit.seeds import stream
 
-Dtype: TypeAlias = Literal["float32", "float64"]
+__all__ = ["Dtype", "initial_parameters", "layer_names", "lower", "lower_graph", "stages_of"]
 
 
 def lower(
@@ -36,54 +39,100 @@ def lower(
     seed: int,
     num_threads: int | None,
 ) -> Program:
-    """The whole network as one frozen description."""
-    stages: list[Stage] = []
-    penalties: list[Penalty] = []
-    bounds: list[Bound] = []
-    shape = input_shape
-    for index, (layer, name) in enumerate(zip(layers, layer_names(layers), strict=True)):
-        parameters = tuple(
-            Parameter(
-                f"{name}/{part}", size, layer.trainable and part not in layer.statistics, part in layer.statistics
-            )
-            for part, (size, _) in layer.parameters(shape).items()
-        )
-        made = layer.lower(index, shape, parameters)
-        stages += made if isinstance(made, tuple) else () if made is None else (made,)
-        penalties += penalties_of(layer, parameters)
-        bounds += bounds_of(layer, parameters)
-        shape = layer.output_shape(shape)
+    """Layers one after the other as one frozen description."""
+    given = {"optimizer": optimizer, "dtype": dtype, "seed": seed, "num_threads": num_threads}
+    return lower_graph(Graph.chain(layers, input_shape), (Goal(loss, tuple(metrics)),), **given)  # type: ignore[arg-type]
 
-    _check_dtype(stages, dtype)
-    head, lowered_loss, activation = "linear", None, "linear"
-    if loss is not None:
-        last = stages[-1] if stages else None
-        activation = last.activation if isinstance(last, DenseStage | Activate) else "linear"
-        lowered_loss, takes_over = loss.lower(activation)
-        if takes_over:
-            head = activation
-            stages[-1:] = [replace(last, activation="linear")] if isinstance(last, DenseStage) else []
-    outputs = prod(shape)
-    measured: tuple[Metric, ...] = ()
-    if lowered_loss is not None:
-        check_outputs(lowered_loss, outputs, "the network's last layer")
-        gives = registry.activation(activation).gives
-        measured = tuple(metrics_module.lower(m, lowered_loss, outputs, head, gives) for m in metrics)
+
+def lower_graph(
+    graph: Graph,
+    goals: Sequence[Goal],
+    *,
+    optimizer: Optimizer | None,
+    dtype: Dtype,
+    seed: int,
+    num_threads: int | None,
+) -> Program:
+    """The whole network as one frozen description."""
+    stages, outputs = stages_of(graph, goals)
+    _check_dtype(stages.stages, dtype)
+    only = outputs[0] if len(outputs) == 1 else None
+    input_shape = graph.input_shape
+    assert input_shape is not None, "whoever lowers a network knows what samples are"
+    owners = stages.owners.values()
     program = Program(
         input_shape=input_shape,
-        output_features=outputs,
-        stages=tuple(stages),
-        head=head,
-        loss=lowered_loss,
-        metrics=measured,
+        output_features=sum(each.features for each in outputs),
+        stages=stages.stages,
+        head="linear" if only is None else only.head,
+        loss=None if only is None else only.loss,
+        metrics=() if only is None else only.metrics,
         rule=None,
         dtype=dtype,
         seed=seed,
         num_threads=num_threads,
-        penalties=tuple(penalties),
-        bounds=tuple(bounds),
+        sources=stages.sources,
+        penalties=tuple(each for owner in owners for each in penalties_of(owner.layer, owner.parameters)),
+        bounds=tuple(each for owner in owners for each in bounds_of(owner.layer, owner.parameters)),
     )
+    if only is None:
+        program = program.with_outputs(_side_by_side(graph.output_names, outputs))
     return program if optimizer is None else optimizer.train(program)
+
+
+class Scores(NamedTuple):
+    """An output as its loss takes it: its numbers, the activation that the loss has taken over, what is measured."""
+
+    features: int
+    head: str
+    loss: LossDescription | None
+    metrics: tuple[Metric, ...]
+    weight: float
+
+
+def stages_of(graph: Graph, goals: Sequence[Goal]) -> tuple[Stages, tuple[Scores, ...]]:
+    """The stages of a network, the last of which gives the scores of its outputs, and what is made of these."""
+    shapes = [each.shape for each in graph.inputs if each.shape is not None]
+    lowering = Lowering()
+    values = lowering.call(graph, shapes, lowering.inputs(shapes), "", trainable=True)
+    sizes = [prod(shape) for shape in graph.output_shapes()]
+    found, scores = list[Scores](), list[int]()
+    for place, (value, features, goal) in enumerate(zip(values, sizes, goals, strict=True)):
+        activation, head, loss, measured = lowering.activation(value), "linear", None, tuple[Metric, ...]()
+        if goal.loss is not None:
+            loss, takes_over = goal.loss.lower(activation)
+            if takes_over:
+                head = activation
+                is_read = lowering.readers(value) > 0 or values.count(value) > 1
+                value = lowering.before_activation(value, is_read)
+            of = "the network's last layer" if len(goals) == 1 else f"the output {graph.output_names[place]!r}"
+            check_outputs(loss, features, of)
+            gives = registry.activation(activation).gives
+            measured = tuple(metrics_module.lower(m, loss, features, head, gives) for m in goal.metrics)
+        scores.append(lowering.there(value))
+        found.append(Scores(features, head, loss, measured, goal.weight))
+    last = scores[0] if len(scores) == 1 else lowering.join(tuple(scores), sum(sizes))
+    return lowering.leading_to(last), tuple(found)
+
+
+def _side_by_side(names: Sequence[str], outputs: Sequence[Scores]) -> list[Output]:
+    """Outputs with the columns of their scores and of their targets."""
+    found, start, first = list[Output](), 0, 0
+    for name, each in zip(names, outputs, strict=True):
+        columns = 0 if each.loss is None else 1 if each.loss.targets == "labels" else each.features
+        found.append(
+            Output(
+                name,
+                (start, start + each.features),
+                each.head,
+                each.loss,
+                (first, first + columns),
+                each.weight,
+                each.metrics,
+            )
+        )
+        start, first = start + each.features, first + columns
+    return found
 
 
 def _check_dtype(stages: Sequence[Stage], dtype: Dtype) -> None:
@@ -99,50 +148,12 @@ def _check_dtype(stages: Sequence[Stage], dtype: Dtype) -> None:
                     )
 
 
-def layer_names(layers: Sequence[Layer]) -> list[str]:
-    """Their own names, else `dense`, `dense_1`, ...: unique within the network."""
-    given = Counter(layer.name for layer in layers if layer.name is not None)
-    for shared, count in given.items():
-        if count > 1:
-            raise ConfigurationError(f"{count} layers are called {shared!r}: give each a name of its own, or none")
-    seen: Counter[str] = Counter()
-    names: list[str] = []
-    for layer in layers:
-        name = layer.name
-        while name is None or (layer.name is None and name in given):
-            base = layer.base_name()
-            name = f"{base}_{seen[base]}" if seen[base] else base
-            seen[base] += 1
-        names.append(name)
-    return names
-
-
-def shapes(layers: Sequence[Layer], input_shape: Shape) -> list[Shape]:
-    """The shape of a sample before the first layer and after each."""
-    result = [input_shape]
-    for layer in layers:
-        result.append(layer.output_shape(result[-1]))
-    return result
-
-
-def parameter_shapes(layers: Sequence[Layer], input_shape: Shape) -> dict[str, Shape]:
-    """The shape of every parameter by canonical name."""
-    before = shapes(layers, input_shape)[:-1]
-    return {
-        f"{name}/{part}": tuple(shape)
-        for layer, name, seen in zip(layers, layer_names(layers), before, strict=True)
-        for part, (shape, _) in layer.parameters(seen).items()
-    }
-
-
-def initial_parameters(layers: Sequence[Layer], input_shape: Shape, seed: int, dtype: Dtype) -> dict[str, NDArray[Any]]:
-    """Every parameter's first value by canonical name: a function of layers and seed alone."""
+def initial_parameters(graph: Graph, seed: int, dtype: Dtype) -> dict[str, NDArray[Any]]:
+    """Every parameter's first value by canonical name: a function of the network's layers and seed alone."""
     rng = stream(seed, "weights")
-    names, before = layer_names(layers), shapes(layers, input_shape)
     return {
-        f"{name}/{part}": _made(get_initializer(initializer), rng, shape, dtype)
-        for layer, name, seen in zip(layers, names, before[:-1], strict=True)
-        for part, (shape, initializer) in layer.parameters(seen).items()
+        name: _made(get_initializer(initializer), rng, shape, dtype)
+        for name, (shape, initializer) in graph.parameters().items()
     }
 
 

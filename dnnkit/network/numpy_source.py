@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dnnkit.backends.program import Activate, Dense, Dropout, Op, Rescale
+from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Rescale
 from dnnkit.errors import ConfigurationError
 from dnnkit.files import as_path, replace_all
 from dnnkit.kernels import registry
-from dnnkit.network.lowering import shapes
 from dnnkit.network.protocol import Network
 
 LINES = 40
@@ -57,10 +56,15 @@ def write(net: Network, path: str | Path) -> Path:
 def source(net: Network, name: str) -> str:
     """The script's text; `name` is that of the file, without its ending."""
     program = net.executable.program
-    after = shapes(net.descriptions, program.input_shape)
+    if not program.is_chain:
+        raise ConfigurationError(
+            "the network is a graph, of layers that do not stand one after the other: dnnkit writes no script of it; "
+            "save the network instead, or write a dk.Model for each part that is a chain"
+        )
+    shape = net.graph.output_shapes()[0]
     statements = _statements(net)
-    if len(after[-1]) > 1:
-        statements.append(f"x.reshape(-1, {', '.join(map(str, after[-1]))})")
+    if len(shape) > 1:
+        statements.append(f"x.reshape(-1, {', '.join(map(str, shape))})")
     text = SCRIPT.format(
         samples=f"(N, {', '.join(map(str, program.input_shape))})",
         layers="Layers: " + " -> ".join(type(layer).__name__ + _detail(layer) for layer in net.descriptions) + ".",
@@ -99,11 +103,14 @@ def _statements(net: Network) -> list[str]:
                 expressions += registry.activation(activation).numpy_source
             case Dropout():
                 pass  # it is off when a network predicts
-            case Op(kind=kind):
-                raise ConfigurationError(f"dnnkit cannot write {kind} as NumPy code; save the network instead")
-            case _:
-                kind = type(stage.function).__name__
+            case Custom(function=function):
+                kind = type(function).__name__
                 raise ConfigurationError(
                     f"the layer {kind} is your own: dnnkit cannot write it as NumPy code; save the network instead"
+                )
+            case _:
+                what = f"a stage {stage.kind!r}"
+                raise ConfigurationError(
+                    f"the network has {what}: dnnkit cannot write it as NumPy code; save it instead"
                 )
     return expressions + list(registry.activation(program.head).numpy_source)

@@ -11,6 +11,7 @@ from dnnkit.backends.program import Totals
 from dnnkit.errors import ConfigurationError
 from dnnkit.network.evaluation import Evaluation, as_of_batch
 from dnnkit.network.freezing import require_respected, require_trainable
+from dnnkit.network.joining import named_inputs
 from dnnkit.network.protocol import Network
 
 
@@ -71,7 +72,8 @@ class OwnLoops(Network):
     ) -> tuple[float, dict[str, NDArray[Any]]]:
         """(loss, gradient of each parameter that is trained, by name) on all of x and y as one batch; changes nothing.
 
-        With `with_input` also the gradient in x, under the name "input" and in x's shape. Dropout is active, with the
+        With `with_input` also the gradient in x, under the name "input" and in x's shape; in each of several inputs, by
+        their names. Dropout is active, with the
         mask of the next update.
         """
         if sample_weight is None and not with_input and self.is_built and self.is_compiled:
@@ -89,7 +91,7 @@ class OwnLoops(Network):
             to_numpy = self.backend.to_numpy
             named = {name: np.array(to_numpy(value)) for name, value in gradients.parameters.items()}
             if gradients.input is not None:
-                named["input"] = np.array(to_numpy(gradients.input)).reshape(x.shape)
+                named |= named_inputs(np.array(to_numpy(gradients.input)).reshape(x.shape), self.graph)
         return gradients.loss, named
 
     def apply_gradients(self, gradients: Mapping[str, Any]) -> None:

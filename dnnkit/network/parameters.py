@@ -40,6 +40,8 @@ class Parameters(Mapping[str, NDArray[Any]]):
             if executable.program.averages and len(arrays) == len(self._shapes):
                 for parameter in executable.program.trainable_parameters:
                     executable.write_average(parameter.name, arrays[parameter.name])
+            if self._turns.kin is not None:
+                self._turns.kin.changed()
 
     def fitting(self, what: str, values: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """The values, each a `what` of the parameter of its name, as the executable takes them."""

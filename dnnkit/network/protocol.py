@@ -5,17 +5,18 @@ They import this and not `Sequential`, which imports them.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from numpy.typing import NDArray
 
 from dnnkit.backends.base import Backend
 from dnnkit.backends.executable import Executable
+from dnnkit.graph.graph import Graph
 from dnnkit.layers import Layer
-from dnnkit.losses import Loss
 from dnnkit.metrics import Given
+from dnnkit.network.checks import Dtype
 from dnnkit.network.evaluation import Evaluation
-from dnnkit.network.lowering import Dtype
+from dnnkit.network.goals import Goal
 from dnnkit.network.parameters import Parameters
 from dnnkit.network.turns import Turns
 from dnnkit.optimizers import Optimizer
@@ -25,17 +26,31 @@ from dnnkit.training.history import History
 class Network(Protocol):
     """A network that is built, and compiled where it trains; `Sequential` is one and says what each part means."""
 
-    descriptions: tuple[Layer, ...]
-    """The layers as they were given; `layers` are copies of them that know their weights."""
+    graph: Graph
+    goals: tuple[Goal, ...]
     name: str | None
-    input_shape: tuple[int, ...] | None
     dtype: Dtype
     seed: int
     num_threads: int | None
-    loss: Loss | None
-    metrics: tuple[Given, ...]
+    is_graph: ClassVar[bool]
     stop_training: bool
     turns: Turns
+
+    @property
+    def descriptions(self) -> tuple[Layer, ...]:
+        """The layers as they were given; `layers` are copies of them that know their weights."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...] | None:
+        """The shape of a sample, or of all inputs side by side; None where data will tell it."""
+
+    @property
+    def loss(self) -> Any:
+        """What is minimised."""
+
+    @property
+    def metrics(self) -> tuple[Given, ...]:
+        """What is reported beside the loss."""
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -86,6 +101,12 @@ class Network(Protocol):
     def get_layer(self, name: str | None = ...) -> Layer:
         """The layer of that name, as a copy that knows its weights."""
 
+    def values_of_layer(self, name: str, *, given: bool) -> Any:
+        """What a layer is given, or gives, as symbolic values."""
+
+    def as_layer(self) -> Layer:
+        """The network as a layer of another."""
+
     def freeze(self, *layers: str | int) -> None:
         """Keep layers as they are."""
 
@@ -106,7 +127,7 @@ class Network(Protocol):
     def evaluate(self, x: Any, y: Any, batch_size: int | None = ...) -> Evaluation:
         """Loss and metrics, in order and by name."""
 
-    def predict(self, x: Any, batch_size: int | None = ...) -> NDArray[Any]:
+    def predict(self, x: Any, batch_size: int | None = ...) -> Any:
         """Outputs (N, ...)."""
 
     def save(self, path: str | Path) -> None:

@@ -1,30 +1,20 @@
 """Sequential: the network people make, train, ask and save."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from typing import ClassVar
 
+from dnnkit.backends import choosing
 from dnnkit.backends.base import Backend
-from dnnkit.diagnosis.traceable import Traceable
-from dnnkit.instead import add_missing
+from dnnkit.backends.choosing import Chosen
+from dnnkit.backends.program import Snapshot, TrainingState
+from dnnkit.errors import ConfigurationError
+from dnnkit.graph.graph import Graph
 from dnnkit.layers import Input, Layer
-from dnnkit.network import checks, lowering, numpy_source
-from dnnkit.network.copying import Copyable
-from dnnkit.network.describing import Describable
-from dnnkit.network.fitting import Fittable
-from dnnkit.network.freezing import Freezable
-from dnnkit.network.jacobian import Differentiable
-from dnnkit.network.own_loops import OwnLoops
-from dnnkit.saves import saving
-from dnnkit.saves.numbers import restore_numbers
-from dnnkit.saves.schema import text
-from dnnkit.seeds import check_seed, draw_seed
-from dnnkit.settings import or_none
-
-NAME_OF_NETWORK = or_none(text(words="text, of at most 200 letters", most=200))
+from dnnkit.network import checks, lowering
+from dnnkit.network.whole import WholeNetwork
 
 
-class Sequential(Fittable, Differentiable, OwnLoops, Freezable, Describable, Copyable, Traceable):
+class Sequential(WholeNetwork):
     """Layers one after the other.
 
     `layers` are described by `dnnkit.layers`; where the first is `dk.Input(shape)`, or says `input_shape`, the network
@@ -42,7 +32,11 @@ class Sequential(Fittable, Differentiable, OwnLoops, Freezable, Describable, Cop
     would. So does a network that was pickled, for other processes too, on the backend it was on; where that does not
     work, on the one in force there, which a line in the log says. Unpickling runs code, so it is for pickles of your
     own; `save` writes what anyone can read.
+
+    Called on a symbolic value, the network is a layer of another: `dk.Model(x, net(x))`.
     """
+
+    is_graph: ClassVar = False
 
     def __init__(
         self,
@@ -55,58 +49,58 @@ class Sequential(Fittable, Differentiable, OwnLoops, Freezable, Describable, Cop
         name: str | None = None,
     ) -> None:
         super().__init__(
-            layers,
-            backend,
-            draw_seed() if seed is None else check_seed(seed),
-            checks.check_dtype(dtype),
-            checks.check_optional_count("num_threads", num_threads),
+            Graph.chain(*checks.check_layers(layers)),
+            backend=backend,
+            seed=seed,
+            dtype=dtype,
+            num_threads=num_threads,
+            name=name,
         )
-        self._draws_seed = seed is None
-        self.name = NAME_OF_NETWORK.of("name", name)
 
-    # -- keeping ----------------------------------------------------------------------------------------------------
+    def add(self, layer: Layer | Input) -> None:
+        """Put a layer behind the others, also behind those of a network that was built and trained.
 
-    def save(self, path: str | Path) -> None:
-        """Write architecture, parameters, optimizer state and history to a folder; `dk.load` reads it."""
-        saving.save_network(self, path)
-
-    def to_numpy_source(self, path: str | Path) -> Path:
-        """Write the network as a script of at most 40 lines that needs NumPy alone; return its path.
-
-        `path` ends in `.py`; the parameters go to the `.npz` of that name beside it. The script has `predict(x)`, and
-        as a command prints the predictions for samples in a `.npy` file.
+        Their parameters stay, and the new layer gets its first ones, as the seed says; the optimizer's state is
+        forgotten.
         """
-        return numpy_source.write(self, path)
+        self._replace_layers("add", [*self._given_input(), *self.descriptions, layer])
 
-    def save_weights(self, path: str | Path) -> None:
-        """Write the parameters to one safetensors file."""
-        saving.save_weights(self, path)
+    def pop(self) -> Layer:
+        """Take the last layer away and return it; the parameters of the others stay, as for `add`."""
+        if not self.descriptions:
+            raise ConfigurationError("the network has no layers: there is none to take away")
+        last = self.descriptions[-1]
+        self._replace_layers("pop", [*self._given_input(), *self.descriptions[:-1]])
+        return last
 
-    def load_weights(self, path: str | Path) -> None:
-        """Read the parameters from a safetensors file or a save folder; the network must be built."""
-        saving.load_weights(self, path)
+    def _given_input(self) -> list[Input]:
+        return [] if self.input_shape is None else [Input(self.input_shape)]
 
-    # -- copies -----------------------------------------------------------------------------------------------------
-
-    def _become(self, state: Mapping[str, Any], backend: str | Backend | None) -> None:
-        """The network that `state_of` described, on that backend."""
-        same = {name: state[name] for name in ("layers", "seed", "dtype", "num_threads")}
-        Sequential.__init__(self, **same, backend=backend, name=state.get("name"))
-        self.input_shape = state["input_shape"]
-        self.loss, self.metrics, self._optimizer = state["loss"], state["metrics"], state["optimizer"]
-        vars(self).update(state["own"])
-        if state["numbers"]:
-            self._make(state["input_shape"])
-            restore_numbers(self, state["numbers"], "this pickle")
-
-    @property
-    def _chosen_backend(self) -> str | Backend | None:
-        return self._backend or self._backend_asked
-
-    def _own_attributes(self) -> dict[str, Any]:
-        """Attributes that `__init__` does not make."""
-        made = vars(Sequential(seed=0))
-        return {name: value for name, value in vars(self).items() if name not in made}
-
-
-add_missing(Sequential, "network")
+    def _replace_layers(self, what: str, layers: Sequence[Layer | Input]) -> None:
+        """Go on with other layers, of which those that keep their names and shapes keep their parameters."""
+        graph = Graph.chain(*checks.check_layers(layers))
+        with self.turns.rebuilding(what):
+            before = self.graph
+            if self._executable is None:
+                self.graph = graph
+                return
+            if not graph.layers:
+                raise ConfigurationError("the only layer of a network that is built cannot be taken away")
+            assert self._backend is not None
+            old = self._executable
+            try:
+                self.graph = graph
+                fresh = self.initial_parameters()
+                program, self._executable = self._program(), None
+                self._take(*choosing.build(Chosen(self._backend, self._why), program))
+            except BaseException:
+                self.graph, self._executable = before, old
+                raise
+            self._output_shapes = graph.output_shapes()
+            there = old.snapshot()
+            kept = {
+                name: value
+                for name, value in there.parameters.items()
+                if name in fresh and value.shape == fresh[name].shape
+            }
+            self.executable.restore(Snapshot({**fresh, **kept}, {}, TrainingState(epoch=there.state.epoch)))

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from math import prod
+from textwrap import wrap
 from typing import NamedTuple
 
 from dnnkit.layers import Layer
-from dnnkit.metrics import name_of
-from dnnkit.network.lowering import layer_names, shapes
+from dnnkit.network.goals import named_metrics
 from dnnkit.network.protocol import Network
 
 WIDTH = 80
@@ -17,14 +17,22 @@ MOST = 12
 
 HEADS = "Layer", "Output shape", "Parameters"
 
+CONNECTED, LEAST = "Connected to", 12
+"""The fourth column, of networks whose layers do not stand one after the other, and its width, at least."""
+
 
 class Row(NamedTuple):
-    """A layer with its name, the shape of its outputs and the number of its parameters; "" for what is unknown."""
+    """A layer with its name, the shape of its outputs and the number of its parameters; "" for what is unknown.
+
+    An input has no layer.
+    """
 
     name: str
-    layer: Layer
+    layer: Layer | None
     shape: str
     numbers: str
+    reads: tuple[str, ...] = ()
+    """What each call of it reads, of a network whose layers do not stand one after the other."""
 
     @property
     def parameters(self) -> int:
@@ -34,11 +42,13 @@ class Row(NamedTuple):
     @property
     def is_frozen(self) -> bool:
         """Whether it has parameters, or may have, that are not trained."""
-        return not self.layer.trainable and self.numbers != "0"
+        return self.layer is not None and not self.layer.trainable and self.numbers != "0"
 
     @property
     def cells(self) -> tuple[str, str, str]:
         """What a table shows."""
+        if self.layer is None:
+            return f"{self.name} (Input)", self.shape, self.numbers
         about = [type(self.layer).__name__] if self.layer.name is not None else []
         if (activation := getattr(self.layer, "activation", None)) is not None:
             about.append(str(activation))
@@ -49,19 +59,26 @@ class Row(NamedTuple):
 
 
 def rows(net: Network) -> list[Row]:
-    """The network's layers."""
-    names = layer_names(net.descriptions)
+    """The network's layers; of one whose layers do not stand one after the other, after its inputs."""
+    graph = net.graph
     if net.input_shape is None:
-        return [Row(name, layer, "", "") for layer, name in zip(net.descriptions, names, strict=True)]
-    after = shapes(net.descriptions, net.input_shape)
-    counts = [
-        sum(prod(size) for size, _ in layer.parameters(shape).values())
-        for layer, shape in zip(net.descriptions, after, strict=False)
-    ]
-    return [
-        Row(name, layer, f"(None, {', '.join(map(str, shape))})", f"{count:,}")
-        for name, layer, shape, count in zip(names, net.descriptions, after[1:], counts, strict=True)
-    ]
+        return [Row(name, layer, "", "") for layer, name in zip(graph.layers, graph.names, strict=True)]
+    found, labels, is_chain = dict[str, Row](), graph.labels(), graph.is_chain
+    if not is_chain:
+        found = {f"input {each.name}": Row(each.name, None, _shape(each.shape or ()), "0") for each in graph.inputs}
+    for step in graph.steps():
+        reads = () if is_chain else (", ".join(labels[value] for value in step.call.reads),)
+        if (before := found.get(step.name)) is not None:
+            found[step.name] = before._replace(reads=before.reads + reads)
+            continue
+        count = sum(prod(size) for size, _ in step.layer.parameters_of(step.shapes).values())
+        after = ", ".join(map(_shape, step.after))
+        found[step.name] = Row(step.name, step.layer, after, f"{count:,}", reads)
+    return list(found.values())
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return f"(None, {', '.join(map(str, shape))})"
 
 
 def total(net: Network) -> int | None:
@@ -73,11 +90,24 @@ def total(net: Network) -> int | None:
 
 def print_summary(net: Network, line_length: int, print_fn: Callable[[str], object]) -> None:
     """A table of at most so many columns."""
-    table = [HEADS, *(row.cells for row in rows(net))]
+    found = rows(net)
+    table = [HEADS, *(row.cells for row in found)]
     widths = [max(len(row[column]) for row in table) for column in range(3)]
-    widths[0] = max(8, min(widths[0], line_length - widths[1] - widths[2] - 5))
-    lines = [_line(row, widths) for row in table]
-    lines.insert(1, " " + "-" * (sum(widths) + 4))
+    connected = [] if net.graph.is_chain else [CONNECTED, *("; ".join(row.reads) for row in found)]
+    room = line_length - widths[1] - widths[2] - 5
+    if connected:
+        widths.append(max(LEAST, min(max(map(len, connected)), room - min(widths[0], room // 2) - 2)))
+        room -= widths[3] + 2
+    widths[0] = max(8, min(widths[0], room))
+    lines = []
+    for place, row in enumerate(table):
+        if not connected:
+            lines.append(_line(row, widths))
+            continue
+        first, *more = wrap(connected[place], widths[3]) or [""]
+        lines.append(f"{_line(row, widths)}  {first}".rstrip())
+        lines += [" " * (sum(widths[:3]) + 7) + part for part in more]
+    lines.insert(1, " " + "-" * (sum(widths) + 2 * len(widths) - 2))
     print_fn("\n".join([title(net), "", *lines, "", " " + footer(net)]))
 
 
@@ -109,16 +139,22 @@ def training(net: Network) -> str:
     if not net.is_compiled:
         return ""
     optimizer = type(net.optimizer).__name__
-    metrics = f", metrics {', '.join(map(name_of, net.metrics))}" if net.metrics else ""
+    names = named_metrics(net.graph.output_names, net.goals)
+    metrics = f", metrics {', '.join(names)}" if names else ""
     epochs = len(net.history.epoch) if net.is_built else 0
     trained = f"; trained for {epochs} epoch{'s' * (epochs != 1)}" if epochs else ""
-    return f"{optimizer} on {type(net.loss).__name__}{metrics}{trained}"
+    losses = [
+        f"{type(goal.loss).__name__}{f' of {name}' if len(net.goals) > 1 else ''}"
+        for name, goal in zip(net.graph.output_names, net.goals, strict=True)
+        if goal.loss is not None
+    ]
+    return f"{optimizer} on {' and '.join(losses)}{metrics}{trained}"
 
 
 def text(net: Network) -> str:
     """A `repr`: the layers as they are written, each with its parameters."""
     shown = [
-        f"    {row.layer!r},{f'  # {row.name}: {row.numbers}' if row.numbers not in ('', '0') else ''}"
+        f"    {_called(row)},{f'  # {row.name}: {row.numbers}' if row.numbers not in ('', '0') else ''}"
         for row in rows(net)
     ]
     if len(shown) > MOST:
@@ -128,6 +164,13 @@ def text(net: Network) -> str:
     return "\n".join([f"<{title(net)} [", *shown, f"] {about}>"]) if shown else f"<{title(net)} of no layers>"
 
 
+def _called(row: Row) -> str:
+    """A layer as it is written, and, of a graph, what it is called on."""
+    if row.layer is None:
+        return f"Input({row.shape}, {row.name!r})"
+    return repr(row.layer) + "".join(f"({reads})" for reads in row.reads)
+
+
 STYLE = "text-align:left;padding:2px 12px 2px 0"
 
 
@@ -135,10 +178,12 @@ def html(net: Network) -> str:
     """A table for notebooks."""
     from html import escape  # nothing else needs it
 
-    head = "".join(f'<th style="{STYLE}">{name}</th>' for name in HEADS)
+    connected = not net.graph.is_chain
+    heads = (*HEADS, CONNECTED) if connected else HEADS
+    head = "".join(f'<th style="{STYLE}">{name}</th>' for name in heads)
+    table = [(*row.cells, "; ".join(row.reads)) if connected else row.cells for row in rows(net)]
     body = "".join(
-        "<tr>" + "".join(f'<td style="{STYLE}">{escape(cell)}</td>' for cell in row.cells) + "</tr>"
-        for row in rows(net)
+        "<tr>" + "".join(f'<td style="{STYLE}">{escape(cell)}</td>' for cell in cells) + "</tr>" for cells in table
     )
     about = "<br>".join(escape(line) for line in (footer(net), training(net)) if line)
     return (

@@ -13,7 +13,7 @@ EXPECTED = {
 """By the range of a loss that is not made for all numbers."""
 
 
-def check_range(y: Array, kernel: registry.Loss) -> None:
+def check_range(y: Array, kernel: registry.Loss, name: str = "y") -> None:
     """Raise `DataError` unless targets, as an array of numbers, are in the range of the loss; NaN others find."""
     if kernel.target_range == "any":
         return
@@ -21,4 +21,4 @@ def check_range(y: Array, kernel: registry.Loss) -> None:
     y = xp.astype(y, xp.float64) if xp.isdtype(y.dtype, "bool") else y
     least, most = float(xp.min(y)), float(xp.max(y))
     if least == least and not kernel.is_made_for(y, least, most):
-        raise DataError(f"y goes from {least:g} to {most:g}: {EXPECTED[kernel.target_range]}")
+        raise DataError(f"{name} goes from {least:g} to {most:g}: {EXPECTED[kernel.target_range]}")

@@ -22,15 +22,20 @@ def as_targets(y: Any, samples: int, program: Program, backend: Backend) -> Arra
     Class numbers may also be a column (N, 1), booleans or whole floats; values of a single output a vector (N,).
     """
     assert program.loss is not None
+    return as_targets_of("y", y, samples, program.loss, program.output_features, program.dtype, backend)
+
+
+def as_targets_of(name: str, y: Any, samples: int, loss: Loss, outputs: int, dtype: str, backend: Backend) -> Array:
+    """The same of a loss on so many outputs; an error calls them by `name`."""
     if y is None:
         raise DataError("y is missing: fit and evaluate need the targets of the samples")
-    y = as_numbers("y", y, backend)
-    check_length("y", y, samples)
-    if program.loss.targets == "labels":
-        return as_labels("y", y, program.output_features, program.dtype)
-    if program.loss.targets == "values":
-        y = _as_values(y, program.output_features, program.loss)
-    require_finite("y", y, program.dtype)
+    y = as_numbers(name, y, backend)
+    check_length(name, y, samples)
+    if loss.targets == "labels":
+        return as_labels(name, y, outputs, dtype)
+    if loss.targets == "values":
+        y = _as_values(name, y, outputs, loss)
+    require_finite(name, y, dtype)
     return y
 
 
@@ -77,7 +82,7 @@ def check_labels(labels: Array, classes: int, name: str) -> None:
         )
 
 
-def _as_values(y: Array, outputs: int, loss: Loss) -> Array:
+def _as_values(name: str, y: Array, outputs: int, loss: Loss) -> Array:
     """Values (N, outputs), which a vector is for one output."""
     xp, shape, kernel = namespace(y), shape_of(y), registry.loss(loss.kernel) if isinstance(loss.kernel, str) else None
     if y.ndim == 1 and outputs == 1:
@@ -86,9 +91,9 @@ def _as_values(y: Array, outputs: int, loss: Loss) -> Array:
         hint = ""
         if kernel is not None and kernel.takes_labels and shape in ((shape[0],), (shape[0], 1)):
             hint = ". For class numbers use loss='sparse_categorical_crossentropy'"
-        raise ShapeError(f"y has shape {shape}: expected ({shape[0]}, {outputs}), like the network's output{hint}")
+        raise ShapeError(f"{name} has shape {shape}: expected ({shape[0]}, {outputs}), like the network's output{hint}")
     if kernel is not None:
-        check_range(y, kernel)
+        check_range(y, kernel, name)
     return y
 
 

@@ -19,6 +19,7 @@ from dnnkit.backends.executable import Executable
 from dnnkit.backends.stagewise.giant_step import GIANT
 from dnnkit.errors import ConcurrentUse
 from dnnkit.network.fair_lock import FairLock
+from dnnkit.network.kinship import Kin
 from dnnkit.training.interrupts import undivided
 
 FRESH = 0.1
@@ -59,6 +60,8 @@ class Turns:
     """The turns of one network; `with turns:` is one."""
 
     def __init__(self) -> None:
+        self.kin: Kin | None = None
+        """What the network has in common with others; None where it has nothing."""
         self._forget_threads()
         _ALL.add(self)
 
@@ -77,12 +80,21 @@ class Turns:
     @undivided
     def __enter__(self) -> None:
         """Begin a turn: no other thread changes the network until it ends. Within a turn another is no wait."""
+        kin = None if self.kin is None or self._lock.is_mine else self.kin
+        if kin is not None:
+            kin.begins()
         self._lock.acquire(self._ask)
         self.settled = self._copy = None
+        if kin is not None:
+            kin.entered()
 
     @undivided
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        try:
+            if self.kin is not None and self._lock.is_outermost:
+                self.kin.leaves()
+        finally:
+            self._lock.release()
 
     def _ask(self) -> None:
         if (pause := self._pause) is not None:
@@ -147,6 +159,8 @@ class Turns:
         if not executable.reads_in_parallel:
             with self:
                 return compute(None)
+        if self.kin is not None and not self._lock.is_mine:
+            self.kin.begins()
         if self._lock.is_mine:  # within a turn, which goes on
             return compute(executable.settle())
         for _ in range(2):
@@ -212,7 +226,11 @@ class Stretch:
     @undivided
     def __enter__(self) -> None:
         turns = self._turns
+        if turns.kin is not None:
+            turns.kin.begins()
         turns._lock.acquire(turns._ask)
+        if turns.kin is not None:
+            turns.kin.entered()
         turns.settled = None  # a copy stays: its readers say how old it may be
         if self._copies:
             turns._copy = _Copy(self._executable, self._executable.copy_parameters(), monotonic(), True)
@@ -225,7 +243,11 @@ class Stretch:
         turns._pause = None
         if self._copies:
             turns._copy = None
-        turns._lock.release()
+        try:
+            if turns.kin is not None:
+                turns.kin.leaves()
+        finally:
+            turns._lock.release()
 
 
 _ALL: "weakref.WeakSet[Turns]" = weakref.WeakSet()

@@ -5,16 +5,16 @@ stands, made when it is asked for: so no description ever changes, and no networ
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.errors import ConfigurationError, UnknownName
+from dnnkit.graph.graph import Graph
 from dnnkit.layers import Layer
 from dnnkit.layers.places import at_place, description
-from dnnkit.network.lowering import layer_names
 from dnnkit.network.protocol import Network
 from dnnkit.registry import did_you_mean
 from dnnkit.settings import FLAG, several, shown
@@ -92,7 +92,9 @@ class PlaceInNetwork:
         return self.network.get_layer(self.name).trainable
 
     def find(self, name: str) -> Any:
-        """`weights`, or one of them by its name."""
+        """`weights`, or one of them by its name; `input` and `output` as symbolic values."""
+        if name in ("input", "output"):
+            return self.network.values_of_layer(self.name, given=name == "input")
         if name in ("weights", "variables"):
             return self._all()
         if name in ("trainable_weights", "trainable_variables"):
@@ -122,21 +124,22 @@ class PlaceInNetwork:
 class WithWeights(Network):
     """A network's layers, and its weights in their order."""
 
+    graph: Graph
+
     @property
     def layers(self) -> tuple[Layer, ...]:
         """The layers, each as a copy that knows its weights: `net.layers[0].get_weights()`.
 
         They are equal to those that the network was made of, and, handed to another network, stand for these.
         """
-        names = layer_names(self.descriptions)
         return tuple(
             at_place(layer, name, PlaceInNetwork(self, name, layer))
-            for layer, name in zip(self.descriptions, names, strict=True)
+            for layer, name in zip(self.descriptions, self.graph.names, strict=True)
         )
 
     @layers.setter
     def layers(self, layers: Sequence[Layer]) -> None:
-        self.descriptions = tuple(map(description, layers))
+        self.graph = replace(self.graph, layers=tuple(map(description, layers)))
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name, as `summary` shows it, or at that place.

@@ -29,10 +29,10 @@ from dnnkit.saves.kinds import MANIFEST
 from dnnkit.saves.schema import LARGEST_JSON, parsed, taken
 from dnnkit.settings import shown
 
-FORMAT = 2
-"""Of the files that are written. 2: the sums of an epoch that has not ended, the backend, checkpoints."""
+FORMAT = 3
+"""Of the files that are written. 2: the sums of an epoch that has not ended, the backend, checkpoints. 3: graphs."""
 
-READABLE = (1, 2)
+READABLE = (1, 2, 3)
 """The formats of which files are read."""
 
 

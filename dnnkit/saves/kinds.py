@@ -1,10 +1,11 @@
 """What each JSON file of a save must be. What is not said here, such as a layer's fields, its class looks at."""
 
 import re
+from math import prod
 from typing import Any
 
 from dnnkit.saves.schema import ANYTHING, COUNT, MEASURED, Wrong, by_name, list_of, one_of, record, text
-from dnnkit.settings import FLAG, Expected, or_none, whole
+from dnnkit.settings import FINITE, FLAG, Expected, or_none, whole
 
 MOST_LAYERS = 5000
 MOST_WORKERS = 256
@@ -26,12 +27,28 @@ MANIFEST = record({"format": whole(1), **_VERSION}, {"older": list_of(record(_VE
 
 
 def _check_sizes(architecture: dict[str, Any]) -> None:
-    values = 1
-    for size in architecture["input_shape"]:
-        values *= size
-    if values > 1 << 40:
-        raise Wrong(".input_shape", architecture["input_shape"], "a sample of at most 2**40 numbers")
+    shapes = [architecture["input_shape"], *(each["shape"] for each in architecture.get("graph", {}).get("inputs", ()))]
+    for shape in shapes:
+        if prod(shape) > 1 << 40:
+            raise Wrong(".input_shape", shape, "a sample of at most 2**40 numbers")
 
+
+GRAPH = record(
+    {
+        "inputs": list_of(record({"name": text(most=100), "shape": list_of(whole(1, 1 << 40), 32)}), MOST_LAYERS),
+        "calls": list_of(
+            record(
+                {"layer": whole(0, MOST_LAYERS), "reads": list_of(COUNT, MOST_LAYERS), "gives": whole(1, MOST_LAYERS)}
+            ),
+            MOST_LAYERS,
+        ),
+        "outputs": list_of(COUNT, MOST_LAYERS),
+        "output_names": list_of(text(most=200), MOST_LAYERS),
+        "input_form": one_of("one", "several", "named"),
+        "output_form": one_of("one", "several", "named"),
+    },
+)
+GOAL = record({"loss": ANYTHING, "metrics": list_of(ANYTHING, 1000), "weight": FINITE})
 
 ARCHITECTURE = record(
     {
@@ -44,7 +61,7 @@ ARCHITECTURE = record(
         "optimizer": ANYTHING,
         "metrics": list_of(ANYTHING, 1000),
     },
-    {"name": or_none(text(most=200))},
+    {"name": or_none(text(most=200)), "graph": GRAPH, "goals": list_of(GOAL, MOST_LAYERS)},
     agrees=_check_sizes,
 )
 

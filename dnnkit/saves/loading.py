@@ -11,12 +11,16 @@ from dnnkit.constraints import CONSTRAINTS
 from dnnkit.errors import CheckpointError, ConfigurationError, DnnkitError, TrainingWarning
 from dnnkit.files import as_path
 from dnnkit.formula import Formula, FormulaLoss
+from dnnkit.graph.graph import Call, Graph, Source
 from dnnkit.initializers import INITIALIZERS
-from dnnkit.layers.base import LAYERS
+from dnnkit.layers.base import LAYERS, Layer
 from dnnkit.losses import LOSSES, KernelLoss
 from dnnkit.metrics import METRICS, KernelMetric
-from dnnkit.network.lowering import lower, parameter_shapes
+from dnnkit.network.checks import check_layers
+from dnnkit.network.lowering import lower_graph
+from dnnkit.network.model import Model
 from dnnkit.network.sequential import Sequential
+from dnnkit.network.whole import WholeNetwork
 from dnnkit.optimizers import OPTIMIZERS
 from dnnkit.regularizers import REGULARIZERS
 from dnnkit.saves import serialization
@@ -31,7 +35,7 @@ from dnnkit.settings import shown
 def known_classes() -> dict[str, type]:
     """Every class that a save may name: ours, and those that were registered."""
     found: list[Any] = [*LAYERS.usable(), *LOSSES.usable(), *OPTIMIZERS.usable(), *SCHEDULES.usable()]
-    found += [*REGULARIZERS.usable(), *CONSTRAINTS.usable()]
+    found += [*REGULARIZERS.usable(), *CONSTRAINTS.usable(), Graph, Call, Source]
     found += [Formula, FormulaLoss, KernelLoss, *(type(initializer) for initializer in INITIALIZERS.usable())]
     return _by_class_name(found)
 
@@ -45,7 +49,7 @@ def _by_class_name(found: Iterable[Any]) -> dict[str, type]:
     return {kind.__name__: kind for kind in found if isinstance(kind, type)}
 
 
-def load_network(path: str | Path, backend: str | None, custom_objects: Mapping[str, Any] | None) -> Sequential:
+def load_network(path: str | Path, backend: str | None, custom_objects: Mapping[str, Any] | None) -> WholeNetwork:
     """The network of a save folder, ready to predict and to train on."""
     return network_of(read_files(as_path(path)), str(path), backend, custom_objects)
 
@@ -62,7 +66,7 @@ def network_of(
     place: str,
     backend: str | None = None,
     custom_objects: Mapping[str, Any] | None = None,
-) -> Sequential:
+) -> WholeNetwork:
     """The network of a save's files, as `files_of` gives them; errors call them by `place`.
 
     Everything that a file says is looked at, and compared with its arrays, before anything of their size is made.
@@ -74,7 +78,8 @@ def network_of(
     architecture = taken(value, ARCHITECTURE, f"{place} is damaged: architecture.json")
     numbers = Numbers.of(files, place)
     try:
-        net = Sequential(
+        net = _made(
+            architecture,
             serialization.rebuild(architecture["layers"], known),
             backend=backend or _backend_that_ran(numbers.backend, place),
             seed=architecture["seed"],
@@ -85,13 +90,12 @@ def network_of(
         if architecture["optimizer"] is not None:
             with warnings.catch_warnings():  # compiling it warned before
                 warnings.simplefilter("ignore", TrainingWarning)
-                net.compile(
-                    optimizer=serialization.rebuild(architecture["optimizer"], known),
-                    loss=serialization.rebuild(architecture["loss"], known),
-                    metrics=[_metric(each, custom) for each in architecture["metrics"]],
-                )
+                optimizer = serialization.rebuild(architecture["optimizer"], known)
+                net.compile(optimizer, **_compiled(architecture, known, custom))
         shape = tuple(architecture["input_shape"])
-        numbers.check(parameter_shapes(net.descriptions, shape), net.dtype, measured_sums(net, shape), place)
+        graph = net.graph.with_input_shape(shape)
+        shapes = {name: tuple(size) for name, (size, _) in graph.parameters().items()}
+        numbers.check(shapes, net.dtype, measured_sums(net, graph), place)
         net.build_of(shape, numbers.give_to)
     except (DnnkitError, Warning):  # a warning that is to be an error stays one
         raise
@@ -100,12 +104,39 @@ def network_of(
     return net
 
 
-def measured_sums(net: Sequential, input_shape: tuple[int, ...]) -> int:
+def _made(architecture: Mapping[str, Any], layers: tuple[Layer, ...], **settings: Any) -> WholeNetwork:
+    """The network of these layers, not built."""
+    if (connected := architecture.get("graph")) is None:
+        return Sequential(layers, **settings)
+    described, _ = check_layers(layers)
+    graph = Graph(
+        tuple(Source(each["name"], tuple(each["shape"])) for each in connected["inputs"]),
+        described,
+        tuple(Call(each["layer"], tuple(each["reads"]), each["gives"]) for each in connected["calls"]),
+        tuple(connected["outputs"]),
+        tuple(connected["output_names"]),
+        connected["input_form"],
+        connected["output_form"],
+    )
+    return Model.of_graph(graph, **settings)
+
+
+def _compiled(architecture: Mapping[str, Any], known: Mapping[str, type], custom: Mapping[str, Any]) -> dict[str, Any]:
+    """What `compile` was given."""
+    goals = architecture.get("goals")
+    if goals is None:
+        metrics = [_metric(each, custom) for each in architecture["metrics"]]
+        return {"loss": serialization.rebuild(architecture["loss"], known), "metrics": metrics}
+    return {
+        "loss": [serialization.rebuild(goal["loss"], known) for goal in goals],
+        "metrics": [[_metric(each, custom) for each in goal["metrics"]] for goal in goals],
+        "loss_weights": [goal["weight"] for goal in goals],
+    }
+
+
+def measured_sums(net: WholeNetwork, graph: Graph) -> int:
     """How many numbers an epoch of the network sums up, which is not built yet."""
-    return lower(
-        net.layers, input_shape, loss=net.loss, metrics=net.metrics, optimizer=None, dtype=net.dtype, seed=0,
-        num_threads=None,
-    ).measured  # fmt: skip
+    return lower_graph(graph, net.goals, optimizer=None, dtype=net.dtype, seed=0, num_threads=None).measured
 
 
 def _metric(described: Any, custom: Mapping[str, Any]) -> Any:

@@ -77,6 +77,8 @@ class Numbers:
         """Give them to a network that is built, of which they were checked to be."""
         with net.turns:
             net.executable.restore(Snapshot(self.parameters, self.slots, self.state))
+            if net.turns.kin is not None:
+                net.turns.kin.changed()
         net.history = self.history
 
 

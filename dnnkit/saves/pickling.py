@@ -15,6 +15,9 @@ from typing import Any
 from dnnkit import activations, initializers, metrics
 from dnnkit._version import __version__
 from dnnkit.errors import ConfigurationError
+from dnnkit.graph.graph import Graph
+from dnnkit.graph.sharing import leaves
+from dnnkit.network.goals import Goal
 from dnnkit.network.protocol import Network
 from dnnkit.registry import REGISTRIES
 from dnnkit.saves.folder import FORMAT, require_readable
@@ -29,28 +32,30 @@ def state_of(net: Network, own: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "dnnkit": __version__,
-        "layers": net.descriptions,
-        "loss": net.loss,
+        "graph": net.graph,
+        "goals": net.goals,
         "optimizer": net.optimizer if net.is_compiled else None,
-        "metrics": net.metrics,
         "seed": net.seed,
         "dtype": net.dtype,
         "num_threads": net.num_threads,
-        "input_shape": net.input_shape,
         "name": net.name,
         "numbers": numbers_of(net) if net.is_built else {},
         "own": dict(own),
     }
 
 
-def check_format(state: Mapping[str, Any]) -> None:
-    """Raise `CheckpointError` for what a later version pickled."""
+def readable(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The state as this version has it, of what it or an earlier one pickled; `CheckpointError` for a later one's."""
     require_readable(state, "this pickle of a network")
+    if "graph" in state:
+        return dict(state)
+    graph = Graph.chain(state["layers"], state["input_shape"])  # before format 3
+    return {**state, "graph": graph, "goals": (Goal(state["loss"], state["metrics"]),)}
 
 
 def registered_names(net: Network) -> dict[str, dict[str, Any]]:
     """What was registered under names that the network uses, by kind and name."""
-    described: list[Any] = [layer for layer in net.descriptions if is_dataclass(layer)]
+    described: list[Any] = [layer for _, layer in leaves(net.graph.layers, net.graph.names) if is_dataclass(layer)]
     values = [getattr(layer, field.name) for layer in described for field in fields(layer)]
     names = sorted({name for name in (*values, *net.metrics) if isinstance(name, str)})
     return {registry.kind: {name: registry[name] for name in names if name in registry} for registry in KEPT_BY_NAME}
@@ -82,7 +87,8 @@ def require_picklable(net: Network) -> None:
 def _parts(net: Network) -> Iterator[tuple[str, Any]]:
     for place, layer in enumerate(net.descriptions):
         yield f"layer {place}, {type(layer).__name__},", layer
-    yield f"the loss {type(net.loss).__name__}", net.loss
+    for goal in net.goals:
+        yield f"the loss {type(goal.loss).__name__}", goal.loss
     if net.is_compiled:
         yield f"the optimizer {type(net.optimizer).__name__}", net.optimizer
     for metric in net.metrics:

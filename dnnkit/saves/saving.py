@@ -37,10 +37,36 @@ def architecture_of(net: Network) -> dict[str, Any]:
         "dtype": net.dtype,
         "seed": net.seed,
         "num_threads": net.num_threads,
-        "loss": serialization.describe(net.loss),
+        "loss": serialization.describe(net.loss) if len(net.goals) == 1 else None,
         "optimizer": serialization.describe(net.optimizer) if net.is_compiled else None,
-        "metrics": [_described(metric) for metric in net.metrics],
-    } | ({} if net.name is None else {"name": net.name})
+        "metrics": [_described(metric) for metric in net.metrics] if len(net.goals) == 1 else [],
+        **({} if net.name is None else {"name": net.name}),
+        **(_graph_of(net) if net.is_graph else {}),
+    }
+
+
+def _graph_of(net: Network) -> dict[str, Any]:
+    """How layers are connected; and what each of several outputs is trained for."""
+    graph = net.graph
+    connected = {
+        "inputs": [{"name": each.name, "shape": each.shape} for each in graph.inputs],
+        "calls": [{"layer": each.layer, "reads": each.reads, "gives": each.gives} for each in graph.calls],
+        "outputs": graph.outputs,
+        "output_names": graph.output_names,
+        "input_form": graph.input_form,
+        "output_form": graph.output_form,
+    }
+    if len(net.goals) == 1:
+        return {"graph": connected}
+    goals = [
+        {
+            "loss": serialization.describe(goal.loss),
+            "metrics": [_described(metric) for metric in goal.metrics],
+            "weight": goal.weight,
+        }
+        for goal in net.goals
+    ]
+    return {"graph": connected, "goals": goals}
 
 
 def _described(metric: Given) -> Any:

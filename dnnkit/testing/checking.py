@@ -19,8 +19,9 @@ from dnnkit.errors import TrainingWarning
 from dnnkit.kernels import registry
 from dnnkit.kernels.optimizer_step.reference import RULES
 from dnnkit.losses import LOSSES
+from dnnkit.network.whole import WholeNetwork
 from dnnkit.optimizers import OPTIMIZERS
-from dnnkit.testing import frozen
+from dnnkit.testing import frozen, grouped
 from dnnkit.testing.backend_operations import of_backend
 from dnnkit.testing.conformance import QUESTIONS, asked
 
@@ -200,7 +201,7 @@ class _Training:
         """Those of a few epochs."""
         return self.fit(self.network(backend, dtype), epochs=3)
 
-    def fit(self, net: dk.Sequential, epochs: int = 1) -> HostArray:
+    def fit(self, net: WholeNetwork, epochs: int = 1) -> HostArray:
         """The losses of so many epochs."""
         rows = None if net.optimizer.full_batch else 16
         return np.array(net.fit(*self.data(), epochs=epochs, batch_size=rows, verbose=0)["loss"])
@@ -220,6 +221,7 @@ def _trainings(backend: Backend) -> Iterator[tuple[str, Callable[[], None]]]:
     yield "gradients against differences", partial(_gradients, backend, smooth)
     yield "an evaluation, batch by batch", partial(_heard, backend, smooth)
     yield from frozen.trainings(backend)
+    yield from grouped.trainings(backend)
 
 
 def _same_trajectory(backend: Backend, training: _Training, dtype: str, tolerance: float) -> None:

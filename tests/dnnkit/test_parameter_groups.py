@@ -286,3 +286,32 @@ def test_a_backend_that_knows_no_groups_says_so(monkeypatch: pytest.MonkeyPatch)
             with pytest.raises(BackendUnavailable, match="leave out groups"):
                 train()
         monkeypatch.undo()
+
+
+def test_normalised_layers_take_part(backend: Backend) -> None:
+    """Their scales in groups of their own, their statistics in no mean of the optimizer's."""
+
+    def trained(on: Backend | str) -> dk.Sequential:
+        normalised = [dk.layers.BatchNormalization(), dk.Dense(5, activation="relu"), dk.layers.LayerNormalization()]
+        net = dk.Sequential(
+            [dk.Dense(6, activation="tanh"), *normalised, dk.Dense(2)], seed=0, dtype="float64", backend=on
+        )
+        groups = {"batch_normalization": {"learning_rate_factor": 3}}
+        optimizer = dk.AdamW(0.02, no_decay=("bias", "gamma"), groups=groups, use_ema=True, clipnorm=0.1)
+        net.compile(optimizer, "mean_squared_error")
+        fit(net, 6)
+        return net
+
+    net, expected = trained(backend), trained("numpy")
+    check(net, dict(expected.parameters))
+    np.testing.assert_allclose(net.predict(X), expected.predict(X), rtol=1e-9)
+    name = "batch_normalization/moving_mean"
+    np.testing.assert_equal(net.averages[name], net.parameters[name])
+
+
+def test_the_mean_is_of_what_a_constraint_left(backend: Backend) -> None:
+    layers = [dk.Dense(4, kernel_constraint=dk.constraints.MaxNorm(0.1)), dk.Dense(2)]
+    net = dk.Sequential(layers, seed=0, dtype="float64", backend=backend)
+    net.compile(dk.SGD(0.5, use_ema=True), "mean_squared_error")
+    net.train_step(X, Y)
+    np.testing.assert_allclose(net.averages["dense/kernel"], net.parameters["dense/kernel"], rtol=1e-12)

@@ -16,17 +16,27 @@ from hypothesis import strategies as st
 
 import dnnkit as dk
 from dnnkit.cli.run_options import RunOptions, place_of_run
-from dnnkit.network.sequential import Sequential
+from dnnkit.network.whole import WholeNetwork
 from dnnkit.saves.loading import network_of
 from dnnkit.saves.saving import files_of
 from tests.fuzz.mutations import BYTE_EDITS, EDITS, changed, edited, written
 from tests.fuzz.reader import Reader
 
-KINDS = ("within an epoch", "odd parts", "never compiled")
+KINDS = ("within an epoch", "odd parts", "never compiled", "graph")
 
 
-def made(kind: str, backend: str) -> Sequential:
+def made(kind: str, backend: str) -> WholeNetwork:
     """A small network that was trained a little."""
+    if kind == "graph":
+        one, other = dk.Input((3,), name="one"), dk.Input((3,), name="other")
+        shared = dk.Sequential([dk.Dense(3, activation="tanh")], name="shared")
+        both = dk.Concatenate()([shared(one) * shared(other), one])
+        outputs = {"kind": dk.Dense(2, activation="softmax")(both), "value": dk.Dense(1)(both)}
+        graph = dk.Model([one, other], outputs, seed=4, backend=backend)
+        losses = {"kind": "sparse_categorical_crossentropy", "value": "mse"}
+        graph.compile("sgd", losses, {"kind": ["accuracy"]}, {"value": 0.5})
+        graph.fit(*_of_graph(graph), batch_size=4, steps=7, verbose=0)
+        return graph
     if kind == "never compiled":
         net = dk.Sequential([dk.Dense(2, activation="tanh")], seed=3, backend=backend)
         net.build(3)
@@ -48,7 +58,18 @@ def made(kind: str, backend: str) -> Sequential:
     return net
 
 
-def _data(net: Sequential, shape: tuple[int, ...]) -> tuple[Any, Any]:
+def _of_graph(net: WholeNetwork) -> tuple[Any, Any]:
+    """Samples and targets for each of its inputs and outputs."""
+    rng = np.random.default_rng(0)
+    x = [rng.uniform(-1, 1, (20, *(each.shape or ()))) for each in net.graph.inputs]
+    y = []
+    for goal, shape in zip(net.goals, net.graph.output_shapes(), strict=True):
+        labels = goal.loss is not None and goal.loss.targets == "labels"
+        y.append(None if goal.loss is None else np.zeros(20, int) if labels else np.zeros((20, *shape)))
+    return (x if len(x) > 1 else x[0]), (y if len(y) > 1 else y[0])
+
+
+def _data(net: WholeNetwork, shape: tuple[int, ...]) -> tuple[Any, Any]:
     x = np.random.default_rng(0).uniform(-1, 1, (20, *shape))
     labels = net.loss is not None and net.loss.targets == "labels"
     return x, (np.arange(20) % 2 if labels else x.reshape(20, -1)[:, :1])
@@ -79,11 +100,19 @@ def _callbacks() -> list[Any]:
     return [dk.EarlyStopping("loss", patience=9)]
 
 
-def use(net: Sequential) -> None:
+def use(net: WholeNetwork) -> None:
     """What somebody does with a network that was loaded."""
     shape = net.input_shape
     assert shape is not None
     if np.prod([float(size) for size in shape]) > 1000:
+        return
+    if net.is_graph:
+        x, y = _of_graph(net)
+        net.predict(x)
+        if net.is_compiled:
+            net.evaluate(x, y)
+            net.fit(x, y, batch_size=4, epochs=1, verbose=0)
+        network_of(files_of(net), "the save", None)
         return
     x = np.random.default_rng(0).uniform(-1, 1, (20, *shape))
     outputs = net.predict(x).reshape(20, -1).shape[1]

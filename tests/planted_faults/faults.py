@@ -976,6 +976,21 @@ BACKENDS = [
         "tests/cuda_on_cpu/test_cupy_backend.py -k where_they_belong",
     ),
     Fault(
+        "backends-graph-columns-of-targets", INDEX, "dnnkit/network/lowering.py",
+        "start, first = start + each.features, first + columns", "start, first = start + each.features, first",
+        "tests/dnnkit/network/test_model.py -k 'weighted_sum_of_all and numpy'",
+    ),
+    Fault(
+        "backends-graph-softmax-that-is-read", MISSING, "dnnkit/network/lowering.py",
+        "is_read = lowering.readers(value) > 0 or values.count(value) > 1", "is_read = False",
+        "tests/dnnkit/network/test_model.py -k 'trace and numpy'",
+    ),
+    Fault(
+        "backends-kinship-stale", STALE, "dnnkit/network/kinship.py",
+        "shared.newest, shared.version = self, shared.version + 1", "shared.newest = self",
+        "tests/dnnkit/network/test_kinship.py -k train_in_turn",
+    ),
+    Fault(
         "backends-diagnosis-next-step", ONE, "dnnkit/diagnosis/recorder.py",
         "rule.function(snapshot.state.step + 1, p", "rule.function(snapshot.state.step, p",
         "tests/dnnkit/diagnosis/test_layers.py -k 'updates_are_those and adam'",

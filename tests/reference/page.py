@@ -14,6 +14,7 @@ import dnnkit.diagnosis.findings  # registers what only `diagnose=True` asks
 from dnnkit.diagnosis.checks import Check
 from dnnkit.kernels import optimizer_step
 from dnnkit.kernels.registry import FOLDERS
+from dnnkit.network.whole import Shown
 from dnnkit.registry import REGISTRIES, Registry
 
 FILE = Path(__file__).parents[2] / "docs" / "reference.md"
@@ -54,6 +55,7 @@ def page() -> str:
         parts.append(f"## {registry.plural.capitalize()}\n\n{given}\n")
         parts += _kernels(registry) if kind == "activation" else _things(registry)
     parts.append("## Networks\n")
+    parts.append(_entry("dk.Model", dk.Model))
     parts += _members(dk.Sequential, "Sequential")
     parts.append("## Functions\n")
     parts += [_entry(f"dk.{name}", function) for name, function in _functions()]
@@ -99,7 +101,7 @@ def _members(thing: type, name: str) -> Iterator[str]:
     yield _entry(f"dk.{name}", thing)
     for member, value in sorted(inspect.getmembers(thing)):
         is_public = not member.startswith("_") and "dnnkit's own parts" not in (inspect.getdoc(value) or "")
-        if is_public and (inspect.isfunction(value) or isinstance(value, property)):
+        if is_public and (inspect.isfunction(value) or isinstance(value, property | Shown)):
             yield _entry(f"net.{member}", value)
 
 
@@ -108,7 +110,7 @@ def _functions() -> Iterable[tuple[str, Any]]:
 
 
 def _entry(name: str, thing: Any) -> str:
-    signature = "" if isinstance(thing, property) else _signature(thing)
+    signature = "" if isinstance(thing, property | Shown) else _signature(thing)
     told = _told(thing.fget if isinstance(thing, property) else thing)
     return f"### `{name}{signature}`\n\n{told}\n"
 

@@ -108,7 +108,10 @@ layers.Embedding(1000, 16)
 Sequential([layers.Embedding(input_dim=3, output_dim=4), Flatten(), Dense(2)]).predict(labels[:, None]).shape == (64, 2)
 Sequential([layers.CategoryEncoding(3, output_mode="one_hot"), Dense(2)]).predict(labels[:, None]).shape == (64, 2)
 layers.StringLookup() ! class numbers are made with NumPy
-layers.Concatenate() ! layers stand one after the other
+layers.Concatenate()
+layers.Add()
+layers.Multiply(name="gate")
+layers.Maximum() ! Add, Subtract, Multiply, Average and Concatenate are there
 layers.Reshape((2, 3))
 layers.Reshape((-1, 2))
 layers.GaussianNoise(0.1)
@@ -146,11 +149,49 @@ pickle.loads(pickle.dumps(model)).predict(x).shape == (64, 3)
 repr(model), repr(history), repr(model.layers[0])
 model.trainable = False; assert not model.layers[0].trainable; model.trainable = True
 model.layers[0].trainable
-keras.Model(inputs=None, outputs=None) ! layers stand one after the other
-model.inputs ! there are no symbolic tensors
-model.layers[0].output ! there are no symbolic tensors; a network of the first layers predicts them
+type("Own", (keras.Model,), {"call": lambda self, x: x})() ! what `call` does is written by calling layers
+model.inputs
+model.layers[0].output
 model.get_config() ! net.save writes architecture.json
 model.to_json() ! net.save writes architecture.json
+""",
+    "functional": r"""
+inputs = keras.Input(shape=(6,)); h = layers.Dense(8, activation="relu")(inputs); outputs = layers.Dense(3)(h)
+keras.Model(inputs=inputs, outputs=outputs, name="mlp").name == "mlp"
+f = keras.Model(inputs, outputs); f.compile(optimizer="adam", loss="mse"); f.fit(x, one_hot, epochs=1, verbose=0)
+f.predict(x, verbose=0).shape == (64, 3)
+f(x).shape == (64, 3)
+inputs.shape == (None, 6) and h.shape[-1] == 8
+layers.concatenate([h, inputs]).shape == (None, 14)
+layers.Concatenate(axis=-1)([h, inputs]).shape == (None, 14)
+layers.add([h, layers.Dense(8)(h)]); layers.multiply([h, h]); layers.subtract([h, h]); layers.average([h, h])
+layers.Add()([h, h]); h + h; h * h; h - h
+h * 2.0 ! a layer computes with symbolic values: Rescaling(2.0)
+h[:, :2] ! layers alone compute with symbolic values
+keras.Model(inputs=f.inputs, outputs=f.layers[0].output).predict(x, verbose=0).shape == (64, 8)
+keras.Model(inputs=f.input, outputs=f.get_layer("dense").output)
+shared = Dense(4); a, b = Input((6,), name="a"), Input((6,), name="b"); two = keras.Model([a, b], shared(a) + shared(b))
+two.count_params() == 28
+two.predict([x, x], verbose=0); two.predict({"a": x, "b": x}, verbose=0)
+two.predict((x, x), verbose=0); two([x, x])
+heads = keras.Model(inputs, [Dense(3, "softmax", name="kind")(h), Dense(1, name="value")(h)])
+heads.compile("adam", loss=["sparse_categorical_crossentropy", "mse"], loss_weights=[1.0, 0.2])
+heads.compile("adam", loss={"kind": "sparse_categorical_crossentropy", "value": "mse"}, metrics={"kind": ["accuracy"]})
+heads.fit(x, [labels, values], epochs=1, verbose=0); heads.fit(x, {"kind": labels, "value": values}, verbose=0)
+history = heads.fit(x, {"kind": labels, "value": values}, epochs=2, validation_split=0.25, verbose=0)
+{"loss", "kind_loss", "value_loss", "kind_accuracy", "val_kind_accuracy"} <= set(history.history)
+heads.evaluate(x, [labels, values], verbose=0, return_dict=True)["value_loss"] > 0
+[part.shape for part in heads.predict(x, verbose=0)] == [(64, 3), (64, 1)]
+heads.fit(x, [labels, values], class_weight={0: 2.0}, verbose=0) ! classes of several outputs are not the same
+heads.fit(x, [labels, values], sample_weight={"kind": np.ones(64)}, verbose=0) ! loss_weights= says how an output counts
+named = keras.Model({"in": inputs}, {"kind": h}); named.predict({"in": x}, verbose=0)["kind"].shape == (64, 8)
+outer = keras.Model(a, f(a)); outer.layers[-1].get_weights()[0].shape == (6, 8)
+outer2 = keras.Sequential([f, Dense(1)]); outer2.predict(x, verbose=0).shape == (64, 1)
+f.save("functional.keras"); isinstance(keras.models.load_model("functional.keras"), keras.Model)
+isinstance(keras.models.clone_model(heads), keras.Model)
+heads.summary()
+heads.output_names == ["kind", "value"] and two.input_names == ["a", "b"]
+f.trainable = False; f.trainable = True
 """,
     "compile": r"""
 classifier(optimizer="adam")
@@ -390,7 +431,7 @@ utils.normalize(x)
 keras.datasets.mnist.load_data
 keras.datasets.fashion_mnist.load_data
 keras.datasets.cifar10.load_data() ! read other data as NumPy arrays
-keras.utils.plot_model(model) ! summary, or a notebook shows the network
+keras.utils.plot_model(model, to_file="model.png", show_shapes=True)
 keras.utils.Sequence() ! data are arrays; a loop over train_step takes pieces
 model.export("exported") ! net.to_numpy_source writes a script
 keras.mixed_precision.set_global_policy("mixed_float16") ! networks are float32 or float64

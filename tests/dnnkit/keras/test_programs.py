@@ -109,6 +109,98 @@ yhat = (model.predict(table[300:]) > 0.5).astype("int32")
 assert np.isclose((yhat == tags[300:]).mean(), acc)
 """
 
+TICKETS = """
+import dnnkit as keras
+from dnnkit import layers
+
+num_tags, num_departments = 5, 3
+title_input = keras.Input(shape=(8,), name="title")
+body_input = keras.Input(shape=(8,), name="body")
+tags_input = keras.Input(shape=(num_tags,), name="tags")
+title_features = layers.Dense(16, activation="relu")(title_input)
+body_features = layers.Dense(16, activation="relu")(body_input)
+x = layers.concatenate([title_features, body_features, tags_input])
+priority_pred = layers.Dense(1, activation="sigmoid", name="priority")(x)
+department_pred = layers.Dense(num_departments, activation="softmax", name="department")(x)
+model = keras.Model(
+    inputs=[title_input, body_input, tags_input],
+    outputs={"priority": priority_pred, "department": department_pred},
+)
+model.compile(
+    optimizer=keras.optimizers.RMSprop(1e-2),
+    loss={
+        "priority": keras.losses.BinaryCrossentropy(),
+        "department": keras.losses.CategoricalCrossentropy(),
+    },
+    metrics={"department": ["accuracy"]},
+    loss_weights={"priority": 1.0, "department": 0.2},
+)
+title_data, body_data = table, table[::-1].copy()
+tags_data = np.random.default_rng(0).integers(2, size=(400, num_tags)).astype("float32")
+priority_targets = (table[:, :1] > 0).astype("float32")
+dept_targets = keras.utils.to_categorical((table[:, 1] > 0).astype(int) + (table[:, 2] > 0), num_departments)
+history = model.fit(
+    {"title": title_data, "body": body_data, "tags": tags_data},
+    {"priority": priority_targets, "department": dept_targets},
+    epochs=15, batch_size=32, validation_split=0.2, verbose=0,
+    callbacks=[keras.callbacks.EarlyStopping(monitor="val_department_accuracy", patience=15, restore_best_weights=True),
+               keras.callbacks.ModelCheckpoint("best.keras", monitor="val_department_accuracy", save_best_only=True)],
+)
+found = model.predict([title_data, body_data, tags_data], verbose=0)
+assert (found["department"].argmax(axis=1) == dept_targets.argmax(axis=1)).mean() > 0.85
+assert ((found["priority"] > 0.5) == priority_targets).mean() > 0.85
+best = keras.models.load_model("best.keras")
+inputs = [title_data, body_data, tags_data]
+values = best.evaluate(inputs, [priority_targets, dept_targets], verbose=0, return_dict=True)
+assert set(values) == {"loss", "priority_loss", "department_loss", "department_accuracy"}
+"""
+
+RESIDUAL = """
+import dnnkit as keras
+from dnnkit import layers
+
+inputs = keras.Input(shape=(8,), name="table")
+x = layers.Dense(16, activation="relu")(inputs)
+for _ in range(2):
+    block = layers.Dense(16, activation="relu")(x)
+    block = layers.Dropout(0.1)(block)
+    block = layers.Dense(16)(block)
+    x = layers.Activation("relu")(layers.add([x, block]))
+outputs = layers.Dense(1)(x)
+model = keras.Model(inputs, outputs, name="toy_resnet")
+model.summary()
+keras.utils.plot_model(model, "mini_resnet.png", show_shapes=True)
+model.compile(optimizer=keras.optimizers.Adam(1e-2), loss=keras.losses.Huber(), metrics=["mae"])
+history = model.fit(table[:300], prices[:300], batch_size=32, epochs=10, validation_split=0.2, verbose=0)
+assert history.history["val_mae"][-1] < history.history["val_mae"][0]
+"""
+
+AUTOENCODER = """
+import dnnkit as keras
+from dnnkit import layers
+
+encoder_input = keras.Input(shape=(8,), name="row")
+x = layers.Dense(16, activation="tanh")(encoder_input)
+encoder_output = layers.Dense(3)(x)
+encoder = keras.Model(encoder_input, encoder_output, name="encoder")
+decoder_input = keras.Input(shape=(3,), name="encoded_row")
+x = layers.Dense(16, activation="tanh")(decoder_input)
+decoder_output = layers.Dense(8)(x)
+decoder = keras.Model(decoder_input, decoder_output, name="decoder")
+autoencoder_input = keras.Input(shape=(8,), name="row")
+encoded = encoder(autoencoder_input)
+decoded = decoder(encoded)
+autoencoder = keras.Model(autoencoder_input, decoded, name="autoencoder")
+autoencoder.compile("adam", "mse")
+history = autoencoder.fit(table, table, epochs=20, verbose=0)
+assert history.history["loss"][-1] < 0.8 * history.history["loss"][0]
+codes = encoder.predict(table, verbose=0)
+assert np.allclose(decoder.predict(codes, verbose=0), autoencoder.predict(table, verbose=0), rtol=1e-4, atol=1e-5)
+features = keras.Model(inputs=encoder.inputs, outputs=[layer.output for layer in encoder.layers])
+assert [part.shape for part in features(table)] == [(400, 16), (400, 3)]
+assert np.allclose(features(table)[1], codes, rtol=1e-4, atol=1e-5)
+"""
+
 
 PROGRAMS = {
     "MNIST": MNIST,
@@ -116,6 +208,9 @@ PROGRAMS = {
     "regression": REGRESSION,
     "imbalanced": IMBALANCED,
     "multi-label": MULTI_LABEL,
+    "several inputs and outputs": TICKETS,
+    "residual": RESIDUAL,
+    "models within models": AUTOENCODER,
 }
 
 

@@ -156,7 +156,7 @@ def test_a_save_larger_than_the_budget_says_how_to_raise_it(run: Path, monkeypat
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"format": 3}, "in format 3"),
+        ({"format": 4}, "in format 4"),
         ({"version": "../000001"}, "version"),
         ({"files": {"../state.json": {"bytes": 1, "sha256": "0" * 64}}}, "the name of a file in the same folder"),
         ({"files": {"state.json": {"bytes": -1, "sha256": "0" * 64}}}, "bytes is -1"),

@@ -290,7 +290,7 @@ def test_a_pickle_of_another_format_is_refused() -> None:
     state = {**dk.Sequential([dk.Dense(1)]).__getstate__(), "format": 99, "dnnkit": "9.0"}
     with pytest.raises(
         CheckpointError,
-        match=r"written in format 99 by dnnkit 9.0; this version reads formats up to 2: install dnnkit 9.0",
+        match=r"written in format 99 by dnnkit 9.0; this version reads formats up to 3: install dnnkit 9.0",
     ):
         dk.Sequential().__setstate__(state)
 

@@ -431,13 +431,13 @@ def test_a_later_format_names_the_version_that_reads_it(tmp_path: Path, monkeypa
     fit(network(), tmp_path)
     place = tmp_path / "versions" / versions(tmp_path)[-1] / "architecture.json"
     manifest = json.loads((tmp_path / "manifest.json").read_text())
-    content = place.read_bytes().replace(b'"format": 2', b'"format": 9').replace(b'"dnnkit": "', b'"dnnkit": "7.')
+    content = place.read_bytes().replace(b'"format": 3', b'"format": 9').replace(b'"dnnkit": "', b'"dnnkit": "7.')
     place.write_bytes(content)
     manifest["files"]["architecture.json"] = {"bytes": len(content), "sha256": folders._sum(content)}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     for act in (lambda: dk.load(tmp_path), lambda: fit(network(), tmp_path)):
         with pytest.raises(
-            CheckpointError, match=r"in format 9 by dnnkit 7\..* reads formats up to 2: install dnnkit 7"
+            CheckpointError, match=r"in format 9 by dnnkit 7\..* reads formats up to 3: install dnnkit 7"
         ):
             act()
 

@@ -1,0 +1,179 @@
+"""Several inputs as the one table that executables load, targets of several outputs, and predictions taken apart."""
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from dnnkit.backends.base import Backend
+from dnnkit.backends.outputs import LARGEST_LABEL, Output
+from dnnkit.backends.program import HostArray, Program
+from dnnkit.backends.stagewise.finite import require_finite
+from dnnkit.errors import ConfigurationError, DataError, ShapeError, UnknownName
+from dnnkit.graph.graph import Graph
+from dnnkit.graph.symbols import as_form
+from dnnkit.initializers import Shape
+from dnnkit.kernels.array import Array, namespace
+from dnnkit.network import checks, targets
+from dnnkit.registry import did_you_mean
+from dnnkit.settings import shown
+
+NAMELESS = "input"
+"""The name of an input that nobody named: who gives another in a dictionary thinks of no name."""
+
+# -- inputs ----------------------------------------------------------------------------------------------------------
+
+
+def as_samples(x: Any, graph: Graph, dtype: str, backend: Backend) -> Array:
+    """Samples (N, ...) of one input; of several, in a list or a dictionary, as rows (N, F) side by side."""
+    if len(graph.inputs) == 1:
+        return checks.as_samples(_only(x, graph), graph.inputs[0].shape, backend)
+    names = [each.name for each in graph.inputs]
+    given = _by_name("x", "input", x, names)
+    if missing := [name for name in names if given[name] is None]:
+        raise DataError(f"x is missing for the input {missing[0]!r}: expected samples for each of {', '.join(names)}")
+    parts = [checks.as_samples(given[each.name], each.shape, backend, f"x[{each.name!r}]") for each in graph.inputs]
+    for name, part in zip(names, parts, strict=True):
+        if part.shape[0] != parts[0].shape[0]:
+            raise ShapeError(
+                f"x[{names[0]!r}] has {parts[0].shape[0]} samples but x[{name!r}] has {part.shape[0]}: expected one "
+                "row of each for each sample"
+            )
+        require_finite(f"x[{name!r}]", part, dtype)
+    return side_by_side(parts, dtype, backend)
+
+
+def side_by_side(parts: Sequence[Array], dtype: str, backend: Backend) -> Array:
+    """The rows of arrays (N, ...), each flat, side by side: in their own dtype where they have one."""
+    on_host = [isinstance(part, np.ndarray) for part in parts]
+    if any(on_host) and not all(on_host):
+        parts = [np.asarray(backend.to_numpy(part)) for part in parts]
+    xp, rows = namespace(parts[0]), int(parts[0].shape[0])
+    flat = [xp.reshape(part, (rows, prod(checks.shape_of(part)[1:]))) for part in parts]
+    if not isinstance(flat[0], np.ndarray) and len({str(part.dtype) for part in flat}) > 1:
+        flat = [xp.astype(part, getattr(xp, dtype)) for part in flat]  # the standard says nothing of mixed kinds
+    return xp.concat(flat, axis=1)
+
+
+def _only(x: Any, graph: Graph) -> Any:
+    """Samples of the only input, also where they are in a dictionary or in a list of one."""
+    source = graph.inputs[0]
+    if isinstance(x, Mapping) and (source.name in x or source.name != NAMELESS):
+        return _by_name("x", "input", x, [source.name])[source.name]
+    is_list = isinstance(x, list | tuple) and len(x) == 1 and source.shape is not None
+    return x[0] if is_list and getattr(x[0], "ndim", 0) == len(source.shape or ()) + 1 else x
+
+
+def _by_name(what: str, of: str, given: Any, names: Sequence[str]) -> dict[str, Any]:
+    """What is given for each name, in a dictionary or a list; None for what a dictionary leaves out."""
+    if isinstance(given, Mapping):
+        for name in given:
+            if name not in names:
+                near = did_you_mean(str(name), names)
+                raise UnknownName(f"{what} names an {of} {shown(name)}: {near}the network has {', '.join(names)}")
+        return {name: given.get(name) for name in names}
+    if not isinstance(given, list | tuple) or len(given) != len(names):
+        count = f"{len(given)} things" if isinstance(given, list | tuple) else _in_words(given)
+        raise DataError(
+            f"{what} is {count}, but the network has {len(names)} {of}s, {', '.join(names)}: expected an array for "
+            f"each, in a list in this order, or in a dictionary, {{{names[0]!r}: ...}}"
+        )
+    return dict(zip(names, given, strict=True))
+
+
+def _in_words(given: Any) -> str:
+    shape = getattr(given, "shape", None)
+    return "missing" if given is None else shown(given) if shape is None else f"one array of shape {tuple(shape)}"
+
+
+# -- targets ---------------------------------------------------------------------------------------------------------
+
+
+def as_targets(y: Any, samples: int, graph: Graph, program: Program, backend: Backend) -> Array:
+    """y as the loss takes it, see `targets`; of several outputs, columns of numbers side by side."""
+    if not program.outputs:
+        return targets.as_targets(_only_target(y, graph, samples), samples, program, backend)
+    asked = {output.name: (output, output.loss) for output in program.outputs if output.loss is not None}
+    names = list(graph.output_names)
+    if y is None:
+        raise DataError(f"y is missing: fit and evaluate need the targets of {', '.join(asked)}")
+    if isinstance(y, list | tuple) and len(y) == len(asked) < len(names):
+        names = list(asked)
+    given = _by_name("y", "output", y, names)
+    if missing := [name for name in asked if given[name] is None]:
+        raise DataError(f"y is missing for the output {missing[0]!r}: expected targets for each of {', '.join(asked)}")
+    parts = []
+    for name, (output, loss) in asked.items():
+        part = targets.as_targets_of(f"y[{name!r}]", given[name], samples, loss, output.width, program.dtype, backend)
+        _check_label(output, program.dtype)
+        parts.append(_as_floats(part, program.dtype))
+    return side_by_side(parts, program.dtype, backend)
+
+
+def _as_floats(part: Array, dtype: str) -> Array:
+    xp = namespace(part)
+    return xp.astype(part, getattr(xp, dtype))
+
+
+def _check_label(output: Output, dtype: str) -> None:
+    if output.takes_labels and output.width > LARGEST_LABEL[dtype]:
+        raise ConfigurationError(
+            f"the output {output.name!r} has {output.width:,} classes, more than are kept exactly as numbers of "
+            f"{dtype} beside other targets: use dtype='float64'"
+        )
+
+
+def _only_target(y: Any, graph: Graph, samples: int) -> Any:
+    """Targets of the only output, also where they are in a dictionary or in a list of one."""
+    name = graph.output_names[0]
+    if isinstance(y, Mapping) and (name in y or graph.output_form == "named"):
+        return _by_name("y", "output", y, [name])[name]
+    if isinstance(y, list | tuple) and len(y) == 1 and samples != 1 and getattr(y[0], "ndim", 0) >= 1:
+        return y[0]
+    return y
+
+
+def check_weights(sample_weight: Any, class_weight: Any, graph: Graph) -> None:
+    """Raise `ConfigurationError` for weights of one of several outputs, which there are none of."""
+    if len(graph.outputs) == 1:
+        return
+    names = ", ".join(graph.output_names)
+    if class_weight is not None:
+        raise ConfigurationError(
+            f"class_weight is given, but the network has several outputs, {names}, whose classes are not the same: "
+            "give sample_weight, a number for each sample"
+        )
+    is_list = isinstance(sample_weight, list | tuple) and any(hasattr(each, "__len__") for each in sample_weight)
+    if isinstance(sample_weight, Mapping) or is_list:
+        raise ConfigurationError(
+            f"sample_weight is given for the outputs ({names}) one by one: expected a number for each sample, which "
+            "counts for all of them; compile(loss_weights=...) says how much an output counts"
+        )
+
+
+# -- predictions -----------------------------------------------------------------------------------------------------
+
+
+def arranged(found: HostArray, graph: Graph, shapes: Sequence[Shape]) -> Any:
+    """Predictions (N, O) of all outputs, taken apart, in the form in which the outputs were given."""
+    parts, start = list[HostArray](), 0
+    for shape in shapes:
+        stop = start + prod(shape)
+        part = found if len(shapes) == 1 else np.ascontiguousarray(found[:, start:stop])
+        parts.append(part.reshape(-1, *shape))
+        start = stop
+    return as_form(graph.output_form, graph.output_names, tuple(parts))
+
+
+def named_inputs(found: HostArray, graph: Graph) -> dict[str, HostArray]:
+    """A gradient (N, F) in all inputs, taken apart, by their names; of the only one by the name "input"."""
+    if len(graph.inputs) == 1:
+        return {"input": found}
+    parts, start = dict[str, HostArray](), 0
+    for each in graph.inputs:
+        assert each.shape is not None
+        stop = start + prod(each.shape)
+        parts[each.name] = np.ascontiguousarray(found[:, start:stop]).reshape(-1, *each.shape)
+        start = stop
+    return parts
