@@ -38,10 +38,6 @@ class ScheduleKey(NamedTuple):
     """The first stage whose gradient is wanted, -1 for the network's input as well."""
     clips: Clips = ""
     """Which norms of the gradient are bounded: none, that of the whole, or that of each parameter."""
-    penalises: bool = False
-    """Whether parameters have penalties."""
-    bounds: int = 0
-    """How many parameters are held to bounds."""
     inputs: Inputs = "gathered"
     bytes: bool = False
     """Whether inputs are bytes."""
@@ -65,6 +61,10 @@ class ScheduleKey(NamedTuple):
     """Whether several batches make an update, and what their gradients are of."""
     parts: tuple[tuple[tuple[int, ...], bool], ...] = ()
     """Of each output, where there are several: the numbers of its metrics, and whether some take predictions."""
+    penalises: bool = False
+    """Whether parameters have penalties."""
+    bounds: int = 0
+    """How many parameters are held to bounds."""
 
     @property
     def trains(self) -> bool:
