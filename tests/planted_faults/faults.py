@@ -988,7 +988,7 @@ BACKENDS = [
     Fault(
         "backends-graph-softmax-that-is-read", MISSING, "dnnkit/network/lowering.py",
         "is_read = lowering.readers(value) > 0 or values.count(value) > 1", "is_read = False",
-        "tests/dnnkit/network/test_model.py -k 'trace and numpy'",
+        "tests/dnnkit/network/test_model.py -k 'takes_over and numpy'",
     ),
     Fault(
         "backends-kinship-stale", STALE, "dnnkit/network/kinship.py",
