@@ -93,7 +93,7 @@ def invert(stage, variance, out):
 
 @opcode
 def batch_normalization_mean(worker, run, stage, option):
-    """Add up a stage's x."""
+    """Add up each feature of a stage's x."""
     if setting(stage, FROZEN) == 0:
         channels, x = channels_of(stage), source(worker, run, stage, 0)
         sum_to(x, part(x, 0, 0), my_sums(worker, run, stage, 0, channels))
