@@ -158,7 +158,9 @@ def training(net: Network) -> str:
         for name, goal in zip(net.graph.output_names, net.goals, strict=True)
         if goal.loss is not None
     ]
-    return f"{optimizer} on {' and '.join(losses)}{metrics}{trained}"
+    together = net.gradient_accumulation_steps
+    batches = f", an update of {together} batches" if together > 1 else ""
+    return f"{optimizer} on {' and '.join(losses) or 'gradients from outside'}{batches}{metrics}{trained}"
 
 
 def text(net: Network) -> str:
