@@ -364,7 +364,7 @@ def test_wrong_data_are_one_error_with_the_name(x: Any, y: Any, error: type[Dnnk
 @pytest.mark.parametrize(
     ("given", "error", "words"),
     [
-        ({"loss": None}, ConfigurationError, "no loss"),
+        ({"loss": None, "metrics": {"kind": "accuracy"}}, ConfigurationError, "no loss"),
         ({"loss": ["mse"]}, ConfigurationError, "loss is a list of 1, but the network has 2 outputs, kind, price"),
         ({"loss": {"kinds": "mse"}}, UnknownName, "loss names an output 'kinds'.*kind"),
         ({"loss": "mse", "metrics": ["mae"]}, ConfigurationError, "metrics is a list of 1"),
