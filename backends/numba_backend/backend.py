@@ -315,6 +315,14 @@ class NumbaBackend(NumpyBackend):
         )
         return total[0] if metric.sums == 1 else total
 
+    def interpolate(self, x: Array, y: Array, share: float, out: Array | None = None) -> Array:
+        """See `kernels/interpolate`."""
+        x, y = np.ascontiguousarray(x), np.ascontiguousarray(y)
+        out = np.empty_like(x) if out is None else out
+        points = entry_points.interpolate_entry_points(x.dtype.name)
+        points.call("interpolate", address(x), address(y), address(out), x.size, share)
+        return out
+
     def update(
         self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float
     ) -> tuple[Array, list[Array]]:

@@ -135,6 +135,27 @@ def test_a_network_within_is_computed_as_if_it_were_written_out(backend: Backend
         assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_an_activation_that_a_loss_takes_over_is_there_for_others(backend: Backend, apart: bool) -> None:
+    """Also where it is a layer of its own, and where it is an output twice."""
+    x = dk.Input(4)
+    kind = dk.Activation("softmax")(dk.Dense(3, name="raw")(x)) if apart else dk.Dense(3, "softmax", name="raw")(x)
+    net = dk.Model(x, [kind, kind, dk.Dense(2, name="price")(kind)], seed=0, dtype="float64")
+    net.compile("sgd", ["sparse_categorical_crossentropy", "categorical_crossentropy", "mse"])
+    net.fit(LEFT, [KINDS, np.eye(3)[KINDS], PRICES], batch_size=9, verbose=0)
+    one, again, price = net.predict(LEFT)
+    weights = net.parameters
+    raw = np.exp(LEFT @ weights["raw/kernel"] + weights["raw/bias"])
+    expected = raw / raw.sum(axis=1, keepdims=True)
+    assert_allclose(one, expected, rtol=1e-12)
+    assert_allclose(again, expected, rtol=1e-12)
+    assert_allclose(price, expected @ weights["price/kernel"] + weights["price/bias"], rtol=1e-12, atol=1e-14)
+    found = net.evaluate(LEFT, [KINDS, np.eye(3)[KINDS], PRICES])
+    assert found["loss"] == pytest.approx(
+        -2 * np.log(one[np.arange(36), KINDS]).mean() + ((price - PRICES) ** 2).mean()
+    )
+
+
 def test_what_has_no_loss_is_only_predicted(backend: Backend) -> None:
     x = dk.Input(4)
     h = dk.Dense(5, "tanh", name="code")(x)
