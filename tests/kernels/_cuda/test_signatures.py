@@ -28,7 +28,9 @@ NEVER = ["nonzero_columns"]
 """A GPU multiplies every column."""
 IN_OTHERS = ["philox"]
 """Drawn in the mask of dropout."""
-OWN = [name for name in FOLDERS if name not in BY_CUBLAS + NEVER + IN_OTHERS]
+BY_ARRAYS = ["lbfgs", "norm_bound", "penalty", *registry.names("stage")]
+"""CuPy runs the reference, operation by operation."""
+OWN = [name for name in FOLDERS if name not in BY_CUBLAS + NEVER + IN_OTHERS + BY_ARRAYS]
 """What has CUDA code of our own."""
 LAUNCHERS = [name for name in FOLDERS if (ROOT / registry.folder(name) / "gpu.py").is_file()]
 WRITTEN = {
