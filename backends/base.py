@@ -80,6 +80,10 @@ class Backend(Operations):
         """The program, ready to run, its parameters zero."""
         return StagewiseExecutable(self, program, self.plan(program, "stage by stage"))
 
+    def build_by_stages(self, program: Program) -> Executable:
+        """The same, one operation after another, whatever the backend has that is faster."""
+        return StagewiseExecutable(self, program, self.plan(program, "stage by stage"))
+
     def plan(self, program: Program, execution: str, **details: Any) -> Plan:
         """How the program is run, for the record."""
         estimated = ", ".join(metric.name for metric in program.metrics if metric.exact is not None)

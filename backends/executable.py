@@ -23,6 +23,7 @@ from dnnkit.backends.program import (
 )
 from dnnkit.errors import BackendUnavailable
 from dnnkit.kernels.array import Array
+from dnnkit.kernels.interpolate.reference import interpolate
 
 AfterBatch: TypeAlias = Callable[[int, Totals], None]
 """What is called after a batch of an evaluation, with its number and the totals so far."""
@@ -58,6 +59,8 @@ class Executable(ABC):
     can_freeze = False
     """Whether it trains programs with frozen parameters: an executable of before there were any would train these, too,
     so a network asks before it trains."""
+    can_accumulate = False
+    """The same of programs whose updates are made of several batches."""
     can_hold = False
     """The same of penalties and bounds."""
     reads_in_parallel = False
@@ -134,7 +137,7 @@ class Executable(ABC):
 
     @abstractmethod
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:
-        """One step of the optimizer with gradients by name of all that is trained, such as a mean of several ranks."""
+        """A step with gradients by name of all that is trained, such as a mean of several ranks, as of a batch."""
 
     # -- all rows as one function of the trained parameters, for `full_batch.py` -------------------------------------
 
@@ -252,6 +255,25 @@ class Executable(ABC):
     @abstractmethod
     def write_parameter(self, name: str, value: HostArray) -> None:
         """Replace one parameter; the value has its shape and dtype."""
+
+    def take_over(self, other: "Executable") -> None:
+        """Go on with the numbers and the state of another that runs on them: they are the same then, and no copies.
+
+        The other was built by the same backend, of a program with the same parameters and rule.
+
+        Raises:
+            BackendUnavailable: it has no way to share numbers.
+        """
+        raise BackendUnavailable(
+            f"the backend {self.plan.backend!r} has no way to compute gradients from those of the outputs, for its "
+            f"{type(self).__name__} has no take_over: use another backend, such as numpy"
+        )
+
+    def follow(self, other: "Executable", share: float) -> None:
+        """Move each parameter to that of its name in another: (1 - share) of its own, and share of the other's."""
+        for parameter in self.program.parameters:
+            own, its = self.read_parameter(parameter.name), other.read_parameter(parameter.name)
+            self.write_parameter(parameter.name, interpolate(own, its.astype(own.dtype, copy=False), share))
 
     @abstractmethod
     def snapshot(self) -> Snapshot:

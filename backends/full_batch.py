@@ -78,24 +78,24 @@ def require_one_function(program: Program) -> None:
     """Raise `ConfigurationError` where the loss is no function of the parameters alone: then no comparison is right."""
     cure = "leave it out, or train with another optimizer, such as dk.Adam()"
     for stage in program.stages:
-        if (name := _drawing(stage)) is not None:
+        if (name := drawing(stage)) is not None:
             raise ConfigurationError(
                 f"{name} makes the loss another one in each step, but L-BFGS compares losses at several parameters: "
                 f"{cure}"
             )
-        if isinstance(stage, Op) and _has_statistics(stage):
+        if isinstance(stage, Op) and has_statistics(stage):
             raise ConfigurationError(
                 f"{stage.kind} learns statistics step by step, but L-BFGS has few steps and many evaluations: freeze "
                 f"the layer, use one without statistics, such as a LayerNormalization, or {cure}"
             )
     if program.bounds:
         raise ConfigurationError(
-            "a layer has a constraint, but L-BFGS looks for the lowest loss of all: leave it out, use a penalty, as "
-            "kernel_regularizer='l2', or train with another optimizer, such as dk.Adam()"
+            "a layer has a constraint, but L-BFGS looks for the lowest loss of all: leave it out, use a penalty, such "
+            "as kernel_regularizer='l2', or train with another optimizer, such as dk.Adam()"
         )
 
 
-def _drawing(stage: Stage) -> str | None:
+def drawing(stage: Stage) -> str | None:
     """The name of a stage that draws random numbers; None of others."""
     if isinstance(stage, Dropout) and stage.rate > 0:
         return "Dropout"
@@ -103,7 +103,7 @@ def _drawing(stage: Stage) -> str | None:
     return stage.kind if isinstance(stage, Op) and draws else None
 
 
-def _has_statistics(stage: Op) -> bool:
+def has_statistics(stage: Op) -> bool:
     """Whether its training steps change statistics of its own."""
     is_frozen = dict(stage.settings).get("frozen", False)
     return not is_frozen and bool(getattr(registry.find(stage.kind, "stage"), "AFTER", ()))

@@ -7,6 +7,7 @@ bounded by the block, whatever the batch or the network.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from dnnkit.backends.processors import usable
 from dnnkit.backends.program import Loss, Metric, Program
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.dropout import reference as dropout
+from dnnkit.kernels.interpolate import reference as interpolate
 from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.registry import Activation
 
@@ -218,6 +220,18 @@ class NumpyBackend(Backend):
         """x, scaled down to the Euclidean norm `bound` if its own is larger."""
         norm = float(np.sqrt(np.dot(x, x)))
         return x if norm <= bound else np.multiply(x, bound / norm, out=out)  # a norm of NaN is in no bound
+
+    def accumulate(self, total: Array, gradient: Array, factor: float, *, is_first: bool) -> Array:
+        """In place."""
+        for start in range(0, total.size, BLOCK):
+            block = slice(start, start + BLOCK)
+            total[block] = super().accumulate(total[block], gradient[block], factor, is_first=is_first)
+        return total
+
+    def interpolate(self, x: Array, y: Array, share: float, out: Array | None = None) -> Array:
+        """See `kernels/interpolate`."""
+        out = np.empty_like(x) if out is None else out
+        return _by_block(partial(interpolate.interpolate, share=share), out, x, y, flat=True)
 
     def clip_value(self, x: Array, bound: float, out: Array | None = None) -> Array:
         """x, each element within -bound and bound."""

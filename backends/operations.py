@@ -23,6 +23,7 @@ from dnnkit.kernels.dense import reference as dense
 from dnnkit.kernels.dropout import Draw
 from dnnkit.kernels.dropout import reference as dropout
 from dnnkit.kernels.gather import reference as gather
+from dnnkit.kernels.interpolate import reference as interpolate
 from dnnkit.kernels.lbfgs import reference as lbfgs
 from dnnkit.kernels.lbfgs.pairs import Pair
 from dnnkit.kernels.optimizer_step.reference import Rule
@@ -253,6 +254,15 @@ class Operations:
     def clip_norm(self, x: Array, bound: float, out: Array | None = None) -> Array:
         """See `kernels/clip_norm`."""
         return clip_norm.clip_norm(x, bound, self.xp)
+
+    def accumulate(self, total: Array, gradient: Array, factor: float, *, is_first: bool) -> Array:
+        """The total and factor · gradient, or that alone if it is the first; in `total`, where the library can."""
+        summand = gradient * factor
+        return summand if is_first else total + summand
+
+    def interpolate(self, x: Array, y: Array, share: float, out: Array | None = None) -> Array:
+        """See `kernels/interpolate`; `out` may be x."""
+        return interpolate.interpolate(x, y, share, self.xp)
 
     def clip_value(self, x: Array, bound: float, out: Array | None = None) -> Array:
         """See `kernels/clip_norm`."""

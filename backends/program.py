@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 HostArray: TypeAlias = NDArray[Any]
 
+GRADIENT_SUM = "gradient_sum"
+"""The slot of gradients that wait for those of other batches."""
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -331,6 +334,9 @@ class Program:
     """Which values each stage reads: 0 is the input, i + 1 what stage i gives. () where each reads the one before."""
     outputs: "tuple[Output, ...]" = ()
     """Where there are several, which `with_outputs` takes: the parts of scores and targets, each with its own loss."""
+    accumulation: int = 1
+    """Batches whose gradients together make an update: of losses that are means their mean, of sums their sum. Update u
+    is made after batch u · accumulation - 1, counted by `TrainingState.step` from 0."""
     penalties: tuple[Penalty, ...] = ()
     """What parameters add to the loss, besides its rows."""
     bounds: tuple[Bound, ...] = ()
@@ -422,6 +428,12 @@ class Program:
             return None
         return RULES[self.rule] if isinstance(self.rule, str) else self.rule
 
+    @property
+    def summand(self) -> float:
+        """The factor of a batch's gradient in that sum."""
+        is_sum = self.loss is None or self.loss.reduction == "sum"
+        return 1.0 if is_sum else 1.0 / self.accumulation
+
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """What updates parameters, one after the other: the optimizer's rule, and the running mean's."""
@@ -430,8 +442,9 @@ class Program:
 
     @cached_property
     def slots(self) -> tuple[str, ...]:
-        """What the rules keep for each trained parameter, in order."""
-        return tuple(slot for rule in self.rules for slot in rule.slots)
+        """What the rules keep for each trained parameter, in order; and the sum of gradients over several batches."""
+        own = tuple(slot for rule in self.rules for slot in rule.slots)
+        return own if self.accumulation == 1 else (*own, GRADIENT_SUM)
 
     @cached_property
     def group_of(self) -> Mapping[str, int]:
@@ -544,7 +557,8 @@ class EpochSums:
 class TrainingState:
     """Everything besides parameters and optimizer slots that decides how training goes on.
 
-    `step` counts updates: it enters Adam's bias correction, schedules and dropout masks. `epoch` counts epochs begun
+    `step` counts batches, each of which is an update unless several make one (`Program.accumulation`): it enters
+    dropout masks, and, as the number of updates, Adam's bias correction and schedules. `epoch` counts epochs begun
     and ended: with the seed it decides the order of the samples. `position` is the next step within an epoch that has
     not ended, of `steps` in all, else 0. `evaluations` counts those of loss and gradient on the whole data, by an
     optimizer that decides itself how many it needs. `execution` says how the backend divided the work, in its own
@@ -580,9 +594,9 @@ class Hyperparameters:
     """The optimizer's numbers, inputs of every run: changing one rebuilds nothing.
 
     `learning_rates` has one entry a step of the run; `constants` holds what the rules take besides, by name: a number,
-    or one a step. Of the gradient, at most one is bounded: by `clip_norm` the norm of the whole, by `clip_each` that of
-    each parameter, by `clip_value` each element; None for no bound. `groups` has, of each of the program's, rates and
-    constants that are its own.
+    or one a step. Batches that make an update together have the same. Of the gradient, at most one is bounded: by
+    `clip_norm` the norm of the whole, by `clip_each` that of each parameter, by `clip_value` each element; None for no
+    bound. `groups` has, of each of the program's, rates and constants that are its own.
     """
 
     learning_rates: NDArray[np.float64]
@@ -613,6 +627,14 @@ class Hyperparameters:
         }
         groups = tuple(group.at(step) for group in self.groups)
         return replace(self, learning_rates=self.learning_rates[step : step + 1], constants=constants, groups=groups)
+
+    def of_steps(self, steps: NDArray[Any]) -> "Hyperparameters":
+        """Those of these steps of the run, in this order."""
+        constants = {
+            name: value[steps] if isinstance(value, np.ndarray) else value for name, value in self.constants.items()
+        }
+        groups = tuple(group.of_steps(steps) for group in self.groups)
+        return replace(self, learning_rates=self.learning_rates[steps], constants=constants, groups=groups)
 
     def with_rates(self, factor: float) -> "Hyperparameters":
         """The same, with all learning rates times a factor."""

@@ -37,10 +37,10 @@ def data() -> tuple[Any, Any]:
     return rng.normal(size=(SAMPLES, FEATURES)).astype(np.float32), rng.integers(0, 10, SAMPLES)
 
 
-def network() -> dk.Sequential:
-    """Built and compiled."""
+def network(together: int = 1) -> dk.Sequential:
+    """Built and compiled, so many batches to an update."""
     net = dk.Sequential([dk.Dense(128, activation="relu"), dk.Dense(10, activation="softmax")], seed=0)
-    net.compile(dk.Adam(1e-3), "sparse_categorical_crossentropy")
+    net.compile(dk.Adam(1e-3), "sparse_categorical_crossentropy", gradient_accumulation_steps=together)
     net.build(FEATURES)
     return net
 
@@ -53,7 +53,9 @@ def batches(x: Any, y: Any) -> Iterator[tuple[Any, Any]]:
 
 def loops(x: Any, y: Any) -> dict[str, Loop]:
     """The ways to train, each for an epoch, by name."""
-    fitted, watched, stepped, asked, applied, assigned = (network() for _ in range(6))
+    fitted, watched, stepped, asked, applied, assigned, opened, backward = (network() for _ in range(8))
+    summed, target = network(together=4), network()
+    given = np.random.default_rng(1).normal(size=(BATCH, 10)).astype(np.float32) / BATCH
 
     def fit(net: dk.Sequential, **options: Any) -> None:
         net.fit(x[: STEPS * BATCH], y[: STEPS * BATCH], batch_size=BATCH, verbose=0, **options)
@@ -65,6 +67,19 @@ def loops(x: Any, y: Any) -> dict[str, Loop]:
     def gradients() -> None:
         for some_x, some_y in batches(x, y):
             asked.get_gradients(some_x, some_y)
+
+    def steps_from_outside() -> None:
+        for some_x, _ in batches(x, y):
+            opened.step(some_x, logits_gradient=given)
+
+    def backwards() -> None:
+        for some_x, _ in batches(x, y):
+            backward.backward(some_x, given)
+
+    def steps_that_are_followed() -> None:
+        for some_x, _ in batches(x, y):
+            opened.step(some_x, logits_gradient=given)
+            target.follow(opened, 0.005)
 
     def apply_gradients() -> None:
         for some_x, some_y in batches(x, y):
@@ -79,7 +94,11 @@ def loops(x: Any, y: Any) -> dict[str, Loop]:
         "fit": lambda: fit(fitted),
         "fit, a callback on batches": lambda: fit(watched, callbacks=[Nothing()]),
         "train_step": train_steps,
+        "step, dL/dy given": steps_from_outside,
+        "step, and a target follows": steps_that_are_followed,
+        "fit, an update of 4 batches": lambda: fit(summed),
         "get_gradients": gradients,
+        "backward, dL/dy given": backwards,
         "get_gradients, apply_gradients": apply_gradients,
         "get_gradients, assignment (SGD)": assign,
     }
@@ -92,6 +111,7 @@ def parts() -> dict[str, Loop]:
     deep.build(FEATURES)
     x, y = data()
     gradients = net.get_gradients(x[:BATCH], y[:BATCH])[1]
+    target = net.copy()
     bias = np.zeros(256, np.float32)
 
     def repeated(call: Callable[[], Any]) -> Loop:
@@ -106,6 +126,7 @@ def parts() -> dict[str, Loop]:
 
     return {
         "apply_gradients alone": repeated(lambda: net.apply_gradients(gradients)),
+        "follow alone": repeated(lambda: target.follow(net, 0.005)),
         f"assignment of 1 KiB, {LAYERS} layers": repeated(assign_bias),
     }
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dnnkit.errors import ConfigurationError
 from dnnkit.network.checks import check_count
 from dnnkit.network.protocol import Network
 from dnnkit.settings import numbers
@@ -23,6 +24,10 @@ def iterations_to_confidence(
     """
     confidence = CONFIDENCE.of("confidence", confidence)
     check_count("limit", limit)
+    if len(net.goals) > 1:
+        raise ConfigurationError(
+            f"the network has several outputs, {', '.join(net.graph.output_names)}: it can be sure of one alone"
+        )
     net.evaluate(x, y)  # checks both before anything is trained
     assert net.loss is not None
     are_labels = net.loss.targets == "labels"

@@ -224,7 +224,7 @@ ARGUMENTS: dict[str, dict[str, str]] = {
         "ema_overwrite_frequency": "assign where you want it, in a callback: net.set_parameters(net.averages)",
         "jit_compile": COMPILED,
         "loss_scale_factor": "networks are float32 or float64: leave it out",
-        "gradient_accumulation_steps": "use larger batches, or sum net.get_gradients(...) and net.apply_gradients(...)",
+        "gradient_accumulation_steps": "say it of the network: net.compile(..., gradient_accumulation_steps=4)",
         "name": "leave it out",
     },
     "Adam": {"weight_decay": "use dk.AdamW(weight_decay=...)"},

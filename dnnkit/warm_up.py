@@ -97,6 +97,10 @@ class _Network:
             net.predict(x)
         net.predict(numbers[:1].astype(dtype))
         net.get_gradients(numbers, y)
+        given = np.zeros((ROWS, net.executable.program.output_features))
+        net.backward(numbers, given)
+        net.step(numbers, given)
+        net.follow(net, 0.5)
 
 
 ROWS, INPUTS, OUTPUTS = 128, 64, 3

@@ -1,7 +1,7 @@
 """The executable of the CuPy backend: on its GPU, in the user's stream, with data that may be larger than memory."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import update_wrapper
 from inspect import isfunction
@@ -166,6 +166,18 @@ class CupyExecutable(TimedExecutable):
             self._copies = self._xp.cuda.Stream(non_blocking=True)
         parts = (self._backend, buffers, self._rescale, self._dtype)
         return StreamedBatches(*parts, data, order, batch_size, copies=self._copies)
+
+    # -- numbers of another ------------------------------------------------------------------------------------------
+
+    def take_over(self, other: Executable) -> None:
+        """As everywhere, after what was done with the other in another stream."""
+        assert isinstance(other, CupyExecutable), "one backend builds programs with the same parts alike"
+        with other._entered():
+            super().take_over(other)
+
+    def _flat_of(self, other: Executable) -> Array:
+        with other._entered() if isinstance(other, CupyExecutable) else nullcontext():
+            return super()._flat_of(other)
 
     # -- training ----------------------------------------------------------------------------------------------------
 

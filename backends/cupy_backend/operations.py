@@ -338,6 +338,21 @@ class CupyOperations(Operations):
             _kernel("clip_norm").clip_value(x, bound, out)
         return out
 
+    def accumulate(self, total: Array, gradient: Array, factor: float, *, is_first: bool) -> Array:
+        """In place."""
+        with self.on_device():
+            total[...] = super().accumulate(total, gradient, factor, is_first=is_first)
+        return total
+
+    def interpolate(self, x: Array, y: Array, share: float, out: Array | None = None) -> Array:
+        """See `kernels/interpolate`."""
+        with self.on_device():
+            if not _has_kernel("interpolate", x):
+                return super().interpolate(x, y, share)
+            out = self.xp.empty(x.shape, x.dtype) if out is None else out
+            _kernel("interpolate").interpolate(x, y, share, out)
+        return out
+
     def update(
         self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float
     ) -> tuple[Array, list[Array]]:

@@ -60,8 +60,9 @@ class TimedExecutable(StagewiseExecutable):
     def __init__(self, backend: "CupyBackend", program: Program, plan: Plan) -> None:
         self._timelines: list[Timeline] = []
         """Those that no epoch uses now."""
-        self._is_timed = program.loss is not None and backend.unsupported_reason(program) is None
-        """Whether the GPU counts the steps: all parts have kernels."""
+        is_built_in = program.loss is not None and backend.unsupported_reason(program) is None
+        self._is_timed = is_built_in and program.accumulation == 1
+        """Whether the GPU counts the steps: all parts have kernels, and each step is an update."""
         self._in_loss = next(filter(backend.is_in_loss, program.metrics), None)
         """The metric that the loss's launch sums, too."""
         others = [metric for metric in program.metrics if metric is not self._in_loss]

@@ -111,6 +111,8 @@ class NumbaBackend(NumpyBackend):
             return super().unsupported_reason(program)
         if program.outputs and program.custom_measures:
             return f"{', '.join(program.custom_measures)}: called with several outputs, which compiled code cannot"
+        if program.bounds and program.averages:  # a piece's mean is taken before all of the parameter is held
+            return "constraints with running means of the parameters: no compiled version has both"
         stages = {type(stage).__name__ for stage in program.stages if not isinstance(stage, KNOWN)}
         kernels = {name for name in program.kernels if not registry.has_cpu_version(name)}
         rules = {program.rule} if isinstance(program.rule, str) and not self._has_compiled(program.rule) else set()
@@ -314,6 +316,14 @@ class NumbaBackend(NumpyBackend):
             total.ctypes.data,
         )
         return total[0] if metric.sums == 1 else total
+
+    def interpolate(self, x: Array, y: Array, share: float, out: Array | None = None) -> Array:
+        """See `kernels/interpolate`."""
+        x, y = np.ascontiguousarray(x), np.ascontiguousarray(y)
+        out = np.empty_like(x) if out is None else out
+        points = entry_points.interpolate_entry_points(x.dtype.name)
+        points.call("interpolate", address(x), address(y), address(out), x.size, share)
+        return out
 
     def update(
         self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float

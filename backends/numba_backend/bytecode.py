@@ -38,10 +38,6 @@ class ScheduleKey(NamedTuple):
     """The first stage whose gradient is wanted, -1 for the network's input as well."""
     clips: Clips = ""
     """Which norms of the gradient are bounded: none, that of the whole, or that of each parameter."""
-    penalises: bool = False
-    """Whether parameters have penalties."""
-    bounds: int = 0
-    """How many parameters are held to bounds."""
     inputs: Inputs = "gathered"
     bytes: bool = False
     """Whether inputs are bytes."""
@@ -61,8 +57,14 @@ class ScheduleKey(NamedTuple):
     """Whether loss or metrics are the user's own."""
     one_batch: bool = False
     """Whether all steps have the same rows in the same order."""
+    accumulates: Literal["", "means", "sums"] = ""
+    """Whether several batches make an update, and what their gradients are of."""
     parts: tuple[tuple[tuple[int, ...], bool], ...] = ()
     """Of each output, where there are several: the numbers of its metrics, and whether some take predictions."""
+    penalises: bool = False
+    """Whether parameters have penalties."""
+    bounds: int = 0
+    """How many parameters are held to bounds."""
 
     @property
     def trains(self) -> bool:
@@ -124,7 +126,8 @@ def assemble(
     steps += [Instruction("metric", option=number) for number in key.metrics]
     steps += _measure_parts(key)
     by_rows = partition.by == "rows" and partition.workers > 1
-    at_once = key.purpose == "train" and not by_rows and not key.clips and not key.penalises and not key.bounds
+    waits = key.clips or key.accumulates or key.penalises or key.bounds
+    at_once = key.purpose == "train" and not by_rows and not waits
     if key.trains:
         steps += _backward(wiring, kinds, partition, key, at_once)
     if key.purpose == "differentiate" and by_rows:
@@ -307,13 +310,17 @@ def _update_at_the_end(
     partition: Partition, by_rows: bool, key: ScheduleKey, after: list[Instruction]
 ) -> list[Instruction]:
     """All parameters, when everybody's gradient is there; and what comes after."""
-    names = ["exchange", "add_gradients"] if by_rows else []
+    steps = [Instruction(name) for name in (("exchange", "add_gradients") if by_rows else ())]
     if key.penalises:
-        names += ["penalize"] if by_rows or partition.workers == 1 else ["penalize", "exchange", "join_penalties"]
+        penalties = ("penalize",) if by_rows or partition.workers == 1 else ("penalize", "exchange", "join_penalties")
+        steps += [Instruction(name) for name in penalties]
+    if key.accumulates:
+        steps.append(Instruction("accumulate", option=int(key.accumulates == "means")))
+    names: list[str] = []
     if key.clips:
         norm, clip = ("norm_of_each", "clip_each") if key.clips == "each" else ("norm", "clip")
         names += [norm, "exchange", clip] if partition.workers > 1 else [norm, clip]
-    steps = [Instruction(name) for name in (*names, "update", *(["exchange"] if by_rows and key.bounds else []))]
+    steps += [Instruction(name) for name in (*names, "update", *(["exchange"] if by_rows and key.bounds else []))]
     steps += [Instruction("hold", option=number) for number in range(key.bounds)]
     return [*steps, *after, Instruction("exchange")] if by_rows else [*steps, *after]
 

@@ -76,7 +76,7 @@ class NumbaExecutable(CompiledReader):
 
     epoch: Epoch
     api_version = 2
-    can_freeze = can_group = can_hold = True
+    can_freeze = can_group = can_hold = can_accumulate = True
 
     def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:
         super().__init__(backend, program, plan)
@@ -338,11 +338,16 @@ class NumbaExecutable(CompiledReader):
             rows = min(rows, len(data))
             partition = cost_model.partition_of_gradients(self.program, self.wiring, int(data.x.shape[1]), rows)
             team, source = self._team(partition, rows), self._source(data)
+            if self.program.penalties:  # which count once, not in each chunk
+                bare = replace(self.program, penalties=())
+                team = WorkerTeam(bare, self.wiring, partition, rows, self._kernels)
             kept = self._all_rows = AllRows(data, self.weight(data), source, rows, team, self.first_trained, self._run)
         self._giant_step.wait()
         gradient = self._lent_gradients.array()
         loss = kept.differentiate(self._parameters, numbers, self.state.step, gradient, goes_on)
-        return None if loss is None else (loss, gradient)
+        if loss is None:
+            return None
+        return loss + float(self._held.penalty(numbers)), self._held.add_gradient(numbers, gradient)
 
     def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
         super().restore(snapshot)
@@ -403,11 +408,16 @@ class NumbaExecutable(CompiledReader):
         return self._one_batches[key]
 
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
-        clips = clips_of(hyperparameters)
-        changes = clips or hyperparameters.clip_value is not None  # what is given is the user's
+        clips, together = clips_of(hyperparameters), self.program.accumulation
+        changes = clips or hyperparameters.clip_value is not None or together > 1  # what is given is the user's
         place = None if changes else self._trained.flat_address(gradients)
         if place is None:
             flat = self._trained.flatten(gradients, self.program.dtype, out=self._gradient)
+            if self.program.accumulation > 1:
+                flat = self._accumulate(flat)
+                if (self.state.step + 1) % self.program.accumulation:
+                    self.state.step += 1
+                    return
             if hyperparameters.clip_norm is not None:
                 flat = self._backend.clip_norm(flat, hyperparameters.clip_norm)
             elif hyperparameters.clip_each is not None:
@@ -421,6 +431,14 @@ class NumbaExecutable(CompiledReader):
             value = self._layout.view(self._parameters, bound.parameter, np)
             value[...] = self._held.hold(value, bound)
         self.state.step += 1
+
+    def _accumulate(self, gradient: HostArray) -> HostArray:
+        """The sum of those of the batches that make an update, so far."""
+        self._giant_step.wait()
+        total: HostArray = self._homes.flat_to_write().slots[0, -1]
+        place = self.state.step % self.program.accumulation
+        self._backend.accumulate(total, gradient, self.program.summand, is_first=place == 0)  # in place
+        return total
 
     def _shared_update(self) -> SharedUpdate:
         """Among the threads that the network may use."""

@@ -26,7 +26,7 @@ OF_STAGES = (
 )  # fmt: skip
 OF_OUTPUTS = "predict_part_for_metrics", "add_losses"
 """How the names of opcodes begin that compute a stage."""
-UPDATES = ("add_gradients", "norm", "clip", "update")
+UPDATES = ("accumulate", "add_gradients", "norm", "clip", "update")
 
 
 def step_parts(executable: "NumbaExecutable", data: Any, order: HostArray, batch_size: int) -> StepParts:

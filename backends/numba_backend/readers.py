@@ -7,7 +7,7 @@ import numpy as np
 
 from dnnkit.backends.aligned import Lending, empty, zeros
 from dnnkit.backends.classes import require_classes
-from dnnkit.backends.executable import AfterBatch
+from dnnkit.backends.executable import AfterBatch, Executable
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.data import BatchSource, batch_source, is_worth_marking, marked
 from dnnkit.backends.numba_backend.few_rows import FewRows
@@ -74,6 +74,16 @@ class CompiledReader(FlatExecutable):
     def _new_memory(self) -> None:
         self._homes = TwoHomes(self._layout, self._trained, len(self._slot_names), self.program.dtype)
         self._gradient = zeros((self._trained.size,), self.program.dtype)
+
+    def _take_numbers(self, other: FlatExecutable) -> None:
+        assert isinstance(other, CompiledReader)
+        self._homes = other._homes
+
+    def follow(self, other: Executable, share: float) -> None:  # noqa: D102
+        source = self._flat_of(other)
+        self._giant_step.wait()
+        own = self._homes.flat_to_write().parameters[0]
+        self._backend.interpolate(own, source, share, out=own)
 
     def write_parameter(self, name: str, value: HostArray) -> None:  # noqa: D102
         self._homes.write(name, value)

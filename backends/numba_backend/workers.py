@@ -3,7 +3,7 @@
 import ctypes
 import math
 from operator import is_
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -135,6 +135,11 @@ class WorkerTeam:
         run.workers, run.worker = self.partition.workers, ctypes.addressof(self._worker_array)
         run.control, run.claimed, run.done = (address(array) for array in (self._control, *self.turns))
         run.by_rows = self.partition.by == "rows"
+        is_sum = program.loss is None or program.loss.reduction == "sum"
+        self._accumulates: Literal["", "means", "sums"] = ""
+        if program.accumulation > 1:
+            self._accumulates = "sums" if is_sum else "means"
+        run.accumulation, run.gradient_sum = program.accumulation, len(program.slots) - 1
         run.sums_up = program.loss is not None and program.loss.reduction == "sum"
         run.seed, run.features, run.outputs = program.seed, self._features, program.output_features
         run.target_width, run.words = self._target_width, nonzero_columns.words(self._features)
@@ -259,6 +264,7 @@ class WorkerTeam:
             predictions=bool(compiled) and not program.outputs and self._kernels.makes_predictions,
             own_measures=not program.outputs and (not has_loss or len(compiled) < len(metrics)),
             one_batch=batches.is_one,
+            accumulates=self._accumulates if purpose == "train" else "",
             parts=self._kernels.parts(compiled),
         )
 

@@ -58,7 +58,7 @@ class StagewiseExecutable(FlatExecutable):
 
     epoch: Epoch
     api_version = 2
-    can_freeze = can_group = can_hold = True
+    can_freeze = can_group = can_hold = can_accumulate = True
     gives_up = True
     """Whether a step may run in a thread of its own."""
 
@@ -224,8 +224,16 @@ class StagewiseExecutable(FlatExecutable):
     def _apply_update(self, learning_rate: float, hyperparameters: Hyperparameters) -> None:
         """One step of the optimizer with `_gradient`; of the hyperparameters, those of that step."""
         assert self._rule is not None, "the network checks that it is compiled"
-        gradient = self._clipped(self._gradient, hyperparameters)
+        gradient, together = self._gradient, self.program.accumulation
+        place = self.state.step % together
         self.state.step += 1
+        if together > 1:
+            *others, total = self._slots
+            gradient = self._backend.accumulate(total, gradient, self.program.summand, is_first=place == 0)
+            self._slots = [*others, gradient]
+            if place + 1 < together:
+                return
+        gradient = self._clipped(gradient, hyperparameters)
         slots, first = list(self._slots), 0
         for rule in self.program.rules:
             own = slice(first, first + len(rule.slots))
@@ -255,6 +263,11 @@ class StagewiseExecutable(FlatExecutable):
             value = self._layout.view(self._parameters, bound.parameter, self._xp)
             self.write_parameter(bound.parameter, self._held.hold(value, bound))
 
+    @property
+    def _updates(self) -> int:
+        """How many there were, with the one that is being made."""
+        return self.state.step // self.program.accumulation
+
     def _clipped(self, gradient: Array, hyperparameters: Hyperparameters) -> Array:
         """The gradient within its bound, if there is one."""
         if hyperparameters.clip_norm is not None:
@@ -280,12 +293,12 @@ class StagewiseExecutable(FlatExecutable):
         """What was trained and its slots after a step of a rule, piece by piece, each with the numbers of its group."""
         if len(pieces) == 1:
             rate, numbers = self._numbers(rule, pieces[0][1], learning_rate, hyperparameters)
-            return self._backend.update(rule, self.state.step, parameters, gradient, slots, rate, *numbers)
+            return self._backend.update(rule, self._updates, parameters, gradient, slots, rate, *numbers)
         before, after = list[Array](), list[list[Array]]()
         for piece, group in pieces:
             rate, numbers = self._numbers(rule, group, learning_rate, hyperparameters)
             given = parameters[piece], gradient[piece], [slot[piece] for slot in slots]
-            updated, own = self._backend.update(rule, self.state.step, *given, rate, *numbers)
+            updated, own = self._backend.update(rule, self._updates, *given, rate, *numbers)
             before.append(given[0])
             after.append([updated, *own])
         if all(now is given for (now, *_), given in zip(after, before, strict=True)):  # it was written in place

@@ -142,6 +142,31 @@ class FlatExecutable(Executable):
         parts = {**views, name: self._backend.asarray(value, self.program.dtype)}
         self._parameters = self._pack(list(parts.values()), self._parameters)
 
+    def take_over(self, other: Executable) -> None:  # noqa: D102
+        assert isinstance(other, FlatExecutable), "one backend builds programs with the same parts alike"
+        self.state, self._giant_step = other.state, other._giant_step  # a step that was left is waited for here, too
+        self._take_numbers(other)
+
+    def _take_numbers(self, other: "FlatExecutable") -> None:
+        self._parameters, self._slots = other._parameters, other._slots
+
+    def follow(self, other: Executable, share: float) -> None:  # noqa: D102
+        source = self._flat_of(other)
+        self._giant_step.wait()
+        self._parameters = self._backend.interpolate(self._parameters, source, share, out=self._parameters)
+
+    def _lies_like(self, other: "FlatExecutable") -> bool:
+        """Whether the parameters of both lie alike in memory of the same library, in the same dtype."""
+        is_near = self._backend is other._backend and self.program.dtype == other.program.dtype
+        return is_near and self._layout == other._layout
+
+    def _flat_of(self, other: Executable) -> Array:
+        """The parameters of another, as this one has its own: where they are, if they lie like that."""
+        if isinstance(other, FlatExecutable) and other._lies_like(self):
+            return other._parameters
+        values = {parameter.name: other.read_parameter(parameter.name) for parameter in self.program.parameters}
+        return self._write(values, self._layout)
+
     def read_trained(self) -> Array:  # noqa: D102
         return self._xp.asarray(self._parameters[: self._trained.size], copy=True)
 

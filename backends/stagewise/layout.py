@@ -23,6 +23,11 @@ class FlatLayout:
             if end < self.size:
                 self._gaps.append(slice(end, self.size))
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FlatLayout) and (self.size, self._places) == (other.size, other._places)
+
+    __hash__ = None  # type: ignore[assignment] # nothing is kept by its layout
+
     @property
     def names(self) -> tuple[str, ...]:
         """The parameters' names in order."""

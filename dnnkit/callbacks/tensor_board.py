@@ -80,8 +80,8 @@ class TensorBoard(Callback):
         check_writable(self.log_dir)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: D102
-        optimizer, step = self.model.optimizer, self.model.executable.state.step
-        rate = float(optimizer.hyperparameters(max(step - 1, 0), 1).learning_rates[0])
+        last = max(self.model.executable.state.step - 1, 0) // self.model.gradient_accumulation_steps
+        rate = float(self.model.optimizer.hyperparameters(last, 1).learning_rates[0])
         values = {"learning_rate": rate, **(logs or {})}
         held_out = {name.removeprefix("val_"): value for name, value in values.items() if name.startswith("val_")}
         trained = {name: value for name, value in values.items() if not name.startswith("val_")}

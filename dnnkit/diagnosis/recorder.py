@@ -124,7 +124,8 @@ def _updates(net: Network, snapshot: Snapshot, gradients: Mapping[str, Values]) 
     if rule is None:
         return {}
     program, changes = net.executable.program, dict[str, Values]()
-    numbers = net.optimizer.hyperparameters(snapshot.state.step, 1, program.groups).at(0)
+    update = snapshot.state.step // net.gradient_accumulation_steps
+    numbers = net.optimizer.hyperparameters(update, 1, program.groups).at(0)
     with np.errstate(all="ignore"):
         if numbers.clip_norm is not None:
             whole = np.concatenate([g.reshape(-1) for g in gradients.values()])
@@ -139,7 +140,7 @@ def _updates(net: Network, snapshot: Snapshot, gradients: Mapping[str, Values]) 
             slots = [snapshot.slots.get(f"{slot}/{name}", np.zeros_like(p)) for slot in rule.slots]
             own = numbers.of_group(program.group_of.get(name, 0))
             given = float(own.learning_rates[0]), *own.numbers(rule)
-            after, *_ = rule.function(snapshot.state.step + 1, p, g, *slots, *given, np)
+            after, *_ = rule.function(update + 1, p, g, *slots, *given, np)
             changes[name] = np.asarray(after) - p
     return changes
 

@@ -3,21 +3,21 @@
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import FrozenInstanceError
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
 from dnnkit.errors import ConfigurationError, NotReady
 
-if TYPE_CHECKING:
-    from dnnkit.layers.base import Layer
+Described = TypeVar("Described")
+"""A `Layer`, which this file does not know."""
 
 
 class Place(Protocol):
     """Where a layer stands in a network."""
 
     @property
-    def description(self) -> "Layer":
+    def description(self) -> Any:
         """The layer as it was given."""
 
     @property
@@ -40,7 +40,7 @@ class Place(Protocol):
         """Freeze it, or train it again."""
 
 
-def at_place(layer: "Layer", name: str, place: Place) -> "Layer":
+def at_place(layer: Described, name: str, place: Place) -> Described:
     """A copy of the layer that knows where it stands, and under which name."""
     twin = copy(layer)
     object.__setattr__(twin, "name", name)
@@ -48,13 +48,13 @@ def at_place(layer: "Layer", name: str, place: Place) -> "Layer":
     return twin
 
 
-def description(layer: "Layer") -> "Layer":
+def description(layer: Described) -> Described:
     """The layer itself, of one that a network gave."""
     place = layer.__dict__.get("_place")
     return layer if place is None else place.description
 
 
-def bound(layer: "Layer") -> Place:
+def bound(layer: Any) -> Place:
     """Where it stands; `NotReady` for a layer of no network."""
     place = layer.__dict__.get("_place")
     if place is None:
@@ -65,13 +65,13 @@ def bound(layer: "Layer") -> Place:
     return place  # type: ignore[no-any-return]
 
 
-def let_assignments_say_more(kind: type["Layer"]) -> None:
+def let_assignments_say_more(kind: type[Any]) -> None:
     """What `dataclass` has made refuses them all alike; it makes that after the class, so this looks at instances."""
     made = vars(kind).get("__setattr__")
     if made is None or hasattr(made, "says_more"):
         return
 
-    def refuse(self: "Layer", name: str, value: Any) -> None:
+    def refuse(self: Any, name: str, value: Any) -> None:
         place = self.__dict__.get("_place")
         if place is not None and name == "trainable":
             place.set_trainable(value)
@@ -94,4 +94,4 @@ def let_assignments_say_more(kind: type["Layer"]) -> None:
             ) from None
 
     refuse.says_more = True  # type: ignore[attr-defined]
-    kind.__setattr__ = refuse  # type: ignore[assignment,method-assign]
+    kind.__setattr__ = refuse  # type: ignore[assignment]

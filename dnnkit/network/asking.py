@@ -12,7 +12,7 @@ from dnnkit.backends.program import HostArray
 from dnnkit.backends.registry import get_backend
 from dnnkit.callbacks import callback_list, hearing
 from dnnkit.callbacks.callback_list import CallbackList
-from dnnkit.errors import ConfigurationError
+from dnnkit.errors import ConfigurationError, NotReady
 from dnnkit.graph.symbols import is_symbolic
 from dnnkit.instead import refuse
 from dnnkit.network import checks, joining, targets
@@ -206,6 +206,11 @@ class Askable(Buildable):
         `rows` are those of a batch; None where all are one.
         """
         self.optimizer.rule  # noqa: B018 - whether the network is compiled is said before anything about data
+        if self.loss is None:
+            raise NotReady(
+                "the network was compiled without a loss, so only step(x, output_gradient) and apply_gradients train "
+                "it: call compile(optimizer, loss), such as loss='mean_squared_error', for fit, evaluate and their like"
+            )
         x = self._check_samples(x, rows)
         self._take_rule()
         samples, program, backend = int(x.shape[0]), self.executable.program, self.backend

@@ -4,16 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.backends import choosing
 from dnnkit.backends.base import Backend
 from dnnkit.backends.choosing import ASSUMED_ROWS, Chosen
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.program import Program, Snapshot, TrainingState
+from dnnkit.backends.program import Hyperparameters, Program, Snapshot, TrainingState
 from dnnkit.backends.registry import get_backend
 from dnnkit.diagnosis.first_look import Looked
-from dnnkit.errors import ConfigurationError, NotReady
+from dnnkit.errors import BackendUnavailable, ConfigurationError, NotReady
 from dnnkit.graph.graph import Graph
 from dnnkit.initializers import Shape
 from dnnkit.instead import refuse
@@ -49,6 +50,7 @@ class Buildable(WithWeights):
         self.goals: tuple[Goal, ...] = tuple(Goal(None) for _ in graph.outputs)
         """What each output is trained for; for dnnkit's own parts."""
         self.seed, self.dtype, self.num_threads = seed, dtype, num_threads
+        self.gradient_accumulation_steps = 1
         self.stop_training = False
         self.turns = Turns()
         """Who may change the network; for dnnkit's own parts."""
@@ -65,6 +67,8 @@ class Buildable(WithWeights):
         """What predicts in its place."""
         self._history: History | None = None
         self._parameters: tuple[Executable, Parameters] | None = None
+        self._companions: tuple[Executable, dict[Any, Executable]] | None = None
+        """Of that executable, what runs on its numbers with gradients from outside: see `open_step`."""
         self._differentiated: tuple[Executable, dict[bool, Executable]] | None = None
         self._output_shapes: list[Shape] = []
         self._is_plain = len(graph.inputs) == 1 and graph.output_form == "one"
@@ -78,9 +82,17 @@ class Buildable(WithWeights):
         loss: str | Loss | type[Loss] | Sequence[Any] | Mapping[str, Any] | None = None,
         metrics: Given | Sequence[Any] | Mapping[str, Any] | None = (),
         loss_weights: Sequence[float] | Mapping[str, float] | None = None,
+        *,
+        gradient_accumulation_steps: int | None = None,
         **others: Any,
     ) -> None:
         """Say what to minimise, how, and what to report; keeps the parameters, forgets an optimizer's state.
+
+        Without a loss, the network is trained by `step` and `apply_gradients` only, whose gradients come from outside.
+        With `gradient_accumulation_steps` so many batches, of whatever calls, make one update: its gradient is the mean
+        of theirs, or their sum where the loss is a sum, as of `step`. So batches of 32 in fours train as batches of 128
+        do, up to rounding. Steps of `fit` stay batches; schedules count updates; dropout draws for each batch. What the
+        last batches of an epoch leave goes on with the first of the next.
 
         A metric is a name or a function `(y_true, y_pred)` that gives one value per row; docs/extending.md says more.
         Warns (`TrainingWarning`) where the last activation, the loss and the metrics do not go together.
@@ -90,14 +102,20 @@ class Buildable(WithWeights):
         loss by itself is that of each. An output without one (None, or not in the dictionary) is only predicted.
         """
         refuse("compile", others, Buildable.compile)
-        if loss is None:
-            raise ConfigurationError("compile got no loss: what shall be minimised, such as loss='mean_squared_error'?")
         chosen, goals = OPTIMIZERS.make(optimizer, Optimizer), list[Goal]()
+        if loss is None and (metrics or loss_weights):
+            raise ConfigurationError(
+                f"compile got {'metrics' if metrics else 'loss_weights'} and no loss: they are measured beside one, or "
+                "weigh it, such as loss='mean_squared_error'"
+            )
         for goal in goals_of(self.graph.output_names, loss, loss_weights, metrics):
             goals.append(replace(goal, metrics=check_metrics(goal.metrics)))
         check_names(self.graph.output_names, goals)
-        warn_of_disagreement(self.graph, goals)
+        if loss is not None:
+            warn_of_disagreement(self.graph, goals)
+        together = checks.check_optional_count("gradient_accumulation_steps", gradient_accumulation_steps) or 1
         with self.turns.rebuilding("compile"):
+            self.gradient_accumulation_steps = together
             self._optimizer, self.goals = chosen, tuple(goals)
             if self._executable is not None:
                 self._rebuild(keep_slots=False, rows=self._weighed_rows)
@@ -159,17 +177,28 @@ class Buildable(WithWeights):
         self._weighed_rows = rows if chosen.why else None
         self._take(chosen, executable)
 
-    def _program(self, graph: Graph | None = None) -> Program:
+    def _program(self, graph: Graph | None = None, goals: Sequence[Goal] | None = None) -> Program:
         graph = graph or self.graph
         graph.check_sample_shapes()
         return lowering.lower_graph(
             graph,
-            self.goals,
+            self.goals if goals is None else goals,
             optimizer=self._optimizer,
             dtype=self.dtype,
             seed=self.seed,
             num_threads=self.num_threads,
+            accumulation=self.gradient_accumulation_steps,
         )
+
+    def hyperparameters(self, count: int = 1) -> Hyperparameters:
+        """The optimizer's numbers for the next so many batches; a schedule gives those of an update the same."""
+        executable, together = self.executable, self.gradient_accumulation_steps
+        first, groups = executable.state.step, executable.program.groups
+        if together == 1 or count == 1:
+            return self.optimizer.hyperparameters(first // together, count, groups)
+        updates = np.arange(first, first + count) // together
+        found = self.optimizer.hyperparameters(int(updates[0]), int(updates[-1] - updates[0]) + 1, groups)
+        return found.of_steps(updates - updates[0])
 
     def initial_parameters(self) -> dict[str, NDArray[Any]]:
         """The parameters that the seed gives, by canonical name."""
@@ -208,6 +237,12 @@ class Buildable(WithWeights):
 
     def _take(self, chosen: Chosen, executable: Executable, keep_slots: bool = True) -> None:
         """Go on with what was built, and with the numbers that were there."""
+        if executable.program.accumulation > 1 and not executable.can_accumulate:
+            raise BackendUnavailable(
+                f"the backend {executable.plan.backend!r} makes an update of each batch, for its "
+                f"{type(executable).__name__} does not say that it can accumulate: leave out "
+                "gradient_accumulation_steps, or use another backend, such as numpy"
+            )
         if self._executable is not None:
             snapshot = self._executable.snapshot()
             if not keep_slots:

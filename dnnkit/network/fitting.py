@@ -145,9 +145,7 @@ class Fittable(Askable):
                 validation_rows=INFERENCE_BATCH if whole else max(batch_size, 256),
                 watch=watching(self, self._looked, x, y, batch_size, diagnose),  # all data was looked at before
             )
-            hyperparameters = self.optimizer.hyperparameters(
-                self.executable.state.step, 1, self.executable.program.groups
-            )
+            hyperparameters = self.hyperparameters()
             self.executable.prepare(run.data, batch_size, hyperparameters, run.validation)
             interrupts.check()
             self.turns.begin_training()

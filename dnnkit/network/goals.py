@@ -41,7 +41,7 @@ def goals_of(outputs: Sequence[str], loss: Any, loss_weights: Any, metrics: Any)
                 f"loss_weights is {shown(loss_weights)}, but the network has one output: its loss alone is minimised, "
                 "and a factor is that of the learning rate. Leave it out"
             )
-        return (Goal(LOSSES.make(loss, Loss), metrics),)
+        return (Goal(None if loss is None else LOSSES.make(loss, Loss), metrics or ()),)
     losses = _each("loss", loss, outputs, spread=True)
     weights = _each("loss_weights", loss_weights, outputs, spread=False)
     if isinstance(metrics, list | tuple) and metrics and len(metrics) != len(outputs):
@@ -60,7 +60,7 @@ def goals_of(outputs: Sequence[str], loss: Any, loss_weights: Any, metrics: Any)
         )
         for each, weight, those in zip(losses, weights, measured, strict=True)
     )
-    if all(goal.loss is None for goal in found):
+    if loss is not None and all(goal.loss is None for goal in found):
         raise ConfigurationError("compile got no loss: what shall be minimised, such as loss='mean_squared_error'?")
     for name, goal in zip(outputs, found, strict=True):
         if goal.loss is None and goal.metrics:

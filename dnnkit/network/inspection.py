@@ -84,8 +84,8 @@ class Inspection:
 def inspect(twin: Network, check: Callable[..., Any], x: Any, y: Any, batch_size: int) -> Inspection:
     """How a network trains, which then has trained; `check` is its own, of samples and targets."""
     batch_size = checks.check_count("batch_size", batch_size)
-    if not twin.is_built or not twin.is_compiled:
-        raise NotReady("only what can be trained can be inspected: call compile(...), and build(...) or fit")
+    if not twin.is_built or not twin.is_compiled or twin.loss is None:
+        raise NotReady("only what fit can train can be inspected: call compile(optimizer, loss), and build(...) or fit")
     if (x is None) != (y is None):
         raise DataError(f"inspect got {'y without x' if x is None else 'x without y'}: give both, or neither")
     executable, program = twin.executable, twin.executable.program

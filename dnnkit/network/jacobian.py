@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from dnnkit.backends import choosing
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.full_batch import rows_at_a_time
-from dnnkit.backends.program import Activate, Dropout, Loss, Parameter, Program, Stage
+from dnnkit.backends.full_batch import drawing, has_statistics, rows_at_a_time
+from dnnkit.backends.program import Activate, Loss, Op, Parameter, Program, Rescale, Stage
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.network.protocol import Network
@@ -35,6 +35,11 @@ class Chosen:
         """As every loss kernel; there are no weights here."""
         return xp.sum(predictions * targets), targets * scale
 
+
+WITHOUT: dict[str, Any] = {
+    "metrics": (), "rule": None, "groups": (), "averages": False, "penalties": (), "bounds": (), "outputs": (),
+}  # fmt: skip
+"""What no derivative needs of a program."""
 
 CHOSEN = Chosen()
 """One object, so that programs with it are equal."""
@@ -125,18 +130,36 @@ class Differentiable(Network):
 
 def differentiated(program: Program, of_parameters: bool) -> Program:
     """The program as it predicts, whose loss is the one that `Chosen` is; frozen, unless parameters are asked for."""
-    stages = tuple(_predicting(stage) for stage in program.stages)
-    sources = program.edges
+    stages, sources = [_predicting(stage) for stage in program.stages], [*program.edges]
+    scores = len(stages)
+
+    def add(stage: Stage, *values: int) -> int:
+        stages.append(stage)
+        sources.append(values)
+        return len(stages)
+
     if program.head != "linear":
-        stages, sources = (*stages, Activate(program.head)), (*sources, (len(stages),))
+        add(Activate(program.head), scores)
+    if any(output.head != "linear" for output in program.outputs):
+        parts = []
+        for output in program.outputs:
+            start, stop = output.columns
+            part = add(Op("columns", stop - start, settings=(("start", start), ("stop", stop))), scores)
+            parts.append(part if output.head == "linear" else add(Activate(output.head), part))
+        add(Op("concatenate", program.output_features), *parts)
     if not of_parameters:
-        stages = tuple(_frozen(stage) for stage in stages)
+        stages = [_frozen(stage) for stage in stages]
     loss = Loss(CHOSEN, "values", "sum")
-    return replace(program, stages=stages, sources=sources, head="linear", loss=loss, metrics=(), rule=None)
+    return replace(program, stages=tuple(stages), sources=tuple(sources), head="linear", loss=loss, **WITHOUT)
 
 
 def _predicting(stage: Stage) -> Stage:
-    return replace(stage, rate=0.0) if isinstance(stage, Dropout) else stage
+    """The stage as it predicts, also where others train: without what it draws, with the statistics that it has."""
+    if drawing(stage) is not None:
+        return Rescale(1.0, 0.0)
+    if isinstance(stage, Op) and has_statistics(stage):
+        return replace(stage, settings=tuple(sorted({**dict(stage.settings), "frozen": True}.items())))
+    return stage
 
 
 def _frozen(stage: Stage) -> Stage:

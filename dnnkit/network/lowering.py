@@ -38,9 +38,11 @@ def lower(
     dtype: Dtype,
     seed: int,
     num_threads: int | None,
+    accumulation: int = 1,
 ) -> Program:
     """Layers one after the other as one frozen description."""
     given = {"optimizer": optimizer, "dtype": dtype, "seed": seed, "num_threads": num_threads}
+    given["accumulation"] = accumulation
     return lower_graph(Graph.chain(layers, input_shape), (Goal(loss, tuple(metrics)),), **given)  # type: ignore[arg-type]
 
 
@@ -52,6 +54,7 @@ def lower_graph(
     dtype: Dtype,
     seed: int,
     num_threads: int | None,
+    accumulation: int = 1,
 ) -> Program:
     """The whole network as one frozen description."""
     stages, outputs = stages_of(graph, goals)
@@ -71,6 +74,7 @@ def lower_graph(
         dtype=dtype,
         seed=seed,
         num_threads=num_threads,
+        accumulation=accumulation,
         sources=stages.sources,
         penalties=tuple(each for owner in owners for each in penalties_of(owner.layer, owner.parameters)),
         bounds=tuple(each for owner in owners for each in bounds_of(owner.layer, owner.parameters)),

@@ -48,15 +48,14 @@ class OwnLoops(Network):
             epoch, data = executable.epoch, executable.load(x, y, weights)
             try:
                 executable.begin_epoch(data, np.arange(samples), samples)
-                numbers = self.optimizer.hyperparameters(executable.state.step, 1, executable.program.groups)
-                executable.run_steps(0, 1, numbers)
+                executable.run_steps(0, 1, self.hyperparameters())
                 return executable.totals()
             finally:
                 executable.epoch = epoch  # of a fit that this step is between two of
 
     def _train_batch(self, x: Any, y: Any) -> float | None:
         """The same, where nothing has to be built or converted; else None."""
-        if not (self.is_built and self.is_compiled):
+        if not self.is_built or self.loss is None:
             return None
         with self.turns:
             executable, optimizer = self.executable, self.optimizer
@@ -65,7 +64,7 @@ class OwnLoops(Network):
                 return None
             if program.frozen_parameters or not executable.can_group:
                 require_trainable(executable, optimizer)
-            return executable.train_batch(x, y, optimizer.hyperparameters(executable.state.step, 1, program.groups))
+            return executable.train_batch(x, y, self.hyperparameters())
 
     def get_gradients(
         self, x: Any, y: Any, with_input: bool = False, *, sample_weight: Any = None
@@ -76,7 +75,7 @@ class OwnLoops(Network):
         their names. Dropout is active, with the
         mask of the next update.
         """
-        if sample_weight is None and not with_input and self.is_built and self.is_compiled:
+        if sample_weight is None and not with_input and self.is_built and self.loss is not None:
             with self.turns:
                 executable = self.executable
                 if executable.program.frozen_parameters:
@@ -108,12 +107,12 @@ class OwnLoops(Network):
             UnknownName, ShapeError, DataError: before anything changes, where a gradient does not fit a parameter.
             ConfigurationError: if one is missing, or is of a layer that is frozen.
         """
-        optimizer = self.optimizer
+        self.optimizer.rule  # noqa: B018 - whether the network is compiled is said first
         self._take_rule()
         arrays = self.parameters.fitting("gradient", gradients)
         program = self.executable.program
         if program.frozen_parameters or not self.executable.can_group:
-            require_trainable(self.executable, optimizer)
+            require_trainable(self.executable, self.optimizer)
             if frozen := [each.name for each in program.frozen_parameters if each.name in arrays]:
                 raise ConfigurationError(
                     f"the gradient of {', '.join(frozen)} is given, but the layer is frozen: expected those of "
@@ -127,7 +126,7 @@ class OwnLoops(Network):
             )
         with self.turns:
             executable = self.executable
-            executable.update(arrays, optimizer.hyperparameters(executable.state.step, 1, program.groups))
+            executable.update(arrays, self.hyperparameters())
 
     @abstractmethod
     def _check(

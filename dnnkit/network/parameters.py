@@ -22,6 +22,11 @@ class Parameters(Mapping[str, NDArray[Any]]):
         program = executable().program
         self._shapes, self._dtype = {p.name: p.shape for p in program.parameters}, np.dtype(program.dtype)
 
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The shape of each."""
+        return self._shapes
+
     def __getitem__(self, name: str) -> NDArray[Any]:
         self._check(name)
         executable = self._executable()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dnnkit.backends.base import Backend
 from dnnkit.backends.executable import Executable
+from dnnkit.backends.program import Hyperparameters
 from dnnkit.graph.graph import Graph
 from dnnkit.layers import Layer
 from dnnkit.metrics import Given
@@ -33,6 +34,7 @@ class Network(Protocol):
     seed: int
     num_threads: int | None
     is_graph: ClassVar[bool]
+    gradient_accumulation_steps: int
     stop_training: bool
     turns: Turns
 
@@ -75,6 +77,9 @@ class Network(Protocol):
     @property
     def optimizer(self) -> Optimizer:
         """The optimizer."""
+
+    def hyperparameters(self, count: int = ...) -> Hyperparameters:
+        """The optimizer's numbers for the next batches."""
 
     @property
     def history(self) -> History:

@@ -56,6 +56,7 @@ class Sequential(WholeNetwork):
             num_threads=num_threads,
             name=name,
         )
+        self._join_if_within()
 
     def add(self, layer: Layer | Input) -> None:
         """Put a layer behind the others, also behind those of a network that was built and trained.
@@ -73,6 +74,11 @@ class Sequential(WholeNetwork):
         self._replace_layers("pop", [*self._given_input(), *self.descriptions[:-1]])
         return last
 
+    def _join_if_within(self) -> None:
+        """Have the weights of networks that are among the layers, as a model has that calls them."""
+        if any(layer.inner_layers() for layer in self.descriptions):
+            self.join()
+
     def _given_input(self) -> list[Input]:
         return [] if self.input_shape is None else [Input(self.input_shape)]
 
@@ -83,6 +89,7 @@ class Sequential(WholeNetwork):
             before = self.graph
             if self._executable is None:
                 self.graph = graph
+                self._join_if_within()
                 return
             if not graph.layers:
                 raise ConfigurationError("the only layer of a network that is built cannot be taken away")
@@ -97,6 +104,7 @@ class Sequential(WholeNetwork):
                 self.graph, self._executable = before, old
                 raise
             self._output_shapes = graph.output_shapes()
+            self._join_if_within()
             there = old.snapshot()
             kept = {
                 name: value

@@ -1,6 +1,6 @@
 """A network at a glance: as a table for `summary`, in a few lines for `repr`, as HTML for notebooks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import prod
 from textwrap import wrap
 from typing import NamedTuple
@@ -33,6 +33,8 @@ class Row(NamedTuple):
     numbers: str
     reads: tuple[str, ...] = ()
     """What each call of it reads, of a network whose layers do not stand one after the other."""
+    frozen: int = 0
+    """How many of its parameters are not trained."""
 
     @property
     def parameters(self) -> int:
@@ -71,10 +73,18 @@ def rows(net: Network) -> list[Row]:
         if (before := found.get(step.name)) is not None:
             found[step.name] = before._replace(reads=before.reads + reads)
             continue
-        count = sum(prod(size) for size, _ in step.layer.parameters_of(step.shapes).values())
-        after = ", ".join(map(_shape, step.after))
-        found[step.name] = Row(step.name, step.layer, after, f"{count:,}", reads)
+        sizes = {name: prod(size) for name, (size, _) in step.layer.parameters_of(step.shapes).items()}
+        after, count = ", ".join(map(_shape, step.after)), sum(sizes.values())
+        found[step.name] = Row(step.name, step.layer, after, f"{count:,}", reads, _frozen(step.layer, sizes))
     return list(found.values())
+
+
+def _frozen(layer: Layer, sizes: Mapping[str, int]) -> int:
+    """How many of a layer's parameters are frozen; of a network that is called, also those that it froze itself."""
+    if not layer.trainable:
+        return sum(sizes.values())
+    frozen = [f"{path}/" for path, inner in layer.inner_layers() if not inner.trainable]
+    return sum(size for name, size in sizes.items() if name.startswith(tuple(frozen)))
 
 
 def _shape(shape: tuple[int, ...]) -> str:
@@ -129,7 +139,7 @@ def footer(net: Network) -> str:
     size = count * (4 if net.dtype == "float32" else 8) / 1024
     amount = f"{size:,.1f} KiB" if size < 1024 else f"{size / 1024:,.1f} MiB"
     where = f", on {net.backend.address}" if net.is_built else ""
-    frozen = sum(row.parameters for row in rows(net) if row.is_frozen)
+    frozen = sum(row.frozen for row in rows(net))
     parts = f" ({count - frozen:,} trainable, {frozen:,} frozen)" if frozen else ""
     return f"{count:,} parameters{parts}, {net.dtype}, {amount}{where}"
 
@@ -148,7 +158,9 @@ def training(net: Network) -> str:
         for name, goal in zip(net.graph.output_names, net.goals, strict=True)
         if goal.loss is not None
     ]
-    return f"{optimizer} on {' and '.join(losses)}{metrics}{trained}"
+    together = net.gradient_accumulation_steps
+    batches = f", an update of {together} batches" if together > 1 else ""
+    return f"{optimizer} on {' and '.join(losses) or 'gradients from outside'}{batches}{metrics}{trained}"
 
 
 def text(net: Network) -> str:

@@ -18,6 +18,7 @@ from dnnkit.network.fitting import Fittable
 from dnnkit.network.freezing import Freezable
 from dnnkit.network.jacobian import Differentiable
 from dnnkit.network.kinship import Kin
+from dnnkit.network.open_step import OpenStep
 from dnnkit.network.own_loops import OwnLoops
 from dnnkit.saves import saving
 from dnnkit.saves.numbers import restore_numbers
@@ -38,7 +39,7 @@ class Shown:
         return self if owner is None else self._get(owner)
 
 
-class WholeNetwork(Fittable, Differentiable, OwnLoops, Freezable, Describable, Copyable, Traceable):
+class WholeNetwork(Fittable, OpenStep, Differentiable, OwnLoops, Freezable, Describable, Copyable, Traceable):
     """Base of `Sequential` and `Model`, which differ in how their graph is written."""
 
     is_graph: ClassVar = True
@@ -180,6 +181,7 @@ class WholeNetwork(Fittable, Differentiable, OwnLoops, Freezable, Describable, C
         same = {name: state[name] for name in ("seed", "dtype", "num_threads")}
         WholeNetwork.__init__(self, state["graph"], **same, backend=backend, name=state.get("name"))
         self.goals, self._optimizer = state["goals"], state["optimizer"]
+        self.gradient_accumulation_steps = state.get("gradient_accumulation_steps", 1)
         vars(self).update(state["own"])
         if state["numbers"]:
             assert self.input_shape is not None

@@ -61,7 +61,12 @@ ARCHITECTURE = record(
         "optimizer": ANYTHING,
         "metrics": list_of(ANYTHING, 1000),
     },
-    {"name": or_none(text(most=200)), "graph": GRAPH, "goals": list_of(GOAL, MOST_LAYERS)},
+    {
+        "name": or_none(text(most=200)),
+        "graph": GRAPH,
+        "goals": list_of(GOAL, MOST_LAYERS),
+        "gradient_accumulation_steps": whole(1, 1 << 40),
+    },
     agrees=_check_sizes,
 )
 

@@ -91,7 +91,8 @@ def network_of(
             with warnings.catch_warnings():  # compiling it warned before
                 warnings.simplefilter("ignore", TrainingWarning)
                 optimizer = serialization.rebuild(architecture["optimizer"], known)
-                net.compile(optimizer, **_compiled(architecture, known, custom))
+                together = architecture.get("gradient_accumulation_steps")
+                net.compile(optimizer, gradient_accumulation_steps=together, **_compiled(architecture, known, custom))
         shape = tuple(architecture["input_shape"])
         graph = net.graph.with_input_shape(shape)
         shapes = {name: tuple(size) for name, (size, _) in graph.parameters().items()}
@@ -127,6 +128,8 @@ def _compiled(architecture: Mapping[str, Any], known: Mapping[str, type], custom
     if goals is None:
         metrics = [_metric(each, custom) for each in architecture["metrics"]]
         return {"loss": serialization.rebuild(architecture["loss"], known), "metrics": metrics}
+    if goals and all(goal["loss"] is None for goal in goals):
+        return {"loss": None}
     return {
         "loss": [serialization.rebuild(goal["loss"], known) for goal in goals],
         "metrics": [[_metric(each, custom) for each in goal["metrics"]] for goal in goals],

@@ -35,6 +35,7 @@ def state_of(net: Network, own: Mapping[str, Any]) -> dict[str, Any]:
         "graph": net.graph,
         "goals": net.goals,
         "optimizer": net.optimizer if net.is_compiled else None,
+        "gradient_accumulation_steps": net.gradient_accumulation_steps,
         "seed": net.seed,
         "dtype": net.dtype,
         "num_threads": net.num_threads,

@@ -29,6 +29,7 @@ def files_of(net: Network) -> dict[str, bytes]:
 
 def architecture_of(net: Network) -> dict[str, Any]:
     """All that a network is besides numbers, as JSON values."""
+    together = net.gradient_accumulation_steps
     return {
         "format": FORMAT,
         "dnnkit": __version__,
@@ -41,6 +42,7 @@ def architecture_of(net: Network) -> dict[str, Any]:
         "optimizer": serialization.describe(net.optimizer) if net.is_compiled else None,
         "metrics": [_described(metric) for metric in net.metrics] if len(net.goals) == 1 else [],
         **({} if net.name is None else {"name": net.name}),
+        **({} if together == 1 else {"gradient_accumulation_steps": together}),
         **(_graph_of(net) if net.is_graph else {}),
     }
 

@@ -215,6 +215,13 @@ class BackendImplementation(Implementation):
             out = call.out(x.shape, x.dtype, own)
             return call.result(self.backend.clip_norm(own, bound, out=out))
 
+    def interpolate(self, x: HostArray, y: HostArray, share: float, given: Given = PLAIN) -> HostArray:
+        """(1 - share) of x, and share of y."""
+        with self._call(given) as call:
+            own, other = call.put("x", x), call.put("y", y)
+            out = call.out(x.shape, x.dtype, own)
+            return call.result(self.backend.interpolate(own, other, share, out=out))
+
     def clip_value(self, x: HostArray, bound: float, given: Given = PLAIN) -> HostArray:
         """x, each element within the bound."""
         with self._call(given) as call:

@@ -1,4 +1,4 @@
-"""Questions about what is not a layer's own: gathering rows, rescaling, dropout, clipping by the norm."""
+"""Questions about what is not a layer's own: gathering rows, rescaling, dropout, clipping, interpolation."""
 
 from collections.abc import Iterator
 
@@ -54,6 +54,12 @@ def _dropout(implementation: Implementation, kernel: str) -> Iterator[Case]:
 
 def _vectors(implementation: Implementation, kernel: str) -> Iterator[Case]:
     for chosen in pairwise(shape=VECTORS, dtype=DTYPES, kind=[0.5, 3.0, 1e6], given=implementation.variations):
+        yield Case(kernel, **chosen)
+
+
+def _shares(implementation: Implementation, kernel: str) -> Iterator[Case]:
+    shares = [0.0, 0.005, 0.5, 1.0]
+    for chosen in pairwise(shape=VECTORS, dtype=DTYPES, kind=shares, given=implementation.variations):
         yield Case(kernel, **chosen)
 
 
@@ -176,3 +182,16 @@ def same_bits(implementation: Implementation, case: Case) -> None:
     """Each run gives the same bits."""
     x = case.rng.normal(size=5003).astype(case.dtype)
     check_bits("clip_norm", [(implementation.clip_norm(x, 1.0),) for _ in range(2)])
+
+
+@question("data", "interpolate", _shares)
+def interpolated(implementation: Implementation, case: Case) -> None:
+    """Of all of one vector, of all of the other, and between; bit for bit where a share is all, and each run."""
+    x, y = (case.rng.normal(size=case.shape).astype(case.dtype) for _ in range(2))
+    z = implementation.interpolate(x, y, case.kind, case.given)
+    check_alike("z", z, case.shape, case.dtype)
+    if case.kind in (0.0, 1.0):
+        check_same("z", z, (x, y)[int(case.kind)])
+    expected, few = (1 - case.kind) * wide(x) + case.kind * wide(y), 3 * np.finfo(case.dtype).eps
+    check_close("z", z, expected, few * (np.abs(wide(x)) + np.abs(wide(y))))
+    check_bits("interpolate", [(z,), (implementation.interpolate(x, y, case.kind, case.given),)])

@@ -49,7 +49,7 @@ class Implementation:
     operations: frozenset[str] = frozenset(
         (
             "activation", "dense", "dense_backward_input", "stage", "loss", "metric", "own_metric", "update",
-            "gather", "affine", "dropout_mask", "dropout", "clip_norm", "clip_value",
+            "gather", "affine", "dropout_mask", "dropout", "clip_norm", "clip_value", "interpolate",
         )
     )  # fmt: skip
     largest: int = 50_000
@@ -167,6 +167,10 @@ class Implementation:
 
     def clip_norm(self, x: HostArray, bound: float, given: Given = PLAIN) -> HostArray:
         """x, scaled down to the norm `bound` if its own is larger."""
+        raise NotImplementedError
+
+    def interpolate(self, x: HostArray, y: HostArray, share: float, given: Given = PLAIN) -> HostArray:
+        """(1 - share) of x, and share of y."""
         raise NotImplementedError
 
     def clip_value(self, x: HostArray, bound: float, given: Given = PLAIN) -> HostArray:

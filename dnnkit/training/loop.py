@@ -225,7 +225,7 @@ class _Fit:
             with turn:
                 if self.interrupts.received:  # while it came to its turn: nobody has asked these steps to stop
                     return executable.totals()
-                hyperparameters = net.optimizer.hyperparameters(state.step, end - first, executable.program.groups)
+                hyperparameters = net.hyperparameters(end - first)
                 done = state.position = executable.run_steps(first, end, hyperparameters)
                 if done == last or self.interrupts.received:
                     return executable.totals()  # within the turn: a step of another thread has an epoch of its own

@@ -43,7 +43,8 @@ def apply_update(worker, run, start, place, count):
 def apply_rules(worker, run, start, place, count, group):
     """The same with the numbers of a group of parameters."""
     made = worker.step - run.first_step
-    update_number, rate = run.first_update + made + 1, number(0.0, run.rates + group * run.group_rates, made)
+    update_number = (run.first_update + made) // run.accumulation + 1
+    rate = number(0.0, run.rates + group * run.group_rates, made)
     constants = run.constants + group * run.group_constants + made * run.constant_stride
     parameters, gradient, slots = worker.parameters + start, worker.gradient + place, worker.slots + start
     call_update(run.rule, (update_number, parameters, gradient, slots, run.slot_stride, count, rate, constants))
@@ -70,6 +71,12 @@ def clip_elements(run, address, count):
     for e in range(count):
         value = gradient[e]
         gradient[e] = bound if value > bound else (-bound if value < -bound else value)
+
+
+@jit
+def is_due(worker, run):
+    """Whether this step's batch is the last of those that make an update."""
+    return (run.first_update + worker.step - run.first_step + 1) % run.accumulation == 0
 
 
 @jit
@@ -188,9 +195,27 @@ def first_of_norm(worker):
 
 
 @opcode
+def accumulate(worker, run, stage, option):
+    """Add this worker's share of the gradient to that of other batches; the last of them has the sum.
+
+    With option 1 the sum becomes a mean.
+    """
+    size, count = size_of(run.zero), worker.share_end - worker.share
+    gradient = vector(run.zero, worker.gradient + worker.share * size, count)
+    total = vector(run.zero, worker.slots + (run.gradient_sum * run.slot_stride + worker.share) * size, count)
+    factor = gradient.dtype.type(1 / run.accumulation if option == 1 else 1)
+    is_first = (run.first_update + worker.step - run.first_step) % run.accumulation == 0
+    for e in range(count):
+        total[e] = factor * gradient[e] if is_first else total[e] + factor * gradient[e]
+    if is_due(worker, run):
+        for e in range(count):
+            gradient[e] = total[e]
+
+
+@opcode
 def hold(worker, run, stage, option):
     """Hold parameters to the bound with the option's number; one worker, where all have the same parameters."""
-    if run.by_rows and option % run.workers != worker.number:
+    if not is_due(worker, run) or (run.by_rows and option % run.workers != worker.number):
         return
     bound = bound_at(run.bounds + option * BOUND_BYTES)
     columns = matrix(run.zero, worker.parameters + bound.start, bound.inputs, bound.outputs)
@@ -304,7 +329,9 @@ def clip_each(worker, run, stage, option):
 
 @opcode
 def update(worker, run, stage, option):
-    """Update this worker's share of the parameters."""
+    """Update this worker's share of the parameters, if the batch is the last of those that make an update."""
+    if not is_due(worker, run):
+        return
     size = size_of(run.zero)
     # Replicated parameters first, on their own, so that every worker rounds them identically.
     apply_update(worker, run, worker.share * size, worker.share * size, worker.own - worker.share)

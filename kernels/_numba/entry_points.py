@@ -203,6 +203,16 @@ def mark_entry(x_pointer, bits_pointer, finite_pointer, rows, features, words):
     pointed(finite_pointer, 1)[0] = finite
 """
 
+INTERPOLATE = """\
+from dnnkit.kernels._numba.at_address import pointed
+
+from dnnkit.kernels.interpolate import cpu
+
+
+def interpolate_entry(x_pointer, y_pointer, out_pointer, count, share):
+    cpu.interpolate(pointed(x_pointer, count), pointed(y_pointer, count), share, pointed(out_pointer, count))
+"""
+
 LBFGS = """\
 from dnnkit.kernels._numba.at_address import pointed
 
@@ -358,6 +368,13 @@ def dropout_entry_points(dtype: str) -> EntryPoints:
 def mark_entry_points(source: str) -> EntryPoints:
     """`mark(x, bits, finite, rows, features, words)`, of data of the dtype `source`; see `kernels/nonzero_columns`."""
     return EntryPoints(f"mark.{source}", "float32", "mark", MARK, mark=f"{source}* int64* bool* int64 int64 int64")
+
+
+@cache
+def interpolate_entry_points(dtype: str) -> EntryPoints:
+    """`interpolate(x, y, out, count, share)`; all flat."""
+    arguments = "number* number* number* int64 float64"
+    return EntryPoints("interpolate", dtype, "interpolate", INTERPOLATE, interpolate=arguments)
 
 
 @cache

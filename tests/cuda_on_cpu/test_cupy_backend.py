@@ -1,6 +1,7 @@
 """What the CuPy backend promises beyond what every backend does, on the stand-in: waiting, streams, devices."""
 
 import pickle
+from contextlib import nullcontext
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -107,6 +108,42 @@ def test_parameters_and_gradients_from_outside_go_where_they_belong(cupy: Module
         found.append([net.executable.read_parameter(name) for name in shapes])
     for there, here in zip(*found, strict=True):
         np.testing.assert_allclose(there, here, rtol=1e-5)
+
+
+def test_steps_from_outside_run_on_the_network_s_own_numbers_between_its_own_steps(cupy: ModuleType) -> None:
+    """Whatever was recorded before, and in whatever stream; restored numbers lie elsewhere."""
+    x, labels = data()
+    y, found = ADAM.targets(labels), []
+    gradient = np.random.default_rng(2).normal(size=(30, 10)).astype(np.float32)
+    for backend in ("cupy", "numpy"):
+        net = ADAM.network(backend, "float32")
+        net.fit(x, y, batch_size=30, verbose=0)
+        target = net.copy()
+        for number in range(4):
+            with cupy.cuda.Stream() if number == 2 and backend == "cupy" else nullcontext():
+                net.step(x[:30], logits_gradient=gradient)
+            net.fit(x, y, batch_size=30, verbose=0)
+            target.follow(net, 0.25)
+            if number == 1:
+                net.executable.restore(net.executable.snapshot())
+        found.append([*net.parameters.values(), *target.parameters.values()])
+    for there, here in zip(*found, strict=True):
+        np.testing.assert_allclose(there, here, rtol=2e-4, atol=1e-6)
+
+
+def test_updates_of_several_batches_are_those_of_numpy(cupy: ModuleType) -> None:
+    x, labels = data()
+    y, found = ADAM.targets(labels), []
+    for backend in ("cupy", "numpy"):
+        net = ADAM.network(backend, "float32")
+        net.compile(dk.AdamW(0.01, use_ema=True, global_clipnorm=0.5), net.loss, gradient_accumulation_steps=4)
+        net.fit(x, y, batch_size=15, epochs=2, shuffle=False, verbose=0)
+        net.apply_gradients(net.get_gradients(x[:15], y[:15])[1])
+        snapshot = net.executable.snapshot()
+        assert snapshot.state.step == 13
+        found.append([*snapshot.parameters.values(), *snapshot.slots.values()])
+    for there, here in zip(*found, strict=True):
+        np.testing.assert_allclose(there, here, rtol=2e-4, atol=1e-6)
 
 
 def test_the_second_gpu_does_all_the_work(cupy: ModuleType) -> None:

@@ -11,6 +11,8 @@ import pytest
 import dnnkit as dk
 from dnnkit.backends import Backend, full_batch
 from dnnkit.errors import ConfigurationError
+from tests.backends.graphs import built, samples, two_inputs_two_outputs
+from tests.backends.graphs import numbers as initial
 
 rng = np.random.default_rng(8)
 X = rng.normal(size=(30, 4))
@@ -141,7 +143,7 @@ class Interrupted(dk.losses.Loss):
 
 @pytest.mark.parametrize("call", [3, 4, 6])
 def test_ctrl_c_leaves_whole_iterations(backend: Backend, call: int) -> None:
-    nets = [network(backend, loss=Interrupted(), initial_step=100.0) for _ in range(2)]
+    nets = [network(backend, loss=Interrupted(), learning_rate=20.0) for _ in range(2)]  # so searches are long
     Interrupted.calls[:] = [0, -1]
     nets[0].fit(X, Y, epochs=6, verbose=0)
     Interrupted.calls[:] = [0, call]
@@ -260,3 +262,16 @@ def test_what_it_cannot_take_is_said(backend: Backend) -> None:
     net.compile("adam", "mse")
     net.fit(X, Y, verbose=0)
     net.inspect()
+
+
+@pytest.mark.parametrize("rows", [4, 100])
+def test_a_graph_of_several_outputs_is_one_function(backend: Backend, rows: int) -> None:
+    program = two_inputs_two_outputs()
+    values, (x, y) = initial(program), samples(program, 11)
+    executable = built(backend, program, values)
+    data = executable.load(x, y, backend.asarray(WEIGHTS[:11], "float64"))
+    loss, gradient = executable.differentiate_all(data, executable.read_trained(), rows, lambda: True)
+    expected = executable.gradients(data)
+    assert loss == pytest.approx(expected.loss, rel=1e-12)
+    for name, value in executable.name_trained(gradient).items():
+        np.testing.assert_allclose(value, backend.to_numpy(expected.parameters[name]), rtol=1e-9, atol=1e-14)

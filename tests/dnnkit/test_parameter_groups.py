@@ -7,6 +7,7 @@ import pytest
 
 import dnnkit as dk
 from dnnkit.backends import Backend
+from dnnkit.backends.stagewise import giant_step
 from dnnkit.errors import BackendUnavailable, ConfigurationError, NotReady, UnknownName
 from dnnkit.kernels.optimizer_step.reference import RULES
 from dnnkit.parameter_groups import matches
@@ -315,3 +316,33 @@ def test_the_mean_is_of_what_a_constraint_left(backend: Backend) -> None:
     net.compile(dk.SGD(0.5, use_ema=True), "mean_squared_error")
     net.train_step(X, Y)
     np.testing.assert_allclose(net.averages["dense/kernel"], net.parameters["dense/kernel"], rtol=1e-12)
+
+
+def everything() -> dk.optimizers.Optimizer:
+    groups = {"dense_1": {"learning_rate": dk.schedules.CosineDecay(0.03, 9)}}
+    return dk.AdamW(0.01, weight_decay=DECAY, no_decay="bias", groups=groups, use_ema=True, ema_momentum=0.8)
+
+
+def test_steps_of_seconds_are_steps_as_well(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are run one by one, each with its own numbers of the stretch."""
+    expected = network(everything(), backend)
+    fit(expected, 6)
+    monkeypatch.setattr(giant_step, "GIANT", 1)
+    net = network(everything(), backend)
+    fit(net, 6)
+    for name, value in net.averages.items():
+        np.testing.assert_allclose(value, expected.averages[name], rtol=1e-10, atol=1e-13)
+
+
+def test_training_goes_on_exactly_within_an_epoch(backend: Backend, tmp_path: Any) -> None:
+    expected = network(everything(), backend)
+    expected.fit(X, Y, batch_size=5, steps=12, verbose=0)
+    net = network(everything(), backend)
+    net.fit(X, Y, batch_size=5, steps=7, verbose=0)
+    net.save(tmp_path / "net")
+    again = dk.load(tmp_path / "net", backend=backend)
+    assert again.optimizer == net.optimizer
+    again.fit(X, Y, batch_size=5, steps=5, verbose=0)
+    np.testing.assert_equal(dict(again.parameters), dict(expected.parameters))
+    np.testing.assert_equal(dict(again.averages), dict(expected.averages))
+    np.testing.assert_equal(again.predict(X), expected.predict(X))

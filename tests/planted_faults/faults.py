@@ -389,7 +389,7 @@ NUMBA = [
     ),
     Fault(
         "numba-steps-counted", ONE, "kernels/_engine/updates.py",
-        "run.first_update + made + 1", "run.first_update + made + 2",
+        "run.accumulation + 1", "run.accumulation + 2",
         "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/1'",
     ),
     Fault(
@@ -950,6 +950,11 @@ BACKENDS = [
         "tests/cuda_on_cpu/test_recorded_step.py -k 'bits_are_the_same and sparse'",
     ),
     Fault(
+        "backends-follow-shards", STALE, "backends/numba_backend/readers.py",
+        "own = self._homes.flat_to_write().parameters[0]", "own = self._homes.parameters",
+        "tests/backends/numba_backend/test_worker_shards.py -k 'following and units'",
+    ),
+    Fault(
         "backends-recorded-workspace", STALE, "kernels/_cuda/products.py",
         "self._turn_to(self._stream)", "pass",
         "tests/cuda_on_cpu/test_recorded_step.py -k leaves_products",
@@ -983,7 +988,7 @@ BACKENDS = [
     Fault(
         "backends-graph-softmax-that-is-read", MISSING, "dnnkit/network/lowering.py",
         "is_read = lowering.readers(value) > 0 or values.count(value) > 1", "is_read = False",
-        "tests/dnnkit/network/test_model.py -k 'trace and numpy'",
+        "tests/dnnkit/network/test_model.py -k 'takes_over and numpy'",
     ),
     Fault(
         "backends-kinship-stale", STALE, "dnnkit/network/kinship.py",
@@ -992,8 +997,34 @@ BACKENDS = [
     ),
     Fault(
         "backends-diagnosis-next-step", ONE, "dnnkit/diagnosis/recorder.py",
-        "rule.function(snapshot.state.step + 1, p", "rule.function(snapshot.state.step, p",
+        "rule.function(update + 1, p", "rule.function(update, p",
         "tests/dnnkit/diagnosis/test_layers.py -k 'updates_are_those and adam'",
+    ),
+    Fault(
+        "numba-accumulated-too-soon", ONE, "kernels/_engine/updates.py",
+        "(run.first_update + worker.step - run.first_step + 1) % run.accumulation",
+        "(worker.step - run.first_step + 1) % run.accumulation",
+        "tests/dnnkit/network/test_accumulation.py -k 'goes_on_in_the_middle and numba'",
+    ),
+    Fault(
+        "backends-accumulated-stale", STALE, "backends/stagewise/executable.py",
+        "is_first=place == 0", "is_first=self.state.step == 1",
+        "tests/dnnkit/network/test_accumulation.py -k 'small_batches and numpy'",
+    ),
+    Fault(
+        "backends-open-step-state", STALE, "backends/stagewise/flat.py",
+        "self.state, self._giant_step = other.state, other._giant_step", "self._giant_step = other._giant_step",
+        "tests/dnnkit/network/test_open_step.py -k applies_what_backward_finds",
+    ),
+    Fault(
+        "backends-open-step-logits", MISSING, "dnnkit/network/open_step.py",
+        "self.of_logits and last_activation != ", "False and last_activation != ",
+        "tests/dnnkit/network/test_open_step.py -k fused_loss_goes_back",
+    ),
+    Fault(
+        "backends-open-step-dropout", MISSING, "dnnkit/network/open_step.py",
+        "program.stages if training else _as_predicted(program)", "program.stages",
+        "tests/dnnkit/network/test_open_step.py -k by_differences",
     ),
     Fault(
         "backends-cupy-piece", INDEX, "backends/cupy_backend/backend.py",

@@ -47,19 +47,18 @@ def count_of(worker, run, stage):
 @jit
 def sum_to(x, wanted, out):
     """Sums of x over rows, of the differences' squares from `wanted` where that is not empty, to out (C,)."""
-    rows, features = x.shape
     channels = out.size
     for c in range(channels):
         out[c] = 0
-    for i in range(rows):
-        for first in range(0, features, channels):
-            if wanted.size > 0:
-                for c in range(channels):
-                    difference = x[i, first + c] - wanted[c]
-                    out[c] += difference * difference
-            else:
-                for c in range(channels):
-                    out[c] += x[i, first + c]
+    for first in range(0, x.size, channels):
+        row = part(x, first, channels)
+        if wanted.size > 0:
+            for c in range(channels):
+                difference = row[c] - wanted[c]
+                out[c] += difference * difference
+        else:
+            for c in range(channels):
+                out[c] += row[c]
 
 
 @jit
@@ -68,19 +67,19 @@ def finish(worker, run, stage, mean, inverse, normal):
     x, y, channels = source(worker, run, stage, 0), y_of(worker, run, stage), channels_of(stage)
     scale, center = setting(stage, SCALE) > 0, setting(stage, CENTER) > 0
     gamma, beta = parameter(worker, run, stage, 0), parameter(worker, run, stage, 1 if scale else 0)
-    for i in range(worker.rows):
-        for first in range(0, stage.outputs, channels):
+    for first in range(0, y.size, channels):
+        given, made, out = part(x, first, channels), part(normal, first, channels), part(y, first, channels)
+        for c in range(channels):
+            made[c] = (given[c] - mean[c]) * inverse[c]
+        if scale:
             for c in range(channels):
-                normal[i, first + c] = (x[i, first + c] - mean[c]) * inverse[c]
-            if scale:
-                for c in range(channels):
-                    y[i, first + c] = normal[i, first + c] * gamma[c]
-            else:
-                for c in range(channels):
-                    y[i, first + c] = normal[i, first + c]
-            if center:
-                for c in range(channels):
-                    y[i, first + c] += beta[c]
+                out[c] = made[c] * gamma[c]
+        else:
+            for c in range(channels):
+                out[c] = made[c]
+        if center:
+            for c in range(channels):
+                out[c] += beta[c]
 
 
 @jit
@@ -93,7 +92,7 @@ def invert(stage, variance, out):
 
 @opcode
 def batch_normalization_mean(worker, run, stage, option):
-    """Add up each feature of a stage's x."""
+    """Add up the x of a stage, feature by feature."""
     if setting(stage, FROZEN) == 0:
         channels, x = channels_of(stage), source(worker, run, stage, 0)
         sum_to(x, part(x, 0, 0), my_sums(worker, run, stage, 0, channels))
@@ -147,11 +146,12 @@ def batch_normalization_backward_sums(worker, run, stage, option):
     dbeta = my_sums(worker, run, stage, 3 * channels, channels)
     for c in range(channels):
         dgamma[c], dbeta[c] = 0, 0
-    for i in range(worker.rows):
-        for first in range(0, stage.outputs, channels):
-            for c in range(channels):
-                dgamma[c] += dy[i, first + c] * normal[i, first + c]
-                dbeta[c] += dy[i, first + c]
+    for first in range(0, dy.size, channels):
+        slope, made = part(dy, first, channels), part(normal, first, channels)
+        for c in range(channels):
+            dgamma[c] += slope[c] * made[c]
+        for c in range(channels):
+            dbeta[c] += slope[c]
     if stage.trains:
         scale = setting(stage, SCALE) > 0
         if scale:
@@ -184,14 +184,13 @@ def batch_normalization_backward(worker, run, stage, option):
         for c in range(channels):
             dgamma[c], dbeta[c] = 0, 0
     gamma, scale = parameter(worker, run, stage, 0), setting(stage, SCALE) > 0
-    for i in range(worker.rows):
-        for first in range(0, stage.outputs, channels):
+    for first in range(0, dx.size, channels):
+        slope, made, out = part(dy, first, channels), part(normal, first, channels), part(dx, first, channels)
+        for c in range(channels):
+            out[c] = (slope[c] - dbeta[c] - made[c] * dgamma[c]) * inverse[c]
+        if scale:
             for c in range(channels):
-                slope = dy[i, first + c] - dbeta[c] - normal[i, first + c] * dgamma[c]
-                dx[i, first + c] = slope * inverse[c]
-            if scale:
-                for c in range(channels):
-                    dx[i, first + c] *= gamma[c]
+                out[c] *= gamma[c]
 
 
 @opcode

@@ -11,6 +11,7 @@ from dnnkit.kernels._engine.kinds import (
     y_of,
 )
 from dnnkit.kernels._engine.opcodes import opcode
+from dnnkit.kernels._numba.at_address import part
 from dnnkit.kernels._numba.jit import jit
 
 
@@ -39,9 +40,10 @@ def embedding(worker, run, stage, option):
     width = stage.outputs // columns
     for i in range(worker.rows):
         for k in range(columns):
-            start = start_of(x[i, k], classes, width)
+            row = part(table, start_of(x[i, k], classes, width), width)
+            out = part(y, (i * columns + k) * width, width)
             for d in range(width):
-                y[i, k * width + d] = table[start + d]
+                out[d] = row[d]
 
 
 @opcode
@@ -56,8 +58,9 @@ def embedding_backward(worker, run, stage, option):
             gradient[e] = 0
         for i in range(worker.rows):
             for k in range(columns):
-                start = start_of(x[i, k], classes, width)
+                row = part(gradient, start_of(x[i, k], classes, width), width)
+                slope = part(dy, (i * columns + k) * width, width)
                 for d in range(width):
-                    gradient[start + d] += dy[i, k * width + d]
+                    row[d] += slope[d]
     if source_wanted(stage, 0):
         set_to_zero(source_gradient(worker, run, stage, 0))

@@ -6,6 +6,7 @@ import numpy as np
 
 from dnnkit.kernels._engine.kinds import draw_of, dy_of, setting, source, source_gradient, source_wanted, y_of
 from dnnkit.kernels._engine.opcodes import opcode
+from dnnkit.kernels._numba.at_address import part
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels.philox.cpu import HALF, LOW, philox
 from dnnkit.kernels.stages.gaussian_noise import PURPOSE
@@ -27,6 +28,7 @@ def gaussian_noise(worker, run, stage, option):
     """Add noise to a stage's x."""
     x, y, features = source(worker, run, stage, 0), y_of(worker, run, stage), stage.outputs
     copy_rows(x, y)
+    out, stddev = part(y, 0, y.size), setting(stage, 0)
     step, start = np.uint64(draw_of(worker, run)), worker.first_in_batch * features
     end = start + worker.rows * features
     c1, c2, c3 = np.uint64(stage.layer), step & LOW, step >> HALF
@@ -35,11 +37,11 @@ def gaussian_noise(worker, run, stage, option):
         for pair in range(2):
             radius = math.sqrt(-2 * math.log((np.float64(words[2 * pair]) + 0.5) / 2.0**32))
             angle = np.float64(words[2 * pair + 1]) * TURN
-            for lane in range(2):
-                place = 4 * block + 2 * pair + lane - start
-                if 0 <= place < end - start:
-                    noise = setting(stage, 0) * radius * (math.cos(angle) if lane == 0 else math.sin(angle))
-                    y[place // features, place % features] += y.dtype.type(noise)
+            place = 4 * block + 2 * pair - start
+            if 0 <= place < end - start:
+                out[place] += y.dtype.type(stddev * radius * math.cos(angle))
+            if 0 <= place + 1 < end - start:
+                out[place + 1] += y.dtype.type(stddev * radius * math.sin(angle))
 
 
 @opcode

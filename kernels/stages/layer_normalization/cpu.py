@@ -14,6 +14,7 @@ from dnnkit.kernels._engine.kinds import (
     y_of,
 )
 from dnnkit.kernels._engine.opcodes import opcode
+from dnnkit.kernels._numba.at_address import part
 
 CHANNELS, EPSILON, CENTERED, SCALE, CENTER = range(5)
 """Places of the settings."""
@@ -26,28 +27,33 @@ def layer_normalization(worker, run, stage, option):
     channels, features, kind = int(setting(stage, CHANNELS)), stage.outputs, y.dtype.type
     scale, center, count = setting(stage, SCALE) > 0, setting(stage, CENTER) > 0, kind(channels)
     gamma, beta = parameter(worker, run, stage, 0), parameter(worker, run, stage, 1 if scale else 0)
-    for i in range(worker.rows):
-        for first in range(0, features, channels):
-            mean = kind(0)
-            if setting(stage, CENTERED) > 0:
-                for c in range(first, first + channels):
-                    mean += x[i, c]
-                mean /= count
-            square = kind(0)
-            for c in range(first, first + channels):
-                difference = x[i, c] - mean
-                square += difference * difference
-            inverse = kind(1) / kind(math.sqrt(square / count + kind(setting(stage, EPSILON))))
-            kept[i, features + first // channels] = inverse
-            for c in range(first, first + channels):
-                kept[i, c] = (x[i, c] - mean) * inverse
-                y[i, c] = kept[i, c]
-            if scale:
-                for c in range(channels):
-                    y[i, first + c] *= gamma[c]
-            if center:
-                for c in range(channels):
-                    y[i, first + c] += beta[c]
+    centered, epsilon = setting(stage, CENTERED) > 0, kind(setting(stage, EPSILON))
+    pieces = features // channels
+    for number in range(worker.rows * pieces):
+        row, piece = number // pieces, number % pieces
+        given, out = part(x, number * channels, channels), part(y, number * channels, channels)
+        made = part(kept, row * (features + pieces) + piece * channels, channels)
+        mean = kind(0)
+        if centered:
+            for c in range(channels):
+                mean += given[c]
+            mean /= count
+        square = kind(0)
+        for c in range(channels):
+            difference = given[c] - mean
+            square += difference * difference
+        inverse = kind(1) / kind(math.sqrt(square / count + epsilon))
+        part(kept, row * (features + pieces) + features, pieces)[piece] = inverse
+        for c in range(channels):
+            made[c] = (given[c] - mean) * inverse
+        for c in range(channels):
+            out[c] = made[c]
+        if scale:
+            for c in range(channels):
+                out[c] *= gamma[c]
+        if center:
+            for c in range(channels):
+                out[c] += beta[c]
 
 
 @opcode
@@ -55,38 +61,46 @@ def layer_normalization_backward(worker, run, stage, option):
     """Compute the gradients of gamma, beta and the x of a stage."""
     dy, kept = dy_of(worker, run, stage), saved(worker, run, stage)
     channels, features, kind = int(setting(stage, CHANNELS)), stage.outputs, dy.dtype.type
-    scale, center = setting(stage, SCALE) > 0, setting(stage, CENTER) > 0
+    scale, center, pieces = setting(stage, SCALE) > 0, setting(stage, CENTER) > 0, features // channels
     if stage.trains:
-        if scale:
-            dgamma = parameter_gradient(worker, run, stage, 0)
-            for c in range(channels):
+        dgamma = parameter_gradient(worker, run, stage, 0)
+        dbeta = parameter_gradient(worker, run, stage, 1 if scale else 0)
+        for c in range(channels):
+            if scale:
                 dgamma[c] = 0
-            for i in range(worker.rows):
-                for first in range(0, features, channels):
-                    for c in range(channels):
-                        dgamma[c] += dy[i, first + c] * kept[i, first + c]
-        if center:
-            dbeta = parameter_gradient(worker, run, stage, 1 if scale else 0)
-            for c in range(channels):
+            if center:
                 dbeta[c] = 0
-            for i in range(worker.rows):
-                for first in range(0, features, channels):
-                    for c in range(channels):
-                        dbeta[c] += dy[i, first + c]
+        for number in range(worker.rows * pieces):
+            slope = part(dy, number * channels, channels)
+            made = part(kept, number // pieces * (features + pieces) + number % pieces * channels, channels)
+            if scale:
+                for c in range(channels):
+                    dgamma[c] += slope[c] * made[c]
+            if center:
+                for c in range(channels):
+                    dbeta[c] += slope[c]
     if not source_wanted(stage, 0):
         return
-    dx, gamma = source_gradient(worker, run, stage, 0), parameter(worker, run, stage, 0)
-    for i in range(worker.rows):
-        for first in range(0, features, channels):
-            inverse, mean, product = kept[i, features + first // channels], kind(0), kind(0)
-            for c in range(channels):
-                slope = dy[i, first + c]
-                if scale:
-                    slope *= gamma[c]
-                dx[i, first + c] = slope
-                mean += slope
-                product += slope * kept[i, first + c]
-            product /= kind(channels)
-            mean = mean / kind(channels) if setting(stage, CENTERED) > 0 else kind(0)
-            for c in range(first, first + channels):
-                dx[i, c] = (dx[i, c] - mean - kept[i, c] * product) * inverse
+    dx, gamma, centered = (
+        source_gradient(worker, run, stage, 0),
+        parameter(worker, run, stage, 0),
+        setting(stage, CENTERED),
+    )
+    for number in range(worker.rows * pieces):
+        start, piece = number // pieces * (features + pieces), number % pieces
+        made, inverse = part(kept, start + piece * channels, channels), part(kept, start + features, pieces)[piece]
+        slope, out, mean, product = (
+            part(dy, number * channels, channels),
+            part(dx, number * channels, channels),
+            kind(0),
+            kind(0),
+        )
+        for c in range(channels):
+            out[c] = slope[c] * gamma[c] if scale else slope[c]
+        for c in range(channels):
+            mean += out[c]
+            product += out[c] * made[c]
+        product /= kind(channels)
+        mean = mean / kind(channels) if centered > 0 else kind(0)
+        for c in range(channels):
+            out[c] = (out[c] - mean - made[c] * product) * inverse

@@ -136,6 +136,24 @@ def test_updates_with_gradients_of_the_user_and_steps_take_turns(partition: str)
     check_close(*nets)
 
 
+@pytest.mark.parametrize("partition", DIVISIONS)
+def test_steps_from_outside_and_following_take_turns_with_epochs(partition: str) -> None:
+    """Of a network whose shards are the newest, and of one that follows and trains on its shards."""
+    x, labels, _ = classes()
+    gradient = np.random.default_rng(4).normal(size=(30, 5)) / 30
+    nets, targets = ([built(classifier()), built(classifier("numpy"))] for _ in range(2))
+    with dividing(partition):
+        for net, target in zip(nets, targets, strict=True):
+            for _ in range(3):
+                net.fit(x, labels, batch_size=32, verbose=0)
+                net.step(x[:30], logits_gradient=gradient)
+                target.follow(net, 0.5)
+                target.train_step(x, labels)
+                net.follow(target, 0.125)
+    check_close(*nets)
+    check_close(*targets)
+
+
 def test_batch_sizes_and_divisions_may_change_all_through_a_networks_life() -> None:
     x, labels, weights = classes()
     nets = [classifier("numpy"), classifier()]

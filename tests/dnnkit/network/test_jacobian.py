@@ -8,6 +8,7 @@ import pytest
 import dnnkit as dk
 from dnnkit.backends import Backend
 from dnnkit.network import jacobian
+from tests.backends.graphs import built, numbers, samples, two_inputs_two_outputs
 
 rng = np.random.default_rng(4)
 
@@ -73,7 +74,7 @@ def test_in_inputs(case: str, backend: Backend, monkeypatch) -> None:
         assert after.state == before.state
 
 
-@pytest.mark.parametrize("case", ["softmax", "one output", "own layer"])
+@pytest.mark.parametrize("case", ["softmax", "one output", "own layer", "layer norm"])
 def test_in_parameters(case: str, backend: Backend) -> None:
     net, x = network(case, backend, compiled=False)
     net.freeze(0 if case != "softmax" else 1)
@@ -113,3 +114,32 @@ def test_of_float32_and_bytes(backend: Backend) -> None:
     found = net.jacobian(x)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_of_several_outputs_each_after_its_own_head(backend: Backend) -> None:
+    program = two_inputs_two_outputs(dropout=True)
+    values, (x, y) = numbers(program), samples(program, 2)
+    net, other = (built(backend, one, values) for one in (program, jacobian.differentiated(program, False)))
+    rows, targets = np.repeat(x, 5, axis=0), np.tile(np.eye(5), (2, 1))
+    gradient = other.gradients(other.load(rows, targets, None), with_input=True).input
+    found = np.asarray(backend.to_numpy(gradient)).reshape(2, 5, -1)
+    for sample, expected in zip(x, found, strict=True):
+
+        def predicted(at: np.ndarray) -> np.ndarray:
+            return net.predict(net.load(at[None], y[:1], None), 1)[0]
+
+        np.testing.assert_allclose(expected, differences(predicted, sample), atol=1e-8)
+
+
+def test_of_a_network_with_a_skip(backend: Backend) -> None:
+    inside = dk.Input((3,))
+    hidden = dk.Dense(3, activation="tanh")(inside)
+    net = dk.Model(
+        inside, dk.Dense(2, activation="softmax")(dk.Add()([hidden, inside])), seed=1, backend=backend, dtype="float64"
+    )
+    x = rng.normal(size=(3, 3))
+    for sample, expected in zip(x, net.jacobian(x), strict=True):
+        np.testing.assert_allclose(expected, differences(lambda at: net.predict(at[None])[0], sample), atol=1e-8)
+    net.compile(dk.LBFGS(), "categorical_crossentropy")
+    history = net.fit(x, np.eye(2)[[0, 1, 0]], epochs=5, verbose=0)
+    assert history["loss"][-1] < history["loss"][0]

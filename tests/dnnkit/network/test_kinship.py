@@ -98,6 +98,34 @@ def test_layers_of_a_sequential_are_called_with_its_weights() -> None:
     assert_allclose(below.predict(X), expected, rtol=1e-12)
 
 
+def test_a_network_among_the_layers_of_a_sequential_has_its_weights_there() -> None:
+    encoder, decoder, both = coder("numpy")
+    chain = dk.Sequential([encoder, decoder], backend="numpy", dtype="float64")
+    both.fit(X, X, verbose=0)
+    assert_array_equal(chain.predict(X), both.predict(X))
+    longer = dk.Sequential([encoder], backend="numpy", dtype="float64", seed=5)
+    longer.build(6)
+    longer.add(dk.Dense(3))
+    both.fit(X, X, verbose=0)
+    code = longer.predict(X)
+    weights = longer.get_weights()
+    assert_allclose(code, encoder.predict(X) @ weights[-2] + weights[-1], rtol=1e-12)
+
+
+def test_what_a_network_has_frozen_stays_frozen_within(capsys: Any) -> None:
+    encoder, decoder, _ = coder("numpy")
+    encoder.freeze("dense")
+    x = dk.Input((6,))
+    both = dk.Model(x, decoder(encoder(x)), backend="numpy", dtype="float64")
+    both.compile("sgd", "mse")
+    kept, moved = (both.get_layer("encoder").get_weights()[place].copy() for place in (0, 2))
+    both.fit(X, X, verbose=0)
+    assert_array_equal(both.get_layer("encoder").get_weights()[0], kept)
+    assert np.abs(both.get_layer("encoder").get_weights()[2] - moved).max() > 0
+    both.summary()
+    assert "56 parameters (28 trainable, 28 frozen)" in capsys.readouterr().out
+
+
 def test_weights_outlive_the_network_that_learned_them() -> None:
     encoder, _, both = coder("numpy")
     both.fit(X, X, verbose=0)

@@ -135,6 +135,27 @@ def test_a_network_within_is_computed_as_if_it_were_written_out(backend: Backend
         assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_an_activation_that_a_loss_takes_over_is_there_for_others(backend: Backend, apart: bool) -> None:
+    """Also where it is a layer of its own, and where it is an output twice."""
+    x = dk.Input(4)
+    kind = dk.Activation("softmax")(dk.Dense(3, name="raw")(x)) if apart else dk.Dense(3, "softmax", name="raw")(x)
+    net = dk.Model(x, [kind, kind, dk.Dense(2, name="price")(kind)], seed=0, dtype="float64")
+    net.compile("sgd", ["sparse_categorical_crossentropy", "categorical_crossentropy", "mse"])
+    net.fit(LEFT, [KINDS, np.eye(3)[KINDS], PRICES], batch_size=9, verbose=0)
+    one, again, price = net.predict(LEFT)
+    weights = net.parameters
+    raw = np.exp(LEFT @ weights["raw/kernel"] + weights["raw/bias"])
+    expected = raw / raw.sum(axis=1, keepdims=True)
+    assert_allclose(one, expected, rtol=1e-12)
+    assert_allclose(again, expected, rtol=1e-12)
+    assert_allclose(price, expected @ weights["price/kernel"] + weights["price/bias"], rtol=1e-12, atol=1e-14)
+    found = net.evaluate(LEFT, [KINDS, np.eye(3)[KINDS], PRICES])
+    assert found["loss"] == pytest.approx(
+        -2 * np.log(one[np.arange(36), KINDS]).mean() + ((price - PRICES) ** 2).mean()
+    )
+
+
 def test_what_has_no_loss_is_only_predicted(backend: Backend) -> None:
     x = dk.Input(4)
     h = dk.Dense(5, "tanh", name="code")(x)
@@ -183,6 +204,25 @@ def test_any_small_graph_trains_alike_on_numpy_and_elsewhere(data: st.DataObject
         found.append(net.get_gradients(x, y)[1])
     for name, gradient in found[0].items():
         assert_allclose(found[1][name], gradient, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def test_layers_with_statistics_and_categories_stand_in_graphs(backend: Backend) -> None:
+    """Also one that adapts to what comes to it, within a network that is called."""
+    categories, numbers = dk.Input((2,), name="categories"), dk.Input((3,), name="numbers")
+    within = dk.Sequential([dk.Rescaling(2.0), dk.Normalization(), dk.Dense(2, "tanh")], name="within")
+    embedded = dk.Flatten()(dk.Embedding(5, 1)(categories))
+    h = dk.BatchNormalization()(dk.layers.concatenate([embedded, within(numbers)]))
+    h = dk.Add()([h, dk.Dense(4, kernel_regularizer="l2")(h)])
+    x = [RNG.integers(0, 5, (36, 2)), RNG.normal(3, 4, size=(36, 3))]
+    net = dk.Model([categories, numbers], dk.Dense(1)(h), seed=0, dtype="float64")
+    net.compile("adam", "mse")
+    net.fit(x, PRICES[:, 0], batch_size=12, verbose=0)
+    mean = net.parameters["within/normalization/mean"]
+    assert_allclose(mean, 2 * x[1].mean(axis=0), rtol=1e-9)
+    assert np.abs(net.parameters["batch_normalization/moving_mean"]).max() > 0
+    dk.check_gradients(net, [part[:5] for part in x], PRICES[:5, 0])
+    with pytest.raises(DataError, match="5"):
+        net.predict([x[0] + 1, x[1]])
 
 
 # -- going on --------------------------------------------------------------------------------------------------------
@@ -324,7 +364,7 @@ def test_wrong_data_are_one_error_with_the_name(x: Any, y: Any, error: type[Dnnk
 @pytest.mark.parametrize(
     ("given", "error", "words"),
     [
-        ({"loss": None}, ConfigurationError, "no loss"),
+        ({"loss": None, "metrics": {"kind": "accuracy"}}, ConfigurationError, "no loss"),
         ({"loss": ["mse"]}, ConfigurationError, "loss is a list of 1, but the network has 2 outputs, kind, price"),
         ({"loss": {"kinds": "mse"}}, UnknownName, "loss names an output 'kinds'.*kind"),
         ({"loss": "mse", "metrics": ["mae"]}, ConfigurationError, "metrics is a list of 1"),

@@ -40,6 +40,7 @@ WRITTEN = {
     ("dropout", "apply"): ["out"],
     ("dropout", "mask"): ["out"],
     ("gather", "gather"): ["out"],
+    ("interpolate", "interpolate"): ["out"],
     ("softmax", "backward"): ["out"],
     ("softmax", "forward"): ["out", "b"],
     **{("optimizer_step", name): ["numbers"] for name in RULES},
@@ -124,6 +125,7 @@ def every_launcher_once(dtype, rows=5000):
         pairs = [(array, array.copy()) for array in (labels, x[:, 0].copy())]
         gather.gather_batch(whole, labels, 1.0, 0.0, y, *pairs, x, x[0], clock, rows, 3)
     module("clip_norm", "gpu").clip_norm(x, 1.0, y)
+    module("interpolate", "gpu").interpolate(x, y, 0.5, x)
     module("clip_norm", "gpu").clip_value(x, 1.0, y)
     module("dropout", "gpu").mask(0, keep.size, 0.5, 1, 2, 2**64 - 1, keep)
     module("dropout", "gpu").apply(x, keep, 0.5, y)

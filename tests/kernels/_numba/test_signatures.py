@@ -44,6 +44,7 @@ WRITTEN = {
     ("dropout", "apply"): ["out"],
     ("dropout", "mask"): ["out"],
     ("gather", "gather"): ["out"],
+    ("interpolate", "interpolate"): ["out"],
     ("lbfgs", "direction"): ["shares", "out"],
     ("lbfgs", "dot"): [],
     ("matmul", "product"): ["out"],

@@ -17,6 +17,7 @@ def test_they_are_those_that_keras_has_and_two_more():
         *hand_written,
         "softmax_cross_entropy",
         "sigmoid_cross_entropy",
+        "inner_product",
     }
     assert len(NAMES) == 12
 

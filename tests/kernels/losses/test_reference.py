@@ -14,6 +14,7 @@ from tests.oracles import central_difference
 LOSSES = [
     "mean_squared_error",
     "sum_squared_error",
+    "inner_product",
     "binary_crossentropy",
     "categorical_crossentropy",
     "softmax_cross_entropy",
@@ -40,6 +41,7 @@ CLIPPED = 1e-7
 ROW_LOSSES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "mean_squared_error": lambda y, t: np.mean(np.square(y - t)),
     "sum_squared_error": lambda y, t: np.linalg.norm(y - t) ** 2 / 2,
+    "inner_product": lambda y, t: np.dot(y, t),
     "binary_crossentropy": lambda y, t: -np.mean(special.xlogy(t, y) + special.xlog1py(1 - t, -y)),
     "categorical_crossentropy": lambda y, t: -np.sum(special.xlogy(t, y)),
     "softmax_cross_entropy": lambda z, t: -np.sum(t * special.log_softmax(z)),
@@ -93,8 +95,8 @@ def test_every_loss_here_is_there():
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_reduction_is_the_mean_but_for_the_sum(name):
-    assert registry.loss(name).reduction == ("sum" if name == "sum_squared_error" else "mean")
+def test_reduction_is_the_mean_but_for_the_sums(name):
+    assert registry.loss(name).reduction == ("sum" if name in ("sum_squared_error", "inner_product") else "mean")
 
 
 @pytest.mark.parametrize(("rows", "outputs"), [(1, 1), (7, 2), (64, 1), (65, 10)])

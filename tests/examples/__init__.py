@@ -1,0 +1,1 @@
+"""Tests of the scripts in `examples/`, in a short form."""
