@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
 from inspect import signature
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,7 +28,9 @@ from dnnkit.kernels.lbfgs import reference as lbfgs
 from dnnkit.kernels.lbfgs.pairs import Pair
 from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.registry import Activation
-from dnnkit.kernels.stages import Context, Kind, Settings
+
+if TYPE_CHECKING:
+    from dnnkit.kernels.stages import Context, Kind, Settings
 
 
 class Operations:
@@ -214,18 +216,18 @@ class Operations:
         return self.dense_backward(dy, x, w, saved, activation, needs_dx, out=out)
 
     def stage(
-        self, kind: Kind, xs: list[Array], parameters: list[Array], settings: Settings, context: Context
+        self, kind: "Kind", xs: list[Array], parameters: list[Array], settings: "Settings", context: "Context"
     ) -> tuple[Array, Any]:
         """(y, what the backward pass needs) of an operation of that kind; see `kernels/stages`."""
         return kind.forward(xs, parameters, settings, context, self.xp)
 
     def stage_backward(
         self,
-        kind: Kind,
+        kind: "Kind",
         dy: Array,
         saved: Any,
         parameters: list[Array],
-        settings: Settings,
+        settings: "Settings",
         needs_dx: list[bool],
     ) -> tuple[Sequence[Array | None], Sequence[Array | None]]:
         """(gradient in each value, None where it is not needed; gradient in each parameter); see `kernels/stages`."""

@@ -23,7 +23,6 @@ from dnnkit.backends.stagewise.layout import FlatLayout
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.dropout import Draw
-from dnnkit.kernels.stages import Context, kind
 
 
 class Stages:
@@ -174,6 +173,8 @@ class Stages:
                 y, kept = function.forward(self._xp, inputs, *owned)
                 return self._xp.reshape(y, (shape[0], -1)), (kept, tuple(y.shape))
             case Op(kind=name, settings=settings, layer=layer):
+                from dnnkit.kernels.stages import Context, kind  # which a network without operations does not load
+
                 context = Context(training, layer, self._seed, step)
                 y, kept = backend.stage(kind(name), xs, owned, dict(settings), context)
                 if training:
@@ -188,6 +189,8 @@ class Stages:
     ) -> tuple[Sequence[Array | None], list[Array]]:  # fmt: skip
         """(gradient in each value that it reads, gradients of its trained parameters in canonical order)."""
         if isinstance(stage, Op):
+            from dnnkit.kernels.stages import kind
+
             operation, settings = kind(stage.kind), dict(stage.settings)
             dxs, parts = self._backend.stage_backward(operation, dy, saved, owned, settings, needed)
             own = [dx if dx is None else self._copied(f"dx {place}", index, dx) for place, dx in enumerate(dxs)]

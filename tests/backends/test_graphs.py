@@ -1,6 +1,5 @@
 """Graphs on every backend: gradients by differences, one trajectory, outputs that are measured each by itself."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,29 +34,35 @@ def copied(backend: Backend, array: Any) -> np.ndarray:
 def check_gradients(
     backend: Backend, program: Program, rows: int = 5, *, with_input: bool = True, given: Any = None
 ) -> None:
-    """Of every trained parameter and of the input, by differences of the loss while training."""
+    """Of every trained parameter and of the input, by differences of the loss while training.
+
+    In a direction of random numbers, in which each counts: a difference for each number would take a hundred times as
+    long.
+    """
     values, (x, y) = numbers(program), given or samples(program, rows)
-    executable = built(backend, program, values)
-    made = executable.gradients(executable.load(x, y, None), with_input=with_input)
-    found = replace(made, parameters={name: copied(backend, one) for name, one in made.parameters.items()})
-    assert set(found.parameters) == {parameter.name for parameter in program.trainable_parameters}
-    places = {name: values[name] for name in found.parameters}
+    executable, rng = built(backend, program, values), np.random.default_rng(3)
+    found = executable.gradients(executable.load(x, y, None), with_input=with_input)
+    actual = {name: copied(backend, one) for name, one in found.parameters.items()}
+    assert set(actual) == {parameter.name for parameter in program.trainable_parameters}
     if with_input:
-        found, places = replace(found, input=copied(backend, found.input)), {**places, "input": x}
-    for name, kept in places.items():
+        actual, values = {**actual, "input": copied(backend, found.input).reshape(x.shape)}, {**values, "input": x}
+    checked = 0
+    for name, gradient in actual.items():
+        kept, direction = values[name], rng.normal(size=values[name].shape)
 
-        def loss(value: Any, name: str = name) -> float:
+        def loss(length: Any, name: str = name, kept: Any = kept, direction: Any = direction) -> float:
+            moved = kept + float(length[0]) * direction
             if name != "input":
-                executable.write_parameter(name, value)
-            return executable.gradients(executable.load(value if name == "input" else x, y, None)).loss
+                executable.write_parameter(name, moved)
+            return executable.gradients(executable.load(moved if name == "input" else x, y, None)).loss
 
-        slope, reliable = differences(loss, kept)
+        slope, reliable = differences(loss, np.zeros(1))
         if name != "input":
             executable.write_parameter(name, kept)
-        actual = found.input if name == "input" else found.parameters[name]
-        actual = copied(backend, actual).reshape(slope.shape)
-        assert reliable.mean() > 0.5
-        np.testing.assert_allclose(actual[reliable], slope[reliable], rtol=1e-6, atol=1e-8, err_msg=name)
+        if reliable.all():
+            checked += 1
+            assert float((gradient * direction).sum()) == pytest.approx(float(slope[0]), rel=1e-6, abs=1e-8), name
+    assert checked > len(actual) / 2 or len(actual) < 3  # of few, all may be near a kink
 
 
 def test_gradients_of_two_inputs_a_shared_layer_a_gate_and_two_outputs(backend: Backend) -> None:
