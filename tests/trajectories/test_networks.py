@@ -10,8 +10,10 @@ import dnnkit as dk
 from benchmarks.trajectories.networks import Network, Scale, networks
 from benchmarks.trajectories.samples import Samples
 from benchmarks.trajectories.training import Setting, digest, flat, train
+from dnnkit.graph.nested import NestedModel
 from dnnkit.initializers import INITIALIZERS, Initializer
 from dnnkit.layers.base import LAYERS
+from dnnkit.layers.merging import Merge
 from dnnkit.layers.of_kind import KindLayer
 from dnnkit.losses import LOSSES, Loss
 from dnnkit.metrics import METRICS
@@ -49,7 +51,7 @@ def test_there_are_forty_of_different_names() -> None:
 
 
 def test_every_layer_and_activation() -> None:
-    elsewhere = KindLayer, dk.Reshape  # tests/dnnkit/layers
+    elsewhere = KindLayer, dk.Reshape, Merge, NestedModel  # tests/dnnkit/layers, tests/dnnkit/network/test_model.py
     others = {kind for kind in LAYERS.values() if kind.__base__ is not dk.Activation}  # those are activations by name
     others = {kind for kind in others if not issubclass(kind, elsewhere)}
     assert {type(layer) for layer in layers(dk.Layer)} == others | {Scale}
