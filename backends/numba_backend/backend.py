@@ -111,6 +111,8 @@ class NumbaBackend(NumpyBackend):
             return super().unsupported_reason(program)
         if program.outputs and program.custom_measures:
             return f"{', '.join(program.custom_measures)}: called with several outputs, which compiled code cannot"
+        if program.bounds and program.averages:  # a piece's mean is taken before all of the parameter is held
+            return "constraints with running means of the parameters: no compiled version has both"
         stages = {type(stage).__name__ for stage in program.stages if not isinstance(stage, KNOWN)}
         kernels = {name for name in program.kernels if not registry.has_cpu_version(name)}
         rules = {program.rule} if isinstance(program.rule, str) and not self._has_compiled(program.rule) else set()

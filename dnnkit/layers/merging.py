@@ -60,7 +60,6 @@ class Merge(Layer):
 
 
 @LAYERS.named("Add")
-@dataclass(frozen=True)
 class Add(Merge):
     """The sum of values of one shape, element by element."""
 
@@ -68,7 +67,6 @@ class Add(Merge):
 
 
 @LAYERS.named("Subtract")
-@dataclass(frozen=True)
 class Subtract(Merge):
     """The first of two values less the second, element by element."""
 
@@ -85,7 +83,6 @@ class Subtract(Merge):
 
 
 @LAYERS.named("Multiply")
-@dataclass(frozen=True)
 class Multiply(Merge):
     """The product of values of one shape, element by element."""
 
@@ -93,7 +90,6 @@ class Multiply(Merge):
 
 
 @LAYERS.named("Average")
-@dataclass(frozen=True)
 class Average(Merge):
     """The mean of values of one shape, element by element."""
 

@@ -128,7 +128,7 @@ def _compiled(architecture: Mapping[str, Any], known: Mapping[str, type], custom
     if goals is None:
         metrics = [_metric(each, custom) for each in architecture["metrics"]]
         return {"loss": serialization.rebuild(architecture["loss"], known), "metrics": metrics}
-    if all(goal["loss"] is None for goal in goals):
+    if goals and all(goal["loss"] is None for goal in goals):
         return {"loss": None}
     return {
         "loss": [serialization.rebuild(goal["loss"], known) for goal in goals],

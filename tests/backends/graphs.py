@@ -11,6 +11,7 @@ from dnnkit.backends.executable import Executable
 from dnnkit.backends.outputs import Output
 from dnnkit.backends.program import (
     Activate,
+    Custom,
     Dense,
     Dropout,
     HostArray,
@@ -33,6 +34,20 @@ CLASSES = Loss("softmax_cross_entropy", "labels", "mean")
 
 ACCURACY, ERROR = Metric("accuracy", "categorical_accuracy"), Metric("mae", "absolute_error")
 WHICH = "dense", "dense", "shared", "add", "multiply", "concatenate", "columns", "other"
+
+
+class Own:
+    """A layer of the user's own: y = s x, with one number."""
+
+    def forward(self, xp: Any, x: Any, scale: Any) -> tuple[Any, Any]:
+        return x * scale, x
+
+    def backward(self, xp: Any, dy: Any, x: Any, scale: Any) -> tuple[Any, ...]:
+        return dy * scale, xp.reshape(xp.sum(x * dy), (1,))
+
+
+OWN = Own()
+WHICH_OTHER = Activate("tanh"), Activate("softmax"), Rescale(-2.0, 0.5), Dropout(0.4, 1), "own", "own shared"
 
 
 class Graph:
@@ -134,7 +149,10 @@ def graphs(draw: st.DrawFn, dtype: Dtype = "float64") -> Program:
             start = draw(st.integers(0, width - 1))
             graph.op(which, value, start=start, stop=draw(st.integers(start + 1, width)))
         elif which == "other":
-            stage = draw(st.sampled_from([Activate("tanh"), Activate("softmax"), Rescale(-2.0, 0.5), Dropout(0.4, 1)]))
+            stage = draw(st.sampled_from(WHICH_OTHER))
+            if isinstance(stage, str):
+                name = "own/scale" if stage == "own shared" else f"own_{len(graph.stages)}/scale"
+                stage = Custom(OWN, (Parameter(name, (1,)),), (width,), (width,))
             graph.add(stage, value)
         else:
             activation = draw(st.sampled_from(["relu", "tanh", "gelu", "linear"]))

@@ -131,6 +131,21 @@ def test_steps_from_outside_run_on_the_network_s_own_numbers_between_its_own_ste
         np.testing.assert_allclose(there, here, rtol=2e-4, atol=1e-6)
 
 
+def test_updates_of_several_batches_are_those_of_numpy(cupy: ModuleType) -> None:
+    x, labels = data()
+    y, found = ADAM.targets(labels), []
+    for backend in ("cupy", "numpy"):
+        net = ADAM.network(backend, "float32")
+        net.compile(dk.AdamW(0.01, use_ema=True, global_clipnorm=0.5), net.loss, gradient_accumulation_steps=4)
+        net.fit(x, y, batch_size=15, epochs=2, shuffle=False, verbose=0)
+        net.apply_gradients(net.get_gradients(x[:15], y[:15])[1])
+        snapshot = net.executable.snapshot()
+        assert snapshot.state.step == 13
+        found.append([*snapshot.parameters.values(), *snapshot.slots.values()])
+    for there, here in zip(*found, strict=True):
+        np.testing.assert_allclose(there, here, rtol=2e-4, atol=1e-6)
+
+
 def test_the_second_gpu_does_all_the_work(cupy: ModuleType) -> None:
     x, labels = data()
     results = []

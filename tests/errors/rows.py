@@ -8,12 +8,44 @@ net.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
 net.build(4)
 new = lambda *layers: dk.Sequential(list(layers) or [dk.Dense(3)], seed=0, backend="numpy")
 net.save("run")
+one, other = dk.Input((4,), name="one"), dk.Input((3,), name="other")
+both = dk.Model([one, other], [dk.Dense(2, name="a")(one), dk.Dense(1, name="b")(other)], seed=0, backend="numpy")
 open("text.txt", "w").write("no numbers")
 open("text.npy", "w").write("no numbers")
 os.mkdir("other"); open("other/manifest.json", "w").write("[")
 """
 
 ROWS: dict[str, list[str]] = {
+    "Graphs": [
+        "dk.Model()",
+        "dk.Model(x, dk.Dense(1)(one))",
+        "dk.Model(one, dk.Dense(1)(other))",
+        "dk.Add()([one, other])",
+        "dk.Add()(one)",
+        "dk.Subtract()([one, one, one])",
+        "dk.Multiply()([])",
+        "dk.Average()(one)",
+        "dk.Concatenate(axis=2)([one, other])",
+        "dk.Dense(3)([one, other])",
+        "dk.Dense(3)(x)",
+        "one + 1",
+        "one[:, 0]",
+        "np.asarray(one)",
+        "both.compile('sgd', ['mse'])",
+        "both.compile('sgd', {'c': 'mse'})",
+        "both.compile('sgd', 'mse', ['mae'])",
+        "both.compile('sgd', {'a': 'mse'}, {'b': 'mae'})",
+        "both.compile('sgd', 'mse', loss_weights=2)",
+        "both.predict(x)",
+        "both.predict([x, x])",
+        "both.predict({'one': x})",
+        "both.predict({'one': x, 'two': x})",
+        "both.predict([x, x[:2, :3]])",
+        "(both.compile('sgd', 'mse'), both.evaluate([x, x[:, :3]], x))",
+        "(both.compile('sgd', 'mse'), both.fit([x, x[:, :3]], [x[:, :2], y], class_weight={0: 2.0}))",
+        "both.to_numpy_source('net.py')",
+        "net.plot('net.doc')",
+    ],
     "Layers": [
         "dk.Dense(0)",
         "dk.Dense(2.5)",

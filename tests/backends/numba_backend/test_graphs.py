@@ -113,3 +113,17 @@ def test_memory_is_used_again_when_nobody_reads_it_any_more() -> None:
     trains, reads = (executable._new_team(SINGLE, 64, trains=trains) for trains in (True, False))
     assert reads._memory.size < trains._memory.size / 3
     assert trains._memory.size < 64 * 32 * (12 + 6)  # what each gives, two gradients, and what is not a stage's
+
+
+@pytest.mark.parametrize("partition", ["units/1", "rows/2"])
+def test_a_step_is_told_part_by_part(partition: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DNNKIT_PARTITION", partition)
+    program = two_inputs_two_outputs("float32")
+    executable = built(get_backend("numba"), program)
+    found = executable.step_parts(executable.load(*samples(program, 16), None), np.arange(16), 8)
+    names = [part.name for part in found.parts]
+    assert names[1:4] == ["columns"] * 3
+    assert names.count("add") == 2
+    assert all(part.predicted for part in found.parts if part.name in ("add", "multiply", "concatenate", "columns"))
+    for word in ("use_slope", "add_slope", "add_gradient", "loss_of_part", "add_losses"):
+        assert word in found.schedule

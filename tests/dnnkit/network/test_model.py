@@ -206,6 +206,25 @@ def test_any_small_graph_trains_alike_on_numpy_and_elsewhere(data: st.DataObject
         assert_allclose(found[1][name], gradient, rtol=1e-9, atol=1e-12, err_msg=name)
 
 
+def test_layers_with_statistics_and_categories_stand_in_graphs(backend: Backend) -> None:
+    """Also one that adapts to what comes to it, within a network that is called."""
+    categories, numbers = dk.Input((2,), name="categories"), dk.Input((3,), name="numbers")
+    within = dk.Sequential([dk.Rescaling(2.0), dk.Normalization(), dk.Dense(2, "tanh")], name="within")
+    embedded = dk.Flatten()(dk.Embedding(5, 1)(categories))
+    h = dk.BatchNormalization()(dk.layers.concatenate([embedded, within(numbers)]))
+    h = dk.Add()([h, dk.Dense(4, kernel_regularizer="l2")(h)])
+    x = [RNG.integers(0, 5, (36, 2)), RNG.normal(3, 4, size=(36, 3))]
+    net = dk.Model([categories, numbers], dk.Dense(1)(h), seed=0, dtype="float64")
+    net.compile("adam", "mse")
+    net.fit(x, PRICES[:, 0], batch_size=12, verbose=0)
+    mean = net.parameters["within/normalization/mean"]
+    assert_allclose(mean, 2 * x[1].mean(axis=0), rtol=1e-9)
+    assert np.abs(net.parameters["batch_normalization/moving_mean"]).max() > 0
+    dk.check_gradients(net, [part[:5] for part in x], PRICES[:5, 0])
+    with pytest.raises(DataError, match="5"):
+        net.predict([x[0] + 1, x[1]])
+
+
 # -- going on --------------------------------------------------------------------------------------------------------
 
 
@@ -345,7 +364,7 @@ def test_wrong_data_are_one_error_with_the_name(x: Any, y: Any, error: type[Dnnk
 @pytest.mark.parametrize(
     ("given", "error", "words"),
     [
-        ({"loss": None}, ConfigurationError, "no loss"),
+        ({"loss": None, "metrics": {"kind": "accuracy"}}, ConfigurationError, "no loss"),
         ({"loss": ["mse"]}, ConfigurationError, "loss is a list of 1, but the network has 2 outputs, kind, price"),
         ({"loss": {"kinds": "mse"}}, UnknownName, "loss names an output 'kinds'.*kind"),
         ({"loss": "mse", "metrics": ["mae"]}, ConfigurationError, "metrics is a list of 1"),
