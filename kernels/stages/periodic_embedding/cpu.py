@@ -14,9 +14,17 @@ from dnnkit.kernels._engine.kinds import (
     y_of,
 )
 from dnnkit.kernels._engine.opcodes import opcode
+from dnnkit.kernels._numba.at_address import part
+from dnnkit.kernels._numba.jit import jit
 
 FREQUENCIES, UNITS = range(2)
 """Places of the settings."""
+
+
+@jit
+def wave_of(waves, i, start, count):
+    """Some numbers of a row of what is saved."""
+    return part(waves, i * waves.shape[1] + start, count)
 
 
 @opcode
@@ -24,87 +32,84 @@ def periodic_embedding(worker, run, stage, option):
     """Compute sines and cosines of a stage's x, and each feature's dense layer of them."""
     x, y, waves = source(worker, run, stage, 0), y_of(worker, run, stage), saved(worker, run, stage)
     k, units, kind = int(setting(stage, FREQUENCIES)), int(setting(stage, UNITS)), y.dtype.type
-    given = parameter(worker, run, stage, 0)
+    given, features, width = parameter(worker, run, stage, 0), x.shape[1], units if units > 0 else 2 * k
     kernel, bias = parameter(worker, run, stage, 1 if units else 0), parameter(worker, run, stage, 2 if units else 0)
     for i in range(worker.rows):
-        for f in range(x.shape[1]):
-            start = f * 2 * k
+        for f in range(features):
+            wave, out = wave_of(waves, i, f * 2 * k, 2 * k), part(y, (i * features + f) * width, width)
             for j in range(k):
                 angle = kind(2 * math.pi) * given[f * k + j] * x[i, f]
-                waves[i, start + j], waves[i, start + k + j] = kind(math.sin(angle)), kind(math.cos(angle))
+                wave[j], wave[k + j] = kind(math.sin(angle)), kind(math.cos(angle))
             if units == 0:
                 for j in range(2 * k):
-                    y[i, start + j] = waves[i, start + j]
+                    out[j] = wave[j]
                 continue
+            of_feature = part(bias, f * units, units)
             for u in range(units):
-                y[i, f * units + u] = bias[f * units + u]
+                out[u] = of_feature[u]
             for j in range(2 * k):
-                wave = waves[i, start + j]
+                row, factor = part(kernel, (f * 2 * k + j) * units, units), wave[j]
                 for u in range(units):
-                    y[i, f * units + u] += wave * kernel[(start + j) * units + u]
+                    out[u] += factor * row[u]
             for u in range(units):
-                value = y[i, f * units + u]
-                y[i, f * units + u] = value if value > 0 else kind(0)
+                out[u] = out[u] if out[u] > 0 else kind(0)
 
 
 @opcode
 def periodic_embedding_backward(worker, run, stage, option):
     """Compute the gradients of a stage's frequencies, of each feature's dense layer, and of x."""
-    x, y, dy, waves = (
-        source(worker, run, stage, 0),
-        y_of(worker, run, stage),
-        dy_of(worker, run, stage),
-        saved(worker, run, stage),
-    )
-    k, units, kind = int(setting(stage, FREQUENCIES)), int(setting(stage, UNITS)), y.dtype.type
-    given, features = parameter(worker, run, stage, 0), x.shape[1]
-    kernel, half = parameter(worker, run, stage, 1 if units else 0), 2 * k * features
+    x, y, dy = source(worker, run, stage, 0), y_of(worker, run, stage), dy_of(worker, run, stage)
+    waves, kind = saved(worker, run, stage), y.dtype.type
+    k, units, features = int(setting(stage, FREQUENCIES)), int(setting(stage, UNITS)), x.shape[1]
+    given, kernel = parameter(worker, run, stage, 0), parameter(worker, run, stage, 1 if units else 0)
+    half, width, trains = 2 * k * features, units if units > 0 else 2 * k, stage.trains != 0
+    of_frequencies = parameter_gradient(worker, run, stage, 0)
+    of_kernel = parameter_gradient(worker, run, stage, 1 if units else 0)
+    of_bias = parameter_gradient(worker, run, stage, 2 if units else 0)
+    if trains:
+        set_to_zero(of_frequencies)
+        if units > 0:
+            set_to_zero(of_kernel)
+            set_to_zero(of_bias)
     for i in range(worker.rows):
         for f in range(features):
-            start = f * 2 * k
-            for j in range(2 * k):
-                if units == 0:
-                    waves[i, half + start + j] = dy[i, start + j]
-                    continue
-                slope = kind(0)
-                for u in range(units):
-                    if y[i, f * units + u] > 0:
-                        slope += dy[i, f * units + u] * kernel[(start + j) * units + u]
-                waves[i, half + start + j] = slope
-    if stage.trains:
-        of_frequencies = parameter_gradient(worker, run, stage, 0)
-        for e in range(of_frequencies.size):
-            of_frequencies[e] = 0
-        for i in range(worker.rows):
-            for f in range(features):
-                for j in range(k):
-                    s, c = f * 2 * k + j, f * 2 * k + k + j
-                    slope = waves[i, half + s] * waves[i, c] - waves[i, half + c] * waves[i, s]
-                    of_frequencies[f * k + j] += kind(2 * math.pi) * slope * x[i, f]
-        if units > 0:
-            of_kernel, of_bias = parameter_gradient(worker, run, stage, 1), parameter_gradient(worker, run, stage, 2)
-            for e in range(of_kernel.size):
-                of_kernel[e] = 0
-            for e in range(of_bias.size):
-                of_bias[e] = 0
-            for i in range(worker.rows):
-                for f in range(features):
+            wave, slopes = wave_of(waves, i, f * 2 * k, 2 * k), wave_of(waves, i, half + f * 2 * k, 2 * k)
+            slope, out = part(dy, (i * features + f) * width, width), part(y, (i * features + f) * width, width)
+            if units == 0:
+                for j in range(2 * k):
+                    slopes[j] = slope[j]
+            else:
+                for j in range(2 * k):
+                    row, total = part(kernel, (f * 2 * k + j) * units, units), kind(0)
                     for u in range(units):
-                        if y[i, f * units + u] > 0:
-                            of_bias[f * units + u] += dy[i, f * units + u]
-                    for j in range(2 * k):
-                        wave = waves[i, f * 2 * k + j]
-                        for u in range(units):
-                            if y[i, f * units + u] > 0:
-                                place = (f * 2 * k + j) * units + u
-                                of_kernel[place] += wave * dy[i, f * units + u]
+                        total += slope[u] * row[u] if out[u] > 0 else kind(0)
+                    slopes[j] = total
+            if trains and units > 0:
+                sums = part(of_bias, f * units, units)
+                for u in range(units):
+                    sums[u] += slope[u] if out[u] > 0 else kind(0)
+                for j in range(2 * k):
+                    row, factor = part(of_kernel, (f * 2 * k + j) * units, units), wave[j]
+                    for u in range(units):
+                        row[u] += factor * slope[u] if out[u] > 0 else kind(0)
+            for j in range(k):  # now the gradient of the angle
+                slopes[j] = kind(2 * math.pi) * (slopes[j] * wave[k + j] - slopes[k + j] * wave[j])
+            if trains:
+                sums = part(of_frequencies, f * k, k)
+                for j in range(k):
+                    sums[j] += slopes[j] * x[i, f]
     if source_wanted(stage, 0):
         dx = source_gradient(worker, run, stage, 0)
         for i in range(worker.rows):
             for f in range(features):
-                total = kind(0)
+                slopes, total = wave_of(waves, i, half + f * 2 * k, 2 * k), kind(0)
                 for j in range(k):
-                    s, c = f * 2 * k + j, f * 2 * k + k + j
-                    slope = waves[i, half + s] * waves[i, c] - waves[i, half + c] * waves[i, s]
-                    total += slope * given[f * k + j]
-                dx[i, f] = kind(2 * math.pi) * total
+                    total += slopes[j] * given[f * k + j]
+                dx[i, f] = total
+
+
+@jit
+def set_to_zero(out):
+    """All numbers of a vector."""
+    for e in range(out.size):
+        out[e] = 0
