@@ -1,5 +1,6 @@
-"""exp, expm1, tanh, log1p, erf and erfc as straight-line code: loops over them are vectorised, over calls to libm not.
+"""exp, expm1, tanh, log1p, sin, cos, erf and erfc as straight-line code.
 
+Loops over them are vectorised, over calls to libm not.
 Each is resolved when its caller is compiled, by the type of x; float32 stays float32. Errors are a few ulp, NaN comes
 through. The exponentials have Cephes' reductions and coefficients (S. L. Moshier, 1989): x = n ln 2 + r, |r| ≤ ½ ln 2.
 """
@@ -49,6 +50,19 @@ ERF_TERMS = {
 """Of erf(x) / x in x², for |x| ≤ ½; beyond, 1 - erfc(x) loses nothing."""
 WHOLE_NUMBERS, BITS_OF_WHOLE_NUMBERS = 1.5 * 2.0**52, 0x4338000000000000
 """Where neighbouring float64 numbers differ by one, and its bits."""
+HALF_PI = (1.57079625129699707031, 7.54978941586159635336e-8, 5.39030285815811905290e-15)
+"""In three parts, of which the first two have so few digits that whole multiples of them are exact."""
+LARGEST_ANGLE = 2.0**20
+"""Up to there sine and cosine are right to some ulp of 1; beyond, take libm's."""
+SINE_TERMS = (
+    *(1.58962301576546568060e-10, -2.50507477628578072866e-8, 2.75573136213857245213e-6),
+    *(-1.98412698295895385996e-4, 8.33333333332211858878e-3, -1.66666666666666307295e-1),
+)
+COSINE_TERMS = (
+    *(-1.13585365213876817300e-11, 2.08757008419747316778e-9, -2.75573141792967388112e-7),
+    *(2.48015872888517045348e-5, -1.38888888888730564116e-3, 4.16666666666665929218e-2),
+)
+"""Of (sin r - r) / r³ and (cos r - 1 + r² / 2) / r⁴ in r², |r| ≤ π / 4 (Cephes)."""
 SPLIT = {types.float32: 2.0**12 + 1, types.float64: 2.0**27 + 1}
 """T. J. Dekker's: the product with it, taken away again, leaves the upper half of a number's digits."""
 
@@ -123,6 +137,26 @@ def exp(x):
         return (p + 1.0) * _power_64(half) * _power_64(n - half)
 
     return exp_64
+
+
+@jit
+def sine_and_cosine(x):
+    """(sin x, cos x) of a float64 within ±LARGEST_ANGLE; to a rounding of the angle, an ulp of 1 or so."""
+    first, second, third = HALF_PI
+    whole = x * (2 / math.pi) + WHOLE_NUMBERS
+    quarter = whole.view(np.int64)
+    n = whole - WHOLE_NUMBERS
+    r = ((x - n * first) - n * second) - n * third
+    square = r * r
+    sine = r + r * square * _polynomial(square, SINE_TERMS)
+    cosine = 1.0 - 0.5 * square + square * square * _polynomial(square, COSINE_TERMS)
+    if quarter & np.int64(1):
+        sine, cosine = cosine, sine
+    if quarter & np.int64(2):
+        sine = -sine
+    if (quarter + np.int64(1)) & np.int64(2):
+        cosine = -cosine
+    return sine, cosine
 
 
 @resolved_by_type(**INLINED)

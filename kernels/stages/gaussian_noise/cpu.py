@@ -7,6 +7,7 @@ import numpy as np
 from dnnkit.kernels._engine.kinds import draw_of, dy_of, setting, source, source_gradient, source_wanted, y_of
 from dnnkit.kernels._engine.opcodes import opcode
 from dnnkit.kernels._numba.at_address import part
+from dnnkit.kernels._numba.elementary import sine_and_cosine
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels.philox.cpu import HALF, LOW, philox
 from dnnkit.kernels.stages.gaussian_noise import PURPOSE
@@ -36,12 +37,12 @@ def gaussian_noise(worker, run, stage, option):
         words = philox(np.uint64(block), c1, c2, c3, np.uint64(run.seed), np.uint64(PURPOSE))
         for pair in range(2):
             radius = math.sqrt(-2 * math.log((np.float64(words[2 * pair]) + 0.5) / 2.0**32))
-            angle = np.float64(words[2 * pair + 1]) * TURN
+            sine, cosine = sine_and_cosine(np.float64(words[2 * pair + 1]) * TURN)
             place = 4 * block + 2 * pair - start
             if 0 <= place < end - start:
-                out[place] += y.dtype.type(stddev * radius * math.cos(angle))
+                out[place] += y.dtype.type(stddev * radius * cosine)
             if 0 <= place + 1 < end - start:
-                out[place + 1] += y.dtype.type(stddev * radius * math.sin(angle))
+                out[place + 1] += y.dtype.type(stddev * radius * sine)
 
 
 @opcode

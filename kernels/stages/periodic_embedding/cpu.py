@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from dnnkit.kernels._engine.kinds import (
     dy_of,
     parameter,
@@ -15,6 +17,7 @@ from dnnkit.kernels._engine.kinds import (
 )
 from dnnkit.kernels._engine.opcodes import opcode
 from dnnkit.kernels._numba.at_address import part
+from dnnkit.kernels._numba.elementary import LARGEST_ANGLE, sine_and_cosine
 from dnnkit.kernels._numba.jit import jit
 
 FREQUENCIES, UNITS = range(2)
@@ -37,9 +40,18 @@ def periodic_embedding(worker, run, stage, option):
     for i in range(worker.rows):
         for f in range(features):
             wave, out = wave_of(waves, i, f * 2 * k, 2 * k), part(y, (i * features + f) * width, width)
+            largest = kind(0)
             for j in range(k):
-                angle = kind(2 * math.pi) * given[f * k + j] * x[i, f]
-                wave[j], wave[k + j] = kind(math.sin(angle)), kind(math.cos(angle))
+                wave[j] = kind(2 * math.pi) * given[f * k + j] * x[i, f]
+                largest = max(largest, abs(wave[j]))
+            if largest <= LARGEST_ANGLE:
+                for j in range(k):
+                    sine, cosine = sine_and_cosine(np.float64(wave[j]))
+                    wave[j], wave[k + j] = kind(sine), kind(cosine)
+            else:
+                for j in range(k):
+                    angle = wave[j]
+                    wave[j], wave[k + j] = kind(math.sin(angle)), kind(math.cos(angle))
             if units == 0:
                 for j in range(2 * k):
                     out[j] = wave[j]

@@ -1,4 +1,4 @@
-"""Compiled erf and erfc against forty digits; and that loops over them are vectors, which is what they are for."""
+"""Compiled erf, erfc, sine and cosine against forty digits; loops over them are vectors, their purpose."""
 
 import re
 
@@ -7,7 +7,7 @@ import numba
 import numpy as np
 import pytest
 
-from dnnkit.kernels._numba.elementary import erf, erfc
+from dnnkit.kernels._numba.elementary import LARGEST_ANGLE, erf, erfc, sine_and_cosine
 from dnnkit.kernels._numba.front_end import OPTIONS
 
 SMALL_BATCH = {"erf": 3, "erfc": 6}
@@ -90,3 +90,26 @@ def test_loops_are_vectors_without_calls(name, dtype):
     letters = {"float32": "float", "float64": "double"}[dtype]
     assert re.search(rf"fdiv[a-z ]* <\d+ x {letters}>", code)
     assert not re.search(r"call [^\n]*@(erf|exp|ldexp)", code)
+
+
+@numba.njit(**OPTIONS)
+def fill_waves(x, sines, cosines):
+    for place in range(x.size):
+        sines[place], cosines[place] = sine_and_cosine(x[place])
+
+
+def test_sine_and_cosine_are_right_to_an_ulp_of_1_and_vectors():
+    rng = np.random.default_rng(3)
+    quarters = np.arange(-40, 41) * (np.pi / 4)
+    x = np.concatenate([quarters, np.nextafter(quarters, 9e9), rng.uniform(-20, 20, 400)])
+    x = np.concatenate([x, rng.uniform(-LARGEST_ANGLE, LARGEST_ANGLE, 400), [0.0, 1e-300, -1e-9]])
+    sines, cosines = np.empty_like(x), np.empty_like(x)
+    fill_waves(x, sines, cosines)
+    with mpmath.workdps(40):
+        for place, angle in enumerate(x):
+            exact = mpmath.mpf(float(angle))
+            assert abs(mpmath.sin(exact) - float(sines[place])) < 2.5e-16, angle
+            assert abs(mpmath.cos(exact) - float(cosines[place])) < 2.5e-16, angle
+    (code,) = fill_waves.inspect_llvm().values()
+    assert re.search(r"fmul[a-z ]* <\d+ x double>", code)
+    assert not re.search(r"call [^\n]*@(sin|cos)", code)
