@@ -14,6 +14,8 @@ from math import inf
 from time import monotonic
 from typing import Any
 
+from dnnkit.backends.acting import acting
+
 ALONE = object()
 """Wanted by a fork: that nobody computes."""
 
@@ -81,13 +83,13 @@ class BlasThreads:
 
     def let_others(self) -> None:
         """Between two pieces of work, let those have their turn who wait for another bound."""
-        if self._waiting and threading.get_ident() in self._users:
+        if self._waiting and acting() in self._users:
             self._leave()
             self._enter(self._own_thread.bound)
 
     def _enter(self, kind: int | object | None, patience: float = inf) -> bool:
         """Wait until it is this thread's turn; False if that took longer than the patience, in seconds."""
-        me = threading.get_ident()
+        me = acting()
         with self._lock:
             if not self._waiting and self._fits(kind):
                 self._admit(kind, me)
@@ -107,7 +109,7 @@ class BlasThreads:
 
     def _leave(self) -> None:
         """Let this thread neither have a bound nor wait for one; if it does neither, nothing happens."""
-        me = threading.get_ident()
+        me = acting()
         with self._lock:
             self._users.discard(me)
             self._leave_queue(me)
