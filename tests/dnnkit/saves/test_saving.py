@@ -355,7 +355,7 @@ def test_weights_that_do_not_fit(tmp_path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Scale(dk.Layer):
+class Factor(dk.Layer):
     """y = s x with one trained number."""
 
     first: float = 1.0
@@ -392,19 +392,19 @@ def test_your_own_layer_loss_and_metric(backend: Backend, tmp_path: Path) -> Non
     rng = np.random.default_rng(0)
     x = rng.normal(size=(40, 3))
     y = x @ np.array([[1.0], [2.0], [-1.0]])
-    net = dk.Sequential([Scale(0.5), dk.Dense(1)], seed=0, backend=backend, dtype="float64")
+    net = dk.Sequential([Factor(0.5), dk.Dense(1)], seed=0, backend=backend, dtype="float64")
     net.compile(optimizer=dk.Adam(0.05), loss=AbsoluteError(), metrics=[largest])
     history = net.fit(x, y, epochs=60, verbose=0)
     assert history["loss"][-1] < history["loss"][0] / 4
     assert history["largest"][-1] < history["largest"][0]
     said = history.plan.reason or history.plan.details["called in Python"]
-    assert "layer Scale, loss AbsoluteError, metric largest" in said
+    assert "layer Factor, loss AbsoluteError, metric largest" in said
     result = dk.check_gradients(net, x, y)
-    assert result.errors["scale/scale"] < 1e-6
+    assert result.errors["factor/scale"] < 1e-6
     net.save(tmp_path)
-    with pytest.raises(CheckpointError, match=r"'Scale'.*custom_objects"):
+    with pytest.raises(CheckpointError, match=r"'Factor'.*custom_objects"):
         dk.load(tmp_path)
-    known = {"Scale": Scale, "AbsoluteError": AbsoluteError, "largest": largest}
+    known = {"Factor": Factor, "AbsoluteError": AbsoluteError, "largest": largest}
     loaded = dk.load(tmp_path, backend=backend.name, custom_objects=known)
     np.testing.assert_array_equal(loaded.predict(x), net.predict(x))
     assert loaded.evaluate(x, y) == net.evaluate(x, y)
