@@ -7,12 +7,12 @@ clock but once, when a GPU is first asked; what it said is kept on disk, so the 
 See docs/design/0031-the-choice-of-a-backend.md.
 """
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from dnnkit.backends.base import Backend
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.full_batch import around, without_optimizer
-from dnnkit.backends.program import Dense, Plan, Program
+from dnnkit.backends.program import Dense, FullBatch, Plan, Program
 from dnnkit.backends.registry import BACKENDS, choice, get_backend, reason_against
 from dnnkit.errors import BackendUnavailable
 
@@ -107,7 +107,16 @@ def _built(backend: Backend, program: Program) -> Executable:
             f"it, for its {type(executable).__name__} says api_version = {executable.api_version}: use dk.Sequential "
             "of the layers that it knows, or another backend, such as numpy"
         )
+    if not isinstance(program.rule, FullBatch):
+        return executable
+    from dnnkit.backends.full_batch import around
+
     return around(executable, program, backend)
+
+
+def without_optimizer(program: Program) -> Program:
+    """The program that a backend builds, and by which it is chosen: what is computed, not how it is trained."""
+    return replace(program, rule=None) if isinstance(program.rule, FullBatch) else program
 
 
 CHOSEN = "chosen"

@@ -55,15 +55,9 @@ NO_CURVATURE = 1e-10
 """Share of |y|² that s·y must exceed: below, rounding decides its sign."""
 
 
-def without_optimizer(program: Program) -> Program:
-    """The program that a backend builds, and by which it is chosen: what is computed, not how it is trained."""
-    return replace(program, rule=None) if isinstance(program.rule, FullBatch) else program
-
-
 def around(executable: Executable, program: Program, backend: Operations) -> Executable:
-    """The executable of `without_optimizer(program)`, trained as the program says."""
-    if not isinstance(program.rule, FullBatch):
-        return executable
+    """The executable of the program without its optimizer, trained as the program says."""
+    assert isinstance(program.rule, FullBatch)
     return FullBatchExecutable(executable, program, program.rule.pairs, backend)
 
 

@@ -10,7 +10,7 @@ import re
 from array import array
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,9 +24,11 @@ from dnnkit.kernels import registry
 from dnnkit.kernels._native import archive
 from dnnkit.kernels._numba import entry_points
 from dnnkit.kernels.array import Array, Namespace
-from dnnkit.kernels.lbfgs.pairs import Pair
 from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.registry import Activation
+
+if TYPE_CHECKING:
+    from dnnkit.kernels.lbfgs.pairs import Pair
 
 KNOWN = (Rescale, Dense, Activate, Dropout, Custom, Op)
 """The stages that `kernels/_engine` computes, or calls."""
@@ -348,7 +350,7 @@ class NumbaBackend(NumpyBackend):
         _lbfgs(a.dtype).call("dot", address(a), address(b), ctypes.addressof(total), a.size)
         return total.value
 
-    def lbfgs_direction(self, gradient: Array, pairs: Sequence[Pair]) -> Array:
+    def lbfgs_direction(self, gradient: Array, pairs: "Sequence[Pair]") -> Array:
         """See `kernels/lbfgs`; in one call."""
         out, places, numbers = np.empty_like(gradient), array("q"), array("d", [pair.curvature for pair in pairs])
         for pair in pairs:

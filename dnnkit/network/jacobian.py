@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from dnnkit.backends import choosing
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.full_batch import drawing, has_statistics, rows_at_a_time
 from dnnkit.backends.program import Activate, Loss, Op, Parameter, Program, Rescale, Stage
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.array import Array, Namespace
@@ -72,6 +71,8 @@ class Differentiable(Network):
             parameters: derivatives with respect to each trained parameter instead, (N, *outputs, *shape) by name; one
                 run for each sample and output.
         """
+        from dnnkit.backends.full_batch import rows_at_a_time
+
         of_parameters = FLAG.of("parameters", parameters)
         if not self._is_plain:
             raise ConfigurationError(
@@ -155,6 +156,8 @@ def differentiated(program: Program, of_parameters: bool) -> Program:
 
 def _predicting(stage: Stage) -> Stage:
     """The stage as it predicts, also where others train: without what it draws, with the statistics that it has."""
+    from dnnkit.backends.full_batch import drawing, has_statistics
+
     if drawing(stage) is not None:
         return Rescale(1.0, 0.0)
     if isinstance(stage, Op) and has_statistics(stage):
