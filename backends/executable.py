@@ -256,6 +256,11 @@ class Executable(ABC):
     def write_parameter(self, name: str, value: HostArray) -> None:
         """Replace one parameter; the value has its shape and dtype."""
 
+    @property
+    def within(self) -> "Executable":
+        """What computes: itself, unless it trains by asking another one, which holds the parameters."""
+        return self
+
     def take_over(self, other: "Executable") -> None:
         """Go on with the numbers and the state of another that runs on them: they are the same then, and no copies.
 

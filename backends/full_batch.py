@@ -138,6 +138,11 @@ class FullBatchExecutable(Executable):
         self._last: tuple[Any, Trial[Point]] | None = None
         """The data of the last step, and where it ended: the next begins there."""
 
+    @property
+    def within(self) -> Executable:
+        """What a backend built."""
+        return self._inner
+
     # -- what the executable inside does -----------------------------------------------------------------------------
 
     @property

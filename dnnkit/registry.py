@@ -127,7 +127,8 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
     def also(self, name: str, *others: str) -> None:
         """Make others stand for what a name stands for; where they stand for anything else, that is an error."""
         for other in others:
-            if other in self.names() or self._others.get(other, name) != name:
+            taken = other in self._things or other in self._elsewhere()
+            if taken or self._others.get(other, name) != name:
                 raise ConfigurationError(f"the name {other!r} is taken by another {self.kind}: choose another name")
             self._others[other] = name
 

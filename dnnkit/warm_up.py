@@ -99,7 +99,8 @@ class _Network:
         net.get_gradients(numbers, y)
         given = np.zeros((ROWS, net.executable.program.output_features))
         net.backward(numbers, given)
-        net.step(numbers, given)
+        if not net.optimizer.full_batch:
+            net.step(numbers, given)
         net.follow(net, 0.5)
 
 

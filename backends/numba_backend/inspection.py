@@ -65,10 +65,9 @@ def _part_of(instruction: Instruction, stages: Sequence[Stage]) -> str | None:
     """Which part of a step an instruction belongs to; None if to its stage."""
     if instruction.opcode in UPDATES:
         return "update"
-    stage = stages[instruction.stage] if stages else None
-    if isinstance(stage, Op) and instruction.opcode.startswith(stage.kind):
-        return None
     if instruction.opcode.startswith(OF_STAGES):
+        return None
+    if any(isinstance(stage, Op) and instruction.opcode.startswith(stage.kind) for stage in stages):
         return None
     return (
         "loss and metrics"

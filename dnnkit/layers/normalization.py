@@ -11,7 +11,7 @@ from dnnkit.errors import ConfigurationError, DataError, ShapeError
 from dnnkit.initializers import Constant, Initializer, Shape, get_initializer
 from dnnkit.layers.base import LAYERS
 from dnnkit.layers.of_kind import KindLayer
-from dnnkit.settings import FLAG, POSITIVE, SHARE, Expected, or_none, plain
+from dnnkit.settings import FLAG, POSITIVE, SHARE, Expected, is_masked, or_none, plain
 
 __all__ = ["BatchNormalization", "LayerNormalization", "Normalization", "RMSNormalization"]
 
@@ -186,7 +186,12 @@ def _numbers(value: Any) -> tuple[float, ...]:
 
 def _moments(data: Any) -> dict[str, NDArray[np.float64]]:
     """Mean and variance of each feature of samples (N, ..., features), and how many rows they are of."""
-    x = np.asarray(data, np.float64)
+    if is_masked(data):
+        raise DataError("adapt got a masked array: pass its rows that are not masked, x[~x.mask.any(axis=1)].data")
+    try:
+        x = np.asarray(data, np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"adapt got data that are no numbers: {error}. Pass a NumPy array of numbers") from error
     if x.ndim < 2 or not x.size:
         raise ShapeError(f"adapt got data of the shape {x.shape}: expected samples, such as (N, features)")
     rows = x.reshape(-1, x.shape[-1])

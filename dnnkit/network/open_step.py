@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dnnkit.backends import choosing
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.program import Activate, Dense, Dropout, Op, Program
 from dnnkit.backends.program import Loss as LossDescription
@@ -121,6 +122,12 @@ class OpenStep(Askable):
             ConfigurationError, ShapeError, DataError: as in `backward`, before anything changes.
         """
         optimizer, given = self.optimizer, self._given(output_gradient, logits_gradient)
+        if optimizer.full_batch:
+            raise ConfigurationError(
+                f"step takes a gradient from outside, but {type(optimizer).__name__} evaluates the loss at parameters "
+                "of its own: train by net.fit(x, y) or net.train_step(x, y), or compile with another optimizer, such "
+                "as dk.SGD()"
+            )
         training = FLAG.of("training", training)
         if self.is_built and (rows := self._as_rows(given)) is not None:
             with self.turns:
@@ -180,7 +187,7 @@ class OpenStep(Askable):
 
     def _companion(self, given: tuple[Given, ...], training: bool, *, trains: bool = False) -> Executable:
         """What runs the network with the gradients of outputs, or logits, as targets; on the network's numbers."""
-        executable = self.executable
+        executable = self.executable.within
         program = executable.program
         if program.frozen_parameters or program.held or not executable.can_group:
             if trains:
@@ -210,6 +217,7 @@ class OpenStep(Askable):
     def _new_companion(self, program: Program) -> Executable:
         assert self._companions is not None
         executable, made = self._companions
+        program = choosing.without_optimizer(program)
         for other in made.values():
             if other.program == program:
                 return other

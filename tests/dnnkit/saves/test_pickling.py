@@ -23,7 +23,7 @@ from dnnkit.errors import CheckpointError, ConfigurationError
 from dnnkit.kernels import registry as kernels
 from dnnkit.metrics import METRICS
 from tests.backends.networks import CASES, data, may_be_flat
-from tests.dnnkit.saves.test_saving import AbsoluteError, Scale, largest
+from tests.dnnkit.saves.test_saving import AbsoluteError, Factor, largest
 
 
 def pickled(net: Any) -> Any:
@@ -171,7 +171,7 @@ class Signs(dk.optimizers.Optimizer):
 @pytest.mark.parametrize("optimizer", [Signs(Halving()), dk.SGD(Plain())], ids=["rule", "schedule"])
 def test_ones_own_parts_come_along(backend: Backend, optimizer: Any, way: Callable[[Any], Any]) -> None:
     """By pickle's references; nobody has to say `custom_objects`."""
-    net = dk.Sequential([Scale(0.5), dk.Dense(3, activation="tanh"), dk.Dense(1)], seed=0, backend=backend)
+    net = dk.Sequential([Factor(0.5), dk.Dense(3, activation="tanh"), dk.Dense(1)], seed=0, backend=backend)
     net.compile(optimizer, AbsoluteError(), [largest])
     x = np.linspace(-1, 1, 80).reshape(40, 2)
     y = x[:, :1] - x[:, 1:]
@@ -182,7 +182,7 @@ def test_ones_own_parts_come_along(backend: Backend, optimizer: Any, way: Callab
     for name, value in net.parameters.items():
         np.testing.assert_array_equal(twin.parameters[name], value)
     assert twin.history.history == net.history.history
-    assert {type(layer) for layer in twin.layers} == {Scale, dk.Dense}
+    assert {type(layer) for layer in twin.layers} == {Factor, dk.Dense}
 
 
 class Named(dk.Sequential):
