@@ -91,7 +91,7 @@ def require_one_function(program: Program) -> None:
 
 def drawing(stage: Stage) -> str | None:
     """The name of a stage that draws random numbers; None of others."""
-    if isinstance(stage, Dropout) and stage.rate > 0:
+    if isinstance(stage, Dropout) and (callable(stage.rate) or stage.rate > 0):
         return "Dropout"
     draws = isinstance(stage, Op) and hasattr(registry.find(stage.kind, "stage"), "PURPOSE")
     return stage.kind if isinstance(stage, Op) and draws else None

@@ -66,7 +66,7 @@ def part_names(program: Program, stages: Sequence[Stage]) -> list[str]:
             case Rescale():
                 names.append("rescaling")
             case Dropout(rate=rate):
-                names.append(f"dropout ({rate:g})")
+                names.append("dropout" if callable(rate) else f"dropout ({rate:g})")
             case Op(kind=kind):
                 names.append(kind + " (frozen)" * is_frozen)
             case Custom(function=function):

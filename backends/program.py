@@ -15,7 +15,7 @@ A softmax or sigmoid output with its cross-entropy is already lowered: the score
 the loss kernel is the fused one on logits.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
@@ -92,10 +92,22 @@ class Activate:
 
 @dataclass(frozen=True)
 class Dropout:
-    """Zero a random share `rate` while training; `layer` selects the stream of random bits."""
+    """Zero a random share while training; `layer` selects the stream of random bits.
 
-    rate: float
+    The share is `rate`, or what that gives for the number of batches so far, `TrainingState.step`.
+    """
+
+    rate: float | Callable[[int], float]
     layer: int
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether the share is another one in other steps."""
+        return callable(self.rate)
+
+    def rate_at(self, step: int) -> float:
+        """The share of the batch after so many others."""
+        return self.rate(step) if callable(self.rate) else self.rate
 
 
 class CustomFunction(Protocol):
@@ -399,9 +411,15 @@ class Program:
         return not self.sources and owned == len(self.parameters)
 
     @cached_property
+    def has_scheduled_dropout(self) -> bool:
+        """Whether what a dropout zeroes changes from step to step."""
+        return any(isinstance(stage, Dropout) and stage.is_scheduled for stage in self.stages)
+
+    @cached_property
     def api_version(self) -> int:
         """The version of plugins that understand it: 1 where it is a chain of stages that they have always known."""
-        is_simple = self.is_chain and not self.outputs and not any(isinstance(stage, Op) for stage in self.stages)
+        is_new = any(isinstance(stage, Op) for stage in self.stages) or self.has_scheduled_dropout
+        is_simple = self.is_chain and not self.outputs and not is_new
         return 1 if is_simple else 2
 
     @cached_property

@@ -14,7 +14,7 @@ from dnnkit.backends.program import Group, Hyperparameters, Program
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.optimizer_step.reference import Rule
-from dnnkit.schedules import Schedule
+from dnnkit.schedules import Schedule, checked, scheduled
 from dnnkit.settings import (
     FLAG,
     NOT_NEGATIVE,
@@ -23,19 +23,9 @@ from dnnkit.settings import (
     UNLESS_DEFAULT,
     Expected,
     Settings,
-    counted,
     or_none,
     shown,
 )
-
-
-def scheduled(expected: Expected) -> Expected:
-    """The same, or a schedule of such numbers."""
-    return Expected(
-        f"{expected.words}, or a schedule, such as dk.schedules.CosineDecay(1e-3, 10_000)",
-        lambda value: value if isinstance(value, Schedule) else expected.take(value),
-    )
-
 
 RATE = scheduled(NOT_NEGATIVE)
 NUMBER_OR_FLAG = Expected(RATE.words, lambda value: value if isinstance(value, bool) else RATE.take(value))
@@ -306,8 +296,7 @@ class Optimizer(Settings):
         for step in range(first, first + count):
             value = schedule(step)
             if not (isinstance(value, float) and 0 <= value < inf and expected is RATE):  # a usual one, at little cost
-                what = f"the schedule {shown(schedule)} gives {shown(value)} for step {counted(step)}"
-                value = float(expected.check(what, value))
+                value = checked(schedule, expected, step)
             yield value
 
 

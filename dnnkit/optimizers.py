@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from dnnkit import schedules as schedules  # as Keras has them: dk.optimizers.schedules
 from dnnkit.backends.program import Group
 from dnnkit.base_optimizer import Optimizer as Optimizer
-from dnnkit.base_optimizer import scheduled
 from dnnkit.registry import Registry
-from dnnkit.schedules import Schedule
+from dnnkit.schedules import Schedule, scheduled
 from dnnkit.settings import FLAG, NOT_NEGATIVE, POSITIVE, SHARE, UNLESS_DEFAULT, Expected, numbers
 
 NOTHING = 1e-30

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, ClassVar
 
 from dnnkit.errors import ConfigurationError
 from dnnkit.registry import Registry
-from dnnkit.settings import FLAG, NOT_NEGATIVE, POSITIVE, SHARE, Expected, Settings, numbers, plain, shown, whole
+from dnnkit.settings import (
+    FLAG,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    Expected,
+    Settings,
+    counted,
+    numbers,
+    plain,
+    shown,
+    whole,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +52,20 @@ class Schedule(Settings):
         if path is not None:
             write(figure, path)
         return figure
+
+
+def scheduled(expected: Expected, example: str = "dk.schedules.CosineDecay(1e-3, 10_000)") -> Expected:
+    """The same, or a schedule of such numbers."""
+    return Expected(
+        f"{expected.words}, or a schedule, such as {example}",
+        lambda value: value if isinstance(value, Schedule) else expected.take(value),
+    )
+
+
+def checked(schedule: Schedule, expected: Expected, step: int) -> float:
+    """What a schedule gives for a step; `ConfigurationError` where a setting cannot be that."""
+    value = schedule(step)
+    return float(expected.check(f"the schedule {shown(schedule)} gives {shown(value)} for step {counted(step)}", value))
 
 
 def _is_schedule(thing: object) -> bool:

@@ -61,8 +61,9 @@ class TimedExecutable(StagewiseExecutable):
         self._timelines: list[Timeline] = []
         """Those that no epoch uses now."""
         is_built_in = program.loss is not None and backend.unsupported_reason(program) is None
-        self._is_timed = is_built_in and program.accumulation == 1
-        """Whether the GPU counts the steps: all parts have kernels, and each step is an update."""
+        self._is_timed = is_built_in and program.accumulation == 1 and not program.has_scheduled_dropout
+        """Whether the GPU counts the steps: all parts have kernels, each step is an update, and no kernel is given a
+        number that is another one in each."""
         self._in_loss = next(filter(backend.is_in_loss, program.metrics), None)
         """The metric that the loss's launch sums, too."""
         others = [metric for metric in program.metrics if metric is not self._in_loss]

@@ -25,12 +25,13 @@ class SingleStep:
         self._team, self._prepared = team, team.prepared
         self._hyperparameters, self._numbers = hyperparameters, numbers
         self._structure, self._workers = team.run_structure, team.workers
+        self._is_scheduled = team.program.has_scheduled_dropout
         self._signals, self._turns = team.signals, team.turns
         self._run = CREW.caller(team.run_address, team.program.dtype, team.helpers)
 
     def goes_on_with(self, hyperparameters: Hyperparameters | None, numbers: Weights | None) -> bool:
         """Take these for the next step; False, and nothing taken, if it differs in more than its rows and rate."""
-        if numbers is not self._numbers or self._team.prepared is not self._prepared:
+        if numbers is not self._numbers or self._team.prepared is not self._prepared or self._is_scheduled:
             return False
         return hyperparameters is self._hyperparameters or self._takes_rate(hyperparameters)
 

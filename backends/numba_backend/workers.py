@@ -19,7 +19,7 @@ from dnnkit.backends.numba_backend.threads import in_threads
 from dnnkit.backends.numba_backend.weights import Weights
 from dnnkit.backends.numba_backend.wiring import Wiring
 from dnnkit.backends.numba_backend.workspace import WorkspacePlan
-from dnnkit.backends.program import Activate, Dense, HostArray, Program
+from dnnkit.backends.program import Activate, Dense, Dropout, HostArray, Program
 from dnnkit.kernels import nonzero_columns
 from dnnkit.kernels._engine import calls, opcodes
 from dnnkit.kernels._engine.opcodes import BUFFERS, Instruction, describe
@@ -56,6 +56,10 @@ class WorkerTeam:
         self._masks = np.zeros((workers, max(plan.mask_size for plan in plans)), np.bool_)
         self._tables = [plan.structures(self._memory, self._masks[worker]) for worker, plan in enumerate(plans)]
         self._plans = plans
+        dropouts = [(place, stage) for place, stage in enumerate(self._stages) if isinstance(stage, Dropout)]
+        self._scheduled = {place: stage for place, stage in dropouts if stage.is_scheduled}
+        self._shares_of = dict[int, HostArray]()
+        """Of each of these, by its place, what it zeroes in each step of the run."""
         self._partials = zeros((2, workers, max(plan.exchanged for plan in plans)), program.dtype)
         self._norms = np.zeros((2, workers, max(1, len(program.trainable_parameters))))
         self._segments = self._lay_out()
@@ -363,6 +367,8 @@ class WorkerTeam:
             helpers = cost_model.helpers(self.program, batches.batch_size, steps.last - steps.first)
         self.helpers = min(others, helpers or 0)
         self._fill_numbers(steps)
+        if run.training:
+            self._fill_shares(steps)
         run.first_step, run.first_update = steps.first, steps.first_update
         for worker in self.workers:
             worker.place, worker.step, worker.nan_step = 0, steps.first, -1
@@ -384,6 +390,14 @@ class WorkerTeam:
         run.group_rates = rates.strides[0] if rates.ndim > 1 else 0
         run.group_constants = constants.strides[0]
         run.constant_stride = constants.strides[1] if constants.shape[1] > 1 else 0
+
+    def _fill_shares(self, steps: Steps) -> None:
+        """What dropouts whose share is scheduled zero in these steps."""
+        for place, stage in self._scheduled.items():
+            updates = range(steps.first_update, steps.first_update + steps.last - steps.first)
+            self._shares_of[place] = shares = np.array([stage.rate_at(update) for update in updates], np.float64)
+            for table in self._tables:
+                table[place].rates = address(shares)
 
     def _prepare(
         self, purpose: Purpose, batches: Batches, numbers: Weights, sums: HostArray, first: int, clips: Clips

@@ -194,7 +194,7 @@ def _fields(stage: Stage) -> dict[str, Any]:
         case Rescale(scale=scale, offset=offset):
             return {"scale": scale, "offset": offset, "saves_input": 0}
         case Dropout(layer=layer, rate=rate):
-            return {"layer": layer, "rate": rate, "saves_input": 0}
+            return {"layer": layer, "rate": 0.0 if callable(rate) else rate, "saves_input": 0}
         case Op(layer=layer):
             return {"layer": layer, "saves_input": 0}
         case Custom():

@@ -133,7 +133,7 @@ class Stages:
         return [self._layout.view(flat, parameter.name, self._xp) for parameter in stage_parameters(stage)]
 
     def _draw(self, stage: Dropout, step: int) -> Draw:
-        return Draw(stage.rate, self._seed, stage.layer, step)
+        return Draw(stage.rate_at(step), self._seed, stage.layer, step)
 
     def _forward(
         self, index: int, stage: Stage, owned: list[Array], xs: list[Array], training: bool, step: int
@@ -159,15 +159,16 @@ class Stages:
                 return y, (y if activation.saves == "output" else x)
             case Rescale(scale=scale, offset=offset):
                 return backend.affine(x, scale, offset, out=self._buffers.get("y", shape, index)), None
-            case Dropout(rate=rate, layer=layer):
+            case Dropout(layer=layer):
                 if not training or index - 1 in self._drawn:
                     return x, None
                 if backend.draws_dropout:
                     drawn = self._draw(stage, step)
                     return backend.draw_dropout(x, drawn, out=self._buffers.get("y", shape, index)), drawn
                 out = self._buffers.get("keep", shape, index, backend.dtype("bool"))
+                rate = stage.rate_at(step)
                 keep = backend.dropout_mask(shape, rate, self._seed, layer, step, out=out)
-                return backend.dropout(x, keep, rate, out=self._buffers.get("y", shape, index)), keep
+                return backend.dropout(x, keep, rate, out=self._buffers.get("y", shape, index)), (keep, rate)
             case Custom(function=function, input_shape=input_shape):
                 inputs = self._xp.reshape(x, (-1, *input_shape))
                 y, kept = function.forward(self._xp, inputs, *owned)
@@ -239,8 +240,9 @@ class Stages:
                 return dy, []
             case Dropout() if backend.draws_dropout:
                 return backend.draw_dropout(dy, saved, out=self._buffers.get("dx", shape, index)), []
-            case Dropout(rate=rate):
-                return backend.dropout(dy, saved, rate, out=self._buffers.get("dx", shape, index)), []
+            case Dropout():
+                keep, rate = saved
+                return backend.dropout(dy, keep, rate, out=self._buffers.get("dx", shape, index)), []
             case Custom(function=function):
                 kept, y_shape = saved
                 dy = self._xp.reshape(dy, y_shape)

@@ -154,13 +154,18 @@ def _forward(operation: Operation, x: str) -> str:
             return f"{_activation(operation)}({x})"
         case Rescale(scale=scale, offset=offset):
             return f"{x} · {scale:.6g}" + (f" + {offset:.6g}" if offset else "")
-        case Dropout(rate=rate):
-            return f"{x} · mask / {1 - rate:.6g}"
+        case Dropout():
+            return f"{x} · mask / {_kept(operation.stage)}"
         case Custom(function=function):
             return f"{type(function).__name__}.forward({', '.join(['xp', x, *_own(operation)])})"
         case Op(kind=kind):
             return f"{kind}({', '.join([x, *_own(operation)])})"
     raise NotImplementedError(f"no trace of the stage {type(operation.stage).__name__}")
+
+
+def _kept(stage: Dropout) -> str:
+    """The share that a dropout keeps."""
+    return "(1 - rate)" if callable(stage.rate) else f"{1 - stage.rate:.6g}"
 
 
 def _backward(operation: Operation, y: str, x: str) -> str:
@@ -174,8 +179,8 @@ def _backward(operation: Operation, y: str, x: str) -> str:
             return f"{dy} · ∂ {_activation(operation)} / ∂ {x}"
         case Rescale(scale=scale):
             return f"{dy} · {scale:.6g}"
-        case Dropout(rate=rate):
-            return f"{dy} · mask / {1 - rate:.6g}"
+        case Dropout():
+            return f"{dy} · mask / {_kept(operation.stage)}"
         case Custom(function=function):
             return f"{type(function).__name__}.backward(xp, {dy}, ...)"
         case Op(kind=kind):

@@ -16,6 +16,7 @@ from dnnkit.graph.symbols import Symbol
 from dnnkit.initializers import Initializer, RandomNormal, Shape, get_initializer
 from dnnkit.layers.base import LAYERS, NAME, SAMPLE, Layer, Lowered
 from dnnkit.regularizers import Regularizer, get_regularizer
+from dnnkit.schedules import Schedule, checked, scheduled
 from dnnkit.settings import FINITE, FLAG, SHARE, UNLESS_DEFAULT, Expected, Settings, or_none, plain, whole
 
 __all__ = ["Dense", "Dropout", "Flatten", "Input", "Rescaling", "Reshape"]
@@ -179,11 +180,27 @@ class Dense(Layer):
 @LAYERS.named("Dropout")
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """While training, zero a random share `rate` of the elements and scale up the others; else nothing."""
+    """While training, zero a random share `rate` of the elements and scale up the others; else nothing.
 
-    rate: float
+    Arguments:
+        rate: at least 0 and below 1; or a schedule of such, `dk.Dropout(dk.schedules.CosineDecay(0.3, 10_000))`, which
+            counts the batches that the network has trained on.
+    """
 
-    expects: ClassVar = {"rate": SHARE}
+    rate: float | Schedule
+
+    expects: ClassVar = {"rate": scheduled(SHARE, "dk.schedules.CosineDecay(0.3, 10_000)")}
 
     def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Stage:  # noqa: D102
-        return DropoutStage(float(self.rate), index)
+        return DropoutStage(Share(self.rate) if isinstance(self.rate, Schedule) else float(self.rate), index)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a schedule gives for a step, if a dropout can zero that share."""
+
+    schedule: Schedule
+
+    def __call__(self, step: int) -> float:
+        """The share of the batch after so many others."""
+        return checked(self.schedule, SHARE, step)

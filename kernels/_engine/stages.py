@@ -134,18 +134,25 @@ def copy(worker, run, stage, option):
         y[e] = x[e]
 
 
+@jit
+def dropped_share(worker, run, stage):
+    """What a dropout zeroes in this step."""
+    return stage.rate if stage.rates == 0 else number(0.0, stage.rates, worker.step - run.first_step)
+
+
 @opcode
 def dropout(worker, run, stage, option):
     """Draw a stage's dropout mask, and apply it."""
     x, y = vector(run.zero, stage.x, worker.rows * stage.inputs), y_of(worker, run, stage)
     outputs, keep = stage.outputs, vector(False, stage.keep, y.size)
+    rate = dropped_share(worker, run, stage)
     update = run.first_update + worker.step - run.first_step
     # A worker that has all the outputs draws all rows at once: rows of a part begin in the middle of a block.
     length = outputs if outputs < stage.width else y.size if y.size > 0 else 1
     for place in range(0, y.size, length):
         start = (worker.first_in_batch + place // outputs) * stage.width + stage.first_output
-        mask(start, length, stage.rate, run.seed, stage.layer, update, vector(False, stage.keep + place, length))
-    apply(x, keep, stage.rate, y)
+        mask(start, length, rate, run.seed, stage.layer, update, vector(False, stage.keep + place, length))
+    apply(x, keep, rate, y)
 
 
 @opcode
@@ -237,5 +244,6 @@ def rescale_backward(worker, run, stage, option):
 def dropout_backward(worker, run, stage, option):
     """Compute the gradient of the x of a dropout stage."""
     dx = vector(run.zero, stage.dx, worker.rows * stage.inputs)
-    apply(vector(run.zero, worker.dy, dx.size), vector(False, stage.keep, dx.size), stage.rate, dx)
+    rate = dropped_share(worker, run, stage)
+    apply(vector(run.zero, worker.dy, dx.size), vector(False, stage.keep, dx.size), rate, dx)
     worker.dy = stage.dx

@@ -39,6 +39,7 @@ STAGE = Structure(
         "saves": "numbers of a row of it",
         "kept": "address of its numbers that do not grow with rows (keeps,)",
         "keeps": "how many",
+        "rates": "address of the share that a dropout zeroes in each step, float64; 0 where it stays",
     },
     {
         "scale": "factor of a rescaling",

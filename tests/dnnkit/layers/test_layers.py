@@ -197,3 +197,44 @@ def test_noise_is_normal_and_only_while_training(backend: Backend) -> None:
     x = np.zeros((60, 51))
     assert net.evaluate(x, x)["loss"] == 0
     assert net.train_step(x, x) == pytest.approx(4, rel=0.1)
+
+
+def test_a_share_that_is_scheduled_follows_the_batches(backend, tmp_path):
+    """As with the share set by hand in each batch, in `fit`, batch by batch, resumed, and on two workers."""
+    shares = dk.schedules.PiecewiseConstantDecay((2, 5, 9), (0.5, 0.1, 0.7, 0.0))
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(48, 6)), rng.normal(size=(48, 2))
+
+    def made(rate) -> dk.Sequential:
+        layers = [dk.Dense(24, "tanh"), dk.Dropout(rate), dk.Dense(2)]
+        net = dk.Sequential(layers, seed=3, dtype="float64", backend=backend)
+        net.compile("adam", "mse")
+        net.build(6)
+        return net
+
+    whole, stepped, by_hand = made(shares), made(shares), made(0.5)
+    whole.fit(x, y, batch_size=16, epochs=2, shuffle=False, verbose=0)
+    whole.save(tmp_path / "run")
+    whole = dk.load(tmp_path / "run", backend=backend)
+    assert whole.layers[1].rate == shares
+    whole.fit(x, y, batch_size=16, epochs=2, shuffle=False, verbose=0)
+    for step in range(12):
+        rows = slice(step % 3 * 16, step % 3 * 16 + 16)
+        stepped.train_step(x[rows], y[rows])
+        fixed = made(float(shares(step)))
+        fixed.executable.restore(by_hand.executable.snapshot())
+        fixed.train_step(x[rows], y[rows])
+        by_hand = fixed
+    for name, value in by_hand.parameters.items():
+        np.testing.assert_allclose(stepped.parameters[name], value, rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(whole.parameters[name], value, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(whole.predict(x), whole.copy().predict(x))
+
+
+def test_a_schedule_that_gives_no_share_is_an_error(backend):
+    net = dk.Sequential([dk.Dense(4), dk.Dropout(dk.schedules.CosineDecay(1.5, 10)), dk.Dense(1)], backend=backend)
+    net.compile("sgd", "mse")
+    with pytest.raises(dk.DnnkitError, match=r"the schedule CosineDecay\(.*gives 1.5 for step 0: expected a number"):
+        net.fit(np.ones((8, 3)), np.ones(8), verbose=0)
+    with pytest.raises(dk.DnnkitError, match="or a schedule, such as"):
+        dk.Dropout("half")
