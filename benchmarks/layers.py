@@ -29,8 +29,10 @@ def networks(dtype: str, backend: str) -> dict[str, tuple[Any, str]]:
     """By name: the network, and which of the data it reads."""
     import dnnkit as dk
 
+    activation = "relu" if dtype == "float32" else "tanh"  # differences across a kink are no derivative
+
     def end(h: Any) -> Any:
-        return dk.Dense(1)(dk.Dense(UNITS, "relu")(h))
+        return dk.Dense(1)(dk.Dense(UNITS, activation)(h))
 
     def halves(x: Any, merge: Any) -> Any:
         return end(merge([dk.Dense(UNITS)(x), dk.Dense(UNITS)(x)]))
@@ -45,7 +47,7 @@ def networks(dtype: str, backend: str) -> dict[str, tuple[Any, str]]:
         "PReLU": lambda x: dk.Dense(1)(dk.PReLU()(dk.Dense(UNITS)(x))),
         "Scale": lambda x: end(dk.Scale()(x)),
         "GaussianNoise": lambda x: end(dk.GaussianNoise(0.1)(x)),
-        "PeriodicEmbedding": lambda x: end(dk.Flatten()(dk.PeriodicEmbedding(8, 16)(x))),
+        "PeriodicEmbedding": lambda x: end(dk.Flatten()(dk.PeriodicEmbedding(16, 8)(x))),
         "Add": lambda x: halves(x, dk.Add()),
         "Multiply": lambda x: halves(x, dk.Multiply()),
         "Concatenate": lambda x: halves(x, dk.Concatenate()),
@@ -81,7 +83,7 @@ def exactness(given: dict[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
         for name, (net, which) in networks("float64", backend).items():
             x, y = given[which][: BATCH * 20], given["y"][: BATCH * 20]
             error = dk.check_gradients(net, x[:32], y[:32], samples=40).largest
-            steps = [net.train_step(x[s : s + BATCH], y[s : s + BATCH])["loss"] for s in range(0, len(x), BATCH)]
+            steps = [net.train_step(x[s : s + BATCH], y[s : s + BATCH]) for s in range(0, len(x), BATCH)]
             expected = losses.setdefault(name, steps)
             difference = max(abs(a / b - 1) for a, b in zip(steps, expected, strict=True))
             found.setdefault(name, {})[backend] = {"gradient_error": error, "loss_difference": difference}

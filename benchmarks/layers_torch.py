@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 torch.set_num_threads(1)
+torch._dynamo.config.recompile_limit = 100  # all networks share the code of one function
 SIZES, COMPILED = json.loads(sys.argv[1]), sys.argv[2].endswith("compiled")
 BATCH, STEPS, FEATURES, COLUMNS, CLASSES, WIDTH, UNITS = SIZES.values()
 rng = np.random.default_rng(0)

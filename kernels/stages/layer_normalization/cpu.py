@@ -15,6 +15,7 @@ from dnnkit.kernels._engine.kinds import (
 )
 from dnnkit.kernels._engine.opcodes import opcode
 from dnnkit.kernels._numba.at_address import part
+from dnnkit.kernels._numba.lanes import sum_of, sum_of_products
 
 CHANNELS, EPSILON, CENTERED, SCALE, CENTER = range(5)
 """Places of the settings."""
@@ -33,20 +34,13 @@ def layer_normalization(worker, run, stage, option):
         row, piece = number // pieces, number % pieces
         given, out = part(x, number * channels, channels), part(y, number * channels, channels)
         made = part(kept, row * (features + pieces) + piece * channels, channels)
-        mean = kind(0)
-        if centered:
-            for c in range(channels):
-                mean += given[c]
-            mean /= count
-        square = kind(0)
+        mean = sum_of(given) / count if centered else kind(0)
         for c in range(channels):
-            difference = given[c] - mean
-            square += difference * difference
-        inverse = kind(1) / kind(math.sqrt(square / count + epsilon))
+            made[c] = given[c] - mean
+        inverse = kind(1) / kind(math.sqrt(sum_of_products(made, made) / count + epsilon))
         part(kept, row * (features + pieces) + features, pieces)[piece] = inverse
         for c in range(channels):
-            made[c] = (given[c] - mean) * inverse
-        for c in range(channels):
+            made[c] *= inverse
             out[c] = made[c]
         if scale:
             for c in range(channels):
@@ -89,18 +83,10 @@ def layer_normalization_backward(worker, run, stage, option):
     for number in range(worker.rows * pieces):
         start, piece = number // pieces * (features + pieces), number % pieces
         made, inverse = part(kept, start + piece * channels, channels), part(kept, start + features, pieces)[piece]
-        slope, out, mean, product = (
-            part(dy, number * channels, channels),
-            part(dx, number * channels, channels),
-            kind(0),
-            kind(0),
-        )
+        slope, out = part(dy, number * channels, channels), part(dx, number * channels, channels)
         for c in range(channels):
             out[c] = slope[c] * gamma[c] if scale else slope[c]
-        for c in range(channels):
-            mean += out[c]
-            product += out[c] * made[c]
-        product /= kind(channels)
-        mean = mean / kind(channels) if centered > 0 else kind(0)
+        product = sum_of_products(out, made) / kind(channels)
+        mean = sum_of(out) / kind(channels) if centered > 0 else kind(0)
         for c in range(channels):
             out[c] = (out[c] - mean - made[c] * product) * inverse

@@ -19,6 +19,7 @@ from dnnkit.kernels._engine.opcodes import opcode
 from dnnkit.kernels._numba.at_address import part
 from dnnkit.kernels._numba.elementary import LARGEST_ANGLE, sine_and_cosine
 from dnnkit.kernels._numba.jit import jit
+from dnnkit.kernels._numba.lanes import sum_of_products_where
 
 FREQUENCIES, UNITS = range(2)
 """Places of the settings."""
@@ -92,10 +93,8 @@ def periodic_embedding_backward(worker, run, stage, option):
                     slopes[j] = slope[j]
             else:
                 for j in range(2 * k):
-                    row, total = part(kernel, (f * 2 * k + j) * units, units), kind(0)
-                    for u in range(units):
-                        total += slope[u] * row[u] if out[u] > 0 else kind(0)
-                    slopes[j] = total
+                    row = part(kernel, (f * 2 * k + j) * units, units)
+                    slopes[j] = sum_of_products_where(slope, row, out)
             if trains and units > 0:
                 sums = part(of_bias, f * units, units)
                 for u in range(units):
