@@ -168,7 +168,7 @@ def stage_parameters(stage: Stage) -> tuple[Parameter, ...]:
 
 
 def stage_features(stage: Stage, inputs: int) -> int:
-    """How many numbers a row of its output has, from how many one of its (first) input has."""
+    """The features of its output, from those of its (first) input."""
     match stage:
         case Dense(kernel=kernel):
             return kernel.shape[1]
@@ -424,7 +424,7 @@ class Program:
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
-        """How many numbers a row of each value has."""
+        """The features of each value."""
         found = [prod(self.input_shape)]
         for stage, values in zip(self.stages, self.edges, strict=True):
             found.append(stage_features(stage, found[values[0]]))
@@ -611,10 +611,10 @@ class Snapshot:
 class Hyperparameters:
     """The optimizer's numbers, inputs of every run: changing one rebuilds nothing.
 
-    `learning_rates` has one entry a step of the run; `constants` holds what the rules take besides, by name: a number,
-    or one a step. Batches that make an update together have the same. Of the gradient, at most one is bounded: by
-    `clip_norm` the norm of the whole, by `clip_each` that of each parameter, by `clip_value` each element; None for no
-    bound. `groups` has, of each of the program's, rates and constants that are its own.
+    `learning_rates` has one entry per step of the run; `constants` holds what the rules take besides, by name: a
+    number, or one per step. Batches that make an update together have the same. Of the gradient, at most one is
+    bounded: by `clip_norm` the norm of the whole, by `clip_each` that of each parameter, by `clip_value` each element;
+    None for no bound. `groups` has, of each of the program's, rates and constants that are its own.
     """
 
     learning_rates: NDArray[np.float64]

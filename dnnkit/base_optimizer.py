@@ -275,7 +275,7 @@ class Optimizer(Settings):
     def _of_steps(
         self, settings: Mapping[str, Any], first: int, count: int
     ) -> tuple[NDArray[np.float64], dict[str, Any]]:
-        """Learning rates, and what the rule takes besides by name: a number, or where it is scheduled one a step."""
+        """Learning rates, and by name what the rule takes besides: a number, or one per step of its schedule."""
         values = {name: self._values(name, value, first, count) for name, value in settings.items()}
         rate, factor = values.pop("learning_rate"), values.pop(FACTOR)
         rates = rate if isinstance(rate, np.ndarray) else np.full(count, rate, np.float64)
