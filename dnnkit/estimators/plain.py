@@ -20,7 +20,7 @@ from dnnkit.errors import ConfigurationError
 from dnnkit.estimators.convergence import Convergence
 from dnnkit.estimators.data import Curve, EncodedData, Part, Progress
 from dnnkit.estimators.members import Members, predict
-from dnnkit.estimators.presets import OfData, Preset
+from dnnkit.estimators.presets import OfData, OfParameters, Preset
 from dnnkit.estimators.settings import Settings
 from dnnkit.estimators.workers import each_in_threads
 from dnnkit.formula import Formula
@@ -315,6 +315,6 @@ MLP = Preset(
         "n_ensemble": 1,
         "calibration": None,
         "time_budget": None,
-        "dtype": "float32",
+        "dtype": OfParameters(lambda given: "float64" if given["solver"] == "lbfgs" else "float32"),
     },
 )
