@@ -7,19 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.errors import ConfigurationError, DataError
-from dnnkit.estimators.base import BaseDNN, data_errors
+from dnnkit.estimators.base import BaseDNN
 from dnnkit.estimators.data import Task
+from dnnkit.estimators.inputs import data_errors
 from dnnkit.settings import NOT_NEGATIVE, shown
 
 from sklearn.base import ClassifierMixin  # isort: skip
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels  # isort: skip
-from sklearn.utils.validation import column_or_1d, validate_data  # isort: skip
 
 
 class DNNClassifier(ClassifierMixin, BaseDNN):  # type: ignore[misc] # scikit-learn comes without types
     """A classifier of dense networks."""
 
     classes_: NDArray[Any]
+    _task_is_numeric = False
 
     def __init__(
         self,
@@ -131,15 +132,9 @@ class DNNClassifier(ClassifierMixin, BaseDNN):  # type: ignore[misc] # scikit-le
             return "multilabel"
         return "binary" if len(self.classes_) <= 2 else "multiclass"
 
-    def _checked(self, X: Any, y: Any, *, is_first: bool) -> tuple[Any, Any]:
-        with data_errors():
-            X, y = validate_data(self, X, y, multi_output=True, dtype=[np.float64, np.float32], reset=is_first)
-            check_classification_targets(y)
-            if y.ndim == 2 and y.shape[1] == 1:
-                y = column_or_1d(y, warn=True)
-        return X, y
-
     def _take_targets(self, y: NDArray[Any], *, is_first: bool, epochs: int | None) -> None:
+        with data_errors():
+            check_classification_targets(y)
         kind = type_of_target(y)
         if is_first:
             if kind.startswith("multiclass-multioutput"):
@@ -167,8 +162,8 @@ class DNNClassifier(ClassifierMixin, BaseDNN):  # type: ignore[misc] # scikit-le
                 f"got {self.classes_}, `y` has {found}"
             )
 
-    def _encoded(self, y: NDArray[Any], dtype: str) -> NDArray[Any]:
-        return y.astype(dtype) if self._is_multilabel else np.searchsorted(self.classes_, y)
+    def _encoded(self, y: NDArray[Any]) -> NDArray[Any]:
+        return y if self._is_multilabel else np.searchsorted(self.classes_, y)
 
     def _weights(self, y: NDArray[Any], weights: NDArray[Any] | None) -> NDArray[Any] | None:
         given = self.class_weight
@@ -204,9 +199,11 @@ class DNNClassifier(ClassifierMixin, BaseDNN):  # type: ignore[misc] # scikit-le
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
         """The probability of each class, in the order of `classes_`, or of each label."""
-        scores = self._scores(X)
-        if self._task != "binary":
+        scores = self._scores(X).astype(np.float64)
+        if self._task == "multilabel":
             return scores
+        if self._task == "multiclass":
+            return scores / scores.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
         if len(self.classes_) == 1:
             return np.ones_like(scores)
         return np.hstack([1 - scores, scores])
