@@ -1,9 +1,9 @@
 """Presets: which value a parameter has that is "auto", and how members are made and trained then."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from dnnkit.deferred import dataclass
 from dnnkit.estimators.data import EncodedData
 from dnnkit.registry import Lazy, Registry
 
