@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dnnkit.errors import ConfigurationError
 from dnnkit.estimators.data import Columns, EncodedData, Part, Task
+from dnnkit.estimators.encoders import encoder_of
 from dnnkit.estimators.members import Members, train_members
 from dnnkit.estimators.requirement import require_sklearn
 from dnnkit.estimators.settings import AUTO, resolve, value_of
@@ -18,7 +19,7 @@ from dnnkit.settings import shown
 require_sklearn("an estimator")
 
 from scipy.sparse import issparse  # noqa: E402
-from sklearn.base import BaseEstimator, clone  # noqa: E402
+from sklearn.base import BaseEstimator  # noqa: E402
 from sklearn.utils.validation import check_is_fitted, check_random_state  # noqa: E402
 
 from dnnkit.estimators.inputs import as_rows, as_targets, as_weights, distinct  # noqa: E402
@@ -157,7 +158,9 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
     ) -> Self:
         parameters, is_first = self.get_params(deep=False), start is None
         dtype = value_of("dtype", parameters)
-        encoder = self._new_encoder(parameters, X) if is_first else self.encoder_
+        encoder = (
+            self.encoder_ if not is_first else None if issparse(X) else encoder_of(value_of("encoder", parameters))
+        )
         X = as_rows(self, X, is_first=is_first, is_table=encoder is not None)
         y = as_targets(self, X, y, is_numeric=self._task_is_numeric)
         weights = as_weights(sample_weight, X)
@@ -183,21 +186,6 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
             data, settings, seeds=seeds.tolist(), progress=progress, start=start, epochs=epochs
         )
         return self
-
-    def _new_encoder(self, parameters: dict[str, Any], X: Any) -> Any:
-        """What is to encode the rows; None for numbers as they are, as all of a sparse matrix are."""
-        given = value_of("encoder", parameters)
-        if given is None or issparse(X):
-            return None
-        if isinstance(given, str) and given == "tabular":
-            from dnnkit.tables.encoder import TabularEncoder
-
-            return TabularEncoder()
-        if not hasattr(given, "fit") or not hasattr(given, "transform"):
-            raise ConfigurationError(
-                f"encoder is {shown(given)}: expected 'tabular', a transformer, such as dk.TabularEncoder(), or None"
-            )
-        return clone(given)
 
     def _columns(self, count: int) -> Columns:
         encoder: Any = self.encoder_

@@ -4,13 +4,14 @@ A network is trained as another one that begins with a layer which is given numb
 is as for a dense matrix: order, batches, callbacks, and, without dropout, every bit.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.backends.state import Snapshot
+from dnnkit.deferred import dataclass
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.layers.base import Layer
 from dnnkit.network.sequential import Sequential
