@@ -28,7 +28,7 @@ class Method:
         label: in tables and figures.
         package: what has to be installed.
         build: from task ("classification" or "regression") and seed, an estimator that is not fitted.
-        sets: the data sets it runs on. Default: all.
+        sets: the data sets it runs on, for what is slow. Default: all.
         baseline: not dnnkit: the rule which sets are left out looks at these alone.
     """
 
@@ -36,8 +36,12 @@ class Method:
     label: str
     package: str
     build: Build
-    sets: tuple[str, ...] = tuple(CATALOGUE)
+    sets: tuple[str, ...] | None = None
     baseline: bool = True
+
+    def runs_on(self, name: str) -> bool:
+        """Whether it is measured on a data set."""
+        return self.sets is None or name in self.sets
 
     @property
     def installed(self) -> bool:

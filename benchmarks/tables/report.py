@@ -83,7 +83,7 @@ def build(found: Collection[Record], timed: Collection[Record]) -> Report:
         DataError: there are no records of dnnkit or of the baselines yet.
     """
     there = {record["method"] for record in found}
-    everywhere = [m.name for m in METHODS.values() if len(m.sets) == len(CATALOGUE)]
+    everywhere = [m.name for m in METHODS.values() if m.sets is None]
     methods = tuple(name for name in everywhere if name in there)
     missing = [m for m in everywhere if m not in there and (METHODS[m].baseline or m == OURS)]
     if missing:

@@ -30,7 +30,7 @@ def round_jobs(number: int, known: dict[tuple[str, str, int, int], Record], meth
         Job(number, 0, len(load(name).y), name, method)
         for name in few()
         for method in methods
-        if name in get(method).sets and (name, method, number, 0) not in known
+        if get(method).runs_on(name) and (name, method, number, 0) not in known
         if number == 0 or known.get((name, method, 0, 0), {}).get("seconds", LONG + 1) <= LONG
     ]
 
