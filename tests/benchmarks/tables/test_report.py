@@ -65,7 +65,7 @@ def test_the_report_begins_with_the_losses_and_counts_no_tuning_set(found: list[
     assert picture.stat().st_size > 1000
 
 
-def test_times_are_medians_and_their_typical_value_needs_all_ten_sets() -> None:
+def test_times_are_medians_and_their_typical_value_needs_all_sets() -> None:
     def record(name: str, method: str, number: int, seconds: float) -> Record:
         where = {"set": name, "method": method, "repeat": number, "fold": 0}
         return {**where, "seconds": seconds, "microseconds_per_row": 10 * seconds}
