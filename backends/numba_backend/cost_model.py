@@ -10,7 +10,6 @@ A partition is estimated by its first worker, whose part is as large as any. See
 """
 
 import os
-from dataclasses import dataclass
 from math import inf, prod
 from typing import Literal
 
@@ -20,6 +19,7 @@ from dnnkit.backends.numba_backend.wiring import Wiring, trained_of
 from dnnkit.backends.processors import usable
 from dnnkit.backends.program import Program
 from dnnkit.backends.stages import Custom, Dense, Dropout, Op, first_trained, is_trained
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.stages import kind
 

@@ -12,7 +12,7 @@ from dnnkit.errors import ConfigurationError, DataError, DnnkitError
 from dnnkit.estimators.data import Columns, EncodedData, Part, Task
 from dnnkit.estimators.members import Members, train_members
 from dnnkit.estimators.requirement import require_sklearn
-from dnnkit.estimators.settings import Settings, preset_of, resolve, value_of
+from dnnkit.estimators.settings import Settings, resolve, value_of
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.settings import shown
 
@@ -157,8 +157,8 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
         start: Members | None = None,
         epochs: int | None = None,
     ) -> Self:
-        preset = preset_of(self.preset)
-        dtype = value_of("dtype", self.dtype, preset)
+        parameters = self.get_params(deep=False)
+        dtype = value_of("dtype", parameters)
         X, y = self._checked(X, y, is_first=start is None)
         self._take_targets(y, is_first=start is None, epochs=epochs)
         train = self._part(X, y, sample_weight, dtype)
@@ -168,7 +168,7 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
             x_val, y_val = self._checked(x_val, y_val, is_first=False)
             validation = self._part(x_val, y_val, weights, dtype)
         data = EncodedData(train, validation, Columns(tuple(range(train.x.shape[1]))), self._task, self.n_outputs_)
-        settings = resolve(self.get_params(deep=False), data)
+        settings = resolve(parameters, data)
         progress = print if self.verbose else None
         random = check_random_state(self.random_state)
         seeds = random.randint(np.iinfo(np.int32).max, size=settings.n_ensemble).tolist()

@@ -5,12 +5,12 @@ networks are made and trained (`presets`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dnnkit.deferred import dataclass
 from dnnkit.estimators.data import Curve, EncodedData, Progress, Task
 from dnnkit.estimators.settings import Settings
 from dnnkit.network.whole import WholeNetwork

@@ -6,7 +6,7 @@ multiplied by that number, penalties and what is compared with gradients divided
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from math import sqrt
 from typing import Any
@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from dnnkit import layers
 from dnnkit.base_loss import LOSSES, Loss
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.estimators.convergence import Convergence
 from dnnkit.estimators.data import Curve, EncodedData, Part, Progress
 from dnnkit.estimators.members import Members, predict
-from dnnkit.estimators.presets import OfData, Preset
+from dnnkit.estimators.presets import OfData, OfParameters, Preset
 from dnnkit.estimators.settings import Settings
 from dnnkit.estimators.workers import each_in_threads
 from dnnkit.formula import Formula
@@ -315,6 +316,6 @@ MLP = Preset(
         "n_ensemble": 1,
         "calibration": None,
         "time_budget": None,
-        "dtype": "float32",
+        "dtype": OfParameters(lambda given: "float64" if given["solver"] == "lbfgs" else "float32"),
     },
 )

@@ -1,12 +1,13 @@
 """The parameters of an estimator, each with its value: nothing is "auto" any more."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
+from dnnkit.deferred import dataclass
 from dnnkit.estimators.data import EncodedData
 from dnnkit.estimators.parameters import taken
-from dnnkit.estimators.presets import PRESETS, OfData, Preset
+from dnnkit.estimators.presets import PRESETS, OfData, OfParameters, Preset
 from dnnkit.formula import Formula
 from dnnkit.losses import Loss
 from dnnkit.network.checks import Dtype
@@ -61,24 +62,21 @@ def preset_of(given: Any) -> Preset:
     return PRESETS.make(given, Preset)  # type: ignore[no-any-return]
 
 
-def value_of(name: str, given: Any, preset: Preset) -> Any:
-    """The value of a parameter that no data are needed for."""
-    return taken(name, preset.values[name] if _is_auto(given) else given)
+def value_of(name: str, parameters: Mapping[str, Any], data: EncodedData | None = None) -> Any:
+    """The value of a parameter; without data of those that need none."""
+    value, values = parameters[name], preset_of(parameters["preset"]).values
+    if isinstance(value, str) and value == AUTO and name in values:
+        value = values[name]
+        if isinstance(value, OfParameters):
+            value = value.value(parameters)
+        elif isinstance(value, OfData):
+            assert data is not None
+            value = value.value(data)
+    return taken(name, value)
 
 
 def resolve(parameters: Mapping[str, Any], data: EncodedData) -> Settings:
     """The settings of an estimator's parameters for these data."""
-    preset, values = preset_of(parameters["preset"]), {}
-    for field in fields(Settings):
-        if field.name == "preset":
-            continue
-        value = parameters[field.name]
-        if _is_auto(value) and field.name in preset.values:
-            value = preset.values[field.name]
-            value = value.value(data) if isinstance(value, OfData) else value
-        values[field.name] = taken(field.name, value)
-    return Settings(preset=preset, **values)
-
-
-def _is_auto(value: Any) -> bool:
-    return isinstance(value, str) and value == AUTO
+    names = [field.name for field in fields(Settings) if field.name != "preset"]
+    values = {name: value_of(name, parameters, data) for name in names}
+    return Settings(preset=preset_of(parameters["preset"]), **values)
