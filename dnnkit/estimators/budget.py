@@ -1,10 +1,10 @@
 """A time budget: how much of it each member has, and how fast its schedule has to run to end in time."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Lock
 from typing import TypeAlias
 
+from dnnkit.deferred import dataclass
 from dnnkit.schedules import Schedule
 
 Clock: TypeAlias = Callable[[], float]

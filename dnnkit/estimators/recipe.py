@@ -7,7 +7,6 @@ each of which holds out another part; what they say of it gives the temperature.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit import layers
+from dnnkit.deferred import dataclass
 from dnnkit.estimators.budget import Budget, Clock, Spent
 from dnnkit.estimators.calibration import as_classes, temperature_of
 from dnnkit.estimators.data import Curve, EncodedData, Part, Progress
