@@ -11,16 +11,8 @@ from typing import Any, TypeAlias
 
 from dnnkit.backends.inspection import StepParts, measured_step
 from dnnkit.backends.outputs import of_output
-from dnnkit.backends.program import (
-    EpochSums,
-    HostArray,
-    Hyperparameters,
-    Plan,
-    Program,
-    Snapshot,
-    Totals,
-    TrainingState,
-)
+from dnnkit.backends.program import Program
+from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Snapshot, Totals, TrainingState
 from dnnkit.errors import BackendUnavailable
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.interpolate.reference import interpolate

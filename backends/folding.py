@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.graph import readers
-from dnnkit.backends.program import Activate, Dense, HostArray, Op, Parameter, Program, Stage, stage_parameters
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Activate, Dense, Op, Parameter, Stage, stage_parameters
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels import registry
 
 

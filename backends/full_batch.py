@@ -19,20 +19,9 @@ import numpy as np
 from dnnkit.backends.executable import AfterBatch, Executable, Gradients
 from dnnkit.backends.inspection import StepParts
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.program import (
-    Dropout,
-    EpochSums,
-    FullBatch,
-    HostArray,
-    Hyperparameters,
-    Op,
-    Plan,
-    Program,
-    Snapshot,
-    Stage,
-    Totals,
-    TrainingState,
-)
+from dnnkit.backends.program import FullBatch, Program
+from dnnkit.backends.stages import Dropout, Op, Stage
+from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Snapshot, Totals, TrainingState
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array

@@ -7,19 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnnkit.backends.program import (
-    Activate,
-    Custom,
-    Dense,
-    Dropout,
-    Hyperparameters,
-    Op,
-    Program,
-    Rescale,
-    Stage,
-    is_trained,
-    stage_parameters,
-)
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Activate, Custom, Dense, Dropout, Op, Rescale, Stage, is_trained, stage_parameters
+from dnnkit.backends.state import Hyperparameters
 
 if TYPE_CHECKING:
     from dnnkit.backends.executable import Executable

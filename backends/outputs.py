@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dnnkit.backends.program import OWN_LOSS, HostArray, Loss, Metric, Sums
+from dnnkit.backends.measures import OWN_LOSS, Loss, Metric, Sums
+from dnnkit.backends.state import HostArray
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, Namespace

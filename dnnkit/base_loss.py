@@ -10,7 +10,7 @@ from functools import partial
 from numbers import Real
 from typing import Any, ClassVar, Literal
 
-from dnnkit.backends.program import Loss as LossDescription
+from dnnkit.backends.measures import Loss as LossDescription
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, Namespace

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit import parameter_groups
-from dnnkit.backends.program import Group, Hyperparameters, Program
+from dnnkit.backends.program import Group, Program
+from dnnkit.backends.state import Hyperparameters
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.optimizer_step.reference import Rule

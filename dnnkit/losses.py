@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-from dnnkit.backends.program import Loss as LossDescription
+from dnnkit.backends.measures import Loss as LossDescription
 from dnnkit.base_loss import LOSSES, KernelLoss, Loss
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry

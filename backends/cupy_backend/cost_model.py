@@ -25,7 +25,9 @@ import numpy as np
 from dnnkit import files
 from dnnkit.backends.diagnosis import remark
 from dnnkit.backends.inspection import measured_step
-from dnnkit.backends.program import Dense, Loss, Metric, Parameter, Program, Rescale, is_trained
+from dnnkit.backends.measures import Loss, Metric
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Dense, Parameter, Rescale, is_trained
 
 if TYPE_CHECKING:
     from dnnkit.backends.cupy_backend.backend import CupyBackend

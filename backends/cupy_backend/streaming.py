@@ -16,10 +16,11 @@ import numpy as np
 from dnnkit.backends.cupy_backend.timeline import Source
 from dnnkit.backends.diagnosis import in_words
 from dnnkit.backends.processors import usable
-from dnnkit.backends.program import HostArray, Rescale
+from dnnkit.backends.stages import Rescale
 from dnnkit.backends.stagewise.batches import Batches, part
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.flat import Data
+from dnnkit.backends.state import HostArray
 from dnnkit.errors import DeviceMemoryError
 from dnnkit.kernels.array import Array
 

@@ -19,10 +19,11 @@ from dnnkit.backends.cupy_backend.recorded_step import RecordedStep
 from dnnkit.backends.cupy_backend.streaming import HostData
 from dnnkit.backends.cupy_backend.timeline import CLOCK, RunningSums, Source, Timeline
 from dnnkit.backends.executable import AfterBatch
-from dnnkit.backends.program import HostArray, Hyperparameters, Plan, Program, Totals
+from dnnkit.backends.program import Program
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.executable import Epoch, StagewiseExecutable
 from dnnkit.backends.stagewise.flat import Data
+from dnnkit.backends.state import HostArray, Hyperparameters, Plan, Totals
 from dnnkit.kernels import registry
 from dnnkit.kernels._cuda.recording import recorded
 from dnnkit.kernels.array import Array

@@ -11,8 +11,8 @@ from dnnkit.backends.numba_backend.runs import Batches, Steps
 from dnnkit.backends.numba_backend.single_step import SingleStep
 from dnnkit.backends.numba_backend.weights import Weights
 from dnnkit.backends.numba_backend.workers import WorkerTeam
-from dnnkit.backends.program import HostArray
 from dnnkit.backends.stagewise.flat import Data
+from dnnkit.backends.state import HostArray
 
 
 class AllRows:

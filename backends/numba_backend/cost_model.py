@@ -18,7 +18,8 @@ from dnnkit.backends.numba_backend.machine import Machine, machine
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles, share, stage_shards
 from dnnkit.backends.numba_backend.wiring import Wiring, trained_of
 from dnnkit.backends.processors import usable
-from dnnkit.backends.program import Custom, Dense, Dropout, Op, Program, first_trained, is_trained
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Custom, Dense, Dropout, Op, first_trained, is_trained
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.stages import kind
 

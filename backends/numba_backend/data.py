@@ -9,9 +9,10 @@ from dnnkit.backends.aligned import address
 from dnnkit.backends.numba_backend.partition import share
 from dnnkit.backends.numba_backend.threads import in_threads
 from dnnkit.backends.processors import usable
-from dnnkit.backends.program import HostArray, Rescale
+from dnnkit.backends.stages import Rescale
 from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.backends.stagewise.flat import Data
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels._numba.entry_points import mark_entry_points
 from dnnkit.kernels.nonzero_columns import WORD, words
 

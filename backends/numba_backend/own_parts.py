@@ -19,7 +19,9 @@ from dnnkit.backends.numba_backend.backend import NumbaBackend
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, stage_shards
 from dnnkit.backends.numba_backend.spread import Spread, array_at, spread
 from dnnkit.backends.numba_backend.wiring import Wiring
-from dnnkit.backends.program import Custom, HostArray, Program, Stage, is_trained
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Custom, Stage, is_trained
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels import registry
 from dnnkit.kernels._engine.structures import OWN_BACKWARD, OWN_FORWARD, OWN_MEASURES
 

@@ -17,7 +17,8 @@ from typing import Literal
 
 from dnnkit.backends.aligned import GRAIN, rounded
 from dnnkit.backends.numba_backend.wiring import Wiring
-from dnnkit.backends.program import Activate, Custom, Dense, HostArray, Op, Parameter, Stage, stage_features
+from dnnkit.backends.stages import Activate, Custom, Dense, Op, Parameter, Stage, stage_features
+from dnnkit.backends.state import HostArray
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 

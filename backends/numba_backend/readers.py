@@ -17,9 +17,11 @@ from dnnkit.backends.numba_backend.runs import Batches, Steps
 from dnnkit.backends.numba_backend.weights import TwoHomes
 from dnnkit.backends.numba_backend.wiring import Wiring
 from dnnkit.backends.numba_backend.workers import WorkerTeam
-from dnnkit.backends.program import Dense, HostArray, Plan, Program, Totals
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Dense
 from dnnkit.backends.stagewise.flat import Data, FlatExecutable
 from dnnkit.backends.stagewise.pool import Pool
+from dnnkit.backends.state import HostArray, Plan, Totals
 from dnnkit.kernels.matmul.limits import most_rows
 
 if TYPE_CHECKING:

@@ -10,7 +10,9 @@ from dnnkit.backends.numba_backend.bytecode import Clips, Inputs
 from dnnkit.backends.numba_backend.data import BatchSource
 from dnnkit.backends.numba_backend.partition import Partition
 from dnnkit.backends.numba_backend.wiring import Wiring
-from dnnkit.backends.program import Dense, HostArray, Program
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Dense
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels.matmul.limits import columns_fit_tiles, fits_tiles
 
 

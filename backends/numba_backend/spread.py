@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.aligned import address
-from dnnkit.backends.program import HostArray
+from dnnkit.backends.state import HostArray
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import numpy as np
 
 from dnnkit.backends.aligned import address, zeros
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout
-from dnnkit.backends.program import HostArray
 from dnnkit.backends.stagewise.layout import FlatLayout
+from dnnkit.backends.state import HostArray
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from dnnkit.backends import get_backend
 from dnnkit.backends.aligned import aligned
 from dnnkit.backends.base import Backend
-from dnnkit.backends.program import Loss, Metric
+from dnnkit.backends.measures import Loss, Metric
 from dnnkit.bench.activations import WrongResult, copy_array
 from dnnkit.bench.progress import Stage
 from dnnkit.bench.results import Results, Row

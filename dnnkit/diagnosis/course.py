@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from dnnkit.backends.program import Program, Snapshot, TrainingState
+from dnnkit.backends.program import Program
 from dnnkit.backends.registry import get_backend
 from dnnkit.backends.stagewise.executable import StagewiseExecutable
+from dnnkit.backends.state import Snapshot, TrainingState
 from dnnkit.diagnosis.checks import check
 from dnnkit.diagnosis.first_look import ENOUGH, FirstLook
 from dnnkit.kernels import registry

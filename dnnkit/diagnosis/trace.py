@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.base import Backend
-from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Op, Program, Rescale, stage_parameters
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Activate, Custom, Dense, Dropout, Op, Rescale, stage_parameters
 from dnnkit.diagnosis.unrolled import Operation, Step, Values, unroll
 from dnnkit.errors import UnknownName
 from dnnkit.kernels import registry

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from dnnkit.backends.graph import wanted
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.program import Activate, Dense, Dropout, Op, Program, Stage, is_trained, stage_parameters
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Activate, Dense, Dropout, Op, Stage, is_trained, stage_parameters
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.layout import FlatLayout
 from dnnkit.backends.stagewise.stages import Stages

@@ -5,10 +5,10 @@ from math import prod, sqrt
 from typing import Any, ClassVar
 
 from dnnkit.activations import find, key_of
-from dnnkit.backends.program import Dense as DenseStage
-from dnnkit.backends.program import Dropout as DropoutStage
-from dnnkit.backends.program import Parameter, Stage
-from dnnkit.backends.program import Rescale as RescaleStage
+from dnnkit.backends.stages import Dense as DenseStage
+from dnnkit.backends.stages import Dropout as DropoutStage
+from dnnkit.backends.stages import Parameter, Stage
+from dnnkit.backends.stages import Rescale as RescaleStage
 from dnnkit.constraints import Constraint, get_constraint
 from dnnkit.errors import ShapeError
 from dnnkit.formula import Formula

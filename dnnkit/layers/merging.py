@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
 
-from dnnkit.backends.program import Op, Rescale
+from dnnkit.backends.stages import Op, Rescale
 from dnnkit.errors import ConfigurationError, ShapeError
 from dnnkit.graph.symbols import Symbol
 from dnnkit.initializers import Initializer, Shape

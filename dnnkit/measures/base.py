@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from math import log
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from dnnkit.backends.program import Exact, Finish, Loss
-from dnnkit.backends.program import Metric as MetricDescription
+from dnnkit.backends.measures import Exact, Finish, Loss
+from dnnkit.backends.measures import Metric as MetricDescription
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry as kernels
 from dnnkit.own_metrics import FORM

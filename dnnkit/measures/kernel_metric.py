@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dnnkit.backends.program import Metric as MetricDescription
+from dnnkit.backends.measures import Metric as MetricDescription
 from dnnkit.kernels import registry as kernels
 from dnnkit.measures.base import Answers, Metric
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
-from dnnkit.backends.program import Metric as MetricDescription
+from dnnkit.backends.measures import Metric as MetricDescription
 from dnnkit.measures.base import METRICS, Answers, Average, Metric, checked_share
 from dnnkit.settings import FINITE, Expected
 

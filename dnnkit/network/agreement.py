@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from dnnkit.activations import key_of
-from dnnkit.backends.program import Metric
+from dnnkit.backends.measures import Metric
 from dnnkit.diagnosis.checks import check, checks_at, warn
 from dnnkit.graph.graph import Graph
 from dnnkit.kernels import registry

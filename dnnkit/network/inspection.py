@@ -9,7 +9,7 @@ import numpy as np
 
 from dnnkit.backends.choosing import reason_in
 from dnnkit.backends.inspection import STEPS, StepParts
-from dnnkit.backends.program import Loss
+from dnnkit.backends.measures import Loss
 from dnnkit.errors import DataError, NotReady
 from dnnkit.kernels import registry
 from dnnkit.network import checks

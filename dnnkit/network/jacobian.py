@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from dnnkit.backends import choosing
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.program import Activate, Loss, Op, Parameter, Program, Rescale, Stage
+from dnnkit.backends.measures import Loss
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Activate, Op, Parameter, Rescale, Stage
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.network.protocol import Network

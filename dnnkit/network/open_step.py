@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from dnnkit.backends import choosing
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.program import Activate, Dense, Dropout, Op, Program
-from dnnkit.backends.program import Loss as LossDescription
+from dnnkit.backends.measures import Loss as LossDescription
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Activate, Dense, Dropout, Op
 from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.base_loss import Loss
 from dnnkit.errors import BackendUnavailable, ConfigurationError, ShapeError, UnknownName

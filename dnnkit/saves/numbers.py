@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from dnnkit.backends.program import EpochSums, HostArray, Snapshot, TrainingState
+from dnnkit.backends.state import EpochSums, HostArray, Snapshot, TrainingState
 from dnnkit.errors import CheckpointError
 from dnnkit.network.protocol import Network
 from dnnkit.saves.folder import to_json

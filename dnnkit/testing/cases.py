@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dnnkit.backends.program import HostArray
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels import registry
 from dnnkit.testing.implementations import PLAIN, Given
 

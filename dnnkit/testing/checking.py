@@ -13,8 +13,11 @@ import numpy as np
 
 import dnnkit as dk
 from dnnkit.backends import Backend, get_backend
+from dnnkit.backends.measures import Loss, Metric
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.program import Dense, HostArray, Loss, Metric, Parameter, Program
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Dense, Parameter
+from dnnkit.backends.state import HostArray
 from dnnkit.errors import TrainingWarning
 from dnnkit.kernels import registry
 from dnnkit.kernels.optimizer_step.reference import RULES

@@ -6,7 +6,7 @@ from math import inf, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dnnkit.backends.program import Plan
+from dnnkit.backends.state import Plan
 from dnnkit.instead import no_attribute
 from dnnkit.saves.kinds import HISTORY
 from dnnkit.saves.schema import taken

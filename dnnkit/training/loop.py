@@ -14,7 +14,7 @@ from typing import Any
 
 from dnnkit.backends.diagnosis import remark
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.program import HostArray, Totals
+from dnnkit.backends.state import HostArray, Totals
 from dnnkit.background import in_background
 from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.callbacks.hearing import after_callbacks, evaluate

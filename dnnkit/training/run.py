@@ -6,7 +6,7 @@ from math import inf, prod
 from typing import Any
 
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.program import TrainingState
+from dnnkit.backends.state import TrainingState
 from dnnkit.diagnosis.watch import Watch
 from dnnkit.settings import whole
 from dnnkit.training.epoch_order import Shuffle

@@ -915,7 +915,7 @@ BACKENDS = [
         "tests/backends/numba_backend/test_own_parts.py -k 'train_in_every_division and first'",
     ),
     Fault(
-        "backends-any-targets", DTYPE, "backends/program.py",
+        "backends-any-targets", DTYPE, "backends/measures.py",
         'or (self.targets == "any" and is_floating)', 'or self.targets == "any"',
         "tests/dnnkit/network/test_targets.py -k 'whole_numbers_of_any_shape and numpy'",
     ),
