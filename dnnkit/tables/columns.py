@@ -126,7 +126,7 @@ class Column(ABC):
 
     def to_dict(self) -> dict[str, Any]:
         """The column as JSON values."""
-        return {"kind": self.kind, **asdict(self)}
+        return {"kind": self.kind, **{name: _as_lists(value) for name, value in asdict(self).items()}}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "Column":
@@ -134,6 +134,10 @@ class Column(ABC):
         kind = KINDS[value["kind"]]
         given: dict[str, Any] = {each.name: _as_tuples(value[each.name]) for each in fields(kind)}
         return kind(**given)
+
+
+def _as_lists(value: Any) -> Any:
+    return list(map(_as_lists, value)) if isinstance(value, tuple) else value
 
 
 def _as_tuples(value: Any) -> Any:
@@ -419,6 +423,8 @@ class Category(Column):
         """The column in which values are so frequent."""
         in_order = sorted(counts, key=float if of_numbers else str)
         values = [value for value in in_order if counts[value] >= options.rare]
+        if len(values) == len(in_order) - 1:  # a single rare one has nobody to share a feature with
+            values = in_order
         has_code = options.embeds_above is not None and len(values) > options.embeds_above
         if not has_code and len(values) > options.most_categories:
             frequent = set(sorted(values, key=counts.__getitem__, reverse=True)[: options.most_categories])

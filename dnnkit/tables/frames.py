@@ -257,8 +257,7 @@ def _narwhals() -> Any:
 
 def _of_frame(data: Any) -> Table:
     kind = f"{type(data).__module__.partition('.')[0]}.{type(data).__name__}"
-    columns = getattr(data, "columns", None)
-    own_names = list(columns) if columns is not None and kind.startswith("pandas.") else None
+    own_names = list(data.columns) if kind == "pandas.DataFrame" else None
     if own_names is not None and not any(isinstance(name, str) for name in own_names):
         data = data.set_axis(_numbered(len(own_names)), axis=1)  # as scikit-learn, which has no names then, either
         has_names = False

@@ -16,6 +16,7 @@ Scale: TypeAlias = tuple[float, float]
 
 LARGEST = 1e100
 """Beyond this all is one, so that no square overflows."""
+LARGEST_FACTOR = 1e307
 ROWS = 2048
 """That are scaled at once, in the cache."""
 
@@ -35,7 +36,7 @@ class Scaling:
 
 def _factor(spread: float) -> float:
     """1 / (2 * spread); 0 where nothing differs, so that the feature stays constant."""
-    return 0.0 if spread == 0 else min(0.5 / spread, LARGEST)
+    return 0.0 if spread == 0 else min(0.5 / spread, LARGEST_FACTOR)
 
 
 def _robust(values: NDArray[np.float64]) -> Scale:

@@ -1,8 +1,8 @@
 """Targets as networks learn them, and back: classes by number, labels as zeros and ones, numbers standardised."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -59,10 +59,8 @@ class ClassTarget(Target):
         try:
             return cls(np.unique(values))
         except TypeError:
-            kinds = sorted({type(value).__name__ for value in values.tolist()})
-            raise DataError(
-                f"y has classes of several kinds, {', '.join(kinds)}: make them one, such as text"
-            ) from None
+            kinds = ", ".join(sorted({type(value).__name__ for value in values.tolist()}))
+            raise DataError(f"y has classes of several kinds, {kinds}: make them one") from None
 
     def encode(self, y: Any) -> NDArray[np.int64]:
         """The number of each row's class, (N,)."""
@@ -75,8 +73,8 @@ class ClassTarget(Target):
         if np.any(wrong):
             row = int(np.argmax(wrong))
             raise DataError(
-                f"y has {shown(values.tolist()[row])} in row {row}, which is none of the {len(self.classes)} classes of "
-                f"the training: {shown(self.classes.tolist())}"
+                f"y has {shown(values.tolist()[row])} in row {row}, which is none of the {len(self.classes)} classes "
+                f"of the training: {shown(self.classes.tolist())}"
             )
         return numbers.astype(np.int64)
 
@@ -189,10 +187,8 @@ def _column(y: Any) -> NDArray[Any]:
         if array.shape[1] != 1:
             raise DataError(f"y has shape {array.shape}: expected one class a row, (N,)")
         array = array[:, 0]
-    missing = array != array if array.dtype.kind in "fO" else np.zeros(len(array), bool)
-    if array.dtype.kind == "O":
-        missing = np.fromiter((value is None or _is_not_itself(value) for value in array), bool, len(array))
-    _refuse_missing(missing)
+    if array.dtype.kind in "fO":
+        _refuse_missing(np.fromiter((value is None or _is_not_itself(value) for value in array), bool, len(array)))
     return array
 
 
@@ -204,7 +200,7 @@ def _is_not_itself(value: Any) -> bool:
         return True
 
 
-def _refuse_missing(missing: NDArray[np.bool_]) -> None:
+def _refuse_missing(missing: Any) -> None:
     if missing.any():
         rows = f"{int(missing.sum()):,} of {len(missing):,} rows" if len(missing) > 1 else "its row"
         raise DataError(f"y has no value in {rows}, first in row {int(missing.argmax())}: leave these rows out")
@@ -218,7 +214,7 @@ def _numbers(y: Any) -> NDArray[np.float64]:
         values = None
     if values is None:
         raise DataError(f"y has dtype {array.dtype}, such as {shown(array.reshape(-1)[0].item())}: expected numbers")
-    _refuse_missing(np.isnan(values).reshape(len(values), -1).any(axis=1))
+    _refuse_missing(np.isnan(values.reshape(len(values), -1)).any(axis=1))
     wrong = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
     if wrong.any():
         raise DataError(f"y is infinite in row {int(wrong.argmax())}: expected finite numbers")
@@ -228,9 +224,8 @@ def _numbers(y: Any) -> NDArray[np.float64]:
 def _zeros_and_ones(y: Any, labels: int | None = None) -> NDArray[np.float64]:
     values = _numbers(y)
     if values.ndim != 2 or labels not in (None, values.shape[1]) or not np.isin(values, (0, 1)).all():
-        raise DataError(
-            f"y has shape {values.shape}: expected a matrix of zeros and ones, (N, {'labels' if labels is None else labels})"
-        )
+        width = "labels" if labels is None else labels
+        raise DataError(f"y has shape {values.shape}: expected a matrix of zeros and ones, (N, {width})")
     return values
 
 
@@ -268,11 +263,7 @@ def _classes(values: list[Any], dtype: str) -> NDArray[Any]:
         if not all(type(value) in (str, int, float, bool) for value in values):
             raise ValueError
         classes = np.array(values, object if dtype == "object" else "U" if dtype.startswith("<U") else dtype)
-        if (
-            not len(classes)
-            or classes.tolist() != values
-            or any(a >= b for a, b in zip(values, values[1:], strict=False))
-        ):
+        if not len(classes) or classes.tolist() != values or any(a >= b for a, b in pairwise(values)):
             raise ValueError
         return classes
     except (ValueError, TypeError, OverflowError):
