@@ -1,7 +1,8 @@
 """What both estimators are: parameters, data as users have them, members that are trained on them."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from dnnkit.estimators.requirement import require_sklearn
 from dnnkit.estimators.settings import AUTO, resolve, value_of
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.settings import shown
+from dnnkit.tables.targets import Target
 
 require_sklearn("an estimator")
 
@@ -22,7 +24,7 @@ from scipy.sparse import issparse  # noqa: E402
 from sklearn.base import BaseEstimator  # noqa: E402
 from sklearn.utils.validation import check_is_fitted, check_random_state  # noqa: E402
 
-from dnnkit.estimators.inputs import as_rows, as_targets, as_weights, distinct  # noqa: E402
+from dnnkit.estimators.inputs import as_rows, as_weights, distinct  # noqa: E402
 
 FEW = 128
 """Rows that are one batch with every preset."""
@@ -42,7 +44,7 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
         hidden_layer_sizes: Any = "auto",
         activation: Any = "auto",
         *,
-        preset: Any = "mlp",
+        preset: Any = "tabular",
         solver: Any = "auto",
         alpha: Any = "auto",
         batch_size: Any = "auto",
@@ -155,6 +157,7 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
         *,
         start: Members | None = None,
         epochs: int | None = None,
+        classes: Any = None,
     ) -> Self:
         parameters, is_first = self.get_params(deep=False), start is None
         dtype = value_of("dtype", parameters)
@@ -162,21 +165,21 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
             self.encoder_ if not is_first else None if issparse(X) else encoder_of(value_of("encoder", parameters))
         )
         X = as_rows(self, X, is_first=is_first, is_table=encoder is not None)
-        y = as_targets(self, X, y, is_numeric=self._task_is_numeric)
+        all_of_it = y = self._checked_targets(X, y)
         weights = as_weights(sample_weight, X)
-        self._take_targets(y, is_first=is_first, epochs=epochs)
         if _is_one_batch(X, parameters):
-            X, y, weights = distinct(X, y, self._encoded(y), weights)
+            X, y, weights = distinct(X, y, weights)
         if is_first:
-            self._scale_targets(y, weights, parameters)
+            self._take_target(self._learned_target(y, all_of_it, weights, classes))
+        elif epochs is None:
+            self._check_warm_start(all_of_it)
         self.encoder_ = encoder.fit(X, y) if encoder is not None and is_first else encoder
         train = self._part(X, y, weights, dtype)
         validation = None
         if held_out is not None:
             x_val, y_val, weights_val = held_out
             x_val = as_rows(self, x_val, is_first=False, is_table=encoder is not None)
-            y_val = as_targets(self, x_val, y_val, is_numeric=self._task_is_numeric)
-            self._take_targets(y_val, is_first=False, epochs=1)
+            y_val = self._checked_targets(x_val, y_val)
             validation = self._part(x_val, y_val, as_weights(weights_val, x_val), dtype)
         data = EncodedData(train, validation, self._columns(train.x.shape[1]), self._task, self.n_outputs_)
         settings = resolve(parameters, data)
@@ -195,9 +198,9 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
         return Columns(tuple(groups["numbers"]), tuple(groups["one_hot"]), tuple(encoder.embedded_))
 
     def _part(self, X: Any, y: NDArray[Any], weights: NDArray[np.float64] | None, dtype: str) -> Part:
-        y_encoded = self._encoded(y)
-        y_encoded = y_encoded.astype(dtype) if y_encoded.ndim == 2 else y_encoded
-        return Part(self._features(X, dtype), y_encoded, self._weights(y, weights))
+        encoded = self.target_.encode(y)
+        encoded = encoded.astype(dtype) if encoded.ndim == 2 else encoded
+        return Part(self._features(X, dtype), encoded, self._weights(y, weights))
 
     def _features(self, X: Any, dtype: str) -> Any:
         """Rows as the networks take them."""
@@ -206,9 +209,8 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
 
     # -- what is asked of the two ------------------------------------------------------------------------------------
 
-    _task_is_numeric: bool
-    """Whether targets are numbers."""
     n_outputs_: int
+    target_: Target
 
     @property
     @abstractmethod
@@ -216,21 +218,66 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
         """What is learned."""
 
     @abstractmethod
-    def _take_targets(self, y: NDArray[Any], *, is_first: bool, epochs: int | None) -> None:
-        """Learn from targets what they are, or see that they are what is known of them."""
+    def _checked_targets(self, X: Any, y: Any) -> NDArray[Any]:
+        """Targets of rows X, (N,) or (N, K)."""
 
     @abstractmethod
-    def _encoded(self, y: NDArray[Any]) -> NDArray[Any]:
-        """Targets as class numbers (N,), or as rows (N, K) of numbers."""
+    def _learned_target(self, y: NDArray[Any], all_of_it: NDArray[Any], weights: Any, classes: Any) -> Target:
+        """What targets are.
 
-    def _scale_targets(
-        self, y: NDArray[Any], weights: NDArray[np.float64] | None, parameters: Mapping[str, Any]
-    ) -> None:
-        """Learn how targets are scaled, where they are."""
+        Arguments:
+            y: those of the rows that are trained on.
+            all_of_it: those of all rows that were given.
+            weights: of the rows, or None.
+            classes: which there are, where somebody said so.
+        """
+
+    @abstractmethod
+    def _take_target(self, target: Target) -> None:
+        """Be an estimator of such targets."""
+
+    def _check_warm_start(self, y: NDArray[Any]) -> None:
+        """Raise `DataError` where targets are others than in the fit before."""
 
     def _weights(self, y: NDArray[Any], weights: NDArray[Any] | None) -> NDArray[Any] | None:
         """The weights of rows, with those of their classes."""
         return weights
+
+    # -- keeping ----------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted estimator to a folder, as JSON and safetensors; `dk.load_estimator` reads it.
+
+        A `RandomState` as `random_state`, and callbacks, are not saved.
+
+        Arguments:
+            path: the folder.
+
+        Raises:
+            NotFittedError: it is not fitted.
+            ConfigurationError: a parameter cannot be saved, such as an encoder of another library; pickle can do that.
+            CheckpointError: it cannot be written there.
+        """
+        from dnnkit.estimators.saving import save
+
+        check_is_fitted(self)
+        save(self, path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "_members" in state:
+            from dnnkit.estimators.saving import state_of_members
+
+            state["_members"] = state_of_members(state["_members"])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        if "_members" in state:
+            from dnnkit.estimators.saving import members_of_state
+
+            state["_members"] = members_of_state(state["_members"])
+        super().__setstate__(state)
 
     # -- what was learned --------------------------------------------------------------------------------------------
 

@@ -65,7 +65,8 @@ def as_targets(estimator: Any, X: Any, y: Any, *, is_numeric: bool) -> NDArray[A
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         check_consistent_length(X, y)
-        return y  # type: ignore[no-any-return]
+        found: NDArray[Any] = y
+        return found
 
 
 def as_weights(sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
@@ -78,7 +79,7 @@ def as_weights(sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
 
 
 def distinct(
-    X: Any, y: NDArray[Any], numbers: NDArray[Any], weights: NDArray[np.float64] | None
+    X: Any, y: NDArray[Any], weights: NDArray[np.float64] | None
 ) -> tuple[Any, NDArray[Any], NDArray[np.float64] | None]:
     """The rows that differ, in the order of their numbers, and how often each is there, or the sum of its weights.
 
@@ -87,13 +88,13 @@ def distinct(
 
     Arguments:
         X: rows (N, F) of numbers, an array or a CSR matrix.
-        y: their targets.
-        numbers: the targets as numbers, (N,) or (N, K).
+        y: their targets, (N,) or (N, K).
         weights: (N,), or None. Rows of weight 0 are left out.
     """
     if weights is not None and (weights > 0).any() and not (weights < 0).any():
         kept = weights > 0
-        X, y, numbers, weights = X[kept], y[kept], numbers[kept], weights[kept]
+        X, y, weights = X[kept], y[kept], weights[kept]
+    numbers = y if y.dtype.kind in "biuf" else np.unique(y, return_inverse=True)[1]
     dense = X.toarray() if issparse(X) else X
     key = np.column_stack([dense, numbers]).astype(np.float64)
     _, first, inverse = np.unique(key, axis=0, return_index=True, return_inverse=True)

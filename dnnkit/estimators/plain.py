@@ -7,6 +7,7 @@ multiplied by that number, penalties and what is compared with gradients divided
 
 import warnings
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from itertools import pairwise
 from math import sqrt
@@ -154,7 +155,7 @@ def network_of(settings: Settings, data: EncodedData, aim: Aim, seed: int, threa
 def optimizer_of(settings: Settings, aim: Aim, steps: int) -> Optimizer:
     """The solver with scikit-learn's parameters, for so many steps; one that is an object, as it is."""
     if isinstance(settings.solver, Optimizer):
-        return settings.solver
+        return deepcopy(settings.solver)  # each network's rate goes its own way
     rate: float | Schedule = settings.learning_rate_init
     if isinstance(settings.schedule, Schedule):
         rate = settings.schedule

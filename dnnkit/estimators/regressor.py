@@ -1,18 +1,18 @@
 """`dk.DNNRegressor`: a regressor as scikit-learn has them, of dense networks."""
 
-from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.base_loss import LOSSES, Loss
-from dnnkit.errors import DataError
 from dnnkit.estimators.base import BaseDNN
 from dnnkit.estimators.data import Task
+from dnnkit.estimators.inputs import as_targets
 from dnnkit.estimators.parameters import taken
 from dnnkit.estimators.settings import AUTO, preset_of
 from dnnkit.kernels import registry
+from dnnkit.tables.targets import NumberTarget, Target
 
 from sklearn.base import RegressorMixin  # isort: skip
 
@@ -20,7 +20,7 @@ from sklearn.base import RegressorMixin  # isort: skip
 class DNNRegressor(RegressorMixin, BaseDNN):  # type: ignore[misc] # scikit-learn comes without types
     """A regressor of dense networks."""
 
-    _task_is_numeric = True
+    target_: NumberTarget
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train one epoch on these rows; the optimizer goes on from where it is."""
@@ -31,32 +31,25 @@ class DNNRegressor(RegressorMixin, BaseDNN):  # type: ignore[misc] # scikit-lear
     def _task(self) -> Task:
         return "regression"
 
-    def _take_targets(self, y: NDArray[Any], *, is_first: bool, epochs: int | None) -> None:
-        columns = 1 if y.ndim == 1 else y.shape[1]
-        if is_first:
-            self.__dict__.pop("target_mean_", None)
-            self.n_outputs_, self.out_activation_ = columns, "identity"
-        elif columns != self.n_outputs_:
-            raise DataError(f"y has {columns} columns, but in the fit before it had {self.n_outputs_}")
+    def _checked_targets(self, X: Any, y: Any) -> NDArray[Any]:
+        return as_targets(self, X, y, is_numeric=True)
 
-    def _scale_targets(
-        self, y: NDArray[Any], weights: NDArray[np.float64] | None, parameters: Mapping[str, Any]
-    ) -> None:
-        y = y.reshape(len(y), -1).astype(np.float64)
-        self.target_mean_, self.target_scale_ = np.zeros(y.shape[1]), np.ones(y.shape[1])
-        if preset_of(parameters["preset"]).scales_targets and not _wants_some(parameters["loss"]):
-            self.target_mean_ = np.average(y, axis=0, weights=weights)
-            scale = np.sqrt(np.average((y - self.target_mean_) ** 2, axis=0, weights=weights))
-            self.target_scale_ = np.where(scale > 0, scale, 1.0)
+    def _learned_target(self, y: NDArray[Any], all_of_it: NDArray[Any], weights: Any, classes: Any) -> Target:
+        rows = y.reshape(len(y), -1).astype(np.float64)
+        means, spreads = np.zeros(rows.shape[1]), np.ones(rows.shape[1])
+        if preset_of(self.preset).scales_targets and not _wants_some(self.loss):
+            means = np.average(rows, axis=0, weights=weights)
+            spreads = np.sqrt(np.average((rows - means) ** 2, axis=0, weights=weights))
+        return NumberTarget(tuple(means.tolist()), tuple(spreads.tolist()), y.ndim == 1)
 
-    def _encoded(self, y: NDArray[Any]) -> NDArray[Any]:
-        y = y.reshape(len(y), -1)
-        return (y - self.target_mean_) / self.target_scale_ if "target_mean_" in vars(self) else y
+    def _take_target(self, target: Target) -> None:
+        assert isinstance(target, NumberTarget)
+        self.target_, self.n_outputs_, self.out_activation_ = target, len(target.centers), "identity"
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The numbers of each row, (N,), or (N, K) if there were several."""
-        scores = self._scores(X) * self.target_scale_ + self.target_mean_
-        return scores[:, 0] if self.n_outputs_ == 1 else scores
+        scores = self._scores(X).astype(np.float64)
+        return self.target_.decode(scores)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
