@@ -9,7 +9,7 @@ stage's own.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from dnnkit.backends.graph import readers
 from dnnkit.backends.program import Program
 from dnnkit.backends.stages import Activate, Dense, Op, Parameter, Stage, stage_parameters
 from dnnkit.backends.state import HostArray
+from dnnkit.deferred import dataclass
 from dnnkit.kernels import registry
 
 

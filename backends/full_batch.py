@@ -9,7 +9,7 @@ one.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isfinite, sqrt
 from time import perf_counter
 from typing import Any
@@ -22,6 +22,7 @@ from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import FullBatch, Program
 from dnnkit.backends.stages import Dropout, Op, Stage
 from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Snapshot, Totals, TrainingState
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array

@@ -1,13 +1,13 @@
 """What a program measures: its loss, and the metrics beside it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.backends.state import HostArray
+from dnnkit.deferred import dataclass
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, Namespace
 

@@ -19,7 +19,7 @@ the loss kernel is the fused one on logits.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Literal
@@ -43,6 +43,7 @@ from dnnkit.backends.stages import (
     stage_parameters,
 )
 from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Snapshot, Totals, TrainingState
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.optimizer_step.reference import AVERAGE, RULES, Rule
 

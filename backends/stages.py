@@ -1,10 +1,10 @@
 """Stages of a program: what is done to a batch (B, I) to give a batch (B, O), and with which parameters."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any, Protocol, TypeAlias
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.array import Array, Namespace
 

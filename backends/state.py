@@ -1,12 +1,14 @@
 """What changes while a program runs: its state, as plain arrays and numbers, and what is read of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dnnkit.deferred import dataclass
 
 if TYPE_CHECKING:
     from dnnkit.backends.measures import Metric

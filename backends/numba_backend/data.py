@@ -1,6 +1,6 @@
 """Data as compiled code takes them: arrays of as few types as possible, and which of their columns are not zero."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +13,7 @@ from dnnkit.backends.stages import Rescale
 from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.backends.stagewise.flat import Data
 from dnnkit.backends.state import HostArray
+from dnnkit.deferred import dataclass
 from dnnkit.kernels._numba.entry_points import mark_entry_points
 from dnnkit.kernels.nonzero_columns import WORD, words
 

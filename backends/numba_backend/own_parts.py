@@ -6,7 +6,6 @@ have, and writes to all. So it sees the same arrays, and gives the same bits, in
 
 import ctypes
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from dnnkit.backends.numba_backend.wiring import Wiring
 from dnnkit.backends.program import Program
 from dnnkit.backends.stages import Custom, Stage, is_trained
 from dnnkit.backends.state import HostArray
+from dnnkit.deferred import dataclass
 from dnnkit.kernels import registry
 from dnnkit.kernels._engine.structures import OWN_BACKWARD, OWN_FORWARD, OWN_MEASURES
 

@@ -5,7 +5,6 @@ Where the backend writes into buffers (`Operations.buffer`), they are made in th
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from math import inf
 from operator import is_
@@ -26,6 +25,7 @@ from dnnkit.backends.stagewise.measuring import Measuring
 from dnnkit.backends.stagewise.pool import Pool
 from dnnkit.backends.stagewise.stages import Stages
 from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Totals
+from dnnkit.deferred import dataclass
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.optimizer_step.reference import Rule
 

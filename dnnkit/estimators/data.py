@@ -1,11 +1,13 @@
 """What the networks of an estimator are trained on, and what their training looked like."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dnnkit.deferred import dataclass
 
 Task: TypeAlias = Literal["binary", "multiclass", "multilabel", "regression"]
 Progress: TypeAlias = Callable[[str], None]

@@ -6,7 +6,7 @@ multiplied by that number, penalties and what is compared with gradients divided
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from math import sqrt
 from typing import Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dnnkit import layers
 from dnnkit.base_loss import LOSSES, Loss
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.estimators.convergence import Convergence
 from dnnkit.estimators.data import Curve, EncodedData, Part, Progress

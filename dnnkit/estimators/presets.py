@@ -1,9 +1,9 @@
 """Presets: which value a parameter has that is "auto", and how members are made and trained then."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from dnnkit.deferred import dataclass
 from dnnkit.estimators.data import EncodedData
 from dnnkit.registry import Lazy, Registry
 
@@ -42,3 +42,4 @@ class Preset:
 
 PRESETS: Registry[Preset] = Registry("preset", "an object of class Preset", lambda thing: isinstance(thing, Preset))
 PRESETS.add("mlp", Lazy("dnnkit.estimators.plain:MLP"))
+PRESETS.add("tabular", Lazy("dnnkit.estimators.recipe:TABULAR"))

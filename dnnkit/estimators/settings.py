@@ -1,9 +1,10 @@
 """The parameters of an estimator, each with its value: nothing is "auto" any more."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
+from dnnkit.deferred import dataclass
 from dnnkit.estimators.data import EncodedData
 from dnnkit.estimators.parameters import taken
 from dnnkit.estimators.presets import PRESETS, OfData, OfParameters, Preset

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, field, fields
 from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.backends.stages import Custom, Parameter, Stage
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.graph.symbols import call
 from dnnkit.initializers import Initializer, Shape

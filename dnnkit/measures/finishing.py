@@ -4,13 +4,13 @@ They are values, frozen dataclasses, for programs are compared by value. What su
 from all predictions, too.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from dnnkit.backends.measures import Sums
 from dnnkit.backends.state import HostArray
+from dnnkit.deferred import dataclass
 from dnnkit.measures.base import Average
 
 NOTHING = 1e-12

@@ -7,7 +7,6 @@ steps.
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from math import inf
 from time import perf_counter
 from typing import Any
@@ -18,6 +17,7 @@ from dnnkit.backends.state import HostArray, Totals
 from dnnkit.background import in_background
 from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.callbacks.hearing import after_callbacks, evaluate
+from dnnkit.deferred import dataclass
 from dnnkit.network.protocol import Network
 from dnnkit.network.turns import Stretch
 from dnnkit.training.checkpoints import Checkpoints
