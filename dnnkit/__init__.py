@@ -69,6 +69,7 @@ from dnnkit.warm_up import warm_up
 if TYPE_CHECKING:
     from dnnkit.estimators.classifier import DNNClassifier
     from dnnkit.estimators.regressor import DNNRegressor
+    from dnnkit.tables.encoder import TabularEncoder
 
 
 def load(
@@ -114,6 +115,7 @@ for _module in (models, utils):
 LATER = {
     "DNNClassifier": "dnnkit.estimators.classifier",
     "DNNRegressor": "dnnkit.estimators.regressor",
+    "TabularEncoder": "dnnkit.tables.encoder",
 }
 """What needs scikit-learn, and is imported when it is first asked for."""
 
@@ -151,6 +153,7 @@ __all__ = [
     "RMSprop",
     "ReduceLROnPlateau",
     "Sequential",
+    "TabularEncoder",
     "TensorBoard",
     "TerminateOnNaN",
     "__version__",

@@ -56,7 +56,7 @@ def jobs(sets: Iterable[str], methods: Iterable[str], repeats: int = REPEATS, fu
         rows = len(load(name).y)
         times = repeats if full else min(repeats, repeats_of(rows))
         for chosen in methods:
-            if name in get(chosen).sets:
+            if get(chosen).runs_on(name):
                 found += [Job(repeat, fold, rows, name, chosen) for repeat in range(times) for fold in range(FOLDS)]
     return sorted(found)
 

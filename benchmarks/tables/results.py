@@ -40,7 +40,7 @@ def average(records: list[Record]) -> dict[str, float]:
 
 def left_out(found: Iterable[Record]) -> dict[str, str]:
     """Say which sets the rule leaves out, and why."""
-    everywhere = [m.name for m in METHODS.values() if m.baseline and len(m.sets) == len(CATALOGUE)]
+    everywhere = [m.name for m in METHODS.values() if m.baseline and m.sets is None]
     reasons = {}
     for name, scores in means(found, everywhere).items():
         if CATALOGUE[name].task == "classification" and max(s["error"] for s in scores.values()) < EASY:

@@ -1,6 +1,6 @@
 """Seconds to fit and µs a row to predict, methods in turn, on an idle machine with one thread.
 
-Ten data sets, the first half of the first repeat; each method is warmed up on a small set first (imports, compiled code
+A few data sets, the first half of the first repeat; each method is warmed up on a small set first (imports, compiled code
 that is read from caches). Three rounds over all; what took longer than ten seconds is measured once.
 """
 
@@ -30,7 +30,7 @@ def round_jobs(number: int, known: dict[tuple[str, str, int, int], Record], meth
         Job(number, 0, len(load(name).y), name, method)
         for name in few()
         for method in methods
-        if name in get(method).sets and (name, method, number, 0) not in known
+        if get(method).runs_on(name) and (name, method, number, 0) not in known
         if number == 0 or known.get((name, method, 0, 0), {}).get("seconds", LONG + 1) <= LONG
     ]
 
@@ -81,7 +81,7 @@ def times(found: Collection[Record]) -> Times:
 
 
 def typical(measured: Times, method: str, score: str) -> float | None:
-    """Give the geometric mean over the ten sets, or None where a method was not timed on all."""
+    """Give the geometric mean over those sets, or None where a method was not timed on all."""
     values = [by_method[method][score] for by_method in measured.values() if method in by_method]
     return geometric_mean(values) if len(values) == len(few()) else None
 
