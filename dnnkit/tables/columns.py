@@ -9,13 +9,14 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from itertools import islice
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import DataError
 from dnnkit.saves.schema import COUNT, Wrong, list_of, one_of, record, text
 from dnnkit.settings import FINITE, FLAG, Expected

@@ -1,10 +1,11 @@
 """What the columns of a table are, in training."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from dnnkit.deferred import dataclass
 from dnnkit.tables.columns import KINDS, Column, FreeText, Options
 from dnnkit.tables.frames import Table
 from dnnkit.tables.series import Series, typed

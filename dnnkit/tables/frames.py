@@ -5,13 +5,14 @@ Data frames come by way of narwhals, which is imported when one comes. None of t
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import DataError
 from dnnkit.settings import is_masked, shown
 from dnnkit.tables.series import Series, as_microseconds, as_texts, from_objects, seconds

@@ -5,11 +5,12 @@ Pre-Tuned MLPs and Boosted Trees on Tabular Data", NeurIPS 2024.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dnnkit.deferred import dataclass
 
 Scale: TypeAlias = tuple[float, float]
 """Center and factor: (x - center) * factor."""

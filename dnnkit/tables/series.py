@@ -6,7 +6,7 @@ Whatever library a table is of, its columns come to the same series, so that eve
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import repeat
 from numbers import Rational, Real
@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import DataError
 from dnnkit.settings import shown
 

@@ -1,13 +1,13 @@
 """Targets as networks learn them, and back: classes by number, labels as zeros and ones, numbers standardised."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import CheckpointError, DataError
 from dnnkit.saves.schema import ANYTHING, COUNT, list_of, one_of, record, taken, text
 from dnnkit.settings import FINITE, FLAG, Expected, shown
