@@ -6,21 +6,13 @@ faster way (a compiled epoch, a resident GPU kernel) has its own.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dnnkit.backends.inspection import StepParts, measured_step
 from dnnkit.backends.outputs import of_output
-from dnnkit.backends.program import (
-    EpochSums,
-    HostArray,
-    Hyperparameters,
-    Plan,
-    Program,
-    Snapshot,
-    Totals,
-    TrainingState,
-)
+from dnnkit.backends.program import Program
+from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Snapshot, Totals, TrainingState
+from dnnkit.deferred import dataclass
 from dnnkit.errors import BackendUnavailable
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.interpolate.reference import interpolate

@@ -5,7 +5,7 @@ predicts and evaluates. What it is asked for iterations is in `iterations.py`, a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -16,17 +16,9 @@ from dnnkit.backends.executable import AfterBatch, Epochs, Executable, Gradients
 from dnnkit.backends.inspection import StepParts
 from dnnkit.backends.iterations import ArrayIterations
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.program import (
-    EpochSums,
-    FullBatch,
-    HostArray,
-    Hyperparameters,
-    Plan,
-    Program,
-    Snapshot,
-    Totals,
-    TrainingState,
-)
+from dnnkit.backends.program import FullBatch, Program
+from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Snapshot, Totals, TrainingState
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.array import Array
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.program import HostArray, Hyperparameters
+from dnnkit.backends.state import HostArray, Hyperparameters
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.lbfgs import iteration as lbfgs
 from dnnkit.kernels.lbfgs.reference import Pair, Point, Vectors, dot

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from dnnkit.backends.program import Dropout, Op, Program, Stage
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Dropout, Op, Stage
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnnkit.backends.program import HostArray, Metric, Program
-from dnnkit.backends.program import Loss as LossDescription
+from dnnkit.backends.measures import Loss as LossDescription
+from dnnkit.backends.measures import Metric
+from dnnkit.backends.program import Program
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.clip_norm import reference as clip_norm

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from dnnkit.backends.measures import Loss, Metric
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.program import Loss, Metric, Rescale
+from dnnkit.backends.stages import Rescale
 from dnnkit.kernels import registry
 from dnnkit.kernels._cuda import losses, metric_sums, metrics
 from dnnkit.kernels._cuda.launch import PARTIALS, contiguous

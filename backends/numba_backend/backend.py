@@ -14,8 +14,10 @@ import numpy as np
 from dnnkit.backends.aligned import address
 from dnnkit.backends.diagnosis import Finding, say_once
 from dnnkit.backends.executable import Executable
+from dnnkit.backends.measures import Loss, Metric
 from dnnkit.backends.numpy_backend import NumpyBackend
-from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Loss, Metric, Op, Program, Rescale
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Activate, Custom, Dense, Dropout, Op, Rescale
 from dnnkit.installed import version
 from dnnkit.kernels import registry
 from dnnkit.kernels._native import archive

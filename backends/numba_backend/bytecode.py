@@ -5,17 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 from dnnkit.backends.numba_backend.partition import Partition, Role, roles
 from dnnkit.backends.numba_backend.wiring import Wiring
-from dnnkit.backends.program import (
-    Activate,
-    Custom,
-    Dense,
-    Dropout,
-    Op,
-    Rescale,
-    Stage,
-    is_trained,
-    stage_parameters,
-)
+from dnnkit.backends.stages import Activate, Custom, Dense, Dropout, Op, Rescale, Stage, is_trained, stage_parameters
 from dnnkit.kernels._engine import opcodes, structures
 from dnnkit.kernels._engine.opcodes import EXCHANGED, IN_PLACE, Instruction
 from dnnkit.kernels.stages import kind

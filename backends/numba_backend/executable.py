@@ -1,7 +1,7 @@
 """The compiled epoch: a program run by a team of workers, many steps in one call."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -22,18 +22,12 @@ from dnnkit.backends.numba_backend.single_step import SingleStep
 from dnnkit.backends.numba_backend.weights import Weights
 from dnnkit.backends.numba_backend.workers import WorkerTeam
 from dnnkit.backends.processors import usable
-from dnnkit.backends.program import (
-    EpochSums,
-    HostArray,
-    Hyperparameters,
-    Plan,
-    Program,
-    Snapshot,
-    Totals,
-    first_trained,
-)
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import first_trained
 from dnnkit.backends.stagewise.flat import Data
 from dnnkit.backends.stagewise.giant_step import is_giant
+from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Snapshot, Totals
+from dnnkit.deferred import dataclass
 from dnnkit.kernels.array import Array
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from dnnkit.backends.inspection import ROUNDS, Part, StepParts, measured_step, p
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.machine import machine
 from dnnkit.backends.numba_backend.partition import Partition, roles, stage_shards
-from dnnkit.backends.program import HostArray, Op, Stage
+from dnnkit.backends.stages import Op, Stage
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels._engine import calls
 from dnnkit.kernels._engine.opcodes import Instruction
 

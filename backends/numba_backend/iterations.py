@@ -10,9 +10,9 @@ from dnnkit.backends.aligned import address, rounded, zeros
 from dnnkit.backends.iterations import Iterations
 from dnnkit.backends.numba_backend.all_rows import AllRows
 from dnnkit.backends.numba_backend.weights import Weights
-from dnnkit.backends.program import HostArray
 from dnnkit.backends.stagewise.held import factors
 from dnnkit.backends.stagewise.layout import FlatLayout
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.lbfgs import iteration as lbfgs
 

@@ -6,7 +6,6 @@ have, and writes to all. So it sees the same arrays, and gives the same bits, in
 
 import ctypes
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,10 @@ from dnnkit.backends.numba_backend.bytecode import DIFFERENTIATING, MEASURING, P
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, stage_shards
 from dnnkit.backends.numba_backend.spread import Spread, array_at, spread
 from dnnkit.backends.numba_backend.wiring import Wiring
-from dnnkit.backends.program import Custom, HostArray, Program, Stage, is_trained
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Custom, Stage, is_trained
+from dnnkit.backends.state import HostArray
+from dnnkit.deferred import dataclass
 from dnnkit.kernels import registry
 from dnnkit.kernels._engine.structures import OWN_BACKWARD, OWN_FORWARD, OWN_MEASURES
 

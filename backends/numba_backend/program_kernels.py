@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from dnnkit.backends.measures import Metric
 from dnnkit.backends.numba_backend.bytecode import DIFFERENTIATING, Purpose
-from dnnkit.backends.program import Activate, Dense, Metric, Program, Stage
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Activate, Dense, Stage
 from dnnkit.kernels import registry
 from dnnkit.kernels._engine.structures import METRIC, PART
 from dnnkit.kernels._native.functions import Function

@@ -26,7 +26,9 @@ from dnnkit.backends.numba_backend.threads import in_threads
 from dnnkit.backends.numba_backend.weights import Weights
 from dnnkit.backends.numba_backend.wiring import Wiring
 from dnnkit.backends.numba_backend.workspace import WorkspacePlan
-from dnnkit.backends.program import Activate, Dense, Dropout, HostArray, Program
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Activate, Dense, Dropout
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels import nonzero_columns
 from dnnkit.kernels._engine import calls, opcodes
 from dnnkit.kernels._engine.opcodes import BUFFERS, Instruction, describe

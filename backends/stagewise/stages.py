@@ -6,7 +6,7 @@ from typing import Any
 
 from dnnkit.backends.graph import Sources, chain, readers, wanted
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.program import (
+from dnnkit.backends.stages import (
     Activate,
     Custom,
     Dense,

@@ -4,7 +4,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from dnnkit.backends.program import Totals
+from dnnkit.backends.state import Totals
 from dnnkit.diagnosis.checks import checks_at, warn
 from dnnkit.diagnosis.course import Course, Rehearsal, rehearse, usual_loss
 from dnnkit.diagnosis.first_look import FirstLook, Looked

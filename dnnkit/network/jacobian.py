@@ -9,7 +9,7 @@ would need a derivative of every kernel and layer, users' own too, and win where
 """
 
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 
 from dnnkit.backends import choosing
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.program import Activate, Loss, Op, Parameter, Program, Rescale, Stage
+from dnnkit.backends.measures import Loss
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Activate, Op, Parameter, Rescale, Stage
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.network.protocol import Network

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from math import inf
 from pathlib import Path
 from time import monotonic
@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from dnnkit.backends.diagnosis import remark
 from dnnkit.callbacks.callback_list import CallbackList
+from dnnkit.deferred import dataclass
 from dnnkit.errors import CheckpointError, ConfigurationError
 from dnnkit.files import as_path, check_writable
 from dnnkit.network.protocol import Network

@@ -1,12 +1,13 @@
 """History: what training measured, epoch by epoch, and how it was run."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from math import inf, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dnnkit.backends.program import Plan
+from dnnkit.backends.state import Plan
+from dnnkit.deferred import dataclass
 from dnnkit.instead import no_attribute
 from dnnkit.saves.kinds import HISTORY
 from dnnkit.saves.schema import taken

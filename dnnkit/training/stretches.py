@@ -6,16 +6,16 @@ steps.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import inf
 from time import perf_counter
 
 import numpy as np
 
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.program import HostArray, Totals
+from dnnkit.backends.state import HostArray, Totals
 from dnnkit.background import in_background
 from dnnkit.callbacks.callback_list import CallbackList
+from dnnkit.deferred import dataclass
 from dnnkit.network.protocol import Network
 from dnnkit.network.turns import Stretch
 from dnnkit.training.checkpoints import Checkpoints

@@ -197,6 +197,11 @@ REFERENCE = [
 
 NUMBA = [
     Fault(
+        "numba-classes-second-product", STALE, "kernels/stages/dense_of_classes/cpu.py",
+        "worker.dz if is_begun else stage.y", "stage.y",
+        "tests/backends/numba_backend/test_fusing.py -k 'beside_numbers and units/1'",
+    ),
+    Fault(
         "numba-exp-reduction", SIGN, "kernels/_numba/elementary.py",
         "+ whole * kind(2.12194440e-4)", "- whole * kind(2.12194440e-4)",
         "tests/conformance -k 'points-activation-values-sigmoid'",
@@ -920,6 +925,11 @@ BACKENDS = [
         "tests/dnnkit/training/test_interrupted.py -k 'of_two_fits and numba and saved'",
     ),
     Fault(
+        "backends-fused-mode", INDEX, "backends/numba_backend/fusing.py",
+        'Part(settings["mode"], settings["sizes"]', 'Part("count", settings["sizes"]',
+        "tests/backends/numba_backend/test_fusing.py -k 'one_hot and units/1'",
+    ),
+    Fault(
         "backends-own-parts-sums", STALE, "backends/numba_backend/own_parts.py",
         "self._sums[...] = self._before", "pass",
         "tests/backends/numba_backend/test_own_parts.py -k 'leaves_no_trace and backward'",
@@ -930,7 +940,7 @@ BACKENDS = [
         "tests/backends/numba_backend/test_own_parts.py -k 'train_in_every_division and first'",
     ),
     Fault(
-        "backends-any-targets", DTYPE, "backends/program.py",
+        "backends-any-targets", DTYPE, "backends/measures.py",
         'or (self.targets == "any" and is_floating)', 'or self.targets == "any"',
         "tests/dnnkit/network/test_targets.py -k 'whole_numbers_of_any_shape and numpy'",
     ),
