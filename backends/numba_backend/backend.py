@@ -107,8 +107,6 @@ class NumbaBackend(NumpyBackend):
         """
         if program.custom_rule:
             return super().unsupported_reason(program)
-        if program.outputs and program.custom_measures:
-            return f"{', '.join(program.custom_measures)}: called with several outputs, which compiled code cannot"
         if program.bounds and program.averages:  # a piece's mean is taken before all of the parameter is held
             return "constraints with running means of the parameters: no compiled version has both"
         stages = {type(stage).__name__ for stage in program.stages if not isinstance(stage, KNOWN)}

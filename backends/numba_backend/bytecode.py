@@ -53,8 +53,9 @@ class ScheduleKey(NamedTuple):
     """Whether all steps have the same rows in the same order."""
     accumulates: Literal["", "means", "sums"] = ""
     """Whether several batches make an update, and what their gradients are of."""
-    parts: tuple[tuple[tuple[int, ...], bool], ...] = ()
-    """Of each output, where there are several: the numbers of its metrics, and whether some take predictions."""
+    parts: tuple[tuple[tuple[int, ...], bool, bool], ...] = ()
+    """Of each output, where there are several: the numbers of its metrics, whether some take predictions, and whether
+    the loss is the user's own."""
     penalises: bool = False
     """Whether parameters have penalties."""
     bounds: int = 0
@@ -146,11 +147,12 @@ def _predict(key: ScheduleKey) -> list[Instruction]:
 def _measure_parts(key: ScheduleKey) -> list[Instruction]:
     """Losses and metrics of several outputs."""
     steps: list[Instruction] = []
-    for number, (metrics, takes_predictions) in enumerate(key.parts):
-        steps.append(Instruction("loss_of_part", option=number))
+    for number, (metrics, takes_predictions, is_own) in enumerate(key.parts):
+        if metrics or not is_own:
+            steps.append(Instruction("take_part" if is_own else "loss_of_part", option=number))
         steps += [Instruction("predict_part_for_metrics", option=number)] if takes_predictions else []
         steps += [Instruction("metric_of_part", option=metric) for metric in metrics]
-    return [*steps, Instruction("add_losses")] if steps else []
+    return [*steps, Instruction("add_losses")] if key.parts else []
 
 
 def _minimizing(name: str, partition: Partition, option: int = 0) -> list[Instruction]:

@@ -197,7 +197,8 @@ class WorkerTeam:
         from dnnkit.backends.numba_backend.own_parts import OwnParts, TeamMemory
 
         memory = TeamMemory(
-            self.workers, self._tables, self._memory, self._targets, self._row_weights, self.gradients, self._spares
+            self.workers, self._tables, self._memory, self._targets, self._row_weights, self.gradients, self._spares,
+            [self._part_memory[:, structure.seen : structure.seen + 8].view(np.float64) for structure in self._parts],
         )  # fmt: skip
         own = OwnParts(self.program, self._wiring, self.partition, self.layout, memory)
         self.run_structure.python = own.address
@@ -275,11 +276,18 @@ class WorkerTeam:
             has_loss=has_loss,
             metrics=() if program.outputs else compiled,
             predictions=bool(compiled) and not program.outputs and self._kernels.makes_predictions,
-            own_measures=not program.outputs and (not has_loss or len(compiled) < len(metrics)),
+            own_measures=self._calls_measures(purpose),
             one_batch=batches.is_one,
             accumulates=self._accumulates if purpose == "train" else "",
             parts=self._kernels.parts(compiled),
         )
+
+    def _calls_measures(self, purpose: Purpose) -> bool:
+        """Whether a schedule for that purpose calls a loss or a metric of the user's own."""
+        if purpose in ("predict", "predict a few", "update"):
+            return False
+        losses = any(not isinstance(loss.kernel, str) for loss in self.program.losses)
+        return losses or (purpose != "differentiate" and any(metric.is_own for metric in self.program.metrics))
 
     @property
     def key_of_few(self) -> ScheduleKey:

@@ -197,6 +197,11 @@ REFERENCE = [
 
 NUMBA = [
     Fault(
+        "numba-loss-of-outputs", STALE, "kernels/_engine/parts.py",
+        "(number(0.0, worker.totals, part.first) - before)", "number(0.0, worker.totals, part.first)",
+        "tests/backends/numba_backend/test_own_parts.py -k 'of_one_of_several and False'",
+    ),
+    Fault(
         "numba-classes-second-product", STALE, "kernels/stages/dense_of_classes/cpu.py",
         "worker.dz if is_begun else stage.y", "stage.y",
         "tests/backends/numba_backend/test_fusing.py -k 'beside_numbers and units/1'",
@@ -928,6 +933,11 @@ BACKENDS = [
         "backends-fused-mode", INDEX, "backends/numba_backend/fusing.py",
         'Part(settings["mode"], settings["sizes"]', 'Part("count", settings["sizes"]',
         "tests/backends/numba_backend/test_fusing.py -k 'one_hot and units/1'",
+    ),
+    Fault(
+        "backends-own-parts-columns", INDEX, "backends/numba_backend/own_parts.py",
+        "slope[:, slice(*own.part.columns)] = gradient", "slope[:, : gradient.shape[1]] = gradient",
+        "tests/backends/numba_backend/test_own_parts.py -k 'of_one_of_several and False'",
     ),
     Fault(
         "backends-own-parts-sums", STALE, "backends/numba_backend/own_parts.py",
