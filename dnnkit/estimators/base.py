@@ -24,7 +24,7 @@ from scipy.sparse import issparse  # noqa: E402
 from sklearn.base import BaseEstimator  # noqa: E402
 from sklearn.utils.validation import check_is_fitted, check_random_state  # noqa: E402
 
-from dnnkit.estimators.inputs import as_rows, as_weights, distinct  # noqa: E402
+from dnnkit.estimators.inputs import as_rows, as_weights, data_errors, distinct  # noqa: E402
 
 FEW = 128
 """Rows that are one batch with every preset."""
@@ -183,7 +183,9 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
             validation = self._part(x_val, y_val, as_weights(weights_val, x_val), dtype)
         data = EncodedData(train, validation, self._columns(train.x.shape[1]), self._task, self.n_outputs_)
         settings = resolve(parameters, data)
-        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=settings.n_ensemble)
+        with data_errors():
+            random = check_random_state(self.random_state)
+        seeds = random.randint(np.iinfo(np.int32).max, size=settings.n_ensemble)
         progress = print if self.verbose else None
         self._members = train_members(
             data, settings, seeds=seeds.tolist(), progress=progress, start=start, epochs=epochs
@@ -337,12 +339,19 @@ def _of_dense_layers(members: Members, own: str) -> list[NDArray[Any]]:
     return [np.array(values[name]) for name in values if name.startswith("dense") and name.endswith(f"/{own}")]
 
 
+def _output(net: WholeNetwork) -> str:
+    """What scikit-learn calls the last activation."""
+    name = str(getattr(net.descriptions[-1], "activation", None) or "linear")
+    return {"linear": "identity", "sigmoid": "logistic", "exponential": "exp"}.get(name, name)
+
+
 LEARNED: dict[str, Callable[[Members], Any]] = {
     "networks_": lambda members: members.networks,
     "temperature_": lambda members: members.temperature,
     "coefs_": lambda members: _of_dense_layers(members, "kernel"),
     "intercepts_": lambda members: _of_dense_layers(members, "bias"),
     "n_layers_": lambda members: len(_of_dense_layers(members, "kernel")) + 1,
+    "out_activation_": lambda members: _output(members.networks[0]),
     "n_iter_": lambda members: members.curves[0].epochs,
     "t_": lambda members: members.curves[0].rows_seen,
     "loss_": lambda members: members.curves[0].losses[-1],
