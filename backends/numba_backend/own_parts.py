@@ -16,6 +16,7 @@ from dnnkit.backends.acting import act_for, acting
 from dnnkit.backends.blas_threads import blas_threads
 from dnnkit.backends.measures import CustomLoss, CustomMetric, Metric
 from dnnkit.backends.numba_backend.backend import NumbaBackend
+from dnnkit.backends.numba_backend.bytecode import DIFFERENTIATING, MEASURING, Purpose
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, stage_shards
 from dnnkit.backends.numba_backend.spread import Spread, array_at, spread
 from dnnkit.backends.numba_backend.wiring import Wiring
@@ -28,7 +29,6 @@ from dnnkit.kernels import registry
 from dnnkit.kernels._engine.structures import OWN_BACKWARD, OWN_FORWARD, OWN_MEASURES
 
 if TYPE_CHECKING:
-    from dnnkit.backends.numba_backend.bytecode import Purpose
     from dnnkit.backends.numba_backend.runs import Batches
 
 CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
@@ -146,11 +146,9 @@ class OwnParts:
         self._callback = CALLBACK(self._call)
         self.address = ctypes.cast(self._callback, ctypes.c_void_p).value
 
-    def begin(
-        self, purpose: "Purpose", parameters: HostArray, sums: HostArray, batches: "Batches | None" = None
-    ) -> None:
+    def begin(self, purpose: Purpose, parameters: HostArray, sums: HostArray, batches: "Batches | None" = None) -> None:
         """Prepare for a run with these parameters, whose loss and metrics are added to the sums."""
-        self._trains, self._counts = purpose in ("train", "differentiate"), purpose in ("train", "evaluate")
+        self._trains, self._counts = purpose in DIFFERENTIATING, purpose in MEASURING
         self._parameters, self._sums, self._batches = parameters, sums, batches
         self._before = sums.copy()
         self._own.clear()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.measures import Metric
-from dnnkit.backends.numba_backend.bytecode import Purpose
+from dnnkit.backends.numba_backend.bytecode import DIFFERENTIATING, Purpose
 from dnnkit.backends.program import Program
 from dnnkit.backends.stages import Activate, Dense, Stage
 from dnnkit.kernels import registry
@@ -178,7 +178,7 @@ class ProgramKernels:
         if purpose == "update":
             yield from self.updates
             return
-        trains = purpose in ("train", "differentiate")
+        trains = purpose in DIFFERENTIATING
         activated = [(place, stage) for place, stage in enumerate(stages) if isinstance(stage, Dense | Activate)]
         yield from (self.forward(stage, trains=trains and place >= first) for place, stage in activated)
         if purpose in ("predict", "predict a few"):

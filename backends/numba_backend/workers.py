@@ -10,7 +10,14 @@ import numpy as np
 from dnnkit.backends.aligned import address, rounded, zeros
 from dnnkit.backends.inspection import part_names
 from dnnkit.backends.numba_backend import cost_model
-from dnnkit.backends.numba_backend.bytecode import Clips, Purpose, ScheduleKey, assemble, link
+from dnnkit.backends.numba_backend.bytecode import (
+    DIFFERENTIATING,
+    Clips,
+    Purpose,
+    ScheduleKey,
+    assemble,
+    link,
+)
 from dnnkit.backends.numba_backend.crew import CREW, PATIENCE
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, share, stage_shards
 from dnnkit.backends.numba_backend.program_kernels import ProgramKernels
@@ -206,7 +213,7 @@ class WorkerTeam:
 
     def _fill_kernels(self, purpose: Purpose, first: int) -> None:
         """The addresses of the kernels that a schedule for that purpose calls."""
-        run, kernels, trains = self.run_structure, self._kernels, purpose in ("train", "differentiate")
+        run, kernels, trains = self.run_structure, self._kernels, purpose in DIFFERENTIATING
         if purpose in ("train", "update"):
             run.rule, average = kernels.update.address, kernels.average
             run.average = 0 if average is None else average.address
@@ -415,7 +422,7 @@ class WorkerTeam:
         """Fill what stays from run to run of the same batches and numbers."""
         run, data = self.run_structure, batches.data
         run.schedule = ctypes.addressof(self.link(self.key(purpose, batches, first, clips=clips)))
-        run.training = purpose in ("train", "differentiate")
+        run.training = purpose in DIFFERENTIATING
         run.batch_size, run.row_count, run.order = batches.batch_size, len(batches.order), address(batches.order)
         run.batch_weights, run.out = address(batches.batch_weights), address(batches.out)
         run.x, run.row_limit, run.scale, run.offset = data.addresses[0], len(data.x), data.scale, data.offset

@@ -22,6 +22,7 @@ from dnnkit.estimators.members import Members, predict
 from dnnkit.estimators.plain import NORMALIZATIONS, Aim, aim_of, optimizer_of, output_activation, targets_of
 from dnnkit.estimators.presets import OfData, Preset
 from dnnkit.estimators.settings import Settings
+from dnnkit.estimators.sparse import fit
 from dnnkit.estimators.splitting import held_out_rows
 from dnnkit.estimators.watching import BestEpoch, Deadline, Telling
 from dnnkit.estimators.workers import at_once, each_in_threads
@@ -208,7 +209,8 @@ class _Member:
         watches: list[Any] = [watch]
         if deadline is not None:
             watches.append(Deadline(deadline, clock, steps, curve))
-        history = net.fit(
+        history = fit(
+            net,
             part.x,
             targets_of(aim.loss, part, data, settings.dtype),
             batch_size=None if full_batch else batch,
@@ -275,14 +277,14 @@ TABULAR = Preset(
     train=train,
     values={
         "hidden_layer_sizes": (128, 128),
-        "activation": OfData(lambda data: "mish" if data.task == "regression" else "selu"),
+        "activation": "mish",
         "solver": "adam",
         "alpha": 0.0,
-        "batch_size": 128,
+        "batch_size": 64,
         "learning_rate": "constant",
         "learning_rate_init": OfData(lambda data: 0.07 if data.task == "regression" else 0.04),
         "power_t": 0.5,
-        "max_iter": 128,
+        "max_iter": 64,
         "shuffle": True,
         "tol": 0.0,
         "momentum": 0.9,

@@ -210,6 +210,7 @@ _RUN_WORDS = {
     "parts": "address of the first PART",
     "part_count": "how many there are; 0 of a single output",
     "whole_gradient": "address of the sum of all workers' gradients, where it is asked for",
+    "iteration": "address of the ITERATION of L-BFGS (kernels/lbfgs/iteration.py), 0 of other runs",
 }
 _RUN_NUMBERS = {
     "scale": "factor of the inputs",
