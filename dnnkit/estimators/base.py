@@ -15,7 +15,6 @@ from dnnkit.estimators.members import Members, train_members
 from dnnkit.estimators.requirement import require_sklearn
 from dnnkit.estimators.settings import AUTO, resolve, value_of
 from dnnkit.network.whole import WholeNetwork
-from dnnkit.settings import shown
 from dnnkit.tables.targets import Target
 
 require_sklearn("an estimator")
@@ -174,6 +173,8 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
         elif epochs is None:
             self._check_warm_start(all_of_it)
         self.encoder_ = encoder.fit(X, y) if encoder is not None and is_first else encoder
+        if is_first and encoder is not None and hasattr(encoder, "feature_names_in_"):
+            self.feature_names_in_ = encoder.feature_names_in_  # also of tables whose names scikit-learn does not see
         train = self._part(X, y, weights, dtype)
         validation = None
         if held_out is not None:
@@ -322,7 +323,8 @@ def _validation(given: Any, x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any
     if x is not None:
         raise ConfigurationError("validation_data and X_val are both given: expected one of them")
     if not isinstance(given, tuple | list) or len(given) not in (2, 3):
-        raise ConfigurationError(f"validation_data is {shown(given)}: expected (X, y) or (X, y, sample_weight)")
+        parts = f"{len(given)} parts" if isinstance(given, tuple | list) else f"a {type(given).__name__}"
+        raise ConfigurationError(f"validation_data is {parts}: expected (X, y) or (X, y, sample_weight)")
     return given[0], given[1], given[2] if len(given) == 3 else None
 
 
