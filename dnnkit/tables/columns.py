@@ -27,7 +27,16 @@ MOST_COLUMNS = 100_000
 MOST_CATEGORIES = 1_000_000
 NAME = text(most=10_000)
 VALUE = text(most=10_000)
-SCALE = list_of(FINITE, 2)
+REAL = Expected("a finite number", lambda value: float(FINITE.take(value)))
+
+
+def _scale(value: Any) -> tuple[float, float]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError
+    return REAL.take(value[0]), REAL.take(value[1])
+
+
+SCALE = Expected("a center and a factor", _scale)
 
 
 @dataclass(frozen=True)
@@ -236,7 +245,7 @@ class Number(Scaled):
 
     kind: ClassVar = "number"
     group: ClassVar = "numbers"
-    schema: ClassVar = {"scale": SCALE, "low": FINITE, "high": FINITE, "has_flag": FLAG}
+    schema: ClassVar = {"scale": SCALE, "low": REAL, "high": REAL, "has_flag": FLAG}
 
     @classmethod
     def found(cls, series: Series, options: Options) -> Self | None:  # noqa: D102
@@ -306,6 +315,13 @@ def _parts(dates: NDArray[Any]) -> NDArray[np.float64]:
     return found
 
 
+def _check_parts(column: dict[str, Any]) -> None:
+    """Raise `Wrong` where a part is there twice, or has no scale."""
+    parts = column["parts"]
+    if len(set(parts)) != len(parts) or len(column["scales_of_parts"]) != len(parts):
+        raise Wrong(".parts", parts, "each part once, with a scale")
+
+
 @kind
 @dataclass(frozen=True)
 class Date(Scaled):
@@ -332,6 +348,7 @@ class Date(Scaled):
         "high": text(most=100),
         "has_flag": FLAG,
     }
+    agrees: ClassVar = staticmethod(_check_parts)
 
     @classmethod
     def found(cls, series: Series, options: Options) -> Self | None:  # noqa: D102

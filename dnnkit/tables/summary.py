@@ -1,7 +1,8 @@
 """What was found in a table, in lines of text."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
 
 from dnnkit.tables.columns import Column
 
@@ -17,12 +18,23 @@ def report(columns: Sequence[Column], rows: int, width: int = 80) -> Iterator[st
     longest = min(max((len(column.name) for column in columns), default=0), 24)
     kind = max((len(column.kind) for column in columns), default=0)
     for column in columns[:MOST_LINES]:
-        name = column.name if len(column.name) <= longest else f"{column.name[: longest - 1]}…"
+        name = printable(column.name if len(column.name) <= longest else f"{column.name[: longest - 1]}…")
         missing = f"; {column.missing:,} missing" if column.missing else ""
         room = width - longest - kind - len(missing) - 6
-        summary = column.summary()
+        summary = printable(column.summary())
         summary = summary if len(summary) <= room else f"{summary[: room - 1]}…"
         yield f"  {name:{longest}}  {column.kind:{kind}}  {summary}{missing}"
     if len(columns) > MOST_LINES:
         others = columns[MOST_LINES:]
         yield f"  and {len(others):,} more columns; {sum(column.missing for column in others):,} missing"
+
+
+def listed(names: Collection[str], most: int = 12) -> str:
+    """Names for an error."""
+    some = ", ".join(repr(name[:60]) for name in islice(names, most))
+    return some if len(names) <= most else f"{some} and {len(names) - most:,} more"
+
+
+def printable(text: str) -> str:
+    """The text on one line, without what moves a terminal's cursor or changes its colours."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
