@@ -69,6 +69,7 @@ from dnnkit.warm_up import warm_up
 if TYPE_CHECKING:
     from dnnkit.estimators.classifier import DNNClassifier
     from dnnkit.estimators.regressor import DNNRegressor
+    from dnnkit.estimators.saving import load_estimator
     from dnnkit.tables.encoder import TabularEncoder
 
 
@@ -114,6 +115,7 @@ for _module in (models, utils):
 
 LATER = {
     "DNNClassifier": "dnnkit.estimators.classifier",
+    "load_estimator": "dnnkit.estimators.saving",
     "DNNRegressor": "dnnkit.estimators.regressor",
     "TabularEncoder": "dnnkit.tables.encoder",
 }
@@ -172,6 +174,7 @@ __all__ = [
     "iterations_to_confidence",
     "layers",
     "load",
+    "load_estimator",
     "load_model",
     "loss",
     "losses",
