@@ -79,9 +79,7 @@ def names_of(given: list[str] | None, names: tuple[str, ...], option: str) -> tu
         parts = [item] if item in names else [part.strip() for part in item.split(",")]
         for part in parts:
             if part not in names:
-                raise DataError(
-                    f"{option} {part}: no such column; {did_you_mean(part, names)}there are {listed(names)}"
-                )
+                raise DataError(f"{option} {part}: no such column: {did_you_mean(part, names)}it has {listed(names)}")
             found.append(part)
     return tuple(found)
 

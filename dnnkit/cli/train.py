@@ -130,7 +130,7 @@ def train(
     The run is saved while it trains. However it ends, `--resume` continues it.
 
     On a table it says first what it found there, trains, and scores rows that it held out. The run folder has the
-    encoder, the target and the network.
+    encoder, the target and the network. What is not said of the network is then as the estimators have it.
 
     Examples:
 

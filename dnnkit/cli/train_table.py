@@ -17,6 +17,7 @@ from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, DataError, TrainingWarning
 from dnnkit.files import as_path
 from dnnkit.settings import shown
+from dnnkit.tables.columns import figure
 from dnnkit.tables.frames import Table
 from dnnkit.tables.reading import TextOptions, read_table
 from dnnkit.tables.summary import listed
@@ -125,11 +126,12 @@ def train_table(run: TableRun, quiet: bool, json: str | None) -> None:
             estimator.fit(x.take(train), target.y[train])
         seconds = time.monotonic() - began
         scores = scores_of(estimator, x.take(test), target.y[test], target.task == "classes")
-        say(f"held out: {said(scores, target, test)}; trained in {seconds:.1f} s")
+        say(f"trained in {seconds:.1f} s")
+        say(f"held out: {said(scores, target, test)}")
         estimator.save(run.out)
         keep_targets(run.out, target.names)
         say(f"run folder {run.out}: encoder, target, network")
-        say(f"dnnkit predict {shlex.quote(str(run.out))} TABLE predicts {listed(target.names)} of other rows")
+        say(f"for other rows: dnnkit predict {shlex.quote(str(run.out))} TABLE")
         result |= {
             "table": str(run.file),
             "task": target.task,
@@ -167,10 +169,8 @@ def said(scores: dict[str, float], target: TargetColumn, test: NDArray[np.int64]
         classes, counts = np.unique(target.y[test], return_counts=True)
         always, share = classes[counts.argmax()], counts.max() / len(test)
         return f"accuracy {scores['accuracy']:.4f} (always {str(always)[:24]}: {share:.4f})"
-    return (
-        f"R² {scores['r2']:.4f} (always the mean: 0), root mean squared error "
-        f"{scores['root_mean_squared_error']:.6g}, mean absolute error {scores['mean_absolute_error']:.6g}"
-    )
+    errors = (figure(scores[name]) for name in ("root_mean_squared_error", "mean_absolute_error"))
+    return f"R² {scores['r2']:.4f} (always the mean: 0), RMSE {next(errors)}, MAE {next(errors)}"
 
 
 def _estimator(task: Task) -> Any:

@@ -67,17 +67,27 @@ class Place:
 
 @dataclass(frozen=True)
 class Note:
-    """What a table has that the training had not: how many values of a column, and an example of them."""
+    """What a table has that the training had not.
+
+    Attributes:
+        column: the name of the column.
+        what: what its values are, in one word.
+        count: how many.
+        example: one of them, if it has a name.
+        meaning: what is made of them, in words.
+    """
 
     column: str
     what: str
     count: int
     example: str = ""
+    meaning: str = ""
 
     def __str__(self) -> str:
         values = "value" if self.count == 1 else "values"
         example = f", such as {self.example!r}" if self.example else ""
-        return f"column {self.column!r}: {self.count:,} {self.what} {values}{example}"
+        meaning = f": {self.meaning}" if self.meaning else ""
+        return f"column {self.column!r}: {self.count:,} {self.what} {values}{example}{meaning}"
 
 
 @dataclass(frozen=True)
@@ -200,7 +210,7 @@ class Empty(Column):
 
     def write(self, series: Series, place: Place) -> list[Note]:  # noqa: D102
         count = len(series) - int(series.is_missing().sum())
-        return [Note(self.name, "ignored, for training had none,", count)] if count else []
+        return [Note(self.name, "ignored", count, meaning="training had none")] if count else []
 
     def summary(self) -> str:  # noqa: D102
         return "no values: it tells nothing"
@@ -225,7 +235,9 @@ class Scaled(Column):
         if self.has_flag:
             place.flags[:, 0] = missing
         count = 0 if self.missing else int(missing.sum())
-        return [Note(self.name, "missing, as none was in training (the median is assumed),", count)] if count else []
+        if not count:
+            return []
+        return [Note(self.name, "missing", count, meaning="taken for the median, as none was missing in training")]
 
 
 @kind
@@ -275,8 +287,15 @@ class Number(Scaled):
 
     def summary(self) -> str:  # noqa: D102
         if self.low == self.high:
-            return f"always {self.low:.6g}: it tells nothing"
-        return f"{self.low:.6g} to {self.high:.6g}"
+            return f"always {figure(self.low)}: it tells nothing"
+        return f"{figure(self.low)} to {figure(self.high)}"
+
+
+def figure(value: float) -> str:
+    """A number in six digits, a whole one in all of its."""
+    if value.is_integer() and abs(value) < 1e15:
+        return f"{value:.0f}" if abs(value) < 10_000 else f"{value:,.0f}"  # a year is no thousands
+    return f"{value:,.6g}"
 
 
 def check_finite(series: Series) -> None:

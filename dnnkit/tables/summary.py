@@ -12,8 +12,8 @@ MOST_LINES = 24
 
 def report(columns: Sequence[Column], rows: int, width: int = 80) -> Iterator[str]:
     """The lines: how many rows and columns of which kind, then the columns, each in one line of that width at most."""
-    counts = Counter(column.group for column in columns)
-    kinds = ", ".join(f"{count:,} {group}" for group, count in counts.most_common())
+    counts = Counter((column.kind, column.group) for column in columns)
+    kinds = ", ".join(f"{count:,} {one if count == 1 else several}" for (one, several), count in counts.most_common())
     yield f"{rows:,} rows, {len(columns):,} columns: {kinds}"
     longest = min(max((len(column.name) for column in columns), default=0), 24)
     kind = max((len(column.kind) for column in columns), default=0)

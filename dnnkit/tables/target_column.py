@@ -12,6 +12,7 @@ from dnnkit.deferred import dataclass
 from dnnkit.errors import DataError
 from dnnkit.registry import did_you_mean
 from dnnkit.settings import shown
+from dnnkit.tables.columns import figure
 from dnnkit.tables.finding import is_an_identifier
 from dnnkit.tables.frames import Table
 from dnnkit.tables.series import Series, as_numbers, as_texts, typed
@@ -42,7 +43,8 @@ class TargetColumn:
         if self.task == "numbers":
             columns = self.y[:, None] if self.y.ndim == 1 else self.y
             return [
-                f"target {shown(name)}: numbers, {column.min():.6g} to {column.max():.6g}, mean {column.mean():.6g}"
+                f"target {shown(name)}: numbers, {figure(float(column.min()))} to {figure(float(column.max()))}, "
+                f"mean {figure(float(column.mean()))}"
                 for name, column in zip(self.names, columns.T, strict=True)
             ]
         counts = Counter(self.y.tolist())
@@ -98,7 +100,7 @@ def _check_values(column: Series) -> None:
         raise DataError(f"target {column.name!r} has dates: expected classes or numbers")
     values = column.values.tolist() if isinstance(column.values, np.ndarray) else column.values
     if len(set(values)) == 1:
-        raise DataError(f"target {column.name!r} is {shown(values[0])} in all rows: there is nothing to predict")
+        raise DataError(f"target {column.name!r} is {_word(values[0])} in all rows: there is nothing to predict")
     distinct = len(set(values))
     is_text = column.form in ("text", "cells")
     if is_an_identifier(column) or (is_text and distinct > 20 and distinct > len(values) / 2):
@@ -110,7 +112,11 @@ def _check_values(column: Series) -> None:
 
 def listed_values(values: Collection[Any], most: int = 3) -> str:
     """The first values, for an error."""
-    return ", ".join(shown(value) for value in islice(values, most)) + (", ..." if len(values) > most else "")
+    return ", ".join(map(_word, islice(values, most))) + (", ..." if len(values) > most else "")
+
+
+def _word(value: Any) -> str:
+    return figure(value) if isinstance(value, float) else shown(value)
 
 
 def _likely_task(column: Series) -> Task:
@@ -148,9 +154,9 @@ def _as_classes(column: Series) -> NDArray[Any]:
         names = listed_values([classes[number].item() for number in lonely])
         place = column.place(int(first[lonely[0]]))
         several = len(lonely) > 1
+        numbers = "; or say --task numbers" if column.form == "number" else ""
         raise DataError(
             f"target {column.name!r} has {len(lonely):,} {'classes' if several else 'class'} of a single row, {names} "
-            f"({place}{' first' if several else ''}): none is left to test {'them' if several else 'it'}; leave "
-            "such rows out, or say --task numbers if it is numbers"
+            f"({place}{' first' if several else ''}), of which none is left to score: leave such rows out{numbers}"
         )
     return values

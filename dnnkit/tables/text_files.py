@@ -22,6 +22,9 @@ from dnnkit.tables.series import Series, is_number
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 """That are looked for."""
 
+TAB = {"tab": "\t", "\\t": "\t"}
+"""Words for what a shell hardly lets one type."""
+
 MARKS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32-le",
@@ -74,8 +77,9 @@ def read_text_table(
     text = _decoded(data, file, encoding)
     if delimiter is None:
         delimiter = _delimiter(text, file)
-    elif len(delimiter) != 1 or delimiter in '"\r\n\0':
-        raise ConfigurationError(f"delimiter is {shown(delimiter)}: expected one character, such as ';' or a tab")
+    delimiter = TAB.get(delimiter, delimiter)
+    if len(delimiter) != 1 or delimiter in '"\r\n\0':
+        raise ConfigurationError(f"delimiter is {shown(delimiter)}: expected one character, such as ';', or tab")
     if decimal not in (None, ".", ","):
         raise ConfigurationError(f"decimal is {shown(decimal)}: expected '.' or ','")
     rows = _rows(text, file, delimiter)
