@@ -950,6 +950,11 @@ BACKENDS = [
         "tests/dnnkit/network/test_output_weights.py -k 'held_out and numpy'",
     ),
     Fault(
+        "backends-average-before-it-holds", ORDER, "backends/numba_backend/workers.py",
+        "run.averages_apart = bool(program.bounds)", "run.averages_apart = False",
+        "tests/dnnkit/layers/test_penalties.py -k 'running_means and units/1 and 1'",
+    ),
+    Fault(
         "backends-fused-mode", INDEX, "backends/numba_backend/fusing.py",
         'Part(settings["mode"], settings["sizes"]', 'Part("count", settings["sizes"]',
         "tests/backends/numba_backend/test_fusing.py -k 'one_hot and units/1'",
