@@ -32,6 +32,16 @@ class Fault:
 
 REFERENCE = [
     Fault(
+        "reference-table-quartiles", SCALE, "dnnkit/tables/scaling.py",
+        "return 0.0 if spread == 0 else min(0.5 / spread", "return 0.0 if spread == 0 else min(1.0 / spread",
+        "tests/dnnkit/tables/test_encoder.py -k quartiles",
+    ),
+    Fault(
+        "reference-table-codes", ONE, "dnnkit/tables/columns.py",
+        "place.code[:] = codes + 1", "place.code[:] = np.maximum(codes, 0)",
+        "tests/dnnkit/tables/test_encoder.py -k embeddings",
+    ),
+    Fault(
         "reference-lbfgs-second-loop", ORDER, "kernels/lbfgs/reference.py",
         "curvatures, shares[::-1], strict=True)", "curvatures, shares, strict=True)",
         "tests/kernels/lbfgs/test_direction.py -k matrix",
@@ -938,6 +948,11 @@ BACKENDS = [
         "backends-balanced-after-split", STALE, "dnnkit/network/fitting.py",
         "(*held_out[:2], balanced(held_out[2], program))", "held_out",
         "tests/dnnkit/network/test_output_weights.py -k 'held_out and numpy'",
+    ),
+    Fault(
+        "backends-average-before-it-holds", ORDER, "backends/numba_backend/workers.py",
+        "run.averages_apart = bool(program.bounds)", "run.averages_apart = False",
+        "tests/dnnkit/layers/test_penalties.py -k 'running_means and units/1 and 1'",
     ),
     Fault(
         "backends-fused-mode", INDEX, "backends/numba_backend/fusing.py",
