@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import dnnkit as dk
+import dnnkit.kinds
 from dnnkit.errors import ConfigurationError, UnknownName
 from dnnkit.registry import REGISTRIES, Registry
 from tests import processes
@@ -25,6 +26,7 @@ KINDS = {
     "loss",
     "metric",
     "optimizer",
+    "preset",
     "regularizer",
     "schedule",
     "warning",
