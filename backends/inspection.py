@@ -58,8 +58,6 @@ def part_names(program: Program, stages: Sequence[Stage]) -> list[str]:
                 names.append("rescaling")
             case Dropout(rate=rate):
                 names.append("dropout" if callable(rate) else f"dropout ({rate:g})")
-            case Op(kind=kind):
-                names.append(kind + " (frozen)" * is_frozen)
             case Custom(function=function):
                 names.append(type(function).__name__ + " (frozen)" * is_frozen)
             case Op(kind=kind):

@@ -13,6 +13,7 @@ import os
 from math import inf, prod
 from typing import Literal
 
+from dnnkit.backends.numba_backend.fusing import stages_to_run
 from dnnkit.backends.numba_backend.machine import Machine, machine
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles, share, stage_shards
 from dnnkit.backends.numba_backend.wiring import Wiring, trained_of
@@ -93,7 +94,7 @@ def _whole(program: Program, partition: Partition) -> Partition:
 
 def seconds_per_step(program: Program, batch_size: int) -> float:
     """The estimated seconds of a training step, partitioned as `choose_partition` does."""
-    _, stages, sources = program.gathered
+    _, stages, sources = stages_to_run(program)
     wiring, features = Wiring(stages, sources), prod(program.input_shape)
     partition = choose_partition(program, wiring, features, batch_size, "")
     return STEP + seconds(program, wiring, features, batch_size, partition, machine())
@@ -215,8 +216,10 @@ def estimate(
             time += 2 * PYTHON
         if isinstance(stage, Op):
             opcodes, numbers = kind(stage.kind).opcodes, sum(one.size for one in trained_of(stage))
-            read = sum(shards[value - 1].shape[1] if value else features for value in wiring.sources[place])
-            time += 3 * rows * read * number / here.bytes
+            read = tuple(shards[value - 1].shape[1] if value else features for value in wiring.sources[place])
+            wants = read, stage.features, dict(stage.settings)
+            time += rows * (3 * sum(read) + opcodes.moves(*wants)) * number / here.bytes
+            time += 2 * rows * opcodes.multiplies(*wants) / flops
             held += numbers
             time += 0.0 if by_rows else numbers * updated
             meetings = len(opcodes.forward) + len(opcodes.backward) - 2

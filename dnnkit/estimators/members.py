@@ -27,21 +27,25 @@ class Members:
         networks: each gives (N, outputs): probabilities (one column of "binary": that of the second class) or values.
         curves: of each network.
         temperature: what the logits of their mean probability are divided by.
+        bounds: (2, outputs), the smallest and the largest number of "regression" that they say; None for any.
     """
 
     networks: list[WholeNetwork]
     curves: list[Curve]
     task: Task
     temperature: float = 1.0
+    bounds: NDArray[Any] | None = None
 
     def predict_scores(self, x: Any) -> NDArray[Any]:
-        """The mean of what members predict for x, (N, outputs), after the temperature.
+        """The mean of what members predict for x, (N, outputs), each within the bounds, after the temperature.
 
         Of a sparse matrix only some rows at a time become dense.
         """
         mean = None
         for net in self.networks:
             scores = predict(net, x)
+            if self.bounds is not None:
+                scores = np.clip(scores, *self.bounds)
             mean = scores if mean is None else mean + scores
         assert mean is not None
         if len(self.networks) > 1:

@@ -197,6 +197,11 @@ REFERENCE = [
 
 NUMBA = [
     Fault(
+        "numba-classes-second-product", STALE, "kernels/stages/dense_of_classes/cpu.py",
+        "worker.dz if is_begun else stage.y", "stage.y",
+        "tests/backends/numba_backend/test_fusing.py -k 'beside_numbers and units/1'",
+    ),
+    Fault(
         "numba-exp-reduction", SIGN, "kernels/_numba/elementary.py",
         "+ whole * kind(2.12194440e-4)", "- whole * kind(2.12194440e-4)",
         "tests/conformance -k 'points-activation-values-sigmoid'",
@@ -903,6 +908,11 @@ BACKENDS = [
         "numba-sums-first-step", INDEX, "backends/numba_backend/executable.py",
         "= sums.first, self.state.position, sums.nan_step", "(self.state.position, self.state.position), sums.nan_step",
         "tests/dnnkit/training/test_interrupted.py -k 'of_two_fits and numba and saved'",
+    ),
+    Fault(
+        "backends-fused-mode", INDEX, "backends/numba_backend/fusing.py",
+        'Part(settings["mode"], settings["sizes"]', 'Part("count", settings["sizes"]',
+        "tests/backends/numba_backend/test_fusing.py -k 'one_hot and units/1'",
     ),
     Fault(
         "backends-own-parts-sums", STALE, "backends/numba_backend/own_parts.py",
