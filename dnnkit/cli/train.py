@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 from dnnkit.cli.output import Speaker, json_output
-from dnnkit.cli.run_options import RunOptions, place_of_run
 from dnnkit.errors import ConfigurationError
-from dnnkit.saves.folder import is_save
 
 if TYPE_CHECKING:
+    from dnnkit.cli.run_options import RunOptions
     from dnnkit.network.sequential import Sequential
 
 GRID = 32
@@ -84,6 +83,7 @@ def train(
 
     from dnnkit import plots
     from dnnkit.backends.choosing import ASSUMED_ROWS
+    from dnnkit.cli.run_options import RunOptions, place_of_run
     from dnnkit.network.checks import check_count, check_optional_count
     from dnnkit.training.checkpoints import Checkpoints
     from dnnkit.training.interrupts import Interrupts
@@ -179,7 +179,7 @@ def _epochs(dataset: str) -> int:
     return int(getattr(_images(dataset), "EPOCHS", 10))
 
 
-def _network(options: RunOptions, images: Any) -> "Sequential":
+def _network(options: "RunOptions", images: Any) -> "Sequential":
     """The network that was asked for, compiled."""
     from dnnkit.layers import Dense, Flatten, Rescaling
     from dnnkit.network.sequential import Sequential
@@ -203,9 +203,10 @@ def _network(options: RunOptions, images: Any) -> "Sequential":
     return net
 
 
-def _resumed(context: typer.Context, folder: Path, epochs: int | None, backend: str | None) -> RunOptions:
+def _resumed(context: typer.Context, folder: Path, epochs: int | None, backend: str | None) -> "RunOptions":
     """The options of the run in a folder, with its goal raised and its backend changed where that was asked for."""
     from dnnkit.backends.registry import choice
+    from dnnkit.cli.run_options import RunOptions
     from dnnkit.network.checks import check_count
 
     for parameter in context.command.params:
@@ -228,6 +229,8 @@ def _resumed(context: typer.Context, folder: Path, epochs: int | None, backend: 
 
 
 def _require_free(folder: Path, overwrite: bool) -> None:
+    from dnnkit.saves.folder import is_save
+
     if is_save(folder) and not overwrite:
         raise ConfigurationError(
             f"{folder} holds a run already: go on with it by --resume {folder}, replace it by --overwrite, or choose "
