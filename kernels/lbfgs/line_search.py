@@ -7,9 +7,10 @@ ACM TOMS 20, 1994, do.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import copysign, inf, isfinite, sqrt
 from typing import Generic, TypeVar
+
+from dnnkit.deferred import dataclass
 
 Where = TypeVar("Where")
 

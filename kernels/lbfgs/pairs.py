@@ -1,7 +1,6 @@
 """What L-BFGS remembers of a step."""
 
-from dataclasses import dataclass
-
+from dnnkit.deferred import dataclass
 from dnnkit.kernels.array import Array
 
 
