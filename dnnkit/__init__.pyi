@@ -35,6 +35,7 @@ from dnnkit.confidence import iterations_to_confidence as iterations_to_confiden
 from dnnkit.errors import DnnkitError as DnnkitError
 from dnnkit.estimators.classifier import DNNClassifier as DNNClassifier
 from dnnkit.estimators.regressor import DNNRegressor as DNNRegressor
+from dnnkit.estimators.saving import load_estimator as load_estimator
 from dnnkit.formula import activation as activation
 from dnnkit.formula import loss as loss
 from dnnkit.kinds import register as register
@@ -62,6 +63,7 @@ from dnnkit.optimizers import Adam as Adam
 from dnnkit.optimizers import AdamW as AdamW
 from dnnkit.optimizers import RMSprop as RMSprop
 from dnnkit.seeds import reset_seed as reset_seed
+from dnnkit.tables.encoder import TabularEncoder as TabularEncoder
 from dnnkit.training.history import History as History
 from dnnkit.utils import set_random_seed as set_random_seed
 from dnnkit.utils import to_categorical as to_categorical

@@ -21,6 +21,8 @@ KINDS = {
     "callback",
     "constraint",
     "data set",
+    "encoder",
+    "estimator",
     "initializer",
     "layer",
     "loss",

@@ -41,6 +41,8 @@ GIVEN = {
     "regularizer": "`dk.Dense(64, kernel_regularizer=NAME)`: a penalty on parameters, part of the loss.",
     "constraint": "`dk.Dense(64, kernel_constraint=NAME)`: what holds after each update.",
     "callback": "`net.fit(..., callbacks=[...])`.",
+    "estimator": "On a table: `estimator.fit(x, y)`, then `predict` and `score`, as in scikit-learn.",
+    "encoder": "`dk.DNNClassifier(encoder=NAME)`, `dk.DNNRegressor(encoder=NAME)`, or by itself.",
     "preset": '`dk.DNNClassifier(preset=NAME)`, `dk.DNNRegressor(preset=NAME)`: what is meant by "auto".',
     "data set": "`dk.datasets.NAME.load_data()`, `dnnkit train NAME`.",
     "warning": "What `compile`, `fit` and `fit(diagnose=True)` say of networks and data that look wrong "
