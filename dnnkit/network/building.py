@@ -246,8 +246,8 @@ class Buildable(WithWeights):
         if executable.program.accumulation > 1 and executable.api_version < 2:
             raise BackendUnavailable(
                 f"the backend {executable.plan.backend!r} makes an update of each batch, for its "
-                f"{type(executable).__name__} says api_version = {executable.api_version}, and updates of several batches "
-                "are of 2: leave out gradient_accumulation_steps, or use another backend, such as numpy"
+                f"{type(executable).__name__} says api_version = {executable.api_version}, and updates of several "
+                "batches are of 2: leave out gradient_accumulation_steps, or use another backend, such as numpy"
             )
         if self._executable is not None:
             snapshot = self._executable.snapshot()

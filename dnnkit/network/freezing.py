@@ -120,9 +120,9 @@ def require_trainable(executable: Executable, optimizer: Optimizer | None = None
     if optimizer is not None and executable.api_version < 2 and optimizer.needs_groups:
         raise BackendUnavailable(
             f"the backend {executable.plan.backend!r} cannot train with all that {type(optimizer).__name__} says, for "
-            f"its {type(executable).__name__} says api_version = {executable.api_version}, and these are of 2: leave out "
-            "groups, no_decay, use_ema, clipnorm, clipvalue and schedules of other numbers than learning_rate, or use "
-            "another backend, such as numpy"
+            f"its {type(executable).__name__} says api_version = {executable.api_version}, and these are of 2: leave "
+            "out groups, no_decay, use_ema, clipnorm, clipvalue and schedules of other numbers than learning_rate, or "
+            "use another backend, such as numpy"
         )
     program = executable.program
     if program.held and executable.api_version < 2:

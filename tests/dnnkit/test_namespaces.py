@@ -56,10 +56,17 @@ import sys, dnnkit as dk
 def imported(*names): return [name for name in names if name in sys.modules]
 assert not imported("numpy", "dnnkit.registry"), "by the import alone"
 assert dk.errors.DnnkitError is dk.DnnkitError and not imported("numpy"), "by errors"
+from dnnkit.cli import main
+for arguments in (["--help"], ["train", "--no-such-option"]):
+    sys.argv = ["dnnkit", *arguments]
+    try:
+        main()
+    except SystemExit:
+        assert not imported("numpy"), f"by dnnkit {arguments}"
 dk.register("data set", "mine", dk.datasets.digits)
 assert dk.datasets.mine is dk.datasets.digits
 dk.Sequential([dk.Dense(2)], seed=0).compile("adam", "mean_squared_error")
-never = ("dnnkit.datasets.mnist", "dnnkit.ops", "dnnkit.plots", "dnnkit.warming", "csv", "shutil", "dnnkit.cli")
+never = ("dnnkit.datasets.mnist", "dnnkit.ops", "dnnkit.plots", "dnnkit.warming")
 assert not imported(*never), imported(*never)
 import dnnkit.warming
 assert callable(dk.warm_up)
