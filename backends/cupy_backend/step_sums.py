@@ -44,23 +44,25 @@ class StepSums:
         self.numbers = len(self._loss_weights) + bool(program.penalties)
         """How many of a step's numbers are read here."""
 
-    def numbers_of(self, scale: float, weight: float) -> tuple[float, ...]:
-        """A step's, from the scale of its loss's gradient and the weight of its rows."""
-        scales = tuple((scale * self._loss_weights).tolist())
-        if not self._program.penalties:
-            return scales
-        return (*scales, self._factor(weight))
+    def numbers_of(self, scales: HostArray, weights: HostArray) -> list[list[float]]:
+        """Those of some steps, from the scales of their losses' gradients and the weights of their rows."""
+        numbers = np.outer(scales, self._loss_weights)
+        if self._program.penalties:
+            numbers = np.column_stack([numbers, weights if self._is_mean else np.ones_like(weights)])
+        found: list[list[float]] = numbers.tolist()
+        return found
 
-    def _factor(self, weight: float) -> float:
-        """What penalties count in a sum over rows of that weight."""
+    @property
+    def _is_mean(self) -> bool:
+        """Whether penalties count in a sum over rows as the rows weigh."""
         assert self._program.loss is not None, "the network checks that it is compiled"
-        return 1.0 if self._program.loss.reduction == "sum" else weight
+        return self._program.loss.reduction == "mean"
 
     def add_penalties(self, parameters: Array, totals: Array, weight: float) -> None:
         """Those of an evaluation over rows of that weight."""
         if self._held.factors is not None:
             trained = parameters[: self._held.factors[0].size]
-            self._backend.add_penalty(trained, *self._held.factors, totals[:1], self._factor(weight))
+            self._backend.add_penalty(trained, *self._held.factors, totals[:1], weight if self._is_mean else 1.0)
 
     def add(
         self,

@@ -145,8 +145,7 @@ class TimedExecutable(StagewiseExecutable):
     def _tell(self, epoch: TimedEpoch, first: int, last: int, hyperparameters: Hyperparameters) -> None:
         """Let the GPU know what differs between those steps."""
         begun, of_step = self.state.step + 1, registry.version("optimizer_step", "gpu").of_step
-        scales, weights = (values[first:last].tolist() for values in (epoch.scales, epoch.batch_weights))
-        columns = [[self._sums.numbers_of(*each) for each in zip(scales, weights, strict=True)]]
+        columns: list[Any] = [self._sums.numbers_of(epoch.scales[first:last], epoch.batch_weights[first:last])]
         for rule, group in self._of_step:
             own = hyperparameters.of_group(group)
             rates, constants = own.learning_rates.tolist(), None if own.varies else own.numbers(rule)
