@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dnnkit.backends.program import HostArray
+from dnnkit.backends.state import HostArray
 
 LINE = 64
 """Bytes of a cache line, and of the widest vectors."""

@@ -8,8 +8,9 @@ from typing import Any
 from dnnkit.backends.diagnosis import Finding
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.program import Plan, Program
+from dnnkit.backends.program import Program
 from dnnkit.backends.stagewise.executable import StagewiseExecutable
+from dnnkit.backends.state import Plan
 
 
 class Backend(Operations):

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 from dnnkit.backends.base import Backend
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.program import Dense, FullBatch, Plan, Program
+from dnnkit.backends.program import FullBatch, Program
 from dnnkit.backends.registry import BACKENDS, choice, get_backend, reason_against
+from dnnkit.backends.stages import Dense
+from dnnkit.backends.state import Plan
 from dnnkit.errors import BackendUnavailable
 
 DEVICES = ("cupy",)

@@ -6,7 +6,8 @@ from math import prod
 
 import numpy as np
 
-from dnnkit.backends.program import Op, Program
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Op
 from dnnkit.errors import ConfigurationError, DataError
 from dnnkit.kernels.array import Array, namespace
 

@@ -1,8 +1,9 @@
 """What backends say: findings for `dnnkit doctor`, and remarks in the log."""
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Literal
+
+from dnnkit.deferred import dataclass
 
 
 @dataclass(frozen=True)

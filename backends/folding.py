@@ -9,13 +9,16 @@ stage's own.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from dnnkit.backends.graph import readers
-from dnnkit.backends.program import Activate, Dense, HostArray, Op, Parameter, Program, Stage, stage_parameters
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Activate, Dense, Op, Parameter, Stage, stage_parameters
+from dnnkit.backends.state import HostArray
+from dnnkit.deferred import dataclass
 from dnnkit.kernels import registry
 
 

@@ -1,25 +1,16 @@
 """What a training step consists of, and how long each part takes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnnkit.backends.program import (
-    Activate,
-    Custom,
-    Dense,
-    Dropout,
-    Hyperparameters,
-    Op,
-    Program,
-    Rescale,
-    Stage,
-    is_trained,
-    stage_parameters,
-)
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Activate, Custom, Dense, Dropout, Op, Rescale, Stage, is_trained, stage_parameters
+from dnnkit.backends.state import Hyperparameters
+from dnnkit.deferred import dataclass
 
 if TYPE_CHECKING:
     from dnnkit.backends.executable import Executable
@@ -67,8 +58,6 @@ def part_names(program: Program, stages: Sequence[Stage]) -> list[str]:
                 names.append("rescaling")
             case Dropout(rate=rate):
                 names.append("dropout" if callable(rate) else f"dropout ({rate:g})")
-            case Op(kind=kind):
-                names.append(kind + " (frozen)" * is_frozen)
             case Custom(function=function):
                 names.append(type(function).__name__ + " (frozen)" * is_frozen)
             case Op(kind=kind):

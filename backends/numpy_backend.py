@@ -16,8 +16,9 @@ import numpy as np
 from dnnkit.backends.base import Backend
 from dnnkit.backends.blas_threads import blas_threads
 from dnnkit.backends.diagnosis import Finding
+from dnnkit.backends.measures import Loss, Metric
 from dnnkit.backends.processors import usable
-from dnnkit.backends.program import Loss, Metric, Program
+from dnnkit.backends.program import Program
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.dropout import reference as dropout
 from dnnkit.kernels.interpolate import reference as interpolate

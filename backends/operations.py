@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from dnnkit.backends.program import HostArray, Metric, Program
-from dnnkit.backends.program import Loss as LossDescription
+from dnnkit.backends.measures import Loss as LossDescription
+from dnnkit.backends.measures import Metric
+from dnnkit.backends.program import Program
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.clip_norm import reference as clip_norm
@@ -24,14 +26,12 @@ from dnnkit.kernels.dropout import Draw
 from dnnkit.kernels.dropout import reference as dropout
 from dnnkit.kernels.gather import reference as gather
 from dnnkit.kernels.interpolate import reference as interpolate
-from dnnkit.kernels.lbfgs import reference as lbfgs
 from dnnkit.kernels.norm_bound import reference as norm_bound
 from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.penalty import reference as penalty
 from dnnkit.kernels.registry import Activation
 
 if TYPE_CHECKING:
-    from dnnkit.kernels.lbfgs.pairs import Pair
     from dnnkit.kernels.stages import Context, Kind, Settings
 
 Memory: TypeAlias = Callable[..., Array | None]
@@ -326,15 +326,6 @@ class Operations:
         """The parameter and the slots after a step of the rule; see `kernels/optimizer_step`."""
         parameter, *slots = rule.function(step, parameter, gradient, *slots, *numbers, self.xp)
         return parameter, slots
-
-    def dot(self, a: Array, b: Array) -> float:
-        """The scalar product of two flat arrays, summed up in float64."""
-        return float(lbfgs.dot(a, b, self.xp))
-
-    def lbfgs_direction(self, gradient: Array, pairs: "Sequence[Pair]") -> Array:
-        """See `kernels/lbfgs`; the oldest pair first."""
-        steps, changes = [pair.step for pair in pairs], [pair.change for pair in pairs]
-        return lbfgs.direction(gradient, steps, changes, [pair.curvature for pair in pairs], self.xp)
 
 
 @cache

@@ -7,10 +7,12 @@ are whole numbers in the matrix of targets. The loss of each output is also a me
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from dnnkit.backends.program import OWN_LOSS, HostArray, Loss, Metric, Sums
+from dnnkit.backends.measures import OWN_LOSS, Loss, Metric, Sums
+from dnnkit.backends.state import HostArray
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, Namespace

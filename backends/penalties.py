@@ -1,7 +1,8 @@
 """What a program says of parameters besides how they are trained: penalties in the loss, and bounds."""
 
-from dataclasses import dataclass
 from math import inf
+
+from dnnkit.deferred import dataclass
 
 
 @dataclass(frozen=True)

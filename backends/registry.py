@@ -10,11 +10,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import cache
 
 from dnnkit.backends.base import Backend
 from dnnkit.backends.diagnosis import say_once
+from dnnkit.deferred import dataclass
 from dnnkit.errors import BackendUnavailable
 from dnnkit.registry import Lazy, Registry, did_you_mean
 

@@ -12,7 +12,7 @@ from time import perf_counter
 import numpy as np
 
 from dnnkit.backends import get_backend
-from dnnkit.backends.program import Loss
+from dnnkit.backends.measures import Loss
 from dnnkit.formula import FormulaLoss
 from dnnkit.kernels import registry
 from dnnkit.testing.cases import Case, loss_arrays

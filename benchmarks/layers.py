@@ -1,6 +1,6 @@
 """Each kind of layer: gradients, trajectories and a training step, beside PyTorch and JAX in the interpreter named.
 
-    python -m benchmarks.layers [--peer PYTHON] [--rounds 5] [--json FILE]
+    python -m benchmarks.layers [--peer PYTHON] [--rounds 5] [--only 'NAME;NAME'] [--json FILE]
 
 Of each network and backend: the largest error of its gradients against central differences in float64, relative to the
 largest gradient; the largest relative difference of 20 losses from those of the NumPy backend in float64; and µs per
@@ -73,7 +73,7 @@ def data() -> dict[str, Any]:
     return {"x": x, "y": y.astype("float32"), "classes": classes, "few": classes % 100}
 
 
-def exactness(given: dict[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
+def exactness(given: dict[str, Any], only: list[str] | None = None) -> dict[str, dict[str, dict[str, float]]]:
     """Errors of gradients and differences of losses, by network and backend."""
     import dnnkit as dk
 
@@ -81,6 +81,8 @@ def exactness(given: dict[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
     losses: dict[str, list[float]] = {}
     for backend in BACKENDS:
         for name, (net, which) in networks("float64", backend).items():
+            if only is not None and name not in only:
+                continue
             x, y = given[which][: BATCH * 20], given["y"][: BATCH * 20]
             error = dk.check_gradients(net, x[:32], y[:32], samples=40).largest
             steps = [net.train_step(x[s : s + BATCH], y[s : s + BATCH]) for s in range(0, len(x), BATCH)]
@@ -133,10 +135,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--peer", help="a Python with PyTorch and JAX", default="")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", help="names of networks, with semicolons between", default="")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     given = data()
-    found: dict[str, dict[str, Any]] = dict(exactness(given))
+    only = options.only.split(";") if options.only else None
+    found: dict[str, dict[str, Any]] = dict(exactness(given, only))
     ours = {backend: networks("float32", backend) for backend in BACKENDS}
     others = peers(options.peer) if options.peer else {}
     seconds: dict[str, dict[str, list[float]]] = {name: {} for name in found}

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from dnnkit.backends import Backend, get_backend
+from dnnkit.backends.measures import Loss
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.program import Loss, Program
+from dnnkit.backends.program import Program
 from dnnkit.bench.peers.works import NETWORKS
 from dnnkit.bench.steps import make
 from dnnkit.bench.timing import waits_for

@@ -11,7 +11,7 @@ net.fit(x, y, epochs=10, validation_data=(x_test, y_test))
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dnnkit import (
     activations,
@@ -66,6 +66,12 @@ from dnnkit.training.history import History
 from dnnkit.utils import set_random_seed, to_categorical
 from dnnkit.warm_up import warm_up
 
+if TYPE_CHECKING:
+    from dnnkit.estimators.classifier import DNNClassifier
+    from dnnkit.estimators.regressor import DNNRegressor
+    from dnnkit.estimators.saving import load_estimator
+    from dnnkit.tables.encoder import TabularEncoder
+
 
 def load(
     path: str | Path, *, backend: str | None = None, custom_objects: Mapping[str, Any] | None = None
@@ -107,7 +113,20 @@ for _module in (models, utils):
     namespaces.open_namespace(_module)
 
 
+LATER = {
+    "DNNClassifier": "dnnkit.estimators.classifier",
+    "load_estimator": "dnnkit.estimators.saving",
+    "DNNRegressor": "dnnkit.estimators.regressor",
+    "TabularEncoder": "dnnkit.tables.encoder",
+}
+"""What needs scikit-learn, and is imported when it is first asked for."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in LATER:
+        import importlib
+
+        return globals().setdefault(name, getattr(importlib.import_module(LATER[name]), name))
     raise no_attribute("dnnkit", name, "dnnkit", __dir__)
 
 
@@ -122,6 +141,8 @@ __all__ = [
     "AdamW",
     "CSVLogger",
     "Callback",
+    "DNNClassifier",
+    "DNNRegressor",
     "DnnkitError",
     "EarlyStopping",
     "Evaluation",
@@ -134,6 +155,7 @@ __all__ = [
     "RMSprop",
     "ReduceLROnPlateau",
     "Sequential",
+    "TabularEncoder",
     "TensorBoard",
     "TerminateOnNaN",
     "__version__",
@@ -152,6 +174,7 @@ __all__ = [
     "iterations_to_confidence",
     "layers",
     "load",
+    "load_estimator",
     "load_model",
     "loss",
     "losses",

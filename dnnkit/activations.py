@@ -4,10 +4,10 @@ dk.register("activation", "swish", "x / (1 + exp(-x))")     # as dk.activation, 
 dk.register("activation", "cube", Cube)                     # forward(x, xp) and derivative(x, xp)
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from dnnkit.backends.registry import get_backend
+from dnnkit.deferred import dataclass
 from dnnkit.errors import UnknownName
 from dnnkit.formula import Formula, activation, definition
 from dnnkit.kernels import registry as kernels

@@ -5,12 +5,12 @@ Numbers that a loss takes, smoothed targets and weights of its outputs are part 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from numbers import Real
 from typing import Any, ClassVar, Literal
 
-from dnnkit.backends.program import Loss as LossDescription
+from dnnkit.backends.measures import Loss as LossDescription
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, Namespace

@@ -1,7 +1,7 @@
 """What every optimizer is: an update rule's numbers, step by step, for all parameters and for groups of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from functools import cache
 from math import inf
 from typing import Any, ClassVar, Literal
@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit import parameter_groups
-from dnnkit.backends.program import Group, Hyperparameters, Program
+from dnnkit.backends.program import Group, Program
+from dnnkit.backends.state import Hyperparameters
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.optimizer_step.reference import Rule
@@ -106,6 +108,9 @@ class Optimizer(Settings):
                 self._refuse_two(name, value)
         super().__setattr__(name, value)
         vars(self).pop("_made", None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_made"}  # which is made again
 
     def _refuse_two(self, name: str, value: float) -> None:
         for other in CLIPS:

@@ -1,9 +1,9 @@
 """What parameters are held to after each update. `Dense(8, kernel_constraint=dk.constraints.MaxNorm(3))`."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from dnnkit.backends.penalties import Bound
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.registry import Registry
 from dnnkit.settings import NOT_NEGATIVE, Expected, Settings, numbers, plain

@@ -1,7 +1,7 @@
 """Initial values of parameters. Each is a function of a generator and a shape; the values are made in float64."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import partial
 from math import prod, sqrt
 from typing import Any, ClassVar, TypeAlias
@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.registry import Registry
 from dnnkit.settings import FINITE, FLAG, NOT_NEGATIVE, Settings

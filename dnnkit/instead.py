@@ -5,10 +5,10 @@ A name that is in no table is a slip: the nearest name is suggested. Both are an
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from inspect import signature
 from typing import Any
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import NoAttribute, UnknownArgument
 from dnnkit.registry import did_you_mean
 

@@ -1,9 +1,9 @@
 """L-BFGS: an optimizer of the whole data at a time, which knows when it is done."""
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from dnnkit.backends.program import FullBatch, Group
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.optimizers import OPTIMIZERS, Optimizer
 from dnnkit.schedules import Schedule

@@ -3,12 +3,13 @@
 A loss from one formula is `dk.loss`.
 """
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from functools import partial
 from typing import Any, ClassVar
 
-from dnnkit.backends.program import Loss as LossDescription
+from dnnkit.backends.measures import Loss as LossDescription
 from dnnkit.base_loss import LOSSES, KernelLoss, Loss
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 from dnnkit.kernels._reference.rows import one_hot, weigh

@@ -4,10 +4,11 @@ Classes without fields of their own are no dataclasses of their own: to make one
 """
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import ClassVar
 
 from dnnkit.base_loss import LOSSES, OUTPUT_WEIGHTS, QUANTILES, Loss
+from dnnkit.deferred import dataclass
 from dnnkit.settings import POSITIVE
 
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, TypeAlias
 
-from dnnkit.backends.program import Loss
-from dnnkit.backends.program import Metric as MetricDescription
+from dnnkit.backends.measures import Loss
+from dnnkit.backends.measures import Metric as MetricDescription
 from dnnkit.errors import ConfigurationError, UnknownName
 from dnnkit.kernels import registry as kernels
 from dnnkit.measures.accuracies import (

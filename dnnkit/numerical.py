@@ -1,12 +1,12 @@
 """Derivatives by differences, and what they are good for: descending a function, checking backpropagation."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.network.checks import check_count, check_optional_count
 from dnnkit.network.protocol import Network

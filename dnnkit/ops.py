@@ -21,7 +21,7 @@ from typing import Any
 from dnnkit.activations import key_of
 from dnnkit.activations import names as activation_names
 from dnnkit.backends.base import Backend
-from dnnkit.backends.program import Loss, Metric
+from dnnkit.backends.measures import Loss, Metric
 from dnnkit.backends.registry import get_backend
 from dnnkit.base_loss import LOSSES, check_outputs
 from dnnkit.errors import DataError, ShapeError

@@ -4,7 +4,7 @@ The formulas are those of the kernel `update`. What all have in common is in `ba
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dnnkit import schedules as schedules  # as Keras has them: dk.optimizers.schedules
 from dnnkit.backends.program import Group
 from dnnkit.base_optimizer import Optimizer as Optimizer
+from dnnkit.deferred import dataclass
 from dnnkit.registry import Registry
 from dnnkit.schedules import Schedule, scheduled
 from dnnkit.settings import FLAG, NOT_NEGATIVE, POSITIVE, SHARE, UNLESS_DEFAULT, Expected, numbers

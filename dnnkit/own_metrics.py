@@ -8,9 +8,9 @@ is not: the sum of anything has the look of a result.
 import inspect
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, ShapeError
 from dnnkit.kernels.array import Array, Namespace
 

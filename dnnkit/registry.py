@@ -14,10 +14,10 @@ This file knows nothing of dnnkit but its errors, so every package can have regi
 
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Generic, TypeVar
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, DnnkitError, UnknownName
 from dnnkit.installed import is_announced
 

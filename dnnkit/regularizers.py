@@ -1,8 +1,8 @@
 """Penalties on parameters: what they add to the loss, and so to the gradient. `Dense(8, kernel_regularizer="l2")`."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from dnnkit.deferred import dataclass
 from dnnkit.registry import Registry
 from dnnkit.settings import NOT_NEGATIVE, Settings
 

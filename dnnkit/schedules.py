@@ -1,10 +1,10 @@
 """Schedules: a number that depends on the number of updates made. Pass one in place of an optimizer's number."""
 
-from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, cos, floor, inf, log, log2, pi
 from typing import TYPE_CHECKING, ClassVar
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.registry import Registry
 from dnnkit.settings import (

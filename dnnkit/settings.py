@@ -7,13 +7,14 @@ GPU - it is then one that is written to a save and read again.
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from math import isfinite, log10
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.instead import refuse_fields
 

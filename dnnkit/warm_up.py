@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from dnnkit.activations import ACTIVATIONS
 from dnnkit.backends.base import Backend
 from dnnkit.backends.registry import get_backend
+from dnnkit.deferred import dataclass
 from dnnkit.errors import TrainingWarning
 from dnnkit.kernels import registry
 from dnnkit.layers import Activation, Dense, Dropout, Layer, Rescaling
@@ -79,7 +79,7 @@ class _Network:
 
     def _use(self, backend: Backend, dtype: Dtype) -> None:
         net = Sequential(self.layers, seed=0, dtype=dtype, backend=backend)
-        usual = ["accuracy"] if self.layers[-1] != LINEAR else []
+        usual = ["accuracy"] if self.layers[-1] != Dense(OUTPUTS) else []
         net.compile(self.optimizer, self.loss, usual if self.metrics is None else self.metrics)
         net.build(INPUTS)
         labels = np.arange(ROWS) % OUTPUTS
@@ -105,14 +105,14 @@ class _Network:
 
 
 ROWS, INPUTS, OUTPUTS = 128, 64, 3
-LINEAR = Dense(OUTPUTS)
 
 
 def _networks() -> Iterator[tuple[str, _Network]]:
     usual = [Rescaling(0.5), Dense(8, activation="relu"), Dropout(0.5), Dense(OUTPUTS, activation="softmax")]
+    linear = Dense(OUTPUTS)
     yield "training and prediction", _Network(usual, loss="sparse_categorical_crossentropy")
     hidden: list[Layer] = [Dense(8, activation=name) for name in ACTIVATIONS.names()]
-    yield "activations", _Network([*hidden, Activation("tanh"), LINEAR])
+    yield "activations", _Network([*hidden, Activation("tanh"), linear])
     for loss in LOSSES.names():
         yield (
             f"loss {loss}",
@@ -120,16 +120,16 @@ def _networks() -> Iterator[tuple[str, _Network]]:
         )
         yield f"loss {loss}, not fused", _Network([Dense(OUTPUTS, activation="sigmoid"), Rescaling(1.0)], loss=loss)
     for optimizer in OPTIMIZERS.names():
-        yield f"optimizer {optimizer}", _Network([LINEAR], optimizer)
-    yield "optimizer sgd with momentum", _Network([LINEAR], SGD(momentum=0.9))
-    yield "optimizer sgd, Nesterov's", _Network([LINEAR], SGD(momentum=0.9, nesterov=True))
+        yield f"optimizer {optimizer}", _Network([linear], optimizer)
+    yield "optimizer sgd with momentum", _Network([linear], SGD(momentum=0.9))
+    yield "optimizer sgd, Nesterov's", _Network([linear], SGD(momentum=0.9, nesterov=True))
     binary: list[Layer] = [Dense(1, activation="sigmoid")]
     classes: list[Layer] = [Dense(OUTPUTS, activation="softmax")]
     outcomes = ["precision", "auc", "mean_absolute_error", "mean_squared_error", "r2_score"]
     yield "metrics of yes and no", _Network(binary, loss="binary_crossentropy", metrics=outcomes)
     of_classes: list[Given] = [TopKCategoricalAccuracy(k=2), Precision(average="macro"), "auc"]
     yield "metrics of classes", _Network(classes, loss="sparse_categorical_crossentropy", metrics=of_classes)
-    yield "clipping", _Network([LINEAR], SGD(global_clipnorm=1.0))
-    yield "clipping, each parameter", _Network([LINEAR], SGD(clipnorm=1.0))
-    yield "running means of parameters", _Network([LINEAR], SGD(use_ema=True))
-    yield "optimizer adam, amsgrad", _Network([LINEAR], Adam(amsgrad=True))
+    yield "clipping", _Network([linear], SGD(global_clipnorm=1.0))
+    yield "clipping, each parameter", _Network([linear], SGD(clipnorm=1.0))
+    yield "running means of parameters", _Network([linear], SGD(use_ema=True))
+    yield "optimizer adam, amsgrad", _Network([linear], Adam(amsgrad=True))

@@ -12,7 +12,14 @@ import dnnkit
 from tests import processes
 
 ROOT = Path(__file__).parents[1]
-LEAVES = {"dnnkit.background", "dnnkit.errors", "dnnkit.files", "dnnkit.installed", "dnnkit.registry"}
+LEAVES = {
+    "dnnkit.background",
+    "dnnkit.deferred",
+    "dnnkit.errors",
+    "dnnkit.files",
+    "dnnkit.installed",
+    "dnnkit.registry",
+}
 ALLOWED = {"kernels": {"dnnkit.kernels"} | LEAVES, "backends": {"dnnkit.backends", "dnnkit.kernels"} | LEAVES}
 RELATIVE = ROOT / "dnnkit" / "bench" / "peers"
 """Only here are imports relative: an interpreter without dnnkit runs the folder as a package of another name."""
@@ -84,9 +91,9 @@ def test_private_parts_of_numba_are_imported_by_one_file_and_used_in_one_folder(
 
 def test_what_all_packages_may_import_are_leaves() -> None:
     assert imported(ROOT / "dnnkit" / "errors.py") == set()
-    for leaf in ("files.py", "installed.py", "registry.py"):
+    for leaf in ("deferred.py", "files.py", "installed.py", "registry.py"):
         for name in imported(ROOT / "dnnkit" / leaf):
-            ours = name.startswith(("dnnkit.errors.", "dnnkit.installed."))
+            ours = name.startswith(("dnnkit.deferred.", "dnnkit.errors.", "dnnkit.installed."))
             assert ours or name.split(".")[0] in sys.stdlib_module_names, name
 
 
@@ -152,7 +159,9 @@ def test_the_wheel_and_the_source_distribution_hold_dnnkit_alone(tmp_path: Path)
     expected = {f"dnnkit/{name}" for name in files.stdout.split() if re.match(r"(backends|kernels)/.*\.(py|cu)$", name)}
     expected |= {name for name in files.stdout.split() if re.match(r"dnnkit/.*\.py$", name)}
     assert {name for name in names if name.endswith((".py", ".cu"))} == expected
-    assert {"dnnkit/py.typed", "dnnkit/bench/page.css", "dnnkit/bench/page.js"} <= set(names)
+    assert {"dnnkit/py.typed", "dnnkit/datasets/digits.npy", "dnnkit/bench/page.css", "dnnkit/bench/page.js"} <= set(
+        names
+    )
 
 
 def test_the_version_is_written_once_more_only() -> None:

@@ -17,7 +17,8 @@ from dnnkit.backends.cupy_backend.failures import in_our_words
 from dnnkit.backends.cupy_backend.operations import CupyOperations
 from dnnkit.backends.diagnosis import Finding, in_words, say_once
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.program import HostArray, Program
+from dnnkit.backends.program import Program
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, Namespace
 

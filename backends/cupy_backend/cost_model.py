@@ -13,7 +13,7 @@ import json
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from hashlib import sha256
 from math import prod
 from pathlib import Path
@@ -25,7 +25,10 @@ import numpy as np
 from dnnkit import files
 from dnnkit.backends.diagnosis import remark
 from dnnkit.backends.inspection import measured_step
-from dnnkit.backends.program import Dense, Loss, Metric, Parameter, Program, Rescale, is_trained
+from dnnkit.backends.measures import Loss, Metric
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Dense, Parameter, Rescale, is_trained
+from dnnkit.deferred import dataclass
 
 if TYPE_CHECKING:
     from dnnkit.backends.cupy_backend.backend import CupyBackend

@@ -9,8 +9,10 @@ import importlib
 import importlib.util
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
+
+from dnnkit.deferred import dataclass
 
 OLDEST_CUPY = 14
 DRIVER_LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"

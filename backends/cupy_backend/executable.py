@@ -14,10 +14,11 @@ from dnnkit.backends.cupy_backend.streaming import HostData, StreamedBatches
 from dnnkit.backends.cupy_backend.timed_executable import TimedExecutable
 from dnnkit.backends.diagnosis import in_words
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.program import HostArray, Hyperparameters, Plan, Program
+from dnnkit.backends.program import Program
 from dnnkit.backends.stagewise.batches import Batches, part
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.flat import Data
+from dnnkit.backends.state import HostArray, Hyperparameters, Plan
 from dnnkit.errors import DeviceMemoryError
 from dnnkit.kernels._cuda import products
 from dnnkit.kernels._cuda.recording import refuse

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dnnkit.backends.measures import Loss, Metric
 from dnnkit.backends.operations import Memory, Operations, no_memory
-from dnnkit.backends.program import HostArray, Loss, Metric, Rescale
+from dnnkit.backends.stages import Rescale
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels import registry
 from dnnkit.kernels._cuda import losses, metric_sums, metrics, pairwise
 from dnnkit.kernels._cuda.launch import PARTIALS, contiguous

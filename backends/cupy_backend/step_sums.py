@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dnnkit.backends.measures import Metric
 from dnnkit.backends.outputs import Output
-from dnnkit.backends.program import HostArray, Metric, Program
+from dnnkit.backends.program import Program
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.held import Held
 from dnnkit.backends.stagewise.measuring import Measuring
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels import registry
 from dnnkit.kernels._cuda import outputs as launchers
 from dnnkit.kernels.array import Array

@@ -7,7 +7,6 @@ steps of the chunk before are computed: there are two buffers, and events say wh
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +15,12 @@ import numpy as np
 from dnnkit.backends.cupy_backend.timeline import Source
 from dnnkit.backends.diagnosis import in_words
 from dnnkit.backends.processors import usable
-from dnnkit.backends.program import HostArray, Rescale
+from dnnkit.backends.stages import Rescale
 from dnnkit.backends.stagewise.batches import Batches, part
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.flat import Data
+from dnnkit.backends.state import HostArray
+from dnnkit.deferred import dataclass
 from dnnkit.errors import DeviceMemoryError
 from dnnkit.kernels.array import Array
 

@@ -9,7 +9,7 @@ import threading
 import weakref
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +20,11 @@ from dnnkit.backends.cupy_backend.step_sums import StepSums
 from dnnkit.backends.cupy_backend.streaming import HostData
 from dnnkit.backends.cupy_backend.timeline import CLOCK, RunningSums, Source, Timeline
 from dnnkit.backends.executable import AfterBatch
-from dnnkit.backends.program import HostArray, Hyperparameters, Plan, Program, Totals
+from dnnkit.backends.program import Program
 from dnnkit.backends.stagewise.executable import Epoch, StagewiseExecutable
 from dnnkit.backends.stagewise.flat import Data
+from dnnkit.backends.state import HostArray, Hyperparameters, Plan, Totals
+from dnnkit.deferred import dataclass
 from dnnkit.kernels import registry
 from dnnkit.kernels._cuda.recording import recorded
 from dnnkit.kernels.array import Array

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from dnnkit.backends.program import EpochSums, HostArray, Totals
 from dnnkit.backends.stagewise.flat import Data
+from dnnkit.backends.state import EpochSums, HostArray, Totals
 from dnnkit.kernels.array import Array
 
 if TYPE_CHECKING:

@@ -10,15 +10,17 @@ A partition is estimated by its first worker, whose part is as large as any. See
 """
 
 import os
-from dataclasses import dataclass
 from math import inf, prod
 from typing import Literal
 
+from dnnkit.backends.numba_backend.fusing import stages_to_run
 from dnnkit.backends.numba_backend.machine import Machine, machine
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles, share, stage_shards
 from dnnkit.backends.numba_backend.wiring import Wiring, trained_of
 from dnnkit.backends.processors import usable
-from dnnkit.backends.program import Custom, Dense, Dropout, Op, Program, first_trained, is_trained
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Custom, Dense, Dropout, Op, first_trained, is_trained
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.stages import kind
 
@@ -92,7 +94,7 @@ def _whole(program: Program, partition: Partition) -> Partition:
 
 def seconds_per_step(program: Program, batch_size: int) -> float:
     """The estimated seconds of a training step, partitioned as `choose_partition` does."""
-    _, stages, sources = program.gathered
+    _, stages, sources = stages_to_run(program)
     wiring, features = Wiring(stages, sources), prod(program.input_shape)
     partition = choose_partition(program, wiring, features, batch_size, "")
     return STEP + seconds(program, wiring, features, batch_size, partition, machine())
@@ -214,8 +216,10 @@ def estimate(
             time += 2 * PYTHON
         if isinstance(stage, Op):
             opcodes, numbers = kind(stage.kind).opcodes, sum(one.size for one in trained_of(stage))
-            read = sum(shards[value - 1].shape[1] if value else features for value in wiring.sources[place])
-            time += 3 * rows * read * number / here.bytes
+            read = tuple(shards[value - 1].shape[1] if value else features for value in wiring.sources[place])
+            wants = read, stage.features, dict(stage.settings)
+            time += rows * (3 * sum(read) + opcodes.moves(*wants)) * number / here.bytes
+            time += 2 * rows * opcodes.multiplies(*wants) / flops
             held += numbers
             time += 0.0 if by_rows else numbers * updated
             meetings = len(opcodes.forward) + len(opcodes.backward) - 2

@@ -1,6 +1,6 @@
 """Data as compiled code takes them: arrays of as few types as possible, and which of their columns are not zero."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -9,9 +9,11 @@ from dnnkit.backends.aligned import address
 from dnnkit.backends.numba_backend.partition import share
 from dnnkit.backends.numba_backend.threads import in_threads
 from dnnkit.backends.processors import usable
-from dnnkit.backends.program import HostArray, Rescale
+from dnnkit.backends.stages import Rescale
 from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.backends.stagewise.flat import Data
+from dnnkit.backends.state import HostArray
+from dnnkit.deferred import dataclass
 from dnnkit.kernels._numba.entry_points import mark_entry_points
 from dnnkit.kernels.nonzero_columns import WORD, words
 

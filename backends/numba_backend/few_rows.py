@@ -8,7 +8,7 @@ import numpy as np
 from dnnkit.backends.aligned import address, zeros
 from dnnkit.backends.numba_backend.data import plain
 from dnnkit.backends.numba_backend.workers import WorkerTeam
-from dnnkit.backends.program import HostArray
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels._engine import calls
 
 COPIED = 8192

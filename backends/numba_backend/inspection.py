@@ -12,7 +12,8 @@ from dnnkit.backends.inspection import ROUNDS, Part, StepParts, measured_step, p
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.machine import machine
 from dnnkit.backends.numba_backend.partition import Partition, roles, stage_shards
-from dnnkit.backends.program import HostArray, Op, Stage
+from dnnkit.backends.stages import Op, Stage
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels._engine import calls
 from dnnkit.kernels._engine.opcodes import Instruction
 
@@ -24,7 +25,7 @@ OF_STAGES = (
     "dense", "activate", "rescale", "dropout", "copy", "kernel_gradient", "join_backward", "update_fused",
     "own_forward", "own_backward", "use_slope", "add_slope", "move_gradient", "add_gradient", "update_parameter",
 )  # fmt: skip
-OF_OUTPUTS = "predict_part_for_metrics", "add_losses"
+OF_OUTPUTS = "predict_part_for_metrics", "add_losses", "take_part"
 """How the names of opcodes begin that compute a stage."""
 UPDATES = ("accumulate", "add_gradients", "norm", "clip", "update")
 

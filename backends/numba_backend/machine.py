@@ -5,9 +5,10 @@ what else runs while it is made. See docs/design/0025-same-bits.md.
 """
 
 import os
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from dnnkit.deferred import dataclass
 
 FLOPS = {16: 4.5e10, 32: 9e10, 64: 1.5e11}
 """FLOPs a second of one processor in a matrix product of float32, by the bytes of its vectors. 32: an AMD EPYC of the

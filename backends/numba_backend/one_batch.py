@@ -18,7 +18,8 @@ from dnnkit.backends.numba_backend.runs import Batches, Steps
 from dnnkit.backends.numba_backend.single_step import SingleStep
 from dnnkit.backends.numba_backend.weights import Weights
 from dnnkit.backends.numba_backend.workers import WorkerTeam
-from dnnkit.backends.program import HostArray, Hyperparameters, Rescale
+from dnnkit.backends.stages import Rescale
+from dnnkit.backends.state import HostArray, Hyperparameters
 from dnnkit.kernels import registry
 from dnnkit.kernels._numba.entry_points import mark_entry_points
 from dnnkit.kernels.nonzero_columns import words

@@ -10,14 +10,15 @@ own is called once, with what all workers have of its inputs, wherever it is.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import prod
 from typing import Literal
 
 from dnnkit.backends.aligned import GRAIN, rounded
 from dnnkit.backends.numba_backend.wiring import Wiring
-from dnnkit.backends.program import Activate, Custom, Dense, HostArray, Op, Parameter, Stage, stage_features
+from dnnkit.backends.stages import Activate, Custom, Dense, Op, Parameter, Stage, stage_features
+from dnnkit.backends.state import HostArray
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 

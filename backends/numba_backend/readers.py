@@ -11,15 +11,18 @@ from dnnkit.backends.executable import AfterBatch, Executable
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.data import BatchSource, batch_source, is_worth_marking, marked
 from dnnkit.backends.numba_backend.few_rows import FewRows
+from dnnkit.backends.numba_backend.fusing import stages_to_run
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
 from dnnkit.backends.numba_backend.program_kernels import ProgramKernels
 from dnnkit.backends.numba_backend.runs import Batches, Steps
 from dnnkit.backends.numba_backend.weights import TwoHomes
 from dnnkit.backends.numba_backend.wiring import Wiring
 from dnnkit.backends.numba_backend.workers import WorkerTeam
-from dnnkit.backends.program import Dense, HostArray, Plan, Program, Totals
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Dense
 from dnnkit.backends.stagewise.flat import Data, FlatExecutable
 from dnnkit.backends.stagewise.pool import Pool
+from dnnkit.backends.state import HostArray, Plan, Totals
 from dnnkit.kernels.matmul.limits import most_rows
 
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ class CompiledReader(FlatExecutable):
 
     def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:
         super().__init__(backend, program, plan)
+        self._rescale, self._stages, self._sources = stages_to_run(program)
         self._kernels, self.wiring = ProgramKernels(program), Wiring(self._stages, self._sources)
         self._idle_teams = Pool(TEAMS)
         self._idle_few: list[FewRows] = []

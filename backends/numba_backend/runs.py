@@ -1,7 +1,6 @@
 """What a team of workers is asked to run: which steps, over which batches."""
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +9,10 @@ from dnnkit.backends.numba_backend.bytecode import Clips, Inputs
 from dnnkit.backends.numba_backend.data import BatchSource
 from dnnkit.backends.numba_backend.partition import Partition
 from dnnkit.backends.numba_backend.wiring import Wiring
-from dnnkit.backends.program import Dense, HostArray, Program
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Dense
+from dnnkit.backends.state import HostArray
+from dnnkit.deferred import dataclass
 from dnnkit.kernels.matmul.limits import columns_fit_tiles, fits_tiles
 
 

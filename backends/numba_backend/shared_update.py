@@ -10,7 +10,7 @@ from dnnkit.backends.numba_backend.runs import Batches, Steps
 from dnnkit.backends.numba_backend.single_step import SingleStep
 from dnnkit.backends.numba_backend.weights import Weights
 from dnnkit.backends.numba_backend.workers import WorkerTeam
-from dnnkit.backends.program import Hyperparameters
+from dnnkit.backends.state import Hyperparameters
 
 
 class SharedUpdate:

@@ -8,7 +8,7 @@ from dnnkit.backends.aligned import address
 from dnnkit.backends.numba_backend.crew import CREW
 from dnnkit.backends.numba_backend.weights import Weights
 from dnnkit.backends.numba_backend.workers import WorkerTeam
-from dnnkit.backends.program import Hyperparameters
+from dnnkit.backends.state import Hyperparameters
 from dnnkit.kernels._engine.structures import ENDED, LIMIT, STOP
 
 

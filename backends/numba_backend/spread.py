@@ -1,13 +1,13 @@
 """An array of a batch as it is spread over the memory of the workers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dnnkit.backends.aligned import address
-from dnnkit.backends.program import HostArray
+from dnnkit.backends.state import HostArray
+from dnnkit.deferred import dataclass
 
 
 @dataclass(frozen=True)

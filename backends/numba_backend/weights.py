@@ -1,7 +1,6 @@
 """The two homes of a program's parameters and slots."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -9,8 +8,9 @@ import numpy as np
 
 from dnnkit.backends.aligned import address, zeros
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout
-from dnnkit.backends.program import HostArray
 from dnnkit.backends.stagewise.layout import FlatLayout
+from dnnkit.backends.state import HostArray
+from dnnkit.deferred import dataclass
 
 
 @dataclass(frozen=True)

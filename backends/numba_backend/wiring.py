@@ -9,7 +9,7 @@ from functools import cached_property
 
 from dnnkit.backends import graph
 from dnnkit.backends.graph import Sources
-from dnnkit.backends.program import Op, Parameter, Stage, is_trained, stage_parameters
+from dnnkit.backends.stages import Op, Parameter, Stage, is_trained, stage_parameters
 
 
 class Wiring:

@@ -9,12 +9,11 @@ import numpy as np
 from dnnkit.backends.aligned import address, rounded
 from dnnkit.backends.numba_backend.partition import PartitionedLayout, Role, StageShard
 from dnnkit.backends.numba_backend.wiring import Wiring
-from dnnkit.backends.program import (
+from dnnkit.backends.stages import (
     Activate,
     Custom,
     Dense,
     Dropout,
-    HostArray,
     Op,
     Rescale,
     Stage,
@@ -22,6 +21,7 @@ from dnnkit.backends.program import (
     stage_features,
     stage_parameters,
 )
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels import registry
 from dnnkit.kernels._engine.structures import PARAMETER, SOURCE, STAGE
 from dnnkit.kernels.stages import kind

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from dnnkit.backends.measures import Metric
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.program import EpochSums, Metric, Totals
+from dnnkit.backends.state import EpochSums, Totals
 from dnnkit.kernels.array import Array
 
 

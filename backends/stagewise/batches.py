@@ -3,9 +3,10 @@
 from typing import Any
 
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.program import HostArray, Rescale
+from dnnkit.backends.stages import Rescale
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.flat import Data
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels.array import Array
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.program import HostArray
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels.array import Array
 
 

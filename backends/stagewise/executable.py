@@ -5,7 +5,6 @@ Where the backend writes into buffers (`Operations.buffer`), they are made in th
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from math import inf
 from operator import is_
@@ -16,7 +15,7 @@ import numpy as np
 from dnnkit.backends.executable import AfterBatch, Gradients
 from dnnkit.backends.inspection import ROUNDS, Part, StepParts, Stopwatch, measured_step, part_names, still
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.program import EpochSums, HostArray, Hyperparameters, Plan, Program, Totals
+from dnnkit.backends.program import Program
 from dnnkit.backends.stagewise.accumulator import Accumulator
 from dnnkit.backends.stagewise.batches import Batches, part
 from dnnkit.backends.stagewise.buffers import Buffers
@@ -25,6 +24,8 @@ from dnnkit.backends.stagewise.giant_step import is_giant
 from dnnkit.backends.stagewise.measuring import Measuring
 from dnnkit.backends.stagewise.pool import Pool
 from dnnkit.backends.stagewise.stages import Stages
+from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Totals
+from dnnkit.deferred import dataclass
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.optimizer_step.reference import Rule
 

@@ -5,18 +5,20 @@ these come after all that are trained, so that what is trained is one piece, of 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 import numpy as np
 
 from dnnkit.backends.classes import class_columns, require_classes
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.program import HostArray, Plan, Program, Snapshot, TrainingState
+from dnnkit.backends.program import Program
 from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.backends.stagewise.giant_step import GiantStep
 from dnnkit.backends.stagewise.held import Held
 from dnnkit.backends.stagewise.layout import FlatLayout
+from dnnkit.backends.state import HostArray, Plan, Snapshot, TrainingState
+from dnnkit.deferred import dataclass
 from dnnkit.kernels.array import Array, namespace
 from dnnkit.kernels.optimizer_step.reference import AVERAGE
 

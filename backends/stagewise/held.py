@@ -4,8 +4,9 @@ import numpy as np
 
 from dnnkit.backends.operations import Operations
 from dnnkit.backends.penalties import Bound
-from dnnkit.backends.program import HostArray, Program
+from dnnkit.backends.program import Program
 from dnnkit.backends.stagewise.layout import FlatLayout
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels.array import Array
 
 

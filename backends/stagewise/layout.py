@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from dnnkit.backends.aligned import address, empty, rounded, zeros
-from dnnkit.backends.program import HostArray, Parameter
+from dnnkit.backends.stages import Parameter
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels.array import Array, Namespace
 
 

@@ -6,12 +6,11 @@ from typing import Any
 
 from dnnkit.backends.graph import Sources, chain, readers, wanted
 from dnnkit.backends.operations import Memory, Operations
-from dnnkit.backends.program import (
+from dnnkit.backends.stages import (
     Activate,
     Custom,
     Dense,
     Dropout,
-    HostArray,
     Op,
     Parameter,
     Rescale,
@@ -21,6 +20,7 @@ from dnnkit.backends.program import (
 )
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.layout import FlatLayout
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.dropout import Draw

@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from dnnkit.backends.program import Loss, Metric
+from dnnkit.backends.measures import Loss, Metric
 from dnnkit.kernels import registry
 from dnnkit.kernels.dense import gpu as dense
 from dnnkit.kernels.dropout import Draw

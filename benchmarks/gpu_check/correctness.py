@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.gpu_check import graphs
 from dnnkit.backends.base import Backend
-from dnnkit.backends.program import Loss, Metric
+from dnnkit.backends.measures import Loss, Metric
 from dnnkit.kernels import registry
 from dnnkit.kernels.activations.gelu import reference as gelu
 from dnnkit.kernels.dense import reference as dense_reference

@@ -1,7 +1,8 @@
 """What tables are made of."""
 
-from dataclasses import dataclass
 from math import isfinite
+
+from dnnkit.deferred import dataclass
 
 
 @dataclass(frozen=True)

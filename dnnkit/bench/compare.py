@@ -1,12 +1,12 @@
 """Two result files compared: faster, slower or indistinguishable, row by row, with the interval."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import isfinite
 from typing import Any, get_args
 
 from dnnkit.bench.results import Results, Row
 from dnnkit.bench.statistics import Ratio, Verdict, noise_of, ratio
+from dnnkit.deferred import dataclass
 from dnnkit.errors import DataError
 
 TIMES = ("ns per element", "µs per step", "µs per call", "s")

@@ -1,7 +1,6 @@
 """Every kernel on every backend, in both dtypes, in the cache and out of it, compared with its floor: a roofline."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -10,12 +9,13 @@ import numpy as np
 from dnnkit.backends import get_backend
 from dnnkit.backends.aligned import aligned
 from dnnkit.backends.base import Backend
-from dnnkit.backends.program import Loss, Metric
+from dnnkit.backends.measures import Loss, Metric
 from dnnkit.bench.activations import WrongResult, copy_array
 from dnnkit.bench.progress import Stage
 from dnnkit.bench.results import Results, Row
 from dnnkit.bench.selection import Selection
 from dnnkit.bench.timing import Case, measure_group, waits_for
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 from dnnkit.kernels.optimizer_step.reference import RULES

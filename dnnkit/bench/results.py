@@ -4,13 +4,14 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from dnnkit.bench.machine import command, describe
 from dnnkit.bench.statistics import NOISY, Summary, noise_of, summarize
+from dnnkit.deferred import dataclass
 from dnnkit.errors import DataError
 from dnnkit.files import largest, read_regular
 from dnnkit.saves.schema import LARGEST_JSON

@@ -1,13 +1,14 @@
 """What to measure: names that people type, checked before anything is timed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from dnnkit import formula
 from dnnkit.activations import key_of
 from dnnkit.backends import available, get_backend
 from dnnkit.backends.base import Backend
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 

@@ -1,11 +1,13 @@
 """What samples say: medians and quartiles, outliers shown and not dropped, and when two medians differ."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from math import comb, exp, inf, isfinite, log
 from typing import Any, Literal
 
 import numpy as np
+
+from dnnkit.deferred import dataclass
 
 LEVEL = 0.95
 DRAWS = 2000

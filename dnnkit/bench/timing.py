@@ -3,7 +3,7 @@
 import gc
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import perf_counter, process_time
 from typing import Any
 
@@ -13,6 +13,7 @@ from dnnkit.backends.base import Backend
 from dnnkit.bench.progress import Stage
 from dnnkit.bench.results import Results
 from dnnkit.bench.selection import Effort, Selection
+from dnnkit.deferred import dataclass
 
 AGAIN = "again: "
 """Prefix of a case that is measured a second time: it differs from the first by noise alone."""

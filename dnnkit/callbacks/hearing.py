@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.program import HostArray, Totals
+from dnnkit.backends.state import HostArray, Totals
 from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.network.protocol import Network
 from dnnkit.settings import Expected, shown

@@ -1,8 +1,9 @@
 """What `dnnkit train` was asked for, kept in the run folder: `--resume` takes it from there."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import CheckpointError
 from dnnkit.saves.folder import read_files, to_json
 from dnnkit.saves.kinds import FIT, STATE

@@ -1,10 +1,11 @@
-"""Handwritten digits, 8 × 8: 1,797 images that come with scikit-learn; the embedded default.
+"""Handwritten digits, 8 × 8: 1,797 images, the embedded default.
 
-Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI repository, 1998 (its test part).
+Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI repository, 1998 (its test part), under
+the licence CC BY 4.0; taken from scikit-learn's copy, `datasets/data/digits.csv.gz`.
 """
 
-import gzip
-from importlib.util import find_spec
+import hashlib
+from io import BytesIO
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,12 +21,11 @@ LARGEST_VALUE = 16
 EPOCHS = 60
 CLASS_NAMES = tuple("0123456789")
 
-FILE = Path("datasets", "data", "digits.csv.gz")
-"""Within scikit-learn's package, which is not imported for it: that takes longer than to compile and to train."""
+FILE = Path(__file__).with_name("digits.npy")
+"""Each image's pixels and then its label, (1797, 65) uint8; first those to train on, as scikit-learn's
+`train_test_split(test_size=0.2, stratify=labels, random_state=0)` gives them."""
 
-ORDER = Path(__file__).with_name("digits_order.npy")
-"""The rows of that file, first those to train on, as `train_test_split(test_size=0.2, stratify=labels, random_state=0)`
-of scikit-learn gives them."""
+SHA256 = "c986f2827a6b4200837d8ae5e945464a6ac4648cd54daa7d20fa75b72e023f1c"
 
 TEST = 360
 """Images that are held out."""
@@ -33,23 +33,17 @@ TEST = 360
 
 def load_data() -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
     """1,437 and 360 images (N, 8, 8) uint8 with values 0–16, and their labels; one fixed, stratified split."""
-    order = np.load(ORDER)
-    rows = _rows()[order]
-    images, labels = rows[:, :-1].astype(np.uint8).reshape(-1, 8, 8), rows[:, -1].astype(np.int64)
+    rows = _rows()
+    images, labels = rows[:, :-1].copy().reshape(-1, 8, 8), rows[:, -1].astype(np.int64)
     return (images[:-TEST], labels[:-TEST]), (images[-TEST:], labels[-TEST:])
 
 
-def _rows() -> NDArray[np.float64]:
-    """Each image's pixels and then its label, (1797, 65)."""
-    package = find_spec("sklearn")
-    if package is None or package.origin is None:
-        raise DataError("digits come with scikit-learn, which is not installed: pip install scikit-learn")
-    path = Path(package.origin).parent / FILE
+def _rows() -> NDArray[np.uint8]:
     try:
-        text = gzip.decompress(path.read_bytes()).decode("ascii")
-        numbers = np.array(text.replace("\n", ",").rstrip(",").split(","), np.float64)
-    except (OSError, EOFError, ValueError) as error:
-        raise DataError(f"cannot read {path}: {error}; install scikit-learn anew") from error
-    if numbers.size != 1797 * 65:
-        raise DataError(f"{path} has {numbers.size:,} numbers, not 1,797 × 65; install scikit-learn anew")
-    return numbers.reshape(1797, 65)
+        content = FILE.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {FILE}: {error.strerror}; install dnnkit anew") from error
+    if hashlib.sha256(content).hexdigest() != SHA256:
+        raise DataError(f"{FILE} is not the file that dnnkit came with; install dnnkit anew")
+    rows: NDArray[np.uint8] = np.load(BytesIO(content))
+    return rows

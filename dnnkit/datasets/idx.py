@@ -8,7 +8,6 @@ import gzip
 import hashlib
 import os
 import zlib
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import DataError
 from dnnkit.files import largest, open_regular, too_large
 

@@ -9,12 +9,12 @@ gets a `TrainingWarning` that begins with the check's name, so that a filter of 
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import TrainingWarning
 from dnnkit.registry import Registry
 

@@ -1,15 +1,17 @@
 """How the loss goes, epoch by epoch: one that is lost, and one that grows from the start."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isfinite
 from typing import Any
 
 import numpy as np
 
-from dnnkit.backends.program import Program, Snapshot, TrainingState
+from dnnkit.backends.program import Program
 from dnnkit.backends.registry import get_backend
 from dnnkit.backends.stagewise.executable import StagewiseExecutable
+from dnnkit.backends.state import Snapshot, TrainingState
+from dnnkit.deferred import dataclass
 from dnnkit.diagnosis.checks import check
 from dnnkit.diagnosis.first_look import ENOUGH, FirstLook
 from dnnkit.kernels import registry

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.program import Activate, Dense, Dropout, Program, Rescale
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Activate, Dense, Dropout, Rescale
 from dnnkit.diagnosis.checks import check, checks_at, warn
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, namespace

@@ -5,11 +5,11 @@ parameters: the training is bit for bit the one that nobody watches.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import UnknownName
 from dnnkit.registry import unknown
 

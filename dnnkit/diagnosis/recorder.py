@@ -5,7 +5,8 @@ from math import inf, nan
 
 import numpy as np
 
-from dnnkit.backends.program import Activate, Snapshot
+from dnnkit.backends.stages import Activate
+from dnnkit.backends.state import Snapshot
 from dnnkit.diagnosis.findings import with_findings
 from dnnkit.diagnosis.first_look import FirstLook, reach
 from dnnkit.diagnosis.layers import Diagnosis, LayerCourse, Record

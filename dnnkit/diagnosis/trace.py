@@ -1,14 +1,15 @@
 """A training step, seen through: every array by its name, with its shape, its formula and its kernel."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import numpy as np
 
 from dnnkit.backends.base import Backend
-from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Op, Program, Rescale, stage_parameters
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Activate, Custom, Dense, Dropout, Op, Rescale, stage_parameters
+from dnnkit.deferred import dataclass
 from dnnkit.diagnosis.unrolled import Operation, Step, Values, unroll
 from dnnkit.errors import UnknownName
 from dnnkit.kernels import registry

@@ -5,7 +5,7 @@ Of a dense layer with an activation, the sum and the activation are two operatio
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from dnnkit.backends.graph import wanted
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.program import Activate, Dense, Dropout, Op, Program, Stage, is_trained, stage_parameters
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Activate, Dense, Dropout, Op, Stage, is_trained, stage_parameters
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.layout import FlatLayout
 from dnnkit.backends.stagewise.stages import Stages
+from dnnkit.deferred import dataclass
 from dnnkit.graph.graph import Graph
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Namespace

@@ -12,9 +12,9 @@ A pair `(value, condition)` is for `piecewise` alone.
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Literal, NoReturn
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 
 FUNCTIONS: dict[str, tuple[int, int]] = {

@@ -4,10 +4,11 @@ Each version does to a batch, or to one of its rows, what `kernels/losses/mean_s
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Literal
 
+from dnnkit.deferred import dataclass
 from dnnkit.formula.printing import ARRAYS, CUDA, ELEMENTARY, NUMBA, TRUTHS, Language
 from dnnkit.formula.steps import Steps, Value
 

@@ -4,12 +4,12 @@ import hashlib
 import json
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, ClassVar, Literal
 
-from dnnkit.backends.program import Loss as LossDescription
+from dnnkit.backends.measures import Loss as LossDescription
 from dnnkit.base_loss import LOSSES, OUTPUT_WEIGHTS, Loss
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, FormulaWarning
 from dnnkit.formula.definition import check_name, check_parameter_name, numbers_of, pairs
 from dnnkit.kernels.variants import variant

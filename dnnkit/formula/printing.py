@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from dnnkit.deferred import dataclass
 from dnnkit.formula.steps import Statement, Steps, Value
 
 INFIX = {

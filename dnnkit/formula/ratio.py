@@ -1,12 +1,12 @@
 """What is rational in one exponential: c E^v Π f(E)^k, E = exp(g), f polynomials; see `stable`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from math import gcd
 
 import sympy
 
+from dnnkit.deferred import dataclass
 from dnnkit.formula.symbols import Absolute, Expression, Log1p
 
 MOST = 24

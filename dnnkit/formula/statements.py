@@ -1,10 +1,11 @@
 """An expression as statements of one operation each; what occurs twice is computed once."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import sympy
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.formula.ratio import Choose, Exp, Expm1OfNegative, Log1pOfShare, Reciprocal
 from dnnkit.formula.stable import HIGH, LOW, Erfc

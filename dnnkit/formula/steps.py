@@ -1,7 +1,9 @@
 """Statements of one operation each, in order: what a formula has become when it is printed as code."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from dnnkit.deferred import dataclass
 
 Value = str | float
 """A statement's result by its name ("v3", or "x"), or a constant."""

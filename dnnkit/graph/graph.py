@@ -6,10 +6,11 @@ fields.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from typing import Any, NamedTuple, Self
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, ShapeError
 from dnnkit.graph.names import layer_names
 from dnnkit.graph.sharing import check_shared_once, identity

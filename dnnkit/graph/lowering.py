@@ -5,7 +5,7 @@ from dataclasses import replace
 from math import prod
 from typing import NamedTuple
 
-from dnnkit.backends.program import Activate, Dense, Op, Parameter, Stage
+from dnnkit.backends.stages import Activate, Dense, Op, Parameter, Stage
 from dnnkit.graph.graph import Graph
 from dnnkit.initializers import Shape
 from dnnkit.layers.base import Layer, Reads

@@ -1,8 +1,9 @@
 """A network that is called as a layer."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, ShapeError
 from dnnkit.graph.graph import Graph
 from dnnkit.graph.lowering import Lowering

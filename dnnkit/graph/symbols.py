@@ -7,12 +7,12 @@ A value knows its shape and how it comes to be: which layer gave it, from which 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import count
 from typing import Any, ClassVar, Literal, NoReturn, Protocol, TypeAlias
 
 import numpy as np
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, DataError
 from dnnkit.settings import shown
 

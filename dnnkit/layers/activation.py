@@ -1,10 +1,11 @@
 """Activations as layers of their own."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
 from dnnkit.activations import find, key_of
-from dnnkit.backends.program import Activate, Parameter, Stage
+from dnnkit.backends.stages import Activate, Parameter, Stage
+from dnnkit.deferred import dataclass
 from dnnkit.formula import Formula
 from dnnkit.initializers import Shape
 from dnnkit.kernels.activations.leaky_relu.reference import SLOPE

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, field, fields
 from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dnnkit.backends.program import Custom, Parameter, Stage
+from dnnkit.backends.stages import Custom, Parameter, Stage
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.graph.symbols import call
 from dnnkit.initializers import Initializer, Shape
@@ -64,7 +65,7 @@ NAME = Expected(
 class Layer(Settings):
     """Base of all layers, and of your own.
 
-    Your own layer is a frozen dataclass with `forward` and `backward` (see `dnnkit.backends.program.CustomFunction`),
+    Your own layer is a frozen dataclass with `forward` and `backward` (see `dnnkit.backends.stages.CustomFunction`),
     and, where they differ from the defaults, `output_shape` and `parameters`. Backends call it with whole batches.
 
     A layer is a description: it may stand in several networks, at several places. One that a network gives,

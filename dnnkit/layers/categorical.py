@@ -1,8 +1,9 @@
 """Layers that take columns of class numbers."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ShapeError
 from dnnkit.initializers import Initializer, Shape, get_initializer
 from dnnkit.layers.base import LAYERS

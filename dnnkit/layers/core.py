@@ -1,15 +1,16 @@
 """The layers that most networks are made of: dense ones, what shapes and scales samples, dropout."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import prod, sqrt
 from typing import Any, ClassVar
 
 from dnnkit.activations import find, key_of
-from dnnkit.backends.program import Dense as DenseStage
-from dnnkit.backends.program import Dropout as DropoutStage
-from dnnkit.backends.program import Parameter, Stage
-from dnnkit.backends.program import Rescale as RescaleStage
+from dnnkit.backends.stages import Dense as DenseStage
+from dnnkit.backends.stages import Dropout as DropoutStage
+from dnnkit.backends.stages import Parameter, Stage
+from dnnkit.backends.stages import Rescale as RescaleStage
 from dnnkit.constraints import Constraint, get_constraint
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ShapeError
 from dnnkit.formula import Formula
 from dnnkit.graph.symbols import Symbol

@@ -1,9 +1,10 @@
 """Layers that treat each number by itself: by trained numbers of its feature, or at random."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar
 
 from dnnkit.constraints import Constraint, get_constraint
+from dnnkit.deferred import dataclass
 from dnnkit.initializers import Initializer, Shape, get_initializer
 from dnnkit.layers.base import LAYERS
 from dnnkit.layers.of_kind import KindLayer

@@ -1,10 +1,10 @@
 """Layers that make one value of several: side by side, or element by element."""
 
-from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
 
-from dnnkit.backends.program import Op, Rescale
+from dnnkit.backends.stages import Op, Rescale
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, ShapeError
 from dnnkit.graph.symbols import Symbol
 from dnnkit.initializers import Initializer, Shape

@@ -1,12 +1,12 @@
 """Layers that normalise: by moments of the batch, of each row, or of the data before."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, DataError, ShapeError
 from dnnkit.initializers import Constant, Initializer, Shape, get_initializer
 from dnnkit.layers.base import LAYERS

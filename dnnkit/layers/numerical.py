@@ -1,9 +1,9 @@
 """Layers that make several numbers of each."""
 
-from dataclasses import dataclass
 from math import sqrt
 from typing import Any, ClassVar
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ShapeError
 from dnnkit.initializers import Initializer, RandomNormal, RandomUniform, Shape
 from dnnkit.layers.base import LAYERS

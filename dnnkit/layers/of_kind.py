@@ -3,7 +3,7 @@
 from math import prod
 from typing import Any, ClassVar
 
-from dnnkit.backends.program import Op, Parameter
+from dnnkit.backends.stages import Op, Parameter
 from dnnkit.initializers import Shape
 from dnnkit.layers.base import Layer
 

@@ -67,7 +67,7 @@ def bound(layer: Any) -> Place:
 
 def let_assignments_say_more(kind: type[Any]) -> None:
     """What `dataclass` has made refuses them all alike; it makes that after the class, so this looks at instances."""
-    made = vars(kind).get("__setattr__")
+    made: Any = kind.__setattr__ if "__setattr__" in vars(kind) else None
     if made is None or hasattr(made, "says_more"):
         return
 

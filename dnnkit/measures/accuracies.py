@@ -1,9 +1,9 @@
 """How often predictions are right."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
-from dnnkit.backends.program import Metric as MetricDescription
+from dnnkit.backends.measures import Metric as MetricDescription
+from dnnkit.deferred import dataclass
 from dnnkit.measures.base import METRICS, Answers, Metric, checked_share
 from dnnkit.settings import FINITE, whole
 

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import log
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from dnnkit.backends.program import Exact, Finish, Loss
-from dnnkit.backends.program import Metric as MetricDescription
+from dnnkit.backends.measures import Exact, Finish, Loss
+from dnnkit.backends.measures import Metric as MetricDescription
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry as kernels
 from dnnkit.own_metrics import FORM

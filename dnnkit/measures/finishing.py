@@ -1,15 +1,16 @@
-"""What metrics make of their sums: functions of sums and weights as `backends.program.Metric.finish` wants them.
+"""What metrics make of their sums: functions of sums and weights as `backends.measures.Metric.finish` wants them.
 
 They are values, frozen dataclasses, for programs are compared by value. What sums can only estimate is computed here
 from all predictions, too.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from dnnkit.backends.program import HostArray, Sums
+from dnnkit.backends.measures import Sums
+from dnnkit.backends.state import HostArray
+from dnnkit.deferred import dataclass
 from dnnkit.measures.base import Average
 
 NOTHING = 1e-12

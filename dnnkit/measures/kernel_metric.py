@@ -1,8 +1,7 @@
 """Metric kernels that are metrics by their own names."""
 
-from dataclasses import dataclass
-
-from dnnkit.backends.program import Metric as MetricDescription
+from dnnkit.backends.measures import Metric as MetricDescription
+from dnnkit.deferred import dataclass
 from dnnkit.kernels import registry as kernels
 from dnnkit.measures.base import Answers, Metric
 

@@ -1,6 +1,6 @@
 """How far predictions are from numbers."""
 
-from dnnkit.backends.program import Metric as MetricDescription
+from dnnkit.backends.measures import Metric as MetricDescription
 from dnnkit.measures.base import METRICS, Answers, Metric
 
 

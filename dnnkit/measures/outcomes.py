@@ -1,9 +1,9 @@
 """What is found and what is missed: precision, recall, F1, balanced accuracy, the area under the ROC curve."""
 
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
-from dnnkit.backends.program import Metric as MetricDescription
+from dnnkit.backends.measures import Metric as MetricDescription
+from dnnkit.deferred import dataclass
 from dnnkit.measures.base import METRICS, Answers, Average, Metric, checked_share
 from dnnkit.settings import FINITE, Expected
 

@@ -5,11 +5,11 @@ What a loss takes is in its kernel (`scores`, `outputs` in kernels/registry.py),
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from dnnkit.activations import key_of
-from dnnkit.backends.program import Metric
+from dnnkit.backends.measures import Metric
+from dnnkit.deferred import dataclass
 from dnnkit.diagnosis.checks import check, checks_at, warn
 from dnnkit.graph.graph import Graph
 from dnnkit.kernels import registry

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from dnnkit.backends import choosing
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.program import HostArray
 from dnnkit.backends.registry import get_backend
+from dnnkit.backends.state import HostArray
 from dnnkit.callbacks import callback_list, hearing
 from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.errors import ConfigurationError, NotReady

@@ -11,8 +11,9 @@ from dnnkit.backends import choosing
 from dnnkit.backends.base import Backend
 from dnnkit.backends.choosing import ASSUMED_ROWS, Chosen
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.program import Hyperparameters, Program, Snapshot, TrainingState
+from dnnkit.backends.program import Program
 from dnnkit.backends.registry import get_backend
+from dnnkit.backends.state import Hyperparameters, Snapshot, TrainingState
 from dnnkit.diagnosis.first_look import Looked
 from dnnkit.errors import BackendUnavailable, ConfigurationError, NotReady
 from dnnkit.graph.graph import Graph

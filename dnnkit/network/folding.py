@@ -8,7 +8,7 @@ from typing import Any
 from dnnkit.backends.base import Backend
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.folding import Folded, folded
-from dnnkit.backends.program import HostArray, Snapshot, TrainingState
+from dnnkit.backends.state import HostArray, Snapshot, TrainingState
 from dnnkit.network.turns import Settled, Turns
 
 

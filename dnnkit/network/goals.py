@@ -1,10 +1,10 @@
 """What each output of a network is trained for, as `compile` takes it: its loss, what that counts, and its metrics."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from dnnkit.base_loss import Loss
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, UnknownName
 from dnnkit.losses import LOSSES
 from dnnkit.metrics import Given, name_of

@@ -1,7 +1,6 @@
 """How a training step of a network runs here: its parts, their partition, predicted and measured times."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -9,7 +8,8 @@ import numpy as np
 
 from dnnkit.backends.choosing import reason_in
 from dnnkit.backends.inspection import STEPS, StepParts
-from dnnkit.backends.program import Loss
+from dnnkit.backends.measures import Loss
+from dnnkit.deferred import dataclass
 from dnnkit.errors import DataError, NotReady
 from dnnkit.kernels import registry
 from dnnkit.network import checks

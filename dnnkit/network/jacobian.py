@@ -9,7 +9,7 @@ would need a derivative of every kernel and layer, users' own too, and win where
 """
 
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 
 from dnnkit.backends import choosing
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.program import Activate, Loss, Op, Parameter, Program, Rescale, Stage
+from dnnkit.backends.measures import Loss
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Activate, Op, Parameter, Rescale, Stage
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.network.protocol import Network
@@ -71,7 +74,7 @@ class Differentiable(Network):
             parameters: derivatives with respect to each trained parameter instead, (N, *outputs, *shape) by name; one
                 run for each sample and output.
         """
-        from dnnkit.backends.full_batch import rows_at_a_time
+        from dnnkit.backends.one_function import rows_at_a_time
 
         of_parameters = FLAG.of("parameters", parameters)
         if not self._is_plain:
@@ -156,7 +159,7 @@ def differentiated(program: Program, of_parameters: bool) -> Program:
 
 def _predicting(stage: Stage) -> Stage:
     """The stage as it predicts, also where others train: without what it draws, with the statistics that it has."""
-    from dnnkit.backends.full_batch import drawing, has_statistics
+    from dnnkit.backends.one_function import drawing, has_statistics
 
     if drawing(stage) is not None:
         return Rescale(1.0, 0.0)

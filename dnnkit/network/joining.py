@@ -8,8 +8,9 @@ import numpy as np
 
 from dnnkit.backends.base import Backend
 from dnnkit.backends.outputs import LARGEST_LABEL, Output
-from dnnkit.backends.program import HostArray, Program
+from dnnkit.backends.program import Program
 from dnnkit.backends.stagewise.finite import require_finite
+from dnnkit.backends.state import HostArray
 from dnnkit.errors import ConfigurationError, DataError, ShapeError, UnknownName
 from dnnkit.graph.graph import Graph
 from dnnkit.graph.symbols import as_form

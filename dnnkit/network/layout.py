@@ -1,7 +1,8 @@
 """Where the boxes of a drawn graph stand: in rows, each below all that it reads, and lines around the boxes between."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from dnnkit.deferred import dataclass
 
 SWEEPS = 12
 """Times that rows are ordered anew by their neighbours above and below."""

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit import metrics as metrics_module
+from dnnkit.backends.measures import Loss as LossDescription
+from dnnkit.backends.measures import Metric
 from dnnkit.backends.outputs import Output
-from dnnkit.backends.program import Loss as LossDescription
-from dnnkit.backends.program import Metric, Program, Rescale, Stage
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Rescale, Stage
 from dnnkit.base_loss import Loss, check_outputs
 from dnnkit.errors import ConfigurationError
 from dnnkit.graph.graph import Graph

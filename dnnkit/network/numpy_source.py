@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dnnkit.backends.program import Activate, Custom, Dense, Dropout, Rescale
+from dnnkit.backends.stages import Activate, Custom, Dense, Dropout, Rescale
 from dnnkit.errors import ConfigurationError
 from dnnkit.files import as_path, replace_all
 from dnnkit.kernels import registry

@@ -6,7 +6,7 @@ fused with the update, on every backend.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from typing import Any, NamedTuple
 
@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from dnnkit.backends import choosing
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.program import Activate, Dense, Dropout, Op, Program
-from dnnkit.backends.program import Loss as LossDescription
+from dnnkit.backends.measures import Loss as LossDescription
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Activate, Dense, Dropout, Op
 from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.base_loss import Loss
+from dnnkit.deferred import dataclass
 from dnnkit.errors import BackendUnavailable, ConfigurationError, ShapeError, UnknownName
 from dnnkit.initializers import Shape
 from dnnkit.kernels import registry

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnnkit.backends.program import Totals
+from dnnkit.backends.state import Totals
 from dnnkit.errors import ConfigurationError
 from dnnkit.network.evaluation import Evaluation, as_of_batch
 from dnnkit.network.freezing import require_respected, require_trainable

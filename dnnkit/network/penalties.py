@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from dnnkit.backends.penalties import Bound, Penalty
-from dnnkit.backends.program import Parameter
+from dnnkit.backends.stages import Parameter
 from dnnkit.constraints import Constraint, get_constraint
 from dnnkit.layers import Layer
 from dnnkit.regularizers import Regularizer, get_regularizer

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dnnkit.backends.base import Backend
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.program import Hyperparameters
+from dnnkit.backends.state import Hyperparameters
 from dnnkit.graph.graph import Graph
 from dnnkit.layers import Layer
 from dnnkit.metrics import Given

@@ -6,7 +6,7 @@ from typing import ClassVar
 from dnnkit.backends import choosing
 from dnnkit.backends.base import Backend
 from dnnkit.backends.choosing import Chosen
-from dnnkit.backends.program import Snapshot, TrainingState
+from dnnkit.backends.state import Snapshot, TrainingState
 from dnnkit.errors import ConfigurationError
 from dnnkit.graph.graph import Graph
 from dnnkit.layers import Input, Layer

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.base import Backend
-from dnnkit.backends.program import Loss, Program
+from dnnkit.backends.measures import Loss
+from dnnkit.backends.program import Program
 from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.errors import ConfigurationError, DataError, ShapeError
 from dnnkit.kernels import registry

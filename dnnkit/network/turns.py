@@ -10,7 +10,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass  # noqa: TID251 # one has slots
 from time import monotonic
 from typing import Any, TypeVar
 

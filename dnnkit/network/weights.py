@@ -5,12 +5,13 @@ stands, made when it is asked for: so no description ever changes, and no networ
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, UnknownName
 from dnnkit.graph.graph import Graph
 from dnnkit.layers import Layer

@@ -4,10 +4,11 @@ What they are the numbers of, a save folder says by names (`saving`, `loading`),
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import Any
 
-from dnnkit.backends.program import EpochSums, HostArray, Snapshot, TrainingState
+from dnnkit.backends.state import EpochSums, HostArray, Snapshot, TrainingState
+from dnnkit.deferred import dataclass
 from dnnkit.errors import CheckpointError
 from dnnkit.network.protocol import Network
 from dnnkit.saves.folder import to_json

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dnnkit.backends.program import HostArray
+from dnnkit.backends.state import HostArray
 from dnnkit.errors import CheckpointError
 from dnnkit.saves.schema import COUNT, by_name, list_of, one_of, parsed, record, taken, text
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from dnnkit.backends.program import HostArray
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels import registry
 from dnnkit.testing.cases import DTYPES, ELEMENTWISE, ROWS, Case, normal, pairwise, samples, wide
 from dnnkit.testing.comparing import check_bits, check_close, check_error, check_not_finite_alike, differences, flushed

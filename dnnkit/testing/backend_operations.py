@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends import Backend
-from dnnkit.backends.program import HostArray, Loss, Metric
+from dnnkit.backends.measures import Loss, Metric
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels import registry
 from dnnkit.kernels.optimizer_step.reference import RULES
 from dnnkit.kernels.stages import Context, kind

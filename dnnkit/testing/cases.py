@@ -3,12 +3,13 @@
 import itertools
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, Literal
 
 import numpy as np
 
-from dnnkit.backends.program import HostArray
+from dnnkit.backends.state import HostArray
+from dnnkit.deferred import dataclass
 from dnnkit.kernels import registry
 from dnnkit.testing.implementations import PLAIN, Given
 

@@ -3,7 +3,7 @@
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -13,8 +13,12 @@ import numpy as np
 
 import dnnkit as dk
 from dnnkit.backends import Backend, get_backend
+from dnnkit.backends.measures import Loss, Metric
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.program import Dense, HostArray, Loss, Metric, Parameter, Program
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Dense, Parameter
+from dnnkit.backends.state import HostArray
+from dnnkit.deferred import dataclass
 from dnnkit.errors import TrainingWarning
 from dnnkit.kernels import registry
 from dnnkit.kernels.optimizer_step.reference import RULES

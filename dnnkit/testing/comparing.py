@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dnnkit.backends.program import HostArray
+from dnnkit.backends.state import HostArray
 
 
 def flushed(x: HostArray) -> HostArray:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dnnkit.backends.program import HostArray
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels import registry
 from dnnkit.kernels.dense import reference
 from dnnkit.testing.cases import DTYPES, Case, normal, pairwise, wide

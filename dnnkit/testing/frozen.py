@@ -8,7 +8,7 @@ import numpy as np
 
 import dnnkit as dk
 from dnnkit.backends import Backend
-from dnnkit.backends.program import HostArray
+from dnnkit.backends.state import HostArray
 from dnnkit.errors import BackendUnavailable
 
 FROZEN = (("dense",), ("dense_1",), ("dense", "dense_2"), ("dense", "dense_1", "dense_2"), ("dense_3",))

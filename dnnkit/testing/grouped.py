@@ -7,7 +7,7 @@ import numpy as np
 
 import dnnkit as dk
 from dnnkit.backends import Backend
-from dnnkit.backends.program import HostArray
+from dnnkit.backends.state import HostArray
 from dnnkit.errors import BackendUnavailable
 from dnnkit.optimizers import Optimizer
 

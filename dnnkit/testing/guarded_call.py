@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends import Backend
-from dnnkit.backends.program import HostArray
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels.array import Array
 from dnnkit.testing.implementations import Given
 

@@ -1,10 +1,10 @@
 """What is asked: something that performs dnnkit's operations, on host arrays in and host arrays out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
-from dnnkit.backends.program import HostArray
+from dnnkit.backends.state import HostArray
+from dnnkit.deferred import dataclass
 from dnnkit.own_metrics import Function
 
 

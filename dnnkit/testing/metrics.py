@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from dnnkit.backends.program import HostArray
+from dnnkit.backends.state import HostArray
 from dnnkit.errors import DnnkitError
 from dnnkit.kernels import registry
 from dnnkit.own_metrics import Function

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from dnnkit.backends.program import HostArray
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels.optimizer_step.reference import RULES
 from dnnkit.testing.cases import DTYPES, Case, pairwise, wide
 from dnnkit.testing.comparing import check_alike, check_bits, check_close, check_not_finite_alike

@@ -1,8 +1,8 @@
 """The questions: each is a function of an implementation and a case, found by its decorator."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
+from dnnkit.deferred import dataclass
 from dnnkit.kernels import registry
 from dnnkit.kernels.optimizer_step.reference import RULES
 from dnnkit.testing.cases import Case, fitting

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dnnkit.backends.program import HostArray
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels.stages import Context, Example, kind
 from dnnkit.testing.cases import DTYPES, Case, wide
 from dnnkit.testing.comparing import check_alike, check_bits, check_close, differences

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from math import inf
 from pathlib import Path
 from time import monotonic
@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from dnnkit.backends.diagnosis import remark
 from dnnkit.callbacks.callback_list import CallbackList
+from dnnkit.deferred import dataclass
 from dnnkit.errors import CheckpointError, ConfigurationError
 from dnnkit.files import as_path, check_writable
 from dnnkit.network.protocol import Network
@@ -191,6 +192,10 @@ class Checkpoints:
     def steps_until_due(self, standing: Standing, step: int) -> float:
         """Steps before the next checkpoint, at update `step`."""
         return self._every.steps - (step - standing.first_step) % self._every.steps if self._every.steps else inf
+
+    def epochs_until_due(self, epochs_ended: int) -> float:
+        """The same of epochs."""
+        return self._every.epochs - epochs_ended % self._every.epochs if self._every.epochs else inf
 
     @property
     def is_timed(self) -> bool:

@@ -1,12 +1,13 @@
 """History: what training measured, epoch by epoch, and how it was run."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from math import inf, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dnnkit.backends.program import Plan
+from dnnkit.backends.state import Plan
+from dnnkit.deferred import dataclass
 from dnnkit.instead import no_attribute
 from dnnkit.saves.kinds import HISTORY
 from dnnkit.saves.schema import taken
@@ -104,6 +105,20 @@ class History:
             values.append(logs.get(name, nan))
         self.epoch.append(epoch)
         self.seconds.append(seconds)
+
+    def extend(self, first: int, logs: Mapping[str, list[float]], seconds: float) -> None:
+        """Append epochs that took so long in all; `logs` has, by name, a number of each."""
+        count = len(next(iter(logs.values())))
+        if self.epoch[-1:] == [first]:
+            for place in range(count):
+                self.add(first + place, {name: values[place] for name, values in logs.items()}, seconds / count)
+            return
+        for name in logs:
+            self.history.setdefault(name, [nan] * len(self.epoch))
+        for name, values in self.history.items():
+            values += logs.get(name, [nan] * count)
+        self.epoch += range(first, first + count)
+        self.seconds += [seconds / count] * count
 
     def plot(self, path: str | Path | None = None) -> "Figure":
         """Loss and metrics by epoch, training and validation; written to `path` if given."""

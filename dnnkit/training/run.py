@@ -1,12 +1,12 @@
 """What a fit was asked for, and how far it has come."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from math import inf, prod
 from typing import Any
 
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.program import TrainingState
+from dnnkit.backends.state import TrainingState
+from dnnkit.deferred import dataclass
 from dnnkit.diagnosis.watch import Watch
 from dnnkit.settings import whole
 from dnnkit.training.epoch_order import Shuffle

@@ -7,7 +7,6 @@ it before.
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from numbers import Integral, Real
 from types import ModuleType
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, ShapeError
 from dnnkit.kernels._cuda.recording import current, refuse
 from dnnkit.kernels._cuda.source import Source, dtype_of

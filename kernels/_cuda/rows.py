@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from dnnkit.deferred import dataclass
 from dnnkit.kernels._cuda.launch import PARTIALS, THREADS, blocks, contiguous, counted, empty, launch, power_of_two
 from dnnkit.kernels._cuda.source import Source
 from dnnkit.kernels.array import Array

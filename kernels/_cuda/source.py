@@ -3,13 +3,14 @@
 import importlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dnnkit.deferred import dataclass
 from dnnkit.kernels.registry import runtime_versions
 
 ROOT = Path(__file__).parents[1]

@@ -4,8 +4,9 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from time import monotonic
+
+from dnnkit.deferred import dataclass
 
 PATIENCE = 1.0
 """Seconds that are too short to be told of."""

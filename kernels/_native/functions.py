@@ -3,10 +3,10 @@
 import hashlib
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import BackendUnavailable
 from dnnkit.kernels._native import archive, blas, kept, machine_code
 from dnnkit.kernels._native.archive import Bitcode

@@ -10,10 +10,11 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from time import monotonic
 from typing import Any, TextIO
 
+from dnnkit.deferred import dataclass
 from dnnkit.files import replace
 from dnnkit.kernels._native.places import SUFFIX, places
 

@@ -78,6 +78,8 @@ class Opcodes:
     saves: Size
     keeps: Size
     sums: Size
+    moves: Size
+    multiplies: Size
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def kind(name: str) -> Kind:
         tuple(getattr(package, "BACKWARD", (f"{name}_backward",))),
         tuple(getattr(package, "AFTER", ())),
         getattr(package, "numbers", _numbers),
-        *(getattr(package, size, _none) for size in ("saves", "keeps", "sums")),
+        *(getattr(package, size, _none) for size in ("saves", "keeps", "sums", "moves", "multiplies")),
     )
     return Kind(name, reference.forward, reference.backward, tuple(package.EXAMPLES), opcodes)
 

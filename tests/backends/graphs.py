@@ -8,24 +8,11 @@ from hypothesis import strategies as st
 
 from dnnkit.backends import Backend
 from dnnkit.backends.executable import Executable
+from dnnkit.backends.measures import Loss, Metric
 from dnnkit.backends.outputs import Output
-from dnnkit.backends.program import (
-    Activate,
-    Custom,
-    Dense,
-    Dropout,
-    HostArray,
-    Hyperparameters,
-    Loss,
-    Metric,
-    Op,
-    Parameter,
-    Program,
-    Rescale,
-    Snapshot,
-    Stage,
-    TrainingState,
-)
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Activate, Custom, Dense, Dropout, Op, Parameter, Rescale, Stage
+from dnnkit.backends.state import HostArray, Hyperparameters, Snapshot, TrainingState
 
 Dtype = Literal["float32", "float64"]
 MEAN_SQUARED = Loss("mean_squared_error", "values", "mean")

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from dnnkit.backends import Backend, get_backend
+from dnnkit.backends.measures import Metric
 from dnnkit.backends.outputs import Output
-from dnnkit.backends.program import Metric, Op, Program
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Op
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 from dnnkit.testing.comparing import differences

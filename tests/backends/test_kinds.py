@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from dnnkit.backends import Backend, get_backend
-from dnnkit.backends.program import Op, Parameter, Program
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Op, Parameter
 from dnnkit.kernels import registry
 from dnnkit.kernels.stages import Example, kind
 from tests.backends import kinds

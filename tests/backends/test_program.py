@@ -5,7 +5,9 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 import dnnkit as dk
-from dnnkit.backends.program import Activate, Dense, Dropout, Metric, Parameter, Program, Rescale
+from dnnkit.backends.measures import Metric
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Activate, Dense, Dropout, Parameter, Rescale
 
 
 def program(layers: list[dk.Layer], loss: str, **options: object) -> Program:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dnnkit.backends.program import HostArray
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels import registry
 from dnnkit.kernels._numba import entry_points
 from dnnkit.kernels.optimizer_step.reference import RULES

@@ -1,12 +1,12 @@
 """What rows of random networks say: ratios to dnnkit, the floor, and who came to another loss."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import exp, log
 
 from dnnkit.bench.peers.works import OWN
 from dnnkit.bench.results import Results, Row
 from dnnkit.bench.statistics import Ratio, ratio
+from dnnkit.deferred import dataclass
 
 TOLERANCES = {"float32": 1e-4, "float64": 1e-6}
 """Relative difference that rounding does not explain: between losses of the second epoch, after the same steps."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from dnnkit.backends.numba_backend.partition import Partition
-from dnnkit.backends.program import Activate, Dense, Dropout, Parameter, Rescale, Stage
+from dnnkit.backends.stages import Activate, Dense, Dropout, Parameter, Rescale, Stage
 from dnnkit.kernels import registry
 
 ELEMENTWISE = ["linear", "relu", "tanh", "gelu"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dnnkit.backends.numba_backend.bytecode import ScheduleKey, assemble, link
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles
-from dnnkit.backends.program import Custom, Dense, Dropout, Parameter, Stage, first_trained, is_trained
+from dnnkit.backends.stages import Custom, Dense, Dropout, Parameter, Stage, first_trained, is_trained
 from dnnkit.kernels._engine import structures
 from dnnkit.kernels._engine.opcodes import CONTROL, Instruction, describe, meaning, opcodes
 from tests.backends.numba_backend.stage_lists import DIVISIONS, frozen, network, networks, plain

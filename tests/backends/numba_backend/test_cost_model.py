@@ -18,7 +18,8 @@ from dnnkit.backends.numba_backend.machine import Machine
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, roles, stage_shards
 from dnnkit.backends.numba_backend.wiring import Wiring
 from dnnkit.backends.processors import processors
-from dnnkit.backends.program import Dense, Program
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Dense
 from dnnkit.errors import ConfigurationError
 from dnnkit.losses import LOSSES
 from dnnkit.network import lowering

@@ -17,7 +17,7 @@ from dnnkit.backends.numba_backend.partition import (
     share,
     stage_shards,
 )
-from dnnkit.backends.program import Activate, Dense, Dropout, Rescale
+from dnnkit.backends.stages import Activate, Dense, Dropout, Rescale
 from dnnkit.errors import ConfigurationError
 from tests.backends.numba_backend.stage_lists import DIVISIONS, is_elementwise, network, networks
 

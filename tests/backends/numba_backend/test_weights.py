@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition, PartitionedLayout
 from dnnkit.backends.numba_backend.weights import TwoHomes
-from dnnkit.backends.program import stage_parameters
+from dnnkit.backends.stages import stage_parameters
 from dnnkit.backends.stagewise.layout import FlatLayout
 from tests.backends.numba_backend.stage_lists import frozen, network
 

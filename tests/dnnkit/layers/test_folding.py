@@ -9,7 +9,7 @@ import pytest
 import dnnkit as dk
 from dnnkit.backends import Backend
 from dnnkit.backends.folding import folded
-from dnnkit.backends.program import Dense, Op
+from dnnkit.backends.stages import Dense, Op
 
 rng = np.random.default_rng(0)
 X, Y = rng.normal(size=(40, 5)), rng.normal(size=(40, 2))

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnnkit import metrics
+from dnnkit.backends.measures import Loss
 from dnnkit.backends.numpy_backend import NumpyBackend
-from dnnkit.backends.program import Loss
 from dnnkit.kernels.metrics.score_histogram import BINS, PER_UNIT
 
 YES_NO = Loss("binary_crossentropy", "values", "mean")

@@ -13,7 +13,8 @@ import pytest
 import dnnkit as dk
 from dnnkit.backends import Backend
 from dnnkit.backends.numpy_backend import NumpyBackend
-from dnnkit.backends.program import Dense, Parameter, Program
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Dense, Parameter
 from dnnkit.backends.stagewise.executable import StagewiseExecutable
 from dnnkit.errors import BackendUnavailable, ConcurrentUse, ConfigurationError, NotReady, TrainingWarning, UnknownName
 from dnnkit.layers.base import with_trainable

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dnnkit.backends.measures import Metric
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.program import Metric
 
 
 class On(Operations):

@@ -1,0 +1,138 @@
+"""The command; see the package."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks.tables import __doc__ as description
+from benchmarks.tables import records, report, timing
+from benchmarks.tables.catalogue import CATALOGUE
+from benchmarks.tables.loading import REPEATS, load
+from benchmarks.tables.measuring import jobs
+from benchmarks.tables.methods import METHODS, get
+from benchmarks.tables.running import run
+from benchmarks.tables.tuning import TUNING
+from dnnkit.errors import DataError, DnnkitError
+
+RECORDS, TIMES = Path("runs/tables/records.jsonl"), Path("runs/tables/times.jsonl")
+OUT = Path("benchmarks/results")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parse(arguments)
+    try:
+        return int(options.command(options))
+    except DnnkitError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.tables",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers()
+    every = commands.add_parser("all", help="run, time and report; also without a command")
+    every.set_defaults(command=do_all)
+    listed = commands.add_parser("list", help="the data sets, where they come from, their licences")
+    listed.set_defaults(command=show_list)
+    fits = commands.add_parser("run", help="make the fits that are missing")
+    fits.set_defaults(command=make_fits)
+    timed = commands.add_parser("time", help="seconds to fit and µs a row, on few sets; wants an idle machine")
+    timed.set_defaults(command=time_fits)
+    told = commands.add_parser("report", help="write the report of what is measured")
+    told.set_defaults(command=tell)
+    forget = commands.add_parser("forget", help="forget what methods gave, to measure them again")
+    forget.set_defaults(command=forget_methods)
+    forget.add_argument("methods", nargs="+", metavar="METHOD")
+    for command in (every, fits, forget, told):
+        command.add_argument("--records", type=Path, default=RECORDS, metavar="FILE", help=f"default: {RECORDS}")
+    for command in (every, timed, told):
+        command.add_argument("--times", type=Path, default=TIMES, metavar="FILE", help=f"default: {TIMES}")
+    for command in (every, told):
+        command.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help=f"default: {OUT}")
+    for command in (every, fits, timed):
+        command.add_argument("--method", action="append", metavar="NAME", help=f"of {', '.join(METHODS)}; default: all")
+    for command in (every, fits):
+        command.add_argument("--set", action="append", metavar="NAME", help="data set; default: all")
+        command.add_argument("--repeats", type=int, default=REPEATS, help=f"at most; default: {REPEATS}")
+        command.add_argument("--full", action="store_true", help="as many repeats of large sets as of small ones")
+        command.add_argument("--processes", type=int, default=1, help="of one thread each; default: 1")
+    words = sys.argv[1:] if arguments is None else arguments
+    return parser.parse_args(words or ["all"])
+
+
+def show_list(options: argparse.Namespace) -> int:
+    """Print a line for each data set."""
+    for name in CATALOGUE:
+        facts = load(name).facts()
+        kind = f"{facts['classes']} classes" if facts["classes"] else "regression"
+        print(
+            f"{name:18} {facts['rows']:6} rows {facts['columns']:4} columns ({facts['categorical']} categorical, "
+            f"{facts['rows with missing values']} rows with missing values) {kind:11} {facts['source']} "
+            f"[{facts['licence']}]{' tuning' if name in TUNING else ''}"
+        )
+    return 0
+
+
+def do_all(options: argparse.Namespace) -> int:
+    """Run, time, report; stop where one of them did."""
+    return make_fits(options) or time_fits(options) or tell(options)
+
+
+def methods(options: argparse.Namespace) -> list[str]:
+    """Names of the methods that were asked for."""
+    chosen = [get(name) for name in options.method] if options.method else list(METHODS.values())
+    for method in chosen:
+        if not method.installed:
+            raise DataError(f"{method.label} needs a package: pip install {method.package}, or choose others: --method")
+    return [method.name for method in chosen]
+
+
+def make_fits(options: argparse.Namespace) -> int:
+    """Make what is missing; status 1 if fits failed or are left."""
+    known = records.read(options.records)
+    wanted = jobs(options.set or CATALOGUE, methods(options), options.repeats, options.full)
+    todo = [job for job in wanted if job.key not in known]
+    print(f"{len(wanted) - len(todo)} of {len(wanted)} fits are in {options.records}", file=sys.stderr)
+    made, failed = run(todo, options.records, options.processes)
+    print(f"{made} fits made, {len(failed)} of them failed, {len(todo) - made} are left", file=sys.stderr)
+    return int(bool(failed) or made < len(todo))
+
+
+def time_fits(options: argparse.Namespace) -> int:
+    """Time what is missing, a round after the other."""
+    left = 0
+    for number in range(timing.ROUNDS):
+        todo = timing.round_jobs(number, records.read(options.times), methods(options))
+        made, failed = run(todo, options.times, 1, timing.time)
+        print(
+            f"round {number + 1} of {timing.ROUNDS}: {made} fits timed, {len(failed)} of them failed", file=sys.stderr
+        )
+        left += len(failed) + len(todo) - made
+        if made < len(todo):
+            break
+    return int(left > 0)
+
+
+def tell(options: argparse.Namespace) -> int:
+    """Write the report, and print where dnnkit stands."""
+    found = report.build(list(records.read(options.records).values()), list(records.read(options.times).values()))
+    for path in report.write(found, options.out):
+        print(path)
+    print(report.headline(found))
+    return 0
+
+
+def forget_methods(options: argparse.Namespace) -> int:
+    """Take the records of methods out of the file."""
+    names = [get(name).name for name in options.methods]
+    print(f"{records.forget(options.records, names)} records forgotten")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""Make the fits that are missing, in processes of one thread each, and keep each result at once."""
+
+import signal
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Collection
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import mean, median
+from time import monotonic
+
+from benchmarks.tables import records
+from benchmarks.tables.measuring import Job, measure, one_thread
+from benchmarks.tables.records import Record
+
+
+def ignore_interrupts() -> None:
+    """Ctrl-C is the parent's business: a worker ends the fit that it is at."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def run(
+    todo: list[Job], path: Path, processes: int = 1, work: Callable[[Job], Record] = measure
+) -> tuple[int, list[Record]]:
+    """Make fits and append a record of each.
+
+    Ctrl-C starts no more fits, and waits for those that run; another one leaves at once.
+
+    Arguments:
+        todo: the fits, in this order.
+        path: file of the records.
+        processes: how many, of one thread each. Default: 1.
+        work: what gives the record of a fit, a function of a module. Default: `measure`.
+
+    Returns:
+        How many were made, and the records of those that failed.
+    """
+    one_thread()
+    made, failed, waiting = 0, [], list(reversed(todo))
+    progress = Progress(path)
+    running: dict[Future[Record], Job] = {}
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=ignore_interrupts) as pool:
+        while waiting or running:
+            try:
+                while waiting and len(running) < processes:
+                    job = waiting.pop()
+                    running[pool.submit(work, job)] = job
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    job, record = running.pop(future), future.result()
+                    records.append(path, record)
+                    made += 1
+                    if "failed" in record:
+                        failed.append(record)
+                    progress.add(job, record)
+                progress.show(made, len(todo), [*waiting, *running.values()], processes)
+            except KeyboardInterrupt:
+                if not waiting:
+                    raise
+                waiting.clear()
+                print(f"\ninterrupted: {len(running)} fits are being ended, Ctrl-C leaves them", file=sys.stderr)
+    progress.end()
+    return made, failed
+
+
+class Progress:
+    """One line that says how far it is and how long it takes; on no terminal one every half minute."""
+
+    def __init__(self, path: Path) -> None:
+        self.seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for record in records.read(path).values():
+            self.seconds[record["set"], record["method"]].append(record["seconds"])
+        self.rates: dict[str, list[float]] = defaultdict(list)
+        self.live, self.shown = sys.stderr.isatty(), 0.0
+
+    def add(self, job: Job, record: Record) -> None:
+        """Learn from a fit how long others take."""
+        if "failed" in record:
+            print(f"{job.method} on {job.set}: {record['failed']}", file=sys.stderr, flush=True)
+            return
+        self.seconds[job.set, job.method].append(record["seconds"])
+        self.rates[job.method].append(record["seconds"] / job.rows)
+
+    def left(self, jobs: Collection[Job]) -> float:
+        """Seconds of work in jobs: from the same fit on other halves, else from the method's seconds a row."""
+        rates = {method: median(found) for method, found in self.rates.items()}
+        usual = mean(rates.values()) if rates else 1e-3
+        return sum(
+            mean(known) if (known := self.seconds[job.set, job.method]) else rates.get(job.method, usual) * job.rows
+            for job in jobs
+        )
+
+    def show(self, made: int, total: int, left: list[Job], processes: int) -> None:
+        """Write the line, if it is time."""
+        now = monotonic()
+        if now - self.shown < (0.5 if self.live else 30.0):
+            return
+        self.shown = now
+        minutes = self.left(left) / processes / 60
+        at = f"repeat {left[-1].repeat + 1}, {left[-1].set}" if left else "ending"
+        line = f"{made} of {total} fits, about {minutes:.1f} minutes left; {at}"
+        print(f"\r{line[:78]:78}" if self.live else line, end="" if self.live else "\n", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Leave the terminal with a whole line."""
+        if self.live:
+            print(file=sys.stderr)

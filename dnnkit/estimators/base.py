@@ -1,0 +1,354 @@
+"""What both estimators are: parameters, data as users have them, members that are trained on them."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnnkit.errors import ConfigurationError
+from dnnkit.estimators.data import Columns, EncodedData, Part, Task
+from dnnkit.estimators.encoders import encoder_of
+from dnnkit.estimators.members import Members, train_members
+from dnnkit.estimators.requirement import require_sklearn
+from dnnkit.estimators.settings import AUTO, resolve, value_of
+from dnnkit.network.whole import WholeNetwork
+from dnnkit.settings import shown
+from dnnkit.tables.targets import Target
+
+require_sklearn("an estimator")
+
+from scipy.sparse import issparse  # noqa: E402
+from sklearn.base import BaseEstimator  # noqa: E402
+from sklearn.utils.validation import check_is_fitted, check_random_state  # noqa: E402
+
+from dnnkit.estimators.inputs import as_rows, as_weights, distinct  # noqa: E402
+
+FEW = 128
+"""Rows that are one batch with every preset."""
+
+LITTLE = 1 << 20
+"""Numbers that are compared in no time."""
+
+
+class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without types
+    """Base of `DNNClassifier` and `DNNRegressor`."""
+
+    networks_: list[WholeNetwork]
+    encoder_: Any
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = "auto",
+        activation: Any = "auto",
+        *,
+        preset: Any = "tabular",
+        solver: Any = "auto",
+        alpha: Any = "auto",
+        batch_size: Any = "auto",
+        learning_rate: Any = "auto",
+        learning_rate_init: Any = "auto",
+        power_t: Any = "auto",
+        max_iter: Any = "auto",
+        shuffle: Any = "auto",
+        random_state: Any = None,
+        tol: Any = "auto",
+        verbose: Any = False,
+        warm_start: bool = False,
+        momentum: Any = "auto",
+        nesterovs_momentum: Any = "auto",
+        early_stopping: Any = "auto",
+        validation_fraction: Any = "auto",
+        beta_1: Any = "auto",
+        beta_2: Any = "auto",
+        epsilon: Any = "auto",
+        n_iter_no_change: Any = "auto",
+        max_fun: Any = "auto",
+        dropout: Any = "auto",
+        loss: Any = "auto",
+        schedule: Any = "auto",
+        normalization: Any = "auto",
+        label_smoothing: Any = "auto",
+        encoder: Any = "auto",
+        n_ensemble: Any = "auto",
+        calibration: Any = "auto",
+        time_budget: Any = "auto",
+        dtype: Any = "auto",
+        backend: Any = None,
+        n_jobs: Any = None,
+        callbacks: Any = None,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.preset = preset
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.dropout = dropout
+        self.loss = loss
+        self.schedule = schedule
+        self.normalization = normalization
+        self.label_smoothing = label_smoothing
+        self.encoder = encoder
+        self.n_ensemble = n_ensemble
+        self.calibration = calibration
+        self.time_budget = time_budget
+        self.dtype = dtype
+        self.backend = backend
+        self.n_jobs = n_jobs
+        self.callbacks = callbacks
+
+    # -- fitting -----------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        validation_data: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
+        """Train on rows X and their targets y.
+
+        Arguments:
+            X: numbers (N, F).
+            y: targets (N,) or (N, K).
+            sample_weight: (N,), how much each row counts; None for all alike.
+            validation_data: (X, y) or (X, y, sample_weight), rows of your own by which the training is watched, in
+                place of a part of X.
+            X_val, y_val, sample_weight_val: the same, one by one, as scikit-learn's metadata routing hands them over.
+
+        Raises:
+            DataError, ConfigurationError: data or a parameter cannot work.
+        """
+        held_out = _validation(validation_data, X_val, y_val, sample_weight_val)
+        start = self._members if self.warm_start and self.__sklearn_is_fitted__() else None
+        return self._fit(X, y, sample_weight, held_out, start=start)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        held_out: tuple[Any, Any, Any] | None = None,
+        *,
+        start: Members | None = None,
+        epochs: int | None = None,
+        classes: Any = None,
+    ) -> Self:
+        parameters, is_first = self.get_params(deep=False), start is None
+        dtype = value_of("dtype", parameters)
+        encoder = (
+            self.encoder_ if not is_first else None if issparse(X) else encoder_of(value_of("encoder", parameters))
+        )
+        X = as_rows(self, X, is_first=is_first, is_table=encoder is not None)
+        all_of_it = y = self._checked_targets(X, y)
+        weights = as_weights(sample_weight, X)
+        if _is_one_batch(X, parameters):
+            X, y, weights = distinct(X, y, weights)
+        if is_first:
+            self._take_target(self._learned_target(y, all_of_it, weights, classes))
+        elif epochs is None:
+            self._check_warm_start(all_of_it)
+        self.encoder_ = encoder.fit(X, y) if encoder is not None and is_first else encoder
+        train = self._part(X, y, weights, dtype)
+        validation = None
+        if held_out is not None:
+            x_val, y_val, weights_val = held_out
+            x_val = as_rows(self, x_val, is_first=False, is_table=encoder is not None)
+            y_val = self._checked_targets(x_val, y_val)
+            validation = self._part(x_val, y_val, as_weights(weights_val, x_val), dtype)
+        data = EncodedData(train, validation, self._columns(train.x.shape[1]), self._task, self.n_outputs_)
+        settings = resolve(parameters, data)
+        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=settings.n_ensemble)
+        progress = print if self.verbose else None
+        self._members = train_members(
+            data, settings, seeds=seeds.tolist(), progress=progress, start=start, epochs=epochs
+        )
+        return self
+
+    def _columns(self, count: int) -> Columns:
+        encoder: Any = self.encoder_
+        if not hasattr(encoder, "groups_"):
+            return Columns(numbers=tuple(range(count)))
+        groups = encoder.groups_
+        return Columns(tuple(groups["numbers"]), tuple(groups["one_hot"]), tuple(encoder.embedded_))
+
+    def _part(self, X: Any, y: NDArray[Any], weights: NDArray[np.float64] | None, dtype: str) -> Part:
+        encoded = self.target_.encode(y)
+        encoded = encoded.astype(dtype) if encoded.ndim == 2 else encoded
+        return Part(self._features(X, dtype), encoded, self._weights(y, weights))
+
+    def _features(self, X: Any, dtype: str) -> Any:
+        """Rows as the networks take them."""
+        x = X if self.encoder_ is None else self.encoder_.transform(X)
+        return x.astype(dtype, copy=False)
+
+    # -- what is asked of the two ------------------------------------------------------------------------------------
+
+    n_outputs_: int
+    target_: Target
+
+    @property
+    @abstractmethod
+    def _task(self) -> Task:
+        """What is learned."""
+
+    @abstractmethod
+    def _checked_targets(self, X: Any, y: Any) -> NDArray[Any]:
+        """Targets of rows X, (N,) or (N, K)."""
+
+    @abstractmethod
+    def _learned_target(self, y: NDArray[Any], all_of_it: NDArray[Any], weights: Any, classes: Any) -> Target:
+        """What targets are.
+
+        Arguments:
+            y: those of the rows that are trained on.
+            all_of_it: those of all rows that were given.
+            weights: of the rows, or None.
+            classes: which there are, where somebody said so.
+        """
+
+    @abstractmethod
+    def _take_target(self, target: Target) -> None:
+        """Be an estimator of such targets."""
+
+    def _check_warm_start(self, y: NDArray[Any]) -> None:
+        """Raise `DataError` where targets are others than in the fit before."""
+
+    def _weights(self, y: NDArray[Any], weights: NDArray[Any] | None) -> NDArray[Any] | None:
+        """The weights of rows, with those of their classes."""
+        return weights
+
+    # -- keeping ----------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted estimator to a folder, as JSON and safetensors; `dk.load_estimator` reads it.
+
+        A `RandomState` as `random_state`, and callbacks, are not saved.
+
+        Arguments:
+            path: the folder.
+
+        Raises:
+            NotFittedError: it is not fitted.
+            ConfigurationError: a parameter cannot be saved, such as an encoder of another library; pickle can do that.
+            CheckpointError: it cannot be written there.
+        """
+        from dnnkit.estimators.saving import save
+
+        check_is_fitted(self)
+        save(self, path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "_members" in state:
+            from dnnkit.estimators.saving import state_of_members
+
+            state["_members"] = state_of_members(state["_members"])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        if "_members" in state:
+            from dnnkit.estimators.saving import members_of_state
+
+            state["_members"] = members_of_state(state["_members"])
+        super().__setstate__(state)
+
+    # -- what was learned --------------------------------------------------------------------------------------------
+
+    def _scores(self, X: Any) -> NDArray[Any]:
+        """What the members say of rows, (N, outputs)."""
+        check_is_fitted(self)
+        X = as_rows(self, X, is_first=False, is_table=self.encoder_ is not None)
+        members = self._members
+        return members.predict_scores(self._features(X, members.networks[0].dtype))
+
+    def __getattr__(self, name: str) -> Any:
+        find: Callable[[Members], Any] | None = LEARNED.get(name)
+        if find is None or "_members" not in vars(self):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return find(vars(self)["_members"])
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(LEARNED if self.__sklearn_is_fitted__() else ())]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.input_tags.sparse = True
+        if value_of("encoder", self.get_params(deep=False)) is not None:
+            tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_members" in vars(self)
+
+
+def _validation(given: Any, x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any] | None:
+    """(X, y, sample_weight or None) of rows to validate with, said in one of two ways; None without any."""
+    if given is None and x is None:
+        return None
+    if given is None:
+        if y is None:
+            raise ConfigurationError("X_val is given without y_val: expected both")
+        return x, y, weights
+    if x is not None:
+        raise ConfigurationError("validation_data and X_val are both given: expected one of them")
+    if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+        raise ConfigurationError(f"validation_data is {shown(given)}: expected (X, y) or (X, y, sample_weight)")
+    return given[0], given[1], given[2] if len(given) == 3 else None
+
+
+def _is_one_batch(X: Any, parameters: dict[str, Any]) -> bool:
+    """Whether rows are numbers of which each batch has all."""
+    if not hasattr(X, "dtype") or X.dtype.kind != "f" or X.shape[0] > FEW or X.shape[0] * X.shape[1] > LITTLE:
+        return False
+    batch = parameters["batch_size"]
+    return parameters["solver"] == "lbfgs" or (isinstance(batch, str) and batch == AUTO) or batch >= X.shape[0]
+
+
+def _of_dense_layers(members: Members, own: str) -> list[NDArray[Any]]:
+    values = members.networks[0].parameters
+    return [np.array(values[name]) for name in values if name.startswith("dense") and name.endswith(f"/{own}")]
+
+
+LEARNED: dict[str, Callable[[Members], Any]] = {
+    "networks_": lambda members: members.networks,
+    "temperature_": lambda members: members.temperature,
+    "coefs_": lambda members: _of_dense_layers(members, "kernel"),
+    "intercepts_": lambda members: _of_dense_layers(members, "bias"),
+    "n_layers_": lambda members: len(_of_dense_layers(members, "kernel")) + 1,
+    "n_iter_": lambda members: members.curves[0].epochs,
+    "t_": lambda members: members.curves[0].rows_seen,
+    "loss_": lambda members: members.curves[0].losses[-1],
+    "loss_curve_": lambda members: members.curves[0].losses,
+    "best_loss_": lambda members: members.curves[0].best_loss,
+    "validation_scores_": lambda members: members.curves[0].scores,
+    "best_validation_score_": lambda members: members.curves[0].best_score,
+}
+"""Attributes of a fitted estimator, as scikit-learn's MLP has them: of the first member where there are several."""

@@ -1,0 +1,103 @@
+"""When scikit-learn's MLP ends its training: no better loss, or score of held-out rows, for some epochs."""
+
+from math import inf
+from typing import Any
+
+from dnnkit.callbacks.base import Callback, Logs
+from dnnkit.estimators.data import Curve, Progress
+from dnnkit.estimators.settings import Settings
+
+SMALLEST_RATE = 1e-6
+"""Below which "adaptive" makes the rate no smaller."""
+
+
+class Convergence(Callback):
+    """Keeps a member's curve, and ends its training by `tol` and `n_iter_no_change` as scikit-learn does.
+
+    Arguments:
+        settings: of the estimator.
+        curve: goes on from where it is.
+        rows: in an epoch.
+        reported: what a loss is multiplied by to be the one that scikit-learn reports.
+        rate: what its learning rate is multiplied by for the optimizer.
+        score: the name in the logs of the score of rows that were held out; None without any.
+        stops: whether it may end the training.
+        progress: takes a line for each epoch.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        curve: Curve,
+        *,
+        rows: int,
+        reported: float,
+        rate: float,
+        score: str | None,
+        stops: bool,
+        progress: Progress | None,
+    ) -> None:
+        self.settings, self.curve, self.rows, self.reported, self.rate = settings, curve, rows, reported, rate
+        self.score, self.stops, self.progress = score, stops, progress
+        self.best_weights: dict[str, Any] | None = None
+        self.by_score = settings.early_stopping and score is not None
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: D102
+        self.curve.epochs, self.curve.ended = 0, ""
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: D102
+        curve, settings = self.curve, self.settings
+        loss = float((logs or {})["loss"]) * self.reported
+        curve.losses.append(loss)
+        curve.epochs += 1
+        curve.rows_seen += self.rows
+        if self.progress is not None:
+            self.progress(f"Iteration {curve.epochs}, loss = {loss:.8f}")
+        if self.score is not None:
+            self._note_score(float((logs or {})[self.score]))
+        if not self.by_score:
+            best = inf if curve.best_loss is None else curve.best_loss
+            curve.waited = curve.waited + 1 if loss > best - settings.tol else 0
+            curve.best_loss = min(best, loss)
+        optimizer: Any = self.model.optimizer
+        if settings.solver == "sgd" and settings.learning_rate == "invscaling" and settings.schedule is None:
+            optimizer.learning_rate = (
+                self.rate * settings.learning_rate_init / (curve.rows_seen + 1) ** settings.power_t
+            )
+        if self.stops and curve.waited > settings.n_iter_no_change:
+            self._converged(optimizer)
+
+    def _note_score(self, score: float) -> None:
+        curve = self.curve
+        curve.scores = [*(curve.scores or ()), score]
+        best = -inf if curve.best_score is None else curve.best_score
+        if self.progress is not None:
+            self.progress(f"Validation score: {score:f}")
+        if self.by_score:
+            curve.waited = curve.waited + 1 if score < best + self.settings.tol else 0
+        if score > best:
+            curve.best_score = score
+            if self.by_score:
+                self.best_weights = dict(self.model.predicting_parameters)
+
+    def _converged(self, optimizer: Any) -> None:
+        settings, curve = self.settings, self.curve
+        what = "validation score" if self.by_score else "training loss"
+        why = (
+            f"{what} did not improve more than tol={settings.tol:g} for {settings.n_iter_no_change} consecutive epochs"
+        )
+        if settings.solver == "sgd" and settings.learning_rate == "adaptive" and settings.schedule is None:
+            if optimizer.learning_rate / self.rate > SMALLEST_RATE:
+                optimizer.learning_rate = optimizer.learning_rate / 5
+                curve.waited = 0
+                if self.progress is not None:
+                    self.progress(f"{why}: learning rate {optimizer.learning_rate / self.rate:g}")
+                return
+            why = f"{why}, and the learning rate is too small to go on"
+        curve.ended, self.model.stop_training = why, True
+        if self.progress is not None:
+            self.progress(f"{why}: stopping")
+
+    def on_train_end(self, logs: Logs | None = None) -> None:  # noqa: D102
+        if self.best_weights is not None:
+            self.model.set_parameters(self.best_weights)

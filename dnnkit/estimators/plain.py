@@ -1,0 +1,335 @@
+"""The preset "mlp": networks and training of scikit-learn's MLPClassifier and MLPRegressor, at dnnkit's speed.
+
+scikit-learn minimises half of Σ(y - t)² over outputs, and the sum of the cross-entropies of labels; dnnkit's losses are
+means over outputs. The minimum is the same, the gradient is a number times the other's: so learning rates are
+multiplied by that number, penalties and what is compared with gradients divided.
+"""
+
+import warnings
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
+from itertools import pairwise
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnnkit import layers
+from dnnkit.base_loss import LOSSES, Loss
+from dnnkit.deferred import dataclass
+from dnnkit.errors import ConfigurationError
+from dnnkit.estimators.convergence import Convergence
+from dnnkit.estimators.data import Curve, EncodedData, Part, Progress
+from dnnkit.estimators.members import Members
+from dnnkit.estimators.presets import OfData, OfParameters, Preset
+from dnnkit.estimators.settings import Settings
+from dnnkit.estimators.sparse import fit
+from dnnkit.estimators.workers import each_in_threads
+from dnnkit.formula import Formula
+from dnnkit.initializers import RandomUniform, VarianceScaling
+from dnnkit.kernels import registry
+from dnnkit.kernels.array import namespace
+from dnnkit.lbfgs import LBFGS
+from dnnkit.losses import BinaryCrossentropy, MeanSquaredError, SparseCategoricalCrossentropy
+from dnnkit.metrics import name_of
+from dnnkit.network.sequential import Sequential
+from dnnkit.network.whole import WholeNetwork
+from dnnkit.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
+from dnnkit.regularizers import L2
+from dnnkit.schedules import SCHEDULES, Schedule
+
+NORMALIZATIONS = {
+    "batch": layers.BatchNormalization,
+    "layer": layers.LayerNormalization,
+    "rms": layers.RMSNormalization,
+}
+
+
+def exact_match(y_true: Any, y_pred: Any) -> Any:
+    """Whether all labels of a row are right, as scikit-learn's accuracy of several labels has it."""
+    xp = namespace(y_pred)
+    return xp.astype(xp.all((y_pred > 0.5) == (y_true > 0.5), axis=1), y_pred.dtype)
+
+
+SCORES: dict[str, Any] = {
+    "binary": "binary_accuracy",
+    "multiclass": "accuracy",
+    "multilabel": exact_match,
+    "regression": "r2_score",
+}
+"""What the score of rows that are held out is, by task."""
+
+LBFGS_CHANGE = 2.220446049250313e-09
+"""Of the loss, as a share, below which SciPy's L-BFGS-B ends."""
+
+
+# -- losses ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What is minimised.
+
+    Attributes:
+        loss: dnnkit's.
+        objective: scikit-learn's objective, in multiples of it.
+        reported: the loss that scikit-learn reports, in multiples of it.
+    """
+
+    loss: Loss
+    objective: float = 1.0
+    reported: float = 1.0
+
+
+def aim_of(settings: Settings, data: EncodedData) -> Aim:
+    """Of a loss by name and a task; raises `ConfigurationError` where the loss is none of the task's."""
+    given, task, outputs = settings.loss, data.task, data.outputs
+    if given == "log_loss":
+        if task == "multiclass":
+            return Aim(SparseCategoricalCrossentropy(label_smoothing=settings.label_smoothing))
+        return Aim(BinaryCrossentropy(label_smoothing=settings.label_smoothing), outputs, outputs)
+    loss = LOSSES.make(given, Loss)
+    if settings.label_smoothing and hasattr(loss, "label_smoothing"):
+        loss = replace(loss, label_smoothing=settings.label_smoothing)
+    kernel = registry.loss(loss.kernel) if loss.kernel is not None else None
+    gives = None if kernel is None else kernel.outputs
+    if task != "regression" and kernel is not None and gives != ("categorical" if task == "multiclass" else "binary"):
+        raise ConfigurationError(
+            f"loss is {given!r}, which is none of the probabilities of a {task} target: expected 'log_loss', or "
+            f"{'categorical' if task == 'multiclass' else 'binary'}_focal_crossentropy"
+        )
+    if isinstance(loss, MeanSquaredError):
+        return Aim(loss, outputs / 2, 1 / 2)
+    return Aim(loss)
+
+
+def output_activation(loss: Loss, data: EncodedData) -> str | Formula:
+    """The last activation: probabilities of classes, numbers, or numbers above 0 where the loss wants such."""
+    if data.task != "regression":
+        return "softmax" if data.task == "multiclass" else "sigmoid"
+    if loss.kernel in ("poisson", "gamma"):
+        return Formula("exponential", "exp(x)")
+    return "linear"
+
+
+def targets_of(loss: Loss, part: Part, data: EncodedData, dtype: str) -> NDArray[Any]:
+    """As the loss takes them."""
+    if data.task == "multiclass" and loss.targets != "labels":
+        return np.eye(data.outputs, dtype=dtype)[part.y]  # type: ignore[no-any-return]
+    values: NDArray[Any] = part.y.astype(dtype)
+    return values[:, None] if data.task == "binary" else part.y
+
+
+# -- networks --------------------------------------------------------------------------------------------------------
+
+
+def network_of(settings: Settings, data: EncodedData, aim: Aim, seed: int, threads: int, penalty: float) -> Sequential:
+    """The network of scikit-learn's MLP: Glorot's uniform kernels and biases, a penalty on kernels."""
+    sizes = (data.train.x.shape[1], *settings.hidden_layer_sizes, data.outputs)
+    last = output_activation(aim.loss, data)
+    factor = 1 / 3 if settings.activation == "sigmoid" else 1.0
+    made: list[Any] = []
+    for number, (inputs, units) in enumerate(pairwise(sizes)):
+        is_last = number == len(sizes) - 2
+        bound = sqrt(6 * factor / (inputs + units))
+        normalize = None if is_last else NORMALIZATIONS.get(settings.normalization or "")
+        activation = last if is_last else settings.activation
+        made.append(
+            layers.Dense(
+                units,
+                activation=activation if normalize is None else None,
+                kernel_initializer=VarianceScaling(factor, average=True, uniform=True),
+                bias_initializer=RandomUniform(-bound, bound),
+                kernel_regularizer=L2(penalty) if penalty else None,
+            )
+        )
+        if normalize is not None:
+            made += [normalize(), layers.Activation(activation)]
+        if settings.dropout and not is_last:
+            made.append(layers.Dropout(settings.dropout))
+    return Sequential(made, seed=seed, dtype=settings.dtype, backend=settings.backend, num_threads=threads)
+
+
+def optimizer_of(settings: Settings, aim: Aim, steps: int) -> Optimizer:
+    """The solver with scikit-learn's parameters, for so many steps; one that is an object, as it is."""
+    if isinstance(settings.solver, Optimizer):
+        return deepcopy(settings.solver)  # each network's rate goes its own way
+    rate: float | Schedule = settings.learning_rate_init
+    if isinstance(settings.schedule, Schedule):
+        rate = settings.schedule
+    elif settings.schedule is not None:
+        rate = _schedule_of(settings.schedule, settings.learning_rate_init, steps)
+    if settings.solver == "sgd":
+        rate = rate if isinstance(rate, Schedule) else rate * aim.objective
+        momentum = settings.momentum
+        return SGD(rate, momentum=momentum, nesterov=settings.nesterovs_momentum and momentum > 0)
+    if settings.solver == "adam":
+        epsilon = settings.epsilon / aim.objective
+        return Adam(rate, beta_1=settings.beta_1, beta_2=settings.beta_2, epsilon=epsilon)
+    if settings.solver == "lbfgs":
+        tolerance, evaluations = settings.tol / aim.objective, settings.max_fun
+        return LBFGS(gradient_tolerance=tolerance, change_tolerance=LBFGS_CHANGE, max_evaluations=evaluations)
+    made: Optimizer = OPTIMIZERS.make(settings.solver, Optimizer)
+    if not made.full_batch:
+        made.learning_rate = rate
+    return made
+
+
+def _schedule_of(name: str, rate: float, steps: int) -> Schedule:
+    try:
+        return SCHEDULES.find(name)(rate, steps)
+    except TypeError:
+        raise ConfigurationError(
+            f"schedule is {name!r}, which takes more than a rate and a number of steps: pass it made, such as "
+            f"dk.schedules.{name}(...)"
+        ) from None
+
+
+# -- training --------------------------------------------------------------------------------------------------------
+
+
+def train(
+    data: EncodedData,
+    settings: Settings,
+    *,
+    seeds: Sequence[int],
+    progress: Progress | None = None,
+    start: Members | None = None,
+    epochs: int | None = None,
+) -> Members:
+    """As `train_members` says."""
+    aim = aim_of(settings, data)
+
+    def make(number: int, threads: int) -> tuple[WholeNetwork, Curve]:
+        before = None if start is None else (start.networks[number], start.curves[number])
+        return _train_one(data, settings, aim, seeds[number], threads, progress, before, epochs)
+
+    made = each_in_threads(make, range(len(seeds)), settings.n_jobs)
+    if epochs is None and not all(curve.ended for _, curve in made):
+        from sklearn.exceptions import ConvergenceWarning
+
+        warnings.warn(
+            f"{settings.max_iter} iterations (max_iter) were made and the training has not converged",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return Members([net for net, _ in made], [curve for _, curve in made], data.task)
+
+
+def _train_one(
+    data: EncodedData,
+    settings: Settings,
+    aim: Aim,
+    seed: int,
+    threads: int,
+    progress: Progress | None,
+    before: tuple[WholeNetwork, Curve] | None,
+    epochs: int | None,
+) -> tuple[WholeNetwork, Curve]:
+    part, held_out = data.train, data.validation
+    if settings.early_stopping and epochs is None and held_out is None:
+        part, held_out = hold_out(part, data.task, settings.validation_fraction, seed)
+    full_batch = settings.solver == "lbfgs" or getattr(settings.solver, "full_batch", False)
+    batch = part.rows if full_batch else min(settings.batch_size, part.rows)
+    mean_weight = 1.0 if part.weights is None else float(part.weights.mean())
+    penalty = settings.alpha / (2 * batch * mean_weight * aim.objective)
+    steps = settings.max_iter * -(-part.rows // batch)
+    if before is None:
+        net: WholeNetwork = network_of(settings, data, aim, seed, threads, penalty)
+        curve = Curve()
+    else:
+        net, curve = before
+    metric = None if held_out is None else SCORES[data.task]
+    if before is None or epochs is None:
+        net.compile(optimizer_of(settings, aim, steps), aim.loss, metrics=[] if metric is None else [metric])
+    watch = Convergence(
+        settings,
+        curve,
+        rows=part.rows,
+        reported=aim.reported,
+        rate=aim.objective if settings.solver == "sgd" else 1.0,
+        score=None if metric is None else f"val_{name_of(metric)}",
+        stops=epochs is None and not full_batch,
+        progress=progress,
+    )
+    validation: tuple[Any, ...] | None = None
+    if held_out is not None:
+        validation = (held_out.x, targets_of(aim.loss, held_out, data, settings.dtype))
+        validation = validation if held_out.weights is None else (*validation, held_out.weights)
+    history = fit(
+        net,
+        part.x,
+        targets_of(aim.loss, part, data, settings.dtype),
+        validation_data=validation,
+        batch_size=None if full_batch else batch,
+        epochs=settings.max_iter if epochs is None else epochs,
+        shuffle=settings.shuffle,
+        sample_weight=part.weights,
+        callbacks=[watch, *_several(settings.callbacks)],
+        verbose=0,
+    )
+    curve.ended = curve.ended or history.ended or ""
+    return net, curve
+
+
+def _several(callbacks: Any) -> Sequence[Any]:
+    return () if callbacks is None else callbacks if isinstance(callbacks, list | tuple) else (callbacks,)
+
+
+def hold_out(part: Part, task: str, share: float, seed: int) -> tuple[Part, Part]:
+    """Two parts of the rows, the second a share of them, with the same share of each class."""
+    from sklearn.model_selection import train_test_split
+
+    rows = np.arange(part.rows)
+    stratify = part.y if task in ("binary", "multiclass") else None
+    kept, held_out = train_test_split(rows, test_size=share, random_state=seed, stratify=stratify)
+    if len(held_out) < 2:
+        raise ConfigurationError(
+            f"validation_fraction={share} of {part.rows} rows holds out {len(held_out)}: expected 2 or more. Increase "
+            "validation_fraction, or give validation data"
+        )
+    return _rows(part, np.sort(kept)), _rows(part, np.sort(held_out))
+
+
+def _rows(part: Part, which: NDArray[np.intp]) -> Part:
+    return Part(part.x[which], part.y[which], None if part.weights is None else part.weights[which])
+
+
+MLP = Preset(
+    name="mlp",
+    train=train,
+    values={
+        "hidden_layer_sizes": (100,),
+        "activation": "relu",
+        "solver": "adam",
+        "alpha": 1e-4,
+        "batch_size": OfData(lambda data: min(200, data.train.rows)),
+        "learning_rate": "constant",
+        "learning_rate_init": 1e-3,
+        "power_t": 0.5,
+        "max_iter": 200,
+        "shuffle": True,
+        "tol": 1e-4,
+        "momentum": 0.9,
+        "nesterovs_momentum": True,
+        "early_stopping": False,
+        "validation_fraction": 0.1,
+        "beta_1": 0.9,
+        "beta_2": 0.999,
+        "epsilon": 1e-8,
+        "n_iter_no_change": 10,
+        "max_fun": 15000,
+        "dropout": 0.0,
+        "loss": OfData(lambda data: "squared_error" if data.task == "regression" else "log_loss"),
+        "schedule": None,
+        "normalization": None,
+        "label_smoothing": 0.0,
+        "encoder": None,
+        "n_ensemble": 1,
+        "calibration": None,
+        "time_budget": None,
+        "dtype": OfParameters(lambda given: "float64" if given["solver"] == "lbfgs" else "float32"),
+    },
+)

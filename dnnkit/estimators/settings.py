@@ -1,0 +1,82 @@
+"""The parameters of an estimator, each with its value: nothing is "auto" any more."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from dnnkit.deferred import dataclass
+from dnnkit.estimators.data import EncodedData
+from dnnkit.estimators.parameters import taken
+from dnnkit.estimators.presets import PRESETS, OfData, OfParameters, Preset
+from dnnkit.formula import Formula
+from dnnkit.losses import Loss
+from dnnkit.network.checks import Dtype
+from dnnkit.optimizers import Optimizer
+from dnnkit.schedules import Schedule
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What members are made by. The names are those of the estimators' parameters, which say what they mean."""
+
+    preset: Preset
+    hidden_layer_sizes: tuple[int, ...]
+    activation: str | Formula
+    solver: str | Optimizer
+    alpha: float
+    batch_size: int
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    tol: float
+    verbose: Any
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    dropout: float
+    loss: str | Loss
+    schedule: str | Schedule | None
+    normalization: str | None
+    label_smoothing: float
+    n_ensemble: int
+    calibration: str | None
+    time_budget: float | None
+    dtype: Dtype
+    backend: Any
+    n_jobs: int | None
+    callbacks: Any
+
+
+def preset_of(given: Any) -> Preset:
+    """The preset of that name, or one of the user's own."""
+    return PRESETS.make(given, Preset)  # type: ignore[no-any-return]
+
+
+def value_of(name: str, parameters: Mapping[str, Any], data: EncodedData | None = None) -> Any:
+    """The value of a parameter; without data of those that need none."""
+    value, values = parameters[name], preset_of(parameters["preset"]).values
+    if isinstance(value, str) and value == AUTO and name in values:
+        value = values[name]
+        if isinstance(value, OfParameters):
+            value = value.value(parameters)
+        elif isinstance(value, OfData):
+            assert data is not None
+            value = value.value(data)
+    return taken(name, value)
+
+
+def resolve(parameters: Mapping[str, Any], data: EncodedData) -> Settings:
+    """The settings of an estimator's parameters for these data."""
+    names = [field.name for field in fields(Settings) if field.name != "preset"]
+    values = {name: value_of(name, parameters, data) for name in names}
+    return Settings(preset=preset_of(parameters["preset"]), **values)

@@ -1,0 +1,135 @@
+"""What watches the training of one member: its curve, its best epoch, its time."""
+
+from collections.abc import Callable
+from math import inf, isfinite
+from typing import Any
+
+from dnnkit.callbacks.base import Callback, Logs
+from dnnkit.estimators.budget import Clock, Hurried
+from dnnkit.estimators.data import Curve, Progress
+from dnnkit.schedules import Schedule
+
+SLOWER = 1.05
+"""How many times as long as it has a member may seem to need before its schedule is made to run faster."""
+
+
+class BestEpoch(Callback):
+    """Keeps a member's curve and the weights of the epoch with the smallest loss on the rows that were held out.
+
+    Arguments:
+        curve: goes on from where it is.
+        score: the metric in the logs that `curve.scores` are; None for none.
+        rows: in an epoch.
+        reported: what a loss is multiplied by in the curve.
+        patience: epochs without a better one after which training ends.
+        tell: what takes a line of text now and then; None for nobody.
+    """
+
+    def __init__(
+        self,
+        curve: Curve,
+        *,
+        score: str | None,
+        rows: int,
+        reported: float,
+        patience: float,
+        tell: Callable[[str], None] | None,
+    ) -> None:
+        self.curve, self.score, self.rows, self.reported = curve, score, rows, reported
+        self.patience, self.tell = patience, tell
+        self.best, self.best_epoch = inf, -1
+        self.weights: dict[str, Any] | None = None
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: D102
+        self.curve.epochs, self.curve.waited, self.curve.ended = 0, 0, ""
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: D102
+        curve, logs = self.curve, logs or {}
+        loss = float(logs["loss"]) * self.reported
+        curve.losses.append(loss)
+        curve.epochs += 1
+        curve.rows_seen += self.rows
+        curve.best_loss = loss if curve.best_loss is None else min(curve.best_loss, loss)
+        line = f"epoch {curve.epochs}, loss {loss:.4f}"
+        if "val_loss" in logs:
+            line += self._note(epoch, float(logs["val_loss"]), logs)
+        if self.tell is not None:
+            self.tell(line)
+
+    def _note(self, epoch: int, held_out: float, logs: Logs) -> str:
+        curve, score = self.curve, logs.get(f"val_{self.score}")
+        if score is not None:
+            curve.scores = [*curve.scores, float(score)] if curve.scores else [float(score)]
+        curve.waited += 1
+        if held_out < self.best:
+            self.best, self.best_epoch, curve.waited, curve.best_score = held_out, epoch, 0, score
+            self.weights = dict(self.model.predicting_parameters)
+        elif curve.waited >= self.patience:
+            curve.ended = f"no better epoch in {curve.waited}"
+            self.model.stop_training = True
+        return f", held out {held_out * self.reported:.4f}, best {self.best * self.reported:.4f}"
+
+    def on_train_end(self, logs: Logs | None = None) -> None:  # noqa: D102
+        if self.weights is not None:
+            self.model.set_parameters(self.weights)
+
+
+class Deadline(Callback):
+    """Ends a training in time, and lets its schedule run faster so that it comes to its end.
+
+    Arguments:
+        at: when, by the clock.
+        clock: what tells the time.
+        steps: of the training, if there were no deadline.
+        curve: is told why it ended.
+    """
+
+    def __init__(self, at: float, clock: Clock, steps: int, curve: Curve) -> None:
+        self.at, self.clock, self.steps, self.curve = at, clock, steps, curve
+        self._done, self._begin, self._looks = 0, clock(), 1
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:  # noqa: D102
+        self._done += 1
+        now = self.clock()
+        if now >= self.at:
+            self.curve.ended = f"time budget spent after {self._done} of {self.steps} steps"
+            self.model.stop_training = True
+        elif self._done >= self._looks:  # after 1, 2, 4 ... steps, later after each 64th of all
+            self._looks += max(1, min(self._looks, self.steps // 64))
+            self._hurry(now)
+
+    def _hurry(self, now: float) -> None:
+        optimizer: Any = self.model.optimizer
+        schedule, done = optimizer.learning_rate, self._done
+        if not isinstance(schedule, Schedule) or now <= self._begin:
+            return
+        hurried = isinstance(schedule, Hurried)
+        place = schedule.place(done) if isinstance(schedule, Hurried) else float(done)
+        left = (self.at - now) * done / (now - self._begin)  # steps, at the speed so far
+        pace = (self.steps - place) / max(left, 1.0)
+        before = schedule.pace if isinstance(schedule, Hurried) else 1.0
+        if isfinite(pace) and pace > 0 and (pace > SLOWER * before or (hurried and pace * SLOWER < before)):
+            inner = schedule.schedule if isinstance(schedule, Hurried) else schedule
+            optimizer.learning_rate = Hurried(inner, done, place, max(1.0, pace))
+
+
+class Telling:
+    """Hands a member's lines to the user, one a second at most.
+
+    Arguments:
+        progress: what takes them.
+        who: is put before each.
+        clock: what tells the time.
+        elapsed: gives the words for the time that has passed.
+    """
+
+    def __init__(self, progress: Progress, who: str, clock: Clock, elapsed: Callable[[], str]) -> None:
+        self.progress, self.who, self.clock, self.elapsed = progress, who, clock, elapsed
+        self._next = clock() + 1.0
+
+    def __call__(self, line: str, *, must: bool = False) -> None:
+        """Say it, if it is time for a line, or it must be said."""
+        now = self.clock()
+        if must or now >= self._next:
+            self._next = now + 1.0
+            self.progress(f"{self.who}: {line}, {self.elapsed()}")

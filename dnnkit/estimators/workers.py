@@ -1,0 +1,44 @@
+"""Members in threads: how many at once, and how many threads each network has then."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from dnnkit.backends.processors import processors
+
+Made = TypeVar("Made")
+
+BOUNDS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"
+"""What joblib sets in its processes, so that all of them together have as many threads as there are processors."""
+
+
+def allowed_threads() -> int:
+    """Threads that this process may have: its processors, or fewer where joblib or the user bounds libraries."""
+    bounds = [int(os.environ[name]) for name in BOUNDS if os.environ.get(name, "").isdecimal()]
+    return min([processors(), *(bound for bound in bounds if bound > 0)])
+
+
+def at_once(n_jobs: int | None, members: int) -> tuple[int, int]:
+    """How many members are trained at once, and the threads of each; together no more than are allowed.
+
+    Arguments:
+        n_jobs: as scikit-learn has it: None for one at a time unless joblib's configuration says otherwise, -1 for as
+            many as there are processors.
+        members: how many there are.
+    """
+    from joblib import effective_n_jobs  # comes with scikit-learn
+
+    allowed = allowed_threads()
+    workers = max(1, min(effective_n_jobs(n_jobs), allowed, members))
+    return workers, max(1, allowed // workers)
+
+
+def each_in_threads(make: Callable[[Any, int], Made], given: Sequence[Any], n_jobs: int | None) -> list[Made]:
+    """What `make` gives for each, and the number of threads that it may use; the first error is raised."""
+    workers, threads = at_once(n_jobs, len(given))
+    if workers == 1:
+        return [make(each, threads) for each in given]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="dnnkit-member") as pool:
+        return list(pool.map(lambda each: make(each, threads), given))

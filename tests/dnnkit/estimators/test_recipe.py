@@ -1,0 +1,187 @@
+"""The preset "tabular": each of its parts against its definition."""
+
+from math import cos, log2, pi
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dnnkit as dk
+from dnnkit.backends import Backend
+from dnnkit.estimators.budget import Hurried
+from dnnkit.estimators.data import Columns, EncodedData, Part, Task
+from dnnkit.estimators.members import Members, tempered
+from dnnkit.estimators.recipe import train
+from dnnkit.estimators.settings import resolve
+from dnnkit.network.whole import WholeNetwork
+
+ROWS, FEATURES = 96, 5
+
+
+def table(task: Task = "multiclass", rows: int = ROWS, validation: Part | None = None) -> EncodedData:
+    """Rows of which the targets follow from the first features."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(rows, FEATURES)).astype("float32")
+    values = np.stack([x[:, 0] - x[:, 1], np.sin(2 * x[:, 2])], axis=1)
+    y: Any = (values[:, 0] > 0) + (values[:, 1] > 0.2).astype(np.int64)
+    outputs = {"multiclass": 3, "binary": 1}.get(task, 2)
+    if task == "binary":
+        y = (y > 0).astype(np.int64)
+    elif task != "multiclass":
+        y = values if task == "regression" else (values > 0).astype("float32")
+    return EncodedData(Part(x, y), validation, Columns(tuple(range(FEATURES))), task, outputs)
+
+
+def trained(data: EncodedData, *, members: int = 2, seed: int = 0, **given: Any) -> Members:
+    """Members of the preset with a few other parameters."""
+    given = {"hidden_layer_sizes": (8, 8), "max_iter": 6, "batch_size": 32, **given}
+    others = {name: given.pop(name) for name in ("clock", "progress", "start", "epochs") if name in given}
+    parameters = dk.DNNClassifier(preset="tabular", n_ensemble=members, **given).get_params(deep=False)
+    return train(data, resolve(parameters, data), seeds=[seed + number for number in range(members)], **others)
+
+
+@pytest.mark.parametrize("task", ["multiclass", "binary", "multilabel", "regression"])
+def test_what_it_says_is_what_its_parameters_say(task: Task) -> None:
+    data = table(task)
+    members = trained(data)
+    x, said = data.train.x[:7].astype(float), []
+    for net in members.networks:
+        p = {name: value.astype(float) for name, value in net.parameters.items()}
+        h = x * p["scale/scale"]
+        for number, layer in enumerate(("dense", "dense_1", "dense_2")):
+            h = h @ p[f"{layer}/kernel"] / np.sqrt(h.shape[1]) + p[f"{layer}/bias"]
+            if number < 2:
+                h = h * np.tanh(np.log1p(np.exp(h)))  # mish
+        if task == "regression":
+            h = np.clip(h, data.train.y.min(axis=0), data.train.y.max(axis=0))
+        elif task == "multiclass":
+            h = np.exp(h) / np.exp(h).sum(axis=1, keepdims=True)
+        else:
+            h = 1 / (1 + np.exp(-h))
+        said.append(h)
+    mean = np.mean(said, axis=0)
+    if task != "regression":
+        assert members.temperature != 1
+        mean = tempered(mean, members.temperature, across=task == "multiclass")
+    assert members.predict_scores(data.train.x[:7]) == pytest.approx(mean, rel=2e-4, abs=1e-5)
+
+
+def test_the_best_epoch_is_kept() -> None:
+    data = table()
+    seen: list[tuple[WholeNetwork, list[float]]] = []
+
+    class Listener(dk.callbacks.Callback):
+        def on_train_begin(self, logs: Any = None) -> None:
+            seen.append((self.model, []))
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            seen[-1][1].append(logs["val_loss"])
+
+    one = trained(
+        table(validation=data.train),
+        members=1,
+        callbacks=Listener(),
+        learning_rate_init=0.5,
+        schedule=None,
+        max_iter=12,
+    )
+    [(net, losses)] = seen
+    assert int(np.argmin(losses)) < 19  # else nothing would be put back
+    assert net.evaluate(data.train.x, data.train.y)["loss"] == pytest.approx(min(losses), rel=1e-5)
+    assert one.curves[0].scores is not None
+    assert one.curves[0].best_score == one.curves[0].scores[int(np.argmin(losses))]
+
+
+def test_the_loss_has_smoothed_labels() -> None:
+    data = table()
+    net = trained(data, members=1, label_smoothing=0.2).networks[0]
+    said = net.predict(data.train.x).astype(float)
+    targets = 0.8 * np.eye(3)[data.train.y] + 0.2 / 3
+    expected = -(targets * np.log(said)).sum(axis=1).mean()
+    assert net.evaluate(data.train.x, data.train.y)["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_rates_are_four_cycles_of_each_group_of_parameters() -> None:
+    net = trained(table(), members=1, max_iter=5, early_stopping=False).networks[0]
+    steps = 5 * ROWS // 32
+    numbers = net.optimizer.hyperparameters(0, steps, net.executable.program.groups)
+    cycles = np.array([0.5 * (1 - cos(2 * pi * log2(1 + 15 * step / steps))) for step in range(steps)])
+    assert numbers.learning_rates == pytest.approx(0.04 * cycles, abs=1e-12)
+    groups = zip(net.executable.program.groups, numbers.groups, strict=True)
+    factors = {group.parameters: own.learning_rates[2] / numbers.learning_rates[2] for group, own in groups}
+    assert factors == {
+        ("scale/scale",): pytest.approx(6.0),
+        ("dense/bias", "dense_1/bias", "dense_2/bias"): pytest.approx(0.1),
+    }
+    assert numbers.constants["beta_2"] == 0.95
+
+
+def test_random_state_decides_and_threads_do_not() -> None:
+    data = table("binary")
+    said = [
+        trained(data, seed=seed, n_jobs=jobs).predict_scores(data.train.x) for seed, jobs in ((0, 1), (0, 2), (9, 1))
+    ]
+    assert np.array_equal(said[0], said[1])
+    assert not np.array_equal(said[0], said[2])
+
+
+def test_backends_follow_one_training(backend: Backend) -> None:
+    data = table("regression")
+    with dk.use_backend("numpy"):
+        expected = trained(data, dtype="float64").predict_scores(data.train.x)
+    members = trained(data, dtype="float64")
+    assert members.predict_scores(data.train.x) == pytest.approx(expected, abs=1e-6)
+    if backend.name == "numba":
+        assert [net.history.plan.reason for net in members.networks] == [None, None]  # all of it is compiled
+
+
+class Ticking:
+    """A clock that goes on by a second whenever it is looked at."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+@pytest.mark.parametrize("budget", [40.0, 100.0])
+def test_a_time_budget_ends_training_after_a_step_and_hurries_the_schedule(budget: float) -> None:
+    clock, lines = Ticking(), list[str]()
+    members = trained(table(), max_iter=50, time_budget=budget, clock=clock, n_jobs=1, progress=lines.append)
+    assert budget - 6 < clock.now < budget + 8  # it looks a few times after the end, too
+    assert len(members.networks) == 2
+    assert all(curve.ended.startswith("time budget spent") for curve in members.curves)
+    for net in members.networks:
+        rate, done = net.optimizer.learning_rate, net.executable.state.step
+        assert isinstance(rate, Hurried)
+        assert done < 0.3 * 150
+        assert rate.place(done + 2) > 150  # it comes to the end of its four cycles
+    assert lines[-1].endswith(f"s of {budget:g} s")
+
+
+def test_members_for_which_there_is_no_time_are_left_out() -> None:
+    members = trained(table(), members=3, time_budget=1.5, clock=Ticking(), n_jobs=1)
+    assert len(members.networks) == 1
+    assert members.curves[0].ended == "time budget spent after 1 of 18 steps"
+
+
+def test_patience_ends_training() -> None:
+    members = trained(table(), members=1, max_iter=200, n_iter_no_change=3, learning_rate_init=0.5)
+    assert members.curves[0].epochs < 200
+    assert members.curves[0].ended == "no better epoch in 3"
+
+
+def test_it_goes_on_from_where_it_was() -> None:
+    data = table()
+    members = trained(data, epochs=1)
+    for _ in range(3):
+        members = trained(data, epochs=1, start=members)
+    once = trained(data, epochs=4)
+    assert np.array_equal(members.predict_scores(data.train.x), once.predict_scores(data.train.x))
+    assert members.curves[0].rows_seen == 4 * ROWS
+    assert members.temperature == 1
+    warm = trained(data, start=members)
+    assert warm.networks[0] is members.networks[0]
+    assert warm.curves[0].rows_seen == 4 * ROWS + 6 * (ROWS - 24)
