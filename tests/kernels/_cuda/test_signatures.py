@@ -32,7 +32,7 @@ NEVER = ["nonzero_columns"]
 IN_OTHERS = ["philox"]
 """Drawn in the mask of dropout."""
 BY_ARRAYS = ["lbfgs", "dense_of_classes"]
-"""CuPy runs the reference, operation by operation; the latter, which the Numba backend makes of others, in no network."""
+"""CuPy runs the reference, operation by operation; `dense_of_classes` in no network, for the Numba backend makes it."""
 KINDS = [name for name in registry.names("stage") if name not in BY_ARRAYS]
 OWN = [name for name in FOLDERS if name not in BY_CUBLAS + NEVER + IN_OTHERS + BY_ARRAYS]
 """What has CUDA code of our own."""
