@@ -43,7 +43,6 @@ ROWS: dict[str, list[str]] = {
         "both.predict([x, x[:2, :3]])",
         "(both.compile('sgd', 'mse'), both.evaluate([x, x[:, :3]], x))",
         "(both.compile('sgd', 'mse'), both.fit([x, x[:, :3]], [x[:, :2], y], class_weight={0: 2.0}))",
-        "both.to_numpy_source('net.py')",
         "net.plot('net.doc')",
     ],
     "Tables": [

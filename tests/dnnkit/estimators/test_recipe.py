@@ -184,4 +184,4 @@ def test_it_goes_on_from_where_it_was() -> None:
     assert members.temperature == 1
     warm = trained(data, start=members)
     assert warm.networks[0] is members.networks[0]
-    assert warm.curves[0].rows_seen == 4 * ROWS + 6 * (ROWS - 24)
+    assert warm.curves[0].rows_seen == 4 * ROWS + 6 * (ROWS - 12)
