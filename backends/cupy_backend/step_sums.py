@@ -122,11 +122,15 @@ class StepSums:
             slope = buffers.get("dscores", (len(scores), width), number)
             copy_columns(scores, first, own, 0, width)
             wanted = self._targets_of(output, y, buffers, number)
+            counts: Any = weights
+            if weights is not None and weights.ndim > 1:
+                counts = buffers.get("weights", (len(scores),), number)
+                copy_columns(weights, number, counts.reshape(-1, 1), 0, 1)
             place = slice(loss_number, loss_number + 1)
-            backend.add_loss(output.loss, own, wanted, weights, numbers[place], slope, losses[place])
+            backend.add_loss(output.loss, own, wanted, counts, numbers[place], slope, losses[place])
             copy_columns(slope, 0, out, first, width)
             loss_number += 1
-            self._add_metrics(output, number, own, wanted, weights, totals, buffers)
+            self._add_metrics(output, number, own, wanted, counts, totals, buffers)
         loss_weights = self._constant(buffers, "loss weights", self._loss_weights)
         places = self._constant(buffers, "places of losses", self._places_of_losses)
         launchers.join_losses(losses, loss_weights, places, totals, clock, self._program.dtype)

@@ -292,7 +292,8 @@ class TimedExecutable(StagewiseExecutable):
                 return None
             return values, buffers.get(name, (rows, *values.shape[1:]), dtype=values.dtype)
 
-        targets, weights = pair("y", data.y), pair("weights", data.weights)
+        of_outputs = data.weights is not None and data.weights.ndim > 1
+        targets, weights = pair("y", data.y), pair("weights of outputs" if of_outputs else "weights", data.weights)
         assert targets is not None, "an epoch has targets"
         self._backend.gather_batch(
             *(data.x, source.order, self._rescale, x, targets, weights, timeline.table),
