@@ -32,6 +32,16 @@ class Fault:
 
 REFERENCE = [
     Fault(
+        "reference-table-quartiles", SCALE, "dnnkit/tables/scaling.py",
+        "return 0.0 if spread == 0 else min(0.5 / spread", "return 0.0 if spread == 0 else min(1.0 / spread",
+        "tests/dnnkit/tables/test_encoder.py -k quartiles",
+    ),
+    Fault(
+        "reference-table-codes", ONE, "dnnkit/tables/columns.py",
+        "place.code[:] = codes + 1", "place.code[:] = np.maximum(codes, 0)",
+        "tests/dnnkit/tables/test_encoder.py -k embeddings",
+    ),
+    Fault(
         "reference-lbfgs-second-loop", ORDER, "kernels/lbfgs/reference.py",
         "curvatures, shares[::-1], strict=True)", "curvatures, shares, strict=True)",
         "tests/kernels/lbfgs/test_direction.py -k matrix",
