@@ -656,6 +656,31 @@ CUDA = [
         "if parts == 1 else", "if parts == 0 else",
         "tests/conformance -k 'CPU-data-clipped'",
     ),
+    Fault(
+        "cuda-embedding-positions", INDEX, "kernels/stages/embedding/gpu.cu",
+        "__ffs(static_cast<int>(left)) - 1", "__ffs(static_cast<int>(left) & -2) - 1",
+        "tests/kernels/stages/test_gpu.py -k 'cpu and embedding'",
+    ),
+    Fault(
+        "cuda-layer-moments", INDEX, "kernels/stages/layer_normalization/sums.cu",
+        "moments[2 * row + 1]", "moments[2 * row]",
+        "tests/kernels/stages/test_gpu.py -k 'cpu and layer_normalization'",
+    ),
+    Fault(
+        "cuda-losses-joined", MISSING, "kernels/_cuda/outputs.cu",
+        "sum += loss_weights[k] * losses[k];", "sum += losses[k];",
+        "tests/cuda_on_cpu/test_cupy_graphs.py -k every_kind",
+    ),
+    Fault(
+        "cuda-gradient-passed-on", STALE, "kernels/stages/add/gpu.py",
+        "any(needs_dx[:place])", "not needs_dx[place]",
+        "tests/cuda_on_cpu/test_cupy_graphs.py -k every_kind",
+    ),
+    Fault(
+        "cuda-statistics-of-a-step", MISSING, "backends/cupy_backend/timed_executable.py",
+        "self._take_statistics(self._training.stages.statistics)", "pass",
+        "tests/cuda_on_cpu/test_cupy_graphs.py -k every_kind",
+    ),
 ]  # fmt: skip
 
 BACKENDS = [
