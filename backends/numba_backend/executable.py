@@ -148,7 +148,7 @@ class NumbaExecutable(CompiledReader):
         order = np.ascontiguousarray(order, np.int64)
         weights, is_one = self._weight_sums(data, order, batch_size), _is_one_batch(order, batch_size)
         batches = Batches(self._source(data), order, size, weights, is_one=is_one)
-        self.epoch = Epoch(batches, team, team.zero_totals(), len(order) if data.weights is None else None)
+        self.epoch = Epoch(batches, team, team.zero_totals(), len(order) if data.host_weights is None else None)
         self._tell(partition)
 
     def _tell(self, partition: Partition) -> None:

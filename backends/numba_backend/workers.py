@@ -78,7 +78,7 @@ class WorkerTeam:
         self._target_width = program.target_width if self._takes == "values" else 0
         kind = program.dtype if self._takes == "values" else "int64"
         self._targets = zeros((workers, own_rows * max(1, self._target_width)), kind)
-        self._row_weights = np.ones((workers, own_rows), program.dtype)
+        self._row_weights = np.ones((workers, own_rows * max(1, len(program.outputs))), program.dtype)
         self.gradients = zeros((workers, self.layout.trained_size), program.dtype)
         self._spares = zeros((workers, self.layout.trained_size if wiring.shares else 0), program.dtype)
         self._parts, part_bytes = kernels.part_structures(own_rows)
@@ -444,6 +444,7 @@ class WorkerTeam:
             worker.slots = numbers.addresses[1] + row * numbers.slots.strides[0]
             worker.totals, worker.used = address(sums[number]), self._features
             worker.columns = address(self._all_columns if data.bits is None else self._columns[number])
+        run.weight_width = 1 if data.weights is None or data.weights.ndim == 1 else data.weights.shape[1]
         if data.weights is None:
             self._row_weights.fill(1)
 

@@ -197,9 +197,14 @@ REFERENCE = [
 
 NUMBA = [
     Fault(
+        "numba-weights-of-outputs", INDEX, "kernels/_engine/parts.py",
+        "own[i] = weights[i, place]", "own[i] = weights[i, 0]",
+        "tests/dnnkit/network/test_output_weights.py -k 'means_of_rows and numba'",
+    ),
+    Fault(
         "numba-loss-of-outputs", STALE, "kernels/_engine/parts.py",
         "(number(0.0, worker.totals, part.first) - before)", "number(0.0, worker.totals, part.first)",
-        "tests/backends/numba_backend/test_own_parts.py -k 'of_one_of_several and False'",
+        "tests/backends/numba_backend/test_own_parts.py -k 'of_one_of_several and no'",
     ),
     Fault(
         "numba-classes-second-product", STALE, "kernels/stages/dense_of_classes/cpu.py",
@@ -935,6 +940,11 @@ BACKENDS = [
         "tests/dnnkit/training/test_interrupted.py -k 'of_two_fits and numba and saved'",
     ),
     Fault(
+        "backends-balanced-after-split", STALE, "dnnkit/network/fitting.py",
+        "(*held_out[:2], balanced(held_out[2], program))", "held_out",
+        "tests/dnnkit/network/test_output_weights.py -k 'held_out and numpy'",
+    ),
+    Fault(
         "backends-fused-mode", INDEX, "backends/numba_backend/fusing.py",
         'Part(settings["mode"], settings["sizes"]', 'Part("count", settings["sizes"]',
         "tests/backends/numba_backend/test_fusing.py -k 'one_hot and units/1'",
@@ -942,7 +952,7 @@ BACKENDS = [
     Fault(
         "backends-own-parts-columns", INDEX, "backends/numba_backend/own_parts.py",
         "slope[:, slice(*own.part.columns)] = gradient", "slope[:, : gradient.shape[1]] = gradient",
-        "tests/backends/numba_backend/test_own_parts.py -k 'of_one_of_several and False'",
+        "tests/backends/numba_backend/test_own_parts.py -k 'of_one_of_several and no'",
     ),
     Fault(
         "backends-own-parts-sums", STALE, "backends/numba_backend/own_parts.py",
