@@ -164,6 +164,7 @@ class WorkerTeam:
         run.gradients, run.gradient_stride = address(self.gradients), self.gradients.strides[0]
         run.norms, run.norm_count = address(self._norms), self._norms.shape[-1]
         run.parts, run.part_count = ctypes.addressof(self._parts), len(program.outputs)
+        run.averages_apart = bool(program.bounds)
         if program.bounds:
             self._bounds = self._bound_structures()
             run.bounds = ctypes.addressof(self._bounds)
@@ -268,6 +269,7 @@ class WorkerTeam:
             first,
             clips=clips,
             bounds=len(program.bounds) if purpose == "train" else 0,
+            averages_apart=bool(program.bounds) and program.averages and purpose == "train",
             penalises=bool(program.penalties) and purpose in ("train", "differentiate"),
             inputs=inputs_of(self.program, self._wiring, self.partition, batches),
             bytes=data.x.dtype == np.uint8,

@@ -202,6 +202,7 @@ _RUN_WORDS = {
     "constant_stride": "bytes from one step's to the next one's; 0 if they are the same",
     "group_constants": "bytes from one group's to the next one's",
     "average": "address of the update of the parameters' running means, 0 if there are none",
+    "averages_apart": "1 if these are updated after the parameters are held to bounds, not with them",
     "average_slot": "bytes from the first slot to theirs",
     "average_constants": "bytes from the first of the optimizer's other numbers to theirs",
     "segments": "how many a worker has, if they are updated, or their gradients clipped, one by one; else 0",

@@ -440,12 +440,6 @@ def test_a_fit_that_is_diagnosed_has_each_call_of_a_layer() -> None:
     assert names == [*within, "shared", "shared#2", "shared#3", "kind", "price"]
 
 
-def test_a_graph_has_no_script() -> None:
-    net = network("numpy")
-    with pytest.raises(ConfigurationError, match="writes no script"):
-        net.to_numpy_source("net.py")
-
-
 def test_auto_chooses_for_a_graph() -> None:
     net = compiled(backend="auto")
     fit(net)
