@@ -73,7 +73,6 @@ class NumbaExecutable(CompiledReader):
 
     epoch: Epoch
     api_version = 2
-    can_freeze = can_group = can_hold = can_accumulate = True
 
     def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:
         super().__init__(backend, program, plan)

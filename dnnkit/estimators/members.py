@@ -15,7 +15,7 @@ from dnnkit.estimators.data import Curve, EncodedData, Progress, Task
 from dnnkit.estimators.settings import Settings
 from dnnkit.network.whole import WholeNetwork
 
-DENSE_BYTES = 1 << 24
+DENSE_BYTES = 1 << 22
 """Of the rows of a sparse matrix that are made dense at a time, about."""
 
 
