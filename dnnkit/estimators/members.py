@@ -16,7 +16,7 @@ from dnnkit.estimators.embedding import inputs_of
 from dnnkit.estimators.settings import Settings
 from dnnkit.network.whole import WholeNetwork
 
-DENSE_BYTES = 1 << 24
+DENSE_BYTES = 1 << 22
 """Of the rows of a sparse matrix that are made dense at a time, about."""
 
 

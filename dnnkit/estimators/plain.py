@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from dnnkit import layers
 from dnnkit.base_loss import LOSSES, Loss
 from dnnkit.deferred import dataclass
-from dnnkit.errors import ConfigurationError
+from dnnkit.errors import ConfigurationError, TrainingWarning
 from dnnkit.estimators.convergence import Convergence
 from dnnkit.estimators.data import Curve, EncodedData, Part, Progress
 from dnnkit.estimators.embedding import SIZE, assembled
@@ -258,24 +258,67 @@ def _train_one(
         stops=epochs is None and not full_batch,
         progress=progress,
     )
-    validation: tuple[Any, ...] | None = None
-    if held_out is not None:
-        validation = (held_out.x, targets_of(aim.loss, held_out, data, settings.dtype))
-        validation = validation if held_out.weights is None else (*validation, held_out.weights)
-    history = fit(
-        net,
-        part.x,
-        targets_of(aim.loss, part, data, settings.dtype),
-        validation_data=validation,
-        batch_size=None if full_batch else batch,
-        epochs=settings.max_iter if epochs is None else epochs,
-        shuffle=settings.shuffle,
-        sample_weight=part.weights,
-        callbacks=[watch, *_several(settings.callbacks)],
-        verbose=0,
-    )
-    curve.ended = curve.ended or history.ended or ""
+    targets = targets_of(aim.loss, part, data, settings.dtype)
+    limit = settings.max_iter if epochs is None else epochs
+    try:
+        if held_out is None and not full_batch and is_little(part, batch) and not settings.callbacks:
+            train_on_little(net, part.x, targets, batch, limit, settings.shuffle, watch)
+        else:
+            validation: tuple[Any, ...] | None = None
+            if held_out is not None:
+                validation = (held_out.x, targets_of(aim.loss, held_out, data, settings.dtype))
+                validation = validation if held_out.weights is None else (*validation, held_out.weights)
+            history = fit(
+                net,
+                part.x,
+                targets,
+                validation_data=validation,
+                batch_size=None if full_batch else batch,
+                epochs=limit,
+                shuffle=settings.shuffle,
+                sample_weight=part.weights,
+                callbacks=[watch, *_several(settings.callbacks)],
+                verbose=0,
+            )
+            curve.ended = curve.ended or history.ended
+    except KeyboardInterrupt:
+        if not curve.losses:
+            raise
+        curve.ended = "it was interrupted"
+        warnings.warn("training was interrupted: what was learned so far is kept", TrainingWarning, stacklevel=2)
     return net, curve
+
+
+FEW_STEPS = 4
+"""Steps of an epoch that take less time than what `fit` does for an epoch besides."""
+
+
+def is_little(part: Part, batch: int) -> bool:
+    """Whether epochs are so short that they are run step by step."""
+    return isinstance(part.x, np.ndarray) and part.weights is None and part.rows <= FEW_STEPS * batch
+
+
+def train_on_little(
+    net: WholeNetwork, x: NDArray[Any], y: NDArray[Any], batch: int, epochs: int, shuffle: bool, watch: Convergence
+) -> None:
+    """Train as `fit` does, by `train_step`: an epoch of 150 rows takes a third of the time."""
+    rows, order = len(x), np.random.default_rng(net.seed)
+    watch.set_model(net)
+    watch.on_train_begin()
+    net.stop_training = False
+    for epoch in range(epochs):
+        if rows <= batch:
+            loss = net.train_step(x, y)
+        else:
+            numbers, total = order.permutation(rows) if shuffle else np.arange(rows), 0.0
+            for first in range(0, rows, batch):
+                which = numbers[first : first + batch]
+                total += net.train_step(x[which], y[which]) * len(which)
+            loss = total / rows
+        watch.on_epoch_end(epoch, {"loss": loss})
+        if net.stop_training:
+            break
+    watch.on_train_end()
 
 
 def _several(callbacks: Any) -> Sequence[Any]:

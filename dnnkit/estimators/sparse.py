@@ -91,7 +91,9 @@ def fit(net: WholeNetwork, x: Any, y: Any, *, validation_data: Any = None, **oth
 
 def _give(giver: WholeNetwork, taker: WholeNetwork) -> None:
     """All numbers of one network to the other; how work was divided there says nothing here."""
-    snapshot = giver.executable.snapshot()
+    with giver.turns:
+        snapshot = giver.executable.snapshot()
     state = replace(snapshot.state, execution="", schedule="", data="")
-    taker.executable.restore(Snapshot(snapshot.parameters, snapshot.slots, state))
+    with taker.turns:  # so that predictions know of it
+        taker.executable.restore(Snapshot(snapshot.parameters, snapshot.slots, state))
     taker.history = giver.history
