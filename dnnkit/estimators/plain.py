@@ -22,7 +22,7 @@ from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, TrainingWarning
 from dnnkit.estimators.convergence import Convergence
 from dnnkit.estimators.data import Curve, EncodedData, Part, Progress
-from dnnkit.estimators.embedding import SIZE, assembled
+from dnnkit.estimators.embedding import SIZE, assembled, inputs_of
 from dnnkit.estimators.members import Members
 from dnnkit.estimators.presets import OfData, OfParameters, Preset
 from dnnkit.estimators.settings import Settings
@@ -308,12 +308,12 @@ def train_on_little(
     net.stop_training = False
     for epoch in range(epochs):
         if rows <= batch:
-            loss = net.train_step(x, y)
+            loss = net.train_step(inputs_of(net, x), y)
         else:
             numbers, total = order.permutation(rows) if shuffle else np.arange(rows), 0.0
             for first in range(0, rows, batch):
                 which = numbers[first : first + batch]
-                total += net.train_step(x[which], y[which]) * len(which)
+                total += net.train_step(inputs_of(net, x[which]), y[which]) * len(which)
             loss = total / rows
         watch.on_epoch_end(epoch, {"loss": loss})
         if net.stop_training:
