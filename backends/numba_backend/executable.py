@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from dnnkit.backends.aligned import Lending, address
-from dnnkit.backends.executable import Gradients
+from dnnkit.backends.executable import Executable, Gradients
 from dnnkit.backends.inspection import StepParts
 from dnnkit.backends.numba_backend import cost_model, inspection
 from dnnkit.backends.numba_backend.all_rows import AllRows
 from dnnkit.backends.numba_backend.bytecode import Clips, Purpose
+from dnnkit.backends.numba_backend.derivatives import derivatives
 from dnnkit.backends.numba_backend.iterations import CompiledIterations
 from dnnkit.backends.numba_backend.one_batch import OneBatch
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
@@ -322,6 +323,13 @@ class NumbaExecutable(CompiledReader):
         loss = self._read_totals(team.totals(sums), float(weights[0]), -1).mean_loss
         dx = team.input_gradient(rows) * self._rescale.scale if with_input else None
         return Gradients(loss, self._trained.views(team.gradients[0], np), dx)
+
+    def derivatives(self, data: Data, source: Executable) -> HostArray | None:  # noqa: D102
+        if self._calls_layers:  # whose backward pass uses up what the forward pass left
+            return None
+        self._giant_step.wait()
+        numbers = self._homes.whole(self._flat_of(source))
+        return derivatives(self.program, self.wiring, self._source(data), numbers, self._team)
 
     def write_trained(self, numbers: HostArray) -> None:  # noqa: D102
         self._homes.flat_to_write().parameters[0, : self._trained.size] = numbers

@@ -263,6 +263,11 @@ NUMBA = [
         "tests/conformance -k 'points-metric-values'",
     ),
     Fault(
+        "numba-derivatives-output", INDEX, "kernels/_engine/derivatives.py",
+        "(worker.first_in_batch + row) % run.repeats", "row % run.repeats",
+        "tests/dnnkit/network/test_jacobian.py -k 'any_size and softmax'",
+    ),
+    Fault(
         "numba-lbfgs-ring", INDEX, "kernels/lbfgs/cpu.py",
         "place if place >= 0 else place + s.slots", "place if place >= 0 else place + s.slots - 1",
         "tests/dnnkit/test_lbfgs.py -k 'same_way and numba and float64'",
