@@ -22,6 +22,7 @@ from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, TrainingWarning
 from dnnkit.estimators.convergence import Convergence
 from dnnkit.estimators.data import Curve, EncodedData, Part, Progress
+from dnnkit.estimators.embedding import SIZE, assembled, inputs_of
 from dnnkit.estimators.members import Members
 from dnnkit.estimators.presets import OfData, OfParameters, Preset
 from dnnkit.estimators.settings import Settings
@@ -34,7 +35,6 @@ from dnnkit.kernels.array import namespace
 from dnnkit.lbfgs import LBFGS
 from dnnkit.losses import BinaryCrossentropy, MeanSquaredError, SparseCategoricalCrossentropy
 from dnnkit.metrics import name_of
-from dnnkit.network.sequential import Sequential
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
 from dnnkit.regularizers import L2
@@ -125,9 +125,12 @@ def targets_of(loss: Loss, part: Part, data: EncodedData, dtype: str) -> NDArray
 # -- networks --------------------------------------------------------------------------------------------------------
 
 
-def network_of(settings: Settings, data: EncodedData, aim: Aim, seed: int, threads: int, penalty: float) -> Sequential:
+def network_of(
+    settings: Settings, data: EncodedData, aim: Aim, seed: int, threads: int, penalty: float
+) -> WholeNetwork:
     """The network of scikit-learn's MLP: Glorot's uniform kernels and biases, a penalty on kernels."""
-    sizes = (data.train.x.shape[1], *settings.hidden_layer_sizes, data.outputs)
+    codes = len(data.columns.embedded)
+    sizes = (data.train.x.shape[1] + (SIZE - 1) * codes, *settings.hidden_layer_sizes, data.outputs)
     last = output_activation(aim.loss, data)
     factor = 1 / 3 if settings.activation == "sigmoid" else 1.0
     made: list[Any] = []
@@ -149,7 +152,8 @@ def network_of(settings: Settings, data: EncodedData, aim: Aim, seed: int, threa
             made += [normalize(), layers.Activation(activation)]
         if settings.dropout and not is_last:
             made.append(layers.Dropout(settings.dropout))
-    return Sequential(made, seed=seed, dtype=settings.dtype, backend=settings.backend, num_threads=threads)
+    options: dict[str, Any] = {"dtype": settings.dtype, "backend": settings.backend, "num_threads": threads}
+    return assembled(made, data.columns, data.train.x.shape[1], seed=seed, **options)
 
 
 def optimizer_of(settings: Settings, aim: Aim, steps: int) -> Optimizer:
@@ -304,12 +308,12 @@ def train_on_little(
     net.stop_training = False
     for epoch in range(epochs):
         if rows <= batch:
-            loss = net.train_step(x, y)
+            loss = net.train_step(inputs_of(net, x), y)
         else:
             numbers, total = order.permutation(rows) if shuffle else np.arange(rows), 0.0
             for first in range(0, rows, batch):
                 which = numbers[first : first + batch]
-                total += net.train_step(x[which], y[which]) * len(which)
+                total += net.train_step(inputs_of(net, x[which]), y[which]) * len(which)
             loss = total / rows
         watch.on_epoch_end(epoch, {"loss": loss})
         if net.stop_training:
