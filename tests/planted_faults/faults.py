@@ -37,7 +37,7 @@ REFERENCE = [
         "tests/dnnkit/tables/test_encoder.py -k quartiles",
     ),
     Fault(
-        "reference-table-codes", ONE, "dnnkit/tables/columns.py",
+        "reference-table-codes", ONE, "dnnkit/tables/category_columns.py",
         "place.code[:] = codes + 1", "place.code[:] = np.maximum(codes, 0)",
         "tests/dnnkit/tables/test_encoder.py -k embeddings",
     ),
