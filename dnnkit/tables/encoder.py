@@ -19,9 +19,10 @@ from dnnkit.tables.arguments import EXPECTED, options_of
 from dnnkit.tables.columns import COLUMN, MOST_COLUMNS, Column, Note
 from dnnkit.tables.features import Features, names_of
 from dnnkit.tables.finding import find_columns
-from dnnkit.tables.frames import Table, table_of
+from dnnkit.tables.frames import table_of
 from dnnkit.tables.scaling import SCALINGS
 from dnnkit.tables.summary import listed, report
+from dnnkit.tables.table import Table
 
 require_sklearn("TabularEncoder")
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from dnnkit.deferred import dataclass
 from dnnkit.errors import DataError
 from dnnkit.tables.columns import Column, Note, Place
-from dnnkit.tables.frames import Table
 from dnnkit.tables.scaling import Scaling, write_scaled
+from dnnkit.tables.table import Table
 
 
 @dataclass(frozen=True, eq=False)
