@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -214,6 +214,8 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
 
     n_outputs_: int
     target_: Target
+    targets: ClassVar[tuple[type[Target], ...]]
+    """The kinds of them that there are."""
 
     @property
     @abstractmethod

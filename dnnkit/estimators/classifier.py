@@ -78,6 +78,7 @@ class DNNClassifier(ClassifierMixin, BaseDNN):  # type: ignore[misc] # scikit-le
 
     classes_: NDArray[Any]
     target_: ClassTarget | LabelTarget
+    targets = (ClassTarget, LabelTarget)
 
     def __init__(
         self,

@@ -39,6 +39,7 @@ class DNNRegressor(RegressorMixin, BaseDNN):  # type: ignore[misc] # scikit-lear
     """
 
     target_: NumberTarget
+    targets = (NumberTarget,)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train one epoch on these rows; the optimizer goes on from where it is."""
