@@ -216,7 +216,7 @@ class CupyExecutable(TimedExecutable):
         epoch = self._new_epoch(data, np.arange(rows), rows)
         if epoch is not None:
             self._differentiate(epoch, self._source(epoch, 0), rows)
-            rate: Any = epoch.timeline.numbers[1:]
+            rate: Any = epoch.timeline.numbers
         else:
             self._compile_operations(data, rows)
             rate = 0.0

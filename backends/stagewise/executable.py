@@ -59,7 +59,6 @@ class StagewiseExecutable(FlatExecutable):
 
     epoch: Epoch
     api_version = 2
-    can_freeze = can_group = can_hold = can_accumulate = True
     gives_up = True
     """Whether a step may run in a thread of its own."""
 
@@ -262,7 +261,8 @@ class StagewiseExecutable(FlatExecutable):
         """Hold parameters to their bounds."""
         for bound in self._held.bounds:
             value = self._layout.view(self._parameters, bound.parameter, self._xp)
-            self.write_parameter(bound.parameter, self._held.hold(value, bound))
+            if (held := self._held.hold(value, bound)) is not None:
+                self.write_parameter(bound.parameter, held)
 
     @property
     def _updates(self) -> int:

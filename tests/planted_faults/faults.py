@@ -32,6 +32,22 @@ class Fault:
 
 REFERENCE = [
     Fault(
+        "reference-estimator-waits", ONE, "dnnkit/estimators/convergence.py",
+        "curve.waited > settings.n_iter_no_change", "curve.waited >= settings.n_iter_no_change",
+        "tests/dnnkit/estimators/test_estimators.py -k ends_where",
+    ),
+    Fault(
+        "reference-estimator-temperature", MISSING, "dnnkit/estimators/saving.py",
+        'Members(networks, curves, found["task"], temperature, bounds)',
+        'Members(networks, curves, found["task"], 1.0, bounds)',
+        "tests/dnnkit/estimators/test_estimators.py -k 'predict_alike and tabular'",
+    ),
+    Fault(
+        "reference-estimator-slots", STALE, "dnnkit/estimators/sparse.py",
+        "Snapshot(snapshot.parameters, snapshot.slots, state)", "Snapshot(snapshot.parameters, {}, state)",
+        "tests/dnnkit/estimators/test_estimators.py -k learned_as_a_dense",
+    ),
+    Fault(
         "reference-table-quartiles", SCALE, "dnnkit/tables/scaling.py",
         "return 0.0 if spread == 0 else min(0.5 / spread", "return 0.0 if spread == 0 else min(1.0 / spread",
         "tests/dnnkit/tables/test_encoder.py -k quartiles",
@@ -245,6 +261,11 @@ NUMBA = [
         "numba-largest-tie", ONE, "kernels/_numba/rows.py",
         "row[k] > row[best]", "row[k] >= row[best]",
         "tests/conformance -k 'points-metric-values'",
+    ),
+    Fault(
+        "numba-derivatives-output", INDEX, "kernels/_engine/derivatives.py",
+        "(worker.first_in_batch + row) % run.repeats", "row % run.repeats",
+        "tests/dnnkit/network/test_jacobian.py -k 'any_size and softmax'",
     ),
     Fault(
         "numba-lbfgs-ring", INDEX, "kernels/lbfgs/cpu.py",
@@ -655,6 +676,31 @@ CUDA = [
         "cuda-norm-of-one-block", STALE, "kernels/clip_norm/gpu.py",
         "if parts == 1 else", "if parts == 0 else",
         "tests/conformance -k 'CPU-data-clipped'",
+    ),
+    Fault(
+        "cuda-embedding-positions", INDEX, "kernels/stages/embedding/gpu.cu",
+        "__ffs(static_cast<int>(left)) - 1", "__ffs(static_cast<int>(left) & -2) - 1",
+        "tests/kernels/stages/test_gpu.py -k 'cpu and embedding'",
+    ),
+    Fault(
+        "cuda-layer-moments", INDEX, "kernels/stages/layer_normalization/sums.cu",
+        "moments[2 * row + 1]", "moments[2 * row]",
+        "tests/kernels/stages/test_gpu.py -k 'cpu and layer_normalization'",
+    ),
+    Fault(
+        "cuda-losses-joined", MISSING, "kernels/_cuda/outputs.cu",
+        "sum += loss_weights[k] * losses[k];", "sum += losses[k];",
+        "tests/cuda_on_cpu/test_cupy_graphs.py -k every_kind",
+    ),
+    Fault(
+        "cuda-gradient-passed-on", STALE, "kernels/stages/add/gpu.py",
+        "any(needs_dx[:place])", "not needs_dx[place]",
+        "tests/cuda_on_cpu/test_cupy_graphs.py -k every_kind",
+    ),
+    Fault(
+        "cuda-statistics-of-a-step", MISSING, "backends/cupy_backend/timed_executable.py",
+        "self._take_statistics(self._training.stages.statistics)", "pass",
+        "tests/cuda_on_cpu/test_cupy_graphs.py -k every_kind",
     ),
 ]  # fmt: skip
 
