@@ -685,6 +685,11 @@ CUDA = [
 
 BACKENDS = [
     Fault(
+        "backends-slot-given-away", ONE, "backends/stagewise/lifetimes.py",
+        "if self._readers == 0:", "if self._readers <= 1:",
+        "tests/backends/stagewise/test_lifetimes.py",
+    ),
+    Fault(
         "backends-chunk-of-its-own-weight", SCALE, "backends/stagewise/executable.py",
         "*feed.batch(step), whole, penalises", "*feed.batch(step), float(weights[step]), penalises",
         "tests/dnnkit/test_lbfgs.py -k 'in_chunks and strict'",
