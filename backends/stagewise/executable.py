@@ -64,7 +64,6 @@ class StagewiseExecutable(FlatExecutable):
 
     epoch: Epoch
     api_version = 2
-    can_freeze = can_group = can_hold = can_accumulate = True
     gives_up = True
     """Whether a step may run in a thread of its own."""
 

@@ -18,6 +18,7 @@ from dnnkit.deferred import dataclass
 from dnnkit.estimators.budget import Budget, Clock, Spent
 from dnnkit.estimators.calibration import as_classes, temperature_of
 from dnnkit.estimators.data import Curve, EncodedData, Part, Progress
+from dnnkit.estimators.embedding import assembled
 from dnnkit.estimators.members import Members, predict
 from dnnkit.estimators.plain import NORMALIZATIONS, Aim, aim_of, optimizer_of, output_activation, targets_of
 from dnnkit.estimators.presets import OfData, Preset
@@ -28,7 +29,6 @@ from dnnkit.estimators.watching import BestEpoch, Deadline, Telling
 from dnnkit.estimators.workers import at_once, each_in_threads
 from dnnkit.initializers import RandomNormal
 from dnnkit.losses import MeanSquaredError
-from dnnkit.network.sequential import Sequential
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.optimizers import Optimizer
 from dnnkit.regularizers import L2
@@ -42,7 +42,7 @@ RATES = {"bias": {"learning_rate_factor": 0.1}, "scale": {"learning_rate_factor"
 
 def network_of(
     settings: Settings, data: EncodedData, aim: Aim, seed: int, threads: int | None, penalty: float
-) -> Sequential:
+) -> WholeNetwork:
     """The network: a scale, hidden layers, and a last one that begins at zero.
 
     Arguments:
@@ -79,7 +79,8 @@ def network_of(
             parametrization="ntk",
         )
     )
-    return Sequential(made, seed=seed, dtype=settings.dtype, backend=settings.backend, num_threads=threads)
+    options: dict[str, Any] = {"dtype": settings.dtype, "backend": settings.backend, "num_threads": threads}
+    return assembled(made, data.columns, data.train.x.shape[1], seed=seed, **options)
 
 
 def _optimizer(settings: Settings, aim: Aim, steps: int) -> Optimizer:

@@ -21,16 +21,18 @@ def allowed_threads() -> int:
 def at_once(n_jobs: int | None, members: int) -> tuple[int, int]:
     """How many members are trained at once, and the threads of each; together no more than are allowed.
 
+    The threads of a network decide the last bits of what it learns, so they do not depend on `n_jobs`.
+
     Arguments:
-        n_jobs: as scikit-learn has it: None for one at a time unless joblib's configuration says otherwise, -1 for as
-            many as there are processors.
+        n_jobs: at most so many at once, -1 and None for as many as there are threads for.
         members: how many there are.
     """
     from joblib import effective_n_jobs  # comes with scikit-learn
 
     allowed = allowed_threads()
-    workers = max(1, min(effective_n_jobs(n_jobs), allowed, members))
-    return workers, max(1, allowed // workers)
+    threads = max(1, allowed // members)
+    most = min(members, allowed // threads)
+    return max(1, most if n_jobs is None else min(effective_n_jobs(n_jobs), most)), threads
 
 
 def each_in_threads(make: Callable[[Any, int], Made], given: Sequence[Any], n_jobs: int | None) -> list[Made]:
