@@ -440,7 +440,8 @@ NUMBA = [
     ),
     Fault(
         "numba-steps-counted", ONE, "kernels/_engine/updates.py",
-        "run.accumulation + 1", "run.accumulation + 2",
+        "update_number = (run.first_update + made) // run.accumulation + 1",
+        "update_number = (run.first_update + made) // run.accumulation + 2",
         "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/1'",
     ),
     Fault(
