@@ -6,7 +6,7 @@ faster way (a compiled epoch, a resident GPU kernel) has its own.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dnnkit.backends.inspection import StepParts, measured_step
 from dnnkit.backends.outputs import of_output
@@ -16,6 +16,9 @@ from dnnkit.deferred import dataclass
 from dnnkit.errors import BackendUnavailable
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.interpolate.reference import interpolate
+
+if TYPE_CHECKING:
+    from dnnkit.backends.iterations import Iterations
 
 AfterBatch: TypeAlias = Callable[[int, Totals], None]
 """What is called after a batch of an evaluation, with its number and the totals so far."""
@@ -28,6 +31,15 @@ class Gradients:
     loss: float
     parameters: Mapping[str, Array]
     input: Array | None = None
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """What was measured in epochs that were run in one call: their logs, by name a number of each."""
+
+    count: int
+    logs: Mapping[str, list[float]]
+    last: Totals
 
 
 class Executable(ABC):
@@ -55,6 +67,8 @@ class Executable(ABC):
     """The same of programs whose updates are made of several batches."""
     can_hold = False
     """The same of penalties and bounds."""
+    can_run_epochs = False
+    """Whether it runs epochs of one step in one call; the order of the rows does not matter then."""
     reads_in_parallel = False
     """Whether several threads may call `predict`, `predict_few`, `evaluate` and `read_parameter` at once, also beside
     one that does something else, if they are given the parameters: of `copy_parameters`, or of `settle` as long as
@@ -103,6 +117,10 @@ class Executable(ABC):
         That is `last`, or less after `request_stop`. `learning_rates[i]` is for step first + i.
         """
 
+    def run_epochs(self, data: Any, most: int, hyperparameters: Hyperparameters) -> Epochs:
+        """Run so many epochs of one step each, or fewer, where `can_run_epochs`; as one by one, but for who looks."""
+        raise NotImplementedError(f"{type(self).__name__} runs epochs one by one")
+
     @abstractmethod
     def request_stop(self) -> None:
         """Make the running or next `run_steps` return between two steps; callable from a signal handler."""
@@ -131,7 +149,7 @@ class Executable(ABC):
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:
         """A step with gradients by name of all that is trained, such as a mean of several ranks, as of a batch."""
 
-    # -- all rows as one function of the trained parameters, for `full_batch.py` -------------------------------------
+    # -- all rows as one function of the trained parameters, for `iterations.py` -------------------------------------
 
     def read_trained(self) -> Array:
         """A copy of all trained parameters, as one flat array of the backend."""
@@ -162,6 +180,13 @@ class Executable(ABC):
         None as soon as it says no.
         """
         raise self._without_full_batches()
+
+    def iterations(self, pairs: int, rows: int) -> "Iterations | None":
+        """What makes many iterations of L-BFGS in one call, with so many pairs; None where nothing does.
+
+        So many rows are computed at a time; the same as above.
+        """
+        return None
 
     def _without_full_batches(self) -> BackendUnavailable:
         return BackendUnavailable(

@@ -26,12 +26,10 @@ from dnnkit.kernels.dropout import Draw
 from dnnkit.kernels.dropout import reference as dropout
 from dnnkit.kernels.gather import reference as gather
 from dnnkit.kernels.interpolate import reference as interpolate
-from dnnkit.kernels.lbfgs import reference as lbfgs
 from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.registry import Activation
 
 if TYPE_CHECKING:
-    from dnnkit.kernels.lbfgs.pairs import Pair
     from dnnkit.kernels.stages import Context, Kind, Settings
 
 
@@ -278,15 +276,6 @@ class Operations:
         """The parameter and the slots after a step of the rule; see `kernels/optimizer_step`."""
         parameter, *slots = rule.function(step, parameter, gradient, *slots, *numbers, self.xp)
         return parameter, slots
-
-    def dot(self, a: Array, b: Array) -> float:
-        """The scalar product of two flat arrays, summed up in float64."""
-        return float(lbfgs.dot(a, b, self.xp))
-
-    def lbfgs_direction(self, gradient: Array, pairs: "Sequence[Pair]") -> Array:
-        """See `kernels/lbfgs`; the oldest pair first."""
-        steps, changes = [pair.step for pair in pairs], [pair.change for pair in pairs]
-        return lbfgs.direction(gradient, steps, changes, [pair.curvature for pair in pairs], self.xp)
 
 
 @cache

@@ -148,37 +148,48 @@ def measured(rounds: int, python: str | None) -> dict[str, dict[str, Outcome]]:
     return found
 
 
+class Looks(dk.Callback):
+    """Sees each iteration."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        pass
+
+
 def cost_of_python(calls: int = 3000) -> dict[str, float]:
     """Microseconds of a network so small that hardly anything is computed."""
     x = np.linspace(-3, 3, 16)[:, None]
     problem = Problem(x, np.sin(2 * x), (3, 1), False)
-    net = problem.network("numba")
-    executable: Any = net.executable
-    inner, data = executable._inner, executable.load(problem.x, problem.y, None)
+    executable = problem.network("numba").executable
+    inner, data = executable.within, executable.load(problem.x, problem.y, None)
     numbers = inner.read_trained()
 
-    def each(call: Callable[[], Any]) -> float:
-        call()
+    def asked_for() -> float:
+        inner.differentiate_all(data, numbers, 100, lambda: True)
         start = time.process_time()
         for _ in range(calls):
-            call()
+            inner.differentiate_all(data, numbers, 100, lambda: True)
         return (time.process_time() - start) / calls * 1e6
 
-    def seconds(epochs: int) -> tuple[float, int]:
+    def fitted(epochs: int, *callbacks: dk.Callback) -> tuple[float, int]:
         net = problem.network("numba")
         start = time.process_time()
-        history = net.fit(problem.x, problem.y, epochs=epochs, verbose=0)
-        return time.process_time() - start, int(history["evaluations"][-1])
+        history = net.fit(problem.x, problem.y, epochs=epochs, callbacks=callbacks, verbose=0)
+        return (time.process_time() - start) * 1e6, int(history["evaluations"][-1])
 
-    evaluation = each(lambda: inner.differentiate_all(data, numbers, 100, lambda: True))
-    compiled = each(lambda: inner._all_rows._single.run(0, 0))
-    short, long = (min(seconds(epochs) for _ in range(5)) for epochs in (10, 90))
+    def between(few: int, many: int, *callbacks: dk.Callback) -> tuple[float, float, float]:
+        """The time of an iteration, evaluations in it, and the time of all that is no iteration."""
+        short, long = (min(fitted(epochs, *callbacks) for _ in range(7)) for epochs in (few, many))
+        each = (long[0] - short[0]) / (many - few)
+        return each, (long[1] - short[1]) / (many - few), short[0] - few * each
+
+    (alone, evaluations, besides), (seen, *_) = between(10, 1000), between(10, 200, Looks())
     return {
-        "the compiled run of an evaluation, called from Python": compiled,
-        "an evaluation": evaluation,
-        "an iteration of fit": (long[0] - short[0]) / 80 * 1e6,
-        "evaluations in it": (long[1] - short[1]) / 80,
-        "a fit, before its first iteration and after its last": short[0] * 1e6 - (long[0] - short[0]) / 8 * 1e6,
+        "an evaluation in fit, all in all": alone / evaluations,
+        "an iteration of fit": alone,
+        "evaluations in it": evaluations,
+        "an iteration that a callback sees": seen,
+        "a fit, before its first iteration and after its last": besides,
+        "an evaluation that Python asks for": asked_for(),
     }
 
 

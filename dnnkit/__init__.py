@@ -69,6 +69,8 @@ from dnnkit.warm_up import warm_up
 if TYPE_CHECKING:
     from dnnkit.estimators.classifier import DNNClassifier
     from dnnkit.estimators.regressor import DNNRegressor
+    from dnnkit.estimators.saving import load_estimator
+    from dnnkit.tables.encoder import TabularEncoder
 
 
 def load(
@@ -113,7 +115,9 @@ for _module in (models, utils):
 
 LATER = {
     "DNNClassifier": "dnnkit.estimators.classifier",
+    "load_estimator": "dnnkit.estimators.saving",
     "DNNRegressor": "dnnkit.estimators.regressor",
+    "TabularEncoder": "dnnkit.tables.encoder",
 }
 """What needs scikit-learn, and is imported when it is first asked for."""
 
@@ -151,6 +155,7 @@ __all__ = [
     "RMSprop",
     "ReduceLROnPlateau",
     "Sequential",
+    "TabularEncoder",
     "TensorBoard",
     "TerminateOnNaN",
     "__version__",
@@ -169,6 +174,7 @@ __all__ = [
     "iterations_to_confidence",
     "layers",
     "load",
+    "load_estimator",
     "load_model",
     "loss",
     "losses",

@@ -109,6 +109,9 @@ class Optimizer(Settings):
         super().__setattr__(name, value)
         vars(self).pop("_made", None)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_made"}  # which is made again
+
     def _refuse_two(self, name: str, value: float) -> None:
         for other in CLIPS:
             if other != name and vars(self).get(other) is not None:

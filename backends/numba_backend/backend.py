@@ -3,14 +3,11 @@
 Importing this module does not import Numba: whether it is there is asked for first, and what needs it comes later.
 """
 
-import ctypes
 import importlib.util
 import os
 import re
-from array import array
-from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -28,9 +25,6 @@ from dnnkit.kernels._numba import entry_points
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.registry import Activation
-
-if TYPE_CHECKING:
-    from dnnkit.kernels.lbfgs.pairs import Pair
 
 KNOWN = (Rescale, Dense, Activate, Dropout, Custom, Op)
 """The stages that `kernels/_engine` computes, or calls."""
@@ -113,8 +107,6 @@ class NumbaBackend(NumpyBackend):
         """
         if program.custom_rule:
             return super().unsupported_reason(program)
-        if program.outputs and program.custom_measures:
-            return f"{', '.join(program.custom_measures)}: called with several outputs, which compiled code cannot"
         if program.bounds and program.averages:  # a piece's mean is taken before all of the parameter is held
             return "constraints with running means of the parameters: no compiled version has both"
         stages = {type(stage).__name__ for stage in program.stages if not isinstance(stage, KNOWN)}
@@ -345,31 +337,6 @@ class NumbaBackend(NumpyBackend):
         for slot, row in zip(slots, stacked, strict=False):
             slot[...] = row
         return parameter, slots
-
-    def dot(self, a: Array, b: Array) -> float:
-        """See `kernels/lbfgs`."""
-        total = ctypes.c_double()
-        _lbfgs(a.dtype).call("dot", address(a), address(b), ctypes.addressof(total), a.size)
-        return total.value
-
-    def lbfgs_direction(self, gradient: Array, pairs: "Sequence[Pair]") -> Array:
-        """See `kernels/lbfgs`; in one call."""
-        out, places, numbers = np.empty_like(gradient), array("q"), array("d", [pair.curvature for pair in pairs])
-        for pair in pairs:
-            pair.places = pair.places or (address(pair.step), address(pair.change))
-        places.extend([pair.places[0] for pair in pairs if pair.places])
-        places.extend([pair.places[1] for pair in pairs if pair.places])
-        numbers.extend(numbers)  # scratch
-        (steps, _), (curvatures, _), count = places.buffer_info(), numbers.buffer_info(), len(pairs)
-        lists = steps, steps + 8 * count, curvatures, curvatures + 8 * count
-        _lbfgs(gradient.dtype).call("direction", address(gradient), *lists, address(out), out.size, count)
-        return out
-
-
-@cache
-def _lbfgs(dtype: Any) -> entry_points.EntryPoints:
-    """By a dtype, whose name takes longer to ask for than a short product."""
-    return entry_points.lbfgs_entry_points(dtype.name)
 
 
 def _contiguous(scores: Array, targets: Array, weights: Array | None) -> tuple[Array, Array, Array, str]:

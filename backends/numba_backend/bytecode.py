@@ -10,7 +10,11 @@ from dnnkit.kernels._engine import opcodes, structures
 from dnnkit.kernels._engine.opcodes import EXCHANGED, IN_PLACE, Instruction
 from dnnkit.kernels.stages import kind
 
-Purpose = Literal["train", "differentiate", "update", "evaluate", "predict", "predict a few"]
+Purpose = Literal["train", "differentiate", "minimize", "update", "evaluate", "predict", "predict a few"]
+"""To minimise is to differentiate at parameters that L-BFGS chooses, again and again."""
+
+DIFFERENTIATING, MEASURING = ("train", "differentiate", "minimize"), ("train", "minimize", "evaluate")
+"""Purposes that compute gradients, and metrics."""
 
 Inputs = Literal["gathered", "columns", "in place"]
 """How the first stage reads the data: all their columns, gathered; those that are not zero, gathered; or these in the
@@ -49,8 +53,9 @@ class ScheduleKey(NamedTuple):
     """Whether all steps have the same rows in the same order."""
     accumulates: Literal["", "means", "sums"] = ""
     """Whether several batches make an update, and what their gradients are of."""
-    parts: tuple[tuple[tuple[int, ...], bool], ...] = ()
-    """Of each output, where there are several: the numbers of its metrics, and whether some take predictions."""
+    parts: tuple[tuple[tuple[int, ...], bool, bool], ...] = ()
+    """Of each output, where there are several: the numbers of its metrics, whether some take predictions, and whether
+    the loss is the user's own."""
     penalises: bool = False
     """Whether parameters have penalties."""
     bounds: int = 0
@@ -59,7 +64,7 @@ class ScheduleKey(NamedTuple):
     @property
     def trains(self) -> bool:
         """Whether gradients are computed."""
-        return self.purpose in ("train", "differentiate")
+        return self.purpose in DIFFERENTIATING
 
 
 def assemble(
@@ -90,6 +95,8 @@ def assemble(
     steps = [Instruction(share), Instruction("exchange")] if shares else []
     if key.one_batch and not shares:
         steps, take = begin + take, []
+    if key.purpose == "minimize":
+        steps = [*_minimizing("begin_iterations", partition, option=1), *steps]
     again = Instruction("repeat", len(steps))
     steps += begin + take
     for place, (stage, role) in enumerate(zip(stage_list, kinds, strict=True)):
@@ -120,8 +127,10 @@ def assemble(
     at_once = key.purpose == "train" and not by_rows and not waits
     if key.trains:
         steps += _backward(wiring, kinds, partition, key, at_once)
-    if key.purpose == "differentiate" and by_rows:
+    if key.purpose in ("differentiate", "minimize") and by_rows:
         steps += [Instruction("exchange"), Instruction("sum_gradients")]
+    if key.purpose == "minimize":
+        return [*steps, *_minimizing("take_evaluation", partition), again]
     if key.purpose == "differentiate" and key.penalises:
         steps += [Instruction("penalize", option=int(by_rows))]
     after = _after(stage_list) if key.purpose == "train" else []
@@ -138,11 +147,18 @@ def _predict(key: ScheduleKey) -> list[Instruction]:
 def _measure_parts(key: ScheduleKey) -> list[Instruction]:
     """Losses and metrics of several outputs."""
     steps: list[Instruction] = []
-    for number, (metrics, takes_predictions) in enumerate(key.parts):
-        steps.append(Instruction("loss_of_part", option=number))
+    for number, (metrics, takes_predictions, is_own) in enumerate(key.parts):
+        if metrics or not is_own:
+            steps.append(Instruction("take_part" if is_own else "loss_of_part", option=number))
         steps += [Instruction("predict_part_for_metrics", option=number)] if takes_predictions else []
         steps += [Instruction("metric_of_part", option=metric) for metric in metrics]
-    return [*steps, Instruction("add_losses")] if steps else []
+    return [*steps, Instruction("add_losses")] if key.parts else []
+
+
+def _minimizing(name: str, partition: Partition, option: int = 0) -> list[Instruction]:
+    """What worker 0 does for L-BFGS, and what all do then, which they read."""
+    meet = [Instruction("exchange")] if partition.workers > 1 else []
+    return [*meet, Instruction(name), *meet, Instruction("next_evaluation", option=option)]
 
 
 def _meeting(names: Sequence[str], place: int, partition: Partition) -> list[Instruction]:

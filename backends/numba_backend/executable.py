@@ -12,6 +12,7 @@ from dnnkit.backends.inspection import StepParts
 from dnnkit.backends.numba_backend import cost_model, inspection
 from dnnkit.backends.numba_backend.all_rows import AllRows
 from dnnkit.backends.numba_backend.bytecode import Clips, Purpose
+from dnnkit.backends.numba_backend.iterations import CompiledIterations
 from dnnkit.backends.numba_backend.one_batch import OneBatch
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
 from dnnkit.backends.numba_backend.readers import TEAMS, CompiledReader
@@ -87,6 +88,7 @@ class NumbaExecutable(CompiledReader):
         self._last_constants: tuple[Mapping[str, float] | None, HostArray] = None, np.zeros(0)
         self._one_batches: dict[tuple[object, ...], OneBatch] = {}
         self._all_rows: AllRows | None = None
+        self._differentiating: tuple[int, CompiledIterations] | None = None
         self._updates: SharedUpdate | None = None
         self._lent_gradients = Lending(lambda: self._trained.empty(program.dtype))
 
@@ -324,24 +326,31 @@ class NumbaExecutable(CompiledReader):
     def write_trained(self, numbers: HostArray) -> None:  # noqa: D102
         self._homes.flat_to_write().parameters[0, : self._trained.size] = numbers
 
+    @property
+    def flat_parameters(self) -> HostArray:
+        """All of them, up to date, and to be read only."""
+        return self._parameters
+
+    def iterations(self, pairs: int, rows: int) -> CompiledIterations:  # noqa: D102
+        return CompiledIterations(self, pairs, lambda data: self._rows_of(data, rows), self._trained, self._layout.size)
+
+    def _rows_of(self, data: Data, rows: int) -> AllRows:
+        """The rows of the data, so many at a time."""
+        self._giant_step.wait()
+        kept, rows = self._all_rows, min(rows, len(data))
+        if kept is None or kept.data is not data or kept.rows != rows:
+            partition = cost_model.partition_of_gradients(self.program, self.wiring, int(data.x.shape[1]), rows)
+            team, source = self._team(partition, rows), self._source(data)
+            kept = self._all_rows = AllRows(data, self.weight(data), source, rows, team, self.first_trained, self._run)
+        return kept
+
     def differentiate_all(  # noqa: D102
         self, data: Data, numbers: HostArray, rows: int, goes_on: Callable[[], bool]
     ) -> tuple[float, HostArray] | None:
-        kept = self._all_rows
-        if kept is None or kept.data is not data or kept.rows != min(rows, len(data)):
-            rows = min(rows, len(data))
-            partition = cost_model.partition_of_gradients(self.program, self.wiring, int(data.x.shape[1]), rows)
-            team, source = self._team(partition, rows), self._source(data)
-            if self.program.penalties:  # which count once, not in each chunk
-                bare = replace(self.program, penalties=())
-                team = WorkerTeam(bare, self.wiring, partition, rows, self._kernels)
-            kept = self._all_rows = AllRows(data, self.weight(data), source, rows, team, self.first_trained, self._run)
-        self._giant_step.wait()
-        gradient = self._lent_gradients.array()
-        loss = kept.differentiate(self._parameters, numbers, self.state.step, gradient, goes_on)
-        if loss is None:
-            return None
-        return loss + float(self._held.penalty(numbers)), self._held.add_gradient(numbers, gradient)
+        kept = self._differentiating
+        if kept is None or kept[0] != rows:
+            kept = self._differentiating = rows, self.iterations(0, rows)
+        return kept[1].evaluate(data, numbers) if goes_on() else None
 
     def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
         super().restore(snapshot)

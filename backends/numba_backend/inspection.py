@@ -25,7 +25,7 @@ OF_STAGES = (
     "dense", "activate", "rescale", "dropout", "copy", "kernel_gradient", "join_backward", "update_fused",
     "own_forward", "own_backward", "use_slope", "add_slope", "move_gradient", "add_gradient", "update_parameter",
 )  # fmt: skip
-OF_OUTPUTS = "predict_part_for_metrics", "add_losses"
+OF_OUTPUTS = "predict_part_for_metrics", "add_losses", "take_part"
 """How the names of opcodes begin that compute a stage."""
 UPDATES = ("accumulate", "add_gradients", "norm", "clip", "update")
 

@@ -5,7 +5,7 @@ have, and writes to all. So it sees the same arrays, and gives the same bits, in
 """
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,13 @@ import numpy as np
 
 from dnnkit.backends.acting import act_for, acting
 from dnnkit.backends.blas_threads import blas_threads
+from dnnkit.backends.measures import CustomLoss, CustomMetric, Metric
 from dnnkit.backends.numba_backend.backend import NumbaBackend
+from dnnkit.backends.numba_backend.bytecode import DIFFERENTIATING, MEASURING, Purpose
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, stage_shards
 from dnnkit.backends.numba_backend.spread import Spread, array_at, spread
 from dnnkit.backends.numba_backend.wiring import Wiring
+from dnnkit.backends.outputs import Output, of_output
 from dnnkit.backends.program import Program
 from dnnkit.backends.stages import Custom, Stage, is_trained
 from dnnkit.backends.state import HostArray
@@ -26,7 +29,6 @@ from dnnkit.kernels import registry
 from dnnkit.kernels._engine.structures import OWN_BACKWARD, OWN_FORWARD, OWN_MEASURES
 
 if TYPE_CHECKING:
-    from dnnkit.backends.numba_backend.bytecode import Purpose
     from dnnkit.backends.numba_backend.runs import Batches
 
 CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
@@ -43,6 +45,70 @@ class TeamMemory:
     weights: HostArray
     gradients: HostArray
     spares: HostArray
+    seen: Sequence[HostArray]
+    """Of each output, the sum of its loss before the batch, (workers, 1)."""
+
+
+@dataclass(frozen=True)
+class OwnLoss:
+    """A loss of the user's own: of an output, of this number, where there are several."""
+
+    loss: CustomLoss
+    place: int
+    """Of its sum among those of loss and metrics."""
+    number: int = 0
+    part: Output | None = None
+
+    @property
+    def factor(self) -> float:
+        """Of its gradient in the sum of all."""
+        return 1.0 if self.part is None else self.part.loss_weight
+
+    def of(self, targets: HostArray, scores: HostArray) -> tuple[HostArray, HostArray]:
+        """What it takes of all targets and scores."""
+        return of_output(self.part, targets, scores)
+
+
+@dataclass(frozen=True)
+class OwnMetric:
+    """A metric of the user's own: of an output, of this number, where there are several."""
+
+    metric: CustomMetric
+    place: int
+    number: int
+    part: Output | None = None
+
+    def of(self, targets: HostArray, scores: HostArray) -> tuple[HostArray, HostArray]:
+        """What it takes of all targets and scores."""
+        return of_output(self.part, targets, scores)
+
+
+def _own_losses(program: Program) -> list[OwnLoss]:
+    """A program's losses that the user wrote."""
+    if not program.outputs:
+        loss = program.loss
+        return [] if loss is None or isinstance(loss.kernel, str) else [OwnLoss(loss.kernel, 0)]
+    return [
+        OwnLoss(part.loss.kernel, place, metric.output, part)
+        for metric, place in _placed(program)
+        if metric.is_loss
+        for part in [program.outputs[metric.output]]
+        if part.loss is not None and not isinstance(part.loss.kernel, str)
+    ]
+
+
+def _own_metrics(program: Program) -> list[OwnMetric]:
+    """A program's metrics that the user wrote."""
+    return [
+        OwnMetric(metric.kernel, place, metric.output, program.part(metric))
+        for metric, place in _placed(program)
+        if metric.is_own and not isinstance(metric.kernel, str)
+    ]
+
+
+def _placed(program: Program) -> Iterator[tuple[Metric, int]]:
+    """Each metric with the place of its first sum."""
+    return zip(program.metrics, accumulate((metric.sums for metric in program.metrics), initial=1), strict=False)
 
 
 class OwnParts:
@@ -64,14 +130,11 @@ class OwnParts:
         self._own: dict[int, list[HostArray]] = {}
         self._gradients = {place: self._gradients_of(place, stage) for place, stage in enumerate(stages)}
         loss = program.loss
-        self._loss = None if loss is None or isinstance(loss.kernel, str) else loss.kernel
         self._takes = "labels" if loss is None else loss.targets
         self._sums_up = loss is not None and loss.reduction == "sum"
-        places = accumulate((metric.sums for metric in program.metrics), initial=1)
-        own = zip(places, (metric.kernel for metric in program.metrics), strict=False)
-        self._metrics = [(place, kernel) for place, kernel in own if not isinstance(kernel, str)]
-        self._head = None if program.head == "linear" else registry.activation(program.head)
-        self._outputs, self._operations = program.output_features, NumbaBackend()
+        self._losses, self._metrics = _own_losses(program), _own_metrics(program)
+        self._outputs, self._target_width = program.output_features, program.target_width
+        self._head, self._operations = program.head, NumbaBackend()
         self._kept: dict[int, Any] = {}
         self._parameters = self._sums = self._before = np.zeros(0)
         self._batches: Batches | None = None
@@ -83,11 +146,9 @@ class OwnParts:
         self._callback = CALLBACK(self._call)
         self.address = ctypes.cast(self._callback, ctypes.c_void_p).value
 
-    def begin(
-        self, purpose: "Purpose", parameters: HostArray, sums: HostArray, batches: "Batches | None" = None
-    ) -> None:
+    def begin(self, purpose: Purpose, parameters: HostArray, sums: HostArray, batches: "Batches | None" = None) -> None:
         """Prepare for a run with these parameters, whose loss and metrics are added to the sums."""
-        self._trains, self._counts = purpose in ("train", "differentiate"), purpose in ("train", "evaluate")
+        self._trains, self._counts = purpose in DIFFERENTIATING, purpose in MEASURING
         self._parameters, self._sums, self._batches = parameters, sums, batches
         self._before = sums.copy()
         self._own.clear()
@@ -164,25 +225,33 @@ class OwnParts:
                 worker.dy = table[place].dx
 
     def _measure(self) -> None:
-        batches, loss, total = self._batches, self._loss, 0.0
+        batches = self._batches
         assert batches is not None
         arrays = self._of_workers(batches.data.weights is not None)
         scores, targets = arrays[0].gathered(), self._targets(batches) if self._takes == "any" else arrays[1].gathered()
         weights = None if arrays[2] is None else arrays[2].gathered()
-        if loss is not None:
-            total, gradient = loss.loss_and_gradient(scores, targets, weights, self._scale(batches), np)
-            total = float(total)
-            if self._trains:
-                arrays[3].scatter(gradient)
-                for worker in self._workers:
-                    worker.dy = worker.dscores
-        measured = self._measured_by_metrics(scores, targets, weights) if self._metrics and self._counts else ()
+        found, slope = list[tuple[int, float]](), None
+        for own in self._losses:
+            mine = own.of(targets, scores)
+            scale = own.factor * self._scale(batches)
+            total, gradient = own.loss.loss_and_gradient(mine[1], mine[0], weights, scale, np)
+            found.append((own.place, float(total)))
+            if own.part is None:
+                slope = gradient
+            else:
+                self._memory.seen[own.number][:, 0] = self._sums[:, own.place]
+                slope = np.zeros_like(scores) if slope is None else slope  # others' columns are written after this
+                slope[:, slice(*own.part.columns)] = gradient
+        if self._trains and slope is not None:
+            arrays[3].scatter(slope)
+            for worker in self._workers:
+                worker.dy = worker.dscores
+        if self._counts:
+            found += self._measured_by_metrics(scores, targets, weights)
         sums, first = self._sums[0], self._workers[0]
-        for number, value in measured:
+        for number, value in found:
             sums[number] += value
-        if loss is not None:
-            sums[0] += total
-            if total != total and first.nan_step < 0:
+            if number == 0 and value != value and first.nan_step < 0:
                 first.nan_step = first.step
 
     def _targets(self, batches: "Batches") -> HostArray:
@@ -194,11 +263,16 @@ class OwnParts:
     def _measured_by_metrics(
         self, scores: HostArray, targets: HostArray, weights: HostArray | None
     ) -> list[tuple[int, float]]:
-        predictions = scores if self._head is None else self._operations.activation(self._head, scores)
-        measured = []
-        for number, metric in self._metrics:
-            rows = metric(np, targets, predictions, weights).astype(np.float64)
-            measured.append((number, float((rows if weights is None else rows * weights).sum())))
+        measured, heads = list[tuple[int, float]](), dict[int, HostArray]()
+        for own in self._metrics:
+            mine, its_scores = own.of(targets, scores)
+            head = self._head if own.part is None else own.part.head
+            if own.number not in heads:
+                is_linear = head == "linear"
+                activated = self._operations.activation
+                heads[own.number] = its_scores if is_linear else activated(registry.activation(head), its_scores)
+            rows = own.metric(np, mine, heads[own.number], weights).astype(np.float64)
+            measured.append((own.place, float((rows if weights is None else rows * weights).sum())))
         return measured
 
     def _scale(self, batches: "Batches") -> float:
@@ -259,7 +333,7 @@ class OwnParts:
         key = self._count(), weighted
         if key not in self._measured:
             memory, workers, wide = self._memory, self._workers, (self._outputs,)
-            of_row = wide if self._takes == "values" else ()
+            of_row = (self._target_width,) if self._takes == "values" else ()
             self._measured[key] = (
                 self._spread(memory.numbers, [worker.scores for worker in workers], wide),
                 self._spread(memory.targets, [worker.targets for worker in workers], of_row),

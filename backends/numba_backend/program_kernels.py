@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.measures import Metric
-from dnnkit.backends.numba_backend.bytecode import Purpose
+from dnnkit.backends.numba_backend.bytecode import DIFFERENTIATING, Purpose
 from dnnkit.backends.program import Program
 from dnnkit.backends.stages import Activate, Dense, Stage
 from dnnkit.kernels import registry
@@ -90,12 +90,14 @@ class ProgramKernels:
         """Of what makes predictions of each output's scores."""
         return [self._activation(part.head).functions["forward"] for part in self._program.outputs]
 
-    def parts(self, metrics: Sequence[int]) -> tuple[tuple[tuple[int, ...], bool], ...]:
-        """Of each output which of those metrics measure it, and whether some take predictions."""
+    def parts(self, metrics: Sequence[int]) -> tuple[tuple[tuple[int, ...], bool, bool], ...]:
+        """Of each output which of those metrics measure it, whether some take predictions, whether its loss is own."""
         found = []
-        for number in range(len(self._program.outputs)):
+        for number, part in enumerate(self._program.outputs):
             own = tuple(metric for metric in metrics if self._program.metrics[metric].output == number)
-            found.append((own, any(self.on_predictions(self._program.metrics[metric]) for metric in own)))
+            on_predictions = any(self.on_predictions(self._program.metrics[metric]) for metric in own)
+            has_own_loss = part.loss is not None and not isinstance(part.loss.kernel, str)
+            found.append((own, on_predictions, has_own_loss))
         return tuple(found)
 
     def part_structures(self, rows: int) -> tuple[Any, int]:
@@ -108,6 +110,7 @@ class ProgramKernels:
             structure.column, structure.width, structure.weight = part.columns[0], part.width, part.loss_weight
             structure.target, structure.targets = part.targets[0], part.targets[1] - part.targets[0]
             structure.takes_labels, structure.first = part.takes_labels, of_losses.get(number, 0)
+            structure.seen, size = size, size + LINE_BYTES
             for name, width in (("scores", part.width), ("dscores", part.width), ("targets", structure.targets)):
                 setattr(structure, f"own_{name}", size)
                 size += -(-rows * max(1, width) * max(8, itemsize) // LINE_BYTES) * LINE_BYTES
@@ -174,7 +177,7 @@ class ProgramKernels:
         if purpose == "update":
             yield from self.updates
             return
-        trains = purpose in ("train", "differentiate")
+        trains = purpose in DIFFERENTIATING
         activated = [(place, stage) for place, stage in enumerate(stages) if isinstance(stage, Dense | Activate)]
         yield from (self.forward(stage, trains=trains and place >= first) for place, stage in activated)
         if purpose in ("predict", "predict a few"):

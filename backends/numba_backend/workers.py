@@ -10,7 +10,14 @@ import numpy as np
 from dnnkit.backends.aligned import address, rounded, zeros
 from dnnkit.backends.inspection import part_names
 from dnnkit.backends.numba_backend import cost_model
-from dnnkit.backends.numba_backend.bytecode import Clips, Purpose, ScheduleKey, assemble, link
+from dnnkit.backends.numba_backend.bytecode import (
+    DIFFERENTIATING,
+    Clips,
+    Purpose,
+    ScheduleKey,
+    assemble,
+    link,
+)
 from dnnkit.backends.numba_backend.crew import CREW, PATIENCE
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, share, stage_shards
 from dnnkit.backends.numba_backend.program_kernels import ProgramKernels
@@ -190,7 +197,8 @@ class WorkerTeam:
         from dnnkit.backends.numba_backend.own_parts import OwnParts, TeamMemory
 
         memory = TeamMemory(
-            self.workers, self._tables, self._memory, self._targets, self._row_weights, self.gradients, self._spares
+            self.workers, self._tables, self._memory, self._targets, self._row_weights, self.gradients, self._spares,
+            [self._part_memory[:, structure.seen : structure.seen + 8].view(np.float64) for structure in self._parts],
         )  # fmt: skip
         own = OwnParts(self.program, self._wiring, self.partition, self.layout, memory)
         self.run_structure.python = own.address
@@ -205,7 +213,7 @@ class WorkerTeam:
 
     def _fill_kernels(self, purpose: Purpose, first: int) -> None:
         """The addresses of the kernels that a schedule for that purpose calls."""
-        run, kernels, trains = self.run_structure, self._kernels, purpose in ("train", "differentiate")
+        run, kernels, trains = self.run_structure, self._kernels, purpose in DIFFERENTIATING
         if purpose in ("train", "update"):
             run.rule, average = kernels.update.address, kernels.average
             run.average = 0 if average is None else average.address
@@ -268,11 +276,18 @@ class WorkerTeam:
             has_loss=has_loss,
             metrics=() if program.outputs else compiled,
             predictions=bool(compiled) and not program.outputs and self._kernels.makes_predictions,
-            own_measures=not program.outputs and (not has_loss or len(compiled) < len(metrics)),
+            own_measures=self._calls_measures(purpose),
             one_batch=batches.is_one,
             accumulates=self._accumulates if purpose == "train" else "",
             parts=self._kernels.parts(compiled),
         )
+
+    def _calls_measures(self, purpose: Purpose) -> bool:
+        """Whether a schedule for that purpose calls a loss or a metric of the user's own."""
+        if purpose in ("predict", "predict a few", "update"):
+            return False
+        losses = any(not isinstance(loss.kernel, str) for loss in self.program.losses)
+        return losses or (purpose != "differentiate" and any(metric.is_own for metric in self.program.metrics))
 
     @property
     def key_of_few(self) -> ScheduleKey:
@@ -407,7 +422,7 @@ class WorkerTeam:
         """Fill what stays from run to run of the same batches and numbers."""
         run, data = self.run_structure, batches.data
         run.schedule = ctypes.addressof(self.link(self.key(purpose, batches, first, clips=clips)))
-        run.training = purpose in ("train", "differentiate")
+        run.training = purpose in DIFFERENTIATING
         run.batch_size, run.row_count, run.order = batches.batch_size, len(batches.order), address(batches.order)
         run.batch_weights, run.out = address(batches.batch_weights), address(batches.out)
         run.x, run.row_limit, run.scale, run.offset = data.addresses[0], len(data.x), data.scale, data.offset

@@ -48,8 +48,10 @@ class CallbackList(Callback):
         for name in {*heard, *OLDER}:  # of batches also what nobody hears, which is one call then and not two
             setattr(self, name, _together(name, heard.get(name, [])))
         batches = {name.split("_")[1] for name in heard if "_batch_" in name}
+        self.wants_epochs = bool({"on_epoch_begin", "on_epoch_end"} & heard.keys())
+        """Whether any of them hears of each epoch."""
         self.wants_batches = "train" in batches
-        """Whether any of them hears of each batch that is trained."""
+        """The same of each batch that is trained."""
         self.wants_test_batches = "test" in batches
         """The same of evaluations."""
         self.wants_predict_batches = "predict" in batches

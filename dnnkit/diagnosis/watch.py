@@ -40,6 +40,16 @@ class Watch:
         if self._recorder is not None:
             self._recorder.record(self._net, 0)
 
+    @property
+    def records(self) -> bool:
+        """Whether it wants to see each epoch."""
+        return self._recorder is not None
+
+    def epochs_ended(self, losses: list[float], totals: Totals) -> None:
+        """After some that nobody else saw, of these mean losses; the totals are those of the last."""
+        self._losses += losses[:-1]
+        self.epoch_ended(totals)
+
     def epoch_ended(self, totals: Totals) -> None:
         """After an epoch's steps, before the network's epoch counts on."""
         net = self._net

@@ -1,49 +1,50 @@
 """What both estimators are: parameters, data as users have them, members that are trained on them."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dnnkit.errors import ConfigurationError, DataError, DnnkitError
+from dnnkit.errors import ConfigurationError
 from dnnkit.estimators.data import Columns, EncodedData, Part, Task
+from dnnkit.estimators.encoders import encoder_of
 from dnnkit.estimators.members import Members, train_members
 from dnnkit.estimators.requirement import require_sklearn
-from dnnkit.estimators.settings import Settings, resolve, value_of
+from dnnkit.estimators.settings import AUTO, resolve, value_of
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.settings import shown
+from dnnkit.tables.targets import Target
 
 require_sklearn("an estimator")
 
+from scipy.sparse import issparse  # noqa: E402
 from sklearn.base import BaseEstimator  # noqa: E402
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, check_random_state, validate_data  # noqa: E402
+from sklearn.utils.validation import check_is_fitted, check_random_state  # noqa: E402
 
+from dnnkit.estimators.inputs import as_rows, as_weights, distinct  # noqa: E402
 
-@contextmanager
-def data_errors() -> Iterator[None]:
-    """What scikit-learn says of data, as errors of dnnkit's family, which are its kinds, too."""
-    try:
-        yield
-    except DnnkitError:
-        raise
-    except ValueError as error:
-        raise DataError(str(error)) from error
+FEW = 128
+"""Rows that are one batch with every preset."""
+
+LITTLE = 1 << 20
+"""Numbers that are compared in no time."""
 
 
 class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without types
     """Base of `DNNClassifier` and `DNNRegressor`."""
 
     networks_: list[WholeNetwork]
+    encoder_: Any
 
     def __init__(
         self,
         hidden_layer_sizes: Any = "auto",
         activation: Any = "auto",
         *,
-        preset: Any = "mlp",
+        preset: Any = "tabular",
         solver: Any = "auto",
         alpha: Any = "auto",
         batch_size: Any = "auto",
@@ -144,7 +145,7 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
             DataError, ConfigurationError: data or a parameter cannot work.
         """
         held_out = _validation(validation_data, X_val, y_val, sample_weight_val)
-        start = self._members if self.warm_start and hasattr(self, "networks_") else None
+        start = self._members if self.warm_start and self.__sklearn_is_fitted__() else None
         return self._fit(X, y, sample_weight, held_out, start=start)
 
     def _fit(
@@ -156,35 +157,60 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
         *,
         start: Members | None = None,
         epochs: int | None = None,
+        classes: Any = None,
     ) -> Self:
-        parameters = self.get_params(deep=False)
+        parameters, is_first = self.get_params(deep=False), start is None
         dtype = value_of("dtype", parameters)
-        X, y = self._checked(X, y, is_first=start is None)
-        self._take_targets(y, is_first=start is None, epochs=epochs)
-        train = self._part(X, y, sample_weight, dtype)
+        encoder = (
+            self.encoder_ if not is_first else None if issparse(X) else encoder_of(value_of("encoder", parameters))
+        )
+        X = as_rows(self, X, is_first=is_first, is_table=encoder is not None)
+        all_of_it = y = self._checked_targets(X, y)
+        weights = as_weights(sample_weight, X)
+        if _is_one_batch(X, parameters):
+            X, y, weights = distinct(X, y, weights)
+        if is_first:
+            self._take_target(self._learned_target(y, all_of_it, weights, classes))
+        elif epochs is None:
+            self._check_warm_start(all_of_it)
+        self.encoder_ = encoder.fit(X, y) if encoder is not None and is_first else encoder
+        train = self._part(X, y, weights, dtype)
         validation = None
         if held_out is not None:
-            x_val, y_val, weights = held_out
-            x_val, y_val = self._checked(x_val, y_val, is_first=False)
-            validation = self._part(x_val, y_val, weights, dtype)
-        data = EncodedData(train, validation, Columns(tuple(range(train.x.shape[1]))), self._task, self.n_outputs_)
+            x_val, y_val, weights_val = held_out
+            x_val = as_rows(self, x_val, is_first=False, is_table=encoder is not None)
+            y_val = self._checked_targets(x_val, y_val)
+            validation = self._part(x_val, y_val, as_weights(weights_val, x_val), dtype)
+        data = EncodedData(train, validation, self._columns(train.x.shape[1]), self._task, self.n_outputs_)
         settings = resolve(parameters, data)
+        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=settings.n_ensemble)
         progress = print if self.verbose else None
-        random = check_random_state(self.random_state)
-        seeds = random.randint(np.iinfo(np.int32).max, size=settings.n_ensemble).tolist()
-        members = train_members(data, settings, seeds=seeds, progress=progress, start=start, epochs=epochs)
-        self._take_members(members, settings)
+        self._members = train_members(
+            data, settings, seeds=seeds.tolist(), progress=progress, start=start, epochs=epochs
+        )
         return self
 
-    def _take_members(self, members: Members, settings: Settings) -> None:
-        self.networks_, self._curves, self.temperature_ = members.networks, members.curves, members.temperature
-        self._bounds = members.bounds
-        curve = members.curves[0]
-        self.n_iter_, self.t_, self.loss_curve_ = curve.epochs, curve.rows_seen, curve.losses
-        self.loss_, self.best_loss_ = curve.losses[-1], curve.best_loss
-        self.validation_scores_, self.best_validation_score_ = curve.scores, curve.best_score
+    def _columns(self, count: int) -> Columns:
+        encoder: Any = self.encoder_
+        if not hasattr(encoder, "groups_"):
+            return Columns(numbers=tuple(range(count)))
+        groups = encoder.groups_
+        return Columns(tuple(groups["numbers"]), tuple(groups["one_hot"]), tuple(encoder.embedded_))
+
+    def _part(self, X: Any, y: NDArray[Any], weights: NDArray[np.float64] | None, dtype: str) -> Part:
+        encoded = self.target_.encode(y)
+        encoded = encoded.astype(dtype) if encoded.ndim == 2 else encoded
+        return Part(self._features(X, dtype), encoded, self._weights(y, weights))
+
+    def _features(self, X: Any, dtype: str) -> Any:
+        """Rows as the networks take them."""
+        x = X if self.encoder_ is None else self.encoder_.transform(X)
+        return x.astype(dtype, copy=False)
 
     # -- what is asked of the two ------------------------------------------------------------------------------------
+
+    n_outputs_: int
+    target_: Target
 
     @property
     @abstractmethod
@@ -192,75 +218,95 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
         """What is learned."""
 
     @abstractmethod
-    def _checked(self, X: Any, y: Any, *, is_first: bool) -> tuple[Any, Any]:
-        """Rows and targets as arrays, by scikit-learn's own checks."""
+    def _checked_targets(self, X: Any, y: Any) -> NDArray[Any]:
+        """Targets of rows X, (N,) or (N, K)."""
 
     @abstractmethod
-    def _take_targets(self, y: NDArray[Any], *, is_first: bool, epochs: int | None) -> None:
-        """Learn from targets what they are, or see that they are what is known of them."""
+    def _learned_target(self, y: NDArray[Any], all_of_it: NDArray[Any], weights: Any, classes: Any) -> Target:
+        """What targets are.
+
+        Arguments:
+            y: those of the rows that are trained on.
+            all_of_it: those of all rows that were given.
+            weights: of the rows, or None.
+            classes: which there are, where somebody said so.
+        """
 
     @abstractmethod
-    def _encoded(self, y: NDArray[Any], dtype: str) -> NDArray[Any]:
-        """Targets as `Part` has them."""
+    def _take_target(self, target: Target) -> None:
+        """Be an estimator of such targets."""
+
+    def _check_warm_start(self, y: NDArray[Any]) -> None:
+        """Raise `DataError` where targets are others than in the fit before."""
 
     def _weights(self, y: NDArray[Any], weights: NDArray[Any] | None) -> NDArray[Any] | None:
         """The weights of rows, with those of their classes."""
         return weights
 
-    # -- data --------------------------------------------------------------------------------------------------------
+    # -- keeping ----------------------------------------------------------------------------------------------------
 
-    def _part(self, X: Any, y: Any, sample_weight: Any, dtype: str) -> Part:
-        weights = None
-        if sample_weight is not None:
-            with data_errors():
-                weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
-        weights = self._weights(y, weights)
-        return Part(X.astype(dtype, copy=False), self._encoded(y, dtype), weights)
+    def save(self, path: str | Path) -> None:
+        """Write the fitted estimator to a folder, as JSON and safetensors; `dk.load_estimator` reads it.
 
-    def _rows(self, X: Any) -> Any:
-        """Rows to predict for, as the networks take them."""
+        A `RandomState` as `random_state`, and callbacks, are not saved.
+
+        Arguments:
+            path: the folder.
+
+        Raises:
+            NotFittedError: it is not fitted.
+            ConfigurationError: a parameter cannot be saved, such as an encoder of another library; pickle can do that.
+            CheckpointError: it cannot be written there.
+        """
+        from dnnkit.estimators.saving import save
+
         check_is_fitted(self)
-        with data_errors():
-            X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return X.astype(self.networks_[0].dtype, copy=False)
+        save(self, path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "_members" in state:
+            from dnnkit.estimators.saving import state_of_members
+
+            state["_members"] = state_of_members(state["_members"])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        if "_members" in state:
+            from dnnkit.estimators.saving import members_of_state
+
+            state["_members"] = members_of_state(state["_members"])
+        super().__setstate__(state)
+
+    # -- what was learned --------------------------------------------------------------------------------------------
 
     def _scores(self, X: Any) -> NDArray[Any]:
-        return self._members.predict_scores(self._rows(X))
+        """What the members say of rows, (N, outputs)."""
+        check_is_fitted(self)
+        X = as_rows(self, X, is_first=False, is_table=self.encoder_ is not None)
+        members = self._members
+        return members.predict_scores(self._features(X, members.networks[0].dtype))
 
-    @property
-    def _members(self) -> Members:
-        return Members(self.networks_, self._curves, self._task, self.temperature_, self._bounds)
+    def __getattr__(self, name: str) -> Any:
+        find: Callable[[Members], Any] | None = LEARNED.get(name)
+        if find is None or "_members" not in vars(self):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return find(vars(self)["_members"])
 
-    # -- what scikit-learn's MLP has ---------------------------------------------------------------------------------
-
-    @property
-    def coefs_(self) -> list[NDArray[Any]]:
-        """The kernels of the dense layers of the first network, (units before, units)."""
-        return self._parameters("kernel")
-
-    @property
-    def intercepts_(self) -> list[NDArray[Any]]:
-        """Their biases."""
-        return self._parameters("bias")
-
-    def _parameters(self, own: str) -> list[NDArray[Any]]:
-        if "networks_" not in vars(self):
-            raise AttributeError("coefs_ and intercepts_ are there after fit")
-        values = self.networks_[0].parameters
-        return [np.array(values[name]) for name in values if name.startswith("dense") and name.endswith(f"/{own}")]
-
-    @property
-    def n_layers_(self) -> int:
-        """Layers of units, with the inputs and the outputs."""
-        return len(self.coefs_) + 1
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(LEARNED if self.__sklearn_is_fitted__() else ())]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
+        tags.input_tags.sparse = True
+        if value_of("encoder", self.get_params(deep=False)) is not None:
+            tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
         return tags
 
     def __sklearn_is_fitted__(self) -> bool:
-        return "networks_" in vars(self)
+        return "_members" in vars(self)
 
 
 def _validation(given: Any, x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any] | None:
@@ -276,3 +322,33 @@ def _validation(given: Any, x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any
     if not isinstance(given, tuple | list) or len(given) not in (2, 3):
         raise ConfigurationError(f"validation_data is {shown(given)}: expected (X, y) or (X, y, sample_weight)")
     return given[0], given[1], given[2] if len(given) == 3 else None
+
+
+def _is_one_batch(X: Any, parameters: dict[str, Any]) -> bool:
+    """Whether rows are numbers of which each batch has all."""
+    if not hasattr(X, "dtype") or X.dtype.kind != "f" or X.shape[0] > FEW or X.shape[0] * X.shape[1] > LITTLE:
+        return False
+    batch = parameters["batch_size"]
+    return parameters["solver"] == "lbfgs" or (isinstance(batch, str) and batch == AUTO) or batch >= X.shape[0]
+
+
+def _of_dense_layers(members: Members, own: str) -> list[NDArray[Any]]:
+    values = members.networks[0].parameters
+    return [np.array(values[name]) for name in values if name.startswith("dense") and name.endswith(f"/{own}")]
+
+
+LEARNED: dict[str, Callable[[Members], Any]] = {
+    "networks_": lambda members: members.networks,
+    "temperature_": lambda members: members.temperature,
+    "coefs_": lambda members: _of_dense_layers(members, "kernel"),
+    "intercepts_": lambda members: _of_dense_layers(members, "bias"),
+    "n_layers_": lambda members: len(_of_dense_layers(members, "kernel")) + 1,
+    "n_iter_": lambda members: members.curves[0].epochs,
+    "t_": lambda members: members.curves[0].rows_seen,
+    "loss_": lambda members: members.curves[0].losses[-1],
+    "loss_curve_": lambda members: members.curves[0].losses,
+    "best_loss_": lambda members: members.curves[0].best_loss,
+    "validation_scores_": lambda members: members.curves[0].scores,
+    "best_validation_score_": lambda members: members.curves[0].best_score,
+}
+"""Attributes of a fitted estimator, as scikit-learn's MLP has them: of the first member where there are several."""

@@ -7,26 +7,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.errors import ConfigurationError, DataError
-from dnnkit.estimators.base import BaseDNN, data_errors
+from dnnkit.estimators.base import BaseDNN
 from dnnkit.estimators.data import Task
+from dnnkit.estimators.inputs import as_targets, data_errors
 from dnnkit.settings import NOT_NEGATIVE, shown
+from dnnkit.tables.targets import ClassTarget, LabelTarget, Target
 
 from sklearn.base import ClassifierMixin  # isort: skip
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels  # isort: skip
-from sklearn.utils.validation import column_or_1d, validate_data  # isort: skip
 
 
 class DNNClassifier(ClassifierMixin, BaseDNN):  # type: ignore[misc] # scikit-learn comes without types
     """A classifier of dense networks."""
 
     classes_: NDArray[Any]
+    target_: ClassTarget | LabelTarget
 
     def __init__(
         self,
         hidden_layer_sizes: Any = "auto",
         activation: Any = "auto",
         *,
-        preset: Any = "mlp",
+        preset: Any = "tabular",
         solver: Any = "auto",
         alpha: Any = "auto",
         batch_size: Any = "auto",
@@ -117,66 +119,59 @@ class DNNClassifier(ClassifierMixin, BaseDNN):  # type: ignore[misc] # scikit-le
         if is_first and classes is None and not type_of_target(y).startswith("multilabel"):
             raise ConfigurationError("classes must be passed on the first call to partial_fit")
         if classes is not None:
-            given = unique_labels(classes)
-            if not is_first and not np.array_equal(given, self.classes_):
+            with data_errors():
+                classes = unique_labels(classes)
+            if not is_first and not np.array_equal(classes, self.classes_):
                 raise ConfigurationError(
-                    f"classes is {shown(classes)}, but in the call of partial_fit before it was {shown(self.classes_)}"
+                    f"classes is {shown(classes.tolist())}, but in the call of partial_fit before it was "
+                    f"{shown(self.classes_.tolist())}"
                 )
-            self.classes_ = given
-        return self._fit(X, y, sample_weight, start=None if is_first else self._members, epochs=1)
+        start = None if is_first else self._members
+        return self._fit(X, y, sample_weight, start=start, epochs=1, classes=classes)
 
     @property
     def _task(self) -> Task:
-        if self._is_multilabel:
+        if isinstance(self.target_, LabelTarget):
             return "multilabel"
         return "binary" if len(self.classes_) <= 2 else "multiclass"
 
-    def _checked(self, X: Any, y: Any, *, is_first: bool) -> tuple[Any, Any]:
+    def _checked_targets(self, X: Any, y: Any) -> NDArray[Any]:
+        checked = as_targets(self, X, y, is_numeric=False)
         with data_errors():
-            X, y = validate_data(self, X, y, multi_output=True, dtype=[np.float64, np.float32], reset=is_first)
-            check_classification_targets(y)
-            if y.ndim == 2 and y.shape[1] == 1:
-                y = column_or_1d(y, warn=True)
-        return X, y
-
-    def _take_targets(self, y: NDArray[Any], *, is_first: bool, epochs: int | None) -> None:
-        kind = type_of_target(y)
-        if is_first:
-            if kind.startswith("multiclass-multioutput"):
-                raise DataError(
-                    "y has several columns of several classes: expected one column, or one of 0 and 1 per label"
-                )
-            self._is_multilabel = kind.startswith("multilabel")
-            if epochs is None or "classes_" not in vars(self):
-                self.classes_ = np.arange(y.shape[1]) if self._is_multilabel else np.unique(y)
-            self.n_outputs_ = len(self.classes_) if self._task != "binary" else 1
-            self.out_activation_ = "softmax" if self._task == "multiclass" else "logistic"
-        if self._is_multilabel:
-            if y.ndim != 2 or y.shape[1] != self.n_outputs_:
-                raise DataError(f"y has the shape {y.shape}: expected {self.n_outputs_} columns of 0 and 1")
-            return
-        found = np.unique(y)
-        unknown = np.setdiff1d(found, self.classes_)
-        if len(unknown):
+            check_classification_targets(checked)
+        if type_of_target(checked).startswith("multiclass-multioutput"):
             raise DataError(
-                f"y has classes {shown(unknown.tolist())}, which are none of classes_, {shown(self.classes_.tolist())}"
+                "y has several columns of several classes: expected one column, or one of 0 and 1 for each label"
             )
-        if not is_first and epochs is None and len(found) != len(self.classes_):
+        return checked
+
+    def _learned_target(self, y: NDArray[Any], all_of_it: NDArray[Any], weights: Any, classes: Any) -> Target:
+        if type_of_target(all_of_it).startswith("multilabel"):
+            return LabelTarget.fit(all_of_it)
+        return ClassTarget.fit(all_of_it if classes is None else classes)
+
+    def _take_target(self, target: Target) -> None:
+        assert isinstance(target, ClassTarget | LabelTarget)
+        self.target_ = target
+        self.classes_ = target.classes if isinstance(target, ClassTarget) else np.arange(target.labels)
+        self.n_outputs_ = 1 if self._task == "binary" else len(self.classes_)
+        self.out_activation_ = "softmax" if self._task == "multiclass" else "logistic"
+
+    def _check_warm_start(self, y: NDArray[Any]) -> None:
+        found = np.unique(y)
+        if self._task != "multilabel" and not np.array_equal(found, self.classes_):
             raise DataError(
                 "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously "
                 f"got {self.classes_}, `y` has {found}"
             )
 
-    def _encoded(self, y: NDArray[Any], dtype: str) -> NDArray[Any]:
-        return y.astype(dtype) if self._is_multilabel else np.searchsorted(self.classes_, y)
-
     def _weights(self, y: NDArray[Any], weights: NDArray[Any] | None) -> NDArray[Any] | None:
         given = self.class_weight
         if given is None:
             return weights
-        if self._is_multilabel:
+        if self._task == "multilabel":
             raise ConfigurationError("class_weight is given, but a row may have several labels: give sample_weight")
-        numbers = np.searchsorted(self.classes_, y)
+        numbers = self.target_.encode(y)
         counts = np.bincount(numbers, weights, minlength=len(self.classes_))
         if isinstance(given, str) and given == "balanced":
             table = counts.sum() / (len(self.classes_) * np.maximum(counts, np.finfo(float).tiny))
@@ -197,16 +192,20 @@ class DNNClassifier(ClassifierMixin, BaseDNN):  # type: ignore[misc] # scikit-le
     def predict(self, X: Any) -> NDArray[Any]:
         """The class of each row, or for several labels rows of 0 and 1."""
         scores = self._scores(X)
-        if self._is_multilabel:
-            return (scores > 0.5).astype(int)
-        numbers = scores.argmax(axis=1) if self._task == "multiclass" else (scores[:, 0] > 0.5).astype(int)
-        return self.classes_[numbers]  # type: ignore[no-any-return]
+        if self._task == "multiclass":
+            return self.target_.decode(scores.argmax(axis=1))
+        said = (scores > 0.5).astype(np.int64)
+        if len(self.classes_) == 1:
+            said[...] = 0
+        return self.target_.decode(said if self._task == "multilabel" else said[:, 0])
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
         """The probability of each class, in the order of `classes_`, or of each label."""
-        scores = self._scores(X)
-        if self._task != "binary":
+        scores = self._scores(X).astype(np.float64)
+        if self._task == "multilabel":
             return scores
+        if self._task == "multiclass":
+            return scores / scores.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
         if len(self.classes_) == 1:
             return np.ones_like(scores)
         return np.hstack([1 - scores, scores])

@@ -1,6 +1,5 @@
 """When scikit-learn's MLP ends its training: no better loss, or score of held-out rows, for some epochs."""
 
-from collections.abc import Callable
 from math import inf
 from typing import Any
 
@@ -21,7 +20,7 @@ class Convergence(Callback):
         rows: in an epoch.
         reported: what a loss is multiplied by to be the one that scikit-learn reports.
         rate: what its learning rate is multiplied by for the optimizer.
-        score: of the rows that were held out, now; None without any.
+        score: the name in the logs of the score of rows that were held out; None without any.
         stops: whether it may end the training.
         progress: takes a line for each epoch.
     """
@@ -34,7 +33,7 @@ class Convergence(Callback):
         rows: int,
         reported: float,
         rate: float,
-        score: Callable[[Any], float] | None,
+        score: str | None,
         stops: bool,
         progress: Progress | None,
     ) -> None:
@@ -55,7 +54,7 @@ class Convergence(Callback):
         if self.progress is not None:
             self.progress(f"Iteration {curve.epochs}, loss = {loss:.8f}")
         if self.score is not None:
-            self._note_score(self.score(self.model))
+            self._note_score(float((logs or {})[self.score]))
         if not self.by_score:
             best = inf if curve.best_loss is None else curve.best_loss
             curve.waited = curve.waited + 1 if loss > best - settings.tol else 0

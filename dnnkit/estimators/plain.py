@@ -5,7 +5,9 @@ means over outputs. The minimum is the same, the gradient is a number times the 
 multiplied by that number, penalties and what is compared with gradients divided.
 """
 
+import warnings
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from itertools import pairwise
 from math import sqrt
@@ -20,15 +22,18 @@ from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.estimators.convergence import Convergence
 from dnnkit.estimators.data import Curve, EncodedData, Part, Progress
-from dnnkit.estimators.members import Members, predict
+from dnnkit.estimators.members import Members
 from dnnkit.estimators.presets import OfData, OfParameters, Preset
 from dnnkit.estimators.settings import Settings
+from dnnkit.estimators.sparse import fit
 from dnnkit.estimators.workers import each_in_threads
 from dnnkit.formula import Formula
 from dnnkit.initializers import RandomUniform, VarianceScaling
 from dnnkit.kernels import registry
+from dnnkit.kernels.array import namespace
 from dnnkit.lbfgs import LBFGS
 from dnnkit.losses import BinaryCrossentropy, MeanSquaredError, SparseCategoricalCrossentropy
+from dnnkit.metrics import name_of
 from dnnkit.network.sequential import Sequential
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
@@ -40,6 +45,21 @@ NORMALIZATIONS = {
     "layer": layers.LayerNormalization,
     "rms": layers.RMSNormalization,
 }
+
+
+def exact_match(y_true: Any, y_pred: Any) -> Any:
+    """Whether all labels of a row are right, as scikit-learn's accuracy of several labels has it."""
+    xp = namespace(y_pred)
+    return xp.astype(xp.all((y_pred > 0.5) == (y_true > 0.5), axis=1), y_pred.dtype)
+
+
+SCORES: dict[str, Any] = {
+    "binary": "binary_accuracy",
+    "multiclass": "accuracy",
+    "multilabel": exact_match,
+    "regression": "r2_score",
+}
+"""What the score of rows that are held out is, by task."""
 
 LBFGS_CHANGE = 2.220446049250313e-09
 """Of the loss, as a share, below which SciPy's L-BFGS-B ends."""
@@ -135,7 +155,7 @@ def network_of(settings: Settings, data: EncodedData, aim: Aim, seed: int, threa
 def optimizer_of(settings: Settings, aim: Aim, steps: int) -> Optimizer:
     """The solver with scikit-learn's parameters, for so many steps; one that is an object, as it is."""
     if isinstance(settings.solver, Optimizer):
-        return settings.solver
+        return deepcopy(settings.solver)  # each network's rate goes its own way
     rate: float | Schedule = settings.learning_rate_init
     if isinstance(settings.schedule, Schedule):
         rate = settings.schedule
@@ -187,6 +207,14 @@ def train(
         return _train_one(data, settings, aim, seeds[number], threads, progress, before, epochs)
 
     made = each_in_threads(make, range(len(seeds)), settings.n_jobs)
+    if epochs is None and not all(curve.ended for _, curve in made):
+        from sklearn.exceptions import ConvergenceWarning
+
+        warnings.warn(
+            f"{settings.max_iter} iterations (max_iter) were made and the training has not converged",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
     return Members([net for net, _ in made], [curve for _, curve in made], data.task)
 
 
@@ -211,27 +239,30 @@ def _train_one(
     if before is None:
         net: WholeNetwork = network_of(settings, data, aim, seed, threads, penalty)
         curve = Curve()
-        net.compile(optimizer_of(settings, aim, steps), aim.loss)
     else:
         net, curve = before
-        if epochs is None:
-            net.compile(optimizer_of(settings, aim, steps), aim.loss)
-    score = None
-    if held_out is not None:
-        score = _scorer(held_out, data.task)
+    metric = None if held_out is None else SCORES[data.task]
+    if before is None or epochs is None:
+        net.compile(optimizer_of(settings, aim, steps), aim.loss, metrics=[] if metric is None else [metric])
     watch = Convergence(
         settings,
         curve,
         rows=part.rows,
         reported=aim.reported,
         rate=aim.objective if settings.solver == "sgd" else 1.0,
-        score=score,
+        score=None if metric is None else f"val_{name_of(metric)}",
         stops=epochs is None and not full_batch,
         progress=progress,
     )
-    history = net.fit(
+    validation: tuple[Any, ...] | None = None
+    if held_out is not None:
+        validation = (held_out.x, targets_of(aim.loss, held_out, data, settings.dtype))
+        validation = validation if held_out.weights is None else (*validation, held_out.weights)
+    history = fit(
+        net,
         part.x,
         targets_of(aim.loss, part, data, settings.dtype),
+        validation_data=validation,
         batch_size=None if full_batch else batch,
         epochs=settings.max_iter if epochs is None else epochs,
         shuffle=settings.shuffle,
@@ -264,23 +295,6 @@ def hold_out(part: Part, task: str, share: float, seed: int) -> tuple[Part, Part
 
 def _rows(part: Part, which: NDArray[np.intp]) -> Part:
     return Part(part.x[which], part.y[which], None if part.weights is None else part.weights[which])
-
-
-def _scorer(part: Part, task: str) -> Any:
-    """What gives accuracy or R² of a network on these rows."""
-    from sklearn.metrics import accuracy_score, r2_score
-
-    def score(net: Any) -> float:
-        found = predict(net, part.x)
-        if task == "regression":
-            return float(r2_score(part.y, found, sample_weight=part.weights))
-        said = found.argmax(axis=1) if task == "multiclass" else found > 0.5
-        said = said[:, 0] if task == "binary" else said
-        return float(
-            accuracy_score(part.y.astype(bool) if task != "multiclass" else part.y, said, sample_weight=part.weights)
-        )
-
-    return score
 
 
 MLP = Preset(

@@ -22,6 +22,7 @@ from dnnkit.estimators.members import Members, predict
 from dnnkit.estimators.plain import NORMALIZATIONS, Aim, aim_of, optimizer_of, output_activation, targets_of
 from dnnkit.estimators.presets import OfData, Preset
 from dnnkit.estimators.settings import Settings
+from dnnkit.estimators.sparse import fit
 from dnnkit.estimators.splitting import held_out_rows
 from dnnkit.estimators.watching import BestEpoch, Deadline, Telling
 from dnnkit.estimators.workers import at_once, each_in_threads
@@ -208,7 +209,8 @@ class _Member:
         watches: list[Any] = [watch]
         if deadline is not None:
             watches.append(Deadline(deadline, clock, steps, curve))
-        history = net.fit(
+        history = fit(
+            net,
             part.x,
             targets_of(aim.loss, part, data, settings.dtype),
             batch_size=None if full_batch else batch,

@@ -5,16 +5,22 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dnnkit.errors import DataError
-from dnnkit.estimators.base import BaseDNN, data_errors
+from dnnkit.base_loss import LOSSES, Loss
+from dnnkit.estimators.base import BaseDNN
 from dnnkit.estimators.data import Task
+from dnnkit.estimators.inputs import as_targets
+from dnnkit.estimators.parameters import taken
+from dnnkit.estimators.settings import AUTO, preset_of
+from dnnkit.kernels import registry
+from dnnkit.tables.targets import NumberTarget, Target
 
 from sklearn.base import RegressorMixin  # isort: skip
-from sklearn.utils.validation import column_or_1d, validate_data  # isort: skip
 
 
 class DNNRegressor(RegressorMixin, BaseDNN):  # type: ignore[misc] # scikit-learn comes without types
     """A regressor of dense networks."""
+
+    target_: NumberTarget
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train one epoch on these rows; the optimizer goes on from where it is."""
@@ -25,26 +31,35 @@ class DNNRegressor(RegressorMixin, BaseDNN):  # type: ignore[misc] # scikit-lear
     def _task(self) -> Task:
         return "regression"
 
-    def _checked(self, X: Any, y: Any, *, is_first: bool) -> tuple[Any, Any]:
-        with data_errors():
-            X, y = validate_data(
-                self, X, y, multi_output=True, y_numeric=True, dtype=[np.float64, np.float32], reset=is_first
-            )
-            if y.ndim == 2 and y.shape[1] == 1:
-                y = column_or_1d(y, warn=True)
-        return X, y
+    def _checked_targets(self, X: Any, y: Any) -> NDArray[Any]:
+        return as_targets(self, X, y, is_numeric=True)
 
-    def _take_targets(self, y: NDArray[Any], *, is_first: bool, epochs: int | None) -> None:
-        columns = 1 if y.ndim == 1 else y.shape[1]
-        if is_first:
-            self.n_outputs_, self.out_activation_ = columns, "identity"
-        elif columns != self.n_outputs_:
-            raise DataError(f"y has {columns} columns, but in the fit before it had {self.n_outputs_}")
+    def _learned_target(self, y: NDArray[Any], all_of_it: NDArray[Any], weights: Any, classes: Any) -> Target:
+        rows = y.reshape(len(y), -1).astype(np.float64)
+        means, spreads = np.zeros(rows.shape[1]), np.ones(rows.shape[1])
+        if preset_of(self.preset).scales_targets and not _wants_some(self.loss):
+            means = np.average(rows, axis=0, weights=weights)
+            spreads = np.sqrt(np.average((rows - means) ** 2, axis=0, weights=weights))
+        return NumberTarget(tuple(means.tolist()), tuple(spreads.tolist()), y.ndim == 1)
 
-    def _encoded(self, y: NDArray[Any], dtype: str) -> NDArray[Any]:
-        return y.astype(dtype).reshape(len(y), -1)
+    def _take_target(self, target: Target) -> None:
+        assert isinstance(target, NumberTarget)
+        self.target_, self.n_outputs_, self.out_activation_ = target, len(target.centers), "identity"
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The numbers of each row, (N,), or (N, K) if there were several."""
-        scores = self._scores(X)
-        return scores[:, 0] if self.n_outputs_ == 1 else scores
+        scores = self._scores(X).astype(np.float64)
+        return self.target_.decode(scores)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def _wants_some(given: Any) -> bool:
+    """Whether a loss, as it was given to the estimator, takes not all numbers, such as counts only."""
+    if isinstance(given, str) and given == AUTO:
+        return False
+    loss = LOSSES.make(taken("loss", given), Loss)
+    return loss.kernel is not None and registry.loss(loss.kernel).target_range != "any"

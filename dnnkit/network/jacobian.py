@@ -74,7 +74,7 @@ class Differentiable(Network):
             parameters: derivatives with respect to each trained parameter instead, (N, *outputs, *shape) by name; one
                 run for each sample and output.
         """
-        from dnnkit.backends.full_batch import rows_at_a_time
+        from dnnkit.backends.one_function import rows_at_a_time
 
         of_parameters = FLAG.of("parameters", parameters)
         if not self._is_plain:
@@ -159,7 +159,7 @@ def differentiated(program: Program, of_parameters: bool) -> Program:
 
 def _predicting(stage: Stage) -> Stage:
     """The stage as it predicts, also where others train: without what it draws, with the statistics that it has."""
-    from dnnkit.backends.full_batch import drawing, has_statistics
+    from dnnkit.backends.one_function import drawing, has_statistics
 
     if drawing(stage) is not None:
         return Rescale(1.0, 0.0)

@@ -51,7 +51,10 @@ def _by_class_name(found: Iterable[Any]) -> dict[str, type]:
 
 def load_network(path: str | Path, backend: str | None, custom_objects: Mapping[str, Any] | None) -> WholeNetwork:
     """The network of a save folder, ready to predict and to train on."""
-    return network_of(read_files(as_path(path)), str(path), backend, custom_objects)
+    files = read_files(as_path(path))
+    if "estimator.json" in files:
+        raise CheckpointError(f"{path} is the save of an estimator, not of a network: use dk.load_estimator")
+    return network_of(files, str(path), backend, custom_objects)
 
 
 def _backend_that_ran(address: str | None, place: str) -> Backend | None:

@@ -193,6 +193,10 @@ class Checkpoints:
         """Steps before the next checkpoint, at update `step`."""
         return self._every.steps - (step - standing.first_step) % self._every.steps if self._every.steps else inf
 
+    def epochs_until_due(self, epochs_ended: int) -> float:
+        """The same of epochs."""
+        return self._every.epochs - epochs_ended % self._every.epochs if self._every.epochs else inf
+
     @property
     def is_timed(self) -> bool:
         """Whether the clock says when."""

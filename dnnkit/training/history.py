@@ -106,6 +106,20 @@ class History:
         self.epoch.append(epoch)
         self.seconds.append(seconds)
 
+    def extend(self, first: int, logs: Mapping[str, list[float]], seconds: float) -> None:
+        """Append epochs that took so long in all; `logs` has, by name, a number of each."""
+        count = len(next(iter(logs.values())))
+        if self.epoch[-1:] == [first]:
+            for place in range(count):
+                self.add(first + place, {name: values[place] for name, values in logs.items()}, seconds / count)
+            return
+        for name in logs:
+            self.history.setdefault(name, [nan] * len(self.epoch))
+        for name, values in self.history.items():
+            values += logs.get(name, [nan] * count)
+        self.epoch += range(first, first + count)
+        self.seconds += [seconds / count] * count
+
     def plot(self, path: str | Path | None = None) -> "Figure":
         """Loss and metrics by epoch, training and validation; written to `path` if given."""
         from dnnkit.plots import plot_epochs

@@ -1,37 +1,27 @@
-"""The training loop: epochs, and within an epoch stretches of steps that the executable runs in one call each.
+"""The training loop: epochs, what is done before and after each, and epochs at which nobody looks.
 
-By default a stretch is the whole epoch. It is shorter only where something looks in between: a live progress bar (ten
-times per second), checkpoints, or a callback with a batch's method (each step). Ctrl-C ends a stretch between two
-steps.
+The steps of an epoch are in `stretches.py`. Of an optimizer of full batches an epoch is a single step, often of some
+microseconds; so where no callback, validation or checkpoint looks between two epochs, many are run in one call.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
-from math import inf
 from time import perf_counter
 from typing import Any
 
 from dnnkit.backends.diagnosis import remark
-from dnnkit.backends.executable import Executable
-from dnnkit.backends.state import HostArray, Totals
-from dnnkit.background import in_background
 from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.callbacks.hearing import after_callbacks, evaluate
-from dnnkit.deferred import dataclass
 from dnnkit.network.protocol import Network
-from dnnkit.network.turns import Stretch
 from dnnkit.training.checkpoints import Checkpoints
-from dnnkit.training.epoch_order import epoch_order
 from dnnkit.training.history import History
 from dnnkit.training.interrupts import Interrupts
-from dnnkit.training.progress import REFRESH, Progress, Verbosity, make_progress
+from dnnkit.training.progress import Progress, Verbosity, make_progress
 from dnnkit.training.run import Run, Standing
+from dnnkit.training.stretches import Pace, Steps
 
-CLOCK = 1.0
-"""Seconds between two looks at the clock, where checkpoints are due by time and nothing else ends a stretch."""
-
-MANY = 1 << 22
-"""Rows whose order is drawn in a thread, so that Ctrl-C is heard meanwhile."""
+UNSEEN = 0.05
+"""Seconds of epochs in one call at which nobody looks between two."""
 
 
 def train(
@@ -114,49 +104,104 @@ def _begin_where_it_stopped(net: Network, run: Run) -> None:
     state.steps, state.schedule, state.data = run.steps, run.schedule, ""
 
 
-@dataclass
-class _Fit:
-    """All that takes part in one training."""
-
-    net: Network
-    run: Run
-    standing: Standing
-    callbacks: CallbackList
-    progress: Progress
-    interrupts: Interrupts
-    checkpoints: Checkpoints | None
+class _Fit(Steps):
+    """All that takes part in one training, and its epochs."""
 
     def run_epochs(self, end: int) -> Mapping[str, float]:
         """Train to the end of the epoch before `end`, to the limit, or until it is stopped; the last epoch's logs."""
-        net, run, standing, state = self.net, self.run, self.standing, self.net.executable.state
+        net, run, standing = self.net, self.run, self.standing
         logs: Mapping[str, float] = {}
-        for epoch in range(standing.epoch, end):
-            self.callbacks.on_epoch_begin(epoch, {})
-            first, last = state.position, int(min(run.steps, state.position + standing.steps_left(run, state)))
-            self.progress.begin_epoch(epoch, first, last, min(run.rows, last * run.batch_size))
-            totals, seconds = self._train_epoch(last)
-            run.watch.epoch_ended(totals)
-            logs = {**totals.means(net.executable.program.metrics), **net.executable.counts}
-            logs |= self._validate(epoch)
-            if net.executable.ended:
-                standing.history.ended, net.stop_training = net.executable.ended, True
-            standing.history.add(epoch, logs, seconds)
-            net.history.add(state.epoch, logs, seconds)
-            number = state.epoch
-            if state.position == run.steps or net.stop_training:
-                state.position, state.epoch, state.sums = 0, state.epoch + 1, None
-                standing.epoch = epoch + 1
-            self.progress.end_epoch(logs, seconds)
-            if net.executable.ended:
-                self.progress.say(f"ended: {net.executable.ended}")
-            logs = self._tell_of_epoch(epoch, number, logs)
+        epoch, pace = standing.epoch, Pace(UNSEEN)
+        while epoch < end:
+            most = min(self._unseen(epoch, end), pace.length)
+            if most > 1:
+                count, logs = self._run_unseen(epoch, int(most), pace)
+            else:
+                count, logs = 1, self._run_epoch(epoch, pace)
+            epoch += count
             standing.was_stopped = net.stop_training
             self.interrupts.check()
             if net.stop_training:
                 break
-            if self.checkpoints is not None and epoch + 1 < end:
+            if self.checkpoints is not None and epoch < end:
                 self._save_if_due(standing.epoch - run.first_epoch)
         return logs
+
+    def _run_epoch(self, epoch: int, pace: Pace) -> Mapping[str, float]:
+        """Train one epoch, and tell of it."""
+        net, run, standing, state = self.net, self.run, self.standing, self.net.executable.state
+        self.callbacks.on_epoch_begin(epoch, {})
+        first, last = state.position, int(min(run.steps, state.position + standing.steps_left(run, state)))
+        self.progress.begin_epoch(epoch, first, last, min(run.rows, last * run.batch_size))
+        totals, seconds = self._train_epoch(last)
+        pace.went(1, seconds)
+        run.watch.epoch_ended(totals)
+        logs = {**totals.means(net.executable.program.metrics), **net.executable.counts, **self._validate(epoch)}
+        self._note_end()
+        standing.history.add(epoch, logs, seconds)
+        net.history.add(state.epoch, logs, seconds)
+        number = state.epoch
+        if state.position == run.steps or net.stop_training:
+            state.position, state.epoch, state.sums = 0, state.epoch + 1, None
+            standing.epoch = epoch + 1
+        self.progress.end_epoch(logs, seconds)
+        self._tell_end()
+        return self._tell_of_epoch(epoch, number, logs)
+
+    def _note_end(self) -> None:
+        """Stop where the optimizer has nothing left to do."""
+        if self.net.executable.ended:
+            self.standing.history.ended, self.net.stop_training = self.net.executable.ended, True
+
+    def _tell_end(self) -> None:
+        if self.net.executable.ended:
+            self.progress.say(f"ended: {self.net.executable.ended}")
+
+    # -- epochs in one call ------------------------------------------------------------------------------------------
+
+    def _unseen(self, epoch: int, end: int) -> float:
+        """How many epochs from this one on nobody looks at between two, and can be run in one call; else 1."""
+        net, run, state, callbacks = self.net, self.run, self.net.executable.state, self.callbacks
+        if not net.executable.can_run_epochs or run.steps > 1 or state.position or net.stop_training:
+            return 1
+        if callbacks.wants_epochs or callbacks.wants_batches or run.watch.records:
+            return 1
+        most = min(end - epoch, self.standing.steps_left(run, state))
+        if (checkpoints := self.checkpoints) is not None:
+            most = min(most, checkpoints.epochs_until_due(epoch - run.first_epoch))
+            most = min(most, checkpoints.steps_until_due(self.standing, state.step))
+        if run.validation is not None:
+            most = next((count for count in range(int(most)) if run.is_validated(epoch + count)), most)
+        return most
+
+    def _run_unseen(self, epoch: int, most: int, pace: Pace) -> tuple[int, Mapping[str, float]]:
+        """Train at most so many epochs in one call; how many, and the logs of the last."""
+        net, run, standing, state = self.net, self.run, self.standing, self.net.executable.state
+        executable, start = net.executable, perf_counter()
+        turn = net.turns.stretch(executable, run.step_size(executable))
+        most = turn.end(0, most)
+        with turn:
+            if self.interrupts.received:
+                return 0, {}
+            epochs = executable.run_epochs(run.data, most, net.hyperparameters(most))
+        seconds, count, made = perf_counter() - start, epochs.count, epochs.logs
+        if not count:
+            return 0, {}
+        pace.went(count, seconds)
+        state.epoch += count - 1
+        run.watch.epochs_ended(made["loss"], epochs.last)
+        self._note_end()
+        standing.history.extend(epoch, made, seconds)
+        net.history.extend(state.epoch + 1 - count, made, seconds)
+        state.epoch, standing.epoch = state.epoch + 1, epoch + count
+        if self.progress.verbosity:
+            for place, values in enumerate(zip(*made.values(), strict=True)):
+                logs = dict(zip(made, values, strict=True))
+                self.progress.tell_epoch(epoch + place, run.rows, logs, seconds / count)
+        self._tell_end()
+        if self.checkpoints is not None:
+            self._save_if_due(0)
+        return count, {name: values[-1] for name, values in made.items()}
 
     def _tell_of_epoch(self, epoch: int, number: int, logs: Mapping[str, float]) -> Mapping[str, float]:
         """The logs, with what callbacks add to them; `number` counts the epochs of all fits."""
@@ -175,94 +220,6 @@ class _Fit:
         with self.interrupts.at_once():  # the epoch is logged when it is validated, by the next fit if not by this one
             means = evaluate(self.net, self.net.executable, run.validation, rows, callbacks)
         return {f"val_{name}": value for name, value in means.items()}
-
-    def _train_epoch(self, end: int) -> tuple[Totals, float]:
-        """What was measured of an epoch from its first step on, and the seconds since the state's position.
-
-        The epoch goes on from there, and ends before step `end`.
-        """
-        net, run, executable, state = self.net, self.run, self.net.executable, self.net.executable.state
-        order = self._order()
-        start = perf_counter()
-        with net.turns:
-            executable.begin_epoch(run.data, order, run.batch_size)
-            if state.sums is not None:
-                executable.go_on_from(state.sums)
-        self.interrupts.check()  # before: what begins an epoch forgets that it was asked to stop
-        logs: dict[str, float] = {}
-        totals = None
-        turn = net.turns.stretch(executable, run.step_size(executable))
-        callbacks, progress, interrupts, checkpoints = self.callbacks, self.progress, self.interrupts, self.checkpoints
-        metrics, someone_looks = executable.program.metrics, callbacks.wants_batches or progress.wants_updates
-        for last in self._stretches(end):
-            callbacks.on_train_batch_begin(state.position, logs)
-            totals = self._run_stretch(executable, last, turn)
-            if interrupts.received and state.position < end:
-                raise interrupts.error()
-            if someone_looks:
-                logs = totals.means(metrics)
-                progress.advance(state.position, logs)
-            callbacks.on_train_batch_end(state.position - 1, logs)
-            if net.stop_training:
-                break
-            if checkpoints is not None:
-                self._save_if_due(0)
-        return totals or executable.totals(), perf_counter() - start
-
-    def _order(self) -> HostArray:
-        run, net, epoch = self.run, self.net, self.net.executable.state.epoch
-        if run.rows < MANY:
-            return epoch_order(run.shuffle, run.samples, run.rows, net.seed, epoch)
-        with self.interrupts.at_once():
-            return in_background(lambda: epoch_order(run.shuffle, run.samples, run.rows, net.seed, epoch))
-
-    def _run_stretch(self, executable: Executable, last: int, turn: Stretch) -> Totals:
-        """Run the steps before `last`, other threads having their turn between two; the epoch's totals so far."""
-        net, state, turn.may_pause = self.net, executable.state, True
-        first = state.position
-        while True:
-            end = turn.end(first, last)
-            with turn:
-                if self.interrupts.received:  # while it came to its turn: nobody has asked these steps to stop
-                    return executable.totals()
-                hyperparameters = net.hyperparameters(end - first)
-                done = state.position = executable.run_steps(first, end, hyperparameters)
-                if done == last or self.interrupts.received:
-                    return executable.totals()  # within the turn: a step of another thread has an epoch of its own
-            turn.may_pause = done > first  # who waits all the time does not stop it altogether
-            first = done
-
-    def _stretches(self, end: int) -> Iterator[int]:
-        """The end of each stretch: every step, or as many as fit until somebody looks, or all until `end`."""
-        state, checkpoints = self.net.executable.state, self.checkpoints
-        if self.callbacks.wants_batches:
-            yield from range(state.position + 1, end + 1)
-            return
-        period = REFRESH if self.progress.wants_updates else inf
-        if checkpoints is not None and checkpoints.is_timed:
-            period = min(period, CLOCK)
-        length = 1.0 if period < inf else inf
-        while state.position < end:
-            longest = checkpoints.steps_until_due(self.standing, state.step) if checkpoints is not None else inf
-            first, start = state.position, perf_counter()
-            yield int(min(end, first + length, first + longest))
-            if period < inf:
-                elapsed, done = max(perf_counter() - start, 1e-9), state.position - first
-                length = max(1, min(int(done * period / elapsed), 8 * length))
-
-    # -- checkpoints -------------------------------------------------------------------------------------------------
-
-    def save(self, must: bool = False) -> None:
-        """Write a checkpoint, if there are any."""
-        if self.checkpoints is not None:
-            with self.interrupts.held():
-                self.checkpoints.save(self.net, self.standing, self.callbacks, must=must)
-
-    def _save_if_due(self, epochs_ended: int) -> None:
-        assert self.checkpoints is not None
-        if self.checkpoints.is_due(self.standing, self.net.executable.state.step, epochs_ended):
-            self.save()
-            self.interrupts.check()
 
     def leave(self, error: BaseException | None) -> None:
         """Note of an epoch that has not ended which data it had; save, unless an error may have left half a step."""

@@ -68,6 +68,11 @@ class Progress:
     def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:
         """The epoch and its validation are done; the seconds are those of training."""
 
+    def tell_epoch(self, epoch: int, samples: int, logs: Mapping[str, float], seconds: float) -> None:
+        """The same of an epoch of one step that nobody saw begin."""
+        Progress.begin_epoch(self, epoch, 0, 1, samples)
+        self.end_epoch(logs, seconds)
+
     def say(self, text: str) -> None:
         """A line besides, after an epoch."""
 
@@ -111,6 +116,9 @@ class Guarded(Progress):
 
     def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:  # noqa: D102
         self._try("end_epoch", logs, seconds)
+
+    def tell_epoch(self, epoch: int, samples: int, logs: Mapping[str, float], seconds: float) -> None:  # noqa: D102
+        self._try("tell_epoch", epoch, samples, logs, seconds)
 
     def say(self, text: str) -> None:  # noqa: D102
         self._try("say", text)

@@ -40,20 +40,33 @@ def take_values_of(worker, run, part):
             own[i, k] = targets[i, part.target + k]
 
 
+@jit
+def take(worker, run, part):
+    """Copy the part's scores and targets."""
+    take_scores(worker, run, part)
+    if part.takes_labels:
+        take_labels_of(worker, run, part)
+    elif part.targets > 0:
+        take_values_of(worker, run, part)
+
+
+@opcode
+def take_part(worker, run, stage, option):
+    """Take the scores and targets of the output with the option's number, whose loss is the user's own, for metrics."""
+    take(worker, run, part_at(run.parts + option * PART_BYTES))
+
+
 @opcode
 def loss_of_part(worker, run, stage, option):
     """Compute the loss of the output with the option's number, and the gradient of its scores."""
     part = part_at(run.parts + option * PART_BYTES)
-    take_scores(worker, run, part)
+    take(worker, run, part)
     if part.loss != 0:
-        if part.takes_labels:
-            take_labels_of(worker, run, part)
-        else:
-            take_values_of(worker, run, part)
         scale = 0.0
         if run.training:
             weight = number(0.0, run.batch_weights, worker.step)
             scale = part.weight * (1.0 if run.sums_up else (1.0 / weight if weight > 0 else 0.0))
+        vector(0.0, worker.parts + part.seen, 1)[0] = number(0.0, worker.totals, part.first)
         call_loss(
             part.loss,
             (
@@ -71,14 +84,14 @@ def loss_of_part(worker, run, stage, option):
 @opcode
 def add_losses(worker, run, stage, option):
     """Add up the losses of all outputs."""
-    totals, total = vector(0.0, worker.totals, 1), 0.0
+    totals = vector(0.0, worker.totals, 1)
     for number_of_part in range(run.part_count):
         part = part_at(run.parts + number_of_part * PART_BYTES)
-        if part.loss != 0:
-            total += part.weight * number(0.0, worker.totals, part.first)
-    totals[0] = total
+        if part.first != 0:
+            before = number(0.0, worker.parts + part.seen, 0)
+            totals[0] += part.weight * (number(0.0, worker.totals, part.first) - before)
     worker.dy = worker.dscores
-    if total != total and worker.nan_step < 0:
+    if totals[0] != totals[0] and worker.nan_step < 0:
         worker.nan_step = worker.step
 
 

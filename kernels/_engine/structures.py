@@ -81,10 +81,11 @@ PART = Structure(
         "takes_labels": "1 if these are labels",
         "loss": "address of its loss, 0 if it has none",
         "head": "address of the activation that makes its predictions of scores",
-        "first": "number of its loss among a worker's `totals`",
+        "first": "number of its loss among a worker's `totals`; 0 without a loss",
         "own_scores": "bytes from the worker's `parts` to a copy of its scores (rows, width)",
         "own_dscores": "the same to their gradient",
         "own_targets": "the same to its targets (rows, targets), or labels (rows,), int64",
+        "seen": "the same to the sum of its loss before this batch, float64",
     },
     {"weight": "factor of its loss in the sum of all"},
 )
@@ -207,6 +208,7 @@ _RUN_WORDS = {
     "parts": "address of the first PART",
     "part_count": "how many there are; 0 of a single output",
     "whole_gradient": "address of the sum of all workers' gradients, where it is asked for",
+    "iteration": "address of the ITERATION of L-BFGS (kernels/lbfgs/iteration.py), 0 of other runs",
 }
 _RUN_NUMBERS = {
     "scale": "factor of the inputs",

@@ -213,22 +213,6 @@ def interpolate_entry(x_pointer, y_pointer, out_pointer, count, share):
     cpu.interpolate(pointed(x_pointer, count), pointed(y_pointer, count), share, pointed(out_pointer, count))
 """
 
-LBFGS = """\
-from dnnkit.kernels._numba.at_address import pointed
-
-from dnnkit.kernels.lbfgs import cpu
-
-
-def direction_entry(gradient_pointer, steps, changes, curvatures, shares, out_pointer, count, pairs):
-    gradient, out = pointed(gradient_pointer, count), pointed(out_pointer, count)
-    numbers = pointed(curvatures, pairs), pointed(shares, pairs)
-    cpu.direction(gradient, pointed(steps, pairs), pointed(changes, pairs), numbers[0], numbers[1], out)
-
-
-def dot_entry(a_pointer, b_pointer, total, count):
-    total[0] = cpu.dot(pointed(a_pointer, count), pointed(b_pointer, count))
-"""
-
 
 class EntryPoints:
     """Functions of one kernel in one dtype, each compiled when it is first asked for.
@@ -375,10 +359,3 @@ def interpolate_entry_points(dtype: str) -> EntryPoints:
     """`interpolate(x, y, out, count, share)`; all flat."""
     arguments = "number* number* number* int64 float64"
     return EntryPoints("interpolate", dtype, "interpolate", INTERPOLATE, interpolate=arguments)
-
-
-@cache
-def lbfgs_entry_points(dtype: str) -> EntryPoints:
-    """`direction(gradient, steps, changes, curvatures, shares, out, count, pairs)` and `dot(a, b, total, count)`."""
-    direction = "number* int64* int64* float64* float64* number* int64 int64"
-    return EntryPoints("lbfgs", dtype, "lbfgs", LBFGS, direction=direction, dot="number* number* float64* int64")

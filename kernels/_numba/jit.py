@@ -5,9 +5,9 @@ None of them is machine code by itself; `kernels/_native/functions.py` says whic
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numba
@@ -33,6 +33,24 @@ def jit(function: Callable[..., Any]) -> Any:
 def jit_called(function: Callable[..., Any]) -> Any:
     """As `jit`, but not inlined into its callers: for what is large, and has no freedom in how it rounds."""
     return _compiled(function, CALLED)
+
+
+def jit_plain(modules: Iterable[ModuleType], instead: Mapping[str, Any]) -> dict[str, Any]:
+    """The functions of modules in plain Python, which stay as they are, compiled: by name, and so they call each other.
+
+    What they call by the name of one of `instead`, is that. For what is run in Python too, and on scalars: they are not
+    inlined.
+    """
+    names: dict[str, Any] = {}
+    own: dict[str, Any] = {}
+    for module in modules:
+        names |= vars(module)
+        own |= {name: f for name, f in vars(module).items() if getattr(f, "__module__", "") == module.__name__}
+    for name, function in own.items():
+        if isinstance(function, FunctionType):
+            names[name] = jit_called(FunctionType(function.__code__, names, name, function.__defaults__))
+    names.update(instead)
+    return names
 
 
 def _compiled(function: Callable[..., Any], options: dict[str, Any]) -> Any:

@@ -17,6 +17,11 @@ def _product(x, y, z):
 
 
 @jit
+def _product_in_double(x, y, z):
+    return float(x) * float(y)
+
+
+@jit
 def _product_where(x, y, z):
     return x * y if z > 0 else type(x)(0)
 
@@ -24,25 +29,30 @@ def _product_where(x, y, z):
 @jit
 def sum_of(x):
     """Σ x of a vector."""
-    return _in_lanes(_itself, x, x, x)
+    return _in_lanes(_itself, x.dtype.type(0), x, x, x)
 
 
 @jit
 def sum_of_products(x, y):
     """Σ x y of two vectors."""
-    return _in_lanes(_product, x, y, y)
+    return _in_lanes(_product, x.dtype.type(0), x, y, y)
+
+
+@jit
+def sum_of_products_in_double(x, y):
+    """The same, float64."""
+    return _in_lanes(_product_in_double, 0.0, x, y, y)
 
 
 @jit
 def sum_of_products_where(x, y, z):
     """Σ x y of two vectors, where z is above 0."""
-    return _in_lanes(_product_where, x, y, z)
+    return _in_lanes(_product_where, x.dtype.type(0), x, y, z)
 
 
 @jit
-def _in_lanes(term, x, y, z):
-    """Σ term(x, y, z)."""
-    zero = x.dtype.type(0)
+def _in_lanes(term, zero, x, y, z):
+    """Σ term(x, y, z), summed up in the zero's dtype."""
     a, b, c, d, e, f, g, h = zero, zero, zero, zero, zero, zero, zero, zero
     whole = x.size - x.size % 8
     for i in range(0, whole, 8):

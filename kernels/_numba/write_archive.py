@@ -35,8 +35,7 @@ def functions(dtype: str) -> Iterator[Function]:
     yield from (opcodes.function_of(name, dtype) for name in opcodes.opcodes())
     yield from (calls.function_of(name, dtype) for name in calls.DEFINED_IN)
     kernels = [make(dtype) for make in (entry_points.dense_entry_points, entry_points.dropout_entry_points)]
-    kernels += [entry_points.slope_entry_points(dtype), entry_points.lbfgs_entry_points(dtype)]
-    kernels.append(entry_points.interpolate_entry_points(dtype))
+    kernels += [entry_points.slope_entry_points(dtype), entry_points.interpolate_entry_points(dtype)]
     kernels += [entry_points.gather_entry_points(source, dtype) for source in SOURCES]
     kernels += [entry_points.mark_entry_points(source) for source in SOURCES]
     for name in filter(registry.has_cpu_version, registry.names("activation")):

@@ -1,15 +1,17 @@
 """L-BFGS as an optimizer of `fit`: where it ends, in what way, and that it goes on exactly."""
 
 import copy
+import os
 import pickle
 import signal
+import threading
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 import dnnkit as dk
-from dnnkit.backends import Backend, full_batch
+from dnnkit.backends import Backend, one_function
 from dnnkit.errors import ConfigurationError
 from tests.backends.graphs import built, samples, two_inputs_two_outputs
 from tests.backends.graphs import numbers as initial
@@ -60,7 +62,7 @@ def test_a_linear_network_ends_at_least_squares(backend: Backend, weights) -> No
 
 def test_penalties_count_once(backend: Backend, monkeypatch) -> None:
     """Ridge regression, in chunks: without an intercept it has a closed form."""
-    monkeypatch.setattr(full_batch, "rows_at_a_time", lambda program: 7)
+    monkeypatch.setattr(one_function, "rows_at_a_time", lambda program: 7)
     net = dk.Sequential(
         [dk.Dense(2, use_bias=False, kernel_regularizer=dk.regularizers.L2(0.3))],
         seed=0, backend=backend, dtype="float64",
@@ -75,10 +77,10 @@ def test_penalties_count_once(backend: Backend, monkeypatch) -> None:
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("rows", [None, 7])
 def test_every_backend_goes_the_same_way_also_in_chunks(backend: Backend, dtype, rows, monkeypatch) -> None:
-    expected = network("numpy", dtype=dtype).fit(X, Y, sample_weight=WEIGHTS, epochs=8, verbose=0)
+    expected = network("numpy", dtype=dtype, history_size=3).fit(X, Y, sample_weight=WEIGHTS, epochs=8, verbose=0)
     if rows is not None:
-        monkeypatch.setattr(full_batch, "rows_at_a_time", lambda program: rows)
-    found = network(backend, dtype=dtype).fit(X, Y, sample_weight=WEIGHTS, epochs=8, verbose=0)
+        monkeypatch.setattr(one_function, "rows_at_a_time", lambda program: rows)
+    found = network(backend, dtype=dtype, history_size=3).fit(X, Y, sample_weight=WEIGHTS, epochs=8, verbose=0)
     np.testing.assert_allclose(found["loss"], expected["loss"], rtol=1e-7 if dtype == "float64" else 2e-3)
     assert found["evaluations"][:4] == expected["evaluations"][:4]
     assert all(after < before for before, after in zip(found["loss"], found["loss"][1:], strict=False))
@@ -87,11 +89,11 @@ def test_every_backend_goes_the_same_way_also_in_chunks(backend: Backend, dtype,
 def test_the_chunks_of_a_program_follow_from_its_size() -> None:
     small = network("numpy")
     small.build(4)
-    assert full_batch.rows_at_a_time(small.executable.program) > 10_000
+    assert one_function.rows_at_a_time(small.executable.program) > 10_000
     large = dk.Sequential([dk.Dense(3000), dk.Dense(3000), dk.Dense(10)], seed=0)
     large.compile("lbfgs", "mse")
     large.build(3000)
-    assert full_batch.LEAST_ROWS <= full_batch.rows_at_a_time(large.executable.program) < 1000
+    assert one_function.LEAST_ROWS <= one_function.rows_at_a_time(large.executable.program) < 1000
 
 
 def test_it_goes_on_exactly(backend: Backend, tmp_path) -> None:
@@ -103,6 +105,112 @@ def test_it_goes_on_exactly(backend: Backend, tmp_path) -> None:
     for net in ways if backend.name != "strict" else ways[-1:]:
         net.fit(X, Y, epochs=5, verbose=0)
         check_equal(net, whole)
+
+
+class Looks(dk.Callback):
+    """Sees each iteration, so that each is run alone."""
+
+    def __init__(self) -> None:
+        self.seen: list[float] = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seen.append(logs["loss"])
+
+
+def test_many_iterations_in_one_call_are_those_that_somebody_looks_at(backend: Backend, capsys) -> None:
+    def fit(epochs: int, *callbacks: dk.Callback, net: dk.Sequential | None = None, **options) -> dk.Sequential:
+        net = network(backend, metrics=["mae"], history_size=3) if net is None else net
+        net.fit(X[:25], Y[:25], epochs=epochs, callbacks=callbacks, **{"verbose": 0, **options})
+        return net
+
+    looks = Looks()
+    expected, losses = fit(20, looks), looks.seen
+    assert losses == expected.history["loss"]
+    check_equal(fit(20), expected)
+    check_equal(fit(20, steps=None, verbose=2), expected)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 20
+    assert lines[-1].startswith("Epoch 20/20 - ")
+    assert f"evaluations: {expected.history['evaluations'][-1]}" in lines[-1]
+    net = fit(4)
+    for _ in range(3):
+        net.train_step(X[:25], Y[:25])
+    assert numbers(net).keys() == numbers(expected).keys()
+    validated = fit(20, validation_data=(X[25:], Y[25:]), validation_freq=7).history
+    assert validated["loss"] == losses
+    assert [place for place, value in enumerate(validated["val_loss"]) if value == value] == [6, 13]
+    assert len(validated.seconds) == 20
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_what_a_callback_assigns_is_seen(backend: Backend, frozen: bool) -> None:
+    snapshots = []
+
+    class Halve(dk.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 2:
+                net.parameters["dense/kernel"] = 0.5 * np.asarray(net.parameters["dense/kernel"])
+                snapshots.append(net.executable.snapshot())
+
+    net, other = network(backend), network(backend)
+    for each in (net, other):
+        each.build(4)
+        if frozen:
+            each.freeze("dense")
+    found = net.fit(X, Y, epochs=6, callbacks=[Halve()], verbose=0)
+    other.executable.restore(snapshots[0])
+    assert found["loss"][3:] == other.fit(X, Y, epochs=3, verbose=0)["loss"]
+
+
+@pytest.mark.parametrize("rows", [None, 7])
+@pytest.mark.parametrize("threads", [0, 2])
+def test_workers_share_the_rows(rows: int | None, threads: int, monkeypatch) -> None:
+    """The same way with two of them; and the same bits whoever runs whom."""
+    pytest.importorskip("numba")
+    from dnnkit.backends.numba_backend import cost_model
+    from dnnkit.backends.numba_backend.partition import Partition
+
+    def fit() -> dk.Sequential:
+        layers = [dk.Dense(5, activation="tanh", kernel_regularizer="l2"), dk.Dense(2)]
+        net = dk.Sequential(layers, seed=3, backend="numba", dtype="float64", num_threads=2)
+        net.compile(dk.LBFGS(history_size=3), "mse", ["mae"])
+        net.fit(X, Y, sample_weight=WEIGHTS, epochs=15, verbose=0)
+        return net
+
+    if rows is not None:
+        monkeypatch.setattr(one_function, "rows_at_a_time", lambda program: rows)
+    alone = fit().history
+    monkeypatch.setattr(cost_model, "partition_of_gradients", lambda *_: Partition("rows", 2))
+    monkeypatch.setattr(cost_model, "threads", lambda *_: threads)
+    shared, again = fit(), fit()
+    check_equal(again, shared)
+    for name in ("loss", "mae", "evaluations"):
+        np.testing.assert_allclose(shared.history[name], alone[name], rtol=1e-7)
+
+
+def test_ctrl_c_is_heard_within_many_iterations(backend: Backend) -> None:
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(400, 2))
+    y = np.sin(3 * x[:, :1]) * x[:, 1:]
+
+    def net() -> dk.Sequential:
+        layers = [dk.Dense(12, activation="tanh"), dk.Dense(12, activation="tanh"), dk.Dense(1)]
+        net = dk.Sequential(layers, seed=1, backend=backend, dtype="float64")
+        net.compile(dk.LBFGS(gradient_tolerance=0, change_tolerance=0), "mse")
+        return net
+
+    interrupted, whole = net(), net()
+    interrupted.build(2)
+    interrupted.fit(x, y, verbose=0)
+    timer = threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT])
+    begins = dk.LambdaCallback(on_train_begin=lambda logs: timer.start())
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.fit(x, y, epochs=10**6, callbacks=[begins], verbose=0)
+    done = len(interrupted.history["loss"])
+    assert 1 < done == interrupted.executable.state.step
+    interrupted.fit(x, y, epochs=3, verbose=0)
+    whole.fit(x, y, epochs=done + 3, verbose=0)
+    check_equal(interrupted, whole)
 
 
 @pytest.mark.parametrize("every", ["1 epoch", "2 steps"])

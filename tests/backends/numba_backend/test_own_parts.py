@@ -433,3 +433,79 @@ def test_inspection_names_them() -> None:
     assert "own_forward" in text
     assert "Call Scale's own backward" in text
     assert text.count("own_measures") == 1
+
+
+@dataclass(frozen=True)
+class MeanCubed(dk.losses.Loss):
+    """Of rows of numbers, and no mean over rows: as many rows, as large a gradient."""
+
+    targets = "values"
+
+    def loss_and_gradient(self, predictions, targets, weights, scale, xp):
+        difference = predictions - targets - xp.mean(predictions)
+        factors = xp.ones(targets.shape[0], dtype=predictions.dtype) if weights is None else weights
+        total = xp.sum(factors * xp.sum(xp.abs(difference) ** 3, axis=1))
+        gradient = 3 * factors[:, None] * xp.abs(difference) * difference
+        return total, scale * (gradient - xp.mean(gradient))
+
+
+def of_three_outputs(backend: str, metric: Any = worst) -> dk.Model:
+    x = dk.Input((11,))
+    trunk = dk.Dense(11, "tanh")(x)
+    outputs = {
+        "kind": dk.Dense(5, "softmax")(trunk),
+        "size": dk.Dense(2, kernel_regularizer="l2")(trunk),
+        "free": dk.Dense(3)(trunk),
+    }
+    net = dk.Model(x, outputs, backend=backend, seed=3, dtype="float64")
+    size = [lambda t, y: abs(y - t).max(axis=1), "mae"]
+    losses = {"kind": "sparse_categorical_crossentropy", "size": MeanCubed()}
+    net.compile(
+        dk.Adam(0.01, epsilon=1e-4), losses, {"kind": ["accuracy", metric], "size": size}, {"kind": 1.5, "size": 0.5}
+    )
+    return net
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_those_of_one_of_several_outputs_are_called_too(weighted: bool) -> None:
+    x, labels, weights = classes()
+    y = {"kind": labels, "size": x[:, :2] * x[:, 2:4]}
+    fits = FITS | ({"sample_weight": weights} if weighted else {})
+    by_numpy = of_three_outputs("numpy")
+    expected = by_numpy.fit(x, y, **fits)
+    for partition in LOCAL:
+        nets = [of_three_outputs("numba") for _ in range(2)]
+        for net, in_threads in zip(nets, (False, True), strict=True):
+            with dividing(partition, in_threads=in_threads):
+                history = net.fit(x, y, **fits)
+        assert (history.plan.reason, history.plan.details["partition"]) == (None, partition)
+        assert history.plan.details["called in Python"].startswith("loss MeanCubed, metric ")
+        check_close(nets[0], by_numpy)
+        check_same(*nets)
+        assert set(history.history) == set(expected.history)
+        for measured in set(expected.history) & set(by_numpy.evaluate(x, y).keys()):
+            assert history[measured] == pytest.approx(expected[measured], rel=1e-9), measured
+    evaluations = [net.evaluate(x, y, sample_weight=weights) for net in (nets[0], by_numpy)]
+    assert dict(evaluations[0]) == pytest.approx(dict(evaluations[1]), rel=1e-9)
+    mine, others = (net.get_gradients(x, y) for net in (nets[0], by_numpy))
+    assert mine[0] == pytest.approx(others[0], rel=1e-9)
+    for name, gradient in others[1].items():
+        np.testing.assert_allclose(mine[1][name], gradient, rtol=1e-9, atol=1e-12)
+
+
+def test_one_of_several_outputs_that_fails_leaves_no_trace() -> None:
+    x, labels, _ = classes()
+    y = {"kind": labels, "size": x[:, :2]}
+    fail = Failing(5)
+
+    def failing(y_true, y_pred):
+        return fail() or worst(y_true, y_pred)
+
+    net, other = of_three_outputs("numba", failing), of_three_outputs("numba")
+    with pytest.raises(ValueError, match="planted"):
+        net.fit(x, y, batch_size=32, shuffle=False, verbose=0)
+    other.fit(x[:128], {name: each[:128] for name, each in y.items()}, batch_size=32, shuffle=False, verbose=0)
+    mine, expected = numbers(net), numbers(other)
+    for name in expected:
+        np.testing.assert_array_equal(mine[name], expected[name], err_msg=name)
+    assert net.executable.totals() == other.executable.totals()

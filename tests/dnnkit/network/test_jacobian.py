@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import dnnkit as dk
-from dnnkit.backends import Backend, full_batch
+from dnnkit.backends import Backend, one_function
 from dnnkit.network import jacobian
 from tests.backends.graphs import built, numbers, samples, two_inputs_two_outputs
 
@@ -66,7 +66,7 @@ def test_in_inputs(case: str, backend: Backend, monkeypatch) -> None:
     assert found.shape == (*net.predict(x).shape, *x.shape[1:])
     for sample, expected in zip(x, found, strict=True):
         np.testing.assert_allclose(expected, differences(lambda at: net.predict(at[None])[0], sample), atol=1e-8)
-    monkeypatch.setattr(full_batch, "rows_at_a_time", lambda program: 2 * program.output_features)
+    monkeypatch.setattr(one_function, "rows_at_a_time", lambda program: 2 * program.output_features)
     np.testing.assert_allclose(net.jacobian(x), found, rtol=1e-12, atol=1e-15)
     if before is not None:
         after = net.executable.snapshot()

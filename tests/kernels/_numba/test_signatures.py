@@ -23,6 +23,8 @@ FOLDERS = registry.kernels()
 IN_THE_EPOCH = ["clip_norm"]
 """Compiled within `kernels/_engine`, where every thread has a part of the vector."""
 IN_OTHERS = [
+    ("lbfgs", "direction"),
+    ("lbfgs", "dot"),
     ("philox", "random_bits"),
     *((name, "loss_and_gradient") for name in registry.names("loss")),
     *((name, function) for name in registry.names("metric") for function in ("rows", "sums", "bins")),
@@ -47,8 +49,6 @@ WRITTEN = {
     ("dropout", "mask"): ["out"],
     ("gather", "gather"): ["out"],
     ("interpolate", "interpolate"): ["out"],
-    ("lbfgs", "direction"): ["shares", "out"],
-    ("lbfgs", "dot"): [],
     ("matmul", "product"): ["out"],
     ("norm_bound", "hold"): [],
     ("penalty", "gradient"): [],

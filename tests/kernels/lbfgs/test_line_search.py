@@ -1,24 +1,37 @@
 """The line search: both strong Wolfe conditions, whatever falls at first."""
 
 import math
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dnnkit.kernels.lbfgs.line_search import Found, Trial, strong_wolfe
+from dnnkit.kernels.lbfgs.iteration import ITERATION
+from dnnkit.kernels.lbfgs.line_search import FAILED, LOWER, SEARCHING, WOLFE, begin_search, take
 
 NUMBER = st.floats(-3, 3)
 
 
-def search(function, first: float, most: int = 60, **conditions) -> tuple[Found[float], Trial[float]]:
+@dataclass
+class Found:
+    """The outcome, the step that was kept last, and how often the function was called."""
+
+    outcome: int
+    step: float | None
+    evaluations: int
+
+
+def search(function, first: float, most: int = 60, decrease: float = 1e-4, curvature: float = 0.9) -> Found:
     """Along a function that gives (value, slope)."""
-
-    def evaluate(step: float) -> Trial[float]:
-        return Trial(step, *function(step), step)
-
-    begin = evaluate(0.0)
-    return strong_wolfe(evaluate, begin, first, most=most, **conditions), begin
+    s, kept = ITERATION.new(1)[0], None
+    s.most_tried, s.decrease, s.curvature = most, decrease, curvature
+    begin_search(s, *function(0.0), first)
+    while s.outcome == SEARCHING:
+        step = s.step
+        take(s, *function(step))
+        kept = step if s.keeps else kept
+    return Found(s.outcome, kept, s.tried)
 
 
 @given(
@@ -36,34 +49,31 @@ def test_both_conditions_hold(waves, tilt, first, decrease, curvature) -> None:
         return value, 0.1 * a + tilt + sum(h * w * math.cos(w * a + p) for h, w, p in waves)
 
     assume(function(0.0)[1] < -1e-3)
-    found, begin = search(function, first, decrease=decrease, curvature=curvature)
-    assert found.is_wolfe
-    assert found.trial is not None
-    step = found.trial.step
-    value, slope = function(step)
-    assert step > 0
-    assert value <= begin.value + decrease * step * begin.slope
-    assert abs(slope) <= curvature * abs(begin.slope)
+    found = search(function, first, decrease=decrease, curvature=curvature)
+    assert found.outcome == WOLFE
+    assert found.step is not None
+    (begin_value, begin_slope), (value, slope) = function(0.0), function(found.step)
+    assert found.step > 0
+    assert value <= begin_value + decrease * found.step * begin_slope
+    assert abs(slope) <= curvature * abs(begin_slope)
 
 
 @pytest.mark.parametrize("bad", [math.inf, math.nan])
 def test_it_comes_back_from_where_there_are_no_numbers(bad: float) -> None:
-    found, _ = search(lambda a: (bad, bad) if a > 0.01 else (-a + 1e3 * a * a, -1 + 2e3 * a), 1e3)
-    assert found.is_wolfe
+    found = search(lambda a: (bad, bad) if a > 0.01 else (-a + 1e3 * a * a, -1 + 2e3 * a), 1e3)
+    assert found.outcome == WOLFE
 
 
 def test_a_function_that_only_falls_ends_with_the_lowest_that_was_seen() -> None:
-    found, _ = search(lambda a: (-a, -1.0), 1.0, most=4)
-    assert (found.is_wolfe, found.evaluations) == (False, 4)
-    assert found.trial is not None
-    assert found.trial.step == 1000  # each ten times as far
+    found = search(lambda a: (-a, -1.0), 1.0, most=4)
+    assert found == Found(LOWER, 1000.0, 4)  # each ten times as far
 
 
 def test_a_function_that_does_not_fall_gives_no_step() -> None:
-    found, _ = search(lambda a: (0.0 if a == 0 else 1.0, -1.0), 1.0)
-    assert found.trial is None
+    found = search(lambda a: (0.0 if a == 0 else 1.0, -1.0), 1.0)
+    assert (found.outcome, found.step) == (FAILED, None)
 
 
 def test_the_first_step_is_taken_if_it_will_do() -> None:
-    found, _ = search(lambda a: ((a - 1.1) ** 2, 2 * (a - 1.1)), 1.0)
-    assert (found.evaluations, found.trial.step) == (1, 1.0)
+    found = search(lambda a: ((a - 1.1) ** 2, 2 * (a - 1.1)), 1.0)
+    assert found == Found(WOLFE, 1.0, 1)

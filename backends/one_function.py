@@ -1,0 +1,59 @@
+"""What L-BFGS asks of a program: that the loss of all rows is a function of the parameters, and nothing else."""
+
+import numpy as np
+
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Dropout, Op, Stage
+from dnnkit.errors import ConfigurationError
+from dnnkit.kernels import registry
+
+ACTIVATIONS = 1 << 26
+"""Bytes that the outputs of all stages may take at a time: more rows than that are computed in chunks."""
+
+CHUNK = 1 << 32
+"""Rows times parameters of a chunk, of about a quarter of a second: so long Ctrl-C may have to wait."""
+
+LEAST_ROWS = 256
+"""Of a chunk, however many parameters there are."""
+
+
+def rows_at_a_time(program: Program) -> int:
+    """Of a chunk of the data; of the program alone, for it decides the last bits."""
+    numbers = 4 * sum(program.widths)  # values and their gradients, before and after an activation
+    by_memory = ACTIVATIONS // (np.dtype(program.dtype).itemsize * numbers)
+    return max(LEAST_ROWS, min(by_memory, CHUNK // max(1, program.size)))
+
+
+def require_one_function(program: Program) -> None:
+    """Raise `ConfigurationError` where the loss is no function of the parameters alone: then no comparison is right."""
+    cure = "leave it out, or train with another optimizer, such as dk.Adam()"
+    for stage in program.stages:
+        if (name := drawing(stage)) is not None:
+            raise ConfigurationError(
+                f"{name} makes the loss another one in each step, but L-BFGS compares losses at several parameters: "
+                f"{cure}"
+            )
+        if isinstance(stage, Op) and has_statistics(stage):
+            raise ConfigurationError(
+                f"{stage.kind} learns statistics step by step, but L-BFGS has few steps and many evaluations: freeze "
+                f"the layer, use one without statistics, such as a LayerNormalization, or {cure}"
+            )
+    if program.bounds:
+        raise ConfigurationError(
+            "a layer has a constraint, but L-BFGS looks for the lowest loss of all: leave it out, use a penalty, such "
+            "as kernel_regularizer='l2', or train with another optimizer, such as dk.Adam()"
+        )
+
+
+def drawing(stage: Stage) -> str | None:
+    """The name of a stage that draws random numbers; None of others."""
+    if isinstance(stage, Dropout) and (callable(stage.rate) or stage.rate > 0):
+        return "Dropout"
+    draws = isinstance(stage, Op) and hasattr(registry.find(stage.kind, "stage"), "PURPOSE")
+    return stage.kind if isinstance(stage, Op) and draws else None
+
+
+def has_statistics(stage: Op) -> bool:
+    """Whether its training steps change statistics of its own."""
+    is_frozen = dict(stage.settings).get("frozen", False)
+    return not is_frozen and bool(getattr(registry.find(stage.kind, "stage"), "AFTER", ()))

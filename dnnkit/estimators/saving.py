@@ -1,0 +1,300 @@
+"""A fitted estimator as the files of a save folder, without pickle; its members also as what pickle takes.
+
+    estimator.json                                 parameters, encoder, targets, how the training of each member went
+    0.architecture.json  0.weights.safetensors ... the first network, as a network's own save has it; then 1., ...
+
+What is no number, text, or part of dnnkit has no place in it: a `RandomState` and callbacks are left out.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dnnkit._version import __version__
+from dnnkit.backends.base import Backend
+from dnnkit.errors import CheckpointError, ConfigurationError
+from dnnkit.estimators.data import Curve
+from dnnkit.estimators.encoders import ENCODERS
+from dnnkit.estimators.members import Members
+from dnnkit.estimators.plain import exact_match
+from dnnkit.estimators.presets import Preset
+from dnnkit.files import as_path
+from dnnkit.registry import Lazy, Registry
+from dnnkit.saves import serialization
+from dnnkit.saves.folder import FORMAT, read_files, require_readable, to_json, write_files
+from dnnkit.saves.loading import known_classes, network_of
+from dnnkit.saves.saving import files_of
+from dnnkit.saves.schema import ANYTHING, COUNT, MEASURED, by_name, list_of, one_of, parsed, record, taken, text
+from dnnkit.settings import Expected, or_none, plain, shown, whole
+from dnnkit.tables.targets import target_of
+
+ESTIMATORS: Registry[type] = Registry("estimator", "a class of estimators", lambda thing: isinstance(thing, type))
+ESTIMATORS.add("DNNClassifier", Lazy("dnnkit.estimators.classifier:DNNClassifier"))
+ESTIMATORS.add("DNNRegressor", Lazy("dnnkit.estimators.regressor:DNNRegressor"))
+
+NAME = "estimator.json"
+NOT_SAVED = "callbacks", "random_state"
+"""Parameters that may be objects of any kind; they are saved if they are numbers, or None."""
+OURS = {"exact_match": exact_match}
+"""What members hold by a name that only estimators know."""
+
+
+def _pair(value: Any) -> list[Any]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError
+    return value
+
+
+_PAIR = Expected("two values", _pair)
+
+CURVE = record(
+    {
+        "losses": list_of(MEASURED),
+        "scores": or_none(list_of(MEASURED)),
+        "best_loss": or_none(MEASURED),
+        "best_score": or_none(MEASURED),
+        "epochs": COUNT,
+        "rows_seen": COUNT,
+        "waited": COUNT,
+        "ended": text(most=10_000),
+    }
+)
+MEMBERS = record(
+    {
+        "count": whole(1, 10_000),
+        "curves": list_of(CURVE, 10_000),
+        "task": one_of("binary", "multiclass", "multilabel", "regression"),
+        "others": by_name(ANYTHING),
+    }
+)
+ESTIMATOR = record(
+    {
+        "kind": text(most=100),
+        "parameters": by_name(ANYTHING),
+        "encoder": or_none(record({"name": text(most=100), "fitted": ANYTHING})),
+        "target": ANYTHING,
+        "n_features_in": whole(1, 1 << 40),
+        "feature_names_in": or_none(list_of(text(most=100_000))),
+        "members": MEMBERS,
+    }
+)
+
+
+# -- members ---------------------------------------------------------------------------------------------------------
+
+
+def files_of_members(members: Members) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """What is said of members in JSON, and the files of their networks."""
+    others = [each.name for each in fields(Members) if each.name not in ("networks", "curves", "task")]
+    described = {
+        "count": len(members.networks),
+        "curves": [_of_curve(curve) for curve in members.curves],
+        "task": members.task,
+        "others": {name: serialization.describe(getattr(members, name)) for name in others},
+    }
+    files = {
+        f"{number}.{name}": data for number, net in enumerate(members.networks) for name, data in files_of(net).items()
+    }
+    return described, files
+
+
+def members_of(
+    described: Any,
+    files: Mapping[str, bytes],
+    place: str,
+    backend: str | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+) -> Members:
+    """The members of `files_of_members`; errors call them by `place`."""
+    found = taken(described, MEMBERS, f"{place} is damaged: members")
+    networks = []
+    for number in range(found["count"]):
+        prefix = f"{number}."
+        own = {name.removeprefix(prefix): data for name, data in files.items() if name.startswith(prefix)}
+        networks.append(network_of(own, f"{place}, member {number}", backend, {**OURS, **(custom_objects or {})}))
+    curves = [Curve(**each) for each in found["curves"]]
+    if len(curves) != len(networks):
+        raise CheckpointError(f"{place} is damaged: it has {len(networks)} members and {len(curves)} curves")
+    names = {each.name for each in fields(Members)}
+    others = {name: serialization.rebuild(value, {}) for name, value in found["others"].items() if name in names}
+    return Members(networks, curves, found["task"], **others)
+
+
+def _of_curve(curve: Curve) -> dict[str, Any]:
+    values = {each.name: getattr(curve, each.name) for each in fields(Curve)}
+    for name in ("losses", "scores"):
+        if values[name] is not None:
+            values[name] = [serialization.number_to_json(float(value)) for value in values[name]]
+    for name in ("best_loss", "best_score"):
+        if values[name] is not None:
+            values[name] = serialization.number_to_json(float(values[name]))
+    return values
+
+
+def state_of_members(members: Members) -> dict[str, Any]:
+    """Members as pickle takes them, in numbers and text if all in them is dnnkit's own; else the objects they are."""
+    described, files = files_of_members(members)
+    ours = set(known_classes())
+    for name, data in files.items():
+        if name.endswith("architecture.json") and not _classes_in(json.loads(data)) <= ours:
+            return dict(vars(members))
+    return {"described": described, "files": files}
+
+
+def members_of_state(state: Mapping[str, Any]) -> Members:
+    """The members of `state_of_members`."""
+    if "files" not in state:
+        return Members(**state)
+    return members_of(state["described"], state["files"], "this pickle of an estimator")
+
+
+def _classes_in(described: Any) -> set[str]:
+    """The names of all classes that JSON names."""
+    if isinstance(described, list):
+        return set().union(*map(_classes_in, described))
+    if not isinstance(described, dict):
+        return set()
+    own = {described["type"]} if isinstance(described.get("type"), str) else set()
+    return own.union(*map(_classes_in, described.values())) - {serialization.ARRAY}
+
+
+# -- estimators ------------------------------------------------------------------------------------------------------
+
+
+def save(estimator: Any, path: str | Path) -> None:
+    """Write a fitted estimator to a folder."""
+    members, files = files_of_members(estimator._members)
+    names = getattr(estimator, "feature_names_in_", None)
+    described = {
+        "format": FORMAT,
+        "dnnkit": __version__,
+        "kind": type(estimator).__name__,
+        "parameters": {name: _described(name, value) for name, value in estimator.get_params(deep=False).items()},
+        "encoder": _of_encoder(estimator.encoder_),
+        "target": estimator.target_.to_dict(),
+        "n_features_in": int(estimator.n_features_in_),
+        "feature_names_in": None if names is None else [str(name) for name in names],
+        "members": members,
+    }
+    write_files(as_path(path), {NAME: to_json(described), **files})
+
+
+def load_estimator(
+    path: str | Path, *, backend: str | None = None, custom_objects: Mapping[str, Any] | None = None
+) -> Any:
+    """The estimator that was saved in a folder, ready to predict and for `partial_fit`.
+
+    Arguments:
+        path: the folder, as `estimator.save` writes it.
+        backend: where its networks go on, by name; None for the one that trained.
+        custom_objects: the class names of your own losses, optimizers and schedules, with the classes.
+
+    Raises:
+        CheckpointError: it is no save of an estimator, damaged, or of a later version.
+    """
+    folder = as_path(path)
+    files, place = read_files(folder), str(folder)
+    if NAME not in files:
+        hint = "; it is one of a network: use dk.load" if "architecture.json" in files else ""
+        raise CheckpointError(f"{place} is no save of an estimator{hint}")
+    value = parsed(files, NAME, place)
+    require_readable(value, place)
+    found = taken(value, ESTIMATOR, f"{place} is damaged: {NAME}")
+    if found["kind"] not in ESTIMATORS:
+        raise CheckpointError(f"{place} is of a {shown(found['kind'])}, which dnnkit does not have")
+    known = {**known_classes(), **(custom_objects or {})}
+    kind: Any = ESTIMATORS[found["kind"]]
+    parameters = {name: _rebuilt(value, known) for name, value in found["parameters"].items()}
+    try:
+        estimator = kind(**parameters)
+    except TypeError as error:
+        raise CheckpointError(f"{place} has parameters that this version does not have: {error}") from error
+    estimator._members = members_of(found["members"], files, place, backend, custom_objects)
+    estimator.encoder_ = _encoder_of(found["encoder"])
+    estimator.n_features_in_ = found["n_features_in"]
+    if found["feature_names_in"] is not None:
+        estimator.feature_names_in_ = np.array(found["feature_names_in"], object)
+    estimator._take_target(target_of(found["target"]))
+    return estimator
+
+
+def _of_encoder(encoder: Any) -> Any:
+    if encoder is None:
+        return None
+    name = next((name for name in ENCODERS if isinstance(encoder, ENCODERS[name])), None)
+    if name is None or not hasattr(encoder, "to_dict"):
+        raise ConfigurationError(
+            f"the encoder {type(encoder).__name__} cannot be saved, for it has no to_dict, or is not registered: use "
+            "dk.TabularEncoder(), or keep the estimator with joblib or skops"
+        )
+    return {"name": name, "fitted": encoder.to_dict()}
+
+
+def _encoder_of(described: Any) -> Any:
+    if described is None:
+        return None
+    if described["name"] not in ENCODERS:
+        raise CheckpointError(f"the save has an encoder {shown(described['name'])}, which dnnkit does not have")
+    kind: Any = ENCODERS[described["name"]]
+    return kind.from_dict(described["fitted"])
+
+
+# -- values of parameters --------------------------------------------------------------------------------------------
+
+
+def _described(name: str, value: Any) -> Any:
+    """A parameter's value in JSON."""
+    value = plain(value)
+    if name in NOT_SAVED:
+        return value if isinstance(value, int) else None
+    if isinstance(value, Preset):
+        return value.name
+    if isinstance(value, Backend):
+        return value.address
+    if isinstance(value, float) and not isfinite(value):
+        return {"type": "number", "value": serialization.number_to_json(value)}
+    if isinstance(value, Mapping):
+        pairs = [[_described("", key), _described("", item)] for key, item in value.items()]
+        return {"type": "mapping", "items": pairs}
+    for registered in ENCODERS:
+        if isinstance(value, ENCODERS[registered]) and hasattr(value, "get_params"):
+            given = {key: serialization.describe(item) for key, item in value.get_params(deep=False).items()}
+            return {"type": "encoder", "name": registered, "parameters": given}
+    return serialization.describe(value)
+
+
+def _rebuilt(described: Any, known: Mapping[str, type]) -> Any:
+    """The value that `_described` wrote."""
+    kind = described.get("type") if isinstance(described, dict) else None
+    if kind not in SPECIAL:
+        return serialization.rebuild(described, known)
+    schema, make = SPECIAL[kind]
+    return make(taken(described, schema, "a parameter"))
+
+
+def _mapping(found: Mapping[str, Any]) -> dict[Any, Any]:
+    pairs = [(_rebuilt(key, {}), _rebuilt(item, {})) for key, item in found["items"]]
+    if not all(isinstance(key, str | int | float) for key, _ in pairs):
+        raise CheckpointError("a parameter is a mapping whose keys are neither text nor numbers: it is damaged")
+    return dict(pairs)
+
+
+def _encoder_with(found: Mapping[str, Any]) -> Any:
+    if found["name"] not in ENCODERS:
+        raise CheckpointError(f"the save names an encoder {shown(found['name'])}, which dnnkit does not have")
+    return ENCODERS[found["name"]](
+        **{name: serialization.rebuild(item, {}) for name, item in found["parameters"].items()}
+    )
+
+
+SPECIAL: dict[str | None, tuple[Expected, Callable[[Any], Any]]] = {
+    "number": (record({"value": MEASURED}), lambda found: found["value"]),
+    "mapping": (record({"items": list_of(_PAIR, 1_000_000)}), _mapping),
+    "encoder": (record({"name": text(most=100), "parameters": by_name(ANYTHING)}), _encoder_with),
+}
+"""What JSON has no value for."""

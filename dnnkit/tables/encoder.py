@@ -1,0 +1,385 @@
+"""`dk.TabularEncoder`: a table as a matrix of numbers."""
+
+import warnings
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from itertools import islice
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnnkit._version import __version__
+from dnnkit.errors import CheckpointError, ConfigurationError, DataError, TrainingWarning
+from dnnkit.estimators.requirement import require_sklearn
+from dnnkit.registry import did_you_mean
+from dnnkit.saves.schema import COUNT, list_of, one_of, record, taken
+from dnnkit.settings import FLAG, Expected, plain, shown, whole
+from dnnkit.tables.columns import COLUMN, MOST_COLUMNS, Column, Note, Options, Place
+from dnnkit.tables.finding import find_columns
+from dnnkit.tables.frames import Table, table_of
+from dnnkit.tables.scaling import SCALINGS, Scaling, write_scaled
+from dnnkit.tables.summary import report
+
+require_sklearn("TabularEncoder")
+
+from sklearn.base import BaseEstimator, TransformerMixin  # noqa: E402
+from sklearn.utils.validation import check_is_fitted  # noqa: E402
+
+FORMAT = 1
+EMBEDS_ABOVE = 8
+"""Categories of a column that become codes with embeddings="auto", as of RealMLP."""
+
+
+def _auto_or(kind: Expected, *others: Any) -> Expected:
+    """One of these, or what another kind takes."""
+
+    def take(value: Any) -> Any:
+        if any(value is other or (isinstance(value, str) and value == other) for other in others):
+            return value
+        return kind.take(value)
+
+    return Expected(f"{' or '.join(map(repr, others))}, or {kind.words}", take)
+
+
+def _places(value: Any) -> list[str | int]:
+    if isinstance(value, str | bytes | Mapping):
+        raise TypeError
+    return [str(each) if isinstance(each, str) else whole(0).take(plain(each)) for each in value]
+
+
+EXPECTED: dict[str, Expected] = {
+    "numbers": one_of(*SCALINGS),
+    "categories": _auto_or(Expected("a list of names of columns", _places), "auto"),
+    "rare": _auto_or(whole(1), "auto"),
+    "missing": one_of("indicator", "zero", "error"),
+    "dates": one_of("parts", "error"),
+    "embeddings": _auto_or(whole(1), False, "auto"),
+    "max_categories": whole(2),
+    "dtype": one_of("float32", "float64"),
+}
+"""What the arguments take."""
+
+ENCODER = record(
+    {
+        "format": one_of(FORMAT),
+        "arguments": record(EXPECTED),
+        "rows": COUNT,
+        "has_names": FLAG,
+        "columns": list_of(COLUMN, MOST_COLUMNS),
+    }
+)
+"""What an encoder is in JSON."""
+
+
+def missing_columns(absent: Collection[str], present: Collection[str]) -> str:
+    """What to say of columns that a table has not."""
+    several = len(absent) > 1
+    first = next(iter(absent))
+    return (
+        f"the table has no column{'s' if several else ''} {listed(absent)}, which training had: "
+        f"{did_you_mean(first, present)}it has {listed(present)}"
+    )
+
+
+def listed(names: Collection[str], most: int = 12) -> str:
+    """Names for an error."""
+    some = ", ".join(repr(name[:60]) for name in islice(names, most))
+    return some if len(names) <= most else f"{some} and {len(names) - most:,} more"
+
+
+class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn comes without types
+    """A table of numbers, categories, booleans and dates as a matrix of numbers, for a network.
+
+    Any table: a NumPy array, a list of rows, a dictionary of columns, a data frame of pandas, polars or pyarrow. What a
+    column is follows from its type, the same for all of them; columns of a table with names are found by name, in
+    whatever order they come. The features:
+
+    - A number, x, is scaled by median and quartiles, (x - median) / (q75 - q25), and clipped smoothly to (-3, 3),
+      z / sqrt(1 + (z / 3)²). Where it is missing, the feature is 0, and another one is 1 if training had that, too.
+    - A category becomes a feature for each of its values, 1 where it is; one of -1 and 1 if there are two. Missing
+      ones are 0 in all. Rare ones share a feature; values that training did not have are in it, or 0 in all.
+    - A boolean is -1 or 1, 0 where it is missing.
+    - A date becomes the days since 1970, and sine and cosine of where it is in its year, its week and its day, those
+      of them that differ. A moment in a time zone is read in UTC. Durations and times of day are seconds.
+    - Free text, of which hardly any value comes twice, is an error that names the columns.
+
+    The matrix has scaled numbers first, then flags, 0, 1 and -1, then codes; `groups_` says which column is which.
+
+    Arguments:
+        numbers: "robust", as above; "standard", by mean and standard deviation; "none", as they are.
+        categories: "auto": text, and what a data frame says is a category; or names (numbers, from 0 on, of a table
+            without names) of columns that are categories beside these, such as post codes.
+        rare: how many rows a category needs for a feature of its own; "auto" is 2, and more from 3,000 rows on, up to
+            10: one in a thousand.
+        missing: "indicator", the flag above; "zero", none; "error", a missing value is an error.
+        dates: "parts", as above; "error", dates are an error.
+        embeddings: False; or "auto", a column with more than 8 values becomes integer codes, for `dk.Embedding`; or
+            another number than 8.
+        max_categories: how many values of a column have a feature of their own at most, the most frequent ones.
+        dtype: of the matrix, "float32" or "float64".
+
+    Attributes:
+        columns_: what was found, one `Column` for each column of the table: its name, kind, missing values, ....
+        groups_: "numbers", "one_hot", "embedded" -> the positions of scaled numbers, flags and codes in the matrix.
+        embedded_: position in the matrix and number of codes of each column of codes.
+        n_features_in_: columns of the table.
+        feature_names_in_: their names, if it had any.
+
+    Source:
+        Holzmüller, Grinsztajn, Steinwart, "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular Data",
+        NeurIPS 2024, for scaling, clipping and categories.
+    """
+
+    columns_: tuple[Column, ...]
+    n_features_in_: int
+    rows_: int
+
+    def __init__(
+        self,
+        *,
+        numbers: str = "robust",
+        categories: Any = "auto",
+        rare: Any = "auto",
+        missing: str = "indicator",
+        dates: str = "parts",
+        embeddings: Any = False,
+        max_categories: int = 256,
+        dtype: str = "float32",
+    ) -> None:
+        self.numbers = numbers
+        self.categories = categories
+        self.rare = rare
+        self.missing = missing
+        self.dates = dates
+        self.embeddings = embeddings
+        self.max_categories = max_categories
+        self.dtype = dtype
+
+    # -- fitting -----------------------------------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Find what the columns of a table are, and what is needed to encode them.
+
+        Arguments:
+            X: the table, (N, columns).
+            y: not used.
+
+        Raises:
+            DataError: X is no table, or has a column that cannot be used.
+            ConfigurationError: an argument of the encoder cannot work.
+        """
+        table = table_of(X)
+        options = self._options(table.rows)
+        found = find_columns(table, options, self._category_names(table))
+        if found.refused:
+            several = len(found.refused) > 1
+            raise DataError(
+                f"{'columns' if several else 'column'} {', '.join(found.refused.values())} "
+                f"{'look' if several else 'looks'} like free text: leave {'them' if several else 'it'} out, or name "
+                f"{'them' if several else 'it'} in `categories` if values come again"
+            )
+        self._check_allowed(found.columns)
+        for name in found.numbered:
+            warnings.warn(
+                f"column {name!r} numbers the rows: leave it out, for it tells nothing of other rows",
+                TrainingWarning,
+                stacklevel=2,
+            )
+        self._take(found.columns, table.has_names, table.rows)
+        return self
+
+    def _options(self, rows: int) -> Options:
+        """The arguments, looked at."""
+        values = {name: EXPECTED[name].of(name, given) for name, given in self.get_params(deep=False).items()}
+        rare = min(max(2, rows // 1000), 10) if values["rare"] == "auto" else values["rare"]
+        embeds = {False: None, "auto": EMBEDS_ABOVE}.get(values["embeddings"], values["embeddings"])
+        indicates = values["missing"] == "indicator"
+        return Options(values["numbers"], rare, indicates, embeds, values["max_categories"])
+
+    def _category_names(self, table: Table) -> set[str]:
+        """The names of the columns that are said to be categories."""
+        if isinstance(self.categories, str):
+            return set()
+        names = set()
+        for given in self.categories:
+            if isinstance(given, Integral) and not table.has_names and 0 <= int(given) < len(table.names):
+                names.add(table.names[int(given)])
+            elif given in table.names:
+                names.add(given)
+            else:
+                raise ConfigurationError(
+                    f"categories has {shown(given)}, which is no column: {did_you_mean(given, table.names)}expected "
+                    f"{'names' if table.has_names else 'numbers from 0 on'} of columns of the table"
+                )
+        return names
+
+    def _check_allowed(self, columns: Collection[Column]) -> None:
+        for column in columns:
+            if self.missing == "error" and column.missing:
+                raise DataError(f"column {column.name!r} has {column.missing:,} missing values, and missing='error'")
+            if self.dates == "error" and column.kind == "date":
+                raise DataError(f"column {column.name!r} has dates, and dates='error': leave it out")
+
+    def _take(self, columns: Collection[Column], has_names: bool, rows: int) -> None:
+        self.columns_, self.rows_, self.n_features_in_ = tuple(columns), rows, len(columns)
+        if has_names:
+            self.feature_names_in_ = np.array([column.name for column in columns], object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    # -- encoding ----------------------------------------------------------------------------------------------------
+
+    def transform(self, X: Any) -> NDArray[Any]:
+        """The matrix of a table, (N, features).
+
+        Arguments:
+            X: a table with the columns of the training, by name if it has names; others are ignored.
+
+        Raises:
+            DataError: a column is missing, or is of another kind than in training.
+        """
+        return self.transform_and_tell(X)[0]
+
+    def transform_and_tell(self, X: Any) -> tuple[NDArray[Any], list[Note]]:
+        """The matrix, and what the table has that training had not: categories, missing values."""
+        check_is_fitted(self)
+        table = self.arranged(table_of(X))
+        scaling, notes = SCALINGS[self.numbers], list[Note]()
+        numbers, flags = self._width("numbers"), self._width("flags")
+        codes = sum(column.codes is not None for column in self.columns_)
+        out = np.zeros((table.rows, numbers + flags + codes), self.dtype)
+        if self._is_all_numbers and table.matrix is not None and np.isfinite(table.matrix).all():
+            self._scale(table.matrix, scaling, out)  # nothing is missing
+            return out, notes
+        values = np.empty((table.rows, numbers), np.float64, order="F")
+        first, flag, code = 0, numbers, numbers + flags
+        for column, series in zip(self.columns_, table.series, strict=True):
+            until, after = first + len(column.numbers), flag + len(column.flags)
+            own_code = None if column.codes is None else out[:, code]
+            notes += column.write(series, Place(values[:, first:until], out[:, flag:after], own_code))
+            first, flag, code = until, after, code + (column.codes is not None)
+        if self.missing == "error":
+            for series in table.series:
+                if (missing := series.is_missing()).any():
+                    place = series.place(int(missing.argmax()))
+                    raise DataError(f"column {series.name!r} has no value in {place}, and missing='error'")
+        self._scale(values, scaling, out[:, :numbers])
+        return out, notes
+
+    def _scale(self, values: NDArray[Any], scaling: Scaling, out: NDArray[Any]) -> None:
+        scales = np.array([scale for column in self.columns_ for scale in column.scales]).reshape(-1, 2)
+        write_scaled(values, scales, scaling, out)
+        if not scaling.is_clipped and not np.isfinite(out).all():
+            names = [name for column in self.columns_ for name in column.numbers]
+            wrong = names[int(np.argmin(np.isfinite(out).all(axis=0)))]
+            raise DataError(
+                f"column {wrong!r} has numbers too large for {self.dtype}: scale it, or use numbers='robust'"
+            )
+
+    @property
+    def _is_all_numbers(self) -> bool:
+        return all(column.kind == "number" and not column.flags for column in self.columns_)
+
+    def arranged(self, table: Table) -> Table:
+        """The table with the columns of the training, in their order."""
+        names = [column.name for column in self.columns_]
+        if hasattr(self, "feature_names_in_") and table.has_names:
+            absent = [name for name in names if name not in set(table.names)]
+            if absent:
+                raise DataError(missing_columns(absent, table.names))
+            return table if table.names == tuple(names) else table.select(names)
+        if len(table.names) != len(names):
+            raise DataError(
+                f"X has {len(table.names)} features, but {type(self).__name__} is expecting {len(names)} features as "
+                "input"
+            )
+        return table
+
+    # -- what comes out ----------------------------------------------------------------------------------------------
+
+    def _width(self, what: str) -> int:
+        return sum(len(getattr(column, what)) for column in self.columns_)
+
+    @property
+    def groups_(self) -> dict[str, tuple[int, ...]]:
+        """Positions in the matrix of scaled numbers, of flags and of codes."""
+        numbers, flags = self._width("numbers"), self._width("flags")
+        codes = sum(column.codes is not None for column in self.columns_)
+        positions = range(numbers + flags + codes)
+        found = (positions[:numbers], positions[numbers : numbers + flags], positions[numbers + flags :])
+        return dict(zip(("numbers", "one_hot", "embedded"), map(tuple, found), strict=True))
+
+    @property
+    def embedded_(self) -> tuple[tuple[int, int], ...]:
+        """Position in the matrix and number of codes of each column of codes."""
+        sizes = [column.codes for column in self.columns_ if column.codes is not None]
+        return tuple(zip(self.groups_["embedded"], sizes, strict=True))
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """The names of the columns of the matrix.
+
+        Arguments:
+            input_features: None, or the names of the columns of the table, which must be those of the training.
+        """
+        check_is_fitted(self)
+        columns = self.columns_
+        if input_features is not None:
+            given, own = list(input_features), hasattr(self, "feature_names_in_")
+            if len(given) != len(columns) or (own and given != [column.name for column in columns]):
+                raise DataError(
+                    f"input_features is {shown(given)}: expected the names of the {len(columns)} columns, or None"
+                )
+            columns = tuple(replace(column, name=str(name)) for column, name in zip(columns, given, strict=True))
+        found = [name for column in columns for name in column.numbers]
+        found += [name for column in columns for name in column.flags]
+        found += [column.name for column in columns if column.codes is not None]
+        times = Counter(found)
+        if any(count > 1 for count in times.values()):  # a column "a=b" beside the value "b" of a column "a"
+            found = [f"{name}#{number}" if times[name] > 1 else name for number, name in enumerate(found)]
+        return np.array(found, object)
+
+    def report(self) -> list[str]:
+        """What was found, in lines of 80 letters at most."""
+        check_is_fitted(self)
+        return list(report(self.columns_, self.rows_))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "columns_" in vars(self)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    # -- saves -------------------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of a fitted encoder as JSON values; `from_dict` makes one that encodes with equal bits."""
+        check_is_fitted(self)
+        arguments = {name: EXPECTED[name].of(name, given) for name, given in self.get_params(deep=False).items()}
+        return {
+            "format": FORMAT,
+            "dnnkit": __version__,
+            "arguments": arguments,
+            "rows": self.rows_,
+            "has_names": hasattr(self, "feature_names_in_"),
+            "columns": [column.to_dict() for column in self.columns_],
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> "TabularEncoder":
+        """The encoder of `to_dict`.
+
+        Raises:
+            CheckpointError: it is none, or of a later version.
+        """
+        found = taken(value, ENCODER, "an encoder")
+        if len({column["name"] for column in found["columns"]}) != len(found["columns"]):
+            raise CheckpointError("an encoder has two columns of one name")
+        encoder = cls(**found["arguments"])
+        encoder._take([Column.from_dict(each) for each in found["columns"]], found["has_names"], found["rows"])
+        return encoder

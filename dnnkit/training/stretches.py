@@ -1,0 +1,145 @@
+"""Steps of an epoch: stretches of them, which the executable runs in one call each.
+
+By default a stretch is the whole epoch. It is shorter only where something looks in between: a live progress bar (ten
+times per second), checkpoints, or a callback with a batch's method (each step). Ctrl-C ends a stretch between two
+steps.
+"""
+
+from collections.abc import Iterator
+from math import inf
+from time import perf_counter
+
+import numpy as np
+
+from dnnkit.backends.executable import Executable
+from dnnkit.backends.state import HostArray, Totals
+from dnnkit.background import in_background
+from dnnkit.callbacks.callback_list import CallbackList
+from dnnkit.deferred import dataclass
+from dnnkit.network.protocol import Network
+from dnnkit.network.turns import Stretch
+from dnnkit.training.checkpoints import Checkpoints
+from dnnkit.training.epoch_order import epoch_order
+from dnnkit.training.interrupts import Interrupts
+from dnnkit.training.progress import REFRESH, Progress
+from dnnkit.training.run import Run, Standing
+
+CLOCK = 1.0
+"""Seconds between two looks at the clock, where checkpoints are due by time and nothing else ends a stretch."""
+
+ANY_ORDER = np.empty(0, np.int64)
+"""For who looks at all rows together."""
+
+MANY = 1 << 22
+"""Rows whose order is drawn in a thread, so that Ctrl-C is heard meanwhile."""
+
+
+class Pace:
+    """How many steps, or epochs, take about so many seconds: at first one, then as many as those before tell."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self.length = seconds, 1.0 if seconds < inf else inf
+
+    def went(self, done: int, seconds: float) -> None:
+        """So many took so long."""
+        if self._seconds < inf:
+            self.length = max(1, min(int(done * self._seconds / max(seconds, 1e-9)), 8 * self.length))
+
+
+@dataclass
+class Steps:
+    """The steps of one training, epoch by epoch, and its checkpoints."""
+
+    net: Network
+    run: Run
+    standing: Standing
+    callbacks: CallbackList
+    progress: Progress
+    interrupts: Interrupts
+    checkpoints: Checkpoints | None
+
+    def _train_epoch(self, end: int) -> tuple[Totals, float]:
+        """What was measured of an epoch from its first step on, and the seconds since the state's position.
+
+        The epoch goes on from there, and ends before step `end`.
+        """
+        net, run, executable, state = self.net, self.run, self.net.executable, self.net.executable.state
+        order = self._order()
+        start = perf_counter()
+        with net.turns:
+            executable.begin_epoch(run.data, order, run.batch_size)
+            if state.sums is not None:
+                executable.go_on_from(state.sums)
+        self.interrupts.check()  # before: what begins an epoch forgets that it was asked to stop
+        logs: dict[str, float] = {}
+        totals = None
+        turn = net.turns.stretch(executable, run.step_size(executable))
+        callbacks, progress, interrupts, checkpoints = self.callbacks, self.progress, self.interrupts, self.checkpoints
+        metrics, someone_looks = executable.program.metrics, callbacks.wants_batches or progress.wants_updates
+        for last in self._stretches(end):
+            callbacks.on_train_batch_begin(state.position, logs)
+            totals = self._run_stretch(executable, last, turn)
+            if interrupts.received and state.position < end:
+                raise interrupts.error()
+            if someone_looks:
+                logs = totals.means(metrics)
+                progress.advance(state.position, logs)
+            callbacks.on_train_batch_end(state.position - 1, logs)
+            if net.stop_training:
+                break
+            if checkpoints is not None:
+                self._save_if_due(0)
+        return totals or executable.totals(), perf_counter() - start
+
+    def _order(self) -> HostArray:
+        run, net, epoch = self.run, self.net, self.net.executable.state.epoch
+        if net.executable.can_run_epochs:
+            return ANY_ORDER
+        if run.rows < MANY:
+            return epoch_order(run.shuffle, run.samples, run.rows, net.seed, epoch)
+        with self.interrupts.at_once():
+            return in_background(lambda: epoch_order(run.shuffle, run.samples, run.rows, net.seed, epoch))
+
+    def _run_stretch(self, executable: Executable, last: int, turn: Stretch) -> Totals:
+        """Run the steps before `last`, other threads having their turn between two; the epoch's totals so far."""
+        net, state, turn.may_pause = self.net, executable.state, True
+        first = state.position
+        while True:
+            end = turn.end(first, last)
+            with turn:
+                if self.interrupts.received:  # while it came to its turn: nobody has asked these steps to stop
+                    return executable.totals()
+                hyperparameters = net.hyperparameters(end - first)
+                done = state.position = executable.run_steps(first, end, hyperparameters)
+                if done == last or self.interrupts.received:
+                    return executable.totals()  # within the turn: a step of another thread has an epoch of its own
+            turn.may_pause = done > first  # who waits all the time does not stop it altogether
+            first = done
+
+    def _stretches(self, end: int) -> Iterator[int]:
+        """The end of each stretch: every step, or as many as fit until somebody looks, or all until `end`."""
+        state, checkpoints = self.net.executable.state, self.checkpoints
+        if self.callbacks.wants_batches:
+            yield from range(state.position + 1, end + 1)
+            return
+        period = REFRESH if self.progress.wants_updates else inf
+        if checkpoints is not None and checkpoints.is_timed:
+            period = min(period, CLOCK)
+        pace = Pace(period)
+        while state.position < end:
+            longest = checkpoints.steps_until_due(self.standing, state.step) if checkpoints is not None else inf
+            first, start = state.position, perf_counter()
+            yield int(min(end, first + pace.length, first + longest))
+            pace.went(state.position - first, perf_counter() - start)
+
+    def save(self, must: bool = False) -> None:
+        """Write a checkpoint, if there are any."""
+        if self.checkpoints is not None:
+            with self.interrupts.held():
+                self.checkpoints.save(self.net, self.standing, self.callbacks, must=must)
+
+    def _save_if_due(self, epochs_ended: int) -> None:
+        assert self.checkpoints is not None
+        if self.checkpoints.is_due(self.standing, self.net.executable.state.step, epochs_ended):
+            self.save()
+            self.interrupts.check()

@@ -1,0 +1,178 @@
+"""L-BFGS, iteration by iteration: what follows from an evaluation of loss and gradient, which it does not make itself.
+
+`begin` and `advance` say where the next evaluation is wanted, as the trial of the vectors `v`, until `s.is_over`. Plain
+Python on numbers, `s` an `ITERATION`: backends without compiled code run it as it stands, on arrays (`reference.py`);
+Numba compiles it, with vectors at addresses (`cpu.py`). So there is one algorithm, and all follow the same trajectory.
+"""
+
+from math import inf, isfinite, sqrt
+from typing import Any
+
+from dnnkit.kernels._numba.structure import Structure
+from dnnkit.kernels.lbfgs import line_search
+from dnnkit.kernels.lbfgs.line_search import FAILED, SEARCHING, begin_search, take
+from dnnkit.kernels.lbfgs.reference import go, keep, largest, move, new_direction, note, rate, recall, settle, slope
+
+GOES_ON, NO_NUMBER, CONVERGED, FLAT, SPENT, STUCK = range(6)
+"""Why there is no other iteration: there may be one; loss or gradient are infinite or NaN; the gradient is within its
+tolerance; the loss fell too little; all evaluations are made; no step down the gradient lowers the loss."""
+
+ITERATION = Structure(
+    {
+        **line_search.WORDS,
+        "is_known": "1 if loss and gradient are known where the next iteration begins",
+        "is_over": "1 if no evaluation is wanted",
+        "left": "iterations that may still begin",
+        "pauses": "not 0 to end after the running iteration",
+        "made": "iterations that ended",
+        "updates": "iterations that changed the parameters",
+        "evaluations": "of loss and gradient, since the optimizer began",
+        "evaluations_before": "how many there were when the running iteration began",
+        "pairs": "how many of the pairs that are kept are in use: the newest",
+        "pairs_before": "how many there were when the running iteration began",
+        "ended": "GOES_ON, NO_NUMBER, CONVERGED, FLAT, SPENT or STUCK",
+        # What compiled code knows of the vectors.
+        "size": "of each, n",
+        "slots": "places for a pair: one more than are kept",
+        "newest": "place of the newest pair",
+        "recalls": "1 if pairs were given, whose curvatures are not known yet",
+        "steps": "address of their steps (slots, n)",
+        "changes": "address of their changes (slots, n)",
+        "curvatures": "address of the product of the two of each, float64",
+        "shares": "address of scratch (slots,), float64",
+        "direction": "address of the direction",
+        "now": "address of the parameters where the running iteration began",
+        "now_gradient": "address of the gradient there",
+        "trial": "address of the parameters that are evaluated",
+        "trial_gradient": "address of the gradient there",
+        "kept": "address of the parameters of the lowest trial so far that falls enough",
+        "kept_gradient": "address of the gradient there",
+        "rates": "address of the learning rate of each iteration, float64",
+        "sums": "address of the sums of loss and metrics at the trial, float64",
+        "kept_sums": "address of those at the lowest trial",
+        "measured": "how many there are",
+        "notes": "address of what is noted of each iteration (iterations, 1 + measured), float64: its loss, the "
+        "evaluations so far, and the sums of metrics",
+        "chunks": "runs of rows that make an evaluation",
+        "penalties": "address of l1 and l2 of each parameter (2, n); 0 without penalties",
+        "is_stopped": "1 if somebody did not wait for the end of the iteration",
+    },
+    {
+        **line_search.NUMBERS,
+        "value": "the loss where the running iteration began",
+        "largest": "number of the gradient there",
+        "fell": "by how much the last iteration lowered the loss",
+        "initial_step": "the length of the very first step, if the learning rate times the gradient is longer",
+        "gradient_tolerance": "of the largest number of the gradient",
+        "change_tolerance": "of the share by which an iteration lowers the loss",
+        "max_evaluations": "after so many no iteration begins; 0 for no bound",
+        "weight": "what the sum of the losses is divided by",
+    },
+)
+
+
+def reset(s: Any) -> None:
+    """Before `begin`: nothing has been made."""
+    s.made, s.updates, s.ended, s.pauses, s.is_over, s.is_stopped = 0, 0, GOES_ON, 0, 0, 0
+    s.pairs_before, s.evaluations_before = s.pairs, s.evaluations
+
+
+def begin(s: Any, v: Any) -> None:
+    """Begin `s.left` iterations, the first where the last one ended, or at the trial if that is not known."""
+    recall(s, v)
+    if s.is_known > 0:
+        if s.left > 0:
+            begin_iteration(s, v)
+        else:
+            s.is_over = 1
+
+
+def advance(s: Any, v: Any, value: float) -> None:
+    """Go on after an evaluation."""
+    if s.is_known == 0:
+        s.is_known, s.value = 1, value
+        keep(s, v)
+        settle(s, v)
+        s.largest = largest(s, v)
+        if s.left > 0:
+            begin_iteration(s, v)
+        else:
+            s.is_over = 1
+        return
+    s.evaluations += 1
+    take(s, value, slope(s, v))
+    if s.keeps > 0:
+        keep(s, v)
+    if s.outcome == SEARCHING:
+        go(s, v)
+    elif s.outcome != FAILED:
+        arrive(s, v)
+        if s.is_over == 0:
+            begin_iteration(s, v)
+    elif s.pairs > 0:
+        s.pairs = 0  # the direction of steepest descent is one in which any loss falls
+        search(s, v)
+    else:
+        end_iteration(s, v, STUCK)
+
+
+def give_up(s: Any) -> None:
+    """Leave the running iteration, as if it had not begun."""
+    s.pairs, s.evaluations = s.pairs_before, s.evaluations_before
+
+
+def begin_iteration(s: Any, v: Any) -> None:
+    """Begin an iteration, where loss and gradient are known."""
+    s.pairs_before, s.evaluations_before = s.pairs, s.evaluations
+    if s.evaluations == 0:
+        s.evaluations = 1  # of a training that goes on, that of the first loss was counted before
+    if not (isfinite(s.value) and isfinite(s.largest)):
+        end_iteration(s, v, NO_NUMBER)
+    elif s.largest <= s.gradient_tolerance:
+        end_iteration(s, v, CONVERGED)
+    else:
+        search(s, v)
+
+
+def search(s: Any, v: Any) -> None:
+    """Begin a line search along the direction that the pairs give; the first step of all is as long as asked."""
+    downhill = new_direction(s, v)
+    if s.pairs > 0 and not -inf < downhill < 0:  # by rounding
+        s.pairs = 0
+        downhill = new_direction(s, v)
+    if not -inf < downhill < 0:
+        s.tried = 0
+        end_iteration(s, v, STUCK)
+        return
+    step = rate(s, v)
+    if s.pairs == 0:
+        step = min(step, s.initial_step / sqrt(-downhill))
+    begin_search(s, s.value, downhill, step)
+    go(s, v)
+
+
+def arrive(s: Any, v: Any) -> None:
+    """End an iteration at the point that the search has found."""
+    before = s.value
+    s.value, s.fell = s.low_value, before - s.low_value
+    move(s, v)
+    s.largest = largest(s, v)
+    s.updates += 1
+    if s.largest <= s.gradient_tolerance:
+        end_iteration(s, v, CONVERGED)
+    elif s.fell <= s.change_tolerance * abs(before):
+        end_iteration(s, v, FLAT)
+    elif 0 < s.max_evaluations <= s.evaluations:
+        end_iteration(s, v, SPENT)
+    else:
+        end_iteration(s, v, GOES_ON)
+
+
+def end_iteration(s: Any, v: Any, reason: int) -> None:
+    """Note what the iteration came to, and whether it is the last."""
+    s.ended = reason
+    note(s, v)
+    s.made += 1
+    s.left -= 1
+    s.pairs_before, s.evaluations_before = s.pairs, s.evaluations
+    s.is_over = 1 if reason != GOES_ON or s.left <= 0 or s.pauses != 0 else 0
