@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dnnkit.backends.inspection import StepParts, measured_step
-from dnnkit.backends.outputs import of_output
+from dnnkit.backends.outputs import of_output, weights_of
 from dnnkit.backends.program import Program
 from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Snapshot, Totals, TrainingState
 from dnnkit.deferred import dataclass
 from dnnkit.errors import BackendUnavailable
-from dnnkit.kernels.array import Array
+from dnnkit.kernels.array import Array, namespace
 from dnnkit.kernels.interpolate.reference import interpolate
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ class Executable(ABC):
 
     @abstractmethod
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Any:
-        """Take checked data (N, ...), targets and row weights (N,); the result, of length N, is what other calls want.
+        """Take checked data (N, ...), targets and row weights, (N,) or of each output (N, outputs) (`balanced`); the
+        result, of length N, is what other calls want.
 
         All is checked but whether data are finite: as every number is read here, in the dtype of the program, it is
         seen here, too, and `DataError` says where one is not.
@@ -232,7 +233,7 @@ class Executable(ABC):
             for metric in self.program.metrics:
                 if metric.exact is not None:
                     own = of_output(self.program.part(metric), targets, predictions)
-                    values[metric.name] = metric.exact(*own, weights)
+                    values[metric.name] = metric.exact(*own, weights_of(weights, metric.output, namespace(targets)))
         return values
 
     def targets(self, data: Any) -> tuple[HostArray, HostArray | None]:

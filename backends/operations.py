@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
 from inspect import signature
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -26,11 +26,20 @@ from dnnkit.kernels.dropout import Draw
 from dnnkit.kernels.dropout import reference as dropout
 from dnnkit.kernels.gather import reference as gather
 from dnnkit.kernels.interpolate import reference as interpolate
+from dnnkit.kernels.norm_bound import reference as norm_bound
 from dnnkit.kernels.optimizer_step.reference import Rule
+from dnnkit.kernels.penalty import reference as penalty
 from dnnkit.kernels.registry import Activation
 
 if TYPE_CHECKING:
     from dnnkit.kernels.stages import Context, Kind, Settings
+
+Memory: TypeAlias = Callable[..., Array | None]
+"""`memory(name, shape, dtype=None, fill=None)`, of a stage: see `stagewise/buffers.py`."""
+
+
+def no_memory(name: str, shape: tuple[int, ...], dtype: Any = None, fill: HostArray | None = None) -> None:
+    """None, whatever is asked for."""
 
 
 class Operations:
@@ -216,10 +225,20 @@ class Operations:
         return self.dense_backward(dy, x, w, saved, activation, needs_dx, out=out)
 
     def stage(
-        self, kind: "Kind", xs: list[Array], parameters: list[Array], settings: "Settings", context: "Context"
+        self,
+        kind: "Kind",
+        xs: list[Array],
+        parameters: list[Array],
+        settings: "Settings",
+        context: "Context",
+        memory: Memory = no_memory,
     ) -> tuple[Array, Any]:
-        """(y, what the backward pass needs) of an operation of that kind; see `kernels/stages`."""
-        return kind.forward(xs, parameters, settings, context, self.xp)
+        """(y, what the backward pass needs) of an operation of that kind; see `kernels/stages`.
+
+        `memory(name, shape, dtype)` is the stage's own, the same at every call, None for a backend without buffers.
+        """
+        y, saved = kind.forward(xs, parameters, settings, context, self.xp)
+        return _copied(memory, "y", y), saved
 
     def stage_backward(
         self,
@@ -229,9 +248,40 @@ class Operations:
         parameters: list[Array],
         settings: "Settings",
         needs_dx: list[bool],
+        memory: Memory = no_memory,
+        outs: Sequence[Array | None] | None = None,
     ) -> tuple[Sequence[Array | None], Sequence[Array | None]]:
-        """(gradient in each value, None where it is not needed; gradient in each parameter); see `kernels/stages`."""
-        return kind.backward(dy, saved, parameters, settings, needs_dx, self.xp)
+        """(gradient in each value, None where it is not needed; gradient in each parameter); see `kernels/stages`.
+
+        `outs` are where gradients of parameters may go, None for one that is not wanted; by default all are. What is
+        returned for dy, or a part of it, is the caller's to write over.
+        """
+        dxs, parts = kind.backward(dy, saved, parameters, settings, needs_dx, self.xp)
+        return [dx if dx is None else _copied(memory, f"dx {k}", dx) for k, dx in enumerate(dxs)], parts
+
+    def add(self, a: Array, b: Array, out: Array | None = None) -> Array:
+        """The sum of two arrays of one shape; `out` may be a."""
+        if out is None:
+            return a + b
+        out[...] = a
+        out += b
+        return out
+
+    def penalty(self, w: Array, l1: Array, l2: Array) -> Array:
+        """See `kernels/penalty`."""
+        return penalty.penalty(w, l1, l2, self.xp)
+
+    def add_penalty_gradient(self, w: Array, gradient: Array, l1: Array, l2: Array) -> Array:
+        """The gradient with that of the penalty, in place where the library can; see `kernels/penalty`."""
+        made = penalty.gradient(w, gradient, l1, l2, self.xp)
+        if self.buffer((1,), gradient.dtype) is None:
+            return made
+        gradient[...] = made  # who writes gradients has its address
+        return gradient
+
+    def norm_bound(self, w: Array, least: float, most: float, rate: float, not_negative: bool) -> Array:
+        """W (I, O), held to its bounds, w itself where that was done in place; see `kernels/norm_bound`."""
+        return norm_bound.hold(w, least, most, rate, not_negative, self.xp)
 
     def loss(
         self,
@@ -281,3 +331,12 @@ class Operations:
 @cache
 def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(signature(function).parameters)
+
+
+def _copied(memory: Memory, name: str, made: Array) -> Array:
+    """What an operation made, in memory of its own: it may be what it was given, or a part of that."""
+    held = memory(name, tuple(made.shape))
+    if held is None:
+        return made
+    held[...] = made
+    return held

@@ -8,7 +8,7 @@ are whole numbers in the matrix of targets. The loss of each output is also a me
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dnnkit.backends.measures import OWN_LOSS, Loss, Metric, Sums
 from dnnkit.backends.state import HostArray
@@ -16,6 +16,9 @@ from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, Namespace
+
+if TYPE_CHECKING:
+    from dnnkit.backends.program import Program
 
 LARGEST_LABEL = {"float32": 1 << 24, "float64": 1 << 53}
 """Whole numbers up to here are themselves in a matrix of that dtype."""
@@ -74,32 +77,57 @@ class JointLoss:
     ) -> tuple[Array, Array]:
         """As a loss kernel, by the formulas of each."""
 
-        def one(loss: Loss, scores: Array, own: Array, factor: float) -> tuple[Array, Array]:
+        def one(loss: Loss, scores: Array, own: Array, counts: Array | None, factor: float) -> tuple[Array, Array]:
             kernel = registry.loss(loss.kernel) if isinstance(loss.kernel, str) else loss.kernel
-            return kernel.loss_and_gradient(scores, own, weights, factor, xp)
+            return kernel.loss_and_gradient(scores, own, counts, factor, xp)
 
-        total, _, gradient = added_up(self.outputs, predictions, targets, scale, one, xp)
+        total, _, gradient = added_up(self.outputs, predictions, targets, weights, scale, one, xp)
         return total, gradient
 
 
 def added_up(
-    outputs: Sequence[Output], scores: Array, targets: Array, scale: float, one: Any, xp: Namespace
+    outputs: Sequence[Output],
+    scores: Array,
+    targets: Array,
+    weights: Array | None,
+    scale: float,
+    one: Any,
+    xp: Namespace,
 ) -> tuple[Array, list[Array], Array]:
     """(weighted sum of the outputs' losses, the sum of each that has one, gradient of all scores).
 
-    `one(loss, scores, targets, scale)` gives what a loss kernel does.
+    `one(loss, scores, targets, weights, scale)` gives what a loss kernel does.
     """
     total, sums, parts = xp.asarray(0.0, dtype=xp.float64), [], []
-    for output in outputs:
+    for number, output in enumerate(outputs):
         own = output.scores(scores, xp)
         if output.loss is None:
             parts.append(xp.zeros_like(own))
             continue
-        found, gradient = one(output.loss, own, output.targets_of(targets, xp), scale * output.loss_weight)
+        own_weights, factor = weights_of(weights, number, xp), scale * output.loss_weight
+        found, gradient = one(output.loss, own, output.targets_of(targets, xp), own_weights, factor)
         total = total + output.loss_weight * found
         sums.append(found)
         parts.append(gradient)
     return total, sums, xp.concat(parts, axis=1)
+
+
+def weights_of(weights: Array | None, number: int, xp: Namespace) -> Array | None:
+    """The row weights (N,) of an output, of those that count for all, or of a column for each, (N, outputs)."""
+    return weights if weights is None or weights.ndim == 1 else xp.asarray(weights[:, number], copy=True)
+
+
+def balanced(weights: HostArray | None, program: "Program") -> HostArray | None:
+    """Row weights as they were, of each output with a mean of 1 where the loss is a mean over rows.
+
+    So sums over rows are divided by how many there are, whatever the output.
+    """
+    if weights is None or weights.ndim == 1 or program.loss is None or program.loss.reduction == "sum":
+        return weights
+    means = weights.mean(axis=0, dtype="float64")
+    means[means == 0] = 1  # of rows that all count nothing
+    found: HostArray = weights / means
+    return found
 
 
 def of_output(output: Output | None, targets: HostArray, predictions: HostArray) -> tuple[HostArray, HostArray]:

@@ -19,11 +19,19 @@ from unittest.mock import patch
 import numpy as np
 
 import dnnkit as dk
+from benchmarks.gpu_check import graphs
 from dnnkit.backends.cupy_backend.backend import CupyBackend
 from dnnkit.backends.cupy_backend.executable import CupyExecutable
 from dnnkit.kernels._cuda import launch, products
 
-NETWORKS = {"784-128-10": (784, 128, 10), "784-512-512-10": (784, 512, 512, 10), "20-64-64-64-10": (20, 64, 64, 64, 10)}
+NETWORKS: dict[str, tuple[int, ...]] = {
+    "784-128-10": (784, 128, 10),
+    "784-512-512-10": (784, 512, 512, 10),
+    "20-64-64-64-10": (20, 64, 64, 64, 10),
+    "a graph": (),
+}
+"""By their widths; the graph has every layer that is a kind of stage."""
+
 BATCH, ROWS = 32, 64
 
 
@@ -63,20 +71,30 @@ def classifier(widths: tuple[int, ...]) -> dk.Sequential:
     return net
 
 
+def ready(widths: tuple[int, ...]) -> tuple[Any, Any, Any]:
+    """(network, x, y)."""
+    if not widths:
+        net = graphs.network("cupy", "float32")
+        net.build(graphs.COLUMNS)
+        return (net, *graphs.matrices(ROWS))
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(ROWS, widths[0])).astype(np.float32), rng.integers(0, widths[-1], ROWS)
+    return classifier(widths), x, y
+
+
 def measure(widths: tuple[int, ...], steps: int, rounds: int) -> dict[str, float]:
     """Microseconds per step, by how it is done."""
-    net, rng = classifier(widths), np.random.default_rng(0)
-    x, y = rng.normal(size=(ROWS, widths[0])).astype(np.float32), rng.integers(0, widths[-1], ROWS)
+    net, x, y = ready(widths)
     data, found = net.executable.load(x, y, None), {}
-    for name, graphs in (("recorded", False), ("graphs", True)):
-        with patch.object(CupyExecutable, "makes_graphs", graphs):
+    for name, captures in (("recorded", False), ("graphs", True)):
+        with patch.object(CupyExecutable, "makes_graphs", captures):
             found[name] = 1e6 * seconds_per_step(net, data, steps, rounds)
     with patch.object(CupyExecutable, "records", False), launching_nothing():
         found["launch by launch"] = 1e6 * seconds_per_step(net, data, min(steps, 200), rounds)
     return found
 
 
-def seconds_per_step(net: dk.Sequential, data: Any, steps: int, rounds: int) -> float:
+def seconds_per_step(net: Any, data: Any, steps: int, rounds: int) -> float:
     """Of an epoch's steps but the first two, in the fastest of several rounds."""
     executable: Any = net.executable
     executable._release(buffers=True)  # what was recorded otherwise

@@ -336,13 +336,13 @@ def _has_cpu_file(name: str) -> bool:
 
 
 def has_gpu_version(name: str) -> bool:
-    """Whether the kernel's folder has a `gpu.cu`, or what is registered at run time the text of one."""
+    """Whether the kernel's folder has a `gpu.cu` or a launcher of others', or what is registered at run time a text."""
     runtime = runtime_versions(name)
     if runtime is not None:
         return bool(runtime.gpu)
     package = importlib.util.find_spec(_dotted(name))
     places = () if package is None else package.submodule_search_locations or ()
-    return any((Path(place) / "gpu.cu").is_file() for place in places)
+    return any((Path(place) / file).is_file() for place in places for file in ("gpu.cu", "gpu.py"))
 
 
 def find(name: str, kind: str) -> ModuleType:

@@ -93,10 +93,6 @@ class CupyBackend(CupyOperations, Backend):
         """Which parts have no CUDA version, and are computed with CuPy's functions by their formulas."""
         if (reason := super().unsupported_reason(program)) is not None:
             return reason
-        if program.outputs or not program.is_chain:
-            return "a graph: its stages are launched one by one, and its steps are not recorded"
-        if program.held:
-            return f"{program.held}, by CuPy's functions"
         missing = {name for name in program.kernels if not registry.has_gpu_version(name)}
         if isinstance(program.rule, str) and not hasattr(registry.version("optimizer_step", "gpu"), program.rule):
             missing.add(program.rule)

@@ -24,10 +24,11 @@ import numpy as np
 
 from dnnkit import files
 from dnnkit.backends.diagnosis import remark
+from dnnkit.backends.graph import wanted
 from dnnkit.backends.inspection import measured_step
 from dnnkit.backends.measures import Loss, Metric
 from dnnkit.backends.program import Program
-from dnnkit.backends.stages import Dense, Parameter, Rescale, is_trained
+from dnnkit.backends.stages import Dense, Op, Parameter, Rescale, is_trained
 from dnnkit.deferred import dataclass
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ PASSES = 6
 """How often a stage's outputs are read or written element by element, as on the processor."""
 
 OTHER = 0.5
-"""What launches of a stage that is not dense cost, in dense layers: two of five."""
+"""What launches of a stage that is neither dense nor an operation cost, in dense layers: two of five. An operation has
+as many as a dense layer, at most, and so has the loss of one of several outputs."""
 
 ROWS, WIDTH, REPEATS, ROUNDS = 256, 2048, 5, 3
 """Of the products that are measured: a batch through a wide layer. Larger ones are faster; those win anyway."""
@@ -71,19 +73,19 @@ def seconds_per_step(program: Program, rows: int, gpu: Gpu) -> float:
     number = 4 if program.dtype == "float32" else 8
     slots = len(program.slots)
     features = prod(program.input_shape)
-    layers, flops, trained, width = 0.0, 0.0, False, features
+    layers, flops, widths = float(len(program.outputs)) + bool(program.held) * OTHER, 0.0, program.widths
     moved = 2 * rows * features + (3 + 2 * slots) * program.trainable_size
-    for stage in program.stages:
+    has_slope = wanted(program.edges, [is_trained(stage) for stage in program.stages])
+    for place, (stage, values) in enumerate(zip(program.stages, program.edges, strict=True)):
         if isinstance(stage, Dense):
             inputs, width = stage.kernel.shape
             layers += 1
-            products = 1 + is_trained(stage) + trained  # forward, its kernel's gradient, and dx if any is before it
+            products = 1 + is_trained(stage) + has_slope[values[0]]  # forward, its kernel's gradient, and dx if wanted
             flops += products * 2.0 * rows * inputs * width
             moved += products * (rows * inputs + inputs * width)
         elif not isinstance(stage, Rescale):
-            layers += OTHER
-        moved += PASSES * rows * width
-        trained = trained or is_trained(stage)
+            layers += 1 if isinstance(stage, Op) else OTHER
+        moved += PASSES * rows * widths[place + 1]
     sent = rows * (features * number + 8)  # and its place in the order
     computed = flops / (gpu.float32 if number == 4 else gpu.float64) + moved * number / gpu.bytes
     return gpu.step + gpu.layer * layers + computed + sent / gpu.transfer

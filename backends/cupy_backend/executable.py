@@ -157,7 +157,7 @@ class CupyExecutable(TimedExecutable):
             return replace(data, x=self._xp.ascontiguousarray(data.x))  # a batch is gathered from whole rows
         self.plan = replace(self.plan, details={**self.plan.details, "data": "larger than memory: sent in chunks"})
         y, weights = (None if array is None else self._backend.to_numpy(array) for array in (y, weights))
-        sums = None if weights is None else weights.astype(dtype).astype(np.float64)
+        sums = None if weights is None or weights.ndim > 1 else weights.astype(dtype).astype(np.float64)
         return self._examined(HostData(x.reshape(len(x), -1), y, weights, sums, dtypes))
 
     def _feed(self, data: Data, order: HostArray, batch_size: int, buffers: Buffers) -> Batches:
@@ -216,7 +216,7 @@ class CupyExecutable(TimedExecutable):
         epoch = self._new_epoch(data, np.arange(rows), rows)
         if epoch is not None:
             self._differentiate(epoch, self._source(epoch, 0), rows)
-            rate: Any = epoch.timeline.numbers[1:]
+            rate: Any = epoch.timeline.numbers
         else:
             self._compile_operations(data, rows)
             rate = 0.0

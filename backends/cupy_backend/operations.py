@@ -1,17 +1,20 @@
 """What CuPy does with arrays on a GPU: launchers of our own kernels, into `out`, for what is done in every step."""
 
 import threading
+from collections.abc import Callable, Sequence
 from functools import cache
+from math import prod
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dnnkit.backends.measures import Loss, Metric
-from dnnkit.backends.operations import Operations
+from dnnkit.backends.operations import Memory, Operations, no_memory
 from dnnkit.backends.stages import Rescale
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels import registry
-from dnnkit.kernels._cuda import losses, metric_sums, metrics
+from dnnkit.kernels._cuda import losses, metric_sums, metrics, pairwise
 from dnnkit.kernels._cuda.launch import PARTIALS, contiguous
 from dnnkit.kernels._cuda.recording import refuse
 from dnnkit.kernels._cuda.source import REALS
@@ -19,6 +22,9 @@ from dnnkit.kernels.array import Array
 from dnnkit.kernels.dropout import Draw
 from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.registry import Activation
+
+if TYPE_CHECKING:
+    from dnnkit.kernels.stages import Context, Kind, Settings
 
 
 class CupyOperations(Operations):
@@ -221,6 +227,98 @@ class CupyOperations(Operations):
             _kernel("dropout").apply(x, keep, rate, out)
         return out
 
+    def stage(
+        self,
+        kind: "Kind",
+        xs: list[Array],
+        parameters: list[Array],
+        settings: "Settings",
+        context: "Context",
+        memory: Memory = no_memory,
+    ) -> tuple[Array, Any]:
+        """See `kernels/stages/<kind>`; `context.step` may be a clock on the GPU."""
+        with self.on_device():
+            if not _has_kernel(kind.name, xs[0]):
+                return super().stage(kind, xs, parameters, settings, context, memory)
+            own = self._memory(memory, xs[0].dtype)
+            made: tuple[Array, Any] = _kernel(kind.name).forward(xs, parameters, settings, context, own)
+        return made
+
+    def stage_backward(
+        self,
+        kind: "Kind",
+        dy: Array,
+        saved: Any,
+        parameters: list[Array],
+        settings: "Settings",
+        needs_dx: list[bool],
+        memory: Memory = no_memory,
+        outs: Sequence[Array | None] | None = None,
+    ) -> tuple[Sequence[Array | None], Sequence[Array | None]]:
+        """See `kernels/stages/<kind>`."""
+        with self.on_device():
+            given = dy, saved, parameters, settings, needs_dx
+            if not _has_kernel(kind.name, dy):
+                return super().stage_backward(kind, *given, memory, outs)
+            own = self._memory(memory, dy.dtype)
+            made: tuple[list[Array | None], list[Array | None]] = _kernel(kind.name).backward(*given, own, outs)
+        return made
+
+    def _memory(self, memory: Memory, dtype: Any) -> Callable[..., Array]:
+        """The same, with arrays of their own where it has none."""
+
+        def found(name: str, shape: tuple[int, ...], kind: Any = None, fill: HostArray | None = None) -> Array:
+            held = memory(name, shape, kind, fill)
+            if held is not None:
+                return held
+            return self.xp.empty(shape, dtype if kind is None else kind) if fill is None else self.asarray(fill)
+
+        return found
+
+    def add(self, a: Array, b: Array, out: Array | None = None) -> Array:
+        """See `kernels/stages/add`."""
+        with self.on_device():
+            if not _has_kernel("add", a):
+                return super().add(a, b, out)
+            out = self.xp.empty(a.shape, a.dtype) if out is None else out
+            pairwise.combine("add", a, b, out)
+        return out
+
+    def penalty(self, w: Array, l1: Array, l2: Array) -> Array:
+        """See `kernels/penalty`; the sum stays on the GPU."""
+        with self.on_device():
+            refuse("a penalty that is not a step's")
+            if not _has_kernel("penalty", w):
+                return super().penalty(w, l1, l2)
+            total = self.xp.empty((), np.float64)
+            _kernel("penalty").penalty(w, l1, l2, total, self._scratch(PARTIALS, np.float64))
+        return total
+
+    def add_penalty_gradient(self, w: Array, gradient: Array, l1: Array, l2: Array) -> Array:
+        """See `kernels/penalty`; in place."""
+        with self.on_device():
+            if not _has_kernel("penalty", w):
+                return super().add_penalty_gradient(w, gradient, l1, l2)
+            _kernel("penalty").gradient(w, gradient, l1, l2)
+        return gradient
+
+    def norm_bound(self, w: Array, least: float, most: float, rate: float, not_negative: bool) -> Array:
+        """See `kernels/norm_bound`; in place."""
+        with self.on_device():
+            if not _has_kernel("norm_bound", w):
+                return super().norm_bound(w, least, most, rate, not_negative)
+            memory = self._scratch_of(w.dtype)
+            _kernel("norm_bound").hold(w, least, most, rate, not_negative, memory)
+        return w
+
+    def _scratch_of(self, dtype: Any) -> Callable[..., Array]:
+        """Memory by name for one launch after the other, this thread's and this stream's."""
+
+        def found(name: str, shape: tuple[int, ...], kind: Any = None) -> Array:
+            return self._scratch(prod(shape), dtype if kind is None else kind, name).reshape(shape)
+
+        return found
+
     def loss(
         self,
         loss: Loss,
@@ -310,6 +408,37 @@ class CupyOperations(Operations):
             scratch, kernel = self._scratch(PARTIALS, np.float64), registry.loss(loss.kernel)
             losses.end_step(kernel, named, scores, targets, weights, out, numbers, clock, totals, scratch)
 
+    def add_loss(
+        self,
+        loss: Loss,
+        scores: Array,
+        targets: Array,
+        weights: Array | None,
+        numbers: Array,
+        out: Array,
+        total: Array,
+    ) -> None:
+        """The loss of one of several outputs in such a step, to total (1,); the gradient goes to out."""
+        assert isinstance(loss.kernel, str), "a loss of one's own has no such step"
+        with self.on_device():
+            kernel, scratch = registry.loss(loss.kernel), self._scratch(PARTIALS, np.float64)
+            losses.loss_and_gradient(kernel, scores, targets, weights, 1.0, out, total, scratch, numbers)
+
+    def add_penalty(
+        self,
+        w: Array,
+        l1: Array,
+        l2: Array,
+        total: Array,
+        factor: float = 1.0,
+        numbers: Array | None = None,
+        place: int = 0,
+    ) -> None:
+        """A penalty, added to total (1,); of a step, times a number of that. See `kernels/penalty/gpu.py`."""
+        with self.on_device():
+            scratch = self._scratch(PARTIALS, np.float64)
+            _kernel("penalty").penalty(w, l1, l2, total, scratch, factor, numbers, place, adds=True)
+
     def add_metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None, totals: Array) -> None:
         """A step's sums of a metric, in a launch of its own, added to totals (S,)."""
         assert isinstance(metric.kernel, str), "a metric of one's own has no such step"
@@ -368,10 +497,10 @@ class CupyOperations(Operations):
             launcher(step, parameter, gradient, *slots, rate, *numbers[1:], numbers=of_step)
         return parameter, slots
 
-    def _scratch(self, size: int, dtype: Any) -> Array:
+    def _scratch(self, size: int, dtype: Any, name: str = "") -> Array:
         """Memory for the partial sums of one launch, this thread's and this stream's: nobody else writes to it."""
         held = self._of_thread.__dict__
-        key = f"{self.xp.cuda.get_current_stream().ptr} {np.dtype(dtype)}"
+        key = f"{self.xp.cuda.get_current_stream().ptr} {np.dtype(dtype)} {name}"
         if key not in held or held[key].size < size:
             held[key] = self.xp.empty(size, dtype)
         return held[key][:size]

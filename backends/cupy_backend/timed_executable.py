@@ -7,20 +7,20 @@ of the user's own, steps are done operation by operation, as by every backend.
 
 import threading
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from itertools import accumulate, chain
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dnnkit.backends.cupy_backend.recorded_step import RecordedStep
+from dnnkit.backends.cupy_backend.step_sums import StepSums
 from dnnkit.backends.cupy_backend.streaming import HostData
 from dnnkit.backends.cupy_backend.timeline import CLOCK, RunningSums, Source, Timeline
 from dnnkit.backends.executable import AfterBatch
 from dnnkit.backends.program import Program
-from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.executable import Epoch, StagewiseExecutable
 from dnnkit.backends.stagewise.flat import Data
 from dnnkit.backends.state import HostArray, Hyperparameters, Plan, Totals
@@ -29,6 +29,7 @@ from dnnkit.kernels import registry
 from dnnkit.kernels._cuda.recording import recorded
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.optimizer_step.reference import Rule
+from dnnkit.kernels.stages.columns.gpu import copy
 
 if TYPE_CHECKING:
     from dnnkit.backends.cupy_backend.backend import CupyBackend
@@ -66,19 +67,12 @@ class TimedExecutable(StagewiseExecutable):
         self._is_timed = is_built_in and program.accumulation == 1 and not program.has_scheduled_dropout
         """Whether the GPU counts the steps: all parts have kernels, each step is an update, and no kernel is given a
         number that is another one in each."""
-        self._in_loss = next(filter(backend.is_in_loss, program.metrics), None)
-        """The metric that the loss's launch sums, too."""
-        others = [metric for metric in program.metrics if metric is not self._in_loss]
-        summed = [*([] if self._in_loss is None else [self._in_loss]), *others]
         self._at = 0
         """The next step of the epoch."""
-        ends = list(accumulate((metric.sums for metric in summed), initial=1))
-        places = {metric: slice(*ends[number : number + 2]) for number, metric in enumerate(summed)}
-        self._places = [places[metric] for metric in program.metrics]
-        """Where among the totals each metric's sums are; the loss's is the first."""
-        self._of_step = _places_of_step(program) if self._is_timed else {}
-        """Where among a step's numbers are those of a rule and of a group of parameters."""
         super().__init__(backend, program, plan)
+        self._sums = StepSums(backend, program, self._held, self._measuring)
+        self._of_step = _places_of_step(program, self._sums.numbers) if self._is_timed else {}
+        """Where among a step's numbers are those of a rule and of a group of parameters."""
 
     def _forget_steps(self) -> None:
         """What was recorded holds on to all memory that it uses."""
@@ -110,7 +104,7 @@ class TimedExecutable(StagewiseExecutable):
             timeline.forget_steps()  # with memory of other chunks
         arrays = (data.x, data.y, data.weights) if here else ()
         timeline.begin(order if here else order[:0], tuple([_address(array) for array in arrays]))
-        measured = RunningSums(timeline.totals, timeline.clock, self._places, self._reduction)
+        measured = RunningSums(timeline.totals, timeline.clock, self._sums.places, self._reduction)
         source: Any = _Resident(Source(data, timeline.order)) if batches is None else batches
         known: Any = batch_size, source, weights, measured
         epoch = TimedEpoch(*known, timeline=timeline, rows=len(order), scales=scales)
@@ -123,7 +117,7 @@ class TimedExecutable(StagewiseExecutable):
             timeline = self._timelines.pop()
             if timeline.steps >= steps and timeline.rows >= rows:
                 return timeline
-        numbers = 1 + sum(place.stop - place.start for place in self._of_step.values())
+        numbers = self._sums.numbers + sum(place.stop - place.start for place in self._of_step.values())
         return Timeline(self._backend, self.program.dtype, steps, rows, numbers, self.program.measured)
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
@@ -153,7 +147,7 @@ class TimedExecutable(StagewiseExecutable):
     def _tell(self, epoch: TimedEpoch, first: int, last: int, hyperparameters: Hyperparameters) -> None:
         """Let the GPU know what differs between those steps."""
         begun, of_step = self.state.step + 1, registry.version("optimizer_step", "gpu").of_step
-        columns = [[(scale,) for scale in epoch.scales[first:last].tolist()]]
+        columns: list[Any] = [self._sums.numbers_of(epoch.scales[first:last], epoch.batch_weights[first:last])]
         for rule, group in self._of_step:
             own = hyperparameters.of_group(group)
             rates, constants = own.learning_rates.tolist(), None if own.varies else own.numbers(rule)
@@ -172,7 +166,7 @@ class TimedExecutable(StagewiseExecutable):
         if not self._backend.owns(learning_rate):
             return super()._numbers(rule, group, learning_rate, hyperparameters)
         place = self._of_step[rule, group]
-        return learning_rate[place.start - 1 : place.stop - 1], hyperparameters.of_group(group).numbers(rule)
+        return learning_rate[place], hyperparameters.of_group(group).numbers(rule)
 
     def _passed(self, epoch: TimedEpoch, first: int, step: int) -> None:
         epoch.timeline.passed(step)
@@ -257,9 +251,17 @@ class TimedExecutable(StagewiseExecutable):
     ) -> None:
         """The next step of the epoch, launch by launch, of the numbers that the GPU was told."""
         self._differentiate(epoch, source, rows, mark)
-        rate: Any = epoch.timeline.numbers[1:]
+        rate: Any = epoch.timeline.numbers
         self._apply_update(rate, hyperparameters)
+        self._take_statistics(self._training.stages.statistics)
         mark("update")
+
+    def _take_statistics(self, statistics: Mapping[str, Array]) -> None:
+        if not self._is_timed:
+            super()._take_statistics(statistics)
+            return
+        for name, value in statistics.items():
+            copy(value, self._layout.part(self._parameters, name))
 
     def _differentiate(
         self, epoch: TimedEpoch, source: Source, rows: int, mark: Callable[[str], None] = lambda part: None
@@ -271,10 +273,12 @@ class TimedExecutable(StagewiseExecutable):
         clock: Any = timeline.clock  # by which dropout draws
         scores, saved = stages.forward(self._parameters, x, training=True, step=clock)
         out = buffers.get("dscores", tuple(scores.shape))
-        self._add_sums(scores, y, weights, timeline.numbers, timeline.clock, timeline.totals, out, buffers)
+        now = timeline.numbers, timeline.clock, timeline.totals
+        self._sums.add(scores, y, weights, *now, out, buffers, self._parameters)
         mark("loss and metrics")
         _, gradients = stages.backward(self._parameters, out, saved, False, out=self._gradient)
         self._gradient = self._pack(gradients, self._gradient)
+        self._gradient = self._held.add_gradient(self._parameters, self._gradient)
         mark("update")
 
     def _gathered(self, epoch: TimedEpoch, source: Source, rows: int) -> tuple[Array, Array, Array | None]:
@@ -288,36 +292,14 @@ class TimedExecutable(StagewiseExecutable):
                 return None
             return values, buffers.get(name, (rows, *values.shape[1:]), dtype=values.dtype)
 
-        targets, weights = pair("y", data.y), pair("weights", data.weights)
+        of_outputs = data.weights is not None and data.weights.ndim > 1
+        targets, weights = pair("y", data.y), pair("weights of outputs" if of_outputs else "weights", data.weights)
         assert targets is not None, "an epoch has targets"
         self._backend.gather_batch(
             *(data.x, source.order, self._rescale, x, targets, weights, timeline.table),
             *(timeline.numbers, timeline.clock, epoch.batch_size, source.period),
         )
         return x, targets[1], None if weights is None else weights[1]
-
-    def _add_sums(
-        self,
-        scores: Array,
-        y: Array | None,
-        weights: Array | None,
-        numbers: Array,
-        clock: Array,
-        totals: Array,
-        out: Array,
-        buffers: Buffers,
-    ) -> None:
-        """The loss's gradient to out; its sum, and those of the metrics, are added to totals."""
-        assert self.program.loss is not None, "the network checks that it is compiled"
-        self._backend.end_step(self.program.loss, self._in_loss, scores, y, weights, numbers, clock, totals, out)
-        others = [pair for pair in zip(self.program.metrics, self._places, strict=True) if pair[0] is not self._in_loss]
-        predictions = scores
-        if any(metric.reads_predictions for metric, _ in others):
-            predictions = buffers.get("predictions", tuple(scores.shape))
-            predictions = self._measuring.predictions(scores, predictions)
-        for metric, place in others:
-            read = predictions if metric.reads_predictions else scores
-            self._backend.add_metric(metric, read, y, weights, totals[place])
 
     def evaluate(  # noqa: D102
         self, data: Data, batch_size: int, parameters: Array | None = None, after_batch: AfterBatch | None = None
@@ -331,15 +313,16 @@ class TimedExecutable(StagewiseExecutable):
         """Loss and metrics of those rows, dropout off."""
         backend, batch_weights = self._backend, self._weight_sums(data, order, batch_size)
         totals, clock = backend.zeros(self.program.measured, np.float64), backend.zeros(CLOCK, np.int64)
-        numbers = backend.zeros(1, self.program.dtype)  # of no gradient
+        numbers = backend.zeros(self._sums.numbers, self.program.dtype)  # of no gradient
         with self._workspace() as work:
             feed = self._feed(data, order, batch_size, work.buffers)
             for step in range(len(batch_weights)):
                 x, y, weights = feed.batch(step)
                 scores, _ = work.stages.forward(parameters, x, training=False, step=self.state.step)
                 out = work.buffers.get("dscores", tuple(scores.shape))
-                self._add_sums(scores, y, weights, numbers, clock, totals, out, work.buffers)
-        sums = RunningSums(totals, clock, self._places, self._reduction)
+                self._sums.add(scores, y, weights, numbers, clock, totals, out, work.buffers)
+        self._sums.add_penalties(parameters, totals, float(np.sum(batch_weights)))
+        sums = RunningSums(totals, clock, self._sums.places, self._reduction)
         sums.passed(batch_weights)
         return sums
 
@@ -359,9 +342,9 @@ class _Resident:
         return self._source
 
 
-def _places_of_step(program: Program) -> dict[tuple[Rule, int], slice]:
-    """Where among a step's numbers are those of each rule for each group of parameters."""
-    of_step, places, end = registry.version("optimizer_step", "gpu").of_step, dict[tuple[Rule, int], slice](), 1
+def _places_of_step(program: Program, end: int) -> dict[tuple[Rule, int], slice]:
+    """Where among a step's numbers, from that one on, are those of each rule for each group of parameters."""
+    of_step, places = registry.version("optimizer_step", "gpu").of_step, dict[tuple[Rule, int], slice]()
     for rule in program.rules:
         count = len(of_step(rule.name, 1, 0.0, *[0.5] * len(rule.hyperparameters)))
         for group in range(1 + len(program.groups) if rule is program.rules[0] else 1):

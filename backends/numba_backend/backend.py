@@ -107,8 +107,6 @@ class NumbaBackend(NumpyBackend):
         """
         if program.custom_rule:
             return super().unsupported_reason(program)
-        if program.bounds and program.averages:  # a piece's mean is taken before all of the parameter is held
-            return "constraints with running means of the parameters: no compiled version has both"
         stages = {type(stage).__name__ for stage in program.stages if not isinstance(stage, KNOWN)}
         kernels = {name for name in program.kernels if not registry.has_cpu_version(name)}
         rules = {program.rule} if isinstance(program.rule, str) and not self._has_compiled(program.rule) else set()

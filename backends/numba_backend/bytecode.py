@@ -60,6 +60,8 @@ class ScheduleKey(NamedTuple):
     """Whether parameters have penalties."""
     bounds: int = 0
     """How many parameters are held to bounds."""
+    averages_apart: bool = False
+    """Whether running means of the parameters are updated after that."""
 
     @property
     def trains(self) -> bool:
@@ -328,6 +330,8 @@ def _update_at_the_end(
         names += [norm, "exchange", clip] if partition.workers > 1 else [norm, clip]
     steps += [Instruction(name) for name in (*names, "update", *(["exchange"] if by_rows and key.bounds else []))]
     steps += [Instruction("hold", option=number) for number in range(key.bounds)]
+    if key.averages_apart:
+        steps += [Instruction(name) for name in (("exchange", "average") if by_rows else ("average",))]
     return [*steps, *after, Instruction("exchange")] if by_rows else [*steps, *after]
 
 

@@ -29,6 +29,7 @@ from dnnkit.backends.stagewise.giant_step import is_giant
 from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Snapshot, Totals
 from dnnkit.deferred import dataclass
 from dnnkit.kernels.array import Array
+from dnnkit.kernels.optimizer_step.reference import AVERAGE
 
 if TYPE_CHECKING:
     from dnnkit.backends.numba_backend.backend import NumbaBackend
@@ -147,7 +148,7 @@ class NumbaExecutable(CompiledReader):
         order = np.ascontiguousarray(order, np.int64)
         weights, is_one = self._weight_sums(data, order, batch_size), _is_one_batch(order, batch_size)
         batches = Batches(self._source(data), order, size, weights, is_one=is_one)
-        self.epoch = Epoch(batches, team, team.zero_totals(), len(order) if data.weights is None else None)
+        self.epoch = Epoch(batches, team, team.zero_totals(), len(order) if data.host_weights is None else None)
         self._tell(partition)
 
     def _tell(self, partition: Partition) -> None:
@@ -433,7 +434,17 @@ class NumbaExecutable(CompiledReader):
         for bound in self.program.bounds:
             value = self._layout.view(self._parameters, bound.parameter, np)
             value[...] = self._held.hold(value, bound)
+        if self.program.bounds and self.program.averages:  # a running mean is of what holds
+            self._average(hyperparameters.at(0))
         self.state.step += 1
+
+    def _average(self, hyperparameters: Hyperparameters) -> None:
+        """Update the running means of the parameters, as they are now."""
+        numbers, update = self._homes.flat_to_write(), self.state.step // self.program.accumulation + 1
+        trained, slot = numbers.parameters[0, : self._trained.size], numbers.slots[0, self._slot_names.index("average")]
+        rate, constants = float(hyperparameters.learning_rates[0]), hyperparameters.numbers(AVERAGE)
+        _, (made,) = self._backend.update(AVERAGE, update, trained.copy(), slot, [slot.copy()], rate, *constants)
+        slot[...] = made
 
     def _accumulate(self, gradient: HostArray) -> HostArray:
         """The sum of those of the batches that make an update, so far."""

@@ -20,7 +20,7 @@ from dnnkit.backends.numba_backend.bytecode import DIFFERENTIATING, MEASURING, P
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, stage_shards
 from dnnkit.backends.numba_backend.spread import Spread, array_at, spread
 from dnnkit.backends.numba_backend.wiring import Wiring
-from dnnkit.backends.outputs import Output, of_output
+from dnnkit.backends.outputs import Output, of_output, weights_of
 from dnnkit.backends.program import Program
 from dnnkit.backends.stages import Custom, Stage, is_trained
 from dnnkit.backends.state import HostArray
@@ -126,7 +126,7 @@ class OwnParts:
             stage_shards(stages, features, partition, number, wiring) for number in range(partition.workers)
         ]
         self._spreads: dict[tuple[str, int, int, int], Spread] = {}
-        self._measured: dict[tuple[int, bool], tuple[Spread, Spread, Spread | None, Spread]] = {}
+        self._measured: dict[tuple[int, int], tuple[Spread, Spread, Spread | None, Spread]] = {}
         self._own: dict[int, list[HostArray]] = {}
         self._gradients = {place: self._gradients_of(place, stage) for place, stage in enumerate(stages)}
         loss = program.loss
@@ -227,14 +227,16 @@ class OwnParts:
     def _measure(self) -> None:
         batches = self._batches
         assert batches is not None
-        arrays = self._of_workers(batches.data.weights is not None)
+        given = batches.data.weights
+        arrays = self._of_workers(0 if given is None else 1 if given.ndim == 1 else given.shape[1])
         scores, targets = arrays[0].gathered(), self._targets(batches) if self._takes == "any" else arrays[1].gathered()
         weights = None if arrays[2] is None else arrays[2].gathered()
         found, slope = list[tuple[int, float]](), None
         for own in self._losses:
             mine = own.of(targets, scores)
             scale = own.factor * self._scale(batches)
-            total, gradient = own.loss.loss_and_gradient(mine[1], mine[0], weights, scale, np)
+            own_weights = weights_of(weights, own.number, np)
+            total, gradient = own.loss.loss_and_gradient(mine[1], mine[0], own_weights, scale, np)
             found.append((own.place, float(total)))
             if own.part is None:
                 slope = gradient
@@ -271,8 +273,9 @@ class OwnParts:
                 is_linear = head == "linear"
                 activated = self._operations.activation
                 heads[own.number] = its_scores if is_linear else activated(registry.activation(head), its_scores)
-            rows = own.metric(np, mine, heads[own.number], weights).astype(np.float64)
-            measured.append((own.place, float((rows if weights is None else rows * weights).sum())))
+            own_weights = weights_of(weights, own.number, np)
+            rows = own.metric(np, mine, heads[own.number], own_weights).astype(np.float64)
+            measured.append((own.place, float((rows if own_weights is None else rows * own_weights).sum())))
         return measured
 
     def _scale(self, batches: "Batches") -> float:
@@ -328,16 +331,17 @@ class OwnParts:
             )
         return self._spreads[key]
 
-    def _of_workers(self, weighted: bool) -> tuple[Spread, Spread, Spread | None, Spread]:
-        """Scores, targets, row weights if there are any, and the gradient of the scores."""
+    def _of_workers(self, weighted: int) -> tuple[Spread, Spread, Spread | None, Spread]:
+        """Scores, targets, row weights if there are so many of a row, and the gradient of the scores."""
         key = self._count(), weighted
         if key not in self._measured:
             memory, workers, wide = self._memory, self._workers, (self._outputs,)
             of_row = (self._target_width,) if self._takes == "values" else ()
+            of_weights = (weighted,) if weighted > 1 else ()
             self._measured[key] = (
                 self._spread(memory.numbers, [worker.scores for worker in workers], wide),
                 self._spread(memory.targets, [worker.targets for worker in workers], of_row),
-                self._spread(memory.weights, [worker.weights for worker in workers], ()) if weighted else None,
+                self._spread(memory.weights, [worker.weights for worker in workers], of_weights) if weighted else None,
                 self._spread(memory.numbers, [worker.dscores for worker in workers], wide),
             )
         return self._measured[key]

@@ -111,7 +111,8 @@ class ProgramKernels:
             structure.target, structure.targets = part.targets[0], part.targets[1] - part.targets[0]
             structure.takes_labels, structure.first = part.takes_labels, of_losses.get(number, 0)
             structure.seen, size = size, size + LINE_BYTES
-            for name, width in (("scores", part.width), ("dscores", part.width), ("targets", structure.targets)):
+            widths = {"scores": part.width, "dscores": part.width, "targets": structure.targets, "weights": 1}
+            for name, width in widths.items():
                 setattr(structure, f"own_{name}", size)
                 size += -(-rows * max(1, width) * max(8, itemsize) // LINE_BYTES) * LINE_BYTES
         return structures, size

@@ -77,7 +77,7 @@ class WorkerTeam:
         self._target_width = program.target_width if self._takes == "values" else 0
         kind = program.dtype if self._takes == "values" else "int64"
         self._targets = zeros((workers, own_rows * max(1, self._target_width)), kind)
-        self._row_weights = np.ones((workers, own_rows), program.dtype)
+        self._row_weights = np.ones((workers, own_rows * max(1, len(program.outputs))), program.dtype)
         self.gradients = zeros((workers, self.layout.trained_size), program.dtype)
         self._spares = zeros((workers, self.layout.trained_size if wiring.shares else 0), program.dtype)
         self._parts, part_bytes = kernels.part_structures(own_rows)
@@ -162,6 +162,7 @@ class WorkerTeam:
         run.gradients, run.gradient_stride = address(self.gradients), self.gradients.strides[0]
         run.norms, run.norm_count = address(self._norms), self._norms.shape[-1]
         run.parts, run.part_count = ctypes.addressof(self._parts), len(program.outputs)
+        run.averages_apart = bool(program.bounds)
         if program.bounds:
             self._bounds = self._bound_structures()
             run.bounds = ctypes.addressof(self._bounds)
@@ -267,6 +268,7 @@ class WorkerTeam:
             first,
             clips=clips,
             bounds=len(program.bounds) if purpose == "train" else 0,
+            averages_apart=bool(program.bounds) and program.averages and purpose == "train",
             penalises=bool(program.penalties) and purpose in ("train", "differentiate"),
             inputs=inputs_of(self.program, self._wiring, self.partition, batches),
             bytes=data.x.dtype == np.uint8,
@@ -443,6 +445,7 @@ class WorkerTeam:
             worker.slots = numbers.addresses[1] + row * numbers.slots.strides[0]
             worker.totals, worker.used = address(sums[number]), self._features
             worker.columns = address(self._all_columns if data.bits is None else self._columns[number])
+        run.weight_width = 1 if data.weights is None or data.weights.ndim == 1 else data.weights.shape[1]
         if data.weights is None:
             self._row_weights.fill(1)
 

@@ -37,7 +37,9 @@ class Batches:
     def _gather(self, data: Data, rows: Array) -> tuple[Array, Array | None, Array | None]:
         scale, offset, shape = self._rescale.scale, self._rescale.offset, (rows.shape[0], data.x.shape[1])
         x = self._backend.gather(data.x, rows, scale, offset, self._dtype, out=self._buffers.get("x", shape))
-        return x, self._take("y", data.y, rows), self._take("weights", data.weights, rows)
+        of_outputs = data.weights is not None and data.weights.ndim > 1
+        weights = self._take("weights of outputs" if of_outputs else "weights", data.weights, rows)
+        return x, self._take("y", data.y, rows), weights
 
     def _take(self, name: str, values: Array | None, rows: Array) -> Array | None:
         if values is None:

@@ -262,7 +262,8 @@ class StagewiseExecutable(FlatExecutable):
         """Hold parameters to their bounds."""
         for bound in self._held.bounds:
             value = self._layout.view(self._parameters, bound.parameter, self._xp)
-            self.write_parameter(bound.parameter, self._held.hold(value, bound))
+            if (held := self._held.hold(value, bound)) is not None:
+                self.write_parameter(bound.parameter, held)
 
     @property
     def _updates(self) -> int:

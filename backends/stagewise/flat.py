@@ -25,7 +25,10 @@ from dnnkit.kernels.optimizer_step.reference import AVERAGE
 
 @dataclass(frozen=True)
 class Data:
-    """Rows on the backend: inputs (N, F), targets, row weights; the weights on the host too, for their sums."""
+    """Rows on the backend: inputs (N, F), targets, row weights; the weights on the host too, for their sums.
+
+    Weights of each output, (N, outputs), have a mean of 1, so sums of them are counts of rows, and not on the host.
+    """
 
     x: Array
     y: Array | None
@@ -85,12 +88,17 @@ class FlatExecutable(Executable):
         if weights is None:
             return self._examined(Data(x, y, None, None))
         weights = backend.asarray(weights, dtype)
+        if weights.ndim > 1:
+            return self._examined(Data(x, y, weights, None))
         return self._examined(Data(x, y, weights, backend.to_numpy(weights).astype(np.float64)))
 
     def targets(self, data: Data) -> tuple[HostArray, HostArray | None]:  # noqa: D102
         targets = self._backend.to_numpy(data.y)
         labels = self.program.loss is not None and self.program.loss.targets == "labels"
-        return (targets if labels else targets.reshape(len(targets), -1)), data.host_weights
+        weights = data.host_weights
+        if weights is None and data.weights is not None:
+            weights = self._backend.to_numpy(data.weights)
+        return (targets if labels else targets.reshape(len(targets), -1)), weights
 
     def _examined(self, data: Data) -> Data:
         """The data, with what is known of them after each number was looked at; `DataError` if one is not finite."""

@@ -8,8 +8,6 @@ from dnnkit.backends.program import Program
 from dnnkit.backends.stagewise.layout import FlatLayout
 from dnnkit.backends.state import HostArray
 from dnnkit.kernels.array import Array
-from dnnkit.kernels.norm_bound import reference as norm_bound
-from dnnkit.kernels.penalty import reference as penalty
 
 
 def factors(program: Program, layout: FlatLayout) -> HostArray:
@@ -26,29 +24,27 @@ class Held:
 
     def __init__(self, backend: Operations, program: Program, trained: FlatLayout) -> None:
         self._backend, self._xp, self.bounds = backend, backend.xp, program.bounds
-        self._end, self._factors = trained.size, None
+        self._end = trained.size
+        self.factors: tuple[Array, Array] | None = None
+        """l1 and l2 of each number that is trained."""
         if program.penalties:
             l1, l2 = factors(program, trained)
-            self._factors = backend.asarray(l1), backend.asarray(l2)
+            self.factors = backend.asarray(l1), backend.asarray(l2)
 
     def penalty(self, parameters: Array) -> Array | float:
         """What the parameters add to the mean loss of a batch."""
-        if self._factors is None:
+        if self.factors is None:
             return 0.0
-        return penalty.penalty(parameters[: self._end], *self._factors, xp=self._xp)
+        return self._backend.penalty(parameters[: self._end], *self.factors)
 
     def add_gradient(self, parameters: Array, gradient: Array) -> Array:
         """The gradient with that of the penalties."""
-        if self._factors is None:
+        if self.factors is None:
             return gradient
-        made = penalty.gradient(parameters[: self._end], gradient, *self._factors, xp=self._xp)
-        if self._backend.buffer((1,), gradient.dtype) is None:
-            return made
-        gradient[...] = made  # who writes gradients has its address
-        return gradient
+        return self._backend.add_penalty_gradient(parameters[: self._end], gradient, *self.factors)
 
-    def hold(self, value: Array, bound: Bound) -> Array:
-        """A parameter, held to its bound."""
+    def hold(self, value: Array, bound: Bound) -> Array | None:
+        """A parameter, held to its bound; None where it was written over."""
         columns = self._xp.reshape(value, (value.shape[0], -1))
-        numbers = bound.least, bound.most, bound.rate, bound.not_negative
-        return self._xp.reshape(norm_bound.hold(columns, *numbers, xp=self._xp), value.shape)
+        held = self._backend.norm_bound(columns, bound.least, bound.most, bound.rate, bound.not_negative)
+        return None if held is columns else self._xp.reshape(held, value.shape)

@@ -1,7 +1,7 @@
 """The loss and the metrics of a batch, on a backend's operations; of each output, where a program has several."""
 
 from dnnkit.backends.operations import Operations
-from dnnkit.backends.outputs import added_up
+from dnnkit.backends.outputs import added_up, weights_of
 from dnnkit.backends.program import Program
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array
@@ -27,8 +27,9 @@ class Measuring:
             program.outputs,
             scores,
             targets,
+            weights,
             scale,
-            lambda loss, own, wanted, factor: backend.loss(loss, own, wanted, weights, factor),
+            backend.loss,
             self._xp,
         )
 
@@ -64,7 +65,7 @@ class Measuring:
                 if number not in predictions:
                     predictions[number] = backend.activation(self._heads[number], own)
                 own = predictions[number]
-            found.append(backend.metric(metric, own, wanted, weights))
+            found.append(backend.metric(metric, own, wanted, weights_of(weights, number, xp)))
         return found
 
     def predictions(self, scores: Array, out: Array | None = None) -> Array:

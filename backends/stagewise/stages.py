@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from dnnkit.backends.graph import Sources, chain, readers, wanted
-from dnnkit.backends.operations import Operations
+from dnnkit.backends.operations import Memory, Operations
 from dnnkit.backends.stages import (
     Activate,
     Custom,
@@ -20,6 +20,7 @@ from dnnkit.backends.stages import (
 )
 from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.layout import FlatLayout
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.dropout import Draw
@@ -112,21 +113,14 @@ class Stages:
 
     def _added(self, name: str, place: int, before: Array, summand: Array) -> Array:
         """The sum, in memory of that name and place: neither array may be written to."""
-        total = self._buffers.get(name, tuple(before.shape), place)
-        if total is None:
-            return before + summand
-        total[...] = before
-        total += summand
-        return total
+        return self._backend.add(before, summand, out=self._buffers.get(name, tuple(before.shape), place))
 
     def _added_in(self, out: Array, parameter: Parameter, before: Array, summand: Array) -> Array:
         """The sum, where the gradient of the parameter belongs."""
         if self._buffers.get("shared", (1,)) is None:
-            return before + summand
+            return self._backend.add(before, summand)
         total = self._layout.view(out, parameter.name, self._xp)
-        total[...] = before
-        total += self._xp.reshape(summand, total.shape)
-        return total
+        return self._backend.add(before, self._xp.reshape(summand, total.shape), out=total)
 
     def _own(self, flat: Array, stage: Stage) -> list[Array]:
         """The stage's parts of a flat array, in their shapes."""
@@ -177,11 +171,11 @@ class Stages:
                 from dnnkit.kernels.stages import Context, kind  # which a network without operations does not load
 
                 context = Context(training, layer, self._seed, step)
-                y, kept = backend.stage(kind(name), xs, owned, dict(settings), context)
+                y, kept = backend.stage(kind(name), xs, owned, dict(settings), context, self._memory(index))
                 if training:
                     made = context.statistics.items()
                     self.statistics |= {stage.parameters[number].name: value for number, value in made}
-                return self._copied("y", index, y), kept
+                return y, kept
         raise NotImplementedError(f"no backend knows how to run the stage {type(stage).__name__}")
 
     def _backward(
@@ -192,20 +186,21 @@ class Stages:
         if isinstance(stage, Op):
             from dnnkit.kernels.stages import kind
 
-            operation, settings = kind(stage.kind), dict(stage.settings)
-            dxs, parts = self._backend.stage_backward(operation, dy, saved, owned, settings, needed)
-            own = [dx if dx is None else self._copied(f"dx {place}", index, dx) for place, dx in enumerate(dxs)]
-            return own, [part for part, one in zip(parts, stage.parameters, strict=True) if one.trainable]
+            places = iter(outs)
+            where = [next(places) if one.trainable else None for one in stage.parameters]
+            given = kind(stage.kind), dy, saved, owned, dict(stage.settings), needed, self._memory(index), where
+            dxs, parts = self._backend.stage_backward(*given)
+            return dxs, [part for part, one in zip(parts, stage.parameters, strict=True) if one.trainable]
         dx, parts = self._backward_to_one(index, stage, owned, dy, saved, needed[0], outs)
         return [dx], parts
 
-    def _copied(self, name: str, index: int, made: Array) -> Array:
-        """What an operation made, in memory of its own: it may be what it was given, or a part of that."""
-        held = self._buffers.get(name, tuple(made.shape), index)
-        if held is None:
-            return made
-        held[...] = made
-        return held
+    def _memory(self, index: int) -> Memory:
+        """What a stage may ask for memory of its own."""
+
+        def memory(name: str, shape: tuple[int, ...], dtype: Any = None, fill: HostArray | None = None) -> Array | None:
+            return self._buffers.get(name, shape, index, dtype, fill)
+
+        return memory
 
     def _backward_to_one(
         self, index: int, stage: Stage, owned: list[Array], dy: Array, saved: Any, needs_dx: bool,

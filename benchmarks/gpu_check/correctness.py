@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 import numpy as np
 
+from benchmarks.gpu_check import graphs
 from dnnkit.backends.base import Backend
 from dnnkit.backends.measures import Loss, Metric
 from dnnkit.kernels import registry
@@ -21,7 +22,11 @@ from dnnkit.kernels.activations.gelu import reference as gelu
 from dnnkit.kernels.dense import reference as dense_reference
 from dnnkit.kernels.dropout import Draw
 from dnnkit.kernels.optimizer_step.reference import RULES
+from dnnkit.kernels.stages import Context
+from dnnkit.kernels.stages import kind as kind_of_stage
+from dnnkit.testing.stages import arrays
 from tests.backends.networks import CASES, data
+from tests.kernels.stages.sizes import OF_SIZE
 
 SHAPES = ((7, 3), (65, 127), (1, 1), (257, 1025), (3001, 17))
 QUICK = 2
@@ -211,27 +216,78 @@ def _updates(backend: Backend, rng: Any, dtype: str, shape: Any, label: str) -> 
             yield compare(f"{name} {part}, {label}", dtype, backend.to_numpy(value), wanted)
 
 
+def _kinds(backend: Backend, rng: Any, dtype: str, shape: Any, label: str) -> Iterator[dict[str, Any]]:
+    """Kinds of stages; what is dy itself, passed on, tells nothing."""
+    rows, features = shape
+    for name, of_size in OF_SIZE.items():
+        one, example = kind_of_stage(name), of_size(features)
+        xs, parameters = arrays(example, rows, dtype, rng)
+        dy = rng.normal(size=(rows, example.features)).astype(dtype)
+        wide = [[array.astype(np.float64) for array in each] for each in (xs, parameters, [dy])]
+        needs, plain, context = [True] * len(xs), Context(True, 1, 2, 3), Context(True, 1, 2, 3)
+        expected, kept = one.forward(wide[0], wide[1], example.settings, plain, np)
+        slopes, given = one.backward(wide[2][0], kept, wide[1], example.settings, needs, np)
+        own, held = ([backend.asarray(array) for array in each] for each in (xs, parameters))
+        y, saved = backend.stage(one, own, held, example.settings, context)
+        y = backend.to_numpy(y)
+        dxs, found = backend.stage_backward(one, backend.asarray(dy), saved, held, example.settings, needs)
+        pairs = [
+            ("", y, expected),
+            *((f" statistic {k}", s, plain.statistics[k]) for k, s in context.statistics.items()),
+        ]
+        pairs += [(f" dx {k}", *pair) for k, pair in enumerate(zip(dxs, slopes, strict=True))]
+        pairs += [(f" gradient {k}", *pair) for k, pair in enumerate(zip(found, given, strict=True))]
+        for what, value, wanted in pairs:
+            if wanted is not None and not np.array_equal(wanted, wide[2][0]):
+                yield compare(f"{name}{what}, {label}", dtype, backend.to_numpy(value), wanted, _sum(dtype))
+
+
+def _held(backend: Backend, rng: Any, dtype: str, shape: Any, label: str) -> Iterator[dict[str, Any]]:
+    """Penalties and bounds of parameters."""
+    plain, w = Plain(), rng.normal(size=shape).astype(dtype)
+    l1, l2, dw = rng.uniform(0.1, 1, (3, w.size)).astype(dtype)
+    wide = [array.astype(np.float64).reshape(-1) for array in (w, l1, l2, dw)]
+    flat, *factors, slope = (backend.asarray(array.reshape(-1)) for array in (w, l1, l2, dw))
+    yield compare(f"penalty, {label}", dtype, float(backend.penalty(flat, *factors)), plain.penalty(*wide[:3]))
+    found = backend.to_numpy(backend.add_penalty_gradient(flat, slope, *factors))
+    yield compare(f"penalty gradient, {label}", dtype, found, plain.add_penalty_gradient(wide[0], wide[3], *wide[1:3]))
+    for name, bounds in (("most", (0.0, 1e-3, 1.0)), ("least", (1e3, 1e4, 0.5))):
+        expected = plain.norm_bound(w.astype(np.float64), *bounds, False)
+        held = backend.norm_bound(backend.asarray(w.copy()), *bounds, False)
+        yield compare(f"norm bound, {name}, {label}", dtype, backend.to_numpy(held), expected)
+    held = backend.norm_bound(backend.asarray(-np.abs(w)), 0.0, 1.0, 1.0, True)
+    yield compare(f"not negative, {label}", dtype, backend.to_numpy(held), np.zeros(shape))
+
+
 FAMILIES = {
     "activations": _activations,
     "dense": _dense,
     "losses": _losses,
     "inputs": _inputs,
     "updates": _updates,
+    "kinds": _kinds,
+    "held": _held,
 }
 
 
 def trajectories(backend: Backend, samples: int, epochs: int = 3, quick: bool = False) -> Iterator[dict[str, Any]]:
     """The losses of some epochs against those of NumPy, and the same bits in a second run."""
     x, labels = data(samples)
-    for name, case in islice(CASES.items(), QUICK // 2 if quick else None):
+    networks: list[tuple[str, Any, Any, Any]] = [
+        (name, case.network, x.shape[1:], (x, case.targets(labels)))
+        for name, case in islice(CASES.items(), QUICK // 2 if quick else None)
+    ]
+    if not quick:
+        networks.append(("a graph of all kinds", graphs.network, graphs.COLUMNS, graphs.samples(samples)))
+    for name, network, features, given in networks:
         for dtype, bound in (("float32", 1e-3), ("float64", 1e-9)):
             losses, bits = [], []
             for where in (backend, backend, Plain()):
-                net = case.network(where, dtype)
-                net.build(x.shape[1:])
+                net = network(where, dtype)
+                net.build(features)
                 before = _bits(net)
                 with poisoned(backend):
-                    losses.append(net.fit(x, case.targets(labels), epochs=epochs, batch_size=32, verbose=0)["loss"])
+                    losses.append(net.fit(*given, epochs=epochs, batch_size=32, verbose=0)["loss"])
                 bits.append(_bits(net))
             error = float(np.abs(np.divide(losses[1], losses[2]) - 1).max())
             record = {"check": f"losses of {epochs} epochs: {name}", "dtype": dtype, "error": _finite(error)}

@@ -1,35 +1,53 @@
 """`dnnkit predict`: ask a trained network."""
 
-import os
 import warnings
 import zlib
 from io import TextIOWrapper
+from itertools import islice
 from math import prod
 from pathlib import Path
-from typing import IO, Annotated, Any
-from zipfile import BadZipFile, ZipFile
+from typing import Annotated, Any
+from zipfile import BadZipFile
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
 from dnnkit.cli.output import json_output
+from dnnkit.cli.predictions import Predictions, check_out, tell
 from dnnkit.errors import DataError
-from dnnkit.files import largest, open_regular, too_large
+from dnnkit.files import largest, open_regular
+from dnnkit.tables.numpy_files import read_arrays
 
 LARGEST_CSV, LARGEST_ARRAY = 64 << 20, 512 << 20
 """Bytes of a file of samples, unless DNNKIT_LARGEST_FILE says otherwise; two letters of CSV become eight bytes."""
 
-HEADERS: Any = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-"""By the format's version; the third one is for names of fields."""
-
 
 def predict(
     run: Annotated[Path, typer.Argument(help="A run folder, as `dnnkit train` or `net.save` writes it.")],
-    file: Annotated[Path, typer.Argument(help="Samples: .npy, .npz with one array, or .csv of numbers, one a line.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="Samples: .npy, .npz with one array, or .csv of numbers, one a line. For a run on a table: a table, "
+            "whose columns are found by name."
+        ),
+    ],
     backend: Annotated[str | None, typer.Option(help="Where to compute; see `dnnkit backends`.")] = None,
     json: Annotated[
         str | None, typer.Option(help="Write predictions as JSON to this file; - is standard output.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write predictions to this file, .csv or .npz.")] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="What stands between cells of a table.", show_default="found out")
+    ] = None,
+    decimal: Annotated[
+        str | None, typer.Option(help="What stands before fractions in a table.", show_default="found out")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Of a table, such as latin-1.", show_default="its mark, or utf-8")
+    ] = None,
+    missing: Annotated[
+        list[str] | None, typer.Option(help="A cell of a table that stands for no value, beside empty ones, NA, ....")
     ] = None,
 ) -> None:
     """Print what a network predicts for each sample of a file: class and probability, or its outputs.
@@ -39,23 +57,33 @@ def predict(
         dnnkit predict runs/digits samples.npy
 
         dnnkit predict runs/digits samples.csv --json predictions.json
+
+        dnnkit predict runs/houses houses.csv --out prices.csv
     """
+    from dnnkit.cli.predict_table import is_run_on_table, predictions_of_table
+    from dnnkit.tables.reading import TextOptions
+
+    check_out(out)
+    with json_output(json) as result:
+        if is_run_on_table(run):
+            text = TextOptions(delimiter, decimal, encoding, tuple(missing or ()))
+            predicted = predictions_of_table(run, file, backend, text)
+        else:
+            predicted = predictions_of_samples(run, file, backend)
+        tell(predicted, result, out)
+
+
+def predictions_of_samples(run: Path, file: Path, backend: str | None) -> Predictions:
+    """What the network of a save folder predicts for the numbers of a file."""
     from dnnkit.saves.loading import load_network
 
     net = load_network(run, backend, None)
     assert net.input_shape is not None
-    with json_output(json) as result:
-        predictions = net.predict(_fit_shape(read_samples(file), net.input_shape))
-        result["predictions"] = predictions.tolist()
-        if getattr(net.layers[-1], "activation", None) == "softmax":
-            classes = predictions.argmax(axis=1)
-            result["classes"] = classes.tolist()
-            typer.echo("sample  class  probability")
-            for number, (row, label) in enumerate(zip(predictions, classes, strict=True)):
-                typer.echo(f"{number:6d}  {label:5d}  {row[label]:11.4f}")
-        else:
-            for number, row in enumerate(predictions):
-                typer.echo(f"{number:6d}  " + "  ".join(f"{value:.6g}" for value in row))
+    outputs = net.predict(_fit_shape(read_samples(file), net.input_shape))
+    if getattr(net.layers[-1], "activation", None) == "softmax":
+        return Predictions(("class",), outputs, np.arange(outputs.shape[1]), is_titled=False)
+    names = tuple(f"prediction {number}" for number in range(1, outputs.shape[1] + 1))
+    return Predictions(names, outputs, is_titled=False)
 
 
 def read_samples(file: Path) -> NDArray[Any]:
@@ -87,34 +115,11 @@ def _read_csv(file: Path) -> NDArray[Any]:
 
 def _read_numpy(file: Path) -> NDArray[Any]:
     """Of .npy and .npz; NumPy knows one from the other by its content."""
-    most = largest(LARGEST_ARRAY)
-    with open_regular(file, most) as opened:  # NumPy does not close what it cannot read
-        size = os.fstat(opened.fileno()).st_size
-        if opened.read(2) != b"PK":
-            opened.seek(0)
-            return _array(opened, size, file)
-        with ZipFile(opened) as zipped:
-            members = zipped.infolist()
-            if len(members) != 1:
-                names = ", ".join(member.filename.removesuffix(".npy")[:40] for member in members[:5])
-                raise DataError(f"{file} holds {len(members)} arrays ({names}): expected one")
-            if members[0].file_size > most:
-                raise DataError(f"{file} is not read: {too_large(members[0].file_size, most)}")
-            with zipped.open(members[0]) as member:
-                return _array(member, members[0].file_size, file)
-
-
-def _array(stream: IO[bytes], size: int, file: Path) -> NDArray[Any]:
-    """An array of numbers from a file of so many bytes: a header may promise any number of them."""
-    try:
-        shape, by_columns, dtype = HEADERS[np.lib.format.read_magic(stream)](stream)
-    except Exception as error:  # NumPy has Python read the header, which fails in many ways
-        raise DataError(f"{file} does not hold plain numbers: its header cannot be read: {str(error)[:200]}") from None
-    promised = prod(shape) * dtype.itemsize
-    if dtype.kind not in "biuf" or promised > size:
-        raise DataError(f"{file} announces {shape} of dtype {dtype}: expected numbers, and not more than it has bytes")
-    values = np.frombuffer(stream.read(promised), dtype)
-    return values.reshape(shape, order="F" if by_columns else "C")
+    arrays = read_arrays(file, largest(LARGEST_ARRAY), "biuf")
+    if len(arrays) != 1:
+        names = ", ".join(name[:40] for name in islice(arrays, 5))
+        raise DataError(f"{file} holds {len(arrays)} arrays ({names}): expected one")
+    return next(iter(arrays.values()))
 
 
 def _fit_shape(samples: NDArray[Any], input_shape: tuple[int, ...]) -> NDArray[Any]:

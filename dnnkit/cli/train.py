@@ -2,16 +2,15 @@
 
 import shlex
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
+from dnnkit.cli.asked import is_given, new_folder, require_free, units
 from dnnkit.cli.output import Speaker, json_output
 from dnnkit.cli.run_options import RunOptions, place_of_run
 from dnnkit.errors import ConfigurationError
-from dnnkit.saves.folder import is_save
 
 if TYPE_CHECKING:
     from dnnkit.network.sequential import Sequential
@@ -20,10 +19,24 @@ GRID = 32
 """Test images shown in predictions.png."""
 
 
+TABLES = "Tables"
+OF_TABLES = (
+    "target", "task", "ignore", "categories", "held_out", "ensemble", "time_budget", "delimiter", "decimal", "encoding",
+    "missing",
+)  # fmt: skip
+"""Options that are for tables alone."""
+
+
 def train(
     context: typer.Context,
     dataset: Annotated[
-        str, typer.Argument(help="What to train on: digits, mnist, fashion_mnist, or another registered data set.")
+        str,
+        typer.Argument(
+            metavar="[DATASET|TABLE]",
+            help="What to train on: digits, mnist, fashion_mnist, another registered data set, or a table: .csv, .tsv, "
+            ".txt, .parquet, .npz.",
+            show_default="digits",
+        ),
     ] = "digits",
     hidden: Annotated[
         list[str] | None,
@@ -59,10 +72,65 @@ def train(
     ] = "30 s",
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     json: Annotated[str | None, typer.Option(help="Write results as JSON to this file; - is standard output.")] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column to predict; repeat, or separate by commas, for several of numbers.", rich_help_panel=TABLES
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="What to predict: classes or numbers.",
+            show_default="classes for text, booleans and few whole numbers",
+            rich_help_panel=TABLES,
+        ),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(help="Columns to leave out; repeat, or separate by commas.", rich_help_panel=TABLES),
+    ] = None,
+    categories: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Columns that are categories, whatever they look like, such as post codes.", rich_help_panel=TABLES
+        ),
+    ] = None,
+    held_out: Annotated[
+        float, typer.Option(help="Share of rows to score, not to train on.", rich_help_panel=TABLES)
+    ] = 0.2,
+    ensemble: Annotated[
+        int | None, typer.Option(help="Networks to average.", show_default="the estimator's", rich_help_panel=TABLES)
+    ] = None,
+    time_budget: Annotated[
+        float | None,
+        typer.Option(help="Seconds after which training ends.", show_default="none", rich_help_panel=TABLES),
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="What stands between cells.", show_default="found out", rich_help_panel=TABLES)
+    ] = None,
+    decimal: Annotated[
+        str | None, typer.Option(help="What stands before fractions.", show_default="found out", rich_help_panel=TABLES)
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a text file, such as latin-1.", show_default="its mark, or utf-8", rich_help_panel=TABLES
+        ),
+    ] = None,
+    missing: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A cell that stands for no value, beside empty ones, NA, NaN, null, ....", rich_help_panel=TABLES
+        ),
+    ] = None,
 ) -> None:
     """Train a network and leave a run folder: weights, history, curves.png, predictions.png.
 
     The run is saved while it trains. However it ends, `--resume` continues it.
+
+    On a table it says first what it found there, trains, and scores rows that it held out. The run folder has the
+    encoder, the target and the network. What is not said of the network is then as the estimators have it.
 
     Examples:
 
@@ -75,6 +143,8 @@ def train(
         dnnkit train mnist --epochs 50 --out runs/long
 
         dnnkit train --resume runs/long
+
+        dnnkit train houses.csv --target price
 
         DNNKIT_BACKEND=numpy dnnkit train digits --seed 3 --out runs/third --json -
 
@@ -90,13 +160,23 @@ def train(
 
     if quiet:
         logging.getLogger("dnnkit").setLevel(logging.ERROR)
+    from dnnkit.tables.reading import is_table_file
+
+    if target or is_table_file(Path(dataset)):
+        from dnnkit.cli.train_table import asked_of, train_table
+
+        train_table(asked_of(context), quiet, json)
+        return
+    for name in OF_TABLES:
+        if is_given(context, name):
+            raise ConfigurationError(f"--{name.replace('_', '-')} is for tables, and {dataset} is none")
     with Interrupts(hears_sigterm=True):
         if resume is not None:
             options, folder = _resumed(context, resume, epochs, backend), resume
         else:
             options = RunOptions(
                 dataset,
-                _units(hidden),
+                units(hidden),
                 activation,
                 optimizer,
                 learning_rate,
@@ -106,8 +186,8 @@ def train(
                 dtype,
                 backend,
             )
-            folder = out or _new_folder(dataset)
-            _require_free(folder, overwrite)
+            folder = out or new_folder(dataset)
+            require_free(folder, overwrite)
         images = _images(options.dataset)
         net = _network(options, images)
         (x, y), (x_test, y_test) = images.load_data()
@@ -210,12 +290,7 @@ def _resumed(context: typer.Context, folder: Path, epochs: int | None, backend: 
 
     for parameter in context.command.params:
         name = str(parameter.name)
-        source = context.get_parameter_source(name)
-        if (
-            source is not None
-            and source.name != "DEFAULT"
-            and name not in ("resume", "epochs", "backend", "checkpoint_every", "quiet", "json")
-        ):
+        if is_given(context, name) and name not in ("resume", "epochs", "backend", "checkpoint_every", "quiet", "json"):
             raise ConfigurationError(
                 f"{parameter.opts[0]} beside --resume: a run goes on as it was begun; only --epochs, --backend and "
                 "--checkpoint-every may be changed"
@@ -225,26 +300,3 @@ def _resumed(context: typer.Context, folder: Path, epochs: int | None, backend: 
         options = replace(options, epochs=check_count("--epochs", epochs))
     is_told_otherwise = backend is not None or choice().origin != "default"
     return replace(options, backend=backend) if is_told_otherwise else options
-
-
-def _require_free(folder: Path, overwrite: bool) -> None:
-    if is_save(folder) and not overwrite:
-        raise ConfigurationError(
-            f"{folder} holds a run already: go on with it by --resume {folder}, replace it by --overwrite, or choose "
-            "another folder"
-        )
-
-
-def _units(hidden: list[str] | None) -> tuple[int, ...]:
-    numbers = [number for item in hidden or ["128"] for number in item.split(",")]
-    if any(not number.strip().isdecimal() or len(number) > 400 or int(number) == 0 for number in numbers):
-        raise ConfigurationError(
-            f"--hidden {','.join(numbers)[:200]}: expected whole numbers above 0, such as 128 or 256,128"
-        )
-    return tuple(int(number) for number in numbers)
-
-
-def _new_folder(name: str) -> Path:
-    """runs/digits, or the first of runs/digits-2, runs/digits-3, ... that is not there yet."""
-    candidates = (Path("runs") / (name if number == 1 else f"{name}-{number}") for number in count(1))
-    return next(folder for folder in candidates if not folder.exists())

@@ -138,7 +138,7 @@ def unroll(
         targets = y.astype(np.int64 if program.loss.targets == "labels" else dtype)
         if weights is not None:
             weights = weights.astype(dtype)
-        total = float(len(x)) if weights is None else float(weights.sum(dtype=np.float64))
+        total = float(len(x)) if weights is None or weights.ndim > 1 else float(weights.sum(dtype=np.float64))
         scale = 1.0 if program.loss.reduction == "sum" else (1.0 / total if total else 0.0)
         loss, dy = operations.loss(program.loss, values[-1], targets, weights, scale)
         slopes: list[Values] = [*(empty for _ in parts), np.array(dy)]

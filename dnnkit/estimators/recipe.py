@@ -272,29 +272,42 @@ def _temperature(members: Members, data: EncodedData, made: Sequence[_Trained]) 
 # -- what is good without being tuned --------------------------------------------------------------------------------
 
 
+def _batch_size(data: EncodedData) -> int:
+    """32 rows; of more than 20,000 so many that an epoch has some 600 steps, up to 256."""
+    rows, size = data.train.rows, 32
+    while rows > 625 * size and size < 256:
+        size *= 2
+    return min(size, rows)
+
+
+def _max_iter(data: EncodedData) -> int:
+    """32 epochs; of more than 160,000 rows fewer, down to 8."""
+    return max(8, min(32, 5_120_000 // data.train.rows))
+
+
 TABULAR = Preset(
     name="tabular",
     train=train,
     values={
         "hidden_layer_sizes": (128, 128),
-        "activation": OfData(lambda data: "mish" if data.task == "regression" else "selu"),
+        "activation": "mish",
         "solver": "adam",
         "alpha": 0.0,
-        "batch_size": 128,
+        "batch_size": OfData(_batch_size),
         "learning_rate": "constant",
         "learning_rate_init": OfData(lambda data: 0.07 if data.task == "regression" else 0.04),
         "power_t": 0.5,
-        "max_iter": 128,
+        "max_iter": OfData(_max_iter),
         "shuffle": True,
         "tol": 0.0,
         "momentum": 0.9,
         "nesterovs_momentum": True,
         "early_stopping": True,
-        "validation_fraction": 0.25,
+        "validation_fraction": 0.125,
         "beta_1": 0.9,
         "beta_2": 0.95,
         "epsilon": 1e-8,
-        "n_iter_no_change": np.inf,
+        "n_iter_no_change": 16,
         "max_fun": 15000,
         "dropout": 0.0,
         "loss": OfData(lambda data: "squared_error" if data.task == "regression" else "log_loss"),
@@ -302,7 +315,7 @@ TABULAR = Preset(
         "normalization": None,
         "label_smoothing": OfData(lambda data: 0.0 if data.task == "regression" else 0.1),
         "encoder": "tabular",
-        "n_ensemble": 4,
+        "n_ensemble": 8,
         "calibration": "temperature",
         "time_budget": None,
         "dtype": "float32",

@@ -1,9 +1,8 @@
 """Asking a network: `predict` and `evaluate`, and how it takes samples, targets and weights."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, overload
 
-import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.backends import choosing
@@ -15,7 +14,7 @@ from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.errors import ConfigurationError, NotReady
 from dnnkit.graph.symbols import is_symbolic
 from dnnkit.instead import refuse
-from dnnkit.network import checks, joining, targets
+from dnnkit.network import checks, joining
 from dnnkit.network.building import Buildable
 from dnnkit.network.evaluation import Evaluation, as_of_batch
 from dnnkit.training.progress import Verbosity, check_verbosity
@@ -58,7 +57,8 @@ class Askable(Buildable):
             y: their targets, as for `fit`.
             batch_size: rows that are computed at a time; None for many.
             verbose: 1 or 2 print a line of what was found, 0 nothing; "auto" is 1.
-            sample_weight: (N,), how much each sample counts.
+            sample_weight: (N,), how much each sample counts; of several outputs also one such array for each, in a
+                dictionary by their names or in a list.
             callbacks: what hears of its batches.
             return_dict: give a dictionary in place of an `Evaluation`, which is one by name.
         """
@@ -198,7 +198,7 @@ class Askable(Buildable):
         x: Any,
         y: Any,
         sample_weight: Any = None,
-        class_weight: Mapping[int, float] | None = None,
+        class_weight: Mapping[Any, Any] | Sequence[Any] | None = None,
         rows: int | None = None,
     ) -> tuple[Any, Any, Any]:
         """Samples, targets and row weights as the executable loads them; builds the network if need be.
@@ -215,13 +215,8 @@ class Askable(Buildable):
         self._take_rule()
         samples, program, backend = int(x.shape[0]), self.executable.program, self.backend
         with backend.on_device():
-            joining.check_weights(sample_weight, class_weight, self.graph)
             y = joining.as_targets(y, samples, self.graph, program, backend)
-            weights = checks.as_weights(sample_weight, samples, program, backend)
-            of_classes = targets.class_weights(class_weight, y, program, backend)
-            if of_classes is not None:
-                own = 1.0 if weights is None else np.asarray(backend.to_numpy(weights), np.float64)
-                weights = checks.as_weights(of_classes * own, samples, program, backend)
+            weights = joining.as_weights(sample_weight, class_weight, y, self.graph, program, backend)
         return x, y, weights
 
     def _take_rule(self) -> None:

@@ -121,26 +121,28 @@ def as_samples(x: Any, input_shape: Shape | None, backend: Backend, name: str = 
     return x
 
 
-def as_weights(weights: Any, samples: int, program: Program, backend: Backend) -> Array | None:
+def as_weights(
+    weights: Any, samples: int, program: Program, backend: Backend, name: str = "sample_weight"
+) -> Array | None:
     """Row weights (N,), finite and not negative; None stays None."""
     if weights is None:
         return None
-    weights = as_numbers("sample_weight", weights, backend)
-    check_length("sample_weight", weights, samples)
+    weights = as_numbers(name, weights, backend)
+    check_length(name, weights, samples)
     if weights.ndim != 1:
-        raise ShapeError(f"sample_weight has shape {shape_of(weights)}: expected ({samples},), one number per sample")
-    require_finite("sample_weight", weights, program.dtype)
+        raise ShapeError(f"{name} has shape {shape_of(weights)}: expected ({samples},), one number per sample")
+    require_finite(name, weights, program.dtype)
     xp = namespace(weights)
     if float(xp.min(weights)) < 0:
-        raise DataError("sample_weight has negative numbers: expected 0 or more")
+        raise DataError(f"{name} has negative numbers: expected 0 or more")
     if float(xp.max(weights)) == 0:
-        raise DataError("sample_weight is 0 for every sample: nothing would be trained or measured")
+        raise DataError(f"{name} is 0 for every sample: nothing would be trained or measured")
     limits, wide = np.finfo(program.dtype), xp.astype(weights, xp.float64)
     least, most = float(limits.tiny) * 2.0**WEIGHT_BITS, float(limits.max) * 2.0**-WEIGHT_BITS
     found = float(xp.min(xp.where(wide > 0, wide, xp.ones_like(wide)))), float(xp.max(wide))
     if found[0] < least or found[1] > most:
         raise DataError(
-            f"sample_weight has {found[0 if found[0] < least else 1]:.3g}: in {program.dtype} weights from {least:.0e} "
+            f"{name} has {found[0 if found[0] < least else 1]:.3g}: in {program.dtype} weights from {least:.0e} "
             f"to {most:.0e} are exact enough, and 0. Only their ratios count in a mean: multiply all by one number"
         )
     return weights

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dnnkit.backends.outputs import balanced
 from dnnkit.callbacks import callback_list
 from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.diagnosis.watch import watching
@@ -44,7 +45,7 @@ class Fittable(Askable):
         validation_split: float = 0.0,
         validation_data: Sequence[Any] | None = None,
         shuffle: Shuffle = True,
-        class_weight: Mapping[int, float] | None = None,
+        class_weight: Mapping[Any, Any] | Sequence[Any] | None = None,
         sample_weight: Any = None,
         initial_epoch: int = 0,
         steps_per_epoch: int | None = None,
@@ -61,7 +62,8 @@ class Fittable(Askable):
 
         `validation_data` is (x, y) or (x, y, sample_weight); `validation_split` takes that share from the end of the
         data instead, before it is shuffled; `validation_freq` validates after every so many epochs only, or after the
-        epochs that it lists, counted from 1. Weights multiply losses and metrics of their rows, in validation too.
+        epochs that it lists, counted from 1. Weights multiply losses and metrics of their rows, in validation too; of
+        several outputs each may have its own, in a dictionary by their names or in a list.
         Epochs run from `initial_epoch` to `epochs`, by default one; or `steps` counts the updates instead, and the
         last epoch may be shorter. `batch_size` None is 32. An epoch is one pass over the samples, or `steps_per_epoch`
         updates. `shuffle`: within an epoch, True shows every sample once before any again, "with_replacement" draws
@@ -115,6 +117,8 @@ class Fittable(Askable):
                 held_out = self._check(x_held_out, y_held_out, weight[0] if weight else None, class_weight)
             elif validation_split:
                 (x, y, weights), held_out = checks.hold_out(validation_split, x, y, weights, self.dtype)
+                program = self.executable.program
+                weights, held_out = balanced(weights, program), (*held_out[:2], balanced(held_out[2], program))
             shuffle = check_shuffle(shuffle)
             if whole:
                 rows = checks.all_rows(rows, int(x.shape[0]), steps_per_epoch, shuffle)

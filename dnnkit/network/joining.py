@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.base import Backend
-from dnnkit.backends.outputs import LARGEST_LABEL, Output
+from dnnkit.backends.outputs import LARGEST_LABEL, Output, balanced
 from dnnkit.backends.program import Program
 from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.backends.state import HostArray
@@ -135,22 +135,67 @@ def _only_target(y: Any, graph: Graph, samples: int) -> Any:
     return y
 
 
-def check_weights(sample_weight: Any, class_weight: Any, graph: Graph) -> None:
-    """Raise `ConfigurationError` for weights of one of several outputs, which there are none of."""
-    if len(graph.outputs) == 1:
-        return
-    names = ", ".join(graph.output_names)
-    if class_weight is not None:
-        raise ConfigurationError(
-            f"class_weight is given, but the network has several outputs, {names}, whose classes are not the same: "
-            "give sample_weight, a number for each sample"
-        )
+def as_weights(
+    sample_weight: Any, class_weight: Any, y: Array, graph: Graph, program: Program, backend: Backend
+) -> Array | None:
+    """Row weights (N,) of samples and of their classes; of several outputs, (N, outputs) if they have their own.
+
+    `y` is what `as_targets` gave. Weights of outputs are given in a dictionary by their names, or in a list.
+
+    Raises:
+        ConfigurationError, DataError, ShapeError, UnknownName: what is given is no weights of these samples, outputs or
+            classes.
+    """
+    samples = int(y.shape[0])
+    if not program.outputs:
+        weights = checks.as_weights(_of_only("sample_weight", sample_weight, graph), samples, program, backend)
+        given, loss = _of_only("class_weight", class_weight, graph), program.loss
+        found = targets.class_weights(given, y, loss, program.output_features, backend)
+        return weights if found is None else _times(found, weights, samples, program, backend, "sample_weight")
     is_list = isinstance(sample_weight, list | tuple) and any(hasattr(each, "__len__") for each in sample_weight)
-    if isinstance(sample_weight, Mapping) or is_list:
+    is_each = isinstance(sample_weight, Mapping) or is_list
+    if class_weight is None and not is_each:
+        return checks.as_weights(sample_weight, samples, program, backend)
+    names = [output.name for output in program.outputs]
+    of_rows = _by_name("sample_weight", "output", sample_weight, names) if is_each else dict.fromkeys(names)
+    of_classes = dict.fromkeys(names) if class_weight is None else _classes_by_name(class_weight, names)
+    common = None if is_each else checks.as_weights(sample_weight, samples, program, backend)
+    columns = []
+    for output in program.outputs:
+        rows, classes, name = of_rows[output.name], of_classes[output.name], f"sample_weight[{output.name!r}]"
+        if output.loss is None and not (rows is None and classes is None):
+            raise ConfigurationError(f"weights are given for the output {output.name!r}, which has no loss to weigh")
+        own = common if rows is None else checks.as_weights(rows, samples, program, backend, name)
+        if classes is not None:
+            wanted, of = output.targets_of(y, namespace(y)), f"class_weight[{output.name!r}]"
+            found = targets.class_weights(classes, wanted, output.loss, output.width, backend, of)
+            own = _times(found, own, samples, program, backend, name)
+        columns.append(np.ones(samples) if own is None else np.asarray(backend.to_numpy(own), np.float64))
+    return balanced(np.stack(columns, axis=1), program)
+
+
+def _times(
+    found: Any, weights: Array | None, samples: int, program: Program, backend: Backend, name: str
+) -> Array | None:
+    """Weights of rows by their classes, times their own."""
+    own = 1.0 if weights is None else np.asarray(backend.to_numpy(weights), np.float64)
+    return checks.as_weights(found * own, samples, program, backend, name)
+
+
+def _of_only(what: str, given: Any, graph: Graph) -> Any:
+    """What is given for the only output, also where it is by its name."""
+    name = graph.output_names[0]
+    return given[name] if isinstance(given, Mapping) and list(given) == [name] else given
+
+
+def _classes_by_name(given: Any, names: Sequence[str]) -> dict[str, Any]:
+    """A mapping of classes to weights for each output, None for those without."""
+    if isinstance(given, Mapping) and given and not any(isinstance(name, str) for name in given):
         raise ConfigurationError(
-            f"sample_weight is given for the outputs ({names}) one by one: expected a number for each sample, which "
-            "counts for all of them; compile(loss_weights=...) says how much an output counts"
+            f"class_weight is {shown(given)}, but the network has several outputs, {', '.join(names)}, whose classes "
+            f"are not the same: expected one for each, in a dictionary, {{{names[0]!r}: {{0: 1.0, 1: 2.5}}}}"
         )
+    return _by_name("class_weight", "output", given, names)
 
 
 # -- predictions -----------------------------------------------------------------------------------------------------

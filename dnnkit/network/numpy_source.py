@@ -1,14 +1,19 @@
 """A trained network as a short script that needs NumPy alone."""
 
 import io
+import re
+from collections.abc import Sequence
 from math import ceil, prod
 from pathlib import Path
 
 import numpy as np
 
-from dnnkit.backends.stages import Activate, Custom, Dense, Dropout, Rescale
+from dnnkit.backends.classes import class_columns
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Activate, Custom, Dense, Dropout, Op, Rescale, Stage
 from dnnkit.errors import ConfigurationError
 from dnnkit.files import as_path, replace_all
+from dnnkit.initializers import Shape
 from dnnkit.kernels import registry
 from dnnkit.network.protocol import Network
 
@@ -16,10 +21,10 @@ LINES = 40
 """The longest script: a network of many layers gets several statements a line."""
 
 SCRIPT = '''\
-"""A network trained with dnnkit, in NumPy alone: predict(x) for samples x {samples}.
+"""A network trained with dnnkit, in NumPy alone: predict(x) for {samples}.
 
 {layers}
-As a command: python {name}.py samples.npy
+As a command: python {name}.py samples.{ending}
 """
 
 import math
@@ -32,9 +37,9 @@ parameters = dict(np.load(Path(__file__).with_suffix(".npz")))
 
 
 def predict(x):
-    x = np.asarray(x, np.{dtype}).reshape(-1, {features})
+    x = {taken}
     {statements}
-    return x
+    return {result}
 
 
 if __name__ == "__main__":
@@ -55,30 +60,53 @@ def write(net: Network, path: str | Path) -> Path:
 
 def source(net: Network, name: str) -> str:
     """The script's text; `name` is that of the file, without its ending."""
-    program = net.executable.program
-    if not program.is_chain:
-        raise ConfigurationError(
-            "the network is a graph, of layers that do not stand one after the other: dnnkit writes no script of it; "
-            "save the network instead, or write a dk.Model for each part that is a chain"
-        )
-    shape = net.graph.output_shapes()[0]
-    statements = _statements(net)
-    if len(shape) > 1:
-        statements.append(f"x.reshape(-1, {', '.join(map(str, shape))})")
+    program, inputs = net.executable.program, net.graph.inputs
+    statements = [*_checked_classes(program), *_statements(net)]
+    shapes = [("-1", *map(str, each.shape or ())) for each in inputs]
+    dtype = f"np.{program.dtype}"
+    taken = f"np.asarray(x, {dtype}).reshape(-1, {prod(program.input_shape)})"
+    samples = f"samples x (N, {', '.join(map(str, program.input_shape))})"
+    if len(inputs) > 1:
+        names = [each.name for each in inputs]
+        parts = [f"np.asarray(x[{each!r}], {dtype}).reshape(len(x[{each!r}]), -1)" for each in names]
+        taken = f"np.concatenate([{', '.join(parts)}], axis=1)"
+        said = ", ".join(f"{each!r} (N, {', '.join(shape[1:])})" for each, shape in zip(names, shapes, strict=True))
+        samples = f"x, a mapping with the samples of {said}"
     text = SCRIPT.format(
-        samples=f"(N, {', '.join(map(str, program.input_shape))})",
+        samples=samples,
         layers="Layers: " + " -> ".join(type(layer).__name__ + _detail(layer) for layer in net.descriptions) + ".",
         name=name,
-        dtype=program.dtype,
-        features=prod(program.input_shape),
+        ending="npy" if len(inputs) == 1 else "npz",
+        taken=taken,
         statements="{statements}",
+        result=_result(net),
     )
     if not any("math." in statement for statement in statements):
         text = text.replace("import math\n", "")
     room = LINES - (len(text.splitlines()) - 1)
     together = max(1, ceil(len(statements) / room))
-    lines = ["; ".join(f"x = {s}" for s in statements[i : i + together]) for i in range(0, len(statements), together)]
+    lines = ["; ".join(statements[i : i + together]) for i in range(0, len(statements), together)]
     return text.replace("    {statements}\n", "".join(f"    {line}\n" for line in lines))
+
+
+def _result(net: Network) -> str:
+    """What the function returns: of several outputs, in the form that predictions have."""
+    outputs = net.executable.program.outputs
+    if not outputs:
+        return "x"
+    if net.graph.output_form == "named":
+        return "{" + ", ".join(f"{each.name!r}: y{k}" for k, each in enumerate(outputs)) + "}"
+    return "[" + ", ".join(f"y{k}" for k in range(len(outputs))) + "]"
+
+
+def _checked_classes(program: Program) -> list[str]:
+    """A statement that refuses numbers that are no classes, where some are looked up."""
+    columns = class_columns(program)
+    if not columns:
+        return []
+    places, last = [column for column, _ in columns], [count - 1 for _, count in columns]
+    condition = f"(x[:, {places}] == np.clip(np.floor(x[:, {places}]), 0, {last})).all()"
+    return [f'assert {condition}, "columns {places} hold class numbers, from 0 to {last}"']
 
 
 def _detail(layer: object) -> str:
@@ -88,29 +116,56 @@ def _detail(layer: object) -> str:
 
 
 def _statements(net: Network) -> list[str]:
-    """What becomes of x, one expression after the other."""
+    """What becomes of x: in a chain another x each time, in a graph a value with a name of its own."""
     program = net.executable.program
-    expressions: list[str] = []
-    for stage in program.stages:
-        match stage:
-            case Rescale(scale=scale, offset=offset):
-                expressions.append(f"x * {scale!r} + {offset!r}" if offset else f"x * {scale!r}")
-            case Dense(kernel=kernel, bias=bias, activation=activation):
-                plus = f' + parameters["{bias.name}"]' if bias is not None else ""
-                expressions.append(f'x @ parameters["{kernel.name}"]{plus}')
-                expressions += registry.activation(activation).numpy_source
-            case Activate(activation=activation):
-                expressions += registry.activation(activation).numpy_source
-            case Dropout():
-                pass  # it is off when a network predicts
-            case Custom(function=function):
-                kind = type(function).__name__
-                raise ConfigurationError(
-                    f"the layer {kind} is your own: dnnkit cannot write it as NumPy code; save the network instead"
-                )
-            case _:
-                what = f"a stage {stage.kind!r}"
-                raise ConfigurationError(
-                    f"the network has {what}: dnnkit cannot write it as NumPy code; save it instead"
-                )
-    return expressions + list(registry.activation(program.head).numpy_source)
+    names, statements = ["x"], list[str]()
+    for stage, read in zip(program.stages, program.edges, strict=True):
+        xs, name = [names[value] for value in read], "x" if program.is_chain else f"h{len(names)}"
+        expressions = _expressions(stage, xs, name)
+        statements += [f"{name} = {expression}" for expression in expressions]
+        names.append(name if expressions else xs[0])
+    scores, shapes = names[-1], net.graph.output_shapes()
+    if not program.outputs:
+        return statements + _ending("x", scores, program.head, shapes[0])
+    for k, (output, shape) in enumerate(zip(program.outputs, shapes, strict=True)):
+        statements += _ending(f"y{k}", f"{scores}[:, {output.columns[0]}:{output.columns[1]}]", output.head, shape)
+    return statements
+
+
+def _ending(name: str, scores: str, head: str, shape: Shape) -> list[str]:
+    """Predictions of that name, of scores, each in its shape."""
+    statements = [f"{name} = {scores}"] if scores != name else []
+    statements += [f"{name} = {expression}" for expression in _activated(head, name, name)]
+    return statements + ([f"{name} = {name}.reshape(-1, {', '.join(map(str, shape))})"] if len(shape) > 1 else [])
+
+
+def _activated(activation: str, x: str, then: str) -> list[str]:
+    """Expressions of an activation: the first of x, others of what the one before them gave, which is called `then`."""
+    expressions = registry.activation(activation).numpy_source
+    return [re.sub(r"\bx\b", then if place else x, each) for place, each in enumerate(expressions)]
+
+
+def _expressions(stage: Stage, xs: Sequence[str], then: str) -> list[str]:
+    """What a stage makes of values of these names, one expression after the other, each of what is called `then`."""
+    x = xs[0]
+    match stage:
+        case Rescale(scale=scale, offset=offset):
+            return [f"{x} * {scale!r} + {offset!r}" if offset else f"{x} * {scale!r}"]
+        case Dense(kernel=kernel, bias=bias, activation=activation):
+            plus = f' + parameters["{bias.name}"]' if bias is not None else ""
+            return [f'{x} @ parameters["{kernel.name}"]{plus}', *_activated(activation, then, then)]
+        case Activate(activation=activation):
+            return _activated(activation, x, then)
+        case Dropout():
+            return []  # it is off when a network predicts
+        case Op(kind=kind, parameters=parameters, settings=settings):
+            write = getattr(registry.version(kind, "reference"), "numpy_source", None)
+            if write is not None:
+                names = [f'parameters["{parameter.name}"]' for parameter in parameters]
+                expression = write(xs, names, dict(settings))
+                return [] if expression == x else [expression]
+    what = "your own" if isinstance(stage, Custom) else "of a kind without numpy_source"
+    called = type(stage.function).__name__ if isinstance(stage, Custom) else getattr(stage, "kind", stage)
+    raise ConfigurationError(
+        f"the layer {called} is {what}: dnnkit cannot write it as NumPy code; save the network instead"
+    )

@@ -1,7 +1,7 @@
 """Steps one by one, for training loops of a user's own."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ class OwnLoops(Network):
         x: Any,
         y: Any,
         sample_weight: Any = None,
-        class_weight: Mapping[int, float] | None = None,
+        class_weight: Mapping[Any, Any] | Sequence[Any] | None = None,
         return_dict: bool = False,
     ) -> Any:
         """`train_step`, which also gives the metrics before the update, where there are any, as an `Evaluation`."""
@@ -37,7 +37,7 @@ class OwnLoops(Network):
         return as_of_batch(Evaluation(found.means(self.executable.program.metrics)), return_dict)
 
     def _train_totals(
-        self, x: Any, y: Any, sample_weight: Any, class_weight: Mapping[int, float] | None = None
+        self, x: Any, y: Any, sample_weight: Any, class_weight: Mapping[Any, Any] | Sequence[Any] | None = None
     ) -> Totals:
         """One update, and what was measured before it."""
         x, y, weights = self._check(x, y, sample_weight, class_weight)
@@ -130,7 +130,7 @@ class OwnLoops(Network):
 
     @abstractmethod
     def _check(
-        self, x: Any, y: Any, sample_weight: Any = None, class_weight: Mapping[int, float] | None = None
+        self, x: Any, y: Any, sample_weight: Any = None, class_weight: Mapping[Any, Any] | Sequence[Any] | None = None
     ) -> tuple[Any, Any, Any]:
         """Samples, targets and row weights as the executable loads them; builds the network if need be."""
 

@@ -1,6 +1,5 @@
 """Targets as people have them - rows, columns, lists, booleans, whole numbers of any type - as losses take them."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -98,21 +97,22 @@ def _as_values(name: str, y: Array, outputs: int, loss: Loss) -> Array:
     return y
 
 
-def class_weights(weights: Mapping[int, float] | None, y: Array, program: Program, backend: Backend) -> Any:
-    """The weight of each row's class (N,), 1 where a class is not named; None stays None."""
+def class_weights(
+    weights: Any, y: Array, loss: Loss | None, outputs: int, backend: Backend, of: str = "class_weight"
+) -> Any:
+    """The weight of each row's class (N,), 1 where a class is not named; None stays None. An error calls them `of`."""
     if weights is None:
         return None
     if not hasattr(weights, "items"):
         raise ConfigurationError(
-            f"class_weight is {shown(weights)}: expected a mapping of class numbers to weights, as {{0: 1, 1: 2.5}}. "
+            f"{of} is {shown(weights)}: expected a mapping of class numbers to weights, as {{0: 1, 1: 2.5}}. "
             "For weights that balance the classes: dict(enumerate(len(y) / (classes * np.bincount(y))))"
         )
-    if program.loss is not None and program.loss.targets == "any":
+    if loss is not None and loss.targets == "any":
         raise ConfigurationError(
-            "class_weight is given, but what of the targets is a class only your loss knows: give sample_weight"
+            f"{of} is given, but what of the targets is a class only your loss knows: give sample_weight"
         )
     targets = backend.to_numpy(y) if backend.owns(y) else np.asarray(y)
-    outputs = program.output_features
     if targets.ndim == 1:
         classes, known = targets, outputs
     elif outputs == 1:
@@ -122,6 +122,6 @@ def class_weights(weights: Mapping[int, float] | None, y: Array, program: Progra
     table = np.ones(known)
     for name, weight in weights.items():
         if isinstance(name, bool) or not isinstance(name, int | np.integer) or not 0 <= name < known:
-            raise ConfigurationError(f"class_weight names a class {name!r}: the classes are 0 to {known - 1}")
-        table[name] = NOT_NEGATIVE.of(f"class_weight[{name}]", weight)
+            raise ConfigurationError(f"{of} names a class {name!r}: the classes are 0 to {known - 1}")
+        table[name] = NOT_NEGATIVE.of(f"{of}[{name}]", weight)
     return table[classes]

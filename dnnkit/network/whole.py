@@ -159,10 +159,11 @@ class WholeNetwork(Fittable, OpenStep, Differentiable, OwnLoops, Freezable, Desc
         """Write the network as a script of at most 40 lines that needs NumPy alone; return its path.
 
         `path` ends in `.py`; the parameters go to the `.npz` of that name beside it. The script has `predict(x)`, and
-        as a command prints the predictions for samples in a `.npy` file.
+        as a command prints the predictions for samples in a `.npy` file; of several inputs x is a dictionary by their
+        names, or an `.npz` file. It gives several outputs as `predict` does.
 
         Raises:
-            ConfigurationError: a layer is your own, or layers do not stand one after the other.
+            ConfigurationError: a layer is your own.
         """
         return numpy_source.write(self, path)
 

@@ -27,7 +27,16 @@ MOST_COLUMNS = 100_000
 MOST_CATEGORIES = 1_000_000
 NAME = text(most=10_000)
 VALUE = text(most=10_000)
-SCALE = list_of(FINITE, 2)
+REAL = Expected("a finite number", lambda value: float(FINITE.take(value)))
+
+
+def _scale(value: Any) -> tuple[float, float]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError
+    return REAL.take(value[0]), REAL.take(value[1])
+
+
+SCALE = Expected("a center and a factor", _scale)
 
 
 @dataclass(frozen=True)
@@ -58,17 +67,27 @@ class Place:
 
 @dataclass(frozen=True)
 class Note:
-    """What a table has that the training had not: how many values of a column, and an example of them."""
+    """What a table has that the training had not.
+
+    Attributes:
+        column: the name of the column.
+        what: what its values are, in one word.
+        count: how many.
+        example: one of them, if it has a name.
+        meaning: what is made of them, in words.
+    """
 
     column: str
     what: str
     count: int
     example: str = ""
+    meaning: str = ""
 
     def __str__(self) -> str:
         values = "value" if self.count == 1 else "values"
         example = f", such as {self.example!r}" if self.example else ""
-        return f"column {self.column!r}: {self.count:,} {self.what} {values}{example}"
+        meaning = f": {self.meaning}" if self.meaning else ""
+        return f"column {self.column!r}: {self.count:,} {self.what} {values}{example}{meaning}"
 
 
 @dataclass(frozen=True)
@@ -191,7 +210,7 @@ class Empty(Column):
 
     def write(self, series: Series, place: Place) -> list[Note]:  # noqa: D102
         count = len(series) - int(series.is_missing().sum())
-        return [Note(self.name, "ignored, for training had none,", count)] if count else []
+        return [Note(self.name, "ignored", count, meaning="training had none")] if count else []
 
     def summary(self) -> str:  # noqa: D102
         return "no values: it tells nothing"
@@ -216,7 +235,9 @@ class Scaled(Column):
         if self.has_flag:
             place.flags[:, 0] = missing
         count = 0 if self.missing else int(missing.sum())
-        return [Note(self.name, "missing, as none was in training (the median is assumed),", count)] if count else []
+        if not count:
+            return []
+        return [Note(self.name, "missing", count, meaning="taken for the median, as none was missing in training")]
 
 
 @kind
@@ -236,7 +257,7 @@ class Number(Scaled):
 
     kind: ClassVar = "number"
     group: ClassVar = "numbers"
-    schema: ClassVar = {"scale": SCALE, "low": FINITE, "high": FINITE, "has_flag": FLAG}
+    schema: ClassVar = {"scale": SCALE, "low": REAL, "high": REAL, "has_flag": FLAG}
 
     @classmethod
     def found(cls, series: Series, options: Options) -> Self | None:  # noqa: D102
@@ -266,8 +287,15 @@ class Number(Scaled):
 
     def summary(self) -> str:  # noqa: D102
         if self.low == self.high:
-            return f"always {self.low:.6g}: it tells nothing"
-        return f"{self.low:.6g} to {self.high:.6g}"
+            return f"always {figure(self.low)}: it tells nothing"
+        return f"{figure(self.low)} to {figure(self.high)}"
+
+
+def figure(value: float) -> str:
+    """A number in six digits, a whole one in all of its."""
+    if value.is_integer() and abs(value) < 1e15:
+        return f"{value:.0f}" if abs(value) < 10_000 else f"{value:,.0f}"  # a year is no thousands
+    return f"{value:,.6g}"
 
 
 def check_finite(series: Series) -> None:
@@ -306,6 +334,13 @@ def _parts(dates: NDArray[Any]) -> NDArray[np.float64]:
     return found
 
 
+def _check_parts(column: dict[str, Any]) -> None:
+    """Raise `Wrong` where a part is there twice, or has no scale."""
+    parts = column["parts"]
+    if len(set(parts)) != len(parts) or len(column["scales_of_parts"]) != len(parts):
+        raise Wrong(".parts", parts, "each part once, with a scale")
+
+
 @kind
 @dataclass(frozen=True)
 class Date(Scaled):
@@ -332,6 +367,7 @@ class Date(Scaled):
         "high": text(most=100),
         "has_flag": FLAG,
     }
+    agrees: ClassVar = staticmethod(_check_parts)
 
     @classmethod
     def found(cls, series: Series, options: Options) -> Self | None:  # noqa: D102

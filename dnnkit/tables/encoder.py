@@ -4,7 +4,6 @@ import warnings
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from itertools import islice
 from numbers import Integral
 from typing import Any, Self
 
@@ -21,7 +20,7 @@ from dnnkit.tables.columns import COLUMN, MOST_COLUMNS, Column, Note, Options, P
 from dnnkit.tables.finding import find_columns
 from dnnkit.tables.frames import Table, table_of
 from dnnkit.tables.scaling import SCALINGS, Scaling, write_scaled
-from dnnkit.tables.summary import report
+from dnnkit.tables.summary import listed, report
 
 require_sklearn("TabularEncoder")
 
@@ -82,12 +81,6 @@ def missing_columns(absent: Collection[str], present: Collection[str]) -> str:
         f"the table has no column{'s' if several else ''} {listed(absent)}, which training had: "
         f"{did_you_mean(first, present)}it has {listed(present)}"
     )
-
-
-def listed(names: Collection[str], most: int = 12) -> str:
-    """Names for an error."""
-    some = ", ".join(repr(name[:60]) for name in islice(names, most))
-    return some if len(names) <= most else f"{some} and {len(names) - most:,} more"
 
 
 class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn comes without types

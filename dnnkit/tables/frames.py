@@ -17,6 +17,9 @@ from dnnkit.errors import DataError
 from dnnkit.settings import is_masked, shown
 from dnnkit.tables.series import Series, as_microseconds, as_texts, from_objects, seconds
 
+LONGEST_NAME = 300
+"""Letters: names stand in errors."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -40,6 +43,11 @@ class Table:
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
         return self.rows, len(self.names)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of columns, as data frames call them."""
+        return self.names
 
     def __len__(self) -> int:
         return self.rows
@@ -167,7 +175,7 @@ def _of_rows(data: Any) -> Table:
 
 def _of_mapping(data: Mapping[Any, Any]) -> Table:
     """A dictionary of columns."""
-    names = _checked_names(list(data))
+    names = check_names(list(data))
     series = [_of_column(name, column) for name, column in zip(names, data.values(), strict=True)]
     rows = len(series[0]) if series else 0
     for each in series:
@@ -179,11 +187,17 @@ def _of_mapping(data: Mapping[Any, Any]) -> Table:
     return of_series(series, rows)
 
 
-def _checked_names(names: Sequence[Any]) -> list[str]:
+def check_names(names: Sequence[Any]) -> list[str]:
+    """The names of columns; raises `DataError` for what is no text, too long, or there twice."""
     wrong = next((name for name in names if not isinstance(name, str)), None)
     if wrong is not None:
         raise DataError(
             f"a column is called {shown(wrong)} ({type(wrong).__name__}): expected text as the name of each"
+        )
+    longest = max((name for name in names), key=len, default="")
+    if len(longest) > LONGEST_NAME:
+        raise DataError(
+            f"a column's name has {len(longest):,} letters, {shown(longest)}: expected {LONGEST_NAME:,} at most"
         )
     if len(set(names)) != len(names):
         twice = next(name for number, name in enumerate(names) if name in names[:number])
@@ -265,7 +279,7 @@ def _of_frame(data: Any) -> Table:
     else:
         has_names = True
         if own_names is not None:
-            _checked_names(own_names)
+            check_names(own_names)
     narwhals = _narwhals()
     try:
         frame = narwhals.from_native(data, eager_only=True)
@@ -279,7 +293,7 @@ def _of_frame(data: Any) -> Table:
         raise
     except Exception as error:  # each library has its own for two columns of one name
         raise DataError(f"the {kind} cannot be read: {str(error)[:200]}") from error
-    names = _checked_names(list(frame.columns))
+    names = check_names(list(frame.columns))
     _check_shape(frame.shape)
     return of_series([_of_frame_series(name, frame[name]) for name in names], len(frame), has_names)
 

@@ -30,6 +30,19 @@ DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(Z|[+
 TRUTHS = {"true": True, "false": False}
 
 
+class Taken(Sequence[int]):
+    """Some of the places of rows, each looked up when it is asked for."""
+
+    def __init__(self, places: Sequence[int], rows: Any) -> None:
+        self._places, self._rows = places, rows
+
+    def __getitem__(self, row: int) -> int:  # type: ignore[override]
+        return self._places[int(self._rows[row])]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
 @dataclass(frozen=True)
 class Series:
     """A column as it was given.
@@ -56,7 +69,7 @@ class Series:
 
     def take(self, rows: Any) -> "Series":
         """Some rows, by their numbers."""
-        places = None if self.places is None else [self.places[row] for row in rows]
+        places = None if self.places is None else Taken(self.places, rows)
         if isinstance(self.values, np.ndarray):
             return replace(self, values=self.values[rows], places=places)
         return replace(self, values=[self.values[row] for row in rows], places=places)

@@ -1,7 +1,8 @@
 """What was found in a table, in lines of text."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
 
 from dnnkit.tables.columns import Column
 
@@ -11,18 +12,29 @@ MOST_LINES = 24
 
 def report(columns: Sequence[Column], rows: int, width: int = 80) -> Iterator[str]:
     """The lines: how many rows and columns of which kind, then the columns, each in one line of that width at most."""
-    counts = Counter(column.group for column in columns)
-    kinds = ", ".join(f"{count:,} {group}" for group, count in counts.most_common())
+    counts = Counter((column.kind, column.group) for column in columns)
+    kinds = ", ".join(f"{count:,} {one if count == 1 else several}" for (one, several), count in counts.most_common())
     yield f"{rows:,} rows, {len(columns):,} columns: {kinds}"
     longest = min(max((len(column.name) for column in columns), default=0), 24)
     kind = max((len(column.kind) for column in columns), default=0)
     for column in columns[:MOST_LINES]:
-        name = column.name if len(column.name) <= longest else f"{column.name[: longest - 1]}…"
+        name = printable(column.name if len(column.name) <= longest else f"{column.name[: longest - 1]}…")
         missing = f"; {column.missing:,} missing" if column.missing else ""
         room = width - longest - kind - len(missing) - 6
-        summary = column.summary()
+        summary = printable(column.summary())
         summary = summary if len(summary) <= room else f"{summary[: room - 1]}…"
         yield f"  {name:{longest}}  {column.kind:{kind}}  {summary}{missing}"
     if len(columns) > MOST_LINES:
         others = columns[MOST_LINES:]
         yield f"  and {len(others):,} more columns; {sum(column.missing for column in others):,} missing"
+
+
+def listed(names: Collection[str], most: int = 12) -> str:
+    """Names for an error."""
+    some = ", ".join(repr(name[:60]) for name in islice(names, most))
+    return some if len(names) <= most else f"{some} and {len(names) - most:,} more"
+
+
+def printable(text: str) -> str:
+    """The text on one line, without what moves a terminal's cursor or changes its colours."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from dnnkit.deferred import dataclass
 from dnnkit.errors import CheckpointError, DataError
-from dnnkit.saves.schema import ANYTHING, COUNT, list_of, one_of, record, taken, text
-from dnnkit.settings import FINITE, FLAG, Expected, shown
+from dnnkit.saves.schema import ANYTHING, Wrong, list_of, one_of, record, taken, text
+from dnnkit.settings import FINITE, FLAG, Expected, shown, whole
 from dnnkit.tables.scaling import standard
 
 MOST_CLASSES = 1_000_000
@@ -231,6 +231,16 @@ def _zeros_and_ones(y: Any, labels: int | None = None) -> NDArray[np.float64]:
 
 # -- JSON ------------------------------------------------------------------------------------------------------------
 
+REAL = Expected("a finite number", lambda value: float(FINITE.take(value)))
+
+
+def _check_outputs(target: dict[str, Any]) -> None:
+    """Raise `Wrong` where outputs have no center, or no spread of 0 or more."""
+    centers, spreads = target["centers"], target["spreads"]
+    if len(centers) != len(spreads) or not centers or (target["is_column"] and len(centers) > 1) or min(spreads) < 0:
+        raise Wrong(".spreads", spreads, "a spread for each center, 0 or more")
+
+
 KINDS: dict[str, tuple[Expected, Any]] = {
     "classes": (
         record(
@@ -241,9 +251,12 @@ KINDS: dict[str, tuple[Expected, Any]] = {
         ),
         lambda found: ClassTarget(_classes(found["values"], found["dtype"])),
     ),
-    "labels": (record({"labels": COUNT}), lambda found: LabelTarget(found["labels"])),
+    "labels": (record({"labels": whole(1, MOST_OUTPUTS)}), lambda found: LabelTarget(found["labels"])),
     "numbers": (
-        record({"centers": list_of(FINITE, MOST_OUTPUTS), "spreads": list_of(FINITE, MOST_OUTPUTS), "is_column": FLAG}),
+        record(
+            {"centers": list_of(REAL, MOST_OUTPUTS), "spreads": list_of(REAL, MOST_OUTPUTS), "is_column": FLAG},
+            agrees=_check_outputs,
+        ),
         lambda found: NumberTarget(tuple(found["centers"]), tuple(found["spreads"]), found["is_column"]),
     ),
 }

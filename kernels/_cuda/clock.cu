@@ -18,3 +18,9 @@ __device__ __forceinline__ T number(T given, const T* numbers, int place) {
 __device__ __forceinline__ unsigned long long step_now(unsigned long long given, const long long* clock) {
     return clock != nullptr ? static_cast<unsigned long long>(clock[STEP]) : given;
 }
+
+// A training step has been measured; `loss` is the running sum. Once a NaN, that stays one.
+__device__ __forceinline__ void end_step(long long* clock, const double* loss) {
+    clock[NEXT] += 1;
+    clock[SOUND] += *loss == *loss;
+}

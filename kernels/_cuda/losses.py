@@ -52,12 +52,14 @@ def loss_and_gradient(
     out: Array,
     total: Array,
     scratch: Array | None = None,
+    numbers: Array | None = None,
 ) -> None:
     """Weighted sum of the rows' losses to total, float64 of one element; `scale` times its gradient to out (B, K).
 
-    `scratch` is float64 of `launch.PARTIALS` elements, allocated here if it is not given.
+    `scratch` is float64 of `launch.PARTIALS` elements, allocated here if it is not given. Where there are `numbers` of
+    a step, in the dtype of scores, the first is the scale.
     """
-    _launch(loss, None, scores, targets, weights, {"scale": scale, "numbers": None, "out": out}, total, scratch)
+    _launch(loss, None, scores, targets, weights, {"scale": scale, "numbers": numbers, "out": out}, total, scratch)
 
 
 def end_step(

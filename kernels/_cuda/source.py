@@ -105,7 +105,7 @@ def type_of(dtype: str) -> str:
 @cache
 def shipped() -> tuple[Source, ...]:
     """Every variant that ships: what tests compile, and run."""
-    launchers = ["_cuda.activations", "_cuda.losses", "_cuda.metrics", "_cuda.metric_sums"]
+    launchers = [f"_cuda.{name}" for name in ("activations", "losses", "metrics", "metric_sums", "outputs", "strips")]
     launchers += [".".join(file.relative_to(ROOT).with_suffix("").parts) for file in sorted(ROOT.glob("**/gpu.py"))]
     found = [importlib.import_module(f"dnnkit.kernels.{launcher}").sources() for launcher in launchers]
     return tuple(dict.fromkeys(source for sources in found for source in sources))

@@ -25,12 +25,6 @@ __device__ __forceinline__ void leave(double sum, double* total, bool adds) {
     *total = adds ? *total + sum : sum;
 }
 
-// A training step has been measured; `loss` is the running sum. Once a NaN, that stays one.
-__device__ __forceinline__ void end_step(long long* clock, const double* loss) {
-    clock[NEXT] += 1;
-    clock[SOUND] += *loss == *loss;
-}
-
 // The second stage of sums: of the blocks' parts (count, sums), to totals (sums,) or added to them. Where there is a
 // clock, the first is the loss of a step, which is over then. One block of BLOCK threads.
 extern "C" __global__ void sum_parts(

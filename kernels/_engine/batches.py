@@ -163,6 +163,12 @@ def take_targets(worker, run, stage, option):
 @opcode
 def take_weights(worker, run, stage, option):
     """Take the batch's row weights."""
-    rows, weights, given = rows_of(worker, run), vector(run.zero, worker.weights, worker.rows), run.weights
-    for i in range(rows.size):
-        weights[i] = number(run.zero, given, rows[i])
+    rows, width, given = rows_of(worker, run), run.weight_width, run.weights
+    weights = vector(run.zero, worker.weights, worker.rows * width)
+    if width == 1:
+        for i in range(rows.size):
+            weights[i] = number(run.zero, given, rows[i])
+    else:
+        for i in range(rows.size):
+            for k in range(width):
+                weights[i * width + k] = number(run.zero, given, rows[i] * width + k)

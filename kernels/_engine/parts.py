@@ -41,9 +41,20 @@ def take_values_of(worker, run, part):
 
 
 @jit
-def take(worker, run, part):
-    """Copy the part's scores and targets."""
+def weights_of(worker, run, part):
+    """The address of the part's row weights: those of all, or its own."""
+    return worker.weights if run.weight_width == 1 else worker.parts + part.own_weights
+
+
+@jit
+def take(worker, run, part, place):
+    """Copy the part's scores and targets, and its row weights where each has some."""
     take_scores(worker, run, part)
+    if run.weight_width > 1:
+        weights = matrix(run.zero, worker.weights, worker.rows, run.weight_width)
+        own = vector(run.zero, worker.parts + part.own_weights, worker.rows)
+        for i in range(worker.rows):
+            own[i] = weights[i, place]
     if part.takes_labels:
         take_labels_of(worker, run, part)
     elif part.targets > 0:
@@ -53,14 +64,14 @@ def take(worker, run, part):
 @opcode
 def take_part(worker, run, stage, option):
     """Take the scores and targets of the output with the option's number, whose loss is the user's own, for metrics."""
-    take(worker, run, part_at(run.parts + option * PART_BYTES))
+    take(worker, run, part_at(run.parts + option * PART_BYTES), option)
 
 
 @opcode
 def loss_of_part(worker, run, stage, option):
     """Compute the loss of the output with the option's number, and the gradient of its scores."""
     part = part_at(run.parts + option * PART_BYTES)
-    take(worker, run, part)
+    take(worker, run, part, option)
     if part.loss != 0:
         scale = 0.0
         if run.training:
@@ -70,8 +81,8 @@ def loss_of_part(worker, run, stage, option):
         call_loss(
             part.loss,
             (
-                worker.parts + part.own_scores, worker.parts + part.own_targets, worker.weights, worker.rows,
-                part.width, scale, worker.parts + part.own_dscores, worker.totals + 8 * part.first,
+                worker.parts + part.own_scores, worker.parts + part.own_targets, weights_of(worker, run, part),
+                worker.rows, part.width, scale, worker.parts + part.own_dscores, worker.totals + 8 * part.first,
             ),
         )  # fmt: skip
     dscores = matrix(run.zero, worker.dscores, worker.rows, run.outputs)
@@ -111,8 +122,8 @@ def metric_of_part(worker, run, stage, option):
     call_metric(
         one.function,
         (
-            scores, worker.parts + part.own_targets, worker.weights, worker.rows, part.width, one.threshold,
-            worker.totals + 8 * one.first,
+            scores, worker.parts + part.own_targets, weights_of(worker, run, part), worker.rows, part.width,
+            one.threshold, worker.totals + 8 * one.first,
         ),
     )  # fmt: skip
 

@@ -48,7 +48,7 @@ def apply_rules(worker, run, start, place, count, group):
     constants = run.constants + group * run.group_constants + made * run.constant_stride
     parameters, gradient, slots = worker.parameters + start, worker.gradient + place, worker.slots + start
     call_update(run.rule, (update_number, parameters, gradient, slots, run.slot_stride, count, rate, constants))
-    if run.average != 0:
+    if run.average != 0 and run.averages_apart == 0:
         slots, constants = slots + run.average_slot, constants + run.average_constants
         call_update(run.average, (update_number, parameters, gradient, slots, run.slot_stride, count, rate, constants))
 
@@ -336,3 +336,16 @@ def update(worker, run, stage, option):
     # Replicated parameters first, on their own, so that every worker rounds them identically.
     apply_update(worker, run, worker.share * size, worker.share * size, worker.own - worker.share)
     apply_update(worker, run, worker.own * size, worker.own * size, worker.share_end - worker.own)
+
+
+@opcode
+def average(worker, run, stage, option):
+    """Update the running means of this worker's share of the parameters, which are held to their bounds now."""
+    count, made = worker.share_end - worker.share, worker.step - run.first_step
+    if not is_due(worker, run) or count == 0:
+        return
+    start, update_number = worker.share * size_of(run.zero), (run.first_update + made) // run.accumulation + 1
+    constants = run.constants + made * run.constant_stride + run.average_constants
+    parameters, gradient = worker.parameters + start, worker.gradient + start
+    slots, rate = worker.slots + start + run.average_slot, number(0.0, run.rates, made)
+    call_update(run.average, (update_number, parameters, gradient, slots, run.slot_stride, count, rate, constants))

@@ -8,22 +8,20 @@ is drawn in the same passes, forward to an array of its own, `dropped`, as y is 
 from typing import Any
 
 from dnnkit.kernels._cuda import activations, products
-from dnnkit.kernels._cuda.launch import PARTIALS, THREADS, blocks, contiguous, counted, empty, launch, power_of_two
+from dnnkit.kernels._cuda.launch import blocks, contiguous, counted, empty, launch
 from dnnkit.kernels._cuda.recording import refuse
-from dnnkit.kernels._cuda.source import REALS, Source
+from dnnkit.kernels._cuda.source import Source
+from dnnkit.kernels._cuda.strips import ROWS_OF_THREAD, add_chunks, block_of, chunks_of, strips_of
+from dnnkit.kernels._cuda.strips import sources as sources_of_sums
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.dropout import Draw
 from dnnkit.kernels.dropout import gpu as random_zeros
 from dnnkit.kernels.registry import Activation
 
-SUM_COLUMNS = "dense/sum_columns.cu"
-ROWS_OF_THREAD = 16
-"""Rows that a thread adds up before another block is worth a partial sum of its own."""
-
 
 def sources() -> list[Source]:
     """Every variant that ships, but for those with an activation in them: they are `activations.sources`."""
-    return [Source.of(SUM_COLUMNS, dtype) for dtype in REALS]
+    return sources_of_sums()
 
 
 def forward(
@@ -53,8 +51,8 @@ def forward(
     bias = None if b is None else contiguous(b)
     of_dropout = {"dropped": dropped, **random_zeros.numbers(dropout)}
     arguments = {"z": product, "b": bias, "y": y, **of_dropout, "rows": rows, "columns": counted(columns)}
-    along, down = _block(columns, y.itemsize)
-    grid = (_strips(columns, y.itemsize), blocks(rows, 4 * down))
+    along, down = block_of(columns, y.itemsize)
+    grid = (strips_of(columns, y.itemsize), blocks(rows, 4 * down))
     launch(activations.source(activation.name, y.dtype.name), "dense_forward", grid, (along, down), arguments)
 
 
@@ -102,8 +100,8 @@ def backward_input(dy: Array, w: Array, saved: Array, activation: Activation, dz
 
 def scratch_size(rows: int, columns: int) -> int:
     """Elements of the partial sums that the bias gradient of (rows, columns) passes through; 0 if none."""
-    chunks = _chunks(rows, columns)
-    return chunks * columns if chunks > 1 else 0
+    count = chunks_of(rows, columns)
+    return count * columns if count > 1 else 0
 
 
 def multiply(a: Array, b: Array, out: Array) -> None:
@@ -131,41 +129,15 @@ def _weigh(
     if columns == 0 or (there and db is None):
         return
     source = activations.source(name, dz.dtype.name)
-    along, down = _block(columns, dz.itemsize)
-    chunks = _chunks(rows, columns) if db is not None else blocks(rows, ROWS_OF_THREAD * down)
+    along, down = block_of(columns, dz.itemsize)
+    chunks = blocks(rows, ROWS_OF_THREAD * down) if db is None else chunks_of(rows, columns)
     parts = db
     if db is not None and chunks > 1:
         parts = empty(chunks * columns, dz.dtype.name) if scratch is None else scratch
     arguments: dict[str, Any] = {"dy": contiguous(dy), "saved": contiguous(saved), "parts": parts}
     arguments |= {"dz": None if there else dz, "dropped": dropout is not None, **random_zeros.numbers(dropout)}
     sizes = {"rows": rows, "columns": counted(columns), "chunk": -(-rows // chunks)}
-    grid = (_strips(columns, dz.itemsize), chunks)
+    grid = (strips_of(columns, dz.itemsize), chunks)
     launch(source, "dense_backward", grid, (along, down), {**arguments, **sizes})
     if db is not None and chunks > 1:
-        along = power_of_two(columns, 32)
-        summed = {"parts": parts, "db": db, "rows": chunks, "columns": counted(columns)}
-        grid, block = (blocks(columns, along), 1), (along, THREADS // along)
-        launch(Source.of(SUM_COLUMNS, dz.dtype.name), "sum_columns", grid, block, summed)
-
-
-def _lanes(itemsize: int) -> int:
-    """Numbers that a thread takes at a time where rows are aligned; where they are not, its loop takes more turns."""
-    return 16 // itemsize
-
-
-def _block(columns: int, itemsize: int) -> tuple[int, int]:
-    """Threads along a row, and rows at a time."""
-    along = power_of_two(-(-columns // _lanes(itemsize)), 32)
-    return along, THREADS // along
-
-
-def _strips(columns: int, itemsize: int) -> int:
-    """Blocks side by side."""
-    return blocks(columns, _lanes(itemsize) * _block(columns, itemsize)[0])
-
-
-def _chunks(rows: int, columns: int) -> int:
-    """Blocks one below the other, from the sizes alone: so the sums are the same in each run."""
-    along, down = _block(columns, 4)
-    most = max(1, PARTIALS // blocks(columns, 4 * along))
-    return blocks(rows, ROWS_OF_THREAD * down, most)
+        add_chunks(parts, chunks, columns, db, dz.dtype.name)

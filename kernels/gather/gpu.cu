@@ -58,14 +58,15 @@ __device__ __forceinline__ void copy_rows(
 extern "C" __global__ void gather_batch(
     const DATA* data, const long long* order, REAL scale, REAL offset, REAL* out, long long count, long long features,
     const int* targets, int* targets_out, long long target_words, const REAL* weights, REAL* weights_out,
-    const REAL* table, REAL* numbers, int numbers_count, long long* clock, long long batch, long long period
+    long long weight_columns, const REAL* table, REAL* numbers, int numbers_count, long long* clock, long long batch,
+    long long period
 ) {
     long long step = clock[NEXT];
     const long long* rows = order + step % period * batch;
     convert_rows(data, rows, scale, offset, out, count, features);
     if (blockIdx.x > 0) return;
     if (targets != nullptr) copy_rows(targets, rows, targets_out, count, target_words);
-    if (weights != nullptr) copy_rows(weights, rows, weights_out, count, 1);
+    if (weights != nullptr) copy_rows(weights, rows, weights_out, count, weight_columns);
     if (blockIdx.y > 0 || threadIdx.x > 0 || threadIdx.y > 0) return;
     for (int k = 0; k < numbers_count; ++k) numbers[k] = table[step * numbers_count + k];
     clock[STEP] = clock[BASE] + step;

@@ -54,7 +54,7 @@ def gather_batch(
         offset: what is added then.
         out: (B, F); B is less than `batch` in a shorter last step.
         targets: those of all rows, and memory for the step's, of the same dtype.
-        weights: those of all rows, and memory for the step's, in the dtype of out.
+        weights: those of all rows, one or several each, and memory for the step's, in the dtype of out.
         table: (steps, K) in the dtype of out, the numbers of each step of the epoch.
         numbers: (K,), where this step's go.
         clock: int64 (4,), see `_cuda/clock.cu`.
@@ -68,6 +68,7 @@ def gather_batch(
         **{"order": order, "scale": scale, "offset": offset, "batch": batch, "period": period},
         **{"targets": words[0], "targets_out": words[1], "weights": rows, "weights_out": weights_out},
         "target_words": 0 if words[1] is None else words[1].size // len(out),
+        "weight_columns": 0 if weights_out is None else weights_out.size // len(out),
     }
     _launch("gather_batch", data, out, {**arguments, **moment})
 

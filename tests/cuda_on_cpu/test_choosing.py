@@ -91,6 +91,8 @@ def test_every_part_of_a_step_costs_something() -> None:
         assert (more > least) == (name != "float64")
     assert cost_model.seconds_per_step(classifier(64, 128, 128, 10), 32, gpu) > least + gpu.layer
     assert cost_model.seconds_per_step(classifier(64, 128, 10), 33, gpu) > least
+    normal = program_of([dk.Dense(128, "relu"), dk.BatchNormalization(), dk.Dense(10)], 64)
+    assert cost_model.seconds_per_step(normal, 32, gpu) > least + gpu.layer
 
 
 def test_constants_are_measured_once_and_kept(

@@ -11,6 +11,8 @@ net.save("run")
 one, other = dk.Input((4,), name="one"), dk.Input((3,), name="other")
 both = dk.Model([one, other], [dk.Dense(2, name="a")(one), dk.Dense(1, name="b")(other)], seed=0, backend="numpy")
 open("text.txt", "w").write("no numbers")
+rows = [f"{n},name {n},{n * n / 8},{'abc'[n % 3] if n else 'z'}" for n in range(30)]
+open("t.csv", "w").write("\\n".join(["id,name,price,kind", *rows]))
 open("text.npy", "w").write("no numbers")
 os.mkdir("other"); open("other/manifest.json", "w").write("[")
 """
@@ -43,7 +45,6 @@ ROWS: dict[str, list[str]] = {
         "both.predict([x, x[:2, :3]])",
         "(both.compile('sgd', 'mse'), both.evaluate([x, x[:, :3]], x))",
         "(both.compile('sgd', 'mse'), both.fit([x, x[:, :3]], [x[:, :2], y], class_weight={0: 2.0}))",
-        "both.to_numpy_source('net.py')",
         "net.plot('net.doc')",
     ],
     "Tables": [
@@ -318,6 +319,19 @@ ROWS: dict[str, list[str]] = {
         "dnnkit train --resume run --hidden 3",
         "dnnkit train --checkpoint-every often",
         "dnnkit train --json nowhere/a.json",
+        "dnnkit train t.csv",
+        "dnnkit train t.csv --target prize",
+        "dnnkit train t.csv --target price",
+        "dnnkit train t.csv --target kind --ignore name",
+        "dnnkit train t.csv --target name",
+        "dnnkit train t.csv --target price --ignore names",
+        "dnnkit train t.csv --target price --delimiter ';'",
+        "dnnkit train t.csv --target price --encoding utf-99",
+        "dnnkit train nowhere.csv --target price",
+        "dnnkit train digits --target price",
+        "dnnkit train --held-out 0.3",
+        "dnnkit predict run t.csv",
+        "dnnkit predict run nowhere.npy --out predictions.xls",
         "dnnkit predict run nowhere.npy",
         "dnnkit predict run text.txt",
         "dnnkit predict run text.npy",

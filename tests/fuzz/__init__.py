@@ -4,7 +4,8 @@
     python -m tests.fuzz --minutes 30                            all of them, one after the other
     python -m tests.fuzz --minutes 5 --reader state --seed 7     one
 
-`saves`, `data`, `formulas` and `commands` have the readers; `mutations` what is done to good files; `outcomes` what may
-come of it: an answer, a `DnnkitError` with a message, an exit status of 0 or 2, within 5 s of computing and 1 GiB.
+`saves`, `data`, `tables`, `formulas` and `commands` have the readers; `mutations` what is done to good files;
+`outcomes` what may come of it: an answer, a `DnnkitError` with a message, an exit status of 0 or 2, within 5 s of
+computing and 1 GiB.
 `corpus` keeps what once went wrong.
 """

@@ -44,6 +44,17 @@ OPTIONS: dict[str, list[str]] = {
     "--resume": PLACES,
     "--checkpoint-every": TIMES,
     "--json": [*PLACES, "-"],
+    "--target": [*NAMES, "1", "1,2", "price"],
+    "--task": ["classes", "numbers", "both", ""],
+    "--ignore": [*NAMES, "1"],
+    "--categories": ["1", ",", "\0"],
+    "--held-out": NUMBERS,
+    "--ensemble": NUMBERS,
+    "--time-budget": NUMBERS,
+    "--delimiter": [",", ";", "tab", "", "ab", '"', "\0", "\ud800"],
+    "--decimal": [".", ",", ""],
+    "--encoding": ["utf-16", "zip", "\0", ""],
+    "--missing": ["?", "1"],
     "--schedule": [],
     "--overwrite": [],
     "--quiet": [],
@@ -56,7 +67,7 @@ _OPTION = st.sampled_from(sorted(OPTIONS)).flatmap(
     lambda name: st.sampled_from(OPTIONS[name]).map(lambda value: [name, value]) if OPTIONS[name] else st.just([name])
 )
 _ANY = st.one_of(
-    _OPTION, st.sampled_from([*PLACES, *NAMES, "@run", "@checkpoint", "@samples"]).map(lambda word: [word])
+    _OPTION, st.sampled_from([*PLACES, *NAMES, "@run", "@checkpoint", "@samples", "@table"]).map(lambda word: [word])
 )
 LINES = st.tuples(
     st.sampled_from(["train", "train", "predict", "inspect", "backends", "compile --nothing", "", "nobody"]),
@@ -84,7 +95,13 @@ def _run(line: Any, folder: Path) -> None:
     command, parts = line
     words = [word for part in parts for word in part]
     (folder / "samples.csv").write_text("1,2,3,4\n")
-    known = {"@run": saved("within an epoch"), "@checkpoint": saved("checkpoint"), "@samples": folder / "samples.csv"}
+    (folder / "table.csv").write_text("price,1\n1.5,2\n")  # not enough rows to train on
+    known = {
+        "@run": saved("within an epoch"),
+        "@checkpoint": saved("checkpoint"),
+        "@samples": folder / "samples.csv",
+        "@table": folder / "table.csv",
+    }
     words = [str(known.get(word, word)) for word in words]
     before = Path.cwd()
     os.chdir(folder)

@@ -32,6 +32,16 @@ class Fault:
 
 REFERENCE = [
     Fault(
+        "reference-table-quartiles", SCALE, "dnnkit/tables/scaling.py",
+        "return 0.0 if spread == 0 else min(0.5 / spread", "return 0.0 if spread == 0 else min(1.0 / spread",
+        "tests/dnnkit/tables/test_encoder.py -k quartiles",
+    ),
+    Fault(
+        "reference-table-codes", ONE, "dnnkit/tables/columns.py",
+        "place.code[:] = codes + 1", "place.code[:] = np.maximum(codes, 0)",
+        "tests/dnnkit/tables/test_encoder.py -k embeddings",
+    ),
+    Fault(
         "reference-lbfgs-second-loop", ORDER, "kernels/lbfgs/reference.py",
         "curvatures, shares[::-1], strict=True)", "curvatures, shares, strict=True)",
         "tests/kernels/lbfgs/test_direction.py -k matrix",
@@ -197,9 +207,14 @@ REFERENCE = [
 
 NUMBA = [
     Fault(
+        "numba-weights-of-outputs", INDEX, "kernels/_engine/parts.py",
+        "own[i] = weights[i, place]", "own[i] = weights[i, 0]",
+        "tests/dnnkit/network/test_output_weights.py -k 'means_of_rows and numba'",
+    ),
+    Fault(
         "numba-loss-of-outputs", STALE, "kernels/_engine/parts.py",
         "(number(0.0, worker.totals, part.first) - before)", "number(0.0, worker.totals, part.first)",
-        "tests/backends/numba_backend/test_own_parts.py -k 'of_one_of_several and False'",
+        "tests/backends/numba_backend/test_own_parts.py -k 'of_one_of_several and no'",
     ),
     Fault(
         "numba-classes-second-product", STALE, "kernels/stages/dense_of_classes/cpu.py",
@@ -641,6 +656,31 @@ CUDA = [
         "if parts == 1 else", "if parts == 0 else",
         "tests/conformance -k 'CPU-data-clipped'",
     ),
+    Fault(
+        "cuda-embedding-positions", INDEX, "kernels/stages/embedding/gpu.cu",
+        "__ffs(static_cast<int>(left)) - 1", "__ffs(static_cast<int>(left) & -2) - 1",
+        "tests/kernels/stages/test_gpu.py -k 'cpu and embedding'",
+    ),
+    Fault(
+        "cuda-layer-moments", INDEX, "kernels/stages/layer_normalization/sums.cu",
+        "moments[2 * row + 1]", "moments[2 * row]",
+        "tests/kernels/stages/test_gpu.py -k 'cpu and layer_normalization'",
+    ),
+    Fault(
+        "cuda-losses-joined", MISSING, "kernels/_cuda/outputs.cu",
+        "sum += loss_weights[k] * losses[k];", "sum += losses[k];",
+        "tests/cuda_on_cpu/test_cupy_graphs.py -k every_kind",
+    ),
+    Fault(
+        "cuda-gradient-passed-on", STALE, "kernels/stages/add/gpu.py",
+        "any(needs_dx[:place])", "not needs_dx[place]",
+        "tests/cuda_on_cpu/test_cupy_graphs.py -k every_kind",
+    ),
+    Fault(
+        "cuda-statistics-of-a-step", MISSING, "backends/cupy_backend/timed_executable.py",
+        "self._take_statistics(self._training.stages.statistics)", "pass",
+        "tests/cuda_on_cpu/test_cupy_graphs.py -k every_kind",
+    ),
 ]  # fmt: skip
 
 BACKENDS = [
@@ -930,6 +970,16 @@ BACKENDS = [
         "tests/dnnkit/training/test_interrupted.py -k 'of_two_fits and numba and saved'",
     ),
     Fault(
+        "backends-balanced-after-split", STALE, "dnnkit/network/fitting.py",
+        "(*held_out[:2], balanced(held_out[2], program))", "held_out",
+        "tests/dnnkit/network/test_output_weights.py -k 'held_out and numpy'",
+    ),
+    Fault(
+        "backends-average-before-it-holds", ORDER, "backends/numba_backend/workers.py",
+        "run.averages_apart = bool(program.bounds)", "run.averages_apart = False",
+        "tests/dnnkit/layers/test_penalties.py -k 'running_means and units/1 and 1'",
+    ),
+    Fault(
         "backends-fused-mode", INDEX, "backends/numba_backend/fusing.py",
         'Part(settings["mode"], settings["sizes"]', 'Part("count", settings["sizes"]',
         "tests/backends/numba_backend/test_fusing.py -k 'one_hot and units/1'",
@@ -937,7 +987,7 @@ BACKENDS = [
     Fault(
         "backends-own-parts-columns", INDEX, "backends/numba_backend/own_parts.py",
         "slope[:, slice(*own.part.columns)] = gradient", "slope[:, : gradient.shape[1]] = gradient",
-        "tests/backends/numba_backend/test_own_parts.py -k 'of_one_of_several and False'",
+        "tests/backends/numba_backend/test_own_parts.py -k 'of_one_of_several and no'",
     ),
     Fault(
         "backends-own-parts-sums", STALE, "backends/numba_backend/own_parts.py",

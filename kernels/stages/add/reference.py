@@ -29,3 +29,8 @@ def backward(
 ) -> tuple[list[Array | None], list[Array | None]]:
     """The same gradient for all."""
     return [dy if needs else None for needs in needs_dx], []
+
+
+def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
+    """What a script says of it, where nothing is trained."""
+    return " + ".join(xs)

@@ -64,3 +64,12 @@ def affine(parameters: Sequence[Array], settings: Settings, xp: Namespace = np) 
     factors = factors if gamma is None else factors * gamma
     summands = -parameters[-2] * factors
     return factors, summands if beta is None else summands + beta
+
+
+def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
+    """What a script says of it, where nothing is trained."""
+    x, (mean, variance) = xs[0], parameters[-2:]
+    y = f"({x}.reshape(-1, {settings['channels']}) - {mean}) / np.sqrt({variance} + {settings['epsilon']!r})"
+    y += f" * {parameters[0]}" if settings["scale"] else ""
+    y += f" + {parameters[-3]}" if settings["center"] else ""
+    return f"({y}).reshape({x}.shape)"

@@ -30,3 +30,8 @@ def backward(
     rows, columns = saved
     sides = [xp.zeros((rows, n), dtype=dy.dtype) for n in (settings["start"], columns - settings["stop"])]
     return [xp.concat([sides[0], dy, sides[1]], axis=1)], []
+
+
+def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
+    """What a script says of it, where nothing is trained."""
+    return f"{xs[0]}[:, {settings['start']}:{settings['stop']}]"

@@ -31,3 +31,8 @@ def backward(
         dxs.append(dy[:, start : start + columns] if needs else None)
         start += columns
     return dxs, []
+
+
+def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
+    """What a script says of it, where nothing is trained."""
+    return f"np.concatenate([{', '.join(xs)}], axis=1)"

@@ -37,3 +37,8 @@ def backward(
         dtable = xp.matmul(xp.astype(is_class, dy.dtype), rows)
     columns = saved.shape[0] // dy.shape[0]
     return [xp.zeros((dy.shape[0], columns), dtype=dy.dtype) if needs_dx[0] else None], [dtable]
+
+
+def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
+    """What a script says of it, where nothing is trained."""
+    return f"{parameters[0]}[{xs[0]}.astype(int)].reshape(len({xs[0]}), -1)"

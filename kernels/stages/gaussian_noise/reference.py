@@ -37,3 +37,8 @@ def backward(
 ) -> tuple[list[Array | None], list[Array | None]]:
     """The same gradient."""
     return [dy if needs_dx[0] else None], []
+
+
+def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
+    """What a script says of it, where nothing is trained."""
+    return xs[0]

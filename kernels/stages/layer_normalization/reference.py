@@ -50,3 +50,13 @@ def backward(
     if settings["centered"]:
         dx = dx - xp.mean(slope, axis=1, keepdims=True)
     return [xp.reshape(dx * inverse, dy.shape)], dparameters
+
+
+def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
+    """What a script says of it, where nothing is trained."""
+    x = f"{xs[0]}.reshape(-1, {settings['channels']})"
+    y = f"({x} - {x}.mean(axis=1, keepdims=True))" if settings["centered"] else x
+    y += f" / np.sqrt(({y} ** 2).mean(axis=1, keepdims=True) + {settings['epsilon']!r})"
+    y += f" * {parameters[0]}" if settings["scale"] else ""
+    y += f" + {parameters[-1]}" if settings["center"] else ""
+    return f"({y}).reshape({xs[0]}.shape)"

@@ -36,3 +36,8 @@ def backward(
                 dx = dx * x
         dxs.append(dx if needs else None)
     return dxs, []
+
+
+def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
+    """What a script says of it, where nothing is trained."""
+    return " * ".join(xs)

@@ -41,3 +41,10 @@ def affine(parameters: Sequence[Array], settings: Settings, xp: Namespace = np) 
     spread = xp.sqrt(parameters[1])
     spread = xp.where(spread > LEAST, spread, xp.full_like(spread, LEAST))
     return 1 / spread, -parameters[0] / spread
+
+
+def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
+    """What a script says of it, where nothing is trained."""
+    x, (mean, variance, _) = xs[0], parameters
+    rows = f"({x}.reshape(-1, {settings['channels']}) - {mean})"
+    return f"({rows} / np.maximum(np.sqrt({variance}), {LEAST!r})).reshape({x}.shape)"

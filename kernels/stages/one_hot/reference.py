@@ -36,3 +36,13 @@ def backward(
 ) -> tuple[list[Array | None], list[Array | None]]:
     """No gradient in class numbers."""
     return [xp.zeros(saved, dtype=dy.dtype) if needs_dx[0] else None], []
+
+
+def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
+    """What a script says of it, where nothing is trained."""
+    x, sizes = xs[0], settings["sizes"]
+    columns = [f"({x}[:, {k}:{k + 1}] == np.arange({size}))" for k, size in enumerate(sizes)]
+    if settings["mode"] == "concatenate":
+        return f"np.concatenate([{', '.join(columns)}], axis=1).astype({x}.dtype)"
+    y = " + ".join(f"{column}.astype(int)" for column in columns)
+    return f"np.minimum({y}, 1).astype({x}.dtype)" if settings["mode"] == "multi_hot" else f"({y}).astype({x}.dtype)"

@@ -46,3 +46,14 @@ def backward(
     dfrequencies = xp.sum(2 * pi * dangles * x[:, :, None], axis=0)
     dx = xp.sum(2 * pi * dangles * parameters[0][None, :, :], axis=2) if needs_dx[0] else None
     return [dx], [dfrequencies, *dparameters]
+
+
+def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
+    """What a script says of it, where nothing is trained."""
+    x = xs[0]
+    angles = f"2 * np.pi * {parameters[0]} * {x}[:, :, None]"
+    waves = f"np.concatenate([np.sin({angles}), np.cos({angles})], axis=2)"
+    if not settings["units"]:
+        return f"{waves}.reshape(len({x}), -1)"
+    made = f'np.einsum("nfw,fwu->nfu", {waves}, {parameters[1]}) + {parameters[2]}'
+    return f"np.maximum({made}, 0).reshape(len({x}), -1)"

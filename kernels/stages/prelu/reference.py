@@ -29,3 +29,9 @@ def backward(
     x, alpha = saved, parameters[0]
     dalpha = xp.sum(xp.where(x > 0, xp.zeros_like(x), x * dy), axis=0)
     return [xp.where(x > 0, dy, dy * alpha) if needs_dx[0] else None], [dalpha]
+
+
+def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
+    """What a script says of it, where nothing is trained."""
+    x = xs[0]
+    return f"np.where({x} > 0, {x}, {x} * {parameters[0]})"

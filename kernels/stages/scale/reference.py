@@ -31,3 +31,8 @@ def backward(
 def affine(parameters: Sequence[Array], settings: Settings, xp: Namespace = np) -> tuple[Array, Array]:
     """(the factors, 0)."""
     return parameters[0], xp.zeros_like(parameters[0])
+
+
+def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
+    """What a script says of it, where nothing is trained."""
+    return f"{xs[0]} * {parameters[0]}"

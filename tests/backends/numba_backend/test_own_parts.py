@@ -466,11 +466,13 @@ def of_three_outputs(backend: str, metric: Any = worst) -> dk.Model:
     return net
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_those_of_one_of_several_outputs_are_called_too(weighted: bool) -> None:
+@pytest.mark.parametrize("weighted", ["no", "all", "each"])
+def test_those_of_one_of_several_outputs_are_called_too(weighted: str) -> None:
     x, labels, weights = classes()
     y = {"kind": labels, "size": x[:, :2] * x[:, 2:4]}
-    fits = FITS | ({"sample_weight": weights} if weighted else {})
+    fits: dict[str, Any] = FITS | {}
+    if weighted != "no":
+        fits["sample_weight"] = weights if weighted == "all" else {"kind": weights, "size": weights[::-1] + 0.5}
     by_numpy = of_three_outputs("numpy")
     expected = by_numpy.fit(x, y, **fits)
     for partition in LOCAL:
@@ -485,9 +487,10 @@ def test_those_of_one_of_several_outputs_are_called_too(weighted: bool) -> None:
         assert set(history.history) == set(expected.history)
         for measured in set(expected.history) & set(by_numpy.evaluate(x, y).keys()):
             assert history[measured] == pytest.approx(expected[measured], rel=1e-9), measured
-    evaluations = [net.evaluate(x, y, sample_weight=weights) for net in (nets[0], by_numpy)]
+    asked = {"sample_weight": fits.get("sample_weight")}
+    evaluations = [net.evaluate(x, y, **asked) for net in (nets[0], by_numpy)]
     assert dict(evaluations[0]) == pytest.approx(dict(evaluations[1]), rel=1e-9)
-    mine, others = (net.get_gradients(x, y) for net in (nets[0], by_numpy))
+    mine, others = (net.get_gradients(x, y, **asked) for net in (nets[0], by_numpy))
     assert mine[0] == pytest.approx(others[0], rel=1e-9)
     for name, gradient in others[1].items():
         np.testing.assert_allclose(mine[1][name], gradient, rtol=1e-9, atol=1e-12)

@@ -156,6 +156,7 @@ class ndarray:  # noqa: N801 - CuPy's name
         return wrap(_seen(self)[_key(key)], self)
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        counts.functions["__setitem__"] += 1
         host(self)[_key(key)] = host(value)
 
 
@@ -228,6 +229,7 @@ def _key(key: Any) -> Any:
 
 def _operator(name: str) -> Any:
     def method(self: ndarray, *others: Any) -> Any:
+        counts.functions[name] += 1
         if any(isinstance(other, np.ndarray) for other in others):
             raise TypeError(f"Unsupported type {np.ndarray}: an array of the GPU beside one of NumPy's")
         result = getattr(np.asarray(host(self)), name)(*(host(other) for other in others))

@@ -270,8 +270,8 @@ for _name in ("min", "max", "all", "any"):
     _reduction(_name, dtyped=False)
 for _name in ("argmin", "argmax"):
     _position(_name)
-UFUNCS = """abs add cos divide equal exp expm1 greater isfinite isnan less log log1p logical_and logical_not logical_or
-    maximum minimum multiply negative power sign sin sqrt square subtract tanh"""
+UFUNCS = """abs add cos divide equal exp expm1 floor greater isfinite isnan less log log1p logical_and logical_not
+    logical_or maximum minimum multiply negative power sign sin sqrt square subtract tanh"""
 for _name in UFUNCS.split():
     _ufunc(_name)
 

@@ -183,7 +183,8 @@ history = heads.fit(x, {"kind": labels, "value": values}, epochs=2, validation_s
 heads.evaluate(x, [labels, values], verbose=0, return_dict=True)["value_loss"] > 0
 [part.shape for part in heads.predict(x, verbose=0)] == [(64, 3), (64, 1)]
 heads.fit(x, [labels, values], class_weight={0: 2.0}, verbose=0) ! classes of several outputs are not the same
-heads.fit(x, [labels, values], sample_weight={"kind": np.ones(64)}, verbose=0) ! loss_weights= says how an output counts
+heads.fit(x, [labels, values], sample_weight={"kind": np.ones(64)}, verbose=0)
+heads.fit(x, [labels, values], class_weight={"kind": {0: 2.0}}, verbose=0)
 named = keras.Model({"in": inputs}, {"kind": h}); named.predict({"in": x}, verbose=0)["kind"].shape == (64, 8)
 outer = keras.Model(a, f(a)); outer.layers[-1].get_weights()[0].shape == (6, 8)
 outer2 = keras.Sequential([f, Dense(1)]); outer2.predict(x, verbose=0).shape == (64, 1)

@@ -72,6 +72,26 @@ def test_every_partition_has_them_once(
         np.testing.assert_allclose(found[name], value, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("together", [1, 2])
+@pytest.mark.parametrize("partition", ["units/1", "rows/2"])
+def test_running_means_are_of_what_holds(partition: str, together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba")
+    monkeypatch.setenv("DNNKIT_PARTITION", partition)
+    wanted, net = (network(backend=backend) for backend in ("numpy", "numba"))
+    for each in (wanted, net):
+        optimizer = dk.AdamW(0.05, no_decay="*bias", use_ema=True, ema_momentum=0.7)
+        each.compile(optimizer, "mean_squared_error", gradient_accumulation_steps=together)
+        history = each.fit(X, Y, batch_size=6, epochs=2, verbose=0)
+        for _ in range(together):
+            each.apply_gradients({name: np.full(value.shape, 0.1) for name, value in each.parameters.items()})
+    assert history.plan.reason is None
+    assert list(net.averages) == list(wanted.averages)
+    for name, value in wanted.averages.items():
+        np.testing.assert_allclose(net.averages[name], value, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(net.parameters[name], wanted.parameters[name], rtol=1e-9, atol=1e-12)
+    assert (net.averages["pre_lu/alpha"] >= 0).all()
+
+
 def test_training_follows_numpy_and_is_saved(backend: Backend, tmp_path: Path) -> None:
     wanted, nets = network(backend="numpy"), [network() for _ in range(2)]
     options = {"epochs": 3, "batch_size": 6, "sample_weight": WEIGHTS, "verbose": 0}

@@ -384,12 +384,7 @@ def test_wrong_goals_are_one_error(given: dict[str, Any], error: type[DnnkitErro
             net.compile("sgd", **given)
 
 
-def test_weights_are_of_samples_not_of_outputs() -> None:
-    net = compiled(backend="numpy")
-    with pytest.raises(ConfigurationError, match=r"class_weight is given, but .* several outputs, kind"):
-        net.fit(X, Y, class_weight={0: 2.0}, verbose=0)
-    with pytest.raises(ConfigurationError, match="loss_weights"):
-        net.fit(X, Y, sample_weight={"kind": np.ones(36)}, verbose=0)
+def test_one_output_has_no_weight_among_others() -> None:
     chain = dk.Sequential([dk.Dense(3)], backend="numpy")
     with pytest.raises(ConfigurationError, match="has one output"):
         chain.compile("sgd", "mse", loss_weights=[0.5])
@@ -443,12 +438,6 @@ def test_a_fit_that_is_diagnosed_has_each_call_of_a_layer() -> None:
     names = [layer.name for layer in history.diagnosis.layers]
     within = ["tower/dense", "tower/dense_1", "tower/dense#2", "tower/dense_1#2"]
     assert names == [*within, "shared", "shared#2", "shared#3", "kind", "price"]
-
-
-def test_a_graph_has_no_script() -> None:
-    net = network("numpy")
-    with pytest.raises(ConfigurationError, match="writes no script"):
-        net.to_numpy_source("net.py")
 
 
 def test_auto_chooses_for_a_graph() -> None:

@@ -69,6 +69,59 @@ def every_kind(backend: Backend, dtype: Any) -> dict[str, tuple[dk.Sequential, n
     return networks
 
 
+def graphs(dtype: Any) -> dict[str, tuple[dk.Model, Any]]:
+    """Every kind of operation, several inputs and outputs, with their samples."""
+    rng = np.random.default_rng(3)
+    numbers, classes = dk.Input((4,), name="x"), dk.Input((2,), name="classes")
+    h = dk.LayerNormalization()(dk.PReLU()(dk.Dense(6, name="x")(numbers)))
+    h = dk.Dropout(0.5)(h + dk.GaussianNoise(0.1)(dk.RMSNormalization()(dk.Scale()(h)))) * h
+    h = dk.BatchNormalization()(dk.Subtract()([dk.Average()([h, dk.Normalization()(h)]), dk.Activation("gelu")(h)]))
+    parts = [h, numbers, dk.OneHot((3, 4))(classes), dk.CategoryEncoding(4, "multi_hot")(classes)]
+    parts += [dk.CategoryEncoding(4, "count")(classes), dk.Flatten()(dk.Embedding(4, 3)(classes))]
+    parts += [dk.Flatten()(dk.PeriodicEmbedding(units, 3)(numbers)) for units in (2, 0)]
+    whole = dk.Concatenate()(parts)
+    outputs = {"kind": dk.Dense(3, "softmax")(whole), "table": dk.Reshape((2, 2))(dk.Dense(4, "tanh")(whole))}
+    several = dk.Model([numbers, classes], outputs, seed=1, dtype=dtype, backend="numpy")
+    several.compile("sgd", {"kind": "sparse_categorical_crossentropy", "table": "mse"})
+    given = {"x": rng.normal(size=(9, 4)), "classes": rng.integers(0, 3, (9, 2))}
+    several.fit(given, {"kind": given["classes"][:, 0], "table": rng.normal(size=(9, 4))}, epochs=3, verbose=0)
+    skip = dk.Dense(3, "relu")(numbers)
+    single = dk.Model(numbers, dk.Dense(2, "softmax")(skip + skip), seed=1, dtype=dtype, backend="numpy")
+    single.compile("sgd", "sparse_categorical_crossentropy")
+    single.build(4)
+    listed = dk.Model(numbers, [skip, numbers], seed=1, dtype=dtype, backend="numpy")
+    listed.build(4)
+    chain = dk.Sequential([dk.Dense(3), dk.BatchNormalization(), dk.ReLU()], seed=1, dtype=dtype, backend="numpy")
+    chain.build(4)
+    x = given["x"]
+    return {"several": (several, given), "single": (single, x), "listed": (listed, x), "chain": (chain, x)}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_graphs_are_written_with_names_for_what_they_compute(dtype: str, tmp_path: Path) -> None:
+    for name, (net, x) in graphs(dtype).items():
+        path = net.to_numpy_source(tmp_path / f"{name}.py")
+        found, wanted = predicted(path, x), net.predict(x)
+        assert type(found) is type(wanted)
+        assert len(path.read_text().splitlines()) <= 40
+        keys = list(wanted) if isinstance(wanted, dict) else range(len(wanted))
+        for key in keys:
+            assert found[key].dtype == dtype
+            np.testing.assert_allclose(found[key], wanted[key], **TOLERANCE[dtype], err_msg=name)
+
+
+def test_a_script_of_several_inputs_is_a_command_and_refuses_what_is_no_class(tmp_path: Path) -> None:
+    net, x = graphs("float64")["several"]
+    path = net.to_numpy_source(tmp_path / "net.py")
+    np.savez(tmp_path / "samples.npz", **x)
+    command = [sys.executable, "-W", "error", "net.py", "samples.npz"]
+    done = processes.run(command, cwd=tmp_path)
+    assert done.stderr == ""
+    assert done.stdout.startswith("{'kind': array(")
+    with pytest.raises(AssertionError, match=r"hold class numbers, from 0 to \[2, 3\]"):
+        predicted(path, {**x, "classes": x["classes"] - 1})
+
+
 @pytest.fixture(scope="module")
 def numpy_alone(tmp_path_factory) -> Path:
     """A folder of packages in which NumPy is the only one."""

@@ -13,11 +13,14 @@ import pytest
 
 from dnnkit.errors import ShapeError
 from dnnkit.kernels import registry
-from dnnkit.kernels._cuda import activations, losses, metric_sums, metrics, products
-from dnnkit.kernels._cuda.launch import THREADS, launch
+from dnnkit.kernels._cuda import activations, losses, metric_sums, metrics, outputs, products
+from dnnkit.kernels._cuda.launch import PARTIALS, THREADS, launch
 from dnnkit.kernels._cuda.source import ROOT, TYPES, Source, dtype_of, shipped, signatures
 from dnnkit.kernels.dropout import Draw
 from dnnkit.kernels.optimizer_step.reference import RULES
+from dnnkit.kernels.stages import Context, Example
+from dnnkit.kernels.stages import kind as kind_of_stage
+from dnnkit.testing.stages import arrays
 from tests import processes
 from tests.cuda_on_cpu.compiling import SHARED_BYTES
 from tests.kernels._numba.test_signatures import FOLDERS, functions_with_arrays, module, parameters
@@ -28,8 +31,9 @@ NEVER = ["nonzero_columns"]
 """A GPU multiplies every column."""
 IN_OTHERS = ["philox"]
 """Drawn in the mask of dropout."""
-BY_ARRAYS = ["lbfgs", "norm_bound", "penalty", *registry.names("stage")]
-"""CuPy runs the reference, operation by operation."""
+BY_ARRAYS = ["lbfgs", "dense_of_classes"]
+"""CuPy runs the reference, operation by operation; `dense_of_classes` in no network, for the Numba backend makes it."""
+KINDS = [name for name in registry.names("stage") if name not in BY_ARRAYS]
 OWN = [name for name in FOLDERS if name not in BY_CUBLAS + NEVER + IN_OTHERS + BY_ARRAYS]
 """What has CUDA code of our own."""
 LAUNCHERS = [name for name in FOLDERS if (ROOT / registry.folder(name) / "gpu.py").is_file()]
@@ -43,6 +47,9 @@ WRITTEN = {
     ("dropout", "mask"): ["out"],
     ("gather", "gather"): ["out"],
     ("interpolate", "interpolate"): ["out"],
+    ("norm_bound", "hold"): ["memory"],
+    ("penalty", "gradient"): [],
+    ("penalty", "penalty"): ["total", "scratch", "factor", "numbers", "place", "adds"],
     ("softmax", "backward"): ["out"],
     ("softmax", "forward"): ["out", "b"],
     **{("optimizer_step", name): ["numbers"] for name in RULES},
@@ -126,12 +133,46 @@ def every_launcher_once(dtype, rows=5000):
         gather.gather(whole, labels, 1.0, 0.0, y)
         pairs = [(array, array.copy()) for array in (labels, x[:, 0].copy())]
         gather.gather_batch(whole, labels, 1.0, 0.0, y, *pairs, x, x[0], clock, rows, 3)
+    for name in KINDS:
+        for example in [*kind_of_stage(name).examples, *wide_examples(name)]:
+            every_stage_launcher(name, example, min(rows, 300) if max(example.inputs) > 100 else rows, dtype)
+    held, l1 = np.zeros((5 * rows,), dtype), np.zeros((5 * rows,), dtype)
+    module("penalty", "gpu").penalty(held, l1, l1, loss, np.zeros(PARTIALS))
+    module("penalty", "gpu").gradient(held, held.copy(), l1, l1)
+    for not_negative in (False, True):
+        module("norm_bound", "gpu").hold(x, 0.0, 1.0, 1.0, not_negative, memory_of(dtype))
+    outputs.labels_of(x, 2, labels)
+    outputs.join_losses(loss, loss, np.zeros(1, np.int32), two, clock, dtype)
     module("clip_norm", "gpu").clip_norm(x, 1.0, y)
     module("interpolate", "gpu").interpolate(x, y, 0.5, x)
     module("clip_norm", "gpu").clip_value(x, 1.0, y)
     module("dropout", "gpu").mask(0, keep.size, 0.5, 1, 2, 2**64 - 1, keep)
     module("dropout", "gpu").apply(x, keep, 0.5, y)
     module("dropout", "gpu").draw(x, Draw(0.5, 1, 2, 2**64 - 1), y)
+
+
+def memory_of(dtype):
+    """What a launcher of a stage asks memory of."""
+    return lambda name, shape, kind=None, fill=None: np.empty(shape, kind or dtype) if fill is None else fill
+
+
+def wide_examples(name):
+    """Rows of other widths, where they go other ways."""
+    settings = kind_of_stage("layer_normalization").examples[0].settings
+    widths = (64, 2048) if name == "layer_normalization" else ()
+    names = "gamma", "beta"
+    return [Example((n,), n, dict.fromkeys(names, (n,)), {**settings, "channels": n}) for n in widths]
+
+
+def every_stage_launcher(name, example, rows, dtype):
+    xs, parameters = arrays(example, rows, dtype, np.random.default_rng(0))
+    launcher, memory = module(name, "gpu"), memory_of(dtype)
+    y, saved = launcher.forward(xs, parameters, example.settings, Context(True, 1, 2, 3), memory)
+    needed = [True] * len(xs)
+    dxs, gradients = launcher.backward(y.copy(), saved, parameters, example.settings, needed, memory)
+    assert [dx.shape for dx in dxs] == [x.shape for x in xs]
+    trained = [shape for key, shape in example.parameters.items() if key not in example.statistics]
+    assert [gradient.shape for gradient in gradients if gradient is not None] == trained
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -186,6 +227,15 @@ def test_the_table_of_launchers_is_complete():
     assert set(WRITTEN) == set(functions_with_arrays(OWN))
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_a_kind_of_stage_has_launchers_as_its_reference(name):
+    """Memory in place of a namespace, and where gradients go."""
+    launcher, reference = module(name, "gpu"), module(name, "reference")
+    taken = [[*parameters(getattr(reference, way))[:-1], "memory"] for way in ("forward", "backward")]
+    assert parameters(launcher.forward) == taken[0]
+    assert parameters(launcher.backward) == [*taken[1], "outs"]
+
+
 @pytest.mark.parametrize(("kernel", "name"), sorted(WRITTEN))
 def test_parameters_are_those_of_the_reference_and_then_what_is_written(kernel, name):
     left_out = ("xp", "dtype", "axis")
@@ -215,7 +265,7 @@ def test_a_loss_has_the_row_that_the_pass_calls(name):
     assert "REAL row_loss(" in text
     loss = registry.loss(name)
     taken = parameters(loss.loss_and_gradient)[1 : -1 - len(loss.parameters)]
-    assert parameters(losses.loss_and_gradient) == ["loss", "scores", *taken, "out", "total", "scratch"]
+    assert parameters(losses.loss_and_gradient) == ["loss", "scores", *taken, "out", "total", "scratch", "numbers"]
 
 
 @pytest.mark.parametrize("name", registry.names("loss"))
@@ -366,7 +416,8 @@ def test_nothing_imports_cupy_before_a_launch():
 
 def test_launchers_do_not_wait_for_the_device():
     """Nothing in them reads an array: no float(), no .get(), no .item()."""
-    for path in [ROOT / "_cuda/activations.py", ROOT / "_cuda/losses.py", *ROOT.glob("**/gpu.py")]:
+    shared = "activations", "by_column", "losses", "outputs", "pairwise", "strips"
+    for path in [*(ROOT / f"_cuda/{name}.py" for name in shared), *ROOT.glob("**/gpu.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)

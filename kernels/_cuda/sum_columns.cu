@@ -1,10 +1,10 @@
-// The second stage of the bias gradient, apart because no activation is in it. Contract: the package's docstring.
+// The second stage of sums down columns, apart because it is the same whatever is summed.
 
 #include "_cuda/columns.cu"
 #include "_cuda/packs.cu"
 
-// db_j = the sum of parts_ij over the chunks i.
-extern "C" __global__ void sum_columns(const REAL* parts, REAL* db, int rows, int columns) {
+// out_j = the sum of parts_ij over the chunks i.
+extern "C" __global__ void sum_columns(const REAL* parts, REAL* out, int rows, int columns) {
     __shared__ REAL shared[STRIP_THREADS];
     const int stride = gridDim.x * blockDim.x;
     for (int start = blockIdx.x * blockDim.x; start < columns; start += stride) {
@@ -15,6 +15,6 @@ extern "C" __global__ void sum_columns(const REAL* parts, REAL* db, int rows, in
             some_at_once<8>(threadIdx.y, blockDim.y, rows, read, [&](int, REAL part) { sums[0] += part; });
         }
         sum_down<1>(sums, shared);
-        if (threadIdx.y == 0 && column < columns) db[column] = sums[0];
+        if (threadIdx.y == 0 && column < columns) out[column] = sums[0];
     }
 }

@@ -1,0 +1,244 @@
+"""The curve of error against seconds on which the estimators' default was chosen: the tuning sets, and nothing else.
+
+    python -m benchmarks.tables.curve                   # measure what is missing, then write JSON, markdown, picture
+
+Each variant differs from the default in what its line says. Errors are misclassified shares, or the root of the mean
+square as a share of the standard deviation, in multiples of HistGradientBoosting's on the same rows; a set's 4,000
+first rows of a fixed order are split into two halves, each of which is learned from once. Seconds are the process's
+processor time for all fits, one thread unless the line says otherwise.
+"""
+
+import argparse
+import json
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
+
+import numpy as np
+
+from benchmarks.tables import records, scores
+from benchmarks.tables.loading import load
+from benchmarks.tables.measuring import one_thread
+from benchmarks.tables.methods import get
+from benchmarks.tables.tuning import TUNING
+
+ROWS = 4000
+RECORDS, OUT = Path("runs/tables/curve.jsonl"), Path("benchmarks/results")
+LEAST = 0.005
+"""Is added to errors before they are divided, for some are nearly 0."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What differs from the default.
+
+    Attributes:
+        family: which line of the picture it is part of.
+        label: what differs, in words.
+        parameters: of the estimator.
+        threads: of the process.
+    """
+
+    family: str
+    label: str
+    parameters: Mapping[str, Any]
+    threads: int = 1
+
+
+REALMLP: dict[str, Any] = {
+    "n_ensemble": 1,
+    "validation_fraction": 0.2,
+    "hidden_layer_sizes": (256, 256, 256),
+    "max_iter": 256,
+    "batch_size": 256,
+    "calibration": None,
+}
+"""What RealMLP-TD-S has in place of the default's; it has SELU for classes, too."""
+
+
+def of(family: str, name: str, values: list[Any], words: str) -> dict[str, Variant]:
+    """A variant for each value of a parameter."""
+    return {f"{name}={value}": Variant(family, words.format(value), {name: value}) for value in values}
+
+
+VARIANTS: dict[str, Variant] = {
+    "default": Variant("", "the default", {}),
+    **of("members", "n_ensemble", [1, 2, 4, 16], "{} members"),
+    **of("epochs", "max_iter", [8, 16, 64, 128], "{} epochs"),
+    **of("width", "hidden_layer_sizes", [(32, 32), (64, 64), (256, 256)], "layers of {}"),
+    **of("batch", "batch_size", [16, 64, 128], "batches of {}"),
+    **of("early stopping", "n_iter_no_change", [4, 8, np.inf], "end after {} epochs without a better one"),
+    "last": Variant("early stopping", "all rows, the last epoch", {"early_stopping": False}),
+    "float64": Variant("dtype", "float64", {"dtype": "float64"}),
+    "two threads": Variant("threads", "two threads", {}, threads=2),
+    **of("parts", "activation", ["selu", "relu"], "{}"),
+    "schedule=None": Variant("parts", "a constant rate", {"schedule": None, "learning_rate_init": 0.02}),
+    "label_smoothing=0": Variant("parts", "labels as they are", {"label_smoothing": 0.0}),
+    "beta_2=0.999": Variant("parts", "beta_2 0.999", {"beta_2": 0.999}),
+    "calibration=None": Variant("parts", "no temperature", {"calibration": None}),
+    **of("parts", "dropout", [0.1], "dropout {}"),
+    "plain": Variant("steps", "scikit-learn's MLP with this encoder", {"preset": "mlp", "encoder": "tabular"}),
+    "realmlp": Variant("steps", "one network of RealMLP-TD-S's sizes", REALMLP),
+    "one": Variant("steps", "one network of the default's sizes", {"n_ensemble": 1, "calibration": None}),
+    "members": Variant("steps", "its members", {"calibration": None}),
+}
+"""By the names that records have."""
+
+
+def halves(name: str) -> Iterator[tuple[int, Any, Any, Any, Any]]:
+    """The number of a half, and (x, y) to learn from and to be tested with."""
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    table = load(name)
+    rows = np.random.default_rng(0).permutation(len(table.y))[:ROWS]
+    is_class = table.entry.task == "classification"
+    folds = (StratifiedKFold if is_class else KFold)(2, shuffle=True, random_state=0)
+    for number, (fit, test) in enumerate(folds.split(rows, table.y[rows])):
+        parts = [(table.x.iloc[rows[part]].reset_index(drop=True), table.y[rows[part]]) for part in (fit, test)]
+        yield number, *parts[0], *parts[1]
+
+
+def measure(name: str, variant: str) -> Iterator[records.Record]:
+    """A record for each half of a data set."""
+    import dnnkit as dk
+
+    is_class = load(name).entry.task == "classification"
+    for half, x, y, x_test, y_test in halves(name):
+        if variant == "hist-gradient-boosting":
+            made, threads = get(variant).build(load(name).entry.task, half), 1
+        else:
+            kind, threads = dk.DNNClassifier if is_class else dk.DNNRegressor, VARIANTS[variant].threads
+            made = kind(random_state=half, n_jobs=threads, **VARIANTS[variant].parameters)
+        start, wall = process_time(), perf_counter()
+        made.fit(x, y)
+        seconds, wall = process_time() - start, perf_counter() - wall
+        if is_class:
+            found = scores.classification(y_test, made.predict_proba(x_test), made.classes_, y)
+        else:
+            found = scores.regression(y_test, made.predict(x_test), y)
+        used = {"seconds": seconds, "wall": wall, **{key: float(value) for key, value in found.items()}}
+        yield {"set": name, "method": variant, "repeat": 0, "fold": half, **used}
+
+
+def run(path: Path, names: list[str]) -> None:
+    """Measure what is missing."""
+    known = records.read(path)
+    for variant in ["hist-gradient-boosting", *names]:
+        for name in TUNING:
+            if all((name, variant, 0, half) in known for half in (0, 1)):
+                continue
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                for record in measure(name, variant):
+                    records.append(path, record)
+        print(variant, file=sys.stderr, flush=True)
+
+
+def summary(path: Path) -> dict[str, dict[str, Any]]:
+    """For each variant that is whole: seconds of all fits, and means of its errors in multiples of boosting's."""
+    known = records.read(path)
+    means: dict[str, dict[str, dict[str, float]]] = {}
+    for name in TUNING:
+        for variant in ["hist-gradient-boosting", *VARIANTS]:
+            found = [known[name, variant, 0, half] for half in (0, 1) if (name, variant, 0, half) in known]
+            if len(found) == 2:
+                keys = [key for key, value in found[0].items() if isinstance(value, float)]
+                means.setdefault(variant, {})[name] = {key: (found[0][key] + found[1][key]) / 2 for key in keys}
+    theirs = means["hist-gradient-boosting"]
+    told = {}
+    for variant in VARIANTS:
+        ours = means.get(variant, {})
+        if len(ours) < len(TUNING):
+            continue
+        classes = [name for name in TUNING if load(name).entry.task == "classification"]
+
+        def ratio(sets: list[str], key: str, least: float, ours: Any = ours) -> float:
+            return float(np.exp(np.mean([np.log((ours[n][key] + least) / (theirs[n][key] + least)) for n in sets])))
+
+        told[variant] = {
+            "label": VARIANTS[variant].label,
+            "family": VARIANTS[variant].family,
+            "seconds": 2 * sum(each["seconds"] for each in ours.values()),
+            "wall": 2 * sum(each["wall"] for each in ours.values()),
+            "error": ratio(list(TUNING), "normalised", LEAST),
+            "classes": ratio(classes, "error", LEAST),
+            "numbers": ratio([name for name in TUNING if name not in classes], "normalised", LEAST),
+            "log loss": ratio(classes, "log_loss", 0.0),
+            "better": sum(ours[name]["normalised"] < theirs[name]["normalised"] for name in TUNING),
+        }
+    return told
+
+
+def table(told: dict[str, dict[str, Any]]) -> str:
+    """Markdown, a row for each variant."""
+    lines = [
+        "| variant | seconds | error, classes | error, numbers | log loss | better on |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for each in told.values():
+        lines.append(
+            f"| {each['label']} | {each['seconds']:.1f} | {each['classes']:.3f} | {each['numbers']:.3f} | "
+            f"{each['log loss']:.3f} | {each['better']} of {len(TUNING)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+FAMILIES = {"members": "#1f6fb4", "epochs": "#d1495b", "width": "#2e933c", "batch": "#8a5fbf"}
+"""Lines of the picture, and their colours."""
+
+
+def draw(path: Path, told: dict[str, dict[str, Any]]) -> None:
+    """Error against seconds: a line through the default for each family."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes, default = figure.subplots(), told["default"]
+    for family, colour in FAMILIES.items():
+        line = sorted(
+            [each for each in told.values() if each["family"] == family] + [default], key=lambda each: each["seconds"]
+        )
+        x, y = [each["seconds"] for each in line], [each["error"] for each in line]
+        axes.plot(x, y, "o-", color=colour, label=family, markersize=4, lw=1.2)
+        for each in line:
+            if each is not default:
+                text = each["label"].removeprefix("layers of ").removeprefix("batches of ").split(" ")[0].strip("(,")
+                where = (each["seconds"], each["error"])
+                axes.annotate(text, where, (4, 4), textcoords="offset points", fontsize=7, color=colour)
+    axes.plot(default["seconds"], default["error"], "o", color="black", markersize=9, zorder=5, label="the default")
+    axes.set_xscale("log")
+    axes.set_xlabel("processor seconds for 30 fits")
+    axes.set_ylabel("error / HistGradientBoosting's")
+    axes.grid(alpha=0.25, which="both")
+    axes.legend(fontsize=8)
+    figure.savefig(path, dpi=130)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.tables.curve", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--variant", action="append", choices=VARIANTS, help="default: all")
+    parser.add_argument("--records", type=Path, default=RECORDS)
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args(arguments)
+    run(options.records, options.variant or list(VARIANTS))
+    told = summary(options.records)
+    (options.out / "tables-default.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    (options.out / "tables-default.md").write_text(table(told), encoding="utf-8")
+    if "default" in told:
+        draw(options.out / "tables-default.png", told)
+    return 0
+
+
+if __name__ == "__main__":
+    if "OMP_NUM_THREADS" not in os.environ:
+        one_thread()
+        os.execv(sys.executable, [sys.executable, "-m", "benchmarks.tables.curve", *sys.argv[1:]])  # noqa: S606
+    sys.exit(main())

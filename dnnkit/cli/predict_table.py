@@ -1,0 +1,56 @@
+"""`dnnkit predict RUN table.csv`: what an estimator says of the rows of a table, whose columns are found by name."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import typer
+
+from dnnkit.cli.predictions import Predictions
+from dnnkit.cli.tables import targets_of
+from dnnkit.errors import CheckpointError
+from dnnkit.estimators.saving import NAME, load_estimator
+from dnnkit.files import as_path
+from dnnkit.saves.folder import read_files
+from dnnkit.tables.frames import Table
+from dnnkit.tables.reading import TextOptions, read_table
+from dnnkit.tables.summary import listed
+
+
+def is_run_on_table(run: Path) -> bool:
+    """Whether a run folder has an estimator, and not a network alone; raises `CheckpointError` if it is no save."""
+    return NAME in read_files(as_path(run))
+
+
+def predictions_of_table(run: Path, file: Path, backend: str | None, options: TextOptions) -> Predictions:
+    """What the estimator of a run folder predicts for a table; what is odd about that is said on standard error."""
+    estimator = load_estimator(run, backend=backend)
+    table = read_table(file, options)
+    if estimator.encoder_ is None or not hasattr(estimator.encoder_, "transform_and_tell"):
+        raise CheckpointError(f"{run} has no encoder of tables: predict in Python, by dk.load_estimator({str(run)!r})")
+    return predict(estimator, _arranged(estimator, table), run)
+
+
+def _arranged(estimator: Any, table: Table) -> Table:
+    """The columns that the estimator was trained on, in their order; says what else there is."""
+    encoder = estimator.encoder_
+    arranged: Table = encoder.arranged(table)
+    known = set(arranged.names)
+    others = [name for name in table.names if name not in known]
+    if others:
+        typer.echo(f"ignored, for training had no such columns: {listed(others)}", err=True)
+    for note in encoder.transform_and_tell(arranged)[1]:
+        typer.echo(str(note), err=True)
+    return arranged
+
+
+def predict(estimator: Any, table: Table, run: Path) -> Predictions:
+    """Classes with their probabilities, or values."""
+    if not hasattr(estimator, "classes_"):
+        values = np.asarray(estimator.predict(table))
+        values = values[:, None] if values.ndim == 1 else values
+        return Predictions(tuple(targets_of(run, values.shape[1])), values)
+    probabilities = np.asarray(estimator.predict_proba(table))
+    if estimator.predict(table.take([0])).ndim == 2:  # several labels a row, each with a probability of its own
+        return Predictions(tuple(targets_of(run, probabilities.shape[1])), probabilities)
+    return Predictions(tuple(targets_of(run, 1)), probabilities, estimator.classes_)

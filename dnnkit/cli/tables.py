@@ -1,0 +1,102 @@
+"""What commands say of tables and keep of them in a run folder."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from dnnkit.errors import CheckpointError, DataError
+from dnnkit.files import read_regular, replace
+from dnnkit.saves.folder import to_json
+from dnnkit.saves.schema import LARGEST_JSON, list_of, read, record, text
+from dnnkit.tables.columns import Options
+from dnnkit.tables.finding import find_columns
+from dnnkit.tables.frames import Table
+from dnnkit.tables.reading import TextOptions
+from dnnkit.tables.summary import listed, report
+
+FILE = "table.json"
+
+RUN = record({"targets": list_of(text(most=10_000), 10_000)})
+
+
+def text_options(given: Mapping[str, Any]) -> TextOptions:
+    """How a text file is read, by the options of a command."""
+    return TextOptions(given["delimiter"], given["decimal"], given["encoding"], tuple(given["missing"] or ()))
+
+
+def keep_targets(folder: Path, names: tuple[str, ...]) -> None:
+    """Write what the targets of a run are called, beside its save."""
+    replace(folder / FILE, to_json({"targets": list(names)}))
+
+
+def targets_of(folder: Path, count: int) -> list[str]:
+    """What the targets of a run are called, of which there are so many; an estimator that Python saved says nothing."""
+    names: list[str] = []
+    with suppress(OSError):
+        names = read({FILE: read_regular(folder / FILE, LARGEST_JSON, folder)}, FILE, RUN, str(folder))["targets"]
+    if len(names) == count:
+        return names
+    if names:
+        raise CheckpointError(f"{folder} is damaged: {FILE} names {len(names)} targets: expected {count}")
+    return ["prediction"] if count == 1 else [f"prediction {number}" for number in range(1, count + 1)]
+
+
+def describe(table: Table, file: str, categories: tuple[str, ...]) -> list[str]:
+    """The lines that say what was found in the columns of a table; raises `DataError` for those that cannot be used."""
+    options = Options("robust", rare=1, indicates_missing=True, embeds_above=None, most_categories=len(table))
+    found = find_columns(table, options, categories)
+    if found.refused:
+        names = quoted(",".join(found.refused))
+        raise DataError(
+            f"{file}: {', '.join(found.refused.values())}: free text, it seems; leave it out by --ignore {names}, or, "
+            f"if the same values come again, say --categories {names}"
+        )
+    empty = [column.name for column in found.columns if column.kind == "empty"]
+    if empty:
+        raise DataError(
+            f"{file}: no row has a value in {listed(empty)}: leave that out by --ignore {quoted(','.join(empty))}"
+        )
+    lines = list(report(found.columns, len(table)))
+    for name in found.numbered:
+        lines.append(f"column {name!r} numbers the rows: --ignore {quoted(name)} leaves it out")
+    return lines
+
+
+def quoted(words: str) -> str:
+    """Words for a shell."""
+    import shlex
+
+    return shlex.quote(words)
+
+
+def names_of(given: list[str] | None, names: tuple[str, ...], option: str) -> tuple[str, ...]:
+    """The columns that an option names, repeated or separated by commas; raises `DataError` for others."""
+    from dnnkit.registry import did_you_mean
+
+    found: list[str] = []
+    for item in given or ():
+        parts = [item] if item in names else [part.strip() for part in item.split(",")]
+        for part in parts:
+            if part not in names:
+                raise DataError(f"{option} {part}: no such column: {did_you_mean(part, names)}it has {listed(names)}")
+            found.append(part)
+    return tuple(found)
+
+
+def scores_of(estimator: Any, x: Table, y: Any, is_classes: bool) -> dict[str, float]:
+    """How good predictions are, beside always the most frequent class, or the mean."""
+    import numpy as np
+
+    if is_classes:
+        predicted = estimator.predict(x)
+        return {"accuracy": float(np.mean(predicted == y))}
+    predicted = np.asarray(estimator.predict(x), np.float64).reshape(y.shape)
+    errors = predicted - y
+    varied = ((y - y.mean(axis=0)) ** 2).sum(axis=0)
+    r2 = np.mean(1 - (errors**2).sum(axis=0) / np.where(varied > 0, varied, np.nan))
+    return {
+        "r2": float(r2),
+        "root_mean_squared_error": float(np.sqrt(np.mean(errors**2))),
+        "mean_absolute_error": float(np.mean(np.abs(errors))),
+    }

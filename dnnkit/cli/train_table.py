@@ -1,0 +1,180 @@
+"""`dnnkit train table.csv --target price`: an estimator on a table."""
+
+import shlex
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from dnnkit.cli.asked import is_given, new_folder, require_free, units
+from dnnkit.cli.output import Speaker, json_output
+from dnnkit.cli.tables import describe, keep_targets, names_of, scores_of, text_options
+from dnnkit.deferred import dataclass
+from dnnkit.errors import ConfigurationError, DataError, TrainingWarning
+from dnnkit.files import as_path
+from dnnkit.settings import shown
+from dnnkit.tables.columns import figure
+from dnnkit.tables.frames import Table
+from dnnkit.tables.reading import TextOptions, read_table
+from dnnkit.tables.summary import listed
+from dnnkit.tables.target_column import TargetColumn, Task, find_target
+
+FEWEST_ROWS = 10
+
+
+@dataclass(frozen=True)
+class TableRun:
+    """What `dnnkit train` was asked for of a table.
+
+    Attributes:
+        file: the table.
+        targets: names of columns.
+        task: None where values decide.
+        ignored: columns that are left out.
+        categories: columns that are categories, whatever they look like.
+        held_out: the share of rows that are scored and not trained on.
+        text: how a text file is read.
+        parameters: of the estimator, those that were given.
+        out: the run folder.
+    """
+
+    file: Path
+    targets: list[str] | None
+    task: Task | None
+    ignored: list[str] | None
+    categories: list[str] | None
+    held_out: float
+    text: TextOptions
+    parameters: dict[str, Any]
+    out: Path
+
+
+OF_ESTIMATOR = {
+    "hidden": "hidden_layer_sizes",
+    "activation": "activation",
+    "optimizer": "solver",
+    "learning_rate": "learning_rate_init",
+    "batch_size": "batch_size",
+    "epochs": "max_iter",
+    "dtype": "dtype",
+    "ensemble": "n_ensemble",
+    "time_budget": "time_budget",
+}
+"""Options, and the parameters of the estimator that they are; one that is not given is the estimator's business."""
+
+
+def asked_of(context: typer.Context) -> TableRun:
+    """What the options of `dnnkit train` ask for."""
+    given = context.params
+    for name in ("resume", "checkpoint_every"):
+        if is_given(context, name):
+            option = f"--{name.replace('_', '-')}"
+            raise ConfigurationError(f"{option} is for networks on images: the training of a table is not resumed")
+    file = as_path(given["dataset"])
+    folder = given["out"] or new_folder(file.stem)
+    require_free(folder, given["overwrite"], can_resume=False)
+    if given["task"] not in (None, "classes", "numbers"):
+        raise ConfigurationError(f"--task is {shown(given['task'])}: expected classes or numbers")
+    if not 0 < given["held_out"] < 1:
+        raise ConfigurationError(f"--held-out is {given['held_out']}: expected a share between 0 and 1, such as 0.2")
+    values = {**given, "hidden": units(given["hidden"])}
+    parameters = {other: values[name] for name, other in OF_ESTIMATOR.items() if is_given(context, name)}
+    return TableRun(
+        file,
+        given["target"],
+        given["task"],
+        given["ignore"],
+        given["categories"],
+        given["held_out"],
+        text_options(given),
+        {**parameters, "random_state": given["seed"], "backend": given["backend"]},
+        folder,
+    )
+
+
+def train_table(run: TableRun, quiet: bool, json: str | None) -> None:
+    """Say what is in the table, train, score the rows that were held out, and leave a run folder."""
+    from dnnkit.tables.encoder import TabularEncoder
+
+    with json_output(json) as result:
+        say = Speaker(quiet)
+        table = read_table(run.file, run.text)
+        file = run.file.name
+        targets = names_of_targets(run.targets, table, file)
+        target = find_target(table, targets, run.task, file)
+        ignored = names_of(run.ignored, table.names, "--ignore")
+        x = table.drop((*targets, *ignored))
+        if not x.names:
+            raise DataError(f"{file} has no columns beside {listed(targets)}: there is nothing to predict from")
+        categories = names_of(run.categories, x.names, "--categories")
+        if len(table) < FEWEST_ROWS:
+            raise DataError(f"{file} has {len(table)} rows: expected at least {FEWEST_ROWS}")
+        for line in (*describe(x, file, categories), *target.report()):
+            say(line)
+        train, test = split(target, run.held_out, run.parameters["random_state"])
+        say(f"{len(train):,} rows to train on, {len(test):,} held out")
+
+        encoder = TabularEncoder(categories=list(categories) or "auto")
+        estimator = _estimator(target.task)(encoder=encoder, verbose=not quiet, **run.parameters)
+        began = time.monotonic()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "column .* numbers the rows", TrainingWarning)  # which was said above
+            estimator.fit(x.take(train), target.y[train])
+        seconds = time.monotonic() - began
+        scores = scores_of(estimator, x.take(test), target.y[test], target.task == "classes")
+        say(f"trained in {seconds:.1f} s")
+        say(f"held out: {said(scores, target, test)}")
+        estimator.save(run.out)
+        keep_targets(run.out, target.names)
+        say(f"run folder {run.out}: encoder, target, network")
+        say(f"for other rows: dnnkit predict {shlex.quote(str(run.out))} TABLE")
+        result |= {
+            "table": str(run.file),
+            "task": target.task,
+            "targets": list(target.names),
+            "rows": len(table),
+            "columns": [column.to_dict() for column in estimator.encoder_.columns_],
+            "held_out": {"rows": len(test), **scores},
+            "total_seconds": seconds,
+            "run_folder": str(run.out),
+        }
+
+
+def names_of_targets(given: list[str] | None, table: Table, file: str) -> tuple[str, ...]:
+    """The columns to predict."""
+    if not given:
+        raise ConfigurationError(f"{file} is a table: say what to predict by --target, one of {listed(table.names)}")
+    return tuple(name for item in given for name in ([item] if item in table.names else item.split(",")))
+
+
+def split(target: TargetColumn, held_out: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows to train on and rows that are held out, in their order; of each class a share, and one at least of both."""
+    rng = np.random.default_rng(seed)
+    groups = np.unique(target.y, return_inverse=True)[1] if target.task == "classes" else np.zeros(len(target.y), int)
+    chosen = []
+    for group in range(int(groups.max()) + 1):
+        rows = rng.permutation(np.flatnonzero(groups == group))
+        chosen.append(rows[: min(max(1, round(held_out * len(rows))), len(rows) - 1)])
+    test = np.sort(np.concatenate(chosen))
+    return np.setdiff1d(np.arange(len(target.y)), test), test
+
+
+def said(scores: dict[str, float], target: TargetColumn, test: NDArray[np.int64]) -> str:
+    """Scores in words, beside those of always the same prediction."""
+    if target.task == "classes":
+        classes, counts = np.unique(target.y[test], return_counts=True)
+        always, share = classes[counts.argmax()], counts.max() / len(test)
+        return f"accuracy {scores['accuracy']:.4f} (always {str(always)[:24]}: {share:.4f})"
+    errors = (figure(scores[name]) for name in ("root_mean_squared_error", "mean_absolute_error"))
+    return f"R² {scores['r2']:.4f} (always the mean: 0), RMSE {next(errors)}, MAE {next(errors)}"
+
+
+def _estimator(task: Task) -> Any:
+    from dnnkit.estimators.classifier import DNNClassifier
+    from dnnkit.estimators.regressor import DNNRegressor
+
+    return DNNClassifier if task == "classes" else DNNRegressor

@@ -1,0 +1,125 @@
+"""Tables of files: CSV, Parquet, NumPy's archives. What a file may be is bounded, for it may be a stranger's."""
+
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+from dnnkit.deferred import dataclass
+from dnnkit.errors import ConfigurationError, DataError
+from dnnkit.files import largest, open_regular
+from dnnkit.tables.frames import Table, table_of
+from dnnkit.tables.numpy_files import read_arrays
+from dnnkit.tables.text_files import read_text_table
+
+LARGEST_TABLE = 1 << 30
+"""Bytes of a file, unless DNNKIT_LARGEST_FILE says otherwise. Cells of text take up to twenty times as much."""
+
+MISSING_WORDS = (
+    "", "#N/A", "#NA", "-NaN", "-nan", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
+)  # fmt: skip
+"""Cells of text files that stand for no value, as pandas has them."""
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """What a text file does not say; None is found out, or an error where that is not clear.
+
+    Attributes:
+        delimiter: what stands between cells: ",", ";", a tab, ....
+        decimal: what stands before the fraction of a number: "." or ",".
+        encoding: as Python calls it, such as "latin-1".
+        missing: further words that stand for no value, such as "?".
+    """
+
+    delimiter: str | None = None
+    decimal: str | None = None
+    encoding: str | None = None
+    missing: tuple[str, ...] = ()
+
+
+def is_table_file(path: Path) -> bool:
+    """Whether the file's name says that it is a table."""
+    return path.suffix.lower() in READERS
+
+
+def read_table(path: Path, options: TextOptions | None = None) -> Table:
+    """The table of a file, by its name: .csv, .tsv, .txt, .parquet, .npz.
+
+    Raises:
+        DataError: it cannot be read, or is no table; text files say in which line.
+        ConfigurationError: an option cannot work, or a package is missing that reads the file.
+    """
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(f"{path} ends in {path.suffix or 'nothing'}: expected one of {', '.join(READERS)}")
+    try:
+        return reader(path, options or TextOptions())
+    except (DataError, ConfigurationError):
+        raise
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _read_text(path: Path, options: TextOptions) -> Table:
+    with open_regular(path, largest(LARGEST_TABLE)) as file:
+        data = file.read()
+    delimiter = options.delimiter or ("\t" if path.suffix.lower() == ".tsv" else None)
+    missing = frozenset((*MISSING_WORDS, *options.missing))
+    return read_text_table(data, str(path), delimiter, options.decimal, options.encoding, missing)
+
+
+def _read_npz(path: Path, options: TextOptions) -> Table:
+    """Each array a column, or several if it has two dimensions."""
+    try:
+        arrays = read_arrays(path, largest(LARGEST_TABLE))
+        if len(arrays) == 1 and next(iter(arrays.values())).ndim == 2:
+            return table_of(next(iter(arrays.values())))
+        columns: dict[str, Any] = {}
+        for name, array in arrays.items():
+            if array.ndim == 2:
+                columns |= {f"{name}_{number}": array[:, number] for number in range(array.shape[1])}
+            else:
+                columns[name] = array
+        return table_of(columns)
+    except DataError:
+        raise
+    except (ValueError, TypeError, EOFError, OverflowError, NotImplementedError, BadZipFile, zlib.error) as error:
+        raise DataError(f"{path} does not hold plain arrays: {error}") from error
+
+
+def _read_parquet(path: Path, options: TextOptions) -> Table:
+    with open_regular(path, largest(LARGEST_TABLE)) as file:
+        try:
+            read = _parquet_reader()
+        except ImportError:
+            raise ConfigurationError(f"{path} needs pyarrow or polars, to be read: pip install pyarrow") from None
+        try:
+            frame = read(file)
+        except Exception as error:  # each library has its own
+            why = str(error).partition("\n")[0][:200]
+            raise DataError(f"{path} is no Parquet file that can be read: {why}") from error
+    return table_of(frame)
+
+
+def _parquet_reader() -> Callable[[Any], Any]:
+    try:
+        from pyarrow import parquet
+    except ImportError:
+        import polars
+
+        found: Callable[[Any], Any] = polars.read_parquet
+    else:
+        found = parquet.read_table
+    return found
+
+
+READERS: dict[str, Callable[[Path, TextOptions], Table]] = {
+    ".csv": _read_text,
+    ".tsv": _read_text,
+    ".txt": _read_text,
+    ".parquet": _read_parquet,
+    ".npz": _read_npz,
+}
+"""By the end of a file's name."""

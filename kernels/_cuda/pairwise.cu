@@ -1,0 +1,17 @@
+// Two values become one, element by element. KIND is the kind of stage whose gpu.cu says how, in the namespace stage::KIND:
+// combine(a, b).
+
+#include "_cuda/packs.cu"
+#include "stages/KIND/gpu.cu"
+
+// y = combine(a, b); y may be either.
+extern "C" __global__ void __launch_bounds__(256) pairwise(const REAL* a, const REAL* b, REAL* y, long long count) {
+    auto read = [=](auto packs, long long i) { return pair(packs.read(a + i), packs.read(b + i)); };
+    bool aligned = is_aligned<LANES>(a) && is_aligned<LANES>(b) && is_aligned<LANES>(y);
+    for_packs<2>(aligned, count, read, [=](auto packs, long long i, auto& held) {
+        for (int lane = 0; lane < packs.lanes; ++lane) {
+            held.first.lane[lane] = stage::KIND::combine(held.first.lane[lane], held.second.lane[lane]);
+        }
+        packs.write(y + i, held.first);
+    });
+}

@@ -1,0 +1,19 @@
+"""Two values become one, element by element, as a kind of stage says in its `gpu.cu`."""
+
+from dnnkit.kernels._cuda.launch import THREADS, blocks, contiguous, launch
+from dnnkit.kernels._cuda.source import REALS, Source
+from dnnkit.kernels.array import Array
+
+
+def sources(kind: str) -> list[Source]:
+    """Every variant that ships."""
+    return [Source.of("_cuda/pairwise.cu", dtype, KIND=kind) for dtype in REALS]
+
+
+def combine(kind: str, a: Array, b: Array, out: Array) -> None:
+    """Of a and b, to out, which may be either."""
+    if out.size == 0:
+        return
+    arguments = {"a": contiguous(a), "b": contiguous(b), "y": out, "count": out.size}
+    source = Source.of("_cuda/pairwise.cu", out.dtype.name, KIND=kind)
+    launch(source, "pairwise", blocks(out.nbytes, 16 * THREADS), THREADS, arguments)

@@ -1,0 +1,46 @@
+"""Gaussian noise on the GPU. Contract: the package's docstring."""
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+from dnnkit.kernels._cuda.launch import THREADS, blocks, contiguous, launch
+from dnnkit.kernels._cuda.source import REALS, Source
+from dnnkit.kernels._cuda.strips import Memory
+from dnnkit.kernels.array import Array
+from dnnkit.kernels.stages import Context, Settings
+from dnnkit.kernels.stages.gaussian_noise import PURPOSE
+
+
+def sources() -> list[Source]:
+    """Every variant that ships."""
+    return [Source.of("stages/gaussian_noise/gpu.cu", dtype) for dtype in REALS]
+
+
+def forward(
+    xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, memory: Memory
+) -> tuple[Array, Any]:
+    """(y, nothing); x itself where nothing is trained."""
+    x = xs[0]
+    if not context.training or x.size == 0:
+        return x, None
+    y = memory("y", x.shape)
+    step, clock = (context.step, None) if isinstance(context.step, Integral) else (0, context.step)
+    drawn = {"seed": context.seed, "purpose": PURPOSE, "layer": context.layer, "step": step, "clock": clock}
+    arguments = {"x": contiguous(x), "stddev": settings["stddev"], **drawn, "y": y, "count": x.size}
+    source = Source.of("stages/gaussian_noise/gpu.cu", x.dtype.name)
+    launch(source, "gaussian_noise", blocks(x.size, 4 * THREADS), THREADS, arguments)
+    return y, None
+
+
+def backward(
+    dy: Array,
+    saved: Any,
+    parameters: Sequence[Array],
+    settings: Settings,
+    needs_dx: Sequence[bool],
+    memory: Memory,
+    outs: Sequence[Array | None] | None = None,
+) -> tuple[Sequence[Array | None], Sequence[Array | None]]:
+    """The same gradient."""
+    return [dy if needs_dx[0] else None], []
