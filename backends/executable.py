@@ -138,6 +138,13 @@ class Executable(ABC):
     def gradients(self, data: Any, *, with_input: bool = False) -> Gradients:
         """Loss and gradients of all rows of the data as one batch, in training mode; changes no state."""
 
+    def derivatives(self, data: Any, source: "Executable") -> HostArray | None:
+        """Derivatives of the scores of all rows in their inputs, (N, outputs, features), with another's parameters.
+
+        None where the rows have to be given once for each output, to `gradients`.
+        """
+        return None
+
     @abstractmethod
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:
         """A step with gradients by name of all that is trained, such as a mean of several ranks, as of a batch."""

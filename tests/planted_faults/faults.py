@@ -32,6 +32,22 @@ class Fault:
 
 REFERENCE = [
     Fault(
+        "reference-estimator-waits", ONE, "dnnkit/estimators/convergence.py",
+        "curve.waited > settings.n_iter_no_change", "curve.waited >= settings.n_iter_no_change",
+        "tests/dnnkit/estimators/test_estimators.py -k ends_where",
+    ),
+    Fault(
+        "reference-estimator-temperature", MISSING, "dnnkit/estimators/saving.py",
+        'Members(networks, curves, found["task"], temperature, bounds)',
+        'Members(networks, curves, found["task"], 1.0, bounds)',
+        "tests/dnnkit/estimators/test_estimators.py -k 'predict_alike and tabular'",
+    ),
+    Fault(
+        "reference-estimator-slots", STALE, "dnnkit/estimators/sparse.py",
+        "Snapshot(snapshot.parameters, snapshot.slots, state)", "Snapshot(snapshot.parameters, {}, state)",
+        "tests/dnnkit/estimators/test_estimators.py -k learned_as_a_dense",
+    ),
+    Fault(
         "reference-table-quartiles", SCALE, "dnnkit/tables/scaling.py",
         "return 0.0 if spread == 0 else min(0.5 / spread", "return 0.0 if spread == 0 else min(1.0 / spread",
         "tests/dnnkit/tables/test_encoder.py -k quartiles",
@@ -245,6 +261,11 @@ NUMBA = [
         "numba-largest-tie", ONE, "kernels/_numba/rows.py",
         "row[k] > row[best]", "row[k] >= row[best]",
         "tests/conformance -k 'points-metric-values'",
+    ),
+    Fault(
+        "numba-derivatives-output", INDEX, "kernels/_engine/derivatives.py",
+        "(worker.first_in_batch + row) % run.repeats", "row % run.repeats",
+        "tests/dnnkit/network/test_jacobian.py -k 'any_size and softmax'",
     ),
     Fault(
         "numba-lbfgs-ring", INDEX, "kernels/lbfgs/cpu.py",
