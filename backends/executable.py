@@ -55,18 +55,10 @@ class Executable(ABC):
     epoch: Any = None
     """All that `begin_epoch` begins: who keeps it, and puts it back, may run steps of other data meanwhile."""
     api_version = 1
-    """Of programs that it understands: 2 has graphs, ops, statistics and several outputs. An executable of before these
-    says nothing, and would run stages one after the other: it is not given such a program."""
-    can_group = False
-    """Whether it honours groups of parameters, running means, and all of `Hyperparameters`: else no network whose
-    optimizer has such is trained by it."""
-    can_freeze = False
-    """Whether it trains programs with frozen parameters: an executable of before there were any would train these, too,
-    so a network asks before it trains."""
-    can_accumulate = False
-    """The same of programs whose updates are made of several batches."""
-    can_hold = False
-    """The same of penalties and bounds."""
+    """What it understands. 2 has programs that are graphs, with ops, statistics and several outputs; frozen parameters;
+    penalties and bounds; groups of parameters, running means and all of `Hyperparameters`; updates that are made of
+    several batches. An executable of before these says nothing, and would train as if they were not there: it is given
+    no such program, and no network trains with it that has such."""
     can_run_epochs = False
     """Whether it runs epochs of one step in one call; the order of the rows does not matter then."""
     reads_in_parallel = False
@@ -145,6 +137,13 @@ class Executable(ABC):
     @abstractmethod
     def gradients(self, data: Any, *, with_input: bool = False) -> Gradients:
         """Loss and gradients of all rows of the data as one batch, in training mode; changes no state."""
+
+    def derivatives(self, data: Any, source: "Executable") -> HostArray | None:
+        """Derivatives of the scores of all rows in their inputs, (N, outputs, features), with another's parameters.
+
+        None where the rows have to be given once for each output, to `gradients`.
+        """
+        return None
 
     @abstractmethod
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:

@@ -83,14 +83,9 @@ class FullBatchExecutable(Executable):
         self._inner.state = state
 
     @property
-    def can_freeze(self) -> bool:  # type: ignore[override]
+    def api_version(self) -> int:  # type: ignore[override]
         """See `Executable`."""
-        return self._inner.can_freeze
-
-    @property
-    def can_hold(self) -> bool:  # type: ignore[override]
-        """See `Executable`."""
-        return self._inner.can_hold
+        return self._inner.api_version
 
     @property
     def reads_in_parallel(self) -> bool:  # type: ignore[override]

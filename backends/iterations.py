@@ -52,8 +52,7 @@ class Iterations(ABC):
     def run(self, data: Any, count: int, hyperparameters: Hyperparameters) -> HostArray:
         """Make so many iterations, or fewer where L-BFGS ends or somebody asks; what was noted of each, a row.
 
-        (loss, evaluations so far, sums of metrics ...). What interrupts an iteration leaves all as
-        if it had not begun.
+        (loss, evaluations so far, sums of metrics ...). What interrupts an iteration leaves all as if it had not begun.
         """
         return self._run(data, count, hyperparameters)
 
@@ -74,7 +73,7 @@ class Iterations(ABC):
                 lbfgs.give_up(s)
             self._data = data if s.is_known else None
             state.step, state.evaluations = state.step + s.updates, s.evaluations
-            self._is_given_up = False
+            self._is_given_up, s.pauses = False, 0
         self.ended = self._why()
         return noted
 
@@ -83,7 +82,7 @@ class Iterations(ABC):
         self._is_given_up = True
 
     def pause(self) -> None:
-        """End after the running iteration."""
+        """End after the running iteration, or the next."""
         self._s.pauses = 1
 
     def forget(self) -> None:

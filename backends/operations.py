@@ -100,6 +100,9 @@ class Operations:
         """A flat array of zeros."""
         return self.xp.zeros(size, dtype=dtype)
 
+    shares_buffers = False
+    """Whether results of stages that are not read any more give their memory to others: that takes Python a moment."""
+
     def wait(self) -> None:
         """Return when all that was begun is computed; a backend on the host has nothing to wait for."""
 

@@ -197,6 +197,11 @@ class Program:
         return stages[0], stages[1:], tuple(tuple(value - 1 for value in values) for values in edges[1:])
 
     @cached_property
+    def gathered_widths(self) -> tuple[int, ...]:
+        """The features of each value of the stages after that."""
+        return self.widths[len(self.stages) - len(self.gathered[1]) :]
+
+    @cached_property
     def is_chain(self) -> bool:
         """Whether each stage reads what the one before it gives, and no parameter belongs to two."""
         owned = sum(len(stage_parameters(stage)) for stage in self.stages)

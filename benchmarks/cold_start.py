@@ -4,14 +4,16 @@
 
 Works, each in a process of its own, on digits: the first training, with an empty cache, in float32 and in float64;
 another kind of network later (GELU, tanh, dropout, RMSprop); the first prediction of many rows where nobody trained;
-a second process that trains again. If JAX is installed, a process of it trains the first network, too. `--package` is
-the folder of another copy of dnnkit, to compare with. Only two runs of the same moment can be compared.
+a second process that trains again. If JAX is installed, a process of it trains the first network, too. Before them: the
+processor time of imports and of `dnnkit --help`, least and median of interleaved processes, beside NumPy's import.
+`--package` is the folder of another copy of dnnkit, to compare with. Only two runs of the same moment can be compared.
 """
 
 import argparse
 import importlib.util
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -39,6 +41,15 @@ else:
     net.compile("rmsprop" if kind == "other" else "adam", "sparse_categorical_crossentropy", ["accuracy"])
     net.fit(x, y, epochs=1, verbose=0)
 """
+
+PROGRAMS = {
+    "import numpy": [sys.executable, "-c", "import numpy"],
+    "import dnnkit; dnnkit.Sequential": [sys.executable, "-c", "import dnnkit; dnnkit.Sequential"],
+    "import dnnkit": [sys.executable, "-c", "import dnnkit"],
+    "dnnkit --help": [sys.executable, "-m", "dnnkit", "--help"],
+}
+STARTS = 15
+"""Processes of each program, of which the least and the median are told."""
 
 JAX = """
 import jax, jax.numpy as jnp
@@ -77,12 +88,15 @@ def main() -> None:
     parser.add_argument("--package", type=Path, default=HERE)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    starts = start_costs(options.package.resolve())
+    for program, times in starts.items():
+        print(f"{min(times) * 1e3:7.0f} ms, {statistics.median(times) * 1e3:.0f} ms  {program}")
     rounds = [measure(options.package.resolve()) for _ in range(options.rounds)]
     seconds = {work: [each[work] for each in rounds] for work in rounds[0]}
     for work, times in seconds.items():
         print(f"{statistics.median(times):7.2f} s  {work}")
     if options.json:
-        kept = {"code": code(), "environment": environment(), "seconds": seconds}
+        kept = {"code": code(), "environment": environment(), "seconds": seconds, "starts": starts}
         options.json.write_text(json.dumps(kept, indent=1) + "\n")
 
 
@@ -99,6 +113,28 @@ def measure(package: Path) -> dict[str, float]:
     if importlib.util.find_spec("jax") is not None:
         seconds["first training, JAX"] = run(JAX, package, tempfile.gettempdir())
     return seconds
+
+
+def start_costs(package: Path) -> dict[str, list[float]]:
+    """Program -> seconds of processor time of each of its processes."""
+    rounds = [
+        {program: processor_time(command, package) for program, command in PROGRAMS.items()} for _ in range(STARTS + 1)
+    ]
+    return {program: [each[program] for each in rounds[1:]] for program in PROGRAMS}  # the first writes bytecode
+
+
+def processor_time(command: list[str], package: Path) -> float:
+    """Seconds of processor time that a process takes."""
+
+    def total() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    before = total()
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment |= {"PYTHONPATH": str(package)}
+    subprocess.run(command, env=environment, cwd=tempfile.gettempdir(), check=True, stdout=subprocess.DEVNULL)
+    return total() - before
 
 
 def run(source: str, package: Path, cache: str, *arguments: str) -> float:

@@ -13,6 +13,7 @@ from dnnkit.formula import Formula, activation, definition
 from dnnkit.kernels import registry as kernels
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.registry import RuntimeActivation, register_activation
+from dnnkit.namespaces import open_namespace
 from dnnkit.registry import Lazy, Registry
 from dnnkit.settings import shown
 
@@ -125,3 +126,6 @@ def key_of(given: str | Formula) -> str:
     """What programs and kernels call it."""
     found = find(given)
     return found.key if isinstance(found, Formula) else found
+
+
+open_namespace(__name__, ACTIVATIONS, ActivationFunction)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dnnkit import parameter_groups
+import dnnkit.parameter_groups as parameter_groups
 from dnnkit.backends.program import Group, Program
 from dnnkit.backends.state import Hyperparameters
 from dnnkit.deferred import dataclass

@@ -5,6 +5,7 @@ from typing import ClassVar
 from dnnkit.backends.penalties import Bound
 from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
+from dnnkit.namespaces import open_namespace
 from dnnkit.registry import Registry
 from dnnkit.settings import NOT_NEGATIVE, Expected, Settings, numbers, plain
 
@@ -104,3 +105,6 @@ def get_constraint(given: str | Constraint | None) -> Constraint | None:
         return None
     made: Constraint = CONSTRAINTS.make(given, Constraint)
     return made
+
+
+open_namespace(__name__, CONSTRAINTS)

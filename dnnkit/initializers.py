@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
+from dnnkit.namespaces import open_namespace
 from dnnkit.registry import Registry
 from dnnkit.settings import FINITE, FLAG, NOT_NEGATIVE, Settings
 
@@ -23,7 +24,7 @@ Values: TypeAlias = NDArray[np.float64]
 class Initializer(Settings):
     """Base of initializers with parameters; subclass it as a frozen dataclass."""
 
-    def __call__(self, rng: np.random.Generator, shape: Shape) -> Values:
+    def __call__(self, rng: "np.random.Generator", shape: Shape) -> Values:
         """Values of the shape."""
         raise NotImplementedError
 
@@ -36,7 +37,7 @@ class Constant(Initializer):
 
     expects: ClassVar = {"value": FINITE}
 
-    def __call__(self, rng: np.random.Generator, shape: Shape) -> Values:  # noqa: D102
+    def __call__(self, rng: "np.random.Generator", shape: Shape) -> Values:  # noqa: D102
         return np.full(shape, float(self.value))
 
 
@@ -48,7 +49,7 @@ class RandomNormal(Initializer):
 
     expects: ClassVar = {"stddev": NOT_NEGATIVE}
 
-    def __call__(self, rng: np.random.Generator, shape: Shape) -> Values:  # noqa: D102
+    def __call__(self, rng: "np.random.Generator", shape: Shape) -> Values:  # noqa: D102
         return self.stddev * rng.standard_normal(shape)
 
 
@@ -66,7 +67,7 @@ class RandomUniform(Initializer):
         if self.low > self.high:
             raise ConfigurationError(f"{self}: expected low to be at most high")
 
-    def __call__(self, rng: np.random.Generator, shape: Shape) -> Values:  # noqa: D102
+    def __call__(self, rng: "np.random.Generator", shape: Shape) -> Values:  # noqa: D102
         return rng.uniform(self.low, self.high, shape)
 
 
@@ -83,7 +84,7 @@ class VarianceScaling(Initializer):
 
     expects: ClassVar = {"scale": NOT_NEGATIVE, "average": FLAG, "uniform": FLAG}
 
-    def __call__(self, rng: np.random.Generator, shape: Shape) -> Values:  # noqa: D102
+    def __call__(self, rng: "np.random.Generator", shape: Shape) -> Values:  # noqa: D102
         inputs, outputs = (prod(shape[:-1]), shape[-1]) if len(shape) > 1 else (shape[0], shape[0])
         stddev = sqrt(self.scale / max(1.0, (inputs + outputs) / 2 if self.average else inputs))
         if self.uniform:
@@ -122,6 +123,12 @@ def made_as_in_keras(name: str) -> Callable[..., Initializer]:
     return partial(type(found), **values)
 
 
-def get_initializer(given: Any) -> Callable[[np.random.Generator, Shape], Values]:
+def get_initializer(given: Any) -> Callable[["np.random.Generator", Shape], Values]:
     """The initializer of that name, or the one given."""
     return INITIALIZERS.make(given, Initializer)  # type: ignore[no-any-return]
+
+
+IN_KERAS = ("Zeros", "Ones", "GlorotUniform", "GlorotNormal", "HeUniform", "HeNormal", "LecunUniform", "LecunNormal")
+"""Initializers that are registered under names in another spelling."""
+
+open_namespace(__name__, INITIALIZERS, made_as_in_keras, IN_KERAS)

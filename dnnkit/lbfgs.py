@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from dnnkit.backends.program import FullBatch, Group
 from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
-from dnnkit.optimizers import OPTIMIZERS, Optimizer
+from dnnkit.optimizers import Optimizer
 from dnnkit.schedules import Schedule
 from dnnkit.settings import NOT_NEGATIVE, POSITIVE, Expected, or_none, whole
 
@@ -29,7 +29,6 @@ def _refuse() -> float:
     raise ValueError
 
 
-@OPTIMIZERS.named("lbfgs", "l-bfgs")
 @dataclass
 class LBFGS(Optimizer):
     """L-BFGS with a line search for the strong Wolfe conditions, on all samples at a time.

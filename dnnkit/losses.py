@@ -27,6 +27,7 @@ from dnnkit.losses_of_values import (
     SquaredHinge,
     SumSquaredError,
 )
+from dnnkit.namespaces import open_namespace
 from dnnkit.settings import FLAG, NOT_NEGATIVE, SHARE, numbers
 
 
@@ -200,3 +201,6 @@ __all__ = [
     "SquaredHinge",
     "SumSquaredError",
 ]
+
+
+open_namespace(__name__, LOSSES)

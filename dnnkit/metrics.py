@@ -28,6 +28,7 @@ from dnnkit.measures.confusion import confusion_matrix
 from dnnkit.measures.kernel_metric import KernelMetric
 from dnnkit.measures.numbers import MeanAbsoluteError, MeanSquaredError, R2Score, RootMeanSquaredError
 from dnnkit.measures.outcomes import AUC, BalancedAccuracy, F1Score, Precision, Recall
+from dnnkit.namespaces import open_namespace
 from dnnkit.own_metrics import own_metric, warn_of_old_form
 from dnnkit.settings import several, shown
 
@@ -173,3 +174,6 @@ def is_better_higher(name: str, measured: Iterable[Given] = ()) -> bool:
     if not isinstance(found, str) or METRICS.name_of(found) is not None:
         found = _found(found)
     return bool(getattr(found, "higher_is_better", "accuracy" in name))
+
+
+open_namespace(__name__, METRICS)

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dnnkit.errors import ConfigurationError
+from dnnkit.namespaces import open_namespace
 from dnnkit.network.model import Model
 from dnnkit.network.sequential import Sequential
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.settings import shown
 
-__all__ = ["Model", "Sequential", "clone_model", "load_model", "save_model"]
+__all__ = ["Model", "Sequential", "clone_model", "load", "load_model", "save_model"]
 
 Network = TypeVar("Network", bound=WholeNetwork)
 
@@ -21,6 +22,28 @@ def clone_model(model: Network) -> Network:
     `net.copy`, as `copy.deepcopy(net)`, has the weights, too.
     """
     return _alike(model, seed=None)
+
+
+def load(
+    path: str | Path, *, backend: str | None = None, custom_objects: Mapping[str, Any] | None = None
+) -> WholeNetwork:
+    """The network that was saved in a folder, ready to predict and to train on.
+
+    A save holds names and numbers, never code, and may be a stranger's: what it says is looked at before anything is
+    made of it.
+
+    Arguments:
+        path: the folder, as `net.save` and checkpoints write it.
+        backend: where to go on, by name; None for the one that trained, or the one that was chosen.
+        custom_objects: the class names of your own layers, losses and schedules, and the names of your own metrics,
+            with the classes and functions.
+
+    Raises:
+        CheckpointError: it is no save, damaged, of a later version, or larger than `DNNKIT_LARGEST_FILE` allows.
+    """
+    from dnnkit.saves.loading import load_network
+
+    return load_network(path, backend, custom_objects)
 
 
 def load_model(
@@ -41,9 +64,7 @@ def load_model(
         raise ConfigurationError(
             "safe_mode=False would run what a save holds: saves of dnnkit hold no code; leave it out"
         )
-    from dnnkit.saves.loading import load_network
-
-    net = load_network(filepath, None, custom_objects)
+    net = load(filepath, custom_objects=custom_objects)
     if compile:
         return net
     twin = _alike(net, seed=net.seed)
@@ -68,3 +89,6 @@ def _alike(model: Network, seed: int | None) -> Network:
         name=model.name,
     )
     return twin
+
+
+open_namespace(__name__)

@@ -4,6 +4,7 @@ What is there neither way says what to use instead, or which name is near (`dnnk
 for users, in place of whatever a module imports.
 """
 
+import sys
 from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
@@ -13,27 +14,27 @@ from dnnkit.registry import Registry
 
 
 def open_namespace(
-    module: ModuleType,
+    name: str,
     registry: Registry[Any] | None = None,
     make: Callable[[str], Any] | None = None,
     besides: Iterable[str] = (),
 ) -> None:
-    """Give a module these attributes.
+    """Give a module these attributes; it calls this itself, at its end.
 
     Arguments:
-        module: what it has itself stays.
+        name: the module's; what it has itself stays.
         registry: whose names are attributes, too, in any spelling.
         make: from such a name what the attribute is; None for what is registered.
         besides: other spellings that `dir` lists, such as those of classes in Keras.
     """
-    kind = module.__name__.rpartition(".")[2]
+    module, kind = sys.modules[name], name.rpartition(".")[2]
 
-    def get(name: str) -> Any:
-        if registry is not None and not name.startswith("_"):
-            found = registry.name_of(name)
+    def get(attribute: str) -> Any:
+        if registry is not None and not attribute.startswith("_"):
+            found = registry.name_of(attribute)
             if found is not None and (make is not None or found in registry):
                 return registry.find(found) if make is None else make(found)
-        raise no_attribute(module.__name__, name, kind, names)
+        raise no_attribute(name, attribute, kind, names)
 
     def names() -> list[str]:
         own = getattr(module, "__all__", None)

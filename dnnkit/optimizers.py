@@ -14,7 +14,8 @@ from dnnkit import schedules as schedules  # as Keras has them: dk.optimizers.sc
 from dnnkit.backends.program import Group
 from dnnkit.base_optimizer import Optimizer as Optimizer
 from dnnkit.deferred import dataclass
-from dnnkit.registry import Registry
+from dnnkit.namespaces import open_namespace
+from dnnkit.registry import Lazy, Registry
 from dnnkit.schedules import Schedule, scheduled
 from dnnkit.settings import FLAG, NOT_NEGATIVE, POSITIVE, SHARE, UNLESS_DEFAULT, Expected, numbers
 
@@ -225,3 +226,7 @@ class Lion(Optimizer):
 
     name = "lion"
     expects: ClassVar = OF_MOMENTS
+
+
+OPTIMIZERS.add("lbfgs", Lazy("dnnkit.lbfgs:LBFGS"), "l-bfgs")
+open_namespace(__name__, OPTIMIZERS)

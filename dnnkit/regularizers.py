@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from dnnkit.deferred import dataclass
+from dnnkit.namespaces import open_namespace
 from dnnkit.registry import Registry
 from dnnkit.settings import NOT_NEGATIVE, Settings
 
@@ -75,3 +76,6 @@ def get_regularizer(given: str | Regularizer | None) -> Regularizer | None:
         return None
     made: Regularizer = REGULARIZERS.make(given, Regularizer)
     return made
+
+
+open_namespace(__name__, REGULARIZERS)

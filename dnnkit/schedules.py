@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
+from dnnkit.namespaces import open_namespace
 from dnnkit.registry import Registry
 from dnnkit.settings import (
     FLAG,
@@ -330,3 +331,6 @@ class Warmup(Schedule):
         after = max(0, step - ceil(self.warmup_steps))
         value = self.schedule(after) if isinstance(self.schedule, Schedule) else float(self.schedule)
         return value * min(1.0, (step + 1) / self.warmup_steps) if step < self.warmup_steps else value
+
+
+open_namespace(__name__, SCHEDULES)

@@ -10,7 +10,8 @@ from dnnkit.settings import plain
 PURPOSES = {"weights": 1, "order": 2}
 Purpose = Literal["weights", "order"]
 
-_source = np.random.default_rng()
+_source: "np.random.Generator | None" = None
+"""Which seeds are drawn; made when the first is drawn, for NumPy imports its generators when they are first used."""
 
 
 def reset_seed(seed: int) -> None:
@@ -21,6 +22,9 @@ def reset_seed(seed: int) -> None:
 
 def draw_seed() -> int:
     """A seed for a network that was given none."""
+    global _source
+    if _source is None:
+        _source = np.random.default_rng()
     return int(_source.integers(2**32))
 
 
@@ -32,6 +36,6 @@ def check_seed(seed: int) -> int:
     return given
 
 
-def stream(seed: int, purpose: Purpose, index: int = 0) -> np.random.Generator:
+def stream(seed: int, purpose: Purpose, index: int = 0) -> "np.random.Generator":
     """The generator of a network for a purpose, such as the order of the samples in epoch `index`."""
     return np.random.default_rng([PURPOSES[purpose], index, seed])

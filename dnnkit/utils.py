@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dnnkit.errors import DataError
 from dnnkit.instead import refuse
+from dnnkit.namespaces import open_namespace
 from dnnkit.network.checks import check_count
 from dnnkit.seeds import check_seed, reset_seed
 from dnnkit.settings import shown
@@ -71,3 +72,6 @@ def normalize(x: Any, axis: int = -1, order: int = 2) -> NDArray[Any]:
     given = np.asarray(x, float)
     norm = np.linalg.norm(given, order, axis, keepdims=True)
     return given / np.where(norm == 0, 1, norm)
+
+
+open_namespace(__name__)

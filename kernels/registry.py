@@ -8,7 +8,7 @@ import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import BackendUnavailable, UnknownName
 from dnnkit.kernels.array import Array, Namespace, namespace
 from dnnkit.registry import unknown

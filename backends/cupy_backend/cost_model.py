@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnnkit import files
+import dnnkit.files as files
 from dnnkit.backends.diagnosis import remark
 from dnnkit.backends.graph import wanted
 from dnnkit.backends.inspection import measured_step

@@ -23,6 +23,7 @@ from dnnkit.errors import DeviceMemoryError
 from dnnkit.kernels._cuda import products
 from dnnkit.kernels._cuda.recording import refuse
 from dnnkit.kernels.array import Array, namespace
+from dnnkit.kernels.stages.columns.gpu import copy
 
 if TYPE_CHECKING:
     from dnnkit.backends.cupy_backend.backend import CupyBackend
@@ -230,6 +231,10 @@ class CupyExecutable(TimedExecutable):
             own, slots = slots[: len(rule.slots)], slots[len(rule.slots) :]
             of_now, numbers = self._numbers(rule, 0, rate, now)
             self._backend.update(rule, 1, parameter, gradient, own, of_now, *numbers)
+        for said in self._held.bounds:
+            self._held.hold(self._layout.view(self._parameters, said.parameter, self._xp).copy(), said)
+        for value in self._training.stages.statistics.values():
+            copy(value, value)
 
     def _pack(self, parts: list[Array], out: Array) -> Array:
         """Built-in stages have already written into views of `out`; a user's own layer has not."""

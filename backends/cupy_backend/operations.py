@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 class CupyOperations(Operations):
     """The operations of `base.py` by CUDA kernels; where there is none, by CuPy's functions, as in `base.py`."""
 
+    shares_buffers = True
+
     def __init__(self) -> None:
         self._of_thread = threading.local()
 

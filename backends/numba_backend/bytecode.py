@@ -10,11 +10,16 @@ from dnnkit.kernels._engine import opcodes, structures
 from dnnkit.kernels._engine.opcodes import EXCHANGED, IN_PLACE, Instruction
 from dnnkit.kernels.stages import kind
 
-Purpose = Literal["train", "differentiate", "minimize", "update", "evaluate", "predict", "predict a few"]
-"""To minimise is to differentiate at parameters that L-BFGS chooses, again and again."""
+Purpose = Literal[
+    "train", "differentiate", "minimize", "differentiate outputs", "update", "evaluate", "predict", "predict a few"
+]
+"""To minimise is to differentiate at parameters that L-BFGS chooses, again and again. Outputs are differentiated in the
+network's inputs, some of them in each step, after one forward pass."""
 
-DIFFERENTIATING, MEASURING = ("train", "differentiate", "minimize"), ("train", "minimize", "evaluate")
-"""Purposes that compute gradients, and metrics."""
+DIFFERENTIATING = "train", "differentiate", "minimize", "differentiate outputs"
+MEASURING = "train", "minimize", "evaluate"
+UNMEASURED = "predict", "predict a few", "update", "differentiate outputs"
+"""Purposes that compute gradients; metrics; neither loss nor metrics, and take no targets."""
 
 Inputs = Literal["gathered", "columns", "in place"]
 """How the first stage reads the data: all their columns, gathered; those that are not zero, gathered; or these in the
@@ -118,6 +123,10 @@ def assemble(
             steps += [Instruction("exchange"), Instruction("dense_join", place)]
     if key.purpose == "predict":
         return [*steps, *_predict(key), again]
+    if key.purpose == "differentiate outputs":
+        backward = _backward(wiring, kinds, partition, key, False)
+        again = Instruction("repeat", len(steps))
+        return [*steps, *begin, Instruction("choose_outputs"), *backward, Instruction("take_derivatives"), again]
     if key.own_measures:  # before any sum is added to: if they fail, the step has not been
         steps += _called("own_measures", partition, meet_before=partition.by == "rows" or "rows" not in kinds)
     steps += [Instruction("loss")] if key.has_loss else []
@@ -201,7 +210,7 @@ TAKE = {"labels": ["take_labels"], "values": ["take_targets"], "any": []}
 def _take(key: ScheduleKey, shares: bool) -> list[Instruction]:
     """A step's rows: targets, weights and inputs."""
     names = []
-    if key.purpose != "predict":
+    if key.purpose not in UNMEASURED:
         names = TAKE[key.targets] + (["take_weights"] if key.weights else [])
     if key.marked and key.inputs != "gathered":
         names.append("find_columns")

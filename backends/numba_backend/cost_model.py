@@ -10,7 +10,7 @@ A partition is estimated by its first worker, whose part is as large as any. See
 """
 
 import os
-from math import inf, prod
+from math import prod
 from typing import Literal
 
 from dnnkit.backends.numba_backend.fusing import stages_to_run
@@ -130,8 +130,12 @@ def threads(program: Program, rows: int, steps: int) -> int:
     What the user's own parts take is not known.
     """
     calls_any = program.custom_layers or program.custom_measures
-    estimate = inf if calls_any and steps > 1 else _roughly(program, rows, steps)
-    return usable(program.num_threads) if estimate > WORTH_THREADS else 0
+    return usable(program.num_threads) if calls_any and steps > 1 else started(program, rows, steps)
+
+
+def started(program: Program, rows: int, steps: int) -> int:
+    """The same of steps that call none of these."""
+    return usable(program.num_threads) if _roughly(program, rows, steps) > WORTH_THREADS else 0
 
 
 def helpers(program: Program, rows: int, steps: int) -> int:

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from dnnkit.backends.aligned import Lending, address
-from dnnkit.backends.executable import Gradients
+from dnnkit.backends.executable import Executable, Gradients
 from dnnkit.backends.inspection import StepParts
 from dnnkit.backends.numba_backend import cost_model, inspection
-from dnnkit.backends.numba_backend.all_rows import AllRows
 from dnnkit.backends.numba_backend.bytecode import Clips, Purpose
-from dnnkit.backends.numba_backend.iterations import CompiledIterations
 from dnnkit.backends.numba_backend.one_batch import OneBatch
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
 from dnnkit.backends.numba_backend.readers import TEAMS, CompiledReader
@@ -32,7 +30,9 @@ from dnnkit.kernels.array import Array
 from dnnkit.kernels.optimizer_step.reference import AVERAGE
 
 if TYPE_CHECKING:
+    from dnnkit.backends.numba_backend.all_rows import AllRows
     from dnnkit.backends.numba_backend.backend import NumbaBackend
+    from dnnkit.backends.numba_backend.iterations import CompiledIterations
 
 
 BYTE = np.dtype(np.uint8)
@@ -72,7 +72,6 @@ class NumbaExecutable(CompiledReader):
 
     epoch: Epoch
     api_version = 2
-    can_freeze = can_group = can_hold = can_accumulate = True
 
     def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:
         super().__init__(backend, program, plan)
@@ -324,6 +323,15 @@ class NumbaExecutable(CompiledReader):
         dx = team.input_gradient(rows) * self._rescale.scale if with_input else None
         return Gradients(loss, self._trained.views(team.gradients[0], np), dx)
 
+    def derivatives(self, data: Data, source: Executable) -> HostArray | None:  # noqa: D102
+        if self._calls_layers:  # whose backward pass uses up what the forward pass left
+            return None
+        from dnnkit.backends.numba_backend.derivatives import derivatives
+
+        self._giant_step.wait()
+        numbers = self._homes.whole(self._flat_of(source))
+        return derivatives(self.program, self.wiring, self._source(data), numbers, self._team)
+
     def write_trained(self, numbers: HostArray) -> None:  # noqa: D102
         self._homes.flat_to_write().parameters[0, : self._trained.size] = numbers
 
@@ -332,11 +340,15 @@ class NumbaExecutable(CompiledReader):
         """All of them, up to date, and to be read only."""
         return self._parameters
 
-    def iterations(self, pairs: int, rows: int) -> CompiledIterations:  # noqa: D102
+    def iterations(self, pairs: int, rows: int) -> "CompiledIterations":  # noqa: D102
+        from dnnkit.backends.numba_backend.iterations import CompiledIterations
+
         return CompiledIterations(self, pairs, lambda data: self._rows_of(data, rows), self._trained, self._layout.size)
 
-    def _rows_of(self, data: Data, rows: int) -> AllRows:
+    def _rows_of(self, data: Data, rows: int) -> "AllRows":
         """The rows of the data, so many at a time."""
+        from dnnkit.backends.numba_backend.all_rows import AllRows
+
         self._giant_step.wait()
         kept, rows = self._all_rows, min(rows, len(data))
         if kept is None or kept.data is not data or kept.rows != rows:

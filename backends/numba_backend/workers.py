@@ -12,6 +12,7 @@ from dnnkit.backends.inspection import part_names
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.bytecode import (
     DIFFERENTIATING,
+    UNMEASURED,
     Clips,
     Purpose,
     ScheduleKey,
@@ -140,6 +141,7 @@ class WorkerTeam:
             worker.scores, worker.dscores = memory + plan.scores * itemsize, memory + plan.dscores * itemsize
             worker.gradient, worker.targets = address(self.gradients[number]), address(self._targets[number])
             worker.weights, worker.segments = address(self._row_weights[number]), address(self._segments[number])
+            worker.dx = memory + plan.slope(0) * itemsize
             worker.spare, worker.parts = address(self._spares[number]), address(self._part_memory[number])
 
     def _fill_run(self, shared_inputs: int) -> None:
@@ -209,8 +211,7 @@ class WorkerTeam:
         """What calls the user's own parts, if a run for that purpose has any."""
         if purpose == "update":
             return None
-        predicts = purpose in ("predict", "predict a few")
-        return self._own_parts if not predicts or self._calls_when_predicting else None
+        return self._own_parts if purpose not in UNMEASURED or self._calls_when_predicting else None
 
     def _fill_kernels(self, purpose: Purpose, first: int) -> None:
         """The addresses of the kernels that a schedule for that purpose calls."""
@@ -286,7 +287,7 @@ class WorkerTeam:
 
     def _calls_measures(self, purpose: Purpose) -> bool:
         """Whether a schedule for that purpose calls a loss or a metric of the user's own."""
-        if purpose in ("predict", "predict a few", "update"):
+        if purpose in UNMEASURED:
             return False
         losses = any(not isinstance(loss.kernel, str) for loss in self.program.losses)
         return losses or (purpose != "differentiate" and any(metric.is_own for metric in self.program.metrics))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from dnnkit.backends.operations import Operations
+from dnnkit.backends.stagewise.lifetimes import Slots
 from dnnkit.backends.state import HostArray
 from dnnkit.kernels.array import Array
 
@@ -32,3 +33,21 @@ class Buffers:
     def release(self) -> None:
         """Forget all; what is needed is made again."""
         self._held.clear()
+
+
+class SharedBuffers(Buffers):
+    """Buffers of which some are slots of memory, each for several results of stages (`lifetimes`)."""
+
+    def __init__(self, backend: Operations, dtype: Any, slots: Slots) -> None:
+        super().__init__(backend, dtype)
+        self._slots = slots
+
+    def get(  # noqa: D102
+        self, name: str, shape: tuple[int, ...], place: int = -1, dtype: Any = None, fill: HostArray | None = None
+    ) -> Array | None:
+        slot = self._slots.places.get((name, place))
+        if slot is None:
+            return super().get(name, shape, place, dtype, fill)
+        rows, width = shape
+        held = super().get("slot", (rows * self._slots.widths[slot],), slot)
+        return None if held is None else held[: rows * width].reshape(shape)

@@ -16,9 +16,10 @@ from dnnkit.backends.executable import AfterBatch, Gradients
 from dnnkit.backends.inspection import ROUNDS, Part, StepParts, Stopwatch, measured_step, part_names, still
 from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import Program
+from dnnkit.backends.stagewise import lifetimes
 from dnnkit.backends.stagewise.accumulator import Accumulator
 from dnnkit.backends.stagewise.batches import Batches, part
-from dnnkit.backends.stagewise.buffers import Buffers
+from dnnkit.backends.stagewise.buffers import Buffers, SharedBuffers
 from dnnkit.backends.stagewise.flat import Data, FlatExecutable
 from dnnkit.backends.stagewise.giant_step import is_giant
 from dnnkit.backends.stagewise.measuring import Measuring
@@ -46,11 +47,15 @@ class Epoch:
 
 
 class Workspace:
-    """The stages with buffers of their own."""
+    """The stages with buffers of their own, to train or only to predict."""
 
-    def __init__(self, executable: "StagewiseExecutable") -> None:
+    def __init__(self, executable: "StagewiseExecutable", *, trains: bool) -> None:
         backend, layout, seed = executable._backend, executable._layout, executable.program.seed
         self.buffers = Buffers(backend, executable._dtype)
+        if backend.shares_buffers:
+            slots = lifetimes.of_gradients if trains else lifetimes.of_outputs
+            connected = executable._stages, executable._sources, executable.program.gathered_widths
+            self.buffers = SharedBuffers(backend, executable._dtype, slots(*connected))
         self.stages = Stages(backend, executable._stages, layout, self.buffers, seed, executable._sources)
 
 
@@ -59,14 +64,13 @@ class StagewiseExecutable(FlatExecutable):
 
     epoch: Epoch
     api_version = 2
-    can_freeze = can_group = can_hold = can_accumulate = True
     gives_up = True
     """Whether a step may run in a thread of its own."""
 
     def __init__(self, backend: Operations, program: Program, plan: Plan) -> None:
         super().__init__(backend, program, plan)
         self._measuring = Measuring(backend, program)
-        self._training, self._idle = Workspace(self), Pool(IDLE)
+        self._training, self._idle = Workspace(self, trains=True), Pool(IDLE)
         self._stop = self._is_given_up = False
 
     def _feed(self, data: Data, order: HostArray, batch_size: int, buffers: Buffers) -> Batches:
@@ -339,7 +343,7 @@ class StagewiseExecutable(FlatExecutable):
 
     def _workspace(self) -> AbstractContextManager[Workspace]:
         """One for this caller alone."""
-        return self._idle.borrowed(None, lambda: Workspace(self))
+        return self._idle.borrowed(None, lambda: Workspace(self, trains=False))
 
     def evaluate(  # noqa: D102
         self, data: Data, batch_size: int, parameters: Array | None = None, after_batch: AfterBatch | None = None

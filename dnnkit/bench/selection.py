@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from dnnkit import formula
+import dnnkit.formula as formula
 from dnnkit.activations import key_of
 from dnnkit.backends import available, get_backend
 from dnnkit.backends.base import Backend

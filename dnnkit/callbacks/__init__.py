@@ -1,6 +1,6 @@
 """Callbacks: what else happens while a network trains."""
 
-from dnnkit.callbacks.base import Callback
+from dnnkit.callbacks.base import CALLBACKS, Callback
 from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.callbacks.csv_logger import CSVLogger
 from dnnkit.callbacks.early_stopping import EarlyStopping
@@ -10,6 +10,7 @@ from dnnkit.callbacks.loss_plot import LossPlot
 from dnnkit.callbacks.model_checkpoint import ModelCheckpoint
 from dnnkit.callbacks.tensor_board import TensorBoard
 from dnnkit.callbacks.terminate_on_nan import TerminateOnNaN
+from dnnkit.namespaces import open_namespace
 
 __all__ = [
     "CSVLogger",
@@ -24,3 +25,6 @@ __all__ = [
     "TensorBoard",
     "TerminateOnNaN",
 ]
+
+
+open_namespace(__name__, CALLBACKS)

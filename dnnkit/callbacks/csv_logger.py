@@ -1,6 +1,5 @@
 """One line an epoch, in a file that other programs read."""
 
-import csv
 import os
 from collections.abc import Mapping
 from io import StringIO
@@ -90,6 +89,8 @@ class CSVLogger(Callback):
 
     def _rows(self, lines: int | None) -> list[list[str]]:
         """The heading, and at most so many lines."""
+        import csv  # only who logs needs it
+
         try:
             with self.filename.open(newline="", encoding="utf-8") as file:
                 return list(islice(csv.reader(file, delimiter=self.separator), lines and lines + 1))
@@ -101,6 +102,8 @@ class CSVLogger(Callback):
         replace(self.filename, self._text([row + [""] * (width - len(row)) for row in rows]).encode())
 
     def _text(self, rows: list[list[Any]]) -> str:
+        import csv
+
         text = StringIO(newline="")
         csv.writer(text, delimiter=self.separator).writerows(rows)
         return text.getvalue()

@@ -6,7 +6,6 @@ from pathlib import Path
 import typer
 
 from dnnkit.errors import ConfigurationError
-from dnnkit.saves.folder import is_save
 
 
 def is_given(context: typer.Context, name: str) -> bool:
@@ -17,6 +16,8 @@ def is_given(context: typer.Context, name: str) -> bool:
 
 def require_free(folder: Path, overwrite: bool, *, can_resume: bool = True) -> None:
     """Raise `ConfigurationError` where the folder holds a run that is not to be replaced."""
+    from dnnkit.saves.folder import is_save
+
     if is_save(folder) and not overwrite:
         go_on = f"go on with it by --resume {folder}, " if can_resume else ""
         raise ConfigurationError(

@@ -30,7 +30,7 @@ def compile_ahead(
     from dnnkit.backends import get_backend
     from dnnkit.files import cache_folder, check_writable
     from dnnkit.network.checks import check_dtype
-    from dnnkit.warm_up import Compiled, warm_up
+    from dnnkit.warming import Compiled, warm_up
 
     if quiet:
         logging.getLogger("dnnkit").setLevel(logging.ERROR)

@@ -12,7 +12,6 @@ import typer
 
 from dnnkit.errors import ConfigurationError
 from dnnkit.files import as_path, check_writable
-from dnnkit.saves.serialization import without_nan
 
 log = logging.getLogger("dnnkit")
 
@@ -52,6 +51,8 @@ def json_output(target: str | None) -> Iterator[dict[str, Any]]:
     result: dict[str, Any] = {}
     with text_output(target) as parts:
         yield result
+        from dnnkit.saves.serialization import without_nan  # `dnnkit --help` does without NumPy
+
         parts.append(json.dumps(without_nan(result), indent=1, allow_nan=False))
 
 

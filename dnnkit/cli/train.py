@@ -9,10 +9,10 @@ import typer
 
 from dnnkit.cli.asked import is_given, new_folder, require_free, units
 from dnnkit.cli.output import Speaker, json_output
-from dnnkit.cli.run_options import RunOptions, place_of_run
 from dnnkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from dnnkit.cli.run_options import RunOptions
     from dnnkit.network.sequential import Sequential
 
 GRID = 32
@@ -154,6 +154,7 @@ def train(
 
     from dnnkit import plots
     from dnnkit.backends.choosing import ASSUMED_ROWS
+    from dnnkit.cli.run_options import RunOptions, place_of_run
     from dnnkit.network.checks import check_count, check_optional_count
     from dnnkit.training.checkpoints import Checkpoints
     from dnnkit.training.interrupts import Interrupts
@@ -259,7 +260,7 @@ def _epochs(dataset: str) -> int:
     return int(getattr(_images(dataset), "EPOCHS", 10))
 
 
-def _network(options: RunOptions, images: Any) -> "Sequential":
+def _network(options: "RunOptions", images: Any) -> "Sequential":
     """The network that was asked for, compiled."""
     from dnnkit.layers import Dense, Flatten, Rescaling
     from dnnkit.network.sequential import Sequential
@@ -283,9 +284,10 @@ def _network(options: RunOptions, images: Any) -> "Sequential":
     return net
 
 
-def _resumed(context: typer.Context, folder: Path, epochs: int | None, backend: str | None) -> RunOptions:
+def _resumed(context: typer.Context, folder: Path, epochs: int | None, backend: str | None) -> "RunOptions":
     """The options of the run in a folder, with its goal raised and its backend changed where that was asked for."""
     from dnnkit.backends.registry import choice
+    from dnnkit.cli.run_options import RunOptions
     from dnnkit.network.checks import check_count
 
     for parameter in context.command.params:

@@ -4,17 +4,20 @@ An image data set also has `LARGEST_VALUE` of its pixels and `CLASS_NAMES`, and,
 after which a small network has levelled off: `dnnkit train` takes it by its name.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dnnkit.datasets import circles, digits, fashion_mnist, mnist
-from dnnkit.registry import Registry
+from dnnkit.namespaces import open_namespace
+from dnnkit.registry import Lazy, Registry
+
+if TYPE_CHECKING:
+    from dnnkit.datasets import circles, digits, fashion_mnist, mnist
 
 DATASETS: Registry[Any] = Registry(
     "data set", "a module or object with load_data()", lambda thing: hasattr(thing, "load_data"), plural="datasets"
 )
-DATASETS.add("circles", circles)
-DATASETS.add("digits", digits)
-DATASETS.add("fashion_mnist", fashion_mnist)
-DATASETS.add("mnist", mnist)
 
 __all__ = ["DATASETS", "circles", "digits", "fashion_mnist", "mnist"]
+
+for _name in __all__[1:]:
+    DATASETS.add(_name, Lazy(f"{__name__}.{_name}"))
+open_namespace(__name__, DATASETS)

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,6 @@ from dnnkit.estimators.members import Members, train_members
 from dnnkit.estimators.requirement import require_sklearn
 from dnnkit.estimators.settings import AUTO, resolve, value_of
 from dnnkit.network.whole import WholeNetwork
-from dnnkit.settings import shown
 from dnnkit.tables.targets import Target
 
 require_sklearn("an estimator")
@@ -24,7 +23,7 @@ from scipy.sparse import issparse  # noqa: E402
 from sklearn.base import BaseEstimator  # noqa: E402
 from sklearn.utils.validation import check_is_fitted, check_random_state  # noqa: E402
 
-from dnnkit.estimators.inputs import as_rows, as_weights, distinct  # noqa: E402
+from dnnkit.estimators.inputs import as_rows, as_weights, data_errors, distinct  # noqa: E402
 
 FEW = 128
 """Rows that are one batch with every preset."""
@@ -174,6 +173,8 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
         elif epochs is None:
             self._check_warm_start(all_of_it)
         self.encoder_ = encoder.fit(X, y) if encoder is not None and is_first else encoder
+        if is_first and encoder is not None and hasattr(encoder, "feature_names_in_"):
+            self.feature_names_in_ = encoder.feature_names_in_  # also of tables whose names scikit-learn does not see
         train = self._part(X, y, weights, dtype)
         validation = None
         if held_out is not None:
@@ -183,7 +184,9 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
             validation = self._part(x_val, y_val, as_weights(weights_val, x_val), dtype)
         data = EncodedData(train, validation, self._columns(train.x.shape[1]), self._task, self.n_outputs_)
         settings = resolve(parameters, data)
-        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=settings.n_ensemble)
+        with data_errors():
+            random = check_random_state(self.random_state)
+        seeds = random.randint(np.iinfo(np.int32).max, size=settings.n_ensemble)
         progress = print if self.verbose else None
         self._members = train_members(
             data, settings, seeds=seeds.tolist(), progress=progress, start=start, epochs=epochs
@@ -211,6 +214,8 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
 
     n_outputs_: int
     target_: Target
+    targets: ClassVar[tuple[type[Target], ...]]
+    """The kinds of them that there are."""
 
     @property
     @abstractmethod
@@ -320,7 +325,8 @@ def _validation(given: Any, x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any
     if x is not None:
         raise ConfigurationError("validation_data and X_val are both given: expected one of them")
     if not isinstance(given, tuple | list) or len(given) not in (2, 3):
-        raise ConfigurationError(f"validation_data is {shown(given)}: expected (X, y) or (X, y, sample_weight)")
+        parts = f"{len(given)} parts" if isinstance(given, tuple | list) else f"a {type(given).__name__}"
+        raise ConfigurationError(f"validation_data is {parts}: expected (X, y) or (X, y, sample_weight)")
     return given[0], given[1], given[2] if len(given) == 3 else None
 
 
@@ -337,12 +343,19 @@ def _of_dense_layers(members: Members, own: str) -> list[NDArray[Any]]:
     return [np.array(values[name]) for name in values if name.startswith("dense") and name.endswith(f"/{own}")]
 
 
+def _output(net: WholeNetwork) -> str:
+    """What scikit-learn calls the last activation."""
+    name = str(getattr(net.descriptions[-1], "activation", None) or "linear")
+    return {"linear": "identity", "sigmoid": "logistic", "exponential": "exp"}.get(name, name)
+
+
 LEARNED: dict[str, Callable[[Members], Any]] = {
     "networks_": lambda members: members.networks,
     "temperature_": lambda members: members.temperature,
     "coefs_": lambda members: _of_dense_layers(members, "kernel"),
     "intercepts_": lambda members: _of_dense_layers(members, "bias"),
     "n_layers_": lambda members: len(_of_dense_layers(members, "kernel")) + 1,
+    "out_activation_": lambda members: _output(members.networks[0]),
     "n_iter_": lambda members: members.curves[0].epochs,
     "t_": lambda members: members.curves[0].rows_seen,
     "loss_": lambda members: members.curves[0].losses[-1],

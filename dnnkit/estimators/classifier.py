@@ -18,10 +18,67 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 
 class DNNClassifier(ClassifierMixin, BaseDNN):  # type: ignore[misc] # scikit-learn comes without types
-    """A classifier of dense networks."""
+    """A classifier of dense networks, for tables of any kind.
+
+    Every parameter that is "auto" takes its value from the preset. Those of scikit-learn's `MLPClassifier` keep their
+    names and meaning.
+
+    Arguments:
+        hidden_layer_sizes: units of the hidden layers, such as (128, 128).
+        activation: of the hidden layers: a name, scikit-learn's "identity" and "logistic" among them, or a formula.
+        preset: "tabular", an ensemble that needs no tuning; "mlp", what `MLPClassifier` does; or one of your own.
+        solver: "adam", "sgd", "lbfgs", another optimizer's name, or an optimizer, such as `dk.AdamW(1e-3)`, whose
+            numbers count then in place of the parameters below.
+        alpha: penalty ½ α Σw² of kernels, over the rows of a batch.
+        batch_size: rows of a batch, all of them at most.
+        learning_rate: of "sgd": "constant", "invscaling" (`power_t`), or "adaptive", a fifth where it no longer helps.
+        learning_rate_init: the first learning rate.
+        power_t: exponent of "invscaling".
+        max_iter: epochs at most.
+        shuffle: whether each epoch has the rows in another order.
+        random_state: a number, a `RandomState`, or None for another seed each time.
+        tol: by how much loss or score must improve.
+        verbose: whether lines about the training are printed.
+        warm_start: whether `fit` goes on from the networks of the fit before.
+        momentum, nesterovs_momentum: of "sgd".
+        early_stopping: whether rows are held out, by which training ends and the best epoch is chosen.
+        validation_fraction: the share of rows that is held out then.
+        beta_1, beta_2, epsilon: of "adam".
+        n_iter_no_change: epochs without improvement after which training ends.
+        max_fun: evaluations of the loss at most, of "lbfgs".
+        dropout: share of hidden units that are dropped.
+        loss: "log_loss", or the name of a loss of probabilities, such as "categorical_focal_crossentropy", or one.
+        class_weight: "balanced", a dictionary of weights by class, or None.
+        schedule: of the learning rate: the name of one that takes the first rate and a number of steps, such as
+            "CosineDecay"; one that is made; or None.
+        normalization: before activations: "batch", "layer", "rms", or None.
+        label_smoothing: what targets give up of their certainty.
+        encoder: "tabular", which is `dk.TabularEncoder`; any transformer; or None for numbers as they are.
+        n_ensemble: networks, whose probabilities are averaged.
+        calibration: "temperature", by which logits are divided so that probabilities are right on rows held out; None.
+        time_budget: seconds that `fit` may take, about; None for any.
+        dtype: "float32" or "float64".
+        backend: the name of a backend, or None for the default.
+        n_jobs: networks that are trained at once, at most; None for as many as there are processors. It changes no bit.
+        callbacks: what hears of epochs, as of `net.fit`.
+
+    Attributes:
+        classes_: the classes, sorted, or the numbers of the labels.
+        networks_: the networks, each a `dk.Sequential`.
+        encoder_: the fitted encoder, or None.
+        target_: how targets are encoded.
+        temperature_: what logits are divided by.
+        n_features_in_, feature_names_in_: columns of the table, and their names if it has any.
+        coefs_, intercepts_, n_layers_, n_outputs_, out_activation_, loss_, best_loss_, loss_curve_,
+        validation_scores_, best_validation_score_, n_iter_, t_: as of `MLPClassifier`, of the first network.
+
+    Source:
+        scikit-learn's `MLPClassifier`; of "tabular", docs/default.md.
+    """
 
     classes_: NDArray[Any]
     target_: ClassTarget | LabelTarget
+    targets = (ClassTarget, LabelTarget)
 
     def __init__(
         self,
@@ -155,7 +212,6 @@ class DNNClassifier(ClassifierMixin, BaseDNN):  # type: ignore[misc] # scikit-le
         self.target_ = target
         self.classes_ = target.classes if isinstance(target, ClassTarget) else np.arange(target.labels)
         self.n_outputs_ = 1 if self._task == "binary" else len(self.classes_)
-        self.out_activation_ = "softmax" if self._task == "multiclass" else "logistic"
 
     def _check_warm_start(self, y: NDArray[Any]) -> None:
         found = np.unique(y)

@@ -1,6 +1,6 @@
 """Rows and targets as users have them, by scikit-learn's own checks; what they say is an error of dnnkit's family."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,8 @@ from sklearn.utils.validation import _check_sample_weight, check_array, check_co
 from sklearn.utils.validation import validate_data as sklearn_validate_data
 
 from dnnkit.errors import DataError, DnnkitError
+from dnnkit.tables.frames import table_of
+from dnnkit.tables.table import Table
 
 FLOATS = [np.float64, np.float32]
 
@@ -24,7 +26,10 @@ def data_errors() -> Iterator[None]:
     except (DnnkitError, NotFittedError):
         raise
     except ValueError as error:
-        raise DataError(str(error)) from error
+        hint = ""
+        if str(error).startswith("could not convert string"):
+            hint = "; columns of text are for encoder='tabular', which the preset 'tabular' has"
+        raise DataError(f"{error}{hint}") from error
 
 
 def as_rows(estimator: Any, X: Any, *, is_first: bool, is_table: bool) -> Any:
@@ -39,6 +44,12 @@ def as_rows(estimator: Any, X: Any, *, is_first: bool, is_table: bool) -> Any:
     with data_errors():
         if issparse(X) or not is_table:
             return sklearn_validate_data(estimator, X, accept_sparse="csr", dtype=FLOATS, reset=is_first)
+        if isinstance(X, Mapping):
+            X = table_of(X)
+        if isinstance(X, Table):  # whose columns the encoder finds, by name
+            if is_first:
+                estimator.n_features_in_ = len(X.names)
+            return X
         if hasattr(X, "columns") or not _is_numeric(X):
             return sklearn_validate_data(estimator, X, reset=is_first, skip_check_array=True)
         return sklearn_validate_data(estimator, X, dtype=FLOATS, reset=is_first, ensure_all_finite="allow-nan")

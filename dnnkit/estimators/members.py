@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from dnnkit.deferred import dataclass
 from dnnkit.estimators.data import Curve, EncodedData, Progress, Task
+from dnnkit.estimators.embedding import inputs_of
 from dnnkit.estimators.settings import Settings
 from dnnkit.network.whole import WholeNetwork
 
-DENSE_BYTES = 1 << 24
+DENSE_BYTES = 1 << 22
 """Of the rows of a sparse matrix that are made dense at a time, about."""
 
 
@@ -67,7 +68,7 @@ def tempered(probabilities: NDArray[Any], temperature: float, *, across: bool) -
 def predict(net: WholeNetwork, x: Any) -> NDArray[Any]:
     """What a network predicts, (N, outputs), of a dense or a sparse matrix."""
     if isinstance(x, np.ndarray):
-        return net.predict(x)  # type: ignore[no-any-return]
+        return net.predict(inputs_of(net, x))  # type: ignore[no-any-return]
     return np.concatenate([net.predict(rows) for rows in dense_rows(x, net.dtype)])
 
 

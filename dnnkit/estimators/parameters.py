@@ -1,12 +1,13 @@
 """What the parameters of an estimator take. scikit-learn keeps them as they are given until `fit`, which looks here."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf
 from numbers import Integral
 from typing import Any
 
 from dnnkit.activations import find
 from dnnkit.base_loss import LOSSES, Loss
+from dnnkit.errors import UnknownName
 from dnnkit.optimizers import OPTIMIZERS, Optimizer
 from dnnkit.schedules import SCHEDULES, Schedule
 from dnnkit.settings import FLAG, NOT_NEGATIVE, POSITIVE, SHARE, Expected, numbers, or_none, plain, whole
@@ -44,12 +45,11 @@ def _loss(value: Any) -> Any:
 
 
 def _schedule(value: Any) -> Any:
-    return value if value is None or isinstance(value, Schedule) else _name_in(SCHEDULES.name_of(value))
-
-
-def _name_in(name: str | None) -> str:
+    if value is None or isinstance(value, Schedule):
+        return value
+    name = SCHEDULES.name_of(value)
     if name is None:
-        raise ValueError
+        raise UnknownName(f"{SCHEDULES.unknown(value)}; or pass one that is made, or None")
     return name
 
 
@@ -82,8 +82,6 @@ UNIT = numbers("a number from 0 to 1", lambda number: 0 <= number <= 1)
 
 PARAMETERS: dict[str, Expected] = {
     "hidden_layer_sizes": Expected("sizes of the hidden layers, such as (100,)", _sizes),
-    "activation": Expected("the name of an activation or a formula", _activation),
-    "solver": Expected("the name of an optimizer, such as 'adam', or one, such as dk.Adam(1e-3)", _solver),
     "alpha": NOT_NEGATIVE,
     "batch_size": whole(),
     "learning_rate": one_of("constant", "invscaling", "adaptive"),
@@ -104,11 +102,7 @@ PARAMETERS: dict[str, Expected] = {
     ),
     "max_fun": whole(),
     "dropout": SHARE,
-    "loss": Expected("the name of a loss, or one, such as dk.losses.Huber()", _loss),
     "class_weight": Expected("a dictionary of weights by class, 'balanced' or None", _class_weight),
-    "schedule": Expected(
-        "the name of a schedule, such as 'CosineDecay', a schedule of learning rates, or None", _schedule
-    ),
     "normalization": one_of("batch", "layer", "rms", None),
     "label_smoothing": SHARE,
     "n_ensemble": whole(),
@@ -117,10 +111,20 @@ PARAMETERS: dict[str, Expected] = {
     "dtype": one_of("float32", "float64"),
     "n_jobs": Expected("a whole number but 0, -1 for all processors, or None", _n_jobs),
 }
-"""By name; those that are not here take anything that what they are handed to takes."""
+"""By name; those that are neither here nor below take anything that what they are handed to takes."""
+
+NAMED: dict[str, Callable[[Any], Any]] = {
+    "activation": _activation,
+    "solver": _solver,
+    "loss": _loss,
+    "schedule": _schedule,
+}
+"""Those that may be names in a registry, which says what names there are."""
 
 
 def taken(name: str, given: Any) -> Any:
     """The value of a parameter, if it can be one; raises `ConfigurationError`, or `UnknownName` of a registry."""
+    if name in NAMED:
+        return NAMED[name](given)
     expected = PARAMETERS.get(name)
     return given if expected is None else expected.of(name, given)

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from dnnkit import layers
 from dnnkit.base_loss import LOSSES, Loss
 from dnnkit.deferred import dataclass
-from dnnkit.errors import ConfigurationError
+from dnnkit.errors import ConfigurationError, TrainingWarning
 from dnnkit.estimators.convergence import Convergence
 from dnnkit.estimators.data import Curve, EncodedData, Part, Progress
+from dnnkit.estimators.embedding import SIZE, assembled, inputs_of
 from dnnkit.estimators.members import Members
 from dnnkit.estimators.presets import OfData, OfParameters, Preset
 from dnnkit.estimators.settings import Settings
@@ -34,7 +35,6 @@ from dnnkit.kernels.array import namespace
 from dnnkit.lbfgs import LBFGS
 from dnnkit.losses import BinaryCrossentropy, MeanSquaredError, SparseCategoricalCrossentropy
 from dnnkit.metrics import name_of
-from dnnkit.network.sequential import Sequential
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
 from dnnkit.regularizers import L2
@@ -125,9 +125,12 @@ def targets_of(loss: Loss, part: Part, data: EncodedData, dtype: str) -> NDArray
 # -- networks --------------------------------------------------------------------------------------------------------
 
 
-def network_of(settings: Settings, data: EncodedData, aim: Aim, seed: int, threads: int, penalty: float) -> Sequential:
+def network_of(
+    settings: Settings, data: EncodedData, aim: Aim, seed: int, threads: int, penalty: float
+) -> WholeNetwork:
     """The network of scikit-learn's MLP: Glorot's uniform kernels and biases, a penalty on kernels."""
-    sizes = (data.train.x.shape[1], *settings.hidden_layer_sizes, data.outputs)
+    codes = len(data.columns.embedded)
+    sizes = (data.train.x.shape[1] + (SIZE - 1) * codes, *settings.hidden_layer_sizes, data.outputs)
     last = output_activation(aim.loss, data)
     factor = 1 / 3 if settings.activation == "sigmoid" else 1.0
     made: list[Any] = []
@@ -149,7 +152,8 @@ def network_of(settings: Settings, data: EncodedData, aim: Aim, seed: int, threa
             made += [normalize(), layers.Activation(activation)]
         if settings.dropout and not is_last:
             made.append(layers.Dropout(settings.dropout))
-    return Sequential(made, seed=seed, dtype=settings.dtype, backend=settings.backend, num_threads=threads)
+    options: dict[str, Any] = {"dtype": settings.dtype, "backend": settings.backend, "num_threads": threads}
+    return assembled(made, data.columns, data.train.x.shape[1], seed=seed, **options)
 
 
 def optimizer_of(settings: Settings, aim: Aim, steps: int) -> Optimizer:
@@ -254,24 +258,67 @@ def _train_one(
         stops=epochs is None and not full_batch,
         progress=progress,
     )
-    validation: tuple[Any, ...] | None = None
-    if held_out is not None:
-        validation = (held_out.x, targets_of(aim.loss, held_out, data, settings.dtype))
-        validation = validation if held_out.weights is None else (*validation, held_out.weights)
-    history = fit(
-        net,
-        part.x,
-        targets_of(aim.loss, part, data, settings.dtype),
-        validation_data=validation,
-        batch_size=None if full_batch else batch,
-        epochs=settings.max_iter if epochs is None else epochs,
-        shuffle=settings.shuffle,
-        sample_weight=part.weights,
-        callbacks=[watch, *_several(settings.callbacks)],
-        verbose=0,
-    )
-    curve.ended = curve.ended or history.ended or ""
+    targets = targets_of(aim.loss, part, data, settings.dtype)
+    limit = settings.max_iter if epochs is None else epochs
+    try:
+        if held_out is None and not full_batch and is_little(part, batch) and not settings.callbacks:
+            train_on_little(net, part.x, targets, batch, limit, settings.shuffle, watch)
+        else:
+            validation: tuple[Any, ...] | None = None
+            if held_out is not None:
+                validation = (held_out.x, targets_of(aim.loss, held_out, data, settings.dtype))
+                validation = validation if held_out.weights is None else (*validation, held_out.weights)
+            history = fit(
+                net,
+                part.x,
+                targets,
+                validation_data=validation,
+                batch_size=None if full_batch else batch,
+                epochs=limit,
+                shuffle=settings.shuffle,
+                sample_weight=part.weights,
+                callbacks=[watch, *_several(settings.callbacks)],
+                verbose=0,
+            )
+            curve.ended = curve.ended or history.ended
+    except KeyboardInterrupt:
+        if not curve.losses:
+            raise
+        curve.ended = "it was interrupted"
+        warnings.warn("training was interrupted: what was learned so far is kept", TrainingWarning, stacklevel=2)
     return net, curve
+
+
+FEW_STEPS = 4
+"""Steps of an epoch that take less time than what `fit` does for an epoch besides."""
+
+
+def is_little(part: Part, batch: int) -> bool:
+    """Whether epochs are so short that they are run step by step."""
+    return isinstance(part.x, np.ndarray) and part.weights is None and part.rows <= FEW_STEPS * batch
+
+
+def train_on_little(
+    net: WholeNetwork, x: NDArray[Any], y: NDArray[Any], batch: int, epochs: int, shuffle: bool, watch: Convergence
+) -> None:
+    """Train as `fit` does, by `train_step`: an epoch of 150 rows takes a third of the time."""
+    rows, order = len(x), np.random.default_rng(net.seed)
+    watch.set_model(net)
+    watch.on_train_begin()
+    net.stop_training = False
+    for epoch in range(epochs):
+        if rows <= batch:
+            loss = net.train_step(inputs_of(net, x), y)
+        else:
+            numbers, total = order.permutation(rows) if shuffle else np.arange(rows), 0.0
+            for first in range(0, rows, batch):
+                which = numbers[first : first + batch]
+                total += net.train_step(inputs_of(net, x[which]), y[which]) * len(which)
+            loss = total / rows
+        watch.on_epoch_end(epoch, {"loss": loss})
+        if net.stop_training:
+            break
+    watch.on_train_end()
 
 
 def _several(callbacks: Any) -> Sequence[Any]:

@@ -1,6 +1,7 @@
 """Presets: which value a parameter has that is "auto", and how members are made and trained then."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import field
 from typing import Any
 
 from dnnkit.deferred import dataclass
@@ -35,8 +36,8 @@ class Preset:
     """
 
     name: str
-    train: Callable[..., Any]
-    values: Mapping[str, Any]
+    train: Callable[..., Any] = field(repr=False)
+    values: Mapping[str, Any] = field(repr=False)
     scales_targets: bool = False
 
 

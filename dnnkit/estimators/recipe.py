@@ -6,7 +6,9 @@ rate, smoothed labels, the best epoch by rows held out. From it, it differs by n
 each of which holds out another part; what they say of it gives the temperature. docs/default.md has the measurements.
 """
 
+import warnings
 from collections.abc import Sequence
+from threading import Event
 from time import perf_counter
 from typing import Any
 
@@ -15,20 +17,21 @@ from numpy.typing import NDArray
 
 from dnnkit import layers
 from dnnkit.deferred import dataclass
+from dnnkit.errors import TrainingWarning
 from dnnkit.estimators.budget import Budget, Clock, Spent
 from dnnkit.estimators.calibration import as_classes, temperature_of
 from dnnkit.estimators.data import Curve, EncodedData, Part, Progress
+from dnnkit.estimators.embedding import assembled
 from dnnkit.estimators.members import Members, predict
 from dnnkit.estimators.plain import NORMALIZATIONS, Aim, aim_of, optimizer_of, output_activation, targets_of
 from dnnkit.estimators.presets import OfData, Preset
 from dnnkit.estimators.settings import Settings
 from dnnkit.estimators.sparse import fit
 from dnnkit.estimators.splitting import held_out_rows
-from dnnkit.estimators.watching import BestEpoch, Deadline, Telling
+from dnnkit.estimators.watching import INTERRUPTED, BestEpoch, Deadline, Telling
 from dnnkit.estimators.workers import at_once, each_in_threads
 from dnnkit.initializers import RandomNormal
 from dnnkit.losses import MeanSquaredError
-from dnnkit.network.sequential import Sequential
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.optimizers import Optimizer
 from dnnkit.regularizers import L2
@@ -42,7 +45,7 @@ RATES = {"bias": {"learning_rate_factor": 0.1}, "scale": {"learning_rate_factor"
 
 def network_of(
     settings: Settings, data: EncodedData, aim: Aim, seed: int, threads: int | None, penalty: float
-) -> Sequential:
+) -> WholeNetwork:
     """The network: a scale, hidden layers, and a last one that begins at zero.
 
     Arguments:
@@ -79,7 +82,8 @@ def network_of(
             parametrization="ntk",
         )
     )
-    return Sequential(made, seed=seed, dtype=settings.dtype, backend=settings.backend, num_threads=threads)
+    options: dict[str, Any] = {"dtype": settings.dtype, "backend": settings.backend, "num_threads": threads}
+    return assembled(made, data.columns, data.train.x.shape[1], seed=seed, **options)
 
 
 def _optimizer(settings: Settings, aim: Aim, steps: int) -> Optimizer:
@@ -128,7 +132,7 @@ def train(
     """
     aim, count = aim_of(settings, data), len(seeds)
     n_jobs = -1 if settings.n_jobs is None else settings.n_jobs
-    budget = Budget(settings.time_budget, count, at_once(n_jobs, count)[0], clock)
+    budget, stop = Budget(settings.time_budget, count, at_once(n_jobs, count)[0], clock), Event()
     splits: list[NDArray[np.intp] | None] = [None] * count
     if settings.early_stopping and epochs is None and data.validation is None:
         labels = data.train.y if data.task in ("binary", "multiclass") else None
@@ -144,11 +148,16 @@ def train(
         if progress is not None:
             who = f"member {number + 1} of {count}" if count > 1 else "network"
             tell = Telling(progress, who, clock, lambda: _of(budget))
-        member = _Member(data, settings, aim, seeds[number], splits[number], epochs)
+        member = _Member(data, settings, aim, seeds[number], splits[number], epochs, stop)
         return member.train(before, threads if count == 1 else 1, clock, deadline, tell)
 
-    made = [member for member in each_in_threads(make, range(count), n_jobs) if member is not None]
-    if progress is not None and len(made) < count:
+    made = [member for member in each_in_threads(make, range(count), n_jobs, stop) if member is not None]
+    if stop.is_set():
+        made = [member for member in made if member.curve.losses]
+        if not made:
+            raise KeyboardInterrupt
+        warnings.warn("training was interrupted: what was learned so far is kept", TrainingWarning, stacklevel=2)
+    elif progress is not None and len(made) < count:
         progress(f"time budget spent: {len(made)} of {count} members were trained")
     members = Members([each.net for each in made], [each.curve for each in made], data.task)
     if data.task == "regression":
@@ -174,6 +183,7 @@ class _Member:
     seed: int
     split: NDArray[np.intp] | None
     epochs: int | None
+    stop: Event
 
     def train(
         self,
@@ -205,23 +215,30 @@ class _Member:
         if before is None or self.epochs is None:
             net.compile(self._optimizer(steps), aim.loss, metrics=[] if metric is None else [metric])
         patience = settings.n_iter_no_change if settings.early_stopping else np.inf
-        watch = BestEpoch(curve, score=metric, rows=part.rows, reported=aim.reported, patience=patience, tell=tell)
+        options: dict[str, Any] = {"score": metric, "rows": part.rows, "reported": aim.reported, "tell": tell}
+        watch = BestEpoch(curve, patience=patience, stop=self.stop, **options)
         watches: list[Any] = [watch]
         if deadline is not None:
             watches.append(Deadline(deadline, clock, steps, curve))
-        history = fit(
-            net,
-            part.x,
-            targets_of(aim.loss, part, data, settings.dtype),
-            batch_size=None if full_batch else batch,
-            epochs=epochs,
-            shuffle=settings.shuffle,
-            sample_weight=part.weights,
-            validation_data=None if held_out is None else self._validation(held_out),
-            callbacks=[*watches, *_several(settings.callbacks)],
-            verbose=0,
-        )
-        curve.ended = curve.ended or history.ended or ""
+        try:
+            history = fit(
+                net,
+                part.x,
+                targets_of(aim.loss, part, data, settings.dtype),
+                batch_size=None if full_batch else batch,
+                epochs=epochs,
+                shuffle=settings.shuffle,
+                sample_weight=part.weights,
+                validation_data=None if held_out is None else self._validation(held_out),
+                callbacks=[*watches, *_several(settings.callbacks)],
+                verbose=0,
+            )
+            curve.ended = curve.ended or history.ended or ""
+        except KeyboardInterrupt:
+            self.stop.set()
+            if watch.weights is not None:
+                net.set_parameters(watch.weights)
+            curve.ended = INTERRUPTED
         if tell is not None:
             kept_of = "" if watch.weights is None else f", epoch {watch.best_epoch + 1} is kept"
             tell(f"ended after {curve.epochs} epochs{kept_of}", must=True)

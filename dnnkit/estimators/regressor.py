@@ -18,9 +18,28 @@ from sklearn.base import RegressorMixin  # isort: skip
 
 
 class DNNRegressor(RegressorMixin, BaseDNN):  # type: ignore[misc] # scikit-learn comes without types
-    """A regressor of dense networks."""
+    """A regressor of dense networks, for tables of any kind, and one target or several.
+
+    With the preset "tabular", targets are standardised for the networks, and `loss_` is of those.
+
+    Arguments:
+        hidden_layer_sizes, activation, preset, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t,
+        max_iter, shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping,
+        validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun, dropout, schedule, normalization,
+        encoder, n_ensemble, time_budget, dtype, backend, n_jobs, callbacks: as of `dk.DNNClassifier`.
+        loss: "squared_error", "absolute_error", "poisson" (with an exponential at the end), or the name of a loss of
+            values, such as "huber", or one, such as `dk.losses.Quantile(0.9)`.
+        label_smoothing, calibration: of classifiers only.
+
+    Attributes:
+        networks_, encoder_, target_, n_features_in_, feature_names_in_, coefs_, ...: as of `dk.DNNClassifier`.
+
+    Source:
+        scikit-learn's `MLPRegressor`; of "tabular", docs/default.md.
+    """
 
     target_: NumberTarget
+    targets = (NumberTarget,)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train one epoch on these rows; the optimizer goes on from where it is."""
@@ -44,7 +63,7 @@ class DNNRegressor(RegressorMixin, BaseDNN):  # type: ignore[misc] # scikit-lear
 
     def _take_target(self, target: Target) -> None:
         assert isinstance(target, NumberTarget)
-        self.target_, self.n_outputs_, self.out_activation_ = target, len(target.centers), "identity"
+        self.target_, self.n_outputs_ = target, len(target.centers)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The numbers of each row, (N,), or (N, K) if there were several."""

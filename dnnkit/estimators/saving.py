@@ -17,7 +17,7 @@ import numpy as np
 
 from dnnkit._version import __version__
 from dnnkit.backends.base import Backend
-from dnnkit.errors import CheckpointError, ConfigurationError
+from dnnkit.errors import CheckpointError, ConfigurationError, DnnkitError
 from dnnkit.estimators.data import Curve
 from dnnkit.estimators.encoders import ENCODERS
 from dnnkit.estimators.members import Members
@@ -30,7 +30,7 @@ from dnnkit.saves.folder import FORMAT, read_files, require_readable, to_json, w
 from dnnkit.saves.loading import known_classes, network_of
 from dnnkit.saves.saving import files_of
 from dnnkit.saves.schema import ANYTHING, COUNT, MEASURED, by_name, list_of, one_of, parsed, record, taken, text
-from dnnkit.settings import Expected, or_none, plain, shown, whole
+from dnnkit.settings import POSITIVE, Expected, or_none, plain, shown, whole
 from dnnkit.tables.targets import target_of
 
 ESTIMATORS: Registry[type] = Registry("estimator", "a class of estimators", lambda thing: isinstance(thing, type))
@@ -69,7 +69,7 @@ MEMBERS = record(
         "count": whole(1, 10_000),
         "curves": list_of(CURVE, 10_000),
         "task": one_of("binary", "multiclass", "multilabel", "regression"),
-        "others": by_name(ANYTHING),
+        "others": record({"temperature": POSITIVE, "bounds": ANYTHING}),
     }
 )
 ESTIMATOR = record(
@@ -120,9 +120,10 @@ def members_of(
     curves = [Curve(**each) for each in found["curves"]]
     if len(curves) != len(networks):
         raise CheckpointError(f"{place} is damaged: it has {len(networks)} members and {len(curves)} curves")
-    names = {each.name for each in fields(Members)}
-    others = {name: serialization.rebuild(value, {}) for name, value in found["others"].items() if name in names}
-    return Members(networks, curves, found["task"], **others)
+    temperature, bounds = found["others"]["temperature"], serialization.rebuild(found["others"]["bounds"], {})
+    if bounds is not None and not isinstance(bounds, np.ndarray):
+        raise CheckpointError(f"{place} is damaged: members: bounds are {shown(bounds)}: expected an array, or null")
+    return Members(networks, curves, found["task"], temperature, bounds)
 
 
 def _of_curve(curve: Curve) -> dict[str, Any]:
@@ -168,6 +169,11 @@ def _classes_in(described: Any) -> set[str]:
 
 def save(estimator: Any, path: str | Path) -> None:
     """Write a fitted estimator to a folder."""
+    write_files(as_path(path), files_of_estimator(estimator))
+
+
+def files_of_estimator(estimator: Any) -> dict[str, bytes]:
+    """The contents of a save's files, by name."""
     members, files = files_of_members(estimator._members)
     names = getattr(estimator, "feature_names_in_", None)
     described = {
@@ -181,7 +187,7 @@ def save(estimator: Any, path: str | Path) -> None:
         "feature_names_in": None if names is None else [str(name) for name in names],
         "members": members,
     }
-    write_files(as_path(path), {NAME: to_json(described), **files})
+    return {NAME: to_json(described), **files}
 
 
 def load_estimator(
@@ -198,7 +204,16 @@ def load_estimator(
         CheckpointError: it is no save of an estimator, damaged, or of a later version.
     """
     folder = as_path(path)
-    files, place = read_files(folder), str(folder)
+    return estimator_of(read_files(folder), str(folder), backend, custom_objects)
+
+
+def estimator_of(
+    files: Mapping[str, bytes],
+    place: str,
+    backend: str | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+) -> Any:
+    """The estimator of a save's files; errors call them by `place`."""
     if NAME not in files:
         hint = "; it is one of a network: use dk.load" if "architecture.json" in files else ""
         raise CheckpointError(f"{place} is no save of an estimator{hint}")
@@ -209,18 +224,42 @@ def load_estimator(
         raise CheckpointError(f"{place} is of a {shown(found['kind'])}, which dnnkit does not have")
     known = {**known_classes(), **(custom_objects or {})}
     kind: Any = ESTIMATORS[found["kind"]]
-    parameters = {name: _rebuilt(value, known) for name, value in found["parameters"].items()}
     try:
-        estimator = kind(**parameters)
-    except TypeError as error:
-        raise CheckpointError(f"{place} has parameters that this version does not have: {error}") from error
+        estimator = kind(**{name: _rebuilt(value, known) for name, value in found["parameters"].items()})
+    except (DnnkitError, Warning):
+        raise
+    except Exception as error:  # what is described is right as JSON, but a class, perhaps the user's, cannot be it
+        raise CheckpointError(f"{place} has parameters that this version cannot read: {repr(error)[:300]}") from error
     estimator._members = members_of(found["members"], files, place, backend, custom_objects)
     estimator.encoder_ = _encoder_of(found["encoder"])
     estimator.n_features_in_ = found["n_features_in"]
     if found["feature_names_in"] is not None:
         estimator.feature_names_in_ = np.array(found["feature_names_in"], object)
-    estimator._take_target(target_of(found["target"]))
+    target = target_of(found["target"])
+    if not isinstance(target, kind.targets):
+        raise CheckpointError(
+            f"{place} is damaged: its targets are {target.kind}, which are not those of a {kind.__name__}"
+        )
+    estimator._take_target(target)
+    _check_agreement(estimator, place)
     return estimator
+
+
+def _check_agreement(estimator: Any, place: str) -> None:
+    """Raise `CheckpointError` where encoder, networks and targets are not of one estimator."""
+    members, encoder, names = estimator._members, estimator.encoder_, getattr(estimator, "feature_names_in_", None)
+    width = estimator.n_features_in_ if encoder is None else len(encoder.get_feature_names_out())
+    agrees = (
+        members.task == estimator._task
+        and all(net.input_shape == (width,) for net in members.networks)
+        and all(net.executable.program.output_features == estimator.n_outputs_ for net in members.networks)
+        and len({net.dtype for net in members.networks}) == 1
+        and (encoder is None or encoder.n_features_in_ == estimator.n_features_in_)
+        and (names is None or len(names) == estimator.n_features_in_)
+        and (members.bounds is None or members.bounds.shape == (2, estimator.n_outputs_))
+    )
+    if not agrees:
+        raise CheckpointError(f"{place} is damaged: its encoder, networks and targets are not of one estimator")
 
 
 def _of_encoder(encoder: Any) -> Any:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dnnkit.backends.state import Snapshot
 from dnnkit.deferred import dataclass
+from dnnkit.estimators.embedding import inputs_of
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.layers.base import Layer
 from dnnkit.network.sequential import Sequential
@@ -61,7 +62,9 @@ def fit(net: WholeNetwork, x: Any, y: Any, *, validation_data: Any = None, **oth
     Callbacks have the network that is trained in place of `net` as their model; parameters have the same names there.
     """
     if isinstance(x, np.ndarray):
-        return net.fit(x, y, validation_data=validation_data, **others)
+        if validation_data is not None:
+            validation_data = (inputs_of(net, validation_data[0]), *validation_data[1:])
+        return net.fit(inputs_of(net, x), y, validation_data=validation_data, **others)
     matrices, rows = [x], x.shape[0]
     if validation_data is not None:
         held_out, *targets = validation_data
@@ -88,7 +91,9 @@ def fit(net: WholeNetwork, x: Any, y: Any, *, validation_data: Any = None, **oth
 
 def _give(giver: WholeNetwork, taker: WholeNetwork) -> None:
     """All numbers of one network to the other; how work was divided there says nothing here."""
-    snapshot = giver.executable.snapshot()
+    with giver.turns:
+        snapshot = giver.executable.snapshot()
     state = replace(snapshot.state, execution="", schedule="", data="")
-    taker.executable.restore(Snapshot(snapshot.parameters, snapshot.slots, state))
+    with taker.turns:  # so that predictions know of it
+        taker.executable.restore(Snapshot(snapshot.parameters, snapshot.slots, state))
     taker.history = giver.history

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from math import inf, isfinite
+from threading import Event
 from typing import Any
 
 from dnnkit.callbacks.base import Callback, Logs
@@ -9,6 +10,7 @@ from dnnkit.estimators.budget import Clock, Hurried
 from dnnkit.estimators.data import Curve, Progress
 from dnnkit.schedules import Schedule
 
+INTERRUPTED = "it was interrupted"
 SLOWER = 1.05
 """How many times as long as it has a member may seem to need before its schedule is made to run faster."""
 
@@ -22,6 +24,7 @@ class BestEpoch(Callback):
         rows: in an epoch.
         reported: what a loss is multiplied by in the curve.
         patience: epochs without a better one after which training ends.
+        stop: is set where training is to end with the epoch.
         tell: what takes a line of text now and then; None for nobody.
     """
 
@@ -33,10 +36,11 @@ class BestEpoch(Callback):
         rows: int,
         reported: float,
         patience: float,
+        stop: Event,
         tell: Callable[[str], None] | None,
     ) -> None:
         self.curve, self.score, self.rows, self.reported = curve, score, rows, reported
-        self.patience, self.tell = patience, tell
+        self.patience, self.stop, self.tell = patience, stop, tell
         self.best, self.best_epoch = inf, -1
         self.weights: dict[str, Any] | None = None
 
@@ -55,6 +59,8 @@ class BestEpoch(Callback):
             line += self._note(epoch, float(logs["val_loss"]), logs)
         if self.tell is not None:
             self.tell(line)
+        if self.stop.is_set():
+            curve.ended, self.model.stop_training = INTERRUPTED, True
 
     def _note(self, epoch: int, held_out: float, logs: Logs) -> str:
         curve, score = self.curve, logs.get(f"val_{self.score}")

@@ -13,6 +13,7 @@ from dnnkit.layers.merging import *  # noqa: F403
 from dnnkit.layers.merging import add, average, concatenate, multiply, subtract  # noqa: F401 # of `dk.layers` alone
 from dnnkit.layers.normalization import *  # noqa: F403
 from dnnkit.layers.numerical import *  # noqa: F403
+from dnnkit.namespaces import open_namespace
 
 __all__: list[str] = []
 __all__ += activation.__all__
@@ -23,3 +24,6 @@ __all__ += elementwise.__all__
 __all__ += merging.__all__
 __all__ += normalization.__all__
 __all__ += numerical.__all__
+
+
+open_namespace(__name__, base.LAYERS, besides=merging.FUNCTIONS)

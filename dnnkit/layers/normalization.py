@@ -173,7 +173,7 @@ class _Known(Initializer):
 
     values: tuple[float, ...]
 
-    def __call__(self, rng: np.random.Generator, shape: Shape) -> Any:
+    def __call__(self, rng: "np.random.Generator", shape: Shape) -> Any:
         return np.broadcast_to(np.asarray(self.values, np.float64), shape)
 
 

@@ -115,6 +115,11 @@ class Buildable(WithWeights):
         if loss is not None:
             warn_of_disagreement(self.graph, goals)
         together = checks.check_optional_count("gradient_accumulation_steps", gradient_accumulation_steps) or 1
+        if chosen.full_batch and together > 1:
+            raise ConfigurationError(
+                f"gradient_accumulation_steps={together}, but {type(chosen).__name__} takes all samples in each step: "
+                "leave it out"
+            )
         with self.turns.rebuilding("compile"):
             self.gradient_accumulation_steps = together
             self._optimizer, self.goals = chosen, tuple(goals)
@@ -238,11 +243,11 @@ class Buildable(WithWeights):
 
     def _take(self, chosen: Chosen, executable: Executable, keep_slots: bool = True) -> None:
         """Go on with what was built, and with the numbers that were there."""
-        if executable.program.accumulation > 1 and not executable.can_accumulate:
+        if executable.program.accumulation > 1 and executable.api_version < 2:
             raise BackendUnavailable(
                 f"the backend {executable.plan.backend!r} makes an update of each batch, for its "
-                f"{type(executable).__name__} does not say that it can accumulate: leave out "
-                "gradient_accumulation_steps, or use another backend, such as numpy"
+                f"{type(executable).__name__} says api_version = {executable.api_version}, and updates of several "
+                "batches are of 2: leave out gradient_accumulation_steps, or use another backend, such as numpy"
             )
         if self._executable is not None:
             snapshot = self._executable.snapshot()

@@ -102,12 +102,12 @@ def _places(names: list[str], given: Any) -> list[int]:
 def require_respected(executable: Executable) -> None:
     """Raise `BackendUnavailable` where a backend would train what is frozen."""
     frozen = executable.program.frozen_parameters
-    if frozen and not executable.can_freeze:
+    if frozen and executable.api_version < 2:
         names = ", ".join(dict.fromkeys(parameter.name.rpartition("/")[0] for parameter in frozen))
         raise BackendUnavailable(
             f"the backend {executable.plan.backend!r} cannot train a network with frozen layers ({names}), for its "
-            f"{type(executable).__name__} does not say that it can freeze: unfreeze them, or use another backend, such "
-            "as numpy"
+            f"{type(executable).__name__} says api_version = {executable.api_version}, and layers are frozen since 2: "
+            "unfreeze them, or use another backend, such as numpy"
         )
 
 
@@ -117,19 +117,19 @@ def require_trainable(executable: Executable, optimizer: Optimizer | None = None
     `ConfigurationError` if all is frozen.
     """
     require_respected(executable)
-    if optimizer is not None and not executable.can_group and optimizer.needs_groups:
+    if optimizer is not None and executable.api_version < 2 and optimizer.needs_groups:
         raise BackendUnavailable(
             f"the backend {executable.plan.backend!r} cannot train with all that {type(optimizer).__name__} says, for "
-            f"its {type(executable).__name__} does not say that it can group: leave out groups, no_decay, use_ema, "
-            "clipnorm, clipvalue and schedules of other numbers than learning_rate, or use another backend, such as "
-            "numpy"
+            f"its {type(executable).__name__} says api_version = {executable.api_version}, and these are of 2: leave "
+            "out groups, no_decay, use_ema, clipnorm, clipvalue and schedules of other numbers than learning_rate, or "
+            "use another backend, such as numpy"
         )
     program = executable.program
-    if program.held and not executable.can_hold:
+    if program.held and executable.api_version < 2:
         raise BackendUnavailable(
             f"the backend {executable.plan.backend!r} cannot train a network with {program.held}, for its "
-            f"{type(executable).__name__} does not say that it can hold them: leave them out, or use another backend, "
-            "such as numpy"
+            f"{type(executable).__name__} says api_version = {executable.api_version}, and these are of 2: leave them "
+            "out, or use another backend, such as numpy"
         )
     if program.frozen_parameters and not program.trainable_parameters:
         last = program.frozen_parameters[-1].name.rpartition("/")[0]

@@ -2,7 +2,8 @@
 
 An output k of a sample has the gradient that the loss Σ t y has in x, if t is 1 for k and 0 for the others. So each
 sample is taken once for each output, with such targets, and one ordinary backward pass of a program with that loss, on
-whatever backend, gives all rows of the Jacobian.
+whatever backend, gives all rows of the Jacobian. Compiled code goes forward once and backward from each output, which
+is half the work (`Executable.derivatives`).
 
 Why backward also where there are fewer inputs than outputs: kernels go backward only. A pass forward for each input
 would need a derivative of every kernel and layer, users' own too, and win where outputs are many and inputs few.
@@ -66,8 +67,9 @@ class Differentiable(Network):
         """Derivatives of the predictions (N, *outputs) of samples x (N, *inputs), dropout off: (N, *outputs, *inputs).
 
         They are those of what `predict` returns, after a softmax or sigmoid at the end, and of x as it is given, before
-        any rescaling. Computed backward, as many rows as samples times outputs, in chunks so that memory is bounded;
-        what is not compiled is as in training. Needs no `compile`, changes nothing, and is NumPy's.
+        any rescaling. Computed backward: on the Numba backend from one output after the other after one forward pass,
+        elsewhere as many rows as samples times outputs, in chunks so that memory is bounded. Needs no `compile`,
+        changes nothing, and is NumPy's.
 
         Arguments:
             x: samples.
@@ -89,7 +91,11 @@ class Differentiable(Network):
             other, to_numpy = self._differentiating(of_parameters), self.backend.to_numpy
             rows = to_numpy(x)
             if of_parameters:
+                self._take_numbers(other)
                 return self._of_parameters(other, rows, outputs)
+            if (at_once := other.derivatives(other.load(rows, None, None), self.executable.within)) is not None:
+                return at_once.reshape(samples, *shape, *inputs)
+            self._take_numbers(other)
             found = np.empty((samples, outputs, int(np.prod(inputs))), self.dtype)
             at_a_time = max(1, rows_at_a_time(other.program) // outputs)
             for first in range(0, samples, at_a_time):
@@ -113,7 +119,7 @@ class Differentiable(Network):
         return {name: each.reshape(len(rows), *shape, *each.shape[2:]) for name, each in found.items()}
 
     def _differentiating(self, of_parameters: bool) -> Executable:
-        """What computes derivatives, with the network's numbers as they are now."""
+        """What computes derivatives."""
         executable = self.executable
         if self._differentiated is None or self._differentiated[0] is not executable:
             self._differentiated = executable, {}
@@ -121,11 +127,13 @@ class Differentiable(Network):
         if of_parameters not in made:
             program = differentiated(executable.program, of_parameters)
             made[of_parameters] = choosing.build(choosing.Chosen(self.backend, ""), program)[1]
-        other = made[of_parameters]
-        other.state.step = executable.state.step
+        return made[of_parameters]
+
+    def _take_numbers(self, other: Executable) -> None:
+        """Give what computes derivatives the network's numbers as they are now."""
+        other.state.step = self.executable.state.step
         for parameter in other.program.parameters:
-            other.write_parameter(parameter.name, executable.read_parameter(parameter.name))
-        return other
+            other.write_parameter(parameter.name, self.executable.read_parameter(parameter.name))
 
     @abstractmethod
     def _check_samples(self, x: Any, rows: int | None) -> Any:

@@ -164,7 +164,7 @@ def initial_parameters(graph: Graph, seed: int, dtype: Dtype) -> dict[str, NDArr
 
 
 def _made(
-    initializer: Callable[[np.random.Generator, Shape], Any], rng: np.random.Generator, shape: Shape, dtype: Dtype
+    initializer: Callable[["np.random.Generator", Shape], Any], rng: "np.random.Generator", shape: Shape, dtype: Dtype
 ) -> NDArray[Any]:
     """What the initializer makes, if it is finite numbers in that shape, as the network keeps them."""
     with np.errstate(over="ignore"):

@@ -191,7 +191,7 @@ class OpenStep(Askable):
         """What runs the network with the gradients of outputs, or logits, as targets; on the network's numbers."""
         executable = self.executable.within
         program = executable.program
-        if program.frozen_parameters or program.held or not executable.can_group:
+        if program.frozen_parameters or program.held or executable.api_version < 2:
             if trains:
                 require_trainable(executable, self.optimizer)
             else:

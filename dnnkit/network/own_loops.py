@@ -62,7 +62,7 @@ class OwnLoops(Network):
             program = executable.program
             if not optimizer.fits(program):
                 return None
-            if program.frozen_parameters or not executable.can_group:
+            if program.frozen_parameters or executable.api_version < 2:
                 require_trainable(executable, optimizer)
             return executable.train_batch(x, y, self.hyperparameters())
 
@@ -111,7 +111,7 @@ class OwnLoops(Network):
         self._take_rule()
         arrays = self.parameters.fitting("gradient", gradients)
         program = self.executable.program
-        if program.frozen_parameters or not self.executable.can_group:
+        if program.frozen_parameters or self.executable.api_version < 2:
             require_trainable(self.executable, self.optimizer)
             if frozen := [each.name for each in program.frozen_parameters if each.name in arrays]:
                 raise ConfigurationError(

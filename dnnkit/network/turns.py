@@ -10,13 +10,13 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass  # noqa: TID251 # one has slots
 from time import monotonic
 from typing import Any, TypeVar
 
 from dnnkit.backends.acting import acting
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.stagewise.giant_step import GIANT
+from dnnkit.deferred import dataclass
 from dnnkit.errors import ConcurrentUse
 from dnnkit.network.fair_lock import FairLock
 from dnnkit.network.kinship import Kin
@@ -32,7 +32,7 @@ beside it shall wait."""
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Settled:
     """Reads may use these parameters, as long as this object is in force: every change withdraws it first."""
 

@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -91,13 +90,13 @@ def _write_version(folder: Path, files: Mapping[str, bytes], keep: int) -> None:
         replace(folder / "manifest.json", to_json(manifest))
     except BaseException:
         if _named_version(folder) != version:  # else it is the save already, and only the disk was not told yet
-            shutil.rmtree(new, ignore_errors=True)  # on a full disk each attempt would make it fuller
+            _remove(new)  # on a full disk each attempt would make it fuller
         raise
     still_named = {version["version"] for version in kept}
     for path in old:
         if path.name in still_named:
             continue
-        shutil.rmtree(path, ignore_errors=True)
+        _remove(path)
     for path in folder.glob(".manifest.json-*.part"):  # of writers that were killed: no other has the lock
         path.unlink(missing_ok=True)
 
@@ -224,6 +223,12 @@ def _versions(folder: Path) -> list[dict[str, Any]]:
     return [
         {"version": version["version"], "files": version["files"]} for version in (manifest, *manifest.get("older", ()))
     ]
+
+
+def _remove(folder: Path) -> None:
+    import shutil  # it imports all that packs archives
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sum(data: bytes) -> str:

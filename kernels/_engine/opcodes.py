@@ -15,7 +15,7 @@ from dnnkit.kernels._engine import structures
 from dnnkit.kernels._native.archive import Bitcode
 from dnnkit.kernels._native.functions import Function
 
-DEFINED_IN = "batches", "connections", "full_batches", "parts", "stages", "updates"
+DEFINED_IN = "batches", "connections", "derivatives", "full_batches", "parts", "stages", "updates"
 """Modules here; to import one makes its opcodes known. So does the `cpu.py` of a kind in `kernels/stages`."""
 
 _opcodes: dict[str, Callable[..., None]] = {}

@@ -146,6 +146,7 @@ WORKER = Structure(
         "totals": "address of its sums of the loss and of one metric after the other, float64",
         "spare": "address of a second gradient, for what is added to the first",
         "parts": "address of memory for the outputs, where there are several",
+        "dx": "address of the gradient of the network's input (rows, features), where it is wanted",
     },
     {},
 )
@@ -191,7 +192,8 @@ _RUN_WORDS = {
     "outputs": "numbers of a prediction",
     "loss": "address of the loss",
     "head": "address of the activation that makes predictions of scores",
-    "out": "address of the predictions (row_count, outputs)",
+    "out": "address of the predictions (row_count, outputs), or of derivatives (rows, outputs, features)",
+    "repeats": "rows of a batch that are the same sample, each with another output to be differentiated",
     "metrics": "address of the first METRIC",
     "rule": "address of the optimizer's update",
     "rates": "address of each step's learning rate, float64",

@@ -11,7 +11,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from dnnkit import files
+import dnnkit.files as files
 from dnnkit.kernels._native.fingerprint import fingerprint
 from dnnkit.kernels._native.trust import distrust
 

@@ -1,9 +1,10 @@
 """Structures that Python fills and compiled code reads, at an address."""
 
 import ctypes
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from dnnkit.deferred import dataclass
 
 WORD_BYTES, LINE_BYTES = 8, 64
 """Of a field, and of a cache line."""

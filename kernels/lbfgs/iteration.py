@@ -23,7 +23,7 @@ ITERATION = Structure(
         "is_known": "1 if loss and gradient are known where the next iteration begins",
         "is_over": "1 if no evaluation is wanted",
         "left": "iterations that may still begin",
-        "pauses": "not 0 to end after the running iteration",
+        "pauses": "not 0 to end after the running iteration, or the next",
         "made": "iterations that ended",
         "updates": "iterations that changed the parameters",
         "evaluations": "of loss and gradient, since the optimizer began",
@@ -73,7 +73,7 @@ ITERATION = Structure(
 
 def reset(s: Any) -> None:
     """Before `begin`: nothing has been made."""
-    s.made, s.updates, s.ended, s.pauses, s.is_over, s.is_stopped = 0, 0, GOES_ON, 0, 0, 0
+    s.made, s.updates, s.ended, s.is_over, s.is_stopped = 0, 0, GOES_ON, 0, 0
     s.pairs_before, s.evaluations_before = s.pairs, s.evaluations
 
 

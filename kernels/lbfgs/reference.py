@@ -4,11 +4,12 @@
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
+from dnnkit.deferred import dataclass
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.lbfgs import NO_CURVATURE
 

@@ -5,11 +5,11 @@ which slots and hyperparameters it takes, in the order of its arguments; `learni
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
 
+from dnnkit.deferred import dataclass
 from dnnkit.kernels.array import Array, Namespace
 
 

@@ -33,17 +33,18 @@ def compilations() -> Iterator[Any]:
     """Every variant for the oldest and for the newest, one of many variants for one of the two; the others are slow.
 
     Kernels ask nowhere for what they are compiled, so what those between refuse, one of the two refuses, too. Most of
-    many variants become no machine code.
+    many variants become no machine code, and these are of float and of double in turn: they differ in `REAL`.
     """
     count = Counter(source.file for source in shipped())
     number: Counter[str] = Counter()
     for source in shipped():
-        turn = (number[source.file] + number[source.file] // 2) % 2  # both for float, and both for double
+        pair, second = divmod(number[source.file], 2)
+        turn = (pair + second) % 2  # both for float, and both for double
         has_few, is_of_a_fourth = count[source.file] <= MANY, number[source.file] // MANY % 4 == 0
         number[source.file] += 1
         ends = OLDEST_AND_NEWEST if has_few else (OLDEST_AND_NEWEST[turn],)
         if not has_few and not is_of_a_fourth:
-            ends = (ends[0].replace("sm_", VIRTUAL),)
+            ends = (OLDEST_AND_NEWEST[pair // 2 % 2].replace("sm_", VIRTUAL),) if turn == 0 else ()
         for name in dict.fromkeys([*ARCHITECTURES, *ends]):
             marks = [] if name in ends else pytest.mark.slow
             yield pytest.param(source, name, id=f"{named(source)}-{name}", marks=marks)

@@ -11,6 +11,7 @@ import hashlib
 import math
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -44,8 +45,10 @@ CHECKED = [
     *("--param", "asan-instrumentation-with-call-threshold=0", "--param", "asan-stack=0", "--param", "asan-globals=0"),
     "-fsanitize=bounds-strict,signed-integer-overflow,integer-divide-by-zero,shift",
 ]
+LINKER = ["-fuse-ld=gold"] if shutil.which("ld.gold") else []
+"""It links in half the time; else a quarter of what there is to do is linking."""
 LIBRARY, OBJECT, HEADER = ".so", ".o", ".gch"
-MAKES = {LIBRARY: ["-shared", "-Wl,-Bsymbolic"], OBJECT: ["-c"], HEADER: ["-x", "c++-header"]}
+MAKES = {LIBRARY: ["-shared", "-Wl,-Bsymbolic", *LINKER], OBJECT: ["-c"], HEADER: ["-x", "c++-header"]}
 """What is made, by how its name ends, and the options that make it."""
 
 MONTH = 30 * 24 * 3600

@@ -1,5 +1,11 @@
 """The namespaces of Keras: what is in them, what `dir` shows, and tools beside them."""
 
+import ast
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -7,6 +13,7 @@ import dnnkit as dk
 from dnnkit.backends import Backend
 from dnnkit.errors import ConfigurationError, DataError, UnknownName
 from dnnkit.registry import REGISTRIES
+from tests import processes
 
 NAMESPACES = ("layers", "losses", "metrics", "optimizers", "callbacks", "initializers", "activations", "schedules")
 
@@ -25,6 +32,46 @@ def test_everything_that_dir_shows_is_there() -> None:
         namespace = getattr(dk, name)
         assert all(hasattr(namespace, each) for each in dir(namespace)), name
     assert set(dir(dk)) == set(dk.__all__)
+
+
+def test_what_type_checkers_see_is_what_there_is() -> None:
+    """Each line of the stub is read by `dnnkit/__init__.py` as Python reads it."""
+    stub = Path(dk.__file__).with_suffix(".pyi").read_text()
+    meant: dict[str, Any] = {}
+    for statement in ast.parse(stub).body[1:]:
+        exec(ast.unparse(statement), meant)
+    meant.pop("__builtins__")
+    assert set(meant) == set(dk.__all__)
+    assert all(getattr(dk, name) is thing for name, thing in meant.items())
+    layers = {module for module in dk._WHOLE if module.startswith("dnnkit.layers.")}
+    assert {name for module in layers for name in import_module(module).__all__} == set(dk.layers.__all__)
+    star: dict[str, Any] = {}
+    exec("from dnnkit import *", star)
+    assert set(star) - {"__builtins__"} == set(dk.__all__)
+
+
+def test_what_a_program_does_not_use_is_not_imported() -> None:
+    code = """
+import sys, dnnkit as dk
+def imported(*names): return [name for name in names if name in sys.modules]
+assert not imported("numpy", "dnnkit.registry"), "by the import alone"
+assert dk.errors.DnnkitError is dk.DnnkitError and not imported("numpy"), "by errors"
+from dnnkit.cli import main
+for arguments in (["--help"], ["train", "--no-such-option"]):
+    sys.argv = ["dnnkit", *arguments]
+    try:
+        main()
+    except SystemExit:
+        assert not imported("numpy"), f"by dnnkit {arguments}"
+dk.register("data set", "mine", dk.datasets.digits)
+assert dk.datasets.mine is dk.datasets.digits
+dk.Sequential([dk.Dense(2)], seed=0).compile("adam", "mean_squared_error")
+never = ("dnnkit.datasets.mnist", "dnnkit.ops", "dnnkit.plots", "dnnkit.warming")
+assert not imported(*never), imported(*never)
+import dnnkit.warming
+assert callable(dk.warm_up)
+"""
+    processes.run([sys.executable, "-c", code], check=True)
 
 
 def test_things_are_reached_by_the_names_that_programs_have() -> None:

@@ -278,7 +278,7 @@ def test_a_pattern_means_a_name_or_a_part_of_it(pattern: str, matched: bool) -> 
 def test_a_backend_that_knows_no_groups_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     for make in (lambda: dk.SGD(clipvalue=1.0), lambda: dk.SGD(no_decay="bias"), lambda: dk.SGD(use_ema=True)):
         net = network(make(), "numpy")
-        monkeypatch.setattr(type(net.executable), "can_group", False)
+        monkeypatch.setattr(type(net.executable), "api_version", 1)
         for train in (
             lambda: net.train_step(X, Y),  # noqa: B023
             lambda: fit(net, 2),  # noqa: B023

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import dnnkit as dk
+import dnnkit.kinds
 from dnnkit.errors import ConfigurationError, UnknownName
 from dnnkit.registry import REGISTRIES, Registry
 from tests import processes
@@ -20,11 +21,14 @@ KINDS = {
     "callback",
     "constraint",
     "data set",
+    "encoder",
+    "estimator",
     "initializer",
     "layer",
     "loss",
     "metric",
     "optimizer",
+    "preset",
     "regularizer",
     "schedule",
     "warning",

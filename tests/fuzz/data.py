@@ -12,7 +12,7 @@ from unittest.mock import patch
 import numpy as np
 from hypothesis import strategies as st
 
-from dnnkit.cli.predict import read_samples
+from dnnkit.cli.predict_samples import read_samples
 from dnnkit.datasets import mnist
 from tests.fuzz.mutations import BYTE_EDITS, changed
 from tests.fuzz.reader import Reader

@@ -1,8 +1,6 @@
 """Every reader by its name."""
 
-from tests.fuzz import commands, data, formulas, saves, tables
+from tests.fuzz import commands, data, estimators, formulas, saves, tables
 
-READERS = {
-    reader.name: reader
-    for reader in (*saves.READERS, *formulas.READERS, *data.READERS, *tables.READERS, *commands.READERS)
-}
+OF = (saves, estimators, formulas, data, tables, commands)
+READERS = {reader.name: reader for module in OF for reader in module.READERS}

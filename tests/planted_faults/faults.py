@@ -32,12 +32,38 @@ class Fault:
 
 REFERENCE = [
     Fault(
+        "reference-deferred-dataclass", MISSING, "dnnkit/deferred.py",
+        "cell.cell_contents = self.cls", "cell.cell_contents = twin",
+        "tests/dnnkit/test_deferred.py -k 'whatever_comes_first and derived_plainly'",
+    ),
+    Fault(
+        "reference-digits-split", ONE, "dnnkit/datasets/digits.py",
+        "return (images[:-TEST], labels[:-TEST])", "return (images[: 1 - TEST], labels[: 1 - TEST])",
+        "tests/dnnkit/datasets/test_digits.py -k every_version",
+    ),
+    Fault(
+        "reference-estimator-waits", ONE, "dnnkit/estimators/convergence.py",
+        "curve.waited > settings.n_iter_no_change", "curve.waited >= settings.n_iter_no_change",
+        "tests/dnnkit/estimators/test_estimators.py -k ends_where",
+    ),
+    Fault(
+        "reference-estimator-temperature", MISSING, "dnnkit/estimators/saving.py",
+        'Members(networks, curves, found["task"], temperature, bounds)',
+        'Members(networks, curves, found["task"], 1.0, bounds)',
+        "tests/dnnkit/estimators/test_estimators.py -k 'predict_alike and tabular'",
+    ),
+    Fault(
+        "reference-estimator-slots", STALE, "dnnkit/estimators/sparse.py",
+        "Snapshot(snapshot.parameters, snapshot.slots, state)", "Snapshot(snapshot.parameters, {}, state)",
+        "tests/dnnkit/estimators/test_estimators.py -k learned_as_a_dense",
+    ),
+    Fault(
         "reference-table-quartiles", SCALE, "dnnkit/tables/scaling.py",
         "return 0.0 if spread == 0 else min(0.5 / spread", "return 0.0 if spread == 0 else min(1.0 / spread",
         "tests/dnnkit/tables/test_encoder.py -k quartiles",
     ),
     Fault(
-        "reference-table-codes", ONE, "dnnkit/tables/columns.py",
+        "reference-table-codes", ONE, "dnnkit/tables/category_columns.py",
         "place.code[:] = codes + 1", "place.code[:] = np.maximum(codes, 0)",
         "tests/dnnkit/tables/test_encoder.py -k embeddings",
     ),
@@ -247,6 +273,11 @@ NUMBA = [
         "tests/conformance -k 'points-metric-values'",
     ),
     Fault(
+        "numba-derivatives-output", INDEX, "kernels/_engine/derivatives.py",
+        "(worker.first_in_batch + row) % run.repeats", "row % run.repeats",
+        "tests/dnnkit/network/test_jacobian.py -k 'any_size and softmax'",
+    ),
+    Fault(
         "numba-lbfgs-ring", INDEX, "kernels/lbfgs/cpu.py",
         "place if place >= 0 else place + s.slots", "place if place >= 0 else place + s.slots - 1",
         "tests/dnnkit/test_lbfgs.py -k 'same_way and numba and float64'",
@@ -419,7 +450,8 @@ NUMBA = [
     ),
     Fault(
         "numba-steps-counted", ONE, "kernels/_engine/updates.py",
-        "run.accumulation + 1", "run.accumulation + 2",
+        "update_number = (run.first_update + made) // run.accumulation + 1",
+        "update_number = (run.first_update + made) // run.accumulation + 2",
         "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/1'",
     ),
     Fault(
@@ -684,6 +716,11 @@ CUDA = [
 ]  # fmt: skip
 
 BACKENDS = [
+    Fault(
+        "backends-slot-given-away", ONE, "backends/stagewise/lifetimes.py",
+        "if self._readers == 0:", "if self._readers <= 1:",
+        "tests/backends/stagewise/test_lifetimes.py",
+    ),
     Fault(
         "backends-chunk-of-its-own-weight", SCALE, "backends/stagewise/executable.py",
         "*feed.batch(step), whole, penalises", "*feed.batch(step), float(weights[step]), penalises",

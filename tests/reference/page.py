@@ -10,6 +10,8 @@ from textwrap import dedent
 from typing import Any
 
 import dnnkit as dk
+
+import dnnkit.kinds  # isort: skip
 import dnnkit.diagnosis.findings  # registers what only `diagnose=True` asks
 from dnnkit.diagnosis.checks import Check
 from dnnkit.kernels import optimizer_step
@@ -39,6 +41,9 @@ GIVEN = {
     "regularizer": "`dk.Dense(64, kernel_regularizer=NAME)`: a penalty on parameters, part of the loss.",
     "constraint": "`dk.Dense(64, kernel_constraint=NAME)`: what holds after each update.",
     "callback": "`net.fit(..., callbacks=[...])`.",
+    "estimator": "On a table: `estimator.fit(x, y)`, then `predict` and `score`, as in scikit-learn.",
+    "encoder": "`dk.DNNClassifier(encoder=NAME)`, `dk.DNNRegressor(encoder=NAME)`, or by itself.",
+    "preset": '`dk.DNNClassifier(preset=NAME)`, `dk.DNNRegressor(preset=NAME)`: what is meant by "auto".',
     "data set": "`dk.datasets.NAME.load_data()`, `dnnkit train NAME`.",
     "warning": "What `compile`, `fit` and `fit(diagnose=True)` say of networks and data that look wrong "
     "([diagnosis](diagnosis.md)); each `TrainingWarning` begins with its name, by which a filter silences it.",

@@ -1,6 +1,9 @@
 """The preset "tabular": each of its parts against its definition."""
 
+import os
+import signal
 from math import cos, log2, pi
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 
 import dnnkit as dk
 from dnnkit.backends import Backend
+from dnnkit.estimators import workers
 from dnnkit.estimators.budget import Hurried
 from dnnkit.estimators.data import Columns, EncodedData, Part, Task
 from dnnkit.estimators.members import Members, tempered
@@ -77,19 +81,28 @@ def test_the_best_epoch_is_kept() -> None:
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             seen[-1][1].append(logs["val_loss"])
 
-    one = trained(
-        table(validation=data.train),
-        members=1,
-        callbacks=Listener(),
-        learning_rate_init=0.5,
-        schedule=None,
-        max_iter=12,
-    )
+    other = Part(data.train.x, np.roll(data.train.y, 1))  # of which nothing can be learned: soon it gets worse
+    one = trained(table(validation=other), members=1, callbacks=Listener(), max_iter=12)
     [(net, losses)] = seen
-    assert int(np.argmin(losses)) < 19  # else nothing would be put back
-    assert net.evaluate(data.train.x, data.train.y)["loss"] == pytest.approx(min(losses), rel=1e-5)
+    assert losses[-1] > 1.01 * min(losses)  # else nothing would be put back
+    assert net.evaluate(other.x, other.y)["loss"] == pytest.approx(min(losses), rel=1e-5)
     assert one.curves[0].scores is not None
     assert one.curves[0].best_score == one.curves[0].scores[int(np.argmin(losses))]
+
+
+def test_numbers_stay_within_those_of_training() -> None:
+    data = table("regression")
+    said = trained(data).predict_scores(100 * data.train.x)
+    assert said.min(axis=0) == pytest.approx(data.train.y.min(axis=0))
+    assert said.max(axis=0) == pytest.approx(data.train.y.max(axis=0))
+
+
+def test_networks_begin_as_realmlps() -> None:
+    values = trained(table(), members=1, hidden_layer_sizes=(200, 200), learning_rate_init=1e-9).networks[0].parameters
+    for name in ("dense/kernel", "dense_1/kernel", "dense/bias", "dense_1/bias"):
+        assert np.std(values[name]) == pytest.approx(1, abs=0.15)
+    assert np.abs(values["dense_2/kernel"]).max() < 1e-6
+    assert values["scale/scale"] == pytest.approx(1)
 
 
 def test_the_loss_has_smoothed_labels() -> None:
@@ -165,6 +178,41 @@ def test_members_for_which_there_is_no_time_are_left_out() -> None:
     members = trained(table(), members=3, time_budget=1.5, clock=Ticking(), n_jobs=1)
     assert len(members.networks) == 1
     assert members.curves[0].ended == "time budget spent after 1 of 18 steps"
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_ctrl_c_keeps_what_was_learned(n_jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "allowed_threads", lambda: 2)
+
+    pressed = Lock()
+
+    class CtrlC(dk.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            if epoch == 3 and pressed.acquire(blocking=False):  # once
+                os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.warns(dk.errors.TrainingWarning, match="interrupted"):
+        members = trained(table(), members=5, max_iter=100_000, n_jobs=n_jobs, callbacks=CtrlC())
+    assert len(members.networks) in (n_jobs, 1)  # no more are begun
+    assert {curve.ended for curve in members.curves} == {"it was interrupted"}
+    assert members.temperature != 1
+
+    class AtOnce(dk.callbacks.Callback):
+        def on_train_begin(self, logs: Any = None) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(table(), callbacks=AtOnce(), n_jobs=1)
+
+
+def test_an_error_of_a_member_is_raised_and_ends_the_others() -> None:
+    class Fails(dk.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            if epoch == 3:
+                raise ArithmeticError("told")
+
+    with pytest.raises(ArithmeticError, match="told"):
+        trained(table(), members=3, max_iter=100_000, callbacks=Fails())
 
 
 def test_patience_ends_training() -> None:

@@ -152,12 +152,14 @@ def test_compile_begins_anew_and_says_what_is_wrong(backend: Backend) -> None:
     for given in (0, -1, 1.5, "4"):
         with pytest.raises(ConfigurationError, match="gradient_accumulation_steps"):
             net.compile("adam", LOSSES[0], gradient_accumulation_steps=given)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r"=2, but LBFGS takes all samples"):
+        net.compile("lbfgs", LOSSES[0], gradient_accumulation_steps=2)
     with pytest.raises(UnknownArgument, match=r"net\.compile"):
         dk.Adam(gradient_accumulation_steps=4)  # type: ignore[call-arg]
 
 
 def test_an_executable_that_does_not_accumulate_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     net = network(1, "numpy")
-    monkeypatch.setattr(type(net.executable), "can_accumulate", False)
-    with pytest.raises(BackendUnavailable, match="does not say that it can accumulate"):
+    monkeypatch.setattr(type(net.executable), "api_version", 1)
+    with pytest.raises(BackendUnavailable, match="api_version = 1, and updates of several"):
         net.compile("adam", LOSSES[0], gradient_accumulation_steps=2)

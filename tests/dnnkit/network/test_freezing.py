@@ -333,7 +333,7 @@ def test_summary_and_inspection_tell(capsys: pytest.CaptureFixture[str]) -> None
 class OldExecutable(StagewiseExecutable):
     """As of a plugin with a way of its own, written when everything was trained."""
 
-    can_freeze = False
+    api_version = 1
 
 
 class Old(NumpyBackend):

@@ -34,6 +34,7 @@ NETWORKS = {
     "own layer": [dk.Dense(5), Scale(), dk.Activation("tanh"), dk.Dense(2)],
     "normalised": [dk.Dense(5), dk.BatchNormalization(), dk.Activation("tanh"), dk.GaussianNoise(1.0), dk.Dense(2)],
     "layer norm": [dk.Normalization(), dk.Dense(5, activation="tanh"), dk.LayerNormalization(), dk.Dense(2)],
+    "periodic": [dk.PeriodicEmbedding(0, 2, 0.5), dk.Flatten(), dk.Dense(3, activation="gelu")],
     "no parameters": [dk.Activation("softmax")],
 }
 LOSSES = {"softmax": "sparse_categorical_crossentropy", "images": "binary_crossentropy"}
@@ -72,6 +73,23 @@ def test_in_inputs(case: str, backend: Backend, monkeypatch) -> None:
         after = net.executable.snapshot()
         np.testing.assert_equal([after.parameters, after.slots], [before.parameters, before.slots])
         assert after.state == before.state
+
+
+@pytest.mark.parametrize("case", ["softmax", "layer norm", "periodic"])
+@pytest.mark.parametrize(("most", "few", "workers"), [(2, 1, 1), (3, 6, 2), (256, 1, 2)])
+def test_in_batches_of_any_size(case: str, most: int, few: int, workers: int, monkeypatch) -> None:
+    """From one output after the other or from several at a time, by one worker or by two."""
+    pytest.importorskip("numba")
+    from dnnkit.backends.numba_backend import cost_model, derivatives
+    from dnnkit.backends.numba_backend.partition import SINGLE, Partition
+
+    net, x = network(case, dk.backends.get_backend("numba"), compiled=False)
+    expected = net.jacobian(x)
+    partition = SINGLE if workers == 1 else Partition("rows", workers)
+    monkeypatch.setattr(derivatives, "MOST", most)
+    monkeypatch.setattr(derivatives, "FEW", few)
+    monkeypatch.setattr(cost_model, "partition_of_gradients", lambda *_: partition)
+    np.testing.assert_allclose(net.jacobian(x), expected, rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize("case", ["softmax", "one output", "own layer", "layer norm"])

@@ -1,0 +1,19 @@
+"""Every kind of thing that is chosen by its name, at hand for `dk.register`: these modules have the registries."""
+
+from dnnkit import (  # noqa: F401
+    activations,
+    backends,
+    callbacks,
+    constraints,
+    datasets,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    optimizers,
+    regularizers,
+    schedules,
+)
+from dnnkit.estimators import encoders, presets, saving  # noqa: F401
+from dnnkit.registry import register as register
