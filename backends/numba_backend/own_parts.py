@@ -5,8 +5,7 @@ have, and writes to all. So it sees the same arrays, and gives the same bits, in
 """
 
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +13,13 @@ import numpy as np
 
 from dnnkit.backends.acting import act_for, acting
 from dnnkit.backends.blas_threads import blas_threads
-from dnnkit.backends.measures import CustomLoss, CustomMetric, Metric
 from dnnkit.backends.numba_backend.backend import NumbaBackend
 from dnnkit.backends.numba_backend.bytecode import DIFFERENTIATING, MEASURING, Purpose
+from dnnkit.backends.numba_backend.own_measures import own_losses, own_metrics
 from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout, roles, stage_shards
 from dnnkit.backends.numba_backend.spread import Spread, array_at, spread
 from dnnkit.backends.numba_backend.wiring import Wiring
-from dnnkit.backends.outputs import Output, of_output, weights_of
+from dnnkit.backends.outputs import weights_of
 from dnnkit.backends.program import Program
 from dnnkit.backends.stages import Custom, Stage, is_trained
 from dnnkit.backends.state import HostArray
@@ -49,68 +48,6 @@ class TeamMemory:
     """Of each output, the sum of its loss before the batch, (workers, 1)."""
 
 
-@dataclass(frozen=True)
-class OwnLoss:
-    """A loss of the user's own: of an output, of this number, where there are several."""
-
-    loss: CustomLoss
-    place: int
-    """Of its sum among those of loss and metrics."""
-    number: int = 0
-    part: Output | None = None
-
-    @property
-    def factor(self) -> float:
-        """Of its gradient in the sum of all."""
-        return 1.0 if self.part is None else self.part.loss_weight
-
-    def of(self, targets: HostArray, scores: HostArray) -> tuple[HostArray, HostArray]:
-        """What it takes of all targets and scores."""
-        return of_output(self.part, targets, scores)
-
-
-@dataclass(frozen=True)
-class OwnMetric:
-    """A metric of the user's own: of an output, of this number, where there are several."""
-
-    metric: CustomMetric
-    place: int
-    number: int
-    part: Output | None = None
-
-    def of(self, targets: HostArray, scores: HostArray) -> tuple[HostArray, HostArray]:
-        """What it takes of all targets and scores."""
-        return of_output(self.part, targets, scores)
-
-
-def _own_losses(program: Program) -> list[OwnLoss]:
-    """A program's losses that the user wrote."""
-    if not program.outputs:
-        loss = program.loss
-        return [] if loss is None or isinstance(loss.kernel, str) else [OwnLoss(loss.kernel, 0)]
-    return [
-        OwnLoss(part.loss.kernel, place, metric.output, part)
-        for metric, place in _placed(program)
-        if metric.is_loss
-        for part in [program.outputs[metric.output]]
-        if part.loss is not None and not isinstance(part.loss.kernel, str)
-    ]
-
-
-def _own_metrics(program: Program) -> list[OwnMetric]:
-    """A program's metrics that the user wrote."""
-    return [
-        OwnMetric(metric.kernel, place, metric.output, program.part(metric))
-        for metric, place in _placed(program)
-        if metric.is_own and not isinstance(metric.kernel, str)
-    ]
-
-
-def _placed(program: Program) -> Iterator[tuple[Metric, int]]:
-    """Each metric with the place of its first sum."""
-    return zip(program.metrics, accumulate((metric.sums for metric in program.metrics), initial=1), strict=False)
-
-
 class OwnParts:
     """What one team calls of them, without the interpreter's lock until then."""
 
@@ -132,7 +69,7 @@ class OwnParts:
         loss = program.loss
         self._takes = "labels" if loss is None else loss.targets
         self._sums_up = loss is not None and loss.reduction == "sum"
-        self._losses, self._metrics = _own_losses(program), _own_metrics(program)
+        self._losses, self._metrics = own_losses(program), own_metrics(program)
         self._outputs, self._target_width = program.output_features, program.target_width
         self._head, self._operations = program.head, NumbaBackend()
         self._kept: dict[int, Any] = {}

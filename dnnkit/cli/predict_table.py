@@ -12,9 +12,9 @@ from dnnkit.errors import CheckpointError
 from dnnkit.estimators.saving import NAME, load_estimator
 from dnnkit.files import as_path
 from dnnkit.saves.folder import read_files
-from dnnkit.tables.frames import Table
 from dnnkit.tables.reading import TextOptions, read_table
 from dnnkit.tables.summary import listed
+from dnnkit.tables.table import Table
 
 
 def is_run_on_table(run: Path) -> bool:

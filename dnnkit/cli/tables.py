@@ -11,9 +11,9 @@ from dnnkit.saves.folder import to_json
 from dnnkit.saves.schema import LARGEST_JSON, list_of, read, record, text
 from dnnkit.tables.columns import Options
 from dnnkit.tables.finding import find_columns
-from dnnkit.tables.frames import Table
 from dnnkit.tables.reading import TextOptions
 from dnnkit.tables.summary import listed, report
+from dnnkit.tables.table import Table
 
 FILE = "table.json"
 

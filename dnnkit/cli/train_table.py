@@ -18,9 +18,9 @@ from dnnkit.errors import ConfigurationError, DataError, TrainingWarning
 from dnnkit.files import as_path
 from dnnkit.settings import shown
 from dnnkit.tables.columns import figure
-from dnnkit.tables.frames import Table
 from dnnkit.tables.reading import TextOptions, read_table
 from dnnkit.tables.summary import listed
+from dnnkit.tables.table import Table
 from dnnkit.tables.target_column import TargetColumn, Task, find_target
 
 FEWEST_ROWS = 10

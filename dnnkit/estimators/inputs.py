@@ -12,7 +12,8 @@ from sklearn.utils.validation import _check_sample_weight, check_array, check_co
 from sklearn.utils.validation import validate_data as sklearn_validate_data
 
 from dnnkit.errors import DataError, DnnkitError
-from dnnkit.tables.frames import Table, table_of
+from dnnkit.tables.frames import table_of
+from dnnkit.tables.table import Table
 
 FLOATS = [np.float64, np.float32]
 

@@ -55,11 +55,13 @@ def each_in_threads(
             if stop is None or not stop.is_set():
                 made.append(make(each, threads))
         return made
-    from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+    from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
     with ThreadPoolExecutor(workers, thread_name_prefix="dnnkit-member") as pool:
-        futures = [pool.submit(make, each, threads) for each in given]
+        futures: list[Future[Made]] = []
         try:
+            for each in given:
+                futures.append(pool.submit(make, each, threads))
             wait(futures, return_when=FIRST_EXCEPTION)
         except KeyboardInterrupt:
             if stop is None:

@@ -1,7 +1,6 @@
 """`dk.TabularEncoder`: a table as a matrix of numbers."""
 
 import warnings
-from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from numbers import Integral
@@ -15,12 +14,15 @@ from dnnkit.errors import CheckpointError, ConfigurationError, DataError, Traini
 from dnnkit.estimators.requirement import require_sklearn
 from dnnkit.registry import did_you_mean
 from dnnkit.saves.schema import COUNT, list_of, one_of, record, taken
-from dnnkit.settings import FLAG, Expected, plain, shown, whole
-from dnnkit.tables.columns import COLUMN, MOST_COLUMNS, Column, Note, Options, Place
+from dnnkit.settings import FLAG, shown
+from dnnkit.tables.arguments import EXPECTED, options_of
+from dnnkit.tables.columns import COLUMN, MOST_COLUMNS, Column, Note
+from dnnkit.tables.features import Features, names_of
 from dnnkit.tables.finding import find_columns
-from dnnkit.tables.frames import Table, table_of
-from dnnkit.tables.scaling import SCALINGS, Scaling, write_scaled
+from dnnkit.tables.frames import table_of
+from dnnkit.tables.scaling import SCALINGS
 from dnnkit.tables.summary import listed, report
+from dnnkit.tables.table import Table
 
 require_sklearn("TabularEncoder")
 
@@ -28,38 +30,6 @@ from sklearn.base import BaseEstimator, TransformerMixin  # noqa: E402
 from sklearn.utils.validation import check_is_fitted  # noqa: E402
 
 FORMAT = 1
-EMBEDS_ABOVE = 8
-"""Categories of a column that become codes with embeddings="auto", as of RealMLP."""
-
-
-def _auto_or(kind: Expected, *others: Any) -> Expected:
-    """One of these, or what another kind takes."""
-
-    def take(value: Any) -> Any:
-        if any(value is other or (isinstance(value, str) and value == other) for other in others):
-            return value
-        return kind.take(value)
-
-    return Expected(f"{' or '.join(map(repr, others))}, or {kind.words}", take)
-
-
-def _places(value: Any) -> list[str | int]:
-    if isinstance(value, str | bytes | Mapping):
-        raise TypeError
-    return [str(each) if isinstance(each, str) else whole(0).take(plain(each)) for each in value]
-
-
-EXPECTED: dict[str, Expected] = {
-    "numbers": one_of(*SCALINGS),
-    "categories": _auto_or(Expected("a list of names of columns", _places), "auto"),
-    "rare": _auto_or(whole(1), "auto"),
-    "missing": one_of("indicator", "zero", "error"),
-    "dates": one_of("parts", "error"),
-    "embeddings": _auto_or(whole(1), False, "auto"),
-    "max_categories": whole(2),
-    "dtype": one_of("float32", "float64"),
-}
-"""What the arguments take."""
 
 ENCODER = record(
     {
@@ -165,7 +135,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
             ConfigurationError: an argument of the encoder cannot work.
         """
         table = table_of(X)
-        options = self._options(table.rows)
+        options = options_of(self.get_params(deep=False), table.rows)
         found = find_columns(table, options, self._category_names(table))
         if found.refused:
             several = len(found.refused) > 1
@@ -183,14 +153,6 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
             )
         self._take(found.columns, table.has_names, table.rows)
         return self
-
-    def _options(self, rows: int) -> Options:
-        """The arguments, looked at."""
-        values = {name: EXPECTED[name].of(name, given) for name, given in self.get_params(deep=False).items()}
-        rare = min(max(2, rows // 1000), 10) if values["rare"] == "auto" else values["rare"]
-        embeds = {False: None, "auto": EMBEDS_ABOVE}.get(values["embeddings"], values["embeddings"])
-        indicates = values["missing"] == "indicator"
-        return Options(values["numbers"], rare, indicates, embeds, values["max_categories"])
 
     def _category_names(self, table: Table) -> set[str]:
         """The names of the columns that are said to be categories."""
@@ -218,6 +180,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
 
     def _take(self, columns: Collection[Column], has_names: bool, rows: int) -> None:
         self.columns_, self.rows_, self.n_features_in_ = tuple(columns), rows, len(columns)
+        self._features = Features.of(self.columns_)
         if has_names:
             self.feature_names_in_ = np.array([column.name for column in columns], object)
         elif hasattr(self, "feature_names_in_"):
@@ -240,41 +203,12 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
         """The matrix, and what the table has that training had not: categories, missing values."""
         check_is_fitted(self)
         table = self.arranged(table_of(X))
-        scaling, notes = SCALINGS[self.numbers], list[Note]()
-        numbers, flags = self._width("numbers"), self._width("flags")
-        codes = sum(column.codes is not None for column in self.columns_)
-        out = np.zeros((table.rows, numbers + flags + codes), self.dtype)
-        if self._is_all_numbers and table.matrix is not None and np.isfinite(table.matrix).all():
-            self._scale(table.matrix, scaling, out)  # nothing is missing
-            return out, notes
-        values = np.empty((table.rows, numbers), np.float64, order="F")
-        first, flag, code = 0, numbers, numbers + flags
-        for column, series in zip(self.columns_, table.series, strict=True):
-            until, after = first + len(column.numbers), flag + len(column.flags)
-            own_code = None if column.codes is None else out[:, code]
-            notes += column.write(series, Place(values[:, first:until], out[:, flag:after], own_code))
-            first, flag, code = until, after, code + (column.codes is not None)
         if self.missing == "error":
             for series in table.series:
                 if (missing := series.is_missing()).any():
                     place = series.place(int(missing.argmax()))
                     raise DataError(f"column {series.name!r} has no value in {place}, and missing='error'")
-        self._scale(values, scaling, out[:, :numbers])
-        return out, notes
-
-    def _scale(self, values: NDArray[Any], scaling: Scaling, out: NDArray[Any]) -> None:
-        scales = np.array([scale for column in self.columns_ for scale in column.scales]).reshape(-1, 2)
-        write_scaled(values, scales, scaling, out)
-        if not scaling.is_clipped and not np.isfinite(out).all():
-            names = [name for column in self.columns_ for name in column.numbers]
-            wrong = names[int(np.argmin(np.isfinite(out).all(axis=0)))]
-            raise DataError(
-                f"column {wrong!r} has numbers too large for {self.dtype}: scale it, or use numbers='robust'"
-            )
-
-    @property
-    def _is_all_numbers(self) -> bool:
-        return all(column.kind == "number" and not column.flags for column in self.columns_)
+        return self._features.write(table, SCALINGS[self.numbers], self.dtype)
 
     def arranged(self, table: Table) -> Table:
         """The table with the columns of the training, in their order."""
@@ -293,23 +227,15 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
 
     # -- what comes out ----------------------------------------------------------------------------------------------
 
-    def _width(self, what: str) -> int:
-        return sum(len(getattr(column, what)) for column in self.columns_)
-
     @property
     def groups_(self) -> dict[str, tuple[int, ...]]:
         """Positions in the matrix of scaled numbers, of flags and of codes."""
-        numbers, flags = self._width("numbers"), self._width("flags")
-        codes = sum(column.codes is not None for column in self.columns_)
-        positions = range(numbers + flags + codes)
-        found = (positions[:numbers], positions[numbers : numbers + flags], positions[numbers + flags :])
-        return dict(zip(("numbers", "one_hot", "embedded"), map(tuple, found), strict=True))
+        return self._features.groups
 
     @property
     def embedded_(self) -> tuple[tuple[int, int], ...]:
         """Position in the matrix and number of codes of each column of codes."""
-        sizes = [column.codes for column in self.columns_ if column.codes is not None]
-        return tuple(zip(self.groups_["embedded"], sizes, strict=True))
+        return tuple(zip(self.groups_["embedded"], self._features.sizes, strict=True))
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """The names of the columns of the matrix.
@@ -326,13 +252,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
                     f"input_features is {shown(given)}: expected the names of the {len(columns)} columns, or None"
                 )
             columns = tuple(replace(column, name=str(name)) for column, name in zip(columns, given, strict=True))
-        found = [name for column in columns for name in column.numbers]
-        found += [name for column in columns for name in column.flags]
-        found += [column.name for column in columns if column.codes is not None]
-        times = Counter(found)
-        if any(count > 1 for count in times.values()):  # a column "a=b" beside the value "b" of a column "a"
-            found = [f"{name}#{number}" if times[name] > 1 else name for number, name in enumerate(found)]
-        return np.array(found, object)
+        return np.array(names_of(columns), object)
 
     def report(self) -> list[str]:
         """What was found, in lines of 80 letters at most."""

@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from dnnkit.deferred import dataclass
-from dnnkit.tables.columns import KINDS, Column, FreeText, Options
-from dnnkit.tables.frames import Table
+from dnnkit.tables import category_columns, number_columns  # noqa: F401 # which fill KINDS
+from dnnkit.tables.category_columns import FreeText
+from dnnkit.tables.columns import KINDS, Column, Options
 from dnnkit.tables.series import Series, typed
+from dnnkit.tables.table import Table
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ from zipfile import BadZipFile
 from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, DataError
 from dnnkit.files import largest, open_regular
-from dnnkit.tables.frames import Table, table_of
+from dnnkit.tables.frames import table_of
 from dnnkit.tables.numpy_files import read_arrays
+from dnnkit.tables.table import Table
 from dnnkit.tables.text_files import read_text_table
 
-LARGEST_TABLE = 1 << 30
+LARGEST_TEXT, LARGEST_TABLE = 256 << 20, 1 << 30
 """Bytes of a file, unless DNNKIT_LARGEST_FILE says otherwise. Cells of text take up to twenty times as much."""
 
 MISSING_WORDS = (
@@ -63,7 +64,7 @@ def read_table(path: Path, options: TextOptions | None = None) -> Table:
 
 
 def _read_text(path: Path, options: TextOptions) -> Table:
-    with open_regular(path, largest(LARGEST_TABLE)) as file:
+    with open_regular(path, largest(LARGEST_TEXT)) as file:
         data = file.read()
     delimiter = options.delimiter or ("\t" if path.suffix.lower() == ".tsv" else None)
     missing = frozenset((*MISSING_WORDS, *options.missing))

@@ -14,9 +14,9 @@ from dnnkit.registry import did_you_mean
 from dnnkit.settings import shown
 from dnnkit.tables.columns import figure
 from dnnkit.tables.finding import is_an_identifier
-from dnnkit.tables.frames import Table
 from dnnkit.tables.series import Series, as_numbers, as_texts, typed
 from dnnkit.tables.summary import listed
+from dnnkit.tables.table import Table
 
 Task: TypeAlias = Literal["classes", "numbers"]
 

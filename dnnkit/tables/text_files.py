@@ -16,8 +16,8 @@ from typing import Any
 
 from dnnkit.errors import ConfigurationError, DataError
 from dnnkit.settings import shown
-from dnnkit.tables.frames import Table, check_names, of_series
 from dnnkit.tables.series import Series, is_number
+from dnnkit.tables.table import Table, check_names, of_series
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 """That are looked for."""

@@ -10,6 +10,7 @@ import pytest
 
 import dnnkit as dk
 from dnnkit.backends import Backend
+from tests.conftest import STRICT
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPTS = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem not in ("build", "exercises"))
@@ -18,8 +19,8 @@ SCRIPTS = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem not in
 @pytest.fixture
 def name(backend: Backend) -> str:
     """The name of a backend, by which scripts choose it."""
-    if backend.name not in {each.name for each in dk.backends.available()}:
-        pytest.skip("this backend has no name that a script could choose it by")
+    if backend.name == STRICT:
+        pytest.skip("no script runs on it: CartPole takes it thirty times as long as NumPy")
     return backend.name
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import dnnkit as dk
 from dnnkit.saves.schema import parsed
-from dnnkit.tables.frames import Table
 from dnnkit.tables.reading import TextOptions, read_table
+from dnnkit.tables.table import Table
 from dnnkit.tables.target_column import find_target
 from dnnkit.tables.targets import ClassTarget, NumberTarget, target_of
 from tests.fuzz.mutations import BYTE_EDITS, EDITS, changed, edited, written

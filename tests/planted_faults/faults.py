@@ -32,6 +32,16 @@ class Fault:
 
 REFERENCE = [
     Fault(
+        "reference-deferred-dataclass", MISSING, "dnnkit/deferred.py",
+        "cell.cell_contents = self.cls", "cell.cell_contents = twin",
+        "tests/dnnkit/test_deferred.py -k 'whatever_comes_first and derived_plainly'",
+    ),
+    Fault(
+        "reference-digits-split", ONE, "dnnkit/datasets/digits.py",
+        "return (images[:-TEST], labels[:-TEST])", "return (images[: 1 - TEST], labels[: 1 - TEST])",
+        "tests/dnnkit/datasets/test_digits.py -k every_version",
+    ),
+    Fault(
         "reference-estimator-waits", ONE, "dnnkit/estimators/convergence.py",
         "curve.waited > settings.n_iter_no_change", "curve.waited >= settings.n_iter_no_change",
         "tests/dnnkit/estimators/test_estimators.py -k ends_where",
@@ -53,7 +63,7 @@ REFERENCE = [
         "tests/dnnkit/tables/test_encoder.py -k quartiles",
     ),
     Fault(
-        "reference-table-codes", ONE, "dnnkit/tables/columns.py",
+        "reference-table-codes", ONE, "dnnkit/tables/category_columns.py",
         "place.code[:] = codes + 1", "place.code[:] = np.maximum(codes, 0)",
         "tests/dnnkit/tables/test_encoder.py -k embeddings",
     ),

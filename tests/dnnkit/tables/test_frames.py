@@ -89,6 +89,24 @@ def test_frames_that_cannot_be_used() -> None:
         assert words in str(error.value)
 
 
+class Stream:
+    """A table of a library that nobody knows."""
+
+    def __init__(self, frame: Any) -> None:
+        self._frame = frame
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._frame.__arrow_c_stream__(requested_schema)
+
+
+@pytest.mark.extras
+def test_whatever_hands_out_a_stream_of_arrow_is_a_table() -> None:
+    polars = pytest.importorskip("polars")
+    table = {"a": [1.5, None, 3], "b": ["x", "y", None]}
+    expected = dk.TabularEncoder().fit_transform(table)
+    assert dk.TabularEncoder().fit_transform(Stream(polars.DataFrame(table))).tobytes() == expected.tobytes()
+
+
 @pytest.mark.extras
 def test_pandas_comes_out_where_it_is_asked_for() -> None:
     pandas = pytest.importorskip("pandas")
