@@ -18,10 +18,10 @@ import numpy as np
 from dnnkit._version import __version__
 from dnnkit.backends.base import Backend
 from dnnkit.errors import CheckpointError, ConfigurationError, DnnkitError
+from dnnkit.estimators.aims import exact_match
 from dnnkit.estimators.data import Curve
 from dnnkit.estimators.encoders import ENCODERS
 from dnnkit.estimators.members import Members
-from dnnkit.estimators.plain import exact_match
 from dnnkit.estimators.presets import Preset
 from dnnkit.files import as_path
 from dnnkit.registry import Lazy, Registry
