@@ -221,11 +221,13 @@ def build_realmlp(task: str, seed: int) -> Any:
 def build_dnnkit(task: str, seed: int) -> Any:
     import dnnkit as dk
 
-    return (dk.DNNClassifier if task == "classification" else dk.DNNRegressor)(random_state=seed)
+    return (dk.DNNClassifier if task == "classification" else dk.DNNRegressor)(n_jobs=1, random_state=seed)
 
 
 @method("dnnkit-single", "dnnkit, one network", "dnnkit", baseline=False)
 def build_single(task: str, seed: int) -> Any:
     import dnnkit as dk
 
-    return (dk.DNNClassifier if task == "classification" else dk.DNNRegressor)(n_ensemble=1, random_state=seed)
+    return (dk.DNNClassifier if task == "classification" else dk.DNNRegressor)(
+        n_ensemble=1, n_jobs=1, random_state=seed
+    )

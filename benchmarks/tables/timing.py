@@ -1,7 +1,7 @@
 """Seconds to fit and µs a row to predict, methods in turn, on an idle machine with one thread.
 
-A few data sets, the first half of the first repeat; each method is warmed up on a small set first (imports, compiled code
-that is read from caches). Three rounds over all; what took longer than ten seconds is measured once.
+A few data sets, the first half of the first repeat; each method is warmed up on a small set first (imports, compiled
+code that is read from caches). Three rounds over all; what took longer than ten seconds is measured once.
 """
 
 import warnings

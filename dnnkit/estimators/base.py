@@ -159,6 +159,7 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
         classes: Any = None,
     ) -> Self:
         parameters, is_first = self.get_params(deep=False), start is None
+        self._check_parameters()
         dtype = value_of("dtype", parameters)
         encoder = (
             self.encoder_ if not is_first else None if issparse(X) else encoder_of(value_of("encoder", parameters))
@@ -240,6 +241,9 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
     @abstractmethod
     def _take_target(self, target: Target) -> None:
         """Be an estimator of such targets."""
+
+    def _check_parameters(self) -> None:
+        """Raise `ConfigurationError` for parameters that are of the other kind of estimator."""
 
     def _check_warm_start(self, y: NDArray[Any]) -> None:
         """Raise `DataError` where targets are others than in the fit before."""

@@ -1,6 +1,7 @@
 """When scikit-learn's MLP ends its training: no better loss, or score of held-out rows, for some epochs."""
 
 from math import inf
+from time import perf_counter
 from typing import Any
 
 from dnnkit.callbacks.base import Callback, Logs
@@ -23,6 +24,7 @@ class Convergence(Callback):
         score: the name in the logs of the score of rows that were held out; None without any.
         stops: whether it may end the training.
         progress: takes a line for each epoch.
+        deadline: when training ends, by the clock, after the epoch; None for no limit.
     """
 
     def __init__(
@@ -36,9 +38,10 @@ class Convergence(Callback):
         score: str | None,
         stops: bool,
         progress: Progress | None,
+        deadline: float | None = None,
     ) -> None:
         self.settings, self.curve, self.rows, self.reported, self.rate = settings, curve, rows, reported, rate
-        self.score, self.stops, self.progress = score, stops, progress
+        self.score, self.stops, self.progress, self.deadline = score, stops, progress, deadline
         self.best_weights: dict[str, Any] | None = None
         self.by_score = settings.early_stopping and score is not None
 
@@ -66,6 +69,8 @@ class Convergence(Callback):
             )
         if self.stops and curve.waited > settings.n_iter_no_change:
             self._converged(optimizer)
+        elif self.deadline is not None and perf_counter() >= self.deadline:
+            curve.ended, self.model.stop_training = f"time budget spent after {curve.epochs} epochs", True
 
     def _note_score(self, score: float) -> None:
         curve = self.curve

@@ -11,6 +11,7 @@ from copy import deepcopy
 from dataclasses import replace
 from itertools import pairwise
 from math import sqrt
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from dnnkit import layers
 from dnnkit.base_loss import LOSSES, Loss
 from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, TrainingWarning
+from dnnkit.estimators.budget import Budget, Spent
 from dnnkit.estimators.convergence import Convergence
 from dnnkit.estimators.data import Curve, EncodedData, Part, Progress
 from dnnkit.estimators.embedding import SIZE, assembled, inputs_of
@@ -27,7 +29,7 @@ from dnnkit.estimators.members import Members
 from dnnkit.estimators.presets import OfData, OfParameters, Preset
 from dnnkit.estimators.settings import Settings
 from dnnkit.estimators.sparse import fit
-from dnnkit.estimators.workers import each_in_threads
+from dnnkit.estimators.workers import at_once, each_in_threads
 from dnnkit.formula import Formula
 from dnnkit.initializers import RandomUniform, VarianceScaling
 from dnnkit.kernels import registry
@@ -164,7 +166,8 @@ def optimizer_of(settings: Settings, aim: Aim, steps: int) -> Optimizer:
     if isinstance(settings.schedule, Schedule):
         rate = settings.schedule
     elif settings.schedule is not None:
-        rate = _schedule_of(settings.schedule, settings.learning_rate_init, steps)
+        factor = aim.objective if settings.solver == "sgd" else 1.0
+        rate = _schedule_of(settings.schedule, factor * settings.learning_rate_init, steps)
     if settings.solver == "sgd":
         rate = rate if isinstance(rate, Schedule) else rate * aim.objective
         momentum = settings.momentum
@@ -204,13 +207,23 @@ def train(
     epochs: int | None = None,
 ) -> Members:
     """As `train_members` says."""
-    aim = aim_of(settings, data)
+    aim, count = aim_of(settings, data), len(seeds)
+    if settings.calibration is not None:
+        raise ConfigurationError(
+            f"calibration is {settings.calibration!r}, which the preset 'mlp' does not have: leave it out, use the "
+            "preset 'tabular', or scikit-learn's CalibratedClassifierCV around the estimator"
+        )
+    budget = Budget(settings.time_budget, count, at_once(settings.n_jobs, count)[0], perf_counter)
 
-    def make(number: int, threads: int) -> tuple[WholeNetwork, Curve]:
+    def make(number: int, threads: int) -> tuple[WholeNetwork, Curve] | None:
         before = None if start is None else (start.networks[number], start.curves[number])
-        return _train_one(data, settings, aim, seeds[number], threads, progress, before, epochs)
+        try:
+            deadline = budget.deadline()
+        except Spent:
+            return before
+        return _train_one(data, settings, aim, seeds[number], threads, progress, before, epochs, deadline)
 
-    made = each_in_threads(make, range(len(seeds)), settings.n_jobs)
+    made = [each for each in each_in_threads(make, range(count), settings.n_jobs) if each is not None]
     if epochs is None and not all(curve.ended for _, curve in made):
         from sklearn.exceptions import ConvergenceWarning
 
@@ -231,6 +244,7 @@ def _train_one(
     progress: Progress | None,
     before: tuple[WholeNetwork, Curve] | None,
     epochs: int | None,
+    deadline: float | None,
 ) -> tuple[WholeNetwork, Curve]:
     part, held_out = data.train, data.validation
     if settings.early_stopping and epochs is None and held_out is None:
@@ -257,6 +271,7 @@ def _train_one(
         score=None if metric is None else f"val_{name_of(metric)}",
         stops=epochs is None and not full_batch,
         progress=progress,
+        deadline=deadline,
     )
     targets = targets_of(aim.loss, part, data, settings.dtype)
     limit = settings.max_iter if epochs is None else epochs

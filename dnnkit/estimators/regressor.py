@@ -6,12 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.base_loss import LOSSES, Loss
+from dnnkit.errors import ConfigurationError
 from dnnkit.estimators.base import BaseDNN
 from dnnkit.estimators.data import Task
 from dnnkit.estimators.inputs import as_targets
 from dnnkit.estimators.parameters import taken
 from dnnkit.estimators.settings import AUTO, preset_of
 from dnnkit.kernels import registry
+from dnnkit.settings import shown
 from dnnkit.tables.targets import NumberTarget, Target
 
 from sklearn.base import RegressorMixin  # isort: skip
@@ -52,6 +54,11 @@ class DNNRegressor(RegressorMixin, BaseDNN):  # type: ignore[misc] # scikit-lear
 
     def _checked_targets(self, X: Any, y: Any) -> NDArray[Any]:
         return as_targets(self, X, y, is_numeric=True)
+
+    def _check_parameters(self) -> None:
+        for name in ("label_smoothing", "calibration"):
+            if getattr(self, name) not in (AUTO, None, 0):
+                raise ConfigurationError(f"{name} is {shown(getattr(self, name))}: it is for classes, leave it out")
 
     def _learned_target(self, y: NDArray[Any], all_of_it: NDArray[Any], weights: Any, classes: Any) -> Target:
         rows = y.reshape(len(y), -1).astype(np.float64)

@@ -24,7 +24,7 @@ def test_a_regressor_is_as_right_as_scikit_learns(solver: str) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(200, 3))
     y = np.stack([np.sin(x[:, 0]), x[:, 1] - x[:, 2]], axis=1)
-    given = {"hidden_layer_sizes": (20,), "solver": solver, "max_iter": 50}
-    ours = [dk.DNNRegressor(preset="mlp", random_state=seed, **given).fit(x, y).loss_ for seed in range(7)]
-    theirs = [MLPRegressor(random_state=seed, **given).fit(x, y).loss_ for seed in range(7)]
+    given = {"hidden_layer_sizes": (20,), "solver": solver, "max_iter": 30}
+    ours = [dk.DNNRegressor(preset="mlp", random_state=seed, **given).fit(x, y).loss_ for seed in range(5)]
+    theirs = [MLPRegressor(random_state=seed, **given).fit(x, y).loss_ for seed in range(5)]
     assert np.median(ours) == pytest.approx(np.median(theirs), rel=0.4)

@@ -224,6 +224,16 @@ def test_solvers_are_optimizers_of_dnnkit() -> None:
     assert slow.networks_[0].optimizer.learning_rate == pytest.approx(0.5 * 1e-3 / 601**0.5)
 
 
+def test_a_time_budget_ends_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(10_000))
+    for module in ("plain", "convergence"):
+        monkeypatch.setattr(f"dnnkit.estimators.{module}.perf_counter", lambda: float(next(clock)))
+    estimator = dk.DNNClassifier(**{**MLP, "max_iter": 1000}, time_budget=20, n_ensemble=2, n_jobs=1).fit(X, Y)
+    assert [curve.ended for curve in estimator._members.curves] == [
+        f"time budget spent after {n} epochs" for n in (10, 8)
+    ]
+
+
 WRONG = {
     "hidden_layer_sizes": [(0,), "hidden_layer_sizes is (0,): expected sizes"],
     "activation": ["reluu", "did you mean 'relu'"],
@@ -235,6 +245,7 @@ WRONG = {
     "encoder": ["table", "did you mean 'tabular'"],
     "preset": ["fast", "unknown preset 'fast': choose one of mlp, tabular"],
     "n_jobs": [0, "n_jobs is 0: expected"],
+    "calibration": ["temperature", "which the preset 'mlp' does not have"],
     "random_state": ["x", "cannot be used to seed"],
     "validation_data": [(X,), "validation_data is 1 parts: expected"],
 }
@@ -249,6 +260,11 @@ def test_a_wrong_parameter_is_said_in_a_line(name: str) -> None:
         dk.DNNClassifier(**{**MLP, **asked}).fit(X, Y, validation_data=held_out)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_for_classes_is_refused_for_numbers() -> None:
+    with pytest.raises(ConfigurationError, match=r"label_smoothing is 0\.1: it is for classes"):
+        dk.DNNRegressor(**MLP, label_smoothing=0.1).fit(X, NUMBERS)
 
 
 def test_without_scikit_learn_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
