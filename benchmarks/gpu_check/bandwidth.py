@@ -12,6 +12,8 @@ from dnnkit.kernels import registry
 from dnnkit.kernels.dense import gpu as dense
 from dnnkit.kernels.dropout import Draw
 from dnnkit.kernels.optimizer_step.reference import RULES
+from dnnkit.kernels.stages import Context, kind
+from tests.kernels.stages.sizes import OF_SIZE
 
 ROUNDS = 9
 QUICK = 2
@@ -20,6 +22,8 @@ CALLS = 10
 
 ACTIVATIONS = ("relu", "sigmoid", "gelu", "mish", "softmax")
 COLUMNS = 1024
+KINDS = ("batch_normalization", "layer_normalization", "scale", "concatenate")
+"""Of stages: those whose traffic is plain."""
 
 Work = tuple[str, int, Callable[[], Any]]
 """A kernel's name, the bytes that it moves, and a call of it."""
@@ -69,6 +73,7 @@ def _works(backend: Any, size: int, dtype: str) -> Iterator[Work]:
     yield from _elementwise(backend, size, dtype)
     yield from _losses(backend, size, dtype)
     yield from _updates(backend, size, dtype)
+    yield from _kinds(backend, size, dtype)
 
 
 def _filled(backend: Any, shape: tuple[int, ...], dtype: str) -> Any:
@@ -145,3 +150,26 @@ def _updates(backend: Any, size: int, dtype: str) -> Iterator[Work]:
 
 def _call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Callable[[], Any]:
     return lambda: function(*arguments, **options)
+
+
+def _kinds(backend: Any, size: int, dtype: str) -> Iterator[Work]:
+    """Of kinds of stages, the bytes that must be read and written, however often a kernel does so."""
+    item = np.dtype(dtype).itemsize
+    rows = max(1, size // item // COLUMNS)
+    for name in KINDS:
+        one, example, held = kind(name), OF_SIZE[name](COLUMNS), dict[str, Any]()
+
+        def memory(name: str, shape: Any, own: Any = None, fill: Any = None, held: dict[str, Any] = held) -> Any:
+            if name not in held:
+                held[name] = backend.asarray(fill) if fill is not None else backend.buffer(shape, own or dtype)
+            return held[name]
+
+        xs = [_filled(backend, (rows, features), dtype) for features in example.inputs]
+        parameters = [_filled(backend, shape, dtype) for shape in example.parameters.values()]
+        given = one, xs, parameters, example.settings, Context(True), memory
+        y, saved = backend.stage(*given)
+        dy, needs = _filled(backend, y.shape, dtype), [True] * len(xs)
+        read = sum(x.size for x in xs)
+        yield f"{name} forward", (read + y.size) * item, _call(backend.stage, *given)
+        backward = _call(backend.stage_backward, one, dy, saved, parameters, example.settings, needs, memory)
+        yield f"{name} backward", (2 * read + dy.size) * item, backward

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.files import check_writable, replace_all
+from dnnkit.tables.summary import printable
 
 WIDEST = 40
 """Letters of a class in the table of predictions."""
@@ -42,14 +43,15 @@ class Predictions:
     def lines(self) -> Iterator[str]:
         """For people, one line a row."""
         if (chosen := self.chosen) is not None:
-            words = [str(each)[:WIDEST] for each in chosen.tolist()]
-            width = max(len(self.names[0][:WIDEST]), *map(len, words)) if words else 0
-            yield f"sample  {self.names[0][:WIDEST]:>{width}}  probability"
+            words = [printable(str(each)[:WIDEST]) for each in chosen.tolist()]
+            title = printable(self.names[0][:WIDEST])
+            width = max(map(len, (title, *words)))
+            yield f"sample  {title:>{width}}  probability"
             for number, (word, row) in enumerate(zip(words, self.outputs, strict=True)):
                 yield f"{number:6d}  {word:>{width}}  {row.max():11.4f}"
             return
         if self.is_titled:
-            yield "sample  " + "  ".join(self.names)
+            yield "sample  " + "  ".join(map(printable, self.names))
         for number, row in enumerate(self.outputs):
             yield f"{number:6d}  " + "  ".join(f"{value:.6g}" for value in row)
 

@@ -51,6 +51,8 @@ class RunOptions:
     def of_run(cls, folder: Path) -> "RunOptions":
         """Those of the run in a folder; raises `CheckpointError` where there is none."""
         files = read_files(folder)
+        if "estimator.json" in files:
+            raise CheckpointError(f"{folder} is a run on a table, whose training is not resumed: train again")
         if FILE not in files:
             raise CheckpointError(
                 f"{folder} is a save, but no run of `dnnkit train` that can be resumed: load it in Python, by "

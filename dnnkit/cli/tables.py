@@ -1,7 +1,9 @@
 """What commands say of tables and keep of them in a run folder."""
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Collection, Mapping
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from dnnkit.saves.schema import LARGEST_JSON, list_of, read, record, text
 from dnnkit.tables.columns import Options
 from dnnkit.tables.finding import find_columns
 from dnnkit.tables.reading import TextOptions
-from dnnkit.tables.summary import listed, report
+from dnnkit.tables.summary import listed, listed_words, report
 from dnnkit.tables.table import Table
 
 FILE = "table.json"
@@ -47,27 +49,23 @@ def describe(table: Table, file: str, categories: tuple[str, ...]) -> list[str]:
     options = Options("robust", rare=1, indicates_missing=True, embeds_above=None, most_categories=len(table))
     found = find_columns(table, options, categories)
     if found.refused:
-        names = quoted(",".join(found.refused))
+        names = option_of(found.refused)
         raise DataError(
-            f"{file}: {', '.join(found.refused.values())}: free text, it seems; leave it out by --ignore {names}, or, "
-            f"if the same values come again, say --categories {names}"
+            f"{file}: {listed_words(found.refused.values())}: free text, it seems; leave it out by --ignore "
+            f"{names}, or, if the same values come again, say --categories {names}"
         )
     empty = [column.name for column in found.columns if column.kind == "empty"]
     if empty:
-        raise DataError(
-            f"{file}: no row has a value in {listed(empty)}: leave that out by --ignore {quoted(','.join(empty))}"
-        )
+        raise DataError(f"{file}: no row has a value in {listed(empty)}: leave that out by --ignore {option_of(empty)}")
     lines = list(report(found.columns, len(table)))
     for name in found.numbered:
-        lines.append(f"column {name!r} numbers the rows: --ignore {quoted(name)} leaves it out")
+        lines.append(f"column {name!r} numbers the rows: --ignore {option_of([name])} leaves it out")
     return lines
 
 
-def quoted(words: str) -> str:
-    """Words for a shell."""
-    import shlex
-
-    return shlex.quote(words)
+def option_of(names: Collection[str], most: int = 12) -> str:
+    """Names of columns as an option takes them, written for a shell; of many, the first."""
+    return shlex.quote(",".join(islice(names, most))) + (",..." if len(names) > most else "")
 
 
 def names_of(given: list[str] | None, names: tuple[str, ...], option: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from dnnkit.files import as_path
 from dnnkit.settings import shown
 from dnnkit.tables.columns import figure
 from dnnkit.tables.reading import TextOptions, read_table
-from dnnkit.tables.summary import listed
+from dnnkit.tables.summary import listed, printable
 from dnnkit.tables.table import Table
 from dnnkit.tables.target_column import TargetColumn, Task, find_target
 
@@ -168,7 +168,7 @@ def said(scores: dict[str, float], target: TargetColumn, test: NDArray[np.int64]
     if target.task == "classes":
         classes, counts = np.unique(target.y[test], return_counts=True)
         always, share = classes[counts.argmax()], counts.max() / len(test)
-        return f"accuracy {scores['accuracy']:.4f} (always {str(always)[:24]}: {share:.4f})"
+        return f"accuracy {scores['accuracy']:.4f} (always {printable(str(always)[:24])}: {share:.4f})"
     errors = (figure(scores[name]) for name in ("root_mean_squared_error", "mean_absolute_error"))
     return f"R² {scores['r2']:.4f} (always the mean: 0), RMSE {next(errors)}, MAE {next(errors)}"
 

@@ -21,7 +21,7 @@ from dnnkit.tables.features import Features, names_of
 from dnnkit.tables.finding import find_columns
 from dnnkit.tables.frames import table_of
 from dnnkit.tables.scaling import SCALINGS
-from dnnkit.tables.summary import listed, report
+from dnnkit.tables.summary import listed, listed_words, report
 from dnnkit.tables.table import Table
 
 require_sklearn("TabularEncoder")
@@ -138,11 +138,10 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
         options = options_of(self.get_params(deep=False), table.rows)
         found = find_columns(table, options, self._category_names(table))
         if found.refused:
-            several = len(found.refused) > 1
+            columns = "columns" if len(found.refused) > 1 else "column"
             raise DataError(
-                f"{'columns' if several else 'column'} {', '.join(found.refused.values())} "
-                f"{'look' if several else 'looks'} like free text: leave {'them' if several else 'it'} out, or name "
-                f"{'them' if several else 'it'} in `categories` if values come again"
+                f"{columns} {listed_words(found.refused.values())}: free text, it seems; leave it out, or, if the same "
+                f"values come again, say so by TabularEncoder(categories=[{listed(found.refused)}])"
             )
         self._check_allowed(found.columns)
         for name in found.numbered:

@@ -31,8 +31,13 @@ def report(columns: Sequence[Column], rows: int, width: int = 80) -> Iterator[st
 
 def listed(names: Collection[str], most: int = 12) -> str:
     """Names for an error."""
-    some = ", ".join(repr(name[:60]) for name in islice(names, most))
-    return some if len(names) <= most else f"{some} and {len(names) - most:,} more"
+    return listed_words([repr(name[:60]) for name in names], most)
+
+
+def listed_words(words: Collection[str], most: int = 12) -> str:
+    """Words for an error, of which there may be too many."""
+    some = ", ".join(islice(words, most))
+    return some if len(words) <= most else f"{some} and {len(words) - most:,} more"
 
 
 def printable(text: str) -> str:

@@ -15,7 +15,7 @@ from dnnkit.settings import shown
 from dnnkit.tables.columns import figure
 from dnnkit.tables.finding import is_an_identifier
 from dnnkit.tables.series import Series, as_numbers, as_texts, typed
-from dnnkit.tables.summary import listed
+from dnnkit.tables.summary import listed, printable
 from dnnkit.tables.table import Table
 
 Task: TypeAlias = Literal["classes", "numbers"]
@@ -48,7 +48,7 @@ class TargetColumn:
                 for name, column in zip(self.names, columns.T, strict=True)
             ]
         counts = Counter(self.y.tolist())
-        some = ", ".join(f"{str(each)[:24]} ({count:,})" for each, count in counts.most_common(4))
+        some = ", ".join(f"{printable(str(each)[:24])} ({count:,})" for each, count in counts.most_common(4))
         more = f", and {len(counts) - 4:,} more" if len(counts) > 4 else ""
         return [f"target {shown(self.names[0])}: {len(counts):,} classes, {some}{more}"]
 

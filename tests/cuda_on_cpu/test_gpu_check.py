@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.gpu_check import correctness, steps
+from benchmarks.gpu_check import bandwidth, correctness, steps
 from benchmarks.gpu_check.__main__ import main
 from benchmarks.gpu_check.parts import PARTS
 from dnnkit.backends import get_backend
@@ -65,6 +65,7 @@ def test_it_checks_everything_and_times_it(tmp_path: Path, monkeypatch: pytest.M
     timed = {record["kernel"] for record in found["bandwidth"]["kernels"]}
     assert {f"update {rule}" for rule in RULES} <= timed
     assert {f"{loss}, 10 columns" for loss in registry.names("loss")} <= timed
+    assert {f"{kind} {way}" for kind in bandwidth.KINDS for way in ("forward", "backward")} <= timed
     assert {"copy", "gather uint8", "dropout mask", "dense relu dz and db", "softmax forward"} <= timed
     assert all(record["bytes_per_second"] > 0 for record in found["bandwidth"]["kernels"])
     assert len(found["training"]["seconds_an_epoch"]) == 2

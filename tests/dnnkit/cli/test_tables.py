@@ -221,6 +221,8 @@ def test_a_table_that_is_another_is_one_line(
 
 
 def test_results_and_runs_that_are_there(folder: Path, tmp_path: Path) -> None:
+    one_line(dnnkit(folder, "train", "--resume", "price"), "price is a run on a table, whose training is not resumed")
+    one_line(dnnkit(folder, "inspect", "price"), "price is the save of an estimator")
     one_line(dnnkit(folder, "train", "t.csv", "--target", "price", "--out", "price"), "price holds a run already: rep")
     write(tmp_path / "t.csv", with_columns(cost=[2 * price - 1 for price in table()["price"]]))
     train = ("train", "t.csv", "--target", "price", "--ignore", "id", "--quiet", *QUICK, "--json", "-", "--out", "run")

@@ -224,6 +224,23 @@ def test_solvers_are_optimizers_of_dnnkit() -> None:
     assert slow.networks_[0].optimizer.learning_rate == pytest.approx(0.5 * 1e-3 / 601**0.5)
 
 
+class Interrupting(dk.Callback):
+    """Presses Ctrl-C after the second epoch."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.filterwarnings("ignore:training was interrupted")
+@pytest.mark.parametrize("x", [X, scipy.sparse.csr_matrix(X)], ids=["dense", "sparse"])
+def test_ctrl_c_keeps_what_was_learned(x: Any) -> None:
+    estimator = dk.DNNClassifier(**MLP, callbacks=[Interrupting()]).fit(x, Y)
+    two = dk.DNNClassifier(**{**MLP, "max_iter": 2}, callbacks=[dk.Callback()]).fit(x, Y)
+    assert np.array_equal(estimator.predict_proba(x), two.predict_proba(x))
+    assert estimator.n_iter_ == 2
+
+
 def test_a_time_budget_ends_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(10_000))
     for module in ("plain", "convergence"):
