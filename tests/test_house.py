@@ -167,9 +167,8 @@ def test_the_wheel_and_the_source_distribution_hold_dnnkit_alone(tmp_path: Path)
     expected = {f"dnnkit/{name}" for name in files.stdout.split() if re.match(r"(backends|kernels)/.*\.(py|cu)$", name)}
     expected |= {name for name in files.stdout.split() if re.match(r"dnnkit/.*\.py$", name)}
     assert {name for name in names if name.endswith((".py", ".cu"))} == expected
-    assert {"dnnkit/py.typed", "dnnkit/datasets/digits.npy", "dnnkit/bench/page.css", "dnnkit/bench/page.js"} <= set(
-        names
-    )
+    data = ("__init__.pyi", "py.typed", "datasets/digits.npy", "bench/page.css", "bench/page.js")
+    assert {f"dnnkit/{name}" for name in data} <= set(names)
 
 
 def test_the_version_is_written_once_more_only() -> None:

@@ -96,7 +96,8 @@ def assemble(
         return [Instruction(name) for name in ("begin", "update", "repeat")]
     wiring = Wiring(stage_list) if wiring is None else wiring
     kinds = roles(stage_list, partition, wiring)
-    shares = "rows" in kinds and key.inputs != "in place"
+    is_read_by_one = wiring.reads_data_once and not isinstance(stage_list[0], Op)  # who reads what `use_shared` says
+    shares = "rows" in kinds and key.inputs != "in place" and is_read_by_one
     share = "share_bytes" if key.bytes else "share_numbers"
     begin, take = [Instruction("begin")], _take(key, shares)
     steps = [Instruction(share), Instruction("exchange")] if shares else []

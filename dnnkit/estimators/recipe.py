@@ -125,7 +125,7 @@ def train(
     epochs: int | None = None,
     clock: Clock = perf_counter,
 ) -> Members:
-    """As `train_members` says. Members have a thread each if there are several, so bits do not depend on processors.
+    """As `train_members` says. Members have a thread each, so bits do not depend on processors.
 
     Arguments:
         data, settings, seeds, progress, start, epochs: as there.
@@ -139,7 +139,7 @@ def train(
         labels = data.train.y if data.task in ("binary", "multiclass") else None
         splits = list(held_out_rows(labels, data.train.rows, settings.validation_fraction, count, seeds[0]))
 
-    def make(number: int, threads: int) -> _Trained | None:
+    def make(number: int, _: int) -> _Trained | None:
         before = None if start is None else (start.networks[number], start.curves[number])
         try:
             deadline = budget.deadline()
@@ -150,7 +150,7 @@ def train(
             who = f"member {number + 1} of {count}" if count > 1 else "network"
             tell = Telling(progress, who, clock, lambda: _of(budget))
         member = _Member(data, settings, aim, seeds[number], splits[number], epochs, stop)
-        return member.train(before, threads if count == 1 else 1, clock, deadline, tell)
+        return member.train(before, 1, clock, deadline, tell)
 
     made = [member for member in each_in_threads(make, range(count), n_jobs, stop) if member is not None]
     if stop.is_set():

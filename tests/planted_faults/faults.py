@@ -47,6 +47,16 @@ REFERENCE = [
         "tests/dnnkit/estimators/test_estimators.py -k ends_where",
     ),
     Fault(
+        "reference-best-epoch", STALE, "dnnkit/estimators/watching.py",
+        "if self.weights is not None:", "if False:",
+        "tests/dnnkit/estimators/test_recipe.py -k best_epoch",
+    ),
+    Fault(
+        "reference-temperature-slope", MISSING, "dnnkit/estimators/calibration.py",
+        " + share * logits.mean(axis=1)", "",
+        "tests/dnnkit/estimators/test_calibration.py",
+    ),
+    Fault(
         "reference-estimator-temperature", MISSING, "dnnkit/estimators/saving.py",
         'Members(networks, curves, found["task"], temperature, bounds)',
         'Members(networks, curves, found["task"], 1.0, bounds)',
@@ -232,6 +242,11 @@ REFERENCE = [
 ]  # fmt: skip
 
 NUMBA = [
+    Fault(
+        "numba-gathered-by-halves", STALE, "backends/numba_backend/bytecode.py",
+        "wiring.reads_data_once and not isinstance(stage_list[0], Op)", "wiring.reads_data_once",
+        "tests/backends/numba_backend/test_first_stages.py",
+    ),
     Fault(
         "numba-weights-of-outputs", INDEX, "kernels/_engine/parts.py",
         "own[i] = weights[i, place]", "own[i] = weights[i, 0]",
