@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from dnnkit import layers
 from dnnkit.deferred import dataclass
 from dnnkit.errors import TrainingWarning
+from dnnkit.estimators.aims import Aim, aim_of, output_activation, targets_of
 from dnnkit.estimators.budget import Budget, Clock, Spent
 from dnnkit.estimators.calibration import as_classes, temperature_of
 from dnnkit.estimators.data import Curve, EncodedData, Part, Progress
 from dnnkit.estimators.embedding import assembled
 from dnnkit.estimators.members import Members, predict
-from dnnkit.estimators.plain import NORMALIZATIONS, Aim, aim_of, optimizer_of, output_activation, targets_of
+from dnnkit.estimators.plain import NORMALIZATIONS, optimizer_of
 from dnnkit.estimators.presets import OfData, Preset
 from dnnkit.estimators.settings import Settings
 from dnnkit.estimators.sparse import fit

@@ -7,22 +7,20 @@ What is no number, text, or part of dnnkit has no place in it: a `RandomState` a
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dnnkit._version import __version__
-from dnnkit.backends.base import Backend
 from dnnkit.errors import CheckpointError, ConfigurationError, DnnkitError
+from dnnkit.estimators import parameter_values
+from dnnkit.estimators.aims import exact_match
 from dnnkit.estimators.data import Curve
 from dnnkit.estimators.encoders import ENCODERS
 from dnnkit.estimators.members import Members
-from dnnkit.estimators.plain import exact_match
-from dnnkit.estimators.presets import Preset
 from dnnkit.files import as_path
 from dnnkit.registry import Lazy, Registry
 from dnnkit.saves import serialization
@@ -30,7 +28,7 @@ from dnnkit.saves.folder import FORMAT, read_files, require_readable, to_json, w
 from dnnkit.saves.loading import known_classes, network_of
 from dnnkit.saves.saving import files_of
 from dnnkit.saves.schema import ANYTHING, COUNT, MEASURED, by_name, list_of, one_of, parsed, record, taken, text
-from dnnkit.settings import POSITIVE, Expected, or_none, plain, shown, whole
+from dnnkit.settings import POSITIVE, or_none, shown, whole
 from dnnkit.tables.targets import target_of
 
 ESTIMATORS: Registry[type] = Registry("estimator", "a class of estimators", lambda thing: isinstance(thing, type))
@@ -38,19 +36,9 @@ ESTIMATORS.add("DNNClassifier", Lazy("dnnkit.estimators.classifier:DNNClassifier
 ESTIMATORS.add("DNNRegressor", Lazy("dnnkit.estimators.regressor:DNNRegressor"))
 
 NAME = "estimator.json"
-NOT_SAVED = "callbacks", "random_state"
-"""Parameters that may be objects of any kind; they are saved if they are numbers, or None."""
 OURS = {"exact_match": exact_match}
 """What members hold by a name that only estimators know."""
 
-
-def _pair(value: Any) -> list[Any]:
-    if not isinstance(value, list) or len(value) != 2:
-        raise ValueError
-    return value
-
-
-_PAIR = Expected("two values", _pair)
 
 CURVE = record(
     {
@@ -180,7 +168,9 @@ def files_of_estimator(estimator: Any) -> dict[str, bytes]:
         "format": FORMAT,
         "dnnkit": __version__,
         "kind": type(estimator).__name__,
-        "parameters": {name: _described(name, value) for name, value in estimator.get_params(deep=False).items()},
+        "parameters": {
+            name: parameter_values.described(name, value) for name, value in estimator.get_params(deep=False).items()
+        },
         "encoder": _of_encoder(estimator.encoder_),
         "target": estimator.target_.to_dict(),
         "n_features_in": int(estimator.n_features_in_),
@@ -225,7 +215,9 @@ def estimator_of(
     known = {**known_classes(), **(custom_objects or {})}
     kind: Any = ESTIMATORS[found["kind"]]
     try:
-        estimator = kind(**{name: _rebuilt(value, known) for name, value in found["parameters"].items()})
+        estimator = kind(
+            **{name: parameter_values.rebuilt(value, known) for name, value in found["parameters"].items()}
+        )
     except (DnnkitError, Warning):
         raise
     except Exception as error:  # what is described is right as JSON, but a class, perhaps the user's, cannot be it
@@ -281,59 +273,3 @@ def _encoder_of(described: Any) -> Any:
         raise CheckpointError(f"the save has an encoder {shown(described['name'])}, which dnnkit does not have")
     kind: Any = ENCODERS[described["name"]]
     return kind.from_dict(described["fitted"])
-
-
-# -- values of parameters --------------------------------------------------------------------------------------------
-
-
-def _described(name: str, value: Any) -> Any:
-    """A parameter's value in JSON."""
-    value = plain(value)
-    if name in NOT_SAVED:
-        return value if isinstance(value, int) else None
-    if isinstance(value, Preset):
-        return value.name
-    if isinstance(value, Backend):
-        return value.address
-    if isinstance(value, float) and not isfinite(value):
-        return {"type": "number", "value": serialization.number_to_json(value)}
-    if isinstance(value, Mapping):
-        pairs = [[_described("", key), _described("", item)] for key, item in value.items()]
-        return {"type": "mapping", "items": pairs}
-    for registered in ENCODERS:
-        if isinstance(value, ENCODERS[registered]) and hasattr(value, "get_params"):
-            given = {key: serialization.describe(item) for key, item in value.get_params(deep=False).items()}
-            return {"type": "encoder", "name": registered, "parameters": given}
-    return serialization.describe(value)
-
-
-def _rebuilt(described: Any, known: Mapping[str, type]) -> Any:
-    """The value that `_described` wrote."""
-    kind = described.get("type") if isinstance(described, dict) else None
-    if kind not in SPECIAL:
-        return serialization.rebuild(described, known)
-    schema, make = SPECIAL[kind]
-    return make(taken(described, schema, "a parameter"))
-
-
-def _mapping(found: Mapping[str, Any]) -> dict[Any, Any]:
-    pairs = [(_rebuilt(key, {}), _rebuilt(item, {})) for key, item in found["items"]]
-    if not all(isinstance(key, str | int | float) for key, _ in pairs):
-        raise CheckpointError("a parameter is a mapping whose keys are neither text nor numbers: it is damaged")
-    return dict(pairs)
-
-
-def _encoder_with(found: Mapping[str, Any]) -> Any:
-    if found["name"] not in ENCODERS:
-        raise CheckpointError(f"the save names an encoder {shown(found['name'])}, which dnnkit does not have")
-    return ENCODERS[found["name"]](
-        **{name: serialization.rebuild(item, {}) for name, item in found["parameters"].items()}
-    )
-
-
-SPECIAL: dict[str | None, tuple[Expected, Callable[[Any], Any]]] = {
-    "number": (record({"value": MEASURED}), lambda found: found["value"]),
-    "mapping": (record({"items": list_of(_PAIR, 1_000_000)}), _mapping),
-    "encoder": (record({"name": text(most=100), "parameters": by_name(ANYTHING)}), _encoder_with),
-}
-"""What JSON has no value for."""
