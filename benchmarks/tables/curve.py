@@ -66,11 +66,12 @@ def of(family: str, name: str, values: list[Any], words: str) -> dict[str, Varia
 
 VARIANTS: dict[str, Variant] = {
     "default": Variant("", "the default", {}),
-    **of("members", "n_ensemble", [1, 2, 4, 16], "{} networks in place of 8"),
-    **of("epochs", "max_iter", [8, 16, 64, 128], "{} epochs"),
-    **of("width", "hidden_layer_sizes", [(32, 32), (64, 64), (256, 256)], "layers of {} units"),
-    **of("batch", "batch_size", [16, 64, 128], "batches of {} rows"),
-    **of("early stopping", "n_iter_no_change", [4, 8, np.inf], "end after {} epochs without a better one"),
+    **of("members", "n_ensemble", [1, 2, 4, 16], "networks: {}"),
+    **of("epochs", "max_iter", [8, 16, 64], "epochs: {}"),
+    **of("width", "hidden_layer_sizes", [(32, 32), (64, 64), (256, 256)], "units of the layers: {}"),
+    **of("batch", "batch_size", [16, 64, 128], "rows of a batch: {}"),
+    **of("early stopping", "n_iter_no_change", [4, 8], "end after {} epochs without a better one"),
+    "n_iter_no_change=inf": Variant("early stopping", "all epochs", {"n_iter_no_change": np.inf}),
     "last": Variant("early stopping", "all rows, the last epoch", {"early_stopping": False}),
     "float64": Variant("dtype", "float64", {"dtype": "float64"}),
     **of("parts", "activation", ["selu", "relu"], "{}"),
@@ -184,6 +185,8 @@ def table(told: dict[str, dict[str, Any]]) -> str:
 
 FAMILIES = {"members": "#1f6fb4", "epochs": "#d1495b", "width": "#2e933c", "batch": "#8a5fbf"}
 """Lines of the picture, and their colours."""
+HIGHEST = 0.95
+"""Of the errors in the picture; what is above is in the table."""
 
 
 def draw(path: Path, told: dict[str, dict[str, Any]]) -> None:
@@ -203,10 +206,12 @@ def draw(path: Path, told: dict[str, dict[str, Any]]) -> None:
         axes.plot(x, y, "o-", color=colour, label=family, markersize=4, lw=1.2)
         for each in line:
             if each is not default:
-                text = each["label"].removeprefix("layers of ").removeprefix("batches of ").split(" ")[0].strip("(,")
+                text = each["label"].partition(": ")[2].strip("()").partition(",")[0]
                 where = (each["seconds"], each["error"])
-                axes.annotate(text, where, (4, 4), textcoords="offset points", fontsize=7, color=colour)
-    others = {"realmlp": "one of RealMLP-TD-S's sizes", "float64": "float64", "n_iter_no_change=8": "ends sooner"}
+                axes.annotate(
+                    text, where, (4, 4), textcoords="offset points", fontsize=7, color=colour, annotation_clip=True
+                )
+    others = {"realmlp": "one of RealMLP-TD-S's sizes", "float64": "float64"}
     for name, text in others.items():
         if name in told:
             where = (told[name]["seconds"], told[name]["error"])
@@ -216,6 +221,7 @@ def draw(path: Path, told: dict[str, dict[str, Any]]) -> None:
     axes.set_xscale("log")
     axes.set_xticks([3, 5, 10, 20, 30, 50, 100], ["3", "5", "10", "20", "30", "50", "100"])
     axes.set_xlim(0.85 * min(each["seconds"] for each in drawn), 1.2 * max(each["seconds"] for each in drawn))
+    axes.set_ylim(top=min(HIGHEST, max(each["error"] for each in drawn) + 0.01))
     axes.minorticks_off()
     axes.set_xlabel("processor seconds for 30 fits")
     axes.set_ylabel("error / HistGradientBoosting's")

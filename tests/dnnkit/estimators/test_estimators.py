@@ -328,6 +328,16 @@ def test_a_save_a_pickle_and_a_clone_predict_alike(name: str, tmp_path: Path) ->
         clone(estimator).save(tmp_path / "none")
 
 
+@pytest.mark.extras
+def test_skops_keeps_it() -> None:
+    io = pytest.importorskip("skops.io")
+    estimator = dk.DNNClassifier(**TABULAR, solver=dk.AdamW(1e-3)).fit(TABLE, ANSWER)
+    data = io.dumps(estimator)
+    types = io.get_untrusted_types(data=data)
+    assert all(name.startswith("dnnkit.") for name in types)
+    assert np.array_equal(io.loads(data, trusted=types).predict_proba(TABLE), estimator.predict_proba(TABLE))
+
+
 # -- beside other parts of scikit-learn ------------------------------------------------------------------------------
 
 
