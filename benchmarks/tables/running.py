@@ -1,5 +1,6 @@
 """Make the fits that are missing, in processes of one thread each, and keep each result at once."""
 
+import os
 import signal
 import sys
 from collections import defaultdict
@@ -8,16 +9,25 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean, median
-from time import monotonic
+from threading import Thread
+from time import monotonic, sleep
 
 from benchmarks.tables import records
 from benchmarks.tables.measuring import Job, measure, one_thread
 from benchmarks.tables.records import Record
 
 
-def ignore_interrupts() -> None:
-    """Ctrl-C is the parent's business: a worker ends the fit that it is at."""
+def begin() -> None:
+    """Make a worker: Ctrl-C is its parent's business, and it ends where its parent was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=follow, args=(os.getppid(),), daemon=True).start()
+
+
+def follow(parent: int) -> None:
+    """End this process when it has another parent; one that waits for work would wait for ever."""
+    while os.getppid() == parent:
+        sleep(1)
+    os._exit(1)
 
 
 def run(
@@ -40,7 +50,7 @@ def run(
     made, failed, waiting = 0, [], list(reversed(todo))
     progress = Progress(path)
     running: dict[Future[Record], Job] = {}
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=ignore_interrupts) as pool:
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=begin) as pool:
         while waiting or running:
             try:
                 while waiting and len(running) < processes:
