@@ -276,7 +276,7 @@ def seconds(report: Report) -> str:
         if fit is not None and predict is not None:
             faster = timing.ratio(report.times, OURS, name)
             lines.append(
-                row([method.label, f"{fit:.2f}", f"{predict:.1f}", "" if faster is None else f"{faster:.1f} ×"])
+                row([method.label, f"{fit:.2f}", f"{predict:.1f}", "" if faster is None else f"{faster:.2g} ×"])
             )
     return "\n".join(lines)
 
