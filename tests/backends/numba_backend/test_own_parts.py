@@ -257,8 +257,13 @@ def test_ctrl_c_within_one_is_heard_wherever_it_runs() -> None:
     x, labels, _ = classes()
 
     def interrupted() -> None:
+        handler = signal.getsignal(signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.1)  # the main thread notices
+        noted = getattr(getattr(handler, "__self__", None), "received", [signal.SIGINT])
+        deadline = time.monotonic() + 60
+        while not noted and time.monotonic() < deadline:  # the main thread looks when the machine lets it
+            time.sleep(0.01)
+        time.sleep(0.1)  # and stops the run
 
     for in_threads in (False, True):
         for call in ("fit", "evaluate"):
@@ -272,7 +277,7 @@ def test_ctrl_c_within_one_is_heard_wherever_it_runs() -> None:
             with dividing("units/1", in_threads=in_threads), pytest.raises(KeyboardInterrupt):
                 net.fit(x, labels, **FITS) if call == "fit" else net.evaluate(x, labels)
             assert threads_ended()
-            assert net.executable.state.step < 8  # of an epoch; the first, unless the machine is busy
+            assert net.executable.state.step <= 1
 
 
 def test_ctrl_c_before_the_call_can_note_it_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
