@@ -41,7 +41,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     listed.set_defaults(command=show_list)
     fits = commands.add_parser("run", help="make the fits that are missing")
     fits.set_defaults(command=make_fits)
-    timed = commands.add_parser("time", help="seconds to fit and µs a row, on few sets; wants an idle machine")
+    timed = commands.add_parser("time", help="seconds to fit and µs per row, on few sets; wants an idle machine")
     timed.set_defaults(command=time_fits)
     told = commands.add_parser("report", help="write the report of what is measured")
     told.set_defaults(command=tell)

@@ -263,7 +263,7 @@ def seconds(report: Report) -> str:
     """What it costs."""
     if not report.times:
         return "Times were not measured."
-    heads = ["method", "seconds to fit", "µs a row to predict", "dnnkit fits faster by"]
+    heads = ["method", "seconds to fit", "µs per row to predict", "dnnkit fits faster by"]
     lines = [
         "## Time",
         "",

@@ -93,7 +93,7 @@ class Progress:
         self.rates[job.method].append(record["seconds"] / job.rows)
 
     def left(self, jobs: Collection[Job]) -> float:
-        """Seconds of work in jobs: from the same fit on other halves, else from the method's seconds a row."""
+        """Seconds of work in jobs: from the same fit on other halves, else from the method's seconds per row."""
         rates = {method: median(found) for method, found in self.rates.items()}
         usual = mean(rates.values()) if rates else 1e-3
         return sum(

@@ -24,7 +24,7 @@ def classification(
         y_fit: classes of the training rows, for the constant prediction.
 
     Returns:
-        error, normalised, log_loss (nats a row), auc (one against the rest, mean over the classes).
+        error, normalised, log_loss (nats per row), auc (one against the rest, mean over the classes).
     """
     from sklearn.metrics import roc_auc_score
 

@@ -1,4 +1,4 @@
-"""Seconds to fit and µs a row to predict, methods in turn, on an idle machine with one thread.
+"""Seconds to fit and µs per row to predict, methods in turn, on an idle machine with one thread.
 
 A few data sets, the first half of the first repeat; each method is warmed up on a small set first (imports, compiled
 code that is read from caches). Three rounds over all; what took longer than ten seconds is measured once.
@@ -21,7 +21,7 @@ ROUNDS, LONG = 3, 10.0
 SMALL = {"classification": "iris", "regression": "diabetes"}
 
 Times = dict[str, dict[str, dict[str, float]]]
-"""By set, then method: seconds to fit, µs a row."""
+"""By set, then method: seconds to fit, µs per row."""
 
 
 def round_jobs(number: int, known: dict[tuple[str, str, int, int], Record], methods: Collection[str]) -> list[Job]:

@@ -13,7 +13,7 @@ def predict(
     file: Annotated[
         Path,
         typer.Argument(
-            help="Samples: .npy, .npz with one array, or .csv of numbers, one a line. For a run on a table: a table, "
+            help="Samples: .npy, .npz with one array, or .csv of numbers, one per line. For a run on a table: a table, "
             "whose columns are found by name."
         ),
     ],

@@ -51,6 +51,6 @@ def predict(estimator: Any, table: Table, run: Path) -> Predictions:
         values = values[:, None] if values.ndim == 1 else values
         return Predictions(tuple(targets_of(run, values.shape[1])), values)
     probabilities = np.asarray(estimator.predict_proba(table))
-    if estimator.predict(table.take([0])).ndim == 2:  # several labels a row, each with a probability of its own
+    if estimator.predict(table.take([0])).ndim == 2:  # several labels per row, each with a probability of its own
         return Predictions(tuple(targets_of(run, probabilities.shape[1])), probabilities)
     return Predictions(tuple(targets_of(run, 1)), probabilities, estimator.classes_)

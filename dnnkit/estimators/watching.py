@@ -120,7 +120,7 @@ class Deadline(Callback):
 
 
 class Telling:
-    """Hands a member's lines to the user, one a second at most.
+    """Hands a member's lines to the user, one per second at most.
 
     Arguments:
         progress: what takes them.

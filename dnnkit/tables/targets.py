@@ -42,7 +42,7 @@ class Target(ABC):
 
 @dataclass(frozen=True, eq=False)
 class ClassTarget(Target):
-    """One class a row.
+    """One class per row.
 
     Attributes:
         classes: each once, sorted, of the dtype that they were given in.
@@ -93,7 +93,7 @@ class ClassTarget(Target):
 
 @dataclass(frozen=True)
 class LabelTarget(Target):
-    """Any of several labels a row.
+    """Any of several labels per row.
 
     Attributes:
         labels: how many there are.
@@ -185,7 +185,7 @@ def _column(y: Any) -> NDArray[Any]:
     array = _array(y)
     if array.ndim == 2:
         if array.shape[1] != 1:
-            raise DataError(f"y has shape {array.shape}: expected one class a row, (N,)")
+            raise DataError(f"y has shape {array.shape}: expected one class per row, (N,)")
         array = array[:, 0]
     if array.dtype.kind in "fO":
         _refuse_missing(np.fromiter((value is None or _is_not_itself(value) for value in array), bool, len(array)))

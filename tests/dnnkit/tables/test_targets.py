@@ -62,7 +62,7 @@ REFUSED = [
     (lambda: ClassTarget.fit(["a", None, "b"]), "no value in 1 of 3 rows, first in row 1"),
     (lambda: ClassTarget.fit(np.array([1.0, np.nan])), "no value in 1 of 2 rows"),
     (lambda: ClassTarget.fit(np.array(["a", 1], object)), "several kinds, int, str"),
-    (lambda: ClassTarget.fit([[1, 2], [3, 4]]), "one class a row"),
+    (lambda: ClassTarget.fit([[1, 2], [3, 4]]), "one class per row"),
     (lambda: ClassTarget.fit(["a", "b"]).encode(["c"]), "'c' in row 0, which is none of the 2 classes"),
     (lambda: ClassTarget.fit(["a", "b"]).encode([1]), "1 in row 0, which is none"),
     (lambda: ClassTarget.fit([]), "at least one row"),
