@@ -1,18 +1,26 @@
 """Kinds of stages that take each number by itself, with parameters of its column: `gpu.cu` says what happens to it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from dnnkit.kernels._cuda.launch import contiguous
 from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels._cuda.strips import Memory, along_columns, down_columns, wanted
 from dnnkit.kernels.array import Array
+from dnnkit.kernels.stages import Context, Settings
 
 
 class ByColumn:
-    """The launchers of such a kind, of parameters (C,) and values (B, n C)."""
+    """The launchers of such a kind, of parameters (C,) and values (B, n C), as `kernels.stages` wants them.
 
-    def __init__(self, kind: str) -> None:
-        self._kind = kind
+    Arguments:
+        kind: its name, which is that of its folder.
+        reads: how many of its parameters the kernel reads.
+        trains: whether the first of them is trained.
+    """
+
+    def __init__(self, kind: str, *, reads: int = 1, trains: bool = True) -> None:
+        self._kind, self._reads, self._trains = kind, reads, trains
 
     def sources(self) -> list[Source]:
         """Every variant that ships."""
@@ -21,41 +29,41 @@ class ByColumn:
     def _source(self, dtype: str) -> Source:
         return Source.of("_cuda/by_column.cu", dtype, KIND=self._kind)
 
-    def forward(self, x: Array, parameters: Sequence[Array], memory: Memory) -> Array:
-        """Y."""
+    def forward(
+        self, xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, memory: Memory
+    ) -> tuple[Array, Any]:
+        """(y, x)."""
+        x = xs[0]
         y, (rows, columns) = memory("y", x.shape), _shape(x, parameters)
-        arguments = {"x": contiguous(x), **_named(parameters), "y": y}
+        arguments = {"x": contiguous(x), **self._named(parameters), "y": y}
         along_columns(self._source(x.dtype.name), "by_column", rows, columns, arguments, x.itemsize)
-        return y
+        return y, x
 
     def backward(
         self,
         dy: Array,
-        x: Array,
+        saved: Any,
         parameters: Sequence[Array],
-        needs_dx: bool,
-        outs: Sequence[Array | None] | None,
+        settings: Settings,
+        needs_dx: Sequence[bool],
         memory: Memory,
-        *,
-        trains: bool = True,
-    ) -> tuple[Array | None, Array | None]:
-        """(dx, the gradient of the first parameter), None for what is not wanted."""
-        rows, columns = _shape(x, parameters)
-        dx = memory("dx", x.shape) if needs_dx else None
-        dp = wanted(outs, 0, memory, (columns,)) if trains else None
-        if dx is None and dp is None:
-            return None, None
-        arguments = {"dy": contiguous(dy), "x": contiguous(x), **_named(parameters), "dx": dx}
-        source = self._source(x.dtype.name)
-        down_columns(source, "by_column_backward", rows, columns, arguments, {"dp": dp}, memory, dy)
-        return dx, dp
+        outs: Sequence[Array | None] | None = None,
+    ) -> tuple[Sequence[Array | None], Sequence[Array | None]]:
+        """The gradients in x and in the first parameter, if it is trained."""
+        rows, columns = _shape(saved, parameters)
+        dx = memory("dx", saved.shape) if needs_dx[0] else None
+        dp = wanted(outs, 0, memory, (columns,)) if self._trains else None
+        if dx is not None or dp is not None:
+            arguments = {"dy": contiguous(dy), "x": contiguous(saved), **self._named(parameters), "dx": dx}
+            source = self._source(saved.dtype.name)
+            down_columns(source, "by_column_backward", rows, columns, arguments, {"dp": dp}, memory, dy)
+        return [dx], [dp, *[None] * (len(parameters) - 1)]
+
+    def _named(self, parameters: Sequence[Array]) -> dict[str, Array | None]:
+        first, second = (*parameters[: self._reads], None)[:2]
+        return {"p": contiguous(first), "q": None if second is None else contiguous(second)}
 
 
 def _shape(x: Array, parameters: Sequence[Array]) -> tuple[int, int]:
     columns = parameters[0].size
     return x.size // columns, columns
-
-
-def _named(parameters: Sequence[Array]) -> dict[str, Array | None]:
-    first, second = (*parameters, None)[:2]
-    return {"p": contiguous(first), "q": None if second is None else contiguous(second)}

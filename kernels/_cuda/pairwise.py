@@ -1,7 +1,10 @@
 """Two values become one, element by element, as a kind of stage says in its `gpu.cu`."""
 
+from collections.abc import Sequence
+
 from dnnkit.kernels._cuda.launch import THREADS, blocks, contiguous, launch
 from dnnkit.kernels._cuda.source import REALS, Source
+from dnnkit.kernels._cuda.strips import Memory
 from dnnkit.kernels.array import Array
 
 
@@ -17,3 +20,14 @@ def combine(kind: str, a: Array, b: Array, out: Array) -> None:
     arguments = {"a": contiguous(a), "b": contiguous(b), "y": out, "count": out.size}
     source = Source.of("_cuda/pairwise.cu", out.dtype.name, KIND=kind)
     launch(source, "pairwise", blocks(out.nbytes, 16 * THREADS), THREADS, arguments)
+
+
+def combine_all(kind: str, xs: Sequence[Array], memory: Memory) -> Array:
+    """All values, from left to right; a single one is it itself."""
+    if len(xs) == 1:
+        return xs[0]
+    y = memory("y", xs[0].shape)
+    combine(kind, xs[0], xs[1], y)
+    for x in xs[2:]:
+        combine(kind, y, x, y)
+    return y

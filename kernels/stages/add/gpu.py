@@ -20,13 +20,7 @@ def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, memory: Memory
 ) -> tuple[Array, Any]:
     """(the sum, nothing); a single value is it itself."""
-    total = xs[0]
-    if len(xs) > 1:
-        total = memory("y", xs[0].shape)
-        pairwise.combine("add", xs[0], xs[1], total)
-        for x in xs[2:]:
-            pairwise.combine("add", total, x, total)
-    return total, None
+    return pairwise.combine_all("add", xs, memory), None
 
 
 def backward(

@@ -19,13 +19,7 @@ def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, memory: Memory
 ) -> tuple[Array, Any]:
     """(the product, all factors); a single value is it itself."""
-    product = xs[0]
-    if len(xs) > 1:
-        product = memory("y", xs[0].shape)
-        pairwise.combine("multiply", xs[0], xs[1], product)
-        for x in xs[2:]:
-            pairwise.combine("multiply", product, x, product)
-    return product, list(xs)
+    return pairwise.combine_all("multiply", xs, memory), list(xs)
 
 
 def backward(
