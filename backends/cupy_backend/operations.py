@@ -1,23 +1,19 @@
 """What CuPy does with arrays on a GPU: launchers of our own kernels, into `out`, for what is done in every step."""
 
-import threading
 from collections.abc import Callable, Sequence
-from functools import cache
 from math import prod
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dnnkit.backends.cupy_backend.step_operations import StepOperations, has_kernel, kernel_of
 from dnnkit.backends.measures import Loss, Metric
-from dnnkit.backends.operations import Memory, Operations, no_memory
-from dnnkit.backends.stages import Rescale
+from dnnkit.backends.operations import Memory, no_memory
 from dnnkit.backends.state import HostArray
 from dnnkit.kernels import registry
 from dnnkit.kernels._cuda import losses, metric_sums, metrics, pairwise
 from dnnkit.kernels._cuda.launch import PARTIALS, contiguous
 from dnnkit.kernels._cuda.recording import refuse
-from dnnkit.kernels._cuda.source import REALS
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.dropout import Draw
 from dnnkit.kernels.optimizer_step.reference import Rule
@@ -27,13 +23,10 @@ if TYPE_CHECKING:
     from dnnkit.kernels.stages import Context, Kind, Settings
 
 
-class CupyOperations(Operations):
+class CupyOperations(StepOperations):
     """The operations of `base.py` by CUDA kernels; where there is none, by CuPy's functions, as in `base.py`."""
 
     shares_buffers = True
-
-    def __init__(self) -> None:
-        self._of_thread = threading.local()
 
     def kernel_file(self, name: str) -> str:
         """The CUDA kernel, where there is one."""
@@ -49,7 +42,7 @@ class CupyOperations(Operations):
                 return super().gather(data, rows, scale, offset, dtype)
             if out is None:
                 out = self.xp.empty((rows.shape[0], *data.shape[1:]), dtype)
-            _kernel("gather").gather(data, rows.astype(np.int64, copy=False), scale, offset, out)
+            kernel_of("gather").gather(data, rows.astype(np.int64, copy=False), scale, offset, out)
         return out
 
     def take(self, values: Array, rows: Array, out: Array | None = None) -> Array:
@@ -61,11 +54,11 @@ class CupyOperations(Operations):
     def affine(self, x: Array, scale: float, offset: float, out: Array | None = None) -> Array:
         """x · scale + offset."""
         with self.on_device():
-            if x.ndim != 2 or not _has_kernel("gather", x):
+            if x.ndim != 2 or not has_kernel("gather", x):
                 refuse("rescaling by formula")
                 return super().affine(x, scale, offset)
             out = self.xp.empty(x.shape, x.dtype) if out is None else out
-            _kernel("gather").gather(x, None, scale, offset, out)
+            kernel_of("gather").gather(x, None, scale, offset, out)
         return out
 
     def activation(self, activation: Activation, x: Array, out: Array | None = None) -> Array:
@@ -73,7 +66,7 @@ class CupyOperations(Operations):
         from dnnkit.kernels._cuda import activations
 
         with self.on_device():
-            if not _has_kernel(activation.name, x):
+            if not has_kernel(activation.name, x):
                 return super().activation(activation, x)
             out = self.xp.empty(x.shape, x.dtype) if out is None else out
             activations.forward(activation, x, out)
@@ -84,7 +77,7 @@ class CupyOperations(Operations):
         from dnnkit.kernels._cuda import activations
 
         with self.on_device():
-            if not _has_kernel(activation.name, dy):
+            if not has_kernel(activation.name, dy):
                 return super().activation_backward(activation, dy, saved)
             out = self.xp.empty(dy.shape, dy.dtype) if out is None else out
             activations.backward(activation, dy, saved, out)
@@ -100,7 +93,7 @@ class CupyOperations(Operations):
     ) -> tuple[Array, Array]:
         """See `kernels/dense`."""
         with self.on_device():
-            if not _has_kernel(activation.name, x):
+            if not has_kernel(activation.name, x):
                 return super().dense(x, w, b, activation)
             return self._dense(x, w, b, activation, None, (None, *out))
 
@@ -115,7 +108,7 @@ class CupyOperations(Operations):
     ) -> tuple[Array, Array]:
         """See `kernels/dense`; what is kept is drawn where y is computed."""
         with self.on_device():
-            if not _has_kernel(activation.name, x):
+            if not has_kernel(activation.name, x):
                 return super().dense_and_dropout(x, w, b, activation, dropout)
             return self._dense(x, w, b, activation, dropout, out)
 
@@ -133,7 +126,7 @@ class CupyOperations(Operations):
         y = self.xp.empty(shape, x.dtype) if y is None else y
         z = self.xp.empty(shape, x.dtype) if z is None and needs_z else z
         dropped = self.xp.empty(shape, x.dtype) if dropped is None and dropout is not None else dropped
-        _kernel("dense").forward(x, w, b, activation, z if needs_z else None, y, dropout, dropped)
+        kernel_of("dense").forward(x, w, b, activation, z if needs_z else None, y, dropout, dropped)
         return (y if dropped is None else dropped), (z if needs_z else y)
 
     def dense_backward(
@@ -148,7 +141,7 @@ class CupyOperations(Operations):
     ) -> tuple[Array | None, Array, Array]:
         """See `kernels/dense`; dy becomes dz."""
         with self.on_device():
-            if not _has_kernel(activation.name, dy):
+            if not has_kernel(activation.name, dy):
                 return super().dense_backward(dy, x, w, saved, activation, needs_dx)
             return self._dense_backward(dy, x, w, saved, activation, None, needs_dx, out)
 
@@ -165,7 +158,7 @@ class CupyOperations(Operations):
     ) -> tuple[Array | None, Array, Array]:
         """See `kernels/dense`; dy becomes dz, and what was kept is drawn again."""
         with self.on_device():
-            if not _has_kernel(activation.name, dy):
+            if not has_kernel(activation.name, dy):
                 return super().dense_and_dropout_backward(dy, x, w, saved, activation, dropout, needs_dx)
             return self._dense_backward(dy, x, w, saved, activation, dropout, needs_dx, out)
 
@@ -181,7 +174,7 @@ class CupyOperations(Operations):
         out: tuple[Array | None, Array | None, Array | None],
     ) -> tuple[Array | None, Array, Array]:
         dx, dw, db = out
-        kernel, empty, dy = _kernel("dense"), self.xp.empty, contiguous(dy)  # dz is written over it
+        kernel, empty, dy = kernel_of("dense"), self.xp.empty, contiguous(dy)  # dz is written over it
         dx = empty(x.shape, x.dtype) if needs_dx and dx is None else dx
         dw = empty(w.shape, w.dtype) if dw is None else dw
         db = empty(w.shape[1], w.dtype) if db is None else db
@@ -195,10 +188,10 @@ class CupyOperations(Operations):
     def draw_dropout(self, x: Array, dropout: Draw, out: Array | None = None) -> Array:
         """See `kernels/dropout`; one launch, without a mask."""
         with self.on_device():
-            if not _has_kernel("dropout", x):
+            if not has_kernel("dropout", x):
                 return super().draw_dropout(x, dropout)
             out = self.xp.empty(x.shape, x.dtype) if out is None else out
-            _kernel("dropout").draw(x, dropout, out)
+            kernel_of("dropout").draw(x, dropout, out)
         return out
 
     def dense_backward_input(
@@ -206,11 +199,11 @@ class CupyOperations(Operations):
     ) -> Array:
         """See `kernels/dense`; dy becomes dz."""
         with self.on_device():
-            if not _has_kernel(activation.name, dy):
+            if not has_kernel(activation.name, dy):
                 return super().dense_backward_input(dy, w, saved, activation)
             dy = contiguous(dy)  # dz is written over it
             out = self.xp.empty((dy.shape[0], w.shape[0]), dy.dtype) if out is None else out
-            _kernel("dense").backward_input(dy, w, saved, activation, dy, out)
+            kernel_of("dense").backward_input(dy, w, saved, activation, dy, out)
         return out
 
     def dropout_mask(
@@ -219,14 +212,14 @@ class CupyOperations(Operations):
         """See `kernels/dropout`; `step` may be a clock on the GPU."""
         with self.on_device():
             out = self.xp.empty(shape, np.bool_) if out is None else out
-            _kernel("dropout").mask(0, out.size, rate, seed, layer, step, out.reshape(-1))
+            kernel_of("dropout").mask(0, out.size, rate, seed, layer, step, out.reshape(-1))
         return out
 
     def dropout(self, x: Array, keep: Array, rate: float, out: Array | None = None) -> Array:
         """See `kernels/dropout`."""
         with self.on_device():
             out = self.xp.empty(x.shape, x.dtype) if out is None else out
-            _kernel("dropout").apply(x, keep, rate, out)
+            kernel_of("dropout").apply(x, keep, rate, out)
         return out
 
     def stage(
@@ -240,10 +233,10 @@ class CupyOperations(Operations):
     ) -> tuple[Array, Any]:
         """See `kernels/stages/<kind>`; `context.step` may be a clock on the GPU."""
         with self.on_device():
-            if not _has_kernel(kind.name, xs[0]):
+            if not has_kernel(kind.name, xs[0]):
                 return super().stage(kind, xs, parameters, settings, context, memory)
             own = self._memory(memory, xs[0].dtype)
-            made: tuple[Array, Any] = _kernel(kind.name).forward(xs, parameters, settings, context, own)
+            made: tuple[Array, Any] = kernel_of(kind.name).forward(xs, parameters, settings, context, own)
         return made
 
     def stage_backward(
@@ -260,10 +253,10 @@ class CupyOperations(Operations):
         """See `kernels/stages/<kind>`."""
         with self.on_device():
             given = dy, saved, parameters, settings, needs_dx
-            if not _has_kernel(kind.name, dy):
+            if not has_kernel(kind.name, dy):
                 return super().stage_backward(kind, *given, memory, outs)
             own = self._memory(memory, dy.dtype)
-            made: tuple[list[Array | None], list[Array | None]] = _kernel(kind.name).backward(*given, own, outs)
+            made: tuple[list[Array | None], list[Array | None]] = kernel_of(kind.name).backward(*given, own, outs)
         return made
 
     def _memory(self, memory: Memory, dtype: Any) -> Callable[..., Array]:
@@ -280,7 +273,7 @@ class CupyOperations(Operations):
     def add(self, a: Array, b: Array, out: Array | None = None) -> Array:
         """See `kernels/stages/add`."""
         with self.on_device():
-            if not _has_kernel("add", a):
+            if not has_kernel("add", a):
                 return super().add(a, b, out)
             out = self.xp.empty(a.shape, a.dtype) if out is None else out
             pairwise.combine("add", a, b, out)
@@ -290,27 +283,27 @@ class CupyOperations(Operations):
         """See `kernels/penalty`; the sum stays on the GPU."""
         with self.on_device():
             refuse("a penalty that is not a step's")
-            if not _has_kernel("penalty", w):
+            if not has_kernel("penalty", w):
                 return super().penalty(w, l1, l2)
             total = self.xp.empty((), np.float64)
-            _kernel("penalty").penalty(w, l1, l2, total, self._scratch(PARTIALS, np.float64))
+            kernel_of("penalty").penalty(w, l1, l2, total, self._scratch(PARTIALS, np.float64))
         return total
 
     def add_penalty_gradient(self, w: Array, gradient: Array, l1: Array, l2: Array) -> Array:
         """See `kernels/penalty`; in place."""
         with self.on_device():
-            if not _has_kernel("penalty", w):
+            if not has_kernel("penalty", w):
                 return super().add_penalty_gradient(w, gradient, l1, l2)
-            _kernel("penalty").gradient(w, gradient, l1, l2)
+            kernel_of("penalty").gradient(w, gradient, l1, l2)
         return gradient
 
     def norm_bound(self, w: Array, least: float, most: float, rate: float, not_negative: bool) -> Array:
         """See `kernels/norm_bound`; in place."""
         with self.on_device():
-            if not _has_kernel("norm_bound", w):
+            if not has_kernel("norm_bound", w):
                 return super().norm_bound(w, least, most, rate, not_negative)
             memory = self._scratch_of(w.dtype)
-            _kernel("norm_bound").hold(w, least, most, rate, not_negative, memory)
+            kernel_of("norm_bound").hold(w, least, most, rate, not_negative, memory)
         return w
 
     def _scratch_of(self, dtype: Any) -> Callable[..., Array]:
@@ -333,7 +326,7 @@ class CupyOperations(Operations):
         """See `kernels/losses/<loss>`; the sum stays on the GPU."""
         with self.on_device():
             refuse("a loss that is not a step's")
-            if not isinstance(loss.kernel, str) or not _has_kernel(loss.kernel, scores):
+            if not isinstance(loss.kernel, str) or not has_kernel(loss.kernel, scores):
                 return super().loss(loss, scores, targets, weights, scale)
             targets, weights = _like_scores(scores, targets, weights)
             out = self.xp.empty(scores.shape, scores.dtype) if out is None else out
@@ -346,7 +339,7 @@ class CupyOperations(Operations):
         """See `kernels/metrics`; the sum, or the sums, stay on the GPU."""
         with self.on_device():
             refuse("a metric that is not a step's")
-            if not isinstance(metric.kernel, str) or not _has_kernel(metric.kernel, scores):
+            if not isinstance(metric.kernel, str) or not has_kernel(metric.kernel, scores):
                 return super().metric(metric, scores, targets, weights)
             targets, weights = _like_scores(scores, targets, weights)
             if registry.metric(metric.kernel).count is not None:
@@ -358,116 +351,22 @@ class CupyOperations(Operations):
             metrics.total(metric.kernel, scores, targets, weights, metric.threshold, total, scratch)
         return total
 
-    # -- a training step whose numbers are on the GPU -----------------------------------------------------------------
-
-    def is_in_loss(self, metric: Metric) -> bool:
-        """Whether the metric can be summed in the launch of the loss: it is one sum over the same scores."""
-        if not isinstance(metric.kernel, str) or metric.reads_predictions:
-            return False
-        return registry.metric(metric.kernel).count is None
-
-    def gather_batch(
-        self,
-        data: Array,
-        order: Array,
-        rescale: Rescale,
-        out: Array,
-        targets: tuple[Array, Array],
-        weights: tuple[Array, Array] | None,
-        table: Array,
-        numbers: Array,
-        clock: Array,
-        batch: int,
-        period: int,
-    ) -> None:
-        """Begin a step whose numbers and clock are on the GPU: its rows to out. See `kernels/gather/gpu.py`."""
-        with self.on_device():
-            moment = table, numbers, clock, batch, period
-            _kernel("gather").gather_batch(data, order, rescale.scale, rescale.offset, out, targets, weights, *moment)
-
-    def end_step(
-        self,
-        loss: Loss,
-        metric: Metric | None,
-        scores: Array,
-        targets: Array,
-        weights: Array | None,
-        numbers: Array,
-        clock: Array,
-        totals: Array,
-        out: Array,
-    ) -> None:
-        """The loss of a step whose numbers and clock are on the GPU, with a metric that `is_in_loss`.
-
-        Both are added to the first of totals; the gradient goes to out. See `kernels/_cuda/losses.py`.
-        """
-        assert isinstance(loss.kernel, str), "a loss of one's own has no such step"
-        named = None
-        if metric is not None:
-            assert isinstance(metric.kernel, str), "as `is_in_loss` asks"
-            named = metric.kernel, metric.threshold
-        with self.on_device():
-            scratch, kernel = self._scratch(PARTIALS, np.float64), registry.loss(loss.kernel)
-            losses.end_step(kernel, named, scores, targets, weights, out, numbers, clock, totals, scratch)
-
-    def add_loss(
-        self,
-        loss: Loss,
-        scores: Array,
-        targets: Array,
-        weights: Array | None,
-        numbers: Array,
-        out: Array,
-        total: Array,
-    ) -> None:
-        """The loss of one of several outputs in such a step, to total (1,); the gradient goes to out."""
-        assert isinstance(loss.kernel, str), "a loss of one's own has no such step"
-        with self.on_device():
-            kernel, scratch = registry.loss(loss.kernel), self._scratch(PARTIALS, np.float64)
-            losses.loss_and_gradient(kernel, scores, targets, weights, 1.0, out, total, scratch, numbers)
-
-    def add_penalty(
-        self,
-        w: Array,
-        l1: Array,
-        l2: Array,
-        total: Array,
-        factor: float = 1.0,
-        numbers: Array | None = None,
-        place: int = 0,
-    ) -> None:
-        """A penalty, added to total (1,); of a step, times a number of that. See `kernels/penalty/gpu.py`."""
-        with self.on_device():
-            scratch = self._scratch(PARTIALS, np.float64)
-            _kernel("penalty").penalty(w, l1, l2, total, scratch, factor, numbers, place, adds=True)
-
-    def add_metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None, totals: Array) -> None:
-        """A step's sums of a metric, in a launch of its own, added to totals (S,)."""
-        assert isinstance(metric.kernel, str), "a metric of one's own has no such step"
-        given = metric.kernel, scores, targets, weights, metric.threshold, totals
-        with self.on_device():
-            if registry.metric(metric.kernel).count is None:
-                metrics.total(*given, self._scratch(PARTIALS, np.float64), adds=True)
-            else:
-                size = metric_sums.scratch_size(len(scores), metric.sums)
-                metric_sums.totals(*given, self._scratch(size, np.float64), adds=True)
-
     def clip_norm(self, x: Array, bound: float, out: Array | None = None) -> Array:
         """See `kernels/clip_norm`; the norm stays on the GPU."""
         with self.on_device():
-            if not _has_kernel("clip_norm", x):
+            if not has_kernel("clip_norm", x):
                 return super().clip_norm(x, bound)
             out = self.xp.empty(x.shape, x.dtype) if out is None else out
-            _kernel("clip_norm").clip_norm(x, bound, out, self._scratch(PARTIALS + 1, np.float64))
+            kernel_of("clip_norm").clip_norm(x, bound, out, self._scratch(PARTIALS + 1, np.float64))
         return out
 
     def clip_value(self, x: Array, bound: float, out: Array | None = None) -> Array:
         """See `kernels/clip_norm`."""
         with self.on_device():
-            if not _has_kernel("clip_norm", x):
+            if not has_kernel("clip_norm", x):
                 return super().clip_value(x, bound)
             out = self.xp.empty(x.shape, x.dtype) if out is None else out
-            _kernel("clip_norm").clip_value(x, bound, out)
+            kernel_of("clip_norm").clip_value(x, bound, out)
         return out
 
     def accumulate(self, total: Array, gradient: Array, factor: float, *, is_first: bool) -> Array:
@@ -479,10 +378,10 @@ class CupyOperations(Operations):
     def interpolate(self, x: Array, y: Array, share: float, out: Array | None = None) -> Array:
         """See `kernels/interpolate`."""
         with self.on_device():
-            if not _has_kernel("interpolate", x):
+            if not has_kernel("interpolate", x):
                 return super().interpolate(x, y, share)
             out = self.xp.empty(x.shape, x.dtype) if out is None else out
-            _kernel("interpolate").interpolate(x, y, share, out)
+            kernel_of("interpolate").interpolate(x, y, share, out)
         return out
 
     def update(
@@ -490,7 +389,7 @@ class CupyOperations(Operations):
     ) -> tuple[Array, list[Array]]:
         """See `kernels/optimizer_step`; in place. The learning rate may be the step's numbers on the GPU."""
         with self.on_device():
-            launcher = getattr(_kernel("optimizer_step"), rule.name or "", None)
+            launcher = getattr(kernel_of("optimizer_step"), rule.name or "", None)
             if launcher is None:  # your own rule may keep the gradient, whose memory the next step writes to
                 refuse("a rule of one's own")
                 return super().update(rule, step, parameter, gradient.copy(), slots, *numbers)
@@ -498,41 +397,6 @@ class CupyOperations(Operations):
             rate = 0.0 if of_step is not None else numbers[0]
             launcher(step, parameter, gradient, *slots, rate, *numbers[1:], numbers=of_step)
         return parameter, slots
-
-    def _scratch(self, size: int, dtype: Any, name: str = "") -> Array:
-        """Memory for the partial sums of one launch, this thread's and this stream's: nobody else writes to it."""
-        held = self._of_thread.__dict__
-        key = f"{self.xp.cuda.get_current_stream().ptr} {np.dtype(dtype)} {name}"
-        if key not in held or held[key].size < size:
-            held[key] = self.xp.empty(size, dtype)
-        return held[key][:size]
-
-    def forget_scratch(self) -> None:
-        """Give back this thread's memory for partial sums; what is needed is made again."""
-        for key in [key for key, held in vars(self._of_thread).items() if self.owns(held)]:
-            del self._of_thread.__dict__[key]
-
-
-@cache
-def _kernel(name: str) -> ModuleType:
-    return registry.version(name, "gpu")
-
-
-def _has_kernel(name: str, x: Array) -> bool:
-    """Whether there is a CUDA version, and for the dtype of x: another's activation may have none, nor has float16.
-
-    If not, CuPy's functions are called, which are in no recording.
-    """
-    if _is_written(name, x.dtype):
-        return True
-    refuse(f"{name} has no kernel of its own")
-    return False
-
-
-@cache
-def _is_written(name: str, dtype: Any) -> bool:
-    """Asked before every operation; to look takes 20 to 100 µs. What a name stands for never changes (`registry`)."""
-    return np.dtype(dtype).name in REALS and registry.has_gpu_version(name)
 
 
 def _like_scores(scores: Array, targets: Array, weights: Array | None) -> tuple[Array, Array | None]:

@@ -14,7 +14,7 @@ import pytest
 import dnnkit as dk
 from dnnkit.backends import get_backend
 from dnnkit.backends.cupy_backend import executable as cupy_executable
-from dnnkit.backends.cupy_backend import operations
+from dnnkit.backends.cupy_backend import step_operations
 from dnnkit.kernels import registry
 from dnnkit.kernels._cuda import launch
 from tests.backends.networks import CASES, data
@@ -95,7 +95,7 @@ def test_a_step_does_not_ask_which_kernels_there_are(cupy: ModuleType, monkeypat
     monkeypatch.setattr(registry, "has_gpu_version", lambda name: asked.append(name) or look(name))
     steps(net, 1, 3)
     assert not asked
-    operations._is_written.cache_clear()
+    step_operations._is_written.cache_clear()
     steps(net, 2, 3)
     assert asked
 
