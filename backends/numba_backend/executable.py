@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,7 +10,8 @@ from dnnkit.backends.aligned import Lending, address
 from dnnkit.backends.executable import Executable, Gradients
 from dnnkit.backends.inspection import StepParts
 from dnnkit.backends.numba_backend import cost_model, inspection
-from dnnkit.backends.numba_backend.bytecode import Clips, Purpose
+from dnnkit.backends.numba_backend.bytecode import Purpose
+from dnnkit.backends.numba_backend.compiled_hyperparameters import CompiledHyperparameters, clips_of
 from dnnkit.backends.numba_backend.one_batch import OneBatch
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
 from dnnkit.backends.numba_backend.readers import TEAMS, CompiledReader
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 
 
 BYTE = np.dtype(np.uint8)
-
-Taken: TypeAlias = tuple[HostArray, HostArray, Clips, float, float]
-"""Rates, other numbers, which norms are bounded, by what, and the bound of each element."""
 
 
 @dataclass
@@ -83,9 +81,7 @@ class NumbaExecutable(CompiledReader):
         self._prepared: set[tuple[object, ...]] = set()
         """Schedules that are compiled, by purpose, partition, rows per batch, clipping, and kind of data."""
         self._is_given_up = False
-        self._taken: tuple[Hyperparameters | None, Any] = None, None
-        """The last hyperparameters, and what compiled code takes of them."""
-        self._last_constants: tuple[Mapping[str, float] | None, HostArray] = None, np.zeros(0)
+        self._hyperparameters = CompiledHyperparameters(program)
         self._one_batches: dict[tuple[object, ...], OneBatch] = {}
         self._all_rows: AllRows | None = None
         self._differentiating: tuple[int, CompiledIterations] | None = None
@@ -199,7 +195,7 @@ class NumbaExecutable(CompiledReader):
         sums: HostArray | None = None,
     ) -> None:
         """Prepare the team for steps of the running epoch; they change these numbers and sums, else its own."""
-        epoch, steps = self.epoch, self._steps(first, last, hyperparameters)
+        epoch, steps = self.epoch, self._hyperparameters.steps(first, last, self.state.step, hyperparameters)
         numbers = self._homes.to_write(epoch.team.partition, epoch.team.layout) if numbers is None else numbers
         epoch.team.prepare(
             "train", epoch.batches, steps, numbers, epoch.sums if sums is None else sums, self.first_trained
@@ -238,46 +234,6 @@ class NumbaExecutable(CompiledReader):
     def give_up(self) -> None:  # noqa: D102
         self._is_given_up = True
         self.request_stop()
-
-    def _steps(self, first: int, last: int, hyperparameters: Hyperparameters, is_clipped: bool = False) -> Steps:
-        """Steps with all that the optimizer takes; no bound of a norm where gradients are given that are within it."""
-        given, taken = self._taken
-        if given is not hyperparameters:
-            taken = self._take(hyperparameters)
-            self._taken = hyperparameters, taken
-        rates, constants, clips, clip, value = taken
-        if is_clipped:
-            clips, clip = "", 0.0
-        return Steps(first, last, self.state.step, rates, constants, clips, clip, value)
-
-    def _take(self, hyperparameters: Hyperparameters) -> Taken:
-        """Hyperparameters as compiled code takes them."""
-        rates = hyperparameters.learning_rates
-        if groups := hyperparameters.groups:
-            rates = np.stack([rates, *(group.learning_rates for group in groups)])
-        constants = self._constants(hyperparameters) if hyperparameters.is_plain else self._table(hyperparameters)
-        clip, value = hyperparameters.clip_norm or hyperparameters.clip_each or 0.0, hyperparameters.clip_value or 0.0
-        return rates, constants, clips_of(hyperparameters), clip, value
-
-    def _table(self, hyperparameters: Hyperparameters) -> HostArray:
-        """The constants of each group, and of each step if they vary."""
-        names = [name for rule in self.program.rules for name in rule.hyperparameters]
-        each = hyperparameters, *hyperparameters.groups
-        steps = len(hyperparameters.learning_rates) if hyperparameters.varies else 1
-        table = np.empty((len(each), steps, len(names)))
-        for group, own in enumerate(each):
-            for place, name in enumerate(names):
-                table[group, :, place] = own.constants[name]
-        return table
-
-    def _constants(self, hyperparameters: Hyperparameters) -> HostArray:
-        given, made = self._last_constants
-        if hyperparameters.constants is not given:
-            given = hyperparameters.constants
-            names = [name for rule in self.program.rules for name in rule.hyperparameters]
-            made = np.array([[[given[name] for name in names]]], np.float64)
-            self._last_constants = given, made
-        return made
 
     def request_stop(self) -> None:  # noqa: D102
         if self._training is not None:
@@ -377,7 +333,7 @@ class NumbaExecutable(CompiledReader):
             return None
         self._giant_step.wait()
         team = batch.team
-        steps = self._steps(0, 1, hyperparameters)
+        steps = self._hyperparameters.steps(0, 1, self.state.step, hyperparameters)
         self.state.execution = cost_model.record(team.partition, len(x))
         self._tell(team.partition)
         loss = batch.train(steps, hyperparameters, self._homes.to_write(team.partition, team.layout))
@@ -441,7 +397,7 @@ class NumbaExecutable(CompiledReader):
                     self._backend.clip_norm(part, hyperparameters.clip_each, out=part)
             place = address(flat)
         self._giant_step.wait()
-        steps = self._steps(0, 1, hyperparameters, is_clipped=True)
+        steps = self._hyperparameters.steps(0, 1, self.state.step, hyperparameters, is_clipped=True)
         self._shared_update().run(place, steps, hyperparameters, self._homes.flat_to_write())
         for bound in self.program.bounds:
             value = self._layout.view(self._parameters, bound.parameter, np)
@@ -475,13 +431,6 @@ class NumbaExecutable(CompiledReader):
 
     def step_parts(self, data: Data, order: HostArray, batch_size: int) -> StepParts:  # noqa: D102
         return inspection.step_parts(self, data, order, batch_size)
-
-
-def clips_of(hyperparameters: Hyperparameters) -> Clips:
-    """Which norms of the gradient are bounded."""
-    if hyperparameters.clip_norm is not None:
-        return "whole"
-    return "" if hyperparameters.clip_each is None else "each"
 
 
 def _form(data: Data) -> tuple[object, ...]:
