@@ -34,6 +34,10 @@ class Part:
         """How many there are."""
         return int(self.x.shape[0])
 
+    def only(self, which: NDArray[np.intp]) -> "Part":
+        """These rows, by their numbers."""
+        return Part(self.x[which], self.y[which], None if self.weights is None else self.weights[which])
+
 
 @dataclass(frozen=True)
 class Columns:

@@ -5,6 +5,7 @@ from math import inf
 from numbers import Integral
 from typing import Any
 
+from dnnkit import layers
 from dnnkit.activations import find
 from dnnkit.base_loss import LOSSES, Loss
 from dnnkit.errors import UnknownName
@@ -14,6 +15,12 @@ from dnnkit.settings import FLAG, NOT_NEGATIVE, POSITIVE, SHARE, Expected, numbe
 
 ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid"}
 """Names that scikit-learn has for what is called otherwise here."""
+
+NORMALIZATIONS = {
+    "batch": layers.BatchNormalization,
+    "layer": layers.LayerNormalization,
+    "rms": layers.RMSNormalization,
+}
 
 LOSSES_THERE = {"squared_error": "mean_squared_error", "absolute_error": "mean_absolute_error"}
 """The same of losses; "log_loss" is the cross-entropy of the task."""
@@ -70,6 +77,10 @@ def _class_weight(value: Any) -> Any:
     raise ValueError
 
 
+def _callbacks(value: Any) -> Any:
+    return () if value is None else value if isinstance(value, list | tuple) else (value,)
+
+
 def _n_jobs(value: Any) -> Any:
     if value is None:
         return None
@@ -103,12 +114,13 @@ PARAMETERS: dict[str, Expected] = {
     "max_fun": whole(),
     "dropout": SHARE,
     "class_weight": Expected("a dictionary of weights by class, 'balanced' or None", _class_weight),
-    "normalization": one_of("batch", "layer", "rms", None),
+    "normalization": one_of(*NORMALIZATIONS, None),
     "label_smoothing": SHARE,
     "n_ensemble": whole(),
     "calibration": one_of("temperature", None),
     "time_budget": or_none(POSITIVE),
     "dtype": one_of("float32", "float64"),
+    "callbacks": Expected("a callback or a list of them", _callbacks),
     "n_jobs": Expected("a whole number but 0, -1 for all processors, or None", _n_jobs),
 }
 """By name; those that are neither here nor below take anything that what they are handed to takes."""

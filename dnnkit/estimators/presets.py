@@ -42,5 +42,5 @@ class Preset:
 
 
 PRESETS: Registry[Preset] = Registry("preset", "an object of class Preset", lambda thing: isinstance(thing, Preset))
-PRESETS.add("mlp", Lazy("dnnkit.estimators.plain:MLP"))
-PRESETS.add("tabular", Lazy("dnnkit.estimators.recipe:TABULAR"))
+PRESETS.add("mlp", Lazy("dnnkit.estimators.mlp:MLP"))
+PRESETS.add("tabular", Lazy("dnnkit.estimators.tabular:TABULAR"))

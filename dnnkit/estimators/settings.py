@@ -1,6 +1,6 @@
 """The parameters of an estimator, each with its value: nothing is "auto" any more."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -54,7 +54,7 @@ class Settings:
     dtype: Dtype
     backend: Any
     n_jobs: int | None
-    callbacks: Any
+    callbacks: Sequence[Any]
 
 
 def preset_of(given: Any) -> Preset:

@@ -49,7 +49,7 @@ REFERENCE = [
     Fault(
         "reference-best-epoch", STALE, "dnnkit/estimators/watching.py",
         "if self.weights is not None:", "if False:",
-        "tests/dnnkit/estimators/test_recipe.py -k best_epoch",
+        "tests/dnnkit/estimators/test_tabular.py -k best_epoch",
     ),
     Fault(
         "reference-temperature-slope", MISSING, "dnnkit/estimators/calibration.py",

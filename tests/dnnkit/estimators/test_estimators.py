@@ -243,7 +243,7 @@ def test_ctrl_c_keeps_what_was_learned(x: Any) -> None:
 
 def test_a_time_budget_ends_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(10_000))
-    for module in ("plain", "convergence"):
+    for module in ("mlp", "convergence"):
         monkeypatch.setattr(f"dnnkit.estimators.{module}.perf_counter", lambda: float(next(clock)))
     estimator = dk.DNNClassifier(**{**MLP, "max_iter": 1000}, time_budget=20, n_ensemble=2, n_jobs=1).fit(X, Y)
     assert [curve.ended for curve in estimator._members.curves] == [

@@ -15,8 +15,8 @@ from dnnkit.estimators import workers
 from dnnkit.estimators.budget import Hurried
 from dnnkit.estimators.data import Columns, EncodedData, Part, Task
 from dnnkit.estimators.members import Members, tempered
-from dnnkit.estimators.recipe import train
 from dnnkit.estimators.settings import resolve
+from dnnkit.estimators.tabular import train
 from dnnkit.network.whole import WholeNetwork
 
 ROWS, FEATURES = 96, 5

@@ -24,9 +24,10 @@ from dnnkit.estimators.calibration import as_classes, temperature_of
 from dnnkit.estimators.data import Curve, EncodedData, Part, Progress
 from dnnkit.estimators.embedding import assembled
 from dnnkit.estimators.members import Members, predict
-from dnnkit.estimators.plain import NORMALIZATIONS, optimizer_of
+from dnnkit.estimators.parameters import NORMALIZATIONS
 from dnnkit.estimators.presets import OfData, Preset
 from dnnkit.estimators.settings import Settings
+from dnnkit.estimators.solvers import optimizer_of
 from dnnkit.estimators.sparse import fit
 from dnnkit.estimators.splitting import held_out_rows
 from dnnkit.estimators.watching import INTERRUPTED, BestEpoch, Deadline, Telling
@@ -152,7 +153,7 @@ def train(
         member = _Member(data, settings, aim, seeds[number], splits[number], epochs, stop)
         return member.train(before, 1, clock, deadline, tell)
 
-    made = [member for member in each_in_threads(make, range(count), n_jobs, stop) if member is not None]
+    made = each_in_threads(make, range(count), n_jobs, stop)
     if stop.is_set():
         made = [member for member in made if member.curve.losses]
         if not made:
@@ -200,7 +201,7 @@ class _Member:
         if self.split is not None:
             kept = np.ones(part.rows, bool)
             kept[self.split] = False
-            part, held_out = _rows(part, np.flatnonzero(kept)), _rows(part, self.split)
+            part, held_out = part.only(np.flatnonzero(kept)), part.only(self.split)
         epochs = settings.max_iter if self.epochs is None else self.epochs
         full_batch = settings.solver == "lbfgs" or getattr(settings.solver, "full_batch", False)
         batch = part.rows if full_batch else min(settings.batch_size, part.rows)
@@ -231,7 +232,7 @@ class _Member:
                 shuffle=settings.shuffle,
                 sample_weight=part.weights,
                 validation_data=None if held_out is None else self._validation(held_out),
-                callbacks=[*watches, *_several(settings.callbacks)],
+                callbacks=[*watches, *settings.callbacks],
                 verbose=0,
             )
             curve.ended = curve.ended or history.ended or ""
@@ -257,14 +258,6 @@ class _Member:
     def _validation(self, part: Part) -> tuple[Any, ...]:
         targets = targets_of(self.aim.loss, part, self.data, self.settings.dtype)
         return (part.x, targets) if part.weights is None else (part.x, targets, part.weights)
-
-
-def _rows(part: Part, which: NDArray[np.intp]) -> Part:
-    return Part(part.x[which], part.y[which], None if part.weights is None else part.weights[which])
-
-
-def _several(callbacks: Any) -> Sequence[Any]:
-    return () if callbacks is None else callbacks if isinstance(callbacks, list | tuple) else (callbacks,)
 
 
 def _temperature(members: Members, data: EncodedData, made: Sequence[_Trained]) -> float:

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Sequence
-from copy import deepcopy
 from itertools import pairwise
 from math import sqrt
 from time import perf_counter
@@ -19,27 +18,16 @@ from dnnkit.estimators.convergence import Convergence
 from dnnkit.estimators.data import Curve, EncodedData, Part, Progress
 from dnnkit.estimators.embedding import SIZE, assembled, inputs_of
 from dnnkit.estimators.members import Members
+from dnnkit.estimators.parameters import NORMALIZATIONS
 from dnnkit.estimators.presets import OfData, OfParameters, Preset
 from dnnkit.estimators.settings import Settings
+from dnnkit.estimators.solvers import optimizer_of
 from dnnkit.estimators.sparse import fit
 from dnnkit.estimators.workers import at_once, each_in_threads
 from dnnkit.initializers import RandomUniform, VarianceScaling
-from dnnkit.lbfgs import LBFGS
 from dnnkit.metrics import name_of
 from dnnkit.network.whole import WholeNetwork
-from dnnkit.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
 from dnnkit.regularizers import L2
-from dnnkit.schedules import SCHEDULES, Schedule
-
-NORMALIZATIONS = {
-    "batch": layers.BatchNormalization,
-    "layer": layers.LayerNormalization,
-    "rms": layers.RMSNormalization,
-}
-
-LBFGS_CHANGE = 2.220446049250313e-09
-"""Of the loss, as a share, below which SciPy's L-BFGS-B ends."""
-
 
 # -- networks --------------------------------------------------------------------------------------------------------
 
@@ -75,42 +63,6 @@ def network_of(
     return assembled(made, data.columns, data.train.x.shape[1], seed=seed, **options)
 
 
-def optimizer_of(settings: Settings, aim: Aim, steps: int) -> Optimizer:
-    """The solver with scikit-learn's parameters, for so many steps; one that is an object, as it is."""
-    if isinstance(settings.solver, Optimizer):
-        return deepcopy(settings.solver)  # each network's rate goes its own way
-    rate: float | Schedule = settings.learning_rate_init
-    if isinstance(settings.schedule, Schedule):
-        rate = settings.schedule
-    elif settings.schedule is not None:
-        factor = aim.objective if settings.solver == "sgd" else 1.0
-        rate = _schedule_of(settings.schedule, factor * settings.learning_rate_init, steps)
-    if settings.solver == "sgd":
-        rate = rate if isinstance(rate, Schedule) else rate * aim.objective
-        momentum = settings.momentum
-        return SGD(rate, momentum=momentum, nesterov=settings.nesterovs_momentum and momentum > 0)
-    if settings.solver == "adam":
-        epsilon = settings.epsilon / aim.objective
-        return Adam(rate, beta_1=settings.beta_1, beta_2=settings.beta_2, epsilon=epsilon)
-    if settings.solver == "lbfgs":
-        tolerance, evaluations = settings.tol / aim.objective, settings.max_fun
-        return LBFGS(gradient_tolerance=tolerance, change_tolerance=LBFGS_CHANGE, max_evaluations=evaluations)
-    made: Optimizer = OPTIMIZERS.make(settings.solver, Optimizer)
-    if not made.full_batch:
-        made.learning_rate = rate
-    return made
-
-
-def _schedule_of(name: str, rate: float, steps: int) -> Schedule:
-    try:
-        return SCHEDULES.find(name)(rate, steps)
-    except TypeError:
-        raise ConfigurationError(
-            f"schedule is {name!r}, which takes more than a rate and a number of steps: pass it made, such as "
-            f"dk.schedules.{name}(...)"
-        ) from None
-
-
 # -- training --------------------------------------------------------------------------------------------------------
 
 
@@ -140,7 +92,7 @@ def train(
             return before
         return _train_one(data, settings, aim, seeds[number], threads, progress, before, epochs, deadline)
 
-    made = [each for each in each_in_threads(make, range(count), settings.n_jobs) if each is not None]
+    made = each_in_threads(make, range(count), settings.n_jobs)
     if epochs is None and not all(curve.ended for _, curve in made):
         from sklearn.exceptions import ConvergenceWarning
 
@@ -209,7 +161,7 @@ def _train_one(
                 epochs=limit,
                 shuffle=settings.shuffle,
                 sample_weight=part.weights,
-                callbacks=[watch, *_several(settings.callbacks)],
+                callbacks=[watch, *settings.callbacks],
                 verbose=0,
             )
             curve.ended = curve.ended or history.ended
@@ -253,10 +205,6 @@ def train_on_little(
     watch.on_train_end()
 
 
-def _several(callbacks: Any) -> Sequence[Any]:
-    return () if callbacks is None else callbacks if isinstance(callbacks, list | tuple) else (callbacks,)
-
-
 def hold_out(part: Part, task: str, share: float, seed: int) -> tuple[Part, Part]:
     """Two parts of the rows, the second a share of them, with the same share of each class."""
     from sklearn.model_selection import train_test_split
@@ -269,11 +217,7 @@ def hold_out(part: Part, task: str, share: float, seed: int) -> tuple[Part, Part
             f"validation_fraction={share} of {part.rows} rows holds out {len(held_out)}: expected 2 or more. Increase "
             "validation_fraction, or give validation data"
         )
-    return _rows(part, np.sort(kept)), _rows(part, np.sort(held_out))
-
-
-def _rows(part: Part, which: NDArray[np.intp]) -> Part:
-    return Part(part.x[which], part.y[which], None if part.weights is None else part.weights[which])
+    return part.only(np.sort(kept)), part.only(np.sort(held_out))
 
 
 MLP = Preset(
