@@ -13,6 +13,10 @@ BOUNDS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NU
 """What joblib sets in its processes, so that all of them together have as many threads as there are processors."""
 
 
+POLL = 0.1
+"""Seconds between two looks for a signal."""
+
+
 def allowed_threads() -> int:
     """Threads that this process may have: its processors, or fewer where joblib or the user bounds libraries."""
     bounds = [int(os.environ[name]) for name in BOUNDS if os.environ.get(name, "").isdecimal()]
@@ -37,34 +41,47 @@ def at_once(n_jobs: int | None, members: int) -> tuple[int, int]:
 
 
 def each_in_threads(
-    make: Callable[[Any, int], Made], given: Sequence[Any], n_jobs: int | None, stop: Event | None = None
+    make: Callable[[Any, int], Made | None], given: Sequence[Any], n_jobs: int | None, stop: Event | None = None
 ) -> list[Made]:
-    """What `make` gives for each, and the number of threads that it may use; the first error is raised.
+    """What `make` gives for each, but None; the first error is raised.
 
     Arguments:
-        make: called for each of `given`, in threads.
+        make: called with each of `given` and the number of threads that it may use, in threads.
         given: what for.
         n_jobs: as `at_once` has it.
         stop: is set by Ctrl-C, and by an error, and tells `make` to come to an end; no more are begun then. After
             Ctrl-C there is what was made until then. None where Ctrl-C is to be raised.
     """
     workers, threads = at_once(n_jobs, len(given))
+    made: list[Made | None] = []
     if workers == 1:
-        made = []
         for each in given:
             if stop is None or not stop.is_set():
                 made.append(make(each, threads))
-        return made
+        return [one for one in made if one is not None]
     from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
+    all_wait, has_all = Event(), False
+
+    def begin(each: Any) -> Made | None:
+        all_wait.wait()
+        return make(each, threads) if has_all else None
+
     with ThreadPoolExecutor(workers, thread_name_prefix="dnnkit-member") as pool:
-        futures: list[Future[Made]] = []
+        futures: list[Future[Made | None]] = []
         try:
-            for each in given:
-                futures.append(pool.submit(make, each, threads))
-            wait(futures, return_when=FIRST_EXCEPTION)
+            try:  # none begins before all are known: what Ctrl-C makes us forget here has learned nothing
+                for each in given:
+                    futures.append(pool.submit(begin, each))
+                has_all = True
+            finally:
+                all_wait.set()
+            is_over = False
+            while not is_over:  # a signal that the system gives to another thread is looked for now and then
+                done, left = wait(futures, POLL, FIRST_EXCEPTION)
+                is_over = not left or any(future.exception() for future in done)
         except KeyboardInterrupt:
-            if stop is None:
+            if stop is None or not has_all:
                 raise
             stop.set()
         finally:
@@ -73,4 +90,5 @@ def each_in_threads(
                     future.cancel()
                 if stop is not None:
                     stop.set()
-        return [future.result() for future in futures if not future.cancelled()]
+        made = [future.result() for future in futures if not future.cancelled()]
+    return [one for one in made if one is not None]
