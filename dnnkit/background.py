@@ -27,7 +27,10 @@ def in_background(work: Callable[[], Result], look: Callable[[], object] = lambd
         finally:
             ended.set()
 
-    threading.Thread(target=run, daemon=True, name="dnnkit-background").start()
+    try:
+        threading.Thread(target=run, daemon=True, name="dnnkit-background").start()
+    except RuntimeError:  # there can be no more threads: Ctrl-C is heard when the work is over
+        return work()
     while not ended.wait(every):  # a signal that another thread was given does not wake this one
         look()
     if failures:

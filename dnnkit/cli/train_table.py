@@ -75,7 +75,7 @@ def asked_of(context: typer.Context) -> TableRun:
             option = f"--{name.replace('_', '-')}"
             raise ConfigurationError(f"{option} is for networks on images: the training of a table is not resumed")
     file = as_path(given["dataset"])
-    folder = given["out"] or new_folder(file.stem)
+    folder = Path(given["out"]) if given["out"] else new_folder(file.stem)  # text, with some versions of Typer
     require_free(folder, given["overwrite"], can_resume=False)
     if given["task"] not in (None, "classes", "numbers"):
         raise ConfigurationError(f"--task is {shown(given['task'])}: expected classes or numbers")

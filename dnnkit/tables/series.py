@@ -204,10 +204,14 @@ def without_zone(value: Any) -> Any:
 
 
 def as_microseconds(name: str, values: NDArray[Any]) -> NDArray[Any]:
-    """Dates of any unit; NumPy says nothing of those that are too far away."""
-    found = values.astype("datetime64[us]")
-    years = found.astype("datetime64[Y]") - values.astype("datetime64[Y]")
-    if np.any(years.astype(int)[~np.isnat(years)]):
+    """Dates of any unit; of those that are too far away NumPy says nothing before 2.5."""
+    try:
+        found = values.astype("datetime64[us]")
+        years = found.astype("datetime64[Y]") - values.astype("datetime64[Y]")
+        is_wrong = bool(np.any(years.astype(int)[~np.isnat(years)]))
+    except OverflowError:
+        is_wrong = True
+    if is_wrong:
         raise DataError(f"column {name!r} has dates too far away for microseconds: leave them out")
     return found
 

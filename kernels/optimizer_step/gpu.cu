@@ -41,6 +41,10 @@ __device__ __forceinline__ void for_each(
     });
 }
 
+// a x + b y, rounded in one way: of two products a compiler fuses either with the sum, and takes the one for packs and
+// the other for single elements, so that bits would depend on where arrays lie.
+__device__ __forceinline__ REAL weighted(REAL a, REAL x, REAL b, REAL y) { return fma(a, x, b * y); }
+
 // The larger of the two; no number if one of them is none.
 __device__ __forceinline__ REAL larger(REAL a, REAL b) { return a >= b || a != a ? a : b; }
 
@@ -67,7 +71,7 @@ struct Rmsprop {
     REAL learning_rate, rho, one_minus_rho, epsilon;
 
     __device__ __forceinline__ void operator()(REAL& p, REAL g, REAL& square, REAL&) const {
-        square = rho * square + one_minus_rho * (g * g);
+        square = weighted(rho, square, one_minus_rho, g * g);
         p -= learning_rate * g / (sqrt(square) + epsilon);
     }
 };
@@ -76,8 +80,8 @@ struct Adam {
     REAL step_size, root_correction, beta_1, one_minus_beta_1, beta_2, one_minus_beta_2, epsilon, decay;
 
     __device__ __forceinline__ void operator()(REAL& p, REAL g, REAL& first_moment, REAL& second_moment) const {
-        first_moment = beta_1 * first_moment + one_minus_beta_1 * g;
-        second_moment = beta_2 * second_moment + one_minus_beta_2 * (g * g);
+        first_moment = weighted(beta_1, first_moment, one_minus_beta_1, g);
+        second_moment = weighted(beta_2, second_moment, one_minus_beta_2, g * g);
         p = p * decay - step_size * first_moment / (sqrt(second_moment) * root_correction + epsilon);
     }
 };
@@ -131,8 +135,8 @@ struct Amsgrad {
     __device__ __forceinline__ void operator()(
         REAL& p, REAL g, REAL& first_moment, REAL& second_moment, REAL& largest
     ) const {
-        first_moment = beta_1 * first_moment + one_minus_beta_1 * g;
-        second_moment = beta_2 * second_moment + one_minus_beta_2 * (g * g);
+        first_moment = weighted(beta_1, first_moment, one_minus_beta_1, g);
+        second_moment = weighted(beta_2, second_moment, one_minus_beta_2, g * g);
         largest = larger(second_moment, largest);
         p = p * decay - step_size * first_moment / (sqrt(largest) * root_correction + epsilon);
     }
@@ -151,7 +155,7 @@ struct Adamax {
     REAL step_size, decay, beta_1, one_minus_beta_1, beta_2, epsilon;
 
     __device__ __forceinline__ void operator()(REAL& p, REAL g, REAL& first_moment, REAL& largest) const {
-        first_moment = beta_1 * first_moment + one_minus_beta_1 * g;
+        first_moment = weighted(beta_1, first_moment, one_minus_beta_1, g);
         largest = larger(fabs(g) + epsilon, beta_2 * largest);
         p = p * decay - step_size * first_moment / largest;
     }
@@ -161,9 +165,9 @@ struct Nadam {
     REAL of_gradient, of_moment, root_correction, decay, beta_1, one_minus_beta_1, beta_2, one_minus_beta_2, epsilon;
 
     __device__ __forceinline__ void operator()(REAL& p, REAL g, REAL& first_moment, REAL& second_moment) const {
-        first_moment = beta_1 * first_moment + one_minus_beta_1 * g;
-        second_moment = beta_2 * second_moment + one_minus_beta_2 * (g * g);
-        p = p * decay - (of_gradient * g + of_moment * first_moment) / (sqrt(second_moment) * root_correction + epsilon);
+        first_moment = weighted(beta_1, first_moment, one_minus_beta_1, g);
+        second_moment = weighted(beta_2, second_moment, one_minus_beta_2, g * g);
+        p = p * decay - weighted(of_gradient, g, of_moment, first_moment) / (sqrt(second_moment) * root_correction + epsilon);
     }
 };
 
@@ -171,9 +175,9 @@ struct Lion {
     REAL learning_rate, decay, beta_1, one_minus_beta_1, beta_2, one_minus_beta_2;
 
     __device__ __forceinline__ void operator()(REAL& p, REAL g, REAL& first_moment, REAL&) const {
-        REAL mean = beta_1 * first_moment + one_minus_beta_1 * g;
+        REAL mean = weighted(beta_1, first_moment, one_minus_beta_1, g);
         p = p * decay - (mean > 0 ? learning_rate : mean < 0 ? -learning_rate : mean);  // none stays none
-        first_moment = beta_2 * first_moment + one_minus_beta_2 * g;
+        first_moment = weighted(beta_2, first_moment, one_minus_beta_2, g);
     }
 };
 
@@ -181,7 +185,7 @@ struct Average {
     REAL kept, added;
 
     __device__ __forceinline__ void operator()(REAL& p, REAL, REAL& average, REAL&) const {
-        average = kept * average + added * p;
+        average = weighted(kept, average, added, p);
     }
 };
 

@@ -1,4 +1,4 @@
-"""dnnkit on its Numba backend, through the public API; also from bytes with Rescaling, as users have their images."""
+"""dnnkit through the public API: on Numba, also from bytes with Rescaling, as users have images; and on a GPU."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import dnnkit as dk
+from dnnkit.backends import get_backend
 from dnnkit.kernels._native import blas
 from dnnkit.kernels._numba.blas import PLAIN, ROW_MAJOR
 
@@ -17,9 +18,10 @@ from . import machine
 from .works import LAST, MOMENTUM, WEIGHT_DECAY, Network, Work, initial_weights
 
 PACKAGES = ("dnnkit", "numba", "scipy-openblas32")
-VARIANTS = ("", "uint8")
+VARIANTS = ("", "uint8", "cupy")
 BYTES = ("uint8",)
-GENERAL = ("",)
+GENERAL = ("", "cupy")
+GPU = ("cupy",)
 OPTIMIZERS: dict[str, Callable[..., dk.optimizers.Optimizer]] = {
     "sgd": dk.SGD,
     "momentum": partial(dk.SGD, momentum=MOMENTUM),
@@ -30,6 +32,9 @@ PRODUCTS = {"float32": ("scipy_cblas_sgemm", c_float), "float64": ("scipy_cblas_
 
 
 def about(variant: str) -> dict[str, str]:
+    if variant in GPU:
+        backend = get_backend("cupy")
+        return {"setting": f"cupy backend {backend.version}, fit, float32", "device": backend.device}
     data = "uint8 images and a Rescaling layer" if variant == "uint8" else "float32"
     return {"setting": f"numba backend, fit, {data}", "threads": f"num_threads=None, up to {machine.processors()}"}
 
@@ -38,7 +43,9 @@ def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Netwo
     rescaling = [dk.Rescaling(1 / 255)] if variant == "uint8" else []
     hidden = [dk.Dense(width, activation=work.activation) for width in work.widths[1:-1]]
     output = dk.Dense(work.widths[-1], activation=LAST[work.loss])
-    net = dk.Sequential([*rescaling, *hidden, output], backend="numba", dtype=work.dtype, seed=0)
+    net = dk.Sequential(
+        [*rescaling, *hidden, output], backend="cupy" if variant in GPU else "numba", dtype=work.dtype, seed=0
+    )
     net.compile(OPTIMIZERS[work.optimizer](work.learning_rate), work.loss)
     net.build(work.widths[0])
     weights = [array for layer in initial_weights(work) for array in layer]

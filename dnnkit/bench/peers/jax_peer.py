@@ -1,4 +1,7 @@
-"""JAX: the epoch is one jitted scan over its batches; the data are constants on the device, the state is donated."""
+"""JAX: the epoch is one jitted scan over its batches; the data are constants on the device, the state is donated.
+
+On a GPU its products are float32's, as everybody's here; it would take TF32 by itself.
+"""
 
 # The library comes without types here.
 # mypy: disallow-untyped-decorators=False
@@ -16,8 +19,9 @@ from . import machine
 from .works import LAST, MOMENTUM, WEIGHT_DECAY, Network, Work, in_order, initial_weights
 
 PACKAGES = ("jax", "jaxlib")
-VARIANTS = ("",)
-GENERAL = ("",)
+VARIANTS = ("", "gpu")
+GENERAL = ("", "gpu")
+GPU = ("gpu",)
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "relu": jax.nn.relu,
     "tanh": jnp.tanh,
@@ -46,11 +50,24 @@ LOSSES: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def about(variant: str) -> dict[str, str]:
+    device = _use(variant)
+    if variant in GPU:
+        return {"setting": "jitted lax.scan over the epoch, float32 products", "device": device.device_kind}
     threads = f"XLA's pool, up to {machine.processors()}"
-    return {"setting": "jitted lax.scan over the epoch", "threads": threads, "device": jax.devices()[0].platform}
+    return {"setting": "jitted lax.scan over the epoch", "threads": threads, "device": device.platform}
+
+
+def _use(variant: str) -> Any:
+    """Compute there from now on."""
+    device = jax.devices("gpu" if variant in GPU else "cpu")[0]
+    jax.config.update("jax_default_device", device)
+    if variant in GPU:
+        jax.config.update("jax_default_matmul_precision", "highest")
+    return device
 
 
 def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Network:
+    _use(variant)
     jax.config.update("jax_enable_x64", work.dtype == "float64")
     inputs, targets = jax.device_put(x), jnp.asarray(y, jnp.int32 if y.ndim == 1 else work.dtype)
     parameters = jax.tree.map(jnp.array, initial_weights(work))

@@ -32,6 +32,11 @@ class Peer(NamedTuple):
         return self.variant in _literal(_file(self.family), "GENERAL", ())
 
     @property
+    def needs_gpu(self) -> bool:
+        """Whether it computes on a GPU: it is measured where it is named."""
+        return self.variant in _literal(_file(self.family), "GPU", ())
+
+    @property
     def distribution(self) -> str:
         """What to install to have the library."""
         return _literal(_file(self.family), "PACKAGES")[0]
@@ -57,9 +62,10 @@ def find_peers() -> dict[str, Peer]:
 
 
 def choose_peers(names: str | None, general: bool = False) -> list[Peer]:
-    """Those listed, separated by commas; None for all. Only of the `general` ones if that is asked."""
+    """Those listed, separated by commas; None for all on the processor. Only of the `general` ones if that is asked."""
     peers = {name: peer for name, peer in find_peers().items() if peer.is_general or not general}
-    given = list(peers) if names is None else [name.strip() for name in names.split(",")]
+    usual = [name for name, peer in peers.items() if not peer.needs_gpu]
+    given = usual if names is None else [name.strip() for name in names.split(",")]
     unknown = [name for name in given if name not in peers]
     if unknown:
         raise SystemExit(f"unknown peers {', '.join(unknown)}: choose from {', '.join(peers)}")

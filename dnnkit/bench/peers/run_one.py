@@ -123,8 +123,8 @@ def probe(peer: Peer) -> dict[str, Any]:
     packages = dict.fromkeys((*module.PACKAGES, "numpy"))
     versions = {name: importlib.metadata.version(name) for name in packages if _installed(name)}
     kinds = [kind for kind, function in FUNCTIONS.items() if hasattr(module, function)]
-    if takes_bytes(module, peer) and "neuron" in kinds:
-        kinds.remove("neuron")  # it has no images
+    if (takes_bytes(module, peer) or peer.needs_gpu) and "neuron" in kinds:
+        kinds.remove("neuron")  # it has no images, and nothing for a GPU to do
     about = {"python": machine.describe()["python"], **module.about(peer.variant)}
     return {"versions": versions, "kinds": kinds, "bytes": takes_bytes(module, peer), **about}
 

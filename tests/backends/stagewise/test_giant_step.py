@@ -44,6 +44,8 @@ def test_it_is_the_same_training(backend: Backend, monkeypatch: pytest.MonkeyPat
 @pytest.mark.usefixtures("giant")
 def test_ctrl_c_leaves_it_with_every_number_as_before(backend: Backend, tmp_path: Path, monkeypatch) -> None:
     whole, net, entered, goes_on = network(backend), network(backend), threading.Event(), threading.Event()
+    if not getattr(whole.executable, "gives_up", True):
+        pytest.skip("no step takes a second there")
     for one in (whole, net):
         one.fit(*data(), batch_size=BATCH, epochs=1, verbose=0)
     before = net.executable.snapshot()

@@ -10,7 +10,7 @@ from dnnkit.bench.peers.results import SCHEMA
 from dnnkit.bench.peers.works import BEST, FLOOR, Target, Work, product_flops
 
 ROOT = Path(__file__).parents[4]
-PLAIN = [peer for peer in find_peers().values() if not peer.variant or peer.family == "dnnkit"]
+PLAIN = [peer for peer in find_peers().values() if not peer.variant or (peer.family == "dnnkit" and not peer.needs_gpu)]
 """Compilers of variants take longer than a test should."""
 SMALL = Work("1", "small", widths=(784, 16, 10), samples=300, counted=3)
 WORK = replace(SMALL, targets=(Target("torch", 2.0), Target(BEST, 2.0), Target(FLOOR, 3.0), Target("jax", 1.0)))

@@ -26,10 +26,13 @@ def test_peers_are_found_by_their_files() -> None:
 
 def test_general_peers_and_what_to_install_are_read_from_their_files() -> None:
     peers = find_peers()
-    assert {"dnnkit", "jax", "torch", "torch-compile", "numpy"} == {name for name in peers if peers[name].is_general}
+    general = {name for name, peer in peers.items() if peer.is_general and not peer.needs_gpu}
+    assert general == {"dnnkit", "jax", "torch", "torch-compile", "numpy"}
+    assert {"dnnkit-cupy", "jax-gpu", "torch-cuda"} <= {name for name, peer in peers.items() if peer.needs_gpu}
+    assert not any(peer.needs_gpu for peer in choose_peers(None))  # which are measured where they are named
     assert [peers[name].distribution for name in ("scikit-learn", "torch-compile")] == ["scikit-learn", "torch"]
     assert not_installed(peers["jax"], {"missing": "jax"}) == "jax is not installed; to have it: pip install jax"
-    with pytest.raises(SystemExit, match="unknown peers keras: choose from dnnkit, jax"):
+    with pytest.raises(SystemExit, match="unknown peers keras: choose from dnnkit, "):
         choose_peers("keras", general=True)
 
 
