@@ -19,7 +19,7 @@ from dnnkit.bench.peers.registry import choose_peers
 from dnnkit.bench.peers.works import Work, product_flops
 
 PEERS = "dnnkit-cupy,dnnkit,jax-gpu,torch-cuda,torch-cuda-graph,torch-cuda-compile"
-SLOW = {"torch-cuda-compile": 1, "torch-cuda": 3}
+SLOW = {"torch-cuda-compile": 1, "torch-cuda": 2}
 """Networks that a peer is asked for where it takes long to compile or to launch: the first ones."""
 
 

@@ -22,8 +22,11 @@ CALLS = 10
 
 ACTIVATIONS = ("relu", "sigmoid", "gelu", "mish", "softmax")
 COLUMNS = 1024
-KINDS = ("batch_normalization", "layer_normalization", "scale", "concatenate")
-"""Of stages: those whose traffic is plain."""
+KINDS = {"batch_normalization": 2, "layer_normalization": 2, "scale": 2, "concatenate": 1}
+"""Of stages, those whose traffic is plain: how often backward reads or writes as many numbers as came in."""
+
+WITHOUT_GRADIENT = ("average",)
+"""Rules of updates that read none."""
 
 Work = tuple[str, int, Callable[[], Any]]
 """A kernel's name, the bytes that it moves, and a call of it."""
@@ -145,7 +148,7 @@ def _updates(backend: Any, size: int, dtype: str) -> Iterator[Work]:
         arrays = [_filled(backend, (size // item,), dtype) for _ in range(2 + len(rule.slots))]
         numbers = [1e-3] + [0.9] * len(rule.hyperparameters)
         run = _call(backend.update, rule, 3, arrays[0], arrays[1], arrays[2:], *numbers)
-        yield f"update {name}", (3 + 2 * len(rule.slots)) * size, run
+        yield f"update {name}", (3 - (name in WITHOUT_GRADIENT) + 2 * len(rule.slots)) * size, run
 
 
 def _call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Callable[[], Any]:
@@ -156,7 +159,7 @@ def _kinds(backend: Any, size: int, dtype: str) -> Iterator[Work]:
     """Of kinds of stages, the bytes that must be read and written, however often a kernel does so."""
     item = np.dtype(dtype).itemsize
     rows = max(1, size // item // COLUMNS)
-    for name in KINDS:
+    for name, passes in KINDS.items():
         one, example, held = kind(name), OF_SIZE[name](COLUMNS), dict[str, Any]()
 
         def memory(name: str, shape: Any, own: Any = None, fill: Any = None, held: dict[str, Any] = held) -> Any:
@@ -172,4 +175,4 @@ def _kinds(backend: Any, size: int, dtype: str) -> Iterator[Work]:
         read = sum(x.size for x in xs)
         yield f"{name} forward", (read + y.size) * item, _call(backend.stage, *given)
         backward = _call(backend.stage_backward, one, dy, saved, parameters, example.settings, needs, memory)
-        yield f"{name} backward", (2 * read + dy.size) * item, backward
+        yield f"{name} backward", (passes * read + dy.size) * item, backward

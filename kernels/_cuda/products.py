@@ -21,6 +21,11 @@ from dnnkit.kernels.array import Array
 WORKSPACE, WORKSPACE_OF_HOPPER = 8 << 20, 32 << 20
 """Bytes that NVIDIA recommends, before and since compute capability 9.0."""
 
+SHORT = 128
+"""Terms of a sum up to which a product is computed without a workspace. With one, cuBLAS divides the sums of a small
+product among blocks and adds the parts in a second kernel: on an H200, that takes up to three times as long for sums of
+10 to 128 terms, and half as long for 512 and more (docs/gpu.md)."""
+
 STREAMS = 4
 """Streams of a thread that keep their handles and workspaces."""
 
@@ -56,29 +61,35 @@ _of_thread = threading.local()
 
 
 class Products:
-    """cuBLAS in one stream of one thread."""
+    """cuBLAS in one stream of one thread: a handle for long sums, and one for short ones."""
 
     def __init__(self, cupy: Any, stream: int, device: int) -> None:
         major = cupy.cuda.runtime.getDeviceProperties(device)["major"]
-        self._device, self._stream = cupy.cuda.Device(device), stream
-        self._cublas, self._handle = library(cupy), ctypes.c_void_p()
+        self._device, self._stream, self._cublas = cupy.cuda.Device(device), stream, library(cupy)
         self._workspace = cupy.empty(WORKSPACE if major < 9 else WORKSPACE_OF_HOPPER, "uint8")
-        check(self._cublas.cublasCreate_v2(ctypes.byref(self._handle)))
-        if os.environ.get("CUPY_TF32", "0") not in ("", "0"):
-            check(self._cublas.cublasSetMathMode(self._handle, TF32_ALLOWED))
+        self._handles: list[tuple[ctypes.c_void_p, int]] = []
+        """Each with the bytes of the workspace that it may use."""
+        for size in (self._workspace.nbytes, 0):
+            handle = ctypes.c_void_p()
+            check(self._cublas.cublasCreate_v2(ctypes.byref(handle)))
+            self._handles.append((handle, size))
+            if os.environ.get("CUPY_TF32", "0") not in ("", "0"):
+                check(self._cublas.cublasSetMathMode(handle, TF32_ALLOWED))
         self._turn_to(stream)
         self._of = {dtype: (getattr(self._cublas, name), kind(1), kind(0)) for dtype, (name, kind) in GEMM.items()}
 
     def __del__(self) -> None:
-        if getattr(self, "_handle", None) and not sys.is_finalizing():  # then CUDA may be gone already
+        if getattr(self, "_handles", None) and not sys.is_finalizing():  # then CUDA may be gone already
             with self._device:
-                self._cublas.cublasDestroy_v2(self._handle)
+                for handle, _ in self._handles:
+                    self._cublas.cublasDestroy_v2(handle)
 
     def _turn_to(self, stream: int) -> None:
         """With the stream, cuBLAS takes its own workspace, so it is told of ours again."""
-        check(self._cublas.cublasSetStream_v2(self._handle, ctypes.c_void_p(stream)))
         memory = ctypes.c_void_p(self._workspace.data.ptr)
-        check(self._cublas.cublasSetWorkspace_v2(self._handle, memory, ctypes.c_size_t(self._workspace.nbytes)))
+        for handle, size in self._handles:
+            check(self._cublas.cublasSetStream_v2(handle, ctypes.c_void_p(stream)))
+            check(self._cublas.cublasSetWorkspace_v2(handle, memory, ctypes.c_size_t(size)))
 
     @contextmanager
     def in_stream(self, stream: int) -> Iterator[None]:
@@ -93,10 +104,10 @@ class Products:
         """See `multiply`. Row by row that is, column by column, the transposed product of the transposed factors."""
         function, one, zero = self._of[out.dtype.char]
         (a, a_way, a_step), (b, b_way, b_step) = _as_cublas_reads(a), _as_cublas_reads(b)
-        rows, columns = out.shape
+        (rows, columns), (handle, _) = out.shape, self._handles[a.shape[1] <= SHORT]
         number, address, reference = ctypes.c_int, ctypes.c_void_p, ctypes.byref
         arguments = (
-            *(self._handle, number(b_way), number(a_way), number(columns), number(rows), number(a.shape[1])),
+            *(handle, number(b_way), number(a_way), number(columns), number(rows), number(a.shape[1])),
             *(reference(one), address(b.data.ptr), number(b_step), address(a.data.ptr), number(a_step)),
             *(reference(zero), address(out.data.ptr), number(columns)),
         )

@@ -372,7 +372,7 @@ def test_a_loss_that_is_no_number_is_found_in_the_step_that_it_came_from(cupy: M
             assert executable.totals().nan_step == 5
 
 
-def test_cublas_gets_workspaces_of_ours_for_each_stream(cupy: ModuleType) -> None:
+def test_cublas_gets_workspaces_of_ours_for_each_stream_and_none_for_short_sums(cupy: ModuleType) -> None:
     get_backend("cupy")
     net, loaded = ready(ADAM)
     before = set(cublas.handles)
@@ -380,5 +380,16 @@ def test_cublas_gets_workspaces_of_ours_for_each_stream(cupy: ModuleType) -> Non
         with stream:
             net.executable.predict(loaded, 90)
     made = [handle for number, handle in cublas.handles.items() if number not in before]
-    assert len({handle.stream for handle in made}) == len({handle.workspace for handle in made}) == len(made) == 3
-    assert {handle.workspace[1] for handle in made if handle.workspace} == {products.WORKSPACE_OF_HOPPER}
+    assert len({handle.stream for handle in made}) == 3
+    assert len({handle.workspace for handle in made}) == len(made) == 6
+    assert {handle.workspace[1] for handle in made if handle.workspace} == {products.WORKSPACE_OF_HOPPER, 0}
+
+
+@pytest.mark.parametrize("terms", [1, 128, 129, 1000])
+def test_a_product_of_short_sums_is_computed_without_a_workspace(cupy: ModuleType, terms: int) -> None:
+    a, b, out = (cupy.asarray(np.ones(shape, np.float32)) for shape in ((3, terms), (terms, 2), (3, 2)))
+    before = {number: set(handle.terms) for number, handle in cublas.handles.items()}
+    products.multiply(a, b, out)
+    assert (out.get() == terms).all()
+    used = [each for number, each in cublas.handles.items() if each.terms != before.get(number, set())]
+    assert [handle.workspace[1] == 0 for handle in used if handle.workspace] == [terms <= products.SHORT]

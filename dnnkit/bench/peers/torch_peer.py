@@ -113,7 +113,7 @@ class _Captured:
 
         self._turn = turn  # the graph has addresses, and nothing else holds what lies there
         before = [tensor.clone() for tensor in state()]
-        stream = torch.cuda.Stream()
+        stream = torch.cuda.Stream()  # of the capture, too: what adds up gradients stays in its first stream
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(3):
@@ -121,7 +121,7 @@ class _Captured:
                 turn()
         stream.synchronize()
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        with torch.cuda.graph(self._graph, stream=stream):
             turn()
         with torch.no_grad():  # back to where it was; what an optimizer has made since begins at zero
             for place, tensor in enumerate(state()):

@@ -75,6 +75,8 @@ class Handle:
         self.stream = 0
         self.workspace: tuple[int, int] | None = None
         self.mode = 0
+        self.terms: set[int] = set()
+        """Of the sums of the products that it was used for."""
 
 
 handles: dict[int, Handle] = {}
@@ -121,6 +123,7 @@ def _answer(what: int, handle: int, numbers: Any) -> int:
         held = handles[handle]
         assert held.workspace is not None, "a product without a workspace of ours"
         at(held.workspace[0], np.uint8, held.workspace[1])
+        held.terms.add(numbers[5])
         values, stream = tuple(numbers[:12]), stream_at(held.stream)
         if stream.is_capturing() and status_while_capturing:
             return status_while_capturing
