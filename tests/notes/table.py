@@ -33,8 +33,8 @@ dnnkit grew out of four sets of notes on training networks. Each has a notebook 
 exercise made from it in [examples/exercises](../examples/exercises); the tests compute every figure below on every
 backend that works where they run. The table is what `python -m tests.notes.table` wrote, with {versions}.
 
-The difference is the largest of the numbers', or, for a bound, by how much it is missed. The CuPy backend has
-not run on a GPU yet.
+The difference is the largest of the numbers', or, for a bound, by how much it is missed. The figures were
+not computed on a GPU.
 """
 
 

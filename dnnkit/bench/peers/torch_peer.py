@@ -3,7 +3,7 @@
 Tensors in memory, no loader. The compiled step is one graph, from the forward pass to the update: compiled around
 `loss.backward()` it would be several, and was slower.
 
-On a GPU: eager; the eager step as a CUDA graph, which finds its batch by itself; and the compiled one as such a graph.
+On a GPU it is eager. A CUDA graph per step is faster there, and is not measured yet.
 """
 
 # The library comes without types here.
@@ -21,10 +21,10 @@ from torch.nn import functional
 from .works import LAST, MOMENTUM, WEIGHT_DECAY, Network, Work, in_order, initial_weights
 
 PACKAGES = ("torch",)
-VARIANTS = ("", "compile", "autotune", "cuda", "cuda-graph", "cuda-compile")
-GENERAL = ("", "compile", "cuda", "cuda-graph", "cuda-compile")
-GPU = ("cuda", "cuda-graph", "cuda-compile")
-MODES = {"compile": "default", "autotune": "max-autotune", "cuda-compile": "max-autotune-no-cudagraphs"}
+VARIANTS = ("", "compile", "autotune", "cuda")
+GENERAL = ("", "compile", "cuda")
+GPU = ("cuda",)
+MODES = {"compile": "default", "autotune": "max-autotune"}
 STRETCH = 10
 """Iterations of the neuron in one compiled call; with one, the call costs more than the work."""
 
@@ -49,17 +49,11 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 Step = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Forward = Callable[[torch.Tensor], torch.Tensor]
-State = Callable[[], list[torch.Tensor]]
 
 
 def about(variant: str) -> dict[str, str]:
     if variant in GPU:
-        words = {
-            "cuda": "eager",
-            "cuda-graph": "a CUDA graph per step",
-            "cuda-compile": "a CUDA graph per compiled step",
-        }
-        return {"setting": f"{words[variant]}, float32 products", "device": torch.cuda.get_device_name()}
+        return {"setting": "eager, fused optimizer, float32 products", "device": torch.cuda.get_device_name()}
     setting = f'torch.compile of the whole step, mode="{MODES[variant]}"' if variant else "eager, fused optimizer"
     blas = "MKL" if torch.backends.mkl.is_available() else "not MKL"
     kernels = f"{torch.backends.cpu.get_cpu_capability()}, {blas}"
@@ -70,17 +64,12 @@ def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Netwo
     torch.manual_seed(0)
     device = "cuda" if variant in GPU else "cpu"
     inputs, targets = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
-    step, forward, state = _compiled(work, MODES[variant], device) if variant in MODES else _eager(work, device)
-    if variant in ("cuda-graph", "cuda-compile"):
-        run = _Captured(step, state, inputs, targets, work.batch_size).epoch
-    else:
-
-        def run(order: torch.Tensor) -> torch.Tensor:
-            batches = order.split(work.batch_size)
-            return torch.stack([step(inputs[rows], targets[rows]) * len(rows) for rows in batches]).sum()
+    step, forward = _compiled(work, MODES[variant]) if variant in MODES else _eager(work, device)
 
     def epoch(order: NDArray[Any]) -> float:
-        return float(run(torch.from_numpy(order).to(device))) / len(x)
+        batches = torch.from_numpy(order).to(device).split(work.batch_size)
+        losses = [step(inputs[rows], targets[rows]) * len(rows) for rows in batches]
+        return float(torch.stack(losses).sum()) / len(x)
 
     def predict(rows: NDArray[Any]) -> NDArray[Any]:
         with torch.inference_mode():
@@ -89,54 +78,7 @@ def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Netwo
     return Network(in_order(epoch, len(x)), predict)
 
 
-class _Captured:
-    """A step as a CUDA graph: launched again, it takes the next batch of an order that lies on the GPU.
-
-    Arguments:
-        step: as it is called.
-        state: gives what it changes, also what an optimizer makes in its first step.
-        inputs, targets: all rows, on the GPU; a last, shorter batch is not trained on.
-        size: rows of a batch.
-    """
-
-    def __init__(self, step: Step, state: State, inputs: torch.Tensor, targets: torch.Tensor, size: int) -> None:
-        self._steps = len(inputs) // size
-        self._orders = torch.zeros((self._steps, size), dtype=torch.int64, device="cuda")
-        self._losses = torch.zeros(self._steps, dtype=inputs.dtype, device="cuda")
-        self._place = torch.zeros(1, dtype=torch.int64, device="cuda")
-
-        def turn() -> None:
-            rows = self._orders.index_select(0, self._place)[0]
-            loss = step(inputs.index_select(0, rows), targets.index_select(0, rows))
-            self._losses.index_copy_(0, self._place, loss.view(1))
-            self._place.add_(1)
-
-        self._turn = turn  # the graph has addresses, and nothing else holds what lies there
-        before = [tensor.clone() for tensor in state()]
-        stream = torch.cuda.Stream()  # of the capture, too: what adds up gradients stays in its first stream
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(3):
-                self._place.zero_()
-                turn()
-        stream.synchronize()
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, stream=stream):
-            turn()
-        with torch.no_grad():  # back to where it was; what an optimizer has made since begins at zero
-            for place, tensor in enumerate(state()):
-                tensor.copy_(before[place]) if place < len(before) else tensor.zero_()
-
-    def epoch(self, order: torch.Tensor) -> torch.Tensor:
-        """The sum of the rows' losses."""
-        self._orders.copy_(order[: self._orders.numel()].view_as(self._orders))
-        self._place.zero_()
-        for _ in range(self._steps):
-            self._graph.replay()
-        return self._losses.sum() * self._orders.shape[1]
-
-
-def _eager(work: Work, device: str) -> tuple[Step, Forward, State]:
+def _eager(work: Work, device: str) -> tuple[Step, Forward]:
     modules: list[nn.Module] = []
     for weight, bias in initial_weights(work):
         linear = nn.Linear(*weight.shape, dtype=getattr(torch, work.dtype))
@@ -145,8 +87,7 @@ def _eager(work: Work, device: str) -> tuple[Step, Forward, State]:
             linear.bias.copy_(torch.from_numpy(bias))
         modules += [linear, ACTIVATIONS[work.activation]()]
     net, mean_loss = nn.Sequential(*modules[:-1]).to(device), LOSSES[work.loss]
-    capturable = {"capturable": True} if device == "cuda" and work.optimizer.startswith("adam") else {}
-    optimizer = OPTIMIZERS[work.optimizer](net.parameters(), lr=work.learning_rate, fused=True, **capturable)
+    optimizer = OPTIMIZERS[work.optimizer](net.parameters(), lr=work.learning_rate, fused=True)
 
     def step(rows: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         optimizer.zero_grad(set_to_none=True)
@@ -155,20 +96,16 @@ def _eager(work: Work, device: str) -> tuple[Step, Forward, State]:
         optimizer.step()
         return loss.detach()
 
-    def state() -> list[torch.Tensor]:
-        slots = [slot for each in optimizer.state.values() for slot in each.values() if isinstance(slot, torch.Tensor)]
-        return [*net.parameters(), *slots]
-
-    return step, lambda rows: LAST_ACTIVATIONS[LAST[work.loss]](net(rows)), state
+    return step, lambda rows: LAST_ACTIVATIONS[LAST[work.loss]](net(rows))
 
 
-def _compiled(work: Work, mode: str, device: str) -> tuple[Step, Forward, State]:
+def _compiled(work: Work, mode: str) -> tuple[Step, Forward]:
     torch.compiler.reset()  # the networks before in this process count toward its limit of recompilations
     weights = initial_weights(work)
-    parameters = [torch.from_numpy(a).to(device) for weight, bias in weights for a in (weight.T.copy(), bias)]
+    parameters = [torch.from_numpy(a) for weight, bias in weights for a in (weight.T.copy(), bias)]
     first = [torch.zeros_like(parameter) for parameter in parameters]
     second = [torch.zeros_like(parameter) for parameter in parameters]
-    count = torch.zeros((), dtype=getattr(torch, work.dtype), device=device)
+    count = torch.zeros((), dtype=getattr(torch, work.dtype))
     activation, rate = ACTIVATIONS[work.activation](), work.learning_rate
     kept = 1 - rate * WEIGHT_DECAY if work.optimizer == "adamw" else 1.0
 
@@ -202,11 +139,7 @@ def _compiled(work: Work, mode: str, device: str) -> tuple[Step, Forward, State]
         return LAST_ACTIVATIONS[LAST[work.loss]](outputs(parameters, rows))
 
     options = {"fullgraph": True, "dynamic": False, "mode": mode}
-    return (
-        torch.compile(step, **options),
-        torch.compile(forward, **options),
-        lambda: [*parameters, *first, *second, count],
-    )
+    return torch.compile(step, **options), torch.compile(forward, **options)
 
 
 def neuron(
