@@ -214,6 +214,10 @@ class CompiledReader(FlatExecutable):
         partition = Partition("rows", workers) if workers > 1 else SINGLE
         return partition, min(rows, len(data)), threads
 
+    def read_totals(self, totals: list[float], weight: float) -> Totals:
+        """What was measured of rows of that weight."""
+        return self._read_totals(totals, weight, -1)
+
     def _read_totals(self, totals: list[float], weight: float, nan_step: int) -> Totals:
         loss, *metrics = totals
         return Totals(loss, weight, tuple(metrics), self._reduction, nan_step)

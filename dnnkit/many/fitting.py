@@ -23,6 +23,7 @@ from dnnkit.many.folder import checkpoints_in
 from dnnkit.many.history import ManyHistory
 from dnnkit.many.loading import SharedData
 from dnnkit.many.progress import make_progress
+from dnnkit.many.together import Together
 from dnnkit.network import checks
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.settings import FLAG, shown
@@ -30,6 +31,7 @@ from dnnkit.training import loop
 from dnnkit.training.asked import Asked
 from dnnkit.training.checkpoints import Checkpoints
 from dnnkit.training.epoch_order import Shuffle
+from dnnkit.training.history import History
 from dnnkit.training.interrupts import Interrupts
 from dnnkit.training.progress import Verbosity, check_verbosity
 
@@ -141,7 +143,8 @@ class _One:
     net: WholeNetwork
     ending: Ending
     fit: loop.Fit
-    logs: Mapping[str, float]
+    is_beside_others: bool
+    """Whether its backend trains it at the same time as others."""
 
 
 class _Many:
@@ -191,16 +194,21 @@ class _Many:
             own = None if folders is None else folders[number]
             with given.of_network(number, net):
                 runs.append(net.prepare_run(asked[number], own, load))
-                net.executable.prepare(runs[-1].data, runs[-1].batch_size, net.hyperparameters(), runs[-1].validation)
             self._interrupts.check()
         given.check_backends(self._nets)
+        many = self._nets[0].backend.many(self._workers)
+        self._together = None if many is None else Together(many, self._interrupts)
         for number, (net, run) in enumerate(zip(self._nets, runs, strict=True)):
             ending, own = Ending(), None if folders is None else folders[number]
             net.turns.begin_training()
             heard = CallbackList([*given.own_copy(self._watching), ending])
             with given.of_network(number, net):
                 fit = loop.begin(net, run, heard, 0, self._interrupts, own)
-            self._all.append(_One(number, net, ending, fit, {}))
+                is_beside_others = self._together is not None and self._together.takes(fit)
+                if not is_beside_others:
+                    net.executable.prepare(run.data, run.batch_size, net.hyperparameters(), run.validation)
+            self._interrupts.check()
+            self._all.append(_One(number, net, ending, fit, is_beside_others))
             self.history.histories.append(fit.standing.history)
             if fit.is_over:
                 self.history.stopped[number] = ending.why or "epochs"
@@ -210,13 +218,19 @@ class _Many:
                 self._end(one)
 
     def _round(self) -> None:
-        """An epoch of those that have come least far."""
+        """An epoch of those that have come least far; or several, if nobody looks between two."""
         epoch = min(one.fit.standing.epoch for one in self._running)
         group = [one for one in self._running if one.fit.standing.epoch == epoch]
+        beside = [one.fit for one in group if one.is_beside_others]
+        if beside:
+            assert self._together is not None
+            self._together.run(beside, epoch, 1 if self._callbacks else self._together.epochs(beside, epoch))
         for one in group:
-            one.logs = one.fit.run_epoch(epoch)
-            self._interrupts.check()
-            one.ending.after_epoch(one.fit)
+            if not one.is_beside_others:
+                one.fit.run_epoch(epoch)
+                self._interrupts.check()
+            if one.fit.standing.epoch > epoch:
+                one.ending.after_epoch(one.fit)
         if all(one.fit.standing.epoch > epoch for one in self._running):
             tell(self._callbacks, epoch, self.history)
         for one in group:
@@ -229,7 +243,7 @@ class _Many:
     def _end(self, one: _One) -> None:
         """One has trained all that it will."""
         one.ending.at_end(one.fit)
-        one.fit.end(one.logs, is_shown=False)
+        one.fit.end(_logs(one.fit.standing.history), is_shown=False)
         self._running.remove(one)
         self.history.stopped[one.number] = one.ending.why
 
@@ -250,3 +264,8 @@ class _Many:
                 self.history.stopped[one.number] = "interrupted"
         if self._interrupts.received and folder is not None and not self._interrupts.is_forced:
             remark(f"interrupted, saved in {shown(str(folder))}: the same call with resume=True goes on from there")
+
+
+def _logs(history: History) -> dict[str, float]:
+    """What was measured in the last epoch."""
+    return {name: values[-1] for name, values in history.history.items() if values}
