@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 from dnnkit.backends.diagnosis import remark
 from dnnkit.backends.processors import at_most, processors
@@ -22,6 +22,7 @@ from dnnkit.many.ending import Ending
 from dnnkit.many.folder import checkpoints_in
 from dnnkit.many.history import ManyHistory
 from dnnkit.many.loading import SharedData
+from dnnkit.many.orders import SharedOrders
 from dnnkit.many.progress import make_progress
 from dnnkit.many.together import Together
 from dnnkit.network import checks
@@ -47,7 +48,8 @@ def fit_many(
     rows: Sequence[Any] | None = None,
     batch_size: int | None = None,
     epochs: int = 1,
-    shuffle: Shuffle = True,
+    shuffle: Shuffle | Literal["shared"] = True,
+    order_seed: int = 0,
     early_stopping: EarlyStopping | Mapping[str, Any] | int | None = None,
     num_workers: int | None = None,
     checkpoint: str | Path | None = None,
@@ -74,7 +76,9 @@ def fit_many(
             validated on, or None. So are folds made: the data stay where they are.
         batch_size: rows of a batch; None for 32.
         epochs: of each network, in all.
-        shuffle: as for `fit`; each network has its own order.
+        shuffle: as for `fit`, of each network by itself; "shared": all have the orders of `order_seed`, which a network
+            of that seed would have.
+        order_seed: which orders these are.
         early_stopping: a patience in epochs, a `dk.EarlyStopping` or its arguments in a dictionary: each network is
             watched by itself, and ends by itself.
         num_workers: how many networks are trained at the same time; None for as many as there are processors.
@@ -104,6 +108,11 @@ def fit_many(
             "rows say what each network is validated on, and so does validation_data or validation_split: give one"
         )
     epochs = checks.check_count("epochs", epochs)
+    orders = None
+    if isinstance(shuffle, str) and shuffle == "shared":
+        shuffle, orders = True, SharedOrders(order_seed)
+    elif order_seed != 0:
+        raise ConfigurationError(f"order_seed is {shown(order_seed)}, which says nothing without shuffle='shared'")
     of_each = given.check_rows(rows, nets, given.count_samples(x, nets[0]) if rows is not None else 0)
     asked = [
         Asked(
@@ -119,6 +128,7 @@ def fit_many(
             among=None if pair is None else pair[0],
             held_out=None if pair is None else pair[1],
             whose=given.called(number, nets[number]),
+            orders=orders,
         )
         for number, pair in enumerate(of_each)
     ]

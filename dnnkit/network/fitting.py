@@ -176,6 +176,7 @@ class Fittable(Askable):
             # all data was looked at before
             watch=watching(self, self._looked, x, y, batch_size, asked.diagnose, asked.whose),
             among=among,
+            orders=asked.orders,
         )
 
     def _rows_alone(self, rows: NDArray[Any], x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
