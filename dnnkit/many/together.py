@@ -11,7 +11,7 @@ from dnnkit.training.interrupts import Interrupts
 from dnnkit.training.loop import Fit
 from dnnkit.training.stretches import Pace
 
-STRETCH = 0.1
+STRETCH = 0.2
 """Seconds of epochs in one call at which nobody looks between two; then progress is told, and a checkpoint due."""
 
 MOST_ROWS = 1 << 21
