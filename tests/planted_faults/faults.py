@@ -328,6 +328,16 @@ NUMBA = [
         "tests/conformance -k 'points-loss-values-softmax'",
     ),
     Fault(
+        "numba-softmax-cross-entropy-label", SCALE, "kernels/losses/softmax_cross_entropy/cpu.py",
+        "share * step - factor", "share * step - 1",
+        "tests/conformance -k 'points-loss-values-softmax or points-loss-labels'",
+    ),
+    Fault(
+        "numba-lanes-largest-rest", MISSING, "kernels/_numba/lanes.py",
+        "a = choice(x[i], a)", "a = choice(a, a)",
+        "tests/conformance -k 'points-loss and softmax'",
+    ),
+    Fault(
         "numba-sigmoid-cross-entropy-outputs", SCALE, "kernels/losses/sigmoid_cross_entropy/cpu.py",
         "factor / kind(outputs)", "factor",
         "tests/conformance -k 'points-loss-values-sigmoid'",
