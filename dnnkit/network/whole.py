@@ -7,11 +7,12 @@ from typing import Any, ClassVar, Self
 from dnnkit.backends.base import Backend
 from dnnkit.diagnosis.traceable import Traceable
 from dnnkit.errors import NotReady
+from dnnkit.exports.exportable import Exportable
 from dnnkit.graph.graph import Call, Graph
 from dnnkit.graph.nested import NestedModel, nested
 from dnnkit.graph.symbols import Symbol, as_form
 from dnnkit.instead import add_missing
-from dnnkit.network import checks, numpy_source
+from dnnkit.network import checks
 from dnnkit.network.copying import Copyable
 from dnnkit.network.describing import Describable
 from dnnkit.network.fitting import Fittable
@@ -39,7 +40,9 @@ class Shown:
         return self if owner is None else self._get(owner)
 
 
-class WholeNetwork(Fittable, OpenStep, Differentiable, OwnLoops, Freezable, Describable, Copyable, Traceable):
+class WholeNetwork(
+    Fittable, OpenStep, Differentiable, OwnLoops, Freezable, Describable, Copyable, Traceable, Exportable
+):
     """Base of `Sequential` and `Model`, which differ in how their graph is written."""
 
     is_graph: ClassVar = True
@@ -154,18 +157,6 @@ class WholeNetwork(Fittable, OpenStep, Differentiable, OwnLoops, Freezable, Desc
     def save(self, path: str | Path) -> None:
         """Write architecture, parameters, optimizer state and history to a folder; `dk.load` reads it."""
         saving.save_network(self, path)
-
-    def to_numpy_source(self, path: str | Path) -> Path:
-        """Write the network as a script of at most 40 lines that needs NumPy alone; return its path.
-
-        `path` ends in `.py`; the parameters go to the `.npz` of that name beside it. The script has `predict(x)`, and
-        as a command prints the predictions for samples in a `.npy` file; of several inputs x is a dictionary by their
-        names, or an `.npz` file. It gives several outputs as `predict` does.
-
-        Raises:
-            ConfigurationError: a layer is your own.
-        """
-        return numpy_source.write(self, path)
 
     def save_weights(self, path: str | Path) -> None:
         """Write the parameters to one safetensors file."""
