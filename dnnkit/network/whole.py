@@ -158,13 +158,30 @@ class WholeNetwork(
         """Write architecture, parameters, optimizer state and history to a folder; `dk.load` reads it."""
         saving.save_network(self, path)
 
-    def save_weights(self, path: str | Path) -> None:
-        """Write the parameters to one safetensors file."""
-        saving.save_weights(self, path)
+    def save_weights(self, path: str | Path, layout: str | None = None) -> None:
+        """Write the parameters to one safetensors file.
 
-    def load_weights(self, path: str | Path) -> None:
-        """Read the parameters from a safetensors file or a save folder; the network must be built."""
-        saving.load_weights(self, path)
+        Arguments:
+            path: the file.
+            layout: None for dnnkit's own names; "torch", "keras" or "sklearn" for the names and shapes that the same
+                layers have there: see docs/export.md.
+
+        Raises:
+            ConfigurationError: a layer has no counterpart there.
+        """
+        saving.save_weights(self, path, layout)
+
+    def load_weights(self, path: str | Path | Mapping[str, Any], layout: str | None = None) -> None:
+        """Read the parameters of a network that is built.
+
+        Arguments:
+            path: a safetensors file, a save folder, or a mapping of arrays by name, such as PyTorch's `state_dict()`.
+            layout: None for dnnkit's own names; "torch", "keras" or "sklearn" for the names and shapes of that library.
+
+        Raises:
+            CheckpointError: they are not those of this network, in names or shapes.
+        """
+        saving.load_weights(self, path, layout)
 
     # -- copies -----------------------------------------------------------------------------------------------------
 

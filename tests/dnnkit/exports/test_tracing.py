@@ -16,9 +16,8 @@ from tests.dnnkit.exports.networks import all_networks, kernels
 
 
 def test_all_activations_and_kinds_are_exported() -> None:
-    every = {*registry.names("activation"), *registry.names("stage")} - {
-        "dense_of_classes"
-    }  # which Numba makes of others
+    # dense_of_classes is what the Numba backend makes of others
+    every = {*registry.names("activation"), *registry.names("stage")} - {"dense_of_classes"}
     assert every <= kernels(all_networks("float32"))
 
 
