@@ -16,7 +16,7 @@ EPOCH = "ms per epoch"
 def tables(results: Results) -> list[Table]:
     """None without such networks."""
     networks = measured(results)
-    return [_networks(networks, results.noise), _totals(networks, results.noise)] if networks else []
+    return [_networks(networks, results.noise)] if networks else []
 
 
 def _networks(networks: Sequence[Measured], noise: float) -> Table:
@@ -63,7 +63,8 @@ def _number(value: float | None) -> Cell:
     return MISSING if value is None else Cell(number(value), value)
 
 
-def _totals(networks: Sequence[Measured], noise: float) -> Table:
+def totals_table(networks: Sequence[Measured], noise: float) -> Table:
+    """A line for each peer over all networks."""
     head = ("peer", "mean ÷", "least ÷", "below 1", "surely", "least at")
     lines = tuple(
         (
