@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from dnnkit.errors import ConfigurationError
-from dnnkit.exports import c_header, numpy_source, onnx_graph
 from dnnkit.files import as_path
 
 
@@ -46,6 +45,8 @@ class Exportable:
         Raises:
             ConfigurationError: onnx is not installed, or a layer or an activation cannot be written; it is named.
         """
+        from dnnkit.exports import onnx_graph  # imported here: few networks are exported
+
         return onnx_graph.write(self, path, opset)  # type: ignore[arg-type] # every network is one
 
     def to_c(self, path: str | Path, *, dtype: Any = "float32") -> Path:
@@ -62,6 +63,8 @@ class Exportable:
         Raises:
             ConfigurationError: a layer or an activation cannot be written; it is named.
         """
+        from dnnkit.exports import c_header  # imported here: few networks are exported
+
         return c_header.write(self, path, dtype)  # type: ignore[arg-type]
 
     def to_numpy_source(self, path: str | Path) -> Path:
@@ -74,4 +77,6 @@ class Exportable:
         Raises:
             ConfigurationError: a layer is your own.
         """
+        from dnnkit.exports import numpy_source  # imported here: few networks are exported
+
         return numpy_source.write(self, path)  # type: ignore[arg-type]

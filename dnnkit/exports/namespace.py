@@ -262,11 +262,16 @@ class ValueNamespace:
             raise NotRowByRow(f"a matrix product of {shown(x.shape)} and {w.shape}")
         return Value("matmul", [x, constant(w)], (*x.shape[:-1], w.shape[1]), x.dtype)
 
+    def picked(self, x: Any, place: Any) -> Any:
+        """What x[place] is."""
+        return _picked(x, place)
+
 
 XP = ValueNamespace()
+Value.xp = XP
 
 
-def pick(x: Value, place: Any) -> Value:
+def _picked(x: Value, place: Any) -> Value:
     """Of x what stands in brackets: slices, whole numbers, None and `...`."""
     given: list[Place] = list(place) if isinstance(place, tuple) else [place]
     if not all(each is None or each is ... or isinstance(each, int | slice) for each in given):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from math import prod
 from types import EllipsisType
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -60,6 +60,9 @@ class Value:
         number: later values have greater ones.
     """
 
+    xp: ClassVar[Any]
+    """The namespace with its functions, which says so itself."""
+
     __array_ufunc__ = None  # so that NumPy leaves operators to this class
 
     def __init__(
@@ -91,9 +94,7 @@ class Value:
         return self._call("permute_dims", tuple(range(self.ndim))[::-1])
 
     def _call(self, name: str, *arguments: Any, **more: Any) -> "Value":
-        from dnnkit.exports.namespace import XP
-
-        made: Value = getattr(XP, name)(self, *arguments, **more)
+        made: Value = getattr(self.xp, name)(self, *arguments, **more)
         return made
 
     def __getattr__(self, name: str) -> Any:
@@ -104,11 +105,9 @@ class Value:
     # -- operators ---------------------------------------------------------------------------------------------------
 
     def _with(self, function: str, other: Any, *, swapped: bool = False) -> Any:
-        from dnnkit.exports.namespace import XP
-
         if not isinstance(other, Value | np.ndarray | np.generic | int | float):
             return NotImplemented
-        return getattr(XP, function)(*((other, self) if swapped else (self, other)))
+        return getattr(self.xp, function)(*((other, self) if swapped else (self, other)))
 
     def __add__(self, other: Any) -> Any:
         return self._with("add", other)
@@ -189,10 +188,8 @@ class Value:
 
     # -- as arrays that have no numbers ------------------------------------------------------------------------------
 
-    def __getitem__(self, place: Any) -> "Value":
-        from dnnkit.exports.namespace import pick
-
-        return pick(self, place)
+    def __getitem__(self, place: Any) -> Any:
+        return self.xp.picked(self, place)
 
     def __len__(self) -> int:
         return self.shape[0].__index__()

@@ -512,7 +512,7 @@ NUMBA = [
     Fault(
         "numba-steps-few-rows", MISSING, "kernels/_engine/batches.py",
         "given[e] * scale + offset", "given[e] * scale",
-        "tests/dnnkit/network/test_numpy_source.py -k 'without_dnnkit and numba and float64'",
+        "tests/dnnkit/exports/test_numpy_source.py -k 'without_dnnkit and numba and float64'",
     ),
 ]  # fmt: skip
 
