@@ -23,7 +23,7 @@ from dnnkit.many.folder import checkpoints_in
 from dnnkit.many.history import ManyHistory
 from dnnkit.many.loading import SharedData
 from dnnkit.many.orders import SharedOrders
-from dnnkit.many.progress import make_progress
+from dnnkit.many.table import make_table
 from dnnkit.many.together import Together
 from dnnkit.network import checks
 from dnnkit.network.whole import WholeNetwork
@@ -87,7 +87,8 @@ def fit_many(
         resume: go on from that folder, where it holds something; else it must hold nothing.
         callbacks: what hears of all networks after each epoch, by `on_epoch_end(epoch, many)`; `many.stop(number)` ends
             one.
-        verbose: 0 nothing, 1 and 2 lines on how all stand; "auto" is 2.
+        verbose: 0 nothing, 1 a live table of all networks, 2 a line on how all stand every two seconds; "auto" is 1 on
+            a terminal or in a notebook, else 2.
 
     Returns:
         The histories of all, and why each ended.
@@ -173,13 +174,13 @@ class _Many:
         self._interrupts, self._workers, self._verbose = interrupts, workers, verbose
         self._all: list[_One] = []
         self._running: list[_One] = []
-        self.history = ManyHistory(nets, [], [""] * len(nets), 0.0, self._stop)
+        self.history = ManyHistory(nets, [], [""] * len(nets), 0.0, [None] * len(nets), self._stop)
 
     def train(self, asked: list[Asked], folders: list[Checkpoints] | None, folder: Any) -> ManyHistory:
         """Train all of them; see `fit_many`."""
         self._start = perf_counter()
         self._prepare(asked, folders)
-        interrupts, progress = self._interrupts, make_progress(self._verbose, asked[0].epochs or 1, self.history)
+        interrupts, table = self._interrupts, make_table(self._verbose, self.history, asked[0].epochs or 1)
         with interrupts.between_steps(self._give_up):
             try:
                 for one in self._running:
@@ -188,13 +189,14 @@ class _Many:
                     interrupts.check()
                     self._round()
                     self.history.seconds = perf_counter() - self._start
-                    progress.tell()
+                    table.update()
             except BaseException as error:
                 with interrupts.held():
                     self._leave(error, folder)
                 raise
             finally:
                 self.history.seconds, self.history._stop = perf_counter() - self._start, None
+                table.close()
         return self.history
 
     def _prepare(self, asked: list[Asked], folders: list[Checkpoints] | None) -> None:
@@ -221,7 +223,7 @@ class _Many:
             self._all.append(_One(number, net, ending, fit, is_beside_others))
             self.history.histories.append(fit.standing.history)
             if fit.is_over:
-                self.history.stopped[number] = ending.why or "epochs"
+                self._note_end(self._all[number])
         self._running = [one for one in self._all if not one.fit.is_over]
         for one in list(self._running):  # a checkpoint may be of the moment between the last epoch and the end
             if one.fit.standing.epoch >= one.fit.last_epoch:
@@ -255,12 +257,17 @@ class _Many:
         one.ending.at_end(one.fit)
         one.fit.end(_logs(one.fit.standing.history), is_shown=False)
         self._running.remove(one)
-        self.history.stopped[one.number] = one.ending.why
+        self._note_end(one)
+
+    def _note_end(self, one: _One) -> None:
+        """Why it ended, and which of its epochs' weights it has."""
+        self.history.stopped[one.number] = one.ending.why or "epochs"
+        self.history.best_epochs[one.number] = given.kept_epoch(one.fit.callbacks.callbacks, one.fit.standing.history)
 
     def _stop(self, number: int, why: str) -> None:
         """What a callback asks for."""
         one = self._all[number]
-        one.net.stop_training, one.ending.why = True, why
+        one.net.stop_training, one.ending.why = True, one.ending.why or why
 
     def _give_up(self) -> None:
         for one in self._running:

@@ -12,6 +12,7 @@ from dnnkit.callbacks.early_stopping import EarlyStopping
 from dnnkit.errors import BackendUnavailable, ConfigurationError, DataError, DnnkitError
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.settings import plain, several, shown
+from dnnkit.training.history import History
 
 Rows: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64] | None]
 """Which are trained on, and which validated on."""
@@ -156,3 +157,11 @@ def count_samples(x: Any, net: WholeNetwork) -> int:
         return len(first)
     except TypeError:
         raise DataError(f"x is {shown(x)}: expected samples, an array of numbers with one row per sample") from None
+
+
+def kept_epoch(callbacks: Sequence[Any], history: History) -> int | None:
+    """The place in the history of the epoch whose weights early stopping put back; None where it put none back."""
+    for each in callbacks:
+        if isinstance(each, EarlyStopping) and each.restore_best_weights and each.best_epoch in history.epoch:
+            return history.epoch.index(each.best_epoch)
+    return None

@@ -1,10 +1,12 @@
 """ManyHistory: what became of networks that were trained together."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import field
 from typing import Any
 
 from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
+from dnnkit.many.ranking import Ranking, ranking_of
 from dnnkit.settings import plain, shown
 from dnnkit.training.history import History
 
@@ -19,12 +21,15 @@ class ManyHistory:
         stopped: why each ended: "epochs" where it ran to the last, "early stopping", "loss is NaN in step 3 of epoch
             2", "interrupted", or what a callback said; empty as long as it runs.
         seconds: of the whole call.
+        best_epochs: of each, the place in its History of the epoch whose weights were put back at its end; None where
+            it has those of its last.
     """
 
     networks: list[Any]
     histories: list[History]
     stopped: list[str]
     seconds: float = 0.0
+    best_epochs: list[int | None] = field(default_factory=list)
     _stop: Callable[[int, str], None] | None = None
 
     def __len__(self) -> int:
@@ -64,6 +69,24 @@ class ManyHistory:
             ended[why or "running"] = ended.get(why or "running", 0) + 1
         told = ", ".join(f"{count} {why}" for why, count in ended.items())
         return f"<ManyHistory of {len(self)} networks in {self.seconds:.2f} s: {told}>"
+
+    def ranking(self, metric: str = "val_loss", *, share: float = 0.0) -> Ranking:
+        """Which networks are best, those of one name (`dk.Sequential(..., name="wide")`) together.
+
+        A network counts with the weights that it has: where early stopping put the best ones back, with their epoch.
+
+        Arguments:
+            metric: as the histories call it.
+            share: rows that are held out ÷ rows that are trained on, where networks of one name hold out others each,
+                as folds do (1/4 for 5 folds): intervals are wider then, for what they learn from is mostly the same.
+
+        Returns:
+            Places, the best first, each with its mean, the 95 % interval of the mean, and seconds.
+
+        Raises:
+            ConfigurationError: nothing of that name was measured.
+        """
+        return ranking_of(self, metric, share=share)
 
     def values(self, metric: str, epoch: int = -1) -> list[float]:
         """A number of each network in its last epoch, or in another; NaN where it has none.

@@ -32,6 +32,11 @@ class Fault:
 
 REFERENCE = [
     Fault(
+        "reference-laboratory-other-machine", ORDER, "dnnkit/bench/history.py",
+        "key=lambda change: not change.is_same_machine", "key=lambda change: 0",
+        "tests/dnnkit/bench/test_history.py -k on_the_same_machine",
+    ),
+    Fault(
         "reference-formula-parameters", MISSING, "dnnkit/formula/definition.py",
         "Formula(name or UNNAMED, formula,", "Formula(name or UNNAMED, formula.replace('beta', '1 * beta / beta'),",
         "tests/dnnkit/cli/test_train.py -k which_the_run_keeps",
@@ -310,7 +315,7 @@ NUMBA = [
     ),
     Fault(
         "numba-softmax-largest", INDEX, "kernels/activations/softmax/cpu.py",
-        "x[i, 0]", "x[0, 0]",
+        "largest_of(x[i])", "largest_of(x[0])",
         "tests/conformance -k 'points-activation-values-softmax'",
     ),
     Fault(
@@ -327,6 +332,16 @@ NUMBA = [
         "numba-softmax-cross-entropy-targets", MISSING, "kernels/losses/softmax_cross_entropy/cpu.py",
         "factor * target_sum / total", "factor / total",
         "tests/conformance -k 'points-loss-values-softmax'",
+    ),
+    Fault(
+        "numba-softmax-cross-entropy-label", SCALE, "kernels/losses/softmax_cross_entropy/cpu.py",
+        "share * step - factor", "share * step - 1",
+        "tests/conformance -k 'points-loss-values-softmax or points-loss-labels'",
+    ),
+    Fault(
+        "numba-lanes-largest-rest", MISSING, "kernels/_numba/lanes.py",
+        "a = choice(x[i], a)", "a = choice(a, a)",
+        "tests/conformance -k 'points-loss and softmax'",
     ),
     Fault(
         "numba-sigmoid-cross-entropy-outputs", SCALE, "kernels/losses/sigmoid_cross_entropy/cpu.py",
@@ -513,7 +528,7 @@ NUMBA = [
     Fault(
         "numba-steps-few-rows", MISSING, "kernels/_engine/batches.py",
         "given[e] * scale + offset", "given[e] * scale",
-        "tests/dnnkit/network/test_numpy_source.py -k 'without_dnnkit and numba and float64'",
+        "tests/dnnkit/exports/test_numpy_source.py -k 'without_dnnkit and numba and float64'",
     ),
 ]  # fmt: skip
 
@@ -1203,6 +1218,21 @@ BACKENDS = [
         "backends-moments-of-a-worker", MISSING, "kernels/stages/batch_normalization/cpu.py",
         "return rows_of_batch(worker, run) * (", "return worker.rows * (",
         "tests/backends/test_kinds.py -k 'numba and batch_normalization and trajectory and float64'",
+    ),
+    Fault(
+        "backends-c-buffer-too-soon", STALE, "dnnkit/exports/c_body.py",
+        "its.last >= extent.first and", "its.last > extent.first and",
+        "tests/dnnkit/exports/test_c.py -k 'predicts_the_same and float32'",
+    ),
+    Fault(
+        "backends-export-rows-together", MISSING, "dnnkit/exports/namespace.py",
+        "if x.has_rows and 0 in axes:", "if False:",
+        "tests/dnnkit/exports/test_tracing.py -k 'cannot_be_written'",
+    ),
+    Fault(
+        "backends-layout-guessed", ORDER, "dnnkit/saves/layouts.py",
+        "[int(number) for number in re.findall", "[number for number in re.findall",
+        "tests/dnnkit/saves/test_layouts.py -k keras_numbers_its_layers_on",
     ),
 ]  # fmt: skip
 

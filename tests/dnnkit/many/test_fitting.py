@@ -252,7 +252,7 @@ def test_lines_say_how_all_stand(capsys: Any) -> None:
     nets = [network("numpy", seed) for seed in range(2)]  # type: ignore[arg-type]
     many = dk.fit_many(nets, *data(), batch_size=BATCH, epochs=2, validation_split=0.2)
     said = capsys.readouterr().out
-    assert "all ended" in said
-    assert "0 of 2 networks run - val_loss" in said
+    assert said.startswith("2 networks - 4 epochs - ")
+    assert " - best val_loss " in said
     assert many.values("val_loss") == [history["val_loss"][-1] for history in many.histories]
     assert np.isnan(many.values("recall")).all()
