@@ -55,6 +55,7 @@ def of(backend: Backend, drawn: dict[str, Any], num_threads: int | None = 1) -> 
     return network(backend, **drawn.pop("kind"), **drawn, optimizer=make(rate), num_threads=num_threads)
 
 
+@pytest.mark.filterwarnings("ignore::dnnkit.errors.TrainingWarning")  # of networks as they are drawn
 @settings(
     max_examples=6,
     phases=[Phase.explicit, Phase.generate],
