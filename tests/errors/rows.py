@@ -369,7 +369,12 @@ ROWS: dict[str, list[str]] = {
     ],
     "Commands": [
         "dnnkit train nothing",
+        "dnnkit trian",
+        "dnnkit train --lr 0.1",
+        "dnnkit train --epochs two",
+        "dnnkit train --hidden 64 32",
         "dnnkit train --hidden 0",
+        "dnnkit train --activation x*sigmod(x)",
         "dnnkit train --activation rellu",
         "dnnkit train --optimizer adamm",
         "dnnkit train --batch-size 0",
@@ -402,6 +407,7 @@ ROWS: dict[str, list[str]] = {
         "dnnkit inspect nowhere",
         "dnnkit compile --dtype float16",
         "dnnkit bench compare nowhere.json text.txt",
+        "dnnkit bench history",
     ],
 }
 
