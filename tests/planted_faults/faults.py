@@ -67,11 +67,6 @@ REFERENCE = [
         "tests/dnnkit/many/test_executors.py -k killed",
     ),
     Fault(
-        "reference-data-lost-with-workers", STALE, "dnnkit/many/executors/dask_executor.py",
-        "if self._data.status in GONE:", "if False:",
-        "tests/dnnkit/many/test_dask.py -m extras -k 'killed and 2'",
-    ),
-    Fault(
         "reference-best-epoch", STALE, "dnnkit/estimators/watching.py",
         "if self.weights is not None:", "if False:",
         "tests/dnnkit/estimators/test_tabular.py -k best_epoch",
