@@ -69,6 +69,11 @@ ROWS: dict[str, list[str]] = {
         "dk.load_estimator('nowhere')",
         "dk.load(dk.DNNRegressor(preset='mlp', max_iter=1).fit(x, y).save('saved') or 'saved')",
     ],
+    "Executors": [
+        "dk.fit_many([net], x, y, executor='jobslib')",
+        "dk.fit_many([net], x, y, executor=4)",
+        "dk.register('executor', 'mine', dk.Dense)",
+    ],
     "Tables": [
         "dk.TabularEncoder(numbers='quantile').fit(x)",
         "dk.TabularEncoder(categories=['colour']).fit({'color': ['red', 'blue']})",

@@ -57,6 +57,21 @@ REFERENCE = [
         "tests/dnnkit/estimators/test_estimators.py -k ends_where",
     ),
     Fault(
+        "reference-stretch-callbacks", STALE, "dnnkit/many/elsewhere.py",
+        'heard.restore_each(sent.callbacks, "what a worker was sent")', "pass",
+        "tests/dnnkit/many/test_executors.py -k leave_a_folder",
+    ),
+    Fault(
+        "reference-lost-with-a-worker", MISSING, "dnnkit/many/executors/joblib_executor.py",
+        "self._waiting = handed_out | self._waiting", "self._waiting |= {}",
+        "tests/dnnkit/many/test_executors.py -k killed",
+    ),
+    Fault(
+        "reference-data-lost-with-workers", STALE, "dnnkit/many/executors/dask_executor.py",
+        "if self._data.status in GONE:", "if False:",
+        "tests/dnnkit/many/test_dask.py -m extras -k 'killed and 2'",
+    ),
+    Fault(
         "reference-best-epoch", STALE, "dnnkit/estimators/watching.py",
         "if self.weights is not None:", "if False:",
         "tests/dnnkit/estimators/test_tabular.py -k best_epoch",
