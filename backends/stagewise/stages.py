@@ -164,7 +164,7 @@ class Stages:
                 whole = self.rows_before + shape[0], shape[1]  # masks begin with the first row of the batch
                 out = self._buffers.get("keep", whole, index, backend.dtype("bool"))
                 rate = stage.rate_at(step)
-                keep = backend.dropout_mask(whole, rate, self._seed, layer, step, out=out)[self.rows_before :]
+                keep = backend.dropout_mask(whole, rate, self._seed, layer, step, out=out)[self.rows_before :, ...]
                 return backend.dropout(x, keep, rate, out=self._buffers.get("y", shape, index)), (keep, rate)
             case Custom(function=function, input_shape=input_shape):
                 inputs = self._xp.reshape(x, (-1, *input_shape))

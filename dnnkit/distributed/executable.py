@@ -70,8 +70,9 @@ class SharedExecutable(Around):
         self.is_within_step = False
         """Whether others wait for this rank's part of a sum."""
         self._order, self._batch_size = np.empty(0, np.int64), 1
-        self._first = self._began = self._last = 0
-        self._before: EpochSums | None = None
+        self._first = self._last = 0
+        self._before: list[list[float]] = []
+        """Rows of sums of steps that were run before this epoch was gone on with."""
         self._rows: list[list[float]] = []
         self._nan_step = -1
         self._wants_stop = self.is_changed = False
@@ -123,18 +124,18 @@ class SharedExecutable(Around):
 
     def _begin(self, order: HostArray, batch_size: int) -> None:
         self._order, self._batch_size = np.ascontiguousarray(order, np.int64), min(batch_size, len(order))
-        self._first = self._began = self._last = 0
-        self._before, self._rows, self._nan_step, self._wants_stop = None, [], -1, False
+        self._first = self._last = 0
+        self._before, self._rows, self._nan_step, self._wants_stop = [], [], -1, False
         self._begin_own()
 
     def _go_on_from(self, sums: EpochSums) -> None:
-        self._before, self._first, self._nan_step = sums, sums.first, sums.nan_step
-        self._began = self._last = self.state.position
+        self._first, self._last, self._nan_step = sums.first, self.state.position, sums.nan_step
+        self._before, self._rows = ([], list(map(list, sums.sums))) if self._takes(sums) else ([list(sums.total)], [])
 
     def _run(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:
         """Run steps until one after which rank 0 wants to stop; then all know what was measured."""
         if self._last == 0:
-            self._first = self._began = first
+            self._first = first
         self._wants_stop = self._wants_stop and self.leads
         self.is_within_step = True
         done = self._run_own(first, last, hyperparameters)
@@ -166,6 +167,10 @@ class SharedExecutable(Around):
     def _begin_own(self) -> None:
         """Begin an epoch."""
 
+    def _takes(self, sums: EpochSums) -> bool:
+        """Go on from this rank's own of these rows of sums; False if work was divided otherwise."""
+        return False
+
     @abstractmethod
     def _run_own(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:
         """Run steps, and return the one after the last; an exception goes to `_failure` and to the others first."""
@@ -177,9 +182,7 @@ class SharedExecutable(Around):
     # -- what is told of it ------------------------------------------------------------------------------------------
 
     def sums(self) -> EpochSums | None:  # noqa: D102
-        rows = [*self._rows]
-        if self._before is not None:
-            rows = [list(self._before.total), *rows]
+        rows = [*self._before, *self._rows]
         if not rows:
             return self.state.sums
         return EpochSums(self._first, self._weight(), tuple(map(tuple, rows)), self._nan_step)
@@ -193,9 +196,8 @@ class SharedExecutable(Around):
 
     def _weight(self) -> float:
         """The sum of the row weights of the steps that were run."""
-        rows = self._order[self._began * self._batch_size : self._last * self._batch_size]
-        own = self._inner.weight(self.data, rows) if len(rows) else 0.0
-        return own + (self._before.weight if self._before is not None else 0.0)
+        rows = self._order[self._first * self._batch_size : self._last * self._batch_size]
+        return self._inner.weight(self.data, rows) if len(rows) else 0.0
 
     # -- numbers in and out ------------------------------------------------------------------------------------------
 
@@ -207,7 +209,7 @@ class SharedExecutable(Around):
     def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
         self.is_changed = True
         self._take(snapshot)
-        self._rows, self._before = [], None
+        self._rows, self._before = [], []
 
     def write_parameter(self, name: str, value: HostArray) -> None:  # noqa: D102
         self.is_changed = True

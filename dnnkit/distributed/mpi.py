@@ -9,12 +9,14 @@ import traceback
 from types import TracebackType
 from typing import Any
 
+from dnnkit.backends.processors import processors
 from dnnkit.backends.state import HostArray
 from dnnkit.distributed.communicator import Communicator
 from dnnkit.errors import BackendUnavailable
 
-SPIN, LONGEST = 1e-3, 2e-3
-"""Seconds for which a rank that waits for others asks all the time, and then between two questions at most."""
+SPIN, LONGEST, CROWDED = 1e-3, 2e-3, 2e-5
+"""Seconds for which a rank that waits for others asks all the time, and then between two questions at most; and within
+a step where ranks share processors, which one that asks all the time would keep from the others."""
 
 
 class Mpi(Communicator):
@@ -33,6 +35,10 @@ class Mpi(Communicator):
         self._mpi = MPI
         self._world = MPI.COMM_WORLD.Dup()  # whatever else the program sends, it is not received here
         self.rank, self.size = self._world.Get_rank(), self._world.Get_size()
+        near = self._world.Split_type(MPI.COMM_TYPE_SHARED)
+        self._is_crowded = near.Get_size() > processors()
+        """Whether ranks share processors: who waits must let others have theirs."""
+        near.Free()
         if self.size > 1:
             _end_all_on_errors(self)
 
@@ -49,19 +55,26 @@ class Mpi(Communicator):
 
     def exchange(self, given: HostArray, other: int, out: HostArray) -> None:
         """Send and receive."""
-        self._world.Sendrecv(given, other, 0, out, other, 0)
+        self._wait_for(self._world.Irecv(out, other, 0), self._world.Isend(given, other, 0))
 
     def send(self, given: HostArray, to: int) -> None:
         """Send."""
-        self._world.Send(given, to, 1)
+        self._wait_for(self._world.Isend(given, to, 1))
 
     def receive(self, out: HostArray, of: int) -> None:
         """Receive."""
-        self._world.Recv(out, of, 1)
+        self._wait_for(self._world.Irecv(out, of, 1))
 
     def spread(self, array: HostArray) -> None:
         """Make the array that of rank 0."""
-        self._world.Bcast(array, 0)
+        self._wait_for(self._world.Ibcast(array, 0))
+
+    def _wait_for(self, *requests: Any) -> None:
+        if not self._is_crowded:
+            self._mpi.Request.Waitall(list(requests))
+            return
+        while not self._mpi.Request.Testall(list(requests)):
+            time.sleep(CROWDED)
 
     def abort(self, status: int) -> None:
         """End all ranks."""

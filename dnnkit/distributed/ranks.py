@@ -55,7 +55,7 @@ class Failure(NamedTuple):
             error = KeyboardInterrupt()
         elif self.kind == "SystemExit":
             error = SystemExit(self.status)
-        error.told_elsewhere = True  # type: ignore[attr-defined] # that rank has the traceback
+        error.all_know = error.told_elsewhere = True  # type: ignore[attr-defined] # that rank has the traceback
         return error
 
 
@@ -79,11 +79,11 @@ class Ranks:
     """The ranks of one fit, as one of them sees them: a `with` block, in which an error of any ends all."""
 
     def __init__(self, asked: DataParallel) -> None:
-        self._asked = asked
         self._communicator: Communicator = asked.connect()
+        self.asked = replace(asked, communicator=self._communicator)
+        """The same once more, of the ranks that are connected now."""
         self._executable: SharedExecutable | None = None
         self._stack = ExitStack()
-        self._heard: BaseException | None = None
 
     @classmethod
     def of(cls, given: Any) -> "Ranks":
@@ -95,13 +95,18 @@ class Ranks:
         """Whether this is rank 0."""
         return self._communicator.rank == 0
 
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return self._communicator.size
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         shared = self._executable
         self._stack.close()
-        if error is None or error is self._heard:
+        if error is None or getattr(error, "all_know", False):
             return
         if shared is not None and shared.is_within_step:
             self._communicator.abort(130 if isinstance(error, KeyboardInterrupt) else 1)
@@ -118,8 +123,7 @@ class Ranks:
         """What every rank says; raises where one says that it failed."""
         told = self._communicator.meet((said, None))
         for rank, failure in self._failed(told).items():
-            self._heard = failure.error(rank, self._communicator.size)
-            raise self._heard
+            raise failure.error(rank, self._communicator.size)
         return [each for each, _ in told]
 
     def seed(self, own: int) -> int:
@@ -129,16 +133,16 @@ class Ranks:
     def begin(self, net: "Fittable") -> None:
         """Let the network train by steps of all ranks, until the `with` block ends."""
         executable, ranks = net.executable, self._communicator.size
-        _require_parts(net.optimizer.full_batch, executable.program, self._asked.average_every > 1)
+        _require_parts(net.optimizer.full_batch, executable.program, self.asked.average_every > 1)
         program = replace(executable.program, num_threads=net.num_threads or 1)
         _, inner = choosing.build(Chosen(net.backend), program)
         inner.restore(executable.snapshot())
         given = inner, self._communicator, self.meet, self.leads
-        if self._asked.average_every > 1:
-            how = f"{ranks} ranks over {self._communicator.name}, averaged every {self._asked.average_every} steps"
-            self._executable = LocalSteps(*given, net.backend, self._asked.average_every)
+        if self.asked.average_every > 1:
+            how = f"{ranks} ranks over {self._communicator.name}, averaged every {self.asked.average_every} steps"
+            self._executable = LocalSteps(*given, net.backend, self.asked.average_every)
         else:
-            blocks = self._asked.blocks_for(ranks)
+            blocks = self.asked.blocks_for(ranks)
             how = f"{ranks} ranks over {self._communicator.name}, batches in {blocks} blocks"
             self._executable = SharedBatches(*given, blocks)
         inner.plan = replace(inner.plan, details={**inner.plan.details, "distributed": how})

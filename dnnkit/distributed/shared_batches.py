@@ -6,7 +6,7 @@ import numpy as np
 
 from dnnkit.backends.aligned import zeros
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.state import HostArray, Hyperparameters
+from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters
 from dnnkit.distributed.communicator import Communicator
 from dnnkit.distributed.executable import FAILED, STOP, TAIL, Meet, SharedExecutable
 from dnnkit.distributed.reduction import Reduction
@@ -26,6 +26,12 @@ class SharedBatches(SharedExecutable):
     def _begin_own(self) -> None:
         self._own_sums.fill(0)
         self._own_nan_step = -1
+
+    def _takes(self, sums: EpochSums) -> bool:
+        if len(sums.sums) != self._blocks:
+            return False
+        self._own_sums[...] = sums.sums[self._sum.own.start : self._sum.own.stop]
+        return True
 
     def _measured(self) -> tuple[list[list[float]], int]:
         return self._own_sums.tolist(), self._own_nan_step

@@ -117,7 +117,8 @@ class Fittable(Askable):
         if checkpoint is not None and (ranks is None or ranks.leads):
             keep = checks.check_count("checkpoint_keep", checkpoint_keep)
             checkpoints = Checkpoints.of(checkpoint, checkpoint_every, keep)
-        with self.turns.fitting(), Interrupts(checkpoint is not None) as interrupts, checkpoints or nullcontext():
+        hears = checkpoints is not None or ranks is not None
+        with self.turns.fitting(), Interrupts(hears) as interrupts, checkpoints or nullcontext():
             x, y, weights = self._check(x, y, sample_weight, class_weight, rows=None if whole else rows)
             require_trainable(self.executable, self.optimizer)
             if checkpoints is not None:
