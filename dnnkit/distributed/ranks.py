@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from dnnkit.backends import choosing
 from dnnkit.backends.choosing import Chosen
@@ -24,15 +24,13 @@ from dnnkit.distributed.executable import SharedExecutable
 from dnnkit.distributed.local_steps import LocalSteps
 from dnnkit.distributed.shared_batches import SharedBatches
 from dnnkit.errors import ConfigurationError, DistributedError
+from dnnkit.network.protocol import Network
 from dnnkit.training import loop
 from dnnkit.training.checkpoints import Checkpoints, differences
 from dnnkit.training.history import History
 from dnnkit.training.interrupts import Interrupts
 from dnnkit.training.progress import Verbosity
 from dnnkit.training.run import Run
-
-if TYPE_CHECKING:
-    from dnnkit.network.fitting import Fittable
 
 
 class Failure(NamedTuple):
@@ -130,7 +128,7 @@ class Ranks:
         """That of rank 0."""
         return int(self.meet(own)[0])
 
-    def begin(self, net: "Fittable") -> None:
+    def begin(self, net: Network) -> None:
         """Let the network train by steps of all ranks, until the `with` block ends."""
         executable, ranks = net.executable, self._communicator.size
         _require_parts(net.optimizer.full_batch, executable.program, self.asked.average_every > 1)
@@ -150,7 +148,7 @@ class Ranks:
 
     def train(
         self,
-        net: "Fittable",
+        net: Network,
         run: Run,
         callbacks: CallbackList,
         verbose: Verbosity,
@@ -176,7 +174,7 @@ class Ranks:
         self.meet(End(history.to_json(), net.history.to_json(), shared.state, numbers))
         return history
 
-    def _follow(self, net: "Fittable", shared: SharedExecutable, numbers: Snapshot, interrupts: Interrupts) -> History:
+    def _follow(self, net: Network, shared: SharedExecutable, numbers: Snapshot, interrupts: Interrupts) -> History:
         """Do what rank 0 tells, which also decides what becomes of Ctrl-C."""
         with interrupts.between_steps(lambda: None):
             shared.restore(numbers)
@@ -217,7 +215,7 @@ def _require_parts(full_batch: bool, program: Program, is_local: bool) -> None:
             )
 
 
-def _described(net: "Fittable", run: Run) -> dict[str, Any]:
+def _described(net: Network, run: Run) -> dict[str, Any]:
     """What all ranks must have alike."""
     program = net.executable.program
     return {
