@@ -2,8 +2,9 @@
 
 Networks 784-width-10 (ReLU, Adam, float32) of three widths, in batches of 1,024 rows that all ranks share. Of each
 number of ranks, `mpiexec` is started once; every rank measures whole steps of `fit`, and apart from it what a step is
-made of: the gradient of its rows, the sum over ranks, the update; of each the least of several rounds, on the slowest
-rank. A model is made of what one rank measured:
+made of: the gradient of its rows and the update (seconds of the processor: other work on the machine does not count),
+and the sum over ranks; of each the least of several rounds, on the slowest rank. A model is made of what one rank
+measured:
 
     T(p) = a + b · rows / p + u + S(p)         a, b: of the gradient; u: update
     S(p) = log2 p · (α + n (β + γ))            short gradients: recursive doubling
@@ -35,7 +36,7 @@ from dnnkit.backends.processors import processors
 from dnnkit.bench.machine import describe
 from dnnkit.distributed.reduction import HALVED, Reduction
 
-WIDTHS, BATCH, STEPS, ROUNDS = (128, 512, 2048), 1024, 8, 7
+WIDTHS, BATCH, STEPS, ROUNDS, MESSAGES = (128, 512, 2048), 1024, 4, 9, 200
 FEATURES, CLASSES = 784, 10
 LARGEST = 256
 NETWORKS = {
@@ -53,15 +54,19 @@ def network(width: int) -> dk.Sequential:
     return net
 
 
-def least(work: Callable[[], Any], together: Callable[[], Any], times: int = 1) -> float:
-    """Seconds of one, the least of several rounds, which ranks begin together."""
+def least(
+    work: Callable[[], Any],
+    together: Callable[[], Any],
+    rounds: int = ROUNDS,
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
+    """Seconds, the least of several rounds, which ranks begin together."""
     found = math.inf
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         together()
-        start = time.perf_counter()
-        for _ in range(times):
-            work()
-        found = min(found, (time.perf_counter() - start) / times)
+        start = clock()
+        work()
+        found = min(found, clock() - start)
     return found
 
 
@@ -86,10 +91,10 @@ def measure_rank() -> dict[str, Any]:
         for rows in (BATCH, BATCH // 2, BATCH // 4, BATCH // 8, BATCH // 16):
             part = partial(executable.differentiate_part, data, batch, 0, rows, out)
             part()
-            gradients[rows] = least(part, together)
-        update = least(partial(executable.update_flat, out, hyper), together)
+            gradients[rows] = least(part, together, clock=time.thread_time)
+        update = least(partial(executable.update_flat, out, hyper), together, clock=time.thread_time)
         sums = Reduction(ranks, ranks.size, partial(np.zeros, len(out), np.float32))
-        adding = least(partial(sums.add_up, lambda rank, out: None), together, 5)
+        adding = least(partial(sums.add_up, lambda rank, out: None), together, MESSAGES // 5)
         found[str(width)] = {
             "step": whole / STEPS, "gradient": gradients, "update": update, "sum": adding, "bytes": out.nbytes,
             "blocks": blocks,
@@ -97,7 +102,7 @@ def measure_rank() -> dict[str, Any]:
     if ranks.size == 2:
         found |= link(ranks, together)
     other = np.zeros(1 << 20, np.float32)
-    found["gamma"] = least(lambda: np.add(other, other, out=other), together, 5) / other.nbytes
+    found["gamma"] = least(partial(np.add, other, other, other), together, MESSAGES) / other.nbytes
     return {"all": ranks.meet(found)} if ranks.rank == 0 else {"all": ranks.meet(found), "silent": True}
 
 
@@ -106,7 +111,7 @@ def link(ranks: Any, together: Callable[[], Any]) -> dict[str, float]:
     seconds = {}
     for length in (1, 1 << 20):
         given, taken = np.zeros(length, np.float32), np.zeros(length, np.float32)
-        seconds[length] = least(lambda g=given, t=taken: ranks.exchange(g, 1 - ranks.rank, t), together, 20)
+        seconds[length] = least(partial(ranks.exchange, given, 1 - ranks.rank, taken), together, MESSAGES)
     return {"alpha": seconds[1], "beta": (seconds[1 << 20] - seconds[1]) / (4 << 20)}
 
 
