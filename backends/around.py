@@ -1,5 +1,6 @@
 """An executable around another one, which has the parameters, predicts and evaluates; training is its own."""
 
+from collections.abc import Hashable
 from typing import Any
 
 from dnnkit.backends.executable import AfterBatch, Executable, Gradients
@@ -48,6 +49,10 @@ class Around(Executable):
 
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Any:  # noqa: D102
         return self._inner.load(x, y, weights)
+
+    @property
+    def loading(self) -> Hashable | None:  # noqa: D102
+        return self._inner.loading
 
     def gradients(self, data: Any, *, with_input: bool = False) -> Gradients:  # noqa: D102
         return self._inner.gradients(data, with_input=with_input)
