@@ -263,8 +263,7 @@ class Buildable(WithWeights):
 
     @contextmanager
     def replaced(self, executable: Executable) -> Iterator[None]:
-        """Within, another executable has the place of the network's own, which has its numbers then; for dnnkit's own
-        parts."""
+        """Within, another executable has the place of its own, which then takes its numbers; for dnnkit's own parts."""
         own, backend = self.executable, self.backend
         execution = own.state.execution
         with self.turns:
