@@ -163,12 +163,13 @@ def plot(result: dict[str, Any], path: str) -> None:
 
     figure = Figure(figsize=(9.5, 3.6), layout="constrained")
     axes = figure.subplots(1, len(WIDTHS))
+    about = f"measured, {result['processors']} processors, load {result['machine']['load before']} by other work"
     for axis, width in zip(axes, map(str, WIDTHS), strict=True):
         for (name, lines), color in zip(result["model"].items(), ("#1f6fb4", "#e08214", "#4d9221"), strict=True):
             seconds = lines[width]["seconds"]
             axis.plot([int(p) for p in seconds], [1e3 * s for s in seconds.values()], color=color, label=name)
         measured = {int(p): 1e3 * found[width]["step"] for p, found in result["measured"].items()}
-        axis.plot(measured.keys(), measured.values(), "ko", label="measured, 2 processors")
+        axis.plot(measured.keys(), measured.values(), "ko", label=about)
         axis.set(xscale="log", yscale="log", title=f"784-{width}-10", xlabel="ranks")
         axis.set_xticks([1, 4, 16, 64, 256], ["1", "4", "16", "64", "256"])
         axis.grid(visible=True, alpha=0.3)
