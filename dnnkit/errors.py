@@ -60,6 +60,10 @@ class DistributedError(DnnkitError, RuntimeError):
     """Another rank of a training on several has failed."""
 
 
+class WorkersLost(DnnkitError, RuntimeError):
+    """Workers in other processes or on other machines, or what leads to them, are gone before their work was done."""
+
+
 class DeviceMemoryError(DnnkitError, MemoryError):
     """The memory of a GPU is too small for what was asked of it."""
 

@@ -17,4 +17,5 @@ from dnnkit import (  # noqa: F401
 )
 from dnnkit.distributed import communicator  # noqa: F401
 from dnnkit.estimators import encoders, presets, saving  # noqa: F401
+from dnnkit.many import executors  # noqa: F401
 from dnnkit.registry import register as register
