@@ -67,11 +67,6 @@ REFERENCE = [
         "tests/dnnkit/many/test_executors.py -k killed",
     ),
     Fault(
-        "reference-data-lost-with-workers", STALE, "dnnkit/many/executors/dask_executor.py",
-        "if self._data.status in GONE:", "if False:",
-        "tests/dnnkit/many/test_dask.py -m extras -k 'killed and 2'",
-    ),
-    Fault(
         "reference-best-epoch", STALE, "dnnkit/estimators/watching.py",
         "if self.weights is not None:", "if False:",
         "tests/dnnkit/estimators/test_tabular.py -k best_epoch",
@@ -772,6 +767,21 @@ CUDA = [
 ]  # fmt: skip
 
 BACKENDS = [
+    Fault(
+        "backends-rows-before-a-part", MISSING, "backends/numba_backend/batch_part.py",
+        "team.begin_with(before)", "team.begin_with(0)",
+        "tests/dnnkit/distributed/test_ranks.py -k 'parts_of_a_batch and numba'",
+    ),
+    Fault(
+        "backends-order-of-ranks", ORDER, "dnnkit/distributed/reduction.py",
+        "middle, me = (start + stop) // 2,", "middle, me = start + 1,",
+        "tests/dnnkit/distributed/test_reduction.py",
+    ),
+    Fault(
+        "backends-halves-of-ranks", ORDER, "dnnkit/distributed/reduction.py",
+        "in reversed(halves):", "in halves:",
+        "tests/dnnkit/distributed/test_reduction.py",
+    ),
     Fault(
         "backends-slot-given-away", ONE, "backends/stagewise/lifetimes.py",
         "if self._readers == 0:", "if self._readers <= 1:",
