@@ -16,4 +16,5 @@ from dnnkit import (  # noqa: F401
     schedules,
 )
 from dnnkit.estimators import encoders, presets, saving  # noqa: F401
+from dnnkit.many import executors  # noqa: F401
 from dnnkit.registry import register as register

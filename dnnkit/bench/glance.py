@@ -7,7 +7,7 @@ from math import inf, isfinite
 from dnnkit.bench.cells import Cell, Table, number, text
 from dnnkit.bench.learning import ACCURACIES
 from dnnkit.bench.random_networks.summary import geometric_mean, measured, totals
-from dnnkit.bench.random_networks.tables import totals_table
+from dnnkit.bench.random_networks.tables import networks_table, totals_table
 from dnnkit.bench.results import Results, Row
 from dnnkit.bench.statistics import ratio
 from dnnkit.deferred import dataclass
@@ -184,23 +184,27 @@ def _percent(row: Row) -> Cell:
 def _per_iteration(steps: Rank) -> Iterator[str]:
     if len(steps.rows) < 2:
         return
-    first, last = steps.rows[0], steps.rows[-1]
-    least, most = first.summary.median, last.summary.median
-    words = f"{first.case['activation']} {number(least)} µs per step"
-    words += f"; {names_of(steps.same)} within noise" if steps.same else ""
-    slowest = f"{last.case['activation']}, {number(most)} µs ({times(most / least)})"
-    yield f"Faster per iteration? {words}; slowest {slowest}."
+    yield f"Faster per iteration? {_between(steps, 'takes', ' µs per step')}."
 
 
 def _iterations(results: Results, backend: str, goal: str) -> Iterator[str]:
     found = rank(_of_digits(results, backend, _share(goal), "iterations"), "activation", results.noise)
-    if len(found.rows) < 2:
-        return
+    if len(found.rows) >= 2:
+        yield f"Fewer iterations? {_between(found, 'needs', f' to {goal}')}."
+
+
+def _between(found: Rank, does: str, what: str) -> str:
+    """From the first to the last in words, as far as they can be told apart."""
     first, last = found.rows[0], found.rows[-1]
     least, most = first.summary.median, last.summary.median
-    words = f"{first.case['activation']} needs {number(least)} to {goal}"
+    if len(found.same) == len(found.rows) - 1:
+        span = number(least) if number(least) == number(most) else f"{number(least)} to {number(most)}"
+        return f"no difference beyond noise: {span}{what}"
+    words = f"{first.case['activation']} {does} {number(least)}{what}"
     words += f"; {names_of(found.same)} within noise" if found.same else ""
-    yield f"Fewer iterations? {words}; most {last.case['activation']}, {number(most)} ({times(most / least)})."
+    if str(last.case["activation"]) not in found.same:
+        words += f"; {last.case['activation']} {number(most)} ({times(most / least)})"
+    return words
 
 
 def _growth(results: Results, backend: str, goal: str) -> Iterator[str]:
@@ -274,7 +278,7 @@ def _kernels(results: Results) -> Glance:
         about = ", ".join(str(row.case[name]) for name, values in kinds.items() if len(values) > 1)
         cells = [text(str(row.case["kernel"])), text(about), _median(row), Cell(number(floor), floor)]
         lines.append((*cells, Cell(f"{share:.0%}", share), text(str(row.facts.get("bound by", "")))))
-    head = ("kernel", "of", "µs per call", "floor, µs", "reached", "bound by")
+    head = ("kernel", "arrays", "µs per call", "floor, µs", "reached", "bound by")
     note = f"The {len(lines)} kernels that are farthest from what the machine allows."
     return Glance(sentence, Table(f"Farthest from the floor: {backends[0]}", note, head, tuple(lines)))
 
@@ -315,7 +319,7 @@ def _steps(results: Results) -> Glance:
     note = (
         "Medians. The floor: the matrix products alone, at the rate of the fastest product measured. ≈: within noise."
     )
-    return Glance("; ".join(parts), Table("Training steps", note, head, tuple(lines)))
+    return Glance("; ".join(parts), Table("How fast each backend trains", note, head, tuple(lines)))
 
 
 def _range(values: Sequence[float], words: Callable[[float], str]) -> str:
@@ -375,12 +379,10 @@ def _random(results: Results) -> Glance:
     networks = measured(results)
     found = totals(networks, results.noise)
     if not found:
-        return Glance(f"{len(networks)} networks by dnnkit alone: no other library was measured")
-    parts = [
-        f"{total.peer} takes {times(total.mean)} as long as dnnkit, less than it at {total.slower or 'none'}"
-        for total in found
-    ]
-    sentence = f"{'; '.join(parts)} (geometric means of {found[0].count} networks)"
+        sentence = f"{len(networks)} networks by dnnkit alone: no other library was measured"
+        return Glance(sentence, networks_table(networks, results.noise))
+    parts = [f"{total.peer} takes {times(total.mean)} as long, and less at {total.slower or 'none'}" for total in found]
+    sentence = f"beside dnnkit, over {found[0].count} networks, {'; '.join(parts)} (geometric means)"
     return Glance(sentence, totals_table(networks, results.noise))
 
 

@@ -16,10 +16,11 @@ EPOCH = "ms per epoch"
 def tables(results: Results) -> list[Table]:
     """None without such networks."""
     networks = measured(results)
-    return [_networks(networks, results.noise)] if networks else []
+    return [networks_table(networks, results.noise)] if networks else []
 
 
-def _networks(networks: Sequence[Measured], noise: float) -> Table:
+def networks_table(networks: Sequence[Measured], noise: float) -> Table:
+    """A line for each network."""
     peers = others(networks)
     ratios = [f"{peer} ÷" for peer in peers]
     losses = [f"{peer}'s loss" for peer in (OWN, *peers)]
