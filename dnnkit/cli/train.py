@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
+from dnnkit.cli import completion
 from dnnkit.cli.asked import is_given, new_folder, require_free, units
 from dnnkit.cli.output import Speaker, json_output
+from dnnkit.cli.usage import commas_instead
 from dnnkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -36,14 +38,24 @@ def train(
             help="What to train on: digits, mnist, fashion_mnist, another registered data set, or a table: .csv, .tsv, "
             ".txt, .parquet, .npz.",
             show_default="digits",
+            autocompletion=completion.data_sets,
         ),
     ] = "digits",
     hidden: Annotated[
         list[str] | None,
         typer.Option(help="Units of a hidden layer; repeat, or separate by commas, for more.", show_default="128"),
     ] = None,
-    activation: Annotated[str, typer.Option(help="Activation of the hidden layers.")] = "relu",
-    optimizer: Annotated[str, typer.Option(help="Optimizer, by name: sgd, rmsprop, adam, adamw, ...")] = "adam",
+    activation: Annotated[
+        str,
+        typer.Option(
+            help='Activation of the hidden layers: a name, or a formula in x, "x*sigmoid(x)".',
+            autocompletion=completion.activations,
+        ),
+    ] = "relu",
+    optimizer: Annotated[
+        str,
+        typer.Option(help="Optimizer, by name: sgd, rmsprop, adam, adamw, ...", autocompletion=completion.optimizers),
+    ] = "adam",
     learning_rate: Annotated[
         float | None, typer.Option(help="Step of the optimizer.", show_default="the optimizer's own")
     ] = None,
@@ -54,9 +66,16 @@ def train(
         int | None, typer.Option(help="Passes over the data.", show_default="60 for digits, else 10")
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides initial weights and order of samples.")] = 0,
-    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    dtype: Annotated[
+        str, typer.Option(help="float32 or float64.", autocompletion=completion.one_of("float32", "float64"))
+    ] = "float32",
     backend: Annotated[
-        str | None, typer.Option(help="Where to compute; see `dnnkit backends`.", show_default="DNNKIT_BACKEND or auto")
+        str | None,
+        typer.Option(
+            help="Where to compute; see `dnnkit backends`.",
+            show_default="DNNKIT_BACKEND or auto",
+            autocompletion=completion.backends,
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -140,6 +159,8 @@ def train(
 
         dnnkit train --hidden 256,128 --activation gelu --optimizer adamw --learning-rate 0.002
 
+        dnnkit train --activation "x*sigmoid(beta*x); beta=1.5"
+
         dnnkit train mnist --epochs 50 --out runs/long
 
         dnnkit train --resume runs/long
@@ -159,6 +180,8 @@ def train(
     from dnnkit.training.checkpoints import Checkpoints
     from dnnkit.training.interrupts import Interrupts
 
+    if hint := commas_instead(context):
+        raise ConfigurationError(hint)
     if quiet:
         logging.getLogger("dnnkit").setLevel(logging.ERROR)
     from dnnkit.tables.reading import is_table_file

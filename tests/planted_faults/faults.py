@@ -32,6 +32,11 @@ class Fault:
 
 REFERENCE = [
     Fault(
+        "reference-formula-parameters", MISSING, "dnnkit/formula/definition.py",
+        "Formula(name or UNNAMED, formula,", "Formula(name or UNNAMED, formula.replace('beta', '1 * beta / beta'),",
+        "tests/dnnkit/cli/test_train.py -k which_the_run_keeps",
+    ),
+    Fault(
         "reference-deferred-dataclass", MISSING, "dnnkit/deferred.py",
         "cell.cell_contents = self.cls", "cell.cell_contents = twin",
         "tests/dnnkit/test_deferred.py -k 'whatever_comes_first and derived_plainly'",

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -68,7 +69,9 @@ def choose_peers(names: str | None, general: bool = False) -> list[Peer]:
     given = usual if names is None else [name.strip() for name in names.split(",")]
     unknown = [name for name in given if name not in peers]
     if unknown:
-        raise SystemExit(f"unknown peers {', '.join(unknown)}: choose from {', '.join(peers)}")
+        near = get_close_matches(unknown[0], peers, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise SystemExit(f"unknown peers {', '.join(unknown)}: {hint}choose from {', '.join(peers)}")
     return [peers[name] for name in given]
 
 

@@ -20,7 +20,7 @@ def test_peers_are_found_by_their_files() -> None:
     assert {"tinygrad", "tinygrad-beam", "thinc", "thinc-blas"} <= set(peers)
     assert (peers["torch-compile"].family, peers["torch-compile"].variant) == ("torch", "compile")
     assert [peer.name for peer in choose_peers("numpy,dnnkit-uint8")] == ["numpy", "dnnkit-uint8"]
-    with pytest.raises(SystemExit, match="unknown peers pytorch: choose from dnnkit"):
+    with pytest.raises(SystemExit, match=r"unknown peers pytorch: did you mean 'torch'\? choose from dnnkit"):
         choose_peers("numpy,pytorch")
 
 
