@@ -1,6 +1,7 @@
 """`dnnkit train`: the main job."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -173,7 +174,6 @@ def train(
     """
     import logging
 
-    from dnnkit import plots
     from dnnkit.backends.choosing import ASSUMED_ROWS
     from dnnkit.cli.run_options import RunOptions, place_of_run
     from dnnkit.network.checks import check_count, check_optional_count
@@ -255,18 +255,25 @@ def train(
         if status <= 130:  # else whoever ends it does not wait
             scores = net.evaluate(x_test, y_test)
             result |= {"test_loss": scores["loss"], "test_accuracy": scores["accuracy"]}
-            curves = ""
-            if net.history.epoch:
-                curves = "curves.png, "
-                net.history.plot(folder / "curves.png")
-            shown = slice(0, GRID)
-            plots.plot_predictions(
-                x_test[shown], y_test[shown], net.predict(x_test[shown]), images.CLASS_NAMES, folder / "predictions.png"
-            )
+            drawn = _draw(net, folder, x_test[:GRID], y_test[:GRID], images.CLASS_NAMES)
             say(f"test accuracy {scores['accuracy']:.4f}, loss {scores['loss']:.4f}, after {seconds:.1f} s of training")
-            say(f"run folder {folder}: weights and history, {curves}predictions.png")
+            say(f"run folder {folder}: weights and history{drawn}")
     if status:
         raise typer.Exit(status)
+
+
+def _draw(net: "Sequential", folder: Path, x: Any, y: Any, class_names: Sequence[str]) -> str:
+    """The pictures of a run folder; in words which, or what draws them."""
+    from dnnkit import extras, plots
+
+    if not extras.is_installed("plot"):
+        return f"; pictures need {extras.command('plot')}"
+    curves = ""
+    if net.history.epoch:
+        curves = ", curves.png"
+        net.history.plot(folder / "curves.png")
+    plots.plot_predictions(x, y, net.predict(x), class_names, folder / "predictions.png")
+    return f"{curves}, predictions.png"
 
 
 def _images(dataset: str) -> Any:

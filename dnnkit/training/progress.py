@@ -40,17 +40,15 @@ def make_progress(verbose: Verbosity, epochs: int, estimated: Collection[str] = 
     verbose = check_verbosity(verbose)
     if (sys.stdout is None or getattr(sys.stdout, "closed", False)) and not in_notebook():  # as without a console
         verbose = 0
-    live: type[Progress] = NotebookProgress if in_notebook() else LiveProgress
-    if live is LiveProgress and find_spec("rich") is None:  # NumPy is all that a training needs
-        live = LineProgress
+    is_sparse = verbose == "auto" and epochs > FEW and not in_notebook()
     if verbose == "auto":
-        has_bar = in_notebook() or (sys.stdout.isatty() and live is not LineProgress)
-        kind = live if has_bar else LineProgress
-        shown = kind(epochs) if in_notebook() or epochs <= FEW else SparseProgress(epochs, has_bar)
-    else:
-        shown = {0: Progress, 1: live, 2: LineProgress}[int(verbose)](epochs)
+        verbose = 1 if in_notebook() or sys.stdout.isatty() else 2
+    kind = {0: Progress, 1: NotebookProgress if in_notebook() else LiveProgress, 2: LineProgress}[int(verbose)]
+    if kind is LiveProgress and find_spec("rich") is None:  # NumPy is all that a training needs
+        kind = LineProgress
+    shown = SparseProgress(epochs, has_bar=kind is LiveProgress) if is_sparse else kind(epochs)
     shown.estimated = estimated
-    return Guarded(shown) if verbose != 0 else shown
+    return Guarded(shown) if verbose else shown
 
 
 def check_verbosity(verbose: Verbosity) -> Verbosity:
@@ -287,8 +285,10 @@ _SILENT = Progress(0)
 
 def stride(epochs: int) -> int:
     """The epochs between two lines: 1, 2 or 5 times a power of ten, so that there are 10 lines at most."""
-    steps = (digit * 10**power for power in range(20) for digit in (1, 2, 5))
-    return next(step for step in steps if 10 * step >= epochs)
+    step = 1
+    while 10 * step < epochs:
+        step *= 10
+    return next(step // part for part in (5, 2, 1) if 10 * (step // part) >= epochs)
 
 
 def _bar(total: int, completed: int = 0, console: Any = None) -> tuple[Any, Any]:
