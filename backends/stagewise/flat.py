@@ -4,7 +4,7 @@ Parameters, gradient and each optimizer slot are one flat array each, in canonic
 these come after all that are trained, so that what is trained is one piece, of which gradient and slots are as long.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import field, replace
 
 import numpy as np
@@ -91,6 +91,11 @@ class FlatExecutable(Executable):
         if weights.ndim > 1:
             return self._examined(Data(x, y, weights, None))
         return self._examined(Data(x, y, weights, backend.to_numpy(weights).astype(np.float64)))
+
+    @property
+    def loading(self) -> Hashable | None:  # noqa: D102
+        loss = None if self.program.loss is None else self.program.loss.targets
+        return type(self), id(self._backend), self.program.dtype, loss, self._class_columns
 
     def targets(self, data: Data) -> tuple[HostArray, HostArray | None]:  # noqa: D102
         targets = self._backend.to_numpy(data.y)

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from dnnkit import __version__
-from dnnkit.cli import backends, bench, compile, doctor, inspect, predict, train, usage
+from dnnkit.cli import backends, bench, compile, doctor, inspect, predict, sweep, train, usage
 from dnnkit.cli.output import send_to_nowhere
 from dnnkit.errors import DnnkitError
 from dnnkit.training.interrupts import end_program
@@ -28,6 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train")(train.train)
+app.command("sweep")(sweep.sweep)
 app.command("predict")(predict.predict)
 app.add_typer(bench.app, name="bench", rich_help_panel="Commands")
 app.command("inspect")(inspect.inspect)

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -175,6 +175,7 @@ def train(
     import logging
 
     from dnnkit.backends.choosing import ASSUMED_ROWS
+    from dnnkit.cli.images import epochs_of, images_of
     from dnnkit.cli.run_options import RunOptions, place_of_run
     from dnnkit.network.checks import check_count, check_optional_count
     from dnnkit.training.checkpoints import Checkpoints
@@ -205,14 +206,14 @@ def train(
                 optimizer,
                 learning_rate,
                 check_optional_count("--batch-size", batch_size),
-                _epochs(dataset) if epochs is None else check_count("--epochs", epochs),
+                epochs_of(images_of(dataset)) if epochs is None else check_count("--epochs", epochs),
                 seed,
                 dtype,
                 backend,
             )
             folder = out or new_folder(dataset)
             require_free(folder, overwrite)
-        images = _images(options.dataset)
+        images = images_of(options.dataset)
         net = _network(options, images)
         (x, y), (x_test, y_test) = images.load_data()
         net.build(x.shape[1:], batch_size=options.batch_size or ASSUMED_ROWS)
@@ -276,42 +277,16 @@ def _draw(net: "Sequential", folder: Path, x: Any, y: Any, class_names: Sequence
     return f"{curves}, predictions.png"
 
 
-def _images(dataset: str) -> Any:
-    """The module of a data set of images in classes."""
-    from dnnkit.datasets import DATASETS
-
-    images = DATASETS.find(dataset)
-    if not hasattr(images, "LARGEST_VALUE") or not hasattr(images, "CLASS_NAMES"):
-        raise ConfigurationError(f"data set {dataset!r} has no images in classes: train on it in Python instead")
-    return images
-
-
-def _epochs(dataset: str) -> int:
-    return int(getattr(_images(dataset), "EPOCHS", 10))
-
-
 def _network(options: "RunOptions", images: Any) -> "Sequential":
     """The network that was asked for, compiled."""
-    from dnnkit.layers import Dense, Flatten, Rescaling
-    from dnnkit.network.sequential import Sequential
+    from dnnkit.cli.images import network_of
     from dnnkit.optimizers import OPTIMIZERS, Optimizer
 
     chosen = OPTIMIZERS.make(options.optimizer, Optimizer)
     if options.learning_rate is not None:
         chosen = type(chosen)(learning_rate=options.learning_rate)
-    net = Sequential(
-        [
-            Rescaling(1 / images.LARGEST_VALUE),
-            Flatten(),
-            *(Dense(number, activation=options.activation) for number in options.hidden),
-            Dense(len(images.CLASS_NAMES), activation="softmax"),
-        ],
-        backend=options.backend,
-        seed=options.seed,
-        dtype=cast(Literal["float32", "float64"], options.dtype),
-    )
-    net.compile(optimizer=chosen, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    return net
+    settings: dict[str, Any] = {"seed": options.seed, "dtype": options.dtype, "backend": options.backend}
+    return network_of(images, options.hidden, options.activation, chosen, **settings)
 
 
 def _resumed(context: typer.Context, folder: Path, epochs: int | None, backend: str | None) -> "RunOptions":

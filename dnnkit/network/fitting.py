@@ -6,26 +6,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dnnkit.backends.outputs import balanced
 from dnnkit.callbacks import callback_list
 from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.diagnosis.watch import watching
-from dnnkit.errors import ConfigurationError
 from dnnkit.instead import refuse
 from dnnkit.network import checks
 from dnnkit.network.adapting import adapt
 from dnnkit.network.asking import INFERENCE_BATCH, Askable
 from dnnkit.network.freezing import require_trainable
-from dnnkit.settings import FLAG, SHARE
 from dnnkit.training import loop
+from dnnkit.training.asked import Asked, Load, load_alone
 from dnnkit.training.checkpoints import Checkpoints
-from dnnkit.training.epoch_order import Shuffle, check_shuffle
+from dnnkit.training.epoch_order import Shuffle
 from dnnkit.training.fingerprint import fingerprint
 from dnnkit.training.history import History
 from dnnkit.training.interrupts import Interrupts
 from dnnkit.training.progress import Verbosity
-from dnnkit.training.run import Run, check_frequency
+from dnnkit.training.run import Run
 
 
 class Fittable(Askable):
@@ -89,71 +89,102 @@ class Fittable(Askable):
         """
         refuse("fit", others, Fittable.fit)
         heard = CallbackList.of(callbacks)
-        whole = self.optimizer.full_batch
-        rows = 32 if batch_size is None and not whole else checks.check_optional_count("batch_size", batch_size)
-        validates = check_frequency(validation_freq)
-        initial_epoch = checks.check_count("initial_epoch", initial_epoch, 0)
-        epochs = checks.check_optional_count("epochs", epochs)
-        steps = checks.check_optional_count("steps", steps)
-        steps_per_epoch = checks.check_optional_count("steps_per_epoch", steps_per_epoch)
-        if epochs is not None and steps is not None:
-            raise ConfigurationError(f"epochs={epochs} and steps={steps} both say how long to train: give one of them")
-        diagnose = FLAG.of("diagnose", diagnose)
-        validation_split = SHARE.of("validation_split", validation_split)
+        asked = Asked(
+            x,
+            y,
+            sample_weight,
+            class_weight,
+            validation_data,
+            validation_split,
+            batch_size=batch_size,
+            epochs=epochs,
+            steps=steps,
+            steps_per_epoch=steps_per_epoch,
+            shuffle=shuffle,
+            initial_epoch=initial_epoch,
+            validation_freq=validation_freq,
+            diagnose=diagnose,
+        )
         checkpoints = None
         if checkpoint is not None:
             keep = checks.check_count("checkpoint_keep", checkpoint_keep)
             checkpoints = Checkpoints.of(checkpoint, checkpoint_every, keep)
         with self.turns.fitting(), Interrupts(checkpoints is not None) as interrupts, checkpoints or nullcontext():
-            x, y, weights = self._check(x, y, sample_weight, class_weight, rows=None if whole else rows)
-            require_trainable(self.executable, self.optimizer)
-            if checkpoints is not None:
-                self._take_seed(checkpoints.seed)
-            held_out: tuple[Any, ...] | None = None
-            if validation_data is not None:
-                if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
-                    raise ConfigurationError("validation_data is not (x, y) or (x, y, sample_weight)")
-                x_held_out, y_held_out, *weight = validation_data
-                held_out = self._check(x_held_out, y_held_out, weight[0] if weight else None, class_weight)
-            elif validation_split:
-                (x, y, weights), held_out = checks.hold_out(validation_split, x, y, weights, self.dtype)
-                program = self.executable.program
-                weights, held_out = balanced(weights, program), (*held_out[:2], balanced(held_out[2], program))
-            shuffle = check_shuffle(shuffle)
-            if whole:
-                rows = checks.all_rows(rows, int(x.shape[0]), steps_per_epoch, shuffle)
-                shuffle = False
-            assert rows is not None
-            batch_size = checks.rows_at_a_time(rows, int(x.shape[0]), steps_per_epoch, shuffle)
-            if isinstance(x, np.ndarray):  # what is a GPU's already stays there
-                self._weigh_again(batch_size)
-            if any(parameter.statistic for parameter in self.executable.program.parameters):
-                with self.turns:
-                    adapt(self, x)
-            to_numpy = self.backend.to_numpy
-            run = Run(
-                data=self.executable.load(x, y, weights),
-                samples=int(x.shape[0]),
-                validation=None if held_out is None else self.executable.load(*held_out),
-                batch_size=batch_size,
-                first_epoch=initial_epoch,
-                epochs=epochs or 1,
-                shuffle=shuffle,
-                fingerprints=lambda looked_at: (
-                    fingerprint(to_numpy, looked_at, x, y, weights),
-                    fingerprint(to_numpy, looked_at, *held_out or ()),
-                ),
-                steps_per_epoch=steps_per_epoch,
-                limit=steps,
-                validates=validates,
-                validation_rows=INFERENCE_BATCH if whole else max(batch_size, 256),
-                watch=watching(self, self._looked, x, y, batch_size, diagnose),  # all data was looked at before
-            )
-            hyperparameters = self.hyperparameters()
-            self.executable.prepare(run.data, batch_size, hyperparameters, run.validation)
+            run = self.prepare_run(asked, checkpoints)
+            self.executable.prepare(run.data, run.batch_size, self.hyperparameters(), run.validation)
             interrupts.check()
             self.turns.begin_training()
             return loop.train(self, run, heard, verbose, interrupts, checkpoints)
+
+    def prepare_run(self, asked: Asked, checkpoints: Checkpoints | None = None, load: Load = load_alone) -> Run:
+        """Look at all that a fit was asked for, build the network, and load its data; for dnnkit's own parts.
+
+        `load` loads data for the executable, perhaps data that others have loaded.
+        """
+        whole = self.optimizer.full_batch
+        rows = 32 if asked.batch_size is None and not whole else asked.batch_size
+        x, y, weights = self._check(
+            asked.x, asked.y, asked.sample_weight, asked.class_weight, rows=None if whole else rows
+        )
+        require_trainable(self.executable, self.optimizer)
+        if checkpoints is not None:
+            self._take_seed(checkpoints.seed)
+        held_out: tuple[Any, ...] | None = None
+        among, samples = asked.among, int(x.shape[0])
+        if asked.validation_data is not None:
+            x_held_out, y_held_out, *weight = asked.validation_data
+            held_out = self._check(x_held_out, y_held_out, weight[0] if weight else None, asked.class_weight)
+        elif asked.validation_split:
+            (x, y, weights), held_out = checks.hold_out(asked.validation_split, x, y, weights, self.dtype)
+            program = self.executable.program
+            weights, held_out = balanced(weights, program), (*held_out[:2], balanced(held_out[2], program))
+            samples = int(x.shape[0])
+        elif asked.held_out is not None:
+            held_out = self._rows_alone(asked.held_out, x, y, weights)
+        if among is not None:
+            samples = len(among)
+            if whole or weights is not None:  # whose mean is that of the rows
+                (x, y, weights), among = self._rows_alone(among, x, y, weights), None
+        shuffle = asked.shuffle
+        if whole:
+            rows = checks.all_rows(rows, samples, asked.steps_per_epoch, shuffle)
+            shuffle = False
+        assert rows is not None
+        batch_size = checks.rows_at_a_time(rows, samples, asked.steps_per_epoch, shuffle)
+        if isinstance(x, np.ndarray):  # what is a GPU's already stays there
+            self._weigh_again(batch_size)
+        if any(parameter.statistic for parameter in self.executable.program.parameters):
+            with self.turns:
+                adapt(self, x if among is None else x[among])
+        to_numpy = self.backend.to_numpy
+        return Run(
+            data=load(self.executable, x, y, weights),
+            samples=samples,
+            validation=None if held_out is None else load(self.executable, *held_out),
+            batch_size=batch_size,
+            first_epoch=asked.initial_epoch,
+            epochs=asked.epochs or 1,
+            shuffle=shuffle,
+            fingerprints=lambda looked_at: (
+                fingerprint(to_numpy, looked_at, x, y, weights, *(() if among is None else (among,))),
+                fingerprint(to_numpy, looked_at, *held_out or ()),
+            ),
+            steps_per_epoch=asked.steps_per_epoch,
+            limit=asked.steps,
+            validates=asked.validates,
+            validation_rows=INFERENCE_BATCH if whole else max(batch_size, 256),
+            # all data was looked at before
+            watch=watching(self, self._looked, x, y, batch_size, asked.diagnose, asked.whose),
+            among=among,
+        )
+
+    def _rows_alone(self, rows: NDArray[Any], x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
+        """These rows of checked data, as if they alone had been given."""
+        with self.backend.on_device():
+            x, y, weights = (None if part is None else part[rows] for part in (x, y, weights))
+            if weights is not None and weights.ndim == 1:
+                weights = checks.as_weights(weights, len(rows), self.executable.program, self.backend)
+        return x, y, balanced(weights, self.executable.program)
 
     def _take_seed(self, seed: int | None) -> None:
         """That of a checkpoint, where the network's own was drawn."""

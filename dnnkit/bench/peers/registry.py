@@ -85,10 +85,10 @@ def _file(family: str) -> Path:
 
 
 def _literal(file: Path, name: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
-    """The strings that a peer's file assigns to a name; it is read, not imported."""
+    """The strings that a peer's file assigns to a name, those that stand there; it is read, not imported."""
     for node in ast.parse(file.read_text()).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
-            return tuple(ast.literal_eval(node.value))
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name and isinstance(node.value, ast.Tuple):
+            return tuple(str(each.value) for each in node.value.elts if isinstance(each, ast.Constant))
     if default is None:
         raise ValueError(f"{file.name} has no line {name} = (...)")
     return default

@@ -40,6 +40,12 @@ def test_no_file_hides_a_library() -> None:
     assert not {file.stem for file in FOLDER.glob("*.py")} & {peer.family for peer in PLAIN}
 
 
+def test_of_every_peer_it_is_known_what_to_install() -> None:
+    cures = {name: not_installed(peer, {"missing": "it"}) for name, peer in find_peers().items()}
+    assert cures["keras"] == "it is not installed; to have it: pip install keras"
+    assert all("pip install " in cure for cure in cures.values())
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("samples")
