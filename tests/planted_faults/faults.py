@@ -57,6 +57,16 @@ REFERENCE = [
         "tests/dnnkit/estimators/test_estimators.py -k ends_where",
     ),
     Fault(
+        "reference-stretch-callbacks", STALE, "dnnkit/many/elsewhere.py",
+        'heard.restore_each(sent.callbacks, "what a worker was sent")', "pass",
+        "tests/dnnkit/many/test_executors.py -k leave_a_folder",
+    ),
+    Fault(
+        "reference-lost-with-a-worker", MISSING, "dnnkit/many/executors/joblib_executor.py",
+        "self._waiting = handed_out | self._waiting", "self._waiting |= {}",
+        "tests/dnnkit/many/test_executors.py -k killed",
+    ),
+    Fault(
         "reference-best-epoch", STALE, "dnnkit/estimators/watching.py",
         "if self.weights is not None:", "if False:",
         "tests/dnnkit/estimators/test_tabular.py -k best_epoch",
@@ -761,6 +771,21 @@ CUDA = [
 ]  # fmt: skip
 
 BACKENDS = [
+    Fault(
+        "backends-rows-before-a-part", MISSING, "backends/numba_backend/batch_part.py",
+        "team.begin_with(before)", "team.begin_with(0)",
+        "tests/dnnkit/distributed/test_ranks.py -k 'parts_of_a_batch and numba'",
+    ),
+    Fault(
+        "backends-order-of-ranks", ORDER, "dnnkit/distributed/reduction.py",
+        "middle, me = (start + stop) // 2,", "middle, me = start + 1,",
+        "tests/dnnkit/distributed/test_reduction.py",
+    ),
+    Fault(
+        "backends-halves-of-ranks", ORDER, "dnnkit/distributed/reduction.py",
+        "in reversed(halves):", "in halves:",
+        "tests/dnnkit/distributed/test_reduction.py",
+    ),
     Fault(
         "backends-slot-given-away", ONE, "backends/stagewise/lifetimes.py",
         "if self._readers == 0:", "if self._readers <= 1:",
