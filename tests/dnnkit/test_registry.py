@@ -25,6 +25,7 @@ KINDS = {
     "estimator",
     "initializer",
     "layer",
+    "layout",
     "loss",
     "metric",
     "optimizer",
