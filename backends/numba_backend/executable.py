@@ -33,6 +33,7 @@ from dnnkit.kernels.optimizer_step.reference import AVERAGE
 if TYPE_CHECKING:
     from dnnkit.backends.numba_backend.all_rows import AllRows
     from dnnkit.backends.numba_backend.backend import NumbaBackend
+    from dnnkit.backends.numba_backend.batch_part import BatchPart
     from dnnkit.backends.numba_backend.iterations import CompiledIterations
 
 
@@ -83,6 +84,7 @@ class NumbaExecutable(CompiledReader):
         self._is_given_up = False
         self._hyperparameters = CompiledHyperparameters(program)
         self._one_batches: dict[tuple[object, ...], OneBatch] = {}
+        self._parts: dict[tuple[int, int], BatchPart] = {}
         self._all_rows: AllRows | None = None
         self._differentiating: tuple[int, CompiledIterations] | None = None
         self._updates: SharedUpdate | None = None
@@ -378,6 +380,30 @@ class NumbaExecutable(CompiledReader):
                 team, rows, self._rescale, self.first_trained, self._run, is_bytes=is_bytes, marks=marks
             )
         return self._one_batches[key]
+
+    def differentiate_part(  # noqa: D102
+        self, data: Data, batch: HostArray, first: int, last: int, out: HostArray
+    ) -> list[float]:
+        self._giant_step.wait()
+        weight = float(self._weight_sums(data, batch, len(batch))[0])
+        part = self._part(data, last - first)
+        return part.differentiate(batch[first:last], first, weight, self.state.step, self._parameters, out)
+
+    def _part(self, data: Data, rows: int) -> "BatchPart":
+        """For parts of so many rows of the data, made when one first comes."""
+        from dnnkit.backends.numba_backend.batch_part import BatchPart
+
+        key = id(data), rows
+        if key not in self._parts:
+            partition = SINGLE
+            if (self.program.num_threads or 1) > 1:
+                features = int(data.x.shape[1])
+                partition = cost_model.partition_of_gradients(self.program, self.wiring, features, rows)
+            if len(self._parts) >= TEAMS:
+                self._parts.pop(next(iter(self._parts)))
+            team, source = self._team(partition, rows), self._source(data)
+            self._parts[key] = BatchPart(data, source, rows, team, self.first_trained, self._homes.whole, self._run)
+        return self._parts[key]
 
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
         clips, together = clips_of(hyperparameters), self.program.accumulation

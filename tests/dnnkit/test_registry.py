@@ -19,6 +19,7 @@ KINDS = {
     "activation",
     "backend",
     "callback",
+    "communicator",
     "constraint",
     "data set",
     "encoder",

@@ -767,6 +767,21 @@ CUDA = [
 
 BACKENDS = [
     Fault(
+        "backends-rows-before-a-part", MISSING, "backends/numba_backend/batch_part.py",
+        "team.begin_with(before)", "team.begin_with(0)",
+        "tests/dnnkit/distributed/test_ranks.py -k 'parts_of_a_batch and numba'",
+    ),
+    Fault(
+        "backends-order-of-ranks", ORDER, "dnnkit/distributed/reduction.py",
+        "middle, me = (start + stop) // 2,", "middle, me = start + 1,",
+        "tests/dnnkit/distributed/test_reduction.py",
+    ),
+    Fault(
+        "backends-halves-of-ranks", ORDER, "dnnkit/distributed/reduction.py",
+        "in reversed(halves):", "in halves:",
+        "tests/dnnkit/distributed/test_reduction.py",
+    ),
+    Fault(
         "backends-slot-given-away", ONE, "backends/stagewise/lifetimes.py",
         "if self._readers == 0:", "if self._readers <= 1:",
         "tests/backends/stagewise/test_lifetimes.py",
