@@ -7,7 +7,7 @@ import importlib.util
 import os
 import re
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.registry import Activation
+
+if TYPE_CHECKING:
+    from dnnkit.backends.numba_backend.many import CompiledMany
 
 if importlib.util.find_spec("llvmlite") is not None:  # else nothing below is called: see `unavailable_reason`
     from dnnkit.kernels._native import archive
@@ -139,6 +142,12 @@ class NumbaBackend(NumpyBackend):
 
         for name in opcodes():
             address(name, dtype)
+
+    def many(self, workers: int) -> "CompiledMany":
+        """Threads that take whole networks."""
+        from dnnkit.backends.numba_backend.many import CompiledMany
+
+        return CompiledMany(workers)
 
     def build(self, program: Program) -> Executable:
         """The compiled epoch where the program can take it, else one compiled operation after another."""
