@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from dnnkit.backends.outputs import balanced
 from dnnkit.callbacks import callback_list
 from dnnkit.callbacks.callback_list import CallbackList
-from dnnkit.diagnosis.watch import watching
+from dnnkit.diagnosis.watch import Watch, watching
+from dnnkit.distributed.together import together
 from dnnkit.instead import refuse
 from dnnkit.network import checks
 from dnnkit.network.adapting import adapt
@@ -27,6 +28,10 @@ from dnnkit.training.interrupts import Interrupts
 from dnnkit.training.progress import Verbosity
 from dnnkit.training.run import Run
 
+if TYPE_CHECKING:
+    from dnnkit.distributed.data_parallel import DataParallel
+    from dnnkit.distributed.ranks import Ranks
+
 
 class Fittable(Askable):
     """`fit` of a network."""
@@ -34,6 +39,7 @@ class Fittable(Askable):
     _draws_seed: bool
     """Whether its seed was drawn, not given."""
 
+    @together
     def fit(
         self,
         x: Any,
@@ -56,6 +62,7 @@ class Fittable(Askable):
         checkpoint_every: str = "30 s",
         checkpoint_keep: int = 3,
         diagnose: bool = False,
+        distributed: "str | DataParallel | None" = None,
         **others: Any,
     ) -> History:
         """Train on samples x (N, ...) and targets y; return the History of these epochs.
@@ -85,6 +92,11 @@ class Fittable(Askable):
         An optimizer of full batches (`dk.LBFGS`) takes all samples at a time, in their order, whatever `shuffle`: an
         epoch is one iteration, and training ends early where it has converged; `history.ended` says why.
 
+        `distributed="mpi"` trains with all processes that `mpirun` started, each of which makes this call with the same
+        network and the same data: every batch is divided among them, and the trajectory is that of one process, up to
+        rounding. Callbacks, progress and checkpoints are those of the first; all have the History and the parameters
+        (docs/mpi.md; `dk.DataParallel` says more).
+
         Data and losses that look wrong are a `TrainingWarning` with the cure; docs/diagnosis.md lists them.
         """
         refuse("fit", others, Fittable.fit)
@@ -106,20 +118,29 @@ class Fittable(Askable):
             diagnose=diagnose,
         )
         checkpoints = None
-        if checkpoint is not None:
+        ranks: Ranks | None = distributed  # type: ignore[assignment] # which `together` has made of it
+        if checkpoint is not None and (ranks is None or ranks.leads):
             keep = checks.check_count("checkpoint_keep", checkpoint_keep)
             checkpoints = Checkpoints.of(checkpoint, checkpoint_every, keep)
-        with self.turns.fitting(), Interrupts(checkpoints is not None) as interrupts, checkpoints or nullcontext():
-            run = self.prepare_run(asked, checkpoints)
+        hears = checkpoints is not None or ranks is not None
+        with self.turns.fitting(), Interrupts(hears) as interrupts, checkpoints or nullcontext():
+            run = self.prepare_run(asked, checkpoints, ranks=ranks)
             self.executable.prepare(run.data, run.batch_size, self.hyperparameters(), run.validation)
             interrupts.check()
             self.turns.begin_training()
-            return loop.train(self, run, heard, verbose, interrupts, checkpoints)
+            train = loop.train if ranks is None else ranks.train
+            return train(self, run, heard, verbose, interrupts, checkpoints)
 
-    def prepare_run(self, asked: Asked, checkpoints: Checkpoints | None = None, load: Load = load_alone) -> Run:
+    def prepare_run(
+        self,
+        asked: Asked,
+        checkpoints: Checkpoints | None = None,
+        load: Load = load_alone,
+        ranks: "Ranks | None" = None,
+    ) -> Run:
         """Look at all that a fit was asked for, build the network, and load its data; for dnnkit's own parts.
 
-        `load` loads data for the executable, perhaps data that others have loaded.
+        `load` loads data for the executable, perhaps data that others have loaded. `ranks` train it together.
         """
         whole = self.optimizer.full_batch
         rows = 32 if asked.batch_size is None and not whole else asked.batch_size
@@ -129,6 +150,8 @@ class Fittable(Askable):
         require_trainable(self.executable, self.optimizer)
         if checkpoints is not None:
             self._take_seed(checkpoints.seed)
+        if ranks is not None:
+            self._take_seed(ranks.seed(self.seed))
         held_out: tuple[Any, ...] | None = None
         among, samples = asked.among, int(x.shape[0])
         if asked.validation_data is not None:
@@ -156,6 +179,8 @@ class Fittable(Askable):
         if any(parameter.statistic for parameter in self.executable.program.parameters):
             with self.turns:
                 adapt(self, x if among is None else x[among])
+        if ranks is not None:
+            ranks.begin(self)
         to_numpy = self.backend.to_numpy
         return Run(
             data=load(self.executable, x, y, weights),
@@ -174,8 +199,11 @@ class Fittable(Askable):
             validates=asked.validates,
             validation_rows=INFERENCE_BATCH if whole else max(batch_size, 256),
             # all data was looked at before
-            watch=watching(self, self._looked, x, y, batch_size, asked.diagnose, asked.whose),
+            watch=watching(self, self._looked, x, y, batch_size, asked.diagnose, asked.whose)
+            if ranks is None or ranks.leads
+            else Watch(self, None, batch_size),  # the first says what there is to say
             among=among,
+            orders=asked.orders,
         )
 
     def _rows_alone(self, rows: NDArray[Any], x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
