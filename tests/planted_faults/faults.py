@@ -263,6 +263,12 @@ REFERENCE = [
 
 NUMBA = [
     Fault(
+        "numba-many-seed", STALE, "kernels/_engine/many.py",
+        "run.control, run.seed, run.clip_norm, run.clip_value = job.control, job.seed,",
+        "run.control, run.seed, run.clip_norm, run.clip_value = job.control, run.seed,",
+        "tests/backends/numba_backend/test_many.py -k trains_whom",
+    ),
+    Fault(
         "numba-gathered-by-halves", STALE, "backends/numba_backend/bytecode.py",
         "wiring.reads_data_once and not isinstance(stage_list[0], Op)", "wiring.reads_data_once",
         "tests/backends/numba_backend/test_first_stages.py",
@@ -795,6 +801,16 @@ BACKENDS = [
         "backends-lbfgs-assigned-parameters", STALE, "backends/full_batch.py",
         "self._iterations.forget()  # a frozen one", "pass  # a frozen one",
         "tests/dnnkit/test_lbfgs.py -k 'assigns and numpy and True'",
+    ),
+    Fault(
+        "backends-many-shared-rows", INDEX, "dnnkit/training/run.py",
+        "self.among[order]", "order",
+        "tests/dnnkit/many/test_fitting.py -k 'own_fit_makes and numpy'",
+    ),
+    Fault(
+        "backends-many-updates", STALE, "backends/numba_backend/many.py",
+        "work.steps, state.step + done", "work.steps, state.step",
+        "tests/backends/numba_backend/test_many.py -k trains_whom",
     ),
     Fault(
         "backends-unseen-validation", MISSING, "dnnkit/training/loop.py",
