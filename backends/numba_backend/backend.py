@@ -7,7 +7,7 @@ import importlib.util
 import os
 import re
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from dnnkit.kernels._numba import entry_points
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.registry import Activation
+
+if TYPE_CHECKING:
+    from dnnkit.backends.numba_backend.many import CompiledMany
 
 KNOWN = (Rescale, Dense, Activate, Dropout, Custom, Op)
 """The stages that `kernels/_engine` computes, or calls."""
@@ -137,6 +140,12 @@ class NumbaBackend(NumpyBackend):
 
         for name in opcodes():
             address(name, dtype)
+
+    def many(self, workers: int) -> "CompiledMany":
+        """Threads that take whole networks."""
+        from dnnkit.backends.numba_backend.many import CompiledMany
+
+        return CompiledMany(workers)
 
     def build(self, program: Program) -> Executable:
         """The compiled epoch where the program can take it, else one compiled operation after another."""

@@ -12,6 +12,7 @@ from dnnkit.backends.inspection import StepParts
 from dnnkit.backends.numba_backend import cost_model, inspection
 from dnnkit.backends.numba_backend.bytecode import Purpose
 from dnnkit.backends.numba_backend.compiled_hyperparameters import CompiledHyperparameters, clips_of
+from dnnkit.backends.numba_backend.data import BatchSource
 from dnnkit.backends.numba_backend.one_batch import OneBatch
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
 from dnnkit.backends.numba_backend.readers import TEAMS, CompiledReader
@@ -27,6 +28,7 @@ from dnnkit.backends.stagewise.flat import Data
 from dnnkit.backends.stagewise.giant_step import is_giant
 from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Snapshot, Totals
 from dnnkit.deferred import dataclass
+from dnnkit.kernels._engine.structures import STOP
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.optimizer_step.reference import AVERAGE
 
@@ -82,6 +84,8 @@ class NumbaExecutable(CompiledReader):
         self._prepared: set[tuple[object, ...]] = set()
         """Schedules that are compiled, by purpose, partition, rows per batch, clipping, and kind of data."""
         self._is_given_up = False
+        self.signals_of_many: memoryview | None = None
+        """Its own, while it is trained beside others."""
         self._hyperparameters = CompiledHyperparameters(program)
         self._one_batches: dict[tuple[object, ...], OneBatch] = {}
         self._parts: dict[tuple[int, int], BatchPart] = {}
@@ -122,6 +126,42 @@ class NumbaExecutable(CompiledReader):
             with self._reading_team(partition, rows) as team:
                 team.link(team.key("evaluate", batches, 0))
             self._prepared.add(evaluate)
+
+    # -- beside other networks ---------------------------------------------------------------------------------------
+
+    def is_one_of_many(self, data: Data, batch_size: int) -> bool:
+        """Whether one thread can train it as `kernels/_engine/many.py` does: nothing of it is the user's own code."""
+        if self._calls_any or self.program.has_scheduled_dropout or is_giant(self._layout.size, batch_size):
+            return False
+        return self._choose_partition(data, min(batch_size, len(data))) == SINGLE
+
+    def new_team(self, rows: int, *, trains: bool) -> WorkerTeam:
+        """A team of one worker for batches of up to so many rows, that is nobody's."""
+        return self._new_team(SINGLE, rows, trains=trains)
+
+    def source(self, data: Data) -> BatchSource:
+        """The data as opcodes read them."""
+        return self._source(data)
+
+    def sums_of_weights(self, data: Data, order: HostArray, batch_size: int) -> HostArray:
+        """The sum of the row weights of each batch."""
+        return self._weight_sums(data, order, batch_size)
+
+    def begin_many(self, size: int) -> Weights:
+        """The numbers that somebody else is about to train in batches of so many rows, by one worker."""
+        self.state.execution = cost_model.record(SINGLE, size)
+        self._giant_step.wait()
+        self._is_given_up = False
+        self._tell(SINGLE)
+        return self._homes.flat_to_write()
+
+    def steps_of(self, first: int, count: int, hyperparameters: Hyperparameters) -> Steps:
+        """So many steps with all that the optimizer takes."""
+        return self._hyperparameters.steps(first, first + count, self.state.step, hyperparameters)
+
+    def rows_to_evaluate(self, data: Data, batch_size: int) -> int:
+        """How many rows `evaluate` computes at a time, by one worker."""
+        return self._reading_partition(data, batch_size, calls=False)[1]
 
     # -- training ----------------------------------------------------------------------------------------------------
 
@@ -238,7 +278,9 @@ class NumbaExecutable(CompiledReader):
         self.request_stop()
 
     def request_stop(self) -> None:  # noqa: D102
-        if self._training is not None:
+        if self.signals_of_many is not None:
+            self.signals_of_many[STOP] = 1
+        elif self._training is not None:
             self._training.stop()
 
     def totals(self) -> Totals:  # noqa: D102

@@ -203,6 +203,7 @@ class Fittable(Askable):
             if ranks is None or ranks.leads
             else Watch(self, None, batch_size),  # the first says what there is to say
             among=among,
+            orders=asked.orders,
         )
 
     def _rows_alone(self, rows: NDArray[Any], x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:

@@ -67,11 +67,6 @@ REFERENCE = [
         "tests/dnnkit/many/test_executors.py -k killed",
     ),
     Fault(
-        "reference-data-lost-with-workers", STALE, "dnnkit/many/executors/dask_executor.py",
-        "if self._data.status in GONE:", "if False:",
-        "tests/dnnkit/many/test_dask.py -m extras -k 'killed and 2'",
-    ),
-    Fault(
         "reference-best-epoch", STALE, "dnnkit/estimators/watching.py",
         "if self.weights is not None:", "if False:",
         "tests/dnnkit/estimators/test_tabular.py -k best_epoch",
@@ -267,6 +262,12 @@ REFERENCE = [
 ]  # fmt: skip
 
 NUMBA = [
+    Fault(
+        "numba-many-seed", STALE, "kernels/_engine/many.py",
+        "run.control, run.seed, run.clip_norm, run.clip_value = job.control, job.seed,",
+        "run.control, run.seed, run.clip_norm, run.clip_value = job.control, run.seed,",
+        "tests/backends/numba_backend/test_many.py -k trains_whom",
+    ),
     Fault(
         "numba-gathered-by-halves", STALE, "backends/numba_backend/bytecode.py",
         "wiring.reads_data_once and not isinstance(stage_list[0], Op)", "wiring.reads_data_once",
@@ -800,6 +801,16 @@ BACKENDS = [
         "backends-lbfgs-assigned-parameters", STALE, "backends/full_batch.py",
         "self._iterations.forget()  # a frozen one", "pass  # a frozen one",
         "tests/dnnkit/test_lbfgs.py -k 'assigns and numpy and True'",
+    ),
+    Fault(
+        "backends-many-shared-rows", INDEX, "dnnkit/training/run.py",
+        "self.among[order]", "order",
+        "tests/dnnkit/many/test_fitting.py -k 'own_fit_makes and numpy'",
+    ),
+    Fault(
+        "backends-many-updates", STALE, "backends/numba_backend/many.py",
+        "work.steps, state.step + done", "work.steps, state.step",
+        "tests/backends/numba_backend/test_many.py -k trains_whom",
     ),
     Fault(
         "backends-unseen-validation", MISSING, "dnnkit/training/loop.py",
