@@ -20,14 +20,16 @@ from dnnkit.backends.program import Program
 from dnnkit.backends.stages import Activate, Custom, Dense, Dropout, Op, Rescale
 from dnnkit.installed import version
 from dnnkit.kernels import registry
-from dnnkit.kernels._native import archive
-from dnnkit.kernels._numba import entry_points
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.registry import Activation
 
 if TYPE_CHECKING:
     from dnnkit.backends.numba_backend.many import CompiledMany
+
+if importlib.util.find_spec("llvmlite") is not None:  # else nothing below is called: see `unavailable_reason`
+    from dnnkit.kernels._native import archive
+    from dnnkit.kernels._numba import entry_points
 
 KNOWN = (Rescale, Dense, Activate, Dropout, Custom, Op)
 """The stages that `kernels/_engine` computes, or calls."""
@@ -67,7 +69,7 @@ class NumbaBackend(NumpyBackend):
     @classmethod
     def unavailable_reason(cls) -> str | None:
         """Numba and OpenBLAS must be installed, and Numba must compile."""
-        for package in ("numba", "scipy_openblas32"):
+        for package in ("numba", "llvmlite", "scipy_openblas32"):
             if not _is_installed(package):
                 return f"the package {package} is not installed"
         if (reason := _unsuitable_numba()) is not None:

@@ -1,7 +1,7 @@
 """`dnnkit train`: the main job."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -307,8 +307,6 @@ def _report(
     status: int,
 ) -> dict[str, Any]:
     """What is written and said of a training, with the scores on test images x; as JSON values."""
-    from dnnkit import plots
-
     seconds = sum(net.history.seconds)
     result = {
         "dataset": dataset,
@@ -319,15 +317,25 @@ def _report(
     }
     if status > 130:  # whoever ends it does not wait
         return result
-    scores, curves = net.evaluate(x, y), ""
-    if net.history.epoch:
-        curves = "curves.png, "
-        net.history.plot(folder / "curves.png")
-    shown = slice(0, GRID)
-    plots.plot_predictions(x[shown], y[shown], net.predict(x[shown]), images.CLASS_NAMES, folder / "predictions.png")
+    scores = net.evaluate(x, y)
+    drawn = _draw(net, folder, x[:GRID], y[:GRID], images.CLASS_NAMES)
     say(f"test accuracy {scores['accuracy']:.4f}, loss {scores['loss']:.4f}, after {seconds:.1f} s of training")
-    say(f"run folder {folder}: weights and history, {curves}predictions.png")
+    say(f"run folder {folder}: weights and history{drawn}")
     return result | {"test_loss": scores["loss"], "test_accuracy": scores["accuracy"]}
+
+
+def _draw(net: "Sequential", folder: Path, x: Any, y: Any, class_names: Sequence[str]) -> str:
+    """The pictures of a run folder; in words which, or what draws them."""
+    from dnnkit import extras, plots
+
+    if not extras.is_installed("plot"):
+        return f"; pictures need {extras.command('plot')}"
+    curves = ""
+    if net.history.epoch:
+        curves = ", curves.png"
+        net.history.plot(folder / "curves.png")
+    plots.plot_predictions(x, y, net.predict(x), class_names, folder / "predictions.png")
+    return f"{curves}, predictions.png"
 
 
 def _network(options: "RunOptions", images: Any) -> "Sequential":

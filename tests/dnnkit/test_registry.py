@@ -26,6 +26,7 @@ KINDS = {
     "estimator",
     "initializer",
     "layer",
+    "layout",
     "loss",
     "metric",
     "optimizer",
