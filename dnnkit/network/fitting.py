@@ -1,7 +1,8 @@
 """`fit`: what it is asked for, checked and handed to the training loop."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.diagnosis.watch import watching
 from dnnkit.errors import ConfigurationError
 from dnnkit.instead import refuse
-from dnnkit.network import checks
+from dnnkit.network import checks, streamed
 from dnnkit.network.adapting import adapt
 from dnnkit.network.asking import INFERENCE_BATCH, Askable
 from dnnkit.network.freezing import require_trainable
@@ -24,6 +25,7 @@ from dnnkit.training.epoch_order import Shuffle, check_shuffle
 from dnnkit.training.fingerprint import fingerprint
 from dnnkit.training.history import History
 from dnnkit.training.interrupts import Interrupts
+from dnnkit.training.parts import InParts
 from dnnkit.training.progress import Verbosity
 from dnnkit.training.run import Run, check_frequency
 
@@ -59,6 +61,10 @@ class Fittable(Askable):
         **others: Any,
     ) -> History:
         """Train on samples x (N, ...) and targets y; return the History of these epochs.
+
+        x may also be on disk: the path of a .npy, .parquet or .arrow file, a pattern, folder or list of shards, and y
+        another one or the name of a column; or `dk.streams.open(...)`. Or x makes batches, (x, y) or (x, y,
+        sample_weight), as an iterator, a generator or what begins anew each epoch does (docs/streams.md).
 
         `validation_data` is (x, y) or (x, y, sample_weight); `validation_split` takes that share from the end of the
         data instead, before it is shuffled; `validation_freq` validates after every so many epochs only, or after the
@@ -104,17 +110,29 @@ class Fittable(Askable):
         if checkpoint is not None:
             keep = checks.check_count("checkpoint_keep", checkpoint_keep)
             checkpoints = Checkpoints.of(checkpoint, checkpoint_every, keep)
-        with self.turns.fitting(), Interrupts(checkpoints is not None) as interrupts, checkpoints or nullcontext():
-            x, y, weights = self._check(x, y, sample_weight, class_weight, rows=None if whole else rows)
+        with (
+            self.turns.fitting(),
+            Interrupts(checkpoints is not None) as interrupts,
+            checkpoints or nullcontext(),
+            ExitStack() as opened,
+        ):
+            given = None
+            if streamed.is_streamed(x):
+                given = streamed.open_streamed(x, y, sample_weight)
+                if isinstance(arrays := streamed.in_memory(given), tuple):
+                    given, (x, y, sample_weight) = None, arrays
+            if given is not None:
+                streamed.refuse_what_needs_all(self, given, batch_size, validation_split)
+                x, y, weights = self._check_sample(streamed.Sample.of(given, rows or 1), class_weight, rows)
+            else:
+                x, y, weights = self._check(x, y, sample_weight, class_weight, rows=None if whole else rows)
             require_trainable(self.executable, self.optimizer)
             if checkpoints is not None:
                 self._take_seed(checkpoints.seed)
             held_out: tuple[Any, ...] | None = None
+            held_out_stream = None
             if validation_data is not None:
-                if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
-                    raise ConfigurationError("validation_data is not (x, y) or (x, y, sample_weight)")
-                x_held_out, y_held_out, *weight = validation_data
-                held_out = self._check(x_held_out, y_held_out, weight[0] if weight else None, class_weight)
+                held_out, held_out_stream = self._held_out(validation_data, class_weight)
             elif validation_split:
                 (x, y, weights), held_out = checks.hold_out(validation_split, x, y, weights, self.dtype)
                 program = self.executable.program
@@ -124,36 +142,72 @@ class Fittable(Askable):
                 rows = checks.all_rows(rows, int(x.shape[0]), steps_per_epoch, shuffle)
                 shuffle = False
             assert rows is not None
-            batch_size = checks.rows_at_a_time(rows, int(x.shape[0]), steps_per_epoch, shuffle)
+            if given is None:
+                batch_size = checks.rows_at_a_time(rows, int(x.shape[0]), steps_per_epoch, shuffle)
+            else:
+                batch_size = streamed.rows_of_batch(given, rows, int(x.shape[0]), steps_per_epoch)
             if isinstance(x, np.ndarray):  # what is a GPU's already stays there
                 self._weigh_again(batch_size)
             if any(parameter.statistic for parameter in self.executable.program.parameters):
                 with self.turns:
-                    adapt(self, x)
-            to_numpy = self.backend.to_numpy
+                    adapt(self, x if given is None else streamed.adapts_to(self, given, x))
+            feed, samples = None, int(x.shape[0])
+            if given is not None:
+                check = partial(self._checked, class_weight=class_weight)
+                feed, samples, steps_per_epoch = streamed.feed_of(
+                    self, given, check, batch_size, steps_per_epoch, shuffle, steps
+                )
+                opened.callback(feed.close)
+            validation: Any = None if held_out is None else self.executable.load(*held_out)
+            if held_out_stream is not None:
+                check = partial(self._checked, class_weight=class_weight)
+                validation = streamed.in_parts(self, held_out_stream, check, max(batch_size, 256))
             run = Run(
                 data=self.executable.load(x, y, weights),
-                samples=int(x.shape[0]),
-                validation=None if held_out is None else self.executable.load(*held_out),
+                samples=samples,
+                validation=validation,
                 batch_size=batch_size,
                 first_epoch=initial_epoch,
                 epochs=epochs or 1,
                 shuffle=shuffle,
                 fingerprints=lambda looked_at: (
-                    fingerprint(to_numpy, looked_at, x, y, weights),
-                    fingerprint(to_numpy, looked_at, *held_out or ()),
+                    self._fingerprint(looked_at, given, x, y, weights),
+                    self._fingerprint(looked_at, held_out_stream, *held_out or ()),
                 ),
                 steps_per_epoch=steps_per_epoch,
                 limit=steps,
                 validates=validates,
                 validation_rows=INFERENCE_BATCH if whole else max(batch_size, 256),
-                watch=watching(self, self._looked, x, y, batch_size, diagnose),  # all data was looked at before
+                watch=watching(self, self._looked, x, y, batch_size, diagnose, is_all=given is None),
+                feed=feed,
             )
             hyperparameters = self.hyperparameters()
-            self.executable.prepare(run.data, batch_size, hyperparameters, run.validation)
+            held_out_data = None if isinstance(run.validation, InParts) else run.validation
+            self.executable.prepare(run.data, batch_size, hyperparameters, held_out_data)
             interrupts.check()
             self.turns.begin_training()
             return loop.train(self, run, heard, verbose, interrupts, checkpoints)
+
+    def _held_out(self, validation_data: Any, class_weight: Any) -> tuple[tuple[Any, ...] | None, Any]:
+        """The validation data, checked, or what streams them."""
+        if streamed.is_streamed(validation_data):
+            given, y, weight = validation_data, None, []
+        else:
+            if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
+                raise ConfigurationError("validation_data is not (x, y) or (x, y, sample_weight)")
+            given, y, *weight = validation_data
+        if not streamed.is_streamed(given):
+            return self._check(given, y, weight[0] if weight else None, class_weight), None
+        stream = streamed.open_streamed(given, y, weight[0] if weight else None)
+        streamed.refuse_once(stream)
+        if arrays := streamed.in_memory(stream):
+            return self._check(*arrays, class_weight), None
+        self._check_sample(streamed.Sample.of(stream), class_weight)
+        return None, stream
+
+    def _fingerprint(self, looked_at: int, given: Any, *arrays: Any) -> str:
+        """Of data in memory, or of a stream."""
+        return fingerprint(self.backend.to_numpy, looked_at, *arrays) if given is None else streamed.identity(given)
 
     def _take_seed(self, seed: int | None) -> None:
         """That of a checkpoint, where the network's own was drawn."""

@@ -42,7 +42,8 @@ def train(
     if not is_over:
         _begin_where_it_stopped(net, run)
     end = standing.end(run, executable.state)
-    progress = make_progress(verbose, end, {metric.name for metric in executable.program.metrics if metric.exact})
+    estimated = {metric.name for metric in executable.program.metrics if metric.exact}
+    progress = make_progress(verbose, end, estimated, run.feed.row_bytes if run.feed is not None else 0.0)
     callbacks.attach(net, _params(net, run, end, progress))
     if is_over:
         assert checkpoints is not None
