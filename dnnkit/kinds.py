@@ -17,3 +17,4 @@ from dnnkit import (  # noqa: F401
 )
 from dnnkit.estimators import encoders, presets, saving  # noqa: F401
 from dnnkit.registry import register as register
+from dnnkit.streams import formats  # noqa: F401

@@ -257,8 +257,8 @@ class BatchFeed:
 
     def _ended(self, count: int, step: int) -> DataError:
         return DataError(
-            f"x ended after {count} batches, in step {step} of an epoch of {self._steps}: give a smaller "
-            "steps_per_epoch, or an iterator that goes on, such as one that begins anew"
+            f"x ended after {count} batch{'es' * (count != 1)}, in step {step} of an epoch of {self._steps}: give a "
+            "smaller steps_per_epoch, or an iterator that goes on, such as one that begins anew"
         )
 
 

@@ -75,7 +75,7 @@ def _why(path: Path, error: Exception) -> str:
             shape, _, dtype = read(file)
             start, size = file.tell(), path.stat().st_size
     except (ValueError, OSError, EOFError, SyntaxError):
-        return str(error)
+        return "it does not begin as a .npy file does" if isinstance(error, ValueError) else str(error)
     row = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
     if shape and row and start + shape[0] * row > size:
         return _ends_early(path.name, (size - start) // row, shape[0])

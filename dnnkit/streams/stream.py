@@ -147,24 +147,24 @@ def open(
         DataError: a file is missing or damaged, a column is missing or no number, or shards differ.
         ConfigurationError: pyarrow is missing, which reads .parquet and .arrow.
     """
-    named, other = list[str](), dict[str, Any]()
-    for name, given in (("y", y), ("sample_weight", sample_weight)):
-        if given is not None and is_path(x) and is_column(given):
-            named += as_names(name, given)
-            other[name] = open_rows(x, name, Columns(as_names(name, given)))
-        else:
-            other[name] = None if given is None else open_rows(given, name)
-        if (found := other[name]) is not None and name in ("y", "sample_weight") and found.shape == (1,):
-            other[name] = _Column(found)
-    of_x = open_rows(x, "x", Columns(as_names("columns", columns), tuple(named)))
+    others = {"y": y, "sample_weight": sample_weight}
+    named = {name: as_names(name, given) for name, given in others.items() if is_path(x) and is_column(given)}
+    left_out = tuple(name for names in named.values() for name in names)
+    of_x = open_rows(x, "x", Columns(as_names("columns", columns), left_out))
+    opened: dict[str, Rows | None] = {}
+    for name, given in others.items():
+        rows = None
+        if given is not None:
+            rows = open_rows(x, name, Columns(named[name])) if name in named else open_rows(given, name)
+            rows = _Column(rows) if rows.shape == (1,) else rows
+        opened[name] = rows
     if columns is not None and not of_x.columns:
         raise ConfigurationError("columns are given, but x is an array without names: leave them out")
-    if any(name in named for name in of_x.columns):
-        both = next(name for name in of_x.columns if name in named)
+    if both := next((name for name in of_x.columns if name in left_out), None):
         raise DataError(f"the column {both!r} is among the samples and the targets: leave it out of columns")
     size = float(POSITIVE.of("buffer", buffer))
-    rows = None if block_rows is None else whole_number(1).of("block_rows", block_rows)
-    return Stream(of_x, other["y"], other["sample_weight"], size, rows)
+    block = None if block_rows is None else whole_number(1).of("block_rows", block_rows)
+    return Stream(of_x, opened["y"], opened["sample_weight"], size, block)
 
 
 class _Column(Rows):
