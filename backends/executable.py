@@ -5,7 +5,7 @@ faster way (a compiled epoch, a resident GPU kernel) has its own.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dnnkit.backends.inspection import StepParts, measured_step
@@ -80,6 +80,14 @@ class Executable(ABC):
 
         Arrays are the host's, or the backend's own. They must not change while the executable uses them.
         """
+
+    @property
+    def loading(self) -> Hashable | None:
+        """All that `load` depends on besides the arrays: where it is equal, executables share what one has loaded.
+
+        None where nobody shares.
+        """
+        return None
 
     # -- training ----------------------------------------------------------------------------------------------------
 

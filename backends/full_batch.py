@@ -4,7 +4,7 @@ It stands around the executable that a backend builds of the same program withou
 predicts and evaluates. What it is asked for iterations is in `iterations.py`, and of a program in `one_function.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -94,6 +94,10 @@ class FullBatchExecutable(Executable):
 
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Any:  # noqa: D102
         return self._inner.load(x, y, weights)
+
+    @property
+    def loading(self) -> Hashable | None:  # noqa: D102
+        return self._inner.loading
 
     def gradients(self, data: Any, *, with_input: bool = False) -> Gradients:  # noqa: D102
         return self._inner.gradients(data, with_input=with_input)

@@ -17,7 +17,7 @@ from dnnkit.backends.base import Backend
 from dnnkit.backends.blas_threads import blas_threads
 from dnnkit.backends.diagnosis import Finding
 from dnnkit.backends.measures import Loss, Metric
-from dnnkit.backends.processors import usable
+from dnnkit.backends.processors import usable, wanted
 from dnnkit.backends.program import Program
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.dropout import reference as dropout
@@ -50,7 +50,7 @@ class NumpyBackend(Backend):
     @contextmanager
     def thread_limit(self, program: Program, rows: int) -> Iterator[Callable[[], None]]:
         """BLAS has as many threads as asked for, or as pay for the largest product; who reads a loss sees overflows."""
-        threads = None if program.num_threads is None else usable(program.num_threads)
+        threads = None if wanted(program.num_threads) is None else usable(program.num_threads)
         if threads is None and program.largest_product(rows) < WORTH_THREADS:
             threads = 1
         with blas_threads().bounded(threads) as blas, np.errstate(all="ignore"):

@@ -49,6 +49,11 @@ from dnnkit.layers.merging import *
 from dnnkit.layers.normalization import *
 from dnnkit.layers.numerical import *
 from dnnkit.lbfgs import LBFGS as LBFGS
+from dnnkit.many.cross_validation import CrossValidation as CrossValidation
+from dnnkit.many.cross_validation import cross_validate as cross_validate
+from dnnkit.many.fitting import fit_many as fit_many
+from dnnkit.many.halving import SuccessiveHalving as SuccessiveHalving
+from dnnkit.many.history import ManyHistory as ManyHistory
 from dnnkit.models import Model as Model
 from dnnkit.models import Sequential as Sequential
 from dnnkit.models import clone_model as clone_model

@@ -73,6 +73,7 @@ def names() -> tuple[str, ...]:
 def find(given: Any) -> str | Formula:
     """The formula that a name stands for now, or the name itself of any other activation.
 
+    A text that is no name but mentions x is a formula itself: "x * sigmoid(x)", "x * sigmoid(beta * x); beta = 2".
     Something that says which activation it `stands_for`, such as `dk.activations.relu` or a layer ReLU, is it.
     """
     if not isinstance(given, str | Formula | type):
@@ -88,6 +89,8 @@ def find(given: Any) -> str | Formula:
             if name in ACTIVATIONS:
                 ACTIVATIONS[name]
             return definition.NAMED.get(name, name)
+        if definition.is_formula(given):
+            return definition.formula_from_text(given)
     if callable(given) and not isinstance(given, type):
         raise UnknownName(
             f"the activation is the function {shown(given)}, whose derivative nobody knows: define it by its formula, "

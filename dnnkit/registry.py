@@ -61,11 +61,28 @@ def folded(name: str) -> str:
 
 def did_you_mean(given: Any, names: Iterable[str]) -> str:
     """The nearest of the names as a question that ends in a space; empty if none is near."""
-    lower = {name.lower(): name for name in names}
+    near = nearest(given, names)
+    return "" if near is None else f"did you mean {near!r}? "
+
+
+def nearest(given: Any, names: Iterable[str]) -> str | None:
+    """The name that was probably meant; None if none is near.
+
+    It is spelled nearly so, or the given one is the initials of its words ("lr" of "learning_rate") or one of them.
+    """
+    if not isinstance(given, str) or len(given) > 200:
+        return None
     from difflib import get_close_matches  # only errors need it
 
-    near = get_close_matches(given.lower(), lower, n=1) if isinstance(given, str) and len(given) <= 200 else []
-    return f"did you mean {lower[near[0]]!r}? " if near else ""
+    bare = {name.lstrip("-").lower(): name for name in names}
+    meant = given.lstrip("-").lower()
+    if near := get_close_matches(meant, bare, n=1):
+        return bare[near[0]]
+    words = {name: name.replace("-", "_").split("_") for name in bare}
+    found = [
+        name for name, parts in words.items() if len(parts) > 1 and meant in (*parts, "".join(p[:1] for p in parts))
+    ]
+    return bare[found[0]] if len(found) == 1 else None
 
 
 @dataclass(frozen=True)

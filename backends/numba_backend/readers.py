@@ -1,5 +1,6 @@
 """Reading a program's numbers: predictions and evaluations in compiled code, by several threads at a time."""
 
+from collections.abc import Hashable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -109,9 +110,19 @@ class CompiledReader(FlatExecutable):
 
     # -- data and teams ------------------------------------------------------------------------------------------------
 
-    def _examined(self, data: Data) -> Data:
+    @property
+    def _multiplied(self) -> Dense | None:
+        """The stage that multiplies the data themselves, if there is one, and zeros there are zeros in the data."""
         first = self._stages[0] if self._stages and self.wiring.reads_data_once else None
-        if isinstance(first, Dense) and self._rescale.offset == 0 and is_worth_marking(data, first.kernel.shape[1]):
+        return first if isinstance(first, Dense) and self._rescale.offset == 0 else None
+
+    @property
+    def loading(self) -> Hashable | None:  # noqa: D102
+        return super().loading, self._multiplied is None
+
+    def _examined(self, data: Data) -> Data:
+        first = self._multiplied
+        if first is not None and is_worth_marking(data, first.kernel.shape[1]):
             require_classes(data.x, self._class_columns)
             return marked(data, self.program.num_threads)
         return super()._examined(data)

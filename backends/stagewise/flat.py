@@ -4,7 +4,7 @@ Parameters, gradient and each optimizer slot are one flat array each, in canonic
 these come after all that are trained, so that what is trained is one piece, of which gradient and slots are as long.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import field, replace
 
 import numpy as np
@@ -100,6 +100,11 @@ class FlatExecutable(Executable):
         self.begin_epoch(data, order, batch_size)
         if sums is not None:
             self.go_on_from(sums)
+
+    @property
+    def loading(self) -> Hashable | None:  # noqa: D102
+        loss = None if self.program.loss is None else self.program.loss.targets
+        return type(self), id(self._backend), self.program.dtype, loss, self._class_columns
 
     def targets(self, data: Data) -> tuple[HostArray, HostArray | None]:  # noqa: D102
         targets = self._backend.to_numpy(data.y)

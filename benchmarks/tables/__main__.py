@@ -58,8 +58,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         command.add_argument("--method", action="append", metavar="NAME", help=f"of {', '.join(METHODS)}; default: all")
     for command in (every, fits):
         command.add_argument("--set", action="append", metavar="NAME", help="data set; default: all")
-        command.add_argument("--repeats", type=int, default=REPEATS, help=f"at most; default: {REPEATS}")
-        command.add_argument("--full", action="store_true", help="as many repeats of large sets as of small ones")
+        command.add_argument("--repeats", type=int, default=REPEATS, help=f"default: {REPEATS}")
         command.add_argument("--processes", type=int, default=1, help="of one thread each; default: 1")
     words = sys.argv[1:] if arguments is None else arguments
     return parser.parse_args(words or ["all"])
@@ -95,7 +94,7 @@ def methods(options: argparse.Namespace) -> list[str]:
 def make_fits(options: argparse.Namespace) -> int:
     """Make what is missing; status 1 if fits failed or are left."""
     known = records.read(options.records)
-    wanted = jobs(options.set or CATALOGUE, methods(options), options.repeats, options.full)
+    wanted = jobs(options.set or CATALOGUE, methods(options), options.repeats)
     todo = [job for job in wanted if job.key not in known]
     print(f"{len(wanted) - len(todo)} of {len(wanted)} fits are in {options.records}", file=sys.stderr)
     made, failed = run(todo, options.records, options.processes)

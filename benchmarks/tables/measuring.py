@@ -37,27 +37,20 @@ class Job:
         return self.set, self.method, self.repeat, self.fold
 
 
-def repeats_of(rows: int) -> int:
-    """How often a data set is split anew: less often where a half has thousands of rows, and its score little noise."""
-    return REPEATS if rows <= 2500 else 3 if rows <= 6000 else 1
-
-
-def jobs(sets: Iterable[str], methods: Iterable[str], repeats: int = REPEATS, full: bool = False) -> list[Job]:
+def jobs(sets: Iterable[str], methods: Iterable[str], repeats: int = REPEATS) -> list[Job]:
     """All fits, in the order in which they are made.
 
     Arguments:
         sets: names of the catalogue.
         methods: names of the registry.
-        repeats: at most. Default: 5.
-        full: as many of large sets as of small ones. Default: as `repeats_of` says.
+        repeats: how often a data set is split anew. Default: 5.
     """
     found, methods = [], list(methods)
     for name in sets:
         rows = len(load(name).y)
-        times = repeats if full else min(repeats, repeats_of(rows))
         for chosen in methods:
             if get(chosen).runs_on(name):
-                found += [Job(repeat, fold, rows, name, chosen) for repeat in range(times) for fold in range(FOLDS)]
+                found += [Job(repeat, fold, rows, name, chosen) for repeat in range(repeats) for fold in range(FOLDS)]
     return sorted(found)
 
 

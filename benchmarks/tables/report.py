@@ -117,7 +117,7 @@ def headline(report: Report) -> str:
         f"{count['classification']} of classification, {count['regression']} of regression; on none of them was "
         "dnnkit's default chosen. The normalised error is the error over that of a constant prediction (0 perfect, 1 "
         "nothing learned): wrong classes, or root mean squared error. Halves of 5 × 2 stratified folds, the same for "
-        "all methods (3 × 2 above 2,500 rows, 1 × 2 above 6,000).",
+        "all methods.",
         "",
         f"dnnkit's mean rank is {place[OURS]:.2f} of {len(report.methods)} methods (Friedman p = "
         f"{p_value(friedman(table))}; critical difference {critical_difference(*table.shape[::-1]):.2f}).",

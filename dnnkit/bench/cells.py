@@ -15,13 +15,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A title, what to know about it, the head and the lines; columns `aside` are for pages wider than a terminal."""
+    """A title, what to know about it, the head and the lines.
+
+    Columns `aside` are for pages wider than a terminal; where it is still too wide, columns `parts` divide it.
+    """
 
     title: str
     note: str
     head: tuple[str, ...]
     lines: tuple[tuple[Cell, ...], ...]
     aside: frozenset[str] = frozenset()
+    parts: tuple[str, ...] = ()
 
     def is_numeric(self, place: int) -> bool:
         """Whether a column has numbers."""

@@ -1,16 +1,18 @@
 """Two result files compared: faster, slower or indistinguishable, row by row, with the interval."""
 
 from collections.abc import Sequence
-from math import isfinite
+from math import isfinite, log
 from typing import Any, get_args
 
+from dnnkit.bench.cells import Cell, Table, number, text
 from dnnkit.bench.results import Results, Row
 from dnnkit.bench.statistics import Ratio, Verdict, noise_of, ratio
 from dnnkit.deferred import dataclass
 from dnnkit.errors import DataError
 
-TIMES = ("ns per element", "µs per step", "µs per call", "s")
+TIMES = ("ns per element", "µs per step", "µs per call", "ms per epoch", "s")
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+SHORT: dict[Verdict, str] = {"faster": "faster", "slower": "slower", "indistinguishable": "≈"}
 DRIFT = 0.05
 """What two runs of the same code may differ by: they have new processes, memory and neighbours. Rounds within a run do
 not show it, and it is most of the difference between identical runs."""
@@ -86,6 +88,35 @@ def words(found: Sequence[Comparison], noise: float) -> str:
     counts = {verdict: sum(item.verdict == verdict for item in found) for verdict in VERDICTS}
     shares = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
     return f"{len(found)} rows: {shares}; differences below {noise:.1%} are not claimed"
+
+
+def table(found: Sequence[Comparison], noise: float, full: bool) -> Table:
+    """The rows that differ, the largest change first; all of them where that is asked for.
+
+    Arguments:
+        found: what `compare` found.
+        noise: the difference below which nothing is claimed.
+        full: whether rows that cannot be told apart are listed, too.
+    """
+    shown = [item for item in found if full or item.verdict != "indistinguishable"]
+    lines = []
+    for item in sorted(shown, key=lambda item: -abs(log(item.ratio.value))):
+        between, row = item.ratio, item.row
+        interval = f"{between.low:.2f} – {between.high:.2f}" if isfinite(between.high) else "–"
+        lines.append(
+            (
+                text(f"{row.table}: {row.title}"),
+                Cell(number(item.before), item.before),
+                Cell(number(item.after), item.after),
+                text(row.unit),
+                Cell(f"{between.value:.2f}", between.value),
+                Cell(interval, between.high - between.low),
+                text(SHORT[item.verdict]),
+            )
+        )
+    head = ("case", "A", "B", "unit", "B / A", "interval", "B is")
+    title = "Every row" if full else "What differs"
+    return Table(title, f"Differences below {noise:.1%} are not claimed.", head, tuple(lines))
 
 
 def to_json(found: Sequence[Comparison], notices: list[str], noise: float) -> dict[str, Any]:

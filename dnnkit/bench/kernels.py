@@ -19,6 +19,7 @@ from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 from dnnkit.kernels.optimizer_step.reference import RULES
+from dnnkit.registry import did_you_mean
 
 SIZES = {"small": 1 << 14, "large": 1 << 22}
 """Elements of an array: within a processor's cache, and (16 MiB and more, several of them) beyond it."""
@@ -48,7 +49,8 @@ def measure(
     """Rows `kernels`, and the limits that their floors come from."""
     unknown = [name for name in chosen if name not in names()]
     if unknown:
-        raise ConfigurationError(f"unknown kernels {', '.join(unknown)}: choose from {', '.join(names())}")
+        hint = did_you_mean(unknown[0], names())
+        raise ConfigurationError(f"unknown kernels {', '.join(unknown)}: {hint}choose from {', '.join(names())}")
     for backend, dtype in product(selection.backends, dtypes):
         _check(backend, chosen, dtype)
     for dtype, (size_name, size) in product(dtypes, SIZES.items()):

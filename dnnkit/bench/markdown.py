@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dnnkit.bench import plots
 from dnnkit.bench.cells import Table
+from dnnkit.bench.glance import glance
 from dnnkit.bench.report import TITLES, limit_words, words
 from dnnkit.bench.results import Results
 from dnnkit.bench.tables import noise_words, tables
@@ -28,6 +29,9 @@ def page(results: Results, path: Path | None = None) -> str:
     lines += [f"- {name}: {words(value)}" for name, value in results.settings.items()]
     lines += [f"- {name}: {rate}" for name, rate in limit_words(results)]
     lines += [f"- {noise_words(results)}", *(f"- **warning**: {warning}" for warning in results.warnings), ""]
+    if (first := glance(results)) is not None:
+        lines += [f"**{first.sentence}.**", "", *(() if first.ranking is None else _table(first.ranking))]
+        lines += [f"- {line}" for line in first.lines] + ([""] if first.lines else [])
     lines += [] if path is None else _plots(results, path)
     for table in tables(results):
         lines += _table(table)

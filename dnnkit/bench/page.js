@@ -17,7 +17,7 @@ for (const section of document.querySelectorAll("section:has(thead)")) {
       body.append(...rows);
     });
   });
-  section.querySelector("input").addEventListener("input", (event) => {
+  section.querySelector("input")?.addEventListener("input", (event) => {
     const words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
     for (const row of body.rows) {
       const cells = [...row.cells].map((cell) => cell.textContent.toLowerCase());

@@ -1,26 +1,38 @@
-"""The plots of a report: as SVG within a page, or as files beside a text."""
+"""The plots of a report: as SVG within a page, or as files beside a text.
+
+Panels that compare share their scale. Colours are those of Okabe and Ito, which colour-blind people tell apart; where
+lines are many, each has a panel in which the others are grey.
+"""
 
 import io
 import re
 import textwrap
 import zlib
 from collections.abc import Iterator, Sequence
-from math import isfinite
+from math import isfinite, log
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dnnkit.bench.glance import works
 from dnnkit.bench.random_networks.plot import ratios
 from dnnkit.bench.random_networks.summary import measured, others
 from dnnkit.bench.results import Results, Row
-from dnnkit.bench.statistics import Summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLORS = ("#1f6fb4", "#e08214", "#3a9d5d", "#c8321e", "#8c5fb0", "#17becf", "#7f5f3f", "#d6619a", "#6b7785", "#b5a413")
-DASHES = ("-", "--", ":")
+COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#000000")
+"""Of Okabe and Ito; their vermilion is kept for limits."""
+LIMIT = "#d55e00"
+MARKS = ("o", "D", "s", "^", "v", "P")
 QUIET = "#8a96a3"
+MUTED = "#d3d9df"
+COLUMNS = 5
+"""Panels side by side where there are many."""
+LABELLED = 3
+"""Kernels that a roofline names at either end, beside those that every run has."""
+ALWAYS = ("dense forward", "update adam", "gelu forward", "softmax forward")
 
 Plot = tuple[str, str, "Figure"]
 """Title, what to know about it, the figure."""
@@ -31,15 +43,16 @@ def draw(results: Results) -> Iterator[Plot]:
     if elements := [row for row in results.of("elements") if row.case["cache"] == "warm"]:
         yield (
             "Time per element, in the cache",
-            "Medians on a logarithmic scale; lines span the quartiles; red: a copy of as many bytes.",
-            _bars(elements, "activation", ("backend", "pass"), "ns per element", "log"),
+            "Medians; lines span the quartiles; ticks in red: a copy of as many bytes.",
+            _dots(elements, "activation", "pass", "backend", "ns per element"),
         )
     if steps := results.of("step"):
         note = "64 inputs, 10 classes, batch 32, Adam; medians and quartiles."
-        yield "Time of a training step", note, _bars(steps, "activation", ("backend",), "µs per step")
+        yield "Time of a training step", note, _dots(steps, "activation", None, "backend", "µs per step")
     if curves := [curve for curve in results.curves if curve["curve"] == "accuracy"]:
         note = (
-            "Digits, test accuracy by seconds of training: median over the seeds, bands from the least to the largest."
+            "Digits, test accuracy by seconds of training: median over the seeds, bands from the least to the largest; "
+            "grey: the other activations. Dotted: 95 and 97 %."
         )
         yield "Accuracy against seconds", note, _accuracies(curves)
     if kernels := results.of("kernels"):
@@ -50,10 +63,10 @@ def draw(results: Results) -> Iterator[Plot]:
         yield "Roofline", note, _rooflines(kernels)
     if networks := results.of("steps"):
         note = "Medians and quartiles; ticks in red are the arithmetic floor."
-        yield "Training steps", note, _bars(networks, "network", ("backend",), "µs per step")
-    if peers := results.of("peers"):
+        yield "Training steps", note, _dots(networks, "network", None, "backend", "µs per step")
+    if peers := works(results):
         note = "Medians over the processes and quartiles."
-        yield "Peers", note, _bars(peers, "peer", ("work",), "seconds")
+        yield "Peers", note, _dots(peers, "peer", "work", None, "seconds")
     if others(drawn := measured(results)):
         yield "Random networks", "Medians and intervals of the ratios.", ratios(drawn)
     if functions := [curve for curve in results.curves if curve["curve"] == "function"]:
@@ -84,84 +97,138 @@ def svg(figure: "Figure") -> str:
     return re.sub(r'width="[^"]*"', width, drawn, count=1)
 
 
-def _bars(rows: Sequence[Row], along: str, panels: Sequence[str], unit: str, scale: str = "linear") -> "Figure":
-    """A panel for each combination of `panels`, a bar for each value of `along`, the same order in all."""
-    keys = list(dict.fromkeys(tuple(row.case[name] for name in panels) for row in rows))
-    values = list(dict.fromkeys(row.case[along] for row in rows))
-    figure = _figure(max(6.5, 3.3 * min(4, len(keys))), (0.22 * len(values) + 1.0) * -(-len(keys) // 4))
-    columns = min(4, len(keys))
-    grid = np.atleast_1d(figure.subplots(-(-len(keys) // columns), columns, squeeze=False)).reshape(-1)
+# -- times --------------------------------------------------------------------------------------------------------
+
+
+def _dots(rows: Sequence[Row], along: str, panels: str | None, series: str | None, unit: str) -> "Figure":
+    """A line for each value of `along`, the fastest first; a panel for each value of `panels`, all of one scale.
+
+    Arguments:
+        rows: with the columns named below.
+        along, panels, series: columns; the series are colours within a panel.
+        unit: of the samples.
+    """
+
+    def values(name: str | None) -> list[Any]:
+        return [None] if name is None else list(dict.fromkeys(row.case[name] for row in rows))
+
+    keys, kinds = values(panels), values(series)
+    leading = [row for row in rows if series is None or row.case[series] == kinds[0]]
+    medians = {value: [r.summary.median for r in leading if r.case[along] == value] for value in values(along)}
+    order = sorted(medians, key=lambda value: (not medians[value], min(medians[value], default=0)))
+    columns = min(2, len(keys))
+    lines = -(-len(keys) // columns)
+    longest = max(len(str(value)) for value in order)
+    height = 0.2 * len(order) + 0.75
+    figure = _figure(max(6.5, 0.075 * longest + 4.0 * columns), height * lines + 0.3)
+    grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).reshape(-1)
     for axes in grid[len(keys) :]:
         axes.axis("off")
     for place, (axes, key) in enumerate(zip(grid, keys, strict=False)):
-        found = {row.case[along]: row for row in rows if tuple(row.case[name] for name in panels) == key}
-        color = COLORS[list(dict.fromkeys(k[0] for k in keys)).index(key[0]) % len(COLORS)]
-        for position, value in enumerate(values):
-            if value in found:
-                _bar(axes, position, found[value], color)
-        axes.set_yticks(range(len(values)), [str(value) for value in values] if place % columns == 0 else [])
-        axes.set_ylim(len(values) - 0.4, -0.6)
-        if scale == "log":
-            _logarithmic(axes)
-        else:
-            axes.set_xlim(left=0)
-        axes.set_title(textwrap.fill(", ".join(map(str, key)), 30), fontsize=9)
-        axes.set_xlabel(unit, fontsize=8)
+        for number, kind in enumerate(kinds):
+            found = [
+                row
+                for row in rows
+                if (panels is None or row.case[panels] == key) and (series is None or row.case[series] == kind)
+            ]
+            _points(axes, [(order.index(row.case[along]), row) for row in found], number, kind)
+        axes.set_yticks(range(len(order)), [str(value) for value in order])
+        axes.set_ylim(len(order) - 0.4, -0.6)
+        if key is not None:
+            axes.set_title(textwrap.fill(str(key), 46), fontsize=9)
+        if place + columns >= len(keys):
+            axes.set_xlabel(unit, fontsize=8)
+            axes.tick_params(labelbottom=True)
         _tidy(axes)
+    ends = [(row.summary.median, row.summary.low, row.summary.high, row.facts.get("floor")) for row in rows]
+    _logarithmic(grid[0], [value for end in ends for value in end])
+    if series is not None:
+        handles = [grid[0].plot([], [], MARKS[n % 6], color=COLORS[n % 6], markersize=5)[0] for n in range(len(kinds))]
+        names, columns = [str(kind) for kind in kinds], len(kinds)
+        figure.legend(handles, names, loc="outside upper right", ncols=columns, frameon=False, fontsize=8)
     return figure
 
 
-def _bar(axes: Any, position: int, row: Row, color: str) -> None:
-    found: Summary = row.summary
-    if not isfinite(found.median):
-        return
-    axes.barh(position, found.median, color=color, height=0.66)
-    high = found.high if isfinite(found.high) else found.median
-    axes.plot([found.low, high], [position, position], color="#10202f", linewidth=1.2)
-    if "floor" in row.facts:
-        axes.plot([row.facts["floor"]] * 2, [position - 0.38, position + 0.38], color="#c8321e", linewidth=1.6)
+def _points(axes: Any, rows: Sequence[tuple[int, Row]], number: int, kind: Any) -> None:
+    color, mark = COLORS[number % len(COLORS)], MARKS[number % len(MARKS)]
+    for position, row in rows:
+        found = row.summary
+        if not isfinite(found.median):
+            continue
+        high = found.high if isfinite(found.high) else found.median
+        axes.plot([found.low, high], [position, position], color=color, linewidth=1.4, alpha=0.6)
+        axes.plot([found.median], [position], mark, color=color, markersize=5, markeredgewidth=0)
+        if row.facts.get("floor"):
+            axes.plot([row.facts["floor"]] * 2, [position - 0.33, position + 0.33], color=LIMIT, linewidth=1.4)
 
 
-def _logarithmic(axes: Any) -> None:
-    """Ticks as plain numbers, three per decade: Matplotlib's own overlap where bars span less than one."""
+def _logarithmic(axes: Any, values: Sequence[float | None]) -> None:
+    """Ticks as plain numbers, as many as have room: Matplotlib's own overlap where values span less than a decade."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+    known = [value for value in values if value is not None and isfinite(value) and value > 0]
+    decades = log(max(known) / min(known), 10) if known else 1
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    if known:  # of all panels
+        axes.set_xlim(min(known) / 1.25, max(known) * 1.25)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
+# -- learning -----------------------------------------------------------------------------------------------------
+
+
 def _accuracies(curves: Sequence[dict[str, Any]]) -> "Figure":
+    """A panel per activation, a colour per backend, the others behind them in grey; all of one scale."""
     backends = list(dict.fromkeys(curve["backend"] for curve in curves))
     names = list(dict.fromkeys(curve["activation"] for curve in curves))
-    figure = _figure(6.2 * len(backends), 4.2)
-    for axes, backend in zip(figure.subplots(1, len(backends), squeeze=False)[0], backends, strict=True):
-        for curve in (curve for curve in curves if curve["backend"] == backend):
-            number = names.index(curve["activation"])
-            color, dash = COLORS[number % len(COLORS)], DASHES[number // len(COLORS) % len(DASHES)]
-            axes.plot(
-                curve["seconds"], curve["median"], color=color, linestyle=dash, label=curve["activation"], linewidth=1.4
-            )
-            axes.fill_between(curve["seconds"], curve["low"], curve["high"], color=color, alpha=0.09, linewidth=0)
+    columns = min(COLUMNS, len(names))
+    lines = -(-len(names) // columns)
+    figure = _figure(max(5.0, 2.1 * columns), 1.75 * lines + 0.5)
+    grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).reshape(-1)
+    for axes in grid[len(names) :]:
+        axes.axis("off")
+    for place, (axes, name) in enumerate(zip(grid, names, strict=False)):
+        for curve in curves:
+            axes.plot(curve["seconds"], curve["median"], color=MUTED, linewidth=0.8, zorder=1)
+        for curve in (curve for curve in curves if curve["activation"] == name):
+            color = COLORS[backends.index(curve["backend"]) % len(COLORS)]
+            band = {"color": color, "alpha": 0.2, "linewidth": 0}
+            axes.fill_between(curve["seconds"], curve["low"], curve["high"], zorder=2, **band)
+            axes.plot(curve["seconds"], curve["median"], color=color, linewidth=1.6, zorder=3)
         for goal in (0.95, 0.97):
             axes.axhline(goal, color=QUIET, linewidth=0.8, linestyle=":")
-        axes.set(xlabel="seconds of training", ylabel="test accuracy", title=backend, ylim=(0.85, 0.99), xscale="log")
+        axes.set_title(name, fontsize=9)
+        axes.tick_params(labelbottom=place + columns >= len(names))
+        if place >= (lines - 1) * columns:
+            axes.set_xlabel("seconds", fontsize=8)
         _tidy(axes)
-    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    grid[0].set(ylim=(0.85, 0.99), xscale="log")
+    for axes in grid[::columns]:
+        axes.set_ylabel("test accuracy", fontsize=8)
+    handles = [grid[0].plot([], [], color=COLORS[number % len(COLORS)])[0] for number in range(len(backends))]
+    figure.legend(handles, backends, loc="outside upper right", ncols=len(backends), frameon=False, fontsize=8)
     return figure
 
 
+# -- kernels ------------------------------------------------------------------------------------------------------
+
+
 def _rooflines(rows: Sequence[Row]) -> "Figure":
-    """A panel for each dtype and size."""
+    """A panel for each dtype and size, all of one scale."""
     panels = list(dict.fromkeys((row.case["dtype"], row.case["size"]) for row in rows))
     backends = list(dict.fromkeys(row.case["backend"] for row in rows))
-    figure = _figure(6.2 * min(2, len(panels)), 3.9 * -(-len(panels) // 2))
-    grid = figure.subplots(-(-len(panels) // 2), min(2, len(panels)), squeeze=False).reshape(-1)
+    columns = min(2, len(panels))
+    figure = _figure(6.2 * columns, 3.9 * -(-len(panels) // columns))
+    grid = figure.subplots(-(-len(panels) // columns), columns, sharex=True, sharey=True, squeeze=False).reshape(-1)
+    for axes in grid[len(panels) :]:
+        axes.axis("off")
     for axes, panel in zip(grid, panels, strict=False):
+        axes.set(xscale="log", yscale="log", xlim=(0.004, 500))
+        axes.set_xlabel("operations per byte", fontsize=8)
+        axes.set_title(", ".join(map(str, panel)), fontsize=9)
         shown = [row for row in rows if (row.case["dtype"], row.case["size"]) == panel and row.facts["operations"]]
-        if not shown:
-            continue
         x = np.logspace(-1.5, 2.7, 200)
         for number, backend in enumerate(backends):
             mine = [row for row in shown if row.case["backend"] == backend]
@@ -171,20 +238,51 @@ def _rooflines(rows: Sequence[Row]) -> "Figure":
             roof = np.minimum(x * mine[0].facts["bandwidth"], mine[0].facts["FLOP rate"]) / 1e9
             axes.plot(x, roof, color=color, linewidth=1, linestyle="--")
             points = [_point(row) for row in mine]
-            axes.scatter(*zip(*points, strict=True), s=16, color=color, label=backend, alpha=0.8, linewidth=0)
-            for row, point in zip(mine, points, strict=True):
-                if number == 0 and row.case["kernel"] in (
-                    "dense forward",
-                    "update adam",
-                    "gelu forward",
-                    "softmax forward",
-                ):
-                    axes.annotate(row.case["kernel"], point, fontsize=7, xytext=(3, 3), textcoords="offset points")
-        axes.set(xscale="log", yscale="log", xlabel="operations per byte", ylabel="G operations per second")
-        axes.set_title(", ".join(map(str, panel)), fontsize=9)
-        axes.legend(frameon=False, fontsize=8, loc="lower right")
+            mark = {"s": 16, "color": color, "marker": MARKS[number % len(MARKS)], "alpha": 0.8, "linewidth": 0}
+            axes.scatter(*zip(*points, strict=True), label=backend, **mark)
+        if shown:
+            axes.legend(frameon=False, fontsize=8, loc="lower right")
         _tidy(axes)
+    for axes, panel in zip(grid, panels, strict=False):  # once all points decide the scale
+        _name(
+            axes, [r for r in rows if (*panel, backends[0]) == tuple(r.case[n] for n in ("dtype", "size", "backend"))]
+        )
+    for axes in grid[::columns]:
+        axes.set_ylabel("G operations per second", fontsize=8)
     return figure
+
+
+def _name(axes: Any, rows: Sequence[Row]) -> None:
+    """Names of some kernels at the left, in the order of their points, with lines to them; none over another."""
+    able = sorted((row for row in rows if row.facts["operations"]), key=lambda row: float(row.facts["of floor"]))
+    chosen = {id(row): row for row in (*able[:LABELLED], *able[-LABELLED:])}
+    chosen |= {id(row): row for row in able if row.case["kernel"] in ALWAYS}
+    points = sorted(((_point(row), str(row.case["kernel"])) for row in chosen.values()), key=lambda found: found[0][1])
+    low, high = (log(limit, 10) for limit in axes.get_ylim())
+    places = spread([log(y, 10) for (_, y), _ in points], 0.062 * (high - low))
+    for ((x, y), name), place in zip(points, places, strict=True):
+        line = {"arrowstyle": "-", "color": QUIET, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
+        axes.annotate(
+            name, (x, y), (0.005, 10**place), fontsize=7, va="center", arrowprops={**line, "relpos": (1, 0.5)}
+        )
+
+
+def spread(values: Sequence[float], least: float) -> list[float]:
+    """Places in the same order, at least so far apart, and near their values.
+
+    Arguments:
+        values: in rising order.
+        least: distance between neighbours.
+    """
+    groups: list[tuple[float, int]] = []  # the mean of what its values would have the group begin with, and how many
+    for value in values:
+        begin, count = value, 1
+        while groups and groups[-1][0] + least * groups[-1][1] > begin:
+            before, number = groups.pop()
+            begin = (before * number + (begin - least * number) * count) / (number + count)
+            count += number
+        groups.append((begin, count))
+    return [begin + least * number for begin, count in groups for number in range(count)]
 
 
 def _point(row: Row) -> tuple[float, float]:
@@ -192,20 +290,24 @@ def _point(row: Row) -> tuple[float, float]:
     return operations / row.facts["bytes"], operations / (row.summary.median * 1e-6) / 1e9
 
 
+# -- functions ----------------------------------------------------------------------------------------------------
+
+
 def _functions(curves: Sequence[dict[str, Any]]) -> "Figure":
     columns = min(7, len(curves))
     lines = -(-len(curves) // columns)
-    figure = _figure(1.9 * columns, 1.75 * lines)
-    grid = figure.subplots(lines, columns, squeeze=False).reshape(-1)
+    figure = _figure(1.5 * columns + 0.4, 1.6 * lines)
+    grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).reshape(-1)
     for axes in grid[len(curves) :]:
         axes.axis("off")
-    for axes, curve in zip(grid, curves, strict=False):
+    for place, (axes, curve) in enumerate(zip(grid, curves, strict=False)):
         axes.axhline(0, color=QUIET, linewidth=0.6)
         axes.plot(curve["x"], curve["y"], color=COLORS[0], linewidth=1.5)
         axes.plot(curve["x"], curve["slope"], color=COLORS[1], linewidth=1.2, linestyle="--")
         axes.set_title(curve["activation"], fontsize=9)
-        axes.set(xlim=(-5, 5), ylim=(-1.6, 3))
+        axes.tick_params(labelbottom=place + columns >= len(curves))
         _tidy(axes)
+    grid[0].set(xlim=(-5, 5), ylim=(-1.6, 3), xticks=(-4, 0, 4), yticks=(-1, 0, 1, 2, 3))
     return figure
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from dnnkit.bench import plots
 from dnnkit.bench.cells import Cell, Table
 from dnnkit.bench.compare import DRIFT
+from dnnkit.bench.glance import glance
 from dnnkit.bench.results import Results
 from dnnkit.bench.statistics import noise_of
 from dnnkit.bench.tables import noise_words, tables
@@ -36,6 +37,7 @@ def page(results: Results) -> str:
         f'<p>To repeat it: <code id="command">{escape(results.command)}</code></p>',
         *(f'<p class="warning">{escape(warning)}</p>' for warning in results.warnings),
         "</header><main>",
+        *_glance(results),
         *_plots(results),
         *(part for table in tables(results) for part in _table(table)),
         *_machine(results),
@@ -49,6 +51,18 @@ def _asset(name: str) -> str:
     return files("dnnkit.bench").joinpath(name).read_text(encoding="utf-8")
 
 
+def _glance(results: Results) -> Iterator[str]:
+    first = glance(results)
+    if first is None:
+        return
+    yield f'<section class="first"><p class="sentence">{escape(first.sentence)}.</p>'
+    if first.ranking is not None:
+        yield f"<h2>{escape(first.ranking.title)}</h2><p>{escape(first.ranking.note)}</p>"
+        yield from _rows(first.ranking)
+    yield from (f"<p>{escape(line)}</p>" for line in first.lines)
+    yield "</section>"
+
+
 def _plots(results: Results) -> Iterator[str]:
     for title, note, figure in plots.draw(results):
         yield f'<section class="plot"><h2>{escape(title)}</h2><p>{escape(note)}</p>{plots.svg(figure)}</section>'
@@ -57,6 +71,11 @@ def _plots(results: Results) -> Iterator[str]:
 def _table(table: Table) -> Iterator[str]:
     yield f"<section><h2>{escape(table.title)}</h2><p>{escape(table.note)}</p>"
     yield '<label>Show rows with <input type="search" placeholder="relu numba warm"></label>'
+    yield from _rows(table)
+    yield "</section>"
+
+
+def _rows(table: Table) -> Iterator[str]:
     yield '<div class="wide"><table><thead><tr>'
     for place, column in enumerate(table.head):
         numeric = ' class="number"' if table.is_numeric(place) else ""
@@ -64,7 +83,7 @@ def _table(table: Table) -> Iterator[str]:
     yield "</tr></thead><tbody>"
     for line in table.lines:
         yield f"<tr>{''.join(map(_cell, line))}</tr>"
-    yield "</tbody></table></div></section>"
+    yield "</tbody></table></div>"
 
 
 def _cell(cell: Cell) -> str:

@@ -15,6 +15,7 @@ from dnnkit.bench.timing import Case, interleave, measure_group, waits_for
 from dnnkit.errors import ConfigurationError
 from dnnkit.layers import Dense, Rescaling
 from dnnkit.network.sequential import Sequential
+from dnnkit.registry import did_you_mean
 
 STEPS = 20
 PRODUCT = 1024
@@ -28,8 +29,9 @@ def names(prefixes: list[str] | None) -> list[str]:
         return list(NETWORKS)
     unknown = [prefix for prefix in prefixes if not any(name.startswith(prefix) for name in NETWORKS)]
     if unknown:
+        hint = did_you_mean(unknown[0], [name[: len(unknown[0])] for name in NETWORKS])
         raise ConfigurationError(
-            f"unknown networks {', '.join(unknown)}: expected the beginning of one of {', '.join(NETWORKS)}"
+            f"unknown networks {', '.join(unknown)}: {hint}expected the beginning of one of {', '.join(NETWORKS)}"
         )
     return [name for name in NETWORKS if name.startswith(tuple(prefixes))]
 

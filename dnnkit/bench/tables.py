@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from math import inf, isfinite
-from typing import Any, Literal
 
 from dnnkit.bench.cells import Cell, Table, number, text
 from dnnkit.bench.random_networks.tables import tables as random_networks
@@ -11,6 +10,9 @@ from dnnkit.bench.statistics import LEVEL, NOISY, ratio
 
 VARIES = {"elements": "activation", "step": "activation", "kernels": "backend", "steps": "backend", "peers": "peer"}
 """What varies within a table: rows are compared with its first value, all else being equal."""
+
+PARTS = {"elements": ("backend", "cache"), "kernels": ("dtype", "size"), "steps": ("backend",), "peers": ("work",)}
+"""What divides a table that is too wide."""
 
 
 def tables(results: Results) -> list[Table]:
@@ -68,7 +70,7 @@ def _speeds(results: Results, name: str, title: str, note: str) -> Table | None:
             cells.append(Cell("–" if share is None else f"{share:.0%}", -inf if share is None else share))
         cells.append(_against(row, _baseline(rows, row, VARIES[name]), results.noise))
         lines.append(tuple(cells))
-    return Table(title, note, head, tuple(lines))
+    return Table(title, note, head, tuple(lines), parts=PARTS.get(name, ()))
 
 
 def _spread(row: Row) -> Iterator[Cell]:
@@ -95,6 +97,8 @@ def _against(row: Row, base: Row | None, noise: float) -> Cell:
         return Cell("–", inf)
     found = ratio(base.samples, row.samples, LEVEL)
     same = found.verdict(noise) == "indistinguishable"
+    if min(len(base.samples), len(row.samples)) == 1:
+        return Cell(f"{found.value:.2f}× (one sample)", found.value)
     interval = f" ({found.low:.2f} – {found.high:.2f})" if isfinite(found.high) else ""
     return Cell(f"{'≈ ' if same else ''}{found.value:.2f}×{interval}", found.value)
 
@@ -131,7 +135,7 @@ def _learning(results: Results) -> Table | None:
         "Truth table: until every prediction of a neuron is within 0.05; digits: until the test accuracy is reached. "
         "Seconds are of training alone. never: fewer than half of the seeds got there within the limits."
     )
-    return Table("Learning", note, head, tuple(lines)) if lines else None
+    return Table("Learning", note, head, tuple(lines), parts=("task",)) if lines else None
 
 
 def noise_words(results: Results) -> str:
@@ -140,23 +144,3 @@ def noise_words(results: Results) -> str:
         return "identical code was not compared"
     verdict = "too much for small differences" if results.noise > NOISY else "larger differences can be resolved"
     return f"identical code differed by {results.noise:.1%}: {verdict}"
-
-
-def show(results: Results, console: Any) -> None:
-    """Print the tables."""
-    from rich import box
-    from rich.table import Table as RichTable
-
-    for table in tables(results):
-        shown = RichTable(box=box.SIMPLE_HEAD, title=table.title, title_justify="left", caption=table.note)
-        shown.caption_justify = "left"
-        places = [place for place, column in enumerate(table.head) if column not in table.aside]
-        for place in places:
-            justify: Literal["left", "right"] = "right" if table.is_numeric(place) else "left"
-            shown.add_column(table.head[place].strip(), justify=justify, overflow="fold")
-        for line in table.lines:
-            shown.add_row(*(line[place].text for place in places))
-        console.print(shown)
-    console.print(f"{results.seconds:.0f} s; {noise_words(results)}", highlight=False)
-    for warning in results.warnings:
-        console.print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from dnnkit import __version__
-from dnnkit.cli import backends, bench, compile, doctor, inspect, predict, train
+from dnnkit.cli import backends, bench, compile, doctor, inspect, predict, sweep, train, usage
 from dnnkit.cli.output import send_to_nowhere
 from dnnkit.errors import DnnkitError
 from dnnkit.training.interrupts import end_program
@@ -22,12 +22,13 @@ app = typer.Typer(
     name="dnnkit",
     help="Train dense neural networks at the speed of the machine.",
     no_args_is_help=True,
-    add_completion=False,
+    epilog=usage.EXIT_STATUS,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train")(train.train)
+app.command("sweep")(sweep.sweep)
 app.command("predict")(predict.predict)
 app.add_typer(bench.app, name="bench", rich_help_panel="Commands")
 app.command("inspect")(inspect.inspect)
@@ -55,7 +56,7 @@ def _options(
 def main() -> None:
     """Run the command line; what the user can mend is one line on standard error and exit status 2.
 
-    Ctrl-C ends it with 130, SIGTERM with 143.
+    Ctrl-C ends it with 130, SIGTERM with 143. All of them are in docs/cli.md.
     """
     warnings.formatwarning = lambda message, *_, **__: f"dnnkit: warning: {message}\n"
     for stream in (sys.stdout, sys.stderr):
@@ -63,7 +64,14 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a letter that it has not is a question mark, not a traceback
     try:
         with _ending_on_signals(), _standard_output():
-            app()
+            if status := app(prog_name="dnnkit", standalone_mode=False):
+                sys.exit(status)
+    except usage.UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            typer.echo(error, err=True)
+        else:
+            typer.echo(f"dnnkit: {usage.explain(error)}", err=True)
+        sys.exit(2)
     except DnnkitError as error:
         typer.echo(f"dnnkit: {error}", err=True)
         sys.exit(2)

@@ -26,6 +26,7 @@ Csv = Annotated[str | None, typer.Option(help="Write the rows as CSV to this fil
 Report = Annotated[
     Path | None, typer.Option(help="Write an HTML report to this file: sortable tables, plots, the machine.")
 ]
+Full = Annotated[bool, typer.Option("--full", help="Print every table, not only what is read first.")]
 Rounds = Annotated[int | None, typer.Option(help="Measurement rounds per case.", show_default="15, quick 7")]
 
 
@@ -45,6 +46,7 @@ def activations(
     json: Json = None,
     csv: Csv = None,
     report: Report = None,
+    full: Full = False,
 ) -> None:
     """Measure activations on every backend: time per element, per training step, and until a task is learned.
 
@@ -82,7 +84,7 @@ def activations(
         "epochs": selection.epochs,
         "iterations": selection.iterations,
     }
-    with measuring("activations", selection, settings, json, csv, report) as (results, stage):
+    with measuring("activations", selection, settings, json, csv, report, full=full) as (results, stage):
         speed.measure(selection, results, stage)
         learning.measure(selection, results, stage)
 
@@ -97,6 +99,7 @@ def kernels(
     json: Json = None,
     csv: Csv = None,
     report: Report = None,
+    full: Full = False,
 ) -> None:
     """Measure kernels as a share of the memory bandwidth and of the FLOP rate measured in the same run."""
     from dnnkit.bench import kernels as measured
@@ -106,7 +109,9 @@ def kernels(
     if not set(dtypes) <= {"float32", "float64"}:
         raise ConfigurationError(f"--dtype {','.join(dtypes)}: expected float32 or float64")
     chosen, selection = tuple(listed(kernel) or ()), _selection(backend, quick, rounds)
-    with measuring("kernels", selection, {"kernels": chosen or "all", "dtypes": dtypes}, json, csv, report) as (
+    with measuring(
+        "kernels", selection, {"kernels": chosen or "all", "dtypes": dtypes}, json, csv, report, full=full
+    ) as (
         results,
         stage,
     ):
@@ -124,12 +129,13 @@ def step(
     json: Json = None,
     csv: Csv = None,
     report: Report = None,
+    full: Full = False,
 ) -> None:
     """Measure training steps of several networks on every backend, compared with the arithmetic floor."""
     from dnnkit.bench import steps
 
     names, selection = steps.names(network), _selection(backend, quick, rounds)
-    with measuring("step", selection, {"networks": names}, json, csv, report) as (results, stage):
+    with measuring("step", selection, {"networks": names}, json, csv, report, full=full) as (results, stage):
         steps.measure(selection, names, results, stage)
 
 
@@ -147,6 +153,7 @@ def peers(
     json: Json = None,
     csv: Csv = None,
     report: Report = None,
+    full: Full = False,
 ) -> None:
     """Measure dnnkit and the other libraries that are installed (PyTorch, JAX, Keras, tinygrad, Thinc, ...)."""
     from dnnkit.bench import peer_results as measured
@@ -163,7 +170,7 @@ def peers(
     elif quick:
         options += ["--plain"]
     measured.check(options)
-    with measuring("peers", None, {"options": options}, json, csv, report) as (results, _):
+    with measuring("peers", None, {"options": options}, json, csv, report, full=full) as (results, _):
         measured.measure(options, results)
 
 
@@ -180,6 +187,7 @@ def random(
     json: Json = None,
     csv: Csv = None,
     report: Report = None,
+    full: Full = False,
     markdown: Annotated[
         str | None, typer.Option(help="Write Markdown with every column to this file, and a plot beside it.")
     ] = None,
@@ -202,7 +210,7 @@ def random(
     works = draw.networks(check_count("--count", count), check_count("--seed", seed, 0), seconds)
     settings = {"count": count, "seed": seed, "peers": [peer.name for peer in peers], "rounds": chosen}
     settings |= {"seconds per round, guessed": seconds, "width of the product": size}
-    with measuring("random", None, settings, json, csv, report, markdown) as (results, stage):
+    with measuring("random", None, settings, json, csv, report, markdown, full=full) as (results, stage):
         measure.Run(peers, results).measure(works, chosen, size, stage)
 
 
@@ -211,36 +219,56 @@ def compare(
     a: Annotated[Path, typer.Argument(help="Results written by `--json`.")],
     b: Annotated[Path, typer.Argument(help="Later results of the same bench.")],
     json: Json = None,
+    full: Full = False,
 ) -> None:
     """Compare two result files row by row: is B faster than A, slower, or indistinguishable?"""
-    from rich import box
-    from rich.table import Table
-
     from dnnkit.bench import compare, results
+    from dnnkit.bench.terminal import show_table
 
     found, notices, noise = compare.compare(results.read(a), results.read(b))
     with json_output(json) as written:
         written |= compare.to_json(found, notices, noise)
-        table = Table(box=box.SIMPLE_HEAD)
-        for column in ("table", "case", "A", "B", "unit", "B / A", "interval", "B is"):
-            table.add_column(column)
-        colors = {"faster": "green", "slower": "red", "indistinguishable": "dim"}
-        for item in found:
-            row, between = item.row, item.ratio
-            table.add_row(
-                row.table,
-                row.title,
-                f"{item.before:.4g}",
-                f"{item.after:.4g}",
-                row.unit,
-                f"{between.value:.3f}",
-                f"{between.low:.3f} – {between.high:.3f}",
-                f"[{colors[item.verdict]}]{item.verdict}",
-            )
-        console().print(table)
         typer.echo(compare.words(found, noise))
+        shown = compare.table(found, noise, full)
+        if shown.lines:
+            show_table(shown, console())
         for notice in notices:
             typer.echo(f"note: {notice}")
+
+
+@app.command()
+def history(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Files written by `--json`, or folders of them.",
+            metavar="[FILE|FOLDER]...",
+            show_default="benchmarks/results",
+        ),
+    ] = None,
+    json: Json = None,
+) -> None:
+    """Show what changed from run to run: each result beside the one before it, and whether the machine is the same.
+
+    Examples:
+
+        dnnkit bench history
+
+        dnnkit bench history before.json after.json
+    """
+    from dnnkit.bench import history as runs
+    from dnnkit.bench.terminal import show_table
+
+    found, others = runs.find(paths or [Path("benchmarks/results")])
+    changes = runs.changes(found)
+    with json_output(json) as written:
+        written |= {"runs": runs.to_json(changes), "other_files": others}
+        screen = console()
+        show_table(runs.table(changes), screen)
+        for line in runs.lines(changes):
+            screen.print(line, highlight=False)
+        if others:
+            typer.echo(f"{len(others)} JSON files are no results of `dnnkit bench` and are left out")
 
 
 def _selection(backend: list[str] | None, quick: bool, rounds: int | None) -> "Selection":

@@ -31,6 +31,8 @@ def measuring(
     csv: str | None,
     report: Path | None,
     markdown: str | None = None,
+    *,
+    full: bool = False,
 ) -> Iterator[tuple["Results", "Stage"]]:
     """The block measures; then the tables are shown and the files written, which are opened before it.
 
@@ -39,11 +41,12 @@ def measuring(
         selection: its backends and effort, where it has any.
         settings: what else was chosen, by name.
         json, csv, report, markdown: where to write; "-" is standard output.
+        full: whether every table is shown, and not only what is read first.
     """
     from time import perf_counter
 
     from dnnkit.bench import markdown as document
-    from dnnkit.bench import progress, tables
+    from dnnkit.bench import progress, terminal
     from dnnkit.bench.machine import load_average
     from dnnkit.bench.report import page
     from dnnkit.bench.results import Results
@@ -80,7 +83,7 @@ def measuring(
             html.append(page(results))
         if markdown is not None:
             document_parts.append(document.page(results, None if markdown == "-" else as_path(markdown)))
-        tables.show(results, console())
+        terminal.show(results, console(), full)
         if report is not None:
             typer.echo(f"report {report}")
 

@@ -3,12 +3,14 @@
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dnnkit.cli import completion
 from dnnkit.cli.asked import is_given, new_folder, require_free, units
 from dnnkit.cli.output import Speaker, json_output
+from dnnkit.cli.usage import commas_instead
 from dnnkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -36,14 +38,24 @@ def train(
             help="What to train on: digits, mnist, fashion_mnist, another registered data set, or a table: .csv, .tsv, "
             ".txt, .parquet, .npz.",
             show_default="digits",
+            autocompletion=completion.data_sets,
         ),
     ] = "digits",
     hidden: Annotated[
         list[str] | None,
         typer.Option(help="Units of a hidden layer; repeat, or separate by commas, for more.", show_default="128"),
     ] = None,
-    activation: Annotated[str, typer.Option(help="Activation of the hidden layers.")] = "relu",
-    optimizer: Annotated[str, typer.Option(help="Optimizer, by name: sgd, rmsprop, adam, adamw, ...")] = "adam",
+    activation: Annotated[
+        str,
+        typer.Option(
+            help='Activation of the hidden layers: a name, or a formula in x, "x*sigmoid(x)".',
+            autocompletion=completion.activations,
+        ),
+    ] = "relu",
+    optimizer: Annotated[
+        str,
+        typer.Option(help="Optimizer, by name: sgd, rmsprop, adam, adamw, ...", autocompletion=completion.optimizers),
+    ] = "adam",
     learning_rate: Annotated[
         float | None, typer.Option(help="Step of the optimizer.", show_default="the optimizer's own")
     ] = None,
@@ -54,9 +66,16 @@ def train(
         int | None, typer.Option(help="Passes over the data.", show_default="60 for digits, else 10")
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides initial weights and order of samples.")] = 0,
-    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    dtype: Annotated[
+        str, typer.Option(help="float32 or float64.", autocompletion=completion.one_of("float32", "float64"))
+    ] = "float32",
     backend: Annotated[
-        str | None, typer.Option(help="Where to compute; see `dnnkit backends`.", show_default="DNNKIT_BACKEND or auto")
+        str | None,
+        typer.Option(
+            help="Where to compute; see `dnnkit backends`.",
+            show_default="DNNKIT_BACKEND or auto",
+            autocompletion=completion.backends,
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -140,6 +159,8 @@ def train(
 
         dnnkit train --hidden 256,128 --activation gelu --optimizer adamw --learning-rate 0.002
 
+        dnnkit train --activation "x*sigmoid(beta*x); beta=1.5"
+
         dnnkit train mnist --epochs 50 --out runs/long
 
         dnnkit train --resume runs/long
@@ -154,11 +175,14 @@ def train(
 
     from dnnkit import plots
     from dnnkit.backends.choosing import ASSUMED_ROWS
+    from dnnkit.cli.images import epochs_of, images_of
     from dnnkit.cli.run_options import RunOptions, place_of_run
     from dnnkit.network.checks import check_count, check_optional_count
     from dnnkit.training.checkpoints import Checkpoints
     from dnnkit.training.interrupts import Interrupts
 
+    if hint := commas_instead(context):
+        raise ConfigurationError(hint)
     if quiet:
         logging.getLogger("dnnkit").setLevel(logging.ERROR)
     from dnnkit.tables.reading import is_table_file
@@ -182,14 +206,14 @@ def train(
                 optimizer,
                 learning_rate,
                 check_optional_count("--batch-size", batch_size),
-                _epochs(dataset) if epochs is None else check_count("--epochs", epochs),
+                epochs_of(images_of(dataset)) if epochs is None else check_count("--epochs", epochs),
                 seed,
                 dtype,
                 backend,
             )
             folder = out or new_folder(dataset)
             require_free(folder, overwrite)
-        images = _images(options.dataset)
+        images = images_of(options.dataset)
         net = _network(options, images)
         (x, y), (x_test, y_test) = images.load_data()
         net.build(x.shape[1:], batch_size=options.batch_size or ASSUMED_ROWS)
@@ -246,42 +270,16 @@ def train(
         raise typer.Exit(status)
 
 
-def _images(dataset: str) -> Any:
-    """The module of a data set of images in classes."""
-    from dnnkit.datasets import DATASETS
-
-    images = DATASETS.find(dataset)
-    if not hasattr(images, "LARGEST_VALUE") or not hasattr(images, "CLASS_NAMES"):
-        raise ConfigurationError(f"data set {dataset!r} has no images in classes: train on it in Python instead")
-    return images
-
-
-def _epochs(dataset: str) -> int:
-    return int(getattr(_images(dataset), "EPOCHS", 10))
-
-
 def _network(options: "RunOptions", images: Any) -> "Sequential":
     """The network that was asked for, compiled."""
-    from dnnkit.layers import Dense, Flatten, Rescaling
-    from dnnkit.network.sequential import Sequential
+    from dnnkit.cli.images import network_of
     from dnnkit.optimizers import OPTIMIZERS, Optimizer
 
     chosen = OPTIMIZERS.make(options.optimizer, Optimizer)
     if options.learning_rate is not None:
         chosen = type(chosen)(learning_rate=options.learning_rate)
-    net = Sequential(
-        [
-            Rescaling(1 / images.LARGEST_VALUE),
-            Flatten(),
-            *(Dense(number, activation=options.activation) for number in options.hidden),
-            Dense(len(images.CLASS_NAMES), activation="softmax"),
-        ],
-        backend=options.backend,
-        seed=options.seed,
-        dtype=cast(Literal["float32", "float64"], options.dtype),
-    )
-    net.compile(optimizer=chosen, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    return net
+    settings: dict[str, Any] = {"seed": options.seed, "dtype": options.dtype, "backend": options.backend}
+    return network_of(images, options.hidden, options.activation, chosen, **settings)
 
 
 def _resumed(context: typer.Context, folder: Path, epochs: int | None, backend: str | None) -> "RunOptions":

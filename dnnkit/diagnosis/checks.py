@@ -73,13 +73,17 @@ def found(checks: Iterable[Check], seen: Any) -> Iterator[tuple[str, str]]:
             yield each.name, text
 
 
-def warn(checks: Iterable[Check], seen: Any, said: set[str] | None = None) -> None:
-    """Warn of what the checks find; of those whose names were `said`, which grows, nothing is said again."""
+def warn(checks: Iterable[Check], seen: Any, said: set[str] | None = None, whose: str = "") -> None:
+    """Warn of what the checks find, in a network that is called `whose` where it is one of several.
+
+    Of those whose names were `said`, which grows, nothing is said again.
+    """
     with np.errstate(all="ignore"):  # numbers of any size are looked at
         texts = list(found(checks, seen))
+    of = f" ({whose})" if whose else ""
     for name, text in texts:
         if said is None or name not in said:
-            warnings.warn(f"{name}: {text}", TrainingWarning, stacklevel=_frames_of_ours())
+            warnings.warn(f"{name}{of}: {text}", TrainingWarning, stacklevel=_frames_of_ours())
     if said is not None:
         said.update(name for name, _ in texts)
 

@@ -25,12 +25,19 @@ class Watch:
         look: at the data; None where nobody has looked.
         batch_size: rows of a batch.
         recorder: of what becomes of the layers; None where nobody asked.
+        whose: what warnings call the network, where it is one of several.
     """
 
     def __init__(
-        self, net: Network, look: FirstLook | None, batch_size: int, recorder: "Recorder | None" = None
+        self,
+        net: Network,
+        look: FirstLook | None,
+        batch_size: int,
+        recorder: "Recorder | None" = None,
+        whose: str = "",
     ) -> None:
         self._net, self._look, self._batch_size, self._recorder = net, look, batch_size, recorder
+        self._whose = whose
         self._losses: list[float] = []
         self._checks, self._said = checks_at("epoch"), set[str]()
         self._begins = net.executable.state.step == 0
@@ -59,7 +66,7 @@ class Watch:
             usual = usual_loss(net.executable.program, self._look)
         state, rows = net.executable.state, int(totals.weight)
         course = Course(state.epoch + 1, self._losses, totals.nan_step, self._begins, rows, usual, self._rehearse)
-        warn(self._checks, course, self._said)
+        warn(self._checks, course, self._said, self._whose)
         if self._recorder is not None and self._recorder.wants(len(self._losses)):
             self._recorder.record(net, len(self._losses))
 
@@ -88,7 +95,15 @@ def _print(text: str) -> None:
 
 
 def watching(
-    net: Network, looked: Looked, x: Array, y: Array, batch_size: int, diagnose: bool, *, is_all: bool = True
+    net: Network,
+    looked: Looked,
+    x: Array,
+    y: Array,
+    batch_size: int,
+    diagnose: bool,
+    whose: str = "",
+    *,
+    is_all: bool = True,
 ) -> Watch:
     """Look at a fit's checked data, which warns, and watch the fit from now on; of a part of them nothing is said."""
     program, backend = net.executable.program, net.backend
@@ -98,4 +113,4 @@ def watching(
             from dnnkit.diagnosis.recorder import Recorder  # which most fits do without, and imports, too
 
             recorder = Recorder(net, look or FirstLook(program, backend, x, y))
-    return Watch(net, look, batch_size, recorder)
+    return Watch(net, look, batch_size, recorder, whose)

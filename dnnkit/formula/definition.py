@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from numbers import Real
 from typing import Any
 
@@ -17,6 +17,8 @@ NAMED: dict[str, "Formula"] = {}
 """What `activation` was last told of each name; a layer keeps the formula that its name stood for when it was made."""
 
 NAME = re.compile(r"[A-Za-z][A-Za-z_0-9]{0,39}")
+UNNAMED = "formula"
+"""What an activation is called that was given by its formula alone."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,44 @@ def activation_from_text(text: str) -> Formula:
         raise ConfigurationError(
             f"{shown(text)} defines no activation: expected text, such as 'swish = x / (1 + exp(-x))'"
         )
-    first, *others = text.split(";")
-    name, equals, formula = first.partition("=")
-    if not equals:
+    name, formula, parameters = _parts(text)
+    if name is None:
         raise ConfigurationError(
             f"{shown(text)} defines no activation: expected 'name = formula; parameter = value; ...'"
         )
+    defined = Formula(name, formula, tuple(parameters.items()))
+    return activation(defined.name, defined.formula, **parameters)
+
+
+def is_formula(text: str) -> bool:
+    """Whether a text that stands where an activation's name may is a formula in x, or tries to be one."""
+    return not NAME.fullmatch(text) and re.search(r"\bx\b", text) is not None
+
+
+@lru_cache(maxsize=256)
+def formula_from_text(text: str) -> Formula:
+    """The activation of one text, "x * sigmoid(beta * x); beta = 2", with or without "name = " before it.
+
+    Its name is not made known: it is this object's alone. Warns and raises as `activation` does.
+    """
+    name, formula, parameters = _parts(text)
+    defined = Formula(name or UNNAMED, formula, tuple(parameters.items()))
+    from dnnkit.formula.derivation import warn_of
+
+    warn_of(defined.key, defined.name)
+    return defined
+
+
+def _parts(text: str) -> tuple[str | None, str, dict[str, float]]:
+    """The name, if one is before a sign of equality, the formula, and the parameters."""
+    first, *others = text.split(";")
+    name, equals, formula = first.partition("=")
+    is_comparison = formula.startswith("=") or name.rstrip().endswith(("<", ">", "!")) or "(" in name
+    if equals and not is_comparison:
+        name = name.strip()
+        check_name(name, "an activation")
+    else:
+        name, formula = "", first
     parameters: dict[str, float] = {}
     for other in others:
         parameter, _, value = other.partition("=")
@@ -90,9 +124,7 @@ def activation_from_text(text: str) -> Formula:
             parameters[parameter.strip()] = float(value)
         except ValueError:
             raise ConfigurationError(f"{shown(other.strip())} in {shown(text)}: expected 'parameter = value'") from None
-    check_name(name.strip(), "an activation")
-    defined = Formula(name.strip(), formula.strip(), tuple(parameters.items()))
-    return activation(defined.name, defined.formula, **parameters)
+    return name or None, formula.strip(), parameters
 
 
 def check_name(name: str, what: str) -> None:

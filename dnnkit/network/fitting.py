@@ -7,27 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dnnkit.backends.outputs import balanced
 from dnnkit.callbacks import callback_list
 from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.diagnosis.watch import watching
-from dnnkit.errors import ConfigurationError
 from dnnkit.instead import refuse
 from dnnkit.network import checks, streamed
 from dnnkit.network.adapting import adapt
 from dnnkit.network.asking import INFERENCE_BATCH, Askable
 from dnnkit.network.freezing import require_trainable
-from dnnkit.settings import FLAG, SHARE
 from dnnkit.training import loop
+from dnnkit.training.asked import Asked, Load, load_alone
 from dnnkit.training.checkpoints import Checkpoints
-from dnnkit.training.epoch_order import Shuffle, check_shuffle
+from dnnkit.training.epoch_order import Shuffle
 from dnnkit.training.fingerprint import fingerprint
 from dnnkit.training.history import History
 from dnnkit.training.interrupts import Interrupts
 from dnnkit.training.parts import InParts
 from dnnkit.training.progress import Verbosity
-from dnnkit.training.run import Run, check_frequency
+from dnnkit.training.run import Run
 
 
 class Fittable(Askable):
@@ -95,17 +95,22 @@ class Fittable(Askable):
         """
         refuse("fit", others, Fittable.fit)
         heard = CallbackList.of(callbacks)
-        whole = self.optimizer.full_batch
-        rows = 32 if batch_size is None and not whole else checks.check_optional_count("batch_size", batch_size)
-        validates = check_frequency(validation_freq)
-        initial_epoch = checks.check_count("initial_epoch", initial_epoch, 0)
-        epochs = checks.check_optional_count("epochs", epochs)
-        steps = checks.check_optional_count("steps", steps)
-        steps_per_epoch = checks.check_optional_count("steps_per_epoch", steps_per_epoch)
-        if epochs is not None and steps is not None:
-            raise ConfigurationError(f"epochs={epochs} and steps={steps} both say how long to train: give one of them")
-        diagnose = FLAG.of("diagnose", diagnose)
-        validation_split = SHARE.of("validation_split", validation_split)
+        asked = Asked(
+            x,
+            y,
+            sample_weight,
+            class_weight,
+            validation_data,
+            validation_split,
+            batch_size=batch_size,
+            epochs=epochs,
+            steps=steps,
+            steps_per_epoch=steps_per_epoch,
+            shuffle=shuffle,
+            initial_epoch=initial_epoch,
+            validation_freq=validation_freq,
+            diagnose=diagnose,
+        )
         checkpoints = None
         if checkpoint is not None:
             keep = checks.check_count("checkpoint_keep", checkpoint_keep)
@@ -116,98 +121,162 @@ class Fittable(Askable):
             checkpoints or nullcontext(),
             ExitStack() as opened,
         ):
-            given = None
             if streamed.is_streamed(x):
-                given = streamed.open_streamed(x, y, sample_weight)
-                if isinstance(arrays := streamed.in_memory(given), tuple):
-                    given, (x, y, sample_weight) = None, arrays
-            if given is not None:
-                streamed.refuse_what_needs_all(self, given, batch_size, validation_split)
-                x, y, weights = self._check_sample(streamed.Sample.of(given, rows or 1), class_weight, rows)
+                run = self._prepare_streamed(asked, checkpoints, opened)
             else:
-                x, y, weights = self._check(x, y, sample_weight, class_weight, rows=None if whole else rows)
-            require_trainable(self.executable, self.optimizer)
-            if checkpoints is not None:
-                self._take_seed(checkpoints.seed)
-            held_out: tuple[Any, ...] | None = None
-            held_out_stream = None
-            if validation_data is not None:
-                held_out, held_out_stream = self._held_out(validation_data, class_weight)
-            elif validation_split:
-                (x, y, weights), held_out = checks.hold_out(validation_split, x, y, weights, self.dtype)
-                program = self.executable.program
-                weights, held_out = balanced(weights, program), (*held_out[:2], balanced(held_out[2], program))
-            shuffle = check_shuffle(shuffle)
-            if whole:
-                rows = checks.all_rows(rows, int(x.shape[0]), steps_per_epoch, shuffle)
-                shuffle = False
-            assert rows is not None
-            if given is None:
-                batch_size = checks.rows_at_a_time(rows, int(x.shape[0]), steps_per_epoch, shuffle)
-            else:
-                batch_size = streamed.rows_of_batch(given, rows, int(x.shape[0]), steps_per_epoch)
-            if isinstance(x, np.ndarray):  # what is a GPU's already stays there
-                self._weigh_again(batch_size)
-            if any(parameter.statistic for parameter in self.executable.program.parameters):
-                with self.turns:
-                    adapt(self, x if given is None else streamed.adapts_to(self, given, x))
-            feed, samples = None, int(x.shape[0])
-            if given is not None:
-                check = partial(self._checked, class_weight=class_weight)
-                feed, samples, steps_per_epoch = streamed.feed_of(
-                    self, given, check, batch_size, steps_per_epoch, shuffle, steps
-                )
-                opened.callback(feed.close)
-            validation: Any = None if held_out is None else self.executable.load(*held_out)
-            if held_out_stream is not None:
-                check = partial(self._checked, class_weight=class_weight)
-                validation = streamed.in_parts(self, held_out_stream, check, max(batch_size, 256))
-            run = Run(
-                data=self.executable.load(x, y, weights),
-                samples=samples,
-                validation=validation,
-                batch_size=batch_size,
-                first_epoch=initial_epoch,
-                epochs=epochs or 1,
-                shuffle=shuffle,
-                fingerprints=lambda looked_at: (
-                    self._fingerprint(looked_at, given, x, y, weights),
-                    self._fingerprint(looked_at, held_out_stream, *held_out or ()),
-                ),
-                steps_per_epoch=steps_per_epoch,
-                limit=steps,
-                validates=validates,
-                validation_rows=INFERENCE_BATCH if whole else max(batch_size, 256),
-                watch=watching(self, self._looked, x, y, batch_size, diagnose, is_all=given is None),
-                feed=feed,
-            )
-            hyperparameters = self.hyperparameters()
-            held_out_data = None if isinstance(run.validation, InParts) else run.validation
-            self.executable.prepare(run.data, batch_size, hyperparameters, held_out_data)
+                run = self.prepare_run(asked, checkpoints)
+            held_out = None if isinstance(run.validation, InParts) else run.validation
+            self.executable.prepare(run.data, run.batch_size, self.hyperparameters(), held_out)
             interrupts.check()
             self.turns.begin_training()
             return loop.train(self, run, heard, verbose, interrupts, checkpoints)
 
-    def _held_out(self, validation_data: Any, class_weight: Any) -> tuple[tuple[Any, ...] | None, Any]:
+    def prepare_run(self, asked: Asked, checkpoints: Checkpoints | None = None, load: Load = load_alone) -> Run:
+        """Look at all that a fit was asked for, build the network, and load its data; for dnnkit's own parts.
+
+        `load` loads data for the executable, perhaps data that others have loaded.
+        """
+        whole = self.optimizer.full_batch
+        rows = 32 if asked.batch_size is None and not whole else asked.batch_size
+        x, y, weights = self._check(
+            asked.x, asked.y, asked.sample_weight, asked.class_weight, rows=None if whole else rows
+        )
+        require_trainable(self.executable, self.optimizer)
+        if checkpoints is not None:
+            self._take_seed(checkpoints.seed)
+        held_out: tuple[Any, ...] | None = None
+        held_out_stream: Any = None
+        among, samples = asked.among, int(x.shape[0])
+        if asked.validation_data is not None:
+            held_out, held_out_stream = self._held_out(asked)
+        elif asked.validation_split:
+            (x, y, weights), held_out = checks.hold_out(asked.validation_split, x, y, weights, self.dtype)
+            program = self.executable.program
+            weights, held_out = balanced(weights, program), (*held_out[:2], balanced(held_out[2], program))
+            samples = int(x.shape[0])
+        elif asked.held_out is not None:
+            held_out = self._rows_alone(asked.held_out, x, y, weights)
+        if among is not None:
+            samples = len(among)
+            if whole or weights is not None:  # whose mean is that of the rows
+                (x, y, weights), among = self._rows_alone(among, x, y, weights), None
+        shuffle = asked.shuffle
+        if whole:
+            rows = checks.all_rows(rows, samples, asked.steps_per_epoch, shuffle)
+            shuffle = False
+        assert rows is not None
+        batch_size = checks.rows_at_a_time(rows, samples, asked.steps_per_epoch, shuffle)
+        if isinstance(x, np.ndarray):  # what is a GPU's already stays there
+            self._weigh_again(batch_size)
+        if any(parameter.statistic for parameter in self.executable.program.parameters):
+            with self.turns:
+                adapt(self, x if among is None else x[among])
+        to_numpy = self.backend.to_numpy
+        validation: Any = None if held_out is None else load(self.executable, *held_out)
+        if held_out_stream is not None:
+            validation = self._read_in_parts(held_out_stream, asked, batch_size)
+        return Run(
+            data=load(self.executable, x, y, weights),
+            samples=samples,
+            validation=validation,
+            batch_size=batch_size,
+            first_epoch=asked.initial_epoch,
+            epochs=asked.epochs or 1,
+            shuffle=shuffle,
+            fingerprints=lambda looked_at: (
+                fingerprint(to_numpy, looked_at, x, y, weights, *(() if among is None else (among,))),
+                self._fingerprint_held_out(looked_at, held_out_stream, held_out),
+            ),
+            steps_per_epoch=asked.steps_per_epoch,
+            limit=asked.steps,
+            validates=asked.validates,
+            validation_rows=INFERENCE_BATCH if whole else max(batch_size, 256),
+            # all data was looked at before
+            watch=watching(self, self._looked, x, y, batch_size, asked.diagnose, asked.whose),
+            among=among,
+        )
+
+    def _prepare_streamed(self, asked: Asked, checkpoints: Checkpoints | None, opened: ExitStack) -> Run:
+        """As `prepare_run`, of data that are on disk, or that something makes; `opened` closes what reads them."""
+        given = streamed.open_streamed(asked.x, asked.y, asked.sample_weight)
+        if (arrays := streamed.in_memory(given)) is not None:
+            asked.x, asked.y, asked.sample_weight = arrays
+            return self.prepare_run(asked, checkpoints)
+        streamed.refuse_what_needs_all(self, given, asked.batch_size, asked.validation_split)
+        rows = asked.batch_size or 32
+        sample = streamed.Sample.of(given, rows)
+        x, y, weights = self._check_sample(sample, asked.class_weight, rows)
+        require_trainable(self.executable, self.optimizer)
+        if checkpoints is not None:
+            self._take_seed(checkpoints.seed)
+        held_out: tuple[Any, ...] | None = None
+        held_out_stream: Any = None
+        if asked.validation_data is not None:
+            held_out, held_out_stream = self._held_out(asked)
+        batch_size = streamed.rows_of_batch(given, rows, int(x.shape[0]), asked.steps_per_epoch)
+        if isinstance(x, np.ndarray):
+            self._weigh_again(batch_size)
+        if any(parameter.statistic for parameter in self.executable.program.parameters):
+            with self.turns:
+                adapt(self, streamed.adapts_to(self, given, x))
+        check = partial(self._checked, class_weight=asked.class_weight)
+        feed, samples, steps_per_epoch = streamed.feed_of(
+            self, given, check, batch_size, asked.steps_per_epoch, asked.shuffle, asked.steps
+        )
+        opened.callback(feed.close)
+        validation: Any = None if held_out is None else self.executable.load(*held_out)
+        if held_out_stream is not None:
+            validation = self._read_in_parts(held_out_stream, asked, batch_size)
+        return Run(
+            data=self.executable.load(x, y, weights),
+            samples=samples,
+            validation=validation,
+            batch_size=batch_size,
+            first_epoch=asked.initial_epoch,
+            epochs=asked.epochs or 1,
+            shuffle=asked.shuffle,
+            fingerprints=lambda looked_at: (
+                streamed.identity(given),
+                self._fingerprint_held_out(looked_at, held_out_stream, held_out),
+            ),
+            steps_per_epoch=steps_per_epoch,
+            limit=asked.steps,
+            validates=asked.validates,
+            validation_rows=max(batch_size, 256),
+            watch=watching(self, self._looked, x, y, batch_size, asked.diagnose, asked.whose, is_all=False),
+            feed=feed,
+        )
+
+    def _held_out(self, asked: Asked) -> tuple[tuple[Any, ...] | None, Any]:
         """The validation data, checked, or what streams them."""
-        if streamed.is_streamed(validation_data):
-            given, y, weight = validation_data, None, []
-        else:
-            if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
-                raise ConfigurationError("validation_data is not (x, y) or (x, y, sample_weight)")
-            given, y, *weight = validation_data
-        if not streamed.is_streamed(given):
-            return self._check(given, y, weight[0] if weight else None, class_weight), None
-        stream = streamed.open_streamed(given, y, weight[0] if weight else None)
+        given = asked.validation_data
+        x, y, *weight = (given, None) if streamed.is_streamed(given) else given or ()
+        if not streamed.is_streamed(x):
+            return self._check(x, y, weight[0] if weight else None, asked.class_weight), None
+        stream = streamed.open_streamed(x, y, weight[0] if weight else None)
         streamed.refuse_once(stream)
-        if arrays := streamed.in_memory(stream):
-            return self._check(*arrays, class_weight), None
-        self._check_sample(streamed.Sample.of(stream), class_weight)
+        if (arrays := streamed.in_memory(stream)) is not None:
+            return self._check(*arrays, asked.class_weight), None
+        self._check_sample(streamed.Sample.of(stream), asked.class_weight)
         return None, stream
 
-    def _fingerprint(self, looked_at: int, given: Any, *arrays: Any) -> str:
-        """Of data in memory, or of a stream."""
-        return fingerprint(self.backend.to_numpy, looked_at, *arrays) if given is None else streamed.identity(given)
+    def _read_in_parts(self, stream: Any, asked: Asked, batch_size: int) -> InParts:
+        check = partial(self._checked, class_weight=asked.class_weight)
+        return streamed.in_parts(self, stream, check, max(batch_size, 256))
+
+    def _fingerprint_held_out(self, looked_at: int, stream: Any, arrays: tuple[Any, ...] | None) -> str:
+        """Of validation data in memory, or of a stream of them."""
+        if stream is not None:
+            return streamed.identity(stream)
+        return fingerprint(self.backend.to_numpy, looked_at, *arrays or ())
+
+    def _rows_alone(self, rows: NDArray[Any], x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
+        """These rows of checked data, as if they alone had been given."""
+        with self.backend.on_device():
+            x, y, weights = (None if part is None else part[rows] for part in (x, y, weights))
+            if weights is not None and weights.ndim == 1:
+                weights = checks.as_weights(weights, len(rows), self.executable.program, self.backend)
+        return x, y, balanced(weights, self.executable.program)
 
     def _take_seed(self, seed: int | None) -> None:
         """That of a checkpoint, where the network's own was drawn."""

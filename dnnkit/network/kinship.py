@@ -51,6 +51,10 @@ class Kin:
             self._looked = _joined
         return self._common
 
+    def has_in_common(self, other: "Kin") -> list[str]:
+        """The paths of layers that another network has, too."""
+        return [self._paths[shared] for shared in self._in_common() if other in shared.members]
+
     def was_built(self) -> None:
         """The network has its first weights, which are those of its layers if no other has had any."""
         self.join()

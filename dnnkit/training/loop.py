@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from dnnkit.backends.diagnosis import remark
+from dnnkit.backends.state import Totals
 from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.callbacks.hearing import after_callbacks, evaluate
 from dnnkit.network.protocol import Network
@@ -33,6 +34,30 @@ def train(
     checkpoints: Checkpoints | None = None,
 ) -> History:
     """Run the epochs, from `run.first_epoch` on or from where the checkpoint stands; return what they measured."""
+    fit = begin(net, run, callbacks, verbose, interrupts, checkpoints)
+    if fit.is_over:
+        return fit.standing.history
+    with closing(fit.progress), interrupts.between_steps(net.executable.give_up):
+        try:
+            fit.begin()
+            logs = fit.run_epochs()
+        except BaseException as error:
+            with interrupts.held():
+                fit.leave(error)
+            raise
+        fit.end(logs, is_shown=verbose != 0)
+    return fit.standing.history
+
+
+def begin(
+    net: Network,
+    run: Run,
+    callbacks: CallbackList,
+    verbose: Verbosity,
+    interrupts: Interrupts,
+    checkpoints: Checkpoints | None = None,
+) -> "Fit":
+    """A fit that stands where its checkpoint does, or at its beginning; nothing is trained yet."""
     executable = net.executable
     standing = checkpoints.begin(net, run) if checkpoints is not None else None
     goes_on = standing is not None
@@ -45,33 +70,18 @@ def train(
     estimated = {metric.name for metric in executable.program.metrics if metric.exact}
     progress = make_progress(verbose, end, estimated, run.feed.row_bytes if run.feed is not None else 0.0)
     callbacks.attach(net, _params(net, run, end, progress))
+    fit = Fit(net, run, standing, callbacks, progress, interrupts, checkpoints)
+    fit.last_epoch, fit.goes_on, fit.is_over = end, goes_on, is_over
     if is_over:
         assert checkpoints is not None
         checkpoints.were_final = True
         checkpoints.restore(callbacks)
-        return standing.history
+        return fit
     net.stop_training = False
     callbacks.on_train_begin({})
     if checkpoints is not None:
         checkpoints.restore(callbacks)
-    fit = _Fit(net, run, standing, callbacks, progress, interrupts, checkpoints)
-    with closing(progress), interrupts.between_steps(executable.give_up):
-        logs: Mapping[str, float] = {}
-        try:
-            if not goes_on:
-                fit.save(must=True)
-            run.watch.begin()
-            logs = fit.run_epochs(end)
-        except BaseException as error:
-            with interrupts.held():
-                fit.leave(error)
-            raise
-        standing.history.plan = net.history.plan = executable.plan  # how it ran is known once it ran
-        run.watch.end(standing.history, is_shown=verbose != 0)
-        callbacks.on_train_end(dict(logs))
-        with interrupts.held():
-            fit.leave(None)
-    return standing.history
+    return fit
 
 
 def _params(net: Network, run: Run, end: int, progress: Progress) -> dict[str, Any]:
@@ -105,12 +115,36 @@ def _begin_where_it_stopped(net: Network, run: Run) -> None:
     state.steps, state.schedule, state.data = run.steps, run.schedule, ""
 
 
-class _Fit(Steps):
-    """All that takes part in one training, and its epochs."""
+class Fit(Steps):
+    """All that takes part in one training, and its epochs; `begin` makes it."""
 
-    def run_epochs(self, end: int) -> Mapping[str, float]:
-        """Train to the end of the epoch before `end`, to the limit, or until it is stopped; the last epoch's logs."""
-        net, run, standing = self.net, self.run, self.standing
+    last_epoch = 0
+    """The epoch before which it ends, unless it is stopped."""
+    goes_on = False
+    """Whether it goes on from a checkpoint."""
+    is_over = False
+    """Whether that checkpoint is of its end."""
+    totals: Totals
+    """What was measured in the last epoch."""
+
+    def begin(self) -> None:
+        """Before the first epoch."""
+        if not self.goes_on:
+            self.save(must=True)
+        self.run.watch.begin()
+
+    def end(self, logs: Mapping[str, float], *, is_shown: bool) -> None:
+        """After the last epoch, whose logs these are."""
+        standing, executable = self.standing, self.net.executable
+        standing.history.plan = self.net.history.plan = executable.plan  # how it ran is known once it ran
+        self.run.watch.end(standing.history, is_shown=is_shown)
+        self.callbacks.on_train_end(dict(logs))
+        with self.interrupts.held():
+            self.leave(None)
+
+    def run_epochs(self) -> Mapping[str, float]:
+        """Train to the end of the last epoch, to the limit, or until it is stopped; the last epoch's logs."""
+        net, run, standing, end = self.net, self.run, self.standing, self.last_epoch
         logs: Mapping[str, float] = {}
         epoch, pace = standing.epoch, Pace(UNSEEN)
         while epoch < end:
@@ -118,24 +152,36 @@ class _Fit(Steps):
             if most > 1:
                 count, logs = self._run_unseen(epoch, int(most), pace)
             else:
-                count, logs = 1, self._run_epoch(epoch, pace)
+                count, logs = 1, self.run_epoch(epoch, pace)
             epoch += count
             standing.was_stopped = net.stop_training
             self.interrupts.check()
             if net.stop_training:
                 break
             if self.checkpoints is not None and epoch < end:
-                self._save_if_due(standing.epoch - run.first_epoch)
+                self.save_if_due(standing.epoch - run.first_epoch)
         return logs
 
-    def _run_epoch(self, epoch: int, pace: Pace) -> Mapping[str, float]:
+    def run_epoch(self, epoch: int, pace: Pace | None = None) -> Mapping[str, float]:
         """Train one epoch, and tell of it."""
-        net, run, standing, state = self.net, self.run, self.standing, self.net.executable.state
+        last = self.begin_epoch(epoch)
+        totals, seconds = self._train_epoch(last)
+        if pace is not None:
+            pace.went(1, seconds)
+        return self.end_epoch(epoch, totals, seconds)
+
+    def begin_epoch(self, epoch: int) -> int:
+        """Tell of an epoch that begins, or goes on; the step before which it ends."""
+        run, standing, state = self.run, self.standing, self.net.executable.state
         self.callbacks.on_epoch_begin(epoch, {})
         first, last = state.position, int(min(run.steps, state.position + standing.steps_left(run, state)))
         self.progress.begin_epoch(epoch, first, last, min(run.rows, last * run.batch_size))
-        totals, seconds = self._train_epoch(last)
-        pace.went(1, seconds)
+        return last
+
+    def end_epoch(self, epoch: int, totals: Totals, seconds: float) -> Mapping[str, float]:
+        """Validate after the steps of an epoch, in which this was measured, and tell of it; its logs."""
+        net, run, standing, state = self.net, self.run, self.standing, self.net.executable.state
+        self.totals = totals
         run.watch.epoch_ended(totals)
         logs = {**totals.means(net.executable.program.metrics), **net.executable.counts, **self._validate(epoch)}
         self._note_end()
@@ -201,7 +247,7 @@ class _Fit(Steps):
                 self.progress.tell_epoch(epoch + place, run.rows, logs, seconds / count)
         self._tell_end()
         if self.checkpoints is not None:
-            self._save_if_due(0)
+            self.save_if_due(0)
         return count, {name: values[-1] for name, values in made.items()}
 
     def _tell_of_epoch(self, epoch: int, number: int, logs: Mapping[str, float]) -> Mapping[str, float]:

@@ -5,11 +5,11 @@ from math import inf, prod
 from typing import Any
 
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.state import TrainingState
+from dnnkit.backends.state import HostArray, TrainingState
 from dnnkit.deferred import dataclass
 from dnnkit.diagnosis.watch import Watch
 from dnnkit.settings import whole
-from dnnkit.training.epoch_order import Shuffle
+from dnnkit.training.epoch_order import Shuffle, epoch_order
 from dnnkit.training.history import History
 from dnnkit.training.parts import Feed
 
@@ -40,6 +40,8 @@ class Run:
     """Of a batch of the validation data, unless somebody looks at each."""
     feed: Feed | None = None
     """Where the data come from, if they are not in memory; there are none to be had at once then."""
+    among: HostArray | None = None
+    """The rows of the data that are the samples; None where all are."""
 
     def is_validated(self, epoch: int) -> bool:
         """Whether the validation data are looked at after that epoch, counted from 0."""
@@ -69,6 +71,11 @@ class Run:
             f"{self.steps} steps per epoch, {self.rows} rows of {self.samples} samples, batch_size {self.batch_size}, "
             f"shuffle {self.shuffle!r}"
         )
+
+    def order(self, seed: int, epoch: int) -> HostArray:
+        """The rows of the data that an epoch shows, one after the other."""
+        order = epoch_order(self.shuffle, self.samples, self.rows, seed, epoch)
+        return order if self.among is None else self.among[order]
 
     def sample_of_data(self) -> str:
         """A fingerprint that costs nothing, of some rows."""

@@ -19,7 +19,6 @@ from dnnkit.deferred import dataclass
 from dnnkit.network.protocol import Network
 from dnnkit.network.turns import Stretch
 from dnnkit.training.checkpoints import Checkpoints
-from dnnkit.training.epoch_order import epoch_order
 from dnnkit.training.interrupts import Interrupts
 from dnnkit.training.parts import Part
 from dnnkit.training.progress import REFRESH, Progress
@@ -97,14 +96,14 @@ class Steps:
             if net.stop_training:
                 break
             if checkpoints is not None:
-                self._save_if_due(0)
+                self.save_if_due(0)
         return totals or executable.totals(), perf_counter() - start
 
     def _parts(self) -> Iterator[Part]:
         """The parts of the epoch, from the state's position on."""
         run, net, state = self.run, self.net, self.net.executable.state
         if run.feed is None:
-            return iter((Part(run.data, self._order(), run.batch_size),))
+            return iter((Part(run.data, self.order(), run.batch_size),))
         return run.feed.parts(net.seed, state.epoch, state.position, state.step - self.standing.first_step)
 
     def _next(self, parts: Iterator[Part]) -> Part:
@@ -119,14 +118,15 @@ class Steps:
         step = executable.state.position - part.first
         executable.turn_to(part.data, part.order, part.batch_size, sums, step)
 
-    def _order(self) -> HostArray:
-        run, net, epoch = self.run, self.net, self.net.executable.state.epoch
-        if net.executable.can_run_epochs:
+    def order(self) -> HostArray:
+        """The rows of the data that the epoch shows, one after the other."""
+        run, epoch = self.run, self.net.executable.state.epoch
+        if self.net.executable.can_run_epochs:
             return ANY_ORDER
         if run.rows < MANY:
-            return epoch_order(run.shuffle, run.samples, run.rows, net.seed, epoch)
+            return run.order(self.net.seed, epoch)
         with self.interrupts.at_once():
-            return in_background(lambda: epoch_order(run.shuffle, run.samples, run.rows, net.seed, epoch))
+            return in_background(lambda: run.order(self.net.seed, epoch))
 
     def _run_stretch(self, executable: Executable, last: int, turn: Stretch) -> Totals:
         """Run the steps before `last`, other threads having their turn between two; the epoch's totals so far."""
@@ -173,8 +173,10 @@ class Steps:
             with self.interrupts.held():
                 self.checkpoints.save(self.net, self.standing, self.callbacks, must=must)
 
-    def _save_if_due(self, epochs_ended: int) -> None:
-        assert self.checkpoints is not None
-        if self.checkpoints.is_due(self.standing, self.net.executable.state.step, epochs_ended):
+    def save_if_due(self, epochs_ended: int) -> None:
+        """Write a checkpoint where it is time for one: after a step, or after so many epochs."""
+        if self.checkpoints is not None and self.checkpoints.is_due(
+            self.standing, self.net.executable.state.step, epochs_ended
+        ):
             self.save()
             self.interrupts.check()

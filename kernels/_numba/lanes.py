@@ -1,7 +1,9 @@
-"""Sums in eight lanes, which are then added: in a single one each summand waits for the one before.
+"""Sums and the largest of a vector in eight lanes: in a single one each number waits for the one before.
 
-A compiler may not do that by itself, for it rounds otherwise.
+A compiler may not do that by itself, for sums round otherwise then, and a NaN must win.
 """
+
+import numpy as np
 
 from dnnkit.kernels._numba.jit import jit
 
@@ -18,7 +20,7 @@ def _product(x, y, z):
 
 @jit
 def _product_in_double(x, y, z):
-    return float(x) * float(y)
+    return np.float64(x) * np.float64(y)  # `float` leaves float32 as it is
 
 
 @jit
@@ -67,3 +69,38 @@ def _in_lanes(term, zero, x, y, z):
     for i in range(whole, x.size):
         a += term(x[i], y[i], z[i])
     return ((a + b) + (c + d)) + ((e + f) + (g + h))
+
+
+@jit
+def _larger(x, y):
+    return x if x > y or x != x else y
+
+
+@jit
+def _smaller(x, y):
+    return x if x < y or x != x else y
+
+
+@jit
+def largest_of(x):
+    """The largest number of a vector, which is not empty; NaN if one is."""
+    return _chosen_in_lanes(_larger, x)
+
+
+@jit
+def smallest_of(x):
+    """The smallest number of a vector, which is not empty; NaN if one is."""
+    return _chosen_in_lanes(_smaller, x)
+
+
+@jit
+def _chosen_in_lanes(choice, x):
+    """The number of a vector that wins against all others: choice(x, y) is x or y."""
+    a, b, c, d, e, f, g, h = x[0], x[0], x[0], x[0], x[0], x[0], x[0], x[0]
+    whole = x.size - x.size % 8
+    for i in range(0, whole, 8):
+        a, b, c, d = choice(x[i], a), choice(x[i + 1], b), choice(x[i + 2], c), choice(x[i + 3], d)
+        e, f, g, h = choice(x[i + 4], e), choice(x[i + 5], f), choice(x[i + 6], g), choice(x[i + 7], h)
+    for i in range(whole, x.size):
+        a = choice(x[i], a)
+    return choice(choice(choice(a, b), choice(c, d)), choice(choice(e, f), choice(g, h)))

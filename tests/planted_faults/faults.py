@@ -32,6 +32,16 @@ class Fault:
 
 REFERENCE = [
     Fault(
+        "reference-laboratory-other-machine", ORDER, "dnnkit/bench/history.py",
+        "key=lambda change: not change.is_same_machine", "key=lambda change: 0",
+        "tests/dnnkit/bench/test_history.py -k on_the_same_machine",
+    ),
+    Fault(
+        "reference-formula-parameters", MISSING, "dnnkit/formula/definition.py",
+        "Formula(name or UNNAMED, formula,", "Formula(name or UNNAMED, formula.replace('beta', '1 * beta / beta'),",
+        "tests/dnnkit/cli/test_train.py -k which_the_run_keeps",
+    ),
+    Fault(
         "reference-deferred-dataclass", MISSING, "dnnkit/deferred.py",
         "cell.cell_contents = self.cls", "cell.cell_contents = twin",
         "tests/dnnkit/test_deferred.py -k 'whatever_comes_first and derived_plainly'",
@@ -314,7 +324,7 @@ NUMBA = [
     ),
     Fault(
         "numba-softmax-largest", INDEX, "kernels/activations/softmax/cpu.py",
-        "x[i, 0]", "x[0, 0]",
+        "largest_of(x[i])", "largest_of(x[0])",
         "tests/conformance -k 'points-activation-values-softmax'",
     ),
     Fault(
@@ -331,6 +341,16 @@ NUMBA = [
         "numba-softmax-cross-entropy-targets", MISSING, "kernels/losses/softmax_cross_entropy/cpu.py",
         "factor * target_sum / total", "factor / total",
         "tests/conformance -k 'points-loss-values-softmax'",
+    ),
+    Fault(
+        "numba-softmax-cross-entropy-label", SCALE, "kernels/losses/softmax_cross_entropy/cpu.py",
+        "share * step - factor", "share * step - 1",
+        "tests/conformance -k 'points-loss-values-softmax or points-loss-labels'",
+    ),
+    Fault(
+        "numba-lanes-largest-rest", MISSING, "kernels/_numba/lanes.py",
+        "a = choice(x[i], a)", "a = choice(a, a)",
+        "tests/conformance -k 'points-loss and softmax'",
     ),
     Fault(
         "numba-sigmoid-cross-entropy-outputs", SCALE, "kernels/losses/sigmoid_cross_entropy/cpu.py",

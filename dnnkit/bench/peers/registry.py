@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -68,7 +69,9 @@ def choose_peers(names: str | None, general: bool = False) -> list[Peer]:
     given = usual if names is None else [name.strip() for name in names.split(",")]
     unknown = [name for name in given if name not in peers]
     if unknown:
-        raise SystemExit(f"unknown peers {', '.join(unknown)}: choose from {', '.join(peers)}")
+        near = get_close_matches(unknown[0], peers, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise SystemExit(f"unknown peers {', '.join(unknown)}: {hint}choose from {', '.join(peers)}")
     return [peers[name] for name in given]
 
 
@@ -82,10 +85,10 @@ def _file(family: str) -> Path:
 
 
 def _literal(file: Path, name: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
-    """The strings that a peer's file assigns to a name; it is read, not imported."""
+    """The strings that a peer's file assigns to a name, those that stand there; it is read, not imported."""
     for node in ast.parse(file.read_text()).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
-            return tuple(ast.literal_eval(node.value))
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name and isinstance(node.value, ast.Tuple):
+            return tuple(str(each.value) for each in node.value.elts if isinstance(each, ast.Constant))
     if default is None:
         raise ValueError(f"{file.name} has no line {name} = (...)")
     return default

@@ -8,7 +8,7 @@ from dnnkit.bench.random_networks.summary import Measured, others
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLORS = ("#e08214", "#3a9d5d", "#8c5fb0", "#c8321e")
+COLORS = ("#e69f00", "#009e73", "#cc79a7", "#d55e00")
 
 
 def ratios(networks: Sequence[Measured]) -> "Figure":
@@ -33,7 +33,7 @@ def ratios(networks: Sequence[Measured]) -> "Figure":
         ]
         color = COLORS[number % len(COLORS)]
         axes.errorbar(values, places, xerr=reach, fmt="o", markersize=4, color=color, elinewidth=1, label=peer)
-    axes.axvline(1, color="#1f6fb4", linewidth=1.2, label="dnnkit")
+    axes.axvline(1, color="#0072b2", linewidth=1.2, label="dnnkit")
     axes.set_yticks(range(len(names)), names, fontsize=7)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xscale("log")

@@ -16,10 +16,11 @@ EPOCH = "ms per epoch"
 def tables(results: Results) -> list[Table]:
     """None without such networks."""
     networks = measured(results)
-    return [_networks(networks, results.noise), _totals(networks, results.noise)] if networks else []
+    return [networks_table(networks, results.noise)] if networks else []
 
 
-def _networks(networks: Sequence[Measured], noise: float) -> Table:
+def networks_table(networks: Sequence[Measured], noise: float) -> Table:
+    """A line for each network."""
     peers = others(networks)
     ratios = [f"{peer} ÷" for peer in peers]
     losses = [f"{peer}'s loss" for peer in (OWN, *peers)]
@@ -63,7 +64,8 @@ def _number(value: float | None) -> Cell:
     return MISSING if value is None else Cell(number(value), value)
 
 
-def _totals(networks: Sequence[Measured], noise: float) -> Table:
+def totals_table(networks: Sequence[Measured], noise: float) -> Table:
+    """A line for each peer over all networks."""
     head = ("peer", "mean ÷", "least ÷", "below 1", "surely", "least at")
     lines = tuple(
         (

@@ -2,16 +2,14 @@
 
 from dnnkit.kernels._numba.elementary import exp
 from dnnkit.kernels._numba.jit import jit
+from dnnkit.kernels._numba.lanes import largest_of
 
 
 @jit
 def forward(x, out):
     """Rows of x (B, C) to rows of out (B, C), which may be x."""
     for i in range(x.shape[0]):
-        largest = x[i, 0]
-        for k in range(1, x.shape[1]):
-            # A NaN must win, as in the reference: then no row with one looks sound.
-            largest = x[i, k] if x[i, k] > largest or x[i, k] != x[i, k] else largest
+        largest = largest_of(x[i])
         for k in range(x.shape[1]):  # apart from the sum, which must keep its order: so this loop is vectorised
             out[i, k] = exp(x[i, k] - largest)
         total = out.dtype.type(0)

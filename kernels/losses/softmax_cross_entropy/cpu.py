@@ -2,8 +2,13 @@
 
 import math
 
+import numpy as np
+from numba import types
+
 from dnnkit.kernels._numba.elementary import exp
+from dnnkit.kernels._numba.extending import resolved_by_type
 from dnnkit.kernels._numba.jit import jit
+from dnnkit.kernels._numba.lanes import largest_of, smallest_of
 from dnnkit.kernels._numba.rows import target
 
 
@@ -11,17 +16,42 @@ from dnnkit.kernels._numba.rows import target
 def row(i, logits, targets, factor, out):
     """Loss of row i; `factor` times its gradient goes to row i of out."""
     kind, classes = out.dtype.type, logits.shape[1]
-    largest = logits[i, 0]
-    for k in range(1, classes):
-        largest = logits[i, k] if logits[i, k] > largest or logits[i, k] != logits[i, k] else largest
-    total, target_sum = kind(0), kind(0)
+    largest = largest_of(logits[i])
     for k in range(classes):  # apart from the sum, which must keep its order: so this loop is vectorised
         out[i, k] = exp(logits[i, k] - largest)
+    total = kind(0)
     for k in range(classes):
         total += out[i, k]
+    return _with_targets(i, logits, targets, factor, out, largest, total)
+
+
+@resolved_by_type()
+def _with_targets(i, logits, targets, factor, out, largest, total):
+    """The loss, and the gradient in the place of the exponentials."""
+    if isinstance(targets, types.Array) and targets.ndim == 1:
+        return _of_label
+    return _of_values
+
+
+def _of_label(i, logits, targets, factor, out, largest, total):
+    """Of the one-hot row that the label stands for: one term of the loss, one entry of the gradient that differs."""
+    kind, label = out.dtype.type, targets[i]
+    if not 0 <= label < logits.shape[1]:  # a row without a one, as of the reference
+        out[i] = 0
+        return 0.0
+    share, step = out[i, label], np.float64(factor) / total  # so that a gradient in float32 is rounded once
+    for k in range(logits.shape[1]):
+        out[i, k] = out[i, k] * step
+    out[i, label] = share * step - factor
+    of_others = kind(0) * smallest_of(logits[i])  # which is NaN where one of them is infinite
+    return np.float64(kind(math.log(total)) - (logits[i, label] - largest)) + of_others
+
+
+def _of_values(i, logits, targets, factor, out, largest, total):
+    kind, classes, target_sum = out.dtype.type, logits.shape[1], out.dtype.type(0)
+    for k in range(classes):
         target_sum += target(targets, i, k, kind(0))
-    log_total, loss = kind(math.log(total)), kind(0)
-    step = factor * target_sum / total
+    log_total, loss, step = kind(math.log(total)), kind(0), factor * target_sum / total
     for k in range(classes):
         t = target(targets, i, k, kind(0))
         loss += t * (log_total - (logits[i, k] - largest))

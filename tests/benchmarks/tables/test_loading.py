@@ -1,7 +1,6 @@
 """The data sets: read as they are, split the same way for all, and the tuning ones chosen by their rule."""
 
 from dataclasses import replace
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -11,13 +10,11 @@ from benchmarks.tables.catalogue import CATALOGUE
 from benchmarks.tables.loading import Table, folds, load
 from dnnkit.errors import DataError
 
-with_pandas = pytest.mark.skipif(find_spec("pandas") is None, reason="pandas is not installed")
-
 HERE = [name for name, entry in CATALOGUE.items() if entry.source == "scikit-learn"]
 """What every machine that runs the tests has."""
 
 
-@with_pandas
+@pytest.mark.extras
 @pytest.mark.parametrize("name", HERE)
 def test_a_table_has_rows_a_target_and_nothing_of_the_target_left_in(name: str) -> None:
     table = load(name)
@@ -28,7 +25,7 @@ def test_a_table_has_rows_a_target_and_nothing_of_the_target_left_in(name: str) 
     assert (facts["classes"] is None) == (table.y.dtype == np.float64)
 
 
-@with_pandas
+@pytest.mark.extras
 @pytest.mark.parametrize("name", ["iris", "diabetes"])
 def test_each_repeat_tests_every_row_once_and_both_halves_are_alike(name: str) -> None:
     table = load(name)
@@ -46,7 +43,7 @@ def test_each_repeat_tests_every_row_once_and_both_halves_are_alike(name: str) -
     assert not np.array_equal(found[0][2], found[2][2])
 
 
-@with_pandas
+@pytest.mark.extras
 def test_numbers_stay_numbers_and_all_else_is_strings_with_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     import pandas
 

@@ -13,7 +13,7 @@ from benchmarks.tables.methods import METHODS, few
 from benchmarks.tables.records import Record
 from benchmarks.tables.tuning import TUNING
 
-pytest.importorskip("pandas")
+pytestmark = pytest.mark.extras
 
 ERRORS = {  # dnnkit's normalised error, and that of all others
     "iris": (0.10, 0.20),

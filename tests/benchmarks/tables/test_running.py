@@ -1,19 +1,16 @@
 """A run keeps what it has, goes on after a half-written line, and repeats what failed."""
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from benchmarks.tables import __main__ as command
 from benchmarks.tables import records
-from benchmarks.tables.measuring import Job, jobs, measure, repeats_of
+from benchmarks.tables.measuring import Job, jobs, measure
 from benchmarks.tables.methods import METHODS, few
 from benchmarks.tables.records import Record
 from benchmarks.tables.tuning import REPORTED
-
-with_pandas = pytest.mark.skipif(find_spec("pandas") is None, reason="pandas is not installed")
 
 
 def record(method: str, repeat: int, **more: object) -> Record:
@@ -35,16 +32,15 @@ def test_records_survive_a_killed_run_and_the_newest_counts(tmp_path: Path) -> N
     assert records.read(path) == {}
 
 
-@with_pandas
-def test_repeats_come_first_and_large_sets_have_fewer() -> None:
+@pytest.mark.extras
+def test_repeats_come_first_and_small_sets_before_large_ones() -> None:
     found = jobs(["wine", "iris"], ["linear", "mlp-scaled"], repeats=2)
     assert len(found) == 2 * 2 * 2 * 2
     assert [job.repeat for job in found] == [0] * 8 + [1] * 8
     assert found[0].set == "iris"  # the smaller
-    assert (repeats_of(2500), repeats_of(2501), repeats_of(6001)) == (5, 3, 1)
 
 
-@with_pandas
+@pytest.mark.extras
 @pytest.mark.parametrize(("name", "method"), [("iris", "linear"), ("diabetes", "mlp-raw")])
 def test_a_fit_is_scored_on_the_other_half(method: str, name: str) -> None:
     found = measure(Job(0, 1, 150, name, method))
@@ -53,7 +49,7 @@ def test_a_fit_is_scored_on_the_other_half(method: str, name: str) -> None:
     assert (found["set"], found["method"], found["repeat"], found["fold"]) == (name, method, 0, 1)
 
 
-@with_pandas
+@pytest.mark.extras
 def test_a_run_makes_what_is_missing_once_and_a_failure_is_told(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,9 +63,8 @@ def test_a_run_makes_what_is_missing_once_and_a_failure_is_told(
     assert [(line["fold"], "error" in line) for line in lines] == [(0, True), (1, True)]
 
 
+@pytest.mark.extras
 def test_a_fit_that_fails_is_a_record_that_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("pandas")
-
     def build(task: str, seed: int) -> object:
         raise MemoryError("no room")
 

@@ -29,10 +29,13 @@ def measured(tmp_path_factory) -> Path:
     """A folder with the files of one run."""
     folder = tmp_path_factory.mktemp("bench")
     files = ["--json", "a.json", "--csv", "a.csv", "--report", "a.html"]
-    done = bench(folder, "activations", *ACTIVATIONS, *files)
+    done = bench(folder, "activations", *ACTIVATIONS, *files, "--full")
     assert done.returncode == 0, done.stderr
     for word in ("One element", "A training step", "Learning", "against relu", "identical code differed by"):
         assert word in done.stdout
+    first = done.stdout.splitlines()[0]
+    assert "within these epochs on numpy" in first or "reaches" in first
+    assert "Faster per iteration?" in done.stdout
     return folder
 
 
@@ -70,6 +73,15 @@ def test_two_files_are_compared(measured):
     rows = json.loads(done.stdout)["rows"]
     assert {row["verdict"] for row in rows} == {"indistinguishable"}
     assert {row["ratio"] for row in rows} == {1.0}
+
+
+def test_runs_are_shown_in_their_order(measured):
+    done = bench(measured, "history", "a.json", "a.json", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    first, second = json.loads(done.stdout)["runs"]
+    assert (first["before"], second["before"], second["same_machine"]) == (None, "a", True)
+    assert (second["ratio"], second["faster"], second["slower"]) == (1.0, 0, 0)
+    assert "nothing that differs" in done.stderr
 
 
 def test_json_on_standard_output_is_alone_there(tmp_path):
@@ -147,6 +159,8 @@ def test_a_random_network_is_measured_by_dnnkit_alone(tmp_path):
         (["random", "--markdown", "-", "--json", "-"], "--markdown -"),
         (["random", "--markdown", "absent/a.md"], "absent/a.md"),
         (["compare", "absent.json", "absent.json"], "absent.json"),
+        (["history"], "there is no benchmarks"),
+        (["history", "."], "no results in ."),
     ],
 )
 def test_bad_input_is_one_error_and_status_2(tmp_path, arguments, message):

@@ -20,7 +20,7 @@ def test_peers_are_found_by_their_files() -> None:
     assert {"tinygrad", "tinygrad-beam", "thinc", "thinc-blas"} <= set(peers)
     assert (peers["torch-compile"].family, peers["torch-compile"].variant) == ("torch", "compile")
     assert [peer.name for peer in choose_peers("numpy,dnnkit-uint8")] == ["numpy", "dnnkit-uint8"]
-    with pytest.raises(SystemExit, match="unknown peers pytorch: choose from dnnkit"):
+    with pytest.raises(SystemExit, match=r"unknown peers pytorch: did you mean 'torch'\? choose from dnnkit"):
         choose_peers("numpy,pytorch")
 
 
@@ -38,6 +38,12 @@ def test_general_peers_and_what_to_install_are_read_from_their_files() -> None:
 
 def test_no_file_hides_a_library() -> None:
     assert not {file.stem for file in FOLDER.glob("*.py")} & {peer.family for peer in PLAIN}
+
+
+def test_of_every_peer_it_is_known_what_to_install() -> None:
+    cures = {name: not_installed(peer, {"missing": "it"}) for name, peer in find_peers().items()}
+    assert cures["keras"] == "it is not installed; to have it: pip install keras"
+    assert all("pip install " in cure for cure in cures.values())
 
 
 @pytest.fixture(scope="module")

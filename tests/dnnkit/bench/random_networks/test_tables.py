@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dnnkit.bench import markdown, tables
+from dnnkit.bench import markdown, terminal
 from dnnkit.bench.random_networks.plot import ratios
 from dnnkit.bench.random_networks.summary import measured
 from dnnkit.bench.report import page
@@ -14,7 +14,7 @@ from tests.dnnkit.bench.random_networks.made_up import LONG, SMALL, made_up
 
 def test_a_terminal_of_80_columns_has_room_for_it() -> None:
     text = io.StringIO()
-    tables.show(made_up(), Console(file=text, width=80))
+    terminal.show(made_up(), Console(file=text, width=80), full=True)
     lines = text.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     (line,) = [line for line in lines if SMALL.name in line]  # in one piece

@@ -1,0 +1,243 @@
+"""Results of many runs in their order of time: what changed from one to the next, and on which machine."""
+
+import json
+from collections.abc import Iterator, Sequence
+from math import log
+from pathlib import Path
+from typing import Any
+
+from dnnkit.bench import compare, peer_results
+from dnnkit.bench.cells import Cell, Table, text
+from dnnkit.bench.random_networks.summary import geometric_mean
+from dnnkit.bench.results import SCHEMA, Results, read
+from dnnkit.deferred import dataclass
+from dnnkit.errors import DataError
+from dnnkit.files import largest, read_regular
+from dnnkit.saves.schema import LARGEST_JSON
+
+MACHINE = ("processor", "processors")
+"""What makes a machine another one; both are compared where both files say it."""
+LARGEST = 3
+"""Changes that are told of each pair of runs."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A file of results."""
+
+    name: str
+    results: Results
+
+
+@dataclass(frozen=True)
+class Change:
+    """A run beside the latest one before it that measured the same."""
+
+    run: Run
+    before: Run | None
+    """None of the first of its kind."""
+    found: tuple[compare.Comparison, ...] = ()
+    noise: float = 0.0
+
+    @property
+    def is_same_machine(self) -> bool:
+        """Whether processor and number of processors are those of the run before."""
+        if self.before is None:
+            return True
+        a, b = self.before.results.machine, self.run.results.machine
+        return all(a.get(name) == b.get(name) for name in MACHINE) and _width(a) == _width(b)
+
+    @property
+    def ratio(self) -> float | None:
+        """Geometric mean of dnnkit's times over those of the run before."""
+        return _mean([item for item in self.found if _is_own(item)])
+
+    @property
+    def others(self) -> float | None:
+        """The same of the other libraries, whose code did not change: it is the machine's, and their versions'."""
+        return _mean([item for item in self.found if not _is_own(item)])
+
+    def count(self, verdict: str) -> int:
+        """Rows of that verdict."""
+        return sum(item.verdict == verdict for item in self.found)
+
+    @property
+    def versions(self) -> list[str]:
+        """Packages of which another version ran, in words."""
+        if self.before is None:
+            return []
+        a, b = (run.results.machine.get("versions") or {} for run in (self.before, self.run))
+        return [f"{name} {a[name]} → {b[name]}" for name in a if name in b and a[name] != b[name]]
+
+
+def _is_own(item: compare.Comparison) -> bool:
+    return str(item.row.case.get("peer", "dnnkit")).startswith("dnnkit")
+
+
+def _mean(items: Sequence[compare.Comparison]) -> float | None:
+    return geometric_mean([item.ratio.value for item in items]) if items else None
+
+
+def find(paths: Sequence[Path]) -> tuple[list[Run], list[str]]:
+    """The results in files and folders, the oldest first, and the names of JSON files that are something else.
+
+    Arguments:
+        paths: files, or folders whose JSON files are looked through.
+
+    Raises:
+        DataError: a path is not there, a file that was named is no result, or there is none at all.
+    """
+    runs, others = [], []
+    for path in paths:
+        if not path.exists():
+            raise DataError(f"there is no {path}: expected files that `dnnkit bench ... --json` wrote, or their folder")
+        is_folder = path.is_dir()
+        for file in sorted(path.glob("*.json")) if is_folder else [path]:
+            results = _results(file, is_folder)
+            if results is None:
+                others.append(file.name)
+            else:
+                runs.append(Run(file.stem, results))
+    if not runs:
+        raise DataError(
+            f"no results in {', '.join(map(str, paths))}: expected files that `dnnkit bench ... --json` wrote"
+        )
+    return sorted(runs, key=lambda run: run.results.date), others
+
+
+def _results(file: Path, may_be_other: bool) -> Results | None:
+    """Of this laboratory, or of `python -m dnnkit.bench.peers`; None for another file, where that is no error."""
+    try:
+        raw = json.loads(read_regular(file, largest(LARGEST_JSON)))
+    except (OSError, ValueError, RecursionError):
+        raw = None
+    if isinstance(raw, dict) and raw.get("schema") == SCHEMA:
+        if "records" in raw:
+            return _of_peers(raw, file)
+        if "rows" in raw:
+            return read(file)
+    return None if may_be_other else read(file)  # which says what is wrong
+
+
+def _of_peers(raw: dict[str, Any], file: Path) -> Results:
+    try:
+        return Results(
+            kind="peers" if raw["kind"] == "works" else str(raw["kind"]),
+            settings=dict(raw["options"]),
+            machine=dict(raw["machine"]),
+            command="python -m dnnkit.bench.peers",
+            date=str(raw["date"]),
+            rows=peer_results.rows(raw),
+            identical=peer_results.identical(raw),
+            limits=peer_results.limits(raw),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{file} is damaged ({error!r}): measure again") from error
+
+
+def changes(runs: Sequence[Run]) -> list[Change]:
+    """Each run beside the latest one before it, of its kind, that has rows in common with it.
+
+    One of the same machine is preferred to a later one of another.
+
+    Arguments:
+        runs: the oldest first.
+    """
+    found = []
+    for number, run in enumerate(runs):
+        candidates = [Change(run, before) for before in reversed(runs[:number]) if _have_common(before, run)]
+        chosen = next(iter(sorted(candidates, key=lambda change: not change.is_same_machine)), None)
+        if chosen is None or chosen.before is None:
+            found.append(Change(run, None))
+            continue
+        items, _, noise = compare.compare(chosen.before.results, run.results)
+        found.append(Change(run, chosen.before, tuple(items), noise))
+    return found
+
+
+def _have_common(a: Run, b: Run) -> bool:
+    if a.results.kind != b.results.kind:
+        return False
+    times = {row.key for row in a.results.rows if row.unit in compare.TIMES}
+    return any(row.key in times for row in b.results.rows)
+
+
+def table(found: Sequence[Change]) -> Table:
+    """A line for each run."""
+    lines = []
+    for change in found:
+        machine = "first" if change.before is None else "same" if change.is_same_machine else "another"
+        counts = [change.count(verdict) if change.found else None for verdict in ("faster", "slower")]
+        lines.append(
+            (
+                text(change.run.results.kind),
+                text(change.run.results.date[:10]),
+                text(change.run.name),
+                text(machine),
+                *(_cell(value, ".2f") for value in (change.ratio, change.others)),
+                *(_cell(value, "d") for value in counts),
+            )
+        )
+    head = ("bench", "date", "file", "machine", "time ÷", "others ÷", "faster", "slower")
+    note = (
+        "Each run beside the latest one before it that measured the same, on the same machine where there is one. "
+        "time ÷: dnnkit's times over those before, others ÷: of other libraries (geometric means). faster, slower: "
+        "rows that differ beyond chance, noise and the change of the machine."
+    )
+    return Table("History", note, head, tuple(sorted(lines, key=lambda line: line[0].text)), parts=("bench",))
+
+
+def _cell(value: float | None, form: str) -> Cell:
+    return Cell("–", 0.0) if value is None else Cell(format(value, form), value)
+
+
+def lines(found: Sequence[Change]) -> Iterator[str]:
+    """What changed most from run to run, in words."""
+    for change in found:
+        if change.before is None:
+            continue
+        place = (
+            "" if change.is_same_machine else f" (another machine: {_machine(change.before)} → {_machine(change.run)})"
+        )
+        differ = [item for item in change.found if item.verdict != "indistinguishable"]
+        differ.sort(key=lambda item: -abs(log(item.ratio.value)))
+        told = [f"{item.row.title} {item.ratio.value:.2f} ×" for item in differ[:LARGEST]]
+        words = "; ".join(told) or f"nothing that differs by more than {change.noise:.0%}"
+        more = f"; {len(differ) - LARGEST} more" if len(differ) > LARGEST else ""
+        versions = f"; {', '.join(change.versions)}" if change.versions else ""
+        yield f"{change.before.name} → {change.run.name}{place}: {words}{more}{versions}"
+
+
+def _machine(run: Run) -> str:
+    machine = run.results.machine
+    return ", ".join(
+        filter(
+            None, (str(machine.get("processor", "?")), f"{machine.get('processors', '?')} processors", _width(machine))
+        )
+    )
+
+
+def _width(machine: dict[str, Any]) -> str:
+    """The kernels that its BLAS chose, which tell processors apart that call themselves alike."""
+    blas = machine.get("BLAS") or ()
+    return str(blas[0]).split(", ")[1] if blas and str(blas[0]).count(", ") >= 2 else ""
+
+
+def to_json(found: Sequence[Change]) -> list[dict[str, Any]]:
+    """As JSON values."""
+    return [
+        {
+            "file": change.run.name,
+            "date": change.run.results.date,
+            "kind": change.run.results.kind,
+            "before": None if change.before is None else change.before.name,
+            "same_machine": change.is_same_machine,
+            "ratio": change.ratio,
+            "others": change.others,
+            "faster": change.count("faster"),
+            "slower": change.count("slower"),
+            "rows": len(change.found),
+            "versions": change.versions,
+        }
+        for change in found
+    ]

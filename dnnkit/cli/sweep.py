@@ -1,0 +1,191 @@
+"""`dnnkit sweep`: many networks on one data set, trained together and ranked."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dnnkit.cli import completion
+from dnnkit.cli.asked import is_given, new_folder, require_free
+from dnnkit.cli.output import Speaker, json_output
+from dnnkit.cli.usage import commas_instead
+from dnnkit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from dnnkit.cli.sweep_options import SweepOptions
+
+WHILE_RESUMED = ("resume", "workers", "quiet", "json")
+"""Options that may be given beside --resume."""
+
+
+def sweep(
+    context: typer.Context,
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            metavar="[DATASET]",
+            help="What to train on: digits, mnist, fashion_mnist or another registered data set.",
+            show_default="digits",
+            autocompletion=completion.data_sets,
+        ),
+    ] = "digits",
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=VALUE,VALUE: a setting and what is tried of it; repeat for more. NAME is hidden (two layers: "
+            "256x128), activation, dropout, optimizer, or a setting of the optimizer, such as learning_rate.",
+            show_default="none",
+        ),
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(help="Train each network once for each fold.", show_default="one part of five is held out"),
+    ] = None,
+    repeats: Annotated[int, typer.Option(help="Divide the data so often, with other seeds.")] = 1,
+    hidden: Annotated[str, typer.Option(help="Units of the hidden layers, where the grid does not say.")] = "128",
+    activation: Annotated[
+        str, typer.Option(help="Activation of the hidden layers.", autocompletion=completion.activations)
+    ] = "relu",
+    optimizer: Annotated[
+        str,
+        typer.Option(help="Optimizer, by name: sgd, rmsprop, adam, adamw, ...", autocompletion=completion.optimizers),
+    ] = "adam",
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Step of the optimizer.", show_default="the optimizer's own")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Samples between two updates.", show_default="32, or all for lbfgs")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the data, at most.", show_default="60 for digits, else 10")
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            help="End a network after so many epochs without a better loss on what it holds out.", show_default="never"
+        ),
+    ] = None,
+    halving: Annotated[
+        int | None,
+        typer.Option(
+            metavar="FACTOR",
+            help="Stop all but the best of so many after 1 epoch, after FACTOR, FACTOR² ...: successive halving.",
+            show_default="all are trained to the end",
+        ),
+    ] = None,
+    metric: Annotated[
+        str,
+        typer.Option(
+            help="What the ranking is by: loss or accuracy.", autocompletion=completion.one_of("loss", "accuracy")
+        ),
+    ] = "loss",
+    seed: Annotated[int, typer.Option(help="Decides the parts of the data and initial weights.")] = 0,
+    dtype: Annotated[
+        str, typer.Option(help="float32 or float64.", autocompletion=completion.one_of("float32", "float64"))
+    ] = "float32",
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            help="Where to compute; see `dnnkit backends`.",
+            show_default="DNNKIT_BACKEND or auto",
+            autocompletion=completion.backends,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Networks trained at the same time.", show_default="processors")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Run folder, which holds no run yet.", show_default="a new one in runs/"),
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the sweep in this folder, as it was begun.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    json: Annotated[str | None, typer.Option(help="Write results as JSON to this file; - is standard output.")] = None,
+) -> None:
+    """Train a network for each combination of the grid, rank them, and leave the best in a run folder.
+
+    Networks are ranked by rows that they have not learned from, with the 95 % interval of the mean over folds and
+    repeats. The test images are looked at once: by the best, trained again on all training images.
+
+    However it ends, `--resume` continues it.
+
+    Examples:
+
+        dnnkit sweep digits --grid learning_rate=1e-3,1e-2 --grid hidden=64,128 --folds 5
+
+        dnnkit sweep digits --grid hidden=32,64,128x64 --grid dropout=0,0.2 --grid activation=relu,gelu --halving 3
+
+        dnnkit sweep digits --grid optimizer=sgd,adam,adamw --repeats 5 --metric accuracy --out runs/optimizers
+
+        dnnkit sweep --resume runs/optimizers
+    """
+    import logging
+
+    from dnnkit.cli.sweep_options import SweepOptions, is_sweep
+    from dnnkit.cli.sweep_run import SweepRun
+
+    if hint := commas_instead(context):
+        raise ConfigurationError(hint)
+    if quiet:
+        logging.getLogger("dnnkit").setLevel(logging.ERROR)
+    if resume is not None:
+        _refuse_beside_resume(context)
+        run = SweepRun(SweepOptions.of_run(resume), resume)
+    else:
+        folder = out or new_folder(f"{dataset}-sweep")
+        if is_sweep(folder):
+            raise ConfigurationError(
+                f"{folder} holds a sweep already: go on with it by --resume {folder}, or choose another folder"
+            )
+        require_free(folder, False, can_resume=False)
+        run = SweepRun(_asked(context), folder)
+    with json_output(json) as result:
+        status = run.run(result, Speaker(quiet), quiet, workers)
+    if status:
+        raise typer.Exit(status)
+
+
+def _asked(context: typer.Context) -> "SweepOptions":
+    """What the options ask for, each looked at by itself."""
+    given = context.params
+    from dnnkit.cli.images import epochs_of, images_of
+    from dnnkit.cli.sweep_options import METRICS, SweepOptions
+    from dnnkit.network.checks import check_count, check_optional_count
+    from dnnkit.registry import folded
+    from dnnkit.seeds import check_seed
+
+    if Path(given["dataset"]).suffix:
+        raise ConfigurationError(
+            f"{given['dataset']} is a table: sweep the parameters of an estimator in Python, by scikit-learn's "
+            "GridSearchCV"
+        )
+    if given["metric"] not in METRICS:
+        raise ConfigurationError(f"--metric is {given['metric']!r}: expected {' or '.join(METRICS)}")
+    for name in ("hidden", "activation", "optimizer", "learning_rate"):
+        if is_given(context, name) and any(
+            folded(item.partition("=")[0]) == folded(name) for item in given["grid"] or ()
+        ):
+            raise ConfigurationError(
+                f"--{name.replace('_', '-')} is in the grid, too: leave it out, or give it to --grid"
+            )
+    epochs = given["epochs"]
+    names = ("dataset", "hidden", "activation", "optimizer", "learning_rate", "metric", "dtype", "backend")
+    return SweepOptions(
+        **{name: given[name] for name in names},
+        grid=tuple(given["grid"] or ()),
+        folds=None if given["folds"] is None else check_count("--folds", given["folds"], 2),
+        repeats=check_count("--repeats", given["repeats"]),
+        batch_size=check_optional_count("--batch-size", given["batch_size"]),
+        epochs=epochs_of(images_of(given["dataset"])) if epochs is None else check_count("--epochs", epochs),
+        patience=check_optional_count("--patience", given["patience"]),
+        halving=None if given["halving"] is None else check_count("--halving", given["halving"], 2),
+        seed=check_seed(given["seed"]),
+    )
+
+
+def _refuse_beside_resume(context: typer.Context) -> None:
+    for parameter in context.command.params:
+        if is_given(context, str(parameter.name)) and parameter.name not in WHILE_RESUMED:
+            raise ConfigurationError(
+                f"{parameter.opts[0]} beside --resume: a sweep goes on as it was begun; only --workers may be changed"
+            )

@@ -1,0 +1,204 @@
+"""A sweep from its options to the run folder: networks, their training, the ranking, the best of them."""
+
+import logging
+import shlex
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dnnkit.cli.grid import Choice, choices
+from dnnkit.cli.images import images_of, network_of
+from dnnkit.cli.output import Speaker
+from dnnkit.cli.sweep_options import METRICS, NETWORKS, OUT_OF_FOLD, RANKING, SweepOptions
+from dnnkit.errors import ConfigurationError, TrainingWarning
+from dnnkit.files import replace
+from dnnkit.many.cross_validation import out_of_fold
+from dnnkit.many.fitting import fit_many
+from dnnkit.many.folds import Division, folds_of, share_of
+from dnnkit.many.halving import SuccessiveHalving
+from dnnkit.many.history import ManyHistory
+from dnnkit.many.ranking import Ranking, figure, figures, kept_epoch, ranking_of, value_of
+from dnnkit.many.text_table import lines_of
+from dnnkit.models import load
+from dnnkit.saves.folder import is_save, to_json
+
+PARTS = 5
+"""Without --folds, one part of so many is held out."""
+SHOWN = 12
+"""Places of the ranking that are printed; all are in the run folder."""
+WIDTH = 80
+
+
+class SweepRun:
+    """What is to be trained; raises the errors of the grid and of the data set.
+
+    Arguments:
+        options: what was asked for.
+        folder: the run folder.
+    """
+
+    def __init__(self, options: SweepOptions, folder: Path) -> None:
+        self.options, self.folder = options, folder
+        self.choices = choices(options.grid, options.basis)
+        if len(self.choices) == 1 and options.folds is None and options.repeats == 1:
+            raise ConfigurationError(
+                "nothing to compare: give --grid NAME=VALUE,VALUE, such as --grid learning_rate=1e-3,1e-2, or --folds, "
+                "or --repeats; a single network is trained by `dnnkit train`"
+            )
+        self.images = images_of(options.dataset)
+        (self.x, self.y), self.test = self.images.load_data()
+        rows = len(self.x)
+        parts = folds_of(rows, options.folds or PARTS, labels=self.y, repeats=options.repeats, seed=options.seed)
+        self.division: Division = parts if options.folds else parts[::PARTS]
+
+    def run(self, result: dict[str, Any], say: Speaker, quiet: bool, workers: int | None) -> int:
+        """Train, rank and leave the run folder; the exit status. `result` is filled with what came out."""
+        options, metric = self.options, METRICS[self.options.metric]
+        networks = [
+            self._network(choice, seed, name=choice.name)
+            for choice in self.choices
+            for seed in range(len(self.division))
+        ]
+        options.keep(self.folder)
+        self._announce(say, len(networks))
+        try:
+            many = self._train(networks, metric, quiet, workers)
+        except (KeyboardInterrupt, SystemExit) as error:
+            say(f"interrupted, and saved: go on with  dnnkit sweep --resume {shlex.quote(str(self.folder))}")
+            return 130 if isinstance(error, KeyboardInterrupt) else int(str(error.code))
+        ranking = ranking_of(many, metric, share=share_of(self.division))
+        result |= {
+            "dataset": options.dataset,
+            "ranking": ranking.to_json(),
+            "total_seconds": many.seconds,
+            "run_folder": str(self.folder),
+        }
+        replace(self.folder / RANKING, to_json(result))
+        for line in self._table(ranking, many):
+            say(line)
+        if isnan(ranking[0].mean):
+            raise ConfigurationError("no network has a loss that is a number: try smaller learning rates")
+        self._leave_best(result, ranking, many, say)
+        return 0
+
+    def _train(self, networks: list[Any], metric: str, quiet: bool, workers: int | None) -> ManyHistory:
+        options = self.options
+        with warnings.catch_warnings(), _without_hint():
+            warnings.simplefilter("ignore", TrainingWarning)  # values that are too large are tried on purpose
+            return fit_many(
+                networks,
+                self.x,
+                self.y,
+                rows=self.division * len(self.choices),
+                batch_size=options.batch_size,
+                epochs=options.epochs,
+                early_stopping=options.patience,
+                num_workers=workers,
+                checkpoint=self.folder / NETWORKS,
+                resume=True,
+                callbacks=[SuccessiveHalving(options.halving, metric=metric)] if options.halving else (),
+                verbose=0 if quiet else "auto",
+            )
+
+    def _network(self, choice: Choice, seed: int, **others: Any) -> Any:
+        """A network of that choice; of the seeds, which are counted from 0, the same for all choices."""
+        return network_of(
+            self.images,
+            choice.hidden,
+            choice.activation,
+            choice.made_optimizer(),
+            dropout=choice.dropout,
+            seed=(self.options.seed + seed) % 2**32,
+            dtype=self.options.dtype,
+            backend=self.options.backend,
+            **others,
+        )
+
+    def _announce(self, say: Speaker, count: int) -> None:
+        options, held_out = self.options, len(self.division[0][1])
+        times = "" if options.repeats == 1 else f", {options.repeats} times"
+        parts = f"{options.folds} folds{times}" if options.folds else f"{held_out:,} of them held out{times}"
+        say(f"{options.dataset}: {len(self.x):,} training images, {parts}; {len(self.test[0]):,} test images")
+        combined = f"{_counted(len(self.choices), 'combination')} x {len(self.division)} = " if count > 1 else ""
+        say(f"{combined}{_counted(count, 'network')}, {_counted(options.epochs, 'epoch')} at most, {options.dtype}")
+
+    def _told_by(self) -> str:
+        count = len(self.division)
+        return f"{count} folds" if self.options.folds else f"{count} divisions"
+
+    def _leave_best(self, result: dict[str, Any], ranking: Ranking, many: ManyHistory, say: Speaker) -> None:
+        """Train the best choice on all training images, look at the test images once, and save it."""
+        best = next(choice for choice in self.choices if choice.name == ranking[0].name)
+        numbers = ranking[0].networks
+        if self.options.folds:
+            said = out_of_fold([many.networks[number] for number in numbers], self.division, self.x)
+            with (self.folder / OUT_OF_FOLD).open("wb") as file:
+                np.save(file, said)
+        if is_save(self.folder):  # resumed after its end
+            net: Any = load(self.folder, backend=self.options.backend)
+        else:
+            epochs = round(np.mean([kept_epoch(many, number) + 1 for number in numbers]))
+            net = self._network(best, 0)
+            net.fit(self.x, self.y, batch_size=self.options.batch_size, epochs=epochs, verbose=0)
+            net.save(self.folder)
+        scores = net.evaluate(*self.test)
+        found = f"test accuracy {scores['accuracy']:.4f}, loss {scores['loss']:.4f}"
+        say(f"best: {best.name}")
+        say(f"trained again on all {len(self.x):,} images: {found}")
+        what = "the best network, ranking.json" + (f", {OUT_OF_FOLD}" if self.options.folds else "")
+        say(f"run folder {self.folder}: {what}")
+        result |= {"best": dict(best.texts), "test_loss": scores["loss"], "test_accuracy": scores["accuracy"]}
+        replace(self.folder / RANKING, to_json(result))
+
+    def _table(self, ranking: Ranking, many: ManyHistory) -> list[str]:
+        """The first places, and what the marks mean."""
+        settings = list(self.choices[0].texts)
+        texts = {choice.name: choice.texts for choice in self.choices}
+        metrics = sorted(METRICS.values(), key=lambda name: name != ranking.metric)
+        rows = []
+        for place in ranking[:SHOWN]:
+            other = float(np.mean([value_of(many, number, metrics[1]) for number in place.networks]))
+            rows.append(
+                [
+                    f"{place.rank} {'=' if place.is_close and place.rank > 1 else ''}".rstrip(),
+                    *(texts[place.name][name] for name in settings),
+                    figures(place.mean, place.low, place.high),
+                    figure(other),
+                    f"{place.epochs}",
+                    f"{place.seconds:.2f} s",
+                    "; ".join(why for why in place.ended),
+                ]
+            )
+        heads = ["", *settings, *metrics, "epochs", "time", ""]
+        lines = ["", *lines_of(heads, rows, WIDTH, {*range(1 + len(settings)), 5 + len(settings)})]
+        if len(ranking) > SHOWN:
+            lines.append(f"... {len(ranking) - SHOWN} more in {self.folder / RANKING}")
+        if any(place.is_close for place in ranking[1:]):
+            lines.append(f"= may be as good as the first: the difference is within chance (95 %, {self._told_by()})")
+        elif len(self.division) == 1 and len(ranking) > 1:
+            lines.append("one network each: how much is chance, --folds 5 or --repeats 5 would say")
+        return [*lines, ""]
+
+
+@contextmanager
+def _without_hint() -> Iterator[None]:
+    """Within, the log does not say how a call of `fit_many` goes on: the command says how it does itself."""
+    log = logging.getLogger("dnnkit")
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return "with resume=True goes on" not in record.getMessage()
+
+    log.addFilter(is_other)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_other)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + "s" * (count != 1)

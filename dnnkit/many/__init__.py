@@ -1,0 +1,1 @@
+"""Many networks trained together, and what is made of them."""

@@ -1,0 +1,37 @@
+"""Why a network's training ended; kept with its checkpoint."""
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+from dnnkit.callbacks.base import Callback
+from dnnkit.saves.schema import record, taken, text
+from dnnkit.training.loop import Fit
+
+STATE = record({"why": text(words="text, of at most 200 letters", most=200)})
+
+
+class Ending(Callback):
+    """Hears nothing, so that nobody looks between two epochs; knows why it ended."""
+
+    why = ""
+
+    def after_epoch(self, fit: Fit) -> None:
+        """End where the loss is not a number any more, or whatever watches the network ended it."""
+        history, totals = fit.standing.history, fit.totals
+        if not isfinite(totals.mean_loss):
+            where = f"epoch {history.epoch[-1] + 1}"
+            step = "loss is infinite in" if totals.nan_step < 0 else f"loss is NaN in step {totals.nan_step + 1} of"
+            fit.net.stop_training, self.why = True, f"{step} {where}"
+        elif fit.net.stop_training and not self.why:
+            self.why = history.ended or "early stopping"
+
+    def at_end(self, fit: Fit) -> None:
+        """Whatever was said before, else that it ran to the last epoch."""
+        self.why = self.why or "epochs"
+
+    def state(self) -> dict[str, Any]:  # noqa: D102
+        return {"why": self.why}
+
+    def restore(self, state: Mapping[str, Any]) -> None:  # noqa: D102
+        self.why = taken(state, STATE, "the state")["why"]

@@ -1,0 +1,259 @@
+"""`fit_many`: many networks, each as its own `fit` with one thread trains it.
+
+A round is an epoch of every network that has come least far. Each network's fit is the one of `dnnkit.training`, with
+its own order, history, early stopping and checkpoint; what is common is the data, the clock and who hears signals.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from dnnkit.backends.diagnosis import remark
+from dnnkit.backends.processors import at_most, processors
+from dnnkit.callbacks.callback_list import CallbackList
+from dnnkit.callbacks.early_stopping import EarlyStopping
+from dnnkit.deferred import dataclass
+from dnnkit.errors import ConfigurationError
+from dnnkit.many import given
+from dnnkit.many.callbacks import check_callbacks, tell
+from dnnkit.many.ending import Ending
+from dnnkit.many.folder import checkpoints_in
+from dnnkit.many.history import ManyHistory
+from dnnkit.many.loading import SharedData
+from dnnkit.many.table import make_table
+from dnnkit.network import checks
+from dnnkit.network.whole import WholeNetwork
+from dnnkit.settings import FLAG, shown
+from dnnkit.training import loop
+from dnnkit.training.asked import Asked
+from dnnkit.training.checkpoints import Checkpoints
+from dnnkit.training.epoch_order import Shuffle
+from dnnkit.training.interrupts import Interrupts
+from dnnkit.training.progress import Verbosity, check_verbosity
+
+
+def fit_many(
+    networks: Sequence[WholeNetwork],
+    x: Any,
+    y: Any,
+    *,
+    sample_weight: Any = None,
+    validation_data: Sequence[Any] | None = None,
+    validation_split: float = 0.0,
+    rows: Sequence[Any] | None = None,
+    batch_size: int | None = None,
+    epochs: int = 1,
+    shuffle: Shuffle = True,
+    early_stopping: EarlyStopping | Mapping[str, Any] | int | None = None,
+    num_workers: int | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: str = "30 s",
+    resume: bool = False,
+    callbacks: Any = (),
+    verbose: Verbosity = "auto",
+) -> ManyHistory:
+    """Train many networks on the same data; each becomes, bit for bit, what its own `fit` with one thread makes of it.
+
+    Networks may differ in seed, learning rate, dropout, activation, shape, loss and optimizer; they run on one backend.
+    Data are loaded once. One whose loss is NaN ends after that epoch, the others go on.
+
+    Ctrl-C is raised after whole steps, and every network keeps what it has learned until then.
+
+    Arguments:
+        networks: compiled networks, each once, that have no layers in common.
+        x: samples (N, ...).
+        y: their targets, as for `fit`.
+        sample_weight: (N,), how much each sample counts.
+        validation_data: (x, y) or (x, y, sample_weight), on which all are validated after each epoch.
+        validation_split: in its place, that share from the end of the samples.
+        rows: in place of both, for each network a pair of arrays: the rows of x that it trains on, and those that it is
+            validated on, or None. So are folds made: the data stay where they are.
+        batch_size: rows of a batch; None for 32.
+        epochs: of each network, in all.
+        shuffle: as for `fit`; each network has its own order.
+        early_stopping: a patience in epochs, a `dk.EarlyStopping` or its arguments in a dictionary: each network is
+            watched by itself, and ends by itself.
+        num_workers: how many networks are trained at the same time; None for as many as there are processors.
+        checkpoint: a folder in which all networks are saved, every so often, at their end and on Ctrl-C and SIGTERM.
+        checkpoint_every: how often, as for `fit`.
+        resume: go on from that folder, where it holds something; else it must hold nothing.
+        callbacks: what hears of all networks after each epoch, by `on_epoch_end(epoch, many)`; `many.stop(number)` ends
+            one.
+        verbose: 0 nothing, 1 a live table of all networks, 2 a line on how all stand every two seconds; "auto" is 1 on
+            a terminal or in a notebook, else 2.
+
+    Returns:
+        The histories of all, and why each ended.
+
+    Raises:
+        ConfigurationError, DataError, ShapeError, NotReady, BackendUnavailable: as for `fit`; it says of which network.
+        CheckpointError: the folder is of other networks or data, or holds something and `resume` is not asked for.
+    """
+    nets = given.check_networks(networks)
+    watching, heard = given.check_early_stopping(early_stopping), check_callbacks(callbacks)
+    workers = checks.check_optional_count("num_workers", num_workers) or processors()
+    check_verbosity(verbose)
+    resume = FLAG.of("resume", resume)
+    if resume and checkpoint is None:
+        raise ConfigurationError("resume=True, but no checkpoint: give the folder to go on from")
+    if rows is not None and (validation_data is not None or validation_split):
+        raise ConfigurationError(
+            "rows say what each network is validated on, and so does validation_data or validation_split: give one"
+        )
+    epochs = checks.check_count("epochs", epochs)
+    of_each = given.check_rows(rows, nets, given.count_samples(x, nets[0]) if rows is not None else 0)
+    asked = [
+        Asked(
+            x,
+            y,
+            sample_weight,
+            None,
+            validation_data,
+            validation_split,
+            batch_size=batch_size,
+            epochs=epochs,
+            shuffle=shuffle,
+            among=None if pair is None else pair[0],
+            held_out=None if pair is None else pair[1],
+            whose=given.called(number, nets[number]),
+        )
+        for number, pair in enumerate(of_each)
+    ]
+    folders = checkpoints_in(checkpoint, len(nets), checkpoint_every, resume=resume)
+    with ExitStack() as stack:
+        stack.enter_context(at_most(1))
+        for number, net in enumerate(nets):
+            with given.of_network(number, net):
+                stack.enter_context(net.turns.fitting())
+        interrupts = stack.enter_context(Interrupts(checkpoint is not None))
+        for own in folders or ():
+            stack.enter_context(own)
+        many = _Many(nets, watching, heard, interrupts, workers, verbose)
+        return many.train(asked, folders, checkpoint)
+
+
+@dataclass
+class _One:
+    """A network, its fit, and why it ended."""
+
+    number: int
+    net: WholeNetwork
+    ending: Ending
+    fit: loop.Fit
+    logs: Mapping[str, float]
+
+
+class _Many:
+    """Networks that are trained together."""
+
+    def __init__(
+        self,
+        nets: list[WholeNetwork],
+        watching: EarlyStopping | None,
+        callbacks: list[Any],
+        interrupts: Interrupts,
+        workers: int,
+        verbose: Verbosity,
+    ) -> None:
+        self._nets, self._watching, self._callbacks = nets, watching, callbacks
+        self._interrupts, self._workers, self._verbose = interrupts, workers, verbose
+        self._all: list[_One] = []
+        self._running: list[_One] = []
+        self.history = ManyHistory(nets, [], [""] * len(nets), 0.0, [None] * len(nets), self._stop)
+
+    def train(self, asked: list[Asked], folders: list[Checkpoints] | None, folder: Any) -> ManyHistory:
+        """Train all of them; see `fit_many`."""
+        self._start = perf_counter()
+        self._prepare(asked, folders)
+        interrupts, table = self._interrupts, make_table(self._verbose, self.history, asked[0].epochs or 1)
+        with interrupts.between_steps(self._give_up):
+            try:
+                for one in self._running:
+                    one.fit.begin()
+                while self._running:
+                    interrupts.check()
+                    self._round()
+                    self.history.seconds = perf_counter() - self._start
+                    table.update()
+            except BaseException as error:
+                with interrupts.held():
+                    self._leave(error, folder)
+                raise
+            finally:
+                self.history.seconds, self.history._stop = perf_counter() - self._start, None
+                table.close()
+        return self.history
+
+    def _prepare(self, asked: list[Asked], folders: list[Checkpoints] | None) -> None:
+        """All that may fail, before anything is trained."""
+        load, runs = SharedData(), []
+        for number, net in enumerate(self._nets):
+            own = None if folders is None else folders[number]
+            with given.of_network(number, net):
+                runs.append(net.prepare_run(asked[number], own, load))
+                net.executable.prepare(runs[-1].data, runs[-1].batch_size, net.hyperparameters(), runs[-1].validation)
+            self._interrupts.check()
+        given.check_backends(self._nets)
+        for number, (net, run) in enumerate(zip(self._nets, runs, strict=True)):
+            ending, own = Ending(), None if folders is None else folders[number]
+            net.turns.begin_training()
+            heard = CallbackList([*given.own_copy(self._watching), ending])
+            with given.of_network(number, net):
+                fit = loop.begin(net, run, heard, 0, self._interrupts, own)
+            self._all.append(_One(number, net, ending, fit, {}))
+            self.history.histories.append(fit.standing.history)
+            if fit.is_over:
+                self._note_end(self._all[number])
+        self._running = [one for one in self._all if not one.fit.is_over]
+        for one in list(self._running):  # a checkpoint may be of the moment between the last epoch and the end
+            if one.fit.standing.epoch >= one.fit.last_epoch:
+                self._end(one)
+
+    def _round(self) -> None:
+        """An epoch of those that have come least far."""
+        epoch = min(one.fit.standing.epoch for one in self._running)
+        group = [one for one in self._running if one.fit.standing.epoch == epoch]
+        for one in group:
+            one.logs = one.fit.run_epoch(epoch)
+            self._interrupts.check()
+            one.ending.after_epoch(one.fit)
+        if all(one.fit.standing.epoch > epoch for one in self._running):
+            tell(self._callbacks, epoch, self.history)
+        for one in group:
+            one.fit.standing.was_stopped = one.net.stop_training
+            if one.net.stop_training or one.fit.standing.epoch >= one.fit.last_epoch:
+                self._end(one)
+            else:
+                one.fit.save_if_due(one.fit.standing.epoch)
+
+    def _end(self, one: _One) -> None:
+        """One has trained all that it will."""
+        one.ending.at_end(one.fit)
+        one.fit.end(one.logs, is_shown=False)
+        self._running.remove(one)
+        self._note_end(one)
+
+    def _note_end(self, one: _One) -> None:
+        """Why it ended, and which of its epochs' weights it has."""
+        self.history.stopped[one.number] = one.ending.why or "epochs"
+        self.history.best_epochs[one.number] = given.kept_epoch(one.fit.callbacks.callbacks, one.fit.standing.history)
+
+    def _stop(self, number: int, why: str) -> None:
+        """What a callback asks for."""
+        one = self._all[number]
+        one.net.stop_training, one.ending.why = True, one.ending.why or why
+
+    def _give_up(self) -> None:
+        for one in self._running:
+            one.net.executable.give_up()
+
+    def _leave(self, error: BaseException, folder: Any) -> None:
+        """Keep what there is, unless an error may have left half a step."""
+        for one in self._running:
+            one.fit.leave(error)
+            if self._interrupts.received:
+                self.history.stopped[one.number] = "interrupted"
+        if self._interrupts.received and folder is not None and not self._interrupts.is_forced:
+            remark(f"interrupted, saved in {shown(str(folder))}: the same call with resume=True goes on from there")

@@ -1,0 +1,69 @@
+"""What a fit is asked for, each argument looked at by itself, before any network or data are."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+
+from dnnkit.backends.executable import Executable
+from dnnkit.errors import ConfigurationError
+from dnnkit.network import checks
+from dnnkit.network.streamed import is_streamed
+from dnnkit.settings import FLAG, SHARE
+from dnnkit.training.epoch_order import Shuffle, check_shuffle
+from dnnkit.training.run import check_frequency
+
+Load: TypeAlias = Callable[[Executable, Any, Any, Any], Any]
+"""What loads samples, targets and row weights, all checked, for an executable."""
+
+
+def load_alone(executable: Executable, x: Any, y: Any, weights: Any) -> Any:
+    """As every fit does by itself."""
+    return executable.load(x, y, weights)
+
+
+class Asked:
+    """The arguments of `fit` that say what is trained on what, and for how long.
+
+    `among` are the rows of x that are trained on, and `held_out` those that are validated on; None where all are, and
+    where none is. `whose` is what warnings call the network, where it is one of several.
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        class_weight: Mapping[Any, Any] | Sequence[Any] | None,
+        validation_data: Sequence[Any] | None,
+        validation_split: float,
+        *,
+        batch_size: int | None,
+        epochs: int | None,
+        steps: int | None = None,
+        steps_per_epoch: int | None = None,
+        shuffle: Shuffle = True,
+        initial_epoch: int = 0,
+        validation_freq: int | Sequence[int] = 1,
+        diagnose: bool = False,
+        among: NDArray[Any] | None = None,
+        held_out: NDArray[Any] | None = None,
+        whose: str = "",
+    ) -> None:
+        self.x, self.y, self.sample_weight, self.class_weight = x, y, sample_weight, class_weight
+        self.among, self.held_out, self.whose = among, held_out, whose
+        self.batch_size = checks.check_optional_count("batch_size", batch_size)
+        self.validates = check_frequency(validation_freq)
+        self.initial_epoch = checks.check_count("initial_epoch", initial_epoch, 0)
+        self.epochs = checks.check_optional_count("epochs", epochs)
+        self.steps = checks.check_optional_count("steps", steps)
+        self.steps_per_epoch = checks.check_optional_count("steps_per_epoch", steps_per_epoch)
+        if epochs is not None and steps is not None:
+            raise ConfigurationError(f"epochs={epochs} and steps={steps} both say how long to train: give one of them")
+        self.diagnose = FLAG.of("diagnose", diagnose)
+        self.validation_split = SHARE.of("validation_split", validation_split)
+        is_pair = isinstance(validation_data, tuple | list) and len(validation_data) in (2, 3)
+        if validation_data is not None and not is_pair and not is_streamed(validation_data):
+            raise ConfigurationError("validation_data is not (x, y) or (x, y, sample_weight)")
+        self.validation_data = validation_data
+        self.shuffle = check_shuffle(shuffle)

@@ -1,0 +1,52 @@
+"""Networks to train together, each beside a twin that is trained by itself."""
+
+from typing import Any
+
+import numpy as np
+
+import dnnkit as dk
+from dnnkit.backends import Backend
+
+SAMPLES, FEATURES, CLASSES, BATCH = 53, 7, 3, 8
+
+
+def data() -> tuple[Any, Any]:
+    """Samples with a pattern, and zeros among them."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(SAMPLES, FEATURES)).astype(np.float32) * (rng.random((SAMPLES, FEATURES)) < 0.6)
+    return x, (x @ rng.normal(size=(FEATURES, CLASSES))).argmax(axis=1)
+
+
+def network(backend: Backend, seed: int, **differs: Any) -> dk.Sequential:
+    """One of a sweep, with one thread; what `differs` is named below."""
+    made = {
+        "units": 6, "activation": "relu", "dropout": 0.0, "optimizer": dk.Adam(0.01), "dtype": "float32",
+        "loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"], "num_threads": 1, **differs,
+    }  # fmt: skip
+    layers: list[Any] = [dk.Dense(made["units"], activation=made["activation"])]
+    if made["dropout"]:
+        layers.append(dk.Dropout(made["dropout"]))
+    if made["loss"] == "sparse_categorical_crossentropy":
+        layers.append(dk.Dense(CLASSES, activation="softmax"))
+    else:
+        layers.append(dk.Dense(1))
+    net = dk.Sequential(layers, seed=seed, backend=backend, dtype=made["dtype"], num_threads=made["num_threads"])
+    net.compile(made["optimizer"], made["loss"], metrics=made["metrics"])
+    return net
+
+
+def everything(net: Any) -> dict[str, Any]:
+    """All that decides the future, and what was measured, as bits."""
+    snapshot = net.executable.snapshot()
+    arrays = {**snapshot.parameters, **snapshot.slots}
+    state = snapshot.state
+    return {
+        **{name: value.tobytes() for name, value in arrays.items()},
+        "state": (state.step, state.epoch, state.position, state.evaluations),
+        "history": measured(net.history),
+    }
+
+
+def measured(history: dk.History) -> tuple[Any, ...]:
+    """A History without its seconds."""
+    return tuple(history.epoch), {name: np.array(values).tobytes() for name, values in history.history.items()}
