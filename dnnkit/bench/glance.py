@@ -381,11 +381,8 @@ def _random(results: Results) -> Glance:
     if not found:
         sentence = f"{len(networks)} networks by dnnkit alone: no other library was measured"
         return Glance(sentence, networks_table(networks, results.noise))
-    parts = [
-        f"{total.peer} takes {times(total.mean)} as long as dnnkit, less than it at {total.slower or 'none'}"
-        for total in found
-    ]
-    sentence = f"{'; '.join(parts)} (geometric means of {found[0].count} networks)"
+    parts = [f"{total.peer} takes {times(total.mean)} as long, and less at {total.slower or 'none'}" for total in found]
+    sentence = f"beside dnnkit, over {found[0].count} networks, {'; '.join(parts)} (geometric means)"
     return Glance(sentence, totals_table(networks, results.noise))
 
 

@@ -1,4 +1,7 @@
-"""Results as pictures: a bar per peer, and the cost of a step as a network grows."""
+"""Results as pictures: how many times as long as dnnkit each peer takes, and the cost of a step as a network grows.
+
+Panels share their scale; colours are those of Okabe and Ito, which colour-blind people tell apart.
+"""
 
 from collections.abc import Sequence
 from itertools import cycle
@@ -12,50 +15,60 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from .results import MEASURED, Results, Summary, duration, with_unit
 from .works import OWN, Work
 
-COLORS = {"own": "#1f6fb4", "peer": "#b9c0c7", "floor": "#c8321e"}
-LINES = ("#e08214", "#3a9d5d", "#8c5fb0", "#c8321e", "#7f7f7f", "#17becf")
+COLORS = {"own": "#0072b2", "peer": "#5c6770", "floor": "#d55e00"}
+LINES = ("#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#000000", "#d55e00")
 
 
 def plot_works(results: Results) -> Figure:
-    """A panel per work: a bar per peer on a logarithmic scale, quartiles as whiskers, the floor as a line."""
+    """A panel per work: a point per peer, at its time over dnnkit's, beside its time; all of one logarithmic scale."""
     works = [work for work in results.works if work.kind in MEASURED and results.summaries(work)]
     rows = -(-len(works) // 2)
-    height = 0.9 + 0.27 * max((len(results.summaries(work)) for work in works), default=1)
-    figure = Figure(figsize=(12, height * max(1, rows)), layout="constrained")
-    panels = np.atleast_1d(figure.subplots(max(1, rows), 2)).reshape(-1)
+    height = 0.5 + 0.2 * max((len(results.summaries(work)) for work in works), default=1)
+    figure = Figure(figsize=(12, height * max(1, rows) + 0.6), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(max(1, rows), 2, sharex=True, squeeze=False)).reshape(-1)
     for axes in panels[len(works) :]:
         axes.axis("off")
+    least, most = 1.0, 1.0
     for axes, work in zip(panels, works, strict=False):
-        _bars(axes, work, results.summaries(work), results.floor(work))
+        ends = _points(axes, work, results.summaries(work), results.floor(work))
+        least, most = min(least, *ends), max(most, *ends)
+    panels[0].set_xscale("log")
+    panels[0].set_xlim(least / 1.3, most * (most / least) ** 0.2 * 1.3)  # with room for the times
+    panels[0].xaxis.set_major_locator(LogLocator(subs=(1.0,) if most > 300 * least else (1.0, 2.0, 5.0)))
+    panels[0].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g} ×"))
+    panels[0].xaxis.set_minor_formatter(NullFormatter())
+    for place, axes in enumerate(panels[: len(works)]):
+        if place + 2 >= len(works):
+            axes.set_xlabel("time ÷ dnnkit's", fontsize=8)
+            axes.tick_params(labelbottom=True)
+    floor = panels[0].plot([], [], color=COLORS["floor"], linestyle="--")[0]
+    figure.legend([floor], ["arithmetic floor"], loc="outside upper right", frameon=False, fontsize=8)
     return figure
 
 
-def _bars(axes: Axes, work: Work, summaries: Sequence[Summary], floor: float | None) -> None:
-    seconds = [summary.seconds for summary in summaries]
-    whiskers = [
-        [summary.seconds - summary.quartiles[0] for summary in summaries],
-        [summary.quartiles[1] - summary.seconds for summary in summaries],
-    ]
-    colors = [COLORS["own" if summary.family == OWN else "peer"] for summary in summaries]
-    names = [summary.peer for summary in summaries]
-    axes.barh(names, seconds, xerr=np.maximum(whiskers, 0), color=colors, ecolor="#404040", capsize=2)
-    axes.invert_yaxis()
-    axes.set_xscale("log")
-    smallest = min([*seconds, floor or seconds[0]])
-    largest = max(summary.quartiles[1] for summary in summaries)
-    axes.set_xlim(smallest / 1.5, largest * (largest / smallest) ** 0.25 * 1.7)
+def _points(axes: Axes, work: Work, summaries: Sequence[Summary], floor: float | None) -> list[float]:
+    """Draw a panel; the least and the largest of what is in it."""
+    own = next((summary.seconds for summary in summaries if summary.peer == OWN), summaries[0].seconds)
+    ends = [1.0]
     for place, summary in enumerate(summaries):
+        low, high = (quartile / own for quartile in summary.quartiles)
+        color = COLORS["own" if summary.family == OWN else "peer"]
+        axes.plot([low, high], [place, place], color=color, linewidth=1.4, alpha=0.6)
+        axes.plot([summary.seconds / own], [place], "o", color=color, markersize=5)
         text = duration(summary.seconds)
-        axes.annotate(text, (summary.quartiles[1], place), (6, 0), textcoords="offset points", va="center", fontsize=8)
+        axes.annotate(text, (high, place), (7, 0), textcoords="offset points", va="center", fontsize=8)
+        ends += [low, high]
     if floor:
-        axes.axvline(floor, color=COLORS["floor"], linestyle="--", label=f"arithmetic floor, {duration(floor)}")
-        axes.legend(frameon=False, fontsize=8, loc="upper right")
-    axes.set_title(f"{work.name}. {work.title}", fontsize=10, loc="left")
-    _in_durations(axes.xaxis, largest > 30 * smallest)
-    axes.set_xlabel("per epoch" if work.kind == "train" else "per call", fontsize=8)
+        axes.axvline(floor / own, color=COLORS["floor"], linestyle="--", linewidth=1.2)
+        ends.append(floor / own)
+    axes.set_yticks(range(len(summaries)), [summary.peer for summary in summaries])
+    axes.set_ylim(len(summaries) - 0.4, -0.6)
+    per = "per epoch" if work.kind == "train" else "per call"
+    axes.set_title(f"{work.name}. {work.title}, {per}", fontsize=9, loc="left")
     axes.tick_params(labelsize=8)
     axes.grid(axis="x", alpha=0.25)
     axes.set_axisbelow(True)
+    return [min(ends), max(ends)]
 
 
 def _in_durations(axis: Axis, wide: bool) -> None:
@@ -66,13 +79,16 @@ def _in_durations(axis: Axis, wide: bool) -> None:
 
 
 def plot_growth(results: Results) -> Figure:
-    """A panel per axis: time per step, both scales logarithmic, quartiles as a band."""
+    """A panel per axis, all of one scale: time per step, both scales logarithmic, quartiles as a band."""
     axes_names = list(dict.fromkeys(work.axis for work in results.works))
-    figure = Figure(figsize=(12, 4.2 * -(-len(axes_names) // 2)), layout="constrained")
-    panels = np.atleast_1d(figure.subplots(-(-len(axes_names) // 2), 2)).reshape(-1)
+    rows = -(-len(axes_names) // 2)
+    figure = Figure(figsize=(12, 4.2 * rows), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(rows, 2, sharey=True, squeeze=False)).reshape(-1)
     labels = {"width": "hidden units", "depth": "hidden layers of 256", "batch": "rows per batch", "samples": "samples"}
     peers = list(results.raw["peers"])
     colors = dict(zip([peer for peer in peers if peer != OWN], cycle(LINES), strict=False)) | {OWN: COLORS["own"]}
+    for axes in panels[len(axes_names) :]:
+        axes.axis("off")
     for axes, axis in zip(panels, axes_names, strict=False):
         works = [work for work in results.works if work.axis == axis]
         for peer in peers:
@@ -85,13 +101,13 @@ def plot_growth(results: Results) -> Figure:
             axes.plot(values, times, marker="o", markersize=4, label=peer, color=colors[peer], linewidth=width)
             low, high = zip(*(np.divide(s.quartiles, work.steps) for work, s in found), strict=True)
             axes.fill_between(values, low, high, color=colors[peer], alpha=0.15, linewidth=0)
-        axes.set(xscale="log", yscale="log", xlabel=labels.get(axis, axis), ylabel="time per step")
-        low, high = axes.get_ylim()
-        missing = max(1.0, 20 * low / high)  # what does not grow should look so
-        axes.set_ylim(low / missing**0.5, high * missing**0.5)
-        _in_durations(axes.yaxis, high > 30 * low)
+        axes.set(xscale="log", yscale="log", xlabel=labels.get(axis, axis))
         axes.set_xticks([work.value for work in works], [f"{work.value:,}" for work in works], fontsize=8)
         axes.set_xticks([], minor=True)
         axes.grid(alpha=0.25)
-        axes.legend(frameon=False, fontsize=8)
+    low, high = panels[0].get_ylim()
+    _in_durations(panels[0].yaxis, high > 30 * low)
+    for axes in panels[::2]:
+        axes.set_ylabel("time per step")
+    panels[0].legend(frameon=False, fontsize=8, loc="upper left")
     return figure
