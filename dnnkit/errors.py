@@ -53,6 +53,10 @@ class ConcurrentUse(DnnkitError, RuntimeError):
     """A fit or a rebuilding of a network that another fit is training."""
 
 
+class WorkersLost(DnnkitError, RuntimeError):
+    """Workers in other processes or on other machines, or what leads to them, are gone before their work was done."""
+
+
 class DeviceMemoryError(DnnkitError, MemoryError):
     """The memory of a GPU is too small for what was asked of it."""
 

@@ -134,7 +134,6 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
         "from_config": "use dk.load(folder), or dk.clone_model(net)",
         "to_json": "use net.save(folder), which writes architecture.json",
         "to_yaml": "use net.save(folder), which writes architecture.json",
-        "export": "use net.to_numpy_source('net.py') for a script that needs NumPy alone",
         "quantize": "networks are float32 or float64",
         "stateless_call": "a network has its parameters: net.set_weights(...), then net.predict(x)",
     },

@@ -16,5 +16,6 @@ from dnnkit import (  # noqa: F401
     schedules,
 )
 from dnnkit.estimators import encoders, presets, saving  # noqa: F401
+from dnnkit.many import executors  # noqa: F401
 from dnnkit.registry import register as register
 from dnnkit.streams import formats  # noqa: F401

@@ -278,7 +278,7 @@ def _kernels(results: Results) -> Glance:
         about = ", ".join(str(row.case[name]) for name, values in kinds.items() if len(values) > 1)
         cells = [text(str(row.case["kernel"])), text(about), _median(row), Cell(number(floor), floor)]
         lines.append((*cells, Cell(f"{share:.0%}", share), text(str(row.facts.get("bound by", "")))))
-    head = ("kernel", "of", "µs per call", "floor, µs", "reached", "bound by")
+    head = ("kernel", "arrays", "µs per call", "floor, µs", "reached", "bound by")
     note = f"The {len(lines)} kernels that are farthest from what the machine allows."
     return Glance(sentence, Table(f"Farthest from the floor: {backends[0]}", note, head, tuple(lines)))
 
@@ -319,7 +319,7 @@ def _steps(results: Results) -> Glance:
     note = (
         "Medians. The floor: the matrix products alone, at the rate of the fastest product measured. ≈: within noise."
     )
-    return Glance("; ".join(parts), Table("Training steps", note, head, tuple(lines)))
+    return Glance("; ".join(parts), Table("How fast each backend trains", note, head, tuple(lines)))
 
 
 def _range(values: Sequence[float], words: Callable[[float], str]) -> str:

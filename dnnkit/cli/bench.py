@@ -242,7 +242,7 @@ def history(
         list[Path] | None,
         typer.Argument(
             help="Files written by `--json`, or folders of them.",
-            metavar="[FILE|FOLDER]...",
+            metavar="FILE|FOLDER",
             show_default="benchmarks/results",
         ),
     ] = None,

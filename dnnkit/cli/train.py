@@ -34,7 +34,7 @@ def train(
     dataset: Annotated[
         str,
         typer.Argument(
-            metavar="[DATASET|TABLE]",
+            metavar="DATASET|TABLE",
             help="What to train on: digits, mnist, fashion_mnist, another registered data set, or a table: .csv, .tsv, "
             ".txt, .parquet, .npz.",
             show_default="digits",
@@ -148,8 +148,8 @@ def train(
 
     The run is saved while it trains. However it ends, `--resume` continues it.
 
-    On a table it says first what it found there, trains, and scores rows that it held out. The run folder has the
-    encoder, the target and the network. What is not said of the network is then as the estimators have it.
+    On a table, it first reports what it found, then trains, and scores the rows that it held out. The run folder holds
+    the encoder, the target and the network. Options that are not given keep the defaults of the estimators.
 
     Examples:
 

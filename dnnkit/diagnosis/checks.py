@@ -9,6 +9,8 @@ gets a `TrainingWarning` that begins with the check's name, so that a filter of 
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -73,11 +75,26 @@ def found(checks: Iterable[Check], seen: Any) -> Iterator[tuple[str, str]]:
             yield each.name, text
 
 
+_IS_UNSAID: ContextVar[bool] = ContextVar("nothing is said", default=False)
+
+
+@contextmanager
+def unsaid() -> Iterator[None]:
+    """Within, in this thread, nothing is looked for: whoever handed out the work looks, and can be heard."""
+    token = _IS_UNSAID.set(True)
+    try:
+        yield
+    finally:
+        _IS_UNSAID.reset(token)
+
+
 def warn(checks: Iterable[Check], seen: Any, said: set[str] | None = None, whose: str = "") -> None:
     """Warn of what the checks find, in a network that is called `whose` where it is one of several.
 
     Of those whose names were `said`, which grows, nothing is said again.
     """
+    if _IS_UNSAID.get():
+        return
     with np.errstate(all="ignore"):  # numbers of any size are looked at
         texts = list(found(checks, seen))
     of = f" ({whose})" if whose else ""

@@ -16,6 +16,7 @@ from typing import Literal, NoReturn
 
 from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
+from dnnkit.registry import did_you_mean
 
 FUNCTIONS: dict[str, tuple[int, int]] = {
     **dict.fromkeys(("exp", "expm1", "log", "log1p", "sqrt", "abs", "sign", "erf", "erfc", "step"), (1, 1)),
@@ -208,7 +209,8 @@ class _Parser:
             return Node("name", text=token.text)
         name = token.text.lower() if token.text == "Piecewise" else token.text
         if name not in FUNCTIONS:
-            self._refuse(f"unknown function {token.text!r}: choose from {', '.join(FUNCTIONS)}", token.place)
+            hint = did_you_mean(name, FUNCTIONS)
+            self._refuse(f"unknown function {token.text!r}: {hint}choose from {', '.join(FUNCTIONS)}", token.place)
         arguments = [self._choice()]
         while self._takes(","):
             arguments.append(self._choice())

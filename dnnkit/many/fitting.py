@@ -15,10 +15,12 @@ from dnnkit.backends.processors import at_most, processors
 from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.callbacks.early_stopping import EarlyStopping
 from dnnkit.deferred import dataclass
-from dnnkit.errors import ConfigurationError
+from dnnkit.errors import ConfigurationError, WorkersLost
 from dnnkit.many import given
 from dnnkit.many.callbacks import check_callbacks, tell
+from dnnkit.many.elsewhere import Elsewhere, Job, kept
 from dnnkit.many.ending import Ending
+from dnnkit.many.executors import make_executor
 from dnnkit.many.folder import checkpoints_in
 from dnnkit.many.history import ManyHistory
 from dnnkit.many.loading import SharedData
@@ -52,6 +54,7 @@ def fit_many(
     checkpoint_every: str = "30 s",
     resume: bool = False,
     callbacks: Any = (),
+    executor: Any = None,
     verbose: Verbosity = "auto",
 ) -> ManyHistory:
     """Train many networks on the same data; each becomes, bit for bit, what its own `fit` with one thread makes of it.
@@ -81,6 +84,9 @@ def fit_many(
         resume: go on from that folder, where it holds something; else it must hold nothing.
         callbacks: what hears of all networks after each epoch, by `on_epoch_end(epoch, many)`; `many.stop(number)` ends
             one.
+        executor: who trains: None for this process, the name of one ("joblib", "loky", "dask"), a `joblib.Parallel`, a
+            `distributed.Client`. Each network is sent to a worker, and comes back every two seconds; the data are sent
+            once.
         verbose: 0 nothing, 1 a live table of all networks, 2 a line on how all stand every two seconds; "auto" is 1 on
             a terminal or in a notebook, else 2.
 
@@ -89,6 +95,7 @@ def fit_many(
 
     Raises:
         ConfigurationError, DataError, ShapeError, NotReady, BackendUnavailable: as for `fit`; it says of which network.
+        WorkersLost: the workers of an executor, or its scheduler, are gone for good; it names a folder to go on from.
         CheckpointError: the folder is of other networks or data, or holds something and `resume` is not asked for.
     """
     nets = given.check_networks(networks)
@@ -121,6 +128,7 @@ def fit_many(
         )
         for number, pair in enumerate(of_each)
     ]
+    sent_to = None if executor is None else make_executor(executor, num_workers)
     folders = checkpoints_in(checkpoint, len(nets), checkpoint_every, resume=resume)
     with ExitStack() as stack:
         stack.enter_context(at_most(1))
@@ -130,7 +138,11 @@ def fit_many(
         interrupts = stack.enter_context(Interrupts(checkpoint is not None))
         for own in folders or ():
             stack.enter_context(own)
-        many = _Many(nets, watching, heard, interrupts, workers, verbose)
+        elsewhere = None
+        if sent_to is not None:
+            job = Job(asked, watching)
+            elsewhere = Elsewhere(stack.enter_context(sent_to), job, in_step=bool(heard))
+        many = _Many(nets, watching, heard, interrupts, workers, verbose, elsewhere)
         return many.train(asked, folders, checkpoint)
 
 
@@ -156,9 +168,11 @@ class _Many:
         interrupts: Interrupts,
         workers: int,
         verbose: Verbosity,
+        elsewhere: Elsewhere | None,
     ) -> None:
         self._nets, self._watching, self._callbacks = nets, watching, callbacks
         self._interrupts, self._workers, self._verbose = interrupts, workers, verbose
+        self._elsewhere = elsewhere
         self._all: list[_One] = []
         self._running: list[_One] = []
         self.history = ManyHistory(nets, [], [""] * len(nets), 0.0, [None] * len(nets), self._stop)
@@ -180,6 +194,8 @@ class _Many:
             except BaseException as error:
                 with interrupts.held():
                     self._leave(error, folder)
+                    if isinstance(error, WorkersLost):
+                        raise kept(error, self._all, folder) from error
                 raise
             finally:
                 self.history.seconds, self.history._stop = perf_counter() - self._start, None
@@ -214,11 +230,14 @@ class _Many:
     def _round(self) -> None:
         """An epoch of those that have come least far."""
         epoch = min(one.fit.standing.epoch for one in self._running)
-        group = [one for one in self._running if one.fit.standing.epoch == epoch]
-        for one in group:
-            one.logs = one.fit.run_epoch(epoch)
-            self._interrupts.check()
-            one.ending.after_epoch(one.fit)
+        if self._elsewhere is not None:
+            group = self._elsewhere.train(self._running, self._interrupts)
+        else:
+            group = [one for one in self._running if one.fit.standing.epoch == epoch]
+            for one in group:
+                one.logs = one.fit.run_epoch(epoch)
+                self._interrupts.check()
+                one.ending.after_epoch(one.fit)
         if all(one.fit.standing.epoch > epoch for one in self._running):
             tell(self._callbacks, epoch, self.history)
         for one in group:

@@ -7,11 +7,12 @@ from typing import Any, ClassVar, Self
 from dnnkit.backends.base import Backend
 from dnnkit.diagnosis.traceable import Traceable
 from dnnkit.errors import NotReady
+from dnnkit.exports.exportable import Exportable
 from dnnkit.graph.graph import Call, Graph
 from dnnkit.graph.nested import NestedModel, nested
 from dnnkit.graph.symbols import Symbol, as_form
 from dnnkit.instead import add_missing
-from dnnkit.network import checks, numpy_source
+from dnnkit.network import checks
 from dnnkit.network.copying import Copyable
 from dnnkit.network.describing import Describable
 from dnnkit.network.fitting import Fittable
@@ -39,7 +40,9 @@ class Shown:
         return self if owner is None else self._get(owner)
 
 
-class WholeNetwork(Fittable, OpenStep, Differentiable, OwnLoops, Freezable, Describable, Copyable, Traceable):
+class WholeNetwork(
+    Fittable, OpenStep, Differentiable, OwnLoops, Freezable, Describable, Copyable, Traceable, Exportable
+):
     """Base of `Sequential` and `Model`, which differ in how their graph is written."""
 
     is_graph: ClassVar = True
@@ -155,25 +158,30 @@ class WholeNetwork(Fittable, OpenStep, Differentiable, OwnLoops, Freezable, Desc
         """Write architecture, parameters, optimizer state and history to a folder; `dk.load` reads it."""
         saving.save_network(self, path)
 
-    def to_numpy_source(self, path: str | Path) -> Path:
-        """Write the network as a script of at most 40 lines that needs NumPy alone; return its path.
+    def save_weights(self, path: str | Path, layout: str | None = None) -> None:
+        """Write the parameters to one safetensors file.
 
-        `path` ends in `.py`; the parameters go to the `.npz` of that name beside it. The script has `predict(x)`, and
-        as a command prints the predictions for samples in a `.npy` file; of several inputs x is a dictionary by their
-        names, or an `.npz` file. It gives several outputs as `predict` does.
+        Arguments:
+            path: the file.
+            layout: None for dnnkit's own names; "torch", "keras" or "sklearn" for the names and shapes that the same
+                layers have there: see docs/export.md.
 
         Raises:
-            ConfigurationError: a layer is your own.
+            ConfigurationError: a layer has no counterpart there.
         """
-        return numpy_source.write(self, path)
+        saving.save_weights(self, path, layout)
 
-    def save_weights(self, path: str | Path) -> None:
-        """Write the parameters to one safetensors file."""
-        saving.save_weights(self, path)
+    def load_weights(self, path: str | Path | Mapping[str, Any], layout: str | None = None) -> None:
+        """Read the parameters of a network that is built.
 
-    def load_weights(self, path: str | Path) -> None:
-        """Read the parameters from a safetensors file or a save folder; the network must be built."""
-        saving.load_weights(self, path)
+        Arguments:
+            path: a safetensors file, a save folder, or a mapping of arrays by name, such as PyTorch's `state_dict()`.
+            layout: None for dnnkit's own names; "torch", "keras" or "sklearn" for the names and shapes of that library.
+
+        Raises:
+            CheckpointError: they are not those of this network, in names or shapes.
+        """
+        saving.load_weights(self, path, layout)
 
     # -- copies -----------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,10 @@
 """A network as the files of a save folder, without pickle; and its parameters alone as one file."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from dnnkit._version import __version__
 from dnnkit.errors import CheckpointError
@@ -76,21 +79,28 @@ def _described(metric: Given) -> Any:
     return serialization.describe(metric) if isinstance(metric, Metric) else name_of(metric)
 
 
-def save_weights(net: Network, path: str | Path) -> None:
-    """Write the parameters alone, those that predictions are made with, as one safetensors file."""
+def save_weights(net: Network, path: str | Path, layout: str | None = None) -> None:
+    """Write the parameters alone, those that predictions are made with, as one safetensors file, in that layout."""
     with net.turns:
         executable = net.executable
         parameters = executable.snapshot().parameters
         if net.predicts_with_averages:
             averages = executable.averages()
             parameters = {name: executable.read_parameter(name, averages) for name in parameters}
+    if layout is not None:
+        from dnnkit.saves import layouts
+
+        parameters = layouts.written(net, parameters, layout)
     replace_all({as_path(path): to_safetensors(parameters)})
 
 
-def load_weights(net: Network, path: str | Path) -> None:
-    """Read the parameters of a network that is built from a safetensors file or from a save folder."""
-    path = as_path(path)
+def load_weights(net: Network, path: str | Path | Mapping[str, Any], layout: str | None = None) -> None:
+    """Read the parameters of a network that is built from a safetensors file, a save folder, or arrays by name."""
     wanted = shapes_of(net)
+    if isinstance(path, Mapping):
+        _take(net, wanted, path, layout, "the mapping")
+        return
+    path = as_path(path)
     try:
         if path.is_dir():
             data = contents(read_files(path), "weights.safetensors", str(path))
@@ -98,6 +108,18 @@ def load_weights(net: Network, path: str | Path) -> None:
             data = read_regular(path, largest(LARGEST_SAVE))
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
-    parameters = from_safetensors(data, str(path))
-    check_parameters(wanted, parameters, str(path))
+    _take(net, wanted, from_safetensors(data, str(path)), layout, str(path))
+
+
+def _take(
+    net: Network, wanted: Mapping[str, tuple[int, ...]], given: Mapping[str, Any], layout: str | None, what: str
+) -> None:
+    """Give the network these arrays, under the names of a layout, or its own."""
+    if layout is None:
+        parameters: dict[str, Any] = {name: np.asarray(array) for name, array in given.items()}
+        check_parameters(wanted, parameters, what)
+    else:
+        from dnnkit.saves import layouts
+
+        parameters = layouts.read(net, given, layout, what)
     net.set_parameters(parameters)

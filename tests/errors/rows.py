@@ -89,6 +89,11 @@ ROWS: dict[str, list[str]] = {
         "dk.load_estimator('nowhere')",
         "dk.load(dk.DNNRegressor(preset='mlp', max_iter=1).fit(x, y).save('saved') or 'saved')",
     ],
+    "Executors": [
+        "dk.fit_many([net], x, y, executor='jobslib')",
+        "dk.fit_many([net], x, y, executor=4)",
+        "dk.register('executor', 'mine', dk.Dense)",
+    ],
     "Tables": [
         "dk.TabularEncoder(numbers='quantile').fit(x)",
         "dk.TabularEncoder(categories=['colour']).fit({'color': ['red', 'blue']})",
@@ -343,8 +348,15 @@ ROWS: dict[str, list[str]] = {
         "net.load_weights('text.txt')",
         "new(dk.Dense(2)).load_weights('run')",
         "net.save_weights('.')",
+        "net.save_weights('a.safetensors', layout='jax')",
+        "net.load_weights({'dense/kernel': [[1.0]]})",
+        "net.load_weights({'0.weight': [[1.0]]}, layout='torch')",
         "new().save('new')",
         "net.to_numpy_source('a.txt')",
+        "net.to_onnx('a.txt')",
+        "net.to_c('a.txt')",
+        "net.to_c('a.h', dtype='int8')",
+        "net.export('a')",
         "os.truncate('run/versions/000001/state.json', 9) or dk.load('run')",
         "os.remove('run/versions/000001/weights.safetensors') or dk.load('run')",
         "os.environ.update(DNNKIT_LARGEST_FILE='much') or dk.load('run')",
@@ -382,7 +394,12 @@ ROWS: dict[str, list[str]] = {
     ],
     "Commands": [
         "dnnkit train nothing",
+        "dnnkit trian",
+        "dnnkit train --lr 0.1",
+        "dnnkit train --epochs two",
+        "dnnkit train --hidden 64 32",
         "dnnkit train --hidden 0",
+        "dnnkit train --activation x*sigmod(x)",
         "dnnkit train --activation rellu",
         "dnnkit train --optimizer adamm",
         "dnnkit train --batch-size 0",
@@ -415,6 +432,7 @@ ROWS: dict[str, list[str]] = {
         "dnnkit inspect nowhere",
         "dnnkit compile --dtype float16",
         "dnnkit bench compare nowhere.json text.txt",
+        "dnnkit bench history",
     ],
 }
 

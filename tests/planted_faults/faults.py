@@ -72,6 +72,21 @@ REFERENCE = [
         "tests/dnnkit/estimators/test_estimators.py -k ends_where",
     ),
     Fault(
+        "reference-stretch-callbacks", STALE, "dnnkit/many/elsewhere.py",
+        'heard.restore_each(sent.callbacks, "what a worker was sent")', "pass",
+        "tests/dnnkit/many/test_executors.py -k leave_a_folder",
+    ),
+    Fault(
+        "reference-lost-with-a-worker", MISSING, "dnnkit/many/executors/joblib_executor.py",
+        "self._waiting = handed_out | self._waiting", "self._waiting |= {}",
+        "tests/dnnkit/many/test_executors.py -k killed",
+    ),
+    Fault(
+        "reference-data-lost-with-workers", STALE, "dnnkit/many/executors/dask_executor.py",
+        "if self._data.status in GONE:", "if False:",
+        "tests/dnnkit/many/test_dask.py -m extras -k 'killed and 2'",
+    ),
+    Fault(
         "reference-best-epoch", STALE, "dnnkit/estimators/watching.py",
         "if self.weights is not None:", "if False:",
         "tests/dnnkit/estimators/test_tabular.py -k best_epoch",
@@ -537,7 +552,7 @@ NUMBA = [
     Fault(
         "numba-steps-few-rows", MISSING, "kernels/_engine/batches.py",
         "given[e] * scale + offset", "given[e] * scale",
-        "tests/dnnkit/network/test_numpy_source.py -k 'without_dnnkit and numba and float64'",
+        "tests/dnnkit/exports/test_numpy_source.py -k 'without_dnnkit and numba and float64'",
     ),
 ]  # fmt: skip
 
@@ -1217,6 +1232,21 @@ BACKENDS = [
         "backends-moments-of-a-worker", MISSING, "kernels/stages/batch_normalization/cpu.py",
         "return rows_of_batch(worker, run) * (", "return worker.rows * (",
         "tests/backends/test_kinds.py -k 'numba and batch_normalization and trajectory and float64'",
+    ),
+    Fault(
+        "backends-c-buffer-too-soon", STALE, "dnnkit/exports/c_body.py",
+        "its.last >= extent.first and", "its.last > extent.first and",
+        "tests/dnnkit/exports/test_c.py -k 'predicts_the_same and float32'",
+    ),
+    Fault(
+        "backends-export-rows-together", MISSING, "dnnkit/exports/namespace.py",
+        "if x.has_rows and 0 in axes:", "if False:",
+        "tests/dnnkit/exports/test_tracing.py -k 'cannot_be_written'",
+    ),
+    Fault(
+        "backends-layout-guessed", ORDER, "dnnkit/saves/layouts.py",
+        "[int(number) for number in re.findall", "[number for number in re.findall",
+        "tests/dnnkit/saves/test_layouts.py -k keras_numbers_its_layers_on",
     ),
 ]  # fmt: skip
 

@@ -235,7 +235,7 @@ def test_version_is_the_packages(tmp_path):
         (f"--hidden {10**30}", "but this machine has"),
         ("--hidden 16,,8", "--hidden"),
         ("--hidden 64 32 --target y", "--hidden 64,32"),
-        ("--activation x*sigmod(x)", "unknown function 'sigmod'"),
+        ("--activation x*sigmod(x)", "unknown function 'sigmod': did you mean 'sigmoid'?"),
         ("--hidden=-5", "--hidden -5"),
         ("--activation nonsense", "nonsense"),
         ("--optimizer nonsense", "nonsense"),

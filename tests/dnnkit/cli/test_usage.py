@@ -23,7 +23,7 @@ from tests.dnnkit.cli.command import dnnkit
         ("train digits --hidden 64 32 16 --epochs 3", "--hidden 64,32,16"),
         ("train --hidden=64 32 t.csv --target y", "--hidden 64,32"),
         ("train --ignore a b t.csv --target y", "--ignore a,b"),
-        ("train digits mnist", "`dnnkit train` was also given 'mnist': expected [DATASET|TABLE] and options"),
+        ("train digits mnist", "`dnnkit train` was also given 'mnist': expected DATASET|TABLE and options"),
         ("trian", "there is no command `dnnkit trian`: did you mean 'train'? choose one of train, "),
         ("bench activatons", "there is no command `dnnkit bench activatons`: did you mean 'activations'?"),
         ("predict", "`dnnkit predict` needs RUN: expected `dnnkit predict RUN FILE`"),

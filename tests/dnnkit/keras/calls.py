@@ -434,7 +434,7 @@ keras.datasets.fashion_mnist.load_data
 keras.datasets.cifar10.load_data() ! read other data as NumPy arrays
 keras.utils.plot_model(model, to_file="model.png", show_shapes=True)
 keras.utils.Sequence() ! data are arrays; a loop over train_step takes pieces
-model.export("exported") ! net.to_numpy_source writes a script
+model.export("exported") ! the path says the format: "net.onnx", "net.h" for C, or "net.py"
 keras.mixed_precision.set_global_policy("mixed_float16") ! networks are float32 or float64
 keras.applications.VGG16() ! there are no trained image models
 """,

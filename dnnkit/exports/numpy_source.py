@@ -12,6 +12,7 @@ from dnnkit.backends.classes import class_columns
 from dnnkit.backends.program import Program
 from dnnkit.backends.stages import Activate, Custom, Dense, Dropout, Op, Rescale, Stage
 from dnnkit.errors import ConfigurationError
+from dnnkit.exports.walking import cannot_write, describe, walk
 from dnnkit.files import as_path, replace_all
 from dnnkit.initializers import Shape
 from dnnkit.kernels import registry
@@ -61,7 +62,9 @@ def write(net: Network, path: str | Path) -> Path:
 def source(net: Network, name: str) -> str:
     """The script's text; `name` is that of the file, without its ending."""
     program, inputs = net.executable.program, net.graph.inputs
-    statements = [*_checked_classes(program), *_statements(net)]
+    written = _Statements(program)
+    walk(program, net.graph.output_shapes(), "x", written)
+    statements = [*_checked_classes(program), *written.lines]
     shapes = [("-1", *map(str, each.shape or ())) for each in inputs]
     dtype = f"np.{program.dtype}"
     taken = f"np.asarray(x, {dtype}).reshape(-1, {prod(program.input_shape)})"
@@ -74,7 +77,7 @@ def source(net: Network, name: str) -> str:
         samples = f"x, a mapping with the samples of {said}"
     text = SCRIPT.format(
         samples=samples,
-        layers="Layers: " + " -> ".join(type(layer).__name__ + _detail(layer) for layer in net.descriptions) + ".",
+        layers=f"Layers: {describe(net)}.",
         name=name,
         ending="npy" if len(inputs) == 1 else "npz",
         taken=taken,
@@ -109,34 +112,27 @@ def _checked_classes(program: Program) -> list[str]:
     return [f'assert {condition}, "columns {places} hold class numbers, from 0 to {last}"']
 
 
-def _detail(layer: object) -> str:
-    values = [getattr(layer, name, None) for name in ("units", "activation")]
-    shown = ", ".join(str(value) for value in values if value is not None)
-    return f"({shown})" if shown else ""
+class _Statements:
+    """Writes what becomes of x: in a chain another x each time, in a graph a value with a name of its own."""
 
+    def __init__(self, program: Program) -> None:
+        self._program, self._values, self.lines = program, 1, list[str]()
 
-def _statements(net: Network) -> list[str]:
-    """What becomes of x: in a chain another x each time, in a graph a value with a name of its own."""
-    program = net.executable.program
-    names, statements = ["x"], list[str]()
-    for stage, read in zip(program.stages, program.edges, strict=True):
-        xs, name = [names[value] for value in read], "x" if program.is_chain else f"h{len(names)}"
-        expressions = _expressions(stage, xs, name)
-        statements += [f"{name} = {expression}" for expression in expressions]
-        names.append(name if expressions else xs[0])
-    scores, shapes = names[-1], net.graph.output_shapes()
-    if not program.outputs:
-        return statements + _ending("x", scores, program.head, shapes[0])
-    for k, (output, shape) in enumerate(zip(program.outputs, shapes, strict=True)):
-        statements += _ending(f"y{k}", f"{scores}[:, {output.columns[0]}:{output.columns[1]}]", output.head, shape)
-    return statements
+    def stage(self, stage: Stage, values: Sequence[str]) -> str:
+        name = "x" if self._program.is_chain else f"h{self._values}"
+        self._values += 1
+        expressions = _expressions(stage, values, name)
+        self.lines += [f"{name} = {expression}" for expression in expressions]
+        return name if expressions else values[0]
 
-
-def _ending(name: str, scores: str, head: str, shape: Shape) -> list[str]:
-    """Predictions of that name, of scores, each in its shape."""
-    statements = [f"{name} = {scores}"] if scores != name else []
-    statements += [f"{name} = {expression}" for expression in _activated(head, name, name)]
-    return statements + ([f"{name} = {name}.reshape(-1, {', '.join(map(str, shape))})"] if len(shape) > 1 else [])
+    def output(self, number: int, scores: str, columns: tuple[int, int] | None, head: str, shape: Shape) -> str:
+        name = "x" if columns is None else f"y{number}"
+        part = scores if columns is None else f"{scores}[:, {columns[0]}:{columns[1]}]"
+        self.lines += [f"{name} = {part}"] if part != name else []
+        self.lines += [f"{name} = {expression}" for expression in _activated(head, name, name)]
+        if len(shape) > 1:
+            self.lines.append(f"{name} = {name}.reshape(-1, {', '.join(map(str, shape))})")
+        return name
 
 
 def _activated(activation: str, x: str, then: str) -> list[str]:
@@ -166,6 +162,4 @@ def _expressions(stage: Stage, xs: Sequence[str], then: str) -> list[str]:
                 return [] if expression == x else [expression]
     what = "your own" if isinstance(stage, Custom) else "of a kind without numpy_source"
     called = type(stage.function).__name__ if isinstance(stage, Custom) else getattr(stage, "kind", stage)
-    raise ConfigurationError(
-        f"the layer {called} is {what}: dnnkit cannot write it as NumPy code; save the network instead"
-    )
+    raise cannot_write(f"the layer {called}", "NumPy code", f"it is {what}; save the network instead")

@@ -17,84 +17,10 @@ from hypothesis import strategies as st
 import dnnkit as dk
 from dnnkit.backends import Backend
 from dnnkit.errors import CheckpointError, ConfigurationError, NotReady
-from dnnkit.network.numpy_source import source
+from dnnkit.exports.numpy_source import source
 from tests import processes
-from tests.backends.networks import CASES, data
+from tests.dnnkit.exports.networks import TOLERANCE, every_kind, graphs, randomized, samples
 from tests.oracles import ACTIVATIONS
-
-TOLERANCE: dict[str, dict[str, float]] = {
-    "float32": {"rtol": 3e-5, "atol": 1e-6},
-    "float64": {"rtol": 1e-12, "atol": 1e-13},
-}
-
-LAYERS = {
-    "dense": [dk.Dense(3)],
-    "no bias": [dk.Dense(3, use_bias=False)],
-    "rescaling first": [dk.Rescaling(1 / 16, -0.5), dk.Dense(3)],
-    "rescaling without offset": [dk.Rescaling(-2)],
-    "rescaling within": [dk.Dense(3), dk.Rescaling(0.1, 2.5), dk.Dense(2)],
-    "dropout": [dk.Dense(9), dk.Dropout(0.9), dk.Dense(3)],
-    "activation first": [dk.Activation("tanh"), dk.Dense(3)],
-    "activation last": [dk.Dense(3), dk.Activation("softmax")],
-    "flatten": [dk.Flatten(), dk.Dense(3)],
-}
-
-
-def randomized(net: dk.Sequential, shape: tuple[int, ...]) -> dk.Sequential:
-    """Built, with biases that are not zero; eighths, so that the sign of what a step sees is not rounding's to say."""
-    net.build(shape)
-    rng = np.random.default_rng(len(net.layers))
-    for name, value in net.parameters.items():
-        net.parameters[name] = rng.integers(-8, 9, value.shape) / 8
-    return net
-
-
-def samples(shape: tuple[int, ...] = (4,), rows: int = 11) -> np.ndarray:
-    return np.random.default_rng(8).integers(-16, 17, (rows, *shape)) / 8
-
-
-def every_kind(backend: Backend, dtype: Any) -> dict[str, tuple[dk.Sequential, np.ndarray]]:
-    """Networks with their samples, by a name that a file may have."""
-    options = {"backend": backend, "seed": 1, "dtype": dtype}
-    networks: dict[str, tuple[dk.Sequential, np.ndarray]] = {}
-    for name in ACTIVATIONS:
-        net = dk.Sequential([dk.Dense(5, activation=name), dk.Activation(name), dk.Dense(2)], **options)
-        networks[name] = (randomized(net, (4,)), samples())
-    for name, layers in LAYERS.items():
-        shape = (2, 3) if name == "flatten" else (4,)
-        networks[name.replace(" ", "_")] = (randomized(dk.Sequential(layers, **options), shape), samples(shape))
-    for number, case in enumerate(CASES.values()):
-        images = data()[0][:20]
-        networks[f"compiled_{number}"] = (randomized(case.network(backend, dtype), images.shape[1:]), images)
-    return networks
-
-
-def graphs(dtype: Any) -> dict[str, tuple[dk.Model, Any]]:
-    """Every kind of operation, several inputs and outputs, with their samples."""
-    rng = np.random.default_rng(3)
-    numbers, classes = dk.Input((4,), name="x"), dk.Input((2,), name="classes")
-    h = dk.LayerNormalization()(dk.PReLU()(dk.Dense(6, name="x")(numbers)))
-    h = dk.Dropout(0.5)(h + dk.GaussianNoise(0.1)(dk.RMSNormalization()(dk.Scale()(h)))) * h
-    h = dk.BatchNormalization()(dk.Subtract()([dk.Average()([h, dk.Normalization()(h)]), dk.Activation("gelu")(h)]))
-    parts = [h, numbers, dk.OneHot((3, 4))(classes), dk.CategoryEncoding(4, "multi_hot")(classes)]
-    parts += [dk.CategoryEncoding(4, "count")(classes), dk.Flatten()(dk.Embedding(4, 3)(classes))]
-    parts += [dk.Flatten()(dk.PeriodicEmbedding(units, 3)(numbers)) for units in (2, 0)]
-    whole = dk.Concatenate()(parts)
-    outputs = {"kind": dk.Dense(3, "softmax")(whole), "table": dk.Reshape((2, 2))(dk.Dense(4, "tanh")(whole))}
-    several = dk.Model([numbers, classes], outputs, seed=1, dtype=dtype, backend="numpy")
-    several.compile("sgd", {"kind": "sparse_categorical_crossentropy", "table": "mse"})
-    given = {"x": rng.normal(size=(9, 4)), "classes": rng.integers(0, 3, (9, 2))}
-    several.fit(given, {"kind": given["classes"][:, 0], "table": rng.normal(size=(9, 4))}, epochs=3, verbose=0)
-    skip = dk.Dense(3, "relu")(numbers)
-    single = dk.Model(numbers, dk.Dense(2, "softmax")(skip + skip), seed=1, dtype=dtype, backend="numpy")
-    single.compile("sgd", "sparse_categorical_crossentropy")
-    single.build(4)
-    listed = dk.Model(numbers, [skip, numbers], seed=1, dtype=dtype, backend="numpy")
-    listed.build(4)
-    chain = dk.Sequential([dk.Dense(3), dk.BatchNormalization(), dk.ReLU()], seed=1, dtype=dtype, backend="numpy")
-    chain.build(4)
-    x = given["x"]
-    return {"several": (several, given), "single": (single, x), "listed": (listed, x), "chain": (chain, x)}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -365,7 +291,7 @@ class Absolute(dk.losses.Loss):
 def test_a_layer_of_ones_own_is_an_error_that_names_it(tmp_path):
     net = dk.Sequential([dk.Dense(3), Doubled()], seed=0)
     net.build(4)
-    with pytest.raises(ConfigurationError, match=r"layer Doubled is your own.*save the network instead"):
+    with pytest.raises(ConfigurationError, match=r"layer Doubled cannot be .* your own; save the network instead"):
         net.to_numpy_source(tmp_path / "net.py")
     assert list(tmp_path.iterdir()) == []
 

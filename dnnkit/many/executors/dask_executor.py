@@ -1,0 +1,200 @@
+"""Dask as an executor: the workers of a cluster, reached by a `distributed.Client`."""
+
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from functools import partial
+from math import inf
+from queue import Empty, SimpleQueue
+from time import monotonic, sleep
+from typing import Any
+from uuid import uuid4
+
+from dnnkit.backends.diagnosis import remark
+from dnnkit.backends.processors import processors
+from dnnkit.errors import ConfigurationError, WorkersLost
+from dnnkit.many.executors.base import ATTEMPTS, EXECUTORS, Executor, Shared
+
+POLL = 0.2
+"""Seconds between two looks at whether the scheduler is still there."""
+
+RECONNECTION = 5.0
+"""Seconds in which a scheduler that went away may come back."""
+
+PATIENCE = 10.0
+"""Seconds without any result after which it is looked whether there are workers at all."""
+
+GONE = "cancelled", "lost"
+"""What Dask says of what it cannot make again."""
+
+LARGE = 1 << 20
+"""Bytes of an argument that go to a worker without passing the scheduler."""
+
+Work = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
+@EXECUTORS.named("dask", "distributed")
+class DaskExecutor(Executor):
+    """Work on the workers of a Dask cluster, as many pieces at a time as they have threads.
+
+    Dask itself does work again whose worker was lost. What it cannot make again are data that were on lost workers
+    alone, and anything once its scheduler has forgotten us: then the data are sent again, and what was not done.
+    """
+
+    def __init__(self, client: Any, owned: tuple[Any, ...] = ()) -> None:
+        """`owned` are closed at the end, in this order."""
+        if getattr(client, "asynchronous", False):
+            raise ConfigurationError(
+                "executor is an asynchronous distributed.Client: expected one made without asynchronous=True"
+            )
+        self._client, self._owned = client, owned
+        self._address = str(getattr(client.scheduler, "address", "the cluster"))
+        self._shared, self._data = Shared(None), None
+        self._work: dict[int, Work] = {}
+        self._futures: dict[int, Any] = {}
+        self._done: SimpleQueue[tuple[int, Any]] = SimpleQueue()
+        self._lost: dict[int, int] = {}
+        """How often a piece of work was lost with the scheduler or the data."""
+
+    @classmethod
+    def takes(cls, given: object) -> bool:
+        """Whether it is a `distributed.Client`."""
+        return isinstance(given, getattr(sys.modules.get("distributed"), "Client", ()))
+
+    @classmethod
+    def of(cls, given: Any, num_workers: int | None) -> Executor:
+        """Of a client; by name, of the client in force, else of one of a new cluster on this machine."""
+        if not isinstance(given, str):
+            return cls(given)
+        try:
+            import distributed
+        except ImportError as error:
+            raise ConfigurationError(
+                f"executor={given!r} needs Dask, which cannot be imported ({error}): pip install 'dnnkit[dask]'"
+            ) from error
+        try:
+            return cls(distributed.Client.current())
+        except ValueError:  # there is none
+            pass
+        cluster = distributed.LocalCluster(
+            n_workers=num_workers or processors(), threads_per_worker=1, dashboard_address=":0"
+        )
+        client = distributed.Client(cluster, set_as_default=False)
+        return cls(client, (client, cluster))
+
+    @property
+    def workers(self) -> int:  # noqa: D102
+        return sum(self._client.nthreads().values())
+
+    def open(self, shared: Shared) -> None:  # noqa: D102
+        self._shared = shared
+        self._check()
+        self._send_data()
+
+    def submit(self, number: int, function: Callable[..., Any], *arguments: Any) -> None:  # noqa: D102
+        self._work[number] = function, arguments
+        self._lost[number] = 0
+        self._send(number)
+
+    def completed(self) -> Iterator[tuple[int, Any]]:  # noqa: D102
+        from distributed import KilledWorker
+
+        while self._work:
+            number, future = self._next()
+            try:
+                result = future.result()
+            except CancelledError as error:  # not by us
+                self._lost[number] += 1
+                if self._lost[number] == ATTEMPTS:
+                    raise WorkersLost(
+                        f"{ATTEMPTS} times in a row, workers of {self._address} were lost with all data, and with what "
+                        f"network {number} had learned: are they ended by the system, for their memory?"
+                    ) from error
+                self._begin_again(number)
+                continue
+            except KilledWorker as error:
+                raise WorkersLost(
+                    f"{error.allowed_failures + 1} workers of {self._address} ended, one after another, while they "
+                    f"trained network {number}; the last was {error.last_worker.address}. Is there enough memory?"
+                ) from error
+            del self._work[number], self._futures[number]
+            yield number, result
+
+    def _next(self) -> tuple[int, Any]:
+        """What is done next, or lost."""
+        look = monotonic() + PATIENCE
+        while True:
+            try:
+                number, future = self._done.get(timeout=POLL)
+            except Empty:
+                if self._client.status == "closed":
+                    self._check()
+                if monotonic() > look:
+                    look = inf
+                    if not self.workers:
+                        remark(f"{self._address} has no workers: waiting for new ones")
+                continue
+            if self._futures.get(number) is future:  # else it was begun again meanwhile
+                return number, future
+
+    def pickled(self, thing: Any) -> bytes:
+        """With functions and classes that are written in the program itself, too."""
+        import cloudpickle  # which Dask needs
+
+        return bytes(cloudpickle.dumps(thing))
+
+    def close(self) -> None:  # noqa: D102
+        futures, self._futures = [*self._futures.values(), *(() if self._data is None else (self._data,))], {}
+        self._work.clear()
+        self._done = SimpleQueue()
+        if self._client.status == "running":
+            self._client.cancel(futures, force=True)
+        self._data = None
+        for each in self._owned:
+            each.close()
+
+    # -- sending -----------------------------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        """Raise `WorkersLost` without a scheduler, which may take some seconds to come back."""
+        end = monotonic() + RECONNECTION
+        while self._client.status == "connecting" and monotonic() < end:
+            sleep(POLL)
+        if self._client.status != "running":
+            raise WorkersLost(f"the scheduler of the Dask cluster at {self._address} does not answer any more")
+
+    def _send_data(self) -> None:
+        """To all workers that there are; those that come later have it from these."""
+        if not self.workers:
+            remark(f"{self._address} has no workers yet: waiting for some")
+            probe = self._client.submit(int, key=f"dnnkit-probe-{uuid4().hex}")  # an adaptive cluster starts some
+            while not probe.done():
+                self._check()
+                sleep(POLL)
+        [self._data] = self._client.scatter([self._shared], broadcast=True, hash=False)
+
+    def _send(self, number: int) -> None:
+        function, arguments = self._work[number]
+        sent = [
+            self._client.scatter([each], hash=False)[0] if isinstance(each, bytes) and len(each) > LARGE else each
+            for each in arguments
+        ]
+        key = f"dnnkit-{number}-{uuid4().hex}"
+        future = self._futures[number] = self._client.submit(function, self._data, *sent, key=key, pure=False)
+        future.add_done_callback(partial(self._tell, number))
+
+    def _tell(self, number: int, future: Any) -> None:
+        """In a thread of Dask's: that is done, or lost, unless it was begun again meanwhile."""
+        if self._futures.get(number) is future:
+            self._done.put((number, future))
+
+    def _begin_again(self, number: int) -> None:
+        """Send that again, and what else was lost."""
+        self._check()
+        assert self._data is not None
+        lost = [each for each, future in self._futures.items() if each == number or future.status in GONE]
+        remark(f"workers of {self._address} are gone: what {len(lost)} networks were doing is done again")
+        if self._data.status in GONE:
+            self._send_data()
+        for each in lost:
+            self._send(each)

@@ -1,0 +1,52 @@
+"""Metrics that do some harm, once, in the middle of a stretch; they are closures, as users write them."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def harmful(fuses: list[Path], harm: Callable[[], Any], after: int = 9) -> Callable[[Any, Any], Any]:
+    """A metric that takes a fuse and does harm, in whatever process, each time it was called there so often.
+
+    Arguments:
+        fuses: files, which it makes; of one that is taken away, nothing is left to do.
+        harm: what is done then.
+        after: how many calls in a process go well.
+    """
+    home, calls = os.getpid(), [0]
+    for fuse in fuses:
+        fuse.touch()
+
+    def error(y_true, y_pred):
+        calls[0] += 1
+        if calls[0] >= after and os.getpid() != home:
+            for fuse in fuses:
+                try:
+                    fuse.unlink()
+                except FileNotFoundError:
+                    continue
+                harm()
+                break
+        return np.abs(y_pred - y_true).mean(axis=1)
+
+    return error
+
+
+def dies() -> None:
+    """End this process as the system ends one that has too much memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def ends(pid: int, number: signal.Signals) -> Callable[[], None]:
+    """Send another process a signal, and work on for a while."""
+
+    def harm() -> None:
+        os.kill(pid, number)
+        time.sleep(0.2)
+
+    return harm

@@ -1,0 +1,211 @@
+"""Networks that are trained in joblib's workers are those that are trained here."""
+
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+
+import dnnkit as dk
+from dnnkit.errors import ConfigurationError, UnknownName, WorkersLost
+from dnnkit.many import executors
+from dnnkit.many.executors import Executor, Shared, make_executor
+from tests.dnnkit.many.faults import dies, harmful
+from tests.dnnkit.many.sweeps import BATCH, data, everything, network
+
+OPTIONS: dict[str, Any] = {"batch_size": BATCH, "epochs": 7, "validation_split": 0.2, "verbose": 0}
+STOPPING = {"early_stopping": {"patience": 2, "min_delta": 0.002, "restore_best_weights": True}}
+
+
+def sweep(metric: Any = "mae", backend: Any = "numpy") -> list[dk.Sequential]:
+    """Networks that differ in much; one comes to NaN."""
+    slow, wild = {"optimizer": dk.SGD(1e-3)}, {"optimizer": dk.SGD(1e30), "units": 9}
+    differs: list[dict[str, Any]] = [slow, {"dropout": 0.3}, wild, {"dtype": "float64"}]
+    same: dict[str, Any] = {"loss": "mean_squared_error", "metrics": [metric]}
+    return [network(backend, seed, **same, **each) for seed, each in enumerate(differs)]
+
+
+def trained_here(metric: Any = "mae", backend: Any = "numpy", **options: Any) -> tuple[Any, ...]:
+    """What has to come out."""
+    nets = sweep(metric, backend)
+    return outcome(nets, dk.fit_many(nets, *data(), **OPTIONS, **options))
+
+
+def outcome(nets: list[Any], many: dk.ManyHistory) -> tuple[Any, ...]:
+    """All that was learned and measured, as bits."""
+    assert many.networks == nets
+    learned = [{**everything(net), "history": told(net.history)} for net in nets]
+    return learned, list(map(told, many.histories)), many.stopped
+
+
+def told(history: dk.History) -> str:
+    """All that was measured, to the last bit, except those of NaN."""
+    return repr((history.epoch, history.history, history.seed, history.ended))
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::dnnkit.errors.TrainingWarning")  # of the one that comes to NaN
+
+
+def test_processes_train_the_same_networks_though_one_of_them_is_killed(tmp_path: Path, caplog: Any) -> None:
+    metric = harmful([tmp_path / "fuse"], dies)
+    expected, nets = trained_here(metric, **STOPPING), sweep(metric)
+    assert {"early stopping", "epochs"} < set(expected[2])
+    many = dk.fit_many(nets, *data(), **OPTIONS, **STOPPING, executor="loky", num_workers=2)
+    assert outcome(nets, many) == expected
+    assert not list(tmp_path.iterdir())
+    assert "a worker process has ended" in caplog.text
+
+
+class Watch:
+    """Notes what it hears, and ends one network."""
+
+    def __init__(self) -> None:
+        self.heard: list[int] = []
+
+    def on_epoch_end(self, epoch: int, many: dk.ManyHistory) -> None:
+        self.heard.append(epoch)
+        assert {len(many.histories[number].epoch) for number in many.running} == {epoch + 1}
+        if epoch == 2:
+            many.stop(1, "halving")
+
+
+def test_callbacks_hear_of_all_networks_in_step(backend: Any) -> None:
+    watches = Watch(), Watch()
+    expected, nets = trained_here(backend=backend, callbacks=watches[0]), sweep(backend=backend)
+    threads = joblib.Parallel(2, "threading")
+    assert outcome(nets, dk.fit_many(nets, *data(), **OPTIONS, callbacks=watches[1], executor=threads)) == expected
+    assert watches[0].heard == watches[1].heard == list(range(7))
+    assert "halving" in expected[2]
+
+
+def test_warnings_are_those_of_here_and_name_the_network(recwarn: Any) -> None:
+    def said(**options: Any) -> list[str]:
+        recwarn.clear()
+        with pytest.warns(dk.errors.TrainingWarning):
+            dk.fit_many(sweep(), *data(), **OPTIONS, **options)
+        return sorted(str(each.message) for each in recwarn)
+
+    assert said() == said(executor="threading")
+
+
+class Failing(joblib.Parallel):  # type: ignore[misc]
+    """Does some calls, then none any more."""
+
+    def __init__(self, calls: int) -> None:
+        super().__init__(2, "threading")
+        self.left = calls
+
+    def __call__(self, work: Any) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise BrokenProcessPool("A worker process was terminated")
+        return super().__call__(work)
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_workers_that_are_gone_leave_a_folder_to_go_on_from(is_named: bool, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("dnnkit.many.elsewhere.STRETCH", 0.0)  # an epoch
+    expected, nets = trained_here(**STOPPING), sweep()
+    checkpoint = {"checkpoint": tmp_path / "sweep"} if is_named else {}
+    with pytest.raises(WorkersLost, match="4 times in a row") as error:
+        dk.fit_many(nets, *data(), **OPTIONS, **STOPPING, **checkpoint, executor=Failing(3))
+    (folder,) = re.findall(r"checkpoint='(.*?)'", str(error.value))
+    assert Path(folder).parent == tmp_path
+    assert [len(net.history.epoch) for net in nets] == [3, 3, 1, 3]
+    later = sweep()
+    many = dk.fit_many(later, *data(), **OPTIONS, **STOPPING, checkpoint=folder, resume=True)
+    assert outcome(later, many) == expected
+
+
+class Here(Executor):
+    """One of a user's own: it does all in this process, the last first."""
+
+    @classmethod
+    def of(cls, given: Any, num_workers: int | None) -> Executor:
+        return cls()
+
+    @property
+    def workers(self) -> int:
+        return 1
+
+    def open(self, shared: Shared) -> None:
+        self.shared, self.work = shared, []
+
+    def submit(self, number: int, function: Any, *arguments: Any) -> None:
+        self.work.append((number, function, arguments))
+
+    def completed(self) -> Iterator[tuple[int, Any]]:
+        while self.work:
+            number, function, arguments = self.work.pop()
+            yield number, function(self.shared, *arguments)
+
+    def close(self) -> None:
+        self.work.clear()
+
+
+CALLS = [0]
+
+
+def interrupted(y_true: Any, y_pred: Any) -> Any:
+    """A metric during one of whose calls somebody presses Ctrl-C."""
+    CALLS[0] += 1
+    if CALLS[0] == 70:
+        signal.raise_signal(signal.SIGINT)
+    return np.abs(y_pred - y_true)
+
+
+def test_ctrl_c_keeps_whole_stretches_and_resume_goes_on(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("dnnkit.many.elsewhere.STRETCH", 0.0)
+    CALLS[0] = 0
+    nets = sweep(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        dk.fit_many(nets, *data(), **OPTIONS, checkpoint=tmp_path, executor=Here())
+    assert 0 < sum(len(net.history.epoch) for net in nets) < 22
+    later, whole = sweep(interrupted), sweep(interrupted)
+    many = dk.fit_many(later, *data(), **OPTIONS, checkpoint=tmp_path, resume=True, executor=Here())
+    assert outcome(later, many) == outcome(whole, dk.fit_many(whole, *data(), **OPTIONS))
+
+
+def test_it_is_found_by_its_name_and_says_what_it_cannot_do(monkeypatch: Any) -> None:
+    monkeypatch.setattr(executors.EXECUTORS, "_things", {**executors.EXECUTORS._things})
+    dk.register("executor", "here", Here)
+    assert isinstance(make_executor("here"), Here)
+    threads = make_executor("threading", 3)
+    assert threads.workers == 3
+    with joblib.parallel_config("threading", n_jobs=2):
+        assert make_executor("joblib").workers == 2
+    with pytest.raises(UnknownName, match="did you mean 'joblib'"):
+        make_executor("jobslib")
+    with pytest.raises(ConfigurationError, match=r"expected one of .*joblib.*distributed\.Client"):
+        make_executor(3)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'dnnkit\[dask\]'"):
+        make_executor("dask")
+
+
+def test_data_are_sent_once_to_processes_and_what_is_made_of_them_is_kept() -> None:
+    with make_executor("loky", 2) as executor:
+        executor.open(Shared(np.zeros(1 << 14)))
+        seen, files = {}, set()
+        for _ in range(3):
+            for number in range(4):
+                executor.submit(number, look, number)
+            for _, (pid, calls, file) in executor.completed():
+                seen[pid] = max(calls, seen.get(pid, 0))
+                files.add(file)
+    assert sum(seen.values()) == 12
+    assert len(files) == 1
+
+
+def look(shared: Shared, number: int) -> tuple[int, int, Any]:
+    """In a worker: its process, how often it was called, and the file that its data are in."""
+    shared.kept["calls"] = shared.kept.get("calls", 0) + 1
+    return os.getpid(), shared.kept["calls"], shared.values.filename
