@@ -36,8 +36,8 @@ class _Cursor:
 
     batches: Iterator[Any]
     next_row: int = 0
-    left: Any = None
-    """Of the last batch, what was not asked for yet."""
+    left: Any = ()
+    """Of the last batch, the rows that were not asked for yet."""
 
 
 class TableRows(Rows):
@@ -115,31 +115,39 @@ class TableRows(Rows):
             cursor = _Cursor(self._batches(self._numbers[piece], rows))
         done = 0
         while done < len(out):
-            if cursor.left is None or not cursor.left.num_rows:
-                cursor.left = next(cursor.batches, None)
-                if cursor.left is None:
+            if not len(cursor.left):
+                batch = next(cursor.batches, None)
+                if batch is None:
                     raise OSError(f"{len(out) - done} rows are missing")
-            skipped = min(row + done - cursor.next_row, cursor.left.num_rows)
-            batch = cursor.left.slice(skipped)
-            here = min(len(out) - done, batch.num_rows)
-            if here:
-                self._fill(batch.slice(0, here), out[done : done + here])
-            cursor.left, cursor.next_row, done = batch.slice(here), cursor.next_row + skipped + here, done + here
+                cursor.left = self._decoded(batch)
+            skipped = min(row + done - cursor.next_row, len(cursor.left))
+            here = min(len(out) - done, len(cursor.left) - skipped)
+            out[done : done + here] = cursor.left[skipped : skipped + here]
+            cursor.left = cursor.left[skipped + here :]
+            cursor.next_row, done = cursor.next_row + skipped + here, done + here
         if cursor.next_row < self.pieces[piece]:  # type: ignore[index]
             while len(self._cursors) >= CURSORS:
                 self._cursors.pop(next(iter(self._cursors)))
             self._cursors[piece] = cursor
 
-    def _fill(self, batch: Any, out: HostArray) -> None:
-        if self.shape and len(self.columns) == 1 and self._arrow.types.is_fixed_size_list(batch.schema.field(0).type):
-            column = batch.column(0)
-            values = column.flatten()
+    def _decoded(self, batch: Any) -> HostArray:
+        """The rows of a record batch, in memory: columns are turned into rows once, and not block by block."""
+        out = np.empty((batch.num_rows, *self.shape), self.dtype)
+        if len(self.columns) == 1 and self._arrow.types.is_fixed_size_list(batch.schema.field(0).type):
+            values = batch.column(0).flatten()
             if len(values) != out.size:
                 raise DataError(f"{self.name}: the column {self.columns[0]!r} has rows without a vector: fill them")
             out[...] = _numbers(values).reshape(out.shape)
-            return
+            return out
         for number in range(batch.num_columns):
-            out[:, number] = _numbers(batch.column(number))
+            column = _numbers(batch.column(number))
+            if column.dtype.kind == "f" and self.dtype.kind != "f" and np.isnan(column).any():
+                raise DataError(
+                    f"{self.name}: the column {self.columns[number]!r} has rows without a value: fill them, or leave "
+                    "them out"
+                )
+            out[:, number] = column
+        return out
 
     def identity(self) -> str:  # noqa: D102
         stat = self._path.stat()
@@ -187,4 +195,6 @@ class ArrowRows(TableRows):
         return self._file.schema, counts
 
     def _batches(self, piece: int, rows: int) -> Iterator[Any]:
-        yield self._file.get_batch(piece).select(list(self.columns))
+        batch = self._file.get_batch(piece).select(list(self.columns))
+        for first in range(0, batch.num_rows, rows):
+            yield batch.slice(first, rows)

@@ -74,6 +74,7 @@ def without(value: float, row: int) -> Any:
 @pytest.mark.parametrize(("changes", "options", "error", "message"), [
     ({"x3": "nan"}, {}, DataError, r"a\.parquet, row 377, column 'x3': x has NaN or infinite numbers"),
     ({"x3": "null"}, {}, DataError, r"a\.parquet, row 377, column 'x3': x has NaN or infinite numbers"),
+    ({"label": "null"}, {}, DataError, r"a\.parquet: the column 'label' has rows without a value"),
     ({"x3": ["a"] * ROWS}, {}, DataError, "the column 'x3' has the type string: expected numbers"),
     ({}, {"y": "lable"}, DataError, "has no column 'lable': did you mean 'label'"),
     ({}, {"columns": ["x0", "label"]}, DataError, "the column 'label' is among the samples and the targets"),
@@ -87,7 +88,8 @@ def test_what_is_wrong_names_file_column_and_row(
         if what == "nan":
             changes = {name: without(np.nan, 377)}
         elif what == "null":
-            changes = {name: pa.array([None if row == 377 else float(row % 2) for row in range(ROWS)])}
+            kind = int if name == "label" else float
+            changes = {name: pa.array([None if row == 377 else kind(row % 2) for row in range(ROWS)])}
     write(tmp_path / "a.parquet", table(weight=None, **changes))
     arguments: dict[str, Any] = {"y": "label", "buffer": BUFFER, **options}
     with pytest.raises(error, match=message):
