@@ -105,6 +105,24 @@ def test_evaluate_predict_and_validation_read_in_parts(backend: Backend, tmp_pat
     np.testing.assert_array_equal(net.predict(stream, batch_size=64), net.predict(x, batch_size=64))
 
 
+class LoseItAt(dk.Callback):
+    """A bias that is not a number, before so many steps are over."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_batch_begin(self, batch: int, logs: Any) -> None:
+        if batch == self.step:
+            self.model.executable.write_parameter("dense/bias", np.full(16, np.nan, np.float32))
+
+
+def test_an_epoch_that_loses_its_loss_knows_the_step(backend: Backend, tmp_path: Path) -> None:
+    net = network(backend)
+    with pytest.warns(dk.errors.TrainingWarning, match="NaN|not a number"):
+        net.fit(opened(tmp_path), batch_size=BATCH, callbacks=LoseItAt(11), verbose=0)
+    assert net.executable.totals().nan_step == 11
+
+
 def test_memory_is_bounded_by_the_buffer(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((1000, 2500), np.float32))
     np.save(tmp_path / "y.npy", np.zeros(1000, np.int64))
