@@ -330,7 +330,8 @@ class Body:
         shape = (prod(sizes(source)),)
         base = self._storage(source)
         assert base is not None
-        self._loop(shape, f"{name}[i0] = {f'({base})' if ' ' in base else base}[i0];")
+        at = _flat(_index(shape), shape)
+        self._loop(shape, f"{name}[{at}] = {f'({base})' if ' ' in base else base}[{at}];")
 
     def _loop(self, shape: Sequence[int], statement: str) -> None:
         self._lines += _nested([(f"i{axis}", size) for axis, size in enumerate(shape) if size != 1], [statement])

@@ -39,7 +39,8 @@ def trace(net: Network, language: str) -> Traced:
     Raises:
         ConfigurationError: a layer or an activation does what no other language is told.
     """
-    program, arrays = net.executable.program, dict(net.predicting_parameters)
+    with net.turns:  # all of one moment, while others may train it
+        program, arrays = net.executable.program, dict(net.predicting_parameters)
     classes = class_columns(program)
     together = folded(program)
     if together is not None:

@@ -148,6 +148,10 @@ def all_networks(dtype: Any) -> dict[str, tuple[Any, Any]]:
     looked_up = dk.Model([numbers, classes], dk.Dense(3)(beside), **options)
     assert looked_up.parameters  # it builds itself
     found["looked_up"] = looked_up, {"numbers": samples((2,)), "classes": np.arange(22).reshape(11, 2) % 3}
+    only = dk.Input((1,), name="x")
+    one = dk.Model(only, [only, dk.Dense(1)(only)], **options)
+    assert one.parameters
+    found["one"] = one, samples((1,))
     first, second = dk.Input((3,), name="int"), dk.Input((2, 2), name="x")
     outputs = dk.Dense(2, name="x")(first), dk.Reshape((2, 2))(dk.Dense(4, "softmax")(dk.Flatten()(second))), second
     several = dk.Model([first, second], list(outputs), **options)
@@ -159,3 +163,28 @@ def all_networks(dtype: Any) -> dict[str, tuple[Any, Any]]:
 def kernels(networks: dict[str, tuple[Any, Any]]) -> set[str]:
     """The activations and operations of networks."""
     return set().union(*(net.executable.program.kernels for net, _ in networks.values()))
+
+
+def random_graphs(count: int, seed: int = 0) -> dict[str, tuple[dk.Model, np.ndarray]]:
+    """Networks of layers that read any values before them, of which any are outputs, in float64."""
+    rng, found = np.random.default_rng(seed), dict[str, tuple[dk.Model, np.ndarray]]()
+    names = registry.names("activation")
+    for number in range(count):
+        values: list[Any] = [dk.Input((int(rng.integers(1, 7)),), name="x")]
+        for _ in range(rng.integers(1, 12)):
+            v, w = (values[place] for place in rng.integers(len(values), size=2))
+            like = [u for u in values if u.sample_shape == v.sample_shape]
+            same = like[rng.integers(len(like))]
+            layers: list[tuple[Any, Any]] = [
+                (dk.Dense(int(rng.integers(1, 7)), str(rng.choice(names))), v),
+                (dk.Activation(str(rng.choice(names))), v),
+                (dk.LayerNormalization(), v), (dk.PReLU("ones"), v), (dk.BatchNormalization(), v),
+                (dk.Rescaling(0.5, 1), v),
+                (dk.Multiply(), [v, same]), (dk.Subtract(), [same, v]), (dk.Concatenate(), [w, v]),
+            ]  # fmt: skip
+            layer, reads = layers[rng.integers(len(layers))]
+            values.append(layer(reads))
+        chosen = sorted({*rng.integers(len(values), size=2).tolist(), len(values) - 1})
+        net = dk.Model(values[0], [values[place] for place in chosen], seed=number, dtype="float64", backend="numpy")
+        found[f"random{number}"] = net, rng.normal(size=(5, values[0].sample_shape[0]))
+    return found

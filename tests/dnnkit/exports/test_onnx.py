@@ -9,7 +9,7 @@ import pytest
 
 import dnnkit as dk
 from dnnkit.errors import ConfigurationError
-from tests.dnnkit.exports.networks import all_networks, graphs
+from tests.dnnkit.exports.networks import all_networks, graphs, random_graphs
 
 real = pytest.mark.extras
 
@@ -32,7 +32,8 @@ def run(made: Any, x: Any) -> list[np.ndarray]:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_layer_and_activation_predicts_the_same(dtype: str, opset: int | None, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
-    for name, (net, x) in all_networks(dtype).items():
+    networks: dict[str, tuple[Any, Any]] = all_networks(dtype) | (random_graphs(15) if dtype == "float64" else {})
+    for name, (net, x) in networks.items():
         path = net.to_onnx(tmp_path / f"{name}.onnx", opset=opset)
         onnx.checker.check_model(str(path), full_check=True)
         made = session(path.read_bytes())
