@@ -129,6 +129,8 @@ class TableRows(Rows):
             while len(self._cursors) >= CURSORS:
                 self._cursors.pop(next(iter(self._cursors)))
             self._cursors[piece] = cursor
+        else:  # each thread that reads has memory of its own there, which it would keep
+            self._arrow.default_memory_pool().release_unused()
 
     def _decoded(self, batch: Any) -> HostArray:
         """The rows of a record batch, in memory: columns are turned into rows once, and not block by block."""
@@ -148,6 +150,9 @@ class TableRows(Rows):
                 )
             out[:, number] = column
         return out
+
+    def release(self) -> None:  # noqa: D102
+        self._cursors.clear()
 
     def identity(self) -> str:  # noqa: D102
         stat = self._path.stat()
@@ -177,7 +182,7 @@ class ParquetRows(TableRows):
     """Rows of a Parquet file; its pieces are the row groups."""
 
     def _open(self) -> tuple[Any, list[int]]:
-        self._file = self._arrow.parquet.ParquetFile(self._path, memory_map=True)
+        self._file = self._arrow.parquet.ParquetFile(self._path, memory_map=True, pre_buffer=False)
         groups = self._file.metadata
         return self._file.schema_arrow, [groups.row_group(each).num_rows for each in range(groups.num_row_groups)]
 

@@ -137,9 +137,8 @@ class StreamFeed:
     def _order_of(self, seed: int, epoch: int) -> EpochOrder:
         if self._order is None or self._order[0] != (seed, epoch):
             stream = self._stream
-            order = EpochOrder(
-                len(stream), stream.pieces, stream.rows_of_block(), self._rows, self._shuffle, seed, epoch
-            )
+            blocks = stream.pieces, stream.rows_of_block()
+            order = EpochOrder(len(stream), *blocks, self._rows, self._shuffle, seed, epoch, stream.turns())
             self._order = (seed, epoch), order
         return self._order[1]
 

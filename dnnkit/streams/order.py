@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dnnkit.seeds import stream
 
 BY_TURNS = 8
-"""Pieces that can only be read from their beginning, of which blocks are taken by turns."""
+"""Pieces that can only be read from their beginning, of which blocks are taken by turns, at most."""
 
 
 class EpochOrder:
@@ -28,6 +28,7 @@ class EpochOrder:
         shuffle: False for one row after the other, each epoch going on where as many of that length end.
         seed: of the network.
         epoch: its number.
+        turns: pieces of which blocks are taken by turns.
     """
 
     def __init__(
@@ -39,9 +40,10 @@ class EpochOrder:
         shuffle: bool,
         seed: int,
         epoch: int,
+        turns: int = BY_TURNS,
     ) -> None:
         self._count, self._pieces, self._block_rows, self._shuffle = count, pieces, block_rows, shuffle
-        self._seed, self._epoch = seed, epoch
+        self._seed, self._epoch, self._turns = seed, epoch, turns
         self._start = 0 if shuffle else epoch * rows % count
         self._pass: tuple[int, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]] | None = None
 
@@ -83,7 +85,7 @@ class EpochOrder:
             return starts, np.minimum(size, self._count - starts)
         begins = np.cumsum(self._pieces) - self._pieces
         order, found = generator.permutation(len(begins)), list[NDArray[np.int64]]()
-        for some in np.split(order, range(BY_TURNS, len(order), BY_TURNS)):
+        for some in np.split(order, range(self._turns, len(order), self._turns)):
             blocks = [np.arange(begins[piece], begins[piece] + self._pieces[piece], size) for piece in some]
             turns = generator.permutation(np.repeat(np.arange(len(blocks)), [len(each) for each in blocks]))
             taken = np.empty(len(turns), np.int64)

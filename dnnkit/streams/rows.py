@@ -38,6 +38,9 @@ class Rows(ABC):
     def expect(self, first: int, count: int) -> None:  # noqa: B027 - a hint
         """So many rows from `first` on will be read soon."""
 
+    def release(self) -> None:  # noqa: B027 - most keep nothing
+        """Give back what was kept to read on where reading ended."""
+
     def place(self, row: int) -> tuple[str, int]:
         """The file that has a row, and its number there."""
         return self.name, row
@@ -110,6 +113,10 @@ class JoinedRows(Rows):
             here = min(count, shard.count - row)
             shard.expect(row, here)
             first, count = first + here, count - here
+
+    def release(self) -> None:  # noqa: D102
+        for shard in self.shards:
+            shard.release()
 
     def place(self, row: int) -> tuple[str, int]:  # noqa: D102
         shard, number = self._shard(row)

@@ -11,6 +11,7 @@ from dnnkit.settings import POSITIVE, counted
 from dnnkit.settings import whole as whole_number
 from dnnkit.streams.formats import Columns
 from dnnkit.streams.opening import as_names, is_column, is_path, open_rows
+from dnnkit.streams.order import BY_TURNS
 from dnnkit.streams.rows import Rows
 
 BUFFER = 64
@@ -77,6 +78,13 @@ class Stream:
         """Rows that are read together."""
         return self.block_rows or max(1, BLOCK // max(1, self.row_bytes))
 
+    def turns(self) -> int:
+        """Pieces that are read by turns: as many as the buffer holds, for each of them is half decoded meanwhile."""
+        if self.pieces is None:
+            return 1
+        room = self.buffer * 2**20 / max(1, int(self.pieces.max()) * self.row_bytes)
+        return max(1, min(BY_TURNS, int(room)))
+
     def place(self, row: int) -> str:
         """Where a row is, in words."""
         name, number = self.x.place(row)
@@ -118,6 +126,7 @@ class Stream:
         for first, count in places:
             rows.read(first, out[done : done + count])
             done += count
+        rows.release()
         return out
 
 
@@ -179,6 +188,9 @@ class _Column(Rows):
 
     def expect(self, first: int, count: int) -> None:
         self._rows.expect(first, count)
+
+    def release(self) -> None:
+        self._rows.release()
 
     def place(self, row: int) -> tuple[str, int]:
         return self._rows.place(row)
