@@ -1,50 +1,54 @@
-# `make demo` and `make test` work on a fresh machine with python3 (3.11 or later, with venv) and make.
+# `make demo` and `make test` work on a fresh machine with python3 (3.11 or later, with venv) and make. They set up .venv,
+# and mend it where it is of an old Python, was moved, or was left half-made.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+ENVIRONMENT := @$(PYTHON) tools/environment.py $(VENV)
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := --numprocesses logical --maxprocesses 8 --dist worksteal
 
-.PHONY: demo check test test-extras test-slow lint audit bench clean
+.PHONY: demo check test test-extras test-slow test-lowest lint audit bench distributions clean environment
 
-demo: $(VENV)/installed
-	$(BIN)/dnnkit train
+demo:
+	$(ENVIRONMENT) plot
+	@$(BIN)/dnnkit train
+
+environment:
+	$(ENVIRONMENT) test
 
 check: lint
 	$(PYTEST) tests/smoke
 
-test: $(VENV)/installed-test
+test: environment
 	$(PYTEST) $(PARALLEL)
 
-test-extras: $(VENV)/installed-test
+test-extras: environment
 	$(PYTEST) $(PARALLEL) -m extras
 
-test-slow: $(VENV)/installed-test
+test-slow: environment
 	$(PYTEST) $(PARALLEL) -m slow
 
-lint: $(VENV)/installed-test
+test-lowest: environment
+	$(BIN)/python -m tests.lowest
+
+lint: environment
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-audit: $(VENV)/installed-test
+audit: environment
 	$(BIN)/python -m tests.audit
 
-bench: $(VENV)/installed-test
+bench: environment
 	$(PYTEST) benchmarks -m 'not slow' --benchmark-max-time=0.05
+
+distributions: environment
+	$(BIN)/python -m pip install --quiet build twine
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
-
-$(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
-
-$(VENV)/installed: $(BIN)/python pyproject.toml setup.py
-	$(BIN)/python -m pip install --quiet --editable .
-	touch $@
-
-$(VENV)/installed-test: $(BIN)/python pyproject.toml setup.py
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
-	touch $@

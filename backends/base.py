@@ -3,7 +3,7 @@
 A backend of your own is a subclass with `name` and `xp`; see docs/extending.md.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dnnkit.backends.diagnosis import Finding
 from dnnkit.backends.executable import Executable
@@ -11,6 +11,9 @@ from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import Program
 from dnnkit.backends.stagewise.executable import StagewiseExecutable
 from dnnkit.backends.state import Plan
+
+if TYPE_CHECKING:
+    from dnnkit.backends.many import Many
 
 
 class Backend(Operations):
@@ -84,6 +87,13 @@ class Backend(Operations):
     def build_by_stages(self, program: Program) -> Executable:
         """The same, one operation after another, whatever the backend has that is faster."""
         return StagewiseExecutable(self, program, self.plan(program, "stage by stage"))
+
+    def many(self, workers: int) -> "Many | None":
+        """What trains several networks at the same time, so many at most, each in one thread.
+
+        None where they are trained one after the other.
+        """
+        return None
 
     def plan(self, program: Program, execution: str, **details: Any) -> Plan:
         """How the program is run, for the record."""

@@ -167,6 +167,41 @@ class Executable(ABC):
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:
         """A step with gradients by name of all that is trained, such as a mean of several ranks, as of a batch."""
 
+    # -- parts of a batch, for ranks that share it -------------------------------------------------------------------
+
+    def differentiate_part(self, data: Any, batch: HostArray, first: int, last: int, out: HostArray) -> list[float]:
+        """What rows first ... last - 1 of a batch add to its gradient, and to the sums of loss and metrics.
+
+        The parts of a batch add up to what a training step measures, and to the gradient that it updates with: dropout
+        draws what it draws for the whole batch, a mean is over the whole batch, and penalties are in the part that
+        begins with row 0. Changes no state.
+
+        Arguments:
+            data: as `load` gave it.
+            batch: numbers of all the rows of the batch, int64.
+            first, last: which of these are the part's; at least one.
+            out: host memory from `empty_gradient`, for the gradient.
+
+        Returns:
+            The sums (`Program.measured`,) over the part's rows.
+        """
+        raise self._without_parts()
+
+    def empty_gradient(self) -> HostArray:
+        """Flat host memory for a gradient of all that is trained, in the program's dtype."""
+        raise self._without_parts()
+
+    def update_flat(self, gradient: HostArray, hyperparameters: Hyperparameters) -> None:
+        """`update` with a gradient as `differentiate_part` writes it."""
+        raise self._without_parts()
+
+    def _without_parts(self) -> BackendUnavailable:
+        return BackendUnavailable(
+            f"the backend {self.plan.backend!r} has no parts of batches, which ranks need to share one: its "
+            f"{type(self).__name__} has no differentiate_part. Leave out distributed=, or use another backend, such as "
+            "numpy"
+        )
+
     # -- all rows as one function of the trained parameters, for `iterations.py` -------------------------------------
 
     def read_trained(self) -> Array:
@@ -185,8 +220,8 @@ class Executable(ABC):
         """The opposite; what is missing is zeros."""
         raise self._without_full_batches()
 
-    def weight(self, data: Any) -> float:
-        """The sum of the row weights."""
+    def weight(self, data: Any, rows: HostArray | None = None) -> float:
+        """The sum of the row weights, of those rows if their numbers are given."""
         raise self._without_full_batches()
 
     def differentiate_all(

@@ -4,7 +4,7 @@ It stands around the executable that a backend builds of the same program withou
 predicts and evaluates. What it is asked for iterations is in `iterations.py`, and of a program in `one_function.py`.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends import one_function
-from dnnkit.backends.executable import AfterBatch, Epochs, Executable, Gradients
+from dnnkit.backends.around import Around
+from dnnkit.backends.executable import Epochs, Executable
 from dnnkit.backends.inspection import StepParts
 from dnnkit.backends.iterations import ArrayIterations
 from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import FullBatch, Program
-from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Snapshot, Totals, TrainingState
+from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Snapshot, Totals
 from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.array import Array
@@ -41,92 +42,21 @@ class Epoch:
     totals: Totals | None = None
 
 
-class FullBatchExecutable(Executable):
+class FullBatchExecutable(Around):
     """A built program, trained by L-BFGS."""
 
     epoch: Epoch | None
     can_run_epochs = True
 
     def __init__(self, inner: Executable, program: Program, pairs: int, backend: Operations) -> None:
-        self._inner, self._backend = inner, backend
-        self.program, self.epoch, self._most = program, None, pairs
+        super().__init__(inner)
+        self._backend, self.program, self.epoch, self._most = backend, program, None, pairs
         self._rows = one_function.rows_at_a_time(program)
         compiled = inner.iterations(pairs, self._rows)
         self._iterations = ArrayIterations(inner, pairs, self._rows, backend) if compiled is None else compiled
         self._reduction = program.loss.reduction if program.loss is not None else "mean"
         self._ended = ""
         self._is_checked = False
-
-    @property
-    def within(self) -> Executable:
-        """What a backend built."""
-        return self._inner
-
-    # -- what the executable inside does -----------------------------------------------------------------------------
-
-    @property
-    def plan(self) -> Plan:
-        """How the backend runs the program."""
-        return self._inner.plan
-
-    @plan.setter
-    def plan(self, plan: Plan) -> None:
-        self._inner.plan = plan
-
-    @property
-    def state(self) -> TrainingState:
-        """Step, epoch and position."""
-        return self._inner.state
-
-    @state.setter
-    def state(self, state: TrainingState) -> None:
-        self._inner.state = state
-
-    @property
-    def api_version(self) -> int:  # type: ignore[override]
-        """See `Executable`."""
-        return self._inner.api_version
-
-    @property
-    def reads_in_parallel(self) -> bool:  # type: ignore[override]
-        """See `Executable`."""
-        return self._inner.reads_in_parallel
-
-    def load(self, x: Array, y: Array | None, weights: Array | None) -> Any:  # noqa: D102
-        return self._inner.load(x, y, weights)
-
-    @property
-    def loading(self) -> Hashable | None:  # noqa: D102
-        return self._inner.loading
-
-    def gradients(self, data: Any, *, with_input: bool = False) -> Gradients:  # noqa: D102
-        return self._inner.gradients(data, with_input=with_input)
-
-    def differentiate_batch(self, x: Any, y: Any) -> Gradients | None:  # noqa: D102
-        return self._inner.differentiate_batch(x, y)
-
-    def evaluate(  # noqa: D102
-        self, data: Any, batch_size: int, parameters: Any = None, after_batch: AfterBatch | None = None
-    ) -> Totals:
-        return self._inner.evaluate(data, batch_size, parameters, after_batch)
-
-    def targets(self, data: Any) -> tuple[HostArray, HostArray | None]:  # noqa: D102
-        return self._inner.targets(data)
-
-    def predict(self, data: Any, batch_size: int, parameters: Any = None) -> HostArray:  # noqa: D102
-        return self._inner.predict(data, batch_size, parameters)
-
-    def predict_few(self, x: Any, parameters: Any = None) -> HostArray | None:  # noqa: D102
-        return self._inner.predict_few(x, parameters)
-
-    def settle(self) -> Any:  # noqa: D102
-        return self._inner.settle()
-
-    def copy_parameters(self) -> Any:  # noqa: D102
-        return self._inner.copy_parameters()
-
-    def read_parameter(self, name: str, parameters: Any = None) -> HostArray:  # noqa: D102
-        return self._inner.read_parameter(name, parameters)
 
     def write_parameter(self, name: str, value: HostArray) -> None:  # noqa: D102
         self._iterations.forget()  # a frozen one changes the loss, too

@@ -33,6 +33,7 @@ from dnnkit.callbacks import ReduceLROnPlateau as ReduceLROnPlateau
 from dnnkit.callbacks import TensorBoard as TensorBoard
 from dnnkit.callbacks import TerminateOnNaN as TerminateOnNaN
 from dnnkit.confidence import iterations_to_confidence as iterations_to_confidence
+from dnnkit.distributed.data_parallel import DataParallel as DataParallel
 from dnnkit.errors import DnnkitError as DnnkitError
 from dnnkit.estimators.classifier import DNNClassifier as DNNClassifier
 from dnnkit.estimators.regressor import DNNRegressor as DNNRegressor

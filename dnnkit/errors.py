@@ -7,6 +7,9 @@ A leaf: it imports nothing, so that kernels and backends may raise these too.
 class DnnkitError(Exception):
     """Base of every error that dnnkit raises on purpose."""
 
+    told_elsewhere = False
+    """Whether another process, of several that train together, has said it."""
+
 
 class UnknownName(DnnkitError, KeyError, ValueError):
     """A name (of an activation, loss, optimizer, parameter, ...) that dnnkit does not know."""
@@ -51,6 +54,10 @@ class NotReady(DnnkitError, RuntimeError):
 
 class ConcurrentUse(DnnkitError, RuntimeError):
     """A fit or a rebuilding of a network that another fit is training."""
+
+
+class DistributedError(DnnkitError, RuntimeError):
+    """Another rank of a training on several has failed."""
 
 
 class WorkersLost(DnnkitError, RuntimeError):

@@ -4,6 +4,9 @@ from io import BytesIO
 from pathlib import Path
 
 from dnnkit.errors import ConfigurationError
+from dnnkit.extras import require
+
+require("plot", "a plot")
 
 try:
     from matplotlib.figure import Figure as MatplotlibFigure

@@ -15,7 +15,9 @@ from dnnkit import (  # noqa: F401
     regularizers,
     schedules,
 )
+from dnnkit.distributed import communicator  # noqa: F401
 from dnnkit.estimators import encoders, presets, saving  # noqa: F401
 from dnnkit.many import executors  # noqa: F401
 from dnnkit.registry import register as register
+from dnnkit.saves import layouts  # noqa: F401
 from dnnkit.streams import formats  # noqa: F401

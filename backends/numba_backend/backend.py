@@ -7,7 +7,7 @@ import importlib.util
 import os
 import re
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,11 +20,16 @@ from dnnkit.backends.program import Program
 from dnnkit.backends.stages import Activate, Custom, Dense, Dropout, Op, Rescale
 from dnnkit.installed import version
 from dnnkit.kernels import registry
-from dnnkit.kernels._native import archive
-from dnnkit.kernels._numba import entry_points
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.registry import Activation
+
+if TYPE_CHECKING:
+    from dnnkit.backends.numba_backend.many import CompiledMany
+
+if importlib.util.find_spec("llvmlite") is not None:  # else nothing below is called: see `unavailable_reason`
+    from dnnkit.kernels._native import archive
+    from dnnkit.kernels._numba import entry_points
 
 KNOWN = (Rescale, Dense, Activate, Dropout, Custom, Op)
 """The stages that `kernels/_engine` computes, or calls."""
@@ -64,7 +69,7 @@ class NumbaBackend(NumpyBackend):
     @classmethod
     def unavailable_reason(cls) -> str | None:
         """Numba and OpenBLAS must be installed, and Numba must compile."""
-        for package in ("numba", "scipy_openblas32"):
+        for package in ("numba", "llvmlite", "scipy_openblas32"):
             if not _is_installed(package):
                 return f"the package {package} is not installed"
         if (reason := _unsuitable_numba()) is not None:
@@ -137,6 +142,12 @@ class NumbaBackend(NumpyBackend):
 
         for name in opcodes():
             address(name, dtype)
+
+    def many(self, workers: int) -> "CompiledMany":
+        """Threads that take whole networks."""
+        from dnnkit.backends.numba_backend.many import CompiledMany
+
+        return CompiledMany(workers)
 
     def build(self, program: Program) -> Executable:
         """The compiled epoch where the program can take it, else one compiled operation after another."""

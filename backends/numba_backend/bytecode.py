@@ -11,15 +11,21 @@ from dnnkit.kernels._engine.opcodes import EXCHANGED, IN_PLACE, Instruction
 from dnnkit.kernels.stages import kind
 
 Purpose = Literal[
-    "train", "differentiate", "minimize", "differentiate outputs", "update", "evaluate", "predict", "predict a few"
-]
-"""To minimise is to differentiate at parameters that L-BFGS chooses, again and again. Outputs are differentiated in the
-network's inputs, some of them in each step, after one forward pass."""
+    "train", "differentiate", "first part", "part", "minimize", "differentiate outputs", "update", "evaluate",
+    "predict", "predict a few",
+]  # fmt: skip
+"""A part is differentiated of a batch that others share; the first has the penalties. To minimise is to differentiate
+at parameters that L-BFGS chooses, again and again. Outputs are differentiated in the network's inputs, some of them in
+each step, after one forward pass."""
 
-DIFFERENTIATING = "train", "differentiate", "minimize", "differentiate outputs"
-MEASURING = "train", "minimize", "evaluate"
+DIFFERENTIATING = "train", "differentiate", "first part", "part", "minimize", "differentiate outputs"
+MEASURING = "train", "first part", "part", "minimize", "evaluate"
+SUMMING = "differentiate", "first part", "part", "minimize"
 UNMEASURED = "predict", "predict a few", "update", "differentiate outputs"
-"""Purposes that compute gradients; metrics; neither loss nor metrics, and take no targets."""
+"""Purposes that compute gradients; metrics; neither loss nor metrics, and take no targets. Those that sum leave a
+gradient, of all workers."""
+
+PENALISING = "train", "differentiate", "first part"
 
 Inputs = Literal["gathered", "columns", "in place"]
 """How the first stage reads the data: all their columns, gathered; those that are not zero, gathered; or these in the
@@ -139,11 +145,11 @@ def assemble(
     at_once = key.purpose == "train" and not by_rows and not waits
     if key.trains:
         steps += _backward(wiring, kinds, partition, key, at_once)
-    if key.purpose in ("differentiate", "minimize") and by_rows:
+    if key.purpose in SUMMING and by_rows:
         steps += [Instruction("exchange"), Instruction("sum_gradients")]
     if key.purpose == "minimize":
         return [*steps, *_minimizing("take_evaluation", partition), again]
-    if key.purpose == "differentiate" and key.penalises:
+    if key.purpose in ("differentiate", "first part") and key.penalises:
         steps += [Instruction("penalize", option=int(by_rows))]
     after = _after(stage_list) if key.purpose == "train" else []
     if key.purpose == "train" and not at_once:

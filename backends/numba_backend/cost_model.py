@@ -135,12 +135,12 @@ def threads(program: Program, rows: int, steps: int) -> int:
 
 def started(program: Program, rows: int, steps: int) -> int:
     """The same of steps that call none of these."""
-    return usable(program.num_threads) if _roughly(program, rows, steps) > WORTH_THREADS else 0
+    return usable(program.num_threads) if roughly(program, rows, steps) > WORTH_THREADS else 0
 
 
 def helpers(program: Program, rows: int, steps: int) -> int:
     """Number of threads that stand by which may join the caller's, where `threads` says 0."""
-    if _roughly(program, rows, 1) < SHARED_STEP and _roughly(program, rows, steps) < SHARED_RUN:
+    if roughly(program, rows, 1) < SHARED_STEP and roughly(program, rows, steps) < SHARED_RUN:
         return 0
     return usable(program.num_threads) - 1
 
@@ -157,7 +157,7 @@ def readers(program: Program, rows: int) -> int:
     return usable(program.num_threads) if STEP + 6 * rows * program.size * FLOP > WORTH_WORKERS else 1
 
 
-def _roughly(program: Program, rows: int, steps: int) -> float:
+def roughly(program: Program, rows: int, steps: int) -> float:
     """Seconds of one worker for the steps."""
     return steps * (STEP + (2 * program.size + 4 * program.trainable_size) * rows * FLOP)
 

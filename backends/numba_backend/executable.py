@@ -12,6 +12,7 @@ from dnnkit.backends.inspection import StepParts
 from dnnkit.backends.numba_backend import cost_model, inspection
 from dnnkit.backends.numba_backend.bytecode import Purpose
 from dnnkit.backends.numba_backend.compiled_hyperparameters import CompiledHyperparameters, clips_of
+from dnnkit.backends.numba_backend.data import BatchSource
 from dnnkit.backends.numba_backend.one_batch import OneBatch
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
 from dnnkit.backends.numba_backend.readers import TEAMS, CompiledReader
@@ -27,12 +28,14 @@ from dnnkit.backends.stagewise.flat import Data
 from dnnkit.backends.stagewise.giant_step import is_giant
 from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Snapshot, Totals
 from dnnkit.deferred import dataclass
+from dnnkit.kernels._engine.structures import STOP
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.optimizer_step.reference import AVERAGE
 
 if TYPE_CHECKING:
     from dnnkit.backends.numba_backend.all_rows import AllRows
     from dnnkit.backends.numba_backend.backend import NumbaBackend
+    from dnnkit.backends.numba_backend.batch_part import BatchPart
     from dnnkit.backends.numba_backend.iterations import CompiledIterations
 
 
@@ -88,8 +91,11 @@ class NumbaExecutable(CompiledReader):
         self._prepared: set[tuple[object, ...]] = set()
         """Schedules that are compiled, by purpose, partition, rows per batch, clipping, and kind of data."""
         self._is_given_up = False
+        self.signals_of_many: memoryview | None = None
+        """Its own, while it is trained beside others."""
         self._hyperparameters = CompiledHyperparameters(program)
         self._one_batches: dict[tuple[object, ...], OneBatch] = {}
+        self._parts: dict[tuple[int, int], BatchPart] = {}
         self._all_rows: AllRows | None = None
         self._differentiating: tuple[int, CompiledIterations] | None = None
         self._updates: SharedUpdate | None = None
@@ -127,6 +133,42 @@ class NumbaExecutable(CompiledReader):
             with self._reading_team(partition, rows) as team:
                 team.link(team.key("evaluate", batches, 0))
             self._prepared.add(evaluate)
+
+    # -- beside other networks ---------------------------------------------------------------------------------------
+
+    def is_one_of_many(self, data: Data, batch_size: int) -> bool:
+        """Whether one thread can train it as `kernels/_engine/many.py` does: nothing of it is the user's own code."""
+        if self._calls_any or self.program.has_scheduled_dropout or is_giant(self._layout.size, batch_size):
+            return False
+        return self._choose_partition(data, min(batch_size, len(data))) == SINGLE
+
+    def new_team(self, rows: int, *, trains: bool) -> WorkerTeam:
+        """A team of one worker for batches of up to so many rows, that is nobody's."""
+        return self._new_team(SINGLE, rows, trains=trains)
+
+    def source(self, data: Data) -> BatchSource:
+        """The data as opcodes read them."""
+        return self._source(data)
+
+    def sums_of_weights(self, data: Data, order: HostArray, batch_size: int) -> HostArray:
+        """The sum of the row weights of each batch."""
+        return self._weight_sums(data, order, batch_size)
+
+    def begin_many(self, size: int) -> Weights:
+        """The numbers that somebody else is about to train in batches of so many rows, by one worker."""
+        self.state.execution = cost_model.record(SINGLE, size)
+        self._giant_step.wait()
+        self._is_given_up = False
+        self._tell(SINGLE)
+        return self._homes.flat_to_write()
+
+    def steps_of(self, first: int, count: int, hyperparameters: Hyperparameters) -> Steps:
+        """So many steps with all that the optimizer takes."""
+        return self._hyperparameters.steps(first, first + count, self.state.step, hyperparameters)
+
+    def rows_to_evaluate(self, data: Data, batch_size: int) -> int:
+        """How many rows `evaluate` computes at a time, by one worker."""
+        return self._reading_partition(data, batch_size, calls=False)[1]
 
     # -- training ----------------------------------------------------------------------------------------------------
 
@@ -243,7 +285,9 @@ class NumbaExecutable(CompiledReader):
         self.request_stop()
 
     def request_stop(self) -> None:  # noqa: D102
-        if self._training is not None:
+        if self.signals_of_many is not None:
+            self.signals_of_many[STOP] = 1
+        elif self._training is not None:
             self._training.stop()
 
     def totals(self) -> Totals:  # noqa: D102
@@ -393,6 +437,30 @@ class NumbaExecutable(CompiledReader):
                 team, rows, self._rescale, self.first_trained, self._run, is_bytes=is_bytes, marks=marks
             )
         return self._one_batches[key]
+
+    def differentiate_part(  # noqa: D102
+        self, data: Data, batch: HostArray, first: int, last: int, out: HostArray
+    ) -> list[float]:
+        self._giant_step.wait()
+        weight = float(self._weight_sums(data, batch, len(batch))[0])
+        part = self._part(data, last - first)
+        return part.differentiate(batch[first:last], first, weight, self.state.step, self._parameters, out)
+
+    def _part(self, data: Data, rows: int) -> "BatchPart":
+        """For parts of so many rows of the data, made when one first comes."""
+        from dnnkit.backends.numba_backend.batch_part import BatchPart
+
+        key = id(data), rows
+        if key not in self._parts:
+            partition = SINGLE
+            if (self.program.num_threads or 1) > 1:
+                features = int(data.x.shape[1])
+                partition = cost_model.partition_of_gradients(self.program, self.wiring, features, rows)
+            if len(self._parts) >= TEAMS:
+                self._parts.pop(next(iter(self._parts)))
+            team, source = self._team(partition, rows), self._source(data)
+            self._parts[key] = BatchPart(data, source, rows, team, self.first_trained, self._homes.whole, self._run)
+        return self._parts[key]
 
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
         clips, together = clips_of(hyperparameters), self.program.accumulation

@@ -47,6 +47,8 @@ class CompiledReader(FlatExecutable):
 
     cache_aligned = True
 
+    _gradient_given: HostArray | None = None
+
     def __init__(self, backend: "NumbaBackend", program: Program, plan: Plan) -> None:
         super().__init__(backend, program, plan)
         self._rescale, self._stages, self._sources = stages_to_run(program)
@@ -76,9 +78,20 @@ class CompiledReader(FlatExecutable):
     def _slots(self, slots: list[HostArray]) -> None:
         self._homes.replace(slots=slots)
 
+    @property
+    def _gradient(self) -> HostArray:
+        """Memory for one that is given to `update`; a network that `fit` alone trains never has it."""
+        if self._gradient_given is None:
+            self._gradient_given = zeros((self._trained.size,), self.program.dtype)
+        return self._gradient_given
+
+    @_gradient.setter
+    def _gradient(self, gradient: HostArray) -> None:
+        self._gradient_given = gradient
+
     def _new_memory(self) -> None:
         self._homes = TwoHomes(self._layout, self._trained, len(self._slot_names), self.program.dtype)
-        self._gradient = zeros((self._trained.size,), self.program.dtype)
+        self._gradient_given = None
 
     def _take_numbers(self, other: FlatExecutable) -> None:
         assert isinstance(other, CompiledReader)
@@ -213,6 +226,10 @@ class CompiledReader(FlatExecutable):
         rows = min(batch_size, in_place * workers) if in_place >= FULL_SPEED and not calls else batch_size
         partition = Partition("rows", workers) if workers > 1 else SINGLE
         return partition, min(rows, len(data)), threads
+
+    def read_totals(self, totals: list[float], weight: float) -> Totals:
+        """What was measured of rows of that weight."""
+        return self._read_totals(totals, weight, -1)
 
     def _read_totals(self, totals: list[float], weight: float, nan_step: int) -> Totals:
         loss, *metrics = totals

@@ -12,6 +12,7 @@ from dnnkit.backends.inspection import part_names
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.bytecode import (
     DIFFERENTIATING,
+    PENALISING,
     UNMEASURED,
     Clips,
     Purpose,
@@ -270,7 +271,7 @@ class WorkerTeam:
             clips=clips,
             bounds=len(program.bounds) if purpose == "train" else 0,
             averages_apart=bool(program.bounds) and program.averages and purpose == "train",
-            penalises=bool(program.penalties) and purpose in ("train", "differentiate"),
+            penalises=bool(program.penalties) and purpose in PENALISING,
             inputs=inputs_of(self.program, self._wiring, self.partition, batches),
             bytes=data.x.dtype == np.uint8,
             targets=self._takes,
@@ -449,6 +450,13 @@ class WorkerTeam:
         run.weight_width = 1 if data.weights is None or data.weights.ndim == 1 else data.weights.shape[1]
         if data.weights is None:
             self._row_weights.fill(1)
+
+    def begin_with(self, row: int) -> None:
+        """Let dropouts draw as if the first row that is given were that of a batch."""
+        for place, stage in enumerate(self._stages):
+            if isinstance(stage, Dropout):
+                for table in self._tables:
+                    table[place].first_output = row * table[place].width
 
     def zero_totals(self) -> HostArray:
         """Zeros (workers, ...) for loss and metrics, each worker's in a cache line of its own."""

@@ -187,6 +187,24 @@ class StagewiseExecutable(FlatExecutable):
             self._parameters = kept
         return float(total) / (1.0 if self._reduction == "sum" else whole or 1.0), gradient
 
+    def differentiate_part(  # noqa: D102
+        self, data: Data, batch: HostArray, first: int, last: int, out: HostArray
+    ) -> list[float]:
+        weight, rows = float(self._weight_sums(data, batch, len(batch))[0]), batch[first:last]
+        sums, stages = self._accumulator(), self._training.stages
+        self._giant_step.wait()
+        stages.rows_before = first
+        try:
+            with self._limited(len(rows)):
+                x, y, weights = self._feed(data, rows, len(rows), self._training.buffers).batch(0)
+                loss, scores, _, losses = self._backpropagate(x, y, weights, weight, penalises=first == 0)
+                sums.add(loss, weight, self._measuring.metrics(scores, y, weights, losses))
+                out[...] = self._backend.to_numpy(self._gradient)
+        finally:
+            stages.rows_before = 0
+        totals = sums.read()
+        return [totals.loss, *totals.metrics]
+
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
         self._giant_step.wait()
         parts = [self._backend.asarray(gradients[name], self.program.dtype) for name in self._trained.names]

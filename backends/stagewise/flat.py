@@ -17,7 +17,7 @@ from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.backends.stagewise.giant_step import GiantStep
 from dnnkit.backends.stagewise.held import Held
 from dnnkit.backends.stagewise.layout import FlatLayout
-from dnnkit.backends.state import EpochSums, HostArray, Plan, Snapshot, TrainingState
+from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Snapshot, TrainingState
 from dnnkit.deferred import dataclass
 from dnnkit.kernels.array import Array, namespace
 from dnnkit.kernels.optimizer_step.reference import AVERAGE
@@ -209,8 +209,16 @@ class FlatExecutable(Executable):
     def flatten_trained(self, values: Mapping[str, HostArray]) -> Array:  # noqa: D102
         return self._write(values, self._trained)
 
-    def weight(self, data: Data) -> float:  # noqa: D102
-        return float(len(data)) if data.host_weights is None else float(data.host_weights.sum())
+    def empty_gradient(self) -> HostArray:  # noqa: D102
+        return self._trained.empty(self.program.dtype)
+
+    def update_flat(self, gradient: HostArray, hyperparameters: Hyperparameters) -> None:  # noqa: D102
+        self.update(self._trained.views(gradient, np), hyperparameters)
+
+    def weight(self, data: Data, rows: HostArray | None = None) -> float:  # noqa: D102
+        if data.host_weights is None:
+            return float(len(data) if rows is None else len(rows))
+        return float((data.host_weights if rows is None else data.host_weights[rows]).sum())
 
     def snapshot(self) -> Snapshot:  # noqa: D102
         slots = zip(self._slot_names, self._slots, strict=True)

@@ -51,6 +51,8 @@ class Stages:
         """By the number of a dense layer, the dropout that is drawn in that layer's passes, as it is next."""
         self.statistics: dict[str, Array] = {}
         """What stages made of the last batch that they were trained with."""
+        self.rows_before = 0
+        """Rows of the batch that come before those that are given, where somebody else computes them."""
         self.mark: Callable[[Any], None] | None = None
         """Told the number of each stage that was computed, forward or backward."""
 
@@ -140,7 +142,7 @@ class Stages:
                 activation, shape = registry.activation(name), (shape[0], kernel.shape[1])
                 z = self._buffers.get("z", shape, index) if activation.saves == "input" else None
                 buffers, dropout = (self._buffers.get("y", shape, index), z), None
-                if training and index in self._drawn:
+                if training and index in self._drawn and not self.rows_before:
                     dropout = self._draw(self._drawn[index], step)
                     dropped = self._buffers.get("dropped", shape, index)
                     y, kept = backend.dense_and_dropout(x, w, b, activation, dropout, out=(dropped, *buffers))
@@ -154,14 +156,15 @@ class Stages:
             case Rescale(scale=scale, offset=offset):
                 return backend.affine(x, scale, offset, out=self._buffers.get("y", shape, index)), None
             case Dropout(layer=layer):
-                if not training or index - 1 in self._drawn:
+                if not training or (index - 1 in self._drawn and not self.rows_before):
                     return x, None
-                if backend.draws_dropout:
+                if backend.draws_dropout and not self.rows_before:
                     drawn = self._draw(stage, step)
                     return backend.draw_dropout(x, drawn, out=self._buffers.get("y", shape, index)), drawn
-                out = self._buffers.get("keep", shape, index, backend.dtype("bool"))
+                whole = self.rows_before + shape[0], shape[1]  # masks begin with the first row of the batch
+                out = self._buffers.get("keep", whole, index, backend.dtype("bool"))
                 rate = stage.rate_at(step)
-                keep = backend.dropout_mask(shape, rate, self._seed, layer, step, out=out)
+                keep = backend.dropout_mask(whole, rate, self._seed, layer, step, out=out)[self.rows_before :, ...]
                 return backend.dropout(x, keep, rate, out=self._buffers.get("y", shape, index)), (keep, rate)
             case Custom(function=function, input_shape=input_shape):
                 inputs = self._xp.reshape(x, (-1, *input_shape))
@@ -233,7 +236,7 @@ class Stages:
                 return backend.affine(dy, scale, 0.0, out=self._buffers.get("dx", shape, index)), []
             case Dropout() if saved is None:  # of the stage before
                 return dy, []
-            case Dropout() if backend.draws_dropout:
+            case Dropout() if isinstance(saved, Draw):
                 return backend.draw_dropout(dy, saved, out=self._buffers.get("dx", shape, index)), []
             case Dropout():
                 keep, rate = saved

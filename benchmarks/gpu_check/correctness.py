@@ -4,7 +4,6 @@ No check is passed by a GPU that computes nothing, as memory that is used again 
 all memory for results is spoilt beforehand, and a training must have changed the network.
 """
 
-import importlib.util
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,6 @@ from benchmarks.gpu_check import graphs
 from dnnkit.backends.base import Backend
 from dnnkit.backends.measures import Loss, Metric
 from dnnkit.kernels import registry
-from dnnkit.kernels.activations.gelu import reference as gelu
 from dnnkit.kernels.dense import reference as dense_reference
 from dnnkit.kernels.dropout import Draw
 from dnnkit.kernels.optimizer_step.reference import RULES
@@ -36,9 +34,6 @@ POISON = 0xFF
 """A byte; of such, each number of floating point is NaN, a whole one is -1 or the largest, and a bool is none."""
 BOUND = {"float64": 1e-12, "float32": 3e-5}
 """What numbers of size one may be off; a product of matrices sums a thousand of them."""
-
-if importlib.util.find_spec("scipy") is None:  # on a bare machine: slow, and as accurate
-    gelu.erfc = lambda x, xp=np: np.vectorize(math.erfc, otypes=[x.dtype])(x)  # type: ignore[attr-defined]
 
 
 class Plain(Backend):

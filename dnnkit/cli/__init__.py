@@ -73,7 +73,8 @@ def main() -> None:
             typer.echo(f"dnnkit: {usage.explain(error)}", err=True)
         sys.exit(2)
     except DnnkitError as error:
-        typer.echo(f"dnnkit: {error}", err=True)
+        if not error.told_elsewhere:
+            typer.echo(f"dnnkit: {error}", err=True)
         sys.exit(2)
     except MemoryError as error:
         typer.echo(f"dnnkit: not enough memory: {error}; choose a smaller network or batch", err=True)

@@ -51,6 +51,7 @@ def measuring(
     from dnnkit.bench.report import page
     from dnnkit.bench.results import Results
     from dnnkit.errors import ConfigurationError
+    from dnnkit.extras import require
     from dnnkit.files import as_path
 
     targets = [
@@ -58,6 +59,8 @@ def measuring(
     ]
     if len(targets) > 1:
         raise ConfigurationError(f"{' and '.join(targets)}: only one of them can be standard output")
+    if report is not None:  # said before hours of measuring
+        require("plot", f"the report {report}")
     described = dict(settings)
     if selection is not None:
         described |= {

@@ -1,9 +1,11 @@
 """`dnnkit train`: the main job."""
 
 import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -15,7 +17,11 @@ from dnnkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from dnnkit.cli.run_options import RunOptions
+    from dnnkit.distributed.ranks import Ranks
     from dnnkit.network.sequential import Sequential
+
+CHANGEABLE = "resume", "epochs", "backend", "checkpoint_every", "quiet", "json", "distributed", "average_every"
+"""Options that a run may be given anew when it is resumed."""
 
 GRID = 32
 """Test images shown in predictions.png."""
@@ -89,6 +95,14 @@ def train(
     checkpoint_every: Annotated[
         str, typer.Option(help="How often the run is saved: a time, steps or epochs, as '500 steps'.")
     ] = "30 s",
+    distributed: Annotated[
+        str | None,
+        typer.Option(help="Train with all processes that mpirun has started: mpi.", show_default="this process alone"),
+    ] = None,
+    average_every: Annotated[
+        int,
+        typer.Option(help="Steps between two averages of processes that train alone meanwhile; 1: one update of all."),
+    ] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     json: Annotated[str | None, typer.Option(help="Write results as JSON to this file; - is standard output.")] = None,
     target: Annotated[
@@ -165,6 +179,8 @@ def train(
 
         dnnkit train --resume runs/long
 
+        mpirun -n 4 dnnkit train mnist --distributed mpi
+
         dnnkit train houses.csv --target price
 
         DNNKIT_BACKEND=numpy dnnkit train digits --seed 3 --out runs/third --json -
@@ -173,7 +189,6 @@ def train(
     """
     import logging
 
-    from dnnkit import plots
     from dnnkit.backends.choosing import ASSUMED_ROWS
     from dnnkit.cli.images import epochs_of, images_of
     from dnnkit.cli.run_options import RunOptions, place_of_run
@@ -195,79 +210,132 @@ def train(
     for name in OF_TABLES:
         if is_given(context, name):
             raise ConfigurationError(f"--{name.replace('_', '-')} is for tables, and {dataset} is none")
-    with Interrupts(hears_sigterm=True):
-        if resume is not None:
-            options, folder = _resumed(context, resume, epochs, backend), resume
-        else:
-            options = RunOptions(
-                dataset,
-                units(hidden),
-                activation,
-                optimizer,
-                learning_rate,
-                check_optional_count("--batch-size", batch_size),
-                epochs_of(images_of(dataset)) if epochs is None else check_count("--epochs", epochs),
-                seed,
-                dtype,
-                backend,
-            )
-            folder = out or new_folder(dataset)
-            require_free(folder, overwrite)
-        images = images_of(options.dataset)
-        net = _network(options, images)
-        (x, y), (x_test, y_test) = images.load_data()
-        net.build(x.shape[1:], batch_size=options.batch_size or ASSUMED_ROWS)
-        checkpoints = Checkpoints(folder, checkpoint_every, starts_anew=overwrite, besides=options.to_files(), hint="")
+    with _ranks(distributed, average_every) as ranks:
+        leads = ranks is None or ranks.leads
+        with Interrupts(hears_sigterm=True):
+            options = folder = None
+            if leads and resume is not None:
+                options, folder = _resumed(context, resume, epochs, backend), resume
+            elif leads:
+                options = RunOptions(
+                    dataset,
+                    units(hidden),
+                    activation,
+                    optimizer,
+                    learning_rate,
+                    check_optional_count("--batch-size", batch_size),
+                    epochs_of(images_of(dataset)) if epochs is None else check_count("--epochs", epochs),
+                    seed,
+                    dtype,
+                    backend,
+                )
+                folder = out or new_folder(dataset)
+                require_free(folder, overwrite)
+            if ranks is not None:
+                options = cast("RunOptions", ranks.meet(options)[0])  # a folder is the first's alone
+            assert options is not None
+            images = images_of(options.dataset)
+            net = _network(options, images)
+            (x, y), (x_test, y_test) = images.load_data()
+            net.build(x.shape[1:], batch_size=options.batch_size or ASSUMED_ROWS)
+            checkpoints = None
+            if folder is not None:
+                files = options.to_files()
+                checkpoints = Checkpoints(folder, checkpoint_every, starts_anew=overwrite, besides=files, hint="")
 
-    with json_output(json) as result:
-        say = Speaker(quiet)
-        shape = " - ".join(map(str, (x[0].size, *options.hidden, len(images.CLASS_NAMES))))
-        say(f"{options.dataset}: {len(x):,} training and {len(x_test):,} test images")
-        say(f"network {shape}, {options.activation}, seed {options.seed}")
-        say(f"backend {net.backend.name} {net.backend.version} on {net.backend.device}, {options.dtype}")
-        if resume is not None:
-            say(f"resumed {place_of_run(folder)}")
-        status = 0
-        try:
-            net.fit(
-                x,
-                y,
-                batch_size=options.batch_size,
-                epochs=options.epochs,
-                validation_data=(x_test, y_test),
-                verbose=0 if quiet else "auto",
-                checkpoint=checkpoints,
-            )
-        except (KeyboardInterrupt, SystemExit) as error:
-            if not checkpoints.is_there:
-                raise
-            status = 130 if isinstance(error, KeyboardInterrupt) else int(str(error.code))
-            say(f"interrupted, and saved: go on with  dnnkit train --resume {shlex.quote(str(folder))}")
-        if checkpoints.were_final:
-            say(f"nothing left to train: all {options.epochs} epochs are done, and --epochs may raise their number")
-        seconds = sum(net.history.seconds)
-        result |= {
-            "dataset": options.dataset,
-            "total_seconds": seconds,
-            "run_folder": str(folder),
-            "interrupted": status != 0,
-            **net.history.to_json(),
-        }
-        if status <= 130:  # else whoever ends it does not wait
-            scores = net.evaluate(x_test, y_test)
-            result |= {"test_loss": scores["loss"], "test_accuracy": scores["accuracy"]}
-            curves = ""
-            if net.history.epoch:
-                curves = "curves.png, "
-                net.history.plot(folder / "curves.png")
-            shown = slice(0, GRID)
-            plots.plot_predictions(
-                x_test[shown], y_test[shown], net.predict(x_test[shown]), images.CLASS_NAMES, folder / "predictions.png"
-            )
-            say(f"test accuracy {scores['accuracy']:.4f}, loss {scores['loss']:.4f}, after {seconds:.1f} s of training")
-            say(f"run folder {folder}: weights and history, {curves}predictions.png")
+        with json_output(json if leads else None) as result:
+            say = Speaker(quiet or not leads)
+            shape = " - ".join(map(str, (x[0].size, *options.hidden, len(images.CLASS_NAMES))))
+            say(f"{options.dataset}: {len(x):,} training and {len(x_test):,} test images")
+            say(f"network {shape}, {options.activation}, seed {options.seed}")
+            say(f"backend {net.backend.name} {net.backend.version} on {net.backend.device}, {options.dtype}")
+            if ranks is not None:
+                say(f"{ranks.size} ranks, each of which computes its part of every batch")
+            if folder is not None and resume is not None:
+                say(f"resumed {place_of_run(folder)}")
+            status = 0
+            try:
+                net.fit(
+                    x,
+                    y,
+                    batch_size=options.batch_size,
+                    epochs=options.epochs,
+                    validation_data=(x_test, y_test),
+                    verbose=0 if quiet else "auto",
+                    checkpoint=checkpoints,
+                    distributed=None if ranks is None else ranks.asked,
+                )
+            except (KeyboardInterrupt, SystemExit) as error:
+                if checkpoints is not None and not checkpoints.is_there:
+                    raise
+                status = 130 if isinstance(error, KeyboardInterrupt) else int(str(error.code))
+                say(f"interrupted, and saved: go on with  dnnkit train --resume {shlex.quote(str(folder))}")
+            if checkpoints is not None and checkpoints.were_final:
+                say(f"nothing left to train: all {options.epochs} epochs are done, and --epochs may raise their number")
+            if folder is not None:
+                result |= _report(net, folder, images, x_test, y_test, say, options.dataset, status)
+            if ranks is not None and not status:
+                ranks.meet(None)  # until the first has written its files
     if status:
         raise typer.Exit(status)
+
+
+@contextmanager
+def _ranks(distributed: str | None, average_every: int) -> "Iterator[Ranks | None]":
+    """The processes that train together; None where this one trains alone."""
+    if distributed is None:
+        if average_every != 1:
+            raise ConfigurationError("--average-every is for ranks: expected --distributed mpi beside it")
+        yield None
+        return
+    from dnnkit.distributed.data_parallel import DataParallel
+    from dnnkit.distributed.ranks import Ranks
+
+    DataParallel.of(distributed)
+    with Ranks(DataParallel(distributed, average_every=average_every)) as ranks:
+        yield ranks
+
+
+def _report(
+    net: "Sequential",
+    folder: Path,
+    images: Any,
+    x: Any,
+    y: Any,
+    say: Speaker,
+    dataset: str,
+    status: int,
+) -> dict[str, Any]:
+    """What is written and said of a training, with the scores on test images x; as JSON values."""
+    seconds = sum(net.history.seconds)
+    result = {
+        "dataset": dataset,
+        "total_seconds": seconds,
+        "run_folder": str(folder),
+        "interrupted": status != 0,
+        **net.history.to_json(),
+    }
+    if status > 130:  # whoever ends it does not wait
+        return result
+    scores = net.evaluate(x, y)
+    drawn = _draw(net, folder, x[:GRID], y[:GRID], images.CLASS_NAMES)
+    say(f"test accuracy {scores['accuracy']:.4f}, loss {scores['loss']:.4f}, after {seconds:.1f} s of training")
+    say(f"run folder {folder}: weights and history{drawn}")
+    return result | {"test_loss": scores["loss"], "test_accuracy": scores["accuracy"]}
+
+
+def _draw(net: "Sequential", folder: Path, x: Any, y: Any, class_names: Sequence[str]) -> str:
+    """The pictures of a run folder; in words which, or what draws them."""
+    from dnnkit import extras, plots
+
+    if not extras.is_installed("plot"):
+        return f"; pictures need {extras.command('plot')}"
+    curves = ""
+    if net.history.epoch:
+        curves = ", curves.png"
+        net.history.plot(folder / "curves.png")
+    plots.plot_predictions(x, y, net.predict(x), class_names, folder / "predictions.png")
+    return f"{curves}, predictions.png"
 
 
 def _network(options: "RunOptions", images: Any) -> "Sequential":
@@ -290,7 +358,7 @@ def _resumed(context: typer.Context, folder: Path, epochs: int | None, backend: 
 
     for parameter in context.command.params:
         name = str(parameter.name)
-        if is_given(context, name) and name not in ("resume", "epochs", "backend", "checkpoint_every", "quiet", "json"):
+        if is_given(context, name) and name not in CHANGEABLE:
             raise ConfigurationError(
                 f"{parameter.opts[0]} beside --resume: a run goes on as it was begun; only --epochs, --backend and "
                 "--checkpoint-every may be changed"

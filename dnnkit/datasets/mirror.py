@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
+from importlib.util import find_spec
 from typing import TypeAlias
 from urllib.error import HTTPError, URLError
 from urllib.request import (
@@ -125,7 +126,7 @@ def show_progress(url: str) -> Iterator[Report]:
             size = "" if total is None else f", {total:,} bytes"
             print(f"downloading {url}{size}", file=sys.stderr, flush=True)
 
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or find_spec("rich") is None:
         yield announce
         return
     from rich.console import Console

@@ -56,6 +56,7 @@ class Looked:
         if key not in self._seen:
             warn(checks_at("fit"), look)  # which may raise: then it was not seen
             self._seen.add(key)
+        look.forget()
         return look
 
 
@@ -81,6 +82,11 @@ class FirstLook:
         count = int(array.shape[0])
         step = max(1, count // rows)
         return np.asarray(self._backend.to_numpy(array[: min(count, rows * step) : step, ...]))
+
+    def forget(self) -> None:
+        """Give back what was made of the sample: of many networks that are trained together it would be megabytes."""
+        for name in ("inputs", "targets"):
+            vars(self).pop(name, None)
 
     @property
     def samples(self) -> int:

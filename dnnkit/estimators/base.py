@@ -12,12 +12,12 @@ from dnnkit.errors import ConfigurationError
 from dnnkit.estimators.data import Columns, EncodedData, Part, Task
 from dnnkit.estimators.encoders import encoder_of
 from dnnkit.estimators.members import Members, train_members
-from dnnkit.estimators.requirement import require_sklearn
 from dnnkit.estimators.settings import AUTO, resolve, value_of
+from dnnkit.extras import require
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.tables.targets import Target
 
-require_sklearn("an estimator")
+require("sklearn", "an estimator")
 
 from scipy.sparse import issparse  # noqa: E402
 from sklearn.base import BaseEstimator  # noqa: E402

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dnnkit.exports.c_words import OF_NUMBERS, number
+from dnnkit.exports.c_words import OF_NUMBERS, as_float, number
 from dnnkit.exports.namespace import FUNCTIONS
 from dnnkit.exports.tracing import written_out
 from dnnkit.exports.values import Rows, Value, ordered
@@ -157,7 +157,7 @@ class Body:
     def _constant(self, value: Value) -> str:
         array = value.settings["array"]
         kind = self.real if array.dtype.kind == "f" else "int"
-        flat = np.ravel(array if self.suffix == "" or kind == "int" else array.astype(np.float32))
+        flat = np.ravel(array if self.suffix == "" or kind == "int" else as_float(array))
         key = self._labels.get(id(array)) or (kind, flat.tobytes())
         if key not in self._of_constants:
             base = re.sub(r"[^A-Za-z0-9]+", "_", key) if isinstance(key, str) else "constant"

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from dnnkit.errors import ConfigurationError
+
 OF_NUMBERS: dict[str, str] = {
     **{name: f"{name}{{f}}({{0}})" for name in (
         "exp", "expm1", "log", "log1p", "sqrt", "floor", "ceil", "sin", "cos", "tan", "asin", "acos", "atan", "sinh",
@@ -70,6 +72,23 @@ static inline void {name}_dense(const {real} *x, const {real} *w, const {real} *
 WIDTH = 110
 
 
+def as_float(array: Any) -> Any:
+    """The numbers in float32.
+
+    Raises:
+        ConfigurationError: one is too large.
+    """
+    with np.errstate(over="ignore"):
+        found = np.asarray(array, np.float32)
+    too_large = np.isinf(found) & ~np.isinf(array)
+    if np.any(too_large):
+        raise ConfigurationError(
+            f"a float cannot be {np.asarray(array)[too_large].flat[0]:g}, which is a number of the network: "
+            "to_c(path, dtype='float64') has doubles"
+        )
+    return found
+
+
 def number(value: Any, suffix: str) -> str:
     """A constant."""
     if isinstance(value, bool | np.bool_):
@@ -80,7 +99,7 @@ def number(value: Any, suffix: str) -> str:
         return f"(({'float' if suffix else 'double'})NAN)"
     if value in (np.inf, -np.inf):
         return f"({'-' if value < 0 else ''}({'float' if suffix else 'double'})INFINITY)"
-    text = str(np.float32(value)) if suffix else repr(float(value))
+    text = str(as_float(value)) if suffix else repr(float(value))
     text = text if any(sign in text for sign in ".e") else f"{text}.0"
     return f"({text}{suffix})" if text.startswith("-") else f"{text}{suffix}"
 
@@ -89,7 +108,8 @@ def numbers(array: Any, suffix: str) -> str:
     """Those of an array, in lines."""
     lines, line = list[str](), "   "
     for value in array:
-        text = number(value, suffix).strip("()")
+        text = number(value, suffix)
+        text = text[1:-1] if text.startswith("(-") else text
         if len(line) + len(text) + 2 > WIDTH:
             lines.append(line)
             line = "   "

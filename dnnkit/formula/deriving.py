@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from dnnkit.errors import ConfigurationError
+from dnnkit.extras import require
 from dnnkit.formula import grammar
 from dnnkit.formula.steps import Steps
 
@@ -51,6 +52,7 @@ def derived(
     Raises `ConfigurationError` for a formula that cannot be read or differentiated, or not within the bounds.
     """
     grammar.parse(formula, parameters, kind)  # what is no formula needs no process
+    require("formula", f"the derivative of the {kind} {formula!r}")
     if not Path(sys.executable or "").name.startswith("python"):  # within another program there is none to start
         from dnnkit.formula.differentiate import functions_of
 

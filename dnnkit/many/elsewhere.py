@@ -71,7 +71,6 @@ class CameBack:
     history: History
     callbacks: Sequence[Mapping[str, Any]]
     was_stopped: bool
-    logs: Mapping[str, float]
     totals: Sequence[Totals]
     """Of each epoch."""
     plan: Plan
@@ -96,10 +95,9 @@ def train_stretch(shared: Shared, number: int, sent: Sent) -> CameBack:
             fit.standing = standing = Standing(sent.epoch, sent.first_step, sent.history)
             heard.restore_each(sent.callbacks, "what a worker was sent")
             last, end = min(fit.last_epoch, sent.epoch + sent.most_epochs), perf_counter() + sent.most_seconds
-            logs: Mapping[str, float] = {}
             totals: list[Totals] = []
             while standing.epoch < last and not net.stop_training:
-                logs = fit.run_epoch(standing.epoch)
+                fit.run_epoch(standing.epoch)
                 ending.after_epoch(fit)
                 totals.append(fit.totals)
                 if perf_counter() >= end:
@@ -110,7 +108,6 @@ def train_stretch(shared: Shared, number: int, sent: Sent) -> CameBack:
             standing.history,
             heard.state_of_each(),
             net.stop_training,
-            logs,
             totals,
             net.executable.plan,
         )
@@ -135,7 +132,7 @@ class Elsewhere:
         """Those that have come back: one, or all that are in step.
 
         Arguments:
-            running: all that train; each has a number, net, fit and logs.
+            running: all that train; each has a number, net and fit.
             interrupts: raised while nothing comes back.
         """
         if not self._is_open:
@@ -188,7 +185,7 @@ def _take(one: Any, came: CameBack) -> None:
     restore_numbers(net, came.numbers, "what a worker sent")
     net.executable.plan = came.plan
     vars(fit.standing.history).update(vars(came.history))
-    fit.standing.epoch, net.stop_training, one.logs = came.epoch, came.was_stopped, came.logs
+    fit.standing.epoch, net.stop_training = came.epoch, came.was_stopped
     fit.callbacks.restore_each(came.callbacks, "what a worker sent")
     state = net.executable.state
     after = state.epoch

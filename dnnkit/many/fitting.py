@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 from dnnkit.backends.diagnosis import remark
 from dnnkit.backends.processors import at_most, processors
@@ -24,7 +24,9 @@ from dnnkit.many.executors import make_executor
 from dnnkit.many.folder import checkpoints_in
 from dnnkit.many.history import ManyHistory
 from dnnkit.many.loading import SharedData
+from dnnkit.many.orders import SharedOrders
 from dnnkit.many.table import make_table
+from dnnkit.many.together import Together
 from dnnkit.network import checks
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.settings import FLAG, shown
@@ -32,6 +34,7 @@ from dnnkit.training import loop
 from dnnkit.training.asked import Asked
 from dnnkit.training.checkpoints import Checkpoints
 from dnnkit.training.epoch_order import Shuffle
+from dnnkit.training.history import History
 from dnnkit.training.interrupts import Interrupts
 from dnnkit.training.progress import Verbosity, check_verbosity
 
@@ -47,7 +50,8 @@ def fit_many(
     rows: Sequence[Any] | None = None,
     batch_size: int | None = None,
     epochs: int = 1,
-    shuffle: Shuffle = True,
+    shuffle: Shuffle | Literal["shared"] = True,
+    order_seed: int = 0,
     early_stopping: EarlyStopping | Mapping[str, Any] | int | None = None,
     num_workers: int | None = None,
     checkpoint: str | Path | None = None,
@@ -75,7 +79,9 @@ def fit_many(
             validated on, or None. So are folds made: the data stay where they are.
         batch_size: rows of a batch; None for 32.
         epochs: of each network, in all.
-        shuffle: as for `fit`; each network has its own order.
+        shuffle: as for `fit`, of each network by itself; "shared": all have the orders of `order_seed`, which a network
+            of that seed would have.
+        order_seed: which orders these are.
         early_stopping: a patience in epochs, a `dk.EarlyStopping` or its arguments in a dictionary: each network is
             watched by itself, and ends by itself.
         num_workers: how many networks are trained at the same time; None for as many as there are processors.
@@ -110,6 +116,11 @@ def fit_many(
             "rows say what each network is validated on, and so does validation_data or validation_split: give one"
         )
     epochs = checks.check_count("epochs", epochs)
+    orders = None
+    if isinstance(shuffle, str) and shuffle == "shared":
+        shuffle, orders = True, SharedOrders(order_seed)
+    elif order_seed != 0:
+        raise ConfigurationError(f"order_seed is {shown(order_seed)}, which says nothing without shuffle='shared'")
     of_each = given.check_rows(rows, nets, given.count_samples(x, nets[0]) if rows is not None else 0)
     asked = [
         Asked(
@@ -125,6 +136,7 @@ def fit_many(
             among=None if pair is None else pair[0],
             held_out=None if pair is None else pair[1],
             whose=given.called(number, nets[number]),
+            orders=orders,
         )
         for number, pair in enumerate(of_each)
     ]
@@ -154,7 +166,8 @@ class _One:
     net: WholeNetwork
     ending: Ending
     fit: loop.Fit
-    logs: Mapping[str, float]
+    is_beside_others: bool
+    """Whether its backend trains it at the same time as others."""
 
 
 class _Many:
@@ -209,16 +222,21 @@ class _Many:
             own = None if folders is None else folders[number]
             with given.of_network(number, net):
                 runs.append(net.prepare_run(asked[number], own, load))
-                net.executable.prepare(runs[-1].data, runs[-1].batch_size, net.hyperparameters(), runs[-1].validation)
             self._interrupts.check()
         given.check_backends(self._nets)
+        many = None if self._elsewhere is not None else self._nets[0].backend.many(self._workers)
+        self._together = None if many is None else Together(many, self._interrupts)
         for number, (net, run) in enumerate(zip(self._nets, runs, strict=True)):
             ending, own = Ending(), None if folders is None else folders[number]
             net.turns.begin_training()
             heard = CallbackList([*given.own_copy(self._watching), ending])
             with given.of_network(number, net):
                 fit = loop.begin(net, run, heard, 0, self._interrupts, own)
-            self._all.append(_One(number, net, ending, fit, {}))
+                is_beside_others = self._together is not None and self._together.takes(fit)
+                if not is_beside_others and self._elsewhere is None:
+                    net.executable.prepare(run.data, run.batch_size, net.hyperparameters(), run.validation)
+            self._interrupts.check()
+            self._all.append(_One(number, net, ending, fit, is_beside_others))
             self.history.histories.append(fit.standing.history)
             if fit.is_over:
                 self._note_end(self._all[number])
@@ -228,16 +246,13 @@ class _Many:
                 self._end(one)
 
     def _round(self) -> None:
-        """An epoch of those that have come least far."""
+        """An epoch of those that have come least far; or several, if nobody looks between two."""
         epoch = min(one.fit.standing.epoch for one in self._running)
         if self._elsewhere is not None:
             group = self._elsewhere.train(self._running, self._interrupts)
         else:
             group = [one for one in self._running if one.fit.standing.epoch == epoch]
-            for one in group:
-                one.logs = one.fit.run_epoch(epoch)
-                self._interrupts.check()
-                one.ending.after_epoch(one.fit)
+            self._train(group, epoch)
         if all(one.fit.standing.epoch > epoch for one in self._running):
             tell(self._callbacks, epoch, self.history)
         for one in group:
@@ -247,10 +262,23 @@ class _Many:
             else:
                 one.fit.save_if_due(one.fit.standing.epoch)
 
+    def _train(self, group: list[_One], epoch: int) -> None:
+        """An epoch of each, or several, here."""
+        beside = [one.fit for one in group if one.is_beside_others]
+        if beside:
+            assert self._together is not None
+            self._together.run(beside, epoch, 1 if self._callbacks else self._together.epochs(beside, epoch))
+        for one in group:
+            if not one.is_beside_others:
+                one.fit.run_epoch(epoch)
+                self._interrupts.check()
+            if one.fit.standing.epoch > epoch:
+                one.ending.after_epoch(one.fit)
+
     def _end(self, one: _One) -> None:
         """One has trained all that it will."""
         one.ending.at_end(one.fit)
-        one.fit.end(one.logs, is_shown=False)
+        one.fit.end(_logs(one.fit.standing.history), is_shown=False)
         self._running.remove(one)
         self._note_end(one)
 
@@ -276,3 +304,8 @@ class _Many:
                 self.history.stopped[one.number] = "interrupted"
         if self._interrupts.received and folder is not None and not self._interrupts.is_forced:
             remark(f"interrupted, saved in {shown(str(folder))}: the same call with resume=True goes on from there")
+
+
+def _logs(history: History) -> dict[str, float]:
+    """What was measured in the last epoch."""
+    return {name: values[-1] for name, values in history.history.items() if values}

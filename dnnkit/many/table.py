@@ -1,6 +1,7 @@
 """Where it is shown how all networks stand: a table in place on a terminal or in a notebook, lines elsewhere."""
 
 import sys
+from importlib.util import find_spec
 from time import perf_counter
 from typing import Any
 
@@ -26,7 +27,7 @@ def make_table(verbose: Verbosity, many: ManyHistory, epochs: int) -> "Table":
         verbose = 0
     if verbose == "auto":
         verbose = 1 if in_notebook() or sys.stdout.isatty() else 2
-    live = NotebookTable if in_notebook() else LiveTable
+    live = NotebookTable if in_notebook() else LiveTable if find_spec("rich") else LineTable
     return {0: Table, 1: live, 2: LineTable}[int(verbose)](Standing(many, epochs))
 
 

@@ -1,6 +1,7 @@
 """Making a network: its layers, `compile`, `build`, the backend that it is built on, and what that built."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Self
 
@@ -259,6 +260,21 @@ class Buildable(WithWeights):
         if self._history is None:
             self._history = History(self.seed, executable.plan)
         self._say_why(chosen.why)
+
+    @contextmanager
+    def replaced(self, executable: Executable) -> Iterator[None]:
+        """Within, another executable has the place of its own, which then takes its numbers; for dnnkit's own parts."""
+        own, backend = self.executable, self.backend
+        execution = own.state.execution
+        with self.turns:
+            self._executable, self._folding = executable, Folding.of(backend, executable)
+        try:
+            yield
+        finally:
+            with self.turns:
+                snapshot = executable.snapshot()
+                own.restore(replace(snapshot, state=replace(snapshot.state, execution=execution)))
+                self._executable, self._folding = own, Folding.of(backend, own)
 
     def _say_why(self, why: str) -> None:
         """Keep why "auto" chose the backend, here and in the plan, which goes to the history and to saves."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from dnnkit.backends.outputs import balanced
 from dnnkit.callbacks import callback_list
 from dnnkit.callbacks.callback_list import CallbackList
-from dnnkit.diagnosis.watch import watching
+from dnnkit.diagnosis.watch import Watch, watching
+from dnnkit.distributed.together import together
 from dnnkit.instead import refuse
 from dnnkit.network import checks, streamed
 from dnnkit.network.adapting import adapt
@@ -29,6 +30,10 @@ from dnnkit.training.parts import InParts
 from dnnkit.training.progress import Verbosity
 from dnnkit.training.run import Run
 
+if TYPE_CHECKING:
+    from dnnkit.distributed.data_parallel import DataParallel
+    from dnnkit.distributed.ranks import Ranks
+
 
 class Fittable(Askable):
     """`fit` of a network."""
@@ -36,6 +41,7 @@ class Fittable(Askable):
     _draws_seed: bool
     """Whether its seed was drawn, not given."""
 
+    @together
     def fit(
         self,
         x: Any,
@@ -58,6 +64,7 @@ class Fittable(Askable):
         checkpoint_every: str = "30 s",
         checkpoint_keep: int = 3,
         diagnose: bool = False,
+        distributed: "str | DataParallel | None" = None,
         **others: Any,
     ) -> History:
         """Train on samples x (N, ...) and targets y; return the History of these epochs.
@@ -91,6 +98,11 @@ class Fittable(Askable):
         An optimizer of full batches (`dk.LBFGS`) takes all samples at a time, in their order, whatever `shuffle`: an
         epoch is one iteration, and training ends early where it has converged; `history.ended` says why.
 
+        `distributed="mpi"` trains with all processes that `mpirun` started, each of which makes this call with the same
+        network and the same data: every batch is divided among them, and the trajectory is that of one process, up to
+        rounding. Callbacks, progress and checkpoints are those of the first; all have the History and the parameters
+        (docs/mpi.md; `dk.DataParallel` says more).
+
         Data and losses that look wrong are a `TrainingWarning` with the cure; docs/diagnosis.md lists them.
         """
         refuse("fit", others, Fittable.fit)
@@ -112,29 +124,38 @@ class Fittable(Askable):
             diagnose=diagnose,
         )
         checkpoints = None
-        if checkpoint is not None:
+        ranks: Ranks | None = distributed  # type: ignore[assignment] # which `together` has made of it
+        if checkpoint is not None and (ranks is None or ranks.leads):
             keep = checks.check_count("checkpoint_keep", checkpoint_keep)
             checkpoints = Checkpoints.of(checkpoint, checkpoint_every, keep)
+        hears = checkpoints is not None or ranks is not None
         with (
             self.turns.fitting(),
-            Interrupts(checkpoints is not None) as interrupts,
+            Interrupts(hears) as interrupts,
             checkpoints or nullcontext(),
             ExitStack() as opened,
         ):
             if streamed.is_streamed(x):
-                run = self._prepare_streamed(asked, checkpoints, opened)
+                run = self._prepare_streamed(asked, checkpoints, opened, ranks)
             else:
-                run = self.prepare_run(asked, checkpoints)
+                run = self.prepare_run(asked, checkpoints, ranks=ranks)
             held_out = None if isinstance(run.validation, InParts) else run.validation
             self.executable.prepare(run.data, run.batch_size, self.hyperparameters(), held_out)
             interrupts.check()
             self.turns.begin_training()
-            return loop.train(self, run, heard, verbose, interrupts, checkpoints)
+            train = loop.train if ranks is None else ranks.train
+            return train(self, run, heard, verbose, interrupts, checkpoints)
 
-    def prepare_run(self, asked: Asked, checkpoints: Checkpoints | None = None, load: Load = load_alone) -> Run:
+    def prepare_run(
+        self,
+        asked: Asked,
+        checkpoints: Checkpoints | None = None,
+        load: Load = load_alone,
+        ranks: "Ranks | None" = None,
+    ) -> Run:
         """Look at all that a fit was asked for, build the network, and load its data; for dnnkit's own parts.
 
-        `load` loads data for the executable, perhaps data that others have loaded.
+        `load` loads data for the executable, perhaps data that others have loaded. `ranks` train it together.
         """
         whole = self.optimizer.full_batch
         rows = 32 if asked.batch_size is None and not whole else asked.batch_size
@@ -144,6 +165,8 @@ class Fittable(Askable):
         require_trainable(self.executable, self.optimizer)
         if checkpoints is not None:
             self._take_seed(checkpoints.seed)
+        if ranks is not None:
+            self._take_seed(ranks.seed(self.seed))
         held_out: tuple[Any, ...] | None = None
         held_out_stream: Any = None
         among, samples = asked.among, int(x.shape[0])
@@ -171,9 +194,13 @@ class Fittable(Askable):
         if any(parameter.statistic for parameter in self.executable.program.parameters):
             with self.turns:
                 adapt(self, x if among is None else x[among])
+        if ranks is not None:
+            ranks.begin(self)
         to_numpy = self.backend.to_numpy
         validation: Any = None if held_out is None else load(self.executable, *held_out)
         if held_out_stream is not None:
+            if ranks is not None:
+                raise streamed.not_shared()
             validation = self._read_in_parts(held_out_stream, asked, batch_size)
         return Run(
             data=load(self.executable, x, y, weights),
@@ -192,16 +219,23 @@ class Fittable(Askable):
             validates=asked.validates,
             validation_rows=INFERENCE_BATCH if whole else max(batch_size, 256),
             # all data was looked at before
-            watch=watching(self, self._looked, x, y, batch_size, asked.diagnose, asked.whose),
+            watch=watching(self, self._looked, x, y, batch_size, asked.diagnose, asked.whose)
+            if ranks is None or ranks.leads
+            else Watch(self, None, batch_size),  # the first says what there is to say
             among=among,
+            orders=asked.orders,
         )
 
-    def _prepare_streamed(self, asked: Asked, checkpoints: Checkpoints | None, opened: ExitStack) -> Run:
+    def _prepare_streamed(
+        self, asked: Asked, checkpoints: Checkpoints | None, opened: ExitStack, ranks: "Ranks | None"
+    ) -> Run:
         """As `prepare_run`, of data that are on disk, or that something makes; `opened` closes what reads them."""
         given = streamed.open_streamed(asked.x, asked.y, asked.sample_weight)
         if (arrays := streamed.in_memory(given)) is not None:
             asked.x, asked.y, asked.sample_weight = arrays
-            return self.prepare_run(asked, checkpoints)
+            return self.prepare_run(asked, checkpoints, ranks=ranks)
+        if ranks is not None:
+            raise streamed.not_shared()
         streamed.refuse_what_needs_all(self, given, asked.batch_size, asked.validation_split)
         rows = asked.batch_size or 32
         sample = streamed.Sample.of(given, rows)

@@ -4,6 +4,7 @@ They import this and not `Sequential`, which imports them.
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -99,6 +100,9 @@ class Network(Protocol):
     @property
     def predicts_with_averages(self) -> bool:
         """Whether these are running means of the parameters."""
+
+    def replaced(self, executable: Executable) -> AbstractContextManager[None]:
+        """Within, another executable has the place of its own."""
 
     def set_parameters(self, values: Mapping[str, Any]) -> None:
         """Assign several parameters."""

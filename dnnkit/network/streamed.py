@@ -130,6 +130,14 @@ def refuse_what_needs_all(net: Network, given: "Stream | Batches", batch_size: A
         )
 
 
+def not_shared() -> ConfigurationError:
+    """What to say of data that are not in memory, in a fit of several ranks."""
+    return ConfigurationError(
+        "data that are not in memory are read by one process alone: leave out distributed, or give arrays, of which "
+        "each rank trains on its part"
+    )
+
+
 def refuse_once(given: "Stream | Batches") -> None:
     """Raise `ConfigurationError` for validation data that cannot be read a second time."""
     if getattr(given, "is_once", False):

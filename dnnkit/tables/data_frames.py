@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.errors import DataError
+from dnnkit.extras import command
 from dnnkit.tables.series import Series, as_microseconds, as_texts, from_objects
 from dnnkit.tables.table import Table, check_names, check_shape, numbered, of_series
 
@@ -31,7 +32,7 @@ def _narwhals() -> Any:
         import narwhals.stable.v2 as narwhals
     except ImportError as error:
         raise DataError(
-            f"a data frame needs narwhals, which cannot be imported ({error}): pip install 'narwhals>=2'"
+            f"a data frame needs narwhals, which cannot be imported ({error}): {command('sklearn')}"
         ) from error
     return narwhals
 

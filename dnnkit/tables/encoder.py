@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dnnkit._version import __version__
 from dnnkit.errors import CheckpointError, ConfigurationError, DataError, TrainingWarning
-from dnnkit.estimators.requirement import require_sklearn
+from dnnkit.extras import require
 from dnnkit.registry import did_you_mean
 from dnnkit.saves.schema import COUNT, list_of, one_of, record, taken
 from dnnkit.settings import FLAG, shown
@@ -24,7 +24,7 @@ from dnnkit.tables.scaling import SCALINGS
 from dnnkit.tables.summary import listed, listed_words, report
 from dnnkit.tables.table import Table
 
-require_sklearn("TabularEncoder")
+require("sklearn", "TabularEncoder")
 
 from sklearn.base import BaseEstimator, TransformerMixin  # noqa: E402
 from sklearn.utils.validation import check_is_fitted  # noqa: E402

@@ -11,7 +11,7 @@ from dnnkit.network import checks
 from dnnkit.network.streamed import is_streamed
 from dnnkit.settings import FLAG, SHARE
 from dnnkit.training.epoch_order import Shuffle, check_shuffle
-from dnnkit.training.run import check_frequency
+from dnnkit.training.run import Orders, check_frequency
 
 Load: TypeAlias = Callable[[Executable, Any, Any, Any], Any]
 """What loads samples, targets and row weights, all checked, for an executable."""
@@ -26,7 +26,8 @@ class Asked:
     """The arguments of `fit` that say what is trained on what, and for how long.
 
     `among` are the rows of x that are trained on, and `held_out` those that are validated on; None where all are, and
-    where none is. `whose` is what warnings call the network, where it is one of several.
+    where none is. `whose` is what warnings call the network, where it is one of several. `orders` are
+    used in place of its own.
     """
 
     def __init__(
@@ -49,9 +50,10 @@ class Asked:
         among: NDArray[Any] | None = None,
         held_out: NDArray[Any] | None = None,
         whose: str = "",
+        orders: Orders | None = None,
     ) -> None:
         self.x, self.y, self.sample_weight, self.class_weight = x, y, sample_weight, class_weight
-        self.among, self.held_out, self.whose = among, held_out, whose
+        self.among, self.held_out, self.whose, self.orders = among, held_out, whose, orders
         self.batch_size = checks.check_optional_count("batch_size", batch_size)
         self.validates = check_frequency(validation_freq)
         self.initial_epoch = checks.check_count("initial_epoch", initial_epoch, 0)

@@ -162,11 +162,11 @@ class Checkpoints:
         fit, now, numbers = self._there.fit, self._there.architecture, self._there.numbers
         if self._described["optimizer"] == now["optimizer"]:  # as callbacks have changed it
             self._described["optimizer"] = fit["run"].get("optimizer")
-        differences = list(_differences("", fit["run"], self._described))
-        if differences:
+        found = list(differences("", fit["run"], self._described))
+        if found:
             raise CheckpointError(
-                f"{self.folder} holds a checkpoint of another run: {'; '.join(differences[:4])}"
-                f"{f'; and {len(differences) - 4} more' if len(differences) > 4 else ''}. Choose another folder, or "
+                f"{self.folder} holds a checkpoint of another run: {'; '.join(found[:4])}"
+                f"{f'; and {len(found) - 4} more' if len(found) > 4 else ''}. Choose another folder, or "
                 "call fit as it was called"
             )
         if numbers.backend != net.backend.address:
@@ -253,14 +253,14 @@ def _describe(net: Network, run: Run) -> dict[str, Any]:
     return dict(json.loads(to_json(described)))
 
 
-def _differences(place: str, there: Any, here: Any) -> Iterator[str]:
+def differences(place: str, there: Any, here: Any) -> Iterator[str]:
     """Where two JSON values differ, in words."""
     if isinstance(there, dict) and isinstance(here, dict) and there.get("type") == here.get("type"):
         for name in {**there, **here}:
-            yield from _differences(f"{place}.{name}".removeprefix("."), there.get(name), here.get(name))
+            yield from differences(f"{place}.{name}".removeprefix("."), there.get(name), here.get(name))
     elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
         for number, (one, other) in enumerate(zip(there, here, strict=True)):
-            yield from _differences(f"{place}[{number}]", one, other)
+            yield from differences(f"{place}[{number}]", one, other)
     elif there != here:
         yield f"{place} is {_short(there)} there, {_short(here)} here"
 

@@ -178,12 +178,18 @@ class Fit(Steps):
         self.progress.begin_epoch(epoch, first, last, min(run.rows, last * run.batch_size))
         return last
 
-    def end_epoch(self, epoch: int, totals: Totals, seconds: float) -> Mapping[str, float]:
-        """Validate after the steps of an epoch, in which this was measured, and tell of it; its logs."""
+    def end_epoch(
+        self, epoch: int, totals: Totals, seconds: float, held_out: Mapping[str, float] | None = None
+    ) -> Mapping[str, float]:
+        """Validate after the steps of an epoch, in which this was measured, and tell of it; its logs.
+
+        `held_out` is what the validation gives, where somebody has measured it.
+        """
         net, run, standing, state = self.net, self.run, self.standing, self.net.executable.state
         self.totals = totals
         run.watch.epoch_ended(totals)
-        logs = {**totals.means(net.executable.program.metrics), **net.executable.counts, **self._validate(epoch)}
+        found = self._validate(epoch) if held_out is None else held_out
+        logs = {**totals.means(net.executable.program.metrics), **net.executable.counts, **found}
         self._note_end()
         standing.history.add(epoch, logs, seconds)
         net.history.add(state.epoch, logs, seconds)
@@ -223,7 +229,7 @@ class Fit(Steps):
 
     def _run_unseen(self, epoch: int, most: int, pace: Pace) -> tuple[int, Mapping[str, float]]:
         """Train at most so many epochs in one call; how many, and the logs of the last."""
-        net, run, standing, state = self.net, self.run, self.standing, self.net.executable.state
+        net, run = self.net, self.run
         executable, start = net.executable, perf_counter()
         turn = net.turns.stretch(executable, run.step_size(executable))
         most = turn.end(0, most)
@@ -235,8 +241,22 @@ class Fit(Steps):
         if not count:
             return 0, {}
         pace.went(count, seconds)
+        logs = self.end_epochs(epoch, made, epochs.last, seconds)
+        self.save_if_due(0)
+        return count, logs
+
+    def end_epochs(
+        self, epoch: int, made: Mapping[str, list[float]], totals: Totals, seconds: float
+    ) -> Mapping[str, float]:
+        """Note of epochs that nobody saw end, the first of that number; the logs of the last, which has these totals.
+
+        `made` has, by name, a number of each.
+        """
+        net, run, standing, state = self.net, self.run, self.standing, self.net.executable.state
+        count = len(made["loss"])
+        self.totals = totals
         state.epoch += count - 1
-        run.watch.epochs_ended(made["loss"], epochs.last)
+        run.watch.epochs_ended(made["loss"], totals)
         self._note_end()
         standing.history.extend(epoch, made, seconds)
         net.history.extend(state.epoch + 1 - count, made, seconds)
@@ -246,9 +266,7 @@ class Fit(Steps):
                 logs = dict(zip(made, values, strict=True))
                 self.progress.tell_epoch(epoch + place, run.rows, logs, seconds / count)
         self._tell_end()
-        if self.checkpoints is not None:
-            self.save_if_due(0)
-        return count, {name: values[-1] for name, values in made.items()}
+        return {name: values[-1] for name, values in made.items()}
 
     def _tell_of_epoch(self, epoch: int, number: int, logs: Mapping[str, float]) -> Mapping[str, float]:
         """The logs, with what callbacks add to them; `number` counts the epochs of all fits."""

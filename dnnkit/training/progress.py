@@ -1,7 +1,12 @@
-"""Progress of training: a live bar on a terminal or in a notebook, one plain line an epoch elsewhere."""
+"""Progress of training: a live bar on a terminal or in a notebook, plain lines elsewhere.
+
+By itself, a training of many fast epochs is told in a few lines: what a second holds is one of them.
+"""
 
 import sys
 from collections.abc import Collection, Mapping
+from importlib.util import find_spec
+from math import inf
 from time import perf_counter
 from typing import Any, Literal, TypeAlias
 
@@ -15,6 +20,12 @@ Verbosity: TypeAlias = Literal["auto", 0, 1, 2]
 REFRESH = 0.1
 """Seconds between two updates of a live bar."""
 
+FEW = 20
+"""Epochs that have a line each, whatever they take."""
+
+LONGEST_SILENCE = 1.0
+"""Seconds after which any epoch has a line."""
+
 LINES = 40
 """Lines that a notebook's cell shows of a training of more epochs: the first and the last."""
 
@@ -24,18 +35,23 @@ def make_progress(
 ) -> "Progress":
     """0: silent; 1: a live bar; 2: one line per epoch; "auto": 1 on a terminal or in a notebook, else 2.
 
+    With "auto" and more than `FEW` epochs, those that are over within a second share a line.
+
     Names of metrics that are `estimated` while training are shown with "≈". Where rows of so many bytes are read from
     a disk, it is shown how many were.
     """
     verbose = check_verbosity(verbose)
     if (sys.stdout is None or getattr(sys.stdout, "closed", False)) and not in_notebook():  # as without a console
         verbose = 0
+    is_sparse = verbose == "auto" and epochs > FEW and not in_notebook()
     if verbose == "auto":
         verbose = 1 if in_notebook() or sys.stdout.isatty() else 2
-    live = NotebookProgress if in_notebook() else LiveProgress
-    shown = {0: Progress, 1: live, 2: LineProgress}[int(verbose)](epochs)
+    kind = {0: Progress, 1: NotebookProgress if in_notebook() else LiveProgress, 2: LineProgress}[int(verbose)]
+    if kind is LiveProgress and find_spec("rich") is None:  # NumPy is all that a training needs
+        kind = LineProgress
+    shown = SparseProgress(epochs, has_bar=kind is LiveProgress) if is_sparse else kind(epochs)
     shown.estimated, shown.row_bytes = estimated, row_bytes
-    return Guarded(shown) if int(verbose) else shown
+    return Guarded(shown) if verbose else shown
 
 
 def check_verbosity(verbose: Verbosity) -> Verbosity:
@@ -173,16 +189,9 @@ class LiveProgress(Progress):
         self._bar: Any = None
 
     def begin_epoch(self, epoch: int, first: int, end: int, samples: int) -> None:  # noqa: D102
-        from rich.progress import BarColumn, TextColumn
-        from rich.progress import Progress as Bar
-
         super().begin_epoch(epoch, first, end, samples)
         self._console.print(self._title)
-        # The numbers are made here, not by rich's own columns: they must agree with the line that stays.
-        columns = (TextColumn("{task.completed}/{task.total}"), BarColumn(20), TextColumn("{task.fields[text]}"))
-        self._bar = Bar(*columns, console=self._console, auto_refresh=False, transient=True)
-        self._task = self._bar.add_task("", total=end, completed=first, text="")
-        self._bar.start()
+        self._bar, self._task = _bar(end, first, self._console)
 
     def advance(self, step: int, logs: Mapping[str, float]) -> None:  # noqa: D102
         self._bar.update(self._task, completed=step, text=" - ".join(self._parts_so_far(step, logs)))
@@ -197,6 +206,55 @@ class LiveProgress(Progress):
         self._console.print(text, soft_wrap=True)
 
     def close(self) -> None:  # noqa: D102
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+class SparseProgress(LineProgress):
+    """Lines of some epochs: the first, the last, each tenth or so, and whatever comes a second after the last line.
+
+    On a terminal there is also a bar while an epoch runs that takes long enough to see it.
+    """
+
+    def __init__(self, epochs: int, has_bar: bool) -> None:
+        super().__init__(epochs)
+        self.wants_updates, self.verbosity = has_bar, 1 if has_bar else 2
+        self._stride = stride(epochs)
+        self._bar: Any = None
+        self._untold: tuple[Mapping[str, float], float] | None = None
+        self._told = -inf
+
+    def advance(self, step: int, logs: Mapping[str, float]) -> None:  # noqa: D102
+        if self._bar is None:
+            if perf_counter() - self._start < REFRESH:
+                return
+            self._bar, self._task = _bar(self._end)
+        text = " - ".join((self._title, *self._parts_so_far(step, logs)))
+        self._bar.update(self._task, completed=step, text=text)
+        self._bar.refresh()
+
+    def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:  # noqa: D102
+        self._stop_bar()
+        self._untold = dict(logs), seconds
+        number = self._epoch + 1
+        if number == self.epochs or number % self._stride == 0 or perf_counter() - self._told > LONGEST_SILENCE:
+            self._tell()
+
+    def say(self, text: str) -> None:  # noqa: D102
+        self._tell()
+        super().say(text)
+
+    def close(self) -> None:  # noqa: D102
+        self._stop_bar()
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._untold is not None:
+            untold, self._untold, self._told = self._untold, None, perf_counter()
+            super().end_epoch(*untold)
+
+    def _stop_bar(self) -> None:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -237,6 +295,27 @@ class NotebookProgress(Progress):
 
 
 _SILENT = Progress(0)
+
+
+def stride(epochs: int) -> int:
+    """The epochs between two lines: 1, 2 or 5 times a power of ten, so that there are 10 lines at most."""
+    step = 1
+    while 10 * step < epochs:
+        step *= 10
+    return next(step // part for part in (5, 2, 1) if 10 * (step // part) >= epochs)
+
+
+def _bar(total: int, completed: int = 0, console: Any = None) -> tuple[Any, Any]:
+    """A bar that has begun, and its task; it leaves nothing behind."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    # The numbers are the caller's, not those of rich's own columns: they must agree with the line that stays.
+    columns = (TextColumn("{task.completed}/{task.total}"), BarColumn(20), TextColumn("{task.fields[text]}"))
+    bar = Progress(*columns, console=console or Console(highlight=False), auto_refresh=False, transient=True)
+    task = bar.add_task("", total=total, completed=completed, text="")
+    bar.start()
+    return bar, task
 
 
 def _per_sample(seconds: float, samples: float) -> str:

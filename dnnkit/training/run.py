@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from math import inf, prod
-from typing import Any
+from typing import Any, Protocol
 
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.state import HostArray, TrainingState
@@ -15,6 +15,13 @@ from dnnkit.training.parts import Feed
 
 SAMPLED = 1 << 18
 """Bytes of an array that tell whether an epoch goes on with the data with which it began."""
+
+
+class Orders(Protocol):
+    """Orders that are not a network's own; its `repr` says which they are."""
+
+    def order(self, samples: int, epoch: int) -> HostArray:
+        """The samples, in the order of an epoch."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,8 @@ class Run:
     """Where the data come from, if they are not in memory; there are none to be had at once then."""
     among: HostArray | None = None
     """The rows of the data that are the samples; None where all are."""
+    orders: "Orders | None" = None
+    """What gives the orders of epochs in place of the network's seed."""
 
     def is_validated(self, epoch: int) -> bool:
         """Whether the validation data are looked at after that epoch, counted from 0."""
@@ -69,12 +78,15 @@ class Run:
             return f"{self.steps} steps per epoch, {self.feed.schedule}"
         return (
             f"{self.steps} steps per epoch, {self.rows} rows of {self.samples} samples, batch_size {self.batch_size}, "
-            f"shuffle {self.shuffle!r}"
+            f"shuffle {self.orders or self.shuffle!r}"
         )
 
     def order(self, seed: int, epoch: int) -> HostArray:
         """The rows of the data that an epoch shows, one after the other."""
-        order = epoch_order(self.shuffle, self.samples, self.rows, seed, epoch)
+        if self.orders is not None:
+            order = self.orders.order(self.samples, epoch)
+        else:
+            order = epoch_order(self.shuffle, self.samples, self.rows, seed, epoch)
         return order if self.among is None else self.among[order]
 
     def sample_of_data(self) -> str:

@@ -46,7 +46,7 @@ class Pace:
             self.length = max(1, min(int(done * self._seconds / max(seconds, 1e-9)), 8 * self.length))
 
 
-@dataclass
+@dataclass(eq=False)
 class Steps:
     """The steps of one training, epoch by epoch, and its checkpoints."""
 

@@ -14,10 +14,19 @@ DEFINED_IN = {
     "run_in_crew": "crew",
     "read_ticks": "timing",
     "run_timed": "timing",
+    "run_jobs": "many",
 }
 """Name -> the module here."""
 
-ARGUMENTS = {"run_workers": 3, "predict_few": 1, "stand_by": 3, "run_in_crew": 5, "read_ticks": 1, "run_timed": 3}
+ARGUMENTS = {
+    "run_workers": 3,
+    "predict_few": 1,
+    "stand_by": 3,
+    "run_in_crew": 5,
+    "read_ticks": 1,
+    "run_timed": 3,
+    "run_jobs": 1,
+}
 
 
 def function_of(name: str, dtype: str) -> Function:

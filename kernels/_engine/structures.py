@@ -238,3 +238,55 @@ LINE = 8
 STOP, LIMIT, ENDED = 0, LINE, 2 * LINE
 """Places in `control`: not 0 to stop between two steps; the step to end before; the segment after which all workers
 have ended, or -1."""
+
+MANY = Structure(
+    {
+        "job": "address of the first JOB; those that take longest come first",
+        "jobs": "how many there are",
+        "queue": "address of the number of the next that nobody has taken",
+    },
+    {},
+)
+"""Several networks that are trained at the same time, each by one thread."""
+
+JOB = Structure(
+    {
+        "first": "address of its first PASS",
+        "passes": "how many there are",
+        "control": "address of the network's own words STOP, LIMIT and ENDED",
+        "parameters": "address of its parameters",
+        "slots": "address of the optimizer's slots for them",
+        "seed": "seed of its dropout masks",
+        "group_rates": "as in RUN",
+        "constant_stride": "as in RUN",
+        "group_constants": "as in RUN",
+    },
+    {"clip_norm": "as in RUN", "clip_value": "as in RUN"},
+)
+
+PASS = Structure(
+    {
+        "trains": "1 if it trains, 0 if it measures",
+        "teams": "address of the teams that can run it, a line each: 1 if somebody uses it, the address of its RUN",
+        "team_count": "how many there are",
+        "first": "the step that is run first",
+        "last": "the one after the last",
+        "first_update": "as in RUN",
+        "totals": "address of the sums of the loss and of the metrics, float64",
+        "x": "as in RUN",
+        "row_limit": "as in RUN",
+        "targets": "as in RUN",
+        "weights": "as in RUN",
+        "bits": "as in RUN",
+        "order": "as in RUN",
+        "row_count": "as in RUN",
+        "batch_weights": "as in RUN",
+        "rates": "as in RUN",
+        "constants": "as in RUN",
+        "done": "written: the step after the last that was run",
+        "nan_step": "written: the first step whose loss was not a number, or -1",
+        "began": "written: the processor's counter of time",
+        "ended": "written: the same",
+    },
+    {},
+)

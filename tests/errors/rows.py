@@ -266,6 +266,14 @@ ROWS: dict[str, list[str]] = {
         "net.apply_gradients({'dense/kernel': x})",
         "net.apply_gradients({'input': x})",
     ],
+    "Several processes": [
+        "net.fit(x, y, distributed='mpj')",
+        "net.fit(x, y, distributed=4)",
+        "dk.DataParallel('mpj').connect()",
+        "dk.DataParallel(blocks=6)",
+        "dk.DataParallel(blocks=2).blocks_for(4)",
+        "dk.DataParallel(average_every=0)",
+    ],
     "fit_many": [
         "dk.fit_many(net, x, y)",
         "dk.fit_many([], x, y)",
@@ -411,6 +419,7 @@ ROWS: dict[str, list[str]] = {
         "dnnkit train --resume run",
         "dnnkit train --resume run --hidden 3",
         "dnnkit train --checkpoint-every often",
+        "dnnkit train --average-every 4",
         "dnnkit train --json nowhere/a.json",
         "dnnkit train t.csv",
         "dnnkit train t.csv --target prize",

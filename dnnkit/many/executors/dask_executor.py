@@ -1,8 +1,10 @@
 """Dask as an executor: the workers of a cluster, reached by a `distributed.Client`."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from functools import partial
 from math import inf
 from queue import Empty, SimpleQueue
@@ -31,6 +33,25 @@ LARGE = 1 << 20
 """Bytes of an argument that go to a worker without passing the scheduler."""
 
 Work = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
+@contextmanager
+def _ctrl_c_is_ours() -> Iterator[None]:
+    """Processes started within, or by threads that are, do not hear the terminal's Ctrl-C: this one ends them.
+
+    It hears what came meanwhile afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # which opens the ears of the thread that first needs it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @EXECUTORS.named("dask", "distributed")
@@ -76,9 +97,10 @@ class DaskExecutor(Executor):
             return cls(distributed.Client.current())
         except ValueError:  # there is none
             pass
-        cluster = distributed.LocalCluster(
-            n_workers=num_workers or processors(), threads_per_worker=1, dashboard_address=":0"
-        )
+        with _ctrl_c_is_ours():
+            cluster = distributed.LocalCluster(
+                n_workers=num_workers or processors(), threads_per_worker=1, dashboard_address=":0"
+            )
         client = distributed.Client(cluster, set_as_default=False)
         return cls(client, (client, cluster))
 

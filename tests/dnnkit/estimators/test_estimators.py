@@ -1,7 +1,6 @@
 """What estimators do beyond scikit-learn's checks."""
 
 import pickle
-import sys
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from dnnkit.errors import CheckpointError, ConfigurationError, DataError, Unknow
 from dnnkit.estimators import workers
 from dnnkit.estimators.convergence import Convergence
 from dnnkit.estimators.data import Curve
-from dnnkit.estimators.requirement import require_sklearn
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning", "ignore::dnnkit.errors.TrainingWarning"
@@ -283,12 +281,6 @@ def test_a_wrong_parameter_is_said_in_a_line(name: str) -> None:
 def test_what_is_for_classes_is_refused_for_numbers() -> None:
     with pytest.raises(ConfigurationError, match=r"label_smoothing is 0\.1: it is for classes"):
         dk.DNNRegressor(**MLP, label_smoothing=0.1).fit(X, NUMBERS)
-
-
-def test_without_scikit_learn_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'dnnkit\[sklearn\]'"):
-        require_sklearn("DNNClassifier")
 
 
 # -- keeping ---------------------------------------------------------------------------------------------------------

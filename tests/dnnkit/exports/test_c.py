@@ -127,6 +127,19 @@ def test_buffers_that_nobody_reads_any_more_are_used_again() -> None:
     assert "#define DEEP_SCRATCH 20" in source(net, "deep")
 
 
+def test_numbers_that_are_not_finite_or_too_large(tmp_path: Path) -> None:
+    net = dk.Sequential([dk.Dense(3)], seed=0, dtype="float64")
+    net.build(1)
+    net.parameters["dense/kernel"], net.parameters["dense/bias"] = np.zeros((1, 3)), [np.nan, -np.inf, -1e-30]
+    library = compile_c(tmp_path, {"odd": source(net, "odd")})
+    _, (y,) = predicted(library, "odd", source(net, "odd"), "float32", np.ones((1, 1)), [3])
+    np.testing.assert_array_equal(y[0], np.array([np.nan, -np.inf, -1e-30], np.float32))
+    net.parameters["dense/bias"] = [0.0, 1e300, 0.0]
+    with pytest.raises(ConfigurationError, match=r"a float cannot be 1e\+300.*dtype='float64'"):
+        source(net, "large")
+    assert "1e+300" in source(net, "large", "float64")
+
+
 def test_paths_and_dtypes_that_do_not_fit(tmp_path: Path) -> None:
     net, _ = graphs("float32")["chain"]
     with pytest.raises(ConfigurationError, match=r"must end in \.h"):

@@ -22,6 +22,7 @@ from dnnkit.errors import (
     ShapeError,
     TrainingWarning,
 )
+from dnnkit.training.epoch_order import epoch_order
 from tests import conftest
 from tests.dnnkit.many.sweeps import BATCH, SAMPLES, data, everything, measured, network
 
@@ -54,6 +55,7 @@ def of(backend: Backend, drawn: dict[str, Any], num_threads: int | None = 1) -> 
     return network(backend, **drawn.pop("kind"), **drawn, optimizer=make(rate), num_threads=num_threads)
 
 
+@pytest.mark.filterwarnings("ignore::dnnkit.errors.TrainingWarning")  # of networks as they are drawn
 @settings(
     max_examples=6,
     phases=[Phase.explicit, Phase.generate],
@@ -101,6 +103,20 @@ def test_each_is_what_its_own_fit_makes_of_it(backend, drawn, held_out, weighted
     for twin, (own_x, own_y, own) in zip(twins, of_each, strict=True):
         twin.fit(own_x, own_y, **{**own, "epochs": 1})
     assert [everything(net) for net in nets] == [everything(twin) for twin in twins] != before
+
+
+def test_shared_orders_are_those_of_a_seed(backend: Backend) -> None:
+    x, y = data()
+    nets, twins = [network(backend, seed) for seed in (3, 4)], [network(backend, seed) for seed in (3, 4)]
+    dk.fit_many(nets, x, y, batch_size=BATCH, epochs=3, shuffle="shared", order_seed=4, verbose=0)
+    for net, twin in zip(nets, twins, strict=True):
+        for epoch in range(3):
+            order = epoch_order(True, SAMPLES, SAMPLES, 4, epoch)
+            twin.fit(x[order], y[order], batch_size=BATCH, shuffle=False, epochs=1, verbose=0)
+        assert everything(net) == everything(twin)
+    by_itself = network(backend, 4)
+    by_itself.fit(x, y, batch_size=BATCH, epochs=3, verbose=0)
+    assert everything(nets[1]) == everything(by_itself)
 
 
 def test_an_optimizer_of_full_batches_is_one_of_many(backend: Backend) -> None:
@@ -224,6 +240,7 @@ def test_it_says_which_network_is_wrong() -> None:
     refused(ConfigurationError, "early_stopping", [one], early_stopping={"patients": 2})
     refused(ConfigurationError, "num_workers", [one], num_workers=0)
     refused(ConfigurationError, "resume=True", [one], resume=True)
+    refused(ConfigurationError, "order_seed", [one], order_seed=1)
     refused(ConfigurationError, "between epochs", [one], checkpoint="run", checkpoint_every="5 steps")
     with pytest.raises(ConcurrentUse, match=r"networks\[0\]"), one.turns.fitting():
         dk.fit_many([one], x, y)

@@ -100,7 +100,7 @@ def test_weights_that_do_not_fit() -> None:
         net.load_weights(given)
 
 
-@pytest.mark.parametrize("layout", list(LAYOUTS))
+@pytest.mark.parametrize("layout", ["torch", "keras", "sklearn"])
 def test_layers_that_the_library_has_not(layout: str, tmp_path: Path) -> None:
     for layer in (dk.Scale(name="mine"), dk.Dense(4, parametrization="ntk", name="mine")):
         net = dk.Sequential([dk.Dense(4), layer], seed=0)
@@ -108,6 +108,17 @@ def test_layers_that_the_library_has_not(layout: str, tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match=r"the layer 'mine', a .* has no counterpart in"):
             net.save_weights(tmp_path / "weights.safetensors", layout=layout)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_layout_of_ones_own(tmp_path: Path) -> None:
+    mine = LAYOUTS["torch"]._replace(prefix=lambda name, number, modules: f"layers.{number}", more={})
+    dk.register("layout", "mine_for_layouts", mine)
+    network().save_weights(tmp_path / "weights.safetensors", layout="mine_for_layouts")
+    arrays = from_safetensors((tmp_path / "weights.safetensors").read_bytes(), "it")
+    assert {"layers.0.weight", "layers.6.bias"} <= set(arrays)
+    other = network(1)
+    other.load_weights(arrays, layout="mine_for_layouts")
+    np.testing.assert_array_equal(other.predict(X), network().predict(X))
 
 
 @pytest.mark.extras

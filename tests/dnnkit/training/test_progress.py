@@ -7,7 +7,7 @@ import pytest
 
 import dnnkit as dk
 from dnnkit.errors import ConfigurationError
-from dnnkit.training.progress import LineProgress, LiveProgress
+from dnnkit.training.progress import LineProgress, LiveProgress, SparseProgress, make_progress
 
 DATA = np.random.default_rng(1).normal(size=(40, 3))
 LABELS = (DATA[:, 0] > 0).astype(int)
@@ -42,6 +42,57 @@ def test_auto_is_lines_where_output_is_no_terminal(capsys):
     fit("auto", epochs=2)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(" - ")[0] for line in lines] == ["Epoch 1/2", "Epoch 2/2"]
+
+
+@pytest.mark.parametrize("epochs", [60, 120])
+def test_many_fast_epochs_share_lines(capsys, epochs, monkeypatch):
+    monkeypatch.setattr("dnnkit.training.progress.LONGEST_SILENCE", 1e9)
+    history = fit("auto", epochs=epochs)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" - ")[0] for line in lines] == [
+        f"Epoch {number}/{epochs}" for number in (1, *range(epochs // 6, epochs + 1, epochs // 6))
+    ]
+    assert lines[-1].endswith(numbers(history, -1))
+
+
+def test_an_epoch_a_second_after_the_last_line_has_one_and_so_has_the_last_one_trained(capsys, monkeypatch):
+    now = 100.0
+    monkeypatch.setattr("dnnkit.training.progress.perf_counter", lambda: now)
+    progress = make_progress("auto", 100)
+    for epoch, seconds in enumerate((0.1, 0.1, 3600.0, 0.1, 0.1, 0.1)):
+        progress.begin_epoch(epoch, 0, 10, 1000)
+        now += seconds
+        progress.end_epoch({"loss": 0.5}, seconds)
+        if epoch == 4:
+            progress.say("words")
+    progress.close()
+    told = [line.split(" - ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert told == ["Epoch 1/100", "Epoch 3/100", "Epoch 5/100", "words", "Epoch 6/100"]
+
+
+def test_on_a_terminal_a_slow_epoch_of_many_has_a_bar(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes what pytest reads for a terminal then
+    now = 100.0
+    monkeypatch.setattr("dnnkit.training.progress.perf_counter", lambda: now)
+    progress = SparseProgress(100, has_bar=True)
+    for epoch in range(2):
+        progress.begin_epoch(epoch, 0, 10, 1000)
+        progress.advance(1, {"loss": 0.75})
+        now += 0.5 * epoch
+        progress.advance(2, {"loss": 0.5})
+        progress.end_epoch({"loss": 0.25}, 0.5)
+    shown = capsys.readouterr().out
+    assert "Epoch 1/100 - 0.50 s" in shown
+    assert "Epoch 1/100 - ETA" not in shown
+    assert "Epoch 2/100 - ETA 2.00 s" in re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", shown)
+    progress.close()
+
+
+def test_without_rich_a_bar_is_lines(capsys, monkeypatch):
+    monkeypatch.setattr("dnnkit.training.progress.find_spec", lambda name: None)
+    fit(1, epochs=2)
+    assert len(capsys.readouterr().out.splitlines()) == 2
 
 
 def test_zero_is_silent(capsys):

@@ -1,0 +1,66 @@
+"""Parts of batches that others share, each differentiated in a run of its own."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from dnnkit.backends.aligned import address
+from dnnkit.backends.numba_backend import cost_model
+from dnnkit.backends.numba_backend.bytecode import Purpose
+from dnnkit.backends.numba_backend.data import BatchSource
+from dnnkit.backends.numba_backend.runs import Batches, Steps
+from dnnkit.backends.numba_backend.weights import Weights
+from dnnkit.backends.numba_backend.workers import WorkerTeam
+from dnnkit.backends.stagewise.flat import Data
+from dnnkit.backends.state import HostArray
+
+
+class BatchPart:
+    """Parts of so many rows of some data, for a team that can compute these.
+
+    `weights(parameters)` are flat parameters as a team reads them; `run(team, rows, threads)` runs what the team was
+    prepared for.
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        source: BatchSource,
+        rows: int,
+        team: WorkerTeam,
+        first: int,
+        weights: Callable[[HostArray], Weights],
+        run: Callable[[WorkerTeam, int, int], None],
+    ) -> None:
+        self._data, self._team, self._first, self._weights, self._run = data, team, first, weights, run
+        self._batches = Batches(source, np.arange(rows), rows, np.zeros(1))  # whose rows and weight are written over
+        self._sums = team.zero_totals()
+        program = team.program
+        self._writes_to_team = bool(program.custom_layers)
+        """Whether gradients of layers go to the team's own memory."""
+        self._has_penalties = bool(program.penalties)
+
+    def differentiate(
+        self, rows: HostArray, before: int, weight: float, step: int, parameters: HostArray, out: HostArray
+    ) -> list[float]:
+        """The sums over these rows of a batch, of that weight in all, with so many rows before; the gradient to out."""
+        team, batches, worker = self._team, self._batches, self._team.worker
+        batches.order[...], batches.batch_weights[0] = rows, weight
+        self._sums.fill(0)
+        kept, is_alone = worker.gradient, team.partition.workers == 1
+        if not is_alone:
+            team.run_structure.whole_gradient = address(out)
+        elif not self._writes_to_team:
+            worker.gradient = address(out)
+        team.begin_with(before)
+        try:
+            purpose: Purpose = "first part" if before == 0 and self._has_penalties else "part"
+            numbers = self._weights(parameters)
+            team.prepare(purpose, batches, Steps(0, 1, step), numbers, self._sums, self._first)
+            self._run(team, len(rows), 0 if is_alone else cost_model.threads(team.program, len(rows), 1))
+            if is_alone and self._writes_to_team:
+                out[...] = team.gradients[0]
+        finally:
+            worker.gradient = kept
+            team.begin_with(0)
+        return team.totals(self._sums)

@@ -1,0 +1,235 @@
+"""An executable whose steps all ranks make together; each rank has one around its own network's.
+
+Rank 0 leads: it trains as a process alone does, and what its loop asks of the executable it first tells the others,
+who do the same (`ranks.py`). All that a step must know of others goes with the sum that is made in it: whether rank 0
+wants to stop, and whether somebody failed.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dnnkit.backends.around import Around
+from dnnkit.backends.executable import Executable
+from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Snapshot, Totals
+from dnnkit.distributed.communicator import Communicator
+from dnnkit.errors import ConfigurationError
+from dnnkit.kernels.array import Array
+
+TAIL = 2
+STOP, FAILED = -2, -1
+"""Places of two numbers behind those that are added up: how many ranks want to stop, and how many failed."""
+
+Meet = Callable[[Any], list[Any]]
+"""What every rank says; raises if one of them says that it failed."""
+
+
+class Begin(NamedTuple):
+    """Rank 0 begins an epoch."""
+
+    order: HostArray
+    batch_size: int
+
+
+class GoOn(NamedTuple):
+    """It goes on with sums of an epoch that began elsewhere."""
+
+    sums: EpochSums
+    position: int
+
+
+class Run(NamedTuple):
+    """It runs steps; `numbers` are those of rank 0 if they have changed otherwise than by steps."""
+
+    first: int
+    last: int
+    hyperparameters: Hyperparameters
+    numbers: Snapshot | None
+
+
+class SharedExecutable(Around):
+    """Steps of all ranks.
+
+    Arguments:
+        inner: what computes here.
+        communicator: of the ranks.
+        meet: what every rank says, or an error.
+        leads: whether this is rank 0.
+    """
+
+    can_run_epochs = False
+
+    def __init__(self, inner: Executable, communicator: Communicator, meet: Meet, leads: bool) -> None:
+        super().__init__(inner)
+        self._communicator, self._meet, self.leads = communicator, meet, leads
+        self.data: Any = None
+        """What all ranks train on."""
+        self.is_within_step = False
+        """Whether others wait for this rank's part of a sum."""
+        self._order, self._batch_size = np.empty(0, np.int64), 1
+        self._first = self._last = 0
+        self._before: list[list[float]] = []
+        """Rows of sums of steps that were run before this epoch was gone on with."""
+        self._rows: list[list[float]] = []
+        self._nan_step = -1
+        self._wants_stop = self.is_changed = False
+        self._failure: Exception | None = None
+        self._reduction = inner.program.loss.reduction if inner.program.loss is not None else "mean"
+
+    def obey(self, told: Any) -> None:
+        """Do what rank 0 has told."""
+        match told:
+            case Begin(order, batch_size):
+                self._begin(order, batch_size)
+            case GoOn(sums, position):
+                self.state.position = position
+                self._go_on_from(sums)
+            case Run(first, last, hyperparameters, numbers):
+                if numbers is not None:
+                    self._take(numbers)
+                self.state.position = self._run(first, last, hyperparameters)
+
+    # -- what rank 0 is asked for ------------------------------------------------------------------------------------
+
+    def begin_epoch(self, data: Any, order: HostArray, batch_size: int) -> None:
+        """Begin an epoch on every rank."""
+        self._require_shared(data)
+        self._meet(Begin(order, batch_size))
+        self._begin(order, batch_size)
+
+    def go_on_from(self, sums: EpochSums) -> None:  # noqa: D102
+        self._meet(GoOn(sums, self.state.position))
+        self._go_on_from(sums)
+
+    def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:
+        """Run steps on every rank."""
+        numbers, self.is_changed = (self._inner.snapshot() if self.is_changed else None), False
+        self._meet(Run(first, last, hyperparameters, numbers))
+        return self._run(first, last, hyperparameters)
+
+    def request_stop(self) -> None:  # noqa: D102
+        self._wants_stop = True
+
+    def _require_shared(self, data: Any) -> None:
+        if data is not self.data:
+            raise ConfigurationError(
+                "a callback trains the network on other data, while its ranks train it together: leave that out, or "
+                "train without distributed="
+            )
+
+    # -- what every rank does ----------------------------------------------------------------------------------------
+
+    def _begin(self, order: HostArray, batch_size: int) -> None:
+        self._order, self._batch_size = np.ascontiguousarray(order, np.int64), min(batch_size, len(order))
+        self._first = self._last = 0
+        self._before, self._rows, self._nan_step, self._wants_stop = [], [], -1, False
+        self._begin_own()
+
+    def _go_on_from(self, sums: EpochSums) -> None:
+        self._first, self._last, self._nan_step = sums.first, self.state.position, sums.nan_step
+        self._before, self._rows = ([], list(map(list, sums.sums))) if self._takes(sums) else ([list(sums.total)], [])
+
+    def _run(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:
+        """Run steps until one after which rank 0 wants to stop; then all know what was measured."""
+        if self._last == 0:
+            self._first = first
+        self._wants_stop = self._wants_stop and self.leads
+        self.is_within_step = True
+        done = self._run_own(first, last, hyperparameters)
+        self.is_within_step = False
+        self._last, self._wants_stop = done, False
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure  # which the others wait to hear
+        told = self._meet(self._measured())
+        self._rows = [row for rows, _ in told for row in rows]
+        found = [step for _, step in told if step >= 0]
+        if self._nan_step < 0 and found:
+            self._nan_step = min(found)
+        return done
+
+    def _tell(self, summand: HostArray) -> None:
+        """Write what others must know behind a summand of this rank."""
+        summand[STOP], summand[FAILED] = self._wants_stop and self.leads, self._failure is not None
+
+    def _batch(self, step: int) -> HostArray:
+        """The rows of a step."""
+        return self._order[step * self._batch_size : (step + 1) * self._batch_size]
+
+    def _take(self, numbers: Snapshot) -> None:
+        """Go on with the numbers of rank 0."""
+        self._inner.restore(numbers)
+
+    @abstractmethod
+    def _begin_own(self) -> None:
+        """Begin an epoch."""
+
+    def _takes(self, sums: EpochSums) -> bool:
+        """Go on from this rank's own of these rows of sums; False if work was divided otherwise."""
+        return False
+
+    @abstractmethod
+    def _run_own(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:
+        """Run steps, and return the one after the last; an exception goes to `_failure` and to the others first."""
+
+    @abstractmethod
+    def _measured(self) -> tuple[list[list[float]], int]:
+        """(rows of sums of this rank's in this epoch, the first step whose loss was not a number or -1)."""
+
+    # -- what is told of it ------------------------------------------------------------------------------------------
+
+    def sums(self) -> EpochSums | None:  # noqa: D102
+        rows = [*self._before, *self._rows]
+        if not rows:
+            return self.state.sums
+        return EpochSums(self._first, self._weight(), tuple(map(tuple, rows)), self._nan_step)
+
+    def totals(self) -> Totals:  # noqa: D102
+        sums = self.sums()
+        if sums is None or not sums.sums:
+            return Totals(0.0, 0.0, (0.0,) * (self.program.measured - 1), self._reduction)
+        loss, *metrics = sums.total
+        return Totals(loss, sums.weight, tuple(metrics), self._reduction, sums.nan_step)
+
+    def _weight(self) -> float:
+        """The sum of the row weights of the steps that were run."""
+        rows = self._order[self._first * self._batch_size : self._last * self._batch_size]
+        return self._inner.weight(self.data, rows) if len(rows) else 0.0
+
+    # -- numbers in and out ------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:  # noqa: D102
+        found = self._inner.snapshot()
+        sums = self.sums() if found.state.position else None
+        return replace(found, state=replace(found.state, sums=sums))
+
+    def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
+        self.is_changed = True
+        self._take(snapshot)
+        self._rows, self._before = [], []
+
+    def write_parameter(self, name: str, value: HostArray) -> None:  # noqa: D102
+        self.is_changed = True
+        self._inner.write_parameter(name, value)
+
+    def write_average(self, name: str, value: HostArray) -> None:  # noqa: D102
+        self.is_changed = True
+        self._inner.write_average(name, value)
+
+    def averages(self) -> Any:  # noqa: D102
+        return self._inner.averages()
+
+    def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
+        self.is_changed = True
+        self._inner.update(gradients, hyperparameters)
+
+    def take_over(self, other: Executable) -> None:  # noqa: D102
+        self.is_changed = True
+        self._inner.take_over(other)
+
+    def follow(self, other: Executable, share: float) -> None:  # noqa: D102
+        self.is_changed = True
+        self._inner.follow(other, share)

@@ -1,0 +1,229 @@
+"""Who decides, and what becomes of errors: rank 0 trains as a process alone does, the others do what it tells them.
+
+Ranks meet at a few moments: before they begin, whenever rank 0 begins an epoch or runs steps, when these are over, and
+at the end. At each, every rank says something, or that it failed; then all of them raise. So callbacks, progress,
+checkpoints and Ctrl-C are those of rank 0, and an error on any rank ends all with one.
+"""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from dnnkit.backends import choosing
+from dnnkit.backends.choosing import Chosen
+from dnnkit.backends.one_function import drawing, has_statistics
+from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Dropout, Op
+from dnnkit.backends.state import Snapshot, TrainingState
+from dnnkit.callbacks.callback_list import CallbackList
+from dnnkit.distributed.communicator import Communicator
+from dnnkit.distributed.data_parallel import DataParallel
+from dnnkit.distributed.executable import SharedExecutable
+from dnnkit.distributed.local_steps import LocalSteps
+from dnnkit.distributed.shared_batches import SharedBatches
+from dnnkit.errors import ConfigurationError, DistributedError
+from dnnkit.network.protocol import Network
+from dnnkit.training import loop
+from dnnkit.training.checkpoints import Checkpoints, differences
+from dnnkit.training.history import History
+from dnnkit.training.interrupts import Interrupts
+from dnnkit.training.progress import Verbosity
+from dnnkit.training.run import Run
+
+
+class Failure(NamedTuple):
+    """What a rank says in place of what it wanted to: that it failed."""
+
+    text: str
+    kind: str
+    status: int = 1
+
+    @classmethod
+    def of(cls, error: BaseException) -> "Failure":
+        """Of what was raised."""
+        status = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
+        return cls(f"{type(error).__name__}: {error}".rstrip(": "), type(error).__name__, status)
+
+    def error(self, rank: int, size: int) -> BaseException:
+        """What it is on other ranks."""
+        error: BaseException = DistributedError(f"rank {rank} of {size} failed, so all end: {self.text}")
+        if self.kind == "KeyboardInterrupt":
+            error = KeyboardInterrupt()
+        elif self.kind == "SystemExit":
+            error = SystemExit(self.status)
+        error.all_know = error.told_elsewhere = True  # type: ignore[attr-defined] # that rank has the traceback
+        return error
+
+
+class Start(NamedTuple):
+    """What rank 0 begins with."""
+
+    described: Mapping[str, Any]
+    numbers: Snapshot | None
+
+
+class End(NamedTuple):
+    """The training is over."""
+
+    history: Mapping[str, Any]
+    whole_history: Mapping[str, Any]
+    state: TrainingState
+    numbers: Snapshot | None
+
+
+class Ranks:
+    """The ranks of one fit, as one of them sees them: a `with` block, in which an error of any ends all."""
+
+    def __init__(self, asked: DataParallel) -> None:
+        self._communicator: Communicator = asked.connect()
+        self.asked = replace(asked, communicator=self._communicator)
+        """The same once more, of the ranks that are connected now."""
+        self._executable: SharedExecutable | None = None
+        self._stack = ExitStack()
+
+    @classmethod
+    def of(cls, given: Any) -> "Ranks":
+        """From what `fit` was given."""
+        return cls(DataParallel.of(given))
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is rank 0."""
+        return self._communicator.rank == 0
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return self._communicator.size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        shared = self._executable
+        self._stack.close()
+        if error is None or getattr(error, "all_know", False):
+            return
+        if shared is not None and shared.is_within_step:
+            self._communicator.abort(130 if isinstance(error, KeyboardInterrupt) else 1)
+        failed = self._failed(self._communicator.meet((None, Failure.of(error))))
+        error.all_know = True  # type: ignore[attr-defined]
+        if min(failed) != self._communicator.rank:
+            error.told_elsewhere = True  # type: ignore[attr-defined]
+
+    @staticmethod
+    def _failed(told: list[tuple[Any, Failure | None]]) -> dict[int, Failure]:
+        return {rank: failure for rank, (_, failure) in enumerate(told) if failure is not None}
+
+    def meet(self, said: Any) -> list[Any]:
+        """What every rank says; raises where one says that it failed."""
+        told = self._communicator.meet((said, None))
+        for rank, failure in self._failed(told).items():
+            raise failure.error(rank, self._communicator.size)
+        return [each for each, _ in told]
+
+    def seed(self, own: int) -> int:
+        """That of rank 0."""
+        return int(self.meet(own)[0])
+
+    def begin(self, net: Network) -> None:
+        """Let the network train by steps of all ranks, until the `with` block ends."""
+        executable, ranks = net.executable, self._communicator.size
+        _require_parts(net.optimizer.full_batch, executable.program, self.asked.average_every > 1)
+        program = replace(executable.program, num_threads=net.num_threads or 1)
+        _, inner = choosing.build(Chosen(net.backend), program)
+        inner.restore(executable.snapshot())
+        given = inner, self._communicator, self.meet, self.leads
+        if self.asked.average_every > 1:
+            how = f"{ranks} ranks over {self._communicator.name}, averaged every {self.asked.average_every} steps"
+            self._executable = LocalSteps(*given, net.backend, self.asked.average_every)
+        else:
+            blocks = self.asked.blocks_for(ranks)
+            how = f"{ranks} ranks over {self._communicator.name}, batches in {blocks} blocks"
+            self._executable = SharedBatches(*given, blocks)
+        inner.plan = replace(inner.plan, details={**inner.plan.details, "distributed": how})
+        self._stack.enter_context(net.replaced(self._executable))
+
+    def train(
+        self,
+        net: Network,
+        run: Run,
+        callbacks: CallbackList,
+        verbose: Verbosity,
+        interrupts: Interrupts,
+        checkpoints: Checkpoints | None,
+    ) -> History:
+        """`loop.train` on rank 0; on the others what that makes of the network and of its history."""
+        shared = self._executable
+        assert shared is not None
+        shared.data = run.data
+        described = _described(net, run)
+        told = self.meet(Start(described, shared.snapshot() if self.leads else None))
+        for rank, start in enumerate(told):
+            if found := list(differences("", told[0].described, start.described)):
+                raise ConfigurationError(
+                    f"rank {rank} (here) trains something else than rank 0 (there): {'; '.join(found[:4])}. Give every "
+                    "rank the same network, the same batches and all of the data: each takes its part of every batch"
+                )
+        if not self.leads:
+            return self._follow(net, shared, told[0].numbers, interrupts)
+        history = loop.train(net, run, callbacks, verbose, interrupts, checkpoints)
+        numbers = shared.snapshot() if shared.is_changed else None
+        self.meet(End(history.to_json(), net.history.to_json(), shared.state, numbers))
+        return history
+
+    def _follow(self, net: Network, shared: SharedExecutable, numbers: Snapshot, interrupts: Interrupts) -> History:
+        """Do what rank 0 tells, which also decides what becomes of Ctrl-C."""
+        with interrupts.between_steps(lambda: None):
+            shared.restore(numbers)
+            while not isinstance(told := self.meet(None)[0], End):
+                with net.turns:
+                    shared.obey(told)
+            interrupts.received.clear()
+        if told.numbers is not None:
+            shared.restore(told.numbers)
+        shared.state = replace(told.state)
+        net.history = _read(shared, told.whole_history)
+        return _read(shared, told.history)
+
+
+def _read(shared: SharedExecutable, told: Mapping[str, Any]) -> History:
+    history = History.from_json(told, is_checked=True)
+    history.plan = shared.plan
+    return history
+
+
+def _require_parts(full_batch: bool, program: Program, is_local: bool) -> None:
+    """Raise `ConfigurationError` where a batch is not the sum of its parts."""
+    if full_batch:
+        raise ConfigurationError(
+            "distributed= with an optimizer of full batches, which makes no steps of batches: leave it out, or compile "
+            "with another optimizer, such as dk.Adam()"
+        )
+    for stage in program.stages:
+        if isinstance(stage, Op) and has_statistics(stage):
+            raise ConfigurationError(
+                f"{stage.kind} looks at the whole batch, of which each rank has a part only: use "
+                "dk.LayerNormalization(), freeze the layer, or leave out distributed="
+            )
+        if not is_local and not isinstance(stage, Dropout) and (name := drawing(stage)) is not None:
+            raise ConfigurationError(
+                f"{name} draws random numbers for a whole batch, of which each rank has a part only: use dk.Dropout(), "
+                "average_every= of 2 or more, or leave out distributed="
+            )
+
+
+def _described(net: Network, run: Run) -> dict[str, Any]:
+    """What all ranks must have alike."""
+    program = net.executable.program
+    return {
+        "seed": net.seed,
+        "dtype": net.dtype,
+        "the number of stages": len(program.stages),
+        "the parameters": {each.name: list(each.shape) for each in program.parameters},
+        "the metrics": [metric.name for metric in program.metrics],
+        "batches": run.schedule,
+        "the data's fingerprint": run.sample_of_data(),
+    }

@@ -1,0 +1,68 @@
+"""One update of all ranks in each step: its gradient is the sum of those of the batch's blocks."""
+
+from functools import partial
+
+import numpy as np
+
+from dnnkit.backends.aligned import zeros
+from dnnkit.backends.executable import Executable
+from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters
+from dnnkit.distributed.communicator import Communicator
+from dnnkit.distributed.executable import FAILED, STOP, TAIL, Meet, SharedExecutable
+from dnnkit.distributed.reduction import Reduction
+
+
+class SharedBatches(SharedExecutable):
+    """Gradient by blocks, added up by all, applied by each: the parameters of all ranks stay equal bit for bit."""
+
+    def __init__(self, inner: Executable, communicator: Communicator, meet: Meet, leads: bool, blocks: int) -> None:
+        super().__init__(inner, communicator, meet, leads)
+        self._blocks, sample = blocks, inner.empty_gradient()
+        self._size, dtype = len(sample), sample.dtype.name
+        self._sum = Reduction(communicator, blocks, lambda: zeros((self._size + TAIL,), dtype))
+        self._own_sums = np.zeros((len(self._sum.own), inner.program.measured))
+        self._own_nan_step = -1
+
+    def _begin_own(self) -> None:
+        self._own_sums.fill(0)
+        self._own_nan_step = -1
+
+    def _takes(self, sums: EpochSums) -> bool:
+        if len(sums.sums) != self._blocks:
+            return False
+        self._own_sums[...] = sums.sums[self._sum.own.start : self._sum.own.stop]
+        return True
+
+    def _measured(self) -> tuple[list[list[float]], int]:
+        return self._own_sums.tolist(), self._own_nan_step
+
+    def _run_own(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:
+        for step in range(first, last):
+            total = self._sum.add_up(partial(self._write_block, step, self._batch(step)))
+            if total[FAILED]:
+                return step
+            try:
+                self._inner.update_flat(total[: self._size], hyperparameters.at(step - first))
+            except Exception as error:
+                self._failure = self._failure or error  # the others hear of it in the next step
+            if total[STOP]:
+                return step + 1
+        return last
+
+    def _write_block(self, step: int, batch: HostArray, block: int, out: HostArray) -> None:
+        """The gradient of a block's rows, which may be none, and what others must know."""
+        count = len(batch)
+        first, last = count * block // self._blocks, count * (block + 1) // self._blocks
+        place, gradient = block - self._sum.own.start, out[: self._size]
+        try:
+            if first < last and self._failure is None:
+                found = self._inner.differentiate_part(self.data, batch, first, last, gradient)
+                self._own_sums[place] += found
+                if found[0] != found[0] and self._own_nan_step < 0:
+                    self._own_nan_step = step
+            else:
+                gradient.fill(0)
+        except Exception as error:
+            self._failure = error
+            gradient.fill(0)
+        self._tell(out)

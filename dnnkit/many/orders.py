@@ -1,0 +1,34 @@
+"""One order of the samples for many networks."""
+
+from collections import OrderedDict
+
+from dnnkit.backends.state import HostArray
+from dnnkit.seeds import check_seed
+from dnnkit.training.epoch_order import epoch_order
+
+MOST_ROWS = 1 << 21
+"""Of orders that are kept for the next network: 16 MiB."""
+
+
+class SharedOrders:
+    """The order of each epoch that all networks have, drawn once.
+
+    Arguments:
+        seed: which orders; a network of this seed would have them by itself.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = check_seed(seed)
+        self._drawn: OrderedDict[tuple[int, int], HostArray] = OrderedDict()
+
+    def order(self, samples: int, epoch: int) -> HostArray:
+        """The samples, in the order of an epoch."""
+        key = samples, epoch
+        if key not in self._drawn:
+            self._drawn[key] = epoch_order(True, samples, samples, self.seed, epoch)
+            while len(self._drawn) > 1 and sum(map(len, self._drawn.values())) > MOST_ROWS:
+                self._drawn.popitem(last=False)
+        return self._drawn[key]
+
+    def __repr__(self) -> str:
+        return f"'shared', order_seed {self.seed}"

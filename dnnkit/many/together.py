@@ -1,0 +1,124 @@
+"""Epochs of several networks in one call of their backend."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from time import perf_counter
+
+from dnnkit.backends.many import Many, Passed, Work
+from dnnkit.backends.measures import Metric
+from dnnkit.backends.state import Totals
+from dnnkit.training.interrupts import Interrupts
+from dnnkit.training.loop import Fit
+from dnnkit.training.stretches import Pace
+
+STRETCH = 0.2
+"""Seconds of epochs in one call at which nobody looks between two; then progress is told, and a checkpoint due."""
+
+MOST_ROWS = 1 << 21
+"""Of all orders that are drawn for a call of several epochs: 16 MiB."""
+
+
+class Together:
+    """Trains fits by what a backend has for many networks."""
+
+    def __init__(self, many: Many, interrupts: Interrupts) -> None:
+        self._many, self._interrupts, self._pace = many, interrupts, Pace(STRETCH)
+        self._stalled = set[Fit]()
+        """Those that made no step when they last might, because another thread asks their networks all the time."""
+
+    def takes(self, fit: Fit) -> bool:
+        """Whether its network can be trained beside others; all that takes long before the first step is done then."""
+        net, run = fit.net, fit.run
+        if not self._many.takes(net.executable, run.data, run.batch_size):
+            return False
+        self._many.prepare(self._work(fit, 0))
+        return True
+
+    def epochs(self, fits: Sequence[Fit], epoch: int) -> int:
+        """How many epochs, from this one on, nobody looks at between two, and are worth one call; at least one."""
+        most = self._pace.length
+        for fit in fits:
+            if fit.callbacks.wants_epochs or (fit.run.validation is not None and not self._measures(fit)):
+                return 1
+            most = min(most, fit.last_epoch - epoch)
+            if fit.checkpoints is not None:
+                most = min(most, fit.checkpoints.epochs_until_due(fit.standing.epoch))
+        return max(1, int(min(most, MOST_ROWS // max(1, sum(fit.run.rows for fit in fits)))))
+
+    def run(self, fits: Sequence[Fit], epoch: int, count: int) -> None:
+        """Train so many epochs of each, or fewer where somebody stops them, and note and tell what was measured."""
+        works = dict[Fit, Work]()
+        start = perf_counter()
+        with ExitStack() as turns:
+            for fit in fits:
+                net, run, state = fit.net, fit.run, fit.net.executable.state
+                fit.begin_epoch(epoch)
+                turn = net.turns.stretch(net.executable, run.step_size(net.executable))
+                turn.may_pause = fit not in self._stalled
+                if turn.end(state.position, run.steps) == run.steps:  # else readers want a copy after each step
+                    turns.enter_context(turn)
+                    works[fit] = self._work(fit, count)
+            self._interrupts.check()
+            self._many.run(list(works.values()))
+        self._pace.went(count, perf_counter() - start)
+        self._stalled = {fit for fit, work in works.items() if not work.passed}
+        whole = {fit: _take(fit, work) for fit, work in works.items()}  # of all, before anybody is told of one
+        for fit, passed in whole.items():
+            if passed:
+                _tell(fit, epoch, passed, is_rest=len(passed) < len(works[fit].passed))
+        self._interrupts.check()
+        for fit in fits:
+            if fit not in works:
+                fit.run_epoch(epoch)
+
+    def _measures(self, fit: Fit) -> bool:
+        return self._many.evaluates(fit.net.executable)
+
+    def _work(self, fit: Fit, count: int) -> Work:
+        """So many epochs from where the fit stands, or what is known of them before any."""
+        net, run, state = fit.net, fit.run, fit.net.executable.state
+        steps = run.steps * count - state.position if count else 1
+        held_out = run.validation if self._measures(fit) else None
+        return Work(
+            net.executable,
+            run.data,
+            run.batch_size,
+            [run.order(net.seed, state.epoch + number) for number in range(count)],
+            net.hyperparameters(steps) if steps > 0 else net.hyperparameters(1),
+            run.steps,
+            state.sums,
+            held_out,
+            run.validation_rows,
+        )
+
+
+def _take(fit: Fit, work: Work) -> list[Passed]:
+    """Note how far the network has come; the epochs that were trained, and measured, to their ends."""
+    executable, steps = fit.net.executable, fit.run.steps
+    state, passed = executable.state, work.passed
+    whole = [one for one in passed if one.last == steps and (work.held_out is None or one.held_out is not None)]
+    if len(whole) < len(passed):
+        state.position, state.sums = passed[-1].last, executable.sums()
+    elif passed:
+        state.position, state.sums = steps, None
+    return whole
+
+
+def _tell(fit: Fit, epoch: int, passed: list[Passed], *, is_rest: bool) -> None:
+    """Note and tell of epochs that have ended, the first of that number; `is_rest`: another has begun since."""
+    executable = fit.net.executable
+    metrics, totals, state = executable.program.metrics, passed[-1].totals, executable.state
+    found = [one.totals.means(metrics) for one in passed]
+    held_out = [{} if one.held_out is None else _held_out(one.held_out, metrics) for one in passed]
+    if len(passed) == 1 and not is_rest:
+        fit.end_epoch(epoch, totals, passed[0].seconds, held_out[0] or None)
+        return
+    logs = [{**one, **other} for one, other in zip(found, held_out, strict=True)]
+    made = {name: [log[name] for log in logs] for name in logs[0]}
+    fit.end_epochs(epoch, made, totals, sum(one.seconds for one in passed))
+    if not is_rest:
+        state.position, state.sums = 0, None
+
+
+def _held_out(totals: Totals, metrics: Sequence[Metric]) -> dict[str, float]:
+    return {f"val_{name}": value for name, value in totals.means(metrics).items()}
