@@ -14,7 +14,7 @@ from dnnkit.streams.opening import as_names, is_column, is_path, open_rows
 from dnnkit.streams.order import BY_TURNS
 from dnnkit.streams.rows import Rows
 
-BUFFER = 64
+BUFFER = 48
 """MiB of rows that are mixed; twice as many are in memory, for the next are read meanwhile."""
 
 BLOCK = 1 << 17
@@ -149,7 +149,7 @@ def open(
         y: the same of the targets, or the names of the columns of x that are the targets.
         sample_weight: the same of the row weights.
         columns: names of the columns of a table that are the samples; by default all that are not targets or weights.
-        buffer: MiB of rows that are mixed with each other, 64 by default; twice as many are in memory.
+        buffer: MiB of rows that are mixed with each other, 48 by default; twice as many are in memory.
         block_rows: rows that are read together, by default as many as 128 KiB hold.
 
     Raises:
