@@ -23,7 +23,7 @@ from dnnkit.errors import ConfigurationError, WorkersLost
 from dnnkit.many.ending import Ending
 from dnnkit.many.executors import Executor, Shared
 from dnnkit.many.folder import checkpoints_in
-from dnnkit.many.given import own_copy
+from dnnkit.many.given import of_network, own_copy
 from dnnkit.many.loading import SharedData
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.saves.numbers import numbers_of, restore_numbers
@@ -83,7 +83,7 @@ def train_stretch(shared: Shared, number: int, sent: Sent) -> CameBack:
         raise ConfigurationError(
             f"a worker has dnnkit {__version__}, this process {job.version}: install the same version everywhere"
         )
-    with at_most(1), unsaid():
+    with at_most(1), unsaid(), of_network(number, None):
         net: WholeNetwork = pickle.loads(sent.network)  # noqa: S301 - ours, as the call of this function is
         with net.turns.fitting():
             run = net.prepare_run(job.asked[number], None, shared.kept.setdefault("data", SharedData()))

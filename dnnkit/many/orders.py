@@ -24,11 +24,12 @@ class SharedOrders:
     def order(self, samples: int, epoch: int) -> HostArray:
         """The samples, in the order of an epoch."""
         key = samples, epoch
-        if key not in self._drawn:
-            self._drawn[key] = epoch_order(True, samples, samples, self.seed, epoch)
-            while len(self._drawn) > 1 and sum(map(len, self._drawn.values())) > MOST_ROWS:
+        order = self._drawn.get(key)  # other threads may draw and forget meanwhile
+        if order is None:
+            order = self._drawn[key] = epoch_order(True, samples, samples, self.seed, epoch)
+            while len(self._drawn) > 1 and sum(map(len, list(self._drawn.values()))) > MOST_ROWS:
                 self._drawn.popitem(last=False)
-        return self._drawn[key]
+        return order
 
     def __repr__(self) -> str:
         return f"'shared', order_seed {self.seed}"

@@ -32,6 +32,26 @@ class Fault:
 
 REFERENCE = [
     Fault(
+        "reference-shared-rows", MISSING, "dnnkit/many/intervals.py",
+        "sqrt(1 / len(numbers) + share)", "sqrt(1 / len(numbers))",
+        "tests/dnnkit/many/test_selection.py -k wider_for_shared_rows",
+    ),
+    Fault(
+        "reference-halving-again", ONE, "dnnkit/many/halving.py",
+        "len(many.histories[number].epoch) < done", "len(many.histories[number].epoch) <= done",
+        "tests/dnnkit/many/test_selection.py -k chooses_again",
+    ),
+    Fault(
+        "reference-ranking-kept", STALE, "dnnkit/many/ranking.py",
+        "- 1 if best is None else best", "- 1",
+        "tests/dnnkit/many/test_selection.py -k put_back",
+    ),
+    Fault(
+        "reference-out-of-fold", INDEX, "dnnkit/many/cross_validation.py",
+        "total[held_out] += part", "total[: len(held_out)] += part",
+        "tests/dnnkit/many/test_selection.py -k without_it",
+    ),
+    Fault(
         "reference-laboratory-other-machine", ORDER, "dnnkit/bench/history.py",
         "key=lambda change: not change.is_same_machine", "key=lambda change: 0",
         "tests/dnnkit/bench/test_history.py -k on_the_same_machine",

@@ -11,10 +11,12 @@ from pathlib import Path
 from time import sleep
 from typing import Any
 
+import joblib
 import pytest
 
 import dnnkit as dk
 from dnnkit.errors import ConfigurationError, WorkersLost
+from dnnkit.many.executors import DaskExecutor, make_executor
 from tests.dnnkit.many.faults import dies, ends, harmful
 from tests.dnnkit.many.sweeps import data
 from tests.dnnkit.many.test_executors import OPTIONS, STOPPING, Watch, outcome, sweep, trained_here
@@ -66,6 +68,8 @@ def test_networks_are_the_same_whoever_is_killed(workers: int, killed: int, tmp_
         assert len({name for held in see.held for name in held}) == 1  # the data were sent once
         while see.look():  # and are forgotten; the scheduler takes a moment for that
             sleep(0.05)
+        with joblib.parallel_config("dask", client=client):
+            assert isinstance(make_executor("joblib"), DaskExecutor)
         metric = harmful([tmp_path / f"{number}" for number in range(killed)], dies)
         expected, nets = trained_here(metric, **STOPPING), sweep(metric)
         assert outcome(nets, dk.fit_many(nets, *data(), **OPTIONS, **STOPPING, executor=client)) == expected

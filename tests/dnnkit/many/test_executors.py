@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -14,8 +15,9 @@ import numpy as np
 import pytest
 
 import dnnkit as dk
-from dnnkit.errors import ConfigurationError, UnknownName, WorkersLost
+from dnnkit.errors import ConfigurationError, DataError, UnknownName, WorkersLost
 from dnnkit.many import executors
+from dnnkit.many.elsewhere import Job, train_stretch
 from dnnkit.many.executors import Executor, Shared, make_executor
 from tests.dnnkit.many.faults import dies, harmful
 from tests.dnnkit.many.sweeps import BATCH, data, everything, network
@@ -189,6 +191,20 @@ def test_it_is_found_by_its_name_and_says_what_it_cannot_do(monkeypatch: Any) ->
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'dnnkit\[dask\]'"):
         make_executor("dask")
+
+
+def refuses(y_true: Any, y_pred: Any) -> Any:
+    """A metric that cannot be computed elsewhere."""
+    if threading.current_thread() is not threading.main_thread():
+        raise DataError("nothing to measure")
+    return np.abs(y_pred - y_true)
+
+
+def test_what_goes_wrong_in_a_worker_says_of_which_network() -> None:
+    with pytest.raises(DataError, match=r"networks\[\d\]: nothing to measure"):
+        dk.fit_many(sweep(refuses), *data(), **OPTIONS, executor=joblib.Parallel(2, "threading"))
+    with pytest.raises(ConfigurationError, match=r"a worker has dnnkit .*, this process 0\.0"):
+        train_stretch(Shared(Job([], None, "0.0")), 0, None)  # type: ignore[arg-type]
 
 
 def test_data_are_sent_once_to_processes_and_what_is_made_of_them_is_kept() -> None:
