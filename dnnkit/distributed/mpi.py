@@ -47,10 +47,14 @@ class Mpi(Communicator):
         if self.size == 1:
             return [said]
         everybody, began, pause = self._world.Ibarrier(), time.perf_counter(), 1e-5
-        while not everybody.Test():  # MPI itself would ask all the time, and not hear Ctrl-C
-            if time.perf_counter() - began > SPIN:
-                time.sleep(pause)
-                pause = min(2 * pause, LONGEST)
+        try:
+            while not everybody.Test():  # MPI itself would ask all the time, and not hear Ctrl-C
+                if time.perf_counter() - began > SPIN:
+                    time.sleep(pause)
+                    pause = min(2 * pause, LONGEST)
+        except KeyboardInterrupt:  # the others wait for what this rank was to say: nothing else can be said now
+            self.abort(130)
+            raise
         return list(self._world.allgather(said))
 
     def exchange(self, given: HostArray, other: int, out: HostArray) -> None:

@@ -18,6 +18,7 @@ from dnnkit.testing import frozen
 from tests.backends.networks import CASES, data
 from tests.cuda_on_cpu.cupy_networks import ADAM, DROPOUT, parameters, ready, steps
 from tests.cuda_on_cpu.cupy_stand_in import counts, memory
+from tests.dnnkit.distributed.test_ranks import check_parts
 
 pytestmark = pytest.mark.cuda_on_cpu
 
@@ -345,3 +346,7 @@ def test_targets_of_any_shape_and_of_any_form(
         column = net.fit(x / 16, labels[:, None] * 1.0, batch_size=16, verbose=0)
         found.append([*own["loss"], *own["val_loss"], *column["loss"]])
     np.testing.assert_allclose(*found, rtol=1e-10)
+
+
+def test_parts_of_a_batch_add_up_to_the_step_of_the_whole(cupy: ModuleType) -> None:
+    check_parts(get_backend("cupy"))

@@ -59,24 +59,29 @@ def numbers(net: dk.Sequential) -> np.ndarray:
     return np.concatenate([each.ravel() for each in [*snapshot.parameters.values(), *snapshot.slots.values()]])
 
 
-def test_parts_of_a_batch_add_up_to_the_step_of_the_whole(backend: Backend) -> None:
-    net = network()
+def check_parts(backend: Backend) -> None:
+    """Parts of a batch, with dropout, penalties and weights, add up to gradient and sums of the whole."""
+    net = network(backend=backend)
     x, y, weights = data()
     net.build(5)
-    executable = net.executable
+    executable, batch = net.executable, np.arange(ROWS)[::-1].copy()
     assert any(isinstance(stage, Dropout) for stage in executable.program.stages)
-    batch = np.arange(ROWS)[::-1].copy()
     loaded, reverse = executable.load(x, y, weights), executable.load(x[batch], y[batch], weights[batch])
     whole = executable.gradients(reverse)
     wanted = {name: np.array(backend.to_numpy(value)) for name, value in whole.parameters.items()}
-    total, sums = 0.0, np.zeros(executable.program.measured)
+    total, sums = np.zeros_like(executable.empty_gradient()), np.zeros(executable.program.measured)
     for first, last in ((0, 1), (1, 20), (20, ROWS)):
         gradient = executable.empty_gradient()
         sums += executable.differentiate_part(loaded, batch, first, last, gradient)
-        total = total + gradient
-    found = {name: np.asarray(value) for name, value in _named(net, total).items()}
+        total += gradient
+    before = executable.snapshot().parameters
+    twin = network(backend=backend, optimizer=dk.SGD(1.0))
+    twin.build(5)
+    twin.set_parameters(before)
+    twin.executable.update_flat(total, twin.hyperparameters())
     for name, value in wanted.items():
-        np.testing.assert_allclose(found[name], value, rtol=1e-12, atol=1e-15, err_msg=name)
+        found = before[name] - twin.executable.read_parameter(name)
+        np.testing.assert_allclose(found, value, rtol=1e-11, atol=1e-14, err_msg=name)
     assert sums[0] / weights.sum() == pytest.approx(whole.loss, rel=1e-12)
     executable.begin_epoch(loaded, batch, ROWS)
     executable.run_steps(0, 1, net.hyperparameters())
@@ -84,13 +89,8 @@ def test_parts_of_a_batch_add_up_to_the_step_of_the_whole(backend: Backend) -> N
     np.testing.assert_allclose(sums, [measured.loss, *measured.metrics], rtol=1e-12)
 
 
-def _named(net: dk.Sequential, gradient: Any) -> dict[str, np.ndarray]:
-    before = net.executable.snapshot().parameters
-    twin = network(optimizer=dk.SGD(1.0))
-    twin.build(5)
-    twin.set_parameters(before)
-    twin.executable.update_flat(gradient, twin.hyperparameters())
-    return {name: before[name] - value for name, value in twin.executable.snapshot().parameters.items()}
+def test_parts_of_a_batch_add_up_to_the_step_of_the_whole(backend: Backend) -> None:
+    check_parts(backend)
 
 
 def test_ranks_follow_the_trajectory_of_one_process(backend: Backend) -> None:
