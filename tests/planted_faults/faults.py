@@ -855,7 +855,7 @@ BACKENDS = [
     Fault(
         "backends-many-shared-rows", INDEX, "dnnkit/training/run.py",
         "self.among[order]", "order",
-        "tests/dnnkit/many/test_fitting.py -k 'own_fit_makes and numpy'",
+        "tests/dnnkit/many/test_fitting.py -k 'folds_are_rows and numpy'",
     ),
     Fault(
         "backends-many-updates", STALE, "backends/numba_backend/many.py",
