@@ -32,6 +32,26 @@ class Fault:
 
 REFERENCE = [
     Fault(
+        "reference-shared-rows", MISSING, "dnnkit/many/intervals.py",
+        "sqrt(1 / len(numbers) + share)", "sqrt(1 / len(numbers))",
+        "tests/dnnkit/many/test_selection.py -k wider_for_shared_rows",
+    ),
+    Fault(
+        "reference-halving-again", ONE, "dnnkit/many/halving.py",
+        "len(many.histories[number].epoch) < done", "len(many.histories[number].epoch) <= done",
+        "tests/dnnkit/many/test_selection.py -k chooses_again",
+    ),
+    Fault(
+        "reference-ranking-kept", STALE, "dnnkit/many/ranking.py",
+        "- 1 if best is None else best", "- 1",
+        "tests/dnnkit/many/test_selection.py -k put_back",
+    ),
+    Fault(
+        "reference-out-of-fold", INDEX, "dnnkit/many/cross_validation.py",
+        "total[held_out] += part", "total[: len(held_out)] += part",
+        "tests/dnnkit/many/test_selection.py -k without_it",
+    ),
+    Fault(
         "reference-laboratory-other-machine", ORDER, "dnnkit/bench/history.py",
         "key=lambda change: not change.is_same_machine", "key=lambda change: 0",
         "tests/dnnkit/bench/test_history.py -k on_the_same_machine",
@@ -45,6 +65,16 @@ REFERENCE = [
         "reference-deferred-dataclass", MISSING, "dnnkit/deferred.py",
         "cell.cell_contents = self.cls", "cell.cell_contents = twin",
         "tests/dnnkit/test_deferred.py -k 'whatever_comes_first and derived_plainly'",
+    ),
+    Fault(
+        "reference-stream-buffer", STALE, "dnnkit/streams/feeding.py",
+        "buffer, self._turn = self._buffers[self._turn], 1 - self._turn", "buffer = self._buffers[self._turn]",
+        "tests/dnnkit/streams/test_streams.py -k 'numpy and in_their_order'",
+    ),
+    Fault(
+        "reference-stream-tail", ONE, "dnnkit/streams/order.py",
+        "here = min(last - first, int(counts[block]) - skipped)", "here = min(last - first, int(counts[block]))",
+        "tests/dnnkit/streams/test_order.py",
     ),
     Fault(
         "reference-digits-split", ONE, "dnnkit/datasets/digits.py",
@@ -778,6 +808,16 @@ CUDA = [
 
 BACKENDS = [
     Fault(
+        "backends-stream-weight", MISSING, "backends/numba_backend/executable.py",
+        "self.state.position - step, step, step, sums", "self.state.position - step, step, step, None",
+        "tests/dnnkit/streams/test_streams.py -k 'numba and in_their_order'",
+    ),
+    Fault(
+        "backends-stream-offset", INDEX, "dnnkit/training/stretches.py",
+        "step = executable.state.position - part.first", "step = executable.state.position",
+        "tests/dnnkit/streams/test_streams.py -k 'numba and loses_its_loss'",
+    ),
+    Fault(
         "backends-rows-before-a-part", MISSING, "backends/numba_backend/batch_part.py",
         "team.begin_with(before)", "team.begin_with(0)",
         "tests/dnnkit/distributed/test_ranks.py -k 'parts_of_a_batch and numba'",
@@ -815,7 +855,7 @@ BACKENDS = [
     Fault(
         "backends-many-shared-rows", INDEX, "dnnkit/training/run.py",
         "self.among[order]", "order",
-        "tests/dnnkit/many/test_fitting.py -k 'own_fit_makes and numpy'",
+        "tests/dnnkit/many/test_fitting.py -k 'folds_are_rows and numpy'",
     ),
     Fault(
         "backends-many-updates", STALE, "backends/numba_backend/many.py",

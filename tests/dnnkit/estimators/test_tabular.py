@@ -2,6 +2,8 @@
 
 import os
 import signal
+from dataclasses import replace
+from itertools import count
 from math import cos, log2, pi
 from threading import Lock
 from typing import Any
@@ -11,12 +13,13 @@ import pytest
 
 import dnnkit as dk
 from dnnkit.backends import Backend
-from dnnkit.estimators import workers
+from dnnkit.estimators import tabular_member, workers
 from dnnkit.estimators.budget import Hurried
 from dnnkit.estimators.data import Columns, EncodedData, Part, Task
 from dnnkit.estimators.members import Members, tempered
 from dnnkit.estimators.settings import resolve
 from dnnkit.estimators.tabular import train
+from dnnkit.many.fitting import fit_many
 from dnnkit.network.whole import WholeNetwork
 
 ROWS, FEATURES = 96, 5
@@ -233,3 +236,55 @@ def test_it_goes_on_from_where_it_was() -> None:
     warm = trained(data, start=members)
     assert warm.networks[0] is members.networks[0]
     assert warm.curves[0].rows_seen == 4 * ROWS + 6 * (ROWS - 12)
+
+
+# -- all members in one call -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many networks each call of `fit_many` trained."""
+    found: list[int] = []
+
+    def noted(networks: Any, *given: Any, **named: Any) -> Any:
+        found.append(len(networks))
+        return fit_many(networks, *given, **named)
+
+    monkeypatch.setattr(tabular_member, "fit_many", noted)
+    return found
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("others", [{}, {"epochs": 2}, {"n_iter_no_change": 2, "max_iter": 40}])
+def test_members_trained_together_are_those_of_fits_one_by_one(
+    weighted: bool, others: dict[str, Any], calls: list[int]
+) -> None:
+    data = table()
+    if weighted:
+        data = replace(data, train=replace(data.train, weights=np.linspace(0.5, 2, ROWS)))
+    together = trained(data, members=3, backend="numba", **others)
+    assert calls == [3]
+    alone = trained(data, members=3, backend="numba", callbacks=dk.callbacks.LambdaCallback(), **others)
+    assert calls == [3]
+    assert together.temperature == alone.temperature
+    assert together.curves == alone.curves
+    for one, other in zip(together.networks, alone.networks, strict=True):
+        for name, value in one.parameters.items():
+            assert np.array_equal(value, other.parameters[name]), name
+
+
+def test_ctrl_c_keeps_the_best_epoch_of_all_members_that_are_trained_together(calls: list[int]) -> None:
+    seconds = count()
+
+    def progress(line: str) -> None:
+        if "epoch 5," in line:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.warns(dk.errors.TrainingWarning, match="interrupted"):
+        members = trained(
+            table(), members=3, max_iter=100_000, backend="numba", progress=progress, clock=lambda: float(next(seconds))
+        )
+    assert calls == [3]
+    assert {curve.ended for curve in members.curves} == {"it was interrupted"}
+    assert [curve.epochs for curve in members.curves] == [5, 5, 5]
+    assert members.temperature != 1

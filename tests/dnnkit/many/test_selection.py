@@ -229,6 +229,25 @@ def test_halving_stops_all_but_the_best_and_leaves_those_as_their_own_fit_does(t
         many.ranking("val_acuracy")
 
 
+def test_halving_chooses_again_as_it_did_where_a_sweep_goes_on():
+    """After a kill some have come further than the choice, and what it stopped is stopped already."""
+    x, y = blobs()
+    chooses = dk.SuccessiveHalving(factor=2)
+    nets = [network(0, rate=rate) for rate in (1e-4, 1e-3, 1e-2, 1e-1, 3e-1)]
+    many = dk.fit_many(nets, x, y, epochs=5, validation_split=0.25, callbacks=[chooses], verbose=0)
+    lengths = [len(history.epoch) for history in many.histories]
+    assert sorted(lengths) == [1, 1, 1, 2, 5]
+    for done in (1, 2, 4):
+        for before in (done - 1, done):  # whether those that it stopped had been saved when all ended
+            stopped = [HALVING if length <= before and length < 5 else "" for length in lengths]
+            again: list[int] = []
+            later = dk.ManyHistory(
+                nets, many.histories, stopped, 0.0, [None] * 5, lambda number, _, again=again: again.append(number)
+            )
+            chooses.on_epoch_end(done - 1, later)
+            assert sorted(again) == [number for number in range(5) if lengths[number] == done and not stopped[number]]
+
+
 def test_a_ranking_goes_by_the_epoch_whose_weights_early_stopping_put_back():
     x, y = blobs()
     many = dk.fit_many(
