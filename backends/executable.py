@@ -61,6 +61,8 @@ class Executable(ABC):
     no such program, and no network trains with it that has such."""
     can_run_epochs = False
     """Whether it runs epochs of one step in one call; the order of the rows does not matter then."""
+    loads_in_parallel = False
+    """Whether another thread may call `load` while steps run, so that the next data are ready when these are used."""
     reads_in_parallel = False
     """Whether several threads may call `predict`, `predict_few`, `evaluate` and `read_parameter` at once, also beside
     one that does something else, if they are given the parameters: of `copy_parameters`, or of `settle` as long as
@@ -141,6 +143,14 @@ class Executable(ABC):
     def go_on_from(self, sums: EpochSums) -> None:
         """Let the epoch that has just begun, not with its first step, add to these sums."""
         raise NotImplementedError("an executable that gives sums goes on from them")
+
+    def turn_to(self, data: Any, order: HostArray, batch_size: int, sums: EpochSums | None, step: int = 0) -> None:
+        """Go on with the running epoch, the next steps of which have other data: totals add to these sums.
+
+        Steps count from the first of this order from now on, and `step` of them is the next; `state.position` and all
+        totals still count from the epoch's first.
+        """
+        self.begin_epoch(data, order, batch_size)  # totals are those of the rest, where sums are not known
 
     @abstractmethod
     def gradients(self, data: Any, *, with_input: bool = False) -> Gradients:

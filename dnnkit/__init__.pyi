@@ -16,6 +16,7 @@ from dnnkit import optimizers as optimizers
 from dnnkit import plots as plots
 from dnnkit import regularizers as regularizers
 from dnnkit import schedules as schedules
+from dnnkit import streams as streams
 from dnnkit import utils as utils
 from dnnkit._version import __version__ as __version__
 from dnnkit.backends import get_backend as get_backend

@@ -20,3 +20,4 @@ from dnnkit.estimators import encoders, presets, saving  # noqa: F401
 from dnnkit.many import executors  # noqa: F401
 from dnnkit.registry import register as register
 from dnnkit.saves import layouts  # noqa: F401
+from dnnkit.streams import formats  # noqa: F401

@@ -7,8 +7,8 @@ import numpy as np
 from dnnkit.errors import ConfigurationError
 from dnnkit.settings import plain
 
-PURPOSES = {"weights": 1, "order": 2}
-Purpose = Literal["weights", "order"]
+PURPOSES = {"weights": 1, "order": 2, "blocks": 3, "buffer": 4}
+Purpose = Literal["weights", "order", "blocks", "buffer"]
 
 _source: "np.random.Generator | None" = None
 """Which seeds are drawn; made when the first is drawn, for NumPy imports its generators when they are first used."""
@@ -36,6 +36,6 @@ def check_seed(seed: int) -> int:
     return given
 
 
-def stream(seed: int, purpose: Purpose, index: int = 0) -> "np.random.Generator":
+def stream(seed: int, purpose: Purpose, index: int = 0, *indices: int) -> "np.random.Generator":
     """The generator of a network for a purpose, such as the order of the samples in epoch `index`."""
-    return np.random.default_rng([PURPOSES[purpose], index, seed])
+    return np.random.default_rng([PURPOSES[purpose], index, *indices, seed])

@@ -137,11 +137,13 @@ class NumbaBackend(NumpyBackend):
         return hasattr(registry.version("optimizer_step", "cpu"), rule)
 
     def compile_ahead(self, dtype: str) -> None:
-        """Every opcode; kernels are compiled by networks that have them."""
+        """Every opcode, and what trains many networks; kernels are compiled by networks that have them."""
+        from dnnkit.kernels._engine import calls
         from dnnkit.kernels._engine.opcodes import address, opcodes
 
         for name in opcodes():
             address(name, dtype)
+        calls.caller("run_jobs", dtype)
 
     def many(self, workers: int) -> "CompiledMany":
         """Threads that take whole networks."""

@@ -56,6 +56,10 @@ class Epoch:
     last: int = 0
     """The one after the last that was; 0 before."""
     nan_step: int = -1
+    before: EpochSums | None = None
+    """What was measured before the first step, of other data."""
+    offset: int = 0
+    """The steps of the epoch before those of these data."""
     single: SingleStep | None = None
     """What goes on after the last step, if that was run alone."""
 
@@ -63,6 +67,9 @@ class Epoch:
     def weight(self) -> float:
         """The sum of the row weights of the steps that were run."""
         first, last, size = self.first, self.last, self.batches.batch_size
+        if self.before is not None:  # one after the other, so that it does not matter where an epoch was interrupted
+            weights = self.batches.batch_weights[first:last]
+            return float(np.add.accumulate([self.before.weight, *weights])[-1])
         if self.rows is None:
             return float(self.batches.batch_weights[first:last].sum())
         return float(min(last * size, self.rows) - first * size)
@@ -224,8 +231,8 @@ class NumbaExecutable(CompiledReader):
         if epoch.last == 0:
             epoch.first = first
         epoch.last = done
-        if epoch.nan_step < 0:
-            epoch.nan_step = nan_step
+        if epoch.nan_step < 0 <= nan_step:
+            epoch.nan_step = epoch.offset + nan_step
         return done
 
     def prepare_steps(
@@ -292,7 +299,8 @@ class NumbaExecutable(CompiledReader):
         if epoch is None:
             return self.state.sums
         rows = epoch.team.counted(epoch.sums)
-        return EpochSums(epoch.first, epoch.weight, tuple(tuple(row) for row in rows.tolist()), epoch.nan_step)
+        first = epoch.first if epoch.before is None else epoch.before.first
+        return EpochSums(first, epoch.weight, tuple(tuple(row) for row in rows.tolist()), epoch.nan_step)
 
     def go_on_from(self, sums: EpochSums) -> None:  # noqa: D102
         epoch = self.epoch
@@ -302,6 +310,13 @@ class NumbaExecutable(CompiledReader):
             rows[...] = sums.sums
         else:  # of another partition
             rows[0] = sums.total
+
+    def turn_to(  # noqa: D102
+        self, data: Data, order: HostArray, batch_size: int, sums: EpochSums | None, step: int = 0
+    ) -> None:
+        super().turn_to(data, order, batch_size, sums, step)
+        epoch = self.epoch
+        epoch.offset, epoch.first, epoch.last, epoch.before = self.state.position - step, step, step, sums
 
     def gradients(self, data: Data, *, with_input: bool = False) -> Gradients:  # noqa: D102
         rows, order = len(data), np.arange(len(data))

@@ -17,7 +17,7 @@ from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.backends.stagewise.giant_step import GiantStep
 from dnnkit.backends.stagewise.held import Held
 from dnnkit.backends.stagewise.layout import FlatLayout
-from dnnkit.backends.state import HostArray, Hyperparameters, Plan, Snapshot, TrainingState
+from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Snapshot, TrainingState
 from dnnkit.deferred import dataclass
 from dnnkit.kernels.array import Array, namespace
 from dnnkit.kernels.optimizer_step.reference import AVERAGE
@@ -67,6 +67,8 @@ class FlatExecutable(Executable):
         self._class_columns = class_columns(program)
         """Which columns of the data hold class numbers, and of how many classes."""
         self._new_memory()
+        self.loads_in_parallel = isinstance(self._parameters, np.ndarray)
+        """Libraries of devices have a current device and stream for each thread."""
 
     def _new_memory(self) -> None:
         """Zeros for parameters, gradient and slots."""
@@ -91,6 +93,13 @@ class FlatExecutable(Executable):
         if weights.ndim > 1:
             return self._examined(Data(x, y, weights, None))
         return self._examined(Data(x, y, weights, backend.to_numpy(weights).astype(np.float64)))
+
+    def turn_to(  # noqa: D102
+        self, data: Data, order: HostArray, batch_size: int, sums: EpochSums | None, step: int = 0
+    ) -> None:
+        self.begin_epoch(data, order, batch_size)
+        if sums is not None:
+            self.go_on_from(sums)
 
     @property
     def loading(self) -> Hashable | None:  # noqa: D102

@@ -10,6 +10,7 @@ from dnnkit.backends.state import HostArray, Totals
 from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.network.protocol import Network
 from dnnkit.settings import Expected, shown
+from dnnkit.training.parts import InParts
 
 
 def _number(value: Any) -> float:
@@ -41,28 +42,26 @@ def evaluate(
     net: Network, executable: Executable, data: Any, batch_size: int, callbacks: CallbackList
 ) -> dict[str, float]:
     """Loss and metrics of data that the executable has loaded."""
-    metrics = executable.program.metrics
+    metrics, wants_batches = executable.program.metrics, callbacks.wants_test_batches
+    rows = data.rows if isinstance(data, InParts) else len(data)
+    batches = -(-rows // batch_size)
 
     def after_batch(batch: int, totals: Totals) -> None:
         callbacks.on_test_batch_end(batch, totals.means(metrics))
         if batch + 1 < batches:
             callbacks.on_test_batch_begin(batch + 1, {})
 
+    def measure(parameters: Any) -> dict[str, float]:
+        tell = after_batch if wants_batches else None
+        if isinstance(data, InParts):
+            return data.measure(executable, batch_size, parameters, tell)
+        return executable.measure(data, batch_size, parameters, tell)
+
     callbacks.on_test_begin({})
-    if callbacks.wants_test_batches:
-        batches = -(-len(data) // batch_size)
+    if wants_batches:
         callbacks.on_test_batch_begin(0, {})
-        measured = net.turns.read_once(
-            executable,
-            lambda parameters: executable.measure(data, batch_size, parameters, after_batch),
-            averages=net.predicts_with_averages,
-        )
-    else:
-        measured = net.turns.read(
-            executable,
-            lambda parameters: executable.measure(data, batch_size, parameters),
-            averages=net.predicts_with_averages,
-        )
+    read = net.turns.read_once if wants_batches or isinstance(data, InParts) else net.turns.read
+    measured = read(executable, measure, averages=net.predicts_with_averages)
     return after_callbacks(callbacks.on_test_end, measured)
 
 

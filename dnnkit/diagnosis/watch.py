@@ -95,12 +95,20 @@ def _print(text: str) -> None:
 
 
 def watching(
-    net: Network, looked: Looked, x: Array, y: Array, batch_size: int, diagnose: bool, whose: str = ""
+    net: Network,
+    looked: Looked,
+    x: Array,
+    y: Array,
+    batch_size: int,
+    diagnose: bool,
+    whose: str = "",
+    *,
+    is_all: bool = True,
 ) -> Watch:
-    """Look at a fit's checked data, which warns, and watch the fit from now on."""
+    """Look at a fit's checked data, which warns, and watch the fit from now on; of a part of them nothing is said."""
     program, backend = net.executable.program, net.backend
     with backend.on_device():
-        look, recorder = looked.at(program, backend, x, y), None
+        look, recorder = looked.at(program, backend, x, y) if is_all else None, None
         if diagnose:
             from dnnkit.diagnosis.recorder import Recorder  # which most fits do without, and imports, too
 

@@ -1,26 +1,36 @@
-"""Training on a sparse matrix: of its rows, those of a batch are dense at a time, the whole never.
+"""Training on a sparse matrix: of its rows, those of a batch are dense at a time, or none; the whole never.
 
 A network is trained as another one that begins with a layer which is given numbers of rows and gives the rows. All else
-is as for a dense matrix: order, batches, callbacks, and, without dropout, every bit.
+is as for a dense matrix: order, batches, callbacks, and, without dropout, every bit. Where rows are wide and nearly
+empty, and a dense layer comes first, that layer multiplies their numbers as they are, and no row is ever dense: the
+same within rounding, for sums have other summands.
 """
 
-from dataclasses import replace
+from dataclasses import field, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import vstack
 
+from dnnkit.backends.stages import Parameter
 from dnnkit.backends.state import Snapshot
 from dnnkit.deferred import dataclass
 from dnnkit.estimators.embedding import inputs_of
+from dnnkit.initializers import Initializer, Shape
 from dnnkit.kernels.array import Array, Namespace
-from dnnkit.layers.base import Layer
+from dnnkit.layers import Activation
+from dnnkit.layers.base import Layer, Lowered
+from dnnkit.layers.core import Dense
 from dnnkit.network.sequential import Sequential
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.training.history import History
 
 HIGH = 1 << 12
 """A number of a row is given in two parts, for float32 counts to 2²⁴ only."""
+
+WIDE, NEARLY_EMPTY = 1 << 11, 1 / 32
+"""Columns from which, and the share of numbers that are not zero up to which, rows are multiplied as they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +43,7 @@ class RowsOf(Layer):
         return (int(self.matrices[0].shape[1]),)
 
     def forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:  # noqa: D102
-        numbers = np.asarray(x.get() if hasattr(x, "get") else x).astype(np.int64)  # a GPU's come to the host
-        numbers = numbers[:, 0] * HIGH + numbers[:, 1]
+        numbers = _numbers(x)
         out = np.empty((len(numbers), *self.output_shape(())), self.matrices[0].dtype)
         first = 0
         for matrix in self.matrices:
@@ -48,6 +57,74 @@ class RowsOf(Layer):
 
     def backward(self, xp: Namespace, dy: Array, saved: Any) -> tuple[Array, ...]:  # noqa: D102
         return (xp.zeros((dy.shape[0], 2), dtype=dy.dtype),)
+
+
+@dataclass(frozen=True, eq=False)
+class DenseOfRows(Dense):
+    """A dense layer, without its activation, of the rows of sparse matrices that have the given numbers.
+
+    Of the kernel it reads the rows of columns that are in use, and its gradient is not zero in these alone.
+    """
+
+    matrices: tuple[Any, ...] = field(default=(), kw_only=True)
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:  # noqa: D102
+        return (self.units,)
+
+    def parameters(self, input_shape: tuple[int, ...]) -> dict[str, tuple[Shape, str | Initializer]]:  # noqa: D102
+        return super().parameters((int(self.matrices[0].shape[1]),))
+
+    def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Lowered:  # noqa: D102
+        return Layer.lower(self, index, input_shape, parameters)  # as a layer of one's own
+
+    def forward(  # noqa: D102
+        self, xp: Namespace, x: Array, kernel: Array, bias: Array | None = None
+    ) -> tuple[Array, Any]:
+        rows = _stacked(self.matrices, _numbers(x))
+        y = rows @ _on_host(kernel)
+        return xp.asarray(y if bias is None else y + _on_host(bias)), rows
+
+    def backward(self, xp: Namespace, dy: Array, saved: Any, *parameters: Array) -> tuple[Array, ...]:  # noqa: D102
+        d = np.ascontiguousarray(_on_host(dy))
+        of_kernel = xp.asarray(saved.T @ d)
+        of_bias = (xp.asarray(d.sum(axis=0)),) if self.use_bias else ()
+        return (xp.zeros((dy.shape[0], 2), dtype=dy.dtype), of_kernel, *of_bias)
+
+
+def _numbers(x: Array) -> NDArray[np.int64]:
+    """The numbers of rows that a layer is given."""
+    parts = _on_host(x).astype(np.int64)
+    return parts[:, 0] * HIGH + parts[:, 1]
+
+
+def _on_host(array: Array) -> NDArray[Any]:
+    return np.asarray(array.get() if hasattr(array, "get") else array)
+
+
+def _stacked(matrices: tuple[Any, ...], numbers: NDArray[np.int64]) -> Any:
+    """These rows of matrices that are one below the other, as a sparse matrix."""
+    first, found, places = 0, [], []
+    for matrix in matrices:
+        here = np.flatnonzero((numbers >= first) & (numbers < first + matrix.shape[0]))
+        if len(here) == len(numbers):
+            return matrix[numbers - first]
+        found.append(matrix[numbers[here] - first])
+        places.append(here)
+        first += matrix.shape[0]
+    return vstack(found, format="csr")[np.argsort(np.concatenate(places))]
+
+
+def first_layers(net: WholeNetwork, matrices: tuple[Any, ...]) -> list[Layer]:
+    """The layers of a network that is given numbers of rows, in place of the network's own."""
+    first, *others = net.descriptions
+    numbers, cells = (sum(each) for each in zip(*((m.nnz, m.shape[0] * m.shape[1]) for m in matrices), strict=True))
+    is_worth = matrices[0].shape[1] >= WIDE and numbers <= cells * NEARLY_EMPTY
+    if not is_worth or type(first) is not Dense or first.parametrization is not None:
+        return [RowsOf(matrices), *net.descriptions]
+    named = [replace(layer, name=name) for layer, name in zip(others, net.graph.names[1:], strict=True)]
+    own = {each.name: getattr(first, each.name) for each in fields(first) if each.init}
+    multiplies = DenseOfRows(**{**own, "activation": None, "name": net.graph.names[0]}, matrices=matrices)
+    return [multiplies, Activation(first.activation or "linear"), *named]
 
 
 def row_numbers(first: int, count: int) -> NDArray[np.float32]:
@@ -74,7 +151,7 @@ def fit(net: WholeNetwork, x: Any, y: Any, *, validation_data: Any = None, **oth
         net.build(x.shape[1])
     assert isinstance(net, Sequential)  # what members are
     trained = Sequential(
-        [RowsOf(tuple(matrices)), *net.descriptions],
+        first_layers(net, tuple(matrices)),
         seed=net.seed,
         dtype=net.dtype,
         backend=net.backend,

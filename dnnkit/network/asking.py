@@ -14,9 +14,11 @@ from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.errors import ConfigurationError, NotReady
 from dnnkit.graph.symbols import is_symbolic
 from dnnkit.instead import refuse
-from dnnkit.network import checks, joining
+from dnnkit.network import checks, joining, streamed
 from dnnkit.network.building import Buildable
 from dnnkit.network.evaluation import Evaluation, as_of_batch
+from dnnkit.network.streamed import is_streamed
+from dnnkit.training.parts import InParts
 from dnnkit.training.progress import Verbosity, check_verbosity
 
 INFERENCE_BATCH = 1024
@@ -53,7 +55,7 @@ class Askable(Buildable):
         """Loss and metrics on samples and targets, dropout off: `loss, accuracy = net.evaluate(x, y)`.
 
         Arguments:
-            x: samples (N, ...).
+            x: samples (N, ...); or files, or an iterator of batches, as for `fit`.
             y: their targets, as for `fit`.
             batch_size: rows that are computed at a time; None for many.
             verbose: 1 or 2 print a line of what was found, 0 nothing; "auto" is 1.
@@ -65,14 +67,41 @@ class Askable(Buildable):
         refuse("evaluate", others, Askable.evaluate)
         heard = CallbackList.of(callbacks)
         batch_size = checks.check_count("batch_size", INFERENCE_BATCH if batch_size is None else batch_size)
-        x, y, weights = self._check(x, y, sample_weight, rows=choosing.NONE_TRAINED)
-        executable, samples = self.executable, int(x.shape[0])
-        data, rows = executable.load(x, y, weights), min(batch_size, samples)
+        data: Any
+        if is_streamed(x):
+            data = self._in_parts(x, y, sample_weight, batch_size)
+            samples, rows = data.rows, batch_size
+        else:
+            x, y, weights = self._check(x, y, sample_weight, rows=choosing.NONE_TRAINED)
+            samples = int(x.shape[0])
+            data, rows = self.executable.load(x, y, weights), min(batch_size, samples)
         heard.attach(self, hearing.params(samples, rows))
-        found = Evaluation(hearing.evaluate(self, executable, data, rows, heard))
+        found = Evaluation(hearing.evaluate(self, self.executable, data, rows, heard))
+        samples = data.rows if isinstance(data, InParts) else samples  # which an iterator tells at its end
         if check_verbosity(verbose):
             print(f"{samples:,} samples  " + "  ".join(f"{name} {value:.4f}" for name, value in found.items()))
         return dict(found.items()) if return_dict else found
+
+    def _in_parts(self, x: Any, y: Any, sample_weight: Any, batch_size: int) -> InParts:
+        """What is on disk, or makes batches, to be measured; builds the network if need be."""
+        given = streamed.open_streamed(x, y, sample_weight)
+        self._check_sample(streamed.Sample.of(given), rows=choosing.NONE_TRAINED)
+        return streamed.in_parts(self, given, self._checked, batch_size)
+
+    def _check_sample(
+        self, sample: streamed.Sample, class_weight: Any = None, rows: int | None = None
+    ) -> tuple[Any, Any, Any]:
+        """As `_check`, of some rows of what is streamed, which are finite afterwards."""
+
+        def use(x: Any, y: Any, weights: Any) -> None:
+            self.executable.load(*self._checked(x, y, weights, class_weight))
+
+        with sample.located():
+            self._check_samples(sample.parts[0], rows)
+        with sample.located(use):
+            checked = self._check(*sample.parts, class_weight, rows=rows)
+            self.executable.load(*checked)
+        return checked
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """`evaluate` on x and y as one batch; without metrics the loss is a number, as Keras has it."""
@@ -127,6 +156,8 @@ class Askable(Buildable):
         batch_size = checks.check_count("batch_size", INFERENCE_BATCH if batch_size is None else batch_size)
         if callbacks is not None:
             return self._predict_heard(x, batch_size, CallbackList.of(callbacks))
+        if is_streamed(x):
+            return self._predict_streamed(x, batch_size)
         if self._folding is not None:
             return self._predict_folded(x, batch_size)
         executable = self._executable if self._is_plain else None
@@ -142,6 +173,26 @@ class Askable(Buildable):
             averages=self.predicts_with_averages,
         )
         return self._arranged(found)
+
+    def _predict_streamed(self, x: Any, batch_size: int) -> Any:
+        """Part by part; the predictions of all are in memory."""
+        given = streamed.open_streamed(x, None, None)
+        sample = streamed.Sample.of(given, has_targets=False)
+        with sample.located():
+            self._check_samples(sample.parts[0], choosing.NONE_TRAINED)
+        executable = self.executable
+        data = streamed.in_parts(self, given, self._only_samples, batch_size, has_targets=False)
+        found = self.turns.read_once(
+            executable,
+            lambda parameters: data.predict(executable, batch_size, parameters),
+            averages=self.predicts_with_averages,
+        )
+        return self._arranged(found)
+
+    def _only_samples(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, None, None]:
+        """Samples as they are loaded to predict."""
+        with self.backend.on_device():
+            return joining.as_samples(x, self.graph, self.dtype, self.backend), None, None
 
     def _predict_folded(self, x: Any, batch_size: int) -> Any:
         """By fewer stages, where these can be folded."""
@@ -213,11 +264,22 @@ class Askable(Buildable):
             )
         x = self._check_samples(x, rows)
         self._take_rule()
+        return x, *self._targets(x, y, sample_weight, class_weight)
+
+    def _checked(
+        self, x: Any, y: Any, sample_weight: Any = None, class_weight: Mapping[Any, Any] | Sequence[Any] | None = None
+    ) -> tuple[Any, Any, Any]:
+        """As `_check`, of a network that is built, and while it trains: also in another thread."""
+        with self.backend.on_device():
+            x = joining.as_samples(x, self.graph, self.dtype, self.backend)
+        return x, *self._targets(x, y, sample_weight, class_weight)
+
+    def _targets(self, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> tuple[Any, Any]:
+        """Targets and row weights of checked samples."""
         samples, program, backend = int(x.shape[0]), self.executable.program, self.backend
         with backend.on_device():
             y = joining.as_targets(y, samples, self.graph, program, backend)
-            weights = joining.as_weights(sample_weight, class_weight, y, self.graph, program, backend)
-        return x, y, weights
+            return y, joining.as_weights(sample_weight, class_weight, y, self.graph, program, backend)
 
     def _take_rule(self) -> None:
         """Rebuild the network if the optimizer has another rule now, or other groups: momentum was turned on or off."""

@@ -1,7 +1,8 @@
 """`fit`: what it is asked for, checked and handed to the training loop."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.diagnosis.watch import Watch, watching
 from dnnkit.distributed.together import together
 from dnnkit.instead import refuse
-from dnnkit.network import checks
+from dnnkit.network import checks, streamed
 from dnnkit.network.adapting import adapt
 from dnnkit.network.asking import INFERENCE_BATCH, Askable
 from dnnkit.network.freezing import require_trainable
@@ -25,6 +26,7 @@ from dnnkit.training.epoch_order import Shuffle
 from dnnkit.training.fingerprint import fingerprint
 from dnnkit.training.history import History
 from dnnkit.training.interrupts import Interrupts
+from dnnkit.training.parts import InParts
 from dnnkit.training.progress import Verbosity
 from dnnkit.training.run import Run
 
@@ -66,6 +68,10 @@ class Fittable(Askable):
         **others: Any,
     ) -> History:
         """Train on samples x (N, ...) and targets y; return the History of these epochs.
+
+        x may also be on disk: the path of a .npy, .parquet or .arrow file, a pattern, folder or list of shards, and y
+        another one or the name of a column; or `dk.streams.open(...)`. Or x makes batches, (x, y) or (x, y,
+        sample_weight), as an iterator, a generator or what begins anew each epoch does (docs/streams.md).
 
         `validation_data` is (x, y) or (x, y, sample_weight); `validation_split` takes that share from the end of the
         data instead, before it is shuffled; `validation_freq` validates after every so many epochs only, or after the
@@ -123,9 +129,18 @@ class Fittable(Askable):
             keep = checks.check_count("checkpoint_keep", checkpoint_keep)
             checkpoints = Checkpoints.of(checkpoint, checkpoint_every, keep)
         hears = checkpoints is not None or ranks is not None
-        with self.turns.fitting(), Interrupts(hears) as interrupts, checkpoints or nullcontext():
-            run = self.prepare_run(asked, checkpoints, ranks=ranks)
-            self.executable.prepare(run.data, run.batch_size, self.hyperparameters(), run.validation)
+        with (
+            self.turns.fitting(),
+            Interrupts(hears) as interrupts,
+            checkpoints or nullcontext(),
+            ExitStack() as opened,
+        ):
+            if streamed.is_streamed(x):
+                run = self._prepare_streamed(asked, checkpoints, opened, ranks)
+            else:
+                run = self.prepare_run(asked, checkpoints, ranks=ranks)
+            held_out = None if isinstance(run.validation, InParts) else run.validation
+            self.executable.prepare(run.data, run.batch_size, self.hyperparameters(), held_out)
             interrupts.check()
             self.turns.begin_training()
             train = loop.train if ranks is None else ranks.train
@@ -153,10 +168,10 @@ class Fittable(Askable):
         if ranks is not None:
             self._take_seed(ranks.seed(self.seed))
         held_out: tuple[Any, ...] | None = None
+        held_out_stream: Any = None
         among, samples = asked.among, int(x.shape[0])
         if asked.validation_data is not None:
-            x_held_out, y_held_out, *weight = asked.validation_data
-            held_out = self._check(x_held_out, y_held_out, weight[0] if weight else None, asked.class_weight)
+            held_out, held_out_stream = self._held_out(asked)
         elif asked.validation_split:
             (x, y, weights), held_out = checks.hold_out(asked.validation_split, x, y, weights, self.dtype)
             program = self.executable.program
@@ -182,17 +197,22 @@ class Fittable(Askable):
         if ranks is not None:
             ranks.begin(self)
         to_numpy = self.backend.to_numpy
+        validation: Any = None if held_out is None else load(self.executable, *held_out)
+        if held_out_stream is not None:
+            if ranks is not None:
+                raise streamed.not_shared()
+            validation = self._read_in_parts(held_out_stream, asked, batch_size)
         return Run(
             data=load(self.executable, x, y, weights),
             samples=samples,
-            validation=None if held_out is None else load(self.executable, *held_out),
+            validation=validation,
             batch_size=batch_size,
             first_epoch=asked.initial_epoch,
             epochs=asked.epochs or 1,
             shuffle=shuffle,
             fingerprints=lambda looked_at: (
                 fingerprint(to_numpy, looked_at, x, y, weights, *(() if among is None else (among,))),
-                fingerprint(to_numpy, looked_at, *held_out or ()),
+                self._fingerprint_held_out(looked_at, held_out_stream, held_out),
             ),
             steps_per_epoch=asked.steps_per_epoch,
             limit=asked.steps,
@@ -205,6 +225,84 @@ class Fittable(Askable):
             among=among,
             orders=asked.orders,
         )
+
+    def _prepare_streamed(
+        self, asked: Asked, checkpoints: Checkpoints | None, opened: ExitStack, ranks: "Ranks | None"
+    ) -> Run:
+        """As `prepare_run`, of data that are on disk, or that something makes; `opened` closes what reads them."""
+        given = streamed.open_streamed(asked.x, asked.y, asked.sample_weight)
+        if (arrays := streamed.in_memory(given)) is not None:
+            asked.x, asked.y, asked.sample_weight = arrays
+            return self.prepare_run(asked, checkpoints, ranks=ranks)
+        if ranks is not None:
+            raise streamed.not_shared()
+        streamed.refuse_what_needs_all(self, given, asked.batch_size, asked.validation_split)
+        rows = asked.batch_size or 32
+        sample = streamed.Sample.of(given, rows)
+        x, y, weights = self._check_sample(sample, asked.class_weight, rows)
+        require_trainable(self.executable, self.optimizer)
+        if checkpoints is not None:
+            self._take_seed(checkpoints.seed)
+        held_out: tuple[Any, ...] | None = None
+        held_out_stream: Any = None
+        if asked.validation_data is not None:
+            held_out, held_out_stream = self._held_out(asked)
+        batch_size = streamed.rows_of_batch(given, rows, int(x.shape[0]), asked.steps_per_epoch)
+        if isinstance(x, np.ndarray):
+            self._weigh_again(batch_size)
+        if any(parameter.statistic for parameter in self.executable.program.parameters):
+            with self.turns:
+                adapt(self, streamed.adapts_to(self, given, x))
+        check = partial(self._checked, class_weight=asked.class_weight)
+        feed, samples, steps_per_epoch = streamed.feed_of(
+            self, given, check, batch_size, asked.steps_per_epoch, asked.shuffle, asked.steps
+        )
+        opened.callback(feed.close)
+        validation: Any = None if held_out is None else self.executable.load(*held_out)
+        if held_out_stream is not None:
+            validation = self._read_in_parts(held_out_stream, asked, batch_size)
+        return Run(
+            data=self.executable.load(x, y, weights),
+            samples=samples,
+            validation=validation,
+            batch_size=batch_size,
+            first_epoch=asked.initial_epoch,
+            epochs=asked.epochs or 1,
+            shuffle=asked.shuffle,
+            fingerprints=lambda looked_at: (
+                streamed.identity(given),
+                self._fingerprint_held_out(looked_at, held_out_stream, held_out),
+            ),
+            steps_per_epoch=steps_per_epoch,
+            limit=asked.steps,
+            validates=asked.validates,
+            validation_rows=max(batch_size, 256),
+            watch=watching(self, self._looked, x, y, batch_size, asked.diagnose, asked.whose, is_all=False),
+            feed=feed,
+        )
+
+    def _held_out(self, asked: Asked) -> tuple[tuple[Any, ...] | None, Any]:
+        """The validation data, checked, or what streams them."""
+        given = asked.validation_data
+        x, y, *weight = (given, None) if streamed.is_streamed(given) else given or ()
+        if not streamed.is_streamed(x):
+            return self._check(x, y, weight[0] if weight else None, asked.class_weight), None
+        stream = streamed.open_streamed(x, y, weight[0] if weight else None)
+        streamed.refuse_once(stream)
+        if (arrays := streamed.in_memory(stream)) is not None:
+            return self._check(*arrays, asked.class_weight), None
+        self._check_sample(streamed.Sample.of(stream), asked.class_weight)
+        return None, stream
+
+    def _read_in_parts(self, stream: Any, asked: Asked, batch_size: int) -> InParts:
+        check = partial(self._checked, class_weight=asked.class_weight)
+        return streamed.in_parts(self, stream, check, max(batch_size, 256))
+
+    def _fingerprint_held_out(self, looked_at: int, stream: Any, arrays: tuple[Any, ...] | None) -> str:
+        """Of validation data in memory, or of a stream of them."""
+        if stream is not None:
+            return streamed.identity(stream)
+        return fingerprint(self.backend.to_numpy, looked_at, *arrays or ())
 
     def _rows_alone(self, rows: NDArray[Any], x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
         """These rows of checked data, as if they alone had been given."""

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from dnnkit.backends.executable import Executable
 from dnnkit.errors import ConfigurationError
 from dnnkit.network import checks
+from dnnkit.network.streamed import is_streamed
 from dnnkit.settings import FLAG, SHARE
 from dnnkit.training.epoch_order import Shuffle, check_shuffle
 from dnnkit.training.run import Orders, check_frequency
@@ -64,7 +65,7 @@ class Asked:
         self.diagnose = FLAG.of("diagnose", diagnose)
         self.validation_split = SHARE.of("validation_split", validation_split)
         is_pair = isinstance(validation_data, tuple | list) and len(validation_data) in (2, 3)
-        if validation_data is not None and not is_pair:
+        if validation_data is not None and not is_pair and not is_streamed(validation_data):
             raise ConfigurationError("validation_data is not (x, y) or (x, y, sample_weight)")
         self.validation_data = validation_data
         self.shuffle = check_shuffle(shuffle)

@@ -67,7 +67,8 @@ def begin(
     if not is_over:
         _begin_where_it_stopped(net, run)
     end = standing.end(run, executable.state)
-    progress = make_progress(verbose, end, {metric.name for metric in executable.program.metrics if metric.exact})
+    estimated = {metric.name for metric in executable.program.metrics if metric.exact}
+    progress = make_progress(verbose, end, estimated, run.feed.row_bytes if run.feed is not None else 0.0)
     callbacks.attach(net, _params(net, run, end, progress))
     fit = Fit(net, run, standing, callbacks, progress, interrupts, checkpoints)
     fit.last_epoch, fit.goes_on, fit.is_over = end, goes_on, is_over

@@ -30,12 +30,15 @@ LINES = 40
 """Lines that a notebook's cell shows of a training of more epochs: the first and the last."""
 
 
-def make_progress(verbose: Verbosity, epochs: int, estimated: Collection[str] = ()) -> "Progress":
+def make_progress(
+    verbose: Verbosity, epochs: int, estimated: Collection[str] = (), row_bytes: float = 0.0
+) -> "Progress":
     """0: silent; 1: a live bar; 2: one line per epoch; "auto": 1 on a terminal or in a notebook, else 2.
 
     With "auto" and more than `FEW` epochs, those that are over within a second share a line.
 
-    Names of metrics that are `estimated` while training are shown with "≈".
+    Names of metrics that are `estimated` while training are shown with "≈". Where rows of so many bytes are read from
+    a disk, it is shown how many were.
     """
     verbose = check_verbosity(verbose)
     if (sys.stdout is None or getattr(sys.stdout, "closed", False)) and not in_notebook():  # as without a console
@@ -47,7 +50,7 @@ def make_progress(verbose: Verbosity, epochs: int, estimated: Collection[str] = 
     if kind is LiveProgress and find_spec("rich") is None:  # NumPy is all that a training needs
         kind = LineProgress
     shown = SparseProgress(epochs, has_bar=kind is LiveProgress) if is_sparse else kind(epochs)
-    shown.estimated = estimated
+    shown.estimated, shown.row_bytes = estimated, row_bytes
     return Guarded(shown) if verbose else shown
 
 
@@ -69,6 +72,8 @@ class Progress:
 
     estimated: Collection[str] = ()
     """Names of what is only estimated while training."""
+    row_bytes = 0.0
+    """Of a row that is read from a disk; 0 where data are in memory."""
 
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
@@ -102,7 +107,16 @@ class Progress:
     def _parts(self, logs: Mapping[str, float], seconds: float, end: int | None = None) -> tuple[str, ...]:
         samples = self._samples_per_step * ((end or self._end) - self._first)
         speed = (_per_sample(seconds, samples),) if samples else ()  # none where an epoch had only to be validated
-        return _duration(seconds), *speed, self._numbers(logs)
+        return _duration(seconds), *speed, *self._amount(end or self._end), self._numbers(logs)
+
+    def _amount(self, end: int) -> tuple[str, ...]:
+        """The rows and bytes of the epoch's steps before `end`, where they are read from a disk."""
+        if not self.row_bytes:
+            return ()
+        rows, of = round(self._samples_per_step * end), round(self._samples_per_step * self._end)
+        if end == self._end:
+            return (f"{rows:,} rows, {_bytes(rows * self.row_bytes)}",)
+        return (f"{rows:,}/{of:,} rows, {_bytes(rows * self.row_bytes)}/{_bytes(of * self.row_bytes)}",)
 
     def _numbers(self, logs: Mapping[str, float]) -> str:
         about = f" {_where_it_can_be_written('≈', '~')}"
@@ -307,6 +321,15 @@ def _bar(total: int, completed: int = 0, console: Any = None) -> tuple[Any, Any]
 def _per_sample(seconds: float, samples: float) -> str:
     microseconds, unit = 1e6 * seconds / samples, _where_it_can_be_written("µs", "us")
     return f"{microseconds:.0f} {unit}/sample" if microseconds >= 10 else f"{microseconds:.1f} {unit}/sample"
+
+
+def _bytes(count: float) -> str:
+    """Bytes with a unit, three digits."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.3g} TB"
 
 
 def _where_it_can_be_written(text: str, plain_text: str) -> str:

@@ -11,6 +11,7 @@ from dnnkit.diagnosis.watch import Watch
 from dnnkit.settings import whole
 from dnnkit.training.epoch_order import Shuffle, epoch_order
 from dnnkit.training.history import History
+from dnnkit.training.parts import Feed
 
 SAMPLED = 1 << 18
 """Bytes of an array that tell whether an epoch goes on with the data with which it began."""
@@ -44,6 +45,8 @@ class Run:
     """After every so many epochs there is a validation, or after these, counted from 1."""
     validation_rows: int = 256
     """Of a batch of the validation data, unless somebody looks at each."""
+    feed: Feed | None = None
+    """Where the data come from, if they are not in memory; there are none to be had at once then."""
     among: HostArray | None = None
     """The rows of the data that are the samples; None where all are."""
     orders: "Orders | None" = None
@@ -71,6 +74,8 @@ class Run:
     @property
     def schedule(self) -> str:
         """How samples become batches, in words: an epoch goes on only with the same."""
+        if self.feed is not None:
+            return f"{self.steps} steps per epoch, {self.feed.schedule}"
         return (
             f"{self.steps} steps per epoch, {self.rows} rows of {self.samples} samples, batch_size {self.batch_size}, "
             f"shuffle {self.orders or self.shuffle!r}"

@@ -1,8 +1,8 @@
 """Steps of an epoch: stretches of them, which the executable runs in one call each.
 
-By default a stretch is the whole epoch. It is shorter only where something looks in between: a live progress bar (ten
-times per second), checkpoints, or a callback with a batch's method (each step). Ctrl-C ends a stretch between two
-steps.
+By default a stretch is the whole epoch, or the part of it whose data are in memory. It is shorter only where something
+looks in between: a live progress bar (ten times per second), checkpoints, or a callback with a batch's method (each
+step). Ctrl-C ends a stretch between two steps.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from time import perf_counter
 import numpy as np
 
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.state import HostArray, Totals
+from dnnkit.backends.state import EpochSums, HostArray, Totals
 from dnnkit.background import in_background
 from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.deferred import dataclass
@@ -20,6 +20,7 @@ from dnnkit.network.protocol import Network
 from dnnkit.network.turns import Stretch
 from dnnkit.training.checkpoints import Checkpoints
 from dnnkit.training.interrupts import Interrupts
+from dnnkit.training.parts import Part
 from dnnkit.training.progress import REFRESH, Progress
 from dnnkit.training.run import Run, Standing
 
@@ -63,12 +64,20 @@ class Steps:
         The epoch goes on from there, and ends before step `end`.
         """
         net, run, executable, state = self.net, self.run, self.net.executable, self.net.executable.state
-        order = self.order()
         start = perf_counter()
+        parts = self._parts()
+        part, made = self._next(parts), perf_counter()
+        if run.feed is None:  # to draw an order is no part of training, to wait for data is
+            start = made
         with net.turns:
-            executable.begin_epoch(run.data, order, run.batch_size)
-            if state.sums is not None:
-                executable.go_on_from(state.sums)
+            if part.first == 0:
+                executable.begin_epoch(part.data, part.order, part.batch_size)
+                if state.sums is not None:
+                    executable.go_on_from(state.sums)
+            else:
+                self._turn_to(part, state.sums)
+        part.begun()
+        self._part, self._rest = part, parts
         self.interrupts.check()  # before: what begins an epoch forgets that it was asked to stop
         logs: dict[str, float] = {}
         totals = None
@@ -90,6 +99,25 @@ class Steps:
                 self.save_if_due(0)
         return totals or executable.totals(), perf_counter() - start
 
+    def _parts(self) -> Iterator[Part]:
+        """The parts of the epoch, from the state's position on."""
+        run, net, state = self.run, self.net, self.net.executable.state
+        if run.feed is None:
+            return iter((Part(run.data, self.order(), run.batch_size),))
+        return run.feed.parts(net.seed, state.epoch, state.position, state.step - self.standing.first_step)
+
+    def _next(self, parts: Iterator[Part]) -> Part:
+        """The next part, for which somebody may have to wait."""
+        if self.run.feed is None:
+            return next(parts)
+        with self.interrupts.at_once():
+            return next(parts)
+
+    def _turn_to(self, part: Part, sums: EpochSums | None) -> None:
+        executable = self.net.executable
+        step = executable.state.position - part.first
+        executable.turn_to(part.data, part.order, part.batch_size, sums, step)
+
     def order(self) -> HostArray:
         """The rows of the data that the epoch shows, one after the other."""
         run, epoch = self.run, self.net.executable.state.epoch
@@ -103,14 +131,21 @@ class Steps:
     def _run_stretch(self, executable: Executable, last: int, turn: Stretch) -> Totals:
         """Run the steps before `last`, other threads having their turn between two; the epoch's totals so far."""
         net, state, turn.may_pause = self.net, executable.state, True
-        first = state.position
+        first, part = state.position, self._part
         while True:
-            end = turn.end(first, last)
+            is_new = first >= part.end
+            if is_new:
+                self._part = part = self._next(self._rest)
+            end = turn.end(first, last if last < part.end else int(part.end))
             with turn:
+                if is_new:
+                    self._turn_to(part, executable.sums())
+                    part.begun()
                 if self.interrupts.received:  # while it came to its turn: nobody has asked these steps to stop
                     return executable.totals()
                 hyperparameters = net.hyperparameters(end - first)
-                done = state.position = executable.run_steps(first, end, hyperparameters)
+                done = executable.run_steps(first - part.first, end - part.first, hyperparameters) + part.first
+                state.position = done
                 if done == last or self.interrupts.received:
                     return executable.totals()  # within the turn: a step of another thread has an epoch of its own
             turn.may_pause = done > first  # who waits all the time does not stop it altogether

@@ -67,6 +67,16 @@ REFERENCE = [
         "tests/dnnkit/test_deferred.py -k 'whatever_comes_first and derived_plainly'",
     ),
     Fault(
+        "reference-stream-buffer", STALE, "dnnkit/streams/feeding.py",
+        "buffer, self._turn = self._buffers[self._turn], 1 - self._turn", "buffer = self._buffers[self._turn]",
+        "tests/dnnkit/streams/test_streams.py -k 'numpy and in_their_order'",
+    ),
+    Fault(
+        "reference-stream-tail", ONE, "dnnkit/streams/order.py",
+        "here = min(last - first, int(counts[block]) - skipped)", "here = min(last - first, int(counts[block]))",
+        "tests/dnnkit/streams/test_order.py",
+    ),
+    Fault(
         "reference-digits-split", ONE, "dnnkit/datasets/digits.py",
         "return (images[:-TEST], labels[:-TEST])", "return (images[: 1 - TEST], labels[: 1 - TEST])",
         "tests/dnnkit/datasets/test_digits.py -k every_version",
@@ -798,6 +808,16 @@ CUDA = [
 
 BACKENDS = [
     Fault(
+        "backends-stream-weight", MISSING, "backends/numba_backend/executable.py",
+        "self.state.position - step, step, step, sums", "self.state.position - step, step, step, None",
+        "tests/dnnkit/streams/test_streams.py -k 'numba and in_their_order'",
+    ),
+    Fault(
+        "backends-stream-offset", INDEX, "dnnkit/training/stretches.py",
+        "step = executable.state.position - part.first", "step = executable.state.position",
+        "tests/dnnkit/streams/test_streams.py -k 'numba and loses_its_loss'",
+    ),
+    Fault(
         "backends-rows-before-a-part", MISSING, "backends/numba_backend/batch_part.py",
         "team.begin_with(before)", "team.begin_with(0)",
         "tests/dnnkit/distributed/test_ranks.py -k 'parts_of_a_batch and numba'",
@@ -835,7 +855,7 @@ BACKENDS = [
     Fault(
         "backends-many-shared-rows", INDEX, "dnnkit/training/run.py",
         "self.among[order]", "order",
-        "tests/dnnkit/many/test_fitting.py -k 'own_fit_makes and numpy'",
+        "tests/dnnkit/many/test_fitting.py -k 'folds_are_rows and numpy'",
     ),
     Fault(
         "backends-many-updates", STALE, "backends/numba_backend/many.py",

@@ -24,7 +24,8 @@ def sweep(count: int = 6) -> list[dk.Sequential]:
     """Two kinds."""
     backend = get_backend("numba")
     return [
-        network(backend, seed, units=(6, 16)[seed % 2], optimizer=dk.Adam(1e-3 * (seed + 1))) for seed in range(count)
+        network(backend, seed, units=(6, 16)[seed % 2], dropout=0.2, optimizer=dk.Adam(1e-3 * (seed + 1)))
+        for seed in range(count)
     ]
 
 

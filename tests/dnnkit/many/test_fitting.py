@@ -119,6 +119,20 @@ def test_shared_orders_are_those_of_a_seed(backend: Backend) -> None:
     assert everything(nets[1]) == everything(by_itself)
 
 
+def test_folds_are_rows_of_what_is_loaded_once(backend: Backend) -> None:
+    x, y = data()
+    folds = [np.arange(SAMPLES) % 3 == fold for fold in range(3)]
+    nets, twins = [network(backend, 1) for _ in folds], [network(backend, 1) for _ in folds]
+    many = dk.fit_many(
+        nets, x, y, rows=[(~fold, np.flatnonzero(fold)) for fold in folds], batch_size=BATCH, epochs=2, verbose=0
+    )
+    for net, twin, fold, history in zip(nets, twins, folds, many.histories, strict=True):
+        held_out = x[fold], y[fold]
+        own = twin.fit(x[~fold], y[~fold], validation_data=held_out, batch_size=BATCH, epochs=2, verbose=0)
+        assert everything(net) == everything(twin)
+        assert measured(history) == measured(own)
+
+
 def test_an_optimizer_of_full_batches_is_one_of_many(backend: Backend) -> None:
     def sweep() -> list[dk.Sequential]:
         return [network(backend, 1, activation="tanh", optimizer=make) for make in (dk.LBFGS(), dk.Adam(0.01))]

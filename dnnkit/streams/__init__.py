@@ -1,0 +1,6 @@
+"""Data larger than memory: files, folders of shards, iterators of batches, for `fit`, `evaluate` and `predict`."""
+
+from dnnkit.streams.stream import Stream as Stream
+from dnnkit.streams.stream import open as open
+
+__all__ = ["Stream", "open"]

@@ -1,0 +1,205 @@
+"""Rows of Parquet and Arrow files, by pyarrow: columns of numbers side by side, or one column of vectors."""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dnnkit.backends.state import HostArray
+from dnnkit.deferred import dataclass
+from dnnkit.errors import ConfigurationError, DataError
+from dnnkit.registry import did_you_mean
+from dnnkit.streams.formats import Columns
+from dnnkit.streams.rows import Rows
+
+DECODED = 2 << 20
+"""Bytes that are decoded at a time."""
+
+CURSORS = 8
+"""Pieces of a file that are read by turns, each from its beginning to its end."""
+
+
+def _pyarrow(path: Path) -> Any:
+    try:
+        import pyarrow.ipc
+        import pyarrow.parquet
+    except ImportError:
+        raise ConfigurationError(f"{path} needs pyarrow, to be read: pip install pyarrow") from None
+    return pyarrow
+
+
+@dataclass
+class _Cursor:
+    """How far a piece has been read."""
+
+    batches: Iterator[Any]
+    next_row: int = 0
+    left: Any = ()
+    """Of the last batch, the rows that were not asked for yet."""
+
+
+class TableRows(Rows):
+    """Chosen columns of a file whose pieces are decoded from their beginning."""
+
+    def __init__(self, path: Path, columns: Columns) -> None:
+        self.name, self._path, self._arrow = str(path), path, _pyarrow(path)
+        try:
+            schema, counts = self._open()
+        except (self._arrow.ArrowException, OSError) as error:
+            raise DataError(f"{path} cannot be read: {str(error).splitlines()[0][:200]}") from error
+        self.columns = _chosen(path, schema.names, columns)
+        types = [schema.field(name).type for name in self.columns]
+        self.shape, self.dtype = self._form(types)
+        self.pieces = np.array([count for count in counts if count], np.int64)
+        self._numbers = [number for number, count in enumerate(counts) if count]
+        self._starts = np.concatenate([[0], np.cumsum(self.pieces)])
+        self.count = int(self._starts[-1])
+        if not self.count:
+            raise DataError(f"{path} has no rows: leave it out")
+        self._cursors: dict[int, _Cursor] = {}
+
+    @abstractmethod
+    def _open(self) -> tuple[Any, list[int]]:
+        """Open the file; its schema and how many rows each piece has."""
+
+    @abstractmethod
+    def _batches(self, piece: int, rows: int) -> Iterator[Any]:
+        """The record batches of a piece, from its beginning, of at most about so many rows."""
+
+    def _form(self, types: list[Any]) -> tuple[tuple[int, ...], np.dtype]:
+        """The shape and the dtype of a row."""
+        lists = self._arrow.types.is_fixed_size_list
+        if len(types) == 1 and lists(types[0]):
+            return (int(types[0].list_size),), self._dtype(self.columns[0], types[0].value_type)
+        if named := [name for name, kind in zip(self.columns, types, strict=True) if lists(kind)]:
+            raise DataError(
+                f"{self.name}: the column {named[0]!r} holds vectors, and stands beside {len(types) - 1} others: "
+                f"choose it alone, by columns=[{named[0]!r}]"
+            )
+        kinds = {self._dtype(name, kind) for name, kind in zip(self.columns, types, strict=True)}
+        together: np.dtype = kinds.pop() if len(kinds) == 1 else np.result_type(*kinds, np.float32)
+        return (len(types),), together
+
+    def _dtype(self, name: str, kind: Any) -> np.dtype:
+        check = self._arrow.types
+        if check.is_boolean(kind) or check.is_integer(kind) or check.is_floating(kind):
+            return np.dtype(str(kind.to_pandas_dtype().__name__))
+        if check.is_decimal(kind):
+            return np.dtype(np.float64)
+        raise DataError(
+            f"{self.name}: the column {name!r} has the type {kind}: expected numbers. Choose other columns by "
+            "columns=[...], or make numbers of it, as dk.TabularEncoder does of a table in memory"
+        )
+
+    def read(self, first: int, out: HostArray) -> None:  # noqa: D102
+        done = 0
+        while done < len(out):
+            piece = int(np.searchsorted(self._starts, first + done, "right")) - 1
+            row = first + done - int(self._starts[piece])
+            here = min(len(out) - done, int(self.pieces[piece]) - row)  # type: ignore[index]
+            try:
+                self._read_piece(piece, row, out[done : done + here])
+            except (self._arrow.ArrowException, OSError) as error:
+                why = str(error).splitlines()[0][:200]
+                raise DataError(
+                    f"{self.name} is damaged, or ends early, near row {first + done}: {why}. Write or copy it again"
+                ) from error
+            done += here
+
+    def _read_piece(self, piece: int, row: int, out: HostArray) -> None:
+        cursor = self._cursors.pop(piece, None)
+        if cursor is None or cursor.next_row > row:
+            rows = max(1, min(1 << 16, DECODED // max(1, self.row_bytes)))
+            cursor = _Cursor(self._batches(self._numbers[piece], rows))
+        done = 0
+        while done < len(out):
+            if not len(cursor.left):
+                batch = next(cursor.batches, None)
+                if batch is None:
+                    raise OSError(f"{len(out) - done} rows are missing")
+                cursor.left = self._decoded(batch)
+            skipped = min(row + done - cursor.next_row, len(cursor.left))
+            here = min(len(out) - done, len(cursor.left) - skipped)
+            out[done : done + here] = cursor.left[skipped : skipped + here]
+            cursor.left = cursor.left[skipped + here :]
+            cursor.next_row, done = cursor.next_row + skipped + here, done + here
+        if cursor.next_row < self.pieces[piece]:  # type: ignore[index]
+            while len(self._cursors) >= CURSORS:
+                self._cursors.pop(next(iter(self._cursors)))
+            self._cursors[piece] = cursor
+        else:  # each thread that reads has memory of its own there, which it would keep
+            self._arrow.default_memory_pool().release_unused()
+
+    def _decoded(self, batch: Any) -> HostArray:
+        """The rows of a record batch, in memory: columns are turned into rows once, and not block by block."""
+        out = np.empty((batch.num_rows, *self.shape), self.dtype)
+        if len(self.columns) == 1 and self._arrow.types.is_fixed_size_list(batch.schema.field(0).type):
+            values = batch.column(0).flatten()
+            if len(values) != out.size:
+                raise DataError(f"{self.name}: the column {self.columns[0]!r} has rows without a vector: fill them")
+            out[...] = _numbers(values).reshape(out.shape)
+            return out
+        for number in range(batch.num_columns):
+            column = _numbers(batch.column(number))
+            if column.dtype.kind == "f" and self.dtype.kind != "f" and np.isnan(column).any():
+                raise DataError(
+                    f"{self.name}: the column {self.columns[number]!r} has rows without a value: fill them, or leave "
+                    "them out"
+                )
+            out[:, number] = column
+        return out
+
+    def release(self) -> None:  # noqa: D102
+        self._cursors.clear()
+
+    def identity(self) -> str:  # noqa: D102
+        stat = self._path.stat()
+        return f"{super().identity()} {self.columns} {stat.st_size} {self.pieces}"
+
+
+def _numbers(column: Any) -> HostArray:
+    """The numbers of an Arrow array, NaN where there is none."""
+    if column.null_count:
+        column = column.cast("float64")
+    found: HostArray = column.to_numpy(zero_copy_only=False)
+    return found if found.dtype.kind in "biuf" else found.astype(np.float64)
+
+
+def _chosen(path: Path, names: list[str], columns: Columns) -> tuple[str, ...]:
+    """The names of the columns to read."""
+    for name in (*columns.only, *columns.without):
+        if name not in names:
+            raise DataError(f"{path} has no column {name!r}: {did_you_mean(name, names)}it has {', '.join(names[:20])}")
+    chosen = columns.only or tuple(name for name in names if name not in columns.without)
+    if not chosen:
+        raise DataError(f"{path} has no columns besides {', '.join(columns.without)}: nothing is left for x")
+    return chosen
+
+
+class ParquetRows(TableRows):
+    """Rows of a Parquet file; its pieces are the row groups."""
+
+    def _open(self) -> tuple[Any, list[int]]:
+        self._file = self._arrow.parquet.ParquetFile(self._path, memory_map=True, pre_buffer=False)
+        groups = self._file.metadata
+        return self._file.schema_arrow, [groups.row_group(each).num_rows for each in range(groups.num_row_groups)]
+
+    def _batches(self, piece: int, rows: int) -> Iterator[Any]:
+        for batch in self._file.iter_batches(rows, [piece], list(self.columns), use_threads=False):
+            yield batch.select(list(self.columns))  # in the order asked for
+
+
+class ArrowRows(TableRows):
+    """Rows of an Arrow file (IPC, also called Feather); its pieces are the record batches."""
+
+    def _open(self) -> tuple[Any, list[int]]:
+        self._file = self._arrow.ipc.open_file(self._arrow.memory_map(str(self._path)))
+        counts = [self._file.get_batch(each).num_rows for each in range(self._file.num_record_batches)]
+        return self._file.schema, counts
+
+    def _batches(self, piece: int, rows: int) -> Iterator[Any]:
+        batch = self._file.get_batch(piece).select(list(self.columns))
+        for first in range(0, batch.num_rows, rows):
+            yield batch.slice(first, rows)

@@ -1,0 +1,179 @@
+"""Parts of an epoch from a stream: a thread fills one buffer while the steps of the other are computed."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from dnnkit.backends.executable import Executable
+from dnnkit.backends.state import HostArray
+from dnnkit.background import Ahead
+from dnnkit.deferred import dataclass
+from dnnkit.errors import DataError, ShapeError
+from dnnkit.kernels.array import namespace
+from dnnkit.network.protocol import Network
+from dnnkit.streams.locating import located
+from dnnkit.streams.order import EpochOrder
+from dnnkit.streams.rows import Rows
+from dnnkit.streams.stream import Stream, rows_in_buffer
+from dnnkit.training.parts import Part
+
+Check = Callable[[Any, Any, Any], tuple[Any, Any, Any]]
+"""Samples, targets and weights as the executable loads them, or an error that says what is wrong."""
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A chunk that was read, or is being read."""
+
+    key: tuple[int, int, int]
+    made: Ahead[Any]
+
+
+class StreamFeed:
+    """The chunks of a stream, as parts of epochs.
+
+    Arguments:
+        net: the network that is trained.
+        stream: the data.
+        check: of each chunk.
+        batch_size: rows of a batch.
+        rows: of an epoch.
+        shuffle: whether blocks come in another order each epoch, and rows are mixed.
+        trains: False where a batch is only what is computed at a time, and may be smaller.
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        stream: Stream,
+        check: Check,
+        batch_size: int,
+        rows: int,
+        shuffle: bool,
+        *,
+        trains: bool = True,
+    ) -> None:
+        self._stream, self._check, self._batch_size, self._rows = stream, check, batch_size, rows
+        self._executable: Executable = net.executable
+        self._shuffle = shuffle
+        of_x = _dtype_in_memory(stream.x, net)
+        self._dtypes = of_x, *(None if each is None else each.dtype.newbyteorder("=") for each in _parts(stream)[1:])
+        kinds = zip(_parts(stream), self._dtypes, strict=True)
+        in_memory = sum(prod(each.shape) * kind.itemsize for each, kind in kinds if each and kind)
+        if not trains:
+            batch_size = self._batch_size = max(1, min(batch_size, int(stream.buffer * 2**20 / max(1, in_memory))))
+        size = rows_in_buffer(stream, in_memory, batch_size)
+        whole, rest = divmod(rows, size)
+        self._chunks = max(1, whole + (rest >= batch_size))  # fewer rows than a batch go with the chunk before them
+        self._size, self._longest = size, min(rows, size + batch_size)
+        self._buffers: list[list[HostArray | None]] = []
+        self._order: tuple[tuple[int, int], EpochOrder] | None = None
+        self._ahead: _Read | None = None
+        self._turn = 0
+        self.row_bytes = float(stream.row_bytes)
+        block = stream.rows_of_block()
+        self.schedule = (
+            f"{size} rows in the buffer, {block} in a block, {rows} rows of {len(stream)}, batch_size {batch_size}, "
+            f"shuffle {shuffle!r}"
+        )
+
+    def parts(self, seed: int, epoch: int, position: int, done: int) -> Iterator[Part]:
+        """See `Feed`."""
+        steps = self._size // self._batch_size
+        last_step = -(-self._rows // self._batch_size)
+        for chunk in range(min(position // steps, self._chunks - 1), self._chunks):
+            key = seed, epoch, chunk
+            if self._ahead is None or self._ahead.key != key:
+                self._finish()
+                self._begin(key)
+            assert self._ahead is not None
+            loaded = self._ahead.made.result()
+            self._ahead = None
+            data = loaded if self._executable.loads_in_parallel else self._executable.load(*loaded)
+            count = self._end(chunk) - chunk * self._size
+            end = last_step if chunk == self._chunks - 1 else (chunk + 1) * steps
+            order = self._order_of(seed, epoch).mixed(chunk, count)
+            is_last = chunk == self._chunks - 1
+            then = partial(self._begin, (seed, epoch + 1, 0) if is_last else (seed, epoch, chunk + 1))
+            yield Part(data, order, self._batch_size, chunk * steps, end, then)
+
+    def loaded(self) -> Iterator[tuple[Any, int]]:
+        """The loaded chunks, one after the other, and the rows of each."""
+        for chunk, part in enumerate(self.parts(0, 0, 0, 0)):
+            if chunk + 1 < self._chunks:
+                part.begun()
+            yield part.data, len(part.order)
+
+    def close(self) -> None:
+        """End what was begun, and give the buffers back."""
+        self._finish()
+        self._buffers.clear()
+
+    def _finish(self) -> None:
+        """Wait for what is being read and not wanted any more."""
+        if self._ahead is not None:
+            with suppress(Exception):
+                self._ahead.made.result()
+            self._ahead = None
+
+    def _begin(self, key: tuple[int, int, int]) -> None:
+        """Read a chunk in a thread, to the buffer that is not in use."""
+        if not self._buffers:
+            kinds = list(zip(_parts(self._stream), self._dtypes, strict=True))
+            for _ in range(2):
+                self._buffers.append(
+                    [None if each is None else np.empty((self._longest, *each.shape), kind) for each, kind in kinds]
+                )
+        buffer, self._turn = self._buffers[self._turn], 1 - self._turn
+        self._ahead = _Read(key, Ahead(partial(self._read, key, buffer)))
+
+    def _end(self, chunk: int) -> int:
+        return self._rows if chunk == self._chunks - 1 else (chunk + 1) * self._size
+
+    def _order_of(self, seed: int, epoch: int) -> EpochOrder:
+        if self._order is None or self._order[0] != (seed, epoch):
+            stream = self._stream
+            blocks = stream.pieces, stream.rows_of_block()
+            order = EpochOrder(len(stream), *blocks, self._rows, self._shuffle, seed, epoch, stream.turns())
+            self._order = (seed, epoch), order
+        return self._order[1]
+
+    def _read(self, key: tuple[int, int, int], buffer: list[HostArray | None]) -> Any:
+        seed, epoch, chunk = key
+        first, last = chunk * self._size, self._end(chunk)
+        spans = list(self._order_of(seed, epoch).spans(first, last))
+        given = zip(_parts(self._stream), buffer, strict=True)
+        of = [(rows, out[: last - first]) for rows, out in given if rows is not None and out is not None]
+        for rows, _ in of:
+            for row, count in spans:
+                rows.expect(row, count)
+        for rows, out in of:
+            place = 0
+            for row, count in spans:
+                with np.errstate(over="ignore"):  # what is infinite in the dtype in memory is an error below
+                    rows.read(row, out[place : place + count])
+                place += count
+        x, y, weights = (None if out is None else out[: last - first] for out in buffer)
+        try:
+            checked = self._check(x, y, weights)
+            return self._executable.load(*checked) if self._executable.loads_in_parallel else checked
+        except (DataError, ShapeError) as error:
+            raise located(error, self._stream, spans, (x, y, weights), self._try) from error
+
+    def _try(self, x: Any, y: Any, weights: Any) -> None:
+        self._executable.load(*self._check(x, y, weights))
+
+
+def _parts(stream: Stream) -> tuple[Rows | None, Rows | None, Rows | None]:
+    return stream.x, stream.y, stream.sample_weight
+
+
+def _dtype_in_memory(x: Rows, net: Network) -> np.dtype:
+    """Samples are converted while they are read, unless the backend takes them as they are."""
+    native = x.dtype.newbyteorder("=")
+    is_kept = native.kind != "f" and net.backend.keeps_dtype(namespace(np.empty(0)), native)
+    return native if is_kept else np.dtype(net.dtype)

@@ -1,0 +1,56 @@
+"""In which file, and in which row of it, something is wrong with the data of a stream."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dnnkit.backends.state import HostArray
+from dnnkit.errors import DataError, ShapeError
+from dnnkit.streams.stream import Stream
+
+
+def located(
+    error: DataError | ShapeError,
+    stream: Stream,
+    spans: Sequence[tuple[int, int]],
+    parts: Sequence[HostArray | None],
+    use: Callable[[Any, Any, Any], object],
+) -> DataError | ShapeError:
+    """The same error, with the file and the row that it is about, if it is about one.
+
+    Arguments:
+        error: what `use` raises for all rows.
+        stream: where they are from.
+        spans: (row of the stream, count), which are behind each other in the parts.
+        parts: samples, targets and weights.
+        use: what is tried with fewer rows.
+    """
+
+    def what_is_wrong(first: int, last: int) -> DataError | ShapeError | None:
+        try:
+            use(*(None if part is None else part[first:last] for part in parts))
+        except (DataError, ShapeError) as found:
+            return found
+        return None
+
+    place = 0
+    for row, count in spans:
+        first, last = place, place + count
+        if what_is_wrong(first, last) is not None:
+            while last - first > 1:
+                middle = (first + last) // 2
+                first, last = (first, middle) if what_is_wrong(first, middle) is not None else (middle, last)
+            words = str(what_is_wrong(first, last) or error).replace(", first in row 0", "")
+            return type(error)(f"{stream.place(row + first - place)}{_column(stream, parts[0], first)}: {words}")
+        place += count
+    return error
+
+
+def _column(stream: Stream, x: HostArray | None, row: int) -> str:
+    """Which column of a table is not finite there, in words."""
+    names = stream.x.columns
+    if x is None or not names or x.dtype.kind != "f" or x.ndim != 2 or len(names) != x.shape[1]:
+        return ""
+    lost = np.flatnonzero(~np.isfinite(x[row]))
+    return f", column {names[lost[0]]!r}" if len(lost) else ""

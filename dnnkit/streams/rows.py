@@ -1,0 +1,138 @@
+"""Rows that are read when they are asked for: those of an array, of a file, of many files one after the other."""
+
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnnkit.backends.state import HostArray
+from dnnkit.errors import DataError
+
+
+class Rows(ABC):
+    """A table (N, ...) of numbers that is not in memory, or need not be."""
+
+    name: str
+    """What it is called in errors, such as its path."""
+    count: int
+    """N."""
+    shape: tuple[int, ...]
+    """Of a row."""
+    dtype: np.dtype
+    columns: tuple[str, ...] = ()
+    """Their names, if they have names."""
+    pieces: NDArray[np.int64] | None = None
+    """How many rows each piece has that is read from its beginning; None where any rows are read as fast as others."""
+
+    @abstractmethod
+    def read(self, first: int, out: HostArray) -> None:
+        """Fill `out` with the rows from `first` on, converted to its dtype.
+
+        Raises:
+            DataError: the file is damaged, or shorter than it was.
+        """
+
+    def expect(self, first: int, count: int) -> None:  # noqa: B027 - a hint
+        """So many rows from `first` on will be read soon."""
+
+    def release(self) -> None:  # noqa: B027 - most keep nothing
+        """Give back what was kept to read on where reading ended."""
+
+    def place(self, row: int) -> tuple[str, int]:
+        """The file that has a row, and its number there."""
+        return self.name, row
+
+    def identity(self) -> str:
+        """What tells it from other data, cheaply."""
+        return f"{self.count} rows {self.shape} {self.dtype}"
+
+    @property
+    def row_bytes(self) -> int:
+        """Of a row as it is stored, uncompressed."""
+        return prod(self.shape) * self.dtype.itemsize
+
+
+class ArrayRows(Rows):
+    """Those of an array, such as a memory map."""
+
+    def __init__(self, array: HostArray, name: str) -> None:
+        if array.ndim == 0 or not len(array) or array.dtype.kind not in "biuf":
+            raise DataError(
+                f"{name} has the shape {array.shape} and dtype {array.dtype}: expected numbers, one row per sample"
+            )
+        self.array, self.name = array, name
+        self.count, self.shape, self.dtype = len(array), array.shape[1:], array.dtype
+
+    def read(self, first: int, out: HostArray) -> None:  # noqa: D102
+        out[...] = self.array[first : first + len(out)]
+
+    def identity(self) -> str:  # noqa: D102
+        ends = np.ascontiguousarray(self.array[:: max(1, self.count - 1)])
+        return f"{super().identity()} {ends.tobytes().hex()[:4096]}"
+
+
+class JoinedRows(Rows):
+    """Those of several, one after the other."""
+
+    def __init__(self, shards: Sequence[Rows], name: str) -> None:
+        first = shards[0]
+        for shard in shards[1:]:
+            if shard.columns != first.columns:
+                raise DataError(_columns_differ(first, shard))
+            if (shard.shape, shard.dtype) != (first.shape, first.dtype):
+                raise DataError(
+                    f"{shard.name} has rows of shape {shard.shape} and dtype {shard.dtype}, {first.name} of "
+                    f"{first.shape} and {first.dtype}: expected shards of the same; write one of them anew"
+                )
+        self.shards, self.name = tuple(shards), name
+        self.shape, self.dtype, self.columns = first.shape, first.dtype, first.columns
+        self._ends = np.cumsum([shard.count for shard in shards]).tolist()
+        self.count = self._ends[-1]
+        if any(shard.pieces is not None for shard in shards):
+            own = [[shard.count] if shard.pieces is None else shard.pieces for shard in shards]
+            self.pieces = np.concatenate(own).astype(np.int64)
+
+    def _shard(self, row: int) -> tuple[Rows, int]:
+        number = bisect_right(self._ends, row)
+        return self.shards[number], row - (self._ends[number - 1] if number else 0)
+
+    def read(self, first: int, out: HostArray) -> None:  # noqa: D102
+        done = 0
+        while done < len(out):
+            shard, row = self._shard(first + done)
+            here = min(len(out) - done, shard.count - row)
+            shard.read(row, out[done : done + here])
+            done += here
+
+    def expect(self, first: int, count: int) -> None:  # noqa: D102
+        while count > 0:
+            shard, row = self._shard(first)
+            here = min(count, shard.count - row)
+            shard.expect(row, here)
+            first, count = first + here, count - here
+
+    def release(self) -> None:  # noqa: D102
+        for shard in self.shards:
+            shard.release()
+
+    def place(self, row: int) -> tuple[str, int]:  # noqa: D102
+        shard, number = self._shard(row)
+        return shard.place(number)
+
+    def identity(self) -> str:  # noqa: D102
+        return "; ".join(shard.identity() for shard in self.shards)
+
+
+def _columns_differ(one: Rows, other: Rows) -> str:
+    """What to say of shards with other columns."""
+    missing = [name for name in one.columns if name not in other.columns]
+    more = [name for name in other.columns if name not in one.columns]
+    what = f"lacks the column {missing[0]!r}" if missing else "has its columns in another order"
+    if not missing and more:
+        what = f"has a column {more[0]!r} besides"
+    return (
+        f"{other.name} {what}, unlike {one.name}: expected shards with the same columns; choose them by columns=[...]"
+    )

@@ -1,0 +1,222 @@
+"""A data set that need not be in memory: samples, targets and row weights, read when they are needed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dnnkit.backends.state import HostArray
+from dnnkit.errors import ConfigurationError, DataError, ShapeError
+from dnnkit.settings import POSITIVE, counted
+from dnnkit.settings import whole as whole_number
+from dnnkit.streams.formats import Columns
+from dnnkit.streams.opening import as_names, is_column, is_path, open_rows
+from dnnkit.streams.order import BY_TURNS
+from dnnkit.streams.rows import Rows
+
+BUFFER = 48
+"""MiB of rows that are mixed; twice as many are in memory, for the next are read meanwhile."""
+
+BLOCK = 1 << 17
+"""Bytes of neighbouring rows that are read together: a disk without moving parts is then nearly as fast as in a row."""
+
+
+SPREAD, PIECES = 64, 8
+"""Places from which a sample is read, and pieces."""
+
+
+class Stream:
+    """Samples, targets and row weights of a data set on disk; `dk.streams.open` makes one.
+
+    Attributes:
+        x, y, sample_weight: the rows; None for what there is not.
+        buffer: MiB of rows that are mixed, and read ahead.
+        block_rows: rows that are read together; None for as many as 128 KiB hold.
+    """
+
+    is_stream = True
+
+    def __init__(
+        self, x: Rows, y: Rows | None, sample_weight: Rows | None, buffer: float, block_rows: int | None
+    ) -> None:
+        self.x, self.y, self.sample_weight = x, y, sample_weight
+        self.buffer, self.block_rows = buffer, block_rows
+        for name, rows in (("y", y), ("sample_weight", sample_weight)):
+            if rows is not None and rows.count != x.count:
+                raise ShapeError(
+                    f"x has {x.count} samples in {x.name} but {name} has {rows.count} in {rows.name}: expected one row "
+                    "for each sample"
+                )
+
+    def __len__(self) -> int:
+        return self.x.count
+
+    def __repr__(self) -> str:
+        return f"<Stream of {len(self):,} rows {self.x.shape}, {self.nbytes / 1e9:.3g} GB, of {self.x.name}>"
+
+    @property
+    def parts(self) -> list[Rows]:
+        """What there is of samples, targets and weights."""
+        return [rows for rows in (self.x, self.y, self.sample_weight) if rows is not None]
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row as it is stored, uncompressed."""
+        return sum(rows.row_bytes for rows in self.parts)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all rows as they are stored, uncompressed."""
+        return len(self) * self.row_bytes
+
+    @property
+    def pieces(self) -> Any:
+        """Rows of each piece that is read from its beginning, None where there are none."""
+        return next((rows.pieces for rows in self.parts if rows.pieces is not None), None)
+
+    def rows_of_block(self) -> int:
+        """Rows that are read together."""
+        return self.block_rows or max(1, BLOCK // max(1, self.row_bytes))
+
+    def turns(self) -> int:
+        """Pieces that are read by turns: as many as the buffer holds, for each of them is half decoded meanwhile."""
+        if self.pieces is None:
+            return 1
+        room = self.buffer * 2**20 / max(1, int(self.pieces.max()) * self.row_bytes)
+        return max(1, min(BY_TURNS, int(room)))
+
+    def place(self, row: int) -> str:
+        """Where a row is, in words."""
+        name, number = self.x.place(row)
+        return f"{name}, row {number}"
+
+    def identity(self) -> str:
+        """What tells it from other data."""
+        return "; ".join("absent" if each is None else each.identity() for each in (self.x, self.y, self.sample_weight))
+
+    def fits(self) -> bool:
+        """Whether all rows fit into the buffer: then they are read once, and shuffled as arrays are."""
+        return self.nbytes <= self.buffer * 2**20
+
+    def places_of_sample(self, count: int) -> list[tuple[int, int]]:
+        """(row, count) of at most so many rows, spread over all; of pieces, the first rows of some."""
+        count = min(count, len(self))
+        if count == len(self):
+            return [(0, count)]
+        if self.pieces is None:
+            parts = max(1, min(SPREAD, count // 2))
+            return [(len(self) * part // parts, count // parts) for part in range(parts)]
+        begins, some = np.cumsum(self.pieces) - self.pieces, min(PIECES, len(self.pieces))
+        chosen = np.linspace(0, len(self.pieces) - 1, some).astype(int)
+        return [(int(begins[piece]), min(-(-count // some), int(self.pieces[piece]))) for piece in chosen]
+
+    def sample(self, count: int) -> tuple[HostArray, HostArray | None, HostArray | None]:
+        """The rows of a sample, targets and weights."""
+        places = self.places_of_sample(count)
+        found = [None if rows is None else self._read(rows, places) for rows in (self.x, self.y, self.sample_weight)]
+        return found[0], found[1], found[2]  # type: ignore[return-value]
+
+    def read_all(self) -> tuple[HostArray, HostArray | None, HostArray | None]:
+        """All rows."""
+        return self.sample(len(self))
+
+    @staticmethod
+    def _read(rows: Rows, places: Sequence[tuple[int, int]]) -> HostArray:
+        out, done = np.empty((sum(count for _, count in places), *rows.shape), rows.dtype.newbyteorder("=")), 0
+        for first, count in places:
+            rows.read(first, out[done : done + count])
+            done += count
+        rows.release()
+        return out
+
+
+def open(
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    columns: Sequence[str] | None = None,
+    buffer: float = BUFFER,
+    block_rows: int | None = None,
+) -> Stream:
+    """Open a data set that may be larger than memory, for `fit`, `evaluate` and `predict`.
+
+    `net.fit(path, y)` opens it by itself; this is for other buffers, chosen columns, and memory maps.
+
+    Arguments:
+        x: the path of a .npy, .parquet or .arrow file; a pattern ("train/x-*.npy"), a folder, or a list of such files,
+            which are shards of one data set, in the order of their names; or an array, such as a memory map.
+        y: the same of the targets, or the names of the columns of x that are the targets.
+        sample_weight: the same of the row weights.
+        columns: names of the columns of a table that are the samples; by default all that are not targets or weights.
+        buffer: MiB of rows that are mixed with each other, 48 by default; twice as many are in memory.
+        block_rows: rows that are read together, by default as many as 128 KiB hold.
+
+    Raises:
+        DataError: a file is missing or damaged, a column is missing or no number, or shards differ.
+        ConfigurationError: pyarrow is missing, which reads .parquet and .arrow.
+    """
+    others = {"y": y, "sample_weight": sample_weight}
+    named = {name: as_names(name, given) for name, given in others.items() if is_path(x) and is_column(given)}
+    left_out = tuple(name for names in named.values() for name in names)
+    of_x = open_rows(x, "x", Columns(as_names("columns", columns), left_out))
+    opened: dict[str, Rows | None] = {}
+    for name, given in others.items():
+        rows = None
+        if given is not None:
+            rows = open_rows(x, name, Columns(named[name])) if name in named else open_rows(given, name)
+            rows = _Column(rows) if rows.shape == (1,) else rows
+        opened[name] = rows
+    if columns is not None and not of_x.columns:
+        raise ConfigurationError("columns are given, but x is an array without names: leave them out")
+    if both := next((name for name in of_x.columns if name in left_out), None):
+        raise DataError(f"the column {both!r} is among the samples and the targets: leave it out of columns")
+    size = float(POSITIVE.of("buffer", buffer))
+    block = None if block_rows is None else whole_number(1).of("block_rows", block_rows)
+    return Stream(of_x, opened["y"], opened["sample_weight"], size, block)
+
+
+class _Column(Rows):
+    """One column as a vector (N,)."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows, self.name, self.count, self.shape = rows, rows.name, rows.count, ()
+        self.dtype, self.columns, self.pieces = rows.dtype, rows.columns, rows.pieces
+
+    def read(self, first: int, out: HostArray) -> None:
+        self._rows.read(first, out[:, None])
+
+    def expect(self, first: int, count: int) -> None:
+        self._rows.expect(first, count)
+
+    def release(self) -> None:
+        self._rows.release()
+
+    def place(self, row: int) -> tuple[str, int]:
+        return self._rows.place(row)
+
+    def identity(self) -> str:
+        return self._rows.identity()
+
+
+def as_stream(x: Any, y: Any, sample_weight: Any) -> Stream:
+    """The stream that is given, or that a path is opened as."""
+    if not isinstance(x, Stream):
+        return open(x, y, sample_weight)
+    if y is not None or sample_weight is not None:
+        raise ConfigurationError(
+            "x is a stream, which has targets and weights of its own: give them to dk.streams.open, not besides"
+        )
+    return x
+
+
+def rows_in_buffer(stream: Stream, row_bytes: int, batch_size: int) -> int:
+    """Rows of a chunk: whole batches, as many as the buffer holds of rows of so many bytes."""
+    room = int(stream.buffer * 2**20 / max(1, row_bytes))
+    if room < batch_size:
+        raise ConfigurationError(
+            f"a batch of {counted(batch_size)} rows takes {batch_size * row_bytes / 2**20:.0f} MiB, more than the "
+            f"buffer of {stream.buffer:g}: make batches smaller, or open the data with a larger buffer, "
+            "dk.streams.open(..., buffer=...)"
+        )
+    return room // batch_size * batch_size

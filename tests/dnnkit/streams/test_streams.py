@@ -1,0 +1,228 @@
+"""Training on files in chunks is training on the same rows in the same order, and can go on from anywhere."""
+
+import signal
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dnnkit as dk
+from dnnkit.backends import Backend
+from dnnkit.errors import ConfigurationError, DataError, DnnkitError, ShapeError
+from dnnkit.streams.order import EpochOrder
+from tests.dnnkit.streams.files import BATCH, BUFFER, CLASSES, FEATURES, ROWS, bits, data, network, opened, write
+
+
+def weights() -> np.ndarray:
+    return np.random.default_rng(4).uniform(0.5, 2, ROWS)
+
+
+@pytest.mark.parametrize(("dtype", "weighed", "steps_per_epoch"), [
+    ("float32", False, None), ("uint8", False, 15), ("float64", True, 45),
+])  # fmt: skip
+def test_rows_in_their_order_train_as_in_memory(
+    backend: Backend, tmp_path: Path, dtype: str, weighed: bool, steps_per_epoch: int | None
+) -> None:
+    expected, net = network(backend), network(backend)
+    weight = weights() if weighed else None
+    stream = opened(tmp_path, dtype, **({"sample_weight": weight} if weighed else {}))
+    options: dict[str, Any] = {
+        "batch_size": BATCH, "epochs": 2, "steps_per_epoch": steps_per_epoch, "shuffle": False, "verbose": 0,
+    }  # fmt: skip
+    in_memory = expected.fit(*data(dtype), sample_weight=weight, **options)
+    streamed = net.fit(stream, **options)
+    assert bits(net) == bits(expected)
+    if weighed:  # sums of weights are added in another order
+        for name, values in in_memory.history.items():
+            np.testing.assert_allclose(streamed[name], values, rtol=1e-12)
+    else:
+        assert streamed.history == in_memory.history
+
+
+def test_shuffled_rows_train_as_an_array_in_that_order(backend: Backend, tmp_path: Path) -> None:
+    expected, net, stream = network(backend), network(backend), opened(tmp_path)
+    net.fit(stream, batch_size=BATCH, epochs=2, verbose=0)
+    x, y = data()
+    size = 64
+    for epoch in range(2):
+        order = EpochOrder(ROWS, None, 7, ROWS, True, net.seed, epoch)
+        shown = []
+        for chunk in range(8):
+            last = ROWS if chunk == 7 else (chunk + 1) * size
+            rows = np.concatenate([np.arange(row, row + n) for row, n in order.spans(chunk * size, last)])
+            shown.append(rows[order.mixed(chunk, len(rows))])
+        rows = np.concatenate(shown)
+        assert sorted(rows) == list(range(ROWS))
+        expected.fit(x[rows], y[rows], batch_size=BATCH, shuffle=False, verbose=0)
+    assert bits(net) == bits(expected)
+
+
+def test_what_fits_into_the_buffer_is_trained_on_as_in_memory(backend: Backend, tmp_path: Path) -> None:
+    expected, net = network(backend), network(backend)
+    x, y = write(tmp_path)
+    options: dict[str, Any] = {"batch_size": BATCH, "epochs": 2, "validation_split": 0.2, "verbose": 0}
+    assert net.fit(x, y, **options).history == expected.fit(*data(), **options).history
+    assert bits(net) == bits(expected)
+
+
+class PressCtrlCAt(dk.Callback):
+    """The signal, once so many steps were made."""
+
+    def __init__(self, step: int) -> None:
+        self.step, self.pressed = step, False
+
+    def on_batch_end(self, batch: int, logs: Any) -> None:
+        if self.model.executable.state.step == self.step and not self.pressed:
+            self.pressed = True
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("step", [3, 43])  # in the first chunk of the first epoch, in the third of the second
+def test_a_fit_goes_on_in_the_middle_of_a_chunk_bit_for_bit(backend: Backend, tmp_path: Path, step: int) -> None:
+    stream = opened(tmp_path, sample_weight=weights())
+    options: dict[str, Any] = {"batch_size": BATCH, "epochs": 2, "verbose": 0}
+    whole, net, later = network(backend), network(backend), network(backend)
+    expected = whole.fit(stream, **options)
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(stream, checkpoint=tmp_path / "run", callbacks=PressCtrlCAt(step), **options)
+    history = later.fit(opened(tmp_path, sample_weight=weights()), checkpoint=tmp_path / "run", **options)
+    assert bits(later) == bits(whole)
+    assert history.history == expected.history
+    with pytest.raises(dk.errors.CheckpointError, match="rows in the buffer"):
+        network(backend).fit(
+            opened(tmp_path, sample_weight=weights(), buffer=2 * BUFFER), checkpoint=tmp_path / "run", **options
+        )
+
+
+def test_evaluate_predict_and_validation_read_in_parts(backend: Backend, tmp_path: Path) -> None:
+    net, stream, (x, y) = network(backend), opened(tmp_path), data()
+    history = net.fit(stream, batch_size=BATCH, epochs=1, verbose=0, validation_data=stream)
+    expected = net.evaluate(x, y)
+    for found in (net.evaluate(stream), {name: history[f"val_{name}"][0] for name in ("loss", "accuracy")}):
+        assert dict(found) == pytest.approx(dict(expected), rel=1e-6)
+    np.testing.assert_array_equal(net.predict(stream, batch_size=64), net.predict(x, batch_size=64))
+
+
+class LoseItAt(dk.Callback):
+    """A bias that is not a number, before so many steps are over."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_batch_begin(self, batch: int, logs: Any) -> None:
+        if batch == self.step:
+            self.model.executable.write_parameter("dense/bias", np.full(16, np.nan, np.float32))
+
+
+def test_an_epoch_that_loses_its_loss_knows_the_step(backend: Backend, tmp_path: Path) -> None:
+    net = network(backend)
+    with pytest.warns(dk.errors.TrainingWarning, match="NaN|not a number"):
+        net.fit(opened(tmp_path), batch_size=BATCH, callbacks=LoseItAt(11), verbose=0)
+    assert net.executable.totals().nan_step == 11
+
+
+def test_memory_is_bounded_by_the_buffer(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((1000, 2500), np.float32))
+    np.save(tmp_path / "y.npy", np.zeros(1000, np.int64))
+    stream, net = dk.streams.open(tmp_path / "x.npy", tmp_path / "y.npy", buffer=1), network("numpy")
+    net.fit(stream, batch_size=BATCH, verbose=0)
+    tracemalloc.start()
+    try:
+        net.fit(stream, batch_size=BATCH, verbose=0)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 4 << 20, f"{most:,} bytes, of a file of 10 MB"
+
+
+def test_progress_tells_rows_and_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network("numpy").fit(opened(tmp_path), batch_size=BATCH, verbose=2)
+    assert f"{ROWS:,} rows, 29.3 kB" in capsys.readouterr().out
+
+
+def test_a_layer_finds_its_statistics_in_a_sample(tmp_path: Path) -> None:
+    net = dk.Sequential([dk.Normalization(), dk.Dense(CLASSES, activation="softmax")], seed=0, backend="numpy")
+    net.compile("sgd", "sparse_categorical_crossentropy")
+    net.fit(opened(tmp_path), batch_size=BATCH, verbose=0)
+    x, _ = data()
+    np.testing.assert_allclose(net.parameters["normalization/mean"], x.mean(axis=0), atol=0.5)
+
+
+def cut(folder: Path) -> None:
+    with (folder / "x-1.npy").open("r+b") as file:
+        file.truncate(128 + 48 * 100)
+
+
+def other_dtype(folder: Path) -> None:
+    np.save(folder / "x-1.npy", np.load(folder / "x-1.npy").astype("float64"))
+
+
+def other_shape(folder: Path) -> None:
+    np.save(folder / "x-1.npy", np.load(folder / "x-1.npy")[:, :-1])
+
+
+def fewer(folder: Path) -> None:
+    np.save(folder / "y-1.npy", np.load(folder / "y-1.npy")[:-1])
+
+
+def a_label(folder: Path) -> None:
+    part = np.load(folder / "y-2.npy")
+    part[77] = CLASSES
+    np.save(folder / "y-2.npy", part)
+
+
+def not_a_number(folder: Path) -> None:
+    part = np.load(folder / "x-1.npy")
+    part[23, 5] = np.nan
+    np.save(folder / "x-1.npy", part)
+
+
+def text(folder: Path) -> None:
+    np.save(folder / "x-1.npy", np.array(["a"] * 174))
+
+
+@pytest.mark.parametrize(("spoil", "error", "message"), [
+    (not_a_number, DataError, r"x-1\.npy, row 23: x has NaN or infinite numbers \(as float32\)"),
+    (a_label, DataError, r"x-2\.npy, row 77: y has labels from 4 to 4: expected 0 to 3"),
+    (cut, DataError, r"x-1\.npy ends early, in row 100: expected 174 rows"),
+    (other_dtype, DataError, r"x-1\.npy has rows of shape \(12,\) and dtype float64, .*x-0\.npy of"),
+    (other_shape, DataError, r"x-1\.npy has rows of shape \(11,\)"),
+    (fewer, ShapeError, r"x has 523 samples in x but y has 522 in y"),
+    (text, DataError, r"x-1\.npy is of shape \(174,\) and dtype <U1: expected one array of numbers"),
+])  # fmt: skip
+def test_what_is_wrong_names_the_shard_and_the_row(
+    tmp_path: Path, spoil: Any, error: type[DnnkitError], message: str
+) -> None:
+    x, y = write(tmp_path)
+    spoil(tmp_path)
+    net = network("numpy")
+    with pytest.raises(error, match=message):
+        net.fit(dk.streams.open(x, y, buffer=BUFFER, block_rows=7), batch_size=BATCH, verbose=0)
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"shuffle": "with_replacement"}, "draws each row from all"),
+    ({"validation_split": 0.1}, "give validation_data"),
+    ({"y": np.zeros(ROWS)}, "has targets and weights of its own"),
+    ({"batch_size": 200}, "more than the buffer of"),
+])  # fmt: skip
+def test_what_needs_all_rows_at_once_is_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        network("numpy").fit(opened(tmp_path), verbose=0, **{"batch_size": BATCH, **options})
+    net = network("numpy")
+    net.compile(dk.LBFGS(), "sparse_categorical_crossentropy")
+    with pytest.raises(ConfigurationError, match="takes all samples in each step"):
+        net.fit(opened(tmp_path), verbose=0)
+
+
+def test_memory_maps_and_a_file_that_is_cut_while_it_is_read(tmp_path: Path) -> None:
+    stream = opened(tmp_path)
+    x, y = (np.load(tmp_path / f"{name}-0.npy", mmap_mode="r") for name in "xy")
+    mapped = dk.streams.open(x, y, buffer=BUFFER / 2)
+    assert mapped.x.shape == (FEATURES,)
+    network("numpy").fit(mapped, batch_size=BATCH, verbose=0)
+    cut(tmp_path)
+    with pytest.raises(DataError, match=r"x-1\.npy ends early, in row 100"):
+        network("numpy").fit(stream, batch_size=BATCH, verbose=0)
