@@ -199,7 +199,7 @@ class Fittable(Askable):
         to_numpy = self.backend.to_numpy
         validation: Any = None if held_out is None else load(self.executable, *held_out)
         if held_out_stream is not None:
-            if ranks is not None:
+            if ranks is not None or load is not load_alone:
                 raise streamed.not_shared()
             validation = self._read_in_parts(held_out_stream, asked, batch_size)
         return Run(

@@ -131,10 +131,10 @@ def refuse_what_needs_all(net: Network, given: "Stream | Batches", batch_size: A
 
 
 def not_shared() -> ConfigurationError:
-    """What to say of data that are not in memory, in a fit of several ranks."""
+    """What to say of data that are not in memory, where several networks or processes train together."""
     return ConfigurationError(
-        "data that are not in memory are read by one process alone: leave out distributed, or give arrays, of which "
-        "each rank trains on its part"
+        "data that are not in memory are read by the fit of one network in one process: give arrays here, or data that "
+        "fit into the buffer of dk.streams.open"
     )
 
 

@@ -109,17 +109,17 @@ def test_the_command_is_interrupted_and_goes_on_with_other_ranks(tmp_path: Path)
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     begun = [*train, "--epochs", "100000", "--out", "run"]
     with processes.started(mpiexec(4, *begun), cwd=tmp_path, env=env, patience=120) as process:
-        process.line("Epoch 2/")
+        process.line("Epoch ")
         process.send_signal(signal.SIGINT)
         done = process.end()
     assert done.returncode == 130, done.stderr
     assert done.stdout.count("interrupted, and saved: go on with  dnnkit train --resume run") == 1
     assert "Traceback" not in done.stderr
-    epoch = max(int(number) for number in re.findall(r"^Epoch (\d+)/", done.stdout, re.MULTILINE)) + 2
+    epoch = dk.load(tmp_path / "run").executable.state.epoch + 2
     more = mpiexec(2, *train[:3], "--resume", "run", "--distributed", "mpi", "--epochs", str(epoch))
     done = processes.run(more, cwd=tmp_path, env=env, patience=120)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count(f"Epoch {epoch}/{epoch} ") == 1
+    assert dk.load(tmp_path / "run").executable.state.epoch == epoch
     assert (tmp_path / "run" / "curves.png").exists()
     done = processes.run(mpiexec(2, *begun), cwd=tmp_path, env=env, patience=120)
     assert done.returncode == 2

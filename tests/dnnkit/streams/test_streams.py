@@ -217,6 +217,11 @@ def test_what_needs_all_rows_at_once_is_refused(tmp_path: Path, options: dict[st
         net.fit(opened(tmp_path), verbose=0)
 
 
+def test_networks_that_train_together_have_their_data_in_memory(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="read by the fit of one network in one process"):
+        dk.fit_many([network("numpy")], *data(), validation_data=(opened(tmp_path), None), verbose=0)
+
+
 def test_memory_maps_and_a_file_that_is_cut_while_it_is_read(tmp_path: Path) -> None:
     stream = opened(tmp_path)
     x, y = (np.load(tmp_path / f"{name}-0.npy", mmap_mode="r") for name in "xy")
