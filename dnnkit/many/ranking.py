@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from math import inf, isfinite, isnan, nan
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, Protocol, overload
 
 import numpy as np
 
@@ -14,12 +14,21 @@ from dnnkit.network.goals import named_metrics
 from dnnkit.registry import did_you_mean
 from dnnkit.saves.serialization import number_to_json
 from dnnkit.settings import shown
-
-if TYPE_CHECKING:
-    from dnnkit.many.history import ManyHistory
+from dnnkit.training.history import History
 
 HALVING = "halving"
 """Why a network ended that others were better than, as `ManyHistory.stopped` says it."""
+
+
+class Trained(Protocol):
+    """What is read of a `ManyHistory`, which imports this."""
+
+    networks: list[Any]
+    histories: list[History]
+    stopped: list[str]
+    best_epochs: list[int | None]
+
+
 LARGE = 1e4
 """What is not written with decimals."""
 SHOWN = 20
@@ -215,7 +224,7 @@ def goes_up(net: Any, metric: str) -> bool:
 # -- of networks that were trained together ---------------------------------------------------------------------------
 
 
-def ranking_of(many: "ManyHistory", metric: str = "val_loss", *, share: float = 0.0) -> Ranking:
+def ranking_of(many: Trained, metric: str = "val_loss", *, share: float = 0.0) -> Ranking:
     """Rank networks by their last values, those of one name together; the best is first.
 
     Arguments:
@@ -240,7 +249,7 @@ def ranking_of(many: "ManyHistory", metric: str = "val_loss", *, share: float = 
     return rank(runs, names_of(many.networks), metric, goes_up(many.networks[0], metric), share=share)
 
 
-def require_measured(many: "ManyHistory", metric: str) -> None:
+def require_measured(many: Trained, metric: str) -> None:
     """Raise `ConfigurationError` where no network has a number of that name."""
     measured = list(dict.fromkeys(name for history in many.histories for name in history.history))
     if metric not in measured:
@@ -251,14 +260,14 @@ def require_measured(many: "ManyHistory", metric: str) -> None:
         )
 
 
-def value_of(many: "ManyHistory", number: int, metric: str) -> float:
+def value_of(many: Trained, number: int, metric: str) -> float:
     """What a network with the weights that it has was measured to be; NaN where it was not, or its loss was none."""
     history, epoch = many.histories[number].history, kept_epoch(many, number)
     series = history.get(metric, [])
     return float(series[epoch]) if 0 <= epoch < len(series) else nan
 
 
-def kept_epoch(many: "ManyHistory", number: int) -> int:
+def kept_epoch(many: Trained, number: int) -> int:
     """The place in a network's history of the epoch whose weights it has: the last, or the best that was put back."""
     best = many.best_epochs[number]
     return len(many.histories[number].epoch) - 1 if best is None else best
