@@ -24,6 +24,7 @@ KINDS = {
     "data set",
     "encoder",
     "estimator",
+    "executor",
     "initializer",
     "layer",
     "layout",
@@ -34,6 +35,7 @@ KINDS = {
     "regularizer",
     "schedule",
     "warning",
+    "stream format",
 }
 
 

@@ -401,6 +401,11 @@ ROWS: dict[str, list[str]] = {
         "dk.numerical_gradient(lambda v: v, np.ones(2))",
     ],
     "Commands": [
+        "dnnkit sweep digits --grid hidden=64 128",
+        "dnnkit sweep digits --grid learning_rat=1e-3,1e-2",
+        "dnnkit sweep digits --grid hidden=64,64",
+        "dnnkit sweep digits --grid learning_rate=",
+        "dnnkit sweep digits",
         "dnnkit train nothing",
         "dnnkit trian",
         "dnnkit train --lr 0.1",
@@ -446,7 +451,7 @@ ROWS: dict[str, list[str]] = {
 }
 
 REFUSE_NOTHING = {
-    "Callback", "DnnkitError", "Evaluation", "Flatten", "Layer", "Sequential.copy",
+    "Callback", "CrossValidation", "DnnkitError", "Evaluation", "Flatten", "Layer", "ManyHistory", "Sequential.copy",
     "Sequential.hyperparameters", "Sequential.stop_training",
     "Sequential.summary", "Sequential.turns", "TerminateOnNaN", "dnnkit backends", "dnnkit doctor",
 }  # fmt: skip

@@ -47,6 +47,10 @@ GIVEN = {
     "data set": "`dk.datasets.NAME.load_data()`, `dnnkit train NAME`.",
     "warning": "What `compile`, `fit` and `fit(diagnose=True)` say of networks and data that look wrong "
     "([diagnosis](diagnosis.md)); each `TrainingWarning` begins with its name, by which a filter silences it.",
+    "executor": "`dk.fit_many(..., executor=NAME)`: where networks are trained ([many networks](many-networks.md)).",
+    "communicator": "`net.fit(..., distributed=NAME)`, `dnnkit train --distributed NAME` ([MPI](mpi.md)).",
+    "stream format": "`net.fit(PATH, ...)`, `dk.streams.open(PATH)`: found by the ending ([streams](streams.md)).",
+    "layout": "`net.save_weights(path, layout=NAME)`, `net.load_weights(path, layout=NAME)` ([export](export.md)).",
     "backend": "`DNNKIT_BACKEND=NAME`, `dk.set_backend(NAME)`, `dk.Sequential(..., backend=NAME)`, `net.to(NAME)`.",
 }
 """How each kind is given."""
@@ -57,7 +61,7 @@ def page() -> str:
     parts = [HEAD]
     for kind, given in GIVEN.items():
         registry = REGISTRIES[kind]
-        parts.append(f"## {registry.plural.capitalize()}\n\n{given}\n")
+        parts.append(f"## {registry.plural.capitalize().replace('_', ' ')}\n\n{given}\n")
         parts += _kernels(registry) if kind == "activation" else _things(registry)
     parts.append("## Networks\n")
     parts.append(_entry("dk.Model", dk.Model))

@@ -79,7 +79,7 @@ def with_value(value: float) -> np.ndarray:
         (3.0, LABELS, ShapeError, "a single number"),
         (None, LABELS, DataError, "x is missing"),
         ({"a": [1, 2]}, LABELS, DataError, "x is of type dict, not an array"),
-        ((row for row in X), LABELS, DataError, "x is of type generator, not an array"),
+        ((row for row in X), LABELS, DnnkitError, "x is of type generator, not an array|x makes batches"),
         (Sparse(), LABELS, DataError, r"x is of type Sparse, not an array: use toarray\(\)"),
         (OnDevice(), LABELS, DataError, r"x cannot be made an array: use .get\(\)"),
         (np.ma.masked_array(X, X > 1.0), LABELS, DataError, r"x is a masked array with \d+ masked.*filled\(0\)"),
