@@ -5,6 +5,7 @@ import importlib
 import io
 import logging
 import os
+import signal
 import subprocess
 import sys
 import warnings
@@ -38,6 +39,8 @@ def dnnkit(
         warnings.showwarning = lambda *said, **_: sys.stderr.write(warnings.formatwarning(*said[:4]))  # not to pytest
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(err))
+        for number in (signal.SIGINT, signal.SIGTERM):  # which a program that ends on one of them hears no more
+            stack.callback(signal.signal, number, signal.getsignal(number))
         stack.callback(os.chdir, os.getcwd())
         os.chdir(folder)
         try:

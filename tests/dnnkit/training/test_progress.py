@@ -73,6 +73,7 @@ def test_an_epoch_a_second_after_the_last_line_has_one_and_so_has_the_last_one_t
 def test_on_a_terminal_a_slow_epoch_of_many_has_a_bar(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes what pytest reads for a terminal then
+    monkeypatch.setenv("TERM", "xterm")
     now = 100.0
     monkeypatch.setattr("dnnkit.training.progress.perf_counter", lambda: now)
     progress = SparseProgress(100, has_bar=True)
