@@ -11,6 +11,7 @@ import typer
 
 from dnnkit.cli import completion
 from dnnkit.cli.asked import is_given, new_folder, require_free, units
+from dnnkit.cli.network_options import BatchSize, LearningRate, Optimizer
 from dnnkit.cli.output import Speaker, json_output
 from dnnkit.cli.usage import commas_instead
 from dnnkit.errors import ConfigurationError
@@ -58,16 +59,9 @@ def train(
             autocompletion=completion.activations,
         ),
     ] = "relu",
-    optimizer: Annotated[
-        str,
-        typer.Option(help="Optimizer, by name: sgd, rmsprop, adam, adamw, ...", autocompletion=completion.optimizers),
-    ] = "adam",
-    learning_rate: Annotated[
-        float | None, typer.Option(help="Step of the optimizer.", show_default="the optimizer's own")
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Samples between two updates.", show_default="32, or all for lbfgs")
-    ] = None,
+    optimizer: Optimizer = "adam",
+    learning_rate: LearningRate = None,
+    batch_size: BatchSize = None,
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the data.", show_default="60 for digits, else 10")
     ] = None,
