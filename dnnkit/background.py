@@ -31,6 +31,10 @@ class Ahead(Generic[Result]):
         except RuntimeError:  # there can be no more threads: Ctrl-C is heard when the work is over
             run()
 
+    def wait(self) -> None:
+        """Wait for the end of the work, whatever it comes to."""
+        self._ended.wait()
+
     def result(self, look: Callable[[], object] = lambda: None, every: float = 0.1) -> Result:
         """The result, or what the work raised; `look` is called every so many seconds until it is there."""
         while not self._ended.wait(every):  # a signal that another thread was given does not wake this one

@@ -71,7 +71,8 @@ class Fittable(Askable):
 
         x may also be on disk: the path of a .npy, .parquet or .arrow file, a pattern, folder or list of shards, and y
         another one or the name of a column; or `dk.streams.open(...)`. Or x makes batches, (x, y) or (x, y,
-        sample_weight), as an iterator, a generator or what begins anew each epoch does (docs/streams.md).
+        sample_weight), as an iterator, a generator or what begins anew each epoch does; or x is a sparse matrix, of
+        which a chunk at a time becomes dense (docs/streams.md).
 
         `validation_data` is (x, y) or (x, y, sample_weight); `validation_split` takes that share from the end of the
         data instead, before it is shuffled; `validation_freq` validates after every so many epochs only, or after the
@@ -237,6 +238,8 @@ class Fittable(Askable):
         if ranks is not None:
             raise streamed.not_shared()
         streamed.refuse_what_needs_all(self, given, asked.batch_size, asked.validation_split)
+        if asked.validation_split:
+            given, asked.validation_data = streamed.held_out_of(given, asked.validation_split)
         rows = asked.batch_size or 32
         sample = streamed.Sample.of(given, rows)
         x, y, weights = self._check_sample(sample, asked.class_weight, rows)
@@ -284,7 +287,7 @@ class Fittable(Askable):
     def _held_out(self, asked: Asked) -> tuple[tuple[Any, ...] | None, Any]:
         """The validation data, checked, or what streams them."""
         given = asked.validation_data
-        x, y, *weight = (given, None) if streamed.is_streamed(given) else given or ()
+        x, y, *weight = (given, None) if streamed.is_streamed(given) else given
         if not streamed.is_streamed(x):
             return self._check(x, y, weight[0] if weight else None, asked.class_weight), None
         stream = streamed.open_streamed(x, y, weight[0] if weight else None)

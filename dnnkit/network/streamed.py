@@ -31,10 +31,10 @@ SAMPLED = 1024
 
 
 def is_streamed(x: Any) -> bool:
-    """Whether x is a path, a stream, or something that makes batches."""
+    """Whether x is a path, a stream, a sparse matrix, or something that makes batches."""
     if isinstance(x, np.ndarray):
         return False
-    if isinstance(x, str | PathLike) or getattr(type(x), "is_stream", False):
+    if isinstance(x, str | PathLike) or getattr(type(x), "is_stream", False) or hasattr(type(x), "tocsr"):
         return True
     if isinstance(x, list | tuple):
         return bool(x) and isinstance(x[0], str | PathLike) and all(isinstance(each, str | PathLike) for each in x)
@@ -110,6 +110,27 @@ def in_memory(given: "Stream | Batches") -> tuple[Any, Any, Any] | None:
     return given.read_all() if isinstance(given, Stream) and given.fits() else None
 
 
+def as_arrays(x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+    """Samples, targets and weights in memory, for several networks that train together; arrays stay as they are.
+
+    Raises:
+        ConfigurationError: they are more than the buffer of a stream holds, or an iterator makes them.
+    """
+    if not is_streamed(x):
+        return x, y, sample_weight
+    if (arrays := in_memory(open_streamed(x, y, sample_weight))) is None:
+        raise not_shared()
+    return arrays
+
+
+def held_out_of(given: "Stream | Batches", share: float) -> "tuple[Stream, Stream]":
+    """The rows to train on, and that share from the end of them all."""
+    from dnnkit.streams.stream import Stream
+
+    assert isinstance(given, Stream)  # see refuse_what_needs_all
+    return given.split(share)
+
+
 def refuse_what_needs_all(net: Network, given: "Stream | Batches", batch_size: Any, validation_split: float) -> None:
     """Raise `ConfigurationError` where something is asked for that needs all rows in memory at once."""
     from dnnkit.streams.batches import Batches
@@ -119,10 +140,10 @@ def refuse_what_needs_all(net: Network, given: "Stream | Batches", batch_size: A
             f"{type(net.optimizer).__name__} takes all samples in each step, and these are not in memory: use another "
             "optimizer, such as dk.Adam()"
         )
-    if validation_split:
+    if isinstance(given, Batches) and validation_split:
         raise ConfigurationError(
-            f"validation_split is {validation_split}, which takes the end of data in memory: give validation_data, "
-            "such as files of their own"
+            f"validation_split is {validation_split}, which takes the end of the data, and batches that x makes have "
+            "none before they are made: give validation_data"
         )
     if isinstance(given, Batches) and batch_size is not None:
         raise ConfigurationError(
