@@ -51,7 +51,7 @@ def describe(table: Table, file: str, categories: tuple[str, ...]) -> list[str]:
     if found.refused:
         names = option_of(found.refused)
         raise DataError(
-            f"{file}: {listed_words(found.refused.values())}: this looks like free text; leave it out with --ignore "
+            f"{file}: {listed_words(found.refused.values())}: looks like free text; leave it out with --ignore "
             f"{names}, or, if its values repeat, use --categories {names}"
         )
     empty = [column.name for column in found.columns if column.kind == "empty"]

@@ -157,7 +157,7 @@ BAD_TABLES: dict[str, tuple[dict[str, list[Any]], tuple[str, ...], str]] = {
     "dates": (with_columns(price=["2026-01-31", "2026-02-01"] * 30), ("--target", "price"), "'price' has dates"),
     "task": (table(), ("--target", "kind", "--task", "numbers"), "target 'kind' has text, "),
     "task name": (table(), ("--target", "kind", "--task", "both"), "--task is 'both': expected classes or numbers"),
-    "several": (table(), ("--target", "price,kind"), "'kind' is of classes, among several"),
+    "several": (table(), ("--target", "price,kind"), "'kind' has classes: expected a single target"),
     "ignore": (table(), ("--target", "price", "--ignore", "idd"), "--ignore idd: no such column: did you mean 'id'?"),
     "held out": (table(), ("--target", "price", "--held-out", "1"), "--held-out is 1.0"),
     "few": ({"a": [1, 2], "price": [1.5, 2.5]}, ("--target", "price"), "has 2 rows: expected at least 10"),
@@ -176,9 +176,9 @@ def test_a_table_that_cannot_be_learned_is_one_line(tmp_path: Path, name: str) -
 
 BAD_FILES = {
     "x.csv": ("", "x.csv is empty"),
-    "header.csv": ("a,price\n", "no rows below"),
+    "header.csv": ("a,price\n", "but no rows"),
     "ragged.csv": ("a,price\n1,2\n3\n", "line 3 has 1 cell"),
-    "twice.csv": ("a,a,price\n1,2,3\n", "two columns are called 'a'"),
+    "twice.csv": ("a,a,price\n1,2,3\n", "two columns are named 'a'"),
     "wrong.csv": ("a;b;price\n1;2;3\n", "the delimiter"),
     "latin.csv": ("gr\xf6\xdfe,price\n1,2\n", "not encoded as utf-8: byte 0xf6 in line 1"),
     "nowhere.csv": (None, "cannot read nowhere.csv"),
