@@ -1,4 +1,4 @@
-"""The state of this machine, one finding after another, each with what to do about it."""
+"""Diagnosis of this machine: one finding per check, each with what to do about it."""
 
 import os
 import platform
@@ -19,9 +19,9 @@ from dnnkit.files import cache_folder, nearest_existing
 
 
 def examine() -> list[Finding]:
-    """Every check, in the order in which one would look."""
+    """Run all checks, from the general to the specific."""
     findings = [*_versions(), *_choice(), *_backends(), *_cache(), *_data(), *_gpu()]
-    return list(dict.fromkeys(findings))  # two backends may tell the same of one library
+    return list(dict.fromkeys(findings))  # two backends may report the same finding on a shared library
 
 
 def _versions() -> Iterator[Finding]:
@@ -104,7 +104,7 @@ def _gpu() -> Iterator[Finding]:
     try:
         answer = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError) as error:
-        yield Finding("GPU", "note", f"the NVIDIA driver does not answer: {error}", "check nvidia-smi by itself")
+        yield Finding("GPU", "note", f"the NVIDIA driver does not answer: {error}", "run nvidia-smi to see why")
         return
     for line in answer.splitlines():
         yield Finding("GPU", "good", line)

@@ -61,7 +61,7 @@ def test_none_one_and_several_are_taken(given, expected):
         ([named("loss")], "called 'loss'"),
         ([named("val_error")], "called 'val_error', which is what error of the validation data is"),
         ([named("epoch")], "called 'epoch'"),
-        ([named("accuracy")], "called 'accuracy' as one of dnnkit's.*a name of its own"),
+        ([named("accuracy")], "called 'accuracy' like one of dnnkit's.*another __name__"),
         ([named("categorical_accuracy")], "called 'categorical_accuracy'"),
         ([3], "metrics has 3"),
         ([dk.Dense], "metrics has <class"),

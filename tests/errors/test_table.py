@@ -26,7 +26,7 @@ def test_everything_public_has_a_row() -> None:
     text = "\n".join(row for rows in ROWS.values() for row in rows)
     names = {f"dk.{name}": name for name in dk.__all__ if callable(getattr(dk, name))}
     methods = [(name, value) for name, value in inspect.getmembers(dk.Sequential, callable) if not name.startswith("_")]
-    own = [name for name, value in methods if "dnnkit's own parts" not in (inspect.getdoc(value) or "")]
+    own = [name for name, value in methods if "Internal." not in (inspect.getdoc(value) or "")]
     names |= {f".{name}(": f"Sequential.{name}" for name in own}
     commands = [command.name for command in app.registered_commands] + [group.name for group in app.registered_groups]
     names |= {f"dnnkit {name}": f"dnnkit {name}" for name in commands}

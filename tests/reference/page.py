@@ -109,7 +109,7 @@ def _others(registry: Registry[Any], name: str) -> list[str]:
 def _members(thing: type, name: str) -> Iterator[str]:
     yield _entry(f"dk.{name}", thing)
     for member, value in sorted(inspect.getmembers(thing)):
-        is_public = not member.startswith("_") and "dnnkit's own parts" not in (inspect.getdoc(value) or "")
+        is_public = not member.startswith("_") and "Internal." not in (inspect.getdoc(value) or "")
         if is_public and (inspect.isfunction(value) or isinstance(value, property | Shown)):
             yield _entry(f"net.{member}", value)
 

@@ -161,5 +161,5 @@ def test_compile_begins_anew_and_says_what_is_wrong(backend: Backend) -> None:
 def test_an_executable_that_does_not_accumulate_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     net = network(1, "numpy")
     monkeypatch.setattr(type(net.executable), "api_version", 1)
-    with pytest.raises(BackendUnavailable, match="api_version = 1, and updates of several"):
+    with pytest.raises(BackendUnavailable, match="api_version = 1, and gradient accumulation"):
         net.compile("adam", LOSSES[0], gradient_accumulation_steps=2)

@@ -81,7 +81,7 @@ def with_value(value: float) -> np.ndarray:
         ({"a": [1, 2]}, LABELS, DataError, "x is of type dict, not an array"),
         ((row for row in X), LABELS, DnnkitError, "x is of type generator, not an array|x makes batches"),
         (Sparse(), LABELS, DataError, r"x is of type Sparse, not an array: use toarray\(\)"),
-        (OnDevice(), LABELS, DataError, r"x cannot be made an array: use .get\(\)"),
+        (OnDevice(), LABELS, DataError, r"x cannot be converted to an array: use .get\(\)"),
         (np.ma.masked_array(X, X > 1.0), LABELS, DataError, r"x is a masked array with \d+ masked.*filled\(0\)"),
         ([np.ma.masked_array(row, row > 0) for row in X], LABELS, DataError, "x is a masked array with"),
         (X, np.ma.masked_equal(LABELS, 1), DataError, "y is a masked array with 2 masked values"),

@@ -253,7 +253,7 @@ BAD: list[tuple[Callable[[dk.Sequential], Any], type[DnnkitError], str]] = [
     (lambda net: net.get_gradients(X, G), NotReady, "compiled without a loss"),
     (lambda net: net.evaluate(X, G), NotReady, "compiled without a loss"),
     (lambda net: net.trace(X, G), NotReady, "compiled without a loss"),
-    (lambda net: net.inspect(), NotReady, "inspected"),
+    (lambda net: net.inspect(), NotReady, "inspect needs"),
     (lambda net: net.follow(net, 1.5), ConfigurationError, "tau.*0 to 1"),
     (lambda net: net.follow({}, 0.5), ConfigurationError, "follow got"),
     (
