@@ -102,7 +102,7 @@ def test_one_number_for_a_batch_is_refused_where_rows_have_weights(backend: Back
     x, y, weights = data()
     net = network(lambda y_true, y_pred: np.mean(np.abs(y_true - y_pred)), backend)
     given = weights if weighted_by == "sample_weight" else {0: 1.0, 1: 2.0, 2: 0.5}
-    with pytest.raises(ShapeError, match=r"'<lambda>' gave one number.*return one value per row, \(26,\)"):
+    with pytest.raises(ShapeError, match=r"'<lambda>' returned one number.*return one value per row, \(26,\)"):
         net.fit(x, y, verbose=0, **{weighted_by: given})
 
 
@@ -179,7 +179,7 @@ def test_another_shape_is_refused_by_name(metric: Any, shape: tuple[int, ...]) -
 )
 def test_what_is_no_number_is_refused_by_name(backend: Backend, value: Any, words: str) -> None:
     x, y, _ = data()
-    with pytest.raises(ConfigurationError, match=f"'<lambda>' gave {words}: expected real numbers"):
+    with pytest.raises(ConfigurationError, match=f"'<lambda>' returned {words}: expected real numbers"):
         network(lambda y_true, y_pred: value, backend).evaluate(x, y)
 
 

@@ -249,7 +249,7 @@ def test_keras_words_exclude_parameters_from_decay() -> None:
         (lambda: dk.Adam(groups={"a": {"learning_rate": 1, "learning_rate_factor": 1}}), "either learning_rate"),
         (lambda: dk.Adam(groups="bias"), "settings by name pattern"),
         (lambda: dk.Adam(groups={"bias": 0}), "settings by name pattern"),
-        (lambda: dk.Adam(clipnorm=1.0, clipvalue=1.0), "expected one of global_clipnorm, clipnorm, clipvalue"),
+        (lambda: dk.Adam(clipnorm=1.0, clipvalue=1.0), "expected at most one of global_clipnorm, clipnorm, clipvalue"),
         (lambda: dk.Adam(ema_momentum=1), "ema_momentum=1.*below 1"),
         (lambda: dk.Adam(predict_with="mean"), '"average" or "current"'),
     ],

@@ -110,5 +110,5 @@ def test_what_is_first_measured_later_has_a_column(append, tmp_path):
 
 def test_a_file_that_is_no_table_is_said(tmp_path):
     (tmp_path / "log.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DnnkitError, match="no table that CSVLogger can add to"):
+    with pytest.raises(DnnkitError, match="not a table that CSVLogger can append to"):
         fit(dk.CSVLogger(tmp_path / "log.csv", append=True))

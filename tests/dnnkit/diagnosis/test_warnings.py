@@ -195,15 +195,15 @@ def test_a_loss_that_grows_from_the_start_says_how_far_to_lower_the_learning_rat
 def test_growth_from_epoch_to_epoch_is_said_once() -> None:
     net = dk.Sequential([dk.Dense(1)], seed=0, backend="numpy")
     net.compile(dk.SGD(1.2), REGRESSION)
-    with pytest.warns(TrainingWarning, match=r"^growing loss: .* in number 2") as caught:
+    with pytest.warns(TrainingWarning, match=r"^growing loss: .* in epoch 2") as caught:
         net.fit(X, VALUES, epochs=8, batch_size=240, verbose=0)
     assert len(caught) == 1
 
 
 def test_a_lost_loss_says_how_far_too(backend: Any) -> None:
     (message,) = said(REGRESSOR, REGRESSION, X, VALUES, optimizer=dk.SGD(1e12), epochs=3, backend=backend.name)
-    assert message.startswith("lost parameters: the loss is not a number since epoch 1, step ")
-    assert message.endswith("no better: look at x and y")
+    assert message.startswith("lost parameters: the loss has been NaN since epoch 1, step ")
+    assert message.endswith("no better: check x and y")
     (message,) = said(REGRESSOR, REGRESSION, X, VALUES, optimizer=dk.SGD(30.0), batch_size=4, backend=backend.name)
     assert "the loss falls with " in message
 

@@ -106,19 +106,19 @@ within = dk.Sequential([inner])
         (lambda: dk.Subtract()([x, x, x]), ConfigurationError, "a list of 2 values"),
         (lambda: dk.Concatenate(axis=2)([x, z]), ConfigurationError, "expected -1"),
         (lambda: dk.Concatenate()([image, image]), ShapeError, r"put Flatten\(\)"),
-        (lambda: dk.Dense(3)([x, z]), ConfigurationError, r"takes one value, but is called on 2: dk.Concatenate"),
+        (lambda: dk.Dense(3)([x, z]), ConfigurationError, r"takes one value, but is called on 2: combine them by dk.Concatenate"),
         (lambda: dk.Dense(3)(np.ones((2, 2))), ConfigurationError, "Arrays go through a network"),
-        (lambda: dk.Dense(3)(image), ShapeError, r"put Flatten\(\) before it"),
+        (lambda: dk.Dense(3)(image), ShapeError, r"put Flatten\(\) before this layer"),
         (lambda: dk.Dense(3)(x, training=True), ConfigurationError, "need not be given"),
         (lambda: dk.Dense(3)(x, z), ConfigurationError, "pass several values as a list"),
         (lambda: dk.Sequential([dk.Add()]).build(3), ConfigurationError, "takes several values, but in a Sequential"),
         (lambda: dk.Sequential([dk.Input(5), dk.Dense(2)])(x), ShapeError, r"samples of shape \(5,\) as 'input'"),
-        (lambda: two([x, x]), ConfigurationError, "has 1 inputs, x: got 2 values"),
-        (lambda: two({"y": x}), ConfigurationError, "has the inputs x: got y"),
+        (lambda: two([x, x]), ConfigurationError, "has 1 inputs, x; got 2 values"),
+        (lambda: two({"y": x}), ConfigurationError, "has the inputs x; got y"),
         (lambda: dk.Model(x, two(x)[1]), ConfigurationError, "the output 'one' .* is not used, but the layers one"),
-        (lambda: dk.Model(x, inner(x) + within(x)), ConfigurationError, "'dense' and 'nested_model/dense' are one"),
+        (lambda: dk.Model(x, inner(x) + within(x)), ConfigurationError, "'dense' and 'nested_model/dense' are the same layer"),
         (lambda: graph_of([x, z], inner(x) + inner(z)).graph.parameters(), ShapeError, "values of different shapes"),
-        (lambda: dk.Model(x, dk.Dense(2, input_dim=9)(x)).build(4), ConfigurationError, r"shape \(9,\) come to it"),
+        (lambda: dk.Model(x, dk.Dense(2, input_dim=9)(x)).build(4), ConfigurationError, r"declares samples of shape \(9,\)"),
         (lambda: dk.Model([x, dk.Input(2)], [h, h], name=3), ConfigurationError, "name"),
         (lambda: dk.Model(dk.Input(2, name="a"), h), ConfigurationError, "not among the inputs"),
     ],
@@ -155,5 +155,5 @@ def test_a_few_networks_within_each_other_are_not_let_grow_without_end() -> None
         return dk.Model(value, given)
 
     few = repeated(repeated(dk.Sequential([dk.Dense(2)])))
-    with pytest.raises(ConfigurationError, match="5,832 calls of layers"):
+    with pytest.raises(ConfigurationError, match="5,832 layer calls"):
         repeated(few)

@@ -152,7 +152,7 @@ def test_compile_begins_anew_and_says_what_is_wrong(backend: Backend) -> None:
     for given in (0, -1, 1.5, "4"):
         with pytest.raises(ConfigurationError, match="gradient_accumulation_steps"):
             net.compile("adam", LOSSES[0], gradient_accumulation_steps=given)  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError, match=r"=2, but LBFGS takes all samples"):
+    with pytest.raises(ConfigurationError, match=r"=2, but LBFGS uses all samples"):
         net.compile("lbfgs", LOSSES[0], gradient_accumulation_steps=2)
     with pytest.raises(UnknownArgument, match=r"net\.compile"):
         dk.Adam(gradient_accumulation_steps=4)  # type: ignore[call-arg]

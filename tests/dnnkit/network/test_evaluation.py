@@ -132,5 +132,5 @@ def test_frequencies_that_there_are_not() -> None:
 
 
 def test_compile_says_what_is_missing() -> None:
-    with pytest.raises(ConfigurationError, match="compile got metrics and no loss"):
+    with pytest.raises(ConfigurationError, match="compile got metrics but no loss"):
         network().compile("adam", metrics=["accuracy"])

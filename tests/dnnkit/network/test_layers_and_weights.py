@@ -62,18 +62,24 @@ def test_names_that_dnnkit_gives_keep_away_from_others() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: dk.Sequential([dk.Dense(3, name="a"), dk.Dense(3, name="a")]), "2 layers are called 'a': give each"),
+        (
+            lambda: dk.Sequential([dk.Dense(3, name="a"), dk.Dense(3, name="a")]),
+            "2 layers are called 'a': give them different names",
+        ),
         (lambda: dk.Dense(3, name="a/b"), r"Dense\(name='a/b'\): expected letters"),
         (lambda: dk.Dense(3, name='a"]; import os'), "expected letters"),
         (lambda: dk.Dense(3, name=3), "expected letters"),
         (lambda: dk.Dense(3, input_shape=(0,)), "expected the shape of a sample"),
         (lambda: dk.Sequential([dk.Dense(3, input_shape=(4,), input_dim=5)]), r"input_shape=\(4,\) and input_dim=5"),
-        (lambda: dk.Sequential([dk.Input(4), dk.Dense(3, input_dim=5)]), r"have the shape \(4,\), the first .* \(5,\)"),
+        (
+            lambda: dk.Sequential([dk.Input(4), dk.Dense(3, input_dim=5)]),
+            r"of shape \(4,\), but the first layer \(5,\)",
+        ),
         (lambda: dk.Sequential([dk.Dense(3), dk.Input(4)]), "comes after other layers"),
         (lambda: dk.Sequential(dk.Input(4)), "expected a list"),
         (
             lambda: dk.Sequential([dk.Dense(3), dk.Dense(3, input_dim=5)]).build(4),
-            r"'dense_1' says .* \(5,\) .* \(3,\)",
+            r"'dense_1' declares .* \(5,\) .* \(3,\)",
         ),
         (lambda: dk.Sequential([dk.Input(4), dk.Dense(3)]).build(5), r"shape \(4,\), as Input .* says; got \(5,\)"),
         (lambda: dk.Sequential(name=3), "name is 3: expected text"),
