@@ -74,11 +74,16 @@ def _cache() -> Iterator[Finding]:
     folder = cache_folder()
     origin = "DNNKIT_CACHE_DIR" if os.environ.get("DNNKIT_CACHE_DIR") else "default"
     if folder.exists() and not folder.is_dir():
-        yield Finding("cache folder", "problem", f"{folder} ({origin}) is not a folder", "name a folder, or none")
+        yield Finding(
+            "cache folder",
+            "problem",
+            f"{folder} ({origin}) is not a folder",
+            "set DNNKIT_CACHE_DIR to a folder, or unset it",
+        )
     elif os.access(nearest_existing(folder), os.W_OK):
         yield Finding("cache folder", "good", f"{folder} ({origin})")
     else:
-        yield Finding("cache folder", "note", f"{folder} ({origin}), can only be read")
+        yield Finding("cache folder", "note", f"{folder} ({origin}), not writable")
 
 
 def _data() -> Iterator[Finding]:
@@ -90,7 +95,7 @@ def _data() -> Iterator[Finding]:
         yield Finding("data folder", "good", text)
     else:
         advice = "" if there else "set DNNKIT_DATA_DIR to a folder you may write to"
-        yield Finding("data folder", "note", f"{text}; cannot be written to, so nothing is downloaded", advice)
+        yield Finding("data folder", "note", f"{text}; not writable, so nothing is downloaded", advice)
 
 
 def _gpu() -> Iterator[Finding]:

@@ -177,7 +177,11 @@ class CategoricalCrossentropy(Loss):
 @LOSSES.named("sparse_categorical_crossentropy", "scce")
 @dataclass(frozen=True)
 class SparseCategoricalCrossentropy(CategoricalCrossentropy):
-    """-log p of the true class, mean over rows; targets are integer classes (N,). See CategoricalCrossentropy."""
+    """-log p of the true class, mean over rows; targets are integer classes (N,).
+
+    Arguments:
+        from_logits, label_smoothing, epsilon: as for `CategoricalCrossentropy`.
+    """
 
     targets = "labels"
 

@@ -29,21 +29,33 @@ class OfValues(Loss):
 
 @LOSSES.named("mean_squared_error", "mse")
 class MeanSquaredError(OfValues):
-    """(y - t)², mean over rows and outputs; `output_weights` as for all elementwise losses."""
+    """(y - t)², mean over rows and outputs.
+
+    Arguments:
+        output_weights: weight of each output in the mean, which is divided by their sum; default equal weights.
+    """
 
     kernel = "mean_squared_error"
 
 
 @LOSSES.named("sum_squared_error")
 class SumSquaredError(OfValues):
-    """½ Σ (y - t)², summed over rows and outputs; `output_weights` multiply each output's part."""
+    """½ Σ (y - t)², summed over rows and outputs.
+
+    Arguments:
+        output_weights: factor of each output's part of the sum; default 1.
+    """
 
     kernel = "sum_squared_error"
 
 
 @LOSSES.named("mean_absolute_error", "mae")
 class MeanAbsoluteError(OfValues):
-    """|y - t|, mean over rows and outputs."""
+    """|y - t|, mean over rows and outputs.
+
+    Arguments:
+        output_weights: weight of each output in the mean, which is divided by their sum; default equal weights.
+    """
 
     kernel = "mean_absolute_error"
 
@@ -55,6 +67,7 @@ class Huber(OfValues):
 
     Arguments:
         delta: distance from which the loss is linear, above 0; default 1.
+        output_weights: weight of each output in the mean, which is divided by their sum; default equal weights.
     """
 
     delta: float = 1.0
@@ -65,7 +78,11 @@ class Huber(OfValues):
 
 @LOSSES.named("log_cosh", "logcosh")
 class LogCosh(OfValues):
-    """log cosh(y - t), mean over rows and outputs."""
+    """log cosh(y - t), mean over rows and outputs.
+
+    Arguments:
+        output_weights: weight of each output in the mean, which is divided by their sum; default equal weights.
+    """
 
     kernel = "log_cosh"
 
@@ -75,6 +92,9 @@ class Poisson(OfValues):
     """Poisson loss y - t log(y + 1e-7), mean over rows and outputs.
 
     Targets t are counts, y their expected values: end the network with "softplus".
+
+    Arguments:
+        output_weights: weight of each output in the mean, which is divided by their sum; default equal weights.
     """
 
     kernel = "poisson"
@@ -85,6 +105,9 @@ class Gamma(OfValues):
     """Gamma deviance 2 (t / y - 1 - log(t / y)), mean over rows and outputs.
 
     Targets t must be above 0: end the network with "softplus".
+
+    Arguments:
+        output_weights: weight of each output in the mean, which is divided by their sum; default equal weights.
     """
 
     kernel = "gamma"
@@ -100,6 +123,7 @@ class Quantile(OfValues):
     Arguments:
         quantile: q between 0 and 1, or one per output, such as [0.1, 0.5, 0.9]; default 0.5. To estimate several
             quantiles of a quantity, repeat it in the targets, one column per quantile.
+        output_weights: weight of each output in the mean, which is divided by their sum; default equal weights.
     """
 
     quantile: float | Sequence[float] = 0.5
@@ -110,13 +134,21 @@ class Quantile(OfValues):
 
 @LOSSES.named("hinge")
 class Hinge(OfValues):
-    """max(0, 1 - s y) with s = -1 or 1, mean over rows and outputs; targets are 0 and 1, or -1 and 1."""
+    """max(0, 1 - s y) with s = -1 or 1, mean over rows and outputs; targets are 0 and 1, or -1 and 1.
+
+    Arguments:
+        output_weights: weight of each output in the mean, which is divided by their sum; default equal weights.
+    """
 
     kernel = "hinge"
 
 
 @LOSSES.named("squared_hinge")
 class SquaredHinge(OfValues):
-    """max(0, 1 - s y)², mean over rows and outputs; targets as for `Hinge`."""
+    """max(0, 1 - s y)², mean over rows and outputs; targets as for `Hinge`.
+
+    Arguments:
+        output_weights: weight of each output in the mean, which is divided by their sum; default equal weights.
+    """
 
     kernel = "squared_hinge"

@@ -40,7 +40,8 @@ class SGD(Optimizer):
         momentum: from 0 (default, no momentum) to 1.
         nesterov: use Nesterov's momentum rather than Polyak's; default False.
         weight_decay: factor of the parameter that is added to its gradient; default 0.
-        global_clipnorm, clipnorm, clipvalue, use_ema, groups, no_decay, ...: as for every `Optimizer`.
+        global_clipnorm, clipnorm, clipvalue, use_ema, ema_momentum, predict_with, groups, no_decay: as for every
+            `Optimizer`.
     """
 
     learning_rate: float | Schedule = 0.01
@@ -73,7 +74,7 @@ class RMSprop(Optimizer):
         learning_rate: default 1e-3.
         rho: decay rate of the average, in [0, 1); default 0.9.
         epsilon: number added to the root; default 1e-8.
-        global_clipnorm, clipnorm, clipvalue, use_ema, groups, ...: as for every `Optimizer`.
+        global_clipnorm, clipnorm, clipvalue, use_ema, ema_momentum, predict_with, groups: as for every `Optimizer`.
     """
 
     learning_rate: float | Schedule = 1e-3
@@ -98,7 +99,7 @@ class Adam(Optimizer):
         beta_1, beta_2: decay rates of the averages, in [0, 1); default 0.9 and 0.999.
         epsilon: number added to the bias-corrected root; default 1e-8.
         amsgrad: use the largest average of the square so far (Reddi et al., ICLR 2018); default False.
-        global_clipnorm, clipnorm, clipvalue, use_ema, groups, ...: as for every `Optimizer`.
+        global_clipnorm, clipnorm, clipvalue, use_ema, ema_momentum, predict_with, groups: as for every `Optimizer`.
 
     Source: D. Kingma, J. Ba, ICLR 2015.
     """
@@ -129,7 +130,8 @@ class AdamW(Optimizer):
         learning_rate, beta_1, beta_2, epsilon, amsgrad: as for `Adam`.
         weight_decay: the fraction `learning_rate` · `weight_decay` is subtracted from each parameter in each step, for
             all parameters not excluded by `no_decay`; default 0.01.
-        global_clipnorm, clipnorm, clipvalue, use_ema, groups, no_decay, ...: as for every `Optimizer`.
+        global_clipnorm, clipnorm, clipvalue, use_ema, ema_momentum, predict_with, groups, no_decay: as for every
+            `Optimizer`.
 
     Source: I. Loshchilov, F. Hutter, ICLR 2019.
     """
@@ -163,7 +165,8 @@ class Adagrad(Optimizer):
         initial_accumulator_value: initial sum of squares, at least 0; default 0.1.
         epsilon: number added to the root; default 1e-8.
         weight_decay: decoupled decay as in Keras; default 0.
-        global_clipnorm, clipnorm, clipvalue, use_ema, groups, no_decay, ...: as for every `Optimizer`.
+        global_clipnorm, clipnorm, clipvalue, use_ema, ema_momentum, predict_with, groups, no_decay: as for every
+            `Optimizer`.
 
     Source: J. Duchi, E. Hazan, Y. Singer, JMLR 12 (2011).
     """
@@ -190,7 +193,8 @@ class Adamax(Optimizer):
         beta_1, beta_2: decay rates of average and maximum, in [0, 1); default 0.9 and 0.999.
         epsilon: default 1e-8.
         weight_decay: decoupled decay as in Keras; default 0.
-        global_clipnorm, clipnorm, clipvalue, use_ema, groups, no_decay, ...: as for every `Optimizer`.
+        global_clipnorm, clipnorm, clipvalue, use_ema, ema_momentum, predict_with, groups, no_decay: as for every
+            `Optimizer`.
 
     Source: D. Kingma, J. Ba, ICLR 2015.
     """
@@ -219,7 +223,8 @@ class Nadam(Optimizer):
         epsilon: number added to the root; default 1e-8.
         weight_decay: decoupled decay as in Keras; default 0.
         momentum_decay: speed of the momentum's growth, at least 0; default 1.
-        global_clipnorm, clipnorm, clipvalue, use_ema, groups, no_decay, ...: as for every `Optimizer`.
+        global_clipnorm, clipnorm, clipvalue, use_ema, ema_momentum, predict_with, groups, no_decay: as for every
+            `Optimizer`.
 
     Source: T. Dozat, ICLR workshop 2016.
     """
@@ -279,7 +284,8 @@ class Lion(Optimizer):
         learning_rate: default 1e-3.
         beta_1, beta_2: interpolation for the update, and decay rate of the average, in [0, 1); default 0.9 and 0.99.
         weight_decay: decoupled decay; default 0.
-        global_clipnorm, clipnorm, clipvalue, use_ema, groups, no_decay, ...: as for every `Optimizer`.
+        global_clipnorm, clipnorm, clipvalue, use_ema, ema_momentum, predict_with, groups, no_decay: as for every
+            `Optimizer`.
 
     Source: X. Chen et al., NeurIPS 2023.
     """

@@ -166,7 +166,7 @@ class PiecewiseConstantDecay(Schedule):
     values: tuple[float, ...]
 
     expects: ClassVar = {
-        "boundaries": _several("finite numbers of steps, each larger than the one before", numbers("")),
+        "boundaries": _several("increasing finite numbers of steps", numbers("")),
         "values": _several("finite numbers, 0 or more", NOT_NEGATIVE),
     }
 

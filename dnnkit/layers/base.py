@@ -262,11 +262,22 @@ class Layer(Settings):
     # -- overridden by custom layers ---------------------------------------------------------------------------------
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape of a sample after the layer; here unchanged."""
+        """Return the shape of a sample after the layer; here unchanged.
+
+        Arguments:
+            input_shape: shape of a sample before it.
+
+        Raises:
+            ShapeError: the layer does not accept such samples.
+        """
         return input_shape
 
     def parameters(self, input_shape: Shape) -> dict[str, tuple[Shape, str | Initializer]]:
-        """Return {name within the layer: (shape, initializer)} in canonical order; here empty."""
+        """Return {name within the layer: (shape, initializer)} in canonical order; here empty.
+
+        Arguments:
+            input_shape: shape of a sample before the layer.
+        """
         return {}
 
     def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Lowered:
@@ -283,11 +294,30 @@ class Layer(Settings):
         return {}
 
     def forward(self, xp: Namespace, x: Array, *parameters: Array) -> tuple[Array, Any]:
-        """Compute y (B, ...) from x (B, ...); return y and whatever `backward` needs."""
+        """Compute the output of a batch; overridden by custom layers.
+
+        Arguments:
+            xp: the backend's array namespace.
+            x: (B, *input_shape).
+            parameters: arrays in the order of `parameters()`.
+
+        Returns:
+            y (B, *output_shape), and any object that `backward` needs.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def backward(self, xp: Namespace, dy: Array, saved: Any, *parameters: Array) -> tuple[Array, ...]:
-        """Compute (dx, gradient of the first parameter, ...) from dy."""
+        """Compute the gradients of a batch; overridden by custom layers.
+
+        Arguments:
+            xp: the backend's array namespace.
+            dy: gradient of the loss with respect to y.
+            saved: the second result of `forward`.
+            parameters: arrays in the order of `parameters()`.
+
+        Returns:
+            (dx, gradient of the first parameter, ...).
+        """
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     @classmethod

@@ -185,7 +185,7 @@ class Buildable(WithWeights):
             ConfigurationError: the network or one of its layers declares another shape.
         """
         if self.input_shape not in (None, input_shape):
-            where = "as Input or the first layer says" if len(self.graph.inputs) == 1 else "all inputs side by side"
+            where = "as Input or the first layer says" if len(self.graph.inputs) == 1 else "all inputs concatenated"
             raise ConfigurationError(f"samples have the shape {self.input_shape}, {where}; got {input_shape}")
         graph = self.graph.with_input_shape(input_shape)
         graph.check_sample_shapes()
@@ -366,7 +366,7 @@ class Buildable(WithWeights):
     def backend(self) -> Backend:
         """The backend of the network; raises `NotReady` if the network cannot be built yet."""
         if self._backend is None:
-            self._build_as_known("its backend is chosen then")
+            self._build_as_known("its backend is chosen when it is")
             assert self._backend is not None
         return self._backend
 

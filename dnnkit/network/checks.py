@@ -180,8 +180,8 @@ def rows_at_a_time(batch_size: int, samples: int, steps_per_epoch: int | None, s
     if rows > most:
         raise ConfigurationError(
             f"an epoch of {counted(steps)} steps of batch_size={counted(batch_size)} is {counted(rows)} samples, whose "
-            f"order alone would take {counted(8 * rows >> 30)} GiB: expected at most {counted(most)} samples. Make "
-            "batches smaller, or epochs shorter and more of them; steps= counts all updates"
+            f"order alone would take {counted(8 * rows >> 30)} GiB: expected at most {counted(most)} samples. Use "
+            "smaller batches, or more and shorter epochs; steps= counts all updates"
         )
     return batch_size
 

@@ -159,7 +159,7 @@ def training(net: Network) -> str:
         if goal.loss is not None
     ]
     together = net.gradient_accumulation_steps
-    batches = f", an update of {together} batches" if together > 1 else ""
+    batches = f", {together} batches per update" if together > 1 else ""
     return f"{optimizer} on {' and '.join(losses) or 'gradients from outside'}{batches}{metrics}{trained}"
 
 

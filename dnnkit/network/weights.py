@@ -67,11 +67,11 @@ def _weights(net: Network, prefix: str = "") -> list[Weight]:
 
 
 def _set(what: str, weights: list[Weight], values: Any, net: Network) -> None:
-    given = several("weights", values, "a list of arrays, as get_weights gives them")
+    given = several("weights", values, "a list of arrays, as get_weights returns them")
     if len(given) != len(weights):
         raise ConfigurationError(
             f"{what} has {len(weights)} weights, {', '.join(weight.path for weight in weights) or 'none'}; got "
-            f"{len(given)} arrays: expected them as get_weights gives them"
+            f"{len(given)} arrays: expected them as get_weights returns them"
         )
     net.set_parameters({weight.path: value for weight, value in zip(weights, given, strict=True)})
 

@@ -27,9 +27,16 @@ FEW = 3
 class History:
     """Measurements per epoch: `history["loss"]` is the list of training losses; likewise `accuracy`, `val_loss`, ...
 
-    All lists have the length of `epoch`, with NaN for what was not measured. `epoch` has the numbers of the epochs from
-    0, `seconds` the training time of each without validation; `seed` reproduces the run; `plan` says which backend ran
-    it and how.
+    All lists have the length of `epoch`, with NaN for what was not measured.
+
+    Attributes:
+        seed: reproduces the run.
+        plan: which backend ran it, and how.
+        epoch: numbers of the epochs, counted from 0.
+        history: the lists by name.
+        seconds: training time of each epoch, without validation.
+        ended: why the optimizer ended training early; empty if it did not.
+        diagnosis: results of `fit(diagnose=True)`; not saved.
     """
 
     seed: int
@@ -38,9 +45,7 @@ class History:
     history: dict[str, list[float]] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
     ended: str = ""
-    """Why the optimizer ended training early; empty if it did not."""
     diagnosis: "Diagnosis | None" = field(default=None, repr=False, compare=False)
-    """Results of `fit(diagnose=True)`; not saved."""
 
     def __getitem__(self, name: str) -> list[float]:
         return self.history[name]

@@ -224,12 +224,12 @@ SPARSE = "sparse_categorical_crossentropy"
 @pytest.mark.parametrize(
     ("layers", "loss", "metric", "message"),
     [
-        (SOFTMAX, SPARSE, "precision", "of 10 classes.*dk.metrics.Precision\\(average='macro'\\)"),
+        (SOFTMAX, SPARSE, "precision", "with 10 classes.*dk.metrics.Precision\\(average='macro'\\)"),
         (SOFTMAX, SPARSE, dk.metrics.F1Score(average="binary"), "F1Score\\(average='macro'\\)"),
         (SOFTMAX, SPARSE, dk.metrics.Recall(threshold=0.2, average="micro"), "leave out the threshold"),
         (SOFTMAX, SPARSE, "r2_score", "the targets are class labels: use 'accuracy'"),
         (SOFTMAX, SPARSE, "mean_squared_error", "the targets are class labels"),
-        (SOFTMAX, SPARSE, dk.metrics.TopKCategoricalAccuracy(k=10), "k=10 among 10 classes is always right"),
+        (SOFTMAX, SPARSE, dk.metrics.TopKCategoricalAccuracy(k=10), "k=10 for 10 classes is always right"),
         (
             SIGMOIDS,
             "binary_crossentropy",

@@ -111,7 +111,7 @@ def test_it_goes_on_in_the_middle_wherever_it_is_taken(backend: Backend, tmp_pat
     whole, parts = (network(5, backend) for _ in range(2))
     whole.fit(X, Y, batch_size=8, epochs=3, verbose=0)
     parts.fit(X, Y, batch_size=8, steps=7, verbose=0)
-    assert "an update of 5 batches" in summary.training(parts)
+    assert "5 batches per update" in summary.training(parts)
     parts.save(tmp_path / "net")
     others = [parts, parts.copy(), dk.load(tmp_path / "net", backend=backend)]
     for net in others:
