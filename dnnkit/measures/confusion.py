@@ -79,7 +79,7 @@ def _classes(name: str, given: Any, threshold: float) -> NDArray[np.int64]:
         or (array.dtype.kind == "f" and np.isnan(array).any())
     ):
         raise DataError(
-            f"{name} is {array.dtype} of shape {array.shape}: expected classes (N,) or numbers (N, C), without NaN"
+            f"{name} is {array.dtype} of shape {array.shape}: expected class numbers (N,) or numbers (N, C), not NaN"
         )
     if array.ndim == 2 and array.shape[1] > 1:
         return np.asarray(array.argmax(axis=1), np.int64)

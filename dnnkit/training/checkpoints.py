@@ -253,7 +253,7 @@ def _describe(net: Network, run: Run) -> dict[str, Any]:
 
 
 def differences(place: str, there: Any, here: Any) -> Iterator[str]:
-    """Describe the differences of two JSON values."""
+    """Describe the differences of two JSON values, such as of a checkpoint (`there`) and of this call (`here`)."""
     if isinstance(there, dict) and isinstance(here, dict) and there.get("type") == here.get("type"):
         for name in {**there, **here}:
             yield from differences(f"{place}.{name}".removeprefix("."), there.get(name), here.get(name))
@@ -261,7 +261,7 @@ def differences(place: str, there: Any, here: Any) -> Iterator[str]:
         for number, (one, other) in enumerate(zip(there, here, strict=True)):
             yield from differences(f"{place}[{number}]", one, other)
     elif there != here:
-        yield f"{place} is {_short(there)} in the checkpoint, {_short(here)} in this call"
+        yield f"{place} is {_short(there)} there, {_short(here)} here"
 
 
 def _short(value: Any) -> str:

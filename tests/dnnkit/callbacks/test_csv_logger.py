@@ -72,7 +72,7 @@ def test_a_place_that_cannot_be_written_is_an_error_of_the_family(tmp_path):
 def test_a_full_disk_is_said_and_training_goes_on(caplog):
     history = fit(dk.CSVLogger("/dev/full"))
     assert history.epoch == [0, 1, 2]
-    assert "CSVLogger cannot write /dev/full, training goes on: No space left on device" in caplog.text
+    assert "CSVLogger cannot write /dev/full, training continues: No space left on device" in caplog.text
 
 
 def test_another_separator(tmp_path):

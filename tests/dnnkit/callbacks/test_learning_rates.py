@@ -144,9 +144,9 @@ def test_a_schedule_in_the_optimizer_is_refused_before_anything_is_trained(make)
         (lambda: LearningRateScheduler(0.1), "expected a function of epoch"),
         (lambda: LearningRateScheduler(lambda: 0.1), "expected a function of epoch"),
         (lambda: LearningRateScheduler(dk.schedules.ExponentialDecay(0.1, 10, 0.5)), "counts updates"),
-        (lambda: fit(network(), LearningRateScheduler(lambda epoch: -1.0)), r"schedule\(0\) gives -1.0: expected"),
-        (lambda: fit(network(), LearningRateScheduler(lambda epoch: None)), r"schedule\(0\) gives None: expected"),
-        (lambda: fit(network(), "LearningRateScheduler"), "cannot be made without arguments"),
+        (lambda: fit(network(), LearningRateScheduler(lambda epoch: -1.0)), r"schedule\(0\) returns -1.0: expected"),
+        (lambda: fit(network(), LearningRateScheduler(lambda epoch: None)), r"schedule\(0\) returns None: expected"),
+        (lambda: fit(network(), "LearningRateScheduler"), "needs arguments, so pass an object"),
     ],
 )
 def test_what_cannot_work_is_refused(make, message):

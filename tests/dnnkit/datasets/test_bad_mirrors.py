@@ -16,7 +16,11 @@ BAD_CHECK[-8] ^= 1
 ONCE = [
     ("wrong magic", server.body_is(PACKED[f"{LABELS}.gz"]), "begins with 00000801: expected 00000803"),
     ("wrong sum", server.body_is(gzip.compress(BAD_SUM)), f"MD5 sum is [0-9a-f]{{32}}: expected {FILES[0].digest}"),
-    ("too short", server.body_is(gzip.compress(CONTENTS[IMAGES][:-1])), "unpacks to 392,015 bytes: expected 392,016"),
+    (
+        "too short",
+        server.body_is(gzip.compress(CONTENTS[IMAGES][:-1])),
+        "decompresses to 392,015 bytes: expected 392,016",
+    ),
     ("too long", server.body_is(gzip.compress(CONTENTS[IMAGES] + b"x")), "more than the published 392,016 bytes"),
     ("not gzip", server.body_is(b"<html>Please log in to the hotel's network</html>"), "not a gzip file"),
     ("not zipped", server.body_is(CONTENTS[IMAGES]), "not a gzip file"),
@@ -35,9 +39,9 @@ THRICE = [
     ("500", server.status(500), "HTTP status 500"),
     ("429", server.status(429), "HTTP status 429"),
     ("another language", server.talks_another_language, "220 mail ready"),
-    ("silent", server.stalls_before_its_headers, "no data for for 0.2 s"),
-    ("stalls", server.stalls_after_its_headers, "no data for for 0.2 s"),
-    ("stalls half-way", server.stalls_half_way, "no data for for 0.2 s"),
+    ("silent", server.stalls_before_its_headers, "no data for 0.2 s"),
+    ("stalls", server.stalls_after_its_headers, "no data for 0.2 s"),
+    ("stalls half-way", server.stalls_half_way, "no data for 0.2 s"),
 ]
 
 

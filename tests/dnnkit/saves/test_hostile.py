@@ -62,7 +62,7 @@ def changed(files: dict[str, bytes], name: str, path: str, value: Any) -> dict[s
         ("state.json", "execution", "rows/1000000@32", "at most 256 workers"),
         ("state.json", "execution", "units/-1@4", "execution"),
         ("state.json", "execution", 7, "execution"),
-        ("state.json", "sums.sums", [[1.0, 2.0]], "sums 2 numbers"),
+        ("state.json", "sums.sums", [[1.0, 2.0]], "has 2 sums"),
         ("state.json", "sums.first", 4, "at most the position"),
         ("architecture.json", "layers.0.units", 10**8, "they do not fit"),
         ("architecture.json", "input_shape", [10**9], "they do not fit"),

@@ -81,7 +81,7 @@ def test_weights_that_do_not_fit() -> None:
     bias = np.zeros(3)
     given = {"0.weight": square, "0.bias": bias, "1.weight": square, "1.bias": bias}
     net.load_weights(given, layout="PyTorch")
-    with pytest.raises(CheckpointError, match=r"has 1 with bias, weight, but .* there would be 2 with bias, weight"):
+    with pytest.raises(CheckpointError, match=r"has 1 with bias, weight, but .* would have 2 with bias, weight"):
         net.load_weights({"0.weight": square, "0.bias": bias}, layout="torch")
     with pytest.raises(CheckpointError, match="1 with bias, weight and 1 with weight"):
         net.load_weights({**{k: v for k, v in given.items() if k != "1.bias"}}, layout="torch")
