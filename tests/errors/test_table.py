@@ -1,4 +1,4 @@
-"""docs/errors.md is what its rows say today, and nothing public is missing."""
+"""docs/errors.md is up to date, and every public name has a row."""
 
 import inspect
 import subprocess
@@ -12,14 +12,14 @@ from tests.errors.table import FILE
 
 
 def test_every_row_says_what_the_table_says(tmp_path: Path) -> None:
-    target = tmp_path / "errors.md"  # by a process of its own, in which no other test has defined a name
+    target = tmp_path / "errors.md"  # in its own process, where no other test has defined a name
     subprocess.run([sys.executable, "-m", "tests.errors", target], cwd=FILE.parents[1], check=True, capture_output=True)
     made = target.read_text()
     for line in made.splitlines():
         assert not line.endswith("| NOTHING |"), line
         assert "| RAW " not in line, line
         assert "| status 0" not in line, line
-    assert made == FILE.read_text(), "python -m tests.errors writes it anew"
+    assert made == FILE.read_text(), "regenerate it: python -m tests.errors"
 
 
 def test_everything_public_has_a_row() -> None:
