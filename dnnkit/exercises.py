@@ -16,7 +16,7 @@ def check_answer(name: str, given: Any, expected: Any, *, tolerance: float = 1e-
     Arguments:
         name: name of the answer in the printed line.
         given: the answer, an array or number.
-        expected: the right answer.
+        expected: the correct answer.
         tolerance: accepted error relative to the largest expected number; default 1e-6.
 
     Returns:

@@ -5,7 +5,7 @@
     ops.sigmoid_grad_from_output(y)       its derivative computed from its output y, where that is possible
     ops.mean_squared_error(y_true, y_pred)              every loss, as one number
     ops.mean_squared_error_backward(y_true, y_pred)     its gradient with respect to y_pred
-    ops.binary_accuracy(y_true, y_pred), ops.categorical_accuracy(y_true, y_pred)     fraction of right predictions
+    ops.binary_accuracy(y_true, y_pred), ops.categorical_accuracy(y_true, y_pred)     fraction of correct predictions
 
 Losses have longer aliases too, `binary_cross_entropy_loss`, `binary_cross_entropy_loss_backward`, and so on. Arguments
 of a loss class are keyword arguments here (`from_logits=True`; `epsilon=1e-7` for categorical cross-entropies). Arrays
