@@ -79,7 +79,7 @@ def test_names_that_dnnkit_gives_keep_away_from_others() -> None:
         (lambda: dk.Sequential(dk.Input(4)), "expected a list"),
         (
             lambda: dk.Sequential([dk.Dense(3), dk.Dense(3, input_dim=5)]).build(4),
-            r"'dense_1' declares .* \(5,\) .* \(3,\)",
+            r"'dense_1' declares .* \(5,\), .* \(3,\)",
         ),
         (lambda: dk.Sequential([dk.Input(4), dk.Dense(3)]).build(5), r"shape \(4,\), as Input .* says; got \(5,\)"),
         (lambda: dk.Sequential(name=3), "name is 3: expected text"),
