@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import processes
+from tests import design_records, processes
 from tests.dnnkit.cli.command import dnnkit
 
 ROOT = Path(__file__).parents[1]
@@ -95,3 +95,11 @@ def test_every_link_between_documents_leads_somewhere() -> None:
     for document in [*DOCUMENTS, *map(Path, ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"))]:
         for target in re.findall(r"\]\(([^)#:]+)\)", text_of(document)):
             assert (ROOT / document).parent.joinpath(target).exists(), f"{document}: {target}"
+
+
+def test_index_of_design_records() -> None:
+    records = design_records.records()
+    assert [record.number for record in records] == [f"{number:04}" for number in range(1, len(records) + 1)]
+    for record in records:
+        assert record.status.startswith(design_records.STATUSES), f"{record.file.name}: {record.status}"
+    assert design_records.FILE.read_text() == design_records.index(), "run python -m tests.design_records"
