@@ -1,5 +1,5 @@
 // Sums over the threads of a block, in an order that depends on the block's size alone: every run gives the same bits.
-// There are no floating-point atomics anywhere.
+// No atomics anywhere.
 
 #include "_cuda/clock.cu"
 
