@@ -124,7 +124,7 @@ def asked() -> str | None:
 
 
 def _recorded(text: str, batch_size: int) -> Partition | None:
-    """Return the partition that `record` wrote for this batch size; None for another size, or another backend's text."""
+    """Return the partition that `record` wrote for this batch size; None for another size or another backend's."""
     partition, _, size = text.partition("@")
     try:
         return Partition.parse(partition) if size == str(batch_size) else None

@@ -42,7 +42,7 @@ class Crew:
         self._lock, self._wake_up = threading.Lock(), dict[int, threading.Semaphore]()
 
     def caller(self, run: int, dtype: str, helpers: int) -> Callable[[], None]:
-        """Return a function that runs all workers of the run at an address, in this thread and up to `helpers` others."""
+        """Return a function that runs all workers of the run at `run`, in this and up to `helpers` other threads."""
         helpers = min(helpers, self._size)
         if not helpers:
             return partial(calls.caller("run_workers", dtype), 0, 0, run)

@@ -28,7 +28,7 @@ def derivatives(
     numbers: Weights,
     team_of: Callable[[Partition, int], WorkerTeam],
 ) -> HostArray:
-    """Return the derivatives of the scores of all samples, (N, outputs, features); steps of a batch share their rows."""
+    """Return the derivatives of the scores of all samples, (N, outputs, features); batches share their rows."""
     samples, outputs, features, made = len(source.x), program.output_features, int(source.x.shape[1]), 0
     out = np.empty((samples, outputs, features), program.dtype)
     for count, repeats in _batches(samples, outputs, min(MOST, one_function.rows_at_a_time(program))):

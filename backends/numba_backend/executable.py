@@ -245,7 +245,7 @@ class NumbaExecutable(CompiledReader):
         numbers: Weights | None = None,
         sums: HostArray | None = None,
     ) -> None:
-        """Prepare the team for steps of the running epoch; they change the given numbers and sums, by default its own."""
+        """Prepare the team for steps of this epoch; they change the given numbers and sums (default: its own)."""
         epoch, steps = self.epoch, self._hyperparameters.steps(first, last, self.state.step, hyperparameters)
         numbers = self._homes.to_write(epoch.team.partition, epoch.team.layout) if numbers is None else numbers
         epoch.team.prepare(
@@ -264,7 +264,7 @@ class NumbaExecutable(CompiledReader):
                 self._homes.changed()
 
     def _run_giant(self, first: int, last: int, hyperparameters: Hyperparameters, threads: int) -> tuple[int, int]:
-        """As `run_steps`, on copies that then replace the originals, because a compiled step changes its numbers early."""
+        """As `run_steps`, on copies that then replace the originals: a compiled step changes its numbers early."""
         team, rows = self.epoch.team, self.epoch.batches.batch_size
         numbers = self._homes.to_write(team.partition, team.layout)
         own, sums, outcome = numbers.copy(), self.epoch.sums.copy(), (first, -1)

@@ -154,7 +154,7 @@ class CompiledMany(Many):
         return self._kind_of[executable]
 
     def _want(self, job: Job, batches: Batches, alike: Counter[Hashable]) -> tuple[Teams, Teams | None]:
-        """Return the teams that train such a network and those that evaluate it, as many as threads may need at once."""
+        """Return the teams that train such a network and those that evaluate it, as many as threads need at once."""
         training = self._teams.setdefault(job.kind, Teams())
         training.want(max(1, min(self._workers, alike[job.kind])), job, "train", batches, job.steps)
         if job.kind_held_out is None:

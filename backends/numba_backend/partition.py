@@ -77,7 +77,7 @@ def roles(stages: Sequence[Stage], partition: Partition, wiring: Wiring | None =
 
 
 def _can_begin(stages: Sequence[Stage], workers: int) -> bool:
-    """Whether the first stage can start a pair: another dense stage follows, without softmax or operation in between."""
+    """Whether the first stage can start a pair: another dense stage follows, without softmax or operation between."""
     first = stages[0]
     assert isinstance(first, Dense)
     if workers < 2 or first.kernel.shape[1] < workers or not registry.activation(first.activation).elementwise:

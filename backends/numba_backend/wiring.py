@@ -69,7 +69,7 @@ class Wiring:
         return max(self.readers[value], key=lambda reader: (reader[0], -reader[1])) == (stage, place)
 
     def uses_spare(self, stage: int) -> bool:
-        """Whether a stage's parameter gradients go to spare memory first, because another stage's are in their place."""
+        """Whether a stage's parameter gradients go to spare memory first, as another stage's are in their place."""
         return any(self._owners[one.name][-1] != stage for one in trained_of(self.stages[stage]))
 
     def is_shared(self, stage: int) -> bool:
