@@ -173,8 +173,7 @@ class Executable(ABC):
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:
         """Apply an optimizer step with given gradients of all trained parameters, by name (a mean over ranks)."""
 
-    # -- parts of a batch, for ranks that share one
-    # ---------------------------------------------------------------------
+    # -- parts of a batch, for ranks that share one --------------------------------------------------------------------
 
     def differentiate_part(self, data: Any, batch: HostArray, first: int, last: int, out: HostArray) -> list[float]:
         """Compute the contribution of rows first ... last - 1 of a batch to its gradient, loss and metrics.
@@ -254,8 +253,7 @@ class Executable(ABC):
             "no differentiate_all. Use another optimizer, such as dk.Adam(), or another backend, such as numpy"
         )
 
-    # -- batches of a user's loop
-    # ------------------------------------------------------------------------------------------
+    # -- batches of a user's loop --------------------------------------------------------------------------------------
 
     def train_batch(self, x: Any, y: Any, hyperparameters: Hyperparameters) -> float | None:
         """Apply an update on unchecked x and y from the user; return the loss before it.

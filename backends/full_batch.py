@@ -158,8 +158,7 @@ class FullBatchExecutable(Around):
     def counts(self) -> Mapping[str, int]:  # noqa: D102
         return {"evaluations": self.state.evaluations}
 
-    # -- results
-    # ---------------------------------------------------------------------------------------------------------
+    # -- results -------------------------------------------------------------------------------------------------------
 
     def totals(self) -> Totals:
         """Return loss and metrics at the end of the step, those of the current parameters."""

@@ -43,8 +43,7 @@ class Iterations(ABC):
         self.ended = ""
         """Why iterating ended; empty if it can continue."""
 
-    # -- for callers
-    # -----------------------------------------------------------------------------------------------------
+    # -- for callers ---------------------------------------------------------------------------------------------------
 
     def prepare(self, data: Any) -> None:
         """Compute loss and gradient at the current parameters, unless they are known."""

@@ -135,8 +135,7 @@ class NumbaExecutable(CompiledReader):
                 team.link(team.key("evaluate", batches, 0))
             self._prepared.add(evaluate)
 
-    # -- one of many networks
-    # -------------------------------------------------------------------------------------------
+    # -- one of many networks ------------------------------------------------------------------------------------------
 
     def is_one_of_many(self, data: Data, batch_size: int) -> bool:
         """Whether a single thread can train it as in `kernels/_engine/many.py`, which excludes user-defined parts."""

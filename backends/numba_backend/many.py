@@ -143,8 +143,7 @@ class CompiledMany(Many):
         for job in jobs:
             _note(job, passes, seconds / ticks if ticks else 0.0)
 
-    # -- running
-    # ---------------------------------------------------------------------------------------------------------
+    # -- running -------------------------------------------------------------------------------------------------------
 
     def _kind(self, executable: Executable) -> int:
         """Return a number common to all networks whose programs differ only in the seed."""
