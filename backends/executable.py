@@ -343,6 +343,7 @@ class Executable(ABC):
         """Share the numbers and state of another executable, without copies.
 
         The other was built by the same backend, from a program with the same parameters and rule.
+
         Raises:
             BackendUnavailable: the backend cannot share numbers.
         """

@@ -2,6 +2,7 @@
 
 A training step with this loss and dL/dy as targets is therefore a step with a gradient dL/dy that was computed
 elsewhere.
+
 Maths:    l_i = Σ_k t_ik y_ik;  loss sum = Σ_i w_i l_i;  gradient = scale w_i t_ik
 Shapes:   predictions y (B, K), targets t (B, K), weights w (B,) or None for all ones; the gradient has the shape of y.
           All in the dtype of y.
