@@ -11,6 +11,7 @@ import pytest
 
 from tests import processes
 from tests.dnnkit.cli.command import dnnkit
+from tools import docs_site
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(path.relative_to(ROOT) for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -91,7 +92,22 @@ def test_commands(document: Path, tmp_path: Path) -> None:
         assert result.returncode == 0, f"{command}: {result.stderr}"
 
 
+def with_links() -> list[Path]:
+    """Every document of the repository."""
+    folders = ("backends", "benchmarks", "docs", "examples", "kernels", "tests", "tools")
+    found = [*ROOT.glob("*.md"), *(path for folder in folders for path in (ROOT / folder).rglob("*.md"))]
+    return sorted(path.relative_to(ROOT) for path in found)
+
+
 def test_every_link_between_documents_leads_somewhere() -> None:
-    for document in [*DOCUMENTS, *map(Path, ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"))]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", text_of(document)):
-            assert (ROOT / document).parent.joinpath(target).exists(), f"{document}: {target}"
+    wrong = []
+    for document in with_links():
+        for found in docs_site.LINK.finditer(text_of(document)):
+            file, _, anchor = (found["target"] or "").partition("#")
+            if ":" in file:
+                continue
+            target = (ROOT / document).parent / file if file else ROOT / document
+            is_there = target.exists() and (not anchor or anchor in docs_site.anchors(target.read_text()))
+            if not is_there:
+                wrong.append(f"{document}: {found['target']}")
+    assert not wrong
