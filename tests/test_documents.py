@@ -111,3 +111,10 @@ def test_every_link_between_documents_leads_somewhere() -> None:
             if not is_there:
                 wrong.append(f"{document}: {found['target']}")
     assert not wrong
+
+
+def test_every_result_is_listed() -> None:
+    """docs/results.md is the index of what was measured; pictures belong to the JSON of their name."""
+    folder = ROOT / "benchmarks" / "results"
+    listed = {*re.findall(r"\.\./benchmarks/results/([^)#\s]+)\)", text_of(Path("docs/results.md")))}
+    assert {path.name for path in folder.iterdir() if path.suffix != ".png"} - listed == set()
