@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import processes
+from tests import design_records, processes
 from tests.dnnkit.cli.command import dnnkit
 from tools import docs_site
 
@@ -118,3 +118,11 @@ def test_every_result_is_listed() -> None:
     folder = ROOT / "benchmarks" / "results"
     listed = {*re.findall(r"\.\./benchmarks/results/([^)#\s]+)\)", text_of(Path("docs/results.md")))}
     assert {path.name for path in folder.iterdir() if path.suffix != ".png"} - listed == set()
+
+
+def test_index_of_design_records() -> None:
+    records = design_records.records()
+    assert [record.number for record in records] == [f"{number:04}" for number in range(1, len(records) + 1)]
+    for record in records:
+        assert record.status.startswith(design_records.STATUSES), f"{record.file.name}: {record.status}"
+    assert design_records.FILE.read_text() == design_records.index(), "run python -m tests.design_records"

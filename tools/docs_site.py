@@ -129,19 +129,6 @@ def folder_page(path, known):
     return unsearched("\n".join(parts) + "\n")
 
 
-def records_page():
-    """Return the list of design records with the status of each."""
-    lines = ["# Design records\n", "Decisions that someone may question, in the order in which they were made.\n"]
-    lines += ["| | decision | status |", "| --- | --- | --- |"]
-    for path in sorted((ROOT / "docs" / "design").glob("[0-9]*.md")):
-        text = path.read_text(encoding="utf-8")
-        title = re.sub(r"^# (\d{4}:? )?", "", text.partition("\n")[0])
-        status = re.search(r"^\**Status:\** (.*?)(?=\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
-        said = " ".join(status[1].split()) if status else ""
-        lines.append(f"| {path.name[:4]} | [{title}]({path.name}) | {said} |")
-    return "\n".join(lines) + "\n"
-
-
 def notebook_page(path):
     """Return a notebook as Markdown, and its pictures by name."""
     cells = json.loads((ROOT / path).read_text(encoding="utf-8"))["cells"]
@@ -208,7 +195,6 @@ def on_files(files, config):
     from mkdocs.structure.files import File
 
     known = elsewhere()
-    files.append(File.generated(config, place("docs/design"), content=records_page()))
     for path in known:
         for uri, content in made_of(path, known):
             given = {"abs_src_path": str(content)} if isinstance(content, Path) else {"content": content}

@@ -71,7 +71,7 @@ def test_a_dtype_that_does_not_exist_is_refused() -> None:
 def test_the_command_says_what_it_did(tmp_path: Path) -> None:
     done = dnnkit(tmp_path, "compile", "--dtype", "float32", "--backend", "numpy")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1].startswith("backend numpy: all is compiled, after ")
+    assert done.stdout.splitlines()[-1].startswith("backend numpy: everything is compiled, after ")
     assert dnnkit(tmp_path, "compile", "--dtype", "float16").returncode == 2
     assert os.listdir(tmp_path) == []
     (tmp_path / "file").write_text("")

@@ -21,7 +21,7 @@ def test_links_that_leave_docs_lead_to_copies() -> None:
     assert docs_site.moved("[a](../../kernels) [b](../gpu.md)", "docs/design/0001-x.md") == (
         "[a](../repository/kernels/index.md) [b](../gpu.md)"
     )
-    assert docs_site.moved("[`a`](docs/gpu.md) [b](docs/design)", "README.md") == "[`a`](gpu.md) [b](design/index.md)"
+    assert docs_site.moved("[`a`](docs/gpu.md) [b](docs/design)", "README.md") == "[`a`](gpu.md) [b](design/README.md)"
 
 
 def test_code_has_no_links() -> None:

@@ -80,7 +80,7 @@ def test_what_a_signal_ended_goes_on(whole: Path, tmp_path: Path, number: signal
         process.send_signal(number)
         done = process.end()
     assert (done.returncode, done.stderr) == (status, "")
-    assert ("interrupted, and saved: go on with  dnnkit train --resume run" in done.stdout) == (status > 0)
+    assert ("interrupted and saved; continue with  dnnkit train --resume run" in done.stdout) == (status > 0)
     trained = dk.load(cut / "run").executable.state.step // 29
     assert 2 <= trained < 60, "it was so fast that the test cannot tell anything"
     assert dnnkit(cut, "train", "--resume", "run", "--epochs", "60").returncode == 0
@@ -91,7 +91,7 @@ def test_what_a_signal_ended_goes_on(whole: Path, tmp_path: Path, number: signal
 def test_a_run_that_is_there_is_replaced_only_if_that_is_asked_for(short: Path) -> None:
     arguments = ("train", "--epochs", "1", "--hidden", "8", "--out", "save", "--seed", "2", "--quiet")
     refused = dnnkit(short, *arguments)
-    expect_one_line(refused, "save holds a run already: go on with it by --resume save, replace it")
+    expect_one_line(refused, "save holds a run already: continue it with --resume save, replace it")
     assert dk.load(short / "save").seed == 1
     assert dnnkit(short, *arguments, "--overwrite").returncode == 0
     assert dk.load(short / "save").seed == 2
@@ -113,10 +113,10 @@ def test_it_goes_on_with_the_backend_that_ran_unless_told_otherwise(short: Path)
     ("arguments", "words"),
     [
         ("--resume nothing", "nothing is not a save"),
-        ("--resume run --hidden 9", "--hidden beside --resume"),
-        ("mnist --resume run", "dataset beside --resume"),
-        ("--resume run --out other", "--out beside --resume"),
-        ("--resume save", "save is a save, but no run of `dnnkit train`"),
+        ("--resume run --hidden 9", "--hidden cannot be combined with --resume"),
+        ("mnist --resume run", "dataset cannot be combined with --resume"),
+        ("--resume run --out other", "--out cannot be combined with --resume"),
+        ("--resume save", "save is a save, but not a run of `dnnkit train`"),
         ("--resume run --epochs 0", "--epochs is 0"),
         ("--resume run --checkpoint-every often", "checkpoint_every is 'often'"),
         ("--resume run --backend nonsense", "no backend 'nonsense'"),

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from dnnkit.diagnosis import course, findings, first_look  # noqa: F401  they register their checks
 from dnnkit.diagnosis.checks import CHECKS
+from dnnkit.network import agreement  # noqa: F401  likewise
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "diagnosis.md"
 WHEN = {"compile": "`compile`", "fit": "first batch", "epoch": "end of an epoch", "diagnose": "`diagnose=True`"}

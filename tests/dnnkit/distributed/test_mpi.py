@@ -113,7 +113,7 @@ def test_the_command_is_interrupted_and_goes_on_with_other_ranks(tmp_path: Path)
         process.send_signal(signal.SIGINT)
         done = process.end()
     assert done.returncode == 130, done.stderr
-    assert done.stdout.count("interrupted, and saved: go on with  dnnkit train --resume run") == 1
+    assert done.stdout.count("interrupted and saved; continue with  dnnkit train --resume run") == 1
     assert "Traceback" not in done.stderr
     epoch = dk.load(tmp_path / "run").executable.state.epoch + 2
     more = mpiexec(2, *train[:3], "--resume", "run", "--distributed", "mpi", "--epochs", str(epoch))

@@ -79,7 +79,7 @@ def test_tables_come_as_they_are() -> None:
     assert dk.DNNClassifier(**TABULAR).fit(rows, ANSWER).n_features_in_ == 3
     with pytest.raises(DataError, match="has no column 'kind', which training had"):
         estimator.predict({name: TABLE[name] for name in ("size", "is_new")})
-    with pytest.raises(DataError, match="columns of text are for encoder='tabular'"):
+    with pytest.raises(DataError, match="for columns of text use encoder='tabular'"):
         dk.DNNClassifier(**MLP).fit(np.array(rows, object), ANSWER)
 
 
@@ -139,7 +139,7 @@ def test_partial_fits_are_the_epochs_of_a_fit() -> None:
         parts.partial_fit(X, Y, classes=np.unique(Y))
     assert parts.loss_curve_ == pytest.approx(whole.loss_curve_, rel=1e-4)
     assert (parts.n_iter_, parts.t_) == (1, 450)
-    with pytest.raises(DataError, match="y has 'other' in row 0, which is none of the 3 classes"):
+    with pytest.raises(DataError, match="y has 'other' in row 0, not one of the 3 classes"):
         parts.partial_fit(X[:1], ["other"])
     with pytest.raises(ConfigurationError, match="classes must be passed on the first call"):
         dk.DNNClassifier(**MLP).partial_fit(X, Y)
@@ -255,13 +255,13 @@ WRONG = {
     "activation": ["reluu", "did you mean 'relu'"],
     "solver": ["adan", "did you mean 'adam'"],
     "alpha": [-1, "alpha is -1: expected a finite number, 0 or more"],
-    "loss": ["huber", "loss is 'huber', which is none of the probabilities of a multiclass target"],
+    "loss": ["huber", "loss is 'huber', which is not a loss of the probabilities of a multiclass target"],
     "schedule": ["cosinedekay", "unknown schedule"],
     "class_weight": [{"rose": 2}, "class_weight names a class 'rose'"],
     "encoder": ["table", "did you mean 'tabular'"],
     "preset": ["fast", "unknown preset 'fast': choose one of mlp, tabular"],
     "n_jobs": [0, "n_jobs is 0: expected"],
-    "calibration": ["temperature", "which the preset 'mlp' does not have"],
+    "calibration": ["temperature", "which the preset 'mlp' does not support"],
     "random_state": ["x", "cannot be used to seed"],
     "validation_data": [(X,), "validation_data is 1 parts: expected"],
 }
@@ -279,7 +279,7 @@ def test_a_wrong_parameter_is_said_in_a_line(name: str) -> None:
 
 
 def test_what_is_for_classes_is_refused_for_numbers() -> None:
-    with pytest.raises(ConfigurationError, match=r"label_smoothing is 0\.1: it is for classes"):
+    with pytest.raises(ConfigurationError, match=r"label_smoothing is 0\.1: leave it out, it is for classifiers"):
         dk.DNNRegressor(**MLP, label_smoothing=0.1).fit(X, NUMBERS)
 
 

@@ -157,7 +157,7 @@ FITS = [
     ({"day": [f"{n}.1.2026" for n in range(30)]}, "dates perhaps, to be written as 2026-01-31"),
     ({"cost": [f"${n}.50" for n in range(30)]}, "numbers perhaps"),
     ({"a": [1, "x"]}, "column 'a' has both numbers (1 in row 0) and text ('x' in row 1)"),
-    ({"a": [1, float("inf")]}, "column 'a' has an infinity in row 1"),
+    ({"a": [1, float("inf")]}, "column 'a' has an infinite value in row 1"),
     ({"a": [10**400, 1]}, "number too large for float64 in row 0"),
     ({"a": [1, {}]}, "column 'a' has {} (dict) in row 1"),
     ({"a": [1, 2], "b": [1]}, "'b' has 1 rows, 'a' has 2"),

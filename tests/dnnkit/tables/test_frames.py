@@ -74,7 +74,7 @@ def test_frames_that_cannot_be_used() -> None:
     without_names = table_of(pandas.DataFrame(np.ones((3, 2))))
     assert (without_names.names, without_names.has_names) == (("x0", "x1"), False)
     for frame, words in [
-        (pandas.DataFrame(np.ones((3, 2)), columns=["a", "a"]), "two columns are called 'a'"),
+        (pandas.DataFrame(np.ones((3, 2)), columns=["a", "a"]), "two columns are named 'a'"),
         (pandas.DataFrame(np.ones((3, 2)), columns=["a", 1]), "a column is called 1"),
         (pandas.DataFrame({"a": []}), "has no rows"),
         (pandas.Series([1, 2], name="a"), "Reshape your data"),
