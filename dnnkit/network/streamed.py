@@ -142,8 +142,8 @@ def refuse_what_needs_all(net: Network, given: "Stream | Batches", batch_size: A
         )
     if isinstance(given, Batches) and validation_split:
         raise ConfigurationError(
-            f"validation_split is {validation_split}, which holds out the last rows, and an iterator's are not known in "
-            "advance: give validation_data"
+            f"validation_split is {validation_split}, which holds out the last rows, and those of an iterator are "
+            "unknown in advance: give validation_data"
         )
     if isinstance(given, Batches) and batch_size is not None:
         raise ConfigurationError(
