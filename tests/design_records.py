@@ -34,7 +34,7 @@ class Record:
 
     @property
     def number(self) -> str:
-        """Four digits, the beginning of the file's name."""
+        """The first four digits of the file name."""
         return self.file.name[:4]
 
     @property
@@ -49,7 +49,7 @@ def records() -> list[Record]:
 
 
 def index() -> str:
-    """The text of docs/design/README.md."""
+    """Return the text of docs/design/README.md."""
     rows = [f"| [{record.number}]({record.file.name}) | {record.title} | {record.state} |\n" for record in records()]
     return INTRODUCTION + "".join(rows)
 

@@ -1,4 +1,4 @@
-"""The rows, by what they are about."""
+"""The rows, by topic."""
 
 PREPARED = """
 import copy, os, numpy as np, dnnkit as dk
@@ -455,4 +455,4 @@ REFUSE_NOTHING = {
     "Sequential.hyperparameters", "Sequential.stop_training",
     "Sequential.summary", "Sequential.turns", "TerminateOnNaN", "dnnkit backends", "dnnkit doctor",
 }  # fmt: skip
-"""Public things that take nothing that could be wrong."""
+"""Public names that take no argument that could be wrong."""

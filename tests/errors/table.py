@@ -25,7 +25,7 @@ trained on them, `new()` makes a network that is not built, `run` is a save, `ot
 
 
 def said(row: str, folder: Path) -> str:
-    """The class of the error, or the status of the command, and the words."""
+    """Return the class of the error, or the status of the command, and the message."""
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         patch.chdir(folder)
@@ -40,13 +40,13 @@ def said(row: str, folder: Path) -> str:
             eval(row, names)
         except DnnkitError as error:
             return f"{type(error).__name__}: {error}"
-        except Exception as error:  # a finding
+        except Exception as error:  # a fault
             return f"RAW {error!r}"
     return "NOTHING"
 
 
 def table(folder: Path) -> str:
-    """The document."""
+    """Return the document."""
     text, number = HEAD, 0
     environment = dict(os.environ)
     for subject, rows in ROWS.items():
@@ -61,6 +61,6 @@ def table(folder: Path) -> str:
                 os.environ.clear()
                 os.environ.update(environment)
             words = re.sub(r"\s+", " ", words.replace(f"{place}/", "")).replace("|", "\\|")
-            words = re.sub(r"(; cupy does not: ).*", r"\1…", words)  # what is missing differs from machine to machine
+            words = re.sub(r"(; cupy does not: ).*", r"\1…", words)  # what is missing differs between machines
             text += f"| `{row}` | {words} |\n"
     return text

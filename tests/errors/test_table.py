@@ -1,4 +1,4 @@
-"""docs/errors.md is what its rows say today, and nothing public is missing."""
+"""docs/errors.md has the current messages, and every public name."""
 
 import inspect
 import subprocess
@@ -12,7 +12,7 @@ from tests.errors.table import FILE
 
 
 def test_every_row_says_what_the_table_says(tmp_path: Path) -> None:
-    target = tmp_path / "errors.md"  # by a process of its own, in which no other test has defined a name
+    target = tmp_path / "errors.md"  # by a separate process, in which no other test has defined a name
     subprocess.run([sys.executable, "-m", "tests.errors", target], cwd=FILE.parents[1], check=True, capture_output=True)
     made = target.read_text()
     for line in made.splitlines():

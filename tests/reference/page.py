@@ -1,4 +1,4 @@
-"""The page, made of what is registered and of what it says of itself."""
+"""The page, made from the registries and the docstrings of their entries."""
 
 import inspect
 import re
@@ -12,7 +12,7 @@ from typing import Any
 import dnnkit as dk
 
 import dnnkit.kinds  # isort: skip
-import dnnkit.diagnosis.findings  # registers what only `diagnose=True` asks
+import dnnkit.diagnosis.findings  # registers what only `diagnose=True` uses
 from dnnkit.diagnosis.checks import Check
 from dnnkit.kernels import optimizer_step
 from dnnkit.kernels.registry import FOLDERS
@@ -53,11 +53,11 @@ GIVEN = {
     "layout": "`net.save_weights(path, layout=NAME)`, `net.load_weights(path, layout=NAME)` ([export](export.md)).",
     "backend": "`DNNKIT_BACKEND=NAME`, `dk.set_backend(NAME)`, `dk.Sequential(..., backend=NAME)`, `net.to(NAME)`.",
 }
-"""How each kind is given."""
+"""How each kind is passed."""
 
 
 def page() -> str:
-    """The document."""
+    """Return the document."""
     parts = [HEAD]
     for kind, given in GIVEN.items():
         registry = REGISTRIES[kind]
@@ -72,7 +72,7 @@ def page() -> str:
 
 
 def _kernels(registry: Registry[Any]) -> Iterator[str]:
-    """A table of kernels: what each computes."""
+    """Return a table of kernels: what each computes."""
     yield "| name | formula | other names |\n| --- | --- | --- |"
     for name in registry.names():
         maths = _section(_contract(registry.kind, name), "Maths").replace("|", "\\|")
@@ -81,7 +81,7 @@ def _kernels(registry: Registry[Any]) -> Iterator[str]:
 
 
 def _things(registry: Registry[Any]) -> Iterator[str]:
-    """An entry for each: how it is made, what it is, and the formula and shapes of its kernel."""
+    """Return an entry for each: its signature, its description, and the formula and shapes of its kernel."""
     for name in registry.names():
         thing = registry.get(name)
         names = [*dict.fromkeys([name, *_others(registry, name)])]
@@ -125,7 +125,7 @@ def _entry(name: str, thing: Any) -> str:
 
 
 def _signature(thing: Any) -> str:
-    """Names and defaults; types would hide them."""
+    """Format names and defaults; types would hide them."""
     try:
         signature = inspect.signature(thing)
     except (TypeError, ValueError):
@@ -136,7 +136,7 @@ def _signature(thing: Any) -> str:
 
 
 def _told(thing: Any) -> str:
-    """Its docstring as Markdown: sections such as Arguments become lists."""
+    """Return its docstring as Markdown: sections such as Arguments become lists."""
     text = inspect.getdoc(thing) or ""
     text = re.sub(r"^(Arguments|Attributes|Returns|Raises|Source):$", r"**\1**\n", text, flags=re.MULTILINE)
     text = re.sub(r"(\*\*Returns\*\*\n\n) +", r"\1", text)
@@ -145,7 +145,7 @@ def _told(thing: Any) -> str:
 
 
 def _contract(kind: str, name: str) -> str:
-    """The docstring of the kernel of that name; empty if there is none."""
+    """Return the docstring of the kernel of that name; empty if there is none."""
     if kind == "optimizer":
         return _rule(name)
     folder = FOLDERS.get(kind)
@@ -158,7 +158,8 @@ def _contract(kind: str, name: str) -> str:
 
 
 def _rule(name: str) -> str:
-    """The lines on a rule of the kernel that all of them share, and on what it goes on with (adam, of adamw)."""
+    """Return the lines on a rule from the docstring that all rules share, and on the rule it extends (adam, for
+    adamw)."""
     maths = re.search(r"^Maths: *(.*?)^\w+:", optimizer_step.__doc__ or "", re.MULTILINE | re.DOTALL)
     assert maths is not None
     rules = re.findall(r"^ *(\w+)  +(.*?)(?=^ {10}\w+  |\Z)", maths[1], re.MULTILINE | re.DOTALL)
@@ -166,7 +167,7 @@ def _rule(name: str) -> str:
 
 
 def _section(contract: str, name: str) -> str:
-    """What a kernel's docstring says under a heading, in one line."""
+    """Return the text under a heading of a kernel's docstring, in one line."""
     found = re.search(rf"^{name}: +(.*?)(?=^\w+: |\Z)", contract, re.MULTILINE | re.DOTALL)
     if found is None or found[1].strip() in ("-", "none."):
         return ""

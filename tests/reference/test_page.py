@@ -1,4 +1,4 @@
-"""docs/reference.md is what the registries hold today."""
+"""docs/reference.md agrees with the registries."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ from tests.reference.page import FILE, GIVEN
 
 
 def test_the_page_is_what_the_registries_hold(tmp_path: Path) -> None:
-    target = tmp_path / "reference.md"  # by a process of its own, in which no other test has registered anything
+    target = tmp_path / "reference.md"  # by a separate process, in which no other test has registered anything
     subprocess.run([sys.executable, "-m", "tests.reference", target], cwd=FILE.parents[1], check=True)
     assert target.read_text() == FILE.read_text(), "python -m tests.reference writes it anew"
 
