@@ -216,8 +216,8 @@ def test_a_schedule_is_told_in_words_with_its_stages_names() -> None:
     ]  # fmt: skip
     assert max(map(len, lines)) <= 80
     text = " ".join(" ".join(lines).split())
-    assert "Compute this worker's summand of output's product, to the exchange." in text
-    assert "Compute hidden from the columns of its inputs that are not zero. Option 1." in text
+    assert "Compute this worker's partial product of output, for the exchange." in text
+    assert "Compute hidden from the nonzero columns of its inputs. Option 1." in text
     assert text.endswith("14 repeat Go on with the next step, at 0.")
 
 
