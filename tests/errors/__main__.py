@@ -1,4 +1,4 @@
-"""Write docs/errors.md, or the given file; see the package."""
+"""Write docs/errors.md, or the file named as an argument."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The rows, by topic."""
+"""Calls that raise errors, by subject."""
 
 PREPARED = """
 import copy, os, numpy as np, dnnkit as dk
@@ -455,4 +455,4 @@ REFUSE_NOTHING = {
     "Sequential.hyperparameters", "Sequential.stop_training",
     "Sequential.summary", "Sequential.turns", "TerminateOnNaN", "dnnkit backends", "dnnkit doctor",
 }  # fmt: skip
-"""Public names that take no argument that could be wrong."""
+"""Public things that take nothing that could be wrong."""
