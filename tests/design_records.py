@@ -55,7 +55,7 @@ def index() -> str:
 
 
 def _read(file: Path) -> Record:
-    head = re.match(r"# (?:\d{4}:? )?(.+)\n\nStatus: (.+(?:\n.+)*)", file.read_text())
+    head = re.match(rf"# {file.name[:4]}: (.+)\n\nStatus: (.+(?:\n.+)*)", file.read_text())
     assert head, f"{file.name}: expected a title '# NNNN: Decision', an empty line, and 'Status: accepted.'"
     return Record(file, head[1], " ".join(head[2].split()))
 

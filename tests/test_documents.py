@@ -126,3 +126,13 @@ def test_index_of_design_records() -> None:
     for record in records:
         assert record.status.startswith(design_records.STATUSES), f"{record.file.name}: {record.status}"
     assert design_records.FILE.read_text() == design_records.index(), "run python -m tests.design_records"
+
+
+def test_a_superseded_design_record_names_its_successor() -> None:
+    by_number = {record.number: record for record in design_records.records()}
+    for record in by_number.values():
+        for clause in re.findall(r"(?:Supersedes|supersedes|Amends|amends)[^.;]*(?:\.md[^.;]*)*", record.status):
+            for number in re.findall(r"\[(\d{4})\]", clause):
+                assert f"[{record.number}]" in by_number[number].status, (
+                    f"{number}: its status does not name {record.number}"
+                )
