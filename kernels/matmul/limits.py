@@ -1,31 +1,33 @@
-"""Which products are computed in tiles, and which by the BLAS."""
+"""Limits that decide which products are computed in tiles, and which by the BLAS."""
 
 from dnnkit.kernels._target.processor import FUSED, REGISTER_BYTES
 
 DEPTH = 256
-"""Columns of a, and rows of b, that are multiplied before the next: those of b, two vectors wide, are packed, which is
-32 KiB with AVX-512, and stays in the first-level cache."""
+"""Columns of a, and rows of b, per block of the depth: b's, two vectors wide, are packed into 32 KiB with AVX-512,
+which stays in the first-level cache.
+"""
 
 CACHED = 1 << 19
-"""Bytes of a up to which it is read where it is."""
+"""Bytes of a up to which it is read in place."""
 
 CACHED_AT_ONCE = 1 << (19 if REGISTER_BYTES == 64 else 18)
-"""The same of `DEPTH` columns of it, which are read again for each two vectors of columns of b: half of a second-level
-cache, or less. Processors with AVX-512 have 1 MiB and more, others 512 KiB."""
+"""Bytes of `DEPTH` columns of a, which are read again for every two vectors of columns of b: at most half of a
+second-level cache. Processors with AVX-512 have 1 MiB and more, others 512 KiB.
+"""
 
 
 def fits_tiles(rows: int, columns: int, itemsize: int) -> bool:
-    """Whether a product with an a of that shape, or with its transpose, is computed here, not by the BLAS."""
+    """Whether a product with an a of this shape, or its transpose, is computed in tiles rather than by the BLAS."""
     at_once = rows * min(columns, DEPTH) * itemsize
     return FUSED and rows * columns * itemsize <= CACHED and at_once <= CACHED_AT_ONCE
 
 
 def columns_fit_tiles(rows: int, columns: int, itemsize: int) -> bool:
-    """The same where a is data of whose columns only those are read that are not zero."""
+    """As `fits_tiles`, where a is data of which only the nonzero columns are read."""
     return FUSED and rows * columns * itemsize <= CACHED
 
 
 def most_rows(columns: int, itemsize: int) -> int:
-    """How many rows an a of so many columns may have for `fits_tiles`, wherever tiles are made at all."""
+    """Return the maximum rows of an a with this many columns for `fits_tiles`, where tiles are supported at all."""
     columns = max(1, columns)
     return min(CACHED // (columns * itemsize), CACHED_AT_ONCE // (min(columns, DEPTH) * itemsize))

@@ -1,4 +1,4 @@
-"""Networks as ONNX models: onnx's checker takes them, and onnxruntime predicts the same."""
+"""Networks as ONNX models: onnx's checker accepts them, and onnxruntime predicts the same."""
 
 import builtins
 from pathlib import Path

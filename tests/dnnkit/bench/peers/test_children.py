@@ -1,4 +1,4 @@
-"""A child that stays: what it is asked and answers, and what becomes of one that breaks."""
+"""A child process: its requests and answers, and what happens to one that breaks."""
 
 from dataclasses import replace
 from pathlib import Path

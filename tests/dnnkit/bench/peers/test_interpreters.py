@@ -1,4 +1,4 @@
-"""A peer in another interpreter: NumPy and the peer's library are there, dnnkit is not."""
+"""A peer in another interpreter, which has NumPy and the peer's library but not dnnkit."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ def about(variant):
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An interpreter of its own that has NumPy, borrowed from this one, and nothing else."""
+    """An interpreter with NumPy, borrowed from this one, and nothing else."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, symlinks=True)
     (packages,) = folder.glob("lib/python*/site-packages")
