@@ -1,4 +1,4 @@
-"""The conformance kit itself: it finds what is wrong, tells all of it, and asks about what is new."""
+"""The conformance kit itself: it detects faults, reports all of them, and tests new parts."""
 
 import itertools
 from typing import Any
@@ -37,7 +37,7 @@ class Wrong(NumpyBackend):
 
 
 class Around(NumpyBackend):
-    """Writes beside the memory that it is given."""
+    """Writes beyond the memory that it was given."""
 
     def activation(self, activation: Any, x: Any, out: Any = None) -> Any:
         y = super().activation(activation, x, out)
@@ -56,7 +56,7 @@ def failures(backend: NumpyBackend, kind: str, name: str, kernel: str) -> list[s
     ("kind", "name", "kernel", "words"),
     [
         ("activation", "values", "tanh", "units in the last place"),
-        ("data", "dropped", "dropout", "the mask was changed, and is an input"),
+        ("data", "dropped", "dropout", "the mask was changed, but is an input"),
         ("metric", "values", "categorical_accuracy", "the sum"),
         ("own metric", "own", "own_metric", "the sum"),
         ("data", "clipped", "clip_norm", "RuntimeError: no norm today"),
@@ -71,7 +71,7 @@ def test_a_mistake_is_found_and_described(kind: str, name: str, kernel: str, wor
 
 
 def test_what_is_written_beside_a_result_is_found() -> None:
-    assert any("beside the memory" in failure for failure in failures(Around(), "activation", "values", "relu"))
+    assert any("outside the memory" in failure for failure in failures(Around(), "activation", "values", "relu"))
 
 
 def test_every_failure_is_told_and_the_table_counts_them(
@@ -92,7 +92,7 @@ def test_every_failure_is_told_and_the_table_counts_them(
 
 
 def test_numpy_passes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `tests/conformance` asks one by one; of that a part does here, with all trainings."""
+    """The checks that `tests/conformance` runs one by one; here only a part of them, with all trainings."""
 
     def some(implementation: Any) -> Any:
         single = [pair for pair in asked(implementation) if pair[0].kind == "own metric"]  # the only one of its kind
