@@ -115,11 +115,13 @@ class Fittable(Askable):
                 which makes the same call with the same network and data. Every batch is divided among them; the
                 trajectory equals that of a single process up to rounding. Callbacks, progress and checkpoints run in
                 the first process; all get the History and the parameters (docs/mpi.md).
+            others: Keras's arguments that are not supported; an error that says what to use instead.
 
         Returns:
             The `History` of these epochs.
 
         Raises:
+            UnknownArgument: an argument is not supported.
             NotReady: the network is not compiled.
             ShapeError, DataError: data does not fit the network.
             ConfigurationError: an argument is out of range, or arguments contradict each other.
