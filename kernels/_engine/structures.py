@@ -271,7 +271,8 @@ JOB = Structure(
 PASS = Structure(
     {
         "trains": "1 if it trains, 0 if it measures",
-        "teams": "address of the teams that can run it, a line each: 1 if somebody uses it, the address of its RUN",
+        "teams": "address of the teams that can run it, a line each: 1 if in use, the addresses of its RUN "
+        "and of its memory for an order",
         "team_count": "how many there are",
         "first": "the step that is run first",
         "last": "the one after the last",
@@ -282,7 +283,9 @@ PASS = Structure(
         "targets": "as in RUN",
         "weights": "as in RUN",
         "bits": "as in RUN",
-        "order": "as in RUN",
+        "order": "as in RUN; where there is entropy, the team's own memory is used instead",
+        "entropy": "address of the words that the order is drawn from",
+        "words": "how many there are; 0 if the order is given",
         "row_count": "as in RUN",
         "batch_weights": "as in RUN",
         "rates": "as in RUN",
