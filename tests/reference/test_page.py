@@ -1,18 +1,25 @@
-"""docs/reference.md is what the registries hold today."""
+"""The reference is what the registries hold today."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 from dnnkit.registry import REGISTRIES
-from tests.reference.page import FILE, GIVEN
+from tests.reference.page import FOLDER, GIVEN, PAGES
 
 
-def test_the_page_is_what_the_registries_hold(tmp_path: Path) -> None:
-    target = tmp_path / "reference.md"  # by a process of its own, in which no other test has registered anything
-    subprocess.run([sys.executable, "-m", "tests.reference", target], cwd=FILE.parents[1], check=True)
-    assert target.read_text() == FILE.read_text(), "python -m tests.reference writes it anew"
+def texts(folder: Path) -> dict[str, str]:
+    """The reference below a folder: file -> text."""
+    files = [folder / "reference.md", *(folder / "reference").iterdir()]
+    return {str(file.relative_to(folder)): file.read_text(encoding="utf-8") for file in files}
+
+
+def test_the_pages_are_what_the_registries_hold(tmp_path: Path) -> None:
+    # By a process of its own, in which no other test has registered anything.
+    subprocess.run([sys.executable, "-m", "tests.reference", tmp_path], cwd=FOLDER.parent, check=True)
+    assert texts(tmp_path) == texts(FOLDER), "python -m tests.reference writes them anew"
 
 
 def test_no_kind_is_left_out() -> None:
-    assert {registry.kind for registry in REGISTRIES.values()} == set(GIVEN)
+    kinds = {registry.kind for registry in REGISTRIES.values()}
+    assert kinds == set(GIVEN) == {kind for _, of_page in PAGES.values() for kind in of_page}
