@@ -1,4 +1,4 @@
-"""Writes docs/reference.md and docs/reference/, or the same below the folder that is named; see the package."""
+"""Write docs/reference.md and docs/reference/, or the same below the given folder; see the package."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The reference is what the registries hold today."""
+"""The reference is up to date and covers every registry."""
 
 import subprocess
 import sys
@@ -9,15 +9,15 @@ from tests.reference.page import FOLDER, GIVEN, PAGES
 
 
 def texts(folder: Path) -> dict[str, str]:
-    """The reference below a folder: file -> text."""
+    """Return the reference below a folder: file -> text."""
     files = [folder / "reference.md", *(folder / "reference").iterdir()]
     return {str(file.relative_to(folder)): file.read_text(encoding="utf-8") for file in files}
 
 
 def test_the_pages_are_what_the_registries_hold(tmp_path: Path) -> None:
-    # By a process of its own, in which no other test has registered anything.
+    # In its own process, where no other test has registered anything.
     subprocess.run([sys.executable, "-m", "tests.reference", tmp_path], cwd=FOLDER.parent, check=True)
-    assert texts(tmp_path) == texts(FOLDER), "python -m tests.reference writes them anew"
+    assert texts(tmp_path) == texts(FOLDER), "regenerate it: python -m tests.reference"
 
 
 def test_no_kind_is_left_out() -> None:
