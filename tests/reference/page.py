@@ -164,7 +164,7 @@ def _things(registry: Registry[Any]) -> Iterator[Entry]:
             if type(thing) in described:
                 told = told.partition("\n\n")[0]
             told = f"`{thing!r}`: {told}"
-<<<<<<< HEAD
+            described.add(type(thing))
         parts = [_call(title, thing)] if isinstance(thing, type) else []
         parts += [f"Names: {_codes(names)}"] if names and names != [title] else []
         parts += [told.rstrip(), _maths(contract)]
@@ -184,14 +184,6 @@ def _call(name: str, thing: Any) -> str:
     called = f"{name}{_signature(thing)}"
     lines = wrap(called, 80, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
     return "```py\n" + "\n".join(lines) + "\n```"
-=======
-            described.add(type(thing))
-        text = f"### `{title}`{also}\n\n{told}".rstrip()
-        if contract:
-            lines = [f"{what}: {_section(contract, what)}" for what in ("Maths", "Shapes", "Units", "Source")]
-            text += "\n\n" + "\n".join(f"- {line}" for line in lines if not line.endswith(": "))
-        yield text + "\n"
->>>>>>> main
 
 
 def _others(registry: Registry[Any], name: str) -> list[str]:
