@@ -42,7 +42,7 @@ def test_many_networks_train_on_one() -> None:
     assert bits(nets[1]) == bits(expected)
     found = dk.cross_validate(network("numpy"), matrix, y, folds=2, **options)
     assert found.predictions.shape == (len(x), CLASSES)
-    with pytest.raises(ConfigurationError, match="read by the fit of one network"):
+    with pytest.raises(ConfigurationError, match="only by the fit of one network"):
         dk.fit_many(nets, dk.streams.open(matrix, y, buffer=BUFFER), None, **options)
 
 
