@@ -79,7 +79,7 @@ def test_what_is_not_known_stays(gpu: CupyBackend) -> None:
     program = program_of([dk.Dense(4096), Doubled(), dk.Dense(4096)], 784)
     chosen = choosing.choose(None, program, 512)
     assert chosen.backend.name == "numba"
-    assert chosen.why.endswith("how long it takes on cupy is not known")
+    assert chosen.why.endswith("the time per step of cupy is unknown")
 
 
 def test_every_part_of_a_step_costs_something() -> None:

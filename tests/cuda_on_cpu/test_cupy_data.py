@@ -210,7 +210,7 @@ def test_a_batch_too_large_is_that_error_and_a_smaller_one_trains_on(cupy: Modul
     net.build(x.shape[1:])
     before = parameters(net)
     memory.limit = memory.used[0] + 40_000
-    with pytest.raises(DeviceMemoryError, match="Smaller batches"):
+    with pytest.raises(DeviceMemoryError, match="smaller batches"):
         net.fit(x, labels, batch_size=90, verbose=0)
     assert parameters(net) == before
     net.fit(x, labels, batch_size=5, verbose=0)

@@ -28,16 +28,16 @@ class CompileException(Exception):
 
 
 FAILURES: list[tuple[Exception, type[Exception], str, str]] = [
-    (CUDARuntimeError(2), DeviceMemoryError, "too little memory", "Smaller batches"),
-    (CUDADriverError(2), DeviceMemoryError, "too little memory", "Smaller batches"),
-    (CUBLASError(3), DeviceMemoryError, "too little memory", "Smaller batches"),
-    (CUBLASError(1), BackendUnavailable, "cuBLAS cannot start, mostly for want of memory", "dnnkit doctor"),
+    (CUDARuntimeError(2), DeviceMemoryError, "too little memory", "smaller batches"),
+    (CUDADriverError(2), DeviceMemoryError, "too little memory", "smaller batches"),
+    (CUBLASError(3), DeviceMemoryError, "too little memory", "smaller batches"),
+    (CUBLASError(1), BackendUnavailable, "cuBLAS cannot start, usually for lack of memory", "dnnkit doctor"),
     (CUDADriverError(209), BackendUnavailable, "does not fit this GPU", "dnnkit doctor"),
     (CUDADriverError(222), BackendUnavailable, "does not fit this GPU", "dnnkit doctor"),
-    (CUDARuntimeError(46), BackendUnavailable, "another process has the GPU for itself", "nvidia-smi"),
-    (CUDARuntimeError(700), BackendUnavailable, "it needs a new process", "gpu_check"),
-    (CUDADriverError(719), BackendUnavailable, "it needs a new process", "gpu_check"),
-    (CompileException("a.cu(3): error\nmore"), BackendUnavailable, "refuses a kernel (a.cu(3): error)", "doctor"),
+    (CUDARuntimeError(46), BackendUnavailable, "another process has exclusive use of the GPU", "nvidia-smi"),
+    (CUDARuntimeError(700), BackendUnavailable, "restart the process", "gpu_check"),
+    (CUDADriverError(719), BackendUnavailable, "restart the process", "gpu_check"),
+    (CompileException("a.cu(3): error\nmore"), BackendUnavailable, "rejects a kernel (a.cu(3): error)", "doctor"),
 ]
 
 
@@ -132,7 +132,7 @@ def test_pinned_memory_that_is_not_to_be_had_is_said(cupy: ModuleType, monkeypat
     monkeypatch.setattr(cupy.cuda, "alloc_pinned_memory", none)
     monkeypatch.setattr("dnnkit.backends.cupy_backend.executable.RESIDENT", 0.0)
     x, labels = data()
-    with pytest.raises(DeviceMemoryError, match=r"the host gives no .* of pinned memory, .* Smaller batches"):
+    with pytest.raises(DeviceMemoryError, match=r"the host has no .* of pinned memory left, .* smaller batches"):
         ADAM.network("cupy", "float32").fit(x, labels, verbose=0)
 
 

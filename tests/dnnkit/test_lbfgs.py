@@ -284,8 +284,8 @@ def test_frozen_layers_stay(backend: Backend) -> None:
     [
         ({"gradient_tolerance": 0.5}, "gradient is"),
         ({"change_tolerance": 0.5}, "change_tolerance=0.5 of it"),
-        ({"max_evaluations": 4}, "max_evaluations=4 are made"),
-        ({"gradient_tolerance": 0, "change_tolerance": 0, "dtype": "float32"}, "dtype='float64' goes further"),
+        ({"max_evaluations": 4}, "max_evaluations=4 is reached"),
+        ({"gradient_tolerance": 0, "change_tolerance": 0, "dtype": "float32"}, "dtype='float64' is more precise"),
     ],
 )
 def test_it_says_why_it_ends(options, words, capsys) -> None:
@@ -350,11 +350,11 @@ def test_settings_that_cannot_work(options, words) -> None:
 def test_what_it_cannot_take_is_said(backend: Backend) -> None:
     net = dk.Sequential([dk.Dense(5), dk.Dropout(0.5), dk.Dense(2)], seed=3, backend=backend)
     net.compile("lbfgs", "mse")
-    with pytest.raises(ConfigurationError, match="Dropout makes the loss another one"):
+    with pytest.raises(ConfigurationError, match="Dropout changes the loss from step to step"):
         net.fit(X, Y, verbose=0)
     for layer, words in (
-        (dk.BatchNormalization(), "learns statistics"),
-        (dk.GaussianNoise(0.1), "makes the loss another one"),
+        (dk.BatchNormalization(), "updates its statistics"),
+        (dk.GaussianNoise(0.1), "changes the loss from step to step"),
         (dk.Dense(3, kernel_constraint="max_norm"), "has a constraint"),
     ):
         net = dk.Sequential([dk.Dense(5), layer, dk.Dense(2)], seed=3, backend=backend)
@@ -363,7 +363,7 @@ def test_what_it_cannot_take_is_said(backend: Backend) -> None:
             net.fit(X, Y, verbose=0)
     net = network(backend)
     net.build(4)
-    with pytest.raises(ConfigurationError, match="takes no gradients from outside"):
+    with pytest.raises(ConfigurationError, match="takes no external gradients"):
         net.apply_gradients(net.get_gradients(X, Y)[1])
     before = net.evaluate(X, Y)["loss"]
     assert net.train_step(X, Y) < before

@@ -371,7 +371,7 @@ def test_wrong_data_are_one_error_with_the_name(x: Any, y: Any, error: type[Dnnk
         ({"loss": {"price": "mse"}, "metrics": {"kind": "accuracy"}}, ConfigurationError, "has metrics, but no loss"),
         ({"loss": "mse", "loss_weights": 2.0}, ConfigurationError, "loss_weights is 2.0, but the network has 2 out"),
         ({"loss": "mse", "loss_weights": {"price": "x"}}, ConfigurationError, "finite number"),
-        ({"loss": ["mse", "sum_squared_error"]}, ConfigurationError, "all means or all sums"),
+        ({"loss": ["mse", "sum_squared_error"]}, ConfigurationError, "must be means over rows"),
         ({"loss": {}}, ConfigurationError, "no loss"),
     ],
 )  # fmt: skip

@@ -274,7 +274,7 @@ def test_where_its_backend_does_not_work_it_goes_on_on_the_one_in_force(caplog: 
     with caplog.at_level(logging.WARNING, "dnnkit"), dk.use_backend("numpy"):
         twin.__setstate__(state)
     assert twin.backend.name == "numpy"
-    assert "a pickled network, of backend 'cupy:7', goes on on 'numpy': backend 'cupy" in caplog.text
+    assert "a pickled network, of backend 'cupy:7', continues on 'numpy': backend 'cupy" in caplog.text
     assert_same(net, twin)
 
 

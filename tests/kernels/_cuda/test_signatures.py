@@ -367,7 +367,7 @@ def test_a_type_that_no_launcher_could_give_is_an_error(parameter):
 
 
 def test_a_kernel_that_is_there_twice_is_an_error():
-    with pytest.raises(TypeError, match="kernel second is there twice"):
+    with pytest.raises(TypeError, match="kernel second is defined twice"):
         signatures(SIMPLE + SIMPLE[SIMPLE.index('extern "C" __global__ void second') :], {"REAL": "float"})
 
 
