@@ -11,6 +11,7 @@ import pytest
 
 from tests import design_records, processes
 from tests.dnnkit.cli.command import dnnkit
+from tools import docs_site
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(path.relative_to(ROOT) for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -91,10 +92,32 @@ def test_commands(document: Path, tmp_path: Path) -> None:
         assert result.returncode == 0, f"{command}: {result.stderr}"
 
 
+def with_links() -> list[Path]:
+    """Every document of the repository."""
+    folders = ("backends", "benchmarks", "docs", "examples", "kernels", "tests", "tools")
+    found = [*ROOT.glob("*.md"), *(path for folder in folders for path in (ROOT / folder).rglob("*.md"))]
+    return sorted(path.relative_to(ROOT) for path in found)
+
+
 def test_every_link_between_documents_leads_somewhere() -> None:
-    for document in [*DOCUMENTS, *map(Path, ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"))]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", text_of(document)):
-            assert (ROOT / document).parent.joinpath(target).exists(), f"{document}: {target}"
+    wrong = []
+    for document in with_links():
+        for found in docs_site.LINK.finditer(text_of(document)):
+            file, _, anchor = (found["target"] or "").partition("#")
+            if ":" in file:
+                continue
+            target = (ROOT / document).parent / file if file else ROOT / document
+            is_there = target.exists() and (not anchor or anchor in docs_site.anchors(target.read_text()))
+            if not is_there:
+                wrong.append(f"{document}: {found['target']}")
+    assert not wrong
+
+
+def test_every_result_is_listed() -> None:
+    """docs/results.md is the index of what was measured; pictures belong to the JSON of their name."""
+    folder = ROOT / "benchmarks" / "results"
+    listed = {*re.findall(r"\.\./benchmarks/results/([^)#\s]+)\)", text_of(Path("docs/results.md")))}
+    assert {path.name for path in folder.iterdir() if path.suffix != ".png"} - listed == set()
 
 
 def test_index_of_design_records() -> None:

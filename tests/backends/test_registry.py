@@ -149,7 +149,7 @@ def test_a_plugin_is_listed(plugins: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("numpy = example_backend:ExampleBackend", "one of dnnkit's own"),
+        ("numpy = example_backend:ExampleBackend", "a name of dnnkit"),
         ("other = example_backend:ExampleBackend", "has name = 'example'"),
         ("other = example_backend:np", "expected a subclass"),
         ("other = example_backend:missing", "could not be imported"),

@@ -87,7 +87,7 @@ def test_where_zeros_are_expected_only_zeros_are_right():
 
 @pytest.mark.parametrize("nothing", [None, ..., Ellipsis])
 def test_no_answer_is_told_from_a_wrong_one(nothing):
-    assert find_fault(nothing, 1.0) == "not answered yet: put your code in place of ..."
+    assert find_fault(nothing, 1.0) == "not answered yet: replace the ... by your code"
     assert "not answered yet" in find_fault(nothing, RIGHT)
 
 
@@ -142,15 +142,15 @@ def test_a_transposed_square_is_called_so(matrix):
     [
         ((2, 3), (3, 2), "it is transposed"),
         ((3, 1), (1, 3), "it is transposed"),
-        ((6,), (2, 3), "the numbers are as many, reshape them"),
-        ((2, 3), (6,), "the numbers are as many, reshape them"),
-        ((3,), (3, 1), "the numbers are as many, reshape them"),
-        ((1,), (), "the numbers are as many, reshape them"),
-        ((2, 3, 1), (3, 2, 1), "the numbers are as many, reshape them"),
-        ((4,), (), "one number is missing its sum or mean"),
-        ((2, 3), (), "one number is missing its sum or mean"),
-        ((), (4,), "a sum or mean too many"),
-        ((), (2, 3), "a sum or mean too many"),
+        ((6,), (2, 3), "the number of elements is right, so reshape it"),
+        ((2, 3), (6,), "the number of elements is right, so reshape it"),
+        ((3,), (3, 1), "the number of elements is right, so reshape it"),
+        ((1,), (), "the number of elements is right, so reshape it"),
+        ((2, 3, 1), (3, 2, 1), "the number of elements is right, so reshape it"),
+        ((4,), (), "a sum or mean is missing"),
+        ((2, 3), (), "a sum or mean is missing"),
+        ((), (4,), "there is one sum or mean too many"),
+        ((), (2, 3), "there is one sum or mean too many"),
     ],
 )
 def test_what_happened_to_a_shape_is_said(shape, expected, words):
@@ -270,7 +270,7 @@ def test_what_is_wrong_is_printed_and_returned(capsys):
 
 def test_a_blank_is_printed(capsys):
     assert check_answer("dw", ..., RIGHT) is False
-    assert capsys.readouterr().out == "✗ dw: not answered yet: put your code in place of ...\n"
+    assert capsys.readouterr().out == "✗ dw: not answered yet: replace the ... by your code\n"
 
 
 def test_the_tolerance_is_the_callers(capsys):

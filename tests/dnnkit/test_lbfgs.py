@@ -317,9 +317,9 @@ def test_it_stops_early_and_takes_no_more_than_it_knows(backend: Backend) -> Non
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"batch_size": 8}, "leave batch_size out"),
+        ({"batch_size": 8}, "leave out batch_size"),
         ({"steps_per_epoch": 3}, "an epoch is one step"),
-        ({"shuffle": "with_replacement"}, "all samples at a time"),
+        ({"shuffle": "with_replacement"}, "all samples in each step"),
     ],
 )
 def test_what_is_not_a_full_batch_is_an_error_with_the_cure(options, words) -> None:
@@ -334,8 +334,8 @@ def test_what_is_not_a_full_batch_is_an_error_with_the_cure(options, words) -> N
         ({"decrease": 0.9, "curvature": 0.5}, "decrease < curvature"),
         ({"curvature": 1.0}, "between 0 and 1"),
         ({"history_size": 0}, "whole number"),
-        ({"global_clipnorm": 1.0}, "the gradient as it is"),
-        ({"clipvalue": 1.0}, "the gradient as it is"),
+        ({"global_clipnorm": 1.0}, "the unmodified gradient"),
+        ({"clipvalue": 1.0}, "the unmodified gradient"),
         ({"use_ema": True}, "the last parameters are the best"),
         ({"groups": {"bias": {"learning_rate": 0.1}}}, "net.freeze"),
     ],

@@ -219,7 +219,7 @@ def test_an_epsilon_that_is_none_is_an_error(kind, epsilon):
 
 @pytest.mark.parametrize("kind", KINDS.values())
 def test_epsilon_and_logits_do_not_go_together(kind):
-    with pytest.raises(ConfigurationError, match="cannot go with from_logits=True"):
+    with pytest.raises(ConfigurationError, match="cannot be combined with from_logits=True"):
         kind(from_logits=True, epsilon=1e-7)
     assert kind(from_logits=True, epsilon=0.0).from_logits
 

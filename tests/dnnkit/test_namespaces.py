@@ -119,7 +119,7 @@ def test_layers_of_activations_are_those_activations(backend: Backend, tmp_path)
 
 
 def test_a_function_of_ones_own_is_no_activation() -> None:
-    with pytest.raises(UnknownName, match=r"whose derivative nobody knows: define it by its formula"):
+    with pytest.raises(UnknownName, match=r"whose derivative is unknown: define it by its formula"):
         dk.Dense(3, activation=np.tanh)
 
 

@@ -146,7 +146,7 @@ def test_a_schedule_can_be_looked_at(tmp_path) -> None:
 
 
 def test_a_schedule_with_the_wrong_number_of_values() -> None:
-    with pytest.raises(ConfigurationError, match="one value more"):
+    with pytest.raises(ConfigurationError, match="one more value"):
         dk.schedules.PiecewiseConstantDecay([1, 2], [0.1])
 
 

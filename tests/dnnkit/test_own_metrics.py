@@ -102,7 +102,7 @@ def test_one_number_for_a_batch_is_refused_where_rows_have_weights(backend: Back
     x, y, weights = data()
     net = network(lambda y_true, y_pred: np.mean(np.abs(y_true - y_pred)), backend)
     given = weights if weighted_by == "sample_weight" else {0: 1.0, 1: 2.0, 2: 0.5}
-    with pytest.raises(ShapeError, match=r"'<lambda>' gave one number.*return one value per row, \(26,\)"):
+    with pytest.raises(ShapeError, match=r"'<lambda>' returned one number.*return one value per row, \(26,\)"):
         net.fit(x, y, verbose=0, **{weighted_by: given})
 
 
@@ -161,7 +161,9 @@ def test_another_shape_is_refused_by_name(metric: Any, shape: tuple[int, ...]) -
     x, y, _ = data()
     with pytest.raises(ShapeError) as caught:
         network(metric).fit(x, y, batch_size=ROWS, verbose=0)
-    assert str(caught.value).startswith(f"the metric '<lambda>' gave an array of shape {shape} for y_true of shape (26")
+    assert str(caught.value).startswith(
+        f"the metric '<lambda>' returned an array of shape {shape} for y_true of shape (26"
+    )
     assert "expected one value per row, (26,), one per output, (26, 3), or one number" in str(caught.value)
 
 
@@ -177,7 +179,7 @@ def test_another_shape_is_refused_by_name(metric: Any, shape: tuple[int, ...]) -
 )
 def test_what_is_no_number_is_refused_by_name(backend: Backend, value: Any, words: str) -> None:
     x, y, _ = data()
-    with pytest.raises(ConfigurationError, match=f"'<lambda>' gave {words}: expected real numbers"):
+    with pytest.raises(ConfigurationError, match=f"'<lambda>' returned {words}: expected real numbers"):
         network(lambda y_true, y_pred: value, backend).evaluate(x, y)
 
 
@@ -263,7 +265,7 @@ def test_a_signature_tells_the_form_and_it_is_called_so(function: Any, is_old: b
         (lambda xp, targets, predictions=None: 1, "the signature (xp, targets, predictions=None)"),
         (lambda a, b, c, d: 1, "the signature (a, b, c, d)"),
         (passed_on(lambda *arguments: 1), "the signature (*arguments)"),
-        (max, "no signature that Python knows"),
+        (max, "no introspectable signature"),
     ],
 )
 def test_a_signature_that_does_not_tell_gets_an_error_with_the_cure(function: Any, words: str) -> None:

@@ -126,9 +126,9 @@ def test_a_grid_of_images_is_written(tmp_path):
 
 
 def test_no_images_are_an_error():
-    with pytest.raises(DataError, match="no images to plot"):
+    with pytest.raises(DataError, match="images is empty"):
         plot_images(IMAGES[:0])
-    with pytest.raises(DataError, match="no images to plot"):
+    with pytest.raises(DataError, match="images is empty"):
         plot_predictions(IMAGES[:0], LABELS[:0], PROBABILITIES[:0], bars=True)
 
 

@@ -308,7 +308,7 @@ def test_a_metric_of_ones_own_under_a_name_that_would_mean_ours_after_loading_is
     def acc(y_true, y_pred):
         return y_pred[:, 0]
 
-    with pytest.raises(ConfigurationError, match="give your function a name of its own"):
+    with pytest.raises(ConfigurationError, match="give your function another __name__"):
         dk.Sequential([dk.Dense(2)]).compile("sgd", "mean_squared_error", [acc])
 
 

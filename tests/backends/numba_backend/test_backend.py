@@ -104,7 +104,7 @@ def test_a_nan_is_seen_in_compiled_training_with_its_step() -> None:
     x = np.random.default_rng(0).normal(size=(40, 2))
     net = dk.Sequential([dk.Dense(4, activation="relu"), dk.Dense(1)], seed=0, backend="numba")
     net.compile(optimizer=dk.SGD(1e20), loss="mean_squared_error")
-    with pytest.warns(TrainingWarning, match=r"not a number since epoch 1, step [2-4]:"):
+    with pytest.warns(TrainingWarning, match=r"the loss has been NaN since epoch 1, step [2-4]:"):
         net.fit(x, np.ones((40, 1)), batch_size=10, verbose=0)
 
 

@@ -365,7 +365,7 @@ def test_a_loss_that_is_no_number_is_seen_with_its_step() -> None:
             total, gradient = super().loss_and_gradient(predictions, *arguments)
             return (np.nan if calls.calls == 3 else total), gradient
 
-    with pytest.warns(dk.errors.TrainingWarning, match="not a number since epoch 1, step 3"):
+    with pytest.warns(dk.errors.TrainingWarning, match="the loss has been NaN since epoch 1, step 3"):
         network([dk.Dense(5)], loss=Lost()).fit(x, labels, **FITS | {"epochs": 1})
 
 

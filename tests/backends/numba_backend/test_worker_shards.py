@@ -313,7 +313,7 @@ def test_the_first_step_whose_loss_is_no_number_is_found(partition: str, backend
     net.parameters["dense_1/kernel"] = np.ones((4, 1))
     x = np.full((95, 1), 0.1)
     x[57] = 1e308
-    with dividing(partition), pytest.warns(TrainingWarning, match="not a number since epoch 1, step 6:"):
+    with dividing(partition), pytest.warns(TrainingWarning, match="the loss has been NaN since epoch 1, step 6:"):
         net.fit(x, np.ones((95, 1)), batch_size=10, shuffle=False, verbose=0)
     pieces = dk.Sequential(net.layers, seed=0, backend=backend, dtype="float64")
     pieces.compile(optimizer=dk.SGD(1e-9), loss="mean_squared_error")

@@ -250,7 +250,7 @@ class Duck:
     ("wrong", "cure"),
     [
         (print, r"LambdaCallback\(on_epoch_end=function\)"),
-        (dk.EarlyStopping, r"make one, EarlyStopping\(\)"),
+        (dk.EarlyStopping, r"instantiate it, EarlyStopping\(\)"),
         (Duck(), "derive its class from dnnkit.Callback"),
         (3, ""),
         (None, ""),

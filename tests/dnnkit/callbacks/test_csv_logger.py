@@ -72,7 +72,7 @@ def test_a_place_that_cannot_be_written_is_an_error_of_the_family(tmp_path):
 def test_a_full_disk_is_said_and_training_goes_on(caplog):
     history = fit(dk.CSVLogger("/dev/full"))
     assert history.epoch == [0, 1, 2]
-    assert "CSVLogger cannot write /dev/full, training goes on: No space left on device" in caplog.text
+    assert "CSVLogger cannot write /dev/full, training continues: No space left on device" in caplog.text
 
 
 def test_another_separator(tmp_path):
@@ -110,5 +110,5 @@ def test_what_is_first_measured_later_has_a_column(append, tmp_path):
 
 def test_a_file_that_is_no_table_is_said(tmp_path):
     (tmp_path / "log.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DnnkitError, match="no table that CSVLogger can add to"):
+    with pytest.raises(DnnkitError, match="not a table that CSVLogger can append to"):
         fit(dk.CSVLogger(tmp_path / "log.csv", append=True))

@@ -115,7 +115,7 @@ def test_every_fit_begins_anew():
 
 
 def test_a_monitor_that_is_not_measured_is_an_error_that_names_what_is():
-    with pytest.raises(ConfigurationError, match=r"'val_loss' is not measured; what is: loss.*validation_data"):
+    with pytest.raises(ConfigurationError, match=r"'val_loss' is not measured; these are: loss.*validation_data"):
         network().fit(DATA, TARGETS, callbacks=[dk.EarlyStopping()], verbose=0)
 
 

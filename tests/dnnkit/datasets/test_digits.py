@@ -58,7 +58,7 @@ def test_a_file_that_is_missing_or_damaged_is_told(content, monkeypatch, tmp_pat
     if content is not None:
         file.write_bytes(content or digits.FILE.read_bytes()[:-1] + b"\0")
     monkeypatch.setattr(digits, "FILE", file)
-    with pytest.raises(dk.errors.DataError, match="install dnnkit anew"):
+    with pytest.raises(dk.errors.DataError, match="reinstall dnnkit"):
         digits.load_data()
 
 

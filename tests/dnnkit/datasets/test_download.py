@@ -143,7 +143,7 @@ def test_two_processes_at_once_download_once(folder):
     with mirror(server.waits_for_release) as good, another_process(good.url) as first:
         wait_for(lambda: good.requests)
         with another_process(good.url) as second:
-            assert second.stderr.readline() == f"waiting for another process that downloads tiny to {folder}\n"
+            assert second.stderr.readline() == f"waiting for another process to download tiny to {folder}\n"
             good.released.set()
             for process in (first, second):
                 done = process.end()

@@ -63,9 +63,9 @@ def test_labels_have_one_axis(tmp_path, zipped):
         (bytes([0, 0, 8, 1]) + bytes(40), "begins with 00000801.*00000803"),
         (bytes([0, 0, 13, 3]) + bytes(40), "begins with 00000d03.*00000803"),
         (header(2, 3, 4)[:9], "truncated.*header"),
-        (encode(IMAGES)[:-1], r"announces 24 numbers, \(2, 3, 4\), but holds only 23"),
+        (encode(IMAGES)[:-1], r"declares 24 numbers, \(2, 3, 4\), but holds only 23"),
         (header(2, 3, 4), "holds only 0"),
-        (encode(IMAGES) + b"x", "announces 24 numbers.*holds more"),
+        (encode(IMAGES) + b"x", "declares 24 numbers.*holds more"),
     ],
     ids=["empty", "two bytes", "PNG", "labels", "floats", "short header", "short body", "no body", "long body"],
 )

@@ -93,7 +93,7 @@ def test_every_image_needs_a_label(data_dir, file, part):
 def test_files_without_any_image_are_refused(data_dir):
     for name, array in small_data().items():
         put(data_dir / "mnist", name, array[:0])
-    with pytest.raises(DataError, match="announces no numbers"):
+    with pytest.raises(DataError, match="declares no numbers"):
         mnist.load_data()
 
 

@@ -160,7 +160,7 @@ def test_from_one_text():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x * tanh(x)", "defines no activation: expected 'name = formula"),
+        ("x * tanh(x)", "does not define an activation: expected 'name = formula"),
         ("= x", "cannot be called ''"),
         ("my mish = x", "cannot be called 'my mish'"),
         ("f = a * x; a", "'a' .*expected 'parameter = value'"),
@@ -183,7 +183,7 @@ def test_from_one_text():
         ("f = 9^9^9^9 * x", "powers of"),
         ("f = ((2 * x)^50)^50", "powers of 2500"),
         ("f = x^0.5^-9", "powers of"),
-        ("f = " + "tanh(" * 8 + "x" + ")" * 8, "too large when its functions are written out"),
+        ("f = " + "tanh(" * 8 + "x" + ")" * 8, "too large when its functions are expanded"),
         ("f = piecewise((x, x > 0))", "the last pair of piecewise must be"),
         ("f = piecewise(x, x)", "piecewise takes pairs"),
         ("f = (x, x > 0)", "a pair"),

@@ -28,7 +28,7 @@ ENDLESS = [
 def test_a_formula_has_two_seconds_and_some_memory(formula: str) -> None:
     Formula("before", "x * 1.5")
     before = deriving._process
-    with pytest.raises(ConfigurationError, match="s of computing or 500 MiB to differentiate"):
+    with pytest.raises(ConfigurationError, match="s of CPU time or 500 MiB"):
         Formula("endless", formula)
     assert deriving._process is not before  # which worked, and was ended
     assert Formula("next", "x * 2").key

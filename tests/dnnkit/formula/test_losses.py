@@ -181,8 +181,8 @@ def test_what_cannot_be_a_loss_is_one_error(arguments, message):
         ({"t": 1.0}, "a parameter cannot be called 't'"),
         ({"c": "1"}, "parameter c of formula 'f' is '1': expected a number"),
         ({"c": 1, "over_outputs": "max"}, "expected 'mean' or 'sum'"),
-        ({"c": 1, "output_weights": [0, 0]}, "expected a number for each output"),
-        ({"c": 1, "output_weights": "11"}, "expected a number for each output"),
+        ({"c": 1, "output_weights": [0, 0]}, "expected one number per output"),
+        ({"c": 1, "output_weights": "11"}, "expected one number per output"),
     ],
 )
 def test_options_that_cannot_be_are_one_error(options, message):

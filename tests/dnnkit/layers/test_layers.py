@@ -150,7 +150,7 @@ def test_a_normalization_adapts(backend: Backend, tmp_path: Path) -> None:
         np.testing.assert_allclose(net.predict(X), (X - X.mean(0)) / spread, atol=1e-5)
         net.save(tmp_path / "save")
         np.testing.assert_array_equal(dk.load(tmp_path / "save").predict(X), net.predict(X))
-    with pytest.raises(dk.errors.ShapeError, match="knows 4 features, but samples of the shape"):
+    with pytest.raises(dk.errors.ShapeError, match="moments of 4 features, but samples of shape"):
         dk.Sequential([layer]).build((3,))
 
 

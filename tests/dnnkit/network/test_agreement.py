@@ -68,7 +68,7 @@ def test_of_a_formula_too():
         ([dk.Dense(1, activation="sigmoid")], "sparse_categorical_crossentropy", (), "loss='binary_crossentropy'"),
         ([dk.Dense(3, activation="sigmoid")], "sparse_categorical_crossentropy", (), "activation='softmax' for one"),
         ([dk.Dense(3, activation="sigmoid")], "categorical_crossentropy", (), "loss='binary_crossentropy'"),
-        ([dk.Dense(1)], "mean_squared_error", ["accuracy"], "says nothing of a regression"),
+        ([dk.Dense(1)], "mean_squared_error", ["accuracy"], "meaningless for a regression"),
         ([dk.Dense(3)], SPARSE(**LOGITS), ["binary_accuracy"], "use 'categorical_accuracy'"),
     ],
 )

@@ -79,9 +79,9 @@ def with_value(value: float) -> np.ndarray:
         (3.0, LABELS, ShapeError, "a single number"),
         (None, LABELS, DataError, "x is missing"),
         ({"a": [1, 2]}, LABELS, DataError, "x is of type dict, not an array"),
-        ((row for row in X), LABELS, DnnkitError, "x is of type generator, not an array|x makes batches"),
+        ((row for row in X), LABELS, DnnkitError, "x is of type generator, not an array|x yields batches"),
         (Sparse(), LABELS, DataError, r"x is of type Sparse, not an array: use toarray\(\)"),
-        (OnDevice(), LABELS, DataError, r"x cannot be made an array: use .get\(\)"),
+        (OnDevice(), LABELS, DataError, r"x cannot be converted to an array: use .get\(\)"),
         (np.ma.masked_array(X, X > 1.0), LABELS, DataError, r"x is a masked array with \d+ masked.*filled\(0\)"),
         ([np.ma.masked_array(row, row > 0) for row in X], LABELS, DataError, "x is a masked array with"),
         (X, np.ma.masked_equal(LABELS, 1), DataError, "y is a masked array with 2 masked values"),
@@ -122,7 +122,11 @@ def test_targets(loss: str, units: int, y, error: type[DnnkitError], message: st
         (-np.ones(6), DataError, "negative"),
         (np.zeros(6), DataError, "0 for every sample"),
         (np.full(6, np.nan), DataError, "NaN"),
-        (np.full(6, 1e-50), DataError, r"sample_weight has 1e-50: in float32 weights from 1e-26 to 3e\+26"),
+        (
+            np.full(6, 1e-50),
+            DataError,
+            r"sample_weight has 1e-50: in float32, weights need to be 0 or from 1e-26 to 3e\+26",
+        ),
         (np.full(6, 1e-42), DataError, "sample_weight has 1e-42"),
         ([1, 1, 1, 1, 1, 1e-42], DataError, "multiply all by one number"),
         ([1, 1, 1, 1, 1, 1e30], DataError, r"sample_weight has 1e\+30"),
@@ -146,7 +150,7 @@ def test_weights(weights, error: type[DnnkitError], message: str) -> None:
         ({"epochs": 0}, "epochs is 0"),
         ({"initial_epoch": -1}, "initial_epoch is -1"),
         ({"validation_split": 1.0}, "validation_split is 1.0"),
-        ({"validation_data": X}, "validation_data is not"),
+        ({"validation_data": X}, "validation_data is invalid"),
         ({"callbacks": [3]}, "callbacks must be"),
         ({"verbose": 5}, "verbose is 5"),
         ({"verbose": np.ones(3)}, "verbose is array"),
@@ -223,7 +227,7 @@ def test_dropout_rates(rate: float) -> None:
 
 
 def test_images_without_flatten() -> None:
-    with pytest.raises(ShapeError, match=r"put Flatten\(\) before it"):
+    with pytest.raises(ShapeError, match=r"put Flatten\(\) before this layer"):
         dk.Sequential([dk.Dense(3)]).predict(np.ones((2, 4, 4)))
 
 

@@ -81,7 +81,7 @@ def test_predict_by_call_and_with_a_word(backend: Backend, capsys: pytest.Captur
     np.testing.assert_array_equal(net.predict(X, 40, 1), expected)
     np.testing.assert_array_equal(net.predict(X, batch_size=None, verbose=0), expected)
     assert capsys.readouterr().out == "40 samples predicted\n"
-    with pytest.raises(ConfigurationError, match=r"training=True.* would drop units"):
+    with pytest.raises(ConfigurationError, match=r"training=True.* would apply dropout"):
         net(X, training=True)
 
 
@@ -132,5 +132,5 @@ def test_frequencies_that_there_are_not() -> None:
 
 
 def test_compile_says_what_is_missing() -> None:
-    with pytest.raises(ConfigurationError, match="compile got metrics and no loss"):
+    with pytest.raises(ConfigurationError, match="compile got metrics but no loss"):
         network().compile("adam", metrics=["accuracy"])

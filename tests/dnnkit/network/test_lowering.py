@@ -48,7 +48,7 @@ def test_the_layers_that_will_not_learn_are_named(layers, named):
     (warning,) = warned
     assert str(warning.message) == (
         f"zero gradient: the activation 'step' has gradient 0 everywhere: {named} will not learn through it. "
-        "Train with a smooth one, such as 'sigmoid', and round its predictions"
+        "Train with a smooth activation, such as 'sigmoid', and round the predictions"
     )
 
 

@@ -368,7 +368,7 @@ def test_wrong_data_are_one_error_with_the_name(x: Any, y: Any, error: type[Dnnk
         ({"loss": ["mse"]}, ConfigurationError, "loss is a list of 1, but the network has 2 outputs, kind, price"),
         ({"loss": {"kinds": "mse"}}, UnknownName, "loss names an output 'kinds'.*kind"),
         ({"loss": "mse", "metrics": ["mae"]}, ConfigurationError, "metrics is a list of 1"),
-        ({"loss": {"price": "mse"}, "metrics": {"kind": "accuracy"}}, ConfigurationError, "has metrics, but no loss"),
+        ({"loss": {"price": "mse"}, "metrics": {"kind": "accuracy"}}, ConfigurationError, "has metrics but no loss"),
         ({"loss": "mse", "loss_weights": 2.0}, ConfigurationError, "loss_weights is 2.0, but the network has 2 out"),
         ({"loss": "mse", "loss_weights": {"price": "x"}}, ConfigurationError, "finite number"),
         ({"loss": ["mse", "sum_squared_error"]}, ConfigurationError, "must be means over rows"),

@@ -238,7 +238,7 @@ def test_several_threads_may_call_at_once(backend: Backend) -> None:
 
 
 BAD: list[tuple[Callable[[dk.Sequential], Any], type[DnnkitError], str]] = [
-    (lambda net: net.step(X), ConfigurationError, "neither is given: give one"),
+    (lambda net: net.step(X), ConfigurationError, "give either output_gradient.*: neither is given"),
     (lambda net: net.backward(X, G, logits_gradient=G), ConfigurationError, "both are given"),
     (lambda net: net.step(X, G[:, :2]), ShapeError, r"output_gradient has shape \(9, 2\): expected \(9, 3\)"),
     (lambda net: net.step(X, G[1:]), ShapeError, "x has 9 samples but output_gradient has 8"),
@@ -253,13 +253,13 @@ BAD: list[tuple[Callable[[dk.Sequential], Any], type[DnnkitError], str]] = [
     (lambda net: net.get_gradients(X, G), NotReady, "compiled without a loss"),
     (lambda net: net.evaluate(X, G), NotReady, "compiled without a loss"),
     (lambda net: net.trace(X, G), NotReady, "compiled without a loss"),
-    (lambda net: net.inspect(), NotReady, "inspected"),
+    (lambda net: net.inspect(), NotReady, "inspect needs"),
     (lambda net: net.follow(net, 1.5), ConfigurationError, "tau.*0 to 1"),
     (lambda net: net.follow({}, 0.5), ConfigurationError, "follow got"),
     (
         lambda net: net.follow(deeper(), 0.5),
         ConfigurationError,
-        r"follow: 2 parameters .* first 'dense_2/kernel', which is none here and \(3, 2\) there",
+        r"follow: 2 parameters .* the first is 'dense_2/kernel', which is missing here and \(3, 2\) there",
     ),
 ]
 

@@ -99,8 +99,12 @@ def test_of_sums_weights_are_what_they_are(backend: Backend) -> None:
 @pytest.mark.parametrize(
     ("given", "error", "words"),
     [
-        ({"class_weight": {0: 2.0}}, ConfigurationError, "several outputs, free, kind, price, whose classes"),
-        ({"class_weight": {"kind": {7: 2.0}}}, ConfigurationError, r"class_weight\['kind'\] names a class 7"),
+        ({"class_weight": {0: 2.0}}, ConfigurationError, "several outputs, free, kind, price, with different classes"),
+        (
+            {"class_weight": {"kind": {7: 2.0}}},
+            ConfigurationError,
+            r"class_weight\['kind'\] has a weight for a class 7",
+        ),
         ({"class_weight": {"free": {0: 2.0}}}, ConfigurationError, "'free', which has no loss"),
         ({"sample_weight": {"kinds": np.ones(ROWS)}}, UnknownName, "sample_weight names an output 'kinds'.*'kind'"),
         ({"sample_weight": [np.ones(ROWS)] * 2}, DataError, "3 outputs, free, kind, price"),

@@ -124,8 +124,8 @@ def test_gradients_that_do_not_fit_change_nothing(backend: Backend) -> None:
             ShapeError,
             r"gradient 'dense/bias' has shape \(66,\); got .*\(3,\)",
         ),
-        ({**gradients, "dense/bias": ["a"] * 66}, DataError, "gradient 'dense/bias' cannot be made an array"),
-        (list(gradients.values()), ConfigurationError, "get_gradients gives; got"),
+        ({**gradients, "dense/bias": ["a"] * 66}, DataError, "gradient 'dense/bias' cannot be converted to an array"),
+        (list(gradients.values()), ConfigurationError, "get_gradients returns; got"),
     ]:
         with pytest.raises(error, match=message):
             net.apply_gradients(given)

@@ -158,7 +158,7 @@ def test_parameters_can_be_assigned_and_are_checked() -> None:
     np.testing.assert_array_equal(net.parameters["dense/bias"], np.arange(16, dtype=np.float32))
     net.parameters["dense/bias"][0] = 7  # a copy: nothing happens
     assert net.parameters["dense/bias"][0] == 0
-    with pytest.raises(ShapeError, match=r"has shape \(16,\); got one of \(4,\)"):
+    with pytest.raises(ShapeError, match=r"has shape \(16,\); got an array of shape \(4,\)"):
         net.parameters["dense/bias"] = np.ones(4)
     with pytest.raises(UnknownName, match=r"no parameter 'dense_9/bias'.*dense/kernel"):
         net.parameters["dense_9/bias"] = np.ones(4)

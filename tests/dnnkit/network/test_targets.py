@@ -176,14 +176,16 @@ def test_what_targets_of_any_shape_cannot_do() -> None:
     net = dk.Sequential([dk.Dense(1)], seed=0)
     net.compile("sgd", OfVolumes())
     y = rng.integers(0, 3, (20, 2, 3))
-    with pytest.raises(ConfigurationError, match=r"class_weight is given, but .* only your loss knows"):
+    with pytest.raises(ConfigurationError, match=r"class_weight is given, but only your custom loss knows"):
         net.fit(X, y, class_weight={0: 1.0}, verbose=0)
     with pytest.raises(ShapeError, match="x has 20 samples but y has 19"):
         net.fit(X, y[1:], verbose=0)
     with pytest.raises(DataError, match="y has NaN"):
         net.fit(X, y * np.nan, verbose=0)
     net = dk.Sequential([dk.Dense(1)], seed=0)
-    with pytest.raises(ConfigurationError, match="the metric 'accuracy' knows nothing of targets that only your loss"):
+    with pytest.raises(
+        ConfigurationError, match="the metric 'accuracy' cannot interpret the targets of your custom loss"
+    ):
         net.compile("sgd", OfVolumes(), ["accuracy"])
 
 

@@ -203,7 +203,7 @@ def test_what_dnnkit_did_not_write_is_left_alone(foreign: str, tmp_path: Path) -
     path.parent.mkdir(parents=True)
     path.write_text("not ours")
     for _ in range(2):
-        with pytest.raises(CheckpointError, match="is not of a save that dnnkit wrote"):
+        with pytest.raises(CheckpointError, match="was not written by dnnkit"):
             net.save(folder)
         assert path.read_text() == "not ours"
     assert dk.load(saved(net, tmp_path / "other")).seed == net.seed
@@ -216,7 +216,7 @@ def test_links_and_what_lies_beside_a_save_stay(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "curves.png").write_text("a picture")
     (folder / "versions").symlink_to(elsewhere.parent, target_is_directory=True)
-    with pytest.raises(CheckpointError, match="is not of a save that dnnkit wrote"):
+    with pytest.raises(CheckpointError, match="was not written by dnnkit"):
         net.save(folder)
     (folder / "versions").unlink()
     net.save(folder)
@@ -418,7 +418,7 @@ def test_what_cannot_be_written_to_a_save_is_named(tmp_path: Path) -> None:
     net = dk.Sequential([dk.Dense(1)], seed=0)
     net.compile(optimizer=dk.SGD(Plain()), loss="mean_squared_error")
     net.build(2)
-    with pytest.raises(ConfigurationError, match="cannot be written to a save"):
+    with pytest.raises(ConfigurationError, match="cannot be saved"):
         net.save(tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

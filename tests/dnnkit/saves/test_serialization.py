@@ -46,7 +46,7 @@ def test_arrays_come_back_as_arrays(dtype, shape):
 
 @pytest.mark.parametrize("thing", [np.array(["a"]), np.array([object()]), np.ma.masked, 1j, object()])
 def test_what_is_no_number_is_refused(thing):
-    with pytest.raises(ConfigurationError, match="cannot be written to a save"):
+    with pytest.raises(ConfigurationError, match="cannot be saved"):
         describe(thing)
 
 

@@ -98,8 +98,8 @@ X, Y = np.zeros((BATCH, FEATURES), np.float32), np.zeros(BATCH, np.int64)
     (odd(5, X), {"steps_per_epoch": 9}, DataError, r"(?s)batch 5 is .*: expected \(x, y\) or"),
     (odd(0, (X, Y[:-1])), {"steps_per_epoch": 9}, ShapeError, "batch 0: x has 16 samples but y has 15"),
     (slices(), {"steps_per_epoch": 9, "y": Y}, ConfigurationError, "targets and weights come with them"),
-    (slices(), {"steps_per_epoch": 9, "batch_size": 8}, ConfigurationError, "makes its own batches"),
-    (slices(), {"steps_per_epoch": 9, "validation_data": slices()}, ConfigurationError, "at its end after one epoch"),
+    (slices(), {"steps_per_epoch": 9, "batch_size": 8}, ConfigurationError, "x yields batches"),
+    (slices(), {"steps_per_epoch": 9, "validation_data": slices()}, ConfigurationError, "exhausted after one epoch"),
 ])  # fmt: skip
 def test_what_is_wrong_names_the_batch(
     given: Any, options: dict[str, Any], error: type[DnnkitError], message: str

@@ -203,7 +203,7 @@ def test_what_is_wrong_names_the_shard_and_the_row(
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({"shuffle": "with_replacement"}, "draws each row from all"),
+    ({"shuffle": "with_replacement"}, "draws from all rows"),
     ({"validation_split": 0.1}, "give validation_data"),
     ({"y": np.zeros(ROWS)}, "has targets and weights of its own"),
     ({"batch_size": 200}, "more than the buffer of"),
@@ -213,12 +213,12 @@ def test_what_needs_all_rows_at_once_is_refused(tmp_path: Path, options: dict[st
         network("numpy").fit(opened(tmp_path), verbose=0, **{"batch_size": BATCH, **options})
     net = network("numpy")
     net.compile(dk.LBFGS(), "sparse_categorical_crossentropy")
-    with pytest.raises(ConfigurationError, match="takes all samples in each step"):
+    with pytest.raises(ConfigurationError, match="uses all samples in each step"):
         net.fit(opened(tmp_path), verbose=0)
 
 
 def test_networks_that_train_together_have_their_data_in_memory(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="read by the fit of one network in one process"):
+    with pytest.raises(ConfigurationError, match="only by the fit of one network in one process"):
         dk.fit_many([network("numpy")], *data(), validation_data=(opened(tmp_path), None), verbose=0)
 
 

@@ -316,7 +316,7 @@ def test_a_save_is_no_checkpoint_and_is_not_touched(tmp_path: Path) -> None:
     net = network()
     net.save(tmp_path)
     before = bits(dk.load(tmp_path))
-    with pytest.raises(CheckpointError, match=r"holds a save, but no checkpoint of a fit: .* by dk.load"):
+    with pytest.raises(CheckpointError, match=r"holds a save, but not a checkpoint of a fit: .* by dk.load"):
         fit(net, tmp_path)
     assert bits(dk.load(tmp_path)) == before
 
@@ -354,7 +354,7 @@ def test_one_folder_is_for_one_fit_at_a_time(tmp_path: Path) -> None:
     thread = threading.Thread(target=lambda: fit(network(), tmp_path, callbacks=Wait()), daemon=True)
     thread.start()
     assert inside.wait(300)
-    with pytest.raises(CheckpointError, match="is used by another fit"):
+    with pytest.raises(CheckpointError, match="is in use by another running fit"):
         fit(network(), tmp_path)
     over.set()
     thread.join(300)
@@ -377,7 +377,7 @@ def test_the_newest_are_kept_and_where_one_is_damaged_the_one_before_is_read(tmp
     for count, version in enumerate(reversed(kept[1:]), 1):
         (tmp_path / "versions" / version / "weights.safetensors").write_bytes(b"damaged")
         assert dk.load(tmp_path, backend="numpy").executable.state.step == 8 - 1 - count
-        assert f"version {kept[-1 - count]}, is read instead" in caplog.text
+        assert f"version {kept[-1 - count]} is read instead" in caplog.text
     later = network()
     fit(later, tmp_path)
     assert bits(later) == bits(whole)
@@ -405,7 +405,7 @@ def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(tmp_path:
     history, expected = fit(net, tmp_path), fit(whole, None)
     assert history.history == expected.history
     assert bits(net) == bits(dk.load(tmp_path)) == bits(whole)
-    assert "no checkpoint, training goes on: cannot write a save" in caplog.text
+    assert "no checkpoint, training continues: cannot write a save" in caplog.text
 
 
 def test_a_folder_that_vanishes_is_made_again(tmp_path: Path) -> None:
@@ -469,7 +469,7 @@ def test_signals_save_and_the_same_call_goes_on(
         fit(network(backend), tmp_path, callbacks=Press(step, number, times), checkpoint_every="1 h")
     assert raised.value.args == (() if error is KeyboardInterrupt else (143,))
     assert [signal.getsignal(n) for n in (2, 15)] == handlers
-    assert f"interrupted, saved in {tmp_path}: the same call of fit goes on from there" in caplog.text
+    assert f"interrupted, saved in {tmp_path}: the same call of fit resumes from there" in caplog.text
     assert step <= dk.load(tmp_path, backend=backend).executable.state.step <= step + 1
     history = fit(later, tmp_path)
     assert bits(later) == bits(whole)

@@ -334,7 +334,7 @@ def test_a_count_that_is_none_is_an_error(name, value):
 
 def test_epochs_and_steps_together_are_an_error():
     net = network()
-    with pytest.raises(ConfigurationError, match=r"epochs=2 and steps=6 both say how long to train: give one"):
+    with pytest.raises(ConfigurationError, match=r"epochs=2 and steps=6 both set the length: give one"):
         net.fit(*data(), epochs=2, steps=6, verbose=0)
     assert state(net) == (0, 0, 0)
 
