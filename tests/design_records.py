@@ -34,7 +34,7 @@ class Record:
 
     @property
     def number(self) -> str:
-        """Four digits, the beginning of the file's name."""
+        """The first four digits of the file name."""
         return self.file.name[:4]
 
     @property
@@ -49,13 +49,13 @@ def records() -> list[Record]:
 
 
 def index() -> str:
-    """The text of docs/design/README.md."""
+    """Return the text of docs/design/README.md."""
     rows = [f"| [{record.number}]({record.file.name}) | {record.title} | {record.state} |\n" for record in records()]
     return INTRODUCTION + "".join(rows)
 
 
 def _read(file: Path) -> Record:
-    head = re.match(r"# (?:\d{4}:? )?(.+)\n\nStatus: (.+(?:\n.+)*)", file.read_text())
+    head = re.match(rf"# {file.name[:4]}: (.+)\n\nStatus: (.+(?:\n.+)*)", file.read_text())
     assert head, f"{file.name}: expected a title '# NNNN: Decision', an empty line, and 'Status: accepted.'"
     return Record(file, head[1], " ".join(head[2].split()))
 

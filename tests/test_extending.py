@@ -88,7 +88,7 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """What became of each part on each backend."""
+    """Return the result of each part on each backend."""
     root = copy_checkout(tmp_path_factory.mktemp("extended"))
     (root / "tests").symlink_to(Path(__file__).parent)
     plant(PARTS, root)
@@ -96,7 +96,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     command = [sys.executable, "-c", PROGRAM, parts, "numpy,numba,strict,cupy"]
     cache = tmp_path_factory.mktemp("cache")
     (cache / "dnnkit").mkdir()
-    (cache / "dnnkit" / "cuda_on_cpu").symlink_to(cache_folder())  # for the kernels that are as they ship
+    (cache / "dnnkit" / "cuda_on_cpu").symlink_to(cache_folder())  # for the kernels that are unchanged
     done = processes.run(command, cwd=root, env=environment(root, cache))
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -118,7 +118,7 @@ def test_where_a_part_is_not_compiled_the_plan_says_so(planted: dict[str, list[s
 
 
 def rows() -> dict[str, list[str]]:
-    """Kind -> files, as the document's first table says."""
+    """Kind -> files, according to the first table of the document."""
     table = re.findall(r"^\| ([^|]+) \| ([^|]+) \|", DOCUMENT.read_text(), flags=re.MULTILINE)
     return {kind.strip(): re.findall(r"`([^`]+)`", files) for kind, files in table}
 

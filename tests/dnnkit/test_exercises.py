@@ -1,4 +1,4 @@
-"""Checked answers: right ones pass, and of wrong ones it is said what is wrong."""
+"""Checked answers: right ones pass, and wrong ones get a reason."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from dnnkit.backends import Backend
 from dnnkit.exercises import check_answer, find_fault
 
 NUMBERS = st.floats(-1e6, 1e6).map(lambda x: round(x, 4))
-"""Of about one size, so that a change to one of them is not lost beside the largest."""
+"""Numbers of similar size, so that a change to one of them is not lost next to the largest."""
 
 ANY = arrays(np.float64, array_shapes(min_dims=0, max_dims=3, max_side=4), elements=NUMBERS)
 SEVERAL = arrays(np.float64, array_shapes(max_dims=3, max_side=4), elements=NUMBERS)
@@ -132,7 +132,7 @@ def test_a_transposed_matrix_is_called_so(right):
 @settings(max_examples=40)
 @given(SQUARES)
 def test_a_transposed_square_is_called_so(matrix):
-    """Its numbers are positive, and larger above the diagonal: no sign and no scale makes it its own transpose."""
+    """Positive numbers, larger above the diagonal: no sign and no scale makes it its own transpose."""
     right = np.abs(matrix) + np.triu(np.full(matrix.shape, 1 + 2 * np.abs(matrix).max()), 1) + np.eye(len(matrix))
     assert find_fault(right.T, right) == "it is transposed"
 
@@ -220,7 +220,7 @@ def test_a_sum_in_place_of_a_mean_is_a_wrong_scale():
 @settings(max_examples=40)
 @given(right=LARGE, data=st.data())
 def test_one_wrong_entry_is_found(right, data):
-    """Of at least three numbers none of which is 0, so that no sign and no scale explains it."""
+    """At least three numbers, none of which is 0, so that no sign and no scale explains the fault."""
     assume(right.size > 2)
     place = data.draw(st.integers(0, right.size - 1))
     answer = right.copy()
@@ -255,7 +255,7 @@ def test_there_is_a_fault_exactly_where_numbers_differ(given_answer, right):
     assert (fault is None) == same
 
 
-# -- what is printed -------------------------------------------------------------------------------------------------
+# -- output ----------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_right_is_printed_and_returned(capsys):

@@ -1,4 +1,4 @@
-"""Losses by class: their numbers, smoothed targets, weights of the outputs, and targets that they are not made for."""
+"""Losses by class: their values, smoothed targets, output weights, and targets that they do not accept."""
 
 import warnings
 
@@ -151,7 +151,7 @@ def test_numpy_arrays_are_lists_of_numbers():
     assert MeanSquaredError(output_weights=np.array([1, 2])) == MeanSquaredError(output_weights=(1, 2))
 
 
-def test_one_number_for_each_output_of_another_network_is_an_error():
+def test_parameters_for_another_number_of_outputs_are_an_error():
     with pytest.raises(ConfigurationError, match=r"numbers for 2 outputs .* the network's last layer has 3"):
         trained(Quantile([0.1, 0.9]), X[:, :3])
 

@@ -55,7 +55,7 @@ sys.exit(", ".join(compiled) or 0)
 
 def test_it_tells_each_part_and_leaves_networks_alone(backend: Backend) -> None:
     before, told = dk.get_backend(), []
-    parts = dk.warm_up("float32", backend=backend, say=told.append)  # for which the archive has most of it
+    parts = dk.warm_up("float32", backend=backend, say=told.append)  # most of whose code is in the archive
     assert parts == told
     assert {part.dtype for part in parts} == {"float32"}
     assert {"training and prediction", "activations", "optimizer adamw"} <= {part.what for part in parts}

@@ -1,4 +1,4 @@
-"""The scripts in `examples/` do what they say, on fewer data and steps than they take by themselves."""
+"""The scripts in `examples/` do what they say, with less data and fewer steps than by default."""
 
 import asyncio
 import http.client
@@ -36,7 +36,7 @@ def name(backend: Backend) -> str:
 
 
 def script(name: str) -> ModuleType:
-    """It, as a module that is no part of a package."""
+    """Import a script as a module outside any package."""
     spec = importlib.util.spec_from_file_location(f"examples_{name}", EXAMPLES / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -54,7 +54,7 @@ def test_each_is_tested_here_and_in_the_table() -> None:
 
 
 def test_cartpole(name: str) -> None:
-    """The physics are those that are cited, the gradient is that of the loss, and a policy gets better."""
+    """The physics are those cited, the gradient is that of the loss, and a policy improves."""
     cartpole, rng = script("cartpole"), np.random.default_rng(0)
     carts = cartpole.Carts(3, rng)
     carts.state = np.array([[0.0, 0.0, 0.05, 0.0], [2.39, 2.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])

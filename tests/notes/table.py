@@ -2,7 +2,7 @@
 
     DNNKIT_DATA_DIR=... python -m tests.notes.table
 
-writes docs/notes.md, which records the versions it was made with.
+writes docs/notes.md and records the versions that made it.
 """
 
 import platform
@@ -44,20 +44,20 @@ def number(value: float) -> str:
 
 
 def numbers(value: Any) -> str:
-    """A number, or a list of them."""
+    """Format a number, or a list of them."""
     flat = np.asarray(value, np.float64).reshape(-1)
     return number(flat[0]) if flat.size == 1 else "(" + ", ".join(number(v) for v in flat) + ")"
 
 
 def expected(figure: Figure) -> str:
-    """What the notes say."""
+    """Format the notes' value."""
     return ("" if figure.relation == "=" else {">=": "at least ", "<=": "at most "}[figure.relation]) + numbers(
         figure.expected
     )
 
 
 def rows(note: str) -> list[str]:
-    """The note's rows of the table."""
+    """Return the table rows of the notes."""
     lines = []
     for figure in (figure for where, figure in FIGURES if where == note):
         cells = [figure.name, expected(figure)]

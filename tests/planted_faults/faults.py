@@ -1,8 +1,8 @@
-"""The list: where a fault is planted, what it replaces, and which tests must fail then.
+"""The list: where a fault is planted, what it replaces, and which tests then have to fail.
 
-A fault is one mistake in one line, such as an expert makes: the code still compiles and runs. Its name begins with
-what it is planted in: the reference formulas, compiled code (`numba`), CUDA kernels and their launchers (`cuda`), or
-`backends`. Files and tests are plain strings, so that whoever moves a module can rewrite them.
+A fault is one mistake in one line, such as experts make: the code still compiles and runs. Its name begins with where
+it is planted: the reference formulas, compiled code (`numba`), CUDA kernels and their launchers (`cuda`), or
+`backends`. Files and tests are plain strings, so that a script that moves a module can rewrite them.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ PLACES = ("reference", "numba", "cuda", "backends")
 
 @dataclass(frozen=True)
 class Fault:
-    """Text that occurs once in a file, what stands there instead, and what pytest is told to run."""
+    """Text that occurs once in a file, its replacement, and the arguments of pytest."""
 
     name: str
     kind: str
@@ -26,7 +26,7 @@ class Fault:
 
     @property
     def place(self) -> str:
-        """What it is planted in, one of `PLACES`."""
+        """Where it is planted, one of `PLACES`."""
         return self.name.partition("-")[0]
 
 

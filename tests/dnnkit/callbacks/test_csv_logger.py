@@ -63,7 +63,7 @@ def test_append_adds_rows_under_one_heading(tmp_path, start):
     assert [row["epoch"] for row in read(path)] == ["0", "1", "2", "3"]
 
 
-def test_a_place_that_cannot_be_written_is_an_error_of_the_family(tmp_path):
+def test_a_path_that_cannot_be_written_is_an_error_of_the_family(tmp_path):
     with pytest.raises(DnnkitError, match="missing"):
         fit(dk.CSVLogger(tmp_path / "missing" / "log.csv"))
 
@@ -100,7 +100,7 @@ class Sometimes(dk.Callback):
 def test_what_is_first_measured_later_has_a_column(append, tmp_path):
     path = tmp_path / "log.csv"
     if append:
-        path.write_text("epoch,loss\n7,0.5")  # and no end of the line
+        path.write_text("epoch,loss\n7,0.5")  # and no newline at the end
     fit(Sometimes(), dk.CSVLogger(path, append=append), epochs=3)
     rows = read(path)
     assert [row["epoch"] for row in rows] == ["7"] * append + ["0", "1", "2"]

@@ -37,7 +37,7 @@ def test_a_problem_exits_with_1_and_says_what_to_do():
 def test_what_it_says_to_do_can_be_copied(
     columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing of it is taken for markup, as the [gpu] of a pip command could be, and nothing is cut off."""
+    """Nothing of it is read as markup, as the [gpu] of a pip command could be, and nothing is cut off."""
     monkeypatch.setenv("COLUMNS", columns)
     monkeypatch.setattr(cuda_diagnosis, "probe", lambda: cuda_diagnosis.CudaState(driver=13000))
     doctor()

@@ -1,4 +1,4 @@
-"""`dnnkit sweep` as people run it, in a folder of its own."""
+"""`dnnkit sweep` as users run it, in a separate folder."""
 
 import json
 import signal
@@ -14,7 +14,7 @@ GRID = ("--grid", "learning_rate=1e-3,1e-2", "--grid", "hidden=8,16")
 SMALL = ("--epochs", "2")
 
 
-def test_the_documented_sweep_ranks_every_combination_and_leaves_the_best(tmp_path):
+def test_the_documented_sweep_ranks_all_combinations_and_saves_the_best(tmp_path):
     done = dnnkit(tmp_path, "sweep", "digits", *GRID, "--folds", "5", *SMALL)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -39,7 +39,7 @@ def test_the_documented_sweep_ranks_every_combination_and_leaves_the_best(tmp_pa
     assert held_out_loss == pytest.approx(places[0]["mean"], rel=0.01)  # which is a mean of means of folds
 
 
-def test_a_sweep_that_is_interrupted_goes_on_as_if_nothing_had_been(tmp_path, monkeypatch):
+def test_an_interrupted_sweep_resumes_without_a_trace(tmp_path, monkeypatch):
     options = ("sweep", *GRID, "--repeats", "2", "--halving", "2", "--epochs", "5", "--metric", "accuracy")
     whole = dnnkit(tmp_path, *options, "--out", "whole", "--quiet", "--json", "whole.json")
     assert (whole.returncode, whole.stdout) == (0, "")

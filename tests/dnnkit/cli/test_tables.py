@@ -1,4 +1,4 @@
-"""`dnnkit train table.csv`, `dnnkit predict RUN table.csv`: what is found is said, and what cannot be is one line."""
+"""`dnnkit train table.csv`, `dnnkit predict RUN table.csv`: findings are printed, and impossible input is one line."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""What is typed wrongly: one line that says what was given, what is expected and what to do; what a shell completes."""
+"""Typing errors: one line that says what was given, what is expected and what to do; shell completion."""
 
 import os
 

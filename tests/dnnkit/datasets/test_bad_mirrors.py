@@ -1,4 +1,4 @@
-"""What mirrors do wrong, and variables that cannot work: what is refused, with which words, and what is left."""
+"""Faults of mirrors, and invalid variables: what is rejected, with which message, and what remains on disk."""
 
 import gzip
 import re
@@ -50,7 +50,7 @@ THRICE = [
     [(answer, words, 1) for _, answer, words in ONCE] + [(answer, words, 3) for _, answer, words in THRICE],
     ids=[name for name, _, _ in (*ONCE, *THRICE)],
 )
-def test_a_bad_mirror_leaves_nothing_and_the_next_one_is_asked(folder, monkeypatch, answer, words, tries):
+def test_a_bad_mirror_leaves_nothing_and_the_next_one_is_tried(folder, monkeypatch, answer, words, tries):
     if "no data for" in words:
         monkeypatch.setenv("DNNKIT_DOWNLOAD_TIMEOUT", "0.2")
     with mirror(*[answer] * 6) as bad, mirror() as good:
@@ -64,7 +64,7 @@ def test_a_bad_mirror_leaves_nothing_and_the_next_one_is_asked(folder, monkeypat
         assert len(bad.requests) == 2 * tries  # not asked for the other files: those come from the mirror that works
         assert len(good.requests) == 4
         assert files(folder) == set(PACKED)
-        assert bad.sent < 1 << 25  # what the sockets' buffers hold comes on top of what was read
+        assert bad.sent < 1 << 25  # in addition to what was read, the socket buffers hold some
 
 
 def test_each_mirror_and_what_to_do_are_in_the_message(folder):
@@ -89,7 +89,7 @@ def test_what_came_before_a_failure_is_kept(folder):
 
 def test_a_bomb_is_refused_at_its_first_byte_too_many(folder):
     bomb = bytearray(gzip.compress(CONTENTS[IMAGES] + bytes(1 << 27), 9))
-    bomb[-8] ^= 1  # so that whoever unpacks all of it says something else
+    bomb[-8] ^= 1  # so that decompressing all of it would give another error
     assert len(bomb) < 1 << 20
     with mirror(server.body_is(bytes(bomb))) as bad:
         tracemalloc.start()

@@ -97,7 +97,7 @@ def test_files_without_any_image_are_refused(data_dir):
         mnist.load_data()
 
 
-def test_images_and_labels_that_do_not_fit_together_are_refused(data_dir):
+def test_images_and_labels_that_do_not_match_are_rejected(data_dir):
     good = small_data()
     for number, wrong, told in (
         (2, np.zeros((1, 28, 27), np.uint8), "training images are 4 × 3, test images 28 × 27"),

@@ -1,4 +1,4 @@
-"""`fit(diagnose=True)`: what becomes of the layers is told, and training is what it is without."""
+"""`fit(diagnose=True)`: the state of the layers is reported, and training is unchanged."""
 
 import struct
 from dataclasses import replace

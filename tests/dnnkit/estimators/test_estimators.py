@@ -57,11 +57,11 @@ def test_a_sparse_matrix_is_learned_as_a_dense_one(given: dict[str, Any]) -> Non
 
 
 def test_a_sparse_matrix_is_never_dense() -> None:
-    rows = 15_000  # dense, it would be larger than what each of many threads has of the network
+    rows = 15_000  # a dense copy would be larger than what each of many threads holds of the network
     places = RNG.integers(4000, size=(rows, 3))
     x = scipy.sparse.csr_matrix((np.ones(3 * rows), places.ravel(), np.arange(0, 3 * rows + 1, 3)), shape=(rows, 4000))
     estimator = dk.DNNClassifier(**{**MLP, "max_iter": 1})
-    estimator.fit(x[:200], np.arange(200) % 2)  # what is made once
+    estimator.fit(x[:200], np.arange(200) % 2)  # created once
     tracemalloc.start()
     estimator.fit(x, np.arange(rows) % 2).predict(x)
     peak = tracemalloc.get_traced_memory()[1]
@@ -157,7 +157,7 @@ def test_a_warm_start_goes_on() -> None:
 
 @pytest.mark.parametrize("by_score", [False, True])
 def test_training_ends_where_scikit_learns_does(by_score: bool) -> None:
-    """By its own sequence of losses, or of scores: its stopping is a function of them alone."""
+    """Follow a given sequence of losses, or of scores: stopping is a function of them alone."""
     values = [1.0, 0.9, 0.85, 0.84, 0.845, 0.83, 0.8, 0.79, 0.795, 0.785, 0.79, 0.785, 0.7]
     best, waited, expected = np.inf, 0, len(values)
     for number, value in enumerate(values):  # BaseMultilayerPerceptron._update_no_improvement_count
@@ -283,7 +283,7 @@ def test_what_is_for_classes_is_refused_for_numbers() -> None:
         dk.DNNRegressor(**MLP, label_smoothing=0.1).fit(X, NUMBERS)
 
 
-# -- keeping ---------------------------------------------------------------------------------------------------------
+# -- saves and pickles -----------------------------------------------------------------------------------------------
 
 KEPT = {
     "plain": dk.DNNClassifier(**MLP, class_weight={"setosa": 2.0}, n_iter_no_change=np.inf),
@@ -331,7 +331,7 @@ def test_skops_keeps_it() -> None:
     assert np.array_equal(io.loads(data, trusted=types).predict_proba(TABLE), estimator.predict_proba(TABLE))
 
 
-# -- beside other parts of scikit-learn ------------------------------------------------------------------------------
+# -- with other parts of scikit-learn --------------------------------------------------------------------------------
 
 
 def test_it_stands_in_pipelines_searches_and_calibration() -> None:

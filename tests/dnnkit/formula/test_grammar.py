@@ -1,4 +1,4 @@
-"""A formula is mathematics and nothing else: whatever the text, it is a tree or one error, and Python never sees it."""
+"""A formula is mathematics and nothing else: any text is a tree or one error, and Python never sees it."""
 
 import builtins
 import os
@@ -105,12 +105,12 @@ texts = st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join)
 
 
 @given(text=texts)
-def test_any_words_are_an_activation_or_an_error_and_python_never_sees_them(text):
+def test_any_text_is_an_activation_or_an_error_and_never_python(text):
     def forbidden(*arguments, **options):
         raise AssertionError(f"asked to evaluate {arguments!r}")
 
     def compile_checked(source, *arguments):
-        """What is compiled is our own statements: no name but theirs."""
+        """Only generated statements are compiled: no name but theirs."""
         assert "os" not in source.replace("cos", "")
         assert "__" not in source
         return compile(source, *arguments)
@@ -118,9 +118,9 @@ def test_any_words_are_an_activation_or_an_error_and_python_never_sees_them(text
     with pytest.MonkeyPatch().context() as changed:
         changed.setattr(builtins, "eval", forbidden)
         changed.setattr(os, "system", forbidden)
-        changed.setattr(sympy_parser, "eval_expr", forbidden)  # what SymPy makes of text
+        changed.setattr(sympy_parser, "eval_expr", forbidden)  # how SymPy parses text
         changed.setattr(derivation, "compile", compile_checked, raising=False)
-        changed.setattr(derivation, "derived", functions_of)  # here, where that is seen
+        changed.setattr(derivation, "derived", functions_of)  # in this process, where that is detected
         with suppress(ConfigurationError):
             Formula("fuzzed", text)
 

@@ -1,4 +1,4 @@
-"""Graphs from symbolic values: names, forms, what is one layer, and one clear error for what makes no network."""
+"""Graphs from symbolic values: names, forms, the identity of layers, and one clear error for what makes no network."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +12,7 @@ from dnnkit.errors import ConfigurationError, DataError, DnnkitError, ShapeError
 from dnnkit.graph.graph import Call, Graph, Source, graph_of
 
 
-def test_values_know_their_shapes_and_layers_are_called_by_their_order() -> None:
+def test_values_know_their_shapes_and_layers_follow_call_order() -> None:
     x = dk.Input((2, 3), name="image")
     h = dk.Flatten()(x)
     assert x.shape == (None, 2, 3)
@@ -54,7 +54,7 @@ def test_a_chain_is_a_graph_as_sequential_has_it() -> None:
     assert not graph_of(x, dk.Add()([dk.Flatten()(x), dk.Flatten()(x)])).graph.is_chain
 
 
-def test_inputs_and_outputs_are_called_by_keys_names_or_numbers() -> None:
+def test_inputs_and_outputs_are_named_by_keys_names_or_numbers() -> None:
     a, b, c = dk.Input(2), dk.Input(2), dk.Input(2, name="c")
     d = dk.Dense(1)
     graph = graph_of([a, b, c], [d(a), d(b), d(c)]).graph
@@ -147,7 +147,7 @@ def test_a_graph_is_looked_at_before_anything_is_made_of_it(wrong: dict[str, Any
         replace(good, **wrong)
 
 
-def test_a_few_networks_within_each_other_are_not_let_grow_without_end() -> None:
+def test_nested_networks_cannot_grow_without_bound() -> None:
     def repeated(net: Any) -> dk.Model:
         value = given = dk.Input(2)
         for _ in range(18):

@@ -1,4 +1,4 @@
-"""Confusion matrices: those of scikit-learn, from whatever `predict` and data give."""
+"""Confusion matrices: those of scikit-learn, from any results of `predict` and any data."""
 
 import numpy as np
 import pytest

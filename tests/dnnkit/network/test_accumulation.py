@@ -39,7 +39,7 @@ def network(
 
 
 def numbers(net: dk.Sequential) -> dict[str, np.ndarray]:
-    """Parameters and slots, but for the sum that an update leaves."""
+    """Return parameters and optimizer state, without the sum that an update leaves."""
     snapshot = net.executable.snapshot()
     slots = {name: value for name, value in snapshot.slots.items() if not name.startswith("gradient_sum/")}
     return {**snapshot.parameters, **slots}
@@ -107,7 +107,7 @@ def test_batches_of_all_kinds_of_calls_make_an_update_together(optimizer: str, b
 
 
 def test_it_goes_on_in_the_middle_wherever_it_is_taken(backend: Backend, tmp_path: Any) -> None:
-    """12 batches an epoch, in fives: an epoch's last batches wait for the next one's first."""
+    """12 batches per epoch, in groups of five: the last batches of an epoch wait for the first of the next."""
     whole, parts = (network(5, backend) for _ in range(2))
     whole.fit(X, Y, batch_size=8, epochs=3, verbose=0)
     parts.fit(X, Y, batch_size=8, steps=7, verbose=0)

@@ -1,4 +1,4 @@
-"""Output, loss and metrics that do not go together are said when they are put together, with the cure."""
+"""Output, loss and metrics that do not fit together are reported when combined, with the cure."""
 
 from dataclasses import dataclass
 
@@ -115,7 +115,7 @@ class Identity(dk.Layer):
         ([], "mean_squared_error", ()),
     ],
 )
-def test_what_goes_together_and_what_is_not_known_says_nothing(last, loss, metrics):
+def test_matching_and_unknown_combinations_are_silent(last, loss, metrics):
     compiled(last, loss, metrics)  # a warning would be an error here
 
 

@@ -1,4 +1,4 @@
-"""Bad input: one clear error that says what was given, what was expected and what to do, and nothing is changed."""
+"""Bad input: one clear error that says what was given, what was expected and what to do, and nothing changes."""
 
 import sys
 
@@ -26,14 +26,14 @@ def network(loss: str = "sparse_categorical_crossentropy", units: int = 3) -> dk
 
 
 class Sparse:
-    """As SciPy's sparse matrices: no array, but it can be made one."""
+    """Like SciPy's sparse matrices: not an array, but convertible to one."""
 
     def toarray(self) -> np.ndarray:
         return X
 
 
 class OnDevice:
-    """As CuPy's arrays, which give no NumPy array by themselves."""
+    """Like CuPy's arrays, which are never converted to NumPy arrays implicitly."""
 
     def __array__(self, dtype=None, copy=None):
         raise TypeError("use .get()")
@@ -232,7 +232,7 @@ def test_images_without_flatten() -> None:
 
 
 @given(arrays.arrays(st.sampled_from([np.int8, np.uint8, np.int64, np.float32, np.float64, np.bool_]), (3, 4)))
-def test_whatever_is_finite_is_taken_and_whatever_is_not_is_refused(x: np.ndarray) -> None:
+def test_every_finite_number_is_accepted_and_every_other_is_rejected(x: np.ndarray) -> None:
     net = dk.Sequential([dk.Dense(2)], seed=0, dtype="float64")
     if np.isfinite(x).all():
         with np.errstate(all="ignore"):
@@ -251,7 +251,7 @@ def test_lists_and_strided_and_fortran_arrays_are_taken() -> None:
         np.testing.assert_array_equal(net.predict(given_x), expected)
 
 
-# Numbers, whoever made them, and however large they are
+# Numbers of any origin and any size
 
 
 def trained(backend: Backend | str, batch_size, weights=None, **options) -> tuple[dk.Sequential, dk.History]:
@@ -276,7 +276,7 @@ def test_a_batch_larger_than_the_data_is_all_of_the_data(backend: Backend, batch
 
 
 def test_counted_steps_show_rows_again(backend: Backend):
-    """Batches of twice the samples: what the samples themselves give."""
+    """Batches with every sample twice: the same result as the samples themselves."""
     net = dk.Sequential([dk.Dense(3, activation="softmax")], seed=0, backend=backend, dtype="float64")
     net.compile(dk.SGD(0.0), "sparse_categorical_crossentropy", ["accuracy"])
     history = net.fit(X, LABELS, batch_size=12, steps_per_epoch=3, verbose=0)
@@ -316,7 +316,7 @@ def test_numpys_numbers_are_taken_everywhere(backend: Backend, tmp_path):
 
 @pytest.mark.parametrize("scale", [1e-20, 1e20])
 def test_small_and_large_weights_train_as_ones_do(backend: Backend, scale):
-    """Only their ratios count in a mean."""
+    """In a mean only their ratios count."""
     net, history = trained(backend, 2, np.full(6, scale))
     plain, expected = trained(backend, 2, np.ones(6))
     np.testing.assert_allclose(history["loss"], expected["loss"], rtol=1e-5)
@@ -343,7 +343,7 @@ def test_a_masked_array_is_refused_by_predict_too(backend: Backend, rows):
         net.predict(np.ma.masked_array(x, np.arange(4 * rows).reshape(rows, 4) < 4))
 
 
-# What is no list of layers, no size, no path
+# Invalid layer lists, sizes and paths
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What evaluate gives, and the calls beside it: as programs for Keras use them."""
+"""The results of evaluate, and the related calls, as programs for Keras use them."""
 
 import pickle
 
@@ -85,7 +85,7 @@ def test_predict_by_call_and_with_a_word(backend: Backend, capsys: pytest.Captur
         net(X, training=True)
 
 
-def test_a_batch_of_training_gives_what_was_measured_before_it(backend: Backend) -> None:
+def test_a_training_batch_returns_the_measures_before_the_update(backend: Backend) -> None:
     net, twin = network(), network()
     for _ in range(3):
         before = net.evaluate(X, Y)

@@ -1,4 +1,4 @@
-"""Layers of a network: names, weights, the shape of samples said beforehand, and layers that come and go."""
+"""Layers of a network: names, weights, the input shape given in advance, and adding and removing layers."""
 
 import copy
 import gc
@@ -38,7 +38,7 @@ def test_names_that_are_given_name_parameters_and_are_saved(backend: Backend, tm
 
 
 def test_names_change_nothing_else(backend: Backend) -> None:
-    """Not even the masks of dropout, which go by a layer's place."""
+    """Not even the masks of dropout, which depend on a layer's position."""
     named = network()
     plain = dk.Sequential([dk.Dense(5, activation="tanh"), dk.Dropout(0.2), dk.Dense(3, "softmax")], seed=0)
     plain.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
@@ -112,7 +112,7 @@ def test_a_network_that_knows_its_samples_needs_no_data(backend: Backend, first)
         net.predict(X[:, :3])
 
 
-def test_the_shape_that_is_known_is_copied_before_anything_is_built() -> None:
+def test_a_known_input_shape_is_copied_before_anything_is_built() -> None:
     for net in (copy.copy(network()), pickle.loads(pickle.dumps(network()))):
         assert not net.is_built
         assert net.count_params() == 43
@@ -169,7 +169,7 @@ def test_get_layer_by_its_place() -> None:
 
 @dataclass(frozen=True)
 class Scale(dk.Layer):
-    """With a field that is called as an attribute of other layers of networks."""
+    """With a field named like an attribute of other network layers."""
 
     weights: float
     first: float = 1.0
@@ -185,7 +185,7 @@ class Scale(dk.Layer):
 
 
 class Counter(dk.Layer):
-    """No dataclass, and changed while it is used."""
+    """Not a dataclass, and modified while it is used."""
 
     def __init__(self) -> None:
         self.calls = 0

@@ -1,4 +1,4 @@
-"""Targets as people have them: each form trains, bit for bit, as the one that losses take."""
+"""Targets as users have them: each form trains, bit for bit, like the form that losses take."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ def network(loss: str, units: int) -> dk.Sequential:
 
 
 def traces(loss: str, units: int, y, **options) -> list[object]:
-    """All that each way of handing over targets gives."""
+    """Return all results of each way of passing targets."""
     net = network(loss, units)
     history = net.fit(X, y, batch_size=8, epochs=2, validation_data=(X, y), verbose=0, **options)
     gradients = net.get_gradients(X, y)

@@ -1,6 +1,6 @@
-"""Saves of strangers: each lie is one error that says where it stands, before anything of its size is made.
+"""Malicious saves: each lie is one error that says where it is, before anything of its size is allocated.
 
-`tests/fuzz` looks for more of them.
+`tests/fuzz` searches for more of them.
 """
 
 import hashlib
@@ -117,7 +117,7 @@ def test_every_array_has_its_own_bytes() -> None:
             from_safetensors(wrong, "it")
 
 
-# -- files that are none ---------------------------------------------------------------------------------------------
+# -- files that are not saves ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")

@@ -13,7 +13,7 @@ from dnnkit.saves.tensors import from_safetensors
 
 
 def network(seed: int = 0, **names: Any) -> dk.Sequential:
-    """All layers with weights that PyTorch and Keras have, too, each with numbers of its own."""
+    """All layers with weights that PyTorch and Keras also have, each with different numbers."""
     layers = [
         dk.Rescaling(0.5), dk.Dense(5, "relu", **names), dk.BatchNormalization(epsilon=1e-5), dk.Dropout(0.5),
         dk.Dense(5, use_bias=False), dk.LayerNormalization(epsilon=1e-5), dk.PReLU(), dk.RMSNormalization(epsilon=1e-5),
@@ -49,7 +49,7 @@ def test_the_names_are_those_of_the_modules(tmp_path: Path) -> None:
     assert arrays["0.weight"].shape == (5, 4)
 
 
-def test_keras_numbers_its_layers_on_and_puts_the_model_before() -> None:
+def test_keras_numbers_its_layers_on_and_prefixes_the_model() -> None:
     net, other = network(), network(1)
     given = {f"sequential_3/{name}": value for name, value in net.parameters.items()}
     given = {name.replace("/dense/", "/dense_7/"): value for name, value in given.items()}

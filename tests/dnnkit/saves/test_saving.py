@@ -62,7 +62,7 @@ def test_a_loaded_network_predicts_and_trains_on_bit_for_bit(
     assert loaded.optimizer == net.optimizer
 
 
-def test_an_epoch_that_was_interrupted_is_finished_after_loading(tmp_path: Path) -> None:
+def test_a_loaded_network_finishes_an_epoch_that_was_interrupted(tmp_path: Path) -> None:
     name = next(iter(CASES))
     x, labels = data()
     y = CASES[name].targets(labels)
@@ -197,7 +197,7 @@ def test_an_interrupt_after_the_manifest_leaves_the_new_save(tmp_path: Path, mon
     ],
 )
 def test_what_dnnkit_did_not_write_is_left_alone(foreign: str, tmp_path: Path) -> None:
-    """F4: folders named by six or more digits were removed, a manifest of others was overwritten."""
+    """F4: folders named by six or more digits were removed, and another program's manifest was overwritten."""
     net, folder = trained(next(iter(CASES))), tmp_path / "run"
     path = folder / foreign
     path.parent.mkdir(parents=True)

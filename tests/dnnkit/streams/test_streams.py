@@ -1,4 +1,4 @@
-"""Training on files in chunks is training on the same rows in the same order, and can go on from anywhere."""
+"""Training on files in chunks equals training on the same rows in the same order, and can resume from anywhere."""
 
 import signal
 import tracemalloc
@@ -68,7 +68,7 @@ def test_what_fits_into_the_buffer_is_trained_on_as_in_memory(backend: Backend, 
 
 
 class PressCtrlCAt(dk.Callback):
-    """The signal, once so many steps were made."""
+    """Send the signal once this many steps have run."""
 
     def __init__(self, step: int) -> None:
         self.step, self.pressed = step, False
@@ -106,7 +106,7 @@ def test_evaluate_predict_and_validation_read_in_parts(backend: Backend, tmp_pat
 
 
 class LoseItAt(dk.Callback):
-    """A bias that is not a number, before so many steps are over."""
+    """A bias that is not a number, within this many steps."""
 
     def __init__(self, step: int) -> None:
         self.step = step

@@ -1,4 +1,4 @@
-"""Tables of files: what text files do not say is found out, or asked for in one clear line."""
+"""Tables of files: what text files do not say is detected, or requested in one clear line."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ PLAIN = "name,size,kind\nx,1.5,7\ny,,8\n"
 
 
 def read(folder: Path, content: str | bytes, name: str = "t.csv", **options: Any) -> dict[str, list[Any]]:
-    """The columns of a file as they are found in training."""
+    """Return the columns of a file as found in training."""
     (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
     table = read_table(folder / name, TextOptions(**options))
     return {series.name: list(typed(series).values) for series in table.series}

@@ -1,4 +1,4 @@
-"""Mistakes in the exercise of the image classifier."""
+"""Typical wrong answers to the exercise on the image classifier."""
 
 MISTAKES: list[tuple[str, str, str]] = [
     ("rescaling", "return images / 256", r"scale is wrong: it is 1\.004 times too small"),

@@ -1,4 +1,4 @@
-"""Typical mistakes in the exercise "A network from scratch on MNIST"."""
+"""Typical wrong answers to the exercise "A network from scratch on MNIST"."""
 
 BACKWARD = """\
 D2 = (P - T) / len(X)

@@ -1,4 +1,4 @@
-"""Typical wrong answers to `1_one_neuron`: (blank, what is written there, what the check must say)."""
+"""Typical wrong answers to `1_one_neuron`: (blank, wrong code, what the check has to say)."""
 
 MISTAKES: list[tuple[str, str, str]] = [
     ("predictions", "predictions = dk.ops.sigmoid(first_weights.T @ X.T)", "transposed"),
