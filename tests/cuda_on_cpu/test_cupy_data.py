@@ -200,7 +200,7 @@ def test_no_memory_is_one_error_with_the_sizes(cupy: ModuleType) -> None:
     memory.limit = 1 << 20
     net = dk.Sequential([dk.Flatten(), dk.Dense(100_000), dk.Dense(10)], backend="cupy", seed=0)
     net.compile("adam", "mean_squared_error")
-    with pytest.raises(DeviceMemoryError, match=r"GPU 0, Stand-in .* 10\.\d MiB wanted at once, .* of 1 MiB free"):
+    with pytest.raises(DeviceMemoryError, match=r"GPU 0, Stand-in .* 10\.\d MiB needed at once, .* of 1 MiB free"):
         net.fit(x, np.eye(10)[labels], verbose=0)
 
 

@@ -177,7 +177,7 @@ def test_numbers_that_are_no_class_are_refused(backend: Backend, name: str, wron
 
 def test_class_numbers_come_from_the_data() -> None:
     net = dk.Sequential([dk.Dense(4), dk.Embedding(3, 2)])
-    with pytest.raises(dk.errors.ConfigurationError, match="class numbers of the data"):
+    with pytest.raises(dk.errors.ConfigurationError, match="class numbers from the data"):
         net.build((4,))
 
 
