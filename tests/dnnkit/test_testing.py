@@ -56,7 +56,7 @@ def failures(backend: NumpyBackend, kind: str, name: str, kernel: str) -> list[s
     ("kind", "name", "kernel", "words"),
     [
         ("activation", "values", "tanh", "units in the last place"),
-        ("data", "dropped", "dropout", "the mask was changed, and is an input"),
+        ("data", "dropped", "dropout", "the mask was changed, but is an input"),
         ("metric", "values", "categorical_accuracy", "the sum"),
         ("own metric", "own", "own_metric", "the sum"),
         ("data", "clipped", "clip_norm", "RuntimeError: no norm today"),
@@ -71,7 +71,7 @@ def test_a_mistake_is_found_and_described(kind: str, name: str, kernel: str, wor
 
 
 def test_a_write_outside_a_result_is_detected() -> None:
-    assert any("beside the memory" in failure for failure in failures(Around(), "activation", "values", "relu"))
+    assert any("outside the memory" in failure for failure in failures(Around(), "activation", "values", "relu"))
 
 
 def test_every_failure_is_reported_and_counted(

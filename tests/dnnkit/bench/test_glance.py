@@ -57,13 +57,13 @@ def test_other_kinds_have_a_sentence_too():
         "numpy takes 4.0 × as long as numba; numba takes 2.0 times the arithmetic floor"
     )
     kernels = glance(made_up.kernels())
-    assert "half of numba's kernels reach 9% of their limit" in kernels.sentence
-    assert "numpy takes 3.0 × as long (geometric mean of 28), and less at 0" in kernels.sentence
+    assert "half of numba's kernels reach at least 9% of their upper bound" in kernels.sentence
+    assert "numpy takes 3.0 × as long (geometric mean of 28; less for 0)" in kernels.sentence
     assert [line[0].text for line in kernels.ranking.lines][:2] == ["k13", "k13"]
-    assert glance(made_up.peers()).sentence == "dnnkit is faster than every other library at 2 of 2 works, by 3.0 ×"
+    assert glance(made_up.peers()).sentence == "dnnkit is faster than every other library on 2 of 2 workloads, by 3.0 ×"
     assert "no other library was measured" in glance(made_up.peers(())).sentence
     random = glance(made_up_networks.made_up()).sentence
-    assert random.startswith("beside dnnkit, over 2 networks, jax takes 1.5 × as long, and less at 1; torch takes ")
+    assert random.startswith("compared with dnnkit, over 2 networks, jax takes 1.5 × as long (less on 1); torch takes ")
     assert glance(Results("activations", {})) is None
     assert glance(Results("another", {})) is None
 

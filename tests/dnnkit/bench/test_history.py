@@ -62,7 +62,7 @@ def test_a_file_that_is_named_has_to_be_a_result(tmp_path):
     (tmp_path / "notes.json").write_text("[1]")
     for path, message in (
         (tmp_path / "notes.json", "schema 1"),
-        (tmp_path / "absent", "there is no"),
+        (tmp_path / "absent", "no such path"),
         (tmp_path, "no results in"),
     ):
         with pytest.raises(DataError, match=message):

@@ -101,13 +101,13 @@ def test_causes_of_doubt_in_a_comparison_are_reported():
         "processor differs",
         "settings differ in seeds",
         "1 rows are in one file",
-        "no part of dnnkit differs by 25.0%",
+        "work outside dnnkit differs by 25.0%",
     ):
         assert word in text
 
 
 def test_files_without_a_common_row_are_an_error():
-    with pytest.raises(DataError, match="no row in common"):
+    with pytest.raises(DataError, match="no rows in common"):
         compare(make(), Results("step", {}))
 
 

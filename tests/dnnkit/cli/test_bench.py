@@ -81,7 +81,7 @@ def test_runs_are_shown_in_their_order(measured):
     first, second = json.loads(done.stdout)["runs"]
     assert (first["before"], second["before"], second["same_machine"]) == (None, "a", True)
     assert (second["ratio"], second["faster"], second["slower"]) == (1.0, 0, 0)
-    assert "nothing that differs" in done.stderr
+    assert "no difference above" in done.stderr
 
 
 def test_json_on_standard_output_is_alone_there(tmp_path):
@@ -159,7 +159,7 @@ def test_a_random_network_is_measured_by_dnnkit_alone(tmp_path):
         (["random", "--markdown", "-", "--json", "-"], "--markdown -"),
         (["random", "--markdown", "absent/a.md"], "absent/a.md"),
         (["compare", "absent.json", "absent.json"], "absent.json"),
-        (["history"], "there is no benchmarks"),
+        (["history"], "no such path benchmarks"),
         (["history", "."], "no results in ."),
     ],
 )

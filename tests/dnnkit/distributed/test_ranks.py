@@ -242,7 +242,7 @@ def test_a_rank_that_fails_ends_all_with_one_error(rank: int) -> None:
             assert not getattr(error, "told_elsewhere", False)
         else:
             assert isinstance(error, DistributedError)
-            assert str(error) == f"rank {rank} of 3 failed, so all end: ValueError: a layer that fails"
+            assert str(error) == f"rank {rank} of 3 failed, which ends all ranks: ValueError: a layer that fails"
             assert error.told_elsewhere
 
 
@@ -259,7 +259,7 @@ def test_data_that_differ_are_one_error_on_every_rank() -> None:
 def test_layers_that_need_the_whole_batch_are_rejected() -> None:
     x, y, _ = data()
     cases: list[tuple[list[Any], Any, str]] = [
-        ([dk.BatchNormalization()], dk.DataParallel, "looks at the whole batch"),
+        ([dk.BatchNormalization()], dk.DataParallel, "needs the whole batch"),
         ([dk.GaussianNoise(0.1)], dk.DataParallel, "draws random numbers for a whole batch"),
     ]
     for layers, parallel, text in cases:

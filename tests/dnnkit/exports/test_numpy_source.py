@@ -291,7 +291,7 @@ class Absolute(dk.losses.Loss):
 def test_a_custom_layer_is_an_error_that_names_it(tmp_path):
     net = dk.Sequential([dk.Dense(3), Doubled()], seed=0)
     net.build(4)
-    with pytest.raises(ConfigurationError, match=r"layer Doubled cannot be .* your own; save the network instead"):
+    with pytest.raises(ConfigurationError, match=r"layer Doubled cannot be .* a custom one; save the network instead"):
         net.to_numpy_source(tmp_path / "net.py")
     assert list(tmp_path.iterdir()) == []
 

@@ -37,18 +37,18 @@ class Own(dk.Layer):
 WRONG = {
     "x - xp.mean(x, axis=0)": "the sum over the rows of a batch",
     "xp.fft(x)": "the function xp.fft",
-    "x[:2]": "some rows of the batch",
-    "x.T": "rows of the batch, which are the first axis",
-    "xp.reshape(x, (x.shape[1], -1))": "puts rows of the batch together",
+    "x[:2]": "a selection of rows of the batch",
+    "x.T": "moving the axis of the batch's rows",
+    "xp.reshape(x, (x.shape[1], -1))": "mixes rows of the batch",
     "x if (x > 0).all() else -x": "no 'all'",
     "x if x[0, 0] else -x": "",
     "np.exp(x)": "",
     "x / x.shape[0]": "",
     "xp.matmul(x, x)": "not a matrix of parameters",
-    "xp.concat([x, x], axis=0)": "rows of the batch with others below",
-    "x[x > 0]": "chosen by an array",
-    "[row for row in x][0]": "cannot be looped over",
-    "xp.concat([x, xp.ones((3, 1))], axis=1)": "parts of other shapes",
+    "xp.concat([x, x], axis=0)": "a concatenation along the rows of the batch",
+    "x[x > 0]": "indexing by an array",
+    "[row for row in x][0]": "a loop over a value",
+    "xp.concat([x, xp.ones((3, 1))], axis=1)": "parts with different shapes",
 }
 
 
@@ -107,5 +107,5 @@ def test_shapes_know_what_grows_with_the_batch() -> None:
     assert XP.concat([flat[:, None], flat[:, None]], axis=1)[:, 1:].operator == "reshape"  # one of its parts
     assert XP.where(x > 0, XP.zeros_like(x), x).reads[1].shape == ()
     assert str(Rows(2)) == "2 N"
-    with pytest.raises(TypeError, match="how many rows"):
+    with pytest.raises(TypeError, match="the number of rows"):
         range(x.shape[0])  # type: ignore[arg-type]

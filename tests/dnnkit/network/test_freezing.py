@@ -382,7 +382,7 @@ def test_an_older_backend_trains_networks_without_frozen_layers() -> None:
         with pytest.raises(BackendUnavailable, match=r"backend 'old' cannot train.*frozen layers \(dense\)"):
             train()
     asked = list(kit.trainings(Old()))
-    assert [what for what, _ in asked] == ["frozen layers are refused in words"]
+    assert [what for what, _ in asked] == ["frozen layers are refused with an error"]
     asked[0][1]()
 
 

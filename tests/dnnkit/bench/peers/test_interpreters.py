@@ -77,7 +77,7 @@ def test_one_run_with_peers_in_two_interpreters(other: str, tmp_path: Path) -> N
     assert parent.main([*options, "--python", f"numpy={other}", "--python", f"scikit-learn={other}"]) == 0
     results = json.loads(out.read_text())
     assert list(results["peers"]) == ["numpy", "numpy-again"]
-    assert results["left_out"] == {"scikit-learn": "sklearn is not installed; to have it: pip install scikit-learn"}
+    assert results["left_out"] == {"scikit-learn": "sklearn is not installed; to install it: pip install scikit-learn"}
     assert [record["peer"] for record in results["records"] if record["work"] == "6"] == ["numpy", "numpy-again"]
 
 

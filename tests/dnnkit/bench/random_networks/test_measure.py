@@ -52,9 +52,9 @@ def test_a_whole_run(asked: list[tuple[str, str]]) -> None:
     first, second = ([row.case["peer"] for row in results.rows if row.case["network"] == work.name] for work in WORKS)
     assert (first, second) == (["dnnkit", "numpy"], ["dnnkit", "numpy", "torch"])
     assert results.warnings == [
-        "jax is left out: jax is not installed; to have it: pip install jax",
-        f"torch failed at {WORKS[0].name}: out of memory",
-        f"numpy differs at {WORKS[1].name}: loss 0.6, but dnnkit's is 0.5",
+        "jax was skipped: jax is not installed; to install it: pip install jax",
+        f"torch failed on {WORKS[0].name}: out of memory",
+        f"numpy differs on {WORKS[1].name}: loss 0.6, but dnnkit's is 0.5",
     ]
     assert [name for name, _, _ in results.identical] == [f"dnnkit, {work.name}" for work in WORKS]
     (limit,) = results.limits.values()  # both are of float64

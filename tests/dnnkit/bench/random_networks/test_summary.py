@@ -36,7 +36,7 @@ def test_a_peer_that_came_to_another_loss_is_named() -> None:
     small, large = measured(made_up())
     assert list(small.disagreements()) == []
     (words,) = large.disagreements()  # 1e-7 is rounding in float64, 2e-5 is not
-    assert words == f"torch differs at {LONG}: loss 0.50001, but dnnkit's is 0.5"
+    assert words == f"torch differs on {LONG}: loss 0.50001, but dnnkit's is 0.5"
 
 
 def test_float32_may_differ_by_more_but_not_be_lost() -> None:
