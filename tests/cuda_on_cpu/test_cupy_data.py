@@ -142,7 +142,7 @@ def test_data_are_not_held_twice_on_the_host(cupy: ModuleType, monkeypatch: pyte
     np.testing.assert_array_equal(net.backend.asarray(foreign, "float64").get(), foreign)
 
 
-def test_arrays_of_a_gpu_are_taken_where_they_are(cupy: ModuleType) -> None:
+def test_arrays_on_a_gpu_are_used_in_place(cupy: ModuleType) -> None:
     x, labels = data()
     net = ADAM.network("cupy", "float32")
     there = cupy.asarray(x.astype(np.float32).reshape(90, 16)), cupy.asarray(labels)
@@ -185,7 +185,7 @@ def test_rows_of_an_array_in_another_order_are_gathered_once(cupy: ModuleType) -
 
 
 @pytest.mark.parametrize("dtype", ["float16", ">f4", "int8", "bool", "uint64"])
-def test_numbers_of_any_kind_are_taken(cupy: ModuleType, dtype: str) -> None:
+def test_numbers_of_any_kind_are_accepted(cupy: ModuleType, dtype: str) -> None:
     x, labels = data()
     x = (x > 8).astype(dtype)
     losses = []

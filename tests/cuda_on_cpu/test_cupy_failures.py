@@ -42,7 +42,7 @@ FAILURES: list[tuple[Exception, type[Exception], str, str]] = [
 
 
 @pytest.mark.parametrize(("failure", "kind", "reason", "cure"), FAILURES, ids=lambda value: str(value)[:40])
-def test_a_failure_is_said_with_its_cure(
+def test_a_failure_is_reported_with_its_cure(
     cupy: ModuleType, monkeypatch: pytest.MonkeyPatch, failure: Exception, kind: type[Exception], reason: str, cure: str
 ) -> None:
     net, loaded = ready(ADAM)
@@ -61,7 +61,7 @@ def test_a_failure_is_said_with_its_cure(
 
 
 @pytest.mark.parametrize("name", ["cupy", "cupy:1"])
-def test_a_failure_of_a_function_on_arrays_is_said_as_well(
+def test_a_failure_of_a_function_on_arrays_is_reported_too(
     cupy: ModuleType, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """`dk.ops` belong to no executable, which would report it."""
@@ -125,7 +125,7 @@ def test_what_we_know_nothing_of_is_left_as_it_is(
     assert failures.in_our_words(failure, "GPU 0") is None
 
 
-def test_pinned_memory_that_is_not_to_be_had_is_said(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_allocation_of_pinned_memory_is_reported(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(size: int) -> None:
         raise CUDARuntimeError(2)
 

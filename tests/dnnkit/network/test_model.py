@@ -324,7 +324,7 @@ def test_data_come_as_lists_tuples_or_dictionaries() -> None:
         assert isinstance(single.predict(a), list)
 
 
-def test_bytes_and_other_numbers_are_taken_as_they_are(backend: Backend) -> None:
+def test_bytes_and_other_numbers_are_used_as_they_are(backend: Backend) -> None:
     x, z = dk.Input((2, 2), name="image"), dk.Input(3, name="table")
     flat = dk.Flatten()(dk.Rescaling(1 / 255)(x))
     net = dk.Model([x, z], dk.Dense(2)(dk.layers.concatenate([flat, z])), seed=0)
@@ -405,7 +405,7 @@ def test_callbacks_know_which_metrics_of_an_output_should_grow() -> None:
 # -- descriptions ----------------------------------------------------------------------------------------------------
 
 
-def test_it_says_how_it_is_connected_within_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_summary_shows_connections_within_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
     net = compiled(backend="numpy")
     net.build(8)
     net.summary()
