@@ -1,4 +1,4 @@
-"""Rows that are read when they are asked for: those of an array, of a file, of many files one after the other."""
+"""Rows that are read on demand, from an array, a file, or several files one after the other."""
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
@@ -13,50 +13,50 @@ from dnnkit.errors import DataError
 
 
 class Rows(ABC):
-    """A table (N, ...) of numbers that is not in memory, or need not be."""
+    """A table (N, ...) of numbers that need not be in memory."""
 
     name: str
-    """What it is called in errors, such as its path."""
+    """Name in errors, such as the path."""
     count: int
-    """N."""
+    """Number of rows, N."""
     shape: tuple[int, ...]
-    """Of a row."""
+    """Shape of a row."""
     dtype: np.dtype
     columns: tuple[str, ...] = ()
-    """Their names, if they have names."""
+    """Names of the columns, if they have any."""
     pieces: NDArray[np.int64] | None = None
-    """How many rows each piece has that is read from its beginning; None where any rows are read as fast as others."""
+    """Number of rows of each piece that can only be read from its start; None for random access."""
 
     @abstractmethod
     def read(self, first: int, out: HostArray) -> None:
         """Fill `out` with the rows from `first` on, converted to its dtype.
 
         Raises:
-            DataError: the file is damaged, or shorter than it was.
+            DataError: the file is damaged, or shorter than before.
         """
 
     def expect(self, first: int, count: int) -> None:  # noqa: B027 - a hint
-        """So many rows from `first` on will be read soon."""
+        """Announce that `count` rows from `first` on will be read soon."""
 
     def release(self) -> None:  # noqa: B027 - most keep nothing
-        """Give back what was kept to read on where reading ended."""
+        """Release what was kept for continuing to read."""
 
     def place(self, row: int) -> tuple[str, int]:
-        """The file that has a row, and its number there."""
+        """Return the file of a row, and its index in that file."""
         return self.name, row
 
     def identity(self) -> str:
-        """What tells it from other data, cheaply."""
+        """Return a cheap fingerprint of the data."""
         return f"{self.count} rows {self.shape} {self.dtype}"
 
     @property
     def row_bytes(self) -> int:
-        """Of a row as it is stored, uncompressed."""
+        """Bytes per row as stored, uncompressed."""
         return prod(self.shape) * self.dtype.itemsize
 
 
 class ArrayRows(Rows):
-    """Those of an array, such as a memory map."""
+    """Rows of an array, such as a memory map."""
 
     def __init__(self, array: HostArray, name: str) -> None:
         if array.ndim == 0 or not len(array) or array.dtype.kind not in "biuf":
@@ -75,7 +75,7 @@ class ArrayRows(Rows):
 
 
 class JoinedRows(Rows):
-    """Those of several, one after the other."""
+    """Rows of several sources, one after the other."""
 
     def __init__(self, shards: Sequence[Rows], name: str) -> None:
         first = shards[0]
@@ -127,7 +127,7 @@ class JoinedRows(Rows):
 
 
 def _columns_differ(one: Rows, other: Rows) -> str:
-    """What to say of shards with other columns."""
+    """Return the error message for shards with different columns."""
     missing = [name for name in one.columns if name not in other.columns]
     more = [name for name in other.columns if name not in one.columns]
     what = f"lacks the column {missing[0]!r}" if missing else "has its columns in another order"
