@@ -12,6 +12,7 @@ from dnnkit.many.fitting import fit_many
 from dnnkit.many.folds import Division, Stratified, count_rows, division_of, labels_of, share_of, taken
 from dnnkit.many.history import ManyHistory
 from dnnkit.many.intervals import Interval, interval_of_mean
+from dnnkit.network.streamed import as_arrays
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.registry import did_you_mean
 from dnnkit.seeds import check_seed
@@ -65,6 +66,7 @@ def cross_validate(
         if name in options:
             raise ConfigurationError(f"{name} beside cross_validate: the folds say what is held out; leave it out")
     seed = check_seed(seed)
+    x, y, sample_weight = as_arrays(x, y, sample_weight)
     division = division_of(folds, count_rows(x), labels_of(y, stratified), repeats, seed)
     networks = [made(make, seed + number) for number in range(len(division))]
     many = fit_many(networks, x, y, sample_weight=sample_weight, rows=division, **options)

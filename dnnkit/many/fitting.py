@@ -28,6 +28,7 @@ from dnnkit.many.orders import SharedOrders
 from dnnkit.many.table import make_table
 from dnnkit.many.together import Together
 from dnnkit.network import checks
+from dnnkit.network.streamed import as_arrays
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.settings import FLAG, shown
 from dnnkit.training import loop
@@ -119,6 +120,7 @@ def fit_many(
             "rows say what each network is validated on, and so does validation_data or validation_split: give one"
         )
     epochs = checks.check_count("epochs", epochs)
+    x, y, sample_weight = as_arrays(x, y, sample_weight)
     orders = None
     if isinstance(shuffle, str) and shuffle == "shared":
         shuffle, orders = True, SharedOrders(order_seed)

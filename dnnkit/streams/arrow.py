@@ -14,7 +14,7 @@ from dnnkit.registry import did_you_mean
 from dnnkit.streams.formats import Columns
 from dnnkit.streams.rows import Rows
 
-DECODED = 2 << 20
+DECODED = 4 << 20
 """Approximate number of bytes decoded at a time."""
 
 CURSORS = 8

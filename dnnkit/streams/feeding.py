@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.executable import Executable
+from dnnkit.backends.processors import processors
 from dnnkit.backends.state import HostArray
 from dnnkit.background import Ahead
 from dnnkit.deferred import dataclass
@@ -17,9 +18,15 @@ from dnnkit.kernels.array import namespace
 from dnnkit.network.protocol import Network
 from dnnkit.streams.locating import located
 from dnnkit.streams.order import EpochOrder
-from dnnkit.streams.rows import Rows
-from dnnkit.streams.stream import Stream, rows_in_buffer
+from dnnkit.streams.rows import Places, Rows
+from dnnkit.streams.stream import Stream, places_in, rows_in_buffer
 from dnnkit.training.parts import Part
+
+READERS = 4
+"""Threads that read a chunk, at most."""
+
+SHARE = 4 << 20
+"""Bytes that are worth a thread."""
 
 Check = Callable[[Any, Any, Any], tuple[Any, Any, Any]]
 """Returns samples, targets and weights as the executable loads them, or raises an error."""
@@ -149,14 +156,9 @@ class StreamFeed:
         given = zip(_parts(self._stream), buffer, strict=True)
         of = [(rows, out[: last - first]) for rows, out in given if rows is not None and out is not None]
         for rows, _ in of:
-            for row, count in spans:
-                rows.expect(row, count)
+            rows.expect(spans)
         for rows, out in of:
-            place = 0
-            for row, count in spans:
-                with np.errstate(over="ignore"):  # what is infinite in the dtype in memory is an error below
-                    rows.read(row, out[place : place + count])
-                place += count
+            _fill(rows, places_in(out, spans))
         x, y, weights = (None if out is None else out[: last - first] for out in buffer)
         try:
             checked = self._check(x, y, weights)
@@ -166,6 +168,32 @@ class StreamFeed:
 
     def _try(self, x: Any, y: Any, weights: Any) -> None:
         self._executable.load(*self._check(x, y, weights))
+
+
+def _fill(rows: Rows, places: Places) -> None:
+    """Read all places; by several threads at the same time where rows are read one as fast as another.
+
+    A thread that reads takes a processor from the workers that train, and these wait for each other: so it is short.
+    """
+    readers = 1 if rows.pieces is not None else min(READERS, processors(), -(-rows.row_bytes * _count(places) // SHARE))
+    shares = [places[number::readers] for number in range(readers)]
+    others = [Ahead(partial(_read_share, rows, share)) for share in shares[1:]]
+    try:
+        _read_share(rows, shares[0])
+    finally:
+        for other in others:  # they write to the buffer
+            other.wait()
+    for other in others:
+        other.result()
+
+
+def _read_share(rows: Rows, places: Places) -> None:
+    with np.errstate(over="ignore"):  # what is infinite in the dtype in memory is an error when it is loaded
+        rows.read_places(places)
+
+
+def _count(places: Places) -> int:
+    return sum(len(out) for _, out in places)
 
 
 def _parts(stream: Stream) -> tuple[Rows | None, Rows | None, Rows | None]:

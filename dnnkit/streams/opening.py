@@ -12,6 +12,7 @@ from dnnkit.errors import ConfigurationError, DataError
 from dnnkit.settings import shown
 from dnnkit.streams.formats import FORMATS, Columns, is_data_file
 from dnnkit.streams.rows import ArrayRows, JoinedRows, Rows
+from dnnkit.streams.sparse import SparseRows, is_sparse
 
 
 def is_path(given: Any) -> bool:
@@ -55,7 +56,9 @@ def files_of(given: Any, what: str) -> list[Path]:
 
 
 def open_rows(given: Any, what: str, columns: Columns | None = None) -> Rows:
-    """Return the rows of an array, a file, several files, or a folder of files."""
+    """Return the rows of an array, a sparse matrix, a file, several files, or a folder of files."""
+    if is_sparse(given):
+        return SparseRows(given, what)
     if not is_path(given):
         return ArrayRows(np.asanyarray(given), what)
     shards = [_open_file(path, what, columns or Columns()) for path in files_of(given, what)]

@@ -2,14 +2,18 @@
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.backends.state import HostArray
 from dnnkit.errors import DataError
+
+Places: TypeAlias = Sequence[tuple[int, HostArray]]
+"""First rows, and the array that each run of rows goes to."""
 
 
 class Rows(ABC):
@@ -31,12 +35,19 @@ class Rows(ABC):
     def read(self, first: int, out: HostArray) -> None:
         """Fill `out` with the rows from `first` on, converted to its dtype.
 
+        Unless there are pieces, several threads may read at the same time.
+
         Raises:
             DataError: the file is damaged, or shorter than before.
         """
 
-    def expect(self, first: int, count: int) -> None:  # noqa: B027 - a hint
-        """Announce that `count` rows from `first` on will be read soon."""
+    def read_places(self, places: "Places") -> None:
+        """Read runs of rows, as `read` does; the overhead is paid once for all of them."""
+        for first, out in places:
+            self.read(first, out)
+
+    def expect(self, spans: Sequence[tuple[int, int]]) -> None:  # noqa: B027 - a hint
+        """Announce rows (first, count) that will be read soon."""
 
     def release(self) -> None:  # noqa: B027 - most keep nothing
         """Release what was kept for continuing to read."""
@@ -74,6 +85,42 @@ class ArrayRows(Rows):
         return f"{super().identity()} {ends.tobytes().hex()[:4096]}"
 
 
+class SlicedRows(Rows):
+    """A run of the rows of another table.
+
+    Arguments:
+        rows: the table.
+        first: its first row here.
+        count: how many there are.
+    """
+
+    def __init__(self, rows: Rows, first: int, count: int) -> None:
+        self._rows, self._first, self.count = rows, first, count
+        self.name, self.shape, self.dtype, self.columns = rows.name, rows.shape, rows.dtype, rows.columns
+        if rows.pieces is not None:
+            ends = np.clip(np.cumsum(rows.pieces) - first, 0, count)
+            own = np.diff(ends, prepend=0)
+            self.pieces = own[own > 0]
+
+    def read(self, first: int, out: HostArray) -> None:  # noqa: D102
+        self._rows.read(self._first + first, out)
+
+    def read_places(self, places: Places) -> None:  # noqa: D102
+        self._rows.read_places([(self._first + first, out) for first, out in places])
+
+    def expect(self, spans: Sequence[tuple[int, int]]) -> None:  # noqa: D102
+        self._rows.expect([(self._first + first, count) for first, count in spans])
+
+    def release(self) -> None:  # noqa: D102
+        self._rows.release()
+
+    def place(self, row: int) -> tuple[str, int]:  # noqa: D102
+        return self._rows.place(self._first + row)
+
+    def identity(self) -> str:  # noqa: D102
+        return f"rows {self._first} and {self.count} more of {self._rows.identity()}"
+
+
 class JoinedRows(Rows):
     """Rows of several sources, one after the other."""
 
@@ -100,18 +147,32 @@ class JoinedRows(Rows):
         return self.shards[number], row - (self._ends[number - 1] if number else 0)
 
     def read(self, first: int, out: HostArray) -> None:  # noqa: D102
-        done = 0
-        while done < len(out):
-            shard, row = self._shard(first + done)
-            here = min(len(out) - done, shard.count - row)
-            shard.read(row, out[done : done + here])
-            done += here
+        self.read_places([(first, out)])
 
-    def expect(self, first: int, count: int) -> None:  # noqa: D102
+    def read_places(self, places: Places) -> None:  # noqa: D102
+        of_shards: dict[Rows, list[tuple[int, HostArray]]] = {}
+        for first, out in places:
+            done = 0
+            for shard, row, count in self._split(first, len(out)):
+                of_shards.setdefault(shard, []).append((row, out[done : done + count]))
+                done += count
+        for shard, own in of_shards.items():
+            shard.read_places(own)
+
+    def expect(self, spans: Sequence[tuple[int, int]]) -> None:  # noqa: D102
+        of_shards: dict[Rows, list[tuple[int, int]]] = {}
+        for first, count in spans:
+            for shard, row, here in self._split(first, count):
+                of_shards.setdefault(shard, []).append((row, here))
+        for shard, own in of_shards.items():
+            shard.expect(own)
+
+    def _split(self, first: int, count: int) -> Iterator[tuple[Rows, int, int]]:
+        """The shard, first row there and number of rows of each part of a run of rows."""
         while count > 0:
             shard, row = self._shard(first)
             here = min(count, shard.count - row)
-            shard.expect(row, here)
+            yield shard, row, here
             first, count = first + here, count - here
 
     def release(self) -> None:  # noqa: D102

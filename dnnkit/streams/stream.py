@@ -1,6 +1,7 @@
 """A data set that need not be in memory: samples, targets and row weights, read on demand."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from dnnkit.settings import whole as whole_number
 from dnnkit.streams.formats import Columns
 from dnnkit.streams.opening import as_names, is_column, is_path, open_rows
 from dnnkit.streams.order import BY_TURNS
-from dnnkit.streams.rows import Rows
+from dnnkit.streams.rows import Places, Rows, SlicedRows
 
 BUFFER = 48
 """Default size in MiB of the buffer in which rows are mixed; two buffers exist, because the next one is read ahead."""
@@ -116,18 +117,40 @@ class Stream:
         found = [None if rows is None else self._read(rows, places) for rows in (self.x, self.y, self.sample_weight)]
         return found[0], found[1], found[2]  # type: ignore[return-value]
 
+    def split(self, share: float) -> tuple["Stream", "Stream"]:
+        """The rows before that share of them at the end, and these.
+
+        Raises:
+            DataError: one of both would be empty.
+        """
+        cut = int(len(self) * (1 - share))
+        if not 0 < cut < len(self):
+            raise DataError(f"validation_split={share} of {len(self)} samples leaves one side empty")
+
+        def part(first: int, count: int) -> "Stream":
+            of_each = (self.x, self.y, self.sample_weight)
+            x, y, weights = (None if rows is None else SlicedRows(rows, first, count) for rows in of_each)
+            assert x is not None
+            return Stream(x, y, weights, self.buffer, self.block_rows)
+
+        return part(0, cut), part(cut, len(self) - cut)
+
     def read_all(self) -> tuple[HostArray, HostArray | None, HostArray | None]:
         """Return all rows."""
         return self.sample(len(self))
 
     @staticmethod
     def _read(rows: Rows, places: Sequence[tuple[int, int]]) -> HostArray:
-        out, done = np.empty((sum(count for _, count in places), *rows.shape), rows.dtype.newbyteorder("=")), 0
-        for first, count in places:
-            rows.read(first, out[done : done + count])
-            done += count
+        out = np.empty((sum(count for _, count in places), *rows.shape), rows.dtype.newbyteorder("="))
+        rows.read_places(places_in(out, places))
         rows.release()
         return out
+
+
+def places_in(out: HostArray, spans: Sequence[tuple[int, int]]) -> list[tuple[int, HostArray]]:
+    """Where each span of rows (first, count) goes in an array that has room for all, one behind the other."""
+    ends = accumulate(count for _, count in spans)
+    return [(first, out[end - count : end]) for (first, count), end in zip(spans, ends, strict=True)]
 
 
 def open(
@@ -189,8 +212,11 @@ class _Column(Rows):
     def read(self, first: int, out: HostArray) -> None:
         self._rows.read(first, out[:, None])
 
-    def expect(self, first: int, count: int) -> None:
-        self._rows.expect(first, count)
+    def read_places(self, places: Places) -> None:
+        self._rows.read_places([(first, out[:, None]) for first, out in places])
+
+    def expect(self, spans: Sequence[tuple[int, int]]) -> None:
+        self._rows.expect(spans)
 
     def release(self) -> None:
         self._rows.release()

@@ -84,6 +84,7 @@ def _kernels(registry: Registry[Any]) -> Iterator[str]:
 
 def _things(registry: Registry[Any]) -> Iterator[str]:
     """Yield an entry for each: signature, docstring, and the formula and shapes of its kernel."""
+    described: set[type] = set()
     for name in registry.names():
         thing = registry.get(name)
         names = [*dict.fromkeys([name, *_others(registry, name)])]
@@ -100,7 +101,10 @@ def _things(registry: Registry[Any]) -> Iterator[str]:
         elif isinstance(thing, Layout):
             told = f"Weights of {thing.thing}."
         elif is_dataclass(thing) and not isinstance(thing, type):
+            if type(thing) in described:
+                told = told.partition("\n\n")[0]
             told = f"`{thing!r}`: {told}"
+            described.add(type(thing))
         text = f"### `{title}`{also}\n\n{told}".rstrip()
         if contract:
             lines = [f"{what}: {_section(contract, what)}" for what in ("Maths", "Shapes", "Units", "Source")]
@@ -145,8 +149,9 @@ def _told(thing: Any) -> str:
     """Return the docstring as Markdown, with sections such as Arguments as lists."""
     text = inspect.getdoc(thing) or ""
     text = re.sub(r"^(Arguments|Attributes|Returns|Raises|Source):$", r"**\1**\n", text, flags=re.MULTILINE)
-    text = re.sub(r"(\*\*Returns\*\*\n\n) +", r"\1", text)
-    text = re.sub(r"^    (\w[\w, *]*): ", r"- `\1`: ", text, flags=re.MULTILINE)
+    text = re.sub(r"(\*\*(?:Returns|Source)\*\*\n\n) +", r"\1", text)
+    entry = r"^    (\w[\w*]*(?:,\s+\w[\w*]*)*): "  # a list of names may continue on further lines
+    text = re.sub(entry, lambda found: f"- `{' '.join(found[1].split())}`: ", text, flags=re.MULTILINE)
     return re.sub(r"^        (?=\S)", "  ", text, flags=re.MULTILINE)
 
 

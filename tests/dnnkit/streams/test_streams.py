@@ -67,6 +67,19 @@ def test_what_fits_into_the_buffer_is_trained_on_as_in_memory(backend: Backend, 
     assert bits(net) == bits(expected)
 
 
+def test_a_share_at_the_end_is_held_out(backend: Backend, tmp_path: Path) -> None:
+    expected, net, cut = network(backend), network(backend), int(ROWS * 0.9)
+    x, y = data()
+    options: dict[str, Any] = {"batch_size": BATCH, "epochs": 2, "verbose": 0}
+    kept = dk.streams.open(x[:cut], y[:cut], buffer=BUFFER, block_rows=7)
+    in_two = expected.fit(kept, validation_data=(x[cut:], y[cut:]), **options)
+    split = net.fit(opened(tmp_path), validation_split=0.1, **options)
+    assert bits(net) == bits(expected)
+    assert split.history == in_two.history
+    with pytest.raises(DataError, match=r"validation_split=0\.999 of 523 samples leaves one side empty"):
+        net.fit(opened(tmp_path), validation_split=0.999, verbose=0)
+
+
 class PressCtrlCAt(dk.Callback):
     """Send the signal once this many steps have run."""
 
@@ -204,7 +217,6 @@ def test_what_is_wrong_names_the_shard_and_the_row(
 
 @pytest.mark.parametrize(("options", "message"), [
     ({"shuffle": "with_replacement"}, "draws from all rows"),
-    ({"validation_split": 0.1}, "give validation_data"),
     ({"y": np.zeros(ROWS)}, "has targets and weights of its own"),
     ({"batch_size": 200}, "more than the buffer of"),
 ])  # fmt: skip
