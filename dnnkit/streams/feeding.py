@@ -23,10 +23,10 @@ from dnnkit.streams.stream import Stream, places_in, rows_in_buffer
 from dnnkit.training.parts import Part
 
 READERS = 4
-"""Threads that read a chunk, at most."""
+"""Maximum number of threads that read a chunk."""
 
 SHARE = 4 << 20
-"""Bytes that are worth a thread."""
+"""Minimum number of bytes per thread."""
 
 Check = Callable[[Any, Any, Any], tuple[Any, Any, Any]]
 """Returns samples, targets and weights as the executable loads them, or raises an error."""
@@ -171,9 +171,9 @@ class StreamFeed:
 
 
 def _fill(rows: Rows, places: Places) -> None:
-    """Read all places; by several threads at the same time where rows are read one as fast as another.
+    """Read all places, with several threads if rows can be read in any order.
 
-    A thread that reads takes a processor from the workers that train, and these wait for each other: so it is short.
+    Reading has to be short, because it takes a processor from the training workers, which wait for each other.
     """
     readers = 1 if rows.pieces is not None else min(READERS, processors(), -(-rows.row_bytes * _count(places) // SHARE))
     shares = [places[number::readers] for number in range(readers)]

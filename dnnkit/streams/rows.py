@@ -13,7 +13,7 @@ from dnnkit.backends.state import HostArray
 from dnnkit.errors import DataError
 
 Places: TypeAlias = Sequence[tuple[int, HostArray]]
-"""First rows, and the array that each run of rows goes to."""
+"""Runs of rows: the first row, and the array to fill."""
 
 
 class Rows(ABC):
@@ -90,8 +90,8 @@ class SlicedRows(Rows):
 
     Arguments:
         rows: the table.
-        first: its first row here.
-        count: how many there are.
+        first: index of the first row of the run.
+        count: number of rows.
     """
 
     def __init__(self, rows: Rows, first: int, count: int) -> None:
@@ -168,7 +168,7 @@ class JoinedRows(Rows):
             shard.expect(own)
 
     def _split(self, first: int, count: int) -> Iterator[tuple[Rows, int, int]]:
-        """The shard, first row there and number of rows of each part of a run of rows."""
+        """Yield (shard, first row in it, number of rows) for each part of a run of rows."""
         while count > 0:
             shard, row = self._shard(first)
             here = min(count, shard.count - row)

@@ -118,10 +118,10 @@ class Stream:
         return found[0], found[1], found[2]  # type: ignore[return-value]
 
     def split(self, share: float) -> tuple["Stream", "Stream"]:
-        """The rows before that share of them at the end, and these.
+        """Split into the leading rows and the last `share` of the rows.
 
         Raises:
-            DataError: one of both would be empty.
+            DataError: one of them would be empty.
         """
         cut = int(len(self) * (1 - share))
         if not 0 < cut < len(self):
@@ -148,7 +148,7 @@ class Stream:
 
 
 def places_in(out: HostArray, spans: Sequence[tuple[int, int]]) -> list[tuple[int, HostArray]]:
-    """Where each span of rows (first, count) goes in an array that has room for all, one behind the other."""
+    """Return (first row, part of `out`) for each span (first, count), which fill `out` one after the other."""
     ends = accumulate(count for _, count in spans)
     return [(first, out[end - count : end]) for (first, count), end in zip(spans, ends, strict=True)]
 
@@ -168,7 +168,7 @@ def open(
 
     Arguments:
         x: path of a .npy, .parquet or .arrow file; a pattern ("train/x-*.npy"), a folder, or a list of such files,
-            which are shards of one data set in the order of their names; or an array, such as a memory map.
+            which are shards of one data set in the order of their names; an array, such as a memory map; or a sparse matrix.
         y: the targets, given likewise, or the names of the columns of x that are the targets.
         sample_weight: the row weights, given likewise.
         columns: names of the columns of a table that are the samples; default: all except targets and weights.
@@ -203,7 +203,7 @@ def open(
 
 
 class _Column(Rows):
-    """One column as a vector (N,)."""
+    """A single column as a vector (N,)."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows, self.name, self.count, self.shape = rows, rows.name, rows.count, ()
@@ -229,7 +229,7 @@ class _Column(Rows):
 
 
 def as_stream(x: Any, y: Any, sample_weight: Any) -> Stream:
-    """The stream that is given, or that a path is opened as."""
+    """Return a given stream, or open paths as one."""
     if not isinstance(x, Stream):
         return open(x, y, sample_weight)
     if y is not None or sample_weight is not None:
@@ -240,7 +240,7 @@ def as_stream(x: Any, y: Any, sample_weight: Any) -> Stream:
 
 
 def rows_in_buffer(stream: Stream, row_bytes: int, batch_size: int) -> int:
-    """Rows of a chunk: whole batches, as many as the buffer holds of rows of so many bytes."""
+    """Return the rows per chunk: as many whole batches as fit in the buffer, with rows of `row_bytes` bytes."""
     room = int(stream.buffer * 2**20 / max(1, row_bytes))
     if room < batch_size:
         raise ConfigurationError(
