@@ -23,7 +23,7 @@ def test_what_fails(monkeypatch, capsys, answer, explained, status, told) -> Non
     assert told in capsys.readouterr().out
 
 
-def test_all_that_dnnkit_needs_is_asked_about() -> None:
+def test_all_requirements_of_dnnkit_are_audited() -> None:
     names = {package.partition("==")[0] for package in audit.needed("dnnkit", {"dnnkit"})}
     assert {"numpy", "llvmlite", "filelock", "pygments"} <= names
     assert "pytest" not in names

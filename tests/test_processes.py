@@ -37,7 +37,7 @@ def test_a_hanging_process_reports_its_output_and_stacks() -> None:
         assert part in str(failure.value)
 
 
-def test_one_that_is_read_while_it_hangs_is_no_wait_for_ever() -> None:
+def test_reading_from_a_hanging_process_ends() -> None:
     with pytest.raises(AssertionError, match="hung for 1 s"), started(python(WAITS), patience=1) as process:
         process.line("never")
 

@@ -72,7 +72,7 @@ def test_where_the_processors_time_is_unknown_no_gpu_is_asked(monkeypatch: pytes
     monkeypatch.setattr(cuda_diagnosis, "probe", lambda: pytest.fail("a GPU was asked for"))
     chosen = choosing.choose(None, WIDE, 512)
     assert chosen.backend.name == "numpy"
-    assert "is not known" in chosen.why
+    assert "is unknown" in chosen.why
 
 
 @pytest.mark.parametrize("is_compiled", [False, True])
@@ -83,7 +83,7 @@ def test_a_network_that_only_predicts_stays(is_compiled: bool, monkeypatch: pyte
         net.compile("adam", "mean_squared_error")
     net.predict(np.ones((1, 784)))
     assert net.backend.name == "numba"
-    assert net.history.plan.details[choosing.CHOSEN] == "numba: a network that only predicts stays where the data are"
+    assert net.history.plan.details[choosing.CHOSEN] == "numba: a network that only predicts runs where the data are"
 
 
 def trained(**options: Any) -> dk.Sequential:

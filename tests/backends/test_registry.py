@@ -150,7 +150,7 @@ def test_a_plugin_is_listed(plugins: Path) -> None:
     ("entry", "message"),
     [
         ("numpy = example_backend:ExampleBackend", "a name of dnnkit"),
-        ("other = example_backend:ExampleBackend", "says name = 'example'"),
+        ("other = example_backend:ExampleBackend", "has name = 'example'"),
         ("other = example_backend:np", "expected a subclass"),
         ("other = example_backend:missing", "could not be imported"),
         ("other = no_such_module:Backend", "could not be imported"),

@@ -172,7 +172,7 @@ def test_a_cooperative_grid_that_does_not_fit_is_cut_with_a_warning(cupy: Any) -
         module.get_function("add")((2, 500, 1), (32,), arguments)
 
 
-def test_shared_memory_above_48_kib_must_be_asked_for(cupy: Any) -> None:
+def test_shared_memory_above_48_kib_has_to_be_requested(cupy: Any) -> None:
     add = cupy.RawModule(code=KERNEL, options=("-DREAL=double",)).get_function("add")
     x, y = cupy.zeros(32), cupy.zeros(32)
     with pytest.raises(AssertionError, match="100000 bytes of shared memory"):

@@ -149,7 +149,7 @@ def test_the_host_is_two_graphs_ahead_at_most(cupy: ModuleType) -> None:
 
 @pytest.mark.parametrize("how", WAYS)
 @pytest.mark.parametrize("stop_at", [2, 3, 6])
-def test_who_stops_within_an_epoch_goes_on_with_the_same_bits(cupy: ModuleType, how: str, stop_at: int) -> None:
+def test_an_epoch_stopped_in_between_resumes_with_the_same_bits(cupy: ModuleType, how: str, stop_at: int) -> None:
     with way(how):
         whole, loaded = ready(DROPOUT)
         whole.executable.begin_epoch(loaded, np.arange(90), BATCH)
@@ -177,7 +177,7 @@ def test_who_stops_within_an_epoch_goes_on_with_the_same_bits(cupy: ModuleType, 
     assert executable.totals() == whole.executable.totals()
 
 
-def test_steps_in_other_streams_are_recorded_anew(cupy: ModuleType) -> None:
+def test_steps_in_other_streams_are_recorded_again(cupy: ModuleType) -> None:
     expected, loaded = ready(ADAM)
     expected.executable.begin_epoch(loaded, np.arange(90), BATCH)
     steps(expected, 0, 9)
@@ -338,7 +338,7 @@ def test_two_networks_in_turns_do_not_disturb_each_other(cupy: ModuleType) -> No
     assert [parameters(net) for net in pair] == alone
 
 
-def test_a_layer_of_ones_own_is_never_recorded(cupy: ModuleType) -> None:
+def test_a_custom_layer_is_never_recorded(cupy: ModuleType) -> None:
     class Doubled(dk.Layer):
         calls = 0
 

@@ -72,13 +72,13 @@ def test_one_hot_rows_are_targets_to_be_within_reach_of():
     assert iterations == iterations_to_confidence(classifier(), X, CLASSES)  # p of the true class is the furthest off
 
 
-def test_lists_are_taken():
+def test_lists_are_accepted():
     assert iterations_to_confidence(gate(), X.tolist(), AND.tolist()) == iterations_to_confidence(gate(), X, AND)
     net = classifier()
     assert iterations_to_confidence(net, X.tolist(), CLASSES.tolist()) == net.executable.state.step
 
 
-def test_more_confidence_takes_longer_and_goes_on_from_less():
+def test_more_confidence_takes_longer_and_continues_from_less():
     levels = (0.6, 0.9, 0.95, 0.99)
     alone = [iterations_to_confidence(gate(), X, AND, confidence=level) for level in levels]
     assert alone == sorted(set(alone))

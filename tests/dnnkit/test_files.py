@@ -116,7 +116,7 @@ def test_a_user_without_a_home_gets_a_cache_without_a_tilde(monkeypatch: pytest.
     assert files.cache_folder() == Path(tempfile.gettempdir()) / f"dnnkit-{os.getuid()}"
 
 
-def test_the_cache_folder_that_was_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_requested_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
     monkeypatch.setenv("HOME", "/home/ada")
     monkeypatch.chdir(tmp_path)

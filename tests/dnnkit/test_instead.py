@@ -114,7 +114,7 @@ class WithInit(dk.Layer):
         self.taken = dtype, others
 
 
-def test_classes_of_ones_own_take_what_they_say() -> None:
+def test_custom_classes_accept_their_own_arguments() -> None:
     assert WithRegularizer(kernel_regularizer=2.0).kernel_regularizer == 2
     assert WithInit(dtype=3, seed=4).taken == (3, {"seed": 4})
     with pytest.raises(TypeError, match="WithRegularizer takes no argument 'activity_regularizer': penalties"):

@@ -254,7 +254,7 @@ def test_keras_words_exclude_parameters_from_decay() -> None:
         (lambda: dk.Adam(predict_with="mean"), '"average" or "current"'),
     ],
 )
-def test_what_cannot_work_is_refused(make: Any, message: str) -> None:
+def test_invalid_settings_are_rejected(make: Any, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         make()
 
@@ -334,7 +334,7 @@ def test_steps_of_seconds_are_steps_as_well(backend: Backend, monkeypatch: pytes
         np.testing.assert_allclose(value, expected.averages[name], rtol=1e-10, atol=1e-13)
 
 
-def test_training_goes_on_exactly_within_an_epoch(backend: Backend, tmp_path: Any) -> None:
+def test_training_resumes_exactly_within_an_epoch(backend: Backend, tmp_path: Any) -> None:
     expected = network(everything(), backend)
     expected.fit(X, Y, batch_size=5, steps=12, verbose=0)
     net = network(everything(), backend)

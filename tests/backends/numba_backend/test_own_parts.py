@@ -432,7 +432,7 @@ def test_inspection_names_them() -> None:
         net.build(x.shape[1])
         text = " ".join(net.inspect(x, labels).step.schedule.split())
     assert "own_forward" in text
-    assert "Call Scale's own backward" in text
+    assert "Call Scale's user-defined backward" in text
     assert text.count("own_measures") == 1
 
 

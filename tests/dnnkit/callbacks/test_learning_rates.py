@@ -149,6 +149,6 @@ def test_a_schedule_in_the_optimizer_is_rejected_before_training(make):
         (lambda: fit(network(), "LearningRateScheduler"), "needs arguments, so pass an object"),
     ],
 )
-def test_what_cannot_work_is_refused(make, message):
+def test_invalid_settings_are_rejected(make, message):
     with pytest.raises(ConfigurationError, match=message):
         make()

@@ -24,7 +24,7 @@ def test_an_exploding_network_is_stopped_with_a_warning_that_says_where(backend)
     assert np.isnan(history["loss"][0])
 
 
-def test_a_healthy_network_is_left_alone(backend):
+def test_a_healthy_network_is_not_stopped(backend):
     history = network(0.1).fit(DATA, LABELS, epochs=3, callbacks=[dk.TerminateOnNaN()], verbose=0)
     assert history.epoch == [0, 1, 2]
 

@@ -53,7 +53,7 @@ def test_they_are_what_scikit_learn_loads_and_splits():
 
 
 @pytest.mark.parametrize("content", [None, b"", b"damaged"], ids=["missing", "empty", "damaged"])
-def test_a_file_that_is_missing_or_damaged_is_told(content, monkeypatch, tmp_path):
+def test_a_missing_or_damaged_file_is_reported(content, monkeypatch, tmp_path):
     file = tmp_path / "digits.npy"
     if content is not None:
         file.write_bytes(content or digits.FILE.read_bytes()[:-1] + b"\0")

@@ -208,7 +208,7 @@ def test_an_unknown_name_lists_defined_ones_and_says_how_to_define_it():
         dk.Dense(3, activation="wav")
 
 
-def test_a_wrong_derivative_is_refused():
+def test_a_wrong_derivative_is_rejected():
     reference = ModuleType("planted")
     reference.forward, reference.derivative = np.sin, lambda x: np.cos(x) + 0.01 * (x > 2)
     with pytest.raises(ConfigurationError, match=r"the derivative of 'sin\(x\)' at x = 2\.0.*finite differences"):

@@ -42,7 +42,7 @@ def test_a_process_that_ended_meanwhile_is_replaced() -> None:
 
 
 @posix
-def test_ctrl_c_is_heard_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_works_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     Formula("before", "x * 5")
 
     def interrupt(*_: object) -> None:

@@ -125,7 +125,7 @@ def test_a_save_whose_formula_was_tampered_with_is_an_error(tmp_path: Path):
         dk.load(tmp_path)
 
 
-def test_where_it_is_not_finite_is_said_with_the_targets():
+def test_non_finite_values_are_reported_with_the_targets():
     with pytest.warns(FormulaWarning) as caught:
         dk.loss("counts", "y - t * log(y)")
     (message,) = {str(warning.message) for warning in caught}
@@ -197,7 +197,7 @@ def test_weights_of_another_number_of_outputs_are_an_error():
         dk.ops.f([1.0, 2.0], [1.0, 2.0])
 
 
-def test_a_wrong_derivative_is_refused():
+def test_a_wrong_derivative_is_rejected():
     wrong = loss_derivation._for_target(lambda y, t, xp: (y**3, 3 * y**2 + 0.1 * (y > 2)), 0.0)
     with pytest.raises(
         ConfigurationError, match=r"the derivative of 'y\^3 \+ t' at t = 0, y = 2\.0.*finite differences"

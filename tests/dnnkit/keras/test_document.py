@@ -18,7 +18,7 @@ PAIRS = [
 ]
 
 
-def test_every_program_for_keras_stands_beside_one_for_dnnkit() -> None:
+def test_every_program_for_keras_has_one_for_dnnkit() -> None:
     assert len(PAIRS) == sum(kind == "python keras" for kind, _ in BLOCKS) >= 3
 
 

@@ -159,7 +159,7 @@ class Watch:
             self._act(many)
 
 
-def test_a_callback_ends_one_and_the_others_go_on(backend: Backend) -> None:
+def test_a_callback_ends_one_and_the_others_continue(backend: Backend) -> None:
     nets, twins = [network(backend, seed) for seed in range(3)], [network(backend, seed) for seed in range(3)]
     watch = Watch(1, lambda many: many.stop(1, "halving"))
     many = dk.fit_many(nets, *data(), batch_size=BATCH, epochs=4, callbacks=watch, verbose=0)
@@ -191,7 +191,7 @@ def press(many: dk.ManyHistory) -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-def test_ctrl_c_keeps_what_was_learned_and_resume_goes_on(backend: Backend, tmp_path: Path, caplog: Any) -> None:
+def test_ctrl_c_keeps_the_results_and_resume_continues(backend: Backend, tmp_path: Path, caplog: Any) -> None:
     def sweep() -> list[dk.Sequential]:
         return [network(backend, seed, dropout=0.2 * (seed % 2)) for seed in range(4)]
 
@@ -219,7 +219,7 @@ def test_ctrl_c_keeps_what_was_learned_and_resume_goes_on(backend: Backend, tmp_
         dk.fit_many(sweep()[:2], *data(), checkpoint=tmp_path, resume=True, **options)
 
 
-def test_it_says_which_network_is_wrong() -> None:
+def test_an_error_names_the_network() -> None:
     x, y = data()
 
     def new(seed: int = 0, **differs: Any) -> dk.Sequential:

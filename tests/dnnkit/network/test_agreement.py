@@ -36,7 +36,7 @@ def compiled(last: list[dk.Layer], loss, metrics=()) -> dk.Sequential:
         ("softplus", "values"),
     ],
 )
-def test_what_an_activation_gives_is_asked_of_it(name, gives):
+def test_the_range_of_an_activation_is_measured(name, gives):
     assert registry.activation(name).gives == gives
 
 

@@ -242,7 +242,7 @@ def test_every_finite_number_is_accepted_and_every_other_is_rejected(x: np.ndarr
             net.predict(x)
 
 
-def test_lists_and_strided_and_fortran_arrays_are_taken() -> None:
+def test_lists_and_strided_and_fortran_arrays_are_accepted() -> None:
     net = network()
     expected = net.predict(X)
     wide = np.zeros((6, 8))
@@ -286,7 +286,7 @@ def test_counted_steps_show_rows_again(backend: Backend):
     assert history["accuracy"][0] == pytest.approx(scores["accuracy"])
 
 
-def test_numpys_numbers_are_taken_everywhere(backend: Backend, tmp_path):
+def test_numpy_scalars_are_accepted_everywhere(backend: Backend, tmp_path):
     hidden = dk.Dense(np.int64(4), activation="relu")
     net = dk.Sequential(
         [dk.Rescaling(1 / X.max()), hidden, dk.Dropout(np.float32(0.25)), dk.Dense(3)],
@@ -335,7 +335,7 @@ def test_a_masked_array_with_nothing_masked_is_a_plain_one(backend: Backend):
 
 
 @pytest.mark.parametrize("rows", [1, 6])
-def test_a_masked_array_is_refused_by_predict_too(backend: Backend, rows):
+def test_a_masked_array_is_rejected_by_predict_too(backend: Backend, rows):
     net = dk.Sequential([dk.Dense(2)], seed=0, backend=backend)
     x = np.ones((rows, 4), np.float32)
     net.predict(x)

@@ -51,7 +51,7 @@ def test_what_one_learns_the_others_have(backend: Backend) -> None:
     assert_one(encoder, decoder, both)
 
 
-def test_training_is_that_of_a_network_by_itself(backend: Backend) -> None:
+def test_training_is_that_of_a_network_alone(backend: Backend) -> None:
     found = []
     for others_ask in (False, True):
         encoder, _, both = coder(backend.name)
@@ -62,7 +62,7 @@ def test_training_is_that_of_a_network_by_itself(backend: Backend) -> None:
         assert_array_equal(one, other)
 
 
-def test_two_that_train_in_turn_go_on_from_each_other() -> None:
+def test_networks_that_train_in_turn_continue_from_each_other() -> None:
     """As the two players of a game do: each step begins with the result of the other's."""
     encoder, decoder, both = coder("numpy")
     decoder.compile("sgd", "mse")

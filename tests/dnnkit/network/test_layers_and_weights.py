@@ -198,7 +198,7 @@ class Counter(dk.Layer):
         return (dy,)
 
 
-def test_layers_of_ones_own_have_names_and_weights_too(backend: Backend) -> None:
+def test_custom_layers_have_names_and_weights_too(backend: Backend) -> None:
     own, counter = Scale(2.0, name="twice"), Counter()
     net = dk.Sequential([own, counter, dk.Dense(1, use_bias=False)], seed=0)
     net.build(3)
@@ -246,7 +246,7 @@ def test_a_layer_of_a_network_is_frozen_by_an_assignment(backend: Backend) -> No
     assert net.non_trainable_weights == []
 
 
-def test_a_layer_of_a_network_stands_for_its_description(backend: Backend) -> None:
+def test_a_layer_of_a_network_equals_its_description(backend: Backend) -> None:
     net = network()
     other = dk.Sequential((*net.layers[:1], dk.Dense(2)), seed=1)
     other.build(4)

@@ -175,7 +175,7 @@ def test_a_step_applies_what_backward_finds(optimizer: str, dtype: str, backend:
     assert stepped.executable.state.step == applied.executable.state.step == 6
 
 
-def test_it_goes_on_through_saves_copies_and_other_backends(backend: Backend, tmp_path: Any) -> None:
+def test_steps_continue_across_saves_copies_and_backends(backend: Backend, tmp_path: Any) -> None:
     net = network("softmax", backend)
     net.step(X, G)
     net.save(tmp_path / "net")
@@ -276,7 +276,7 @@ def test_what_is_wrong_is_one_error_and_changes_nothing(place: int, backend: Bac
     assert net.executable.state.step == 0
 
 
-def test_what_is_not_there_is_said(backend: Backend) -> None:
+def test_steps_without_compile_or_logits_are_errors(backend: Backend) -> None:
     with pytest.raises(NotReady, match="not compiled"):
         dk.Sequential([dk.Dense(2)], backend=backend).step(X, G[:, :2])
     with pytest.raises(ConfigurationError, match="no logits: give output_gradient"):

@@ -103,7 +103,7 @@ def test_a_fit_that_is_watched_ends_as_one_that_is_not(
 
 @pytest.mark.filterwarnings("ignore:constant inputs:dnnkit.errors.TrainingWarning")
 @pytest.mark.parametrize("name", REAL)
-def test_beside_a_fit_parameters_are_of_a_whole_step(name: str) -> None:
+def test_during_a_fit_parameters_are_of_a_whole_step(name: str) -> None:
     """With one kernel of ones and a loss of its mean, every step moves all by the same: half a step would show."""
     net = dk.Sequential([dk.Dense(64, use_bias=False, kernel_initializer="zeros")], seed=0, backend=name)
     net.compile(dk.SGD(1e-3), "mean_squared_error")

@@ -196,7 +196,7 @@ def test_an_interrupt_after_the_manifest_leaves_the_new_save(tmp_path: Path, mon
         "manifest.json",
     ],
 )
-def test_what_dnnkit_did_not_write_is_left_alone(foreign: str, tmp_path: Path) -> None:
+def test_files_of_others_are_not_touched(foreign: str, tmp_path: Path) -> None:
     """F4: folders named by six or more digits were removed, and another program's manifest was overwritten."""
     net, folder = trained(next(iter(CASES))), tmp_path / "run"
     path = folder / foreign
@@ -209,7 +209,7 @@ def test_what_dnnkit_did_not_write_is_left_alone(foreign: str, tmp_path: Path) -
     assert dk.load(saved(net, tmp_path / "other")).seed == net.seed
 
 
-def test_links_and_what_lies_beside_a_save_stay(tmp_path: Path) -> None:
+def test_links_and_files_next_to_a_save_stay(tmp_path: Path) -> None:
     net, folder, elsewhere = trained(next(iter(CASES))), tmp_path / "run", tmp_path / "elsewhere" / "000001"
     elsewhere.mkdir(parents=True)
     (elsewhere / "architecture.json").write_text("somebody's")
@@ -257,7 +257,7 @@ def test_weights_that_many_threads_write_to_one_file_are_whole(tmp_path: Path) -
     assert os.listdir(tmp_path) == [path.name]
 
 
-def test_readers_beside_a_writer_always_find_a_whole_save(tmp_path: Path) -> None:
+def test_concurrent_readers_always_find_a_whole_save(tmp_path: Path) -> None:
     net = trained(next(iter(CASES)))
     net.save(tmp_path)
     stop, failures = threading.Event(), []
@@ -430,7 +430,7 @@ def test_a_save_can_be_moved(tmp_path: Path) -> None:
     np.testing.assert_equal(dict(dk.load(tmp_path / "b").parameters), dict(net.parameters))
 
 
-def test_a_save_of_a_later_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_save_of_a_later_format_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net = trained(next(iter(CASES)))
     with monkeypatch.context() as patch:
         patch.setattr(saving, "FORMAT", 99)

@@ -93,7 +93,7 @@ class PressCtrlCAt(dk.Callback):
 
 
 @pytest.mark.parametrize("step", [3, 43])  # in the first chunk of the first epoch, in the third of the second
-def test_a_fit_goes_on_in_the_middle_of_a_chunk_bit_for_bit(backend: Backend, tmp_path: Path, step: int) -> None:
+def test_a_fit_resumes_in_the_middle_of_a_chunk_bit_for_bit(backend: Backend, tmp_path: Path, step: int) -> None:
     stream = opened(tmp_path, sample_weight=weights())
     options: dict[str, Any] = {"batch_size": BATCH, "epochs": 2, "verbose": 0}
     whole, net, later = network(backend), network(backend), network(backend)
@@ -150,7 +150,7 @@ def test_memory_is_bounded_by_the_buffer(tmp_path: Path) -> None:
     assert most < 4 << 20, f"{most:,} bytes, of a file of 10 MB"
 
 
-def test_progress_tells_rows_and_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_shows_rows_and_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     network("numpy").fit(opened(tmp_path), batch_size=BATCH, verbose=2)
     assert f"{ROWS:,} rows, 29.3 kB" in capsys.readouterr().out
 
@@ -220,7 +220,7 @@ def test_what_is_wrong_names_the_shard_and_the_row(
     ({"y": np.zeros(ROWS)}, "has targets and weights of its own"),
     ({"batch_size": 200}, "more than the buffer of"),
 ])  # fmt: skip
-def test_what_needs_all_rows_at_once_is_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+def test_options_that_need_all_rows_at_once_are_rejected(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         network("numpy").fit(opened(tmp_path), verbose=0, **{"batch_size": BATCH, **options})
     net = network("numpy")

@@ -108,7 +108,7 @@ def test_whatever_hands_out_a_stream_of_arrow_is_a_table() -> None:
 
 
 @pytest.mark.extras
-def test_pandas_comes_out_where_it_is_asked_for() -> None:
+def test_pandas_output_is_given_on_request() -> None:
     pandas = pytest.importorskip("pandas")
     encoder = dk.TabularEncoder().set_output(transform="pandas")
     frame = encoder.fit_transform(pandas.DataFrame({"a": [1.0, 2, 4], "b": ["x", "y", "x"]}, index=[7, 8, 9]))

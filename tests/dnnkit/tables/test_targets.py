@@ -94,6 +94,6 @@ def test_what_is_no_target_is_one_clear_error(call, words: str) -> None:  # type
     ],
     ids=str,
 )
-def test_json_of_a_stranger_is_looked_at(value: object) -> None:
+def test_untrusted_json_is_validated(value: object) -> None:
     with pytest.raises(CheckpointError):
         target_of(value)

@@ -182,7 +182,7 @@ def test_every_training_has_an_output_of_its_own(shown):
     assert titles(text_of([two])) == ["Epoch 1/2", "Epoch 2/2"]
 
 
-def test_while_an_epoch_runs_its_line_says_how_far_it_is(shown):
+def test_while_an_epoch_runs_its_line_shows_progress(shown):
     finished, running = text_of(shown["an epoch that runs"])
     assert finished == "Epoch 2/7 - 0.01 s - 10 µs/sample - loss: 0.5000"
     assert re.fullmatch(r"Epoch 3/7 - 4/10 - ETA [\d.: s]+ - [\d.]+ µs/sample - loss: 0\.2500", running)

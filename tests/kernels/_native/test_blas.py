@@ -109,7 +109,7 @@ def test_concurrent_products_have_the_same_bits_as_sequential_ones() -> None:
 def test_the_library_says_what_it_is() -> None:
     said = library.describe()
     assert said.startswith("OpenBLAS 0.")
-    assert said.endswith(", one thread a worker")
+    assert said.endswith(", one thread per worker")
     assert "kernels for " in said
 
 

@@ -120,7 +120,7 @@ def test_a_disk_that_is_full_is_one_warning(error, folders, monkeypatch, caplog)
     for function, number in (new(), new()):
         assert value(function) == 2 * number
     assert caplog.messages == [
-        f"dnnkit: compiled kernels cannot be kept in {folders[0]}, training goes on: {os.strerror(error)}"
+        f"dnnkit: compiled kernels cannot be stored in {folders[0]}, training continues: {os.strerror(error)}"
     ]
     assert list(folders[0].iterdir()) == []
 

@@ -70,7 +70,7 @@ def test_a_file_in_its_place_is_told_in_one_line(below, found, tmp_path, caplog)
     (folder,) = found(DNNKIT_CACHE_DIR=tmp_path / "file" / below)
     assert folder.is_relative_to(tmp_path / "home")
     (line,) = caplog.messages
-    assert line.startswith(f"dnnkit: DNNKIT_CACHE_DIR is {tmp_path / 'file' / below}: no compiled kernels are kept")
+    assert line.startswith(f"dnnkit: DNNKIT_CACHE_DIR is {tmp_path / 'file' / below}: no compiled kernels are stored")
     assert "ot a" in line  # directory, or folder
 
 

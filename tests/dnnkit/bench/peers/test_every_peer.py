@@ -156,7 +156,7 @@ def test_standardized_samples_have_no_zeros(folder: Path) -> None:
     np.testing.assert_allclose(back, plain.x_test, atol=1e-5)
 
 
-def test_many_repetitions_are_kept_as_quartiles() -> None:
+def test_many_repetitions_are_stored_as_quartiles() -> None:
     few, many = (run_one.Clock(lambda: None, count).to_json() for count in (3, 500))
     assert (len(few["seconds"]), few["counted"]) == (3, 3)
     assert (len(many["seconds"]), many["counted"]) == (3, 500)
