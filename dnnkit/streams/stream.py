@@ -168,7 +168,8 @@ def open(
 
     Arguments:
         x: path of a .npy, .parquet or .arrow file; a pattern ("train/x-*.npy"), a folder, or a list of such files,
-            which are shards of one data set in the order of their names; an array, such as a memory map; or a sparse matrix.
+            which are shards of one data set in the order of their names; an array, such as a memory map; or a sparse
+            matrix.
         y: the targets, given likewise, or the names of the columns of x that are the targets.
         sample_weight: the row weights, given likewise.
         columns: names of the columns of a table that are the samples; default: all except targets and weights.
