@@ -32,7 +32,7 @@ class Ahead(Generic[Result]):
             run()
 
     def wait(self) -> None:
-        """Wait for the end of the work, whatever it comes to."""
+        """Wait until the work has ended, with a result or an error."""
         self._ended.wait()
 
     def result(self, look: Callable[[], object] = lambda: None, every: float = 0.1) -> Result:

@@ -1,4 +1,4 @@
-"""Parts of an epoch from a stream: a thread fills one buffer while the steps of the other are computed."""
+"""Parts of an epoch from a stream: a thread fills one buffer while the network trains on the other."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -23,18 +23,18 @@ from dnnkit.streams.stream import Stream, places_in, rows_in_buffer
 from dnnkit.training.parts import Part
 
 READERS = 4
-"""Threads that read a chunk, at most."""
+"""Maximum number of threads that read a chunk."""
 
 SHARE = 4 << 20
-"""Bytes that are worth a thread."""
+"""Minimum number of bytes per thread."""
 
 Check = Callable[[Any, Any, Any], tuple[Any, Any, Any]]
-"""Samples, targets and weights as the executable loads them, or an error that says what is wrong."""
+"""Returns samples, targets and weights as the executable loads them, or raises an error."""
 
 
 @dataclass(frozen=True)
 class _Read:
-    """A chunk that was read, or is being read."""
+    """A chunk that is being read or has been read."""
 
     key: tuple[int, int, int]
     made: Ahead[Any]
@@ -46,11 +46,11 @@ class StreamFeed:
     Arguments:
         net: the network that is trained.
         stream: the data.
-        check: of each chunk.
-        batch_size: rows of a batch.
-        rows: of an epoch.
-        shuffle: whether blocks come in another order each epoch, and rows are mixed.
-        trains: False where a batch is only what is computed at a time, and may be smaller.
+        check: checks each chunk.
+        batch_size: rows per batch.
+        rows: rows per epoch.
+        shuffle: whether blocks are reordered each epoch and rows mixed within the buffer.
+        trains: False if a batch is only the amount computed at a time, which may be smaller.
     """
 
     def __init__(
@@ -109,26 +109,26 @@ class StreamFeed:
             yield Part(data, order, self._batch_size, chunk * steps, end, then)
 
     def loaded(self) -> Iterator[tuple[Any, int]]:
-        """The loaded chunks, one after the other, and the rows of each."""
+        """Yield the loaded chunks and the number of rows of each."""
         for chunk, part in enumerate(self.parts(0, 0, 0, 0)):
             if chunk + 1 < self._chunks:
                 part.begun()
             yield part.data, len(part.order)
 
     def close(self) -> None:
-        """End what was begun, and give the buffers back."""
+        """Finish reading and release the buffers."""
         self._finish()
         self._buffers.clear()
 
     def _finish(self) -> None:
-        """Wait for what is being read and not wanted any more."""
+        """Wait for a read that is no longer needed."""
         if self._ahead is not None:
             with suppress(Exception):
                 self._ahead.made.result()
             self._ahead = None
 
     def _begin(self, key: tuple[int, int, int]) -> None:
-        """Read a chunk in a thread, to the buffer that is not in use."""
+        """Start a thread that reads a chunk into the unused buffer."""
         if not self._buffers:
             kinds = list(zip(_parts(self._stream), self._dtypes, strict=True))
             for _ in range(2):
@@ -171,9 +171,9 @@ class StreamFeed:
 
 
 def _fill(rows: Rows, places: Places) -> None:
-    """Read all places; by several threads at the same time where rows are read one as fast as another.
+    """Read all places, with several threads if rows can be read in any order.
 
-    A thread that reads takes a processor from the workers that train, and these wait for each other: so it is short.
+    Reading has to be short, because it takes a processor from the training workers, which wait for each other.
     """
     readers = 1 if rows.pieces is not None else min(READERS, processors(), -(-rows.row_bytes * _count(places) // SHARE))
     shares = [places[number::readers] for number in range(readers)]
@@ -201,7 +201,7 @@ def _parts(stream: Stream) -> tuple[Rows | None, Rows | None, Rows | None]:
 
 
 def _dtype_in_memory(x: Rows, net: Network) -> np.dtype:
-    """Samples are converted while they are read, unless the backend takes them as they are."""
+    """Return the dtype of samples in memory: converted while reading, unless the backend accepts the stored dtype."""
     native = x.dtype.newbyteorder("=")
     is_kept = native.kind != "f" and net.backend.keeps_dtype(namespace(np.empty(0)), native)
     return native if is_kept else np.dtype(net.dtype)

@@ -1,4 +1,4 @@
-"""Rows of a `.npy` file, read by the block: what a memory map would fault in page by page."""
+"""Rows of a `.npy` file, read in blocks, which is faster than page faults of a memory map."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from dnnkit.streams.rows import Places, Rows
 
 
 class NpyRows(Rows):
-    """Rows of the one array in the file."""
+    """Rows of the array in a `.npy` file."""
 
     def __init__(self, path: Path, columns: Columns) -> None:
         if columns.only:
@@ -89,7 +89,7 @@ def _ends_early(name: str, rows: int, count: int) -> str:
 
 
 def _why(path: Path, error: Exception) -> str:
-    """What is wrong with the file, in words."""
+    """Describe what is wrong with the file."""
     try:
         with path.open("rb") as file:
             version = np.lib.format.read_magic(file)

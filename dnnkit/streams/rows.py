@@ -1,4 +1,4 @@
-"""Rows that are read when they are asked for: those of an array, of a file, of many files one after the other."""
+"""Rows that are read on demand, from an array, a file, or several files one after the other."""
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
@@ -13,23 +13,23 @@ from dnnkit.backends.state import HostArray
 from dnnkit.errors import DataError
 
 Places: TypeAlias = Sequence[tuple[int, HostArray]]
-"""First rows, and the array that each run of rows goes to."""
+"""Runs of rows: the first row, and the array to fill."""
 
 
 class Rows(ABC):
-    """A table (N, ...) of numbers that is not in memory, or need not be."""
+    """A table (N, ...) of numbers that need not be in memory."""
 
     name: str
-    """What it is called in errors, such as its path."""
+    """Name in errors, such as the path."""
     count: int
-    """N."""
+    """Number of rows, N."""
     shape: tuple[int, ...]
-    """Of a row."""
+    """Shape of a row."""
     dtype: np.dtype
     columns: tuple[str, ...] = ()
-    """Their names, if they have names."""
+    """Names of the columns, if they have any."""
     pieces: NDArray[np.int64] | None = None
-    """How many rows each piece has that is read from its beginning; None where any rows are read as fast as others."""
+    """Number of rows of each piece that can only be read from its start; None for random access."""
 
     @abstractmethod
     def read(self, first: int, out: HostArray) -> None:
@@ -38,11 +38,11 @@ class Rows(ABC):
         Unless there are pieces, several threads may read at the same time.
 
         Raises:
-            DataError: the file is damaged, or shorter than it was.
+            DataError: the file is damaged, or shorter than before.
         """
 
     def read_places(self, places: "Places") -> None:
-        """Read each of the places, as `read` does; what that costs beyond the bytes is paid once for all."""
+        """Read runs of rows, as `read` does; the overhead is paid once for all of them."""
         for first, out in places:
             self.read(first, out)
 
@@ -50,24 +50,24 @@ class Rows(ABC):
         """Announce rows (first, count) that will be read soon."""
 
     def release(self) -> None:  # noqa: B027 - most keep nothing
-        """Give back what was kept to read on where reading ended."""
+        """Release what was kept for continuing to read."""
 
     def place(self, row: int) -> tuple[str, int]:
-        """The file that has a row, and its number there."""
+        """Return the file of a row, and its index in that file."""
         return self.name, row
 
     def identity(self) -> str:
-        """What tells it from other data, cheaply."""
+        """Return a cheap fingerprint of the data."""
         return f"{self.count} rows {self.shape} {self.dtype}"
 
     @property
     def row_bytes(self) -> int:
-        """Of a row as it is stored, uncompressed."""
+        """Bytes per row as stored, uncompressed."""
         return prod(self.shape) * self.dtype.itemsize
 
 
 class ArrayRows(Rows):
-    """Those of an array, such as a memory map."""
+    """Rows of an array, such as a memory map."""
 
     def __init__(self, array: HostArray, name: str) -> None:
         if array.ndim == 0 or not len(array) or array.dtype.kind not in "biuf":
@@ -90,8 +90,8 @@ class SlicedRows(Rows):
 
     Arguments:
         rows: the table.
-        first: its first row here.
-        count: how many there are.
+        first: index of the first row of the run.
+        count: number of rows.
     """
 
     def __init__(self, rows: Rows, first: int, count: int) -> None:
@@ -122,7 +122,7 @@ class SlicedRows(Rows):
 
 
 class JoinedRows(Rows):
-    """Those of several, one after the other."""
+    """Rows of several sources, one after the other."""
 
     def __init__(self, shards: Sequence[Rows], name: str) -> None:
         first = shards[0]
@@ -168,7 +168,7 @@ class JoinedRows(Rows):
             shard.expect(own)
 
     def _split(self, first: int, count: int) -> Iterator[tuple[Rows, int, int]]:
-        """The shard, first row there and number of rows of each part of a run of rows."""
+        """Yield (shard, first row in it, number of rows) for each part of a run of rows."""
         while count > 0:
             shard, row = self._shard(first)
             here = min(count, shard.count - row)
@@ -188,7 +188,7 @@ class JoinedRows(Rows):
 
 
 def _columns_differ(one: Rows, other: Rows) -> str:
-    """What to say of shards with other columns."""
+    """Return the error message for shards with different columns."""
     missing = [name for name in one.columns if name not in other.columns]
     more = [name for name in other.columns if name not in one.columns]
     what = f"lacks the column {missing[0]!r}" if missing else "has its columns in another order"

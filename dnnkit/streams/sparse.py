@@ -1,4 +1,4 @@
-"""Rows of a sparse matrix, made dense a chunk at a time."""
+"""Rows of a sparse matrix, made dense chunk by chunk."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from dnnkit.streams.rows import Rows
 
 
 def is_sparse(given: Any) -> bool:
-    """Whether it is a sparse matrix or array of two dimensions, such as SciPy's."""
+    """Return whether it is a two-dimensional sparse matrix or array, such as SciPy's."""
     return hasattr(type(given), "tocsr")
 
 
@@ -18,8 +18,8 @@ class SparseRows(Rows):
     """Rows of a sparse matrix of any format, kept as CSR.
 
     Arguments:
-        matrix: (N, F); converted by its own `tocsr()`.
-        name: what it is called in errors.
+        matrix: (N, F); converted with its `tocsr()`.
+        name: name in errors.
     """
 
     def __init__(self, matrix: Any, name: str) -> None:

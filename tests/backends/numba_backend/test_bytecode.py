@@ -218,7 +218,7 @@ def test_a_schedule_is_told_in_words_with_its_stages_names() -> None:
     text = " ".join(" ".join(lines).split())
     assert "Compute this worker's partial product of output, for the exchange." in text
     assert "Compute hidden from the nonzero columns of its inputs. Option 1." in text
-    assert text.endswith("14 repeat Go on with the next step, at 0.")
+    assert text.endswith("14 repeat Continue with the next step, at 0.")
 
 
 def test_compiled_code_reads_opcode_addresses_and_stage_numbers() -> None:

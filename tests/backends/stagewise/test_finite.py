@@ -56,7 +56,7 @@ def test_the_first_bad_row_is_named_for_sparse_and_dense_data(
 
 @pytest.mark.filterwarnings("ignore::dnnkit.errors.TrainingWarning")
 @pytest.mark.parametrize("share", [0.1, 1.0])
-def test_what_is_too_large_for_the_network_is_not_finite(backend: Backend, share: float) -> None:
+def test_numbers_too_large_for_the_dtype_are_not_finite(backend: Backend, share: float) -> None:
     x, y = samples(share)
     x = x.astype(np.float64)
     x[5, 3] = 1e39

@@ -145,7 +145,7 @@ def test_one_that_cannot_be_started_is_not_waited_for(monkeypatch: pytest.Monkey
     assert order == [1]
 
 
-def test_what_it_raises_is_raised() -> None:
+def test_its_exceptions_are_raised() -> None:
     def work() -> None:
         raise MemoryError("too large")
 

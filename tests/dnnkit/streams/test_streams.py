@@ -59,7 +59,7 @@ def test_shuffled_rows_train_as_an_array_in_that_order(backend: Backend, tmp_pat
     assert bits(net) == bits(expected)
 
 
-def test_what_fits_into_the_buffer_is_trained_on_as_in_memory(backend: Backend, tmp_path: Path) -> None:
+def test_data_that_fit_into_the_buffer_train_as_in_memory(backend: Backend, tmp_path: Path) -> None:
     expected, net = network(backend), network(backend)
     x, y = write(tmp_path)
     options: dict[str, Any] = {"batch_size": BATCH, "epochs": 2, "validation_split": 0.2, "verbose": 0}
@@ -93,7 +93,7 @@ class PressCtrlCAt(dk.Callback):
 
 
 @pytest.mark.parametrize("step", [3, 43])  # in the first chunk of the first epoch, in the third of the second
-def test_a_fit_goes_on_in_the_middle_of_a_chunk_bit_for_bit(backend: Backend, tmp_path: Path, step: int) -> None:
+def test_a_fit_resumes_in_the_middle_of_a_chunk_bit_for_bit(backend: Backend, tmp_path: Path, step: int) -> None:
     stream = opened(tmp_path, sample_weight=weights())
     options: dict[str, Any] = {"batch_size": BATCH, "epochs": 2, "verbose": 0}
     whole, net, later = network(backend), network(backend), network(backend)
@@ -150,7 +150,7 @@ def test_memory_is_bounded_by_the_buffer(tmp_path: Path) -> None:
     assert most < 4 << 20, f"{most:,} bytes, of a file of 10 MB"
 
 
-def test_progress_tells_rows_and_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_shows_rows_and_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     network("numpy").fit(opened(tmp_path), batch_size=BATCH, verbose=2)
     assert f"{ROWS:,} rows, 29.3 kB" in capsys.readouterr().out
 
@@ -205,9 +205,7 @@ def text(folder: Path) -> None:
     (fewer, ShapeError, r"x has 523 samples in x but y has 522 in y"),
     (text, DataError, r"x-1\.npy is of shape \(174,\) and dtype <U1: expected one array of numbers"),
 ])  # fmt: skip
-def test_what_is_wrong_names_the_shard_and_the_row(
-    tmp_path: Path, spoil: Any, error: type[DnnkitError], message: str
-) -> None:
+def test_errors_name_the_shard_and_the_row(tmp_path: Path, spoil: Any, error: type[DnnkitError], message: str) -> None:
     x, y = write(tmp_path)
     spoil(tmp_path)
     net = network("numpy")
@@ -220,7 +218,7 @@ def test_what_is_wrong_names_the_shard_and_the_row(
     ({"y": np.zeros(ROWS)}, "has targets and weights of its own"),
     ({"batch_size": 200}, "more than the buffer of"),
 ])  # fmt: skip
-def test_what_needs_all_rows_at_once_is_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+def test_options_that_need_all_rows_at_once_are_rejected(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         network("numpy").fit(opened(tmp_path), verbose=0, **{"batch_size": BATCH, **options})
     net = network("numpy")
