@@ -118,7 +118,7 @@ def weights_of(weights: Array | None, number: int, xp: Namespace) -> Array | Non
 
 
 def balanced(weights: HostArray | None, program: "Program") -> HostArray | None:
-    """Normalise the row weights of each output to a mean of 1, if the loss is a mean over rows.
+    """Normalize the row weights of each output to a mean of 1, if the loss is a mean over rows.
 
     Sums over rows are then divided by the number of rows, for every output.
     """

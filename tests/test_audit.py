@@ -16,7 +16,7 @@ FINDING = {"name": "tool", "version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_ve
         ("no network", {}, 0, "not audited: no network"),
     ],
 )
-def test_what_fails(monkeypatch, capsys, answer, explained, status, told) -> None:
+def test_failures_of_the_audit(monkeypatch, capsys, answer, explained, status, told) -> None:
     monkeypatch.setattr(audit, "ask", lambda packages: answer)
     monkeypatch.setattr(audit, "EXPLAINED", explained)
     assert audit.main() == status

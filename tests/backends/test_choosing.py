@@ -67,7 +67,7 @@ def test_a_choice_is_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
         assert choosing.choose(None, WIDE, 512) == choosing.Chosen(get_backend("numba"))
 
 
-def test_where_the_processors_time_is_unknown_no_gpu_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_an_unknown_processor_time_no_gpu_is_probed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
     monkeypatch.setattr(cuda_diagnosis, "probe", lambda: pytest.fail("a GPU was asked for"))
     chosen = choosing.choose(None, WIDE, 512)
@@ -129,7 +129,7 @@ def test_a_network_keeps_the_backend_that_was_in_force_when_it_was_built() -> No
     assert net.backend.name == "numba"
 
 
-def test_what_a_strange_save_says_is_text_or_nothing() -> None:
+def test_the_record_of_an_untrusted_save_is_text_or_nothing() -> None:
     plan = trained().history.plan
     for strange, told in [(["a"], ""), ("a\x1b[31mb", ""), ("x" * 9000, "x" * 400), (3, "")]:
         assert choosing.reason_in(type(plan)(**{**vars(plan), "details": {choosing.CHOSEN: strange}})) == told

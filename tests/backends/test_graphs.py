@@ -159,7 +159,7 @@ def bad(make: Any) -> str:
     return str(caught.value)
 
 
-def test_what_cannot_be_is_said() -> None:
+def test_invalid_graphs_are_reported() -> None:
     graph = Graph(3)
     graph.add(graph.layer(3, 2), 0, width=2)
     graph.stages.append(graph.layer(2, 1))

@@ -67,7 +67,7 @@ def test_a_gpu_that_is_hardly_faster_is_not_used(gpu: CupyBackend) -> None:
         assert choosing.choose(None, WIDE, 512).backend.name == taken
 
 
-def test_what_is_not_known_stays(gpu: CupyBackend) -> None:
+def test_without_a_predicted_time_the_processor_is_chosen(gpu: CupyBackend) -> None:
     class Doubled(dk.Layer):
         def forward(self, xp: Any, x: Any) -> tuple[Any, Any]:
             return 2 * x, None

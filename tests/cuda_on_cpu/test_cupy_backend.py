@@ -69,7 +69,7 @@ def test_a_step_is_our_kernels(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch
     assert not set(counts.functions) - {"reshape"}
 
 
-def test_nothing_is_launched_for_what_is_frozen(cupy: ModuleType) -> None:
+def test_nothing_is_launched_for_frozen_layers(cupy: ModuleType) -> None:
     """Of four dense layers the second and the fourth are trained; the frozen one between them passes a dx on."""
     net, loaded = ready(ADAM)
     net.freeze("dense", "dense_2")

@@ -78,7 +78,7 @@ def test_a_failure_of_a_function_on_arrays_is_reported_too(
     assert cupy.cuda.runtime.getDevice() == 0
 
 
-def test_what_cublas_returns_is_an_error(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cublas_status_is_an_error(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also in a replayed step, whose calls Python does not inspect."""
     net, loaded = ready(ADAM)
     net.executable.begin_epoch(loaded, np.arange(90), 10)
@@ -91,7 +91,7 @@ def test_what_cublas_returns_is_an_error(cupy: ModuleType, monkeypatch: pytest.M
         net.executable.predict(loaded, 10)
 
 
-def test_what_cublas_has_no_memory_for_is_given_back(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_freed_when_cublas_has_too_little(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     net, loaded = ready(ADAM)
     net.executable.begin_epoch(loaded, np.arange(90), 90)
     steps(net, 0, 1)
@@ -110,9 +110,7 @@ def test_what_cublas_has_no_memory_for_is_given_back(cupy: ModuleType, monkeypat
 
 
 @pytest.mark.parametrize("failure", [CUDARuntimeError(4242), CUBLASError(7), ValueError("a shape"), KeyError("x")])
-def test_what_we_know_nothing_of_is_left_as_it_is(
-    cupy: ModuleType, monkeypatch: pytest.MonkeyPatch, failure: Exception
-) -> None:
+def test_unknown_errors_are_passed_on(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
     net, loaded = ready(ADAM)
 
     def fails(*arguments: Any, **options: Any) -> None:

@@ -84,7 +84,7 @@ def test_a_custom_layer_is_not_called_before_training(cupy: ModuleType) -> None:
     assert Counted.calls == 3
 
 
-def test_a_step_does_not_ask_which_kernels_there_are(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_does_not_list_the_kernels(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cupy_executable.CupyExecutable, "records", False)
     net, loaded = ready(ADAM)
     net.executable.begin_epoch(loaded, np.arange(90), 30)

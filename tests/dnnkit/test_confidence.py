@@ -48,7 +48,7 @@ def test_it_is_the_first_update_with_every_prediction_confident(backend: Backend
         np.testing.assert_allclose(again.parameters[name], value, rtol=1e-12)
 
 
-def test_of_classes_the_true_one_must_be_sure(backend: Backend):
+def test_with_classes_the_true_one_has_to_be_confident(backend: Backend):
     net, again = classifier(backend), classifier(backend)
     iterations = iterations_to_confidence(net, X, CLASSES, confidence=0.9)
     assert net.predict(X)[np.arange(4), CLASSES].min() >= 0.9
@@ -105,7 +105,7 @@ def test_the_limit_is_the_most_updates_that_are_made():
     assert iterations_to_confidence(net, X, AND) == 1
 
 
-def test_what_one_neuron_cannot_learn_it_is_never_sure_of():
+def test_an_unlearnable_task_never_reaches_confidence():
     xor = np.array([[0.0], [1.0], [1.0], [0.0]])
     assert iterations_to_confidence(gate(), X, xor, limit=200) is None
 

@@ -95,7 +95,7 @@ def test_a_missing_answer_is_distinguished_from_a_wrong_one(nothing):
     ("thing", "kind"),
     [("three", "str"), ([1, ...], "list"), ([[1, 2], [3]], "list"), ({}, "dict"), (print, "builtin"), (1j, "complex")],
 )
-def test_what_is_no_numbers_is_named(thing, kind):
+def test_answers_that_are_not_numbers_are_named(thing, kind):
     assert find_fault(thing, [1, 2]).startswith(f"expected numbers, not {kind}")
 
 
@@ -258,12 +258,12 @@ def test_there_is_a_fault_exactly_where_numbers_differ(given_answer, right):
 # -- output ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_right_is_printed_and_returned(capsys):
+def test_right_answers_are_printed_and_returned(capsys):
     assert check_answer("dx", [1, 2], [1, 2]) is True
     assert capsys.readouterr().out == "✓ dx is right\n"
 
 
-def test_what_is_wrong_is_printed_and_returned(capsys):
+def test_wrong_answers_are_printed_and_returned(capsys):
     assert check_answer("the loss", -0.5, 0.5) is False
     assert capsys.readouterr().out == "✗ the loss: the sign is wrong: it points the other way\n"
 

@@ -37,7 +37,7 @@ def test_a_block_that_fails_leaves_the_old_contents_and_nothing_else(
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_only_what_is_durable_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_durable_writes_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)
     files.replace(tmp_path / "file", b"", durable=False)

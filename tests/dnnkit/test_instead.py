@@ -137,7 +137,7 @@ def test_a_network_lists_its_attributes_and_its_class_has_no_getattr() -> None:
     assert isinstance(pickle.loads(pickle.dumps(net)), dk.Sequential)
 
 
-def test_python_may_ask_for_whatever_it_likes() -> None:
+def test_special_attributes_of_python_are_not_intercepted() -> None:
     for thing in (net, net.layers[0], history, dk, dk.layers):
         assert not hasattr(thing, "__array_interface__")
         assert getattr(thing, "no_such_thing", None) is None

@@ -76,7 +76,7 @@ def test_penalties_count_once(backend: Backend, monkeypatch) -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("rows", [None, 7])
-def test_every_backend_goes_the_same_way_also_in_chunks(backend: Backend, dtype, rows, monkeypatch) -> None:
+def test_every_backend_takes_the_same_path_also_in_chunks(backend: Backend, dtype, rows, monkeypatch) -> None:
     expected = network("numpy", dtype=dtype, history_size=3).fit(X, Y, sample_weight=WEIGHTS, epochs=8, verbose=0)
     if rows is not None:
         monkeypatch.setattr(one_function, "rows_at_a_time", lambda program: rows)
@@ -143,7 +143,7 @@ def test_many_iterations_in_one_call_equal_those_with_a_listener(backend: Backen
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_what_a_callback_assigns_is_seen(backend: Backend, frozen: bool) -> None:
+def test_an_assignment_by_a_callback_takes_effect(backend: Backend, frozen: bool) -> None:
     snapshots = []
 
     class Halve(dk.Callback):
@@ -322,7 +322,7 @@ def test_it_stops_early_and_takes_no_more_than_it_knows(backend: Backend) -> Non
         ({"shuffle": "with_replacement"}, "all samples in each step"),
     ],
 )
-def test_what_is_not_a_full_batch_is_an_error_with_the_cure(options, words) -> None:
+def test_mini_batches_are_an_error_with_the_cure(options, words) -> None:
     with pytest.raises(ConfigurationError, match=words):
         network("numpy").fit(X, Y, verbose=0, **options)
     network("numpy").fit(X, Y, batch_size=30, steps_per_epoch=1, verbose=0)

@@ -19,7 +19,7 @@ NAMESPACES = ("layers", "losses", "metrics", "optimizers", "callbacks", "initial
 
 
 @pytest.mark.parametrize("name", NAMESPACES)
-def test_what_a_registry_knows_is_an_attribute(name: str) -> None:
+def test_registered_names_are_attributes(name: str) -> None:
     namespace, registry = getattr(dk, name), REGISTRIES[name]
     for each in registry:
         assert getattr(namespace, each) is not None
@@ -50,7 +50,7 @@ def test_type_checkers_see_the_real_names() -> None:
     assert set(star) - {"__builtins__"} == set(dk.__all__)
 
 
-def test_what_a_program_does_not_use_is_not_imported() -> None:
+def test_unused_modules_are_not_imported() -> None:
     code = """
 import sys, dnnkit as dk
 def imported(*names): return [name for name in names if name in sys.modules]
@@ -153,7 +153,7 @@ def test_one_hot_rows(x, classes, expected) -> None:
         (["a"], None, "expected class numbers"),
     ],
 )
-def test_what_has_no_one_hot_rows(x, classes, message: str) -> None:
+def test_labels_that_have_no_one_hot_rows(x, classes, message: str) -> None:
     with pytest.raises(DataError, match=message):
         dk.to_categorical(x, classes)
 

@@ -218,7 +218,7 @@ class Remembers(dk.optimizers.Optimizer):
         return moved, gradient, parameter
 
 
-def test_a_rule_may_keep_what_it_was_given(backend: Backend) -> None:
+def test_a_rule_may_keep_its_arguments(backend: Backend) -> None:
     """Memory that a backend reuses in the next step must not change it."""
     net = network(Remembers(), backend)
     p, last, before = dict(net.parameters), {}, {}

@@ -280,7 +280,7 @@ def test_an_alias_that_exists_is_an_error(fruit):
         ("callback", {"early_stopping": "EarlyStopping"}),
     ],
 )
-def test_names_of_keras_and_their_spellings_are_ours(kind, others):
+def test_names_and_spellings_of_keras_are_known(kind, others):
     assert {other: REGISTRIES[kind].name_of(other) for other in others} == others
 
 

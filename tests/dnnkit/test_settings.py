@@ -44,7 +44,7 @@ def test_plain_numbers_are_pythons(given, expected):
     assert type(plain(given)) is type(expected)
 
 
-def test_what_has_axes_or_a_mask_stays():
+def test_arrays_with_axes_or_a_mask_are_not_converted():
     array = np.ones(1)
     assert plain(array) is array
     assert plain(np.ma.masked) is np.ma.masked

@@ -68,7 +68,7 @@ def test_an_unknown_dtype_is_rejected() -> None:
         dk.warm_up("float16")
 
 
-def test_the_command_says_what_it_did(tmp_path: Path) -> None:
+def test_the_command_reports_its_work(tmp_path: Path) -> None:
     done = dnnkit(tmp_path, "compile", "--dtype", "float32", "--backend", "numpy")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1].startswith("backend numpy: everything is compiled, after ")

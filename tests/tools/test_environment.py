@@ -62,7 +62,7 @@ def test_it_installs_once_and_says_that_it_is_alive(tmp_path: Path, capsys: pyte
     assert "installed" in capsys.readouterr().out
 
 
-def test_what_tests_need_brings_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_test_extra_brings_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = environment_in(tmp_path / "venv")
     stamp(folder, "test")
     environment.main(str(folder), "plot")
@@ -77,7 +77,7 @@ def test_signs_of_life(tmp_path: Path, capsys: pytest.CaptureFixture[str], monke
     assert "unpacking 3 packages" in shown
 
 
-def test_a_failure_of_pip_is_what_pip_said(tmp_path: Path) -> None:
+def test_a_failure_of_pip_shows_its_output(tmp_path: Path) -> None:
     folder = environment_in(tmp_path / "venv", status='echo "ERROR: no matching distribution"; exit 3')
     with pytest.raises(environment.Failed, match=r"(?s)with status 3:.*no matching distribution"):
         environment.main(str(folder), "plot")
@@ -85,7 +85,7 @@ def test_a_failure_of_pip_is_what_pip_said(tmp_path: Path) -> None:
     assert not (folder / "installed-plot").exists()
 
 
-def test_what_is_wrong_with_an_environment(tmp_path: Path) -> None:
+def test_faults_of_an_environment(tmp_path: Path) -> None:
     assert environment.state_of(str(tmp_path / "none"), OLDEST) == "missing"
     old = environment_in(tmp_path / "old", version="3 9")
     assert environment.state_of(str(old), OLDEST) == "has Python 3.9, but dnnkit needs 3.11"
@@ -100,7 +100,7 @@ def test_what_is_wrong_with_an_environment(tmp_path: Path) -> None:
     assert environment.state_of(str(moved), OLDEST) == "was moved from another folder"
 
 
-def test_what_is_no_environment_is_left_alone(tmp_path: Path) -> None:
+def test_other_folders_are_not_touched(tmp_path: Path) -> None:
     (tmp_path / "venv").mkdir()
     work = tmp_path / "venv" / "thesis.txt"
     work.write_text("years of work")

@@ -484,7 +484,7 @@ def test_additions_to_the_logs_reach_history_and_later_callbacks(backend):
     assert len(history["loss"]) == len(history.seconds) == 3
 
 
-def test_what_a_callback_adds_to_an_evaluation_is_part_of_it(backend):
+def test_additions_to_the_logs_of_an_evaluation_are_returned(backend):
     add = LambdaCallback(on_test_end=lambda logs: logs.update(score=np.int64(7)))
     net = network()
     history = fit(net, add, epochs=2, validation_data=data())

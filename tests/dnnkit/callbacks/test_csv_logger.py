@@ -97,7 +97,7 @@ class Sometimes(dk.Callback):
 
 
 @pytest.mark.parametrize("append", [False, True])
-def test_what_is_first_measured_later_has_a_column(append, tmp_path):
+def test_a_measure_that_appears_later_has_a_column(append, tmp_path):
     path = tmp_path / "log.csv"
     if append:
         path.write_text("epoch,loss\n7,0.5")  # and no newline at the end

@@ -118,7 +118,7 @@ def test_without_them_history_has_no_rate():
     assert "learning_rate" not in fit(network(), dk.EarlyStopping(patience=3)).history
 
 
-def test_they_print_what_they_do(capsys):
+def test_verbose_prints_changes(capsys):
     fit(network(), ReduceLROnPlateau(factor=0.5, patience=1, min_delta=1e9, verbose=1), epochs=2)
     fit(network(), LearningRateScheduler(lambda epoch: 0.25, verbose=1), epochs=1)
     assert capsys.readouterr().out.splitlines() == [

@@ -30,7 +30,7 @@ def test_a_healthy_network_is_not_stopped(backend):
 
 
 @pytest.mark.parametrize(("loss", "stops"), [(1.5, False), (float("inf"), True), (float("nan"), True)])
-def test_what_is_not_finite_stops(loss, stops):
+def test_a_non_finite_loss_stops_training(loss, stops):
     callback = dk.TerminateOnNaN()
     callback.model = network(0.1)
     callback.on_epoch_end(0, {"loss": loss})

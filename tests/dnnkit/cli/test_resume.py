@@ -122,7 +122,7 @@ def test_a_run_resumes_with_its_backend_unless_told_otherwise(short: Path) -> No
         ("--resume run --backend nonsense", "no backend 'nonsense'"),
     ],
 )
-def test_what_cannot_be_resumed_is_one_line(short: Path, arguments: str, words: str) -> None:
+def test_a_run_that_cannot_be_resumed_is_one_line(short: Path, arguments: str, words: str) -> None:
     before = {path: path.read_bytes() for path in short.rglob("*") if path.is_file()}
     expect_one_line(dnnkit(short, "train", *arguments.split()), words)
     assert {path: path.read_bytes() for path in short.rglob("*") if path.is_file()} == before

@@ -212,7 +212,7 @@ def test_help_of_a_command_shows_examples(tmp_path, name):
     assert done.stdout.count(f"dnnkit {name}") >= 2
 
 
-def test_help_of_backends_says_what_it_does(tmp_path):
+def test_help_of_backends_describes_it(tmp_path):
     done = dnnkit(tmp_path, "backends", "--help")
     assert done.returncode == 0
     assert "backends" in done.stdout
@@ -286,7 +286,7 @@ def expect_one_line(done: subprocess.CompletedProcess[str], words: str) -> None:
 # -- while it runs ---------------------------------------------------------------------------------------------------
 
 
-def test_an_interrupted_run_keeps_what_was_learned(tmp_path):
+def test_an_interrupted_run_keeps_its_results(tmp_path):
     arguments = ("train", "--hidden", "8", "--epochs", "100000", "--out", "run", "--json", "results.json")
     with started(command(*arguments), cwd=tmp_path, env=environment({})) as process:
         process.line("Epoch 1/100000")

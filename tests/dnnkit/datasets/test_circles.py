@@ -114,7 +114,7 @@ def test_a_hidden_layer_learns_them_and_a_straight_line_does_not(backend: Backen
         ({"seed": None}, "a seed is a whole number"),
     ],
 )
-def test_what_makes_no_circles_is_an_error(options, words):
+def test_invalid_arguments_are_errors(options, words):
     with pytest.raises(ConfigurationError, match=words):
         circles.load_data(**options)
 

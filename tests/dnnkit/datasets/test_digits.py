@@ -39,7 +39,7 @@ def test_the_split_is_the_same_at_every_call_and_in_every_version():
         assert content.hexdigest() == CHECKSUM
 
 
-def test_they_are_what_scikit_learn_loads_and_splits():
+def test_they_equal_scikit_learns_digits_and_split():
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 

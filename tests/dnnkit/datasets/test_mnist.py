@@ -122,7 +122,7 @@ def test_images_in_the_place_of_labels_are_rejected(data_dir):
 
 
 @needs_mnist
-def test_the_real_mnist_is_what_everyone_knows(monkeypatch):
+def test_the_real_mnist_has_its_known_contents(monkeypatch):
     monkeypatch.setenv("DNNKIT_DATA_DIR", str(DATA_AT_START))
     (x, y), (x_test, y_test) = dk.datasets.mnist.load_data()
     assert x.shape == (60_000, 28, 28)

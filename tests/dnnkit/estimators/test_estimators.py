@@ -85,7 +85,7 @@ def test_tables_come_as_they_are() -> None:
 
 @pytest.mark.extras
 @pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
-def test_a_data_frame_comes_as_it_is(library: str) -> None:
+def test_a_data_frame_is_accepted_directly(library: str) -> None:
     module = pytest.importorskip(library)
     frame = (module.table if library == "pyarrow" else module.DataFrame)(TABLE)
     by_frame = dk.DNNClassifier(**TABULAR).fit(frame, ANSWER)
@@ -233,7 +233,7 @@ class Interrupting(dk.Callback):
 
 @pytest.mark.filterwarnings("ignore:training was interrupted")
 @pytest.mark.parametrize("x", [X, scipy.sparse.csr_matrix(X)], ids=["dense", "sparse"])
-def test_ctrl_c_keeps_what_was_learned(x: Any) -> None:
+def test_ctrl_c_keeps_the_results(x: Any) -> None:
     estimator = dk.DNNClassifier(**MLP, callbacks=[Interrupting()]).fit(x, Y)
     two = dk.DNNClassifier(**{**MLP, "max_iter": 2}, callbacks=[dk.Callback()]).fit(x, Y)
     assert np.array_equal(estimator.predict_proba(x), two.predict_proba(x))

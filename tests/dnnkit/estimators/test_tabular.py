@@ -184,7 +184,7 @@ def test_members_for_which_there_is_no_time_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_ctrl_c_keeps_what_was_learned(n_jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_keeps_the_results(n_jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "allowed_threads", lambda: 2)
 
     pressed = Lock()

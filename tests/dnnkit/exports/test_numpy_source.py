@@ -24,7 +24,7 @@ from tests.oracles import ACTIVATIONS
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_graphs_are_written_with_names_for_what_they_compute(dtype: str, tmp_path: Path) -> None:
+def test_graphs_are_written_with_a_name_per_value(dtype: str, tmp_path: Path) -> None:
     for name, (net, x) in graphs(dtype).items():
         path = net.to_numpy_source(tmp_path / f"{name}.py")
         found, wanted = predicted(path, x), net.predict(x)
@@ -219,7 +219,7 @@ def test_nothing_is_added_where_there_is_no_offset():
     assert "x = x * 0.5 + -1.0\n" in source(moved, "net")
 
 
-def test_the_script_says_what_it_is():
+def test_the_script_describes_itself():
     net = dk.Sequential([dk.Flatten(), dk.Dense(4, activation="relu"), dk.Dropout(0.5), dk.Dense(3)], seed=0)
     net.build((2, 2))
     text = ast.get_docstring(ast.parse(source(net, "mine")))

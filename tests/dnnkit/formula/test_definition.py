@@ -189,7 +189,7 @@ def test_from_one_text():
         ("f = (x, x > 0)", "a pair"),
     ],
 )
-def test_what_cannot_be_an_activation_is_one_error(text, message):
+def test_invalid_activations_are_one_error(text, message):
     with pytest.raises(ConfigurationError, match=message) as caught:
         activation_from_text(text)
     assert "\n" not in str(caught.value)

@@ -168,7 +168,7 @@ def test_it_is_computed_without_overflow():
         ((3, "(y - t)**2"), "a loss cannot be called 3"),
     ],
 )
-def test_what_cannot_be_a_loss_is_one_error(arguments, message):
+def test_invalid_losses_are_one_error(arguments, message):
     with pytest.raises(ConfigurationError, match=message) as caught:
         dk.loss(*arguments)
     assert "\n" not in str(caught.value)

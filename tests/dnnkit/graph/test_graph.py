@@ -123,7 +123,7 @@ within = dk.Sequential([inner])
         (lambda: dk.Model(dk.Input(2, name="a"), h), ConfigurationError, "not among the inputs"),
     ],
 )  # fmt: skip
-def test_what_makes_no_network_is_one_error(make: Callable[[], Any], error: type[DnnkitError], words: str) -> None:
+def test_invalid_graphs_are_one_error(make: Callable[[], Any], error: type[DnnkitError], words: str) -> None:
     with pytest.raises(error, match=words):
         make()
 

@@ -76,7 +76,7 @@ def test_threads_predict_during_a_fit() -> None:
     )
 
 
-def test_what_others_read_or_own_stays() -> None:
+def test_shared_values_and_parameters_are_not_folded() -> None:
     assert folded(trained(dk.Dense(4, "tanh"), dk.Dense(2)).executable.program) is None
     assert (
         folded(trained(dk.Dense(4, "tanh"), dk.BatchNormalization(), dk.ReLU(), dk.Dense(2)).executable.program) is None

@@ -154,7 +154,7 @@ def test_a_normalization_adapts(backend: Backend, tmp_path: Path) -> None:
         dk.Sequential([layer]).build((3,))
 
 
-def test_a_first_fit_adapts_what_knows_nothing(backend: Backend) -> None:
+def test_the_first_fit_adapts_unadapted_layers(backend: Backend) -> None:
     net = dk.Sequential([dk.Rescaling(2.0), dk.Normalization(), dk.Dense(2)], seed=0)
     net.compile("sgd", "mean_squared_error")
     net.fit(X, Y, verbose=0)

@@ -68,7 +68,7 @@ def of(backend: Backend, drawn: dict[str, Any], num_threads: int | None = 1) -> 
     st.sampled_from([None, 2]),
     st.sampled_from([True, False, "with_replacement"]),
 )
-def test_each_is_what_its_own_fit_makes_of_it(backend, drawn, held_out, weighted, patience, shuffle):
+def test_each_network_equals_its_own_fit(backend, drawn, held_out, weighted, patience, shuffle):
     x, y = data()
     nets, twins = [of(backend, each, None) for each in drawn], [of(backend, each) for each in drawn]
     weights = np.linspace(0.5, 2, SAMPLES) if weighted else None
@@ -119,7 +119,7 @@ def test_shared_orders_are_those_of_a_seed(backend: Backend) -> None:
     assert everything(nets[1]) == everything(by_itself)
 
 
-def test_folds_are_rows_of_what_is_loaded_once(backend: Backend) -> None:
+def test_folds_are_rows_of_data_loaded_once(backend: Backend) -> None:
     x, y = data()
     folds = [np.arange(SAMPLES) % 3 == fold for fold in range(3)]
     nets, twins = [network(backend, 1) for _ in folds], [network(backend, 1) for _ in folds]

@@ -372,7 +372,7 @@ def test_a_masked_array_is_rejected_by_predict_too(backend: Backend, rows):
         ),
     ],
 )
-def test_what_a_network_cannot_be_made_of(make, message):
+def test_invalid_layers_of_a_network(make, message):
     with pytest.raises(ConfigurationError, match=message):
         make()
 
@@ -396,7 +396,7 @@ def test_a_build_that_fails_leaves_the_network_to_be_built():
 
 
 @pytest.mark.parametrize("path", [None, 3, b"x", "\0", [], 1.5])
-def test_what_is_no_path(path):
+def test_invalid_paths(path):
     net = network()
     for ask in (net.save, net.save_weights, net.load_weights, net.to_numpy_source, dk.load, dk.CSVLogger):
         with pytest.raises(ConfigurationError, match="path is"):
@@ -444,6 +444,6 @@ def test_parameters_are_assigned_all_or_none(backend: Backend):
         (lambda net: net.parameters[[1]], UnknownName, "no parameter"),
     ],
 )
-def test_what_is_no_parameter(assign, error, message):
+def test_invalid_parameters(assign, error, message):
     with pytest.raises(error, match=message):
         assign(network())

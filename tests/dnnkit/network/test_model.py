@@ -156,7 +156,7 @@ def test_an_activation_absorbed_by_a_loss_is_available_to_others(backend: Backen
     )
 
 
-def test_what_has_no_loss_is_only_predicted(backend: Backend) -> None:
+def test_outputs_without_a_loss_are_only_predicted(backend: Backend) -> None:
     x = dk.Input(4)
     h = dk.Dense(5, "tanh", name="code")(x)
     net = dk.Model(x, [dk.Dense(4, name="back")(h), h], seed=0, dtype="float64")

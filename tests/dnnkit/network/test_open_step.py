@@ -160,7 +160,7 @@ OPTIMIZERS: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_step_applies_what_backward_finds(optimizer: str, dtype: str, backend: Backend) -> None:
+def test_a_step_applies_the_gradients_of_backward(optimizer: str, dtype: str, backend: Backend) -> None:
     """Also with other numbers of rows, between steps of other kinds, and with data in other forms."""
     stepped, applied = (network("softmax", backend, dtype=dtype, optimizer=OPTIMIZERS[optimizer]()) for _ in range(2))
     for number, rows in enumerate((9, 1, 4, 9, 7, 4)):
@@ -265,7 +265,7 @@ BAD: list[tuple[Callable[[dk.Sequential], Any], type[DnnkitError], str]] = [
 
 
 @pytest.mark.parametrize("place", range(len(BAD)))
-def test_what_is_wrong_is_one_error_and_changes_nothing(place: int, backend: Backend) -> None:
+def test_invalid_arguments_are_one_error_and_change_nothing(place: int, backend: Backend) -> None:
     call, error, message = BAD[place]
     net = network("softmax", backend)
     before = numbers(net)

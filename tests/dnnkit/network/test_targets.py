@@ -172,7 +172,7 @@ def test_whole_numbers_of_any_shape_stay_whole_numbers(backend: Backend) -> None
     assert dk.check_gradients(net, X, y).passed
 
 
-def test_what_targets_of_any_shape_cannot_do() -> None:
+def test_limits_of_targets_of_any_shape() -> None:
     net = dk.Sequential([dk.Dense(1)], seed=0)
     net.compile("sgd", OfVolumes())
     y = rng.integers(0, 3, (20, 2, 3))

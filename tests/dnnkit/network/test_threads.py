@@ -47,7 +47,7 @@ def same(net: dk.Sequential, other: dk.Sequential) -> bool:
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_many_readers_get_what_one_would(name: str) -> None:
+def test_many_readers_get_the_results_of_one(name: str) -> None:
     net = network(name)
     net.fit(X, Y, verbose=0)
     expected, measured = {rows: net.predict(X[:rows]) for rows in ROWS}, net.evaluate(X, Y)
@@ -151,7 +151,7 @@ def test_before_a_long_step_parameters_are_copied_for_readers_only(name: str, mo
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_what_readers_see_is_fresh(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readers_see_fresh_parameters(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy is shared for a tenth of a second; a thread sees its own assignments at once."""
     now, net, known = 0.0, network(name), []
     monkeypatch.setattr(turns, "monotonic", lambda: now)

@@ -191,7 +191,7 @@ def test_a_fit_does_not_resume_from_a_step_in_the_future(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("path", ["layers.0.activation", "layers.0.type", "layers.0.kernel_initializer", "metrics"])
-def test_an_error_is_not_longer_than_what_one_reads(files, path) -> None:
+def test_an_error_is_short(files, path) -> None:
     value: Any = ["x" * 9000] if path == "metrics" else "x" * 100_000
     with pytest.raises(dk.DnnkitError) as caught:
         network_of(changed(files, "architecture.json", path, value), "the save")

@@ -128,7 +128,7 @@ def test_a_copy_finishes_an_epoch_that_was_interrupted(backend: Backend, way: Ca
 
 
 @each_way
-def test_a_history_with_what_is_no_number(way: Callable[[Any], Any]) -> None:
+def test_a_history_with_values_that_are_not_numbers(way: Callable[[Any], Any]) -> None:
     net = dk.Sequential([dk.Dense(1)], backend="numpy", seed=0)
     net.build(2)
     net.history.add(0, {"loss": float("inf")}, 0.1)
@@ -247,7 +247,7 @@ def only_within() -> Iterator[None]:
     kernels.activation.cache_clear()
 
 
-def test_what_is_registered_comes_along_with_its_name() -> None:
+def test_registered_parts_are_pickled_with_their_names() -> None:
     """The process that reads a pickle may not have registered it."""
     x = np.ones((4, 2))
     with only_within():
@@ -278,7 +278,7 @@ def test_without_its_backend_it_continues_on_the_current_one(caplog: pytest.LogC
     assert_same(net, twin)
 
 
-def test_the_device_comes_along() -> None:
+def test_the_device_is_pickled() -> None:
     backend = get_backend("numpy")
     assert backend.address == "numpy"
     backend = type(backend)()
@@ -352,7 +352,7 @@ def compiled(**parts: Any) -> dk.Sequential:
         ("metric", "the metric '<lambda>' cannot be pickled"),
     ],
 )
-def test_what_cannot_be_pickled_is_named_with_the_cure(part: str, words: str) -> None:
+def test_parts_that_cannot_be_pickled_are_named_with_the_cure(part: str, words: str) -> None:
     net = compiled(**{part: True})
     with pytest.raises(ConfigurationError, match=f"{words}.*define it at the top of a module"):
         pickle.dumps(net)

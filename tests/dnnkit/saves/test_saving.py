@@ -83,7 +83,7 @@ def test_a_loaded_network_finishes_an_epoch_that_was_interrupted(tmp_path: Path)
         np.testing.assert_array_equal(value, loaded.parameters[parameter])
 
 
-def test_the_files_are_what_other_programs_read(tmp_path: Path) -> None:
+def test_other_programs_can_read_the_files(tmp_path: Path) -> None:
     net = trained(next(iter(CASES)))
     net.save(tmp_path)
     place = version(tmp_path)
@@ -225,7 +225,7 @@ def test_links_and_files_next_to_a_save_stay(tmp_path: Path) -> None:
     assert (folder / "curves.png").read_text() == "a picture"
 
 
-def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
+def test_files_left_by_killed_writers_are_removed(tmp_path: Path) -> None:
     net = trained(next(iter(CASES)))
     net.save(tmp_path)
     (tmp_path / "versions" / "000002").mkdir()
@@ -306,7 +306,7 @@ def test_a_damaged_manifest(tmp_path: Path, content: str) -> None:
         dk.load(tmp_path)
 
 
-def test_what_is_no_save(tmp_path: Path) -> None:
+def test_folders_that_are_not_saves(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nothing"):
         with pytest.raises(CheckpointError, match="is not a save"):
             dk.load(path)
@@ -410,7 +410,7 @@ def test_your_own_layer_loss_and_metric(backend: Backend, tmp_path: Path) -> Non
     assert loaded.evaluate(x, y) == net.evaluate(x, y)
 
 
-def test_what_cannot_be_written_to_a_save_is_named(tmp_path: Path) -> None:
+def test_parts_that_cannot_be_saved_are_named(tmp_path: Path) -> None:
     class Plain(dk.schedules.Schedule):
         def __call__(self, step):
             return 0.1

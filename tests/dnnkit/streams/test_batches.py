@@ -30,7 +30,7 @@ def slices(count: int = 1 << 30, *, reuses: bool = False) -> Iterator[tuple[Any,
 
 
 class Again:
-    """Yield the same, from the beginning each time."""
+    """The same batches, from the beginning each time."""
 
     def __len__(self) -> int:
         return STEPS
@@ -101,9 +101,7 @@ X, Y = np.zeros((BATCH, FEATURES), np.float32), np.zeros(BATCH, np.int64)
     (slices(), {"steps_per_epoch": 9, "batch_size": 8}, ConfigurationError, "x yields batches"),
     (slices(), {"steps_per_epoch": 9, "validation_data": slices()}, ConfigurationError, "exhausted after one epoch"),
 ])  # fmt: skip
-def test_what_is_wrong_names_the_batch(
-    given: Any, options: dict[str, Any], error: type[DnnkitError], message: str
-) -> None:
+def test_errors_name_the_batch(given: Any, options: dict[str, Any], error: type[DnnkitError], message: str) -> None:
     net = network("numpy")
     with pytest.raises(error, match=message):
         net.fit(given, verbose=0, **options)

@@ -69,7 +69,7 @@ def test_it_is_never_dense_as_a_whole() -> None:
     tracemalloc.stop()
 
 
-def test_what_is_wrong_is_said() -> None:
+def test_errors_of_sparse_matrices_are_reported() -> None:
     x, y = thinned()
     with pytest.raises(DataError, match=r"sparse matrix of shape .* and dtype complex64: expected real numbers"):
         network("numpy").fit(sparse.csr_array(x.astype(np.complex64)), y, verbose=0)

@@ -59,7 +59,7 @@ def test_shuffled_rows_train_as_an_array_in_that_order(backend: Backend, tmp_pat
     assert bits(net) == bits(expected)
 
 
-def test_what_fits_into_the_buffer_is_trained_on_as_in_memory(backend: Backend, tmp_path: Path) -> None:
+def test_data_that_fit_into_the_buffer_train_as_in_memory(backend: Backend, tmp_path: Path) -> None:
     expected, net = network(backend), network(backend)
     x, y = write(tmp_path)
     options: dict[str, Any] = {"batch_size": BATCH, "epochs": 2, "validation_split": 0.2, "verbose": 0}
@@ -205,9 +205,7 @@ def text(folder: Path) -> None:
     (fewer, ShapeError, r"x has 523 samples in x but y has 522 in y"),
     (text, DataError, r"x-1\.npy is of shape \(174,\) and dtype <U1: expected one array of numbers"),
 ])  # fmt: skip
-def test_what_is_wrong_names_the_shard_and_the_row(
-    tmp_path: Path, spoil: Any, error: type[DnnkitError], message: str
-) -> None:
+def test_errors_name_the_shard_and_the_row(tmp_path: Path, spoil: Any, error: type[DnnkitError], message: str) -> None:
     x, y = write(tmp_path)
     spoil(tmp_path)
     net = network("numpy")

@@ -177,7 +177,7 @@ FITS = [
 
 
 @pytest.mark.parametrize(("table", "words"), FITS, ids=[words[:30] for _, words in FITS])
-def test_what_is_no_table_is_one_clear_error(table: object, words: str) -> None:
+def test_invalid_tables_are_one_clear_error(table: object, words: str) -> None:
     with pytest.raises(DataError) as error:
         dk.TabularEncoder().fit(table)
     assert words in str(error.value)

@@ -56,7 +56,7 @@ def test_the_same_table_however_it_is_written(tmp_path: Path, content: str | byt
     np.testing.assert_array_equal([found["size"], found["kind"]], [EXPECTED["size"], EXPECTED["kind"]])
 
 
-def test_what_cells_are(tmp_path: Path) -> None:
+def test_the_types_of_cells(tmp_path: Path) -> None:
     text = """post code;ok;day;moment;word;long;size
 02139;true;2026-01-31;2026-01-31 12:30:00+02:00;"a; ""b""
 c";1e3;1_000

@@ -476,7 +476,7 @@ def test_signals_save_and_the_same_call_resumes(
     assert history.history == expected.history
 
 
-def test_sigterm_without_a_checkpoint_is_none_of_ours() -> None:
+def test_sigterm_without_a_checkpoint_is_not_handled() -> None:
     heard, before = [], signal.signal(signal.SIGTERM, lambda *_: heard.append(1))
     try:
         fit(network(), None, callbacks=Press(2, signal.SIGTERM))

@@ -50,7 +50,7 @@ def test_json_and_back_is_the_same_history():
 
 
 @pytest.mark.parametrize("name", ["curves.png", "curves.svg", "curves.pdf"])
-def test_plot_writes_the_file_that_its_ending_asks_for(tmp_path, name):
+def test_the_suffix_decides_the_format_of_a_plot(tmp_path, name):
     fit(network(), validation_split=0.25).plot(tmp_path / name)
     start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[name.rpartition(".")[2]]
     assert (tmp_path / name).read_bytes().startswith(start)

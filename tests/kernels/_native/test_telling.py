@@ -117,7 +117,7 @@ def test_another_process_that_compiles_is_told(clock, terminal):
     assert drawn(terminal)[0] == "dnnkit: another process is compiling, 1 s: relu.forward in float32"
 
 
-def test_what_is_usual_is_remembered_for_each_dtype(clock, terminal, tmp_path):
+def test_usual_times_are_recorded_per_dtype(clock, terminal, tmp_path):
     record = tmp_path / "seconds.json"
     for _ in range(3):
         compile_for(4.0, clock)
