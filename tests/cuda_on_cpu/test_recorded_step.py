@@ -318,7 +318,7 @@ def test_an_error_within_a_step_keeps_earlier_steps(cupy: ModuleType, monkeypatc
 def test_the_hosts_time_is_measured_without_launches(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of a step that cannot run: what is counted is on the way to the GPU."""
+    """The steps cannot run on a GPU here: only the host's time per step is measured."""
     monkeypatch.setattr(recorded_step, "STEPS", 32)
     monkeypatch.setattr(host_time, "NETWORKS", {"small": (20, 16, 10)})
     host_time.main(["--steps", "100", "--rounds", "1"])

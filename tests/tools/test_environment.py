@@ -88,16 +88,16 @@ def test_a_failure_of_pip_shows_its_output(tmp_path: Path) -> None:
 def test_faults_of_an_environment(tmp_path: Path) -> None:
     assert environment.state_of(str(tmp_path / "none"), OLDEST) == "missing"
     old = environment_in(tmp_path / "old", version="3 9")
-    assert environment.state_of(str(old), OLDEST) == "has Python 3.9, and dnnkit needs 3.11"
+    assert environment.state_of(str(old), OLDEST) == "has Python 3.9, but dnnkit needs 3.11"
     broken = environment_in(tmp_path / "broken", version="no module named pip")
-    assert environment.state_of(str(broken), OLDEST) == "has no Python with pip that works"
+    assert environment.state_of(str(broken), OLDEST) == "has no working Python with pip"
     cut = environment_in(tmp_path / "cut", later="exit 1")
     with pytest.raises(environment.Failed):
         environment.main(str(cut), "plot")
-    assert environment.state_of(str(cut), OLDEST) == "was left in the middle of an installation"
+    assert environment.state_of(str(cut), OLDEST) == "has an incomplete installation"
     moved = environment_in(tmp_path / "moved")
     stamp(moved, "plot", tmp_path / "where-it-was")
-    assert environment.state_of(str(moved), OLDEST) == "was moved here from elsewhere"
+    assert environment.state_of(str(moved), OLDEST) == "was moved from another folder"
 
 
 def test_other_folders_are_not_touched(tmp_path: Path) -> None:
@@ -130,6 +130,6 @@ def test_a_half_made_one_is_made_anew_and_works(tmp_path: Path) -> None:
     folder = environment_in(tmp_path / "venv", version="3 9")
     command = [sys.executable, Path(environment.__file__), folder, "nothing"]
     done = processes.run(command, env={**os.environ, "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1"})
-    assert "has Python 3.9, and dnnkit needs 3.11: it is made anew" in done.stdout
+    assert "has Python 3.9, but dnnkit needs 3.11: recreating it" in done.stdout
     assert "pip could not install" in done.stderr, "no index, no setuptools to build with"
     assert environment.version_of(str(folder / "bin" / "python"), "sys, pip") == sys.version_info[:2]

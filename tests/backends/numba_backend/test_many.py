@@ -31,7 +31,7 @@ def sweep(count: int = 6) -> list[dk.Sequential]:
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[CompiledMany]:
-    """The object that was made to train networks together."""
+    """The objects that were made to train networks together."""
     found: list[CompiledMany] = []
 
     def many(self: NumbaBackend, workers: int) -> CompiledMany:

@@ -129,8 +129,7 @@ print(computed() - before)
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux says what each thread computes")
 def test_no_thread_spins_after_data_were_looked_at(backend: Backend) -> None:
-    """Spinning, like the threads that a BLAS wakes for a large product: they take processors from the training that
-    follows."""
+    """BLAS threads that spin after a large product would take processors from the training that follows."""
     if backend.name not in ("numpy", "numba"):
         pytest.skip("another library's threads are its own")
     done = processes.run([sys.executable, "-c", LOADING, backend.name], check=True)

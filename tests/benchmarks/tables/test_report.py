@@ -26,7 +26,7 @@ ERRORS = {  # normalized errors of dnnkit, and of all others
 
 @pytest.fixture
 def found(monkeypatch: pytest.MonkeyPatch) -> list[Record]:
-    """Return records of sets that come with scikit-learn; no others are in the catalogue."""
+    """Records of sets that come with scikit-learn; no others are in the catalogue."""
     own = replace(CATALOGUE["diabetes"], name="own")
     for name in [name for name in CATALOGUE if name not in ERRORS]:
         monkeypatch.delitem(CATALOGUE, name)

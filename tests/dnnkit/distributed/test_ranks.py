@@ -182,7 +182,7 @@ def test_between_averages_each_rank_trains_on_its_part_of_each_batch() -> None:
 
 
 class Failing(dk.Layer):
-    """Fails on the given thread, after some steps."""
+    """Fails after some steps."""
 
     calls = 0
 

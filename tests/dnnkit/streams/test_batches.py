@@ -30,7 +30,7 @@ def slices(count: int = 1 << 30, *, reuses: bool = False) -> Iterator[tuple[Any,
 
 
 class Again:
-    """Yield the same, from the beginning each time."""
+    """The same batches, from the beginning each time."""
 
     def __len__(self) -> int:
         return STEPS

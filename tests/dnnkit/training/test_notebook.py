@@ -101,7 +101,7 @@ CELLS = {
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory) -> dict[str, list[Any]]:
-    """Return the outputs of every cell, after the kernel has run all."""
+    """The outputs of every cell, after the kernel has run all."""
     sources = {name: "\n".join(line.removeprefix(" " * 8) for line in text.split("\n")) for name, text in CELLS.items()}
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text.strip()) for text in sources.values()])
     folder = str(tmp_path_factory.mktemp("notebook"))

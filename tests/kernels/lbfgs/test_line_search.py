@@ -15,7 +15,7 @@ NUMBER = st.floats(-3, 3)
 
 @dataclass
 class Found:
-    """Return the outcome, the step that was kept last, and the number of calls."""
+    """The outcome, the step that was kept last, and the number of calls."""
 
     outcome: int
     step: float | None
