@@ -1,6 +1,6 @@
-"""Training of several networks at once, each as if it were alone; a backend may support it.
+"""Interface for training several networks at once, each as if it were alone. Backends may implement it.
 
-This is only the contract. Without support, networks are trained one after another.
+Without it, networks are trained one after another.
 """
 
 from abc import ABC, abstractmethod
@@ -16,7 +16,7 @@ from dnnkit.deferred import dataclass
 
 
 class Passed(NamedTuple):
-    """Result of an epoch: the step after the last one that was run, the totals, and the seconds it took.
+    """Result of an epoch: the number of the step after its last one, its totals, and its seconds.
 
     `held_out` are the totals of held-out rows, None if there are none or the evaluation was stopped.
     """
@@ -28,7 +28,7 @@ class Passed(NamedTuple):
 
 
 class DrawnOrder(NamedTuple):
-    """The order `numpy.random.default_rng(entropy).permutation(rows)`, to be drawn where it is used.
+    """The order `numpy.random.default_rng(entropy).permutation(rows)`, drawn only when it is needed.
 
     `entropy` has at most four words of 32 bits.
     """
@@ -37,7 +37,7 @@ class DrawnOrder(NamedTuple):
     rows: int
 
     def array(self) -> HostArray:
-        """Draw it."""
+        """Return the order as an array."""
         return np.random.default_rng(self.entropy).permutation(self.rows)
 
 
@@ -45,7 +45,7 @@ class DrawnOrder(NamedTuple):
 class Work:
     """Consecutive epochs of one network, each optionally followed by an evaluation of held-out rows.
 
-    The first epoch begins at the position of the executable's state, with what was measured so far. Once its loss is
+    The first epoch starts at the position of the executable's state, with the sums measured so far. Once the loss is
     NaN, or the executable was asked to stop, the remaining epochs are skipped.
     """
 
@@ -59,7 +59,7 @@ class Work:
     steps: int
     """Steps per epoch."""
     sums: EpochSums | None = None
-    """What was measured of the first epoch so far."""
+    """Sums measured in the first epoch so far."""
     held_out: Any = None
     held_out_rows: int = 0
     """Maximum number of held-out rows computed at a time."""
@@ -72,19 +72,19 @@ class Many(ABC):
 
     @abstractmethod
     def takes(self, executable: Executable, data: Any, batch_size: int) -> bool:
-        """Whether it can train this network, bitwise identical to its own `run_steps` in one thread."""
+        """Return whether it can train this network with results bitwise identical to `run_steps` in one thread."""
 
     @abstractmethod
     def evaluates(self, executable: Executable) -> bool:
-        """Whether it can also evaluate held-out rows of it, as its own `measure` would."""
+        """Return whether it can also evaluate held-out rows, with the results of the executable's `measure`."""
 
     @abstractmethod
     def prepare(self, work: Work) -> None:
-        """Do slow preparation for such work ahead of its first step; its orders are not needed."""
+        """Do slow preparation, such as compiling, for such work; its orders are not used."""
 
     @abstractmethod
     def run(self, works: Sequence[Work]) -> None:
-        """Train all of them; then `passed` of each holds the results, and its executable's state counts the steps.
+        """Train all networks; append results to each `passed`, and count the steps in each executable's state.
 
         An epoch that was stopped before its last step remains the executable's current epoch, with its sums and totals.
         """

@@ -158,7 +158,7 @@ def model(one: dict[str, Any], alpha: float, beta: float, gamma: float) -> dict[
 
 
 def plot(result: dict[str, Any], path: str) -> None:
-    """Plot step time over ranks: measured points, modelled lines."""
+    """Plot step time over ranks: measured points, modeled lines."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.5, 3.6), layout="constrained")

@@ -116,7 +116,7 @@ class Gamma(OfValues):
 @LOSSES.named("quantile")
 @dataclass(frozen=True)
 class Quantile(OfValues):
-    """Pinball loss, minimised by the quantile q of the targets.
+    """Pinball loss, minimized by the quantile q of the targets.
 
     It is q (t - y) where t > y, otherwise (1 - q) (y - t); mean over rows and outputs.
 

@@ -71,7 +71,7 @@ WORDS = "names, metrics of dk.metrics or functions, such as ['accuracy']"
 def check(given: Given | Iterable[Given] | None) -> tuple[Given, ...]:
     """Check metrics and return them with unique names; a single one and None are accepted too.
 
-    A name is kept as given, because logs use it; other spellings, such as "BinaryAccuracy", are normalised, and classes
+    A name is kept as given, because logs use it; other spellings, such as "BinaryAccuracy", are normalized, and classes
     are instantiated. Logs and History identify a metric by name only, so duplicate names are refused, and so is a
     custom function named like a built-in metric, which would replace it after loading. A function in the old form
     causes a `DeprecationWarning` at the call of `compile`.

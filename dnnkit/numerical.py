@@ -67,7 +67,7 @@ def _check_function(f: Any) -> None:
 
 
 def gradient_descent(f: Callable[[Any], Any], init_x: Any, lr: float = 0.01, step_num: int = 100) -> Values:
-    """Minimise a function by gradient descent with its numerical gradient.
+    """Minimize a function by gradient descent with its numerical gradient.
 
     Arguments:
         f: function of an array that returns one number.

@@ -205,7 +205,7 @@ def plot_confusion(
 ) -> "Figure":
     """Plot a confusion matrix: rows are true classes, columns are predicted ones.
 
-    Each cell shows the number of samples; its colour shows their share of the true class, blue if right, red if wrong.
+    Each cell shows the number of samples; its color shows their share of the true class, blue if right, red if wrong.
 
     Arguments:
         y_true: integer classes (N,), one-hot rows (N, C), or 0 and 1 as (N, 1).
@@ -254,7 +254,7 @@ def plot_confusion(
 
 
 def _shades(shares: Any) -> Any:
-    """Map shares to colours: white to blue on the diagonal, to red elsewhere; a few percent are still visible."""
+    """Map shares to colors: white to blue on the diagonal, to red elsewhere; a few percent are still visible."""
     from matplotlib.colors import to_rgb
 
     strength = np.sqrt(shares)[..., None]

@@ -55,7 +55,7 @@ def unknown(kind: str, given: Any, names: Iterable[str], others: Iterable[str] =
 
 
 def folded(name: str) -> str:
-    """Normalise the spelling: "MeanSquaredError" and "mean_squared_error" become equal."""
+    """Normalize the spelling: "MeanSquaredError" and "mean_squared_error" become equal."""
     return name.replace("_", "").replace("-", "").replace(" ", "").lower()
 
 

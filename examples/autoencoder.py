@@ -36,7 +36,7 @@ def autoencoder(seed: int = 0) -> dk.Sequential:
 
 
 def voted(codes: Any, labels: Any, known: Any, known_labels: Any, voters: int = 5) -> float:
-    """Return the accuracy of a k-nearest-neighbour vote."""
+    """Return the accuracy of a k-nearest-neighbor vote."""
     distances = ((codes[:, None] - known[None]) ** 2).sum(-1)
     nearest = known_labels[np.argsort(distances, axis=1)[:, :voters]]
     return float(np.mean([np.bincount(votes).argmax() == label for votes, label in zip(nearest, labels, strict=True)]))

@@ -33,7 +33,7 @@ expected, folder = {}, Path(tempfile.mkdtemp())
 
 
 def train(net, optimizer="sgd", loss="mean_squared_error", metrics=(), **options):
-    """Trains, is right, is saved and goes on."""
+    """Check that it trains, gives correct results, and continues from a save."""
     net.compile(optimizer, loss, metrics)
     history = net.fit(x, y, epochs=3, batch_size=8, verbose=0, **options)
     measured = [history[name] for name in sorted(history.history)]

@@ -146,7 +146,7 @@ def has_kernel(name: str, x: Array) -> bool:
     """
     if _is_written(name, x.dtype):
         return True
-    refuse(f"{name} has no kernel of its own")
+    refuse(f"{name} has no dedicated kernel")
     return False
 
 

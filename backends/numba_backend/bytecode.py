@@ -27,7 +27,7 @@ UNMEASURED = "predict", "predict a few", "update", "differentiate outputs"
 loss nor metrics, and read no targets.
 """
 
-PENALISING = "train", "differentiate", "first part"
+PENALIZING = "train", "differentiate", "first part"
 
 Inputs = Literal["gathered", "columns", "in place"]
 """How the first stage reads the data: all columns, gathered; the nonzero columns, gathered; or the nonzero columns in
@@ -71,7 +71,7 @@ class ScheduleKey(NamedTuple):
     """With several outputs, per output: numbers of its metrics, whether any reads predictions, whether its loss is
     user-defined.
     """
-    penalises: bool = False
+    penalizes: bool = False
     """Whether parameters have penalties."""
     bounds: int = 0
     """Number of parameters with constraints."""
@@ -146,7 +146,7 @@ def assemble(
     steps += [Instruction("metric", option=number) for number in key.metrics]
     steps += _measure_parts(key)
     by_rows = partition.by == "rows" and partition.workers > 1
-    waits = key.clips or key.accumulates or key.penalises or key.bounds
+    waits = key.clips or key.accumulates or key.penalizes or key.bounds
     at_once = key.purpose == "train" and not by_rows and not waits
     if key.trains:
         steps += _backward(wiring, kinds, partition, key, at_once)
@@ -154,7 +154,7 @@ def assemble(
         steps += [Instruction("exchange"), Instruction("sum_gradients")]
     if key.purpose == "minimize":
         return [*steps, *_minimizing("take_evaluation", partition), again]
-    if key.purpose in ("differentiate", "first part") and key.penalises:
+    if key.purpose in ("differentiate", "first part") and key.penalizes:
         steps += [Instruction("penalize", option=int(by_rows))]
     after = _after(stage_list) if key.purpose == "train" else []
     if key.purpose == "train" and not at_once:
@@ -340,7 +340,7 @@ def _update_at_the_end(
 ) -> list[Instruction]:
     """Update all parameters once every worker's gradient is complete, then run `after`."""
     steps = [Instruction(name) for name in (("exchange", "add_gradients") if by_rows else ())]
-    if key.penalises:
+    if key.penalizes:
         penalties = ("penalize",) if by_rows or partition.workers == 1 else ("penalize", "exchange", "join_penalties")
         steps += [Instruction(name) for name in penalties]
     if key.accumulates:

@@ -1,4 +1,4 @@
-"""Many networks in one call of compiled code: threads that train whole networks; see `kernels/_engine/many.py`."""
+"""Many networks in one call of compiled code, each trained by a single thread; see `kernels/_engine/many.py`."""
 
 import ctypes
 from collections import Counter
@@ -32,9 +32,9 @@ class Teams:
     def __init__(self) -> None:
         self.teams: list[WorkerTeam] = []
         self.lines = np.zeros(0, np.int64)
-        """Per team a cache line: whether it is in use, and the addresses of its RUN and its order, as in PASS."""
+        """One cache line per team: whether it is in use, and the addresses of its RUN and its order, as in PASS."""
         self._orders: list[HostArray] = []
-        """Memory of each team for an order that it draws."""
+        """For each team, memory for the order that it draws."""
 
     def want(self, count: int, job: "Job", purpose: Purpose, batches: Batches, steps: Steps) -> None:
         """Create teams until there are `count`, using this network as the representative of its kind."""
@@ -51,14 +51,14 @@ class Teams:
         self._orders = []
 
     def draw(self, rows: int) -> None:
-        """Give each team memory for an order of so many rows."""
+        """Give each team memory for an order of `rows` rows."""
         if not self._orders or len(self._orders[0]) < SCRATCH + rows:
             self._orders = [np.empty(SCRATCH + rows, np.int64) for _ in self.teams]
             self.lines[2::LINE] = [address(order) for order in self._orders]
 
 
 class Job:
-    """Work of one network, and the structures that describe it to compiled code while it runs.
+    """Work of one network, and the structures that describe it to compiled code.
 
     Networks are of one kind if their programs differ only in the seed, and their data have the same types.
     """
@@ -88,7 +88,7 @@ class Job:
         self.steps: Steps
         self._weights: HostArray | None = None
         self._entropy: HostArray = np.zeros((0, 0), np.int64)
-        """Words that orders are drawn from, as long as they are in use."""
+        """Entropy words of the drawn orders; a reference keeps them alive."""
         self.first = 0
         """Number of its first pass."""
 
@@ -104,9 +104,9 @@ class Job:
         return cost_model.roughly(self.executable.program, self.size, epochs)
 
     def orders(self) -> Iterator[tuple[Batches, int]]:
-        """Yield the batches of each epoch, and the address of the words that its order is drawn from, else 0.
+        """Yield the batches of each epoch, and the address of the entropy of its order, or 0 if it is already drawn.
 
-        Where orders are drawn by the thread that trains, all epochs have the same batches here.
+        If the training thread draws the orders, all epochs have the same batches here.
         """
         orders = self.work.orders
         drawn = [order for order in orders if isinstance(order, DrawnOrder)]
@@ -123,11 +123,11 @@ class Job:
 
     @property
     def words(self) -> int:
-        """Number of words that each order is drawn from."""
+        """Number of entropy words per order."""
         return int(self._entropy.shape[1])
 
     def batches(self, order: HostArray) -> Batches:
-        """Return the rows in an order as batches."""
+        """Return batches of the rows in the given order."""
         weights, data = self._weights, self.work.data
         if weights is None or data.host_weights is not None:
             weights = self._weights = self.executable.sums_of_weights(data, order, self.work.batch_size)
@@ -188,7 +188,7 @@ class CompiledMany(Many):
         return self._kind_of[executable]
 
     def _want(self, job: Job, batches: Batches, alike: Counter[Hashable]) -> tuple[Teams, Teams | None]:
-        """Return the teams that train such a network and those that evaluate it, as many as threads need at once."""
+        """Return the teams that train and evaluate this kind of network, enough for all threads."""
         training = self._teams.setdefault(job.kind, Teams())
         training.want(max(1, min(self._workers, alike[job.kind])), job, "train", batches, job.steps)
         if job.kind_held_out is None:
@@ -198,7 +198,7 @@ class CompiledMany(Many):
         return training, measuring
 
     def _fill(self, job: Job, passes: Any, place: int, alike: Counter[Hashable]) -> int:
-        """Fill the passes of a job, starting at a place; return the place after them."""
+        """Fill in the passes of a job, starting at index `place`; return the next free index."""
         work, executable, state, done = job.work, job.executable, job.executable.state, 0
         begins = state.position
         job.steps = steps = executable.steps_of(0, work.steps * len(work.orders) - begins, work.hyperparameters)
@@ -231,7 +231,7 @@ class CompiledMany(Many):
         return place
 
     def _run_jobs(self, jobs: list[Job], passes: Any) -> None:
-        """Run the filled passes; a request to stop an executable stops its job."""
+        """Run the passes; a request to stop an executable stops its job."""
         structures, queue, many = JOB.new(len(jobs)), zeros((LINE,), "int64"), MANY.new(1)
         start = ctypes.addressof(passes)
         for structure, job in zip(structures, jobs, strict=True):
@@ -262,7 +262,7 @@ class CompiledMany(Many):
 
 
 def _note(job: Job, passes: Any, seconds_per_tick: float) -> None:
-    """Record what each pass did."""
+    """Record the results of each pass."""
     work, executable = job.work, job.executable
     for number, epoch in enumerate(job.epochs):
         one = passes[job.first + number * job.passes]
@@ -283,7 +283,7 @@ def _note(job: Job, passes: Any, seconds_per_tick: float) -> None:
 
 
 def _form(data: Any) -> Hashable:
-    """Return what a schedule, and a team that follows it, depend on in the data."""
+    """Return the properties of the data that schedules, and teams that run them, depend on."""
     return data.x.dtype.name, data.x.shape[1], 0 if data.weights is None else data.weights.ndim, data.bits is None
 
 
@@ -298,7 +298,7 @@ def _stride(steps: Steps) -> int:
 
 
 def _go_on(epoch: Epoch, sums: EpochSums, position: int) -> None:
-    """Continue an epoch from what was measured earlier."""
+    """Continue an epoch from the sums measured earlier."""
     epoch.first, epoch.last, epoch.nan_step = sums.first, position, sums.nan_step
     epoch.team.counted(epoch.sums)[0] = sums.total
 

@@ -12,7 +12,7 @@ from dnnkit.backends.inspection import part_names
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.bytecode import (
     DIFFERENTIATING,
-    PENALISING,
+    PENALIZING,
     UNMEASURED,
     Clips,
     Purpose,
@@ -272,7 +272,7 @@ class WorkerTeam:
             clips=clips,
             bounds=len(program.bounds) if purpose == "train" else 0,
             averages_apart=bool(program.bounds) and program.averages and purpose == "train",
-            penalises=bool(program.penalties) and purpose in PENALISING,
+            penalizes=bool(program.penalties) and purpose in PENALIZING,
             inputs=inputs_of(self.program, self._wiring, self.partition, batches),
             bytes=data.x.dtype == np.uint8,
             targets=self._takes,

@@ -180,7 +180,7 @@ class StagewiseExecutable(FlatExecutable):
                     if not goes_on():
                         return None
                     let_others()
-                    loss, *_ = self._backpropagate(*feed.batch(step), whole, penalises=step == 0)
+                    loss, *_ = self._backpropagate(*feed.batch(step), whole, penalizes=step == 0)
                     copy = self._xp.asarray(self._gradient, copy=True)  # the next chunk overwrites it
                     total, gradient = total + loss, copy if gradient is None else gradient + copy
         finally:
@@ -197,7 +197,7 @@ class StagewiseExecutable(FlatExecutable):
         try:
             with self._limited(len(rows)):
                 x, y, weights = self._feed(data, rows, len(rows), self._training.buffers).batch(0)
-                loss, scores, _, losses = self._backpropagate(x, y, weights, weight, penalises=first == 0)
+                loss, scores, _, losses = self._backpropagate(x, y, weights, weight, penalizes=first == 0)
                 sums.add(loss, weight, self._measuring.metrics(scores, y, weights, losses))
                 out[...] = self._backend.to_numpy(self._gradient)
         finally:
@@ -221,7 +221,7 @@ class StagewiseExecutable(FlatExecutable):
         needs_dx: bool = False,
         mark: Callable[[str], None] = lambda part: None,
         *,
-        penalises: bool = True,
+        penalizes: bool = True,
     ) -> tuple[Array, Array, Array, list[Array]]:
         """Return (loss sum, scores, gradient in x if requested, loss sum per output); parameters' go to `_gradient`."""
         buffers, stages = self._training.buffers, self._training.stages
@@ -232,7 +232,7 @@ class StagewiseExecutable(FlatExecutable):
         mark("loss and metrics")
         dx, gradients = stages.backward(self._parameters, d, saved, needs_dx, out=self._gradient)
         self._gradient = self._pack(gradients, self._gradient)
-        if penalises:
+        if penalizes:
             self._gradient = self._held.add_gradient(self._parameters, self._gradient)
             loss = loss + self._penalty(self._parameters, weight)
         mark("update")

@@ -37,7 +37,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers()
     every = commands.add_parser("all", help="run, time and report; the default")
     every.set_defaults(command=do_all)
-    listed = commands.add_parser("list", help="list the data sets with their sources and licences")
+    listed = commands.add_parser("list", help="list the data sets with their sources and licenses")
     listed.set_defaults(command=show_list)
     fits = commands.add_parser("run", help="run the missing fits")
     fits.set_defaults(command=make_fits)

@@ -184,7 +184,7 @@ def table(told: dict[str, dict[str, Any]]) -> str:
 
 
 FAMILIES = {"members": "#1f6fb4", "epochs": "#d1495b", "width": "#2e933c", "batch": "#8a5fbf"}
-"""Lines of the figure and their colours."""
+"""Lines of the figure and their colors."""
 HIGHEST = 0.95
 """Largest error in the figure; variants above it are only in the table."""
 
@@ -198,18 +198,18 @@ def draw(path: Path, told: dict[str, dict[str, Any]]) -> None:
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     FigureCanvasAgg(figure)
     axes, default = figure.subplots(), told["default"]
-    for family, colour in FAMILIES.items():
+    for family, color in FAMILIES.items():
         line = sorted(
             [each for each in told.values() if each["family"] == family] + [default], key=lambda each: each["seconds"]
         )
         x, y = [each["seconds"] for each in line], [each["error"] for each in line]
-        axes.plot(x, y, "o-", color=colour, label=family, markersize=4, lw=1.2)
+        axes.plot(x, y, "o-", color=color, label=family, markersize=4, lw=1.2)
         for each in line:
             if each is not default:
                 text = each["label"].partition(": ")[2].strip("()").partition(",")[0]
                 where = (each["seconds"], each["error"])
                 axes.annotate(
-                    text, where, (4, 4), textcoords="offset points", fontsize=7, color=colour, annotation_clip=True
+                    text, where, (4, 4), textcoords="offset points", fontsize=7, color=color, annotation_clip=True
                 )
     others = {"realmlp": "one of RealMLP-TD-S's sizes", "float64": "float64"}
     for name, text in others.items():

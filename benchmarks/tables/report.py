@@ -66,7 +66,7 @@ class Report:
         return [name for name in self.reported if CATALOGUE[name].task == task]
 
     def comparison(self, other: str, sets: Collection[str] | None = None) -> Comparison:
-        """Compare dnnkit with another method, by the normalised error."""
+        """Compare dnnkit with another method, by the normalized error."""
         table = self.errors(sets or self.reported)
         return compare(table[:, self.methods.index(OURS)], table[:, self.methods.index(other)])
 
@@ -116,7 +116,7 @@ def headline(report: Report) -> str:
         f"# The table of tables: {len(report.reported)} data sets",
         "",
         f"{count['classification']} of classification, {count['regression']} of regression; on none of them was "
-        "dnnkit's default chosen. The normalised error is the error over that of a constant prediction (0 perfect, 1 "
+        "dnnkit's default chosen. The normalized error is the error over that of a constant prediction (0 perfect, 1 "
         "nothing learned): wrong classes, or root mean squared error. Halves of 5 × 2 stratified folds, the same for "
         "all methods.",
         "",
@@ -158,7 +158,7 @@ def order_of_loss(report: Report, against: Collection[str]) -> list[tuple[float,
 def losses(report: Report) -> str:
     """List the sets on which the scaled MLP is better, and those on which the best of all others is far better."""
     beaten = [(loss, name) for loss, name, _ in order_of_loss(report, (RIVAL,)) if loss > 0]
-    lines = ["## Where dnnkit loses", "", f"To {METHODS[RIVAL].label}, on {len(beaten)} sets (normalised errors):", ""]
+    lines = ["## Where dnnkit loses", "", f"To {METHODS[RIVAL].label}, on {len(beaten)} sets (normalized errors):", ""]
     lines += [
         f"- {name} ({shape(name)}): {report.scores[name][OURS]['normalised']:.3f}, "
         f"there {report.scores[name][RIVAL]['normalised']:.3f}"
@@ -194,7 +194,7 @@ def summary(report: Report) -> str:
     heads = [
         "method",
         "mean rank",
-        "normalised error",
+        "normalized error",
         "classification",
         "regression",
         "rank by log loss",
@@ -221,7 +221,7 @@ def by_set(report: Report) -> str:
     lines = [
         "## Every data set",
         "",
-        "Normalised errors; where dnnkit is farthest behind the best of the others first.",
+        "Normalized errors; where dnnkit is farthest behind the best of the others first.",
         "",
     ]
     lines += [row(heads), row(["---"] * len(heads))]

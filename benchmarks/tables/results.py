@@ -11,7 +11,7 @@ from benchmarks.tables.methods import METHODS
 from benchmarks.tables.records import Record
 
 EASY, HARD = 0.005, 0.98
-"""A set is excluded if every baseline that runs on all sets has an error below the first, or none has a normalised
+"""A set is excluded if every baseline that runs on all sets has an error below the first, or none has a normalized
 error below the second: such a set cannot distinguish methods. The rule does not look at results of dnnkit."""
 
 Means = dict[str, dict[str, dict[str, float]]]

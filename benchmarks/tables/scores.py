@@ -1,6 +1,6 @@
-"""Scores of predictions, and the normalised error.
+"""Scores of predictions, and the normalized error.
 
-The normalised error is the error divided by that of a constant prediction made from the same training rows: for
+The normalized error is the error divided by that of a constant prediction made from the same training rows: for
 classification, the misclassification rate over that of the most frequent class; for regression, the root mean squared
 error over that of the mean. 0 is perfect, 1 means that nothing was learned; it does not depend on other methods.
 """

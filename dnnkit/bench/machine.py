@@ -63,7 +63,7 @@ def _clock() -> str:
         governor = (folder / "scaling_governor").read_text().strip()
         most = int((folder / "scaling_max_freq").read_text()) / 1e6
     except (OSError, ValueError):
-        return "the system does not tell its setting"
+        return "the system does not report its setting"
     return f"governor {governor}, at most {most:.2f} GHz"
 
 

@@ -1,7 +1,7 @@
 """Plots of a report, as SVG within a page or as files.
 
 Panels that are compared share their scale. Colors are Okabe and Ito's, which are safe for color-blind readers; if
-there are many lines, each has a panel in which the others are grey.
+there are many lines, each has a panel in which the others are gray.
 """
 
 import io
@@ -30,8 +30,8 @@ QUIET = "#8a96a3"
 MUTED = "#d3d9df"
 COLUMNS = 5
 """Maximum number of panels per row."""
-LABELLED = 3
-"""Number of kernels labelled at either end of a roofline, in addition to `ALWAYS`."""
+LABELED = 3
+"""Number of kernels labeled at either end of a roofline, in addition to `ALWAYS`."""
 ALWAYS = ("dense forward", "update adam", "gelu forward", "softmax forward")
 
 Plot = tuple[str, str, "Figure"]
@@ -52,7 +52,7 @@ def draw(results: Results) -> Iterator[Plot]:
     if curves := [curve for curve in results.curves if curve["curve"] == "accuracy"]:
         note = (
             "Digits, test accuracy by seconds of training: median over the seeds, bands from minimum to maximum; "
-            "grey: the other activations. Dotted: 95 and 97 %."
+            "gray: the other activations. Dotted: 95 and 97 %."
         )
         yield "Accuracy against seconds", note, _accuracies(curves)
     if kernels := results.of("kernels"):
@@ -180,7 +180,7 @@ def _logarithmic(axes: Any, values: Sequence[float | None]) -> None:
 
 
 def _accuracies(curves: Sequence[dict[str, Any]]) -> "Figure":
-    """Plot a panel per activation with a color per backend, the others in grey; all with the same scale."""
+    """Plot a panel per activation with a color per backend, the others in gray; all with the same scale."""
     backends = list(dict.fromkeys(curve["backend"] for curve in curves))
     names = list(dict.fromkeys(curve["activation"] for curve in curves))
     columns = min(COLUMNS, len(names))
@@ -255,7 +255,7 @@ def _rooflines(rows: Sequence[Row]) -> "Figure":
 def _name(axes: Any, rows: Sequence[Row]) -> None:
     """Label some kernels at the left edge, with lines to their points and without overlap."""
     able = sorted((row for row in rows if row.facts["operations"]), key=lambda row: float(row.facts["of floor"]))
-    chosen = {id(row): row for row in (*able[:LABELLED], *able[-LABELLED:])}
+    chosen = {id(row): row for row in (*able[:LABELED], *able[-LABELED:])}
     chosen |= {id(row): row for row in able if row.case["kernel"] in ALWAYS}
     points = sorted(((_point(row), str(row.case["kernel"])) for row in chosen.values()), key=lambda found: found[0][1])
     low, high = (log(limit, 10) for limit in axes.get_ylim())

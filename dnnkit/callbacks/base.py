@@ -109,7 +109,7 @@ def say(line: str) -> None:
 
 
 def takes(function: Any, count: int, *, if_unknown: bool = True) -> bool:
-    """Whether it can be called with `count` arguments; some functions written in C do not tell (`if_unknown`)."""
+    """Return whether it can be called with `count` arguments; `if_unknown` for C functions without a signature."""
     if not callable(function):
         return False
     code = getattr(function, "__code__", None)

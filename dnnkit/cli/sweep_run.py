@@ -191,7 +191,7 @@ def _without_hint() -> Iterator[None]:
     log = logging.getLogger("dnnkit")
 
     def is_other(record: logging.LogRecord) -> bool:
-        return "with resume=True goes on" not in record.getMessage()
+        return "with resume=True to continue" not in record.getMessage()
 
     log.addFilter(is_other)
     try:

@@ -1,7 +1,7 @@
 """Handwritten digits, 8 × 8: 1,797 images, shipped with dnnkit and used by default.
 
 Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI repository, 1998 (its test part), under
-the licence CC BY 4.0; from scikit-learn's copy, `datasets/data/digits.csv.gz`.
+the license CC BY 4.0; from scikit-learn's copy, `datasets/data/digits.csv.gz`.
 """
 
 import hashlib

@@ -166,7 +166,7 @@ def unscaled_inputs(look: FirstLook) -> Iterator[str]:
         yield (f"{span}, far beyond -1 to 1: gradients grow with them, and training is slow or diverges. {_cure(look)}")
         return
     if 0 < largest < SMALL:
-        cure = "They may be scaled twice: check Rescaling" if _is_rescaled(look) else _STANDARDISE
+        cure = "They may be scaled twice: check Rescaling" if _is_rescaled(look) else _STANDARDIZE
         yield f"{span}, close to 0: it hardly learns from them. {cure}"
         return
     spreads = x.std(axis=0)
@@ -177,11 +177,11 @@ def unscaled_inputs(look: FirstLook) -> Iterator[str]:
         most, least = (np.flatnonzero(dense)[place(spreads[dense])] for place in (np.argmax, np.argmin))
         yield (
             f"column {most} has standard deviation {spreads[most]:.3g}, column {least} {spreads[least]:.3g}: the "
-            f"network practically ignores the smaller. {_STANDARDISE}"
+            f"network practically ignores the smaller. {_STANDARDIZE}"
         )
 
 
-_STANDARDISE = "Standardise: x = (x - mean) / std, with x.mean(axis=0) and x.std(axis=0) of the training data"
+_STANDARDIZE = "Standardize: x = (x - mean) / std, with x.mean(axis=0) and x.std(axis=0) of the training data"
 
 
 def _is_rescaled(look: FirstLook) -> bool:
@@ -192,7 +192,7 @@ def _cure(look: FirstLook) -> str:
     """Return how to scale inputs that are too large to about -1 to 1."""
     least, most = float(look.x.min()), float(look.x.max())
     if least < 0 or most > 255 or (look.x != np.floor(look.x)).any():
-        return _STANDARDISE
+        return _STANDARDIZE
     scale = 255 if most > 128 else int(most)
     return (
         f"{'Change the first layer to' if _is_rescaled(look) else 'Begin the network with'} dk.Rescaling(1 / {scale})"

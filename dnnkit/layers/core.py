@@ -128,7 +128,7 @@ class Dense(Layer):
         kernel_initializer, bias_initializer: default "glorot_uniform" and "zeros"; see `dk.initializers`.
         kernel_regularizer, bias_regularizer: penalty added to the loss; see `dk.regularizers`.
         kernel_constraint, bias_constraint: applied after each update; see `dk.constraints`.
-        parametrization: "ntk" computes activation(x · kernel / √I + bias), with kernels initialised from N(0, 1) by
+        parametrization: "ntk" computes activation(x · kernel / √I + bias), with kernels initialized from N(0, 1) by
             default, which makes suitable learning rates independent of the width (Jacot et al., NeurIPS 2018).
         name, input_shape, input_dim, trainable: as for every `Layer`.
 

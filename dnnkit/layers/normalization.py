@@ -1,4 +1,4 @@
-"""Normalisation layers: by moments of the batch, of each row, or of the data set."""
+"""Normalization layers: by moments of the batch, of each row, or of the data set."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -26,7 +26,7 @@ LAST = Expected("-1: features are on the last axis of a sample", _last_axis)
 
 
 class _Affine(KindLayer):
-    """Optional scale γ and shift β of a normalisation."""
+    """Optional scale γ and shift β of a normalization."""
 
     center: bool
     scale: bool
@@ -45,7 +45,7 @@ class _Affine(KindLayer):
 @LAYERS.named("BatchNormalization")
 @dataclass(frozen=True)
 class BatchNormalization(_Affine):
-    """Batch normalisation: (x - mean) / √(variance + epsilon) · gamma + beta, with moments of the batch per feature.
+    """Batch normalization: (x - mean) / √(variance + epsilon) · gamma + beta, with moments of the batch per feature.
 
     `predict` and `evaluate` use moving averages of the moments instead, updated after each training step as
     momentum · moving + (1 - momentum) · batch. A frozen layer (`trainable=False`) always uses them. Sample weights do
@@ -108,7 +108,7 @@ class BatchNormalization(_Affine):
 @LAYERS.named("LayerNormalization")
 @dataclass(frozen=True)
 class LayerNormalization(_Affine):
-    """Layer normalisation: (x - mean) / √(variance + epsilon) · gamma + beta, with moments of each row.
+    """Layer normalization: (x - mean) / √(variance + epsilon) · gamma + beta, with moments of each row.
 
     Arguments:
         axis: -1: moments are computed along the last axis of a sample.
@@ -146,7 +146,7 @@ class LayerNormalization(_Affine):
 @LAYERS.named("RMSNormalization")
 @dataclass(frozen=True)
 class RMSNormalization(KindLayer):
-    """RMS normalisation of each row: x / √(mean of x² + epsilon) · scale.
+    """RMS normalization of each row: x / √(mean of x² + epsilon) · scale.
 
     Arguments:
         axis: -1: the mean is computed along the last axis of a sample.
@@ -210,7 +210,7 @@ NUMBERS = Expected("one finite number per feature, or one for all", _numbers)
 @LAYERS.named("Normalization")
 @dataclass(frozen=True)
 class Normalization(KindLayer):
-    """Standardisation with fixed moments per feature: (x - mean) / √variance.
+    """Standardization with fixed moments per feature: (x - mean) / √variance.
 
     The moments are given, computed by `adapt`, or computed from the samples of the first `fit`. They are saved with the
     network and never trained.

@@ -30,7 +30,7 @@ def check_callbacks(given: Any) -> list[Any]:
             what = f"a {type(each).__name__}" if isinstance(each, Callback) else shown(each)
             raise ConfigurationError(
                 f"callbacks has {what}: expected objects with a method on_epoch_end(epoch, many), where many is "
-                "the ManyHistory so far. A callback of fit hears of a single network; early stopping of each is "
+                "the ManyHistory so far. Callbacks of fit see a single network; to stop each network early, use "
                 "early_stopping=dk.EarlyStopping(patience=5)"
             )
     return list(given)

@@ -64,7 +64,9 @@ def cross_validate(
     """
     for name in ("rows", "validation_data", "validation_split"):
         if name in options:
-            raise ConfigurationError(f"{name} beside cross_validate: the folds say what is held out; leave it out")
+            raise ConfigurationError(
+                f"cross_validate does not accept {name}: the folds define the held-out rows; leave it out"
+            )
     seed = check_seed(seed)
     x, y, sample_weight = as_arrays(x, y, sample_weight)
     division = division_of(folds, count_rows(x), labels_of(y, stratified), repeats, seed)
@@ -80,13 +82,13 @@ def made(make: Make, seed: int) -> WholeNetwork:
     elif callable(make):
         net = make(seed) if takes(make, 1) else make()  # type: ignore[call-arg]
     else:
-        raise ConfigurationError(f"make is {shown(make)}: expected a function that gives a compiled network, or one")
+        raise ConfigurationError(f"make is {shown(make)}: expected a compiled network, or a function that returns one")
     if not isinstance(net, WholeNetwork):
-        raise ConfigurationError(f"make gave {shown(net)}: expected a Sequential or a Model, compiled")
+        raise ConfigurationError(f"make returned {shown(net)}: expected a compiled Sequential or Model")
     if net.is_built and net.history.epoch:
         raise ConfigurationError(
-            "the network was trained before, so a fold may hold out rows that it has seen: give a function that "
-            "makes a new one"
+            "the network was trained before, so it may have seen held-out rows: give a function that returns a new "
+            "network"
         )
     return net
 
@@ -131,7 +133,9 @@ class CrossValidation:
         """
         if metric not in self.scores:
             near = did_you_mean(metric, self.scores)
-            raise ConfigurationError(f"no score is called {shown(metric)}: {near}there is {', '.join(self.scores)}")
+            raise ConfigurationError(
+                f"there is no score {shown(metric)}: {near}expected one of {', '.join(self.scores)}"
+            )
         return interval_of_mean(self.scores[metric].tolist(), share_of(self.rows), level)
 
     def predict(self, x: Any) -> Any:

@@ -119,7 +119,7 @@ class Elsewhere:
     Arguments:
         executor: the executor, opened when it is first needed.
         job: information for its workers.
-        in_step: whether callbacks look at all networks after each epoch, so that they have to finish it together.
+        in_step: whether callbacks inspect all networks after each epoch, so that all have to finish it first.
     """
 
     def __init__(self, executor: Executor, job: Job, *, in_step: bool) -> None:
@@ -147,11 +147,11 @@ class Elsewhere:
         while self._out:
             with interrupts.at_once():
                 found = next(self._completed, None)
-                if found is None:  # it had given back all that was out then
+                if found is None:  # everything submitted before was returned
                     self._completed = self._executor.completed()
                     found = next(self._completed, None)
             if found is None:
-                raise WorkersLost(f"{type(self._executor).__name__} gave nothing back of {len(self._out)} networks")
+                raise WorkersLost(f"{type(self._executor).__name__} did not return {len(self._out)} networks")
             number, came = found
             one = self._out.pop(number)
             _take(one, came)
@@ -190,7 +190,7 @@ def _take(one: Any, came: CameBack) -> None:
     state = net.executable.state
     after = state.epoch
     for state.epoch, totals in enumerate(came.totals, after - len(came.totals)):
-        fit.run.watch.epoch_ended(totals)  # what looks wrong is said here, where somebody hears it
+        fit.run.watch.epoch_ended(totals)  # warnings are raised here, where the user sees them
     state.epoch = after
 
 
@@ -213,6 +213,6 @@ def kept(error: WorkersLost, all_of_them: Sequence[Any], folder: str | Path | No
         for one in all_of_them:
             one.fit.save()
     return WorkersLost(
-        f"{error}. All that came back is kept: the same call with checkpoint={str(folder)!r}, resume=True goes on from "
-        "there"
+        f"{error}. All returned results are saved: repeat the call with checkpoint={str(folder)!r}, resume=True to "
+        "continue"
     )

@@ -114,10 +114,10 @@ def fit_many(
     check_verbosity(verbose)
     resume = FLAG.of("resume", resume)
     if resume and checkpoint is None:
-        raise ConfigurationError("resume=True, but no checkpoint: give the folder to go on from")
+        raise ConfigurationError("resume=True needs checkpoint: give the folder to resume from")
     if rows is not None and (validation_data is not None or validation_split):
         raise ConfigurationError(
-            "rows say what each network is validated on, and so does validation_data or validation_split: give one"
+            "rows and validation_data or validation_split both define the validation data: give one of them"
         )
     epochs = checks.check_count("epochs", epochs)
     x, y, sample_weight = as_arrays(x, y, sample_weight)
@@ -125,7 +125,7 @@ def fit_many(
     if isinstance(shuffle, str) and shuffle == "shared":
         shuffle, orders = True, SharedOrders(order_seed)
     elif order_seed != 0:
-        raise ConfigurationError(f"order_seed is {shown(order_seed)}, which says nothing without shuffle='shared'")
+        raise ConfigurationError(f"order_seed is {shown(order_seed)}, but it is used only with shuffle='shared'")
     of_each = given.check_rows(rows, nets, given.count_samples(x, nets[0]) if rows is not None else 0)
     asked = [
         Asked(
@@ -171,7 +171,7 @@ class _One:
     net: WholeNetwork
     ending: Ending
     fit: loop.Fit
-    is_beside_others: bool
+    is_trained_together: bool
     """Whether its backend trains it together with others."""
 
 
@@ -237,16 +237,16 @@ class _Many:
             heard = CallbackList([*given.own_copy(self._watching), ending])
             with given.of_network(number, net):
                 fit = loop.begin(net, run, heard, 0, self._interrupts, own)
-                is_beside_others = self._together is not None and self._together.takes(fit)
-                if not is_beside_others and self._elsewhere is None:
+                is_trained_together = self._together is not None and self._together.takes(fit)
+                if not is_trained_together and self._elsewhere is None:
                     net.executable.prepare(run.data, run.batch_size, net.hyperparameters(), run.validation)
             self._interrupts.check()
-            self._all.append(_One(number, net, ending, fit, is_beside_others))
+            self._all.append(_One(number, net, ending, fit, is_trained_together))
             self.history.histories.append(fit.standing.history)
             if fit.is_over:
                 self._note_end(self._all[number])
         self._running = [one for one in self._all if not one.fit.is_over]
-        for one in list(self._running):  # a checkpoint may be of the moment between the last epoch and the end
+        for one in list(self._running):  # a checkpoint may be from after the last epoch, but before the end
             if one.fit.standing.epoch >= one.fit.last_epoch:
                 self._end(one)
 
@@ -269,12 +269,12 @@ class _Many:
 
     def _train(self, group: list[_One], epoch: int) -> None:
         """Train an epoch of each network, or several epochs, in this process."""
-        beside = [one.fit for one in group if one.is_beside_others]
-        if beside:
+        together = [one.fit for one in group if one.is_trained_together]
+        if together:
             assert self._together is not None
-            self._together.run(beside, epoch, 1 if self._callbacks else self._together.epochs(beside, epoch))
+            self._together.run(together, epoch, 1 if self._callbacks else self._together.epochs(together, epoch))
         for one in group:
-            if not one.is_beside_others:
+            if not one.is_trained_together:
                 one.fit.run_epoch(epoch)
                 self._interrupts.check()
             if one.fit.standing.epoch > epoch:
@@ -288,7 +288,7 @@ class _Many:
         self._note_end(one)
 
     def _note_end(self, one: _One) -> None:
-        """Record why it ended, and the epoch whose weights it has."""
+        """Record why a network ended, and the epoch whose weights it has."""
         self.history.stopped[one.number] = one.ending.why or "epochs"
         self.history.best_epochs[one.number] = given.kept_epoch(one.fit.callbacks.callbacks, one.fit.standing.history)
 
@@ -308,7 +308,7 @@ class _Many:
             if self._interrupts.received:
                 self.history.stopped[one.number] = "interrupted"
         if self._interrupts.received and folder is not None and not self._interrupts.is_forced:
-            remark(f"interrupted, saved in {shown(str(folder))}: the same call with resume=True goes on from there")
+            remark(f"interrupted, saved in {shown(str(folder))}: repeat the call with resume=True to continue")
 
 
 def _logs(history: History) -> dict[str, float]:

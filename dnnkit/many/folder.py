@@ -13,22 +13,22 @@ def checkpoints_in(folder: str | Path | None, count: int, every: str, *, resume:
     """Return the checkpoints of `count` networks, in `folder/000`, `folder/001`, ...; None without a folder.
 
     Raises:
-        CheckpointError: there are checkpoints and `resume` is False, or they are of more networks.
+        CheckpointError: there are checkpoints and `resume` is False, or they belong to more networks.
     """
     if folder is None:
         return None
     home = as_path(folder)
     if Every(every).steps:
         raise ConfigurationError(
-            f"checkpoint_every is {shown(every)}, but many networks are saved between epochs: expected a time or "
-            "epochs, such as '30 s' or '1 epoch'"
+            f"checkpoint_every is {shown(every)}, but fit_many saves only between epochs: expected a time or a "
+            "number of epochs, such as '30 s' or '1 epoch'"
         )
     there = sorted(int(path.name) for path in home.glob("[0-9]*") if path.name.isdecimal() and is_save(path))
     if is_save(home):
-        raise CheckpointError(f"{home} is the save of a single network: choose another folder")
+        raise CheckpointError(f"{home} contains the save of a single network: choose another folder")
     if there and not resume:
         raise CheckpointError(
-            f"{home} holds checkpoints of {len(there)} networks already: resume=True goes on from them, or choose "
+            f"{home} already has checkpoints of {len(there)} networks: pass resume=True to continue, or choose "
             "another folder"
         )
     if there and there[-1] >= count:

@@ -66,14 +66,14 @@ def labels_of(y: Any, stratified: Stratified = "auto") -> NDArray[np.intp] | Non
         labels = None if targets is None else classes_of(targets)
         if labels is None and stratified is True:
             raise DataError(
-                "stratified=True, but y are no classes (whole numbers, booleans or one-hot rows): give an array (N,) "
-                "of what folds shall have equal shares of, or stratified=False"
+                "stratified=True, but y are not classes (integers, booleans or one-hot rows): give an array (N,) to "
+                "stratify by, or stratified=False"
             )
         return labels
     labels = np.asarray(stratified)
     if labels.ndim != 1 or (targets is not None and len(labels) != len(targets)):
         rows = "N" if targets is None else len(targets)
-        raise DataError(f"stratified has shape {labels.shape}: expected ({rows},), a value for each row")
+        raise DataError(f"stratified has shape {labels.shape}: expected ({rows},), one value per row")
     return np.unique(labels, return_inverse=True)[1].reshape(-1)
 
 
@@ -100,17 +100,18 @@ def division_of(
     if isinstance(given, int | np.integer) or not hasattr(given, "__iter__"):
         return folds_of(rows, given, labels=labels, repeats=repeats, seed=seed)  # type: ignore[arg-type]
     if check_count("repeats", repeats) != 1:
-        raise ConfigurationError(f"repeats={repeats} beside pairs of row numbers: give the pairs of all repeats")
+        raise ConfigurationError(
+            f"repeats={repeats} cannot be combined with pairs of row numbers: list the pairs of all repeats"
+        )
     found: Division = []
     for number, pair in enumerate(given):
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise ConfigurationError(
-                f"folds[{number}] is {shown(pair)}: expected a number of folds, or pairs (rows to learn from, rows to "
-                "hold out)"
+                f"folds[{number}] is {shown(pair)}: expected a number of folds, or pairs (training rows, held-out rows)"
             )
         train, held_out = (_row_numbers(part, rows, f"folds[{number}]") for part in pair)
         if np.intersect1d(train, held_out).size:
-            raise DataError(f"folds[{number}] has rows both to learn from and to hold out: scores would tell nothing")
+            raise DataError(f"folds[{number}] trains on held-out rows: expected disjoint training and held-out rows")
         found.append((train, held_out))
     if not found:
         raise ConfigurationError("folds is empty: expected a number of folds, or pairs of row numbers")
@@ -122,7 +123,7 @@ def _row_numbers(given: Any, rows: int, what: str) -> Rows:
     if numbers.dtype == bool and numbers.shape == (rows,):
         numbers = np.flatnonzero(numbers)
     if numbers.ndim != 1 or not numbers.size or numbers.dtype.kind not in "iu":
-        raise DataError(f"{what} has {shown(given)}: expected row numbers, at least one")
+        raise DataError(f"{what} has {shown(given)}: expected at least one row number")
     if numbers.min() < 0 or numbers.max() >= rows:
         raise DataError(f"{what} has row numbers from {numbers.min()} to {numbers.max()}: expected 0 to {rows - 1}")
     return numbers.astype(np.intp)

@@ -36,7 +36,9 @@ def called(number: int, net: Any) -> str:
 def check_networks(given: Any) -> list[WholeNetwork]:
     """Return the networks, after checking that each is listed once and that they share no layers."""
     if isinstance(given, WholeNetwork):
-        raise ConfigurationError("networks is a single network: expected a list of them; one is trained by net.fit")
+        raise ConfigurationError(
+            "networks is a single network: expected a list of networks; train a single one with net.fit"
+        )
     networks = list(several("networks", given, "a list of networks"))
     if not networks:
         raise ConfigurationError("networks is empty: expected at least one network")
@@ -46,8 +48,8 @@ def check_networks(given: Any) -> list[WholeNetwork]:
             raise ConfigurationError(f"networks[{number}] is {shown(net)}: expected a dk.Sequential or a dk.Model")
         if (before := seen.setdefault(id(net), number)) != number:
             raise ConfigurationError(
-                f"{called(number, net)} is the same network as networks[{before}]: give each once; net.copy() makes "
-                "another like it"
+                f"{called(number, net)} is the same network as networks[{before}]: list each network once; net.copy() "
+                "makes a copy"
             )
     for number, net in enumerate(networks):
         with of_network(number, net):
@@ -56,9 +58,9 @@ def check_networks(given: Any) -> list[WholeNetwork]:
             kin, others = net.turns.kin, other.turns.kin
             if kin is not None and others is not None and (common := kin.has_in_common(others)):
                 raise ConfigurationError(
-                    f"{called(number, net)} shares the layer {common[0]!r} with {called(before, other)}: what one "
-                    "learns the other would have, in an order that nobody knows. Train them one after the other, or "
-                    "copies by net.copy()"
+                    f"{called(number, net)} shares the layer {common[0]!r} with {called(before, other)}: both "
+                    "would update it, in no defined order. Train them one after the other, or train copies made by "
+                    "net.copy()"
                 )
     return networks
 
@@ -70,7 +72,7 @@ def check_backends(networks: Sequence[WholeNetwork]) -> None:
         if net.backend.address != first:
             raise BackendUnavailable(
                 f"{called(number, net)} runs on {net.backend.address!r}, {called(0, networks[0])} on {first!r}: "
-                "networks that are trained together run on one backend; move them by net.to(...)"
+                "networks that are trained together need the same backend; move them with net.to(...)"
             )
 
 
@@ -78,11 +80,11 @@ def check_rows(given: Any, networks: Sequence[WholeNetwork], samples: int) -> li
     """Return the rows of each network; None for all rows."""
     if given is None:
         return [None] * len(networks)
-    each = several("rows", given, "a pair (rows to train on, rows to validate on) for each network")
+    each = several("rows", given, "a pair (training rows, validation rows) for each network")
     if len(each) != len(networks):
         raise ConfigurationError(
-            f"rows has {len(each)} entries for {len(networks)} networks: expected a pair (rows to train on, rows to "
-            "validate on) for each, or None"
+            f"rows has {len(each)} entries for {len(networks)} networks: expected one per network, a pair (training "
+            "rows, validation rows) or None"
         )
     return [_pair(number, net, pair, samples) for number, (net, pair) in enumerate(zip(networks, each, strict=True))]
 
@@ -92,8 +94,8 @@ def _pair(number: int, net: WholeNetwork, pair: Any, samples: int) -> Rows | Non
         return None
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise ConfigurationError(
-            f"rows[{number}], of {called(number, net)}, is {shown(pair)}: expected a pair (rows to train on, rows to "
-            "validate on); the latter may be None"
+            f"rows[{number}], of {called(number, net)}, is {shown(pair)}: expected a pair (training rows, validation "
+            "rows); the latter may be None"
         )
     train, held_out = pair
     where = f"rows[{number}]"
@@ -110,12 +112,12 @@ def _numbers(name: str, number: int, net: WholeNetwork, given: Any, samples: int
         found = np.flatnonzero(found)
     if found.ndim != 1 or found.dtype.kind not in "iu" or not found.size:
         raise DataError(
-            f"{whose} has shape {found.shape} and dtype {found.dtype}: expected the numbers of at least one row, (n,), "
-            f"or a boolean for each of the {samples} samples"
+            f"{whose} has shape {found.shape} and dtype {found.dtype}: expected at least one row number, (n,), or a "
+            f"boolean for each of the {samples} samples"
         )
     if found.min() < 0 or found.max() >= samples:
         outside = found[(found < 0) | (found >= samples)]
-        raise DataError(f"{whose} has row {outside[0]}: expected rows from 0 to {samples - 1}, for x has {samples}")
+        raise DataError(f"{whose} has row {outside[0]}: expected rows from 0 to {samples - 1}, because x has {samples}")
     return np.ascontiguousarray(found, np.int64)
 
 
@@ -134,8 +136,8 @@ def check_early_stopping(given: Any) -> EarlyStopping | None:
     if isinstance(given, int) and not isinstance(given, bool):
         return EarlyStopping(patience=given)
     raise ConfigurationError(
-        f"early_stopping is {shown(given)}: expected a patience in epochs, the arguments of dk.EarlyStopping in a "
-        "dictionary, or one of these"
+        f"early_stopping is {shown(given)}: expected a patience in epochs, a dk.EarlyStopping, or a dictionary "
+        "of its arguments"
     )
 
 
@@ -144,7 +146,7 @@ def own_copy(watching: EarlyStopping | None) -> list[EarlyStopping]:
     if watching is None:
         return []
     made = copy.copy(watching)
-    vars(made).pop("model", None)  # which may be there from another fit
+    vars(made).pop("model", None)  # may be left from an earlier fit
     return [copy.deepcopy(made)]
 
 

@@ -1,4 +1,4 @@
-"""Successive halving: train all networks for a few epochs, and ever fewer of the best for ever more."""
+"""Successive halving: train all networks for a few epochs, then the best ones, fewer each time, for longer."""
 
 from math import isnan
 
@@ -37,7 +37,7 @@ class SuccessiveHalving(ManyCallback):
         self.factor = check_count("factor", factor, 2)
         self.min_epochs = check_count("min_epochs", min_epochs)
         if not isinstance(metric, str):
-            raise ConfigurationError(f"metric is {metric!r}: expected the name of what is measured, such as 'val_loss'")
+            raise ConfigurationError(f"metric is {metric!r}: expected the name of a metric, such as 'val_loss'")
         self.metric = metric
 
     def on_epoch_end(self, epoch: int, many: ManyHistory) -> None:  # noqa: D102

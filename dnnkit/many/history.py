@@ -53,7 +53,7 @@ class ManyHistory:
         number = plain(number)
         if not isinstance(number, int) or not 0 <= number < len(self.networks):
             raise ConfigurationError(
-                f"stop({shown(number)}): expected the number of a network, from 0 to {len(self.networks) - 1}"
+                f"stop({shown(number)}): expected a network number from 0 to {len(self.networks) - 1}"
             )
         if self._stop is None:
             raise ConfigurationError("stop: these networks are not being trained; call it from a callback of fit_many")

@@ -24,7 +24,7 @@ class SharedOrders:
     def order(self, samples: int, epoch: int) -> HostArray:
         """Return the order of the samples in an epoch."""
         key = samples, epoch
-        order = self._drawn.get(key)  # other threads may draw and forget meanwhile
+        order = self._drawn.get(key)  # other threads may add and evict orders meanwhile
         if order is None:
             order = self._drawn[key] = epoch_order(True, samples, samples, self.seed, epoch)
             while len(self._drawn) > 1 and sum(map(len, list(self._drawn.values()))) > MOST_ROWS:

@@ -97,7 +97,9 @@ class Ranking(Sequence[Place]):
         return iter(self._places)
 
     def __repr__(self) -> str:
-        lines = [f"<Ranking of {len(self)} by {self.metric}, {'more' if self.higher_is_better else 'less'} is better"]
+        lines = [
+            f"<Ranking of {len(self)} by {self.metric}, {'higher' if self.higher_is_better else 'lower'} is better"
+        ]
         width = max((len(place.name) for place in self._places[:SHOWN]), default=0)
         for place in self._places[:SHOWN]:
             close = " =" if place.is_close and place.rank > 1 else ""
@@ -254,7 +256,7 @@ def require_measured(many: Trained, metric: str) -> None:
     if metric not in measured:
         near = did_you_mean(metric, measured)
         raise ConfigurationError(
-            f"metric is {shown(metric)}, which is not measured: {near}what is: {', '.join(measured)}. "
+            f"metric is {shown(metric)}, which is not measured: {near}measured are {', '.join(measured)}. "
             "For val_... pass validation_data, validation_split or rows to fit_many"
         )
 

@@ -13,7 +13,7 @@ from dnnkit.training.notebook import Cell, in_notebook
 from dnnkit.training.progress import Verbosity, check_verbosity
 
 LINES = 12
-"""Maximum number of networks in a table; fewer on a low terminal."""
+"""Maximum number of networks in a table; fewer on a terminal with few rows."""
 NOTEBOOK = 100
 """Characters per line in a notebook."""
 REFRESH, PAUSE = 0.1, 2.0
@@ -68,13 +68,13 @@ class Table:
             return
         try:
             show()
-        except (OSError, ValueError) as error:  # ValueError: it was closed
+        except (OSError, ValueError) as error:  # ValueError: the stream is closed
             self._shows = False
-            remark(f"progress is not shown any more, training goes on: {error}")
+            remark(f"progress display stopped, training continues: {error}")
 
 
 class LineTable(Table):
-    """A line now and then."""
+    """Prints a line of progress periodically."""
 
     pause = PAUSE
 

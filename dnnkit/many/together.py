@@ -12,7 +12,7 @@ from dnnkit.training.loop import Fit
 from dnnkit.training.stretches import Pace
 
 STRETCH = 0.2
-"""Target seconds per call if no callback needs each epoch; then progress is shown, and checkpoints may be due."""
+"""Target seconds per call if no callback needs each epoch; progress is shown, and checkpoints saved, between calls."""
 
 MOST_ROWS = 1 << 21
 """Maximum number of rows of the orders drawn for a call of several epochs: 16 MiB."""
@@ -55,14 +55,14 @@ class Together:
                 fit.begin_epoch(epoch)
                 turn = net.turns.stretch(net.executable, run.step_size(net.executable))
                 turn.may_pause = fit not in self._stalled
-                if turn.end(state.position, run.steps) == run.steps:  # else readers want a copy after each step
+                if turn.end(state.position, run.steps) == run.steps:  # else other threads read after each step
                     turns.enter_context(turn)
                     works[fit] = self._work(fit, count)
             self._interrupts.check()
             self._many.run(list(works.values()))
         self._pace.went(count, perf_counter() - start)
         self._stalled = {fit for fit, work in works.items() if not work.passed}
-        whole = {fit: _take(fit, work) for fit, work in works.items()}  # of all, before anybody is told of one
+        whole = {fit: _take(fit, work) for fit, work in works.items()}  # update all states before any callback runs
         for fit, passed in whole.items():
             if passed:
                 _tell(fit, epoch, passed, is_rest=len(passed) < len(works[fit].passed))
@@ -93,7 +93,7 @@ class Together:
 
 
 def _take(fit: Fit, work: Work) -> list[Passed]:
-    """Record how far the network has come; return the epochs that are complete, including validation."""
+    """Record the network's progress; return the epochs that are complete, including validation."""
     executable, steps = fit.net.executable, fit.run.steps
     state, passed = executable.state, work.passed
     whole = [one for one in passed if one.last == steps and (work.held_out is None or one.held_out is not None)]
@@ -105,7 +105,7 @@ def _take(fit: Fit, work: Work) -> list[Passed]:
 
 
 def _tell(fit: Fit, epoch: int, passed: list[Passed], *, is_rest: bool) -> None:
-    """Report completed epochs, the first of which is `epoch`; `is_rest`: a further one has begun."""
+    """Report completed epochs, starting with `epoch`; `is_rest`: another epoch is in progress."""
     executable = fit.net.executable
     metrics, totals, state = executable.program.metrics, passed[-1].totals, executable.state
     found = [one.totals.means(metrics) for one in passed]

@@ -55,7 +55,7 @@ class Buildable(WithWeights):
         self.gradient_accumulation_steps = 1
         self.stop_training = False
         self.turns = Turns()
-        """Serialises changes of the network. Internal."""
+        """Serializes changes of the network. Internal."""
         self._optimizer: Optimizer | None = None
         self._backend_asked = backend
         self._backend: Backend | None = None
@@ -92,7 +92,7 @@ class Buildable(WithWeights):
 
         Warns (`TrainingWarning`) if the last activation, the loss and the metrics do not fit each other.
 
-        With several outputs, the weighted sum of their losses is minimised. `loss`, `metrics` and `loss_weights` are
+        With several outputs, the weighted sum of their losses is minimized. `loss`, `metrics` and `loss_weights` are
         then lists with one element per output, or dictionaries by output name; a single loss applies to every output.
         An output without a loss (None, or missing in the dictionary) is only predicted.
 

@@ -47,7 +47,7 @@ class Copyable(Network):
 
     @abstractmethod
     def _become(self, state: Mapping[str, Any], backend: str | Backend | None) -> None:
-        """Initialise this object from the state that `state_of` returned, on that backend."""
+        """Initialize this object from the state that `state_of` returned, on that backend."""
 
     @abstractmethod
     def _own_attributes(self) -> dict[str, Any]:

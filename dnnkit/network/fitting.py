@@ -332,7 +332,7 @@ class Fittable(Askable):
         return fingerprint(self.backend.to_numpy, looked_at, *arrays or ())
 
     def _rows_alone(self, rows: NDArray[Any], x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
-        """Select rows of checked data, with weights normalised as if only these rows had been given."""
+        """Select rows of checked data, with weights normalized as if only these rows had been given."""
         with self.backend.on_device():
             x, y, weights = (None if part is None else part[rows] for part in (x, y, weights))
             if weights is not None and weights.ndim == 1:

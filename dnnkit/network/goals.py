@@ -39,7 +39,7 @@ def goals_of(outputs: Sequence[str], loss: Any, loss_weights: Any, metrics: Any)
         if loss_weights not in (None, 1, 1.0):
             raise ConfigurationError(
                 f"loss_weights is {shown(loss_weights)}, but the network has one output, whose loss alone is "
-                "minimised; a factor would only scale the learning rate. Leave it out"
+                "minimized; a factor would only scale the learning rate. Leave it out"
             )
         return (Goal(None if loss is None else LOSSES.make(loss, Loss), metrics or ()),)
     losses = _each("loss", loss, outputs, spread=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dnnkit.deferred import dataclass
 
 SWEEPS = 12
-"""Number of passes that reorder rows by their neighbours above and below."""
+"""Number of passes that reorder rows by their neighbors above and below."""
 
 GAP, LINE = 0.3, 0.25
 """Inches between two boxes of a row, and the space for a line that passes between them."""
@@ -17,13 +17,13 @@ class Layout:
 
     Attributes:
         rows: row of each box.
-        centres: horizontal centre of each box, from the left.
-        lines: (from, to, centres in the rows between) of each connection.
+        centers: horizontal center of each box, from the left.
+        lines: (from, to, centers in the rows between) of each connection.
         width: total width.
     """
 
     rows: list[int]
-    centres: list[float]
+    centers: list[float]
     lines: list[tuple[int, int, list[float]]]
     width: float
 
@@ -50,10 +50,10 @@ def lay_out(reads: Sequence[Sequence[int]], widths: Sequence[float]) -> Layout:
         for source in sources:
             below[source].append(box)
     places = _ordered(places, above, below)
-    centres = _centred(places, above, below, size)
-    ends = [centres[box] + size[box] / 2 for box in range(len(size))]
-    found = [(source, box, [centres[each] for each in passed]) for source, box, passed in lines]
-    return Layout(rows, centres[: len(widths)], found, max(ends))
+    centers = _centered(places, above, below, size)
+    ends = [centers[box] + size[box] / 2 for box in range(len(size))]
+    found = [(source, box, [centers[each] for each in passed]) for source, box, passed in lines]
+    return Layout(rows, centers[: len(widths)], found, max(ends))
 
 
 def _rows(reads: Sequence[Sequence[int]]) -> list[int]:
@@ -77,10 +77,10 @@ def _ordered(places: list[list[int]], above: list[list[int]], below: list[list[i
     for sweep in range(SWEEPS):
         places = [list(row) for row in places]
         downward = sweep % 2 == 0
-        neighbours = above if downward else below
+        neighbors = above if downward else below
         for row in places if downward else reversed(places):
             place = {box: number for each in places for number, box in enumerate(each)}
-            row.sort(key=lambda box: _mean([float(place[other]) for other in neighbours[box]], float(place[box])))
+            row.sort(key=lambda box: _mean([float(place[other]) for other in neighbors[box]], float(place[box])))
         crossings = _crossings(places, above)
         if crossings < fewest:
             best, fewest = places, crossings
@@ -95,35 +95,37 @@ def _crossings(places: list[list[int]], above: list[list[int]]) -> int:
     return count
 
 
-def _centred(places: list[list[int]], above: list[list[int]], below: list[list[int]], size: list[float]) -> list[float]:
-    """Horizontal centres: near the neighbours of each box, without overlaps."""
-    centres = [0.0] * len(size)
+def _centered(
+    places: list[list[int]], above: list[list[int]], below: list[list[int]], size: list[float]
+) -> list[float]:
+    """Horizontal centers: near the neighbors of each box, without overlaps."""
+    centers = [0.0] * len(size)
     for row in places:
-        _spread(row, [0.0] * len(row), size, centres)
+        _spread(row, [0.0] * len(row), size, centers)
     for sweep in range(2 * SWEEPS):
-        neighbours = above if sweep % 2 == 0 else below
+        neighbors = above if sweep % 2 == 0 else below
         for row in places if sweep % 2 == 0 else reversed(places):
-            wanted = [_mean([centres[other] for other in neighbours[box]], centres[box]) for box in row]
-            _spread(row, wanted, size, centres)
-    left = min(centres[box] - size[box] / 2 for box in range(len(size)))
-    return [centre - left for centre in centres]
+            wanted = [_mean([centers[other] for other in neighbors[box]], centers[box]) for box in row]
+            _spread(row, wanted, size, centers)
+    left = min(centers[box] - size[box] / 2 for box in range(len(size)))
+    return [center - left for center in centers]
 
 
-def _spread(row: list[int], wanted: list[float], size: list[float], centres: list[float]) -> None:
-    """Place the boxes of a row at their wanted centres; groups that would overlap are packed around their mean."""
+def _spread(row: list[int], wanted: list[float], size: list[float], centers: list[float]) -> None:
+    """Place the boxes of a row at their wanted centers; groups that would overlap are packed around their mean."""
     groups: list[tuple[list[int], list[float]]] = []
-    for box, centre in zip(row, wanted, strict=True):
-        groups.append(([box], [centre]))
+    for box, center in zip(row, wanted, strict=True):
+        groups.append(([box], [center]))
         while len(groups) > 1 and _begin(groups[-2], size) + _length(groups[-2][0], size) + GAP > _begin(
             groups[-1], size
         ):
-            boxes, centres_wanted = groups.pop()
+            boxes, centers_wanted = groups.pop()
             groups[-1][0].extend(boxes)
-            groups[-1][1].extend(centres_wanted)
+            groups[-1][1].extend(centers_wanted)
     for group in groups:
         start = _begin(group, size)
         for box in group[0]:
-            centres[box] = start + size[box] / 2
+            centers[box] = start + size[box] / 2
             start += size[box] + GAP
 
 
@@ -132,10 +134,10 @@ def _length(boxes: list[int], size: list[float]) -> float:
 
 
 def _begin(group: tuple[list[int], list[float]], size: list[float]) -> float:
-    """Left edge of a packed group, such that its boxes are at their wanted centres on average."""
+    """Left edge of a packed group, such that its boxes are at their wanted centers on average."""
     offset, shifts = 0.0, []
-    for box, centre in zip(*group, strict=True):
-        shifts.append(centre - size[box] / 2 - offset)
+    for box, center in zip(*group, strict=True):
+        shifts.append(center - size[box] / 2 - offset)
         offset += size[box] + GAP
     return sum(shifts) / len(shifts)
 

@@ -50,8 +50,8 @@ def plot_network(net: Network, path: str | Path | None = None) -> "Figure":
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.axis("off")
     _draw_lines(axes, layout)
-    for box, row, centre in zip(boxes, layout.rows, layout.centres, strict=True):
-        _draw_box(axes, box, centre + MARGIN, MARGIN + row * STEP)
+    for box, row, center in zip(boxes, layout.rows, layout.centers, strict=True):
+        _draw_box(axes, box, center + MARGIN, MARGIN + row * STEP)
     if path is not None:
         save_figure(figure, path)
     return figure
@@ -91,11 +91,11 @@ def _shape(shape: tuple[int, ...] | None) -> str:
     return "" if shape is None else "×".join(map(str, shape))
 
 
-def _draw_box(axes: Any, box: Box, centre: float, top: float) -> None:
+def _draw_box(axes: Any, box: Box, center: float, top: float) -> None:
     from matplotlib.patches import FancyBboxPatch
 
     style = "round,pad=0,rounding_size=0.07"
-    left = centre - box.width / 2
+    left = center - box.width / 2
     line = "dashed" if box.is_again else "solid"
     axes.add_patch(
         FancyBboxPatch(
@@ -104,9 +104,9 @@ def _draw_box(axes: Any, box: Box, centre: float, top: float) -> None:
     )
     about = {"ha": "center", "va": "center", "clip_on": False}
     axes.text(
-        centre, top + (0.15 if box.about else HEIGHT / 2), box.name, fontsize=9, color=TEXT, weight="bold", **about
+        center, top + (0.15 if box.about else HEIGHT / 2), box.name, fontsize=9, color=TEXT, weight="bold", **about
     )
-    axes.text(centre, top + 0.33, box.about, fontsize=7, color=FAINT, **about)
+    axes.text(center, top + 0.33, box.about, fontsize=7, color=FAINT, **about)
 
 
 def _draw_lines(axes: Any, layout: Layout) -> None:
@@ -116,10 +116,10 @@ def _draw_lines(axes: Any, layout: Layout) -> None:
 
     for source, box, passed in layout.lines:
         top = MARGIN + layout.rows[source] * STEP + HEIGHT
-        points, codes = [(layout.centres[source] + MARGIN, top)], [Line.MOVETO]
+        points, codes = [(layout.centers[source] + MARGIN, top)], [Line.MOVETO]
         rows = range(layout.rows[source] + 1, layout.rows[box])
         stops = [(x + MARGIN, MARGIN + row * STEP, HEIGHT) for x, row in zip(passed, rows, strict=True)]
-        stops.append((layout.centres[box] + MARGIN, MARGIN + layout.rows[box] * STEP, 0.0))
+        stops.append((layout.centers[box] + MARGIN, MARGIN + layout.rows[box] * STEP, 0.0))
         for x, y, through in stops:
             before = points[-1]
             half = (y - before[1]) * 0.5

@@ -22,7 +22,7 @@ class Sequential(WholeNetwork):
 
     Thread safety: any thread may call any method. Reads (`predict`, `evaluate`, `parameters`) run in parallel; during a
     fit they see the parameters as of a completed step, at most 0.1 s old. Methods that change the network are
-    serialised, also with the steps of a fit. A second fit, `compile`, `build` or `to` during a fit raises
+    serialized, also with the steps of a fit. A second fit, `compile`, `build` or `to` during a fit raises
     `ConcurrentUse`.
 
     Copies: `copy.copy` and `copy.deepcopy` both make independent copies that continue training bitwise identically, and
@@ -67,7 +67,7 @@ class Sequential(WholeNetwork):
     def add(self, layer: Layer | Input) -> None:
         """Append a layer; works on built and trained networks too.
 
-        Existing parameters are kept and the new layer is initialised from the seed; the optimizer state is reset.
+        Existing parameters are kept and the new layer is initialized from the seed; the optimizer state is reset.
 
         Arguments:
             layer: the layer to append.

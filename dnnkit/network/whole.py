@@ -195,7 +195,7 @@ class WholeNetwork(
     # -- copies -----------------------------------------------------------------------------------------------------
 
     def _become(self, state: Mapping[str, Any], backend: str | Backend | None) -> None:
-        """Initialise this object from the state that `state_of` returned, on that backend."""
+        """Initialize this object from the state that `state_of` returned, on that backend."""
         same = {name: state[name] for name in ("seed", "dtype", "num_threads")}
         WholeNetwork.__init__(self, state["graph"], **same, backend=backend, name=state.get("name"))
         self.goals, self._optimizer = state["goals"], state["optimizer"]

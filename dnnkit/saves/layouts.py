@@ -212,8 +212,8 @@ def _in_order(
             continue
         if len({re.sub(r"_?\d+", "#", name).rstrip("#") for name in names}) > 1:
             raise CheckpointError(
-                f"{what} has layers {', '.join(sorted(names))}, whose names do not tell their order: give the layers "
-                f"of the network these names; they are now {', '.join(place.name for place in several)}"
+                f"{what} has layers {', '.join(sorted(names))}, whose names do not determine their order: give the "
+                f"layers of the network these names; they are now {', '.join(place.name for place in several)}"
             )
         ordered = sorted(names, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
         found.update((place.name, groups[name]) for place, name in zip(several, ordered, strict=True))

@@ -26,7 +26,7 @@ def _pyarrow(path: Path) -> Any:
         import pyarrow.ipc
         import pyarrow.parquet
     except ImportError:
-        raise ConfigurationError(f"{path} needs pyarrow, to be read: pip install pyarrow") from None
+        raise ConfigurationError(f"reading {path} needs pyarrow: pip install pyarrow") from None
     return pyarrow
 
 
@@ -57,7 +57,7 @@ class TableRows(Rows):
         self._starts = np.concatenate([[0], np.cumsum(self.pieces)])
         self.count = int(self._starts[-1])
         if not self.count:
-            raise DataError(f"{path} has no rows: leave it out")
+            raise DataError(f"{path} has no rows: remove it from the data set")
         self._cursors: dict[int, _Cursor] = {}
 
     @abstractmethod
@@ -75,8 +75,8 @@ class TableRows(Rows):
             return (int(types[0].list_size),), self._dtype(self.columns[0], types[0].value_type)
         if named := [name for name, kind in zip(self.columns, types, strict=True) if lists(kind)]:
             raise DataError(
-                f"{self.name}: the column {named[0]!r} holds vectors, and stands beside {len(types) - 1} others: "
-                f"choose it alone, by columns=[{named[0]!r}]"
+                f"{self.name}: the column {named[0]!r} holds vectors, which cannot be combined with the other "
+                f"{len(types) - 1} columns: select it alone with columns=[{named[0]!r}]"
             )
         kinds = {self._dtype(name, kind) for name, kind in zip(self.columns, types, strict=True)}
         together: np.dtype = kinds.pop() if len(kinds) == 1 else np.result_type(*kinds, np.float32)
@@ -89,8 +89,8 @@ class TableRows(Rows):
         if check.is_decimal(kind):
             return np.dtype(np.float64)
         raise DataError(
-            f"{self.name}: the column {name!r} has the type {kind}: expected numbers. Choose other columns by "
-            "columns=[...], or make numbers of it, as dk.TabularEncoder does of a table in memory"
+            f"{self.name}: the column {name!r} has type {kind}: expected numbers. Select other columns with "
+            "columns=[...], or encode it as numbers, as dk.TabularEncoder does for a table in memory"
         )
 
     def read(self, first: int, out: HostArray) -> None:  # noqa: D102
@@ -104,7 +104,7 @@ class TableRows(Rows):
             except (self._arrow.ArrowException, OSError) as error:
                 why = str(error).splitlines()[0][:200]
                 raise DataError(
-                    f"{self.name} is damaged, or ends early, near row {first + done}: {why}. Write or copy it again"
+                    f"{self.name} is damaged or truncated near row {first + done}: {why}. Write or copy it again"
                 ) from error
             done += here
 
@@ -129,24 +129,24 @@ class TableRows(Rows):
             while len(self._cursors) >= CURSORS:
                 self._cursors.pop(next(iter(self._cursors)))
             self._cursors[piece] = cursor
-        else:  # each thread that reads has memory of its own there, which it would keep
+        else:  # otherwise each reading thread's memory stays in the pool
             self._arrow.default_memory_pool().release_unused()
 
     def _decoded(self, batch: Any) -> HostArray:
-        """Return the rows of a record batch in memory, so that columns are converted to rows once, not per block."""
+        """Return the rows of a record batch in memory, converting columns to rows once, not per block."""
         out = np.empty((batch.num_rows, *self.shape), self.dtype)
         if len(self.columns) == 1 and self._arrow.types.is_fixed_size_list(batch.schema.field(0).type):
             values = batch.column(0).flatten()
             if len(values) != out.size:
-                raise DataError(f"{self.name}: the column {self.columns[0]!r} has rows without a vector: fill them")
+                raise DataError(f"{self.name}: the column {self.columns[0]!r} has rows without a vector: fill them in")
             out[...] = _numbers(values).reshape(out.shape)
             return out
         for number in range(batch.num_columns):
             column = _numbers(batch.column(number))
             if column.dtype.kind == "f" and self.dtype.kind != "f" and np.isnan(column).any():
                 raise DataError(
-                    f"{self.name}: the column {self.columns[number]!r} has rows without a value: fill them, or leave "
-                    "them out"
+                    f"{self.name}: the column {self.columns[number]!r} has rows without a value: fill them in, or "
+                    "drop them"
                 )
             out[:, number] = column
         return out
@@ -171,10 +171,12 @@ def _chosen(path: Path, names: list[str], columns: Columns) -> tuple[str, ...]:
     """Return the names of the columns to read."""
     for name in (*columns.only, *columns.without):
         if name not in names:
-            raise DataError(f"{path} has no column {name!r}: {did_you_mean(name, names)}it has {', '.join(names[:20])}")
+            raise DataError(
+                f"{path} has no column {name!r}: {did_you_mean(name, names)}its columns are {', '.join(names[:20])}"
+            )
     chosen = columns.only or tuple(name for name in names if name not in columns.without)
     if not chosen:
-        raise DataError(f"{path} has no columns besides {', '.join(columns.without)}: nothing is left for x")
+        raise DataError(f"{path} has only the columns {', '.join(columns.without)}: no column is left for x")
     return chosen
 
 
@@ -188,7 +190,7 @@ class ParquetRows(TableRows):
 
     def _batches(self, piece: int, rows: int) -> Iterator[Any]:
         for batch in self._file.iter_batches(rows, [piece], list(self.columns), use_threads=False):
-            yield batch.select(list(self.columns))  # in the order asked for
+            yield batch.select(list(self.columns))  # in the requested order
 
 
 class ArrowRows(TableRows):

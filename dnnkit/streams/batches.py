@@ -36,7 +36,7 @@ class Batches:
         try:
             self.first = next(iterator)
         except StopIteration:
-            raise DataError("x is an iterator that gives no batches: expected (x, y), batch by batch") from None
+            raise DataError("x is an iterator without batches: expected it to yield a batch (x, y) at a time") from None
         self._rest: Iterator[Any] | None = chain([self.first], iterator) if self.is_once else None
 
     def steps(self, given: int | None) -> int:
@@ -47,8 +47,7 @@ class Batches:
             found = len(self.given)  # type: ignore[arg-type]
         except TypeError:
             raise ConfigurationError(
-                "x is an iterator or a generator, which does not say how many batches an epoch has: give "
-                "steps_per_epoch"
+                "x is an iterator or a generator, whose number of batches is unknown: give steps_per_epoch"
             ) from None
         if found < 1:
             raise DataError("x has no batches: its length is 0")
@@ -66,9 +65,7 @@ def of_batch(batch: Any, number: int, *, has_targets: bool = True) -> tuple[Any,
     if not has_targets:
         return batch[0] if isinstance(batch, tuple) else batch, None, None
     if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
-        raise DataError(
-            f"batch {number} is {shown(batch)}: expected (x, y) or (x, y, sample_weight), as fit takes them"
-        )
+        raise DataError(f"batch {number} is {shown(batch)}: expected (x, y) or (x, y, sample_weight), as for fit")
     return batch[0], batch[1], batch[2] if len(batch) == 3 else None
 
 
@@ -117,7 +114,7 @@ class _Source:
                 number += 1
                 if self._stopped.is_set():
                     return
-        except BaseException as error:  # handed to the thread that waits
+        except BaseException as error:  # raised in the waiting thread
             self._made.put(error)
         else:
             self._made.put(None)
@@ -130,7 +127,7 @@ class _Source:
         """Return the next batch, or None at the end."""
         while True:
             try:
-                found = self._made.get(timeout=0.1)  # so that Ctrl-C is heard
+                found = self._made.get(timeout=0.1)  # so that Ctrl-C is handled
             except queue.Empty:
                 continue
             return self._taken(found)
@@ -188,7 +185,7 @@ class BatchFeed:
     def parts(self, seed: int, epoch: int, position: int, done: int) -> Iterator[Part]:
         """See `Feed`. When an epoch is resumed in a new process, the earlier batches are produced and discarded."""
         self.close()
-        if position >= self._steps:  # nothing is left but to tell of the epoch
+        if position >= self._steps:  # only the epoch's report is left
             only = self._make(self._batches.first, 0)
             yield Part(self._load([only]), np.arange(only.rows), only.rows, position - 1, position)
             return
@@ -259,7 +256,7 @@ class BatchFeed:
     def _ended(self, count: int, step: int) -> DataError:
         return DataError(
             f"x ended after {count} batch{'es' * (count != 1)}, in step {step} of an epoch of {self._steps}: give a "
-            "smaller steps_per_epoch, or an iterator that goes on, such as one that begins anew"
+            "smaller steps_per_epoch, or an iterator that continues, such as one that starts over"
         )
 
 

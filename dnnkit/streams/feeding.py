@@ -75,7 +75,7 @@ class StreamFeed:
             batch_size = self._batch_size = max(1, min(batch_size, int(stream.buffer * 2**20 / max(1, in_memory))))
         size = rows_in_buffer(stream, in_memory, batch_size)
         whole, rest = divmod(rows, size)
-        self._chunks = max(1, whole + (rest >= batch_size))  # fewer rows than a batch go with the chunk before them
+        self._chunks = max(1, whole + (rest >= batch_size))  # fewer rows than a batch join the chunk before them
         self._size, self._longest = size, min(rows, size + batch_size)
         self._buffers: list[list[HostArray | None]] = []
         self._order: tuple[tuple[int, int], EpochOrder] | None = None
@@ -173,7 +173,7 @@ class StreamFeed:
 def _fill(rows: Rows, places: Places) -> None:
     """Read all places, with several threads if rows can be read in any order.
 
-    Reading has to be short, because it takes a processor from the training workers, which wait for each other.
+    Reading should be brief: it takes a core from the training workers, and each of their steps waits for the slowest.
     """
     readers = 1 if rows.pieces is not None else min(READERS, processors(), -(-rows.row_bytes * _count(places) // SHARE))
     shares = [places[number::readers] for number in range(readers)]
@@ -188,7 +188,7 @@ def _fill(rows: Rows, places: Places) -> None:
 
 
 def _read_share(rows: Rows, places: Places) -> None:
-    with np.errstate(over="ignore"):  # what is infinite in the dtype in memory is an error when it is loaded
+    with np.errstate(over="ignore"):  # loading reports values that overflow to infinity
         rows.read_places(places)
 
 

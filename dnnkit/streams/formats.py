@@ -21,7 +21,7 @@ class Columns:
 
 FORMATS: "Registry[Callable[[Path, Columns], Rows]]" = Registry(
     "stream format",
-    "a class that makes dnnkit.streams.rows.Rows of a path and the columns wanted",
+    "a class that makes dnnkit.streams.rows.Rows from a path and the selected columns",
     callable,
     plural="stream_formats",
 )

@@ -43,8 +43,8 @@ class LoadedInParts(InParts):
         for data, rows in self._parts():
             if totals is not None and program.penalties and totals.reduction == "sum":
                 raise ConfigurationError(
-                    "the loss is a sum, and layers have penalties: of data that are loaded in parts that cannot be "
-                    "measured. Evaluate arrays, or use a loss that is a mean"
+                    "the loss is a sum, and layers have penalties: this cannot be measured on data that are loaded in "
+                    "parts. Evaluate arrays, or use a loss that is a mean"
                 )
             size = min(batch_size, rows)
             tell = None if after_batch is None else _offset(after_batch, batches, totals)

@@ -1,4 +1,4 @@
-"""Rows of a `.npy` file, read in blocks, which is faster than page faults of a memory map."""
+"""Rows of a `.npy` file, read in blocks: faster than the page faults of a memory map."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -19,14 +19,14 @@ class NpyRows(Rows):
     def __init__(self, path: Path, columns: Columns) -> None:
         if columns.only:
             raise ConfigurationError(
-                f"{path} is one array without names, but the columns {', '.join(columns.only)} are asked for: give "
-                "targets as a file of their own, such as y.npy"
+                f"{path} is an array without column names, but the columns {', '.join(columns.only)} were requested: "
+                "give targets as a separate file, such as y.npy"
             )
         self.name = str(path)
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (ValueError, OSError, EOFError, SyntaxError) as error:
-            raise DataError(f"{path} is no array that can be read: {_why(path, error)}") from error
+            raise DataError(f"{path} cannot be read as an array: {_why(path, error)}") from error
         if not isinstance(array, np.memmap) or array.ndim == 0 or array.dtype.kind not in "biuf":
             what = f"of shape {array.shape} and dtype {array.dtype}" if isinstance(array, np.ndarray) else "an archive"
             raise DataError(f"{path} is {what}: expected one array of numbers, with one row per sample")
@@ -58,7 +58,7 @@ class NpyRows(Rows):
 
     @contextmanager
     def _opened(self) -> Iterator[int]:
-        """The file's descriptor; it is closed between chunks, for of thousands of shards not all can be open."""
+        """Yield the file's descriptor; it is closed between chunks, because thousands of shards cannot all be open."""
         try:
             file = os.open(self._path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
             try:
@@ -66,7 +66,9 @@ class NpyRows(Rows):
             finally:
                 os.close(file)
         except OSError as error:
-            raise DataError(f"{self.name} cannot be read any more: {error.strerror}. It was there at first") from error
+            raise DataError(
+                f"{self.name} can no longer be read: {error.strerror}. It existed when it was opened"
+            ) from error
 
     def _read_bytes(self, file: int, first: int, out: HostArray) -> None:
         start, place = self._start + first * self.row_bytes, memoryview(out.reshape(-1).view(np.uint8).data)
@@ -83,8 +85,8 @@ class NpyRows(Rows):
 
 def _ends_early(name: str, rows: int, count: int) -> str:
     return (
-        f"{name} ends early, in row {rows}: expected {count} rows, as its header says. It was cut, or is being written "
-        "still: copy it again"
+        f"{name} ends early, in row {rows}: expected {count} rows, as its header says. It was truncated, or is still "
+        "being written: copy it again"
     )
 
 
@@ -97,7 +99,7 @@ def _why(path: Path, error: Exception) -> str:
             shape, _, dtype = read(file)
             start, size = file.tell(), path.stat().st_size
     except (ValueError, OSError, EOFError, SyntaxError):
-        return "it does not begin as a .npy file does" if isinstance(error, ValueError) else str(error)
+        return "it does not start like a .npy file" if isinstance(error, ValueError) else str(error)
     row = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
     if shape and row and start + shape[0] * row > size:
         return _ends_early(path.name, (size - start) // row, shape[0])

@@ -41,14 +41,14 @@ def files_of(given: Any, what: str) -> list[Path]:
             raise DataError(f"{what}: no file in {path} ends in {_endings()}")
         if len(endings := {each.suffix.lower() for each in found}) > 1:
             raise DataError(
-                f"{what}: {path} holds files of several formats, {', '.join(sorted(endings))}: choose some by a "
+                f"{what}: {path} has files of several formats, {', '.join(sorted(endings))}: select one with a "
                 f"pattern, such as {path / '*'}{found[0].suffix}"
             )
         return found
     if not path.exists() and glob.has_magic(str(path)):
         found = sorted(map(Path, glob.glob(str(path))))
         if not found:
-            raise DataError(f"{what}: no file is named like {path}")
+            raise DataError(f"{what}: no file matches {path}")
         return found
     if not path.is_file():
         raise DataError(f"{what}: there is no file {path}")
@@ -69,8 +69,8 @@ def _open_file(path: Path, what: str, columns: Columns) -> Rows:
     name = FORMATS.name_of(path.suffix.removeprefix("."))
     if name is None:
         raise DataError(
-            f"{what}: {path} ends in {path.suffix or 'nothing'}: expected {_endings()}. Read other files "
-            "into memory, such as by NumPy or pandas"
+            f"{what}: {path} ends in {path.suffix or 'nothing'}: expected {_endings()}. Load other files "
+            "into memory, for example with NumPy or pandas"
         )
     return FORMATS[name](path, columns)
 
@@ -85,5 +85,5 @@ def as_names(what: str, given: str | Sequence[str] | None) -> tuple[str, ...]:
         return ()
     names = (given,) if isinstance(given, str) else tuple(given)
     if not names or not all(isinstance(name, str) for name in names):
-        raise ConfigurationError(f"{what} is {shown(given)}: expected the name of a column, or a list of such names")
+        raise ConfigurationError(f"{what} is {shown(given)}: expected a column name, or a list of column names")
     return names

@@ -89,7 +89,7 @@ class EpochOrder:
             blocks = [np.arange(begins[piece], begins[piece] + self._pieces[piece], size) for piece in some]
             turns = generator.permutation(np.repeat(np.arange(len(blocks)), [len(each) for each in blocks]))
             taken = np.empty(len(turns), np.int64)
-            for piece, own in enumerate(blocks):  # whoever's turn it is, a piece is read from its beginning
+            for piece, own in enumerate(blocks):  # each piece is read from its start, whatever the interleaving
                 taken[turns == piece] = own
             found.append(taken)
         starts = np.concatenate(found)

@@ -35,7 +35,7 @@ class Rows(ABC):
     def read(self, first: int, out: HostArray) -> None:
         """Fill `out` with the rows from `first` on, converted to its dtype.
 
-        Unless there are pieces, several threads may read at the same time.
+        Thread-safe unless there are pieces.
 
         Raises:
             DataError: the file is damaged, or shorter than before.
@@ -72,7 +72,7 @@ class ArrayRows(Rows):
     def __init__(self, array: HostArray, name: str) -> None:
         if array.ndim == 0 or not len(array) or array.dtype.kind not in "biuf":
             raise DataError(
-                f"{name} has the shape {array.shape} and dtype {array.dtype}: expected numbers, one row per sample"
+                f"{name} has shape {array.shape} and dtype {array.dtype}: expected numbers, one row per sample"
             )
         self.array, self.name = array, name
         self.count, self.shape, self.dtype = len(array), array.shape[1:], array.dtype
@@ -132,7 +132,7 @@ class JoinedRows(Rows):
             if (shard.shape, shard.dtype) != (first.shape, first.dtype):
                 raise DataError(
                     f"{shard.name} has rows of shape {shard.shape} and dtype {shard.dtype}, {first.name} of "
-                    f"{first.shape} and {first.dtype}: expected shards of the same; write one of them anew"
+                    f"{first.shape} and {first.dtype}: expected shards of the same shape and dtype; rewrite one of them"
                 )
         self.shards, self.name = tuple(shards), name
         self.shape, self.dtype, self.columns = first.shape, first.dtype, first.columns
@@ -193,7 +193,7 @@ def _columns_differ(one: Rows, other: Rows) -> str:
     more = [name for name in other.columns if name not in one.columns]
     what = f"lacks the column {missing[0]!r}" if missing else "has its columns in another order"
     if not missing and more:
-        what = f"has a column {more[0]!r} besides"
+        what = f"has an additional column {more[0]!r}"
     return (
-        f"{other.name} {what}, unlike {one.name}: expected shards with the same columns; choose them by columns=[...]"
+        f"{other.name} {what}, unlike {one.name}: expected shards with the same columns; select them with columns=[...]"
     )

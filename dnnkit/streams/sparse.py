@@ -1,4 +1,4 @@
-"""Rows of a sparse matrix, made dense chunk by chunk."""
+"""Rows of a sparse matrix, converted to dense rows chunk by chunk."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from dnnkit.streams.rows import Rows
 
 
 def is_sparse(given: Any) -> bool:
-    """Return whether it is a two-dimensional sparse matrix or array, such as SciPy's."""
+    """Return whether it is a sparse matrix or array, such as SciPy's."""
     return hasattr(type(given), "tocsr")
 
 

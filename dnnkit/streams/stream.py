@@ -16,14 +16,13 @@ from dnnkit.streams.order import BY_TURNS
 from dnnkit.streams.rows import Places, Rows, SlicedRows
 
 BUFFER = 48
-"""Default size in MiB of the buffer in which rows are mixed; two buffers exist, because the next one is read ahead."""
+"""Default size in MiB of the buffer in which rows are mixed. There are two, because the next chunk is read ahead."""
 
 BLOCK = 1 << 17
 """Bytes of adjacent rows that are read together: on an SSD nearly as fast as sequential reading."""
 
-
 SPREAD, PIECES = 64, 8
-"""Number of positions from which a sample is read, and number of pieces."""
+"""Maximum number of positions, or of pieces, that a sample of the rows is read from."""
 
 
 class Stream:
@@ -46,7 +45,7 @@ class Stream:
             if rows is not None and rows.count != x.count:
                 raise ShapeError(
                     f"x has {x.count} samples in {x.name} but {name} has {rows.count} in {rows.name}: expected one row "
-                    "for each sample"
+                    "per sample"
                 )
 
     def __len__(self) -> int:
@@ -80,7 +79,7 @@ class Stream:
         return self.block_rows or max(1, BLOCK // max(1, self.row_bytes))
 
     def turns(self) -> int:
-        """Return the number of pieces read in alternation: those that fit in the buffer, since each is half decoded."""
+        """Return the number of pieces read in alternation: as many as fit in the buffer, as all are partly decoded."""
         if self.pieces is None:
             return 1
         room = self.buffer * 2**20 / max(1, int(self.pieces.max()) * self.row_bytes)
@@ -195,9 +194,11 @@ def open(
             rows = _Column(rows) if rows.shape == (1,) else rows
         opened[name] = rows
     if columns is not None and not of_x.columns:
-        raise ConfigurationError("columns are given, but x is an array without names: leave them out")
+        raise ConfigurationError("columns are given, but x is an array without column names: omit columns")
     if both := next((name for name in of_x.columns if name in left_out), None):
-        raise DataError(f"the column {both!r} is among the samples and the targets: leave it out of columns")
+        raise DataError(
+            f"the column {both!r} is used both as a sample and as a target or weight: remove it from columns"
+        )
     size = float(POSITIVE.of("buffer", buffer))
     block = None if block_rows is None else whole_number(1).of("block_rows", block_rows)
     return Stream(of_x, opened["y"], opened["sample_weight"], size, block)
@@ -235,7 +236,7 @@ def as_stream(x: Any, y: Any, sample_weight: Any) -> Stream:
         return open(x, y, sample_weight)
     if y is not None or sample_weight is not None:
         raise ConfigurationError(
-            "x is a stream, which has targets and weights of its own: give them to dk.streams.open, not besides"
+            "x is a stream, which includes its targets and weights: pass them to dk.streams.open instead"
         )
     return x
 
@@ -246,7 +247,6 @@ def rows_in_buffer(stream: Stream, row_bytes: int, batch_size: int) -> int:
     if room < batch_size:
         raise ConfigurationError(
             f"a batch of {counted(batch_size)} rows takes {batch_size * row_bytes / 2**20:.0f} MiB, more than the "
-            f"buffer of {stream.buffer:g}: make batches smaller, or open the data with a larger buffer, "
-            "dk.streams.open(..., buffer=...)"
+            f"buffer of {stream.buffer:g}: use smaller batches, or a larger buffer: dk.streams.open(..., buffer=...)"
         )
     return room // batch_size * batch_size

@@ -116,7 +116,7 @@ class Watch:
         terminal = _terminal()
         if terminal is not None:
             line = line[: max(1, shutil.get_terminal_size().columns - 1)]
-            with suppress(OSError, ValueError):  # the output is gone; compiling goes on
+            with suppress(OSError, ValueError):  # the output is closed; compilation continues
                 terminal.write("\r" + line.ljust(len(self._drawn)) + ("" if line else "\r"))
                 terminal.flush()
         self._drawn = line

@@ -113,7 +113,7 @@ class _Memory:
     def check(self, before: HostArray | None = None) -> None:
         end = self._start + self.array.size
         around = np.concatenate([self._memory[: self._start], self._memory[end:]])
-        np.testing.assert_array_equal(around, np.full_like(around, MARK), "something was written beside an array")
+        np.testing.assert_array_equal(around, np.full_like(around, MARK), "something was written outside an array")
         assert before is None or self.array.tobytes() == before.tobytes(), "an input was changed"
 
 

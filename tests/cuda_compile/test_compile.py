@@ -100,7 +100,7 @@ assert [file for file in there if str(file.resolve()) in loaded]
 """
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="tells what is loaded there")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="lists loaded libraries from /proc")
 def test_its_builtins_are_loaded_from_beside_it() -> None:
     """Loads it before NVRTC searches for it, which with the pip package of 13.0 it does in the wrong place."""
     found = nvrtc.find()

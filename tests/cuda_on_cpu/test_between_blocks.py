@@ -24,10 +24,10 @@ __device__ void steps(const float* x, float* buffers, float* out, int count) {
         float* buffer = buffers + (PLANTED == ONE_BUFFER ? 0 : step % 2 * size);
         buffer[own] = value;
         __syncthreads();
-        float neighbour = PLANTED == TOO_EARLY ? buffer[next] : 0.0f;
+        float neighbor = PLANTED == TOO_EARLY ? buffer[next] : 0.0f;
         if (PLANTED != NO_BARRIER) cooperative_groups::this_grid().sync();
-        if (PLANTED != TOO_EARLY) neighbour = buffer[next];
-        value = 0.5f * value + neighbour;
+        if (PLANTED != TOO_EARLY) neighbor = buffer[next];
+        value = 0.5f * value + neighbor;
         __syncthreads();
     }
     out[own] = value;
@@ -58,14 +58,14 @@ def expected() -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ORDERS)
-def test_neighbours_read_behind_a_barrier(name: str) -> None:
+def test_neighbors_read_behind_a_barrier(name: str) -> None:
     with order(name):
         assert stepped("right").tolist() == expected().tolist()
 
 
 @pytest.mark.parametrize("name", ORDERS)
 @pytest.mark.parametrize("planted", KERNELS[1:])
-def test_neighbours_with_a_planted_bug(planted: str, name: str) -> None:
+def test_neighbors_with_a_planted_bug(planted: str, name: str) -> None:
     with order(name), pytest.raises(KernelError) as caught:
         stepped(planted)
     found = str(caught.value)

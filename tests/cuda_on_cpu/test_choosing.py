@@ -22,7 +22,7 @@ from tests.cuda_on_cpu.cupy_stand_in import counts, memory
 pytestmark = pytest.mark.cuda_on_cpu
 
 GPUS = {
-    "of a data centre": Gpu(110e-6, 130e-6, 5e13, 2.5e13, 3e12, 2e10),
+    "of a data center": Gpu(110e-6, 130e-6, 5e13, 2.5e13, 3e12, 2e10),
     "of a workstation": Gpu(150e-6, 170e-6, 2e13, 3e11, 8e11, 1e10),
     "of a laptop": Gpu(300e-6, 350e-6, 4e12, 6e10, 2e11, 3e9),
 }
@@ -75,7 +75,7 @@ def test_without_a_predicted_time_the_processor_is_chosen(gpu: CupyBackend) -> N
         def backward(self, xp: Any, dy: Any, saved: Any) -> tuple[Any, ...]:
             return (2 * dy,)
 
-    cost_model.keep(gpu, GPUS["of a data centre"])
+    cost_model.keep(gpu, GPUS["of a data center"])
     program = program_of([dk.Dense(4096), Doubled(), dk.Dense(4096)], 784)
     chosen = choosing.choose(None, program, 512)
     assert chosen.backend.name == "numba"

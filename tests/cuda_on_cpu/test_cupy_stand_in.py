@@ -19,7 +19,7 @@ from tests.cuda_on_cpu.cupy_stand_in import counts, memory
 from tests.requirements import miss
 
 pytestmark = pytest.mark.cuda_on_cpu
-CUPY = "CuPy, to be looked at without a GPU: pip install cupy-cuda13x"
+CUPY = "CuPy, to be inspected without a GPU: pip install cupy-cuda13x"
 
 
 REFUSED: dict[str, Callable[[Any, Any], Any]] = {

@@ -52,7 +52,7 @@ def test_global_memory_within_bounds() -> None:
     assert run(f"{INDEX} if (i < n) out[i] = x[i] + 1;").tolist() == list(range(1, SIZE + 1))
 
 
-def test_from_one_argument_into_its_neighbour() -> None:
+def test_from_one_argument_into_its_neighbor() -> None:
     """Views of one buffer are adjacent; an access beyond one is not within the other."""
     buffer = np.zeros(2 * SIZE, np.float32)
     with pytest.raises(KernelError, match="out of bounds: writes"):
@@ -210,7 +210,7 @@ def test_blocks_that_count_on_an_order() -> None:
         ("out[0] = reinterpret_cast<const double*>(x + 1)[0];", "misaligned: an access of 8 bytes"),
     ],
 )
-def test_undefined_behaviour_of_c(wrong: str, message: str) -> None:
+def test_undefined_behavior_of_c(wrong: str, message: str) -> None:
     with pytest.raises(KernelError, match=message):
         run(f"if (blockIdx.x + threadIdx.x == 0) {{ {wrong} }}")
 

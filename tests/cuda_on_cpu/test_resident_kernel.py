@@ -121,7 +121,7 @@ def test_the_real_compiler_takes_it_too() -> None:
 
 
 def test_our_launcher_launches_a_grid_whole_or_not_at_all(cupy: Any) -> None:
-    many = 1000  # more than the stand-in's GPU runs at once; arrays fit them all, lest a cut launch end the process
+    many = 1000  # more than the stand-in's GPU runs at once; arrays have room for all, so a truncated launch is safe
     source = Source(str(FILE), (("CLUSTER", "1"),))
     arrays = {
         "x": cupy.zeros((STEPS, ROWS, INPUTS), np.float32),

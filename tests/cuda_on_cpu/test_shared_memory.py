@@ -10,8 +10,8 @@ from tests.cuda_on_cpu.compiling import ORDERS, KernelError, compile_for_cpu, or
 pytestmark = pytest.mark.cuda_on_cpu
 
 SHARED = """
-// Neighbours write neighbouring numbers of an array that is aligned for packs of four.
-extern "C" __global__ void neighbours(float* out) {
+// Neighbors write neighboring numbers of an array that is aligned for packs of four.
+extern "C" __global__ void neighbors(float* out) {
     extern __shared__ __align__(16) float numbers[];
     __shared__ __align__(16) unsigned char bytes[64];
     __shared__ float4 packs[16];
@@ -57,7 +57,7 @@ def run(kernel: str, blocks: int, threads: int, *arguments: Any, **options: Any)
 def test_races_are_about_elements_whatever_their_alignment(name: str) -> None:
     out = np.zeros(64, np.float32)
     with order(name):
-        run("neighbours", 1, 64, out, shared_mem=256)
+        run("neighbors", 1, 64, out, shared_mem=256)
         assert out.tolist() == [3 * i for i in range(64)]
         for planted in ("one_number", "one_pack"):
             with pytest.raises(KernelError, match=r"race: writes numbers\[.*, which thread .* of its block wrote"):

@@ -289,13 +289,13 @@ def test_a_backend_that_knows_no_groups_says_so(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.undo()
 
 
-def test_normalised_layers_take_part(backend: Backend) -> None:
+def test_normalized_layers_take_part(backend: Backend) -> None:
     """Their scales in groups of their own, their statistics in no running mean of the optimizer."""
 
     def trained(on: Backend | str) -> dk.Sequential:
-        normalised = [dk.layers.BatchNormalization(), dk.Dense(5, activation="relu"), dk.layers.LayerNormalization()]
+        normalized = [dk.layers.BatchNormalization(), dk.Dense(5, activation="relu"), dk.layers.LayerNormalization()]
         net = dk.Sequential(
-            [dk.Dense(6, activation="tanh"), *normalised, dk.Dense(2)], seed=0, dtype="float64", backend=on
+            [dk.Dense(6, activation="tanh"), *normalized, dk.Dense(2)], seed=0, dtype="float64", backend=on
         )
         groups = {"batch_normalization": {"learning_rate_factor": 3}}
         optimizer = dk.AdamW(0.02, no_decay=("bias", "gamma"), groups=groups, use_ema=True, clipnorm=0.1)

@@ -208,7 +208,7 @@ def test_threads_numba(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_another_blas(name: str, dtype: Any, tmp_path: Path) -> None:
-    """OpenBLAS's kernels for an old processor stand for another machine."""
+    """OpenBLAS's kernels for an old processor simulate another machine."""
     there = elsewhere(name, dtype, tmp_path / "there.npz", OPENBLAS_CORETYPE="Nehalem")
     assert_near(numbers(trained(name, dtype)), there, TRAINED[dtype])
 

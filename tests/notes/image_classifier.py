@@ -128,7 +128,7 @@ def images_in_the_grid():
 
 
 @figure("frames of two predictions, right and wrong: blue, red", ((0x1F, 0x6F, 0xB4), (0xC8, 0x32, 0x1E)), 1e-9)
-def colours_of_predictions():
+def colors_of_predictions():
     x, _ = some_images(2)
     names, certain = dk.datasets.fashion_mnist.CLASS_NAMES, np.eye(10)[[1, 2]]
     shown = dk.plots.plot_predictions(x, [1, 3], certain, names, bars=True)

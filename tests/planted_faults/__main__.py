@@ -2,12 +2,12 @@
 
     python -m tests.planted_faults [--only NAME] [--kind KIND] [--unplanted] [--json FILE]
 
-A fault is caught if a test fails. Any other end of the tests (nothing collected, an error before the first test, a
-crash, a hang) proves nothing: the fault, or its tests, are wrong. The exit status is 1 unless all are caught. With
-`--unplanted` nothing is planted, and the tests have to pass; otherwise a failure would prove nothing either.
+A fault is caught if a test fails. Any other outcome (nothing collected, an error before the first test, a crash, a
+hang) is an error in the fault or in its tests. The exit status is 1 unless all faults are caught. With `--unplanted`
+no fault is planted and the tests have to pass; if they did not, their failures would prove nothing.
 
-Compiled kernels are cached separately for the run: their names are hashes of everything compiled, so no fault finds
-what another one left there.
+The run has its own cache of compiled kernels. Its keys are hashes of everything compiled, so a fault never reuses the
+kernels of another one.
 """
 
 import argparse
@@ -51,7 +51,7 @@ class Outcome:
 
 
 def misfits(faults: Sequence[Fault], root: Path = ROOT) -> list[str]:
-    """Return what in the list does not fit the code, in words."""
+    """Describe the faults whose text does not occur exactly once in the code."""
     found = []
     for fault in faults:
         file = root / fault.file
@@ -59,12 +59,12 @@ def misfits(faults: Sequence[Fault], root: Path = ROOT) -> list[str]:
         if count is None:
             found.append(f"{fault.name}: there is no {fault.file}")
         elif count != 1:
-            found.append(f"{fault.name}: {fault.old!r} occurs {count} times in {fault.file}, not once")
+            found.append(f"{fault.name}: {fault.old!r} occurs {count} times in {fault.file}: expected once")
     return found
 
 
 def copy_checkout(to: Path) -> None:
-    """Copy every file that git knows or would know, in its current state, with its date; links stay links."""
+    """Copy all tracked and untracked files that git does not ignore, with dates; symbolic links stay links."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, names.split("\0")):
@@ -74,15 +74,14 @@ def copy_checkout(to: Path) -> None:
 
 
 def environment(checkout: Path, cache: Path) -> dict[str, str]:
-    """Return the environment of the tests: the copy precedes any installed package, and no user setting decides what
-    runs."""
+    """Return the environment of the tests: the copy shadows any installed package, and user settings are removed."""
     ours = {"PYTHONPATH": str(checkout), "XDG_CACHE_HOME": str(cache), "PYTHONDONTWRITEBYTECODE": "1"}
     decide = ("NUMBA_", "DNNKIT_", "PYTEST_")
     return {key: value for key, value in os.environ.items() if not key.startswith(decide)} | ours
 
 
 def run_tests(tests: str, checkout: Path, cache: Path) -> tuple[int | None, str]:
-    """Run pytest; return its exit status, None if it does not end, and all its output."""
+    """Run pytest; return its exit status (None after a time-out) and its output."""
     command = [sys.executable, "-m", "pytest", *OPTIONS, *shlex.split(tests)]
     process = subprocess.Popen(
         command,
@@ -100,13 +99,13 @@ def run_tests(tests: str, checkout: Path, cache: Path) -> tuple[int | None, str]
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         return None, process.communicate()[0]
-    except BaseException:  # Ctrl-C: no tests continue without this process
+    except BaseException:  # Ctrl-C: do not leave tests running
         os.killpg(process.pid, signal.SIGKILL)
         raise
 
 
 def try_fault(fault: Fault, checkout: Path, cache: Path, plant: bool = True) -> Outcome:
-    """Plant it, run its tests, and remove it again."""
+    """Plant a fault, run its tests, and remove it."""
     file = checkout / fault.file
     if plant:
         file.write_text(file.read_text(encoding="utf-8").replace(fault.old, fault.new), encoding="utf-8")
@@ -120,12 +119,12 @@ def try_fault(fault: Fault, checkout: Path, cache: Path, plant: bool = True) -> 
 def judged(status: int | None, said: str, planted: bool) -> tuple[str, str]:
     """Return the result, and the first failing test or the last line of pytest's output."""
     failure = FIRST_FAILURE.search(said)
-    last = (said.strip().splitlines() or ["nothing said"])[-1]
+    last = (said.strip().splitlines() or ["no output"])[-1]
     if status == PASSED:
         return (MISSED if planted else SOUND), last
     if status == FAILED and failure is not None:
         return (CAUGHT if planted else ERROR), failure[1]
-    return ERROR, "no end" if status is None else f"exit status {status}: {last}"
+    return ERROR, "timed out" if status is None else f"exit status {status}: {last}"
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
@@ -167,10 +166,19 @@ def chosen(only: Sequence[str], kinds: Sequence[str]) -> list[Fault]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.planted_faults", description=__doc__)
-    parser.add_argument("--only", action="append", default=[], choices=[fault.name for fault in FAULTS], metavar="NAME")
-    parser.add_argument("--kind", action="append", default=[], choices=KINDS)
-    parser.add_argument("--unplanted", action="store_true", help="plant nothing: the tests must pass")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the results")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        choices=[fault.name for fault in FAULTS],
+        metavar="NAME",
+        help="Run this fault only; may be repeated.",
+    )
+    parser.add_argument(
+        "--kind", action="append", default=[], choices=KINDS, help="Run this kind only; may be repeated."
+    )
+    parser.add_argument("--unplanted", action="store_true", help="Plant no fault; all tests must pass.")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="Write the results to this file.")
     options = parser.parse_args(arguments)
     faults = chosen(options.only, options.kind)
     if wrong := misfits(faults):

@@ -839,7 +839,7 @@ BACKENDS = [
     ),
     Fault(
         "backends-chunk-of-its-own-weight", SCALE, "backends/stagewise/executable.py",
-        "*feed.batch(step), whole, penalises", "*feed.batch(step), float(weights[step]), penalises",
+        "*feed.batch(step), whole, penalizes", "*feed.batch(step), float(weights[step]), penalizes",
         "tests/dnnkit/test_lbfgs.py -k 'in_chunks and strict'",
     ),
     Fault(

@@ -53,10 +53,10 @@ FAILURE = "FAILED tests/test_it.py::test_one[a-b c] - assert 1 == 2\n1 failed in
         (0, "3 passed in 0.1s\n", MISSED, "3 passed in 0.1s"),
         (1, "ERROR tests/test_it.py - SyntaxError\n1 error in 0.1s\n", ERROR, "exit status 1: 1 error in 0.1s"),
         (2, "1 error in 0.1s\n", ERROR, "exit status 2: 1 error in 0.1s"),
-        (4, "", ERROR, "exit status 4: nothing said"),
+        (4, "", ERROR, "exit status 4: no output"),
         (5, "no tests ran\n", ERROR, "exit status 5: no tests ran"),
         (-11, FAILURE, ERROR, "exit status -11: 1 failed in 0.1s"),
-        (None, "...", ERROR, "no end"),
+        (None, "...", ERROR, "timed out"),
     ],
 )
 def test_only_a_failing_test_catches_a_fault(status: int | None, said: str, result: str, words: str) -> None:

@@ -109,7 +109,7 @@ def test_the_error_says_why_and_what_to_do(machine: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("found", [None, "/usr/local/cuda/include"])
 def test_headers_are_looked_for_as_cupy_does(found: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NVRTC and cuBLAS are not enough: CuPy compiles kernels of its own that include CUDA's headers."""
+    """NVRTC and cuBLAS are not enough: CuPy compiles its own kernels, which include CUDA's headers."""
     pathfinder = SimpleNamespace(find_nvidia_header_directory=lambda library: found)
     monkeypatch.setitem(sys.modules, "cuda.pathfinder", pathfinder)  # type: ignore[arg-type]
     assert any("CUDA's headers" in missing for missing in cuda_diagnosis._missing()) == (found is None)

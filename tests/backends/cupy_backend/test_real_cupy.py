@@ -159,7 +159,7 @@ def package() -> Path:
     """The folder of CuPy's extension modules."""
     spec = importlib.util.find_spec("cupy_backends")
     if spec is None or not spec.submodule_search_locations:
-        miss("CuPy, to be looked at without a GPU: pip install cupy-cuda13x")
+        miss("CuPy, to be inspected without a GPU: pip install cupy-cuda13x")
     return Path(spec.submodule_search_locations[0])
 
 

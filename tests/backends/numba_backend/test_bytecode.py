@@ -167,7 +167,7 @@ def with_own(drawn: tuple, data: st.DataObject) -> list[Stage]:
         for _ in range(data.draw(st.integers(0, 1))):
             trained = data.draw(st.booleans())
             own = (Parameter(f"own_{number}/first", (width,), trained),) if data.draw(st.booleans()) else ()
-            stages.append(Custom(None, own, (width,), (width,)))  # type: ignore[arg-type] # nobody calls it
+            stages.append(Custom(None, own, (width,), (width,)))  # type: ignore[arg-type] # never called
         if stage is not None:
             stages.append(stage)
             width = stage.kernel.shape[1] if isinstance(stage, Dense) else width

@@ -21,7 +21,7 @@ STEPS = 40
 
 
 def trained(net: dk.Sequential, steps: int = STEPS) -> dk.Sequential:
-    """Train in a loop of its own."""
+    """Train in a custom loop."""
     x, labels, _ = classes()
     for number in range(steps):
         rows = slice(number % 5 * 8, number % 5 * 8 + 8)

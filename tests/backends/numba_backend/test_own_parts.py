@@ -48,7 +48,7 @@ class Scale(dk.Layer):
 
 @dataclass(frozen=True)
 class Pairs(dk.Layer):
-    """A layer with another shape and no parameters: sums of neighbours, rows as tables."""
+    """A layer with another shape and no parameters: sums of neighbors, rows as tables."""
 
     def output_shape(self, input_shape):
         return (input_shape[0] - 1,)
@@ -239,7 +239,7 @@ def test_their_exceptions_are_raised_after_whole_steps(where: str, partition: st
         with pytest.raises(ValueError, match="planted") as caught:
             net.fit(x, labels, **fits)
         assert caught.value is fail.error
-        assert fail.calls == 5, "nobody is called after it"
+        assert fail.calls == 5, "it is not called again after the error"
         assert threads_ended()
         other.fit(x[:128], labels[:128], **fits)
     mine, expected = numbers(net), numbers(other)

@@ -177,7 +177,7 @@ def _seen(array: ndarray) -> np.ndarray:
 
 
 def wrap(value: Any, *sources: ndarray, peer: bool = False) -> Any:
-    """Return NumPy's result as an array of the current device; a view counts for no memory of its own."""
+    """Return NumPy's result as an array of the current device; a view adds nothing to the memory count."""
     if not isinstance(value, np.ndarray | np.generic):
         return value
     value = np.asarray(value)
@@ -231,7 +231,7 @@ def _operator(name: str) -> Any:
     def method(self: ndarray, *others: Any) -> Any:
         counts.functions[name] += 1
         if any(isinstance(other, np.ndarray) for other in others):
-            raise TypeError(f"Unsupported type {np.ndarray}: an array of the GPU beside one of NumPy's")
+            raise TypeError(f"Unsupported type {np.ndarray}: an operation on a GPU array and a NumPy array")
         result = getattr(np.asarray(host(self)), name)(*(host(other) for other in others))
         if result is NotImplemented:
             return result

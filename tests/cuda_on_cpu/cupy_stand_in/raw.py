@@ -100,7 +100,7 @@ def _resolved(kind: str, value: Any) -> Any:
 
 
 _kernels: dict[int, "RawKernel"] = {}
-"""Arrays by what stands for their address."""
+"""Arrays by the number that represents their address."""
 
 
 class RawKernel:

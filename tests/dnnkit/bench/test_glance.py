@@ -101,7 +101,7 @@ def test_panels_share_their_scale_and_no_labels_overlap(make):
 
 
 def expect_that_every_line_can_be_picked_out(panels):
-    """Each line has a panel, and there a colour that no other line has."""
+    """Each line has a panel, and there a color that no other line has."""
     assert {axes.get_title() for axes in panels} == set(made_up.ACTIVATIONS)
     for axes in panels:
         strong = {line.get_color() for line in axes.lines if len(line.get_xdata()) == 2} - {plots.MUTED, plots.QUIET}

@@ -41,7 +41,7 @@ SHELF = [dk.Rescaling(0.5, 0.1), dk.Flatten(), dk.Dense(8, activation="relu"), d
 BELL = dk.activation("trace_bell", "exp(-x**2)")
 NETWORKS: dict[str, tuple[list[dk.Layer], Any, Any]] = {
     "softmax taken over": ([dk.Dense(4, activation="softmax")], "sparse_categorical_crossentropy", LABELS),
-    "as a layer of its own": (
+    "as a separate layer": (
         [dk.Dense(4), dk.Activation("softmax")], "categorical_crossentropy", np.eye(4)[LABELS],
     ),
     "on logits": (
@@ -56,7 +56,7 @@ NETWORKS: dict[str, tuple[list[dk.Layer], Any, Any]] = {
     "smoothed labels": (
         [dk.Dense(4, activation="softmax")], losses.SparseCategoricalCrossentropy(label_smoothing=0.1), LABELS,
     ),
-    "a loss of one's own": ([dk.Dense(2, activation="tanh")], Cubes(), RNG.random((20, 2))),
+    "a custom loss": ([dk.Dense(2, activation="tanh")], Cubes(), RNG.random((20, 2))),
 }  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def network(case: str, dtype: Any = "float64") -> dk.Sequential:
 def test_gradients_and_loss_are_those_of_get_gradients(case: str, backend: Backend) -> None:
     net, y = network(case), NETWORKS[case][2]
     net.fit(X, y, batch_size=7, verbose=0)  # so that dropout is somewhere within its stream
-    weights = None if case == "a loss of one's own" else WEIGHTS
+    weights = None if case == "a custom loss" else WEIGHTS
     before = net.executable.snapshot()
     trace = net.trace(X, y, sample_weight=weights)
     loss, gradients = net.get_gradients(X, y, with_input=True, sample_weight=weights)

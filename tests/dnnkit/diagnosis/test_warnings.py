@@ -50,7 +50,7 @@ BAD: dict[str, tuple[Any, ...]] = {
     "a table as it comes": (
         REGRESSOR, REGRESSION, X * [1, 1, 1, 1, 1, 50_000], VALUES, ["unscaled inputs", "x.std(axis=0)"],
     ),
-    "one column that is tiny beside the others": (
+    "one column much smaller than the others": (
         REGRESSOR, REGRESSION, X * [1, 1, 1e-4, 1, 1, 1], VALUES, ["unscaled inputs", "column 2 9"],
     ),
     "every row the same": (REGRESSOR, REGRESSION, np.ones((240, 6)), VALUES, ["constant inputs", "all 240 rows"]),

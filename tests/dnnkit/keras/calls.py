@@ -92,7 +92,7 @@ layers.Dense(8, kernel_regularizer=keras.regularizers.L2(1e-4), bias_regularizer
 layers.Dense(8, kernel_regularizer=keras.regularizers.L1L2(l1=1e-5, l2=1e-4))
 layers.Dense(8, kernel_constraint="non_neg")
 layers.Dense(8, kernel_constraint=keras.constraints.MaxNorm(3))
-layers.Dense(8, activity_regularizer="l2") ! penalties are of parameters
+layers.Dense(8, activity_regularizer="l2") ! only parameters can be penalized
 layers.BatchNormalization()
 layers.BatchNormalization(momentum=0.9, epsilon=1e-5, center=True, scale=False)
 layers.LayerNormalization(epsilon=1e-6)
@@ -100,22 +100,22 @@ layers.RMSNormalization()
 norm = layers.Normalization(); norm.adapt(x); Sequential([norm, Dense(3)]).predict(x).shape == (64, 3)
 layers.Normalization(mean=0.0, variance=2.0)
 layers.PReLU()
-layers.GroupNormalization() ! layer, RMS and batch normalisation are there
-layers.Conv2D(32, 3) ! networks are dense
-layers.MaxPooling2D() ! networks are dense
-layers.LSTM(32) ! networks are dense
+layers.GroupNormalization() ! layer, RMS and batch normalization are available
+layers.Conv2D(32, 3) ! only dense networks
+layers.MaxPooling2D() ! only dense networks
+layers.LSTM(32) ! only dense networks
 layers.Embedding(1000, 16)
 Sequential([layers.Embedding(input_dim=3, output_dim=4), Flatten(), Dense(2)]).predict(labels[:, None]).shape == (64, 2)
 Sequential([layers.CategoryEncoding(3, output_mode="one_hot"), Dense(2)]).predict(labels[:, None]).shape == (64, 2)
-layers.StringLookup() ! class numbers are made with NumPy
+layers.StringLookup() ! convert strings to class numbers with NumPy
 layers.Concatenate()
 layers.Add()
 layers.Multiply(name="gate")
-layers.Maximum() ! Add, Subtract, Multiply, Average and Concatenate are there
+layers.Maximum() ! Add, Subtract, Multiply, Average and Concatenate are available
 layers.Reshape((2, 3))
 layers.Reshape((-1, 2))
 layers.GaussianNoise(0.1)
-layers.Lambda(lambda t: t * 2) ! a layer of one's own
+layers.Lambda(lambda t: t * 2) ! a custom layer
 """,
     "models": r"""
 keras.Sequential([Dense(8), Dense(3)])
@@ -149,7 +149,7 @@ pickle.loads(pickle.dumps(model)).predict(x).shape == (64, 3)
 repr(model), repr(history), repr(model.layers[0])
 model.trainable = False; assert not model.layers[0].trainable; model.trainable = True
 model.layers[0].trainable
-type("Own", (keras.Model,), {"call": lambda self, x: x})() ! what `call` does is written by calling layers
+type("Own", (keras.Model,), {"call": lambda self, x: x})() ! build the graph by calling layers
 model.inputs
 model.layers[0].output
 model.get_config() ! net.save writes architecture.json
@@ -166,8 +166,8 @@ layers.concatenate([h, inputs]).shape == (None, 14)
 layers.Concatenate(axis=-1)([h, inputs]).shape == (None, 14)
 layers.add([h, layers.Dense(8)(h)]); layers.multiply([h, h]); layers.subtract([h, h]); layers.average([h, h])
 layers.Add()([h, h]); h + h; h * h; h - h
-h * 2.0 ! a layer computes with symbolic values: Rescaling(2.0)
-h[:, :2] ! layers alone compute with symbolic values
+h * 2.0 ! only layers compute with symbolic values: Rescaling(2.0)
+h[:, :2] ! only layers compute with symbolic values
 keras.Model(inputs=f.inputs, outputs=f.layers[0].output).predict(x, verbose=0).shape == (64, 8)
 keras.Model(inputs=f.input, outputs=f.get_layer("dense").output)
 shared = Dense(4); a, b = Input((6,), name="a"), Input((6,), name="b"); two = keras.Model([a, b], shared(a) + shared(b))
@@ -182,7 +182,7 @@ history = heads.fit(x, {"kind": labels, "value": values}, epochs=2, validation_s
 {"loss", "kind_loss", "value_loss", "kind_accuracy", "val_kind_accuracy"} <= set(history.history)
 heads.evaluate(x, [labels, values], verbose=0, return_dict=True)["value_loss"] > 0
 [part.shape for part in heads.predict(x, verbose=0)] == [(64, 3), (64, 1)]
-heads.fit(x, [labels, values], class_weight={0: 2.0}, verbose=0) ! classes of several outputs are not the same
+heads.fit(x, [labels, values], class_weight={0: 2.0}, verbose=0) ! several outputs have different classes
 heads.fit(x, [labels, values], sample_weight={"kind": np.ones(64)}, verbose=0)
 heads.fit(x, [labels, values], class_weight={"kind": {0: 2.0}}, verbose=0)
 named = keras.Model({"in": inputs}, {"kind": h}); named.predict({"in": x}, verbose=0)["kind"].shape == (64, 8)
@@ -266,9 +266,9 @@ classifier(optimizer=optimizers.Adagrad(learning_rate=0.01, initial_accumulator_
 classifier(optimizer=optimizers.Adamax(weight_decay=1e-4))
 classifier(optimizer=optimizers.Lion(learning_rate=1e-4, beta_1=0.9, beta_2=0.99))
 optimizers.AdamW(weight_decay=0.01).exclude_from_weight_decay(var_names=["bias"])
-optimizers.Adam(lr=1e-3) ! of Keras 1: learning_rate=
-optimizers.Adam(use_ema=True, ema_overwrite_frequency=10) ! net.set_parameters(net.averages) where it is wanted
-optimizers.Ftrl() ! Adam, or a rule of one's own
+optimizers.Adam(lr=1e-3) ! Keras 1 name of learning_rate=
+optimizers.Adam(use_ema=True, ema_overwrite_frequency=10) ! call net.set_parameters(net.averages) when needed
+optimizers.Ftrl() ! Adam, or a custom rule
 """,
     "fit": r"""
 model.fit(x, labels, verbose=0)
@@ -312,10 +312,10 @@ model.train_on_batch(x, labels, class_weight={0: 1.0, 1: 2.0})
 float(regressor().train_on_batch(x, values))
 model.stop_training = True
 model.optimizer.learning_rate = 1e-4
-model.fit(((x[:8], labels[:8]) for _ in range(2))) ! data are arrays; a loop over train_step takes pieces
-model.fit(x, labels, workers=4, use_multiprocessing=True) ! of Keras 2: one process feeds the training
-model.fit(x, labels, validation_data=(x, labels), validation_steps=2) ! validation data are evaluated whole
-model.fit_generator(None) ! of Keras 1: data are arrays; a loop over train_step takes pieces
+model.fit(((x[:8], labels[:8]) for _ in range(2))) ! generators need steps_per_epoch
+model.fit(x, labels, workers=4, use_multiprocessing=True) ! Keras 2 argument; one thread prepares batches
+model.fit(x, labels, validation_data=(x, labels), validation_steps=2) ! validation data are evaluated as a whole
+model.fit_generator(None) ! Keras 1 name; fit accepts generators
 """,
     "evaluate and predict": r"""
 loss, accuracy = model.evaluate(x, labels)
@@ -338,10 +338,10 @@ model(x).shape == (64, 3)
 model(x, training=False)
 np.argmax(model(x), axis=-1)
 (detector().predict(x) > 0.5).astype("int32")
-model.evaluate(x, labels, steps=2) ! arrays are evaluated whole
-model(x, training=True) ! predictions drop nothing
-model.predict_on_batch(x) ! net.predict(x) is that
-model.predict_classes(x) ! of Keras 1: predict and argmax
+model.evaluate(x, labels, steps=2) ! arrays are evaluated as a whole
+model(x, training=True) ! predictions do not apply dropout
+model.predict_on_batch(x) ! net.predict(x)
+model.predict_classes(x) ! Keras 1 name; use predict and argmax
 """,
     "weights": r"""
 model.get_weights()
@@ -363,7 +363,7 @@ len(model.trainable_weights) == 4
 len(model.trainable_variables) == 4
 sum(np.prod(weight.shape) for weight in model.trainable_weights) == model.count_params()
 len(model.non_trainable_weights) == 0
-model.layers[0].add_weight(shape=(2,)) ! a layer of one's own says them in parameters
+model.layers[0].add_weight(shape=(2,)) ! a custom layer declares them in parameters
 """,
     "callbacks": r"""
 model.fit(x, labels, validation_split=0.25, verbose=0, callbacks=[callbacks.EarlyStopping(patience=2)])
@@ -389,8 +389,8 @@ model.fit(x, labels, verbose=0, callbacks=[callbacks.LearningRateScheduler(lambd
 model.fit(x, labels, verbose=0, callbacks=[Ends()]); assert Ends.seen == ["epoch 0", "train"]
 model.fit(x, labels, verbose=0, callbacks=[Batches()]); assert Batches.seen == ["batch 0", "batch 1"]
 model.evaluate(x, labels, callbacks=[Tests()]); assert Tests.seen
-callbacks.BackupAndRestore("backup") ! fit(checkpoint=folder) is that
-callbacks.RemoteMonitor() ! a Callback of one's own
+callbacks.BackupAndRestore("backup") ! fit(checkpoint=folder)
+callbacks.RemoteMonitor() ! a custom Callback
 """,
     "initializers, activations, optimizers": r"""
 initializers.GlorotUniform()
@@ -411,11 +411,11 @@ optimizers.schedules.CosineDecay(0.1, 100, alpha=0.1)(50)
 optimizers.schedules.CosineDecayRestarts(0.1, 100, t_mul=2.0, m_mul=0.9)(250)
 optimizers.schedules.PolynomialDecay(0.1, 100, end_learning_rate=0.01, power=0.5)(50)
 optimizers.schedules.InverseTimeDecay(0.1, 100, decay_rate=0.5)(50)
-initializers.HeNormal(seed=0) ! weights follow from the network's seed
-initializers.RandomUniform(minval=-0.05, maxval=0.05) ! the bounds are called low and high
-initializers.RandomNormal(mean=0.0, stddev=0.05) ! the mean is 0
-initializers.VarianceScaling(2.0, mode="fan_in", distribution="uniform") ! average= and uniform= say it
-initializers.Orthogonal() ! GlorotUniform, or one of one's own
+initializers.HeNormal(seed=0) ! the network's seed determines all weights
+initializers.RandomUniform(minval=-0.05, maxval=0.05) ! the bounds are named low and high
+initializers.RandomNormal(mean=0.0, stddev=0.05) ! the mean is always 0
+initializers.VarianceScaling(2.0, mode="fan_in", distribution="uniform") ! use average= and uniform=
+initializers.Orthogonal() ! GlorotUniform, or a custom initializer
 """,
     "files and tools": r"""
 model.save("model.keras")
@@ -431,12 +431,12 @@ keras.utils.set_random_seed(812)
 utils.normalize(x)
 keras.datasets.mnist.load_data
 keras.datasets.fashion_mnist.load_data
-keras.datasets.cifar10.load_data() ! read other data as NumPy arrays
+keras.datasets.cifar10.load_data() ! load other data as NumPy arrays
 keras.utils.plot_model(model, to_file="model.png", show_shapes=True)
-keras.utils.Sequence() ! data are arrays; a loop over train_step takes pieces
-model.export("exported") ! the path says the format: "net.onnx", "net.h" for C, or "net.py"
-keras.mixed_precision.set_global_policy("mixed_float16") ! networks are float32 or float64
-keras.applications.VGG16() ! there are no trained image models
+keras.utils.Sequence() ! fit accepts any iterable of batches with a length
+model.export("exported") ! the suffix selects the format: "net.onnx", "net.h" for C, or "net.py"
+keras.mixed_precision.set_global_policy("mixed_float16") ! only float32 and float64
+keras.applications.VGG16() ! no pretrained image models
 """,
 }
 """Program part -> its calls, one per line; they share the results of the lines before them."""

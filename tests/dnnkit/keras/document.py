@@ -14,7 +14,7 @@ def excluded_table(all_calls: Sequence[Call]) -> str:
     """Return their number, then each with its reason."""
     excluded = [call for call in all_calls if call.reason]
     lines = [
-        f"Of {len(all_calls)} calls, {len(all_calls) - len(excluded)} run as they stand; {len(excluded)} do not:",
+        f"Of {len(all_calls)} calls, {len(all_calls) - len(excluded)} run unchanged; {len(excluded)} do not:",
         "",
         "| part | call | why, and what instead |",
         "| --- | --- | --- |",

@@ -191,7 +191,7 @@ def test_repeats_split_anew_and_rows_never_held_out_have_no_prediction():
     assert np.isfinite(one.predictions[50:]).all()
     with pytest.raises(ConfigurationError, match="was trained before"):
         dk.cross_validate(one.networks[0], x, y, epochs=1)
-    with pytest.raises(ConfigurationError, match="rows beside cross_validate"):
+    with pytest.raises(ConfigurationError, match="cross_validate does not accept rows"):
         dk.cross_validate(network(0), x, y, rows=[])
     with pytest.raises(DataError, match="stratified=True"):
         dk.cross_validate(network(0), x, x[:, 0], stratified=True)

@@ -174,7 +174,7 @@ def test_who_waits_for_a_turn_can_be_interrupted(by_another_thread: bool) -> Non
     is_taken.wait()
     with pytest.raises(KeyboardInterrupt), Interrupts(hears_sigterm=False):
         lock.acquire(nothing)
-    assert lock._queue, "it waited until nobody had it"
+    assert lock._queue, "the wait ended only when the lock was free"
     is_over.set()
     for thread in threads:
         thread.join()

@@ -32,7 +32,7 @@ NETWORKS = {
     "one output": [dk.Dense(5, activation="gelu"), dk.Dropout(0.5), dk.Dense(1)],
     "images": [dk.Flatten(), dk.Dense(4, activation="softplus"), dk.Dense(2, activation="sigmoid")],
     "own layer": [dk.Dense(5), Scale(), dk.Activation("tanh"), dk.Dense(2)],
-    "normalised": [dk.Dense(5), dk.BatchNormalization(), dk.Activation("tanh"), dk.GaussianNoise(1.0), dk.Dense(2)],
+    "normalized": [dk.Dense(5), dk.BatchNormalization(), dk.Activation("tanh"), dk.GaussianNoise(1.0), dk.Dense(2)],
     "layer norm": [dk.Normalization(), dk.Dense(5, activation="tanh"), dk.LayerNormalization(), dk.Dense(2)],
     "periodic": [dk.PeriodicEmbedding(0, 2, 0.5), dk.Flatten(), dk.Dense(3, activation="gelu")],
     "no parameters": [dk.Activation("softmax")],

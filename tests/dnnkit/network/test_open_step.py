@@ -41,8 +41,8 @@ ENDS: dict[str, Callable[[], list[dk.Layer]]] = {
     "softmax": lambda: [dk.Dense(OUTPUTS, activation="softmax")],
     "sigmoid": lambda: [dk.Dense(OUTPUTS, activation="sigmoid")],
     "linear": lambda: [dk.Dense(OUTPUTS)],
-    "an activation of its own": lambda: [dk.Dense(OUTPUTS), dk.Activation("softmax")],
-    "dropout and a layer of one's own": lambda: [dk.Dropout(0.5), dk.Dense(OUTPUTS), Squared()],
+    "a separate activation": lambda: [dk.Dense(OUTPUTS), dk.Activation("softmax")],
+    "dropout and a custom layer": lambda: [dk.Dropout(0.5), dk.Dense(OUTPUTS), Squared()],
 }
 
 
@@ -280,7 +280,7 @@ def test_steps_without_compile_or_logits_are_errors(backend: Backend) -> None:
     with pytest.raises(NotReady, match="not compiled"):
         dk.Sequential([dk.Dense(2)], backend=backend).step(X, G[:, :2])
     with pytest.raises(ConfigurationError, match="no logits: give output_gradient"):
-        network("dropout and a layer of one's own", backend).step(X, logits_gradient=G)
+        network("dropout and a custom layer", backend).step(X, logits_gradient=G)
 
 
 def test_a_network_builds_itself_on_the_first_data(backend: Backend) -> None:

@@ -25,12 +25,12 @@ def test_no_box_covers_another_or_a_line(data: st.DataObject) -> None:
     taken: dict[int, list[tuple[float, float]]] = {}
     for box, row in enumerate(layout.rows):
         half = widths[box] / 2
-        taken.setdefault(row, []).append((layout.centres[box] - half, layout.centres[box] + half))
+        taken.setdefault(row, []).append((layout.centers[box] - half, layout.centers[box] + half))
     for source, box, passed in layout.lines:
         assert source in reads[box]
         assert layout.rows[source] + len(passed) + 1 == layout.rows[box]
-        for row, centre in enumerate(passed, layout.rows[source] + 1):
-            taken[row].append((centre - LINE / 2, centre + LINE / 2))
+        for row, center in enumerate(passed, layout.rows[source] + 1):
+            taken[row].append((center - LINE / 2, center + LINE / 2))
     assert len(layout.lines) == sum(map(len, reads))
     for spans in taken.values():
         spans.sort()
@@ -42,7 +42,7 @@ def test_no_box_covers_another_or_a_line(data: st.DataObject) -> None:
 def test_a_chain_is_drawn_straight_down() -> None:
     layout = lay_out([[], [0], [1], [2]], [1.0, 2.0, 1.5, 1.0])
     assert layout.rows == [0, 1, 2, 3]
-    assert len(set(map(lambda centre: round(centre, 6), layout.centres))) == 1
+    assert len(set(map(lambda center: round(center, 6), layout.centers))) == 1
 
 
 def test_a_picture_is_written_and_names_every_call(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_weights_that_do_not_fit() -> None:
     named = {name.replace("0.", "last.").replace("1.", "hidden."): value + 1 for name, value in given.items()}
     net.load_weights({**named, "last.bias": bias + 5}, layout="torch")
     assert net.parameters["last/bias"][0] == 5
-    with pytest.raises(CheckpointError, match=r"whose names do not tell their order.*now hidden, last"):
+    with pytest.raises(CheckpointError, match=r"whose names do not determine their order.*now hidden, last"):
         net.load_weights({name.replace("last", "out"): value for name, value in named.items()}, layout="torch")
     with pytest.raises(CheckpointError, match="two 'kernel' of a layer 'dense'"):
         net.load_weights({"a/dense/kernel": square, "b/dense/kernel": square}, layout="keras")

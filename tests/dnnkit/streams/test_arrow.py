@@ -77,7 +77,7 @@ def without(value: float, row: int) -> Any:
     ({"label": "null"}, {}, DataError, r"a\.parquet: the column 'label' has rows without a value"),
     ({"x3": ["a"] * ROWS}, {}, DataError, "the column 'x3' has the type string: expected numbers"),
     ({}, {"y": "lable"}, DataError, "has no column 'lable': did you mean 'label'"),
-    ({}, {"columns": ["x0", "label"]}, DataError, "the column 'label' is among the samples and the targets"),
+    ({}, {"columns": ["x0", "label"]}, DataError, "the column 'label' is used both as a sample and as a target"),
 ])  # fmt: skip
 def test_errors_name_file_column_and_row(
     tmp_path: Path, changes: dict[str, Any], options: dict[str, Any], error: type[DnnkitError], message: str
@@ -111,5 +111,5 @@ def test_shards_that_differ_and_a_damaged_file(tmp_path: Path) -> None:
 def test_without_pyarrow_the_command_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ConfigurationError, match="needs pyarrow, to be read: pip install pyarrow"):
+    with pytest.raises(ConfigurationError, match=r"reading .* needs pyarrow: pip install pyarrow"):
         network("numpy").fit(tmp_path / "a.parquet", "label", verbose=0)

@@ -90,7 +90,7 @@ X, Y = np.zeros((BATCH, FEATURES), np.float32), np.zeros(BATCH, np.int64)
 
 @pytest.mark.parametrize(("given", "options", "error", "message"), [
     (slices(), {}, ConfigurationError, "give steps_per_epoch"),
-    (slices(0), {"steps_per_epoch": 3}, DataError, "gives no batches"),
+    (slices(0), {"steps_per_epoch": 3}, DataError, "iterator without batches"),
     (slices(7), {"steps_per_epoch": 9}, DataError, "x ended after 7 batches, in step 7 of an epoch of 9"),
     (odd(5, (X[:, :-1], Y)), {"steps_per_epoch": 9}, ShapeError, r"batch 5: x has shape \(16, 11\)"),
     (odd(5, (X * np.nan, Y)), {"steps_per_epoch": 9}, DataError, "batch 5: x has NaN or infinite numbers"),

@@ -215,7 +215,7 @@ def test_errors_name_the_shard_and_the_row(tmp_path: Path, spoil: Any, error: ty
 
 @pytest.mark.parametrize(("options", "message"), [
     ({"shuffle": "with_replacement"}, "draws from all rows"),
-    ({"y": np.zeros(ROWS)}, "has targets and weights of its own"),
+    ({"y": np.zeros(ROWS)}, "includes its targets and weights"),
     ({"batch_size": 200}, "more than the buffer of"),
 ])  # fmt: skip
 def test_options_that_need_all_rows_at_once_are_rejected(tmp_path: Path, options: dict[str, Any], message: str) -> None:

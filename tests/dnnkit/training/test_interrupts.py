@@ -29,7 +29,7 @@ def test_a_signal_swallowed_by_a_c_callback_is_raised_later_and_once(capfd) -> N
 def test_other_exceptions_there_are_printed_as_usual(monkeypatch) -> None:
     told = []
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_value))
-    error = ValueError("of somebody else")
+    error = ValueError("of other code")
 
     def fail() -> None:
         raise error

@@ -120,7 +120,7 @@ def test_all_64_bits_are_compared_and_written() -> None:
     np.testing.assert_array_equal(array, [0, -(1 << 62), (1 << 63) - 1])
 
 
-def test_a_stored_number_is_loaded_and_its_neighbours_are_unchanged() -> None:
+def test_a_stored_number_is_loaded_and_its_neighbors_are_unchanged() -> None:
     array = np.arange(4)
     assert put(array, 1, -7) == -7
     np.testing.assert_array_equal(array, [0, -7, 2, 3])

@@ -19,7 +19,7 @@ from tests.kernels.conftest import Gpu
 from tests.kernels.stages.sizes import OF_SIZE
 
 SHAPES = ((0, 3), (1, 1), (7, 31), (33, 64), (131, 33), (2, 1025))
-"""Rows and features: none, one, primes, powers of two and their neighbours, rows of several layouts."""
+"""Rows and features: none, one, primes, powers of two and their neighbors, rows of several layouts."""
 
 
 @pytest.fixture(autouse=True)
