@@ -36,7 +36,7 @@ def class_columns(program: Program) -> tuple[tuple[int, int], ...]:
         if given[0] is None:
             raise ConfigurationError(
                 f"a layer of the kind {stage.kind!r} takes class numbers from the data, but its input is "
-                "computed: put it first, after nothing but Input, Flatten or Reshape"
+                "computed: make it the first layer; only Input, Flatten and Reshape may precede it"
             )
         for column, count in zip(given[0], classes(dict(stage.settings), len(given[0])), strict=True):
             if count > EXACT[program.dtype]:

@@ -101,7 +101,7 @@ def find(given: Any) -> str | Formula:
 
 @dataclass(frozen=True)
 class ActivationFunction:
-    """An activation as a function on arrays, on the current backend; accepted wherever its name is."""
+    """An activation as a function on arrays, on the current backend; accepted in place of its name."""
 
     name: str
 

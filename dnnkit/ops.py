@@ -163,7 +163,7 @@ def _activation(name: str) -> Callable[..., Array] | None:
             backend = get_backend()
             return backend.activation(activation, _floats(x, backend))
 
-        forward.__doc__ = f"Return {base} of x, elementwise."
+        forward.__doc__ = f"Return {base}(x), elementwise."
         return forward
 
     attribute = "derivative" if suffix == "_grad" else "derivative_from_output"
@@ -201,8 +201,8 @@ def _loss(name: str) -> Callable[..., Array] | None:
         total, gradient = backend.loss(loss, rows, targets, None, scale)
         return backend.xp.reshape(gradient, shape) if backward else total * scale
 
-    what = "gradient, with respect to y_pred, of the" if backward else "the"
-    function.__doc__ = f"Return {what} loss {base} of `dnnkit.losses`; options are the arguments of its class."
+    what = f"the gradient with respect to y_pred of the loss {base}" if backward else f"the loss {base}"
+    function.__doc__ = f"Return {what}; options are the arguments of its class in `dnnkit.losses`."
     return function
 
 

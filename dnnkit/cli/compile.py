@@ -12,7 +12,7 @@ def compile_ahead(
     backend: Annotated[
         str | None, typer.Option(help="Backend; see `dnnkit backends`.", show_default="DNNKIT_BACKEND or auto")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only errors.")] = False,
 ) -> None:
     """Fill the cache of compiled kernels, so that later training on this kind of processor compiles nothing.
 

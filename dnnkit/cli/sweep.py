@@ -91,10 +91,10 @@ def sweep(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Run folder; it may not hold a run yet.", show_default="a new one in runs/"),
+        typer.Option(help="Run folder; it must not contain a run yet.", show_default="a new one in runs/"),
     ] = None,
     resume: Annotated[Path | None, typer.Option(help="Continue the sweep in this folder with its options.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only errors.")] = False,
     json: Annotated[str | None, typer.Option(help="Write results as JSON to this file; - is standard output.")] = None,
 ) -> None:
     """Train a network for each combination of a grid, rank them, and write the best to a run folder.

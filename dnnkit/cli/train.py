@@ -77,7 +77,7 @@ def train(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Run folder; it may not hold a run yet.", show_default="a new one in runs/"),
+        typer.Option(help="Run folder; it must not contain a run yet.", show_default="a new one in runs/"),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing run in the folder.")] = False,
     resume: Annotated[
@@ -93,9 +93,9 @@ def train(
     ] = None,
     average_every: Annotated[
         int,
-        typer.Option(help="Steps that each process trains alone before averaging; 1: common updates."),
+        typer.Option(help="Local steps per process between averages; 1: synchronous updates."),
     ] = 1,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only errors.")] = False,
     json: Annotated[str | None, typer.Option(help="Write results as JSON to this file; - is standard output.")] = None,
     target: Annotated[
         list[str] | None,

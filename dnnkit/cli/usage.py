@@ -16,7 +16,7 @@ EXPECTED = {"int": "a whole number", "integer": "a whole number", "float": "a nu
 
 EXIT_STATUS = (
     "Exit status: 0 success, 1 `dnnkit doctor` found something that cannot work (other commands: an internal error), "
-    "2 an error that you can fix, reported in one line, 130 Ctrl-C, 141 the reader of the output is gone, 143 SIGTERM."
+    "2 an error that you can fix, reported in one line, 130 Ctrl-C, 141 broken pipe, 143 SIGTERM."
 )
 
 

@@ -12,7 +12,7 @@ def layer_names(layers: Sequence[Layer]) -> list[str]:
     given = Counter(layer.name for layer in layers if layer.name is not None)
     for shared, count in given.items():
         if count > 1:
-            raise ConfigurationError(f"{count} layers are called {shared!r}: give them different names, or none")
+            raise ConfigurationError(f"{count} layers are named {shared!r}: give them different names, or none")
     seen: Counter[str] = Counter()
     names: list[str] = []
     for layer in layers:

@@ -169,7 +169,7 @@ class Layer(Settings):
         if isinstance(given, list | tuple):
             if len(given) != 1:
                 raise ConfigurationError(
-                    f"{self!r} takes one value, but is called on {len(given)}: combine them by dk.Concatenate()([...])"
+                    f"{self!r} takes one value, but is called on {len(given)}: join them with dk.Concatenate()([...])"
                 )
             return tuple(given)
         return (given,)

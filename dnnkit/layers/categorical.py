@@ -110,7 +110,7 @@ def _mode(value: Any) -> str:
 @LAYERS.named("CategoryEncoding")
 @dataclass(frozen=True)
 class CategoryEncoding(KindLayer):
-    """Encode columns of integer classes that share their set of classes as one row with a number per class.
+    """Encode integer columns with a common set of classes as one row with a number per class.
 
     Arguments:
         num_tokens: number of classes, counted from 0.

@@ -187,8 +187,8 @@ class Buildable(WithWeights):
             ConfigurationError: the network or one of its layers declares another shape.
         """
         if self.input_shape not in (None, input_shape):
-            where = "as Input or the first layer says" if len(self.graph.inputs) == 1 else "all inputs concatenated"
-            raise ConfigurationError(f"samples have the shape {self.input_shape}, {where}; got {input_shape}")
+            where = "as given by Input or the first layer" if len(self.graph.inputs) == 1 else "all inputs concatenated"
+            raise ConfigurationError(f"samples have shape {input_shape}: expected {self.input_shape}, {where}")
         graph = self.graph.with_input_shape(input_shape)
         graph.check_sample_shapes()
         return graph
@@ -228,7 +228,7 @@ class Buildable(WithWeights):
     def initial_parameters(self) -> dict[str, NDArray[Any]]:
         """Return the initial parameters drawn from the seed, by canonical name."""
         if self.input_shape is None:
-            raise NotReady("the network is not built yet: call build(input_shape) or show it data first")
+            raise NotReady("the network is not built yet: call build(input_shape) or fit first")
         return lowering.initial_parameters(self.graph, self.seed, self.dtype)
 
     def to(self, backend: str | Backend) -> Self:
@@ -354,7 +354,7 @@ class Buildable(WithWeights):
     def executable(self) -> Executable:
         """The executable that the backend built; raises `NotReady` if the network cannot be built yet."""
         if self._executable is None:
-            self._build_as_known("call build(input_shape) or show it data first")
+            self._build_as_known("call build(input_shape) or fit first")
             assert self._executable is not None
         return self._executable
 
@@ -368,7 +368,7 @@ class Buildable(WithWeights):
     def backend(self) -> Backend:
         """The backend of the network; raises `NotReady` if the network cannot be built yet."""
         if self._backend is None:
-            self._build_as_known("its backend is chosen when it is")
+            self._build_as_known("its backend is chosen by build or fit")
             assert self._backend is not None
         return self._backend
 

@@ -33,7 +33,7 @@ class Evaluation:
             if name in self._values:
                 return self._values[name]
             near = did_you_mean(name, self._values)
-            raise UnknownName(f"nothing was measured as {shown(name)}: {near}there is {', '.join(self._values)}")
+            raise UnknownName(f"there is no result {shown(name)}: {near}expected one of {', '.join(self._values)}")
         return list(self._values.values())[name]
 
     def __contains__(self, name: object) -> bool:

@@ -81,7 +81,7 @@ class Sequential(WholeNetwork):
     def pop(self) -> Layer:
         """Remove the last layer and return it; the other layers keep their parameters, the optimizer state is reset."""
         if not self.descriptions:
-            raise ConfigurationError("the network has no layers: there is none to remove")
+            raise ConfigurationError("the network has no layer to remove")
         last = self.descriptions[-1]
         self._replace_layers("pop", [*self._given_input(), *self.descriptions[:-1]])
         return last

@@ -71,7 +71,7 @@ class _Checkpoint:
         if "fit.json" not in files:
             raise CheckpointError(
                 f"{folder} holds a save, but not a checkpoint of a fit: choose another folder, or continue from the "
-                "save by dk.load"
+                "save with dk.load"
             )
         fit, numbers = read(files, "fit.json", FIT, place), Numbers.of(files, place)
         if fit["first_step"] > numbers.state.step:  # would make a fit limited by steps run forever

@@ -106,7 +106,7 @@ within = dk.Sequential([inner])
         (lambda: dk.Subtract()([x, x, x]), ConfigurationError, "a list of 2 values"),
         (lambda: dk.Concatenate(axis=2)([x, z]), ConfigurationError, "expected -1"),
         (lambda: dk.Concatenate()([image, image]), ShapeError, r"put Flatten\(\)"),
-        (lambda: dk.Dense(3)([x, z]), ConfigurationError, "called on 2: combine them by dk.Concatenate"),
+        (lambda: dk.Dense(3)([x, z]), ConfigurationError, "called on 2: join them with dk.Concatenate"),
         (lambda: dk.Dense(3)(np.ones((2, 2))), ConfigurationError, "Arrays go through a network"),
         (lambda: dk.Dense(3)(image), ShapeError, r"put Flatten\(\) before this layer"),
         (lambda: dk.Dense(3)(x, training=True), ConfigurationError, "need not be given"),

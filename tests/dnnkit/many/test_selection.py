@@ -141,7 +141,7 @@ def test_classes_are_known_by_their_kind():
         (61, DataError, "60 rows cannot be divided into 61 folds"),
         ([], ConfigurationError, "folds is empty"),
         ([3, 4], ConfigurationError, r"folds\[0\] is 3"),
-        ([([0, 1], [1, 2])], DataError, "both to learn from and to hold out"),
+        ([([0, 1], [1, 2])], DataError, "trains on held-out rows"),
         ([([0, 1], [60])], DataError, "expected 0 to 59"),
         ([([0, 1], [])], DataError, "at least one"),
     ],

@@ -64,7 +64,7 @@ def test_names_that_dnnkit_gives_keep_away_from_others() -> None:
     [
         (
             lambda: dk.Sequential([dk.Dense(3, name="a"), dk.Dense(3, name="a")]),
-            "2 layers are called 'a': give them different names",
+            "2 layers are named 'a': give them different names",
         ),
         (lambda: dk.Dense(3, name="a/b"), r"Dense\(name='a/b'\): expected letters"),
         (lambda: dk.Dense(3, name='a"]; import os'), "expected letters"),
@@ -81,7 +81,10 @@ def test_names_that_dnnkit_gives_keep_away_from_others() -> None:
             lambda: dk.Sequential([dk.Dense(3), dk.Dense(3, input_dim=5)]).build(4),
             r"'dense_1' declares .* \(5,\), .* \(3,\)",
         ),
-        (lambda: dk.Sequential([dk.Input(4), dk.Dense(3)]).build(5), r"shape \(4,\), as Input .* says; got \(5,\)"),
+        (
+            lambda: dk.Sequential([dk.Input(4), dk.Dense(3)]).build(5),
+            r"shape \(5,\): expected \(4,\), as given by Input",
+        ),
         (lambda: dk.Sequential(name=3), "name is 3: expected text"),
         (lambda: dk.Sequential().pop(), "has no layers"),
     ],

@@ -316,7 +316,7 @@ def test_a_save_is_no_checkpoint_and_is_not_touched(tmp_path: Path) -> None:
     net = network()
     net.save(tmp_path)
     before = bits(dk.load(tmp_path))
-    with pytest.raises(CheckpointError, match=r"holds a save, but not a checkpoint of a fit: .* by dk.load"):
+    with pytest.raises(CheckpointError, match=r"holds a save, but not a checkpoint of a fit: .* with dk.load"):
         fit(net, tmp_path)
     assert bits(dk.load(tmp_path)) == before
 
