@@ -191,7 +191,7 @@ def all_rows(batch_size: int | None, samples: int, steps_per_epoch: int | None, 
     if batch_size not in (None, samples):
         raise ConfigurationError(
             f"batch_size is {batch_size}, but the optimizer uses all {samples} samples in each step: leave out "
-            "batch_size (memory is bounded all the same), or train in batches with another optimizer, such as dk.Adam()"
+            "batch_size (memory use stays bounded), or train in batches with another optimizer, such as dk.Adam()"
         )
     if steps_per_epoch not in (None, 1):
         raise ConfigurationError(

@@ -79,10 +79,10 @@ class Fittable(Askable):
         is then one iteration, and training stops early on convergence; `history.ended` gives the reason.
 
         Arguments:
-            x: samples (N, ...). With several inputs, a dictionary by input name or a list. Also accepted: the path of a
-                .npy, .parquet or .arrow file, a glob pattern, a folder or list of shards, `dk.streams.open(...)`, or an
-                iterator, generator or re-iterable object that yields batches (x, y) or (x, y, sample_weight); or a
-                sparse matrix, whose rows become dense a chunk at a time (docs/streams.md).
+            x: samples (N, ...). With several inputs, a dictionary by input name or a list. Also accepted
+                (docs/streams.md): the path of a .npy, .parquet or .arrow file, a glob pattern, a folder or list of
+                shards, `dk.streams.open(...)`; an iterator, generator or re-iterable object that yields batches (x, y)
+                or (x, y, sample_weight); a sparse matrix, which is converted to dense rows in chunks.
             y: targets, one row per sample. For data on disk, another path or the name of a column.
             batch_size: samples per step, default 32. At most N, unless `steps_per_epoch` repeats samples or they are
                 drawn with replacement.

@@ -288,7 +288,7 @@ def test_a_repeated_single_step_is_recorded(cupy: ModuleType) -> None:
 
 
 def test_an_error_within_a_step_keeps_earlier_steps(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The failed step is repeated; the GPU is told its number again."""
+    """The failed step is repeated with its number sent to the GPU again."""
     whole, loaded = ready(DROPOUT)
     whole.executable.begin_epoch(loaded, np.arange(90), BATCH)
     steps(whole, 0, 8)

@@ -13,7 +13,7 @@ def findings() -> dict[str, Finding]:
 
 
 def test_a_sound_machine_has_no_problem() -> None:
-    import scipy.linalg  # noqa: F401 - only libraries that are loaded are told
+    import scipy.linalg  # noqa: F401 - only loaded libraries are reported
 
     found = findings()
     assert {finding.state for finding in found.values()} <= {"good", "note"}

@@ -86,7 +86,7 @@ def test_names_that_dnnkit_gives_keep_away_from_others() -> None:
             r"shape \(5,\): expected \(4,\), as given by Input",
         ),
         (lambda: dk.Sequential(name=3), "name is 3: expected text"),
-        (lambda: dk.Sequential().pop(), "has no layers"),
+        (lambda: dk.Sequential().pop(), "has no layer to remove"),
     ],
 )
 def test_impossible_changes_are_one_error(make, message: str) -> None:
@@ -307,7 +307,7 @@ def test_another_end_for_a_trained_network(backend: Backend) -> None:
 def test_a_layer_that_does_not_fit_leaves_the_network_as_it_was(backend: Backend) -> None:
     net = network()
     before = net.predict(X)
-    with pytest.raises(ConfigurationError, match="called 'hidden'"):
+    with pytest.raises(ConfigurationError, match="named 'hidden'"):
         net.add(dk.Dense(2, name="hidden"))
     with pytest.raises(ConfigurationError, match="declares samples of shape"):
         net.add(dk.Dense(2, input_dim=9))
