@@ -106,6 +106,8 @@ class Loss:
         over_outputs: what a row's loss is of those of its outputs.
         parameters: names of the numbers that all versions take after their other arguments, and their defaults.
         columns: how many outputs it is for; None for any number.
+        elementwise: whether a row's loss is the mean of a function of each output and its target, which `cpu.py` then
+            has as `term(score, target)`, with its derivative `slope`: a batch's are computed in one loop.
     """
 
     name: str
@@ -118,6 +120,7 @@ class Loss:
     over_outputs: Literal["mean", "sum"] = "mean"
     parameters: Mapping[str, float] = field(default_factory=dict)
     columns: int | None = None
+    elementwise: bool = False
 
     def is_made_for(self, targets: Array, least: float, most: float) -> bool:
         """Whether finite targets, of which these are the least and the most, are numbers as `target_range` says."""
@@ -282,6 +285,7 @@ def loss(name: str) -> Loss:
         getattr(package, "TARGET_RANGE", "shares" if outputs == "binary" else "any"),
         getattr(package, "OVER_OUTPUTS", "mean"),
         getattr(package, "PARAMETERS", {}),
+        elementwise=getattr(package, "ELEMENTWISE", False),
     )
 
 

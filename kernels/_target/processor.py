@@ -21,7 +21,7 @@ def _level() -> str:
     return "x86-64-v4" if all(has.get(feature) for feature in WITH_AVX512) else "x86-64-v3"
 
 
-MODELS = {"x86-64-v3": "znver3"}
+MODELS = {"x86-64-v3": "znver3", "x86-64-v4": "znver4"}
 """A processor of a level that stands for all, where LLVM weighs what is faster: the one that all was measured on."""
 
 LEVELS = "x86-64-v3", "x86-64-v4"

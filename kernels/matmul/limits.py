@@ -13,11 +13,24 @@ CACHED_AT_ONCE = 1 << (19 if REGISTER_BYTES == 64 else 18)
 """The same of `DEPTH` columns of it, which are read again for each two vectors of columns of b: half of a second-level
 cache, or less. Processors with AVX-512 have 1 MiB and more, others 512 KiB."""
 
+LARGEST, LARGEST_AT_ONCE = (1 << 21, 1 << 20) if REGISTER_BYTES == 64 else (CACHED, CACHED_AT_ONCE)
+"""The same two where nothing is read by its number."""
+
 
 def fits_tiles(rows: int, columns: int, itemsize: int) -> bool:
-    """Whether a product with an a of that shape, or with its transpose, is computed here, not by the BLAS."""
+    """Whether an a of that shape, or its transpose, is read where it is, by numbers of its rows and columns."""
     at_once = rows * min(columns, DEPTH) * itemsize
     return FUSED and rows * columns * itemsize <= CACHED and at_once <= CACHED_AT_ONCE
+
+
+def multiplies_in_tiles(rows: int, depth: int, columns: int, itemsize: int) -> bool:
+    """Whether a product of (rows, depth), or its transpose, and so many columns is computed here, not by the BLAS.
+
+    Of one block of columns all of a is read once, wherever it is.
+    """
+    at_once = rows * min(depth, DEPTH) * itemsize
+    few = columns * itemsize <= 2 * REGISTER_BYTES
+    return FUSED and (few or (rows * depth * itemsize <= LARGEST and at_once <= LARGEST_AT_ONCE))
 
 
 def columns_fit_tiles(rows: int, columns: int, itemsize: int) -> bool:
